@@ -1,0 +1,25 @@
+//! The actor kit: the only place that names actix, so that it can be replaced in one place.
+//!
+//! actix gives us a mailbox, a thread-local home for state and an address that any thread may hold. It does not
+//! bound `send`, does not survive a panic, does not stop work whose asker has left, and knows no deadline. The kit
+//! adds exactly these. Read in this order:
+//!
+//! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
+//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives;
+//! - [`post`]: the address itself: admission, counters, `ask`;
+//! - [`report`]: what an actor tells about itself.
+//!
+//! The life of a call: the asker opens one slot per expected answer, prefilled with "not sent", and posts the
+//! message with a deadline. The actor's `answer` returns a future; the kit spawns it on the actor's thread and
+//! races it against the deadline and against the asker's departure. Whatever ends first, every slot then holds a
+//! truthful item: nothing hangs and nothing is silently empty.
+
+pub mod gather;
+pub mod keep;
+pub mod post;
+pub mod report;
+
+pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};
+pub use keep::Answers;
+pub use post::{Admission, Post};
+pub use report::{Gauges, Report, Reporter};

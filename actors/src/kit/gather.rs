@@ -1,0 +1,317 @@
+//! Where one call's answers meet the one who asked: a row of slots, an [`Outlet`] that fills them (held by the actor's
+//! task) and an [`Inlet`] that waits for them (held by the handler).
+//!
+//! RAII is the whole cancellation mechanism: dropping the inlet tells the task to stop, dropping the outlet closes the
+//! slots that are still empty. The asker is woken once, when the last slot is filled, unless it asked for each.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+/// Why a slot closed without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missed {
+    /// The deadline passed first.
+    Deadline,
+    /// The one who waited no longer needs this answer (a completion rule was met).
+    Cancelled,
+    /// The actor had no room: it was never handed over.
+    NotAdmitted,
+    /// The actor's task ended without answering: it panicked, or its thread is gone.
+    Abandoned,
+}
+
+/// What a slot holds. It is opened in its "not sent" form, so that a slot nobody touched is still a true statement.
+pub trait Slot: Send + 'static {
+    /// Turns the item into the statement that no answer came, and why.
+    fn missed(&mut self, why: Missed);
+    /// Turns the item into the statement that the caller's filter failed on it.
+    fn filter_failed(&mut self, message: &str);
+}
+
+/// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
+pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
+
+struct Entry<T> {
+    item: Option<T>,
+    filled: bool,
+}
+
+struct State<T> {
+    slots: Vec<Entry<T>>,
+    empty: usize,
+    arrived: VecDeque<usize>,
+    each: bool,
+    asker: Option<Waker>,
+    worker: Option<Waker>,
+    asker_gone: bool,
+}
+
+struct Gather<T> {
+    state: Mutex<State<T>>,
+    // Apart from `state`, so that user code never runs while the slots are locked.
+    on_arrival: Mutex<Option<OnArrival<T>>>,
+}
+
+/// The text of a caught panic.
+pub fn panic_text(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "a panic without a text".to_owned(),
+    }
+}
+
+impl<T: Slot> Gather<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        // No code of ours panics under this lock; were it to, the slots are still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn filter(&self, item: &mut T) {
+        let mut on_arrival = self.on_arrival.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filter) = on_arrival.as_mut()
+            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| filter(item)))
+        {
+            item.filter_failed(&panic_text(&*panic));
+        }
+    }
+
+    fn put(&self, index: usize, mut item: T) {
+        self.filter(&mut item);
+        let wake = {
+            let mut state = self.lock();
+            let Some(entry) = state.slots.get_mut(index).filter(|entry| !entry.filled) else { return };
+            entry.item = Some(item);
+            entry.filled = true;
+            state.empty -= 1;
+            state.arrived.push_back(index);
+            if state.each || state.empty == 0 { state.asker.take() } else { None }
+        };
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+    }
+
+    /// Closes every slot that is still empty, with the reason, through the filter like any other arrival.
+    fn close(&self, why: Missed) {
+        loop {
+            let next = {
+                let mut state = self.lock();
+                let open = state.slots.iter().position(|entry| !entry.filled && entry.item.is_some());
+                open.map(|index| (index, state.slots[index].item.take()))
+            };
+            let Some((index, Some(mut item))) = next else { return };
+            item.missed(why);
+            self.put(index, item);
+        }
+    }
+}
+
+/// The actor's end: fills slots. Dropped before all are filled, it closes the rest as abandoned.
+pub struct Outlet<T: Slot> {
+    gather: Arc<Gather<T>>,
+}
+
+impl<T: Slot> Outlet<T> {
+    /// Fills slot `index`. The first item of a slot stays; a later one is dropped.
+    pub fn put(&self, index: usize, item: T) {
+        self.gather.put(index, item);
+    }
+
+    /// Closes all empty slots with a reason.
+    pub fn close(&self, why: Missed) {
+        self.gather.close(why);
+    }
+
+    /// Another handle that sees whether the asker left and can close slots, but whose drop closes nothing.
+    pub(crate) fn watch(&self) -> Watch<T> {
+        Watch { gather: self.gather.clone() }
+    }
+}
+
+impl<T: Slot> Drop for Outlet<T> {
+    fn drop(&mut self) {
+        self.gather.close(Missed::Abandoned);
+    }
+}
+
+impl<T: Slot> std::fmt::Debug for Outlet<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outlet").field("empty", &self.gather.lock().empty).finish_non_exhaustive()
+    }
+}
+
+/// The kit's own view of a call in flight.
+pub(crate) struct Watch<T: Slot> {
+    gather: Arc<Gather<T>>,
+}
+
+impl<T: Slot> Watch<T> {
+    pub(crate) fn close(&self, why: Missed) {
+        self.gather.close(why);
+    }
+
+    /// True once the asker has dropped its inlet; until then the waker is kept.
+    pub(crate) fn is_gone(&self, waker: &Waker) -> bool {
+        let mut state = self.gather.lock();
+        if !state.asker_gone {
+            match &mut state.worker {
+                Some(kept) if kept.will_wake(waker) => {}
+                kept => *kept = Some(waker.clone()),
+            }
+        }
+        state.asker_gone
+    }
+}
+
+/// The asker's end: waits for the slots. Dropping it stops the work, unless [`Inlet::detach`] was called.
+pub struct Inlet<T: Slot> {
+    gather: Arc<Gather<T>>,
+    detached: bool,
+}
+
+impl<T: Slot> Inlet<T> {
+    /// Opens one slot per item, each in its "not sent" form, and returns both ends.
+    pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Inlet<T>, Outlet<T>) {
+        let empty = slots.len();
+        let slots = slots.into_iter().map(|item| Entry { item: Some(item), filled: false }).collect();
+        let state =
+            State { slots, empty, arrived: VecDeque::new(), each: false, asker: None, worker: None, asker_gone: false };
+        let gather = Arc::new(Gather { state: Mutex::new(state), on_arrival: Mutex::new(on_arrival) });
+        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather })
+    }
+
+    /// An inlet whose answers are all here already (a cache hit).
+    pub fn ready(items: Vec<T>) -> Inlet<T> {
+        let (inlet, outlet) = Inlet::open(items, None);
+        {
+            let mut state = inlet.gather.lock();
+            state.slots.iter_mut().for_each(|entry| entry.filled = true);
+            state.arrived = (0..state.slots.len()).collect();
+            state.empty = 0;
+        }
+        drop(outlet);
+        inlet
+    }
+
+    /// How many slots there are.
+    pub fn len(&self) -> usize {
+        self.gather.lock().slots.len()
+    }
+
+    /// True for a call that asked nobody (a cluster without members).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Waits until every slot is filled or `until` has come; then the empty ones are closed as missed and the work on
+    /// them is stopped. Items come back in slot order, which is the order of the configuration.
+    pub async fn all(self, until: Instant) -> Vec<T> {
+        let filled = poll_fn(|context| {
+            let mut state = self.gather.lock();
+            if state.empty == 0 {
+                return Poll::Ready(());
+            }
+            state.asker = Some(context.waker().clone());
+            Poll::Pending
+        });
+        if tokio::time::timeout_at(until.into(), filled).await.is_err() {
+            self.gather.close(Missed::Deadline);
+        }
+        self.take()
+    }
+
+    /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
+    /// closed as missed and given out like arrivals.
+    pub async fn next(&mut self, until: Instant) -> Option<(usize, T)>
+    where
+        T: Clone,
+    {
+        let arrival = poll_fn(|context| {
+            let mut state = self.gather.lock();
+            if let Some(index) = state.arrived.pop_front() {
+                return Poll::Ready(Some(index));
+            }
+            if state.empty == 0 {
+                return Poll::Ready(None);
+            }
+            state.each = true;
+            state.asker = Some(context.waker().clone());
+            Poll::Pending
+        });
+        let index = match tokio::time::timeout_at(until.into(), arrival).await {
+            Ok(index) => index?,
+            Err(_) => {
+                self.gather.close(Missed::Deadline);
+                self.gather.lock().arrived.pop_front()?
+            }
+        };
+        let item = self.gather.lock().slots[index].item.clone()?;
+        Some((index, item))
+    }
+
+    /// Lets the work go on to its own deadline after this inlet is dropped.
+    pub fn detach(mut self) {
+        self.detached = true;
+    }
+
+    fn take(&self) -> Vec<T> {
+        self.gather.lock().slots.iter_mut().filter_map(|entry| entry.item.take()).collect()
+    }
+}
+
+impl<T: Slot> Drop for Inlet<T> {
+    fn drop(&mut self) {
+        if self.detached {
+            return;
+        }
+        let waker = {
+            let mut state = self.gather.lock();
+            state.asker_gone = true;
+            state.worker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T: Slot> std::fmt::Debug for Inlet<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.gather.lock();
+        f.debug_struct("Inlet").field("slots", &state.slots.len()).field("empty", &state.empty).finish_non_exhaustive()
+    }
+}
+
+/// Races `work` against its asker's departure and its deadline; says how it ended.
+pub(crate) async fn race<T: Slot>(work: impl Future<Output = ()>, watch: &Watch<T>, deadline: Instant) -> Ended {
+    let mut work = std::pin::pin!(work);
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
+    poll_fn(|context| {
+        if watch.is_gone(context.waker()) {
+            return Poll::Ready(Ended::AskerGone);
+        }
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Err(panic) => return Poll::Ready(Ended::Panicked(panic_text(&*panic))),
+            Ok(Poll::Ready(())) => return Poll::Ready(Ended::Done),
+            Ok(Poll::Pending) => {}
+        }
+        timer.as_mut().poll(context).map(|()| Ended::Deadline)
+    })
+    .await
+}
+
+/// How the work on one message ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Done,
+    Deadline,
+    AskerGone,
+    Panicked(String),
+}

@@ -1,0 +1,106 @@
+//! The address of an actor: `Clone`, `Send`, `Sync`, and the only way in.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Actor, Addr};
+
+use super::gather::{Inlet, Missed, OnArrival};
+use super::keep::{Answers, Kept, Letter, Permit};
+use super::report::{Gauges, Report, Reporter, Told};
+
+/// How many messages may be on their way through one actor. actix's own mailbox bound does not bound `send`.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// Messages that may be in flight (queued or being worked on) at once. More are refused at the call.
+    pub in_flight: usize,
+}
+
+impl Default for Admission {
+    /// 10 000: far above what a worker can serve in a deadline, far below what fills memory.
+    fn default() -> Self {
+        Admission { in_flight: 10_000 }
+    }
+}
+
+/// The address of an actor that keeps a state `S` on its own thread.
+pub struct Post<S: Unpin + 'static> {
+    addr: Addr<Kept<S>>,
+    gauges: Arc<Gauges>,
+}
+
+impl<S: Unpin + 'static> Clone for Post<S> {
+    fn clone(&self) -> Self {
+        Post { addr: self.addr.clone(), gauges: self.gauges.clone() }
+    }
+}
+
+impl<S: Unpin + 'static> std::fmt::Debug for Post<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Post").field(&self.gauges.name()).finish()
+    }
+}
+
+impl<S: Unpin + 'static> Post<S> {
+    /// Starts the actor on the current thread. `make` makes its state, now and again after a panic.
+    pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> Post<S> {
+        let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
+        let kept = Kept { state: make(), make: Box::new(make), gauges: gauges.clone() };
+        Post { addr: kept.start(), gauges }
+    }
+
+    /// The actor's counters.
+    pub fn gauges(&self) -> &Arc<Gauges> {
+        &self.gauges
+    }
+
+    /// Posts a message. `slots` are the expected answers in their "not sent" form. The work ends at `deadline` at the
+    /// latest, or when the returned inlet is dropped. A refused message is an inlet whose slots say so.
+    pub fn ask<M>(
+        &self,
+        message: M,
+        slots: Vec<S::Item>,
+        on_arrival: Option<OnArrival<S::Item>>,
+        deadline: Instant,
+    ) -> Inlet<S::Item>
+    where
+        M: Send + 'static,
+        S: Answers<M>,
+    {
+        let (inlet, outlet) = Inlet::open(slots, on_arrival);
+        if !self.gauges.enter(S::NAME) {
+            outlet.close(Missed::NotAdmitted);
+            return inlet;
+        }
+        let permit = Permit(self.gauges.clone());
+        // do_send is always enqueued, at the call; an address whose thread is gone drops the letter, and dropping the
+        // outlet closes the slots as abandoned.
+        self.addr.do_send(Letter { message, outlet, deadline, permit });
+        inlet
+    }
+
+    /// This actor as something the status actor can ask.
+    pub fn reporter(&self) -> Arc<dyn Reporter>
+    where
+        S: Answers<Report, Item = Told>,
+    {
+        Arc::new(self.clone())
+    }
+}
+
+impl<S> Reporter for Post<S>
+where
+    S: Answers<Report, Item = Told> + Unpin,
+{
+    fn name(&self) -> String {
+        self.gauges.name().to_owned()
+    }
+
+    fn report(&self, deadline: Instant) -> Inlet<Told> {
+        self.ask(Report, vec![Told::unasked(&self.gauges)], None, deadline)
+    }
+
+    fn gauges(&self) -> Arc<Gauges> {
+        self.gauges.clone()
+    }
+}

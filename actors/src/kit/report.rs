@@ -1,0 +1,170 @@
+//! What an actor tells about itself: counters the kit keeps for every actor, and a tree the actor adds when asked.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use skitai_wire::{Map, Value};
+
+use super::gather::{Inlet, Missed, Slot};
+
+/// The message every actor answers with what it knows of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Report;
+
+/// An actor's answer to [`Report`].
+#[derive(Clone, Debug)]
+pub struct Told(pub Value);
+
+impl Told {
+    pub(crate) fn unasked(gauges: &Gauges) -> Told {
+        Told(Value::from_pairs([("actor", Value::String(gauges.name().to_owned())), ("answered", Value::Bool(false))]))
+    }
+}
+
+impl Slot for Told {
+    fn missed(&mut self, why: Missed) {
+        // An actor that does not answer is shown as such, never left out.
+        if let Value::Map(map) = &mut self.0 {
+            map.0.push(("missed".into(), Value::String(format!("{why:?}").to_lowercase())));
+        }
+    }
+
+    fn filter_failed(&mut self, _: &str) {}
+}
+
+/// Anything the status actor can ask for a report.
+pub trait Reporter: Send + Sync {
+    /// The actor's name.
+    fn name(&self) -> String;
+    /// Asks it.
+    fn report(&self, deadline: Instant) -> Inlet<Told>;
+    /// Its counters, readable without asking.
+    fn gauges(&self) -> Arc<Gauges>;
+}
+
+/// How many kinds of message one actor is counted for; more would be counted together under the last.
+const KINDS: usize = 8;
+
+/// Counters of one actor.
+#[derive(Debug)]
+pub struct Gauges {
+    name: String,
+    limit: usize,
+    in_flight: AtomicUsize,
+    refused: AtomicU64,
+    done: AtomicU64,
+    expired: AtomicU64,
+    cancelled: AtomicU64,
+    panics: AtomicU64,
+    restarts: AtomicU64,
+    last_panic: Mutex<String>,
+    asked: [OnceLock<(&'static str, AtomicU64)>; KINDS],
+}
+
+impl Gauges {
+    pub(crate) fn new(name: String, limit: usize) -> Gauges {
+        Gauges {
+            name,
+            limit,
+            in_flight: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            done: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            last_panic: Mutex::new(String::new()),
+            asked: [const { OnceLock::new() }; KINDS],
+        }
+    }
+
+    /// The actor's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Messages queued or being worked on.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Messages of this kind asked so far.
+    pub fn asked(&self, kind: &str) -> u64 {
+        self.asked
+            .iter()
+            .filter_map(OnceLock::get)
+            .filter(|count| count.0 == kind)
+            .map(|count| count.1.load(Relaxed))
+            .sum()
+    }
+
+    pub(crate) fn enter(&self, kind: &'static str) -> bool {
+        for (index, cell) in self.asked.iter().enumerate() {
+            let count = cell.get_or_init(|| (kind, AtomicU64::new(0)));
+            if count.0 == kind || index == KINDS - 1 {
+                count.1.fetch_add(1, Relaxed);
+                break;
+            }
+        }
+        if self.in_flight.fetch_add(1, Relaxed) >= self.limit {
+            self.in_flight.fetch_sub(1, Relaxed);
+            self.refused.fetch_add(1, Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn leave(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn done(&self) {
+        self.done.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn expired(&self) {
+        self.expired.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn cancelled(&self) {
+        self.cancelled.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn panicked(&self, text: &str) {
+        self.panics.fetch_add(1, Relaxed);
+        text.clone_into(&mut self.last_panic.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn restarted(&self, text: &str) {
+        self.restarts.fetch_add(1, Relaxed);
+        self.panicked(text);
+    }
+
+    /// The counters as a tree.
+    pub fn tree(&self) -> Value {
+        let count = |counter: &AtomicU64| Value::Int(counter.load(Relaxed).cast_signed());
+        let asked = self
+            .asked
+            .iter()
+            .filter_map(OnceLock::get)
+            .map(|(kind, number)| (Arc::from(*kind), count(number)))
+            .collect();
+        let mut pairs = vec![
+            ("asked", Value::Map(Map(asked))),
+            ("in_flight", Value::Int(self.in_flight().cast_signed() as i64)),
+            ("limit", Value::Int(self.limit.cast_signed() as i64)),
+            ("done", count(&self.done)),
+            ("expired", count(&self.expired)),
+            ("cancelled", count(&self.cancelled)),
+            ("refused", count(&self.refused)),
+            ("panics", count(&self.panics)),
+            ("restarts", count(&self.restarts)),
+        ];
+        let last = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
+        if !last.is_empty() {
+            pairs.push(("last_panic", Value::String(last.clone())));
+        }
+        Value::from_pairs(pairs)
+    }
+}

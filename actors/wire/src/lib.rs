@@ -1,0 +1,3 @@
+//! Bytes to values and back.
+mod value;
+pub use value::{Map, Value};

@@ -20,7 +20,7 @@ pub enum Answer {
     Page(Cow<'static, str>),
     /// Octets.
     Octets(Vec<u8>),
-    /// Data in the face's own form: JSON on the web, a `<value>` over XML-RPC, JSON over JSON-RPC.
+    /// Data in the face's own form: JSON on the web and over JSON-RPC, a whole response document over XML-RPC.
     Data(Vec<u8>),
     /// Nothing: 204 on the web.
     Nothing,
@@ -44,10 +44,7 @@ pub trait Reply {
 fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     let written = match was.face() {
         Face::Web | Face::JsonRpc => skitai_wire::json::to_vec(value),
-        Face::XmlRpc => {
-            let mut out = Vec::new();
-            xmlrpc::write_value(&mut out, value).map(|()| out)
-        }
+        Face::XmlRpc => xmlrpc::write_response(value),
     };
     match written {
         Ok(bytes) => Answer::Data(bytes),

@@ -8,10 +8,10 @@
 //! included, so no user is served another's result. And only a complete answer is kept: every asked member gave a good
 //! one. Read in this order:
 //!
-//! - [`key`]: what distinguishes one question from another;
-//! - [`store`]: what is kept, how long, what was refused and why;
-//! - [`flight`]: many askers of one missing answer, one of whom goes to fetch it;
-//! - [`actor`]: the messages.
+//! - `key`: what distinguishes one question from another;
+//! - `store`: what is kept, how long, what was refused and why;
+//! - `flight`: many askers of one missing answer, one of whom goes to fetch it;
+//! - `actor`: the messages.
 
 mod actor;
 mod flight;

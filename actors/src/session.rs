@@ -4,10 +4,10 @@
 //! own back end keeps no state at all: the session travels in its cookie, sealed, so any process and any machine with
 //! the same `securekey` can open it. Read in this order:
 //!
-//! - [`seal`]: the sealed cookie itself: what is in it, when it opens and when it does not;
-//! - [`cookies`]: the seal as a `SessionStore`;
-//! - [`actor`]: the messages: load, save, and the [`Backend`] behind them;
-//! - [`text`]: values to JSON texts and back, the form every `SessionStore` keeps.
+//! - `seal`: the sealed cookie itself: what is in it, when it opens and when it does not;
+//! - `cookies`: the seal as a `SessionStore`;
+//! - `actor`: the messages: load, save, and the [`Backend`] behind them;
+//! - `text`: values to JSON texts and back, the form every `SessionStore` keeps.
 //!
 //! A sealed cookie cannot be called back before it expires: signing out removes it from the browser, not from a thief.
 //! That is the price of keeping no state, and the reason for a server-side back end where it matters.

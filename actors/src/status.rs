@@ -4,11 +4,11 @@
 //! each worker said is kept beside (`by_worker`). An actor that does not answer in time is shown as such; a status page
 //! that leaves out what hangs is of no use on the day it is needed. Read in this order:
 //!
-//! - [`registry`]: who is asked;
-//! - [`actor`]: the question, the asking, the tree;
-//! - [`merge`]: many workers' trees to one;
-//! - [`wanted`]: the filter and the spellings it takes;
-//! - [`process`]: what the operating system knows of us.
+//! - `registry`: who is asked;
+//! - `actor`: the question, the asking, the tree;
+//! - `merge`: many workers' trees to one;
+//! - `wanted`: the filter and the spellings it takes;
+//! - `process`: what the operating system knows of us.
 
 mod actor;
 mod merge;

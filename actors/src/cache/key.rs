@@ -136,6 +136,7 @@ impl KeyBuilder {
             Value::Nil => self.0.update(b"n"),
             Value::Bool(flag) => self.0.update(&[b'b', u8::from(*flag)]),
             Value::Int(number) => self.sized(b'i', &number.to_le_bytes()),
+            Value::UInt(number) => self.sized(b'u', &number.to_le_bytes()),
             // By bits: -0.0 and 0.0 may be sent differently, and NaN must equal itself here.
             Value::Double(number) => self.sized(b'd', &number.to_bits().to_le_bytes()),
             Value::String(text) => self.sized(b's', text.as_bytes()),

@@ -212,6 +212,28 @@ fn fifty_threads_have_one_leader() {
     assert_eq!(stats.followed as usize + hit.load(SeqCst), 49);
 }
 
+/// A leader may finish between another asker's look-up and its place in the table; that one must not lead again.
+#[test]
+fn a_question_just_answered_is_not_fetched_again() {
+    const QUESTIONS: usize = 3_000;
+    let store = Store::new(2 * QUESTIONS);
+    let together = Barrier::new(4);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for index in 0..QUESTIONS {
+                    let key = key(&index.to_string());
+                    together.wait();
+                    if let Begun::Lead(leader) = store.begin(key) {
+                        leader.finish(good(1), LONG).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(store.stats().led, QUESTIONS as u64);
+}
+
 #[test]
 fn a_lost_leader_is_followed_by_exactly_one_other() {
     actix_rt::System::new().block_on(async {

@@ -78,7 +78,10 @@ pub enum NotSaved {
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     /// A value in it cannot be kept.
-    #[error("the session's value {0:?} cannot be kept: JSON has no such number (not a number, or infinite)")]
+    #[error(
+        "the session's value {0:?} cannot be kept: it holds a number that JSON does not have (NaN, an infinity) or is \
+         nested too deep"
+    )]
     Value(String),
     /// The back end failed.
     #[error("the session store failed: {0}")]

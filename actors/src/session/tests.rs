@@ -376,3 +376,19 @@ fn a_value_without_a_json_form_comes_back_as_its_text() {
     assert_eq!(back.get("t"), Some(&Value::String("20260101T00:00:00".to_owned())), "the first of a name counts");
     assert_eq!(back.0.len(), 2);
 }
+
+#[test]
+fn what_would_not_come_back_is_not_kept() {
+    let nested = |depth: usize| (0..depth).fold(Value::Int(1), |value, _| Value::List(vec![value]));
+    let deepest = skitai_wire::Limits::default().depth;
+    let of = |value: Value| Map(vec![("v".into(), value)]);
+    for value in [nested(deepest + 1), Value::List(vec![Value::Double(f64::INFINITY)]), nested(10_000)] {
+        assert_eq!(text::texts(&of(value)), Err("v".to_owned()));
+    }
+    for value in [nested(deepest), Value::UInt(u64::MAX), Value::Double(-0.1), Value::Map(Map::default())] {
+        let map = of(value);
+        let sealer = sealer();
+        let opened = sealer.open("SESSION", &seal(&sealer, &text::texts(&map).unwrap()), at(0)).unwrap();
+        assert_eq!(text::map(opened.data).unwrap(), map);
+    }
+}

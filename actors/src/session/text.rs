@@ -4,21 +4,21 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value as Json;
-use skitai_wire::{Map, Value};
+use skitai_wire::{Limits, Map, Value, json};
 
 use super::seal::State;
 
 /// The texts of a map. Where a name occurs twice, the first counts, as in every look-up. `Err` is the name of a value
-/// that JSON cannot say.
+/// that would not come back: JSON turns NaN and the infinities into `null`, and its reader here refuses what is too deep.
 pub(super) fn texts(map: &Map) -> Result<State, String> {
-    let mut state = State::with_capacity(map.0.len());
-    for (name, value) in &map.0 {
-        if !state.contains_key(&**name) {
-            let json = json(value).ok_or_else(|| name.to_string())?;
-            state.insert(name.to_string(), json.to_string());
+    let limits = Limits::default();
+    let mut state = State::with_capacity(map.len());
+    for (name, value) in map.iter() {
+        if !state.contains_key(name) {
+            // First of all, for it stops at the limit; the writer goes as deep as the value does.
+            let bytes = if comes_back(value, limits.depth) { json::to_vec(value).ok() } else { None };
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(name)?;
+            state.insert(name.to_owned(), text);
         }
     }
     Ok(state)
@@ -29,8 +29,8 @@ pub(super) fn texts(map: &Map) -> Result<State, String> {
 pub(super) fn map(state: State) -> Result<Map, String> {
     let mut pairs = Vec::with_capacity(state.len());
     for (name, text) in state {
-        match serde_json::from_str(&text) {
-            Ok(json) => pairs.push((Arc::<str>::from(name), value(json))),
+        match json::parse_value(text.as_bytes()) {
+            Ok(value) => pairs.push((Arc::<str>::from(name), value)),
             Err(_) => return Err(name),
         }
     }
@@ -38,38 +38,11 @@ pub(super) fn map(state: State) -> Result<Map, String> {
     Ok(Map(pairs))
 }
 
-fn json(value: &Value) -> Option<Json> {
-    Some(match value {
-        Value::Nil => Json::Null,
-        Value::Bool(flag) => Json::Bool(*flag),
-        Value::Int(number) => Json::from(*number),
-        // Not for NaN and the infinities.
-        Value::Double(number) => Json::Number(serde_json::Number::from_f64(*number)?),
-        Value::String(text) | Value::DateTime(text) => Json::String(text.clone()),
-        Value::Bytes(bytes) => Json::String(STANDARD.encode(bytes)),
-        Value::List(items) => Json::Array(items.iter().map(json).collect::<Option<_>>()?),
-        Value::Map(map) => {
-            let mut object = serde_json::Map::with_capacity(map.0.len());
-            for (name, value) in &map.0 {
-                if !object.contains_key(&**name) {
-                    object.insert(name.to_string(), json(value)?);
-                }
-            }
-            Json::Object(object)
-        }
-    })
-}
-
-fn value(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Double(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::String(text),
-        Json::Array(items) => Value::List(items.into_iter().map(value).collect()),
-        Json::Object(object) => Value::from_pairs(object.into_iter().map(|(name, json)| (name, value(json)))),
+fn comes_back(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Double(number) => number.is_finite(),
+        Value::List(items) => depth > 0 && items.iter().all(|item| comes_back(item, depth - 1)),
+        Value::Map(map) => depth > 0 && map.iter().all(|(_, item)| comes_back(item, depth - 1)),
+        _ => true,
     }
 }

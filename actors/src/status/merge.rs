@@ -4,7 +4,8 @@
 //!
 //! - a number whose name is in [`SUMMED`] is added up, and so is every number beneath such a name (`asked: {..}`);
 //! - a number whose name begins with `max` is the largest;
-//! - `last_error` is the latest, by its `when`;
+//! - a number whose name begins with `mean`, beside a `count`, is the mean weighted by it;
+//! - `last_error` is the latest, by its `when` or `at`;
 //! - `shared` is one thing that every worker sees: taken once, its content put in its place;
 //! - maps are merged name by name, lists of members by their `node`;
 //! - anything else is itself where all workers agree, and a list of the different values where they do not: a wrong sum
@@ -37,6 +38,7 @@ const SUMMED: &[&str] = &[
     "closed",
     "connected",
     "connections",
+    "count",
     "dials",
     "discarded",
     "ejections",
@@ -47,6 +49,7 @@ const SUMMED: &[&str] = &[
     "idle",
     "in_use",
     "not_admitted",
+    "not_connected",
     "not_sent",
     "ok",
     "open",
@@ -58,12 +61,15 @@ const SUMMED: &[&str] = &[
     "retries",
     "reused",
     "rows",
+    "sent",
     "size",
     "statements",
     "successes",
     "timed_out",
     "timeouts",
+    "total_ms",
     "waiting",
+    "waits",
     // the result cache, whose figures are added up over processes
     "entries",
     "evicted",
@@ -100,14 +106,14 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
     {
         return latest.clone();
     }
-    if let Some(maps) = all(&values, as_map) {
+    if let Some(maps) = all(&values, Value::as_map) {
         return Value::Map(map(&maps, summing));
     }
     if let Some(lists) = all(&values, as_members) {
         return Value::List(members(&lists, summing));
     }
     let is_max = name.starts_with("max");
-    if let Some(numbers) = all(&values, as_int) {
+    if let Some(numbers) = all(&values, as_whole) {
         if is_max {
             return Value::Int(numbers.into_iter().fold(i64::MIN, i64::max));
         }
@@ -115,7 +121,7 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
             return Value::Int(numbers.into_iter().fold(0, i64::saturating_add));
         }
     }
-    if let Some(numbers) = all(&values, as_number) {
+    if let Some(numbers) = all(&values, Value::as_f64) {
         if is_max {
             return Value::Double(numbers.into_iter().fold(f64::NEG_INFINITY, f64::max));
         }
@@ -138,18 +144,32 @@ fn map(maps: &[&Map], summing: bool) -> Map {
         let of_name: Vec<&Value> = maps.iter().filter_map(|map| map.get(&name)).collect();
         match (&*name, of_name.last()) {
             ("shared", Some(Value::Map(shared))) => merged.extend(shared.0.iter().cloned()),
-            _ => merged.push((name.clone(), value(&name, &of_name, summing))),
+            _ => {
+                let mean = if name.starts_with("mean") { mean(&name, maps) } else { None };
+                merged.push((name.clone(), mean.unwrap_or_else(|| value(&name, &of_name, summing))));
+            }
         }
     }
     Map(merged)
 }
 
-fn members(lists: &[Vec<(&str, &Value)>], summing: bool) -> Vec<Value> {
-    let nodes = names(lists.iter().flatten().map(|(node, _)| node));
-    let of_node = |node: &str| -> Vec<&Value> {
-        lists.iter().flatten().filter(|(other, _)| *other == node).map(|(_, member)| *member).collect()
+/// The mean of all, where every map says how many its own is the mean of.
+fn mean(name: &str, maps: &[&Map]) -> Option<Value> {
+    let (mut total, mut count) = (0.0, 0.0);
+    for map in maps {
+        let (mean, weight) = (map.get(name)?.as_f64()?, map.get("count")?.as_f64()?);
+        total += mean * weight;
+        count += weight;
+    }
+    Some(Value::Double(if count > 0.0 { total / count } else { 0.0 }))
+}
+
+fn members(lists: &[Vec<(Member, &Value)>], summing: bool) -> Vec<Value> {
+    let of_member = |member: Member| -> Vec<&Value> {
+        lists.iter().flatten().filter(|(other, _)| *other == member).map(|(_, content)| *content).collect()
     };
-    nodes.into_iter().map(|node| value("", &of_node(node), summing)).collect()
+    let members = names(lists.iter().flatten().map(|(member, _)| member));
+    members.into_iter().map(|member| value("", &of_member(member), summing)).collect()
 }
 
 /// Each name once, in the order of its first appearance.
@@ -167,47 +187,35 @@ fn all<'a, T>(values: &[&'a Value], kind: impl Fn(&'a Value) -> Option<T>) -> Op
     values.iter().map(|value| kind(value)).collect()
 }
 
-fn as_map(value: &Value) -> Option<&Map> {
-    if let Value::Map(map) = value { Some(map) } else { None }
+/// A whole number; not a measure that happens to be one.
+fn as_whole(value: &Value) -> Option<i64> {
+    if let Value::Double(_) = value { None } else { value.as_i64() }
 }
+
+/// A member by its node, and the how-many-eth of that node it is: a cluster may list one twice.
+type Member<'a> = (&'a str, usize);
 
 /// A list whose items all have a `node`.
-fn as_members(value: &Value) -> Option<Vec<(&str, &Value)>> {
-    let Value::List(items) = value else { return None };
-    items
-        .iter()
-        .map(|item| match as_map(item)?.get("node")? {
-            Value::String(node) => Some((node.as_str(), item)),
-            _ => None,
-        })
-        .collect()
-}
-
-fn as_int(value: &Value) -> Option<i64> {
-    if let Value::Int(number) = value { Some(*number) } else { None }
-}
-
-fn as_number(value: &Value) -> Option<f64> {
-    match value {
-        #[expect(clippy::cast_precision_loss, reason = "a mixed sum is a measure, not a count")]
-        Value::Int(number) => Some(*number as f64),
-        Value::Double(number) => Some(*number),
-        _ => None,
+fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
+    let mut members: Vec<(Member<'_>, &Value)> = Vec::new();
+    for item in value.as_list()? {
+        let node = item.get("node")?.as_str()?;
+        let nth = members.iter().filter(|((other, _), _)| *other == node).count();
+        members.push(((node, nth), item));
     }
+    Some(members)
 }
 
-/// The one with the greatest `when`, whether that is a number of seconds or an ISO 8601 text.
+/// The one with the greatest `when` (or `at`), whether that is a number of seconds or an ISO 8601 text.
 fn latest<'a>(values: &[&'a Value]) -> Option<&'a Value> {
-    let whens = all(values, |value| as_map(value)?.get("when"))?;
-    let mut latest = (*whens.first()?, *values.first()?);
-    for (when, value) in whens.into_iter().zip(values.iter().copied()) {
-        let is_later = match (when, latest.0) {
-            (Value::String(one) | Value::DateTime(one), Value::String(other) | Value::DateTime(other)) => one > other,
-            (one, other) => as_number(one)? > as_number(other)?,
-        };
-        if is_later {
-            latest = (when, value);
+    let when = |value: &'a Value| value.get("when").or_else(|| value.get("at"));
+    let (mut latest, mut value) = (when(values.first()?)?, *values.first()?);
+    for other in &values[1..] {
+        let time = when(other)?;
+        // Times that cannot be compared leave it to the rule for what differs.
+        if time.partial_cmp(latest)?.is_gt() {
+            (latest, value) = (time, *other);
         }
     }
-    Some(latest.1)
+    Some(value)
 }

@@ -98,6 +98,46 @@ fn trees_are_merged_by_what_their_values_are_called() {
             error(double(2.5), "new"),
         ),
         (
+            "one node twice is two members",
+            "members",
+            vec![
+                list(vec![
+                    tree([("node", text("a:1")), ("ok", int(1))]),
+                    tree([("node", text("a:1")), ("ok", int(10))]),
+                ]),
+                list(vec![
+                    tree([("node", text("a:1")), ("ok", int(2))]),
+                    tree([("node", text("a:1")), ("ok", int(20))]),
+                ]),
+            ],
+            list(vec![tree([("node", text("a:1")), ("ok", int(3))]), tree([("node", text("a:1")), ("ok", int(30))])]),
+        ),
+        (
+            "a mean beside its count",
+            "latency",
+            vec![
+                tree([("count", int(1)), ("mean_ms", double(10.0)), ("max_ms", double(10.0))]),
+                tree([("count", int(3)), ("mean_ms", double(2.0)), ("max_ms", double(3.0))]),
+            ],
+            tree([("count", int(4)), ("mean_ms", double(4.0)), ("max_ms", double(10.0))]),
+        ),
+        (
+            "a mean of nothing yet",
+            "latency",
+            vec![
+                tree([("count", int(0)), ("mean_ms", double(0.0))]),
+                tree([("count", int(0)), ("mean_ms", double(0.0))]),
+            ],
+            tree([("count", int(0)), ("mean_ms", double(0.0))]),
+        ),
+        (
+            "the latest error of a database",
+            "last_error",
+            vec![tree([("at", Value::DateTime("2026".into()))]), tree([("at", Value::DateTime("2027".into()))])],
+            tree([("at", Value::DateTime("2027".into()))]),
+        ),
+        ("errors without a time", "last_error", vec![text("a"), text("b")], list(vec![text("a"), text("b")])),
+        (
             "the name of the original's page",
             "last error",
             vec![error(int(2), "new"), error(int(1), "old")],

@@ -8,6 +8,7 @@
 //! made of), then the actors themselves.
 
 pub mod cache;
+pub mod db;
 pub mod kit;
 pub mod outcome;
 pub mod session;

@@ -153,6 +153,9 @@ pub struct Outcome {
     pub fault: Option<i64>,
     /// The answer: a decoded RPC value, the rows of a statement (a list of maps), or a page's text or bytes.
     pub data: Value,
+    /// Rows a statement inserted, updated, deleted or returned, by the database's own count. `None` for anything but a
+    /// completed statement.
+    pub affected: Option<u64>,
     /// Headers of an HTTP answer, names in lower case. Empty for a database.
     pub headers: Vec<(String, String)>,
     /// From the call to this outcome.
@@ -172,6 +175,7 @@ impl Outcome {
             msg: "not sent".to_owned(),
             fault: None,
             data: Value::Nil,
+            affected: None,
             headers: Vec::new(),
             latency: Duration::ZERO,
             attempts: 0,

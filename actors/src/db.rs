@@ -1,0 +1,197 @@
+//! Databases: one actor per worker thread for each cluster of databases, and one for targets named at run time.
+//!
+//! A statement is bound (never spliced), takes a connection of its own from this worker's pool, and either ends or is
+//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Nothing that may have
+//! run is sent again.
+//!
+//! Read in this order:
+//!
+//! - here: what a cluster answers, and how it spreads a statement over its members;
+//! - [`member`]: one database: its engine, its counters, one statement from checkout to outcome;
+//! - [`flight`]: a statement on its way, and what happens when nobody waits for it any more;
+//! - [`postgres`] and [`sqlite`]: the two engines; [`types`]: what a PostgreSQL column is worth; [`text`]: the way back;
+//! - [`session`]: statements that would leave something behind on a shared connection, and are refused;
+//! - [`pick`]: whose turn it is under [`Spread::One`]; [`tally`]: what the status page sees;
+//! - [`adhoc`]: databases that no configuration names; [`params`]: what handlers write as parameters.
+
+mod adhoc;
+mod flight;
+mod member;
+mod params;
+mod pick;
+mod postgres;
+mod session;
+mod sqlite;
+mod tally;
+mod text;
+mod types;
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{FutureExt, join_all};
+
+use crate::kit::gather::panic_text;
+use crate::kit::report::Told;
+use crate::kit::{Answers, Outlet, Report};
+use crate::outcome::{Outcome, Reason};
+use crate::spec::{DbSpec, Spread};
+use crate::wire::Value;
+
+pub use adhoc::{AdHoc, AdHocStatement};
+use member::{Limits, Member};
+pub use params::{IntoParams, Param};
+use pick::Picker;
+
+/// One SQL statement for a cluster.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// Every member, or one.
+    pub spread: Spread,
+    /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
+    /// once per connection and then only bound; a text made at run time never is, because servers keep what is prepared.
+    pub sql: Cow<'static, str>,
+    /// `$1` first. Bound as data, whatever they say.
+    pub params: Vec<Value>,
+}
+
+/// Text and parameters, shared by the members they go to.
+#[derive(Debug)]
+struct Query {
+    sql: Cow<'static, str>,
+    params: Vec<Value>,
+}
+
+/// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
+pub fn slots(spec: &DbSpec, spread: Spread) -> Vec<Outcome> {
+    match spread {
+        Spread::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
+        Spread::One => vec![Outcome::unsent(format!("@{}", spec.name).into())],
+    }
+}
+
+/// How often idle connections are looked through.
+const TEND_EVERY: Duration = Duration::from_secs(30);
+/// A connection nobody used for so long is closed: a burst does not hold the server's connections for good.
+const IDLE_LIMIT: Duration = Duration::from_secs(300);
+
+/// The state of the actor of one database cluster on one worker thread.
+#[derive(Debug)]
+pub struct Database {
+    name: Arc<str>,
+    members: Rc<[Rc<Member>]>,
+    picker: Rc<Picker>,
+}
+
+impl Database {
+    /// Pools for every member; no connection is made before the first statement.
+    #[expect(clippy::needless_pass_by_value, reason = "an actor's maker holds an Arc and hands out clones")]
+    pub fn new(spec: Arc<DbSpec>) -> Database {
+        let limits = Limits {
+            connections: spec.connections,
+            wait: spec.wait,
+            connect_timeout: spec.connect_timeout,
+            member_timeout: spec.member_timeout,
+        };
+        let members: Rc<[_]> = spec.members.iter().map(|member| Rc::new(Member::new(member.clone(), limits))).collect();
+        tend(&members);
+        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()) }
+    }
+}
+
+/// Closes connections that idle, every [`TEND_EVERY`], until the actor's state is gone. Without it a pool only grows.
+fn tend(members: &Rc<[Rc<Member>]>) {
+    let members = Rc::downgrade(members);
+    actix_rt::spawn(async move {
+        loop {
+            tokio::time::sleep(TEND_EVERY).await;
+            let Some(members) = members.upgrade() else { return };
+            members.iter().for_each(|member| member.close_idle(IDLE_LIMIT));
+        }
+    });
+}
+
+impl Answers<Statement> for Database {
+    type Item = Outcome;
+    const NAME: &'static str = "execute";
+
+    fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        let Statement { spread, sql, params } = statement;
+        let query = Arc::new(Query { sql, params });
+        let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
+        async move {
+            match spread {
+                Spread::All => {
+                    let outlet = &outlet;
+                    join_all(members.iter().enumerate().map(|(index, member)| {
+                        let query = query.clone();
+                        async move { outlet.put(index, ask(member, query).await) }
+                    }))
+                    .await;
+                }
+                Spread::One => outlet.put(0, ask_one(&members, &picker, &name, &query).await),
+            }
+        }
+    }
+}
+
+/// One member's outcome; a panic on the way is that member's failure alone.
+async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
+    match AssertUnwindSafe(member.execute(query)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            let text = panic_text(&*panic);
+            tracing::error!(node = %member.node(), "a statement panicked: {text}");
+            Outcome::failed(member.node().clone(), Reason::Internal, format!("the database actor panicked: {text}"))
+        }
+    }
+}
+
+/// Asks the least busy member, and another one only while no member can have seen the statement.
+async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Arc<Query>) -> Outcome {
+    let started = Instant::now();
+    let mut tried = vec![false; members.len()];
+    let mut last = None;
+    let mut attempts = 0;
+    while let Some(index) =
+        picker.pick(members.iter().zip(&tried).map(|(member, tried)| (!tried).then(|| member.load())))
+    {
+        tried[index] = true;
+        attempts += 1;
+        let mut outcome = ask(&members[index], query.clone()).await;
+        outcome.attempts = attempts;
+        outcome.latency = started.elapsed();
+        if !outcome.reason.never_ran() {
+            return outcome;
+        }
+        last = Some(outcome);
+    }
+    last.unwrap_or_else(|| {
+        let mut outcome = Outcome::unsent(format!("@{name}").into());
+        outcome.msg = format!("not sent: @{name} has no members");
+        outcome
+    })
+}
+
+impl Answers<Report> for Database {
+    type Item = Told;
+    const NAME: &'static str = "report";
+
+    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+        let members = self.members.clone();
+        let name = self.name.clone();
+        async move {
+            outlet.put(
+                0,
+                Told(Value::from_pairs([
+                    ("database", Value::String(name.to_string())),
+                    ("members", Value::List(members.iter().map(|member| member.report()).collect())),
+                ])),
+            );
+        }
+    }
+}

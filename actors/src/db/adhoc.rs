@@ -1,0 +1,143 @@
+//! Databases named at run time: `was.db(server, dbname, user, password)`.
+//!
+//! Every target has a pool like a configured member's, made at its first statement. Their number is capped, and one
+//! that nobody used for a while is dropped with its connections: what requests name must not grow without bound.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::member::{Limits, Member};
+use super::{Query, TEND_EVERY, ask};
+use crate::kit::report::Told;
+use crate::kit::{Answers, Outlet, Report};
+use crate::outcome::{Outcome, Reason};
+use crate::spec::DbMember;
+use crate::wire::Value;
+
+/// Targets one worker keeps pools for at once.
+const MAX_TARGETS: usize = 64;
+/// A target nobody asked for so long is forgotten.
+const IDLE_TARGET: Duration = Duration::from_secs(120);
+
+/// One SQL statement for a database that no configuration names.
+#[derive(Clone, Debug)]
+pub struct AdHocStatement {
+    /// The database, with its login.
+    pub member: DbMember,
+    /// One statement, with `$1`, `$2`, … where parameters go.
+    pub sql: Cow<'static, str>,
+    /// `$1` first. Bound as data, whatever they say.
+    pub params: Vec<Value>,
+}
+
+impl AdHocStatement {
+    /// The slot of this statement, as the caller opens it.
+    pub fn slots(&self) -> Vec<Outcome> {
+        vec![Outcome::unsent(self.member.node.clone())]
+    }
+}
+
+struct Target {
+    member: Rc<Member>,
+    used: Instant,
+}
+
+type Targets = RefCell<HashMap<DbMember, Target>>;
+
+/// The state of the actor for databases named at run time, on one worker thread.
+pub struct AdHoc {
+    targets: Rc<Targets>,
+    limits: Limits,
+}
+
+impl std::fmt::Debug for AdHoc {
+    /// Without the targets: their keys hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdHoc").field("targets", &self.targets.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl AdHoc {
+    /// `connections` per target and worker; the times are those of a cluster's specification.
+    pub fn new(connections: usize, wait: Duration, connect_timeout: Duration, member_timeout: Duration) -> AdHoc {
+        let targets = Rc::default();
+        forget_idle(Rc::downgrade(&targets));
+        AdHoc { targets, limits: Limits { connections, wait, connect_timeout, member_timeout } }
+    }
+
+    /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
+    fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
+        let mut targets = self.targets.borrow_mut();
+        if let Some(target) = targets.get_mut(&spec) {
+            target.used = Instant::now();
+            return Some(target.member.clone());
+        }
+        if targets.len() >= MAX_TARGETS {
+            let idle = targets.iter().filter(|(_, target)| target.member.load().outstanding == 0);
+            let oldest = idle.min_by_key(|(_, target)| target.used).map(|(spec, _)| spec.clone())?;
+            targets.remove(&oldest);
+        }
+        let member = Rc::new(Member::new(spec.clone(), self.limits));
+        targets.insert(spec, Target { member: member.clone(), used: Instant::now() });
+        Some(member)
+    }
+}
+
+/// Forgets targets that idle, every [`TEND_EVERY`], until the actor's state is gone.
+fn forget_idle(targets: Weak<Targets>) {
+    actix_rt::spawn(async move {
+        loop {
+            tokio::time::sleep(TEND_EVERY).await;
+            let Some(targets) = targets.upgrade() else { return };
+            targets
+                .borrow_mut()
+                .retain(|_, target| target.member.load().outstanding > 0 || target.used.elapsed() < IDLE_TARGET);
+        }
+    });
+}
+
+impl Answers<AdHocStatement> for AdHoc {
+    type Item = Outcome;
+    const NAME: &'static str = "execute";
+
+    fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        let AdHocStatement { member: spec, sql, params } = statement;
+        let node = spec.node.clone();
+        let member = self.member(spec);
+        async move {
+            let outcome = match member {
+                Some(member) => ask(&member, Arc::new(Query { sql, params })).await,
+                None => Outcome::failed(
+                    node,
+                    Reason::NoPermit,
+                    format!(
+                        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a \
+                         member of a configured cluster"
+                    ),
+                ),
+            };
+            outlet.put(0, outcome);
+        }
+    }
+}
+
+impl Answers<Report> for AdHoc {
+    type Item = Told;
+    const NAME: &'static str = "report";
+
+    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+        let targets = self.targets.clone();
+        async move {
+            let members = targets.borrow().values().map(|target| target.member.report()).collect();
+            outlet.put(
+                0,
+                Told(Value::from_pairs([("limit", Value::Int(MAX_TARGETS as i64)), ("members", Value::List(members))])),
+            );
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! One database on one worker: its engine, and a statement's way from checkout to outcome.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Query;
+use super::flight::{Failure, Rows};
+use super::pick::Load;
+use super::postgres::Postgres;
+use super::session;
+use super::sqlite::Sqlite;
+use super::tally::Tally;
+use crate::outcome::{Outcome, Reason};
+use crate::spec::{DbMember, Shard};
+use crate::wire::Value;
+
+/// What one member may take, on this worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) wait: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) member_timeout: Duration,
+}
+
+/// How many connections a member has.
+pub(super) struct Connections {
+    pub(super) open: usize,
+    pub(super) idle: usize,
+    pub(super) limit: usize,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Postgres(Postgres),
+    Sqlite(Sqlite),
+}
+
+/// One database and its counters.
+#[derive(Debug)]
+pub(super) struct Member {
+    spec: DbMember,
+    limits: Limits,
+    engine: Engine,
+    tally: Tally,
+}
+
+impl Member {
+    pub(super) fn new(spec: DbMember, limits: Limits) -> Member {
+        let engine = match &spec.shard {
+            Shard::Postgres { host, port, database, user, password } => {
+                Engine::Postgres(Postgres::new(host, *port, database, user, &password.0, limits))
+            }
+            Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
+        };
+        Member { spec, limits, engine, tally: Tally::default() }
+    }
+
+    pub(super) fn node(&self) -> &Arc<str> {
+        &self.spec.node
+    }
+
+    pub(super) fn load(&self) -> Load {
+        Load { outstanding: self.tally.outstanding(), weight: self.spec.weight }
+    }
+
+    /// One statement on one connection of its own. Dropping the future cancels it at the database.
+    pub(super) async fn execute(&self, query: Arc<Query>) -> Outcome {
+        let mark = self.tally.begin();
+        let started = Instant::now();
+        let mut outcome = match self.run(query).await {
+            Ok(rows) => {
+                let mut outcome = Outcome::completed(self.node().clone(), Value::List(rows.data));
+                outcome.affected = rows.affected;
+                outcome
+            }
+            Err(Failure { reason, msg }) => Outcome::failed(self.node().clone(), reason, msg),
+        };
+        outcome.latency = started.elapsed();
+        outcome.attempts = 1;
+        mark.told(&outcome);
+        outcome
+    }
+
+    async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+        if let Some(why) = session::refused(&query.sql) {
+            return Err(Failure { reason: Reason::Sql, msg: why });
+        }
+        let asked = Instant::now();
+        match &self.engine {
+            Engine::Postgres(postgres) => {
+                let client = postgres.checkout().await;
+                self.tally.waited(asked.elapsed());
+                self.within_limit(postgres.send(client?, query)).await
+            }
+            Engine::Sqlite(sqlite) => {
+                let connection = sqlite.checkout().await;
+                self.tally.waited(asked.elapsed());
+                self.within_limit(sqlite.send(connection?, query)).await
+            }
+        }
+    }
+
+    /// The flight's end, or its cancellation at the member's own limit.
+    async fn within_limit(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
+        let limit = self.limits.member_timeout;
+        tokio::time::timeout(limit, flight).await.unwrap_or_else(|_| {
+            Err(Failure {
+                reason: Reason::Deadline,
+                msg: format!("no answer within the member's limit of {limit:?}; the statement was cancelled"),
+            })
+        })
+    }
+
+    pub(super) fn close_idle(&self, limit: Duration) {
+        match &self.engine {
+            Engine::Postgres(postgres) => postgres.close_idle(limit),
+            Engine::Sqlite(sqlite) => sqlite.close_idle(limit),
+        }
+    }
+
+    pub(super) fn report(&self) -> Value {
+        let (kind, Connections { open, idle, limit }) = match &self.engine {
+            Engine::Postgres(postgres) => ("postgresql", postgres.connections()),
+            Engine::Sqlite(sqlite) => ("sqlite3", sqlite.connections()),
+        };
+        let count = |number: usize| Value::Int(number.cast_signed() as i64);
+        Value::from_pairs([
+            ("node", Value::String(self.node().to_string())),
+            ("kind", Value::String(kind.to_owned())),
+            ("connections", Value::from_pairs([("open", count(open)), ("idle", count(idle)), ("limit", count(limit))])),
+            ("in_use", count(open.saturating_sub(idle))),
+            ("statements", self.tally.statements()),
+            ("waits", self.tally.waits()),
+            ("last_error", self.tally.last_error()),
+        ])
+    }
+}

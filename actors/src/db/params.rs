@@ -1,0 +1,156 @@
+//! What a handler writes as the parameters of a statement: `(1, "x")`, `(city,)`, `()`, or a list made at run time.
+
+use crate::wire::Value;
+
+/// One parameter. It is bound, never spliced into the text, so it is data whatever it says.
+pub trait Param {
+    /// The value the database is given.
+    fn into_param(self) -> Value;
+}
+
+/// All parameters of one statement, `$1` first.
+pub trait IntoParams {
+    /// In the order of their numbers.
+    fn into_params(self) -> Vec<Value>;
+}
+
+macro_rules! whole {
+    ($($type:ty),*) => {
+        $(impl Param for $type {
+            fn into_param(self) -> Value {
+                Value::Int(self.into())
+            }
+        })*
+    };
+}
+whole!(i8, i16, i32, i64, u8, u16, u32);
+
+impl Param for u64 {
+    /// Beyond the range of a 64-bit integer it goes as text, which a numeric column reads exactly.
+    fn into_param(self) -> Value {
+        i64::try_from(self).map_or_else(|_| Value::String(self.to_string()), Value::Int)
+    }
+}
+
+impl Param for usize {
+    fn into_param(self) -> Value {
+        (self as u64).into_param()
+    }
+}
+
+impl Param for f64 {
+    fn into_param(self) -> Value {
+        Value::Double(self)
+    }
+}
+
+impl Param for f32 {
+    /// By way of its text, so that 0.1 stays 0.1.
+    fn into_param(self) -> Value {
+        Value::Double(self.to_string().parse().unwrap_or_else(|_| self.into()))
+    }
+}
+
+impl Param for bool {
+    fn into_param(self) -> Value {
+        Value::Bool(self)
+    }
+}
+
+impl Param for &str {
+    fn into_param(self) -> Value {
+        Value::String(self.to_owned())
+    }
+}
+
+impl Param for &String {
+    fn into_param(self) -> Value {
+        Value::String(self.clone())
+    }
+}
+
+impl Param for String {
+    fn into_param(self) -> Value {
+        Value::String(self)
+    }
+}
+
+impl Param for &[u8] {
+    fn into_param(self) -> Value {
+        Value::Bytes(self.to_vec())
+    }
+}
+
+impl Param for bytes::Bytes {
+    fn into_param(self) -> Value {
+        Value::Bytes(self.into())
+    }
+}
+
+impl Param for Value {
+    fn into_param(self) -> Value {
+        self
+    }
+}
+
+impl Param for &Value {
+    fn into_param(self) -> Value {
+        self.clone()
+    }
+}
+
+impl<T: Param> Param for Option<T> {
+    /// `None` is NULL.
+    fn into_param(self) -> Value {
+        self.map_or(Value::Nil, Param::into_param)
+    }
+}
+
+impl<T: Param> Param for Vec<T> {
+    /// An array. Octets are `&[u8]` or [`bytes::Bytes`]: a `Vec<u8>` is an array of small numbers.
+    fn into_param(self) -> Value {
+        Value::List(self.into_iter().map(Param::into_param).collect())
+    }
+}
+
+impl IntoParams for () {
+    fn into_params(self) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
+impl<T: Param> IntoParams for Vec<T> {
+    fn into_params(self) -> Vec<Value> {
+        self.into_iter().map(Param::into_param).collect()
+    }
+}
+
+impl<T: Param, const N: usize> IntoParams for [T; N] {
+    fn into_params(self) -> Vec<Value> {
+        self.into_iter().map(Param::into_param).collect()
+    }
+}
+
+macro_rules! tuple {
+    ($($name:ident),+) => {
+        impl<$($name: Param),+> IntoParams for ($($name,)+) {
+            fn into_params(self) -> Vec<Value> {
+                #[expect(non_snake_case, reason = "the type parameters name the values too")]
+                let ($($name,)+) = self;
+                vec![$($name.into_param()),+]
+            }
+        }
+    };
+}
+tuple!(A);
+tuple!(A, B);
+tuple!(A, B, C);
+tuple!(A, B, C, D);
+tuple!(A, B, C, D, E);
+tuple!(A, B, C, D, E, F);
+tuple!(A, B, C, D, E, F, G);
+tuple!(A, B, C, D, E, F, G, H);
+tuple!(A, B, C, D, E, F, G, H, I);
+tuple!(A, B, C, D, E, F, G, H, I, J);
+tuple!(A, B, C, D, E, F, G, H, I, J, K);
+tuple!(A, B, C, D, E, F, G, H, I, J, K, L);

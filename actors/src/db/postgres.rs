@@ -1,0 +1,296 @@
+//! PostgreSQL: a pool of this worker's own connections.
+//!
+//! - here: the pool, the checkout, and the statement itself;
+//! - [`dial`]: making connections, counting their tasks, and cancelling on a second one;
+//! - [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//!
+//! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
+//! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
+//! time is sent unnamed, parse and all in the same single round trip, because neither the client's cache nor the server
+//! ever forgets a name. Behind a pooler that loses names (SQLSTATE 26000 or 42P05) the pool falls back to unnamed ones.
+
+mod bind;
+mod dial;
+mod told;
+
+use std::borrow::Cow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::TryStreamExt;
+use tokio_postgres::{Error, RowStream, Statement};
+
+use super::Query;
+use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
+use super::member::{Connections, Limits};
+use super::types::Decoded;
+use crate::outcome::Reason;
+use crate::wire::{Map, Value};
+use bind::Bound;
+use dial::Dialer;
+
+/// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
+/// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
+const VERIFY_AFTER: Duration = Duration::from_secs(1);
+/// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
+const VERIFY_WITHIN: Duration = Duration::from_millis(500);
+/// How long a statement nobody waits for may take to stop before its connection is given up.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+/// A cancel request that overtakes its statement hits an idle server and is ignored, so it is repeated.
+const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// The protocol counts parameters in 16 bits.
+const MAX_PARAMS: usize = 65_535;
+
+/// One member's pool.
+#[derive(Debug)]
+pub(super) struct Postgres {
+    pool: Pool,
+    dialer: Dialer,
+    limits: Limits,
+    /// Whether names of prepared statements last on this member's connections.
+    named: Arc<AtomicBool>,
+}
+
+impl Postgres {
+    pub(super) fn new(host: &str, port: u16, database: &str, user: &str, password: &str, limits: Limits) -> Postgres {
+        let mut config = tokio_postgres::Config::new();
+        config.host(host).port(port).dbname(database).user(user).application_name("skitai");
+        config.connect_timeout(limits.connect_timeout);
+        if !password.is_empty() {
+            config.password(password);
+        }
+        let dialer = Dialer::new(host, port);
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_connect(config, dialer.clone(), manager_config);
+        let pool = Pool::builder(manager)
+            .max_size(limits.connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(limits.wait))
+            .create_timeout(Some(limits.connect_timeout))
+            .recycle_timeout(Some(VERIFY_WITHIN))
+            .pre_recycle(verify())
+            .build()
+            .expect("a pool with a runtime and timeouts is complete");
+        Postgres { pool, dialer, limits, named: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// A connection for one statement alone.
+    pub(super) async fn checkout(&self) -> Result<Client, Failure> {
+        self.pool.get().await.map_err(|error| told::checkout(&error, self.limits))
+    }
+
+    /// The statement on that connection. Nothing is sent before the first poll.
+    pub(super) fn send(&self, client: Client, query: Arc<Query>) -> Flight<Lent> {
+        let client = Arc::new(client);
+        let stop = Arc::new(AtomicBool::new(false));
+        let run = Run { client: client.clone(), stop: stop.clone(), named: self.named.clone(), query };
+        Flight::new(Box::pin(run.end()), Lent { client, stop, dialer: self.dialer.clone() })
+    }
+
+    pub(super) fn close_idle(&self, limit: Duration) {
+        self.pool.retain(|_, metrics| metrics.last_used() < limit);
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections { open: self.dialer.open(), idle: status.available, limit: status.max_size }
+    }
+}
+
+/// The check of [`VERIFY_AFTER`]. A failed one makes the pool drop that connection and go on to the next.
+fn verify() -> Hook {
+    Hook::async_fn(|client, metrics| {
+        let idle = metrics.last_used();
+        Box::pin(async move {
+            if client.is_closed() {
+                return Err(HookError::message("closed by the server"));
+            }
+            if idle < VERIFY_AFTER {
+                return Ok(());
+            }
+            match tokio::time::timeout(VERIFY_WITHIN, client.check_connection()).await {
+                Ok(alive) => alive.map_err(HookError::Backend),
+                Err(_) => Err(HookError::message("no sign of life")),
+            }
+        })
+    })
+}
+
+/// Everything one running statement needs.
+struct Run {
+    client: Arc<Client>,
+    stop: Arc<AtomicBool>,
+    named: Arc<AtomicBool>,
+    query: Arc<Query>,
+}
+
+impl Run {
+    async fn end(self) -> Ended {
+        match self.rows().await {
+            Ok(rows) => Ended { result: Ok(rows), reusable: true },
+            Err(Stopped::Server(error)) => {
+                let (failure, reusable) = told::statement(&error);
+                Ended { result: Err(failure), reusable }
+            }
+            Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
+        }
+    }
+
+    async fn rows(&self) -> Result<Rows, Stopped> {
+        self.check()?;
+        let mut stream = pin!(self.start().await?);
+        let mut rows = Rows::default();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        while let Some(row) = stream.try_next().await? {
+            if self.stop.load(Relaxed) {
+                // Nobody reads them; they only have to come off the connection.
+                continue;
+            }
+            if names.len() != row.len() {
+                names = row.columns().iter().map(|column| Arc::from(column.name())).collect();
+            }
+            let mut pairs = Vec::with_capacity(names.len());
+            for (index, name) in names.iter().enumerate() {
+                let Decoded(value) = row.try_get(index)?;
+                pairs.push((name.clone(), value));
+            }
+            rows.data.push(Value::Map(Map(pairs)));
+        }
+        rows.affected = stream.rows_affected();
+        Ok(rows)
+    }
+
+    /// What the client would refuse to encode, in plainer words than it has.
+    fn check(&self) -> Result<(), Stopped> {
+        let count = self.query.params.len();
+        if count > MAX_PARAMS {
+            return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
+        }
+        if self.query.sql.contains('\0') {
+            return Err(sql("the statement's text contains a NUL character".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn start(&self) -> Result<RowStream, Stopped> {
+        let Query { sql: text, params } = &*self.query;
+        let lasting = matches!(text, Cow::Borrowed(_));
+        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
+        let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
+        if !self.named.load(Relaxed) || !(lasting || by_type) {
+            return self.unnamed().await;
+        }
+        let prepared = if lasting { self.client.prepare_cached(text).await } else { self.client.prepare(text).await };
+        let started = match prepared {
+            Ok(statement) => self.bound(&statement).await?,
+            Err(error) => Err(error),
+        };
+        match started {
+            // These come before anything ran: the name is unknown or taken, or the plan is older than the tables.
+            Err(error) if told::is_stale_name(&error) => {
+                if lasting {
+                    self.client.statement_cache.remove(text, &[]);
+                }
+                if told::is_lost_name(&error) {
+                    self.named.store(false, Relaxed);
+                }
+                self.unnamed().await
+            }
+            started => Ok(started?),
+        }
+    }
+
+    async fn bound(&self, statement: &Statement) -> Result<Result<RowStream, Error>, Stopped> {
+        self.go_on()?;
+        let (given, wanted) = (self.query.params.len(), statement.params().len());
+        if given != wanted {
+            return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
+        }
+        Ok(self.client.query_raw(statement, self.query.params.iter().map(Bound)).await)
+    }
+
+    async fn unnamed(&self) -> Result<RowStream, Stopped> {
+        self.go_on()?;
+        let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
+        Ok(self.client.query_typed_raw(&self.query.sql, params).await?)
+    }
+
+    /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
+    fn go_on(&self) -> Result<(), Stopped> {
+        if self.stop.load(Relaxed) {
+            let msg = "stopped before it ran".to_owned();
+            return Err(Stopped::Ours(Failure { reason: Reason::Cancelled, msg }));
+        }
+        Ok(())
+    }
+}
+
+/// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
+enum Stopped {
+    Server(Error),
+    Ours(Failure),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Server(error)
+    }
+}
+
+fn sql(msg: String) -> Stopped {
+    Stopped::Ours(Failure { reason: Reason::Sql, msg })
+}
+
+/// The lease on a pooled connection.
+pub(super) struct Lent {
+    client: Arc<Client>,
+    stop: Arc<AtomicBool>,
+    dialer: Dialer,
+}
+
+impl Lease for Lent {
+    fn release(self, reusable: bool) {
+        if !reusable {
+            discard(self.client);
+        }
+    }
+
+    async fn settle(self, work: Work) {
+        self.stop.store(true, Relaxed);
+        let idle = tokio::time::timeout(SETTLE_WITHIN, self.proven_idle(work)).await.unwrap_or(false);
+        if !idle {
+            tracing::warn!(node = %self.dialer, "a cancelled statement did not stop cleanly; its connection is closed");
+        }
+        self.release(idle);
+    }
+}
+
+impl Lent {
+    /// Cancels until the statement has ended. True when the connection can be lent again: every cancel request has run
+    /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
+    /// taken whatever the signal still could hit.
+    async fn proven_idle(&self, mut work: Work) -> bool {
+        let token = self.client.cancel_token();
+        let mut heard = true;
+        loop {
+            let ended = tokio::time::timeout(CANCEL_AGAIN_AFTER, &mut work);
+            let (cancelled, ended) = futures_util::future::join(self.dialer.cancel(&token), ended).await;
+            heard &= cancelled;
+            if let Ok(ended) = ended {
+                drop(work);
+                return heard && ended.reusable && self.client.check_connection().await.is_ok();
+            }
+        }
+    }
+}
+
+/// Takes a connection out of the pool and closes it.
+fn discard(client: Arc<Client>) {
+    // Whoever else held it has ended by now; were it not so, the pool would get it back and find it closed or idle.
+    if let Ok(client) = Arc::try_unwrap(client) {
+        drop(Object::take(client));
+    }
+}

@@ -1,0 +1,48 @@
+//! Parameters as text that the server types for itself.
+
+use bytes::BytesMut;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use crate::db::text;
+use crate::wire::Value;
+
+/// One parameter on its way out.
+pub(super) struct Bound<'a>(pub(super) &'a Value);
+
+/// The type that tells the server to find out itself.
+pub(super) fn untyped() -> Type {
+    Type::UNKNOWN
+}
+
+impl std::fmt::Debug for Bound<'_> {
+    /// tokio-postgres prints parameters at log level debug; data of users does not belong there.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            Value::String(text) | Value::DateTime(text) => out.extend_from_slice(text.as_bytes()),
+            Value::List(_) if matches!(*ty, Type::JSON | Type::JSONB) => {
+                out.extend_from_slice(text::json(self.0).as_bytes());
+            }
+            value => match text::text(value) {
+                Some(text) => out.extend_from_slice(text.as_bytes()),
+                None => return Ok(IsNull::Yes),
+            },
+        }
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}

@@ -1,0 +1,129 @@
+//! What went wrong, in the server's words, and what it says about the statement and the connection.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, ErrorPosition, Severity};
+
+use crate::db::flight::Failure;
+use crate::db::member::Limits;
+use crate::outcome::Reason;
+
+/// An error and all its causes: tokio-postgres prints only the outermost, which names no cause.
+pub(super) fn chain(error: &Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return server_text(db);
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        // A String takes every write.
+        let _ = write!(text, ": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+/// `SQLSTATE message (position N; hint …; detail …)`
+fn server_text(error: &DbError) -> String {
+    let mut notes = Vec::new();
+    match error.position() {
+        Some(ErrorPosition::Original(position)) => notes.push(format!("position {position}")),
+        Some(ErrorPosition::Internal { position, .. }) => notes.push(format!("position {position} of inner text")),
+        None => {}
+    }
+    notes.extend(error.hint().map(|hint| format!("hint {hint}")));
+    notes.extend(error.detail().map(|detail| format!("detail {detail}")));
+    // "unnamed portal parameter $2 = '…'" is where the server names the parameter of a wrong type.
+    notes.extend(error.where_().filter(|place| place.contains("parameter $")).map(str::to_owned));
+    let text = format!("{} {}", error.code().code(), error.message());
+    if notes.is_empty() { text } else { format!("{text} ({})", notes.join("; ")) }
+}
+
+/// No connection came. Whatever the cause, no statement has been sent.
+pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
+    let Limits { connections, wait, connect_timeout, .. } = limits;
+    let (reason, msg) = match error {
+        PoolError::Timeout(TimeoutType::Wait) => (
+            Reason::NoPermit,
+            format!(
+                "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more \
+                 connections, or make the statements shorter"
+            ),
+        ),
+        PoolError::Timeout(TimeoutType::Create) => {
+            (Reason::ConnectTimeout, format!("no connection within {connect_timeout:?}"))
+        }
+        PoolError::Timeout(TimeoutType::Recycle) => {
+            (Reason::Connect, "a pooled connection gave no sign of life".to_owned())
+        }
+        PoolError::Backend(error) => (dialled(error), chain(error)),
+        PoolError::PostCreateHook(HookError::Backend(error)) => (Reason::Connect, chain(error)),
+        PoolError::PostCreateHook(HookError::Message(text)) => (Reason::Connect, text.to_string()),
+        PoolError::Closed | PoolError::NoRuntimeSpecified => (Reason::NoPermit, error.to_string()),
+    };
+    Failure { reason, msg }
+}
+
+/// Why a dial failed.
+fn dialled(error: &Error) -> Reason {
+    if let Some(db) = error.as_db_error() {
+        let code = db.code().code();
+        return if code.starts_with("28") || code == "3D000" { Reason::Login } else { Reason::Connect };
+    }
+    let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) else {
+        // The client's own complaints: a password is wanted and none is configured, an unknown login method, a timeout.
+        let text = error.to_string();
+        return if text.contains("timeout") || text.contains("timed out") {
+            Reason::ConnectTimeout
+        } else if text.contains("password") || text.contains("authentication") || text.contains("configuration") {
+            Reason::Login
+        } else {
+            Reason::Connect
+        };
+    };
+    match cause.kind() {
+        io::ErrorKind::ConnectionRefused => Reason::Refused,
+        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
+        // The standard library has no kind for it; this is its own wording around the resolver's.
+        _ if cause.to_string().contains("failed to lookup address") => Reason::Dns,
+        _ => Reason::Connect,
+    }
+}
+
+/// Why a statement that was sent failed, and whether its connection is still good.
+pub(super) fn statement(error: &Error) -> (Failure, bool) {
+    if let Some(db) = error.as_db_error() {
+        let msg = server_text(db);
+        // FATAL ends the connection: an administrator's command, a crash of another backend.
+        return if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
+            (Failure { reason: Reason::Closed, msg: format!("{msg}; the statement may have run") }, false)
+        } else {
+            (Failure { reason: Reason::Sql, msg }, true)
+        };
+    }
+    let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    let reason = match io {
+        Some(io::ErrorKind::UnexpectedEof) => Reason::Closed,
+        Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Reason::Malformed,
+        Some(_) => Reason::Reset,
+        None if error.is_closed() => Reason::Closed,
+        None => Reason::Malformed,
+    };
+    (Failure { reason, msg: format!("{}; the statement may have run", chain(error)) }, false)
+}
+
+/// True for a refusal that comes before execution because of a name or plan the connection kept: 26000 (no such
+/// prepared statement), 42P05 (the name is taken), 0A000 from the plan cache (the tables changed).
+pub(super) fn is_stale_name(error: &Error) -> bool {
+    let stale_plan = |db: &DbError| db.code().code() == "0A000" && db.routine() == Some("RevalidateCachedQuery");
+    is_lost_name(error) || error.as_db_error().is_some_and(stale_plan)
+}
+
+/// True where names do not last: a pooler gives every statement another server connection.
+pub(super) fn is_lost_name(error: &Error) -> bool {
+    error.as_db_error().is_some_and(|db| matches!(db.code().code(), "26000" | "42P05"))
+}

@@ -1,0 +1,265 @@
+//! SQLite: a file per member, its calls on blocking threads.
+//!
+//! The file has to exist: a path with a slip in it is a failure, not a new empty database. WAL, so that readers and one
+//! writer do not wait for each other. A statement nobody waits for is interrupted.
+//!
+//! - here: the pool and the statement; [`bind`]: parameters, by name where the text has names.
+
+mod bind;
+
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime, TimeoutType};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, InterruptHandle};
+
+use super::Query;
+use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
+use super::member::{Connections, Limits};
+use crate::kit::gather::panic_text;
+use crate::outcome::Reason;
+use crate::wire::{Map, Value};
+
+/// How long a statement waits for another process's lock before it fails with "database is locked".
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement nobody waits for may take to stop before its connection is given up.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+/// An interrupt that comes before its statement has begun is forgotten, so it is repeated.
+const INTERRUPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// One member's pool.
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    pool: Pool,
+    path: PathBuf,
+    limits: Limits,
+}
+
+impl Sqlite {
+    pub(super) fn new(path: &Path, limits: Limits) -> Sqlite {
+        let manager = Manager::from_config(&Config::new(existing(path)), Runtime::Tokio1);
+        let pool = Pool::builder(manager)
+            .max_size(limits.connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(limits.wait))
+            .create_timeout(Some(limits.connect_timeout))
+            .recycle_timeout(Some(limits.connect_timeout))
+            .post_create(settings())
+            .build()
+            .expect("a pool with a runtime and timeouts is complete");
+        Sqlite { pool, path: path.to_owned(), limits }
+    }
+
+    /// A connection for one statement alone.
+    pub(super) async fn checkout(&self) -> Result<Object, Failure> {
+        let Limits { connections, wait, connect_timeout, .. } = self.limits;
+        self.pool.get().await.map_err(|error| {
+            let (reason, msg) = match error {
+                PoolError::Timeout(TimeoutType::Wait) => (
+                    Reason::NoPermit,
+                    format!(
+                        "no connection was free within {wait:?}: all {connections} of this worker are in use; allow \
+                         more connections, or make the statements shorter"
+                    ),
+                ),
+                PoolError::Timeout(_) => {
+                    (Reason::ConnectTimeout, format!("the file was not open within {connect_timeout:?}"))
+                }
+                PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                    let hint = match self.path.try_exists() {
+                        Ok(false) => ": the file does not exist; create it first",
+                        _ => "",
+                    };
+                    (Reason::Connect, format!("{}{hint}", told(&error)))
+                }
+                error => (Reason::Connect, error.to_string()),
+            };
+            Failure { reason, msg }
+        })
+    }
+
+    /// The statement on that connection. Nothing is done before the first poll.
+    pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
+        let connection = Arc::new(connection);
+        let halt = Arc::new(Halt::default());
+        let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: self.path.clone() };
+        let work = async move {
+            match connection.interact(move |connection| run(connection, &query, &halt)).await {
+                Ok(result) => Ended { result, reusable: true },
+                Err(InteractError::Panic(panic)) => {
+                    let msg = format!("the statement panicked: {}", panic_text(&*panic));
+                    Ended { result: Err(Failure { reason: Reason::Internal, msg }), reusable: false }
+                }
+                Err(InteractError::Cancelled) => {
+                    let msg = "the thread that ran the statement is gone".to_owned();
+                    Ended { result: Err(Failure { reason: Reason::Internal, msg }), reusable: false }
+                }
+            }
+        };
+        Flight::new(Box::pin(work), lease)
+    }
+
+    pub(super) fn close_idle(&self, limit: Duration) {
+        self.pool.retain(|_, metrics| metrics.last_used() < limit);
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections { open: status.size, idle: status.available, limit: status.max_size }
+    }
+}
+
+/// The path as a URI that opens for reading and writing but creates nothing; the pool takes no other options.
+fn existing(path: &Path) -> String {
+    let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
+    for &byte in path.as_os_str().as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            // A String takes every write.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri + "?mode=rw"
+}
+
+fn settings() -> Hook {
+    Hook::async_fn(|connection, _| {
+        Box::pin(async move {
+            let set = connection.interact(|connection| {
+                connection.busy_timeout(BUSY_TIMEOUT)?;
+                let wal = connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()));
+                match wal {
+                    // A file or folder we may only read stays in the mode it has.
+                    Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => Ok(()),
+                    wal => wal.and_then(|()| connection.pragma_update(None, "synchronous", "NORMAL")),
+                }
+            });
+            match set.await {
+                Ok(set) => set.map_err(HookError::Backend),
+                Err(error) => Err(HookError::message(error.to_string())),
+            }
+        })
+    })
+}
+
+/// How the asker's thread stops the blocking one.
+#[derive(Default)]
+struct Halt {
+    stopped: AtomicBool,
+    interrupt: OnceLock<InterruptHandle>,
+}
+
+fn run(connection: &mut Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
+    // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
+    let _ = halt.interrupt.set(connection.get_interrupt_handle());
+    let rows = statement(connection, query, halt);
+    if !connection.is_autocommit() {
+        // No statement can begin a transaction here, yet one that did must not hold its locks for the next borrower.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    rows
+}
+
+fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
+    let sql = |error: rusqlite::Error| Failure { reason: Reason::Sql, msg: told(&error) };
+    let stopped = || Failure { reason: Reason::Cancelled, msg: "stopped before it ended".to_owned() };
+    if halt.stopped.load(Relaxed) {
+        return Err(stopped());
+    }
+    let before = connection.total_changes();
+    // The cache of prepared statements is bounded, so texts made at run time may use it too.
+    let mut statement = connection.prepare_cached(&query.sql).map_err(sql)?;
+    bind::bind(&mut statement, &query.params)?;
+    let names: Vec<Arc<str>> = statement.column_names().into_iter().map(Arc::from).collect();
+    let reads = statement.readonly();
+    let mut data = Vec::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(sql)? {
+        if halt.stopped.load(Relaxed) {
+            return Err(stopped());
+        }
+        let mut pairs = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            pairs.push((name.clone(), value(row.get_ref(index).map_err(sql)?)));
+        }
+        if !pairs.is_empty() {
+            data.push(Value::Map(Map(pairs)));
+        }
+    }
+    drop(rows);
+    let affected = match connection.total_changes() - before {
+        _ if reads => data.len() as u64,
+        // `changes` still tells of an earlier statement where this one changed nothing.
+        0 => 0,
+        _ => connection.changes(),
+    };
+    Ok(Rows { data, affected: Some(affected) })
+}
+
+/// The five storage classes. Text that is not UTF-8 is kept as the octets it is.
+fn value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Nil,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Double(number),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::String(text.to_owned()),
+            Err(_) => Value::Bytes(text.to_vec()),
+        },
+        ValueRef::Blob(octets) => Value::Bytes(octets.to_vec()),
+    }
+}
+
+/// SQLite's own message with its extended code, and the position where it knows one.
+fn told(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(msg)) => format!("SQLite {}: {msg}", code.extended_code),
+        rusqlite::Error::SqlInputError { error: code, msg, offset, .. } => {
+            let position = usize::try_from(*offset).map(|offset| format!(" (position {})", offset + 1));
+            format!("SQLite {}: {msg}{}", code.extended_code, position.unwrap_or_default())
+        }
+        rusqlite::Error::MultipleStatement => "the text holds more than one statement; send them one by one".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+/// The lease on a pooled connection.
+pub(super) struct Lent {
+    connection: Arc<Object>,
+    halt: Arc<Halt>,
+    path: PathBuf,
+}
+
+impl Lease for Lent {
+    fn release(self, reusable: bool) {
+        if !reusable && let Ok(connection) = Arc::try_unwrap(self.connection) {
+            drop(Object::take(connection));
+        }
+    }
+
+    async fn settle(self, mut work: Work) {
+        self.halt.stopped.store(true, Relaxed);
+        let ended = tokio::time::timeout(SETTLE_WITHIN, async {
+            loop {
+                if let Some(interrupt) = self.halt.interrupt.get() {
+                    interrupt.interrupt();
+                }
+                if let Ok(ended) = tokio::time::timeout(INTERRUPT_AGAIN_AFTER, &mut work).await {
+                    return ended.reusable;
+                }
+            }
+        });
+        let idle = ended.await.unwrap_or(false);
+        drop(work);
+        if !idle {
+            tracing::warn!(path = %self.path.display(), "a statement did not stop when interrupted; its connection is closed");
+        }
+        self.release(idle);
+    }
+}

@@ -1,0 +1,54 @@
+//! Parameters by name where the text has names.
+//!
+//! `$1` is a *name* to SQLite, numbered by its first appearance: in `… b = $2 AND a = $1` the first place is `$2`. Binding
+//! by position would swap the two without a word, so numbered names are bound by their number.
+
+use rusqlite::Statement;
+use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
+
+use crate::db::flight::Failure;
+use crate::db::text;
+use crate::outcome::Reason;
+use crate::wire::Value;
+
+pub(super) fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Failure> {
+    let places = (1..=statement.parameter_count())
+        .map(|place| number(statement.parameter_name(place), place))
+        .collect::<Result<Vec<usize>, Failure>>()?;
+    let wanted = places.iter().copied().max().unwrap_or(0);
+    if wanted != params.len() {
+        return Err(refusal(format!("the statement has {wanted} parameters, {} were given", params.len())));
+    }
+    for (place, number) in places.iter().enumerate() {
+        statement
+            .raw_bind_parameter(place + 1, stored(&params[number - 1]))
+            .map_err(|error| refusal(format!("parameter {number}: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Which parameter goes to a place: `?` by position, `?5` is place 5 already, `$5` by its number.
+fn number(name: Option<&str>, place: usize) -> Result<usize, Failure> {
+    let Some(name) = name else { return Ok(place) };
+    let number = name.strip_prefix(['$', '?', ':', '@']).and_then(|digits| digits.parse().ok());
+    number.filter(|number| *number > 0).ok_or_else(|| {
+        refusal(format!("the parameter {name} has no number; write $1, $2, … or ? in the order of the parameters"))
+    })
+}
+
+fn stored(value: &Value) -> ToSqlOutput<'_> {
+    match value {
+        Value::Nil => ToSqlOutput::Owned(Stored::Null),
+        Value::Bool(truth) => ToSqlOutput::Owned(Stored::Integer((*truth).into())),
+        Value::Int(number) => ToSqlOutput::Owned(Stored::Integer(*number)),
+        Value::Double(number) => ToSqlOutput::Owned(Stored::Real(*number)),
+        Value::String(text) | Value::DateTime(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        Value::Bytes(octets) => ToSqlOutput::Borrowed(ValueRef::Blob(octets)),
+        // SQLite's own functions take JSON as text.
+        Value::List(_) | Value::Map(_) => ToSqlOutput::Owned(Stored::Text(text::json(value))),
+    }
+}
+
+fn refusal(msg: String) -> Failure {
+    Failure { reason: Reason::Sql, msg }
+}

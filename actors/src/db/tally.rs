@@ -1,0 +1,103 @@
+//! Counters of one member on one worker, as the status page shows them.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, SystemTime};
+
+use crate::outcome::{Outcome, Reason, Status};
+use crate::wire::Value;
+
+/// How statements ended, how long they waited for a connection, and the last failure.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    ok: Cell<u64>,
+    failed: Cell<u64>,
+    timed_out: Cell<u64>,
+    cancelled: Cell<u64>,
+    not_sent: Cell<u64>,
+    outstanding: Cell<usize>,
+    waits: Cell<u64>,
+    waited: Cell<Duration>,
+    last_error: RefCell<Option<(Reason, String, SystemTime)>>,
+}
+
+fn add(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+impl Tally {
+    /// A statement begins; it counts as cancelled unless its outcome is told before the mark is dropped.
+    pub(super) fn begin(&self) -> Mark<'_> {
+        self.outstanding.set(self.outstanding.get() + 1);
+        Mark { tally: self, told: false }
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.get()
+    }
+
+    /// A connection came (or did not) after this long.
+    pub(super) fn waited(&self, time: Duration) {
+        add(&self.waits);
+        self.waited.set(self.waited.get() + time);
+    }
+
+    pub(super) fn statements(&self) -> Value {
+        let count = |counter: &Cell<u64>| Value::Int(counter.get().cast_signed());
+        Value::from_pairs([
+            ("ok", count(&self.ok)),
+            ("failed", count(&self.failed)),
+            ("timed_out", count(&self.timed_out)),
+            ("cancelled", count(&self.cancelled)),
+            ("not_sent", count(&self.not_sent)),
+            ("outstanding", Value::Int(self.outstanding().cast_signed() as i64)),
+        ])
+    }
+
+    pub(super) fn waits(&self) -> Value {
+        Value::from_pairs([
+            ("count", Value::Int(self.waits.get().cast_signed())),
+            ("total_ms", Value::Double(self.waited.get().as_secs_f64() * 1_000.0)),
+        ])
+    }
+
+    pub(super) fn last_error(&self) -> Value {
+        self.last_error.borrow().as_ref().map_or(Value::Nil, |(reason, msg, at)| {
+            Value::from_pairs([
+                ("reason", Value::String(reason.word().to_owned())),
+                ("msg", Value::String(msg.clone())),
+                ("at", Value::DateTime(super::types::moment(*at))),
+            ])
+        })
+    }
+}
+
+/// One statement in the counters.
+pub(super) struct Mark<'a> {
+    tally: &'a Tally,
+    told: bool,
+}
+
+impl Mark<'_> {
+    pub(super) fn told(mut self, outcome: &Outcome) {
+        self.told = true;
+        add(match outcome.status {
+            Status::Completed => &self.tally.ok,
+            Status::Timeout => &self.tally.timed_out,
+            Status::Error => &self.tally.failed,
+            Status::NotConnected => &self.tally.not_sent,
+        });
+        if outcome.status != Status::Completed {
+            *self.tally.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
+        }
+    }
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        self.tally.outstanding.set(self.tally.outstanding.get() - 1);
+        if !self.told {
+            // The asker left or its deadline passed; the kit dropped us without a word.
+            add(&self.tally.cancelled);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! PostgreSQL's binary column values → [`Value`], without loss.
+//!
+//! Results come in the binary format, so every type is decoded here from its bytes alone, by OID for the built-in types
+//! and by kind for what users define. What a [`Value`] cannot hold exactly becomes the server's own text (a numeric, an
+//! interval, a range); what is not known here becomes a map `{"$type": name, "hex": bytes}`, which is ugly but true.
+//!
+//! - [`bytes`]: reading fields off a slice without ever panicking;
+//! - [`numeric`], [`time`], [`network`], [`json`]: one family of types each;
+//! - [`nested`]: arrays, composites, ranges.
+
+mod bytes;
+mod json;
+mod nested;
+mod network;
+mod numeric;
+mod time;
+
+use tokio_postgres::types::{FromSql, Kind, Type};
+
+use crate::wire::Value;
+use bytes::Field;
+
+/// One column of one row: decoded while tokio-postgres hands out the bytes, so nothing is copied twice.
+pub(super) struct Decoded(pub(super) Value);
+
+impl<'a> FromSql<'a> for Decoded {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Decoded(decode(ty, raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Decoded(Value::Nil))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// The value of a column that is not NULL.
+pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
+    known(ty, raw).unwrap_or_else(|| {
+        Value::from_pairs([("$type", Value::String(ty.name().to_owned())), ("hex", Value::String(bytes::hex(raw)))])
+    })
+}
+
+/// `None` for a type that is not known here, and for bytes that are not what the type promises.
+fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
+    let mut field = Field(raw);
+    let value = match *ty {
+        Type::BOOL => Value::Bool(field.u8()? != 0),
+        Type::INT2 => Value::Int(field.i16()?.into()),
+        Type::INT4 => Value::Int(field.i32()?.into()),
+        Type::INT8 => Value::Int(field.i64()?),
+        Type::FLOAT4 => Value::Double(numeric::widened(f32::from_bits(field.u32()?))),
+        Type::FLOAT8 => Value::Double(f64::from_bits(field.u64()?)),
+        Type::NUMERIC => Value::String(numeric::numeric(&mut field)?),
+        Type::MONEY => Value::String(numeric::money(field.i64()?)),
+        Type::OID
+        | Type::XID
+        | Type::CID
+        | Type::REGPROC
+        | Type::REGPROCEDURE
+        | Type::REGOPER
+        | Type::REGOPERATOR
+        | Type::REGCLASS
+        | Type::REGTYPE
+        | Type::REGCONFIG
+        | Type::REGDICTIONARY
+        | Type::REGNAMESPACE
+        | Type::REGROLE
+        | Type::REGCOLLATION => Value::Int(field.u32()?.into()),
+        Type::XID8 => unsigned(field.u64()?),
+        Type::PG_LSN => Value::String(format!("{:X}/{:X}", field.u32()?, field.u32()?)),
+        Type::TID => Value::String(format!("({},{})", field.u32()?, field.u16()?)),
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::XML | Type::REFCURSOR => {
+            text(field.rest())?
+        }
+        Type::CHAR => Value::String(numeric::single_char(field.u8()?)),
+        Type::BYTEA => Value::Bytes(field.rest().to_vec()),
+        Type::DATE => Value::DateTime(time::date(field.i32()?)),
+        Type::TIME => Value::DateTime(time::time(field.i64()?)),
+        Type::TIMETZ => Value::DateTime(time::timetz(field.i64()?, field.i32()?)),
+        Type::TIMESTAMP => Value::DateTime(time::timestamp(field.i64()?, "")),
+        Type::TIMESTAMPTZ => Value::DateTime(time::timestamp(field.i64()?, "+00:00")),
+        Type::INTERVAL => Value::String(time::interval(field.i64()?, field.i32()?, field.i32()?)),
+        Type::UUID => Value::String(network::uuid(&mut field)?),
+        Type::JSON => json::json(field.rest())?,
+        // The first byte is the version of the binary format; there has only ever been 1.
+        Type::JSONB if field.u8()? == 1 => json::json(field.rest())?,
+        Type::JSONPATH if field.u8()? == 1 => text(field.rest())?,
+        Type::INET | Type::CIDR => Value::String(network::inet(&mut field)?),
+        Type::MACADDR | Type::MACADDR8 => Value::String(network::mac(field.rest())),
+        Type::BIT | Type::VARBIT => Value::String(numeric::bits(&mut field)?),
+        Type::VOID => Value::Nil,
+        Type::RECORD => nested::composite(None, &mut field)?,
+        _ => return by_kind(ty, raw),
+    };
+    field.is_empty().then_some(value)
+}
+
+fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
+    let mut field = Field(raw);
+    let value = match ty.kind() {
+        Kind::Enum(_) => text(field.rest())?,
+        Kind::Domain(base) => return known(base, raw),
+        Kind::Array(element) => nested::array(element, &mut field)?,
+        Kind::Composite(fields) => nested::composite(Some(fields), &mut field)?,
+        Kind::Range(element) => Value::String(nested::range(element, &mut field)?),
+        Kind::Multirange(element) => Value::String(nested::multirange(element, &mut field)?),
+        // citext is the one text type of an extension that is everywhere; its binary form is the text.
+        Kind::Simple if ty.name() == "citext" => text(field.rest())?,
+        _ => return None,
+    };
+    field.is_empty().then_some(value)
+}
+
+/// A moment in the form of a `timestamptz`, to the microsecond.
+pub(super) fn moment(at: std::time::SystemTime) -> String {
+    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    time::timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX) - time::EPOCH_MICROS, "+00:00")
+}
+
+fn text(raw: &[u8]) -> Option<Value> {
+    std::str::from_utf8(raw).ok().map(|text| Value::String(text.to_owned()))
+}
+
+fn unsigned(number: u64) -> Value {
+    i64::try_from(number).map_or_else(|_| Value::String(number.to_string()), Value::Int)
+}

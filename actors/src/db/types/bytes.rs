@@ -1,0 +1,51 @@
+//! Fields off the front of a slice, in network byte order.
+
+/// What is left of a value's bytes. Every read says `None` where the bytes end: a lying server is no panic.
+pub(super) struct Field<'a>(pub(super) &'a [u8]);
+
+macro_rules! reads {
+    ($($name:ident: $type:ty),*) => {
+        $(pub(super) fn $name(&mut self) -> Option<$type> {
+            let (head, tail) = self.0.split_first_chunk()?;
+            self.0 = tail;
+            Some(<$type>::from_be_bytes(*head))
+        })*
+    };
+}
+
+impl<'a> Field<'a> {
+    reads!(u8: u8, u16: u16, u32: u32, u64: u64, i16: i16, i32: i32, i64: i64);
+
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(length)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    /// A nested value with its length in front: `Some(None)` is NULL, length −1.
+    pub(super) fn nested(&mut self) -> Option<Option<&'a [u8]>> {
+        match self.i32()? {
+            -1 => Some(None),
+            length => self.take(usize::try_from(length).ok()?).map(Some),
+        }
+    }
+
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Lower-case hexadecimal, two digits a byte.
+pub(super) fn hex(raw: &[u8]) -> String {
+    let mut text = String::with_capacity(raw.len() * 2);
+    for byte in raw {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(nibble.into(), 16).unwrap_or('?'));
+        }
+    }
+    text
+}

@@ -1,0 +1,103 @@
+//! Values made of values: arrays, composites, ranges and multiranges.
+
+use std::sync::Arc;
+
+use tokio_postgres::types::{Field as Column, Type};
+
+use super::bytes::Field;
+use super::decode;
+use crate::wire::{Map, Value};
+
+/// More dimensions than PostgreSQL allows (6) are a malformed value.
+const MAX_DIMENSIONS: usize = 6;
+
+fn element(ty: &Type, raw: Option<&[u8]>) -> Value {
+    raw.map_or(Value::Nil, |raw| decode(ty, raw))
+}
+
+/// A list, of lists where there are several dimensions. Lower bounds other than 1 are not kept, as in the server's JSON.
+pub(super) fn array(ty: &Type, field: &mut Field<'_>) -> Option<Value> {
+    let dimensions = usize::try_from(field.i32()?).ok().filter(|count| *count <= MAX_DIMENSIONS)?;
+    field.take(8)?; // whether there are NULLs, and the element's OID: both are known from elsewhere
+    let sizes = (0..dimensions)
+        .map(|_| {
+            let size = usize::try_from(field.i32()?).ok();
+            field.i32()?; // lower bound
+            size
+        })
+        .collect::<Option<Vec<usize>>>()?;
+    if sizes.is_empty() {
+        return Some(Value::List(Vec::new()));
+    }
+    list(ty, &sizes, field).map(Value::List)
+}
+
+fn list(ty: &Type, sizes: &[usize], field: &mut Field<'_>) -> Option<Vec<Value>> {
+    let (size, inner) = sizes.split_first()?;
+    // Not with_capacity(size): the number is the server's word, the bytes decide.
+    (0..*size)
+        .map(|_| match inner {
+            [] => field.nested().map(|raw| element(ty, raw)),
+            _ => list(ty, inner, field).map(Value::List),
+        })
+        .collect()
+}
+
+/// A map of the composite's columns; an anonymous record's are `f1`, `f2`, … as in the server's JSON.
+pub(super) fn composite(columns: Option<&[Column]>, field: &mut Field<'_>) -> Option<Value> {
+    let count = usize::try_from(field.i32()?).ok()?;
+    let pairs = (0..count)
+        .map(|index| {
+            let oid = field.u32()?;
+            let raw = field.nested()?;
+            let column = columns.and_then(|columns| columns.get(index));
+            let ty = column.map(|column| column.type_().clone()).or_else(|| Type::from_oid(oid));
+            let name: Arc<str> = column.map_or_else(|| format!("f{}", index + 1).into(), |column| column.name().into());
+            // The type of a record's own column is unknown when a user defined it; its bytes are still told.
+            Some((name, element(&ty.unwrap_or(Type::ANY), raw)))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Value::Map(Map(pairs)))
+}
+
+const EMPTY: u8 = 0x01;
+const LOWER_INCLUDED: u8 = 0x02;
+const UPPER_INCLUDED: u8 = 0x04;
+const LOWER_OPEN: u8 = 0x08;
+const UPPER_OPEN: u8 = 0x10;
+
+/// The range's text; the server reads it back.
+pub(super) fn range(ty: &Type, field: &mut Field<'_>) -> Option<String> {
+    let flags = field.u8()?;
+    if flags & EMPTY != 0 {
+        return Some("empty".to_owned());
+    }
+    let mut bound = |open: u8| -> Option<String> {
+        if flags & open != 0 { Some(String::new()) } else { Some(bound_text(&element(ty, field.nested()?))) }
+    };
+    let (lower, upper) = (bound(LOWER_OPEN)?, bound(UPPER_OPEN)?);
+    let left = if flags & LOWER_INCLUDED == 0 { '(' } else { '[' };
+    let right = if flags & UPPER_INCLUDED == 0 { ')' } else { ']' };
+    Some(format!("{left}{lower},{upper}{right}"))
+}
+
+pub(super) fn multirange(ty: &Type, field: &mut Field<'_>) -> Option<String> {
+    let count = usize::try_from(field.i32()?).ok()?;
+    let ranges = (0..count)
+        .map(|_| {
+            let mut inner = Field(field.nested()??);
+            range(ty, &mut inner).filter(|_| inner.is_empty())
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(format!("{{{}}}", ranges.join(",")))
+}
+
+/// Quoted by the rules of range literals.
+fn bound_text(value: &Value) -> String {
+    let text = crate::db::text::text(value).unwrap_or_default();
+    let special = |c: char| c.is_whitespace() || "()[],\"\\".contains(c);
+    if !text.is_empty() && !text.contains(special) {
+        return text;
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\"\""))
+}

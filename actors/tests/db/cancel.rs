@@ -1,0 +1,144 @@
+//! A statement nobody waits for ends at the server, and its connection is clean before anyone else gets it.
+
+use std::time::{Duration, Instant};
+
+use skitai_actors::db::{Statement, slots};
+use skitai_actors::spec::Spread;
+use skitai_actors::wire::Value;
+use skitai_actors::{Reason, Status};
+
+use crate::{Cluster, get, rows, run, server};
+
+const ACTIVE: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND pid <> pg_backend_pid()";
+
+/// Looks from another database, so that the one under test has exactly its own connections.
+struct Watch {
+    admin: Cluster,
+    database: String,
+}
+
+impl Watch {
+    async fn on(cluster: &Cluster) -> Watch {
+        let admin = Cluster::of(vec![server::shared().member("postgres", "postgres", server::PASSWORD)]);
+        let database = cluster.spec.members[0].node.rsplit('/').next().unwrap().to_owned();
+        let watch = Watch { admin, database };
+        watch.active().await;
+        watch
+    }
+
+    async fn active(&self) -> Value {
+        self.admin.value(ACTIVE, (&self.database,)).await
+    }
+
+    /// Waits for the server (another process) to show this many running statements.
+    async fn until(&self, count: i64, limit: Duration) {
+        let started = Instant::now();
+        while self.active().await != Value::Int(count) {
+            assert!(started.elapsed() < limit, "not {count} active statements within {limit:?}");
+            actix_rt::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A hundred borrowers, twice as many at a time as there are connections: each gets its own row, none waits long.
+async fn next_hundred(cluster: &Cluster) {
+    for round in 0..50 {
+        let mine = [round * 2, round * 2 + 1];
+        let asked = mine.map(|number| cluster.ask(Spread::One, "SELECT $1::int AS mine", (number,)));
+        for (inlet, number) in asked.into_iter().zip(mine) {
+            let outcome = inlet.all(Instant::now() + Duration::from_secs(2)).await.remove(0);
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+            assert_eq!(get(&rows(&outcome)[0], "mine"), Value::Int(number.into()));
+        }
+    }
+}
+
+async fn single() -> Cluster {
+    Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1)
+}
+
+#[test]
+fn the_members_limit_cancels_at_the_server() {
+    run(async {
+        let cluster = Cluster::with(vec![server::shared().database().await], |spec| {
+            spec.connections = 1;
+            spec.member_timeout = Duration::from_millis(300);
+        });
+        let watch = Watch::on(&cluster).await;
+        let outcome = cluster.one("SELECT pg_sleep(30)", ()).await;
+        assert_eq!((outcome.status, outcome.reason), (Status::Timeout, Reason::Deadline), "{}", outcome.msg);
+        watch.until(0, Duration::from_millis(500)).await;
+        next_hundred(&cluster).await;
+        let report = cluster.report().await;
+        assert_eq!(get(&get(&report, "statements"), "timed_out"), Value::Int(1));
+        // Proven idle, so the same connection went on serving.
+        assert_eq!(get(&get(&report, "connections"), "open"), Value::Int(1));
+        assert_eq!(get(&report, "in_use"), Value::Int(0));
+    });
+}
+
+#[test]
+fn the_callers_deadline_cancels_at_the_server() {
+    run(async {
+        let cluster = single().await;
+        let watch = Watch::on(&cluster).await;
+        for sql in ["SELECT pg_sleep(30)".into(), std::borrow::Cow::Owned("SELECT pg_sleep(30) ".to_owned())] {
+            let statement = Statement { spread: Spread::All, sql, params: Vec::new() };
+            let deadline = Instant::now() + Duration::from_millis(300);
+            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All), None, deadline);
+            let outcome = inlet.all(deadline).await.remove(0);
+            assert_eq!((outcome.status, outcome.reason), (Status::Timeout, Reason::Deadline), "{}", outcome.msg);
+            watch.until(0, Duration::from_millis(500)).await;
+            next_hundred(&cluster).await;
+        }
+        assert_eq!(get(&get(&cluster.report().await, "statements"), "cancelled"), Value::Int(2));
+    });
+}
+
+#[test]
+fn leaving_cancels_at_the_server() {
+    run(async {
+        let cluster = single().await;
+        let watch = Watch::on(&cluster).await;
+        let inlet = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
+        watch.until(1, Duration::from_secs(2)).await;
+        drop(inlet);
+        watch.until(0, Duration::from_millis(500)).await;
+        next_hundred(&cluster).await;
+    });
+}
+
+#[test]
+fn leaving_at_any_moment_harms_nobody() {
+    run(async {
+        let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 2);
+        let watch = Watch::on(&cluster).await;
+        // From before the dial to after the answer, in steps too odd to line up with anything.
+        for step in 0..60_u64 {
+            let inlet = cluster.ask(Spread::One, "SELECT 'not yours' AS mine FROM pg_sleep(0.004)", ());
+            actix_rt::time::sleep(Duration::from_micros(step * 173)).await;
+            drop(inlet);
+            let number = i64::try_from(step).unwrap();
+            let outcome = cluster.one("SELECT $1::int8 AS mine", (number,)).await;
+            assert!(outcome.is_ok(), "step {step}: {}", outcome.msg);
+            assert_eq!(get(&rows(&outcome)[0], "mine"), Value::Int(number));
+            assert!(outcome.latency < Duration::from_secs(1), "step {step} waited {:?}", outcome.latency);
+        }
+        watch.until(0, Duration::from_millis(500)).await;
+        next_hundred(&cluster).await;
+    });
+}
+
+#[test]
+fn a_huge_answer_nobody_reads_is_stopped_too() {
+    run(async {
+        let cluster = single().await;
+        let watch = Watch::on(&cluster).await;
+        let inlet = cluster.ask(Spread::All, "SELECT i, repeat('x', 100) FROM generate_series(1, 50000000) i", ());
+        watch.until(1, Duration::from_secs(2)).await;
+        drop(inlet);
+        watch.until(0, Duration::from_millis(1_500)).await;
+        next_hundred(&cluster).await;
+    });
+}

@@ -1,0 +1,106 @@
+//! The database actors against a real PostgreSQL (a throwaway server of this run) and real SQLite files.
+
+mod cancel;
+mod postgres;
+mod server;
+mod spread;
+mod sqlite;
+mod types;
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::Outcome;
+use skitai_actors::db::{Database, IntoParams, Statement, slots};
+use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::spec::{DbMember, DbSpec, Spread};
+use skitai_actors::wire::Value;
+
+/// Everything here is over long before; a test that hangs fails instead.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(test)
+}
+
+/// One cluster's actor on this thread.
+struct Cluster {
+    post: Post<Database>,
+    spec: Arc<DbSpec>,
+}
+
+impl Cluster {
+    fn of(members: Vec<DbMember>) -> Cluster {
+        Cluster::with(members, |_| {})
+    }
+
+    fn with(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec)) -> Cluster {
+        let mut spec = DbSpec {
+            name: "mydb".into(),
+            members,
+            connections: 3,
+            wait: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(5),
+            member_timeout: PATIENCE,
+        };
+        change(&mut spec);
+        let spec = Arc::new(spec);
+        let made = spec.clone();
+        let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone()));
+        Cluster { post, spec }
+    }
+
+    fn ask(&self, spread: Spread, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Inlet<Outcome> {
+        let statement = Statement { spread, sql: sql.into(), params: params.into_params() };
+        self.post.ask(statement, slots(&self.spec, spread), None, Instant::now() + PATIENCE)
+    }
+
+    async fn all(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Vec<Outcome> {
+        self.ask(Spread::All, sql, params).all(Instant::now() + PATIENCE).await
+    }
+
+    async fn one(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Outcome {
+        self.ask(Spread::One, sql, params).all(Instant::now() + PATIENCE).await.remove(0)
+    }
+
+    /// The first column of the only row of a statement that must succeed.
+    async fn value(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Value {
+        let sql = sql.into();
+        let outcome = self.one(sql.clone(), params).await;
+        assert!(outcome.is_ok(), "{sql}: {}", outcome.msg);
+        cell(&outcome, 0, 0)
+    }
+
+    /// The actor's own report on its first member.
+    async fn report(&self) -> Value {
+        let told = self.post.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
+        let Value::List(mut members) = get(&told[0].0, "members") else { panic!("no members in {told:?}") };
+        members.remove(0)
+    }
+}
+
+fn rows(outcome: &Outcome) -> &[Value] {
+    let Value::List(rows) = &outcome.data else { panic!("no rows in {outcome:?}") };
+    rows
+}
+
+fn cell(outcome: &Outcome, row: usize, column: usize) -> Value {
+    let Value::Map(map) = &rows(outcome)[row] else { panic!("no map in {outcome:?}") };
+    map.0[column].1.clone()
+}
+
+fn get(value: &Value, name: &str) -> Value {
+    let Value::Map(map) = value else { panic!("no map: {value:?}") };
+    map.get(name).unwrap_or_else(|| panic!("no {name} in {value:?}")).clone()
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn text_of(value: &Value) -> String {
+    let Value::String(text) = value else { panic!("no text: {value:?}") };
+    text.clone()
+}

@@ -1,0 +1,194 @@
+//! A throwaway PostgreSQL: own data directory, own port on 127.0.0.1, gone with this process however it ends.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use skitai_actors::spec::{DbMember, Secret, Shard};
+
+pub(crate) const PASSWORD: &str = "a/b,c";
+
+/// One server and the directory it lives in.
+pub(crate) struct Server {
+    bin: PathBuf,
+    dir: PathBuf,
+    port: u16,
+    running: Mutex<Option<Running>>,
+}
+
+/// The shell around the postmaster. It waits for the end of its standard input, which is the end of this process too.
+struct Running {
+    shell: Child,
+    leash: ChildStdin,
+}
+
+/// The server most tests share, each with a database of its own.
+pub(crate) fn shared() -> &'static Server {
+    static SHARED: OnceLock<Server> = OnceLock::new();
+    SHARED.get_or_init(Server::start)
+}
+
+fn binaries() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut bins: Vec<PathBuf> =
+        versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect();
+    bins.sort();
+    bins.pop()
+        .expect("no PostgreSQL server binaries in /usr/lib/postgresql/*/bin: install the Debian package `postgresql`")
+}
+
+/// PostgreSQL refuses to run as root; the package brings the user.
+fn as_postgres(program: &Path) -> Command {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    if !root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "postgres", "--"]).arg(program);
+    command
+}
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+impl Server {
+    pub(crate) fn start() -> Server {
+        let bin = binaries();
+        let template = std::env::temp_dir().join("skitai-pg.XXXXXX");
+        let dir = done(as_postgres(Path::new("mktemp")).arg("-d").arg(template));
+        let dir = PathBuf::from(dir.trim());
+        let script = format!(
+            "printf %s '{PASSWORD}' > {dir}/pw && {bin}/initdb -D {dir}/data -U postgres -A scram-sha-256 \
+             --pwfile={dir}/pw -E UTF8 --locale=C -N",
+            dir = dir.display(),
+            bin = bin.display()
+        );
+        done(as_postgres(Path::new("sh")).args(["-c", &script]).current_dir("/"));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Server { bin, dir, port, running: Mutex::new(None) };
+        server.up();
+        server
+    }
+
+    /// Starts the postmaster and waits until it takes logins.
+    pub(crate) fn up(&self) {
+        let script = format!(
+            "{bin}/postgres -D {dir}/data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=fatal & \
+             read -r how; kill -INT $!; wait $!; test \"$how\" = down || rm -rf {dir}",
+            bin = self.bin.display(),
+            dir = self.dir.display(),
+            port = self.port
+        );
+        let mut shell = as_postgres(Path::new("sh"))
+            .args(["-c", &script])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let leash = shell.stdin.take().unwrap();
+        *self.running.lock().unwrap() = Some(Running { shell, leash });
+        let until = Instant::now() + Duration::from_secs(20);
+        let port = self.port.to_string();
+        while !Command::new(self.bin.join("pg_isready"))
+            .args(["-q", "-h", "127.0.0.1", "-p", &port])
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            assert!(Instant::now() < until, "PostgreSQL did not come up in 20 s");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops it as an administrator would; the data stays.
+    pub(crate) fn down(&self) {
+        let Some(Running { mut shell, mut leash }) = self.running.lock().unwrap().take() else { return };
+        leash.write_all(b"down\n").unwrap();
+        shell.wait().unwrap();
+    }
+
+    /// A member of this database with the given login.
+    pub(crate) fn member(&self, database: &str, user: &str, password: &str) -> DbMember {
+        let shard = Shard::Postgres {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            database: database.to_owned(),
+            user: user.to_owned(),
+            password: Secret(password.to_owned()),
+        };
+        DbMember { node: format!("127.0.0.1:{}/{database}", self.port).into(), shard, weight: 1 }
+    }
+
+    /// A new, empty database.
+    pub(crate) async fn database(&self) -> DbMember {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("d{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let admin = crate::Cluster::of(vec![self.member("postgres", "postgres", PASSWORD)]);
+        for sql in [
+            format!("CREATE DATABASE {name}"),
+            format!("ALTER DATABASE {name} SET timezone = 'UTC'"),
+            format!("ALTER DATABASE {name} SET intervalstyle = 'iso_8601'"),
+        ] {
+            let outcome = admin.one(sql, ()).await;
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+        }
+        self.member(&name, "postgres", PASSWORD)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(Running { mut shell, leash }) = self.running.lock().unwrap().take() {
+            drop(leash);
+            drop(shell.wait());
+        }
+    }
+}
+
+/// A port on which nothing listens.
+pub(crate) fn closed_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A listener that accepts, reads what comes, and answers with what `answer` makes of the connection.
+pub(crate) fn fake(answer: impl Fn(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream);
+        }
+    });
+    port
+}
+
+/// A member that takes connections and never says a word.
+pub(crate) fn silent() -> u16 {
+    let held = Mutex::new(Vec::new());
+    fake(move |mut stream| {
+        let mut head = [0; 8];
+        drop(stream.read(&mut head));
+        held.lock().unwrap().push(stream);
+    })
+}
+
+/// A PostgreSQL member at any port, with a login nobody checks.
+pub(crate) fn member_at(port: u16) -> DbMember {
+    let shard = Shard::Postgres {
+        host: "127.0.0.1".to_owned(),
+        port,
+        database: "d".to_owned(),
+        user: "u".to_owned(),
+        password: Secret("p".to_owned()),
+    };
+    DbMember { node: format!("127.0.0.1:{port}/d").into(), shard, weight: 1 }
+}

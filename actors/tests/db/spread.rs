@@ -1,0 +1,99 @@
+//! A statement over several members: all of them in their order, or one of them.
+
+use std::time::{Duration, Instant};
+
+use skitai_actors::spec::Spread;
+use skitai_actors::wire::Value;
+use skitai_actors::{Coverage, Reason, Status};
+
+use crate::{Cluster, cell, run, server};
+
+#[test]
+fn all_members_answer_in_their_order_and_a_dead_one_is_not_silent() {
+    run(async {
+        let server = server::shared();
+        let dead = server::member_at(server::closed_port());
+        let cluster = Cluster::of(vec![server.database().await, dead.clone(), server.database().await]);
+        let outcomes = cluster.all("SELECT current_database()", ()).await;
+        let statuses: Vec<Status> = outcomes.iter().map(|outcome| outcome.status).collect();
+        assert_eq!(statuses, [Status::Completed, Status::NotConnected, Status::Completed]);
+        assert_eq!(Coverage::of(&outcomes).to_string(), "2 of 3 ok (1 not sent)");
+        for index in [0, 2] {
+            assert!(outcomes[index].node.ends_with(&crate::text_of(&cell(&outcomes[index], 0, 0))));
+        }
+        assert_eq!((&outcomes[1].node, outcomes[1].reason), (&dead.node, Reason::Refused));
+        assert_eq!(outcomes[1].data, Value::Nil);
+    });
+}
+
+#[test]
+fn each_outcome_comes_as_it_arrives() {
+    run(async {
+        let server = server::shared();
+        let cluster = Cluster::of(vec![server.database().await, server.database().await]);
+        let slow = crate::text_of(&cell(&cluster.all("SELECT current_database()", ()).await[0], 0, 0));
+        let sql = "SELECT 1 FROM pg_sleep(CASE WHEN current_database() = $1 THEN 0.5 ELSE 0 END)";
+        let started = Instant::now();
+        let mut inlet = cluster.ask(Spread::All, sql, (slow,));
+        let (first, _) = inlet.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
+        assert!(first == 1 && started.elapsed() < Duration::from_millis(400));
+        let (second, outcome) = inlet.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
+        assert!(second == 0 && outcome.is_ok());
+    });
+}
+
+#[test]
+fn one_goes_on_to_another_member_only_when_none_has_seen_it() {
+    run(async {
+        let server = server::shared();
+        let dead = || server::member_at(server::closed_port());
+        let cluster = Cluster::of(vec![dead(), server.database().await, dead()]);
+        let mut tries = Vec::new();
+        for _ in 0..20 {
+            let outcome = cluster.one("SELECT 1", ()).await;
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+            tries.push(outcome.attempts);
+        }
+        assert!(tries.iter().any(|tries| *tries > 1), "no dead member was ever met: {tries:?}");
+
+        let none = Cluster::of(vec![dead(), dead()]).one("SELECT 1", ()).await;
+        assert_eq!((none.reason, none.attempts), (Reason::Refused, 2));
+
+        // Both members are fine; an SQL error and a time-out stay with the member that saw the statement.
+        let cluster = Cluster::with(vec![server.database().await, server.database().await], |spec| {
+            spec.member_timeout = Duration::from_millis(200);
+        });
+        let wrong = cluster.one("SELECT nothing_of_this_name", ()).await;
+        assert_eq!((wrong.reason, wrong.attempts), (Reason::Sql, 1));
+        let late = cluster.one("SELECT pg_sleep(5)", ()).await;
+        assert_eq!((late.reason, late.attempts), (Reason::Deadline, 1));
+    });
+}
+
+#[test]
+fn one_prefers_the_member_with_less_to_do() {
+    run(async {
+        let server = server::shared();
+        let cluster = Cluster::of(vec![server.database().await, server.database().await]);
+        cluster.all("SELECT 1", ()).await;
+        let busy = cluster.ask(Spread::One, "SELECT current_database() FROM pg_sleep(0.5)", ());
+        actix_rt::time::sleep(Duration::from_millis(50)).await;
+        let mut others = Vec::new();
+        for _ in 0..10 {
+            others.push(crate::text_of(&cluster.value("SELECT current_database()", ()).await));
+        }
+        let busy = crate::text_of(&cell(&busy.all(Instant::now() + Duration::from_secs(5)).await[0], 0, 0));
+        assert!(others.iter().all(|other| *other != busy), "{busy} in {others:?}");
+    });
+}
+
+#[test]
+fn no_members_is_said() {
+    run(async {
+        let cluster = Cluster::of(Vec::new());
+        assert!(cluster.all("SELECT 1", ()).await.is_empty());
+        let outcome = cluster.one("SELECT 1", ()).await;
+        assert_eq!((outcome.status, &*outcome.node, outcome.attempts), (Status::NotConnected, "@mydb", 0));
+        assert!(outcome.msg.contains("@mydb has no members"), "{}", outcome.msg);
+    });
+}

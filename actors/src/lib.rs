@@ -7,6 +7,8 @@
 //! Read in this order: [`kit`] (what an actor is here), [`outcome`] (what a call comes to), [`spec`] (what clusters are
 //! made of), then the actors themselves.
 
+pub mod cluster;
+pub mod http;
 pub mod kit;
 pub mod outcome;
 pub mod spec;

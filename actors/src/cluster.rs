@@ -133,8 +133,8 @@ impl reaper::Reaped for Shared {
     }
 
     fn reap(&self) -> bool {
-        // Every member is looked at, also after the first that has something left.
-        self.members.iter().fold(true, |empty, member| member.reap() && empty)
+        // Counted, so that every member is looked at, also after the first that has something left.
+        self.members.iter().filter(|member| !member.reap()).count() == 0
     }
 }
 

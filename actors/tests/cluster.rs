@@ -1,4 +1,5 @@
 //! The cluster actor and the actor for any URL, against members on raw sockets that behave and misbehave.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 #[path = "cluster/member.rs"]
 mod member;

@@ -115,6 +115,7 @@ fn unsent(trace: Trace) -> Option<(Reason, &'static str)> {
         Stage::Waiting => Some((Reason::NoPermit, "not sent: no connection to the member was free")),
         Stage::Resolving => Some((Reason::Dns, "not sent: no answer from the name server")),
         Stage::Dialling => Some((Reason::ConnectTimeout, "not sent: no connection")),
+        Stage::Greeting => Some((Reason::ConnectTimeout, "not sent: no end of the TLS handshake")),
         Stage::Admitted | Stage::Connected => None,
     }
 }

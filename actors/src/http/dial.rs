@@ -1,8 +1,11 @@
-//! Our own sockets. They set TCP_NODELAY (awc never does) and note how far the exchange that uses them came.
+//! Our own connections. They set TCP_NODELAY (awc never does), speak TLS below awc's sight and note how far the exchange
+//! that uses them came.
 //!
-//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a socket is
+//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection is
 //! only touched while its exchange is polled: so the exchange lays its [`Trace`] into the cell it shares with the
-//! sockets of its origin before each poll and takes it out after. No allocation, no look-up.
+//! connections of its origin before each poll and takes it out after. No allocation, no look-up.
+//!
+//! TLS is done here, and not by awc, because the bytes counted must be those of the request, not of the handshake.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -11,6 +14,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -18,8 +22,12 @@ use actix_rt::net::{ActixStream, Ready, TcpStream};
 use actix_service::Service;
 use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use awc::http::Uri;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
+use super::head;
 use super::resolve::Resolver;
 
 /// Where an exchange stands.
@@ -34,6 +42,8 @@ pub(crate) enum Stage {
     Resolving,
     /// A connection is being made.
     Dialling,
+    /// The TLS handshake is under way.
+    Greeting,
     /// There is a connection: its own new one, or the first byte went out on a used one.
     Connected,
 }
@@ -44,7 +54,7 @@ pub(crate) struct Trace {
     pub(crate) stage: Stage,
     /// The connection was made for this exchange.
     pub(crate) dialled: bool,
-    /// Bytes handed to the kernel (with TLS: of the handshake too).
+    /// Bytes of the request that left.
     pub(crate) written: u64,
     /// Bytes of the answer that came.
     pub(crate) read: u64,
@@ -52,13 +62,22 @@ pub(crate) struct Trace {
     pub(crate) eof: bool,
 }
 
-/// The cell through which the exchange being polled and the sockets of its origin meet.
+/// The cell through which the exchange being polled and the connections of its origin meet.
 pub(super) type Wire = Rc<Cell<Trace>>;
+
+/// What a connection to the origin starts with besides TCP.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) config: Arc<ClientConfig>,
+    /// The name the origin's certificate must bear.
+    pub(super) name: ServerName<'static>,
+}
 
 /// Makes connections for awc's pool.
 #[derive(Clone)]
 pub(super) struct Dial {
     pub(super) resolver: Rc<Resolver>,
+    pub(super) tls: Option<Tls>,
     pub(super) wire: Wire,
     pub(super) timeout: Duration,
 }
@@ -78,8 +97,16 @@ impl Dial {
         let tcp = connect(&addresses, self.timeout).await.map_err(ConnectError::Io)?;
         // A failure to set it costs time, not correctness.
         drop(tcp.set_nodelay(true));
+        let line = match &self.tls {
+            None => Line::Plain(tcp),
+            Some(Tls { config, name }) => {
+                self.stage(Stage::Greeting);
+                let greeting = TlsConnector::from(config.clone()).connect(name.clone(), tcp);
+                Line::Secure(Box::new(greeting.await.map_err(ConnectError::Io)?))
+            }
+        };
         self.stage(Stage::Connected);
-        Ok(Connection::new(uri, Traced { tcp, wire: self.wire.clone(), used: Instant::now() }))
+        Ok(Connection::new(uri, Traced { line, wire: self.wire.clone(), used: Instant::now() }))
     }
 }
 
@@ -111,14 +138,29 @@ impl Service<ConnectInfo<Uri>> for Dial {
     }
 }
 
+#[derive(Debug)]
+enum Line {
+    Plain(TcpStream),
+    Secure(Box<TlsStream<TcpStream>>),
+}
+
+impl Line {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Line::Plain(tcp) => tcp,
+            Line::Secure(tls) => tls.get_ref().0,
+        }
+    }
+}
+
 /// A used connection that lay still this long is looked at before it is written to. A shorter rest means traffic, and
 /// under traffic one more system call per exchange is not free.
 const REST: Duration = Duration::from_millis(100);
 
-/// A socket that notes what passes through it.
+/// A connection that notes what passes through it.
 #[derive(Debug)]
 pub(super) struct Traced {
-    tcp: TcpStream,
+    line: Line,
     wire: Wire,
     used: Instant,
 }
@@ -129,9 +171,11 @@ impl Traced {
     /// a new connection instead of ending as "may have run".
     fn check_alive(&self) -> io::Result<()> {
         let mut byte = [MaybeUninit::uninit(); 1];
-        match socket2::SockRef::from(&self.tcp).peek(&mut byte) {
+        match socket2::SockRef::from(self.line.tcp()).peek(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
+            // TLS has messages of its own (session tickets) that may lie there unread.
+            Ok(count) if count > 0 && matches!(self.line, Line::Secure(_)) => Ok(()),
             Ok(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the idle connection had been closed")),
         }
     }
@@ -144,11 +188,17 @@ impl AsyncRead for Traced {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.tcp).poll_read(context, buffer))?;
+        ready!(match &mut self.line {
+            Line::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Line::Secure(tls) => Pin::new(tls).poll_read(context, buffer),
+        })?;
         let count = buffer.filled().len() - before;
         let trace = self.wire.get();
         // Before the first write it is the pool that reads, to see whether the connection lives.
         if trace.written > 0 {
+            if trace.read == 0 {
+                head::announce_end(&mut buffer.filled_mut()[before..]);
+            }
             self.wire.set(Trace { read: trace.read + count as u64, eof: trace.eof || count == 0, ..trace });
             self.used = Instant::now();
         }
@@ -162,26 +212,35 @@ impl AsyncWrite for Traced {
         if trace.written == 0 && !trace.dialled && self.used.elapsed() > REST {
             self.check_alive()?;
         }
-        let count = ready!(Pin::new(&mut self.tcp).poll_write(context, bytes))?;
+        let count = ready!(match &mut self.line {
+            Line::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Line::Secure(tls) => Pin::new(tls).poll_write(context, bytes),
+        })?;
         self.wire.set(Trace { stage: Stage::Connected, written: trace.written + count as u64, ..trace });
         Poll::Ready(Ok(count))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(context)
+        match &mut self.line {
+            Line::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Line::Secure(tls) => Pin::new(tls).poll_flush(context),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        match &mut self.line {
+            Line::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Line::Secure(tls) => Pin::new(tls).poll_shutdown(context),
+        }
     }
 }
 
 impl ActixStream for Traced {
     fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_read_ready(&self.tcp, context)
+        ActixStream::poll_read_ready(self.line.tcp(), context)
     }
 
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_write_ready(&self.tcp, context)
+        ActixStream::poll_write_ready(self.line.tcp(), context)
     }
 }

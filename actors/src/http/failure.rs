@@ -56,16 +56,15 @@ fn of_connecting(error: ConnectError, trace: Trace, timeout: Duration) -> Failur
                 Stage::Resolving => {
                     return Failure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
                 }
-                Stage::Connected => "the TLS handshake was not done",
-                Stage::Waiting | Stage::Admitted | Stage::Dialling => "no connection",
+                Stage::Greeting => "the TLS handshake was not done",
+                Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => "no connection",
             };
             Failure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
         }
         ConnectError::Resolver(error) => Failure::new(Reason::Dns, error.to_string()),
         ConnectError::NoRecords | ConnectError::Unresolved => Failure::new(Reason::Dns, error.to_string()),
         ConnectError::Io(error) => {
-            // Once the socket is connected, only the TLS handshake can still fail as a part of connecting.
-            let reason = if trace.stage == Stage::Connected { Reason::Tls } else { of_dialling(error.kind()) };
+            let reason = if trace.stage == Stage::Greeting { Reason::Tls } else { of_dialling(error.kind()) };
             Failure::new(reason, error.to_string())
         }
         other => Failure::new(Reason::Tls, other.to_string()),
@@ -112,7 +111,7 @@ fn lost(error: &io::Error, trace: Trace) -> Failure {
     if trace.eof {
         return closed(trace);
     }
-    // Nothing left: the call has certainly not run. (With TLS the handshake counts as written: "may have run".)
+    // Nothing left: the call has certainly not run.
     let reason = if trace.written == 0 { Reason::Connect } else { Reason::Reset };
     Failure::new(reason, error.to_string())
 }
@@ -139,7 +138,7 @@ mod tests {
             (connect(ConnectError::Io(io(io::ErrorKind::ConnectionRefused))), at(Stage::Dialling), Reason::Refused),
             (connect(ConnectError::Io(io(io::ErrorKind::HostUnreachable))), at(Stage::Dialling), Reason::Connect),
             (connect(ConnectError::Io(io(io::ErrorKind::TimedOut))), at(Stage::Dialling), Reason::ConnectTimeout),
-            (connect(ConnectError::Io(io(io::ErrorKind::InvalidData))), at(Stage::Connected), Reason::Tls),
+            (connect(ConnectError::Io(io(io::ErrorKind::InvalidData))), at(Stage::Greeting), Reason::Tls),
             (connect(ConnectError::Timeout), at(Stage::Dialling), Reason::ConnectTimeout),
             (connect(ConnectError::Timeout), at(Stage::Resolving), Reason::Dns),
             (connect(ConnectError::Resolver("no such name".into())), at(Stage::Resolving), Reason::Dns),

@@ -8,15 +8,17 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use awc::Client;
 use awc::http::Uri;
-use awc::http::header::{HOST, HeaderValue};
+use awc::http::Version;
+use awc::http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use awc::http::uri::{Authority, Scheme};
+use awc::{Client, ClientResponse};
 use bytes::Bytes;
+use rustls::pki_types::ServerName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::Answer;
-use super::dial::{Dial, Stage, Trace, Wire};
+use super::dial::{Dial, Stage, Tls, Trace, Wire};
 use super::failure::{self, Failure};
 use super::prepared::Prepared;
 use super::resolve::Resolver;
@@ -44,8 +46,8 @@ pub(crate) type Progress = Cell<Trace>;
 
 /// A host and port that answers HTTP.
 pub(crate) struct Origin {
-    scheme: Scheme,
     authority: Authority,
+    tls: Option<Tls>,
     /// The value of the `host` header, made once.
     host: HeaderValue,
     limits: Limits,
@@ -72,13 +74,18 @@ impl Origin {
         let authority = format!("{name}:{port}")
             .parse::<Authority>()
             .map_err(|error| format!("{host:?} is not the name of a host: {error}"))?;
-        let (scheme, usual) = if tls { (Scheme::HTTPS, 443) } else { (Scheme::HTTP, 80) };
+        let bad_name = |error: &dyn std::fmt::Display| format!("{host:?} is not the name of a host: {error}");
+        let (tls, usual) = if tls {
+            let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
+            (Some(Tls { config: tls::config(), name }), 443)
+        } else {
+            (None, 80)
+        };
         let host_header = if port == usual { name } else { authority.as_str().to_owned() };
         Ok(Origin {
-            scheme,
             authority,
-            host: HeaderValue::from_maybe_shared(Bytes::from(host_header))
-                .map_err(|error| format!("{host:?} is not the name of a host: {error}"))?,
+            tls,
+            host: HeaderValue::from_maybe_shared(Bytes::from(host_header)).map_err(|error| bad_name(&error))?,
             limits,
             resolver: Resolver::new(host, port),
             wire: Wire::default(),
@@ -157,7 +164,8 @@ impl Origin {
 
     async fn talk(&self, client: &Client, request: &Prepared) -> Result<Answer, Failure> {
         let uri = Uri::builder()
-            .scheme(self.scheme.clone())
+            // Also for TLS, which awc does not see.
+            .scheme(Scheme::HTTP)
             .authority(self.authority.clone())
             .path_and_query(request.path.clone())
             .build()
@@ -178,6 +186,10 @@ impl Origin {
         let limit = self.limits.max_answer;
         let body = response.body().limit(limit).await;
         let body = body.map_err(|error| failure::of_reading(error, self.wire.get(), limit))?;
+        if is_unannounced(&response, request) {
+            let msg = "the answer announces no length (neither content-length nor chunked)";
+            return Err(Failure::new(Reason::Malformed, msg));
+        }
         let answer = Answer::new(response.status().as_u16(), response.headers(), body, request);
         // awc takes an end of the connection for an end of the body, however much was announced.
         if answer.is_cut_short(response.headers(), request, self.wire.get().eof) {
@@ -203,19 +215,28 @@ impl Origin {
     }
 
     fn build(&self) -> Client {
-        // First, because awc's builder wants the TLS provider that this installs.
-        let tls = tls::config();
+        // awc's builder asks for a TLS provider even where it will never speak TLS.
+        tls::install_provider();
         let timeout = self.limits.connect_timeout;
-        let dial = Dial { resolver: self.resolver.clone(), wire: self.wire.clone(), timeout };
+        let dial = Dial { resolver: self.resolver.clone(), tls: self.tls.clone(), wire: self.wire.clone(), timeout };
         let connector = awc::Connector::new()
             .connector(dial)
-            .rustls_0_23(tls)
             .timeout(timeout)
-            .handshake_timeout(timeout)
             .limit(self.limits.connections.max(1))
             .conn_keep_alive(KEEP_ALIVE);
         Client::builder().connector(connector).disable_timeout().no_default_headers().disable_redirects().finish()
     }
+}
+
+/// True for an answer whose body awc left unread because its length is not announced, see [`super::head`]. Where an
+/// answer points elsewhere or forbids a body, nothing is lost.
+fn is_unannounced(response: &ClientResponse, request: &Prepared) -> bool {
+    let headers = response.headers();
+    response.version() == Version::HTTP_11
+        && !request.is_head
+        && !matches!(response.status().as_u16(), 100..=199 | 204 | 300..=399)
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.contains_key(TRANSFER_ENCODING)
 }
 
 /// A place in the queue for a connection; given back on drop.

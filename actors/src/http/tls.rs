@@ -4,15 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::ClientConfig;
 
-/// The configuration all clusters of the process share. HTTP/1.1 is offered alone: awc's HTTP/2 would put every call to
-/// a member on one connection, where one slow answer holds up the others' window.
+/// The configuration all clusters of the process share. HTTP/1.1 is offered alone: on one HTTP/2 connection for all
+/// calls a slow answer would hold up the others.
 pub(super) fn config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     CONFIG
         .get_or_init(|| {
-            // awc's builder asks for the process-wide provider, even for a client that never speaks TLS. A provider
-            // that the program installed first stays.
-            drop(rustls::crypto::ring::default_provider().install_default());
             let roots = actix_tls::connect::rustls_0_23::webpki_roots_cert_store();
             let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
                 .with_safe_default_protocol_versions()
@@ -23,4 +20,12 @@ pub(super) fn config() -> Arc<ClientConfig> {
             Arc::new(config)
         })
         .clone()
+}
+
+/// Makes ring the process-wide provider, unless the program chose one before.
+pub(super) fn install_provider() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that another thread was quicker: then there is one.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
 }

@@ -156,15 +156,17 @@ fn what_is_sent_names_the_member_and_the_type() {
         let cluster = Started::new(spec(&[there.port]));
         cluster.one(call().login("anna", "secret").header("x-trace", "7")).await;
         let heard = there.seen.heard().remove(0);
-        let mut lines: Vec<&str> = heard.head.lines().collect();
+        // The codec adds a date to everything it writes.
+        let mut lines: Vec<&str> = heard.head.lines().filter(|line| !line.starts_with("date: ")).collect();
         lines.sort_unstable();
+        let length = format!("content-length: {}", heard.body.len());
         let host = format!("host: 127.0.0.1:{}", there.port);
         assert_eq!(
             lines,
             [
                 "POST /rpc2 HTTP/1.1",
                 "authorization: Basic YW5uYTpzZWNyZXQ=",
-                "content-length: 89",
+                length.as_str(),
                 "content-type: text/xml",
                 host.as_str(),
                 "x-trace: 7",

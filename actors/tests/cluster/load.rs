@@ -1,6 +1,5 @@
 //! Full: at the door, and at the connections of one member. And what the actor tells of it all.
 
-use skitai_actors::kit::Reporter as _;
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
 

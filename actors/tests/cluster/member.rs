@@ -76,8 +76,7 @@ pub(crate) fn member(act: impl Fn(&mut TcpStream, &Heard) -> After + Send + Sync
 
 fn serve(mut stream: TcpStream, seen: &Seen, act: &dyn Fn(&mut TcpStream, &Heard) -> After) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let Some(heard) = read_request(&mut reader) else { break };
+    while let Some(heard) = read_request(&mut reader) {
         seen.heard.lock().unwrap().push(heard.clone());
         seen.requests.fetch_add(1, SeqCst);
         match act(&mut stream, &heard) {

@@ -9,6 +9,8 @@
 
 pub mod cache;
 pub mod db;
+pub mod cluster;
+pub mod http;
 pub mod kit;
 pub mod outcome;
 pub mod session;

@@ -201,6 +201,8 @@ impl Outcome {
 impl Slot for Outcome {
     fn missed(&mut self, why: Missed) {
         let (reason, msg) = match why {
+            // The actor noted why nothing had been sent yet; a deadline does not make it "timed out, may have run".
+            Missed::Deadline if self.reason.never_ran() && self.reason != Reason::NotAdmitted => return,
             Missed::Deadline => (Reason::Deadline, "no answer before the deadline"),
             Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted"),
             Missed::NotAdmitted => (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight"),

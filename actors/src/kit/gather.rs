@@ -124,6 +124,26 @@ impl<T: Slot> Outlet<T> {
         self.gather.put(index, item);
     }
 
+    /// Changes what an empty slot says should nobody fill it: who is being tried, why nothing was sent so far.
+    pub fn revise(&self, index: usize, change: impl FnOnce(&mut T)) {
+        let mut state = self.gather.lock();
+        let open = state.slots.get_mut(index).filter(|entry| !entry.filled);
+        if let Some(item) = open.and_then(|entry| entry.item.as_mut()) {
+            change(item);
+        }
+    }
+
+    /// True while somebody waits for slot `index`; false once it was filled or closed, or the asker left.
+    pub fn is_awaited(&self, index: usize) -> bool {
+        let state = self.gather.lock();
+        !state.asker_gone && state.slots.get(index).is_some_and(|entry| !entry.filled)
+    }
+
+    /// True once slot `index` holds its final item, whoever put or closed it.
+    pub fn is_settled(&self, index: usize) -> bool {
+        self.gather.lock().slots.get(index).is_some_and(|entry| entry.filled)
+    }
+
     /// Closes all empty slots with a reason.
     pub fn close(&self, why: Missed) {
         self.gather.close(why);

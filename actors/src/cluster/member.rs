@@ -1,0 +1,170 @@
+//! One member: where it is, what it is doing, and what became of what it was asked.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use skitai_wire::Value;
+
+use super::pick::Candidate;
+use crate::http::{Limits, Origin, Prepared, Progress};
+use crate::outcome::{Outcome, Reason, Status};
+
+/// A member of a cluster, or one origin of the actor for any URL.
+pub(super) struct Member {
+    pub(super) node: Arc<str>,
+    weight: u32,
+    connections: usize,
+    /// The error says why no request can name this host.
+    origin: Result<Origin, String>,
+    in_flight: Cell<usize>,
+    counts: RefCell<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    sent: u64,
+    ok: u64,
+    failed: u64,
+    timed_out: u64,
+    cancelled: u64,
+    not_connected: u64,
+    /// Of the complete answers alone: a wait that was given up says nothing of the member's pace.
+    answers: u64,
+    total: Duration,
+    slowest: Duration,
+    last_error: Option<LastError>,
+}
+
+struct LastError {
+    reason: Reason,
+    msg: String,
+    when: SystemTime,
+}
+
+/// How an exchange ended that nobody waited for to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Abandoned {
+    Deadline,
+    Cancelled,
+}
+
+impl Member {
+    pub(super) fn new(node: Arc<str>, tls: bool, host: &str, port: u16, weight: u32, limits: Limits) -> Member {
+        Member {
+            node,
+            weight,
+            connections: limits.connections,
+            origin: Origin::new(tls, host, port, limits),
+            in_flight: Cell::new(0),
+            counts: RefCell::default(),
+        }
+    }
+
+    /// One exchange. Latency and attempts are the caller's to fill.
+    pub(super) async fn exchange(&self, request: &Prepared, progress: &Progress) -> Outcome {
+        let origin = match &self.origin {
+            Ok(origin) => origin,
+            Err(why) => return Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
+        };
+        match origin.exchange(request, progress).await {
+            Ok(answer) => answer.into_outcome(self.node.clone()),
+            Err(failure) => Outcome::failed(self.node.clone(), failure.reason, failure.msg),
+        }
+    }
+
+    /// What the choice of the next member knows of this one. A verdict about its health would bar it here.
+    pub(super) fn candidate(&self, is_barred: bool) -> Candidate {
+        Candidate { weight: self.weight, outstanding: self.in_flight.get(), is_barred }
+    }
+
+    pub(super) fn enter(&self) {
+        self.in_flight.update(|count| count + 1);
+    }
+
+    pub(super) fn leave(&self) {
+        self.in_flight.update(|count| count - 1);
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.get() == 0
+    }
+
+    /// Counts the outcome of an exchange. Every outcome of this member passes here, and so would a verdict about its
+    /// health be formed here.
+    pub(super) fn record(&self, outcome: &Outcome) {
+        let mut counts = self.counts.borrow_mut();
+        match outcome.status {
+            _ if outcome.is_ok() => counts.ok += 1,
+            Status::NotConnected => counts.not_connected += 1,
+            Status::Timeout => counts.timed_out += 1,
+            Status::Error | Status::Completed => counts.failed += 1,
+        }
+        if !outcome.reason.never_ran() {
+            counts.sent += 1;
+        }
+        if outcome.code != 0 {
+            counts.answers += 1;
+            counts.total += outcome.latency;
+            counts.slowest = counts.slowest.max(outcome.latency);
+        }
+        if !outcome.is_ok() {
+            counts.last_error =
+                Some(LastError { reason: outcome.reason, msg: outcome.msg.clone(), when: SystemTime::now() });
+        }
+    }
+
+    /// Counts an exchange that was given up.
+    pub(super) fn record_abandoned(&self, how: Abandoned, was_sent: bool) {
+        let mut counts = self.counts.borrow_mut();
+        match how {
+            Abandoned::Deadline => counts.timed_out += 1,
+            Abandoned::Cancelled => counts.cancelled += 1,
+        }
+        counts.sent += u64::from(was_sent);
+        if how == Abandoned::Deadline {
+            let msg = "no answer before the caller's deadline".to_owned();
+            counts.last_error = Some(LastError { reason: Reason::Deadline, msg, when: SystemTime::now() });
+        }
+    }
+
+    /// Closes idle connections; true if none is left.
+    pub(super) fn reap(&self) -> bool {
+        self.origin.as_ref().map_or(true, Origin::reap)
+    }
+
+    /// This member as a tree.
+    pub(super) fn report(&self) -> Value {
+        let counts = self.counts.borrow();
+        let number = |count: u64| Value::Int(count.cast_signed());
+        let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1e3);
+        let mean = counts.total.checked_div(u32::try_from(counts.answers).unwrap_or(u32::MAX)).unwrap_or_default();
+        let latency = Value::from_pairs([
+            ("count", number(counts.answers)),
+            ("mean_ms", millis(mean)),
+            ("max_ms", millis(counts.slowest)),
+        ]);
+        let last_error = counts.last_error.as_ref().map_or(Value::Nil, |last| {
+            let when = last.when.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            Value::from_pairs([
+                ("reason", Value::String(last.reason.word().to_owned())),
+                ("msg", Value::String(last.msg.clone())),
+                ("when", number(when)),
+            ])
+        });
+        Value::from_pairs([
+            ("node", Value::String(self.node.to_string())),
+            ("weight", Value::Int(self.weight.into())),
+            ("in_flight", number(self.in_flight.get() as u64)),
+            ("sent", number(counts.sent)),
+            ("ok", number(counts.ok)),
+            ("failed", number(counts.failed)),
+            ("timed_out", number(counts.timed_out)),
+            ("cancelled", number(counts.cancelled)),
+            ("not_connected", number(counts.not_connected)),
+            ("connections", number(self.connections as u64)),
+            ("last_error", last_error),
+            ("latency", latency),
+        ])
+    }
+}

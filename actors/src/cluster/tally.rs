@@ -1,0 +1,174 @@
+//! One exchange with one member, from its begin to its end, whoever ends it: the answer, the member's timeout, the
+//! caller's deadline or departure.
+//!
+//! While it runs, the slot it will fill is kept truthful: should the caller's clock run out first, the slot names the
+//! member that was being asked, and says "no connection was free" rather than "timed out" if nothing had been sent.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+
+use super::member::{Abandoned, Member};
+use crate::http::{Prepared, Progress, Stage, Trace};
+use crate::kit::Outlet;
+use crate::kit::gather::panic_text;
+use crate::outcome::{Outcome, Reason};
+
+/// Counts an exchange in when made and out when dropped.
+pub(super) struct Tally<'a> {
+    member: &'a Member,
+    outlet: &'a Outlet<Outcome>,
+    /// The slot it fills.
+    index: usize,
+    /// How many members were tried for this slot, this one included.
+    attempt: u32,
+    /// When the call came.
+    begun: Instant,
+    progress: Progress,
+    is_done: Cell<bool>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn begin(
+        member: &'a Member,
+        outlet: &'a Outlet<Outcome>,
+        index: usize,
+        attempt: u32,
+        begun: Instant,
+    ) -> Tally<'a> {
+        member.enter();
+        outlet.revise(index, |slot| {
+            slot.node = member.node.clone();
+            slot.attempts = attempt;
+        });
+        Tally { member, outlet, index, attempt, begun, progress: Progress::default(), is_done: Cell::new(false) }
+    }
+
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.get()
+    }
+
+    /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
+    pub(super) async fn run(&self, request: &Prepared) -> Outcome {
+        self.guarded(self.member.exchange(request, &self.progress)).await
+    }
+
+    async fn guarded(&self, exchange: impl Future<Output = Outcome>) -> Outcome {
+        let mut exchange = std::pin::pin!(AssertUnwindSafe(exchange).catch_unwind());
+        let mut told = Stage::Admitted;
+        let outcome = poll_fn(|context| {
+            let polled = exchange.as_mut().poll(context);
+            let stage = self.progress.get().stage;
+            if polled.is_pending() && stage != told {
+                told = stage;
+                self.tell(stage);
+            }
+            polled
+        })
+        .await;
+        self.finish(outcome.unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
+            Outcome::failed(self.member.node.clone(), Reason::Internal, format!("our own code panicked: {text}"))
+        }))
+    }
+
+    /// Ends the exchange because the member had its time.
+    pub(super) fn expire(&self, timeout: Duration) -> Outcome {
+        let (reason, what) = unsent(self.progress.get()).unwrap_or((Reason::Deadline, "no answer"));
+        let msg = format!("{what} within the member's timeout of {timeout:?}");
+        self.finish(Outcome::failed(self.member.node.clone(), reason, msg))
+    }
+
+    fn finish(&self, mut outcome: Outcome) -> Outcome {
+        outcome.latency = self.begun.elapsed();
+        outcome.attempts = self.attempt;
+        self.is_done.set(true);
+        self.member.record(&outcome);
+        outcome
+    }
+
+    fn tell(&self, stage: Stage) {
+        let trace = Trace { stage, ..self.progress.get() };
+        let (reason, msg) = match unsent(trace) {
+            Some((reason, what)) => (reason, format!("{what} before the deadline")),
+            None => (Reason::NotAdmitted, "not sent".to_owned()),
+        };
+        self.outlet.revise(self.index, |slot| {
+            slot.reason = reason;
+            slot.status = reason.status();
+            slot.msg = msg;
+        });
+    }
+}
+
+/// Why nothing was sent so far; `None` where something may have been.
+fn unsent(trace: Trace) -> Option<(Reason, &'static str)> {
+    match trace.stage {
+        Stage::Waiting => Some((Reason::NoPermit, "not sent: no connection to the member was free")),
+        Stage::Resolving => Some((Reason::Dns, "not sent: no answer from the name server")),
+        Stage::Dialling => Some((Reason::ConnectTimeout, "not sent: no connection")),
+        Stage::Greeting => Some((Reason::ConnectTimeout, "not sent: no end of the TLS handshake")),
+        Stage::Admitted | Stage::Connected => None,
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        self.member.leave();
+        if self.is_done.get() {
+            return;
+        }
+        // Given up from outside: by a clock, which leaves the asker in place or has closed the slot; or because nobody
+        // wants the answer any more.
+        let by_clock = self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index);
+        let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
+        self.member.record_abandoned(how, self.progress.get().written > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Limits;
+    use crate::kit::Inlet;
+
+    fn member() -> Member {
+        let limits = Limits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
+        Member::new("127.0.0.1:1".into(), false, "127.0.0.1", 1, 1, limits)
+    }
+
+    #[test]
+    fn a_panic_is_the_outcome_of_its_member() {
+        let member = member();
+        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
+        let tally = Tally::begin(&member, &outlet, 0, 1, Instant::now());
+        let outcome = tally.guarded(async { panic!("ouch") }).now_or_never().expect("it panics at once");
+        assert_eq!(outcome.reason, Reason::Internal);
+        assert!(outcome.msg.contains("ouch"), "{}", outcome.msg);
+        drop(tally);
+        assert!(member.is_idle());
+    }
+
+    #[test]
+    fn a_call_that_still_waits_for_a_connection_was_not_sent() {
+        let member = member();
+        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
+        let tally = Tally::begin(&member, &outlet, 0, 1, Instant::now());
+        tally.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
+        assert_eq!(tally.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
+        tally.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
+        let outcome = tally.expire(Duration::from_secs(1));
+        assert_eq!(
+            (outcome.reason, outcome.msg.as_str()),
+            (Reason::Deadline, "no answer within the member's timeout of 1s")
+        );
+    }
+}

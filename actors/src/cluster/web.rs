@@ -1,0 +1,271 @@
+//! The actor for any URL (`was.wget`, `was.rpc`): an origin is made when it is first asked and dropped when it was idle.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use skitai_wire::Value;
+
+use super::member::Member;
+use super::reaper::{self, Reaped, Reaper};
+use super::spread::within;
+use super::tally::Tally;
+use super::url::{self, Url};
+use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Prepared, Request};
+use crate::kit::{Answers, Outlet, Report, report::Told};
+use crate::outcome::{Outcome, Reason, Status};
+
+/// A request to any URL.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// Where it goes: http or https.
+    pub url: String,
+    /// What is sent; its `path` is taken from the URL.
+    pub request: Request,
+}
+
+/// The slot of a fetch in its "not sent" form: one, named `host:port`.
+pub fn fetch_slots(url: &str) -> Vec<Outcome> {
+    let node = Url::parse(url).map_or_else(|_| url::shown(url), |url| url.node());
+    vec![Outcome::unsent(node)]
+}
+
+/// What the actor for any URL may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebLimits {
+    /// How long a dial may take. Default 1 s.
+    pub connect_timeout: Duration,
+    /// How long one answer may take; each redirect has it anew. Default 10 s.
+    pub timeout: Duration,
+    /// Connections per origin and worker. Default 20: a stranger's server is not ours to flood.
+    pub connections: usize,
+    /// The largest answer accepted, in bytes. Default 16 MiB.
+    pub max_answer: usize,
+}
+
+impl Default for WebLimits {
+    fn default() -> Self {
+        WebLimits {
+            connect_timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            connections: 20,
+            max_answer: 16 << 20,
+        }
+    }
+}
+
+/// How many origins are known at once. One costs about a kilobyte and its idle connections.
+const ORIGINS: usize = 256;
+
+/// How many redirects are followed. Browsers and curl give up between 10 and 50; a chain of ten is a mistake.
+const REDIRECTS: u32 = 10;
+
+/// Headers that are for the first origin's eyes only.
+const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// The state of the actor for any URL on one worker thread.
+pub struct Web {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    limits: WebLimits,
+    origins: RefCell<HashMap<Key, Entry>>,
+    asked: Cell<u64>,
+    reaper: Reaper,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    tls: bool,
+    host: String,
+    port: u16,
+}
+
+struct Entry {
+    member: Rc<Member>,
+    used: Instant,
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").field("origins", &self.shared.origins.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Web {
+    /// An actor that knows no origin yet.
+    pub fn new(limits: WebLimits) -> Web {
+        let origins = RefCell::default();
+        Web { shared: Rc::new(Shared { limits, origins, asked: Cell::new(0), reaper: Reaper::default() }) }
+    }
+}
+
+impl Answers<Fetch> for Web {
+    type Item = Outcome;
+    const NAME: &'static str = "fetch";
+
+    fn answer(&mut self, fetch: Fetch, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        let shared = self.shared.clone();
+        shared.asked.update(|count| count + 1);
+        async move {
+            let begun = Instant::now();
+            let Fetch { url, request } = fetch;
+            let mut outcome = match Url::parse(&url) {
+                Ok(url) => shared.follow(url, request, &outlet, begun).await,
+                Err(why) => not_sent(Outcome::unsent(url::shown(&url)), &why),
+            };
+            outcome.latency = begun.elapsed();
+            outlet.put(0, outcome);
+        }
+    }
+}
+
+impl Answers<Report> for Web {
+    type Item = Told;
+    const NAME: &'static str = "report";
+
+    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+        let origins = self.shared.origins.borrow();
+        let told = Value::from_pairs([
+            ("asked", Value::Int(self.shared.asked.get().cast_signed())),
+            ("origins_limit", Value::Int(ORIGINS.cast_signed() as i64)),
+            ("origins", Value::List(origins.values().map(|entry| entry.member.report()).collect())),
+        ]);
+        async move { outlet.put(0, Told(told)) }
+    }
+}
+
+impl Shared {
+    /// Fetches, and goes on where the answer points elsewhere. An RPC call stays where it is: what a redirected POST
+    /// means differs from server to server.
+    async fn follow(
+        self: &Rc<Self>,
+        mut url: Url,
+        mut request: Request,
+        outlet: &Outlet<Outcome>,
+        begun: Instant,
+    ) -> Outcome {
+        let mut redirects = 0;
+        loop {
+            let outcome = self.ask(&url, &request, outlet, begun).await;
+            let Some(location) = location_of(&outcome, &request) else { return outcome };
+            if redirects == REDIRECTS {
+                let msg = format!("given up after {REDIRECTS} redirects");
+                return Outcome { reason: Reason::Malformed, status: Status::Error, msg, ..outcome };
+            }
+            redirects += 1;
+            let next = match url.join(location) {
+                Ok(next) => next,
+                Err(why) => {
+                    let msg = format!("redirected to what is no URL: {why}");
+                    return Outcome { reason: Reason::Malformed, status: Status::Error, msg, ..outcome };
+                }
+            };
+            redirect(&mut request, outcome.code, &url, &next);
+            url = next;
+        }
+    }
+
+    async fn ask(self: &Rc<Self>, url: &Url, request: &Request, outlet: &Outlet<Outcome>, begun: Instant) -> Outcome {
+        let mut request = Request { path: url.path.clone(), ..request.clone() };
+        if let Some((user, password)) = &url.login
+            && !has_header(&request, "authorization")
+        {
+            request = request.login(user, password);
+        }
+        // Some servers refuse who does not introduce himself.
+        if !has_header(&request, "user-agent") {
+            request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
+        }
+        let request = match Prepared::new(request) {
+            Ok(request) => request,
+            Err(why) => return not_sent(Outcome::unsent(url.node()), &why),
+        };
+        let Some(member) = self.member(url) else {
+            let msg = format!("not sent: {ORIGINS} other hosts are being asked");
+            return Outcome::failed(url.node(), Reason::NoPermit, msg);
+        };
+        reaper::watch(self);
+        let timeout = self.limits.timeout;
+        let timer = std::pin::pin!(tokio::time::sleep(timeout));
+        let tally = Tally::begin(&member, outlet, 0, 1, begun);
+        within(&tally, &request, timer, timeout).await
+    }
+
+    /// The origin of this URL; `None` where there are too many and all are busy.
+    fn member(&self, url: &Url) -> Option<Rc<Member>> {
+        let mut origins = self.origins.borrow_mut();
+        let key = Key { tls: url.tls, host: url.host.clone(), port: url.port };
+        let used = Instant::now();
+        if let Some(entry) = origins.get_mut(&key) {
+            entry.used = used;
+            return Some(entry.member.clone());
+        }
+        if origins.len() >= ORIGINS {
+            let idle = origins.iter().filter(|origin| origin.1.member.is_idle());
+            let oldest = idle.min_by_key(|origin| origin.1.used)?.0.clone();
+            origins.remove(&oldest);
+        }
+        let WebLimits { connect_timeout, connections, max_answer, .. } = self.limits;
+        let limits = Limits { connect_timeout, connections, max_answer };
+        let member = Rc::new(Member::new(url.node(), url.tls, &url.host, url.port, 1, limits));
+        origins.insert(key, Entry { member: member.clone(), used });
+        Some(member)
+    }
+}
+
+impl Reaped for Shared {
+    fn reaper(&self) -> &Reaper {
+        &self.reaper
+    }
+
+    /// Forgets idle origins with all they have.
+    fn reap(&self) -> bool {
+        let mut origins = self.origins.borrow_mut();
+        origins.retain(|_, entry| !entry.member.is_idle() || entry.used.elapsed() < KEEP_ALIVE || !entry.member.reap());
+        origins.is_empty()
+    }
+}
+
+fn not_sent(slot: Outcome, why: &str) -> Outcome {
+    Outcome::failed(slot.node, Reason::NotAdmitted, format!("not sent: {why}"))
+}
+
+fn has_header(request: &Request, name: &str) -> bool {
+    request.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
+}
+
+/// Where the answer points, if it is one that is to be followed.
+fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
+    if request.decode != Decode::Http || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    outcome.headers.iter().find(|header| header.0 == "location").map(|header| header.1.as_str())
+}
+
+/// What is asked at the next place, by the rules of `curl -L`: 301 and 302 turn a POST into a GET, 303 turns everything
+/// but HEAD into one, 307 and 308 repeat the request. What was meant for one origin's eyes is not shown to another.
+fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
+    let becomes_get = match code {
+        301 | 302 => request.method == Method::Post,
+        303 => request.method != Method::Head,
+        _ => false,
+    };
+    if becomes_get {
+        request.method = Method::Get;
+        request.body = Bytes::new();
+        request.headers.retain(|header| !header.0.to_ascii_lowercase().starts_with("content-"));
+    }
+    if !to.is_same_origin(from) {
+        request.headers.retain(|header| !PRIVATE.iter().any(|private| header.0.eq_ignore_ascii_case(private)));
+    } else if to.login.is_none()
+        && let Some((user, password)) = &from.login
+        && !has_header(request, "authorization")
+    {
+        // The login written in the URL goes along on the same origin, as curl has it.
+        *request = request.clone().login(user, password);
+    }
+}

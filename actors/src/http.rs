@@ -1,0 +1,29 @@
+//! One HTTP exchange with one origin: the only place that names awc.
+//!
+//! awc brings the HTTP/1.1 codec and the pool. It does not say whether a request left before its connection broke,
+//! takes a shortened answer for a whole one, keeps dead sockets until their host is asked again, and lets one slow host
+//! use up the connections of all. This room adds exactly these. Read in this order:
+//!
+//! - [`request`]: what to send, in words that every other module may use;
+//! - `prepared`: the same in awc's words, made once per call and shared by all members;
+//! - `origin`: one host and port: its permits, its pool, one exchange, one second try where that is safe;
+//! - `dial`: our own sockets, which note how far the exchange came (`Trace`); `head`: one correction of what they read;
+//! - `resolve`: names to addresses, kept for a while; `tls`: whom to trust;
+//! - `failure`: what an error of awc means, and whether the call may have run;
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome).
+
+mod answer;
+mod dial;
+mod failure;
+mod head;
+mod origin;
+mod prepared;
+pub mod request;
+mod resolve;
+mod tls;
+
+pub use request::{Decode, Method, Request};
+
+pub(crate) use dial::{Stage, Trace};
+pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Progress};
+pub(crate) use prepared::Prepared;

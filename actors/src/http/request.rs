@@ -1,0 +1,146 @@
+//! What to send, without a word of awc: made by the callers, shared by all members of a fan-out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+/// The HTTP methods a call may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Fetches.
+    Get,
+    /// Fetches the head of the answer only.
+    Head,
+    /// Sends a body; may change something.
+    Post,
+    /// Stores the body at the path.
+    Put,
+    /// Changes a part of what is at the path.
+    Patch,
+    /// Removes what is at the path.
+    Delete,
+    /// Asks what is possible at the path.
+    Options,
+}
+
+impl Method {
+    /// True where HTTP itself says that asking twice does no harm.
+    pub fn is_safe(self) -> bool {
+        match self {
+            Method::Get | Method::Head | Method::Options => true,
+            Method::Post | Method::Put | Method::Patch | Method::Delete => false,
+        }
+    }
+}
+
+/// What becomes of the answer's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Decode {
+    /// An XML-RPC answer: a value or a fault. Another HTTP code than 200 is an error.
+    XmlRpc,
+    /// A JSON-RPC answer: a value or an error. Another HTTP code than 200 is an error.
+    JsonRpc,
+    /// A page: text or bytes, whatever the code.
+    Http,
+}
+
+/// One request. Its body is shared, not copied, among the members it goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// How it is sent.
+    pub method: Method,
+    /// The path with its query, as it goes over the wire. Empty stands for `/`.
+    pub path: String,
+    /// Headers of the caller. `host`, `content-length` and `connection` are ours; a missing `content-type` of an RPC
+    /// call is added.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// What becomes of the answer.
+    pub decode: Decode,
+}
+
+impl Request {
+    fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
+        Request { method, path: path.into(), headers: Vec::new(), body, decode }
+    }
+
+    /// An XML-RPC call; `body` is the whole `<methodCall>`.
+    pub fn xmlrpc(path: impl Into<String>, body: impl Into<Bytes>) -> Request {
+        Request::new(Method::Post, path, body.into(), Decode::XmlRpc)
+    }
+
+    /// A JSON-RPC call; `body` is the whole request object.
+    pub fn jsonrpc(path: impl Into<String>, body: impl Into<Bytes>) -> Request {
+        Request::new(Method::Post, path, body.into(), Decode::JsonRpc)
+    }
+
+    /// A plain fetch.
+    pub fn get(path: impl Into<String>) -> Request {
+        Request::new(Method::Get, path, Bytes::new(), Decode::Http)
+    }
+
+    /// A posted form of these names and values, in this order.
+    pub fn form(path: impl Into<String>, fields: &[(String, String)]) -> Request {
+        let mut body = String::new();
+        for (name, value) in fields {
+            if !body.is_empty() {
+                body.push('&');
+            }
+            push_form_encoded(&mut body, name);
+            body.push('=');
+            push_form_encoded(&mut body, value);
+        }
+        Request::new(Method::Post, path, body.into(), Decode::Http)
+            .header("content-type", "application/x-www-form-urlencoded")
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds a Basic login.
+    #[must_use]
+    pub fn login(self, user: &str, password: &str) -> Request {
+        let encoded = STANDARD.encode(format!("{user}:{password}"));
+        self.header("authorization", format!("Basic {encoded}"))
+    }
+}
+
+/// The encoding of HTML forms: a space is `+`, and only what the URL standard lists stays as it is.
+fn push_form_encoded(out: &mut String, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'*' | b'-' | b'.' | b'_' => out.push(byte.into()),
+            b' ' => out.push('+'),
+            _ => {
+                out.push('%');
+                out.push(HEX[usize::from(byte >> 4)].into());
+                out.push(HEX[usize::from(byte & 15)].into());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_encoded_as_browsers_do() {
+        let fields = [("a b".to_owned(), "1&2=ü".to_owned()), ("c".to_owned(), "*-._~+".to_owned())];
+        let request = Request::form("/x", &fields);
+        assert_eq!(&request.body[..], b"a+b=1%262%3D%C3%BC&c=*-._%7E%2B");
+        assert_eq!(request.headers, [("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())]);
+    }
+
+    #[test]
+    fn a_login_is_a_basic_authorization() {
+        let request = Request::get("/").login("Aladdin", "open sesame");
+        assert_eq!(request.headers, [("authorization".to_owned(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==".to_owned())]);
+    }
+}

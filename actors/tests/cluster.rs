@@ -1,0 +1,106 @@
+//! The cluster actor and the actor for any URL, against members on raw sockets that behave and misbehave.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+#[path = "cluster/member.rs"]
+mod member;
+
+#[path = "cluster/fan_out.rs"]
+mod fan_out;
+#[path = "cluster/keep_alive.rs"]
+mod keep_alive;
+#[path = "cluster/lies.rs"]
+mod lies;
+#[path = "cluster/load.rs"]
+mod load;
+#[path = "cluster/web.rs"]
+mod web;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::Outcome;
+use skitai_actors::cluster::{Call, Cluster, slots};
+use skitai_actors::http::Request;
+use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::spec::{ClusterSpec, Member, Spread};
+
+/// Runs a test where actors can live.
+fn in_system(test: impl Future<Output = ()>) {
+    actix_rt::System::new().block_on(test);
+}
+
+fn after(millis: u64) -> Instant {
+    Instant::now() + Duration::from_millis(millis)
+}
+
+/// A cluster of these ports of this machine.
+fn spec(ports: &[u16]) -> ClusterSpec {
+    let members = ports
+        .iter()
+        .map(|port| Member {
+            node: format!("127.0.0.1:{port}").into(),
+            host: "127.0.0.1".to_owned(),
+            port: *port,
+            weight: 1,
+        })
+        .collect();
+    ClusterSpec {
+        name: "members".into(),
+        tls: false,
+        members,
+        connect_timeout: Duration::from_secs(1),
+        member_timeout: Duration::from_secs(10),
+        connections: 100,
+        max_answer: 1 << 20,
+    }
+}
+
+/// A started cluster actor and what it is made of.
+struct Started {
+    post: Post<Cluster>,
+    spec: Arc<ClusterSpec>,
+}
+
+impl Started {
+    fn new(spec: ClusterSpec) -> Started {
+        Started::admitting(spec, Admission::default())
+    }
+
+    fn admitting(spec: ClusterSpec, admission: Admission) -> Started {
+        let spec = Arc::new(spec);
+        let made_of = spec.clone();
+        Started { post: Post::open("members", admission, move || Cluster::new(made_of.clone())), spec }
+    }
+
+    fn ask(&self, spread: Spread, request: Request, deadline: Instant) -> Inlet<Outcome> {
+        self.post.ask(Call { spread, request }, slots(&self.spec, spread), None, deadline)
+    }
+
+    /// Asks everybody and waits for a second at most.
+    async fn all(&self, request: Request) -> Vec<Outcome> {
+        let deadline = after(1_000);
+        self.ask(Spread::All, request, deadline).all(deadline).await
+    }
+
+    /// Asks one and waits for two seconds at most.
+    async fn one(&self, request: Request) -> Outcome {
+        let deadline = after(2_000);
+        let mut outcomes = self.ask(Spread::One, request, deadline).all(deadline).await;
+        assert_eq!(outcomes.len(), 1);
+        outcomes.remove(0)
+    }
+}
+
+/// An XML-RPC call whose content no member here looks at.
+fn call() -> Request {
+    Request::xmlrpc("/rpc2", "<?xml version='1.0'?><methodCall><methodName>who</methodName><params/></methodCall>")
+}
+
+/// Waits until `what` is true; `why` names what did not become true within two seconds.
+async fn eventually(why: &str, what: impl Fn() -> bool) {
+    let give_up = after(2_000);
+    while !what() {
+        assert!(Instant::now() < give_up, "{why}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,126 @@
+//! Connections: kept, found dead, given back, closed.
+
+use skitai_actors::{Reason, Status};
+
+use super::member::{After, answer, fine, hanging, member, xml};
+use super::*;
+
+#[test]
+fn a_connection_is_used_again() {
+    in_system(async {
+        let there = fine("a");
+        let cluster = Started::new(spec(&[there.port]));
+        for _ in 0..5 {
+            assert!(cluster.one(call()).await.is_ok());
+        }
+        assert_eq!((there.seen.connections(), there.seen.requests()), (1, 5));
+    });
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_no_failure() {
+    in_system(async {
+        let there = member(|stream, _| {
+            answer(stream, "200 OK", "", &xml("a"));
+            After::Close
+        });
+        let cluster = Started::new(spec(&[there.port]));
+        for _ in 0..3 {
+            let outcome = cluster.one(call()).await;
+            assert!(outcome.is_ok(), "{outcome:?}");
+            // The thread is kept busy while the close arrives, so that the event loop has not heard of it.
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        assert_eq!((there.seen.connections(), there.seen.requests()), (3, 3));
+    });
+}
+
+#[test]
+fn a_fetch_that_meets_a_dying_connection_is_sent_once_more() {
+    in_system(async {
+        // Answers the first request of a connection, and closes at the second without a word.
+        let there = member({
+            let last = std::sync::Mutex::new(None);
+            move |stream, _| {
+                let peer = stream.peer_addr().unwrap();
+                if last.lock().unwrap().replace(peer) == Some(peer) {
+                    return After::Close;
+                }
+                answer(stream, "200 OK", "content-type: text/plain\r\n", "hello");
+                After::KeepAlive
+            }
+        });
+        let cluster = Started::new(spec(&[there.port]));
+        assert!(cluster.one(Request::get("/")).await.is_ok());
+        let outcome = cluster.one(Request::get("/")).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(there.seen.requests(), 3);
+
+        // The same with a POST: it may have run, so it is not sent again.
+        let outcome = cluster.one(call()).await;
+        assert_eq!((outcome.status, outcome.reason), (Status::Error, Reason::Closed), "{outcome:?}");
+        assert_eq!(there.seen.requests(), 4);
+    });
+}
+
+#[test]
+fn who_leaves_closes_the_members_sockets() {
+    in_system(async {
+        let there = hanging();
+        let cluster = Started::new(spec(&[there.port, there.port]));
+        let inlet = cluster.ask(Spread::All, call(), after(10_000));
+        eventually("both requests arrive", || there.seen.requests() == 2).await;
+        let left = Instant::now();
+        drop(inlet);
+        eventually("both members see the end", || there.seen.eofs() == 2).await;
+        let seen = there.seen.last_eof.lock().unwrap().unwrap();
+        assert!(seen.duration_since(left) < Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn idle_connections_are_closed_without_being_asked() {
+    in_system(async {
+        let there = fine("a");
+        let cluster = Started::new(spec(&[there.port]));
+        let deadline = after(2_000);
+        let many: Vec<_> = (0..10).map(|_| cluster.ask(Spread::One, call(), deadline)).collect();
+        for inlet in many {
+            assert!(inlet.all(deadline).await[0].is_ok());
+        }
+        let opened = there.seen.connections();
+        assert!(opened > 1, "all went over one connection");
+        // The keep-alive of 4 s and at most a period of 1 s.
+        tokio::time::sleep(Duration::from_millis(5_200)).await;
+        assert_eq!(there.seen.eofs(), opened);
+        assert_eq!(sockets_to(there.port), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_the_member_closed_does_not_stay_half_closed() {
+    in_system(async {
+        let there = member(|stream, _| {
+            answer(stream, "200 OK", "", &xml("a"));
+            After::Close
+        });
+        let cluster = Started::new(spec(&[there.port]));
+        assert!(cluster.one(call()).await.is_ok());
+        eventually("the close arrives", || sockets_to(there.port) == ["08"]).await;
+        tokio::time::sleep(Duration::from_millis(5_200)).await;
+        assert_eq!(sockets_to(there.port), Vec::<String>::new(), "CLOSE_WAIT is 08");
+    });
+}
+
+/// The kernel's states of this process's connections to the port; time-wait (06) is the kernel's own affair.
+fn sockets_to(port: u16) -> Vec<String> {
+    let remote = format!("0100007F:{port:04X}");
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[2] == remote && fields[3] != "06")
+        .map(|fields| fields[3].to_owned())
+        .collect()
+}

@@ -56,18 +56,16 @@ pub struct Loaded {
 /// Reads the conf at `path`, with the environment of this process.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let name = path.display().to_string();
-    let refused = |problem: Problem, text: &str| {
-        Report::new(Arc::new(Source::new(&name, text, std::iter::once(0..text.len()).collect())), vec![problem])
-    };
+    let refused = |problem: Problem| Report::new(Arc::new(Source::new(&name, "", Vec::new())), vec![problem]);
     let bytes = std::fs::read(path).map_err(|why| {
         let message = format!("the conf cannot be read: {why}");
-        refused(Problem::error(0..0, message).whole_file(), "")
+        refused(Problem::error(0..0, message).whole_file())
     })?;
     let text = String::from_utf8(bytes).map_err(|why| {
         let good = why.utf8_error().valid_up_to();
         let line = why.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
         let message = format!("the conf is not UTF-8: byte {good}, on line {line}, belongs to no character");
-        refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"), "")
+        refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"))
     })?;
     let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     parse(&name, &text, base, &|name| std::env::var(name).ok())
@@ -94,7 +92,8 @@ pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Opt
         Some(section) => routes::routes(&mut reading, section, &declared, &clusters),
         None => Vec::new(),
     };
-    if section("routes").is_none_or(|section| section.entries.is_empty()) {
+    let is_refused = reading.problems.iter().any(|problem| problem.severity == Severity::Error);
+    if !is_refused && routes.is_empty() {
         let nothing = Problem::warning(0..0, "nothing is mounted: every path will be answered with 404").whole_file();
         reading.push(nothing.help("write `[routes:line]` and under it `/ = target`"));
     }

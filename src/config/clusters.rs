@@ -152,7 +152,7 @@ fn parts<M>(
                 let help = if value.is_broken(part) {
                     Some("the lines of a value are joined as they are: end each with a comma".to_owned())
                 } else {
-                    misread.help.or_else(|| members::lost_password(&value.text, i, shape))
+                    members::lost_password(&value.text, i, shape).or(misread.help)
                 };
                 reading.push(
                     Problem::error(span, format!("[@{cluster}]: {}", misread.message))

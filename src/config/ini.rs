@@ -174,7 +174,15 @@ impl Reader<'_> {
             None => (written, None),
         };
         let name_span = trim(self.text, inside..inside + name.len());
+        // Routes are the one section read line by line; read as what it must be, its lines make no further problems.
+        let is_routes = name.trim() == "routes";
+        let own = if is_routes { SectionKind::Line } else { SectionKind::Pair };
         let kind = match kind.as_ref().map(|(kind, span)| (kind.trim(), span)) {
+            None if is_routes => {
+                let problem = Problem::error(name_span.clone(), "[routes] is a section of lines").label("kind missing");
+                self.problems.push(problem.help("write `[routes:line]`"));
+                own
+            }
             None | Some(("pair", _)) => SectionKind::Pair,
             Some(("line", _)) => SectionKind::Line,
             Some(("data", _)) => SectionKind::Data,
@@ -184,8 +192,7 @@ impl Reader<'_> {
                         .label("unknown kind")
                         .help("routes are written in `[routes:line]`; every other section needs no kind"),
                 );
-                // Reading its lines one by one gives the fewest problems that are none.
-                SectionKind::Line
+                own
             }
         };
         let name = self.text[name_span.clone()].to_owned();
@@ -250,11 +257,13 @@ impl Reader<'_> {
         let key = self.text[key_span.clone()].to_owned();
         let value = before_comment(self.text, line.start + at + 1..line.end);
         if kind == SectionKind::Pair && !is_key(&key) {
-            self.problems.push(
-                Problem::error(line.start..line.start, "this line does not begin with a key")
-                    .label("expected `key = value`")
-                    .help("a key is one word of letters, digits and `_`; a value that goes on is indented"),
-            );
+            let help = if key.starts_with('/') {
+                "routes are written in `[routes:line]`"
+            } else {
+                "a key is one word of letters, digits and `_`; a value that goes on is indented"
+            };
+            let problem = Problem::error(line.start..line.start, "this line does not begin with a key");
+            self.problems.push(problem.label("expected `key = value`").help(help));
             self.document.strays.push(line);
             return;
         }

@@ -116,12 +116,16 @@ fn is_plain(text: &str) -> bool {
     number || matches!(text, "yes" | "no" | "true" | "false" | "on" | "off")
 }
 
-/// How much of an unreadable line may be shown: its first word, if that is a known key or section.
+/// How much of an unreadable line may be shown: the key or the path it begins with, and the separator.
 fn harmless_start(line: &str) -> usize {
-    let word = line.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(line.len());
     let names = keys::TABLES.iter().flat_map(|(_, table)| table.iter().map(|key| key.name));
-    let longest = names.filter(|name| line.starts_with(name)).map(str::len).max();
-    if line.starts_with('/') { line.len() } else { longest.unwrap_or(0).min(word) }
+    let start = if line.starts_with('/') {
+        line.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(line.len())
+    } else {
+        names.filter(|name| line.starts_with(name)).map(str::len).max().unwrap_or(0)
+    };
+    let behind = |c: char| start > 0 && (c == '=' || c == ':' || c.is_whitespace());
+    line.len() - line[start..].trim_start_matches(behind).len()
 }
 
 /// What a line says behind a word that announces a secret, and the password of a URL.

@@ -78,8 +78,12 @@ pub(super) fn shape(list: &str) -> Shape {
 
 /// The parts of a list that are, or may be, passwords.
 pub(super) fn passwords(list: &str, kind: Option<&str>) -> Vec<Range<usize>> {
-    if kind.and_then(super::clusters::shape_of) == Some(Shape::Sqlite) || !list.contains(['/', '@']) {
-        return Vec::new();
+    let is_db = |part: &str| part.contains('@') || is_url(part) || path_depth(part) >= 2;
+    match kind.and_then(super::clusters::shape_of) {
+        Some(Shape::Sqlite) => return Vec::new(),
+        Some(Shape::Postgres) => {}
+        Some(Shape::Http) | None if split(list).into_iter().any(|part| is_db(&list[part])) => {}
+        Some(Shape::Http) | None => return Vec::new(),
     }
     let parts = split(list);
     let mut hidden = Vec::new();
@@ -106,11 +110,18 @@ pub(super) fn passwords(list: &str, kind: Option<&str>) -> Vec<Range<usize>> {
     hidden
 }
 
+/// How many `/` a member has behind its scheme.
+fn path_depth(part: &str) -> usize {
+    part.split_once("://").map_or(part, |(_, rest)| rest).matches('/').count()
+}
+
 /// What to say where a member may be the rest of a password with a comma.
 pub(super) fn lost_password(list: &str, index: usize, shape: Shape) -> Option<String> {
-    let earlier = split(list).into_iter().take(index).any(|part| list[part].contains('/'));
-    (shape == Shape::Postgres && earlier).then(|| {
-        format!("if this is the rest of a password with a `,` in it, write the member as {URL_FORM} with `%2C`")
+    let parts = split(list);
+    let earlier = parts.iter().take(index).any(|part| list[part.clone()].contains('/'));
+    let is_rest = parts.get(index).is_some_and(|part| !list[part.clone()].contains('/'));
+    (shape == Shape::Postgres && earlier && is_rest).then(|| {
+        format!("if this is the rest of a password with a `,` in it, write the member as {URL_FORM} with `%2C` for it")
     })
 }
 

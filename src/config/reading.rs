@@ -53,15 +53,19 @@ impl Reading<'_> {
         let here = nearest(&entry.key, table.iter().map(|key| key.name));
         let elsewhere = || {
             let holds = |(_, table): &&(&str, &[Key])| table.iter().any(|key| key.name == entry.key);
-            keys::TABLES.iter().find(holds).map(|(title, _)| format!("`{key}` is a key of {title}"))
+            // A key that clusters have too was meant for another kind of cluster, not for the server.
+            let (near, far): (Vec<_>, Vec<_>) = keys::TABLES
+                .iter()
+                .filter(holds)
+                .partition(|(title, _)| title.starts_with("[@") == section.name.starts_with('@'));
+            near.first().or(far.first()).map(|(title, _)| format!("`{key}` is a key of {title}"))
         };
-        let routes = || entry.key.starts_with('/').then(|| "routes are written in [routes:line]".to_owned());
         let meant = || here.map(|near| format!("did you mean `{near}`?"));
         let known = || {
             let names: Vec<_> = table.iter().map(|key| key.name).collect();
             Some(format!("its keys are {}", names.join(", ")))
         };
-        let help = elsewhere().or_else(routes).or_else(meant).or_else(known);
+        let help = elsewhere().or_else(meant).or_else(known);
         let problem = Problem::error(entry.key_span.clone(), format!("[{}] has no key `{key}`", section.name));
         self.push(problem.label("unknown key").maybe_help(help));
     }

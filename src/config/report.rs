@@ -1,7 +1,7 @@
 //! What is wrong with a conf, all of it, as an operator reads it: file, line, column, the line itself with a caret,
 //! and what to do.
 //!
-//! A report owns no secret: it keeps the masked text of [`Source`], never the file's own.
+//! A report owns no secret: it keeps the masked text of `Source`, never the file's own.
 
 use std::fmt;
 use std::ops::Range;

@@ -332,7 +332,11 @@ fn a_site_without_a_conf_runs_in_devel_mode_on_loopback() {
     assert_eq!((server.devel, server.ip, server.port), (true, Some(Ipv4Addr::LOCALHOST.into()), 5000));
     let app = Mount { path: "/".to_owned(), target: MountTarget::App("demo".to_owned()) };
     let apps = ["demo", "other"];
-    assert_eq!(loaded.resolve_mounts(&apps).expect("the app is there"), [app.clone()], "whatever folders there are");
+    assert_eq!(
+        loaded.resolve_mounts(&apps).expect("the app is there"),
+        std::slice::from_ref(&app),
+        "whatever folders there are"
+    );
     std::fs::create_dir(site.path().join("static")).expect("made");
     let mounts = Loaded::without_conf(site.path(), &apps).resolve_mounts(&apps).expect("both are there");
     let files = Mount { path: "/".to_owned(), target: MountTarget::Folder(site.path().join("static")) };

@@ -1,1 +1,53 @@
-//! x
+//! Skitai: a web application server whose handlers fan out, cheaply and safely, to many HTTP, XML-RPC and JSON-RPC
+//! members and many SQL shards, and use whatever came back in time.
+//!
+//! ```
+//! use skitai::prelude::*;
+//!
+//! #[route("/company/<int:cid>/<cname>")]
+//! async fn company(cid: i64, cname: String) -> String {
+//!     format!("{cid} - {cname}")
+//! }
+//!
+//! /// Searches every member and merges what came back in time.
+//! #[route("/search")]
+//! async fn search(was: Was, #[arg(default = "Mozart")] keyword: String) -> Result<Vec<Value>> {
+//!     let found = was.map("mysearch/rpc2").call("search", (keyword,)).getswait(secs(2)).await;
+//!     Ok(found.ok()?.flat_map(Value::into_list).collect())
+//! }
+//!
+//! let app = App::new("webapp").routes(routes![company, search]);
+//! // fn main() -> std::process::ExitCode { skitai::main([app]) }
+//! ```
+//!
+//! One function is a page (`/company/555/Skitai`), an XML-RPC method and a JSON-RPC method (`company(555, "Skitai")`).
+//!
+//! # The rooms
+//!
+//! In the order a request meets them:
+//!
+//! - `serve`: one process: sockets, worker threads, the actors of each;
+//! - `edge`: one request, step by step; `rpc`: the same by name;
+//! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
+//! - `admin`: the status page, written on `app` alone;
+//! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
+//!
+//! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on every
+//! worker thread; and `skitai-wire`, the codecs.
+
+// The code that #[route] writes names this crate; the admin pages in here are written with it, too.
+extern crate self as skitai;
+
+mod admin;
+pub mod app;
+mod cli;
+pub mod config;
+mod edge;
+mod observe;
+pub mod prelude;
+mod rpc;
+mod serve;
+
+pub use app::{App, Error, Package, Result, Was};
+pub use cli::program::{Program, main};
+pub use serve::background::{Background, NotStarted};

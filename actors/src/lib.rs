@@ -7,9 +7,12 @@
 //! Read in this order: [`kit`] (what an actor is here), [`outcome`] (what a call comes to), [`spec`] (what clusters are
 //! made of), then the actors themselves.
 
+pub mod cache;
 pub mod kit;
 pub mod outcome;
+pub mod session;
 pub mod spec;
+pub mod status;
 
 pub use outcome::{Coverage, Outcome, Reason, Status};
 pub use skitai_wire as wire;

@@ -34,6 +34,10 @@ pub enum Reason {
     NotAdmitted,
     /// Nothing was sent: no connection was free within the wait.
     NoPermit,
+    /// The configuration has no cluster of this name.
+    Undeclared,
+    /// The call could not be written: an argument has no form in the protocol, or the target is not an address.
+    Unsendable,
     /// The host's name has no address.
     Dns,
     /// The port is closed.
@@ -77,6 +81,8 @@ impl Reason {
             Reason::Ok => "ok",
             Reason::NotAdmitted => "not_admitted",
             Reason::NoPermit => "no_permit",
+            Reason::Undeclared => "undeclared",
+            Reason::Unsendable => "unsendable",
             Reason::Dns => "dns",
             Reason::Refused => "refused",
             Reason::ConnectTimeout => "connect_timeout",
@@ -103,6 +109,8 @@ impl Reason {
             Reason::Ok => Status::Completed,
             Reason::NotAdmitted
             | Reason::NoPermit
+            | Reason::Undeclared
+            | Reason::Unsendable
             | Reason::Dns
             | Reason::Refused
             | Reason::ConnectTimeout

@@ -1,8 +1,29 @@
 //! The value every protocol shares: what an RPC parameter, an RPC answer and a database row are made of.
 //!
+//! Here: the type and how an app reads it. In `value/`: `compare` (`row["population"] >= 100_000`), `convert` (`From`),
+//! `marked` ([`DateTime`] and [`Bytes`] as fields of one's own types), `serialize` and `deserialize` (a value through
+//! any serde format), `into_type` ([`from_value`]) and `of_type` ([`to_value`]).
+//!
 //! Keys are `Arc<str>` because the thousand rows of one answer share the names of their columns.
 
+mod compare;
+mod convert;
+pub(crate) mod deserialize;
+mod into_type;
+pub(crate) mod key;
+pub(crate) mod marked;
+mod of_type;
+mod serialize;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Index;
 use std::sync::Arc;
+
+pub use into_type::from_value;
+pub use marked::{Bytes, DateTime};
+pub use of_type::to_value;
 
 /// One value of any of the protocols. XML-RPC's types are the widest set, so they name the variants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,6 +35,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number of up to 64 bits (`<int>`, or `<i8>` beyond 32 bits).
     Int(i64),
+    /// A whole number above `i64::MAX`, and only those: every smaller one is an `Int`, so equal numbers are equal values.
+    UInt(u64),
     /// A floating point number.
     Double(f64),
     /// Text.
@@ -32,10 +55,28 @@ pub enum Value {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map(pub Vec<(Arc<str>, Value)>);
 
+/// What a look-up of something missing gives, so that look-ups can be chained.
+static NIL: Value = Value::Nil;
+
 impl Map {
     /// The first value of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+
+    /// Names and values in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True when there is no pair.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -43,5 +84,160 @@ impl Value {
     /// A map of these names and values.
     pub fn from_pairs<K: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Value {
         Value::Map(Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect()))
+    }
+
+    /// The word for what it is, as error messages use it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Value::Nil => "nil",
+            Value::Bool(_) => "bool",
+            Value::Int(_) | Value::UInt(_) => "int",
+            Value::Double(_) => "double",
+            Value::String(_) => "string",
+            Value::DateTime(_) => "datetime",
+            Value::Bytes(_) => "bytes",
+            Value::List(_) => "list",
+            Value::Map(_) => "map",
+        }
+    }
+
+    /// True for [`Value::Nil`].
+    pub fn is_nil(&self) -> bool {
+        matches!(self, Value::Nil)
+    }
+
+    /// The text of a string or a point in time.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) | Value::DateTime(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number it is, also where it came as a double without a fraction.
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Value::Int(number) => Some(*number),
+            Value::Double(number) => whole(*number),
+            _ => None,
+        }
+    }
+
+    /// The number it is; the nearest double for whole numbers beyond 2^53.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Double(number) => Some(*number),
+            Value::Int(number) => Some(*number as f64),
+            Value::UInt(number) => Some(*number as f64),
+            _ => None,
+        }
+    }
+
+    /// The truth value it is.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    /// The octets, or a string's UTF-8.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::String(text) => Some(text.as_bytes()),
+            _ => None,
+        }
+    }
+
+    /// The items of a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Value::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The names and values of a map.
+    pub fn as_map(&self) -> Option<&Map> {
+        match self {
+            Value::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Its items, to merge answers: a list's own, none of nil, and anything else is a list of one.
+    pub fn into_list(self) -> Vec<Value> {
+        match self {
+            Value::List(items) => items,
+            Value::Nil => Vec::new(),
+            other => vec![other],
+        }
+    }
+
+    /// The first value of this name, if it is a map that has it.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.as_map()?.get(name)
+    }
+
+    /// Items of a list or pairs of a map; 0 for everything else.
+    pub fn len(&self) -> usize {
+        match self {
+            Value::List(items) => items.len(),
+            Value::Map(map) => map.len(),
+            _ => 0,
+        }
+    }
+
+    /// True unless it is a list or map that has something in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps those items of a list for which `keep` says so; anything but a list stays as it is.
+    pub fn retain(&mut self, keep: impl FnMut(&Value) -> bool) {
+        if let Value::List(items) = self {
+            items.retain(keep);
+        }
+    }
+}
+
+/// The whole number a double is, where both types name it exactly: doubles beyond 2^53 stand for ranges of numbers.
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
+}
+
+impl Index<&str> for Value {
+    type Output = Value;
+
+    /// The value of this name; nil when there is none.
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&NIL)
+    }
+}
+
+impl Index<usize> for Value {
+    type Output = Value;
+
+    /// The item at this place of a list, counted from 0; nil when there is none.
+    fn index(&self, at: usize) -> &Value {
+        self.as_list().and_then(|items| items.get(at)).unwrap_or(&NIL)
+    }
+}
+
+impl Index<&str> for Map {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&NIL)
+    }
+}
+
+impl fmt::Display for Value {
+    /// As JSON.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&json)
     }
 }

@@ -1,0 +1,158 @@
+//! What distinguishes one question from another.
+
+use ring::digest::{Context, SHA256};
+use skitai_wire::Value;
+
+/// The identity of a question: a digest of everything that could change its answer.
+///
+/// Arguments come from clients, so the digest is a cryptographic one: nobody can construct a question that is taken
+/// for another user's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u8; 32]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(")?;
+        // Eight bytes tell keys apart in a log line.
+        self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// The field a text belongs to, so that the same text as a path and as a method are two questions.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Field {
+    Kind,
+    Target,
+    Path,
+    Method,
+    Arguments,
+    Values,
+    LoginUser,
+    LoginPassword,
+    HeaderName,
+    HeaderValue,
+    Database,
+    User,
+    Other,
+}
+
+/// Collects what could change an answer. Call order is part of the key, so one kind of call should always use the same;
+/// a different order is at worst a miss. A field may be given several times; each is one more part of the question.
+pub struct KeyBuilder(Context);
+
+impl std::fmt::Debug for KeyBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyBuilder")
+    }
+}
+
+impl KeyBuilder {
+    /// Begins with the kind of call: `map`, `lb`, `dmap`, `dlb`, `rpc`, `rest`, `wget`, `db`.
+    pub fn new(kind: &str) -> KeyBuilder {
+        KeyBuilder(Context::new(&SHA256)).field(Field::Kind, kind.as_bytes())
+    }
+
+    /// Whom the call goes to: the cluster's name, or a server's full address with its scheme.
+    pub fn target(self, cluster_or_server: &str) -> KeyBuilder {
+        self.field(Field::Target, cluster_or_server.as_bytes())
+    }
+
+    /// The path with its query.
+    pub fn path(self, path: &str) -> KeyBuilder {
+        self.field(Field::Path, path.as_bytes())
+    }
+
+    /// The RPC method, the HTTP method, or the SQL statement.
+    pub fn method(self, method: &str) -> KeyBuilder {
+        self.field(Field::Method, method.as_bytes())
+    }
+
+    /// The arguments or the body as they are sent.
+    pub fn arguments(self, bytes: &[u8]) -> KeyBuilder {
+        self.field(Field::Arguments, bytes)
+    }
+
+    /// The arguments or bound parameters before they are serialised; types count (`1` is not `"1"`).
+    pub fn values(mut self, values: &[Value]) -> KeyBuilder {
+        self.open(Field::Values, values.len());
+        values.iter().for_each(|value| self.value(value));
+        self
+    }
+
+    /// The login the call is made with.
+    pub fn login(self, user: &str, password: &str) -> KeyBuilder {
+        self.field(Field::LoginUser, user.as_bytes()).field(Field::LoginPassword, password.as_bytes())
+    }
+
+    /// A request header. Its name is compared without case, its value with.
+    pub fn header(self, name: &str, value: &str) -> KeyBuilder {
+        self.field(Field::HeaderName, name.to_ascii_lowercase().as_bytes()).field(Field::HeaderValue, value.as_bytes())
+    }
+
+    /// The database's name.
+    pub fn database(self, name: &str) -> KeyBuilder {
+        self.field(Field::Database, name.as_bytes())
+    }
+
+    /// The database's user.
+    pub fn user(self, name: &str) -> KeyBuilder {
+        self.field(Field::User, name.as_bytes())
+    }
+
+    /// Anything else that could change the answer, under a name of its own: an encoding, a completion rule, a limit.
+    pub fn other(self, name: &str, value: &str) -> KeyBuilder {
+        self.field(Field::Other, name.as_bytes()).field(Field::Other, value.as_bytes())
+    }
+
+    /// The key.
+    pub fn build(self) -> Key {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.finish().as_ref());
+        Key(key)
+    }
+
+    fn field(mut self, field: Field, bytes: &[u8]) -> KeyBuilder {
+        self.open(field, bytes.len());
+        self.0.update(bytes);
+        self
+    }
+
+    /// The length goes before the content, so that ("ab", "c") and ("a", "bc") differ.
+    fn open(&mut self, field: Field, len: usize) {
+        self.0.update(&[field as u8]);
+        self.0.update(&(len as u64).to_le_bytes());
+    }
+
+    fn sized(&mut self, tag: u8, bytes: &[u8]) {
+        self.0.update(&[tag]);
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Nil => self.0.update(b"n"),
+            Value::Bool(flag) => self.0.update(&[b'b', u8::from(*flag)]),
+            Value::Int(number) => self.sized(b'i', &number.to_le_bytes()),
+            Value::UInt(number) => self.sized(b'u', &number.to_le_bytes()),
+            // By bits: -0.0 and 0.0 may be sent differently, and NaN must equal itself here.
+            Value::Double(number) => self.sized(b'd', &number.to_bits().to_le_bytes()),
+            Value::String(text) => self.sized(b's', text.as_bytes()),
+            Value::DateTime(text) => self.sized(b't', text.as_bytes()),
+            Value::Bytes(bytes) => self.sized(b'o', bytes),
+            Value::List(items) => {
+                self.sized(b'l', &(items.len() as u64).to_le_bytes());
+                items.iter().for_each(|item| self.value(item));
+            }
+            Value::Map(map) => {
+                self.sized(b'm', &(map.0.len() as u64).to_le_bytes());
+                for (name, item) in &map.0 {
+                    self.sized(b'k', name.as_bytes());
+                    self.value(item);
+                }
+            }
+        }
+    }
+}

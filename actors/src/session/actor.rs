@@ -1,0 +1,285 @@
+//! The session store's actor: the messages, and what it needs of the back end behind it.
+
+use std::cell::Cell;
+use std::future::{Future, ready};
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
+use skitai_wire::{Map, Value};
+
+use super::seal::{Opened, TooLarge};
+use super::text;
+use crate::kit::report::Told;
+use crate::kit::{Answers, Missed, Outlet, Report, Slot};
+
+/// A session back end. Any `SessionStore` becomes one with an empty `impl` and a name.
+pub trait Backend: SessionStore + 'static {
+    /// How the status page calls it.
+    const NAME: &'static str;
+
+    /// Loads, and says whether saving is due although nothing changed. A plain `SessionStore` cannot say, so its
+    /// sessions are always due: that is what makes them slide.
+    fn open(&self, key: &SessionKey) -> impl Future<Output = Result<Option<Opened>, LoadError>> {
+        async { Ok(self.load(key).await?.map(|data| Opened { data, sid: None, needs_renewal: true })) }
+    }
+
+    /// What it has to tell that is one for the whole process.
+    fn shared(&self) -> Value {
+        Value::Nil
+    }
+}
+
+/// A visitor's session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    /// Names and values, in the order of the names.
+    pub state: Map,
+    /// The session's identity, the same from its first saving to its end, where the back end knows one.
+    pub sid: Option<String>,
+    /// True when it should be saved with this answer although nothing in it changed, or it would end too soon.
+    pub needs_renewal: bool,
+}
+
+/// Asks for the session of a cookie.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// The cookie's value as the client sent it.
+    pub cookie: String,
+}
+
+/// The answer to [`Load`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Here it is.
+    Session(Session),
+    /// There is none: it ended, was forged, or never was. Not an error.
+    Nothing,
+    /// The store could not be asked, and why. The visitor may well have a session: do not overwrite it.
+    Unknown(String),
+}
+
+/// Keeps a session.
+#[derive(Clone, Debug)]
+pub struct Save {
+    /// The cookie the client sent, if it sent one.
+    pub cookie: Option<String>,
+    /// The session as it is now. An empty one is removed.
+    pub state: Map,
+    /// How long it lives from now on.
+    pub ttl: Duration,
+}
+
+/// Why a session was not saved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotSaved {
+    /// It does not fit.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// A value in it cannot be kept.
+    #[error(
+        "the session's value {0:?} cannot be kept: it holds a number that JSON does not have (NaN, an infinity) or is \
+         nested too deep"
+    )]
+    Value(String),
+    /// The back end failed.
+    #[error("the session store failed: {0}")]
+    Store(String),
+    /// The actor did not answer.
+    #[error("the session store did not answer ({0})")]
+    Unanswered(&'static str),
+}
+
+/// The answer to [`Save`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// The value of the cookie to send.
+    Cookie(String),
+    /// The session was empty and is removed: the cookie should be, too.
+    Removed,
+    /// It is not saved, and why.
+    Not(NotSaved),
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Found::Unknown(word(Missed::NotAdmitted).to_owned())
+    }
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        Saved::Not(NotSaved::Unanswered(word(Missed::NotAdmitted)))
+    }
+}
+
+impl Slot for Found {
+    fn missed(&mut self, why: Missed) {
+        *self = Found::Unknown(word(why).to_owned());
+    }
+
+    fn filter_failed(&mut self, message: &str) {
+        *self = Found::Unknown(format!("the filter panicked: {message}"));
+    }
+}
+
+impl Slot for Saved {
+    fn missed(&mut self, why: Missed) {
+        *self = Saved::Not(NotSaved::Unanswered(word(why)));
+    }
+
+    fn filter_failed(&mut self, _: &str) {
+        // The session is saved, or not, whatever a filter makes of it.
+    }
+}
+
+/// The one slot of a [`Load`] or a [`Save`], in its "not sent" form.
+pub fn slots<T: Slot + Default>() -> Vec<T> {
+    vec![T::default()]
+}
+
+fn word(why: Missed) -> &'static str {
+    match why {
+        Missed::Deadline => "no answer before the deadline",
+        Missed::Cancelled => "the answer was no longer wanted",
+        Missed::NotAdmitted => "not sent: too many calls are in flight",
+        Missed::Abandoned => "the session actor failed",
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    loaded: Cell<u64>,
+    absent: Cell<u64>,
+    load_failed: Cell<u64>,
+    saved: Cell<u64>,
+    removed: Cell<u64>,
+    too_large: Cell<u64>,
+    save_failed: Cell<u64>,
+}
+
+fn count(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+/// The session store of one worker.
+#[derive(Debug)]
+pub struct SessionActor<B> {
+    backend: Rc<B>,
+    counters: Rc<Counters>,
+}
+
+impl<B: Backend> SessionActor<B> {
+    /// A store with this back end.
+    pub fn new(backend: B) -> SessionActor<B> {
+        SessionActor { backend: Rc::new(backend), counters: Rc::default() }
+    }
+}
+
+impl<B: Backend> Answers<Load> for SessionActor<B> {
+    type Item = Found;
+    const NAME: &'static str = "session.load";
+
+    fn answer(&mut self, Load { cookie }: Load, outlet: Outlet<Found>) -> impl Future<Output = ()> + 'static {
+        let (backend, counters) = (self.backend.clone(), self.counters.clone());
+        async move {
+            let found = load(&*backend, cookie).await;
+            count(match found {
+                Found::Session(_) => &counters.loaded,
+                Found::Nothing => &counters.absent,
+                Found::Unknown(_) => &counters.load_failed,
+            });
+            outlet.put(0, found);
+        }
+    }
+}
+
+async fn load<B: Backend>(backend: &B, cookie: String) -> Found {
+    // A cookie longer than a key may be is not one of ours.
+    let Ok(key) = SessionKey::try_from(cookie) else { return Found::Nothing };
+    let loaded = match backend.open(&key).await {
+        Ok(Some(loaded)) => loaded,
+        // What cannot be read is of no use to anybody, now or later.
+        Ok(None) | Err(LoadError::Deserialization(_)) => return Found::Nothing,
+        Err(LoadError::Other(error)) => return Found::Unknown(format!("{error:#}")),
+    };
+    match text::map(loaded.data) {
+        Ok(state) => Found::Session(Session { state, sid: loaded.sid, needs_renewal: loaded.needs_renewal }),
+        Err(_) => Found::Nothing,
+    }
+}
+
+impl<B: Backend> Answers<Save> for SessionActor<B> {
+    type Item = Saved;
+    const NAME: &'static str = "session.save";
+
+    fn answer(&mut self, message: Save, outlet: Outlet<Saved>) -> impl Future<Output = ()> + 'static {
+        let (backend, counters) = (self.backend.clone(), self.counters.clone());
+        async move {
+            let saved = save(&*backend, message).await.unwrap_or_else(Saved::Not);
+            count(match saved {
+                Saved::Cookie(_) => &counters.saved,
+                Saved::Removed => &counters.removed,
+                Saved::Not(NotSaved::TooLarge(_)) => &counters.too_large,
+                Saved::Not(_) => &counters.save_failed,
+            });
+            outlet.put(0, saved);
+        }
+    }
+}
+
+async fn save<B: Backend>(backend: &B, Save { cookie, state, ttl }: Save) -> Result<Saved, NotSaved> {
+    let key = cookie.and_then(|cookie| SessionKey::try_from(cookie).ok());
+    if state.0.is_empty() {
+        if let Some(key) = key {
+            backend.delete(&key).await.map_err(|error| failure(&error))?;
+        }
+        return Ok(Saved::Removed);
+    }
+    let state = text::texts(&state).map_err(NotSaved::Value)?;
+    // Longer than the calendar is for ever.
+    let ttl = time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX);
+    let key = match key {
+        Some(key) => backend.update(key, state, &ttl).await.map_err(|error| match error {
+            UpdateError::Serialization(error) | UpdateError::Other(error) => failure(&error),
+        }),
+        None => backend.save(state, &ttl).await.map_err(|error| match error {
+            SaveError::Serialization(error) | SaveError::Other(error) => failure(&error),
+        }),
+    };
+    Ok(Saved::Cookie(key?.into()))
+}
+
+fn failure(error: &anyhow::Error) -> NotSaved {
+    match error.downcast_ref::<TooLarge>() {
+        Some(too_large) => NotSaved::TooLarge(*too_large),
+        None => NotSaved::Store(format!("{error:#}")),
+    }
+}
+
+impl<B: Backend> Answers<Report> for SessionActor<B> {
+    type Item = Told;
+    const NAME: &'static str = "report";
+
+    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+        let counters = &self.counters;
+        let number = |counter: &Cell<u64>| Value::Int(counter.get().cast_signed());
+        let mut pairs = vec![
+            ("store", Value::String(B::NAME.to_owned())),
+            ("loaded", number(&counters.loaded)),
+            ("absent", number(&counters.absent)),
+            ("load_failed", number(&counters.load_failed)),
+            ("saved", number(&counters.saved)),
+            ("removed", number(&counters.removed)),
+            ("too_large", number(&counters.too_large)),
+            ("save_failed", number(&counters.save_failed)),
+        ];
+        // `shared`: every worker's actor has the same sealer behind it, so these must not be added up.
+        if let shared @ Value::Map(_) = self.backend.shared() {
+            pairs.push(("shared", shared));
+        }
+        outlet.put(0, Told(Value::from_pairs(pairs)));
+        ready(())
+    }
+}

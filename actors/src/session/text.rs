@@ -1,0 +1,48 @@
+//! Values to JSON texts and back, the form every `SessionStore` keeps.
+//!
+//! JSON has fewer types than a value: a point in time comes back as its text, octets as their base64.
+
+use std::sync::Arc;
+
+use skitai_wire::{Limits, Map, Value, json};
+
+use super::seal::State;
+
+/// The texts of a map. Where a name occurs twice, the first counts, as in every look-up. `Err` is the name of a value
+/// that would not come back: JSON turns NaN and the infinities into `null`, and its reader here refuses what is too deep.
+pub(super) fn texts(map: &Map) -> Result<State, String> {
+    let limits = Limits::default();
+    let mut state = State::with_capacity(map.len());
+    for (name, value) in map.iter() {
+        if !state.contains_key(name) {
+            // First of all, for it stops at the limit; the writer goes as deep as the value does.
+            let bytes = if comes_back(value, limits.depth) { json::to_vec(value).ok() } else { None };
+            let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(name)?;
+            state.insert(name.to_owned(), text);
+        }
+    }
+    Ok(state)
+}
+
+/// The map of such texts, by name: the order a session was filled in is not kept. `Err` is the name of a text that is
+/// not JSON.
+pub(super) fn map(state: State) -> Result<Map, String> {
+    let mut pairs = Vec::with_capacity(state.len());
+    for (name, text) in state {
+        match json::parse_value(text.as_bytes()) {
+            Ok(value) => pairs.push((Arc::<str>::from(name), value)),
+            Err(_) => return Err(name),
+        }
+    }
+    pairs.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(Map(pairs))
+}
+
+fn comes_back(value: &Value, depth: usize) -> bool {
+    match value {
+        Value::Double(number) => number.is_finite(),
+        Value::List(items) => depth > 0 && items.iter().all(|item| comes_back(item, depth - 1)),
+        Value::Map(map) => depth > 0 && map.iter().all(|(_, item)| comes_back(item, depth - 1)),
+        _ => true,
+    }
+}

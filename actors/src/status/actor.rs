@@ -1,0 +1,193 @@
+//! The question, the asking, the tree.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use skitai_wire::{Map, Value};
+
+use super::merge::merged;
+use super::process;
+use super::registry::{Registered, Registry};
+use super::wanted::{Place, TOP, places};
+use crate::kit::report::Told;
+use crate::kit::{Answers, Outlet, Post};
+
+/// What the status actor may take beyond the time it gives the others: to merge, and to show who did not answer.
+const MERGE_RESERVE: Duration = Duration::from_millis(250);
+
+/// Asks for the status of the process. The message's own deadline must lie behind `within`; [`ask`] sees to it.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// A top-level key or an actor's name, to get that part alone; also `CLUSTER:name` and `was.cluster[name]`.
+    pub filter: Option<String>,
+    /// How long an actor may take to answer.
+    pub within: Duration,
+}
+
+/// The one slot of an [`Ask`], in its "not sent" form.
+pub fn slots() -> Vec<Told> {
+    let pairs = [("actor", Value::String("status".to_owned())), ("answered", Value::Bool(false))];
+    vec![Told(Value::from_pairs(pairs))]
+}
+
+/// Asks for the status and waits for it: the whole tree, or the part the filter picks.
+pub async fn ask(post: &Post<StatusActor>, filter: Option<String>, within: Duration) -> Value {
+    let until = Instant::now() + within + MERGE_RESERVE;
+    let inlet = post.ask(Ask { filter, within }, slots(), None, until);
+    inlet.all(until).await.pop().map_or(Value::Nil, |told| told.0)
+}
+
+/// The actor that asks all others. One per process.
+#[derive(Debug)]
+pub struct StatusActor {
+    registry: Arc<Registry>,
+    about: Value,
+}
+
+impl StatusActor {
+    /// An actor that asks whoever is registered. `about` says whose status it is: instance, version, configuration.
+    pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
+        StatusActor { registry, about }
+    }
+}
+
+impl Answers<Ask> for StatusActor {
+    type Item = Told;
+    const NAME: &'static str = "status.ask";
+
+    fn answer(&mut self, Ask { filter, within }: Ask, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+        let (registry, about) = (self.registry.clone(), self.about.clone());
+        async move {
+            let actors = registry.actors();
+            let wanted = match filter.map(|filter| found(&filter, &actors).ok_or(filter)).transpose() {
+                Ok(wanted) => wanted,
+                Err(filter) => return outlet.put(0, Told(unknown(&filter, &actors))),
+            };
+            let workers = actors.iter().map(|actor| actor.worker).collect::<BTreeSet<_>>().len();
+            let asked = actors.into_iter().filter(|actor| {
+                let place = Place::of_actor(&actor.reporter.name());
+                wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || place.is_within(wanted))
+            });
+            let until = Instant::now() + within;
+            let heard = join_all(asked.map(|actor| hear(actor, until))).await;
+            let tree = Map(whole(&registry, &about, workers, &heard));
+            outlet.put(
+                0,
+                Told(Value::Map(match wanted {
+                    Some(wanted) => Map(tree.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
+                    None => tree,
+                })),
+            );
+        }
+    }
+}
+
+/// The place a filter means, if there is something.
+fn found(filter: &str, actors: &[Registered]) -> Option<Place> {
+    let is_there = |place: &Place| {
+        let mut of_actors = actors.iter().map(|actor| Place::of_actor(&actor.reporter.name()));
+        let is_always_there = ["about", "process", "workers", "clusters", "databases", "actors"].contains(&place.top);
+        place.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(place))
+    };
+    places(filter).into_iter().find(is_there)
+}
+
+fn unknown(filter: &str, actors: &[Registered]) -> Value {
+    let names: BTreeSet<String> = actors.iter().map(|actor| actor.reporter.name()).collect();
+    let known = TOP.into_iter().map(str::to_owned).chain(names).map(Value::String).collect();
+    let error = format!("the status has no part {filter:?}");
+    Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
+}
+
+/// What one actor of one worker said.
+struct Heard {
+    worker: usize,
+    name: String,
+    answered: bool,
+    told: Value,
+    gauges: Value,
+}
+
+async fn hear(actor: Registered, until: Instant) -> Heard {
+    let told = actor.reporter.report(until).all(until).await.pop().map_or(Value::Nil, |told| told.0);
+    let answered = !matches!(&told, Value::Map(map) if map.get("answered") == Some(&Value::Bool(false)));
+    let (name, gauges) = (actor.reporter.name(), actor.reporter.gauges().tree());
+    Heard { worker: actor.worker, name, answered, told, gauges }
+}
+
+impl Heard {
+    /// Who said it, then what.
+    fn entry(&self, with_name: bool, content: &Value) -> Value {
+        let mut pairs = vec![(Arc::from("worker"), number(self.worker))];
+        if with_name {
+            pairs.push((Arc::from("name"), Value::String(self.name.clone())));
+        }
+        pairs.push((Arc::from("answered"), Value::Bool(self.answered)));
+        if let Value::Map(content) = content {
+            let rest = content.0.iter().filter(|(key, _)| !matches!(&**key, "worker" | "name" | "actor" | "answered"));
+            pairs.extend(rest.cloned());
+        }
+        Value::Map(Map(pairs))
+    }
+}
+
+fn number(number: usize) -> Value {
+    Value::Int(number.cast_signed() as i64)
+}
+
+/// The whole tree, in the order of [`TOP`].
+fn whole(registry: &Registry, about: &Value, workers: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
+    let mut places: Vec<Place> = Vec::new();
+    for place in heard.iter().map(|heard| Place::of_actor(&heard.name)) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    let several = |top: &str| {
+        let named = places.iter().filter(|place| place.top == top);
+        let pairs = named.filter_map(|place| Some((Arc::from(place.name.as_deref()?), one(place, heard))));
+        Value::Map(Map(pairs.collect()))
+    };
+    let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
+    for top in TOP {
+        let value = match top {
+            "about" => about.clone(),
+            "process" => process::facts(registry),
+            "workers" => number(workers),
+            "clusters" | "databases" => several(top),
+            "others" => match several(top) {
+                Value::Map(none) if none.0.is_empty() => continue,
+                others => others,
+            },
+            "actors" => Value::List(heard.iter().map(|heard| heard.entry(true, &heard.gauges)).collect()),
+            _ => match places.iter().find(|place| place.top == top) {
+                Some(place) => one(place, heard),
+                None => continue,
+            },
+        };
+        tree.push((Arc::from(top), value));
+    }
+    tree
+}
+
+/// The actors of one place: merged, how many of them answered, and each by itself.
+fn one(place: &Place, heard: &[Heard]) -> Value {
+    let of_place: Vec<&Heard> = heard.iter().filter(|heard| Place::of_actor(&heard.name) == *place).collect();
+    let answers: Vec<&Value> = of_place.iter().filter(|heard| heard.answered).map(|heard| &heard.told).collect();
+    let mut pairs = vec![
+        (Arc::from("answered"), Value::Bool(answers.len() == of_place.len())),
+        (Arc::from("workers_asked"), number(of_place.len())),
+        (Arc::from("workers_answered"), number(answers.len())),
+    ];
+    match merged(&answers) {
+        Value::Map(merged) => pairs.extend(merged.0),
+        Value::Nil => {}
+        other => pairs.push((Arc::from("told"), other)),
+    }
+    let by_worker = of_place.iter().map(|heard| heard.entry(false, &heard.told)).collect();
+    pairs.push((Arc::from("by_worker"), Value::List(by_worker)));
+    Value::Map(Map(pairs))
+}

@@ -1,0 +1,221 @@
+//! Many workers' trees to one.
+//!
+//! The rules, by what a value is called:
+//!
+//! - a number whose name is in [`SUMMED`] is added up, and so is every number beneath such a name (`asked: {..}`);
+//! - a number whose name begins with `max` is the largest;
+//! - a number whose name begins with `mean`, beside a `count`, is the mean weighted by it;
+//! - `last_error` is the latest, by its `when` or `at`;
+//! - `shared` is one thing that every worker sees: taken once, its content put in its place;
+//! - maps are merged name by name, lists of members by their `node`;
+//! - anything else is itself where all workers agree, and a list of the different values where they do not: a wrong sum
+//!   of two ports would look right, a list of two cannot be mistaken.
+
+use std::sync::Arc;
+
+use skitai_wire::{Map, Value};
+
+/// Names of numbers that count per worker and are added up. A number of another name is shown as it is.
+const SUMMED: &[&str] = &[
+    // every actor (kit)
+    "asked",
+    "cancelled",
+    "done",
+    "expired",
+    "in_flight",
+    "limit",
+    "panics",
+    "refused",
+    "restarts",
+    // clusters and databases
+    "active",
+    "attempts",
+    "available",
+    "bytes_in",
+    "bytes_out",
+    "calls",
+    "cancels",
+    "closed",
+    "connected",
+    "connections",
+    "count",
+    "dials",
+    "discarded",
+    "ejections",
+    "errors",
+    "failed",
+    "failures",
+    "hedges",
+    "idle",
+    "in_use",
+    "not_admitted",
+    "not_connected",
+    "not_sent",
+    "ok",
+    "open",
+    "opened",
+    "outstanding",
+    "queries",
+    "reasons",
+    "requests",
+    "retries",
+    "reused",
+    "rows",
+    "sent",
+    "size",
+    "statements",
+    "successes",
+    "timed_out",
+    "timeouts",
+    "total_ms",
+    "waiting",
+    "waits",
+    // the result cache, whose figures are added up over processes
+    "entries",
+    "evicted",
+    "followed",
+    "forgets",
+    "hits",
+    "led",
+    "misses",
+    "refused_incomplete",
+    "stored",
+    // sessions
+    "absent",
+    "load_failed",
+    "loaded",
+    "removed",
+    "save_failed",
+    "saved",
+    "too_large",
+];
+
+/// One tree of these, which are in the order of the workers. `Nil` for none.
+pub(super) fn merged(trees: &[&Value]) -> Value {
+    value("", trees, false)
+}
+
+fn value(name: &str, values: &[&Value], summing: bool) -> Value {
+    // A worker that has nothing to say (no error yet) does not contradict one that has.
+    let values: Vec<&Value> = values.iter().copied().filter(|value| **value != Value::Nil).collect();
+    let Some(first) = values.first() else { return Value::Nil };
+    let summing = summing || SUMMED.contains(&name);
+
+    if matches!(name, "last_error" | "last error")
+        && let Some(latest) = latest(&values)
+    {
+        return latest.clone();
+    }
+    if let Some(maps) = all(&values, Value::as_map) {
+        return Value::Map(map(&maps, summing));
+    }
+    if let Some(lists) = all(&values, as_members) {
+        return Value::List(members(&lists, summing));
+    }
+    let is_max = name.starts_with("max");
+    if let Some(numbers) = all(&values, as_whole) {
+        if is_max {
+            return Value::Int(numbers.into_iter().fold(i64::MIN, i64::max));
+        }
+        if summing {
+            return Value::Int(numbers.into_iter().fold(0, i64::saturating_add));
+        }
+    }
+    if let Some(numbers) = all(&values, Value::as_f64) {
+        if is_max {
+            return Value::Double(numbers.into_iter().fold(f64::NEG_INFINITY, f64::max));
+        }
+        if summing {
+            return Value::Double(numbers.into_iter().sum());
+        }
+    }
+    let mut different: Vec<&Value> = Vec::new();
+    for value in &values {
+        if !different.contains(value) {
+            different.push(value);
+        }
+    }
+    if different.len() == 1 { (*first).clone() } else { Value::List(different.into_iter().cloned().collect()) }
+}
+
+fn map(maps: &[&Map], summing: bool) -> Map {
+    let mut merged: Vec<(Arc<str>, Value)> = Vec::new();
+    for name in names(maps.iter().flat_map(|map| map.0.iter().map(|(name, _)| name))) {
+        let of_name: Vec<&Value> = maps.iter().filter_map(|map| map.get(&name)).collect();
+        match (&*name, of_name.last()) {
+            ("shared", Some(Value::Map(shared))) => merged.extend(shared.0.iter().cloned()),
+            _ => {
+                let mean = if name.starts_with("mean") { mean(&name, maps) } else { None };
+                merged.push((name.clone(), mean.unwrap_or_else(|| value(&name, &of_name, summing))));
+            }
+        }
+    }
+    Map(merged)
+}
+
+/// The mean of all, where every map says how many its own is the mean of.
+fn mean(name: &str, maps: &[&Map]) -> Option<Value> {
+    let (mut total, mut count) = (0.0, 0.0);
+    for map in maps {
+        let (mean, weight) = (map.get(name)?.as_f64()?, map.get("count")?.as_f64()?);
+        total += mean * weight;
+        count += weight;
+    }
+    Some(Value::Double(if count > 0.0 { total / count } else { 0.0 }))
+}
+
+fn members(lists: &[Vec<(Member, &Value)>], summing: bool) -> Vec<Value> {
+    let of_member = |member: Member| -> Vec<&Value> {
+        lists.iter().flatten().filter(|(other, _)| *other == member).map(|(_, content)| *content).collect()
+    };
+    let members = names(lists.iter().flatten().map(|(member, _)| member));
+    members.into_iter().map(|member| value("", &of_member(member), summing)).collect()
+}
+
+/// Each name once, in the order of its first appearance.
+fn names<'a, T: PartialEq + Clone + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<T> {
+    let mut names: Vec<T> = Vec::new();
+    for name in all {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+fn all<'a, T>(values: &[&'a Value], kind: impl Fn(&'a Value) -> Option<T>) -> Option<Vec<T>> {
+    values.iter().map(|value| kind(value)).collect()
+}
+
+/// A whole number; not a measure that happens to be one.
+fn as_whole(value: &Value) -> Option<i64> {
+    if let Value::Double(_) = value { None } else { value.as_i64() }
+}
+
+/// A member by its node, and the how-many-eth of that node it is: a cluster may list one twice.
+type Member<'a> = (&'a str, usize);
+
+/// A list whose items all have a `node`.
+fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
+    let mut members: Vec<(Member<'_>, &Value)> = Vec::new();
+    for item in value.as_list()? {
+        let node = item.get("node")?.as_str()?;
+        let nth = members.iter().filter(|((other, _), _)| *other == node).count();
+        members.push(((node, nth), item));
+    }
+    Some(members)
+}
+
+/// The one with the greatest `when` (or `at`), whether that is a number of seconds or an ISO 8601 text.
+fn latest<'a>(values: &[&'a Value]) -> Option<&'a Value> {
+    let when = |value: &'a Value| value.get("when").or_else(|| value.get("at"));
+    let (mut latest, mut value) = (when(values.first()?)?, *values.first()?);
+    for other in &values[1..] {
+        let time = when(other)?;
+        // Times that cannot be compared leave it to the rule for what differs.
+        if time.partial_cmp(latest)?.is_gt() {
+            (latest, value) = (time, *other);
+        }
+    }
+    Some(value)
+}

@@ -1,0 +1,195 @@
+//! What a server receives: a request, a notification, or a batch of them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::plain_json_message;
+use crate::limits::Limits;
+use crate::value::deserialize::Budget;
+use crate::{Error, Map, Value};
+
+/// Entries of one batch. A batch of this many takes a client minutes to make sense of; far smaller limits are a
+/// server's to set.
+const BATCH: usize = 10_000;
+
+/// What came in one body.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// One request, or one thing that is none.
+    Single(Result<Request<'a>, Invalid<'a>>),
+    /// At least one, in their order; an empty batch is a single [`Invalid`].
+    Batch(Vec<Result<Request<'a>, Invalid<'a>>>),
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The method's name.
+    pub method: Cow<'a, str>,
+    /// What it is called with.
+    pub params: Params,
+    /// What the answer has to carry, exactly as it came. `None` is a notification: no answer is wanted.
+    pub id: Option<&'a RawValue>,
+    /// A request of JSON-RPC 1.0, to be answered in its form.
+    pub v1: bool,
+}
+
+/// The parameters of a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Params {
+    /// There were none at all.
+    #[default]
+    None,
+    /// By position.
+    Positional(Vec<Value>),
+    /// By name.
+    Named(Map),
+}
+
+/// JSON that is no request: the answer is error -32600 with this id, or null where none could be read.
+#[derive(Clone, Debug)]
+pub struct Invalid<'a> {
+    /// The id, where there was a good one.
+    pub id: Option<&'a RawValue>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// Reads a body. An [`Error`] means that it is not JSON at all (-32700).
+pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
+    let limits = Limits::default();
+    limits.check_bytes(input)?;
+    let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+    if body.trim_ascii_start().first() != Some(&b'[') {
+        return whole::<&RawValue>(body).map(|entry| Incoming::Single(request(entry, &limits)));
+    }
+    let Entries { kept, more } = whole(body)?;
+    let refused = |message: String| Ok(Incoming::Single(Err(Invalid { id: None, message })));
+    if more > 0 {
+        return refused(format!("a batch of {} requests, more than the limit of {BATCH}", kept.len() + more));
+    }
+    if kept.is_empty() {
+        return refused("an empty batch".to_owned());
+    }
+    Ok(Incoming::Batch(kept.into_iter().map(|entry| request(entry, &limits)).collect()))
+}
+
+/// The entries of a batch, and how many beyond the limit were only counted: two bytes of input are no reason to keep
+/// sixteen.
+struct Entries<'a> {
+    kept: Vec<&'a RawValue>,
+    more: usize,
+}
+
+impl<'de> Deserialize<'de> for Entries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = Entries<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a batch of requests")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries<'de>, A::Error> {
+                let mut entries = Entries { kept: Vec::new(), more: 0 };
+                while entries.kept.len() < BATCH {
+                    match list.next_element()? {
+                        Some(entry) => entries.kept.push(entry),
+                        None => return Ok(entries),
+                    }
+                }
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    entries.more += 1;
+                }
+                Ok(entries)
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// All of the input as one piece of JSON.
+fn whole<'a, T: Deserialize<'a>>(input: &'a [u8]) -> Result<T, Error> {
+    serde_json::from_slice(input).map_err(|error| Error::json(&error, input))
+}
+
+/// The members as they came; what they must be is judged afterwards, when the id is known.
+#[derive(Default, Deserialize)]
+struct Members<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+}
+
+/// Serde would take `null` for absent, but `"id": null` is not the same as no id.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn request<'a>(entry: &'a RawValue, limits: &Limits) -> Result<Request<'a>, Invalid<'a>> {
+    let nameless = |message: String| Invalid { id: None, message };
+    if !entry.get().starts_with('{') {
+        return Err(nameless("a request is an object".to_owned()));
+    }
+    let members: Members<'a> =
+        serde_json::from_str(entry.get()).map_err(|error| nameless(Error::new(plain_json_message(&error)).message))?;
+    let v1 = match members.jsonrpc.map(RawValue::get) {
+        None | Some(r#""1.0""#) => true,
+        Some(r#""2.0""#) => false,
+        Some(_) => {
+            return Err(Invalid { id: good_id(members.id, false), message: "jsonrpc is not \"2.0\"".to_owned() });
+        }
+    };
+    let id = good_id(members.id, v1);
+    let invalid = |message: String| Invalid { id, message };
+    if members.id.is_some() && id.is_none() {
+        return Err(invalid("id is neither a string, a number nor null".to_owned()));
+    }
+    let method = match members.method {
+        Some(method) => text(method).ok_or_else(|| invalid("method is not a string".to_owned()))?,
+        None => return Err(invalid("method is missing".to_owned())),
+    };
+    let params = params(members.params, limits).map_err(invalid)?;
+    // 1.0 says that it is a notification by a null id, which in 2.0 is an id like any other.
+    let notification = members.jsonrpc.is_none() && id.is_some_and(|id| id.get() == "null");
+    Ok(Request { method, params, id: id.filter(|_| !notification), v1 })
+}
+
+/// The id if it is one: a string, a number or null; in 1.0 anything.
+fn good_id(id: Option<&RawValue>, v1: bool) -> Option<&RawValue> {
+    id.filter(|id| v1 || id.get() == "null" || id.get().starts_with(|c: char| matches!(c, '"' | '-' | '0'..='9')))
+}
+
+/// The text of a JSON string, borrowed where it has no escapes.
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match serde_json::from_str::<&str>(raw.get()) {
+        Ok(text) => Some(Cow::Borrowed(text)),
+        Err(_) => serde_json::from_str::<String>(raw.get()).ok().map(Cow::Owned),
+    }
+}
+
+fn params(raw: Option<&RawValue>, limits: &Limits) -> Result<Params, String> {
+    let Some(raw) = raw.map(RawValue::get).filter(|&raw| raw != "null") else { return Ok(Params::None) };
+    if !raw.starts_with(['[', '{']) {
+        return Err("params is neither an array nor an object".to_owned());
+    }
+    let budget = Budget::new(limits);
+    let value = budget.seed().deserialize(&mut serde_json::Deserializer::from_str(raw));
+    match value.map_err(|error| format!("params: {}", plain_json_message(&error)))? {
+        Value::List(items) => Ok(Params::Positional(items)),
+        Value::Map(pairs) => Ok(Params::Named(pairs)),
+        other => Err(format!("params is {}", other.kind())),
+    }
+}

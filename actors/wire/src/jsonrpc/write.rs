@@ -1,0 +1,74 @@
+//! What is sent: the answers of a server, the calls of a client.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{Error, Value, json};
+
+/// The answer of a method.
+pub fn write_result<T: Serialize + ?Sized>(id: &RawValue, result: &T, v1: bool) -> Result<Vec<u8>, Error> {
+    Ok(write_raw_result(id, &json::to_vec(result)?, v1))
+}
+
+/// The answer of a method whose result is JSON text already.
+pub fn write_raw_result(id: &RawValue, result: &[u8], v1: bool) -> Vec<u8> {
+    let (open, close) =
+        if v1 { (r#"{"result":"#, r#","error":null,"id":"#) } else { (r#"{"jsonrpc":"2.0","result":"#, r#","id":"#) };
+    [open.as_bytes(), result, close.as_bytes(), id.get().as_bytes(), b"}"].concat()
+}
+
+/// The answer of a method that failed, or to what is no request; no id is a null id.
+pub fn write_error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Value>, v1: bool) -> Vec<u8> {
+    let error = ErrorObject { code, message, data };
+    let id = id.unwrap_or(RawValue::NULL);
+    let answer = if v1 {
+        json::to_vec(&ErrorV1 { result: (), error, id })
+    } else {
+        json::to_vec(&ErrorV2 { jsonrpc: "2.0", error, id })
+    };
+    answer.expect("numbers, text, values and JSON text can always be written as JSON")
+}
+
+/// A call. A sequence is the positional parameters, a map or struct the named ones, `()` none; anything else is the
+/// only positional parameter.
+pub fn write_call<P: Serialize + ?Sized>(id: u64, method: &str, params: &P) -> Result<Vec<u8>, Error> {
+    let method = json::to_vec(method)?;
+    let params = json::to_vec(params)?;
+    let (open, close) = match params.first() {
+        Some(b'[' | b'{') => (r#","params":"#, ""),
+        _ if params == b"null" => return Ok(call(id, &method, &[])),
+        _ => (r#","params":["#, "]"),
+    };
+    Ok(call(id, &method, &[open.as_bytes(), &params, close.as_bytes()]))
+}
+
+fn call(id: u64, method: &[u8], params: &[&[u8]]) -> Vec<u8> {
+    let mut out = [br#"{"jsonrpc":"2.0","method":"#, method].concat();
+    for part in params {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(format!(r#","id":{id}}}"#).as_bytes());
+    out
+}
+
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: i64,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct ErrorV2<'a> {
+    jsonrpc: &'static str,
+    error: ErrorObject<'a>,
+    id: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct ErrorV1<'a> {
+    result: (),
+    error: ErrorObject<'a>,
+    id: &'a RawValue,
+}

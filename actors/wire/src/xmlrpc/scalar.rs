@@ -1,0 +1,74 @@
+//! The text of one typed element as a value.
+
+use crate::Value;
+use crate::error::shown;
+use crate::value::marked::decode_base64;
+
+/// What kind of text an element holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Int(&'static str),
+    Boolean,
+    Double(&'static str),
+    String,
+    DateTime,
+    Base64,
+    Nil,
+}
+
+impl Scalar {
+    /// The element it is the text of.
+    pub(super) fn element(self) -> &'static str {
+        match self {
+            Scalar::Int(name) | Scalar::Double(name) => name,
+            Scalar::Boolean => "boolean",
+            Scalar::String => "string",
+            Scalar::DateTime => "dateTime.iso8601",
+            Scalar::Base64 => "base64",
+            Scalar::Nil => "nil",
+        }
+    }
+
+    /// The value, or what is wrong with the text.
+    pub(super) fn read(self, text: std::borrow::Cow<'_, str>) -> Result<Value, String> {
+        let trimmed = text.trim_ascii();
+        match self {
+            Scalar::String => Ok(Value::String(text.into_owned())),
+            Scalar::Int(_) => int(trimmed),
+            Scalar::Double(_) => double(trimmed),
+            Scalar::Boolean => match trimmed {
+                "1" => Ok(Value::Bool(true)),
+                "0" => Ok(Value::Bool(false)),
+                word if word.eq_ignore_ascii_case("true") => Ok(Value::Bool(true)),
+                word if word.eq_ignore_ascii_case("false") => Ok(Value::Bool(false)),
+                other => Err(format!("a boolean is 0 or 1, not {:?}", shown(other))),
+            },
+            Scalar::DateTime => Ok(Value::DateTime(trimmed.to_owned())),
+            Scalar::Base64 => decode_base64(trimmed).map(Value::Bytes),
+            Scalar::Nil if trimmed.is_empty() => Ok(Value::Nil),
+            Scalar::Nil => Err(format!("nil is empty, not {:?}", shown(trimmed))),
+        }
+    }
+}
+
+fn int(text: &str) -> Result<Value, String> {
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    let error = match text.parse::<i64>() {
+        Ok(number) => return Ok(Value::Int(number)),
+        Err(error) => error,
+    };
+    match error.kind() {
+        PosOverflow | NegOverflow => text
+            .parse::<u64>()
+            .map(Value::from)
+            .map_err(|_| format!("the whole number {:?} does not fit into 64 bits", shown(text))),
+        _ => Err(format!("not a whole number: {:?}", shown(text))),
+    }
+}
+
+fn double(text: &str) -> Result<Value, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(Value::Double(number)),
+        _ => Err(format!("not a finite number: {:?}", shown(text))),
+    }
+}

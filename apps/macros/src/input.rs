@@ -1,0 +1,221 @@
+//! What the attribute and the function say. Bodies are never parsed, so a syntax error inside one is rustc's to report.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Error, Expr, FnArg, Ident, LitStr, Pat, Result, Signature, Token, Type, Visibility};
+
+/// A route as written.
+pub(crate) struct Handler {
+    pub(crate) rule: LitStr,
+    pub(crate) methods: Vec<LitStr>,
+    pub(crate) name: Option<LitStr>,
+    pub(crate) function: Function,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) doc: String,
+}
+
+/// One argument of the function.
+pub(crate) struct Argument {
+    pub(crate) name: Ident,
+    pub(crate) ty: Type,
+    pub(crate) default: Option<Expr>,
+    pub(crate) doc: String,
+}
+
+/// A function whose body stays a heap of tokens.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: Signature,
+    pub(crate) body: TokenStream,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let signature = input.parse().map_err(|error| {
+            Error::new(error.span(), format!("#[route] stands above a function (`fn` or `async fn`): {error}"))
+        })?;
+        Ok(Function { attributes, visibility, signature, body: input.parse()? })
+    }
+}
+
+/// The attribute: a rule, then options.
+struct Options {
+    rule: LitStr,
+    methods: Vec<LitStr>,
+    name: Option<LitStr>,
+}
+
+const USAGE: &str = "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\")]; the options may be left out";
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let rule: LitStr = input.parse().map_err(|error| Error::new(error.span(), format!("the rule is missing: {USAGE}")))?;
+        let mut options = Options { rule, methods: Vec::new(), name: None };
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let key = input.call(Ident::parse_any)?;
+            input.parse::<Token![=]>()?;
+            if key == "methods" {
+                let list;
+                syn::bracketed!(list in input);
+                options.methods = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?.into_iter().collect();
+                check_methods(&options.methods, &key)?;
+            } else if key == "name" {
+                options.name = Some(input.parse()?);
+            } else {
+                return Err(Error::new(key.span(), format!("`{key}` is not an option of #[route]: {USAGE}")));
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn check_methods(methods: &[LitStr], key: &Ident) -> Result<()> {
+    if methods.is_empty() {
+        return Err(Error::new(key.span(), "a route without a method can never be called; leave `methods` out for GET, HEAD and POST"));
+    }
+    for method in methods {
+        let text = method.value();
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_uppercase()) {
+            return Err(Error::new(method.span(), format!("`{text}` is not an HTTP method; methods are upper case, such as \"GET\"")));
+        }
+    }
+    Ok(())
+}
+
+impl Handler {
+    pub(crate) fn parse(attribute: TokenStream, item: TokenStream) -> Result<Handler> {
+        let Options { rule, methods, name } = syn::parse2(attribute)?;
+        let mut function: Function = syn::parse2(item)?;
+        let mut errors: Option<Error> = None;
+        let mut note = |error: Error| match &mut errors {
+            Some(all) => all.combine(error),
+            None => errors = Some(error),
+        };
+        if let Some(generic) = function.signature.generics.params.first() {
+            note(Error::new_spanned(generic, "a route cannot be generic: its arguments come from the wire and need one type"));
+        }
+        let doc = doc_text(&function.attributes);
+        let mut arguments = Vec::new();
+        for input in &mut function.signature.inputs {
+            match argument(input) {
+                Ok(argument) => arguments.push(argument),
+                Err(error) => note(error),
+            }
+        }
+        for placeholder in placeholders(&rule) {
+            match placeholder {
+                Ok(name) if arguments.iter().any(|argument| argument.name.unraw() == name) => {}
+                Ok(name) => note(Error::new(
+                    rule.span(),
+                    format!("the rule has a placeholder `{name}`, but the function has no argument of that name"),
+                )),
+                Err(message) => note(Error::new(rule.span(), message)),
+            }
+        }
+        match errors {
+            Some(error) => Err(error),
+            None => Ok(Handler { rule, methods, name, function, arguments, doc }),
+        }
+    }
+}
+
+/// The names of the rule's placeholders, or what is wrong with it.
+fn placeholders(rule: &LitStr) -> Vec<std::result::Result<String, String>> {
+    let text = rule.value();
+    if !text.starts_with('/') {
+        return vec![Err(format!("a rule starts with `/`: \"/{text}\""))];
+    }
+    let mut found: Vec<std::result::Result<String, String>> = Vec::new();
+    let mut rest = text.as_str();
+    while let Some(open) = rest.find('<') {
+        let Some(close) = rest[open..].find('>') else {
+            found.push(Err("a placeholder is opened with `<` and never closed with `>`".to_owned()));
+            break;
+        };
+        let inside = &rest[open + 1..open + close];
+        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
+        found.push(if !["", "int", "float", "path", "string"].contains(&kind) {
+            Err(format!("`{kind}` is not a kind of placeholder; there are <name>, <int:name>, <float:name> and <path:name>"))
+        } else if name.is_empty() {
+            Err("a placeholder needs a name: <name> or <int:name>".to_owned())
+        } else if found.contains(&Ok(name.to_owned())) {
+            Err(format!("the placeholder `{name}` stands twice in the rule"))
+        } else {
+            Ok(name.to_owned())
+        });
+        rest = &rest[open + close + 1..];
+    }
+    found
+}
+
+/// Reads one argument and takes its `#[arg]` away.
+fn argument(input: &mut FnArg) -> Result<Argument> {
+    let typed = match input {
+        FnArg::Typed(typed) => typed,
+        FnArg::Receiver(receiver) => {
+            return Err(Error::new_spanned(receiver, "a route is a free function: take `was: Was` instead of `self`"));
+        }
+    };
+    let Pat::Ident(pattern) = &*typed.pat else {
+        return Err(Error::new_spanned(&typed.pat, "an argument of a route is a plain name: it is what clients write"));
+    };
+    let name = pattern.ident.clone();
+    let mut default = None;
+    let mut doc = String::new();
+    for attribute in typed.attrs.extract_if(.., |attribute| attribute.path().is_ident("arg")) {
+        attribute.parse_nested_meta(|meta| {
+            if meta.path.is_ident("default") {
+                default = Some(meta.value()?.parse()?);
+            } else if meta.path.is_ident("doc") {
+                doc = meta.value()?.parse::<LitStr>()?.value();
+            } else {
+                return Err(meta.error("an argument has `default = …` and `doc = \"…\"`"));
+            }
+            Ok(())
+        })?;
+    }
+    Ok(Argument { name, ty: (*typed.ty).clone(), default, doc })
+}
+
+/// The text of `///` comments, one leading blank of each line taken away.
+fn doc_text(attributes: &[Attribute]) -> String {
+    let lines: Vec<String> = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"))
+        .filter_map(|attribute| match &attribute.meta {
+            syn::Meta::NameValue(pair) => syn::parse2::<LitStr>(pair.value.to_token_stream()).ok(),
+            _ => None,
+        })
+        .map(|line| line.value().strip_prefix(' ').map_or(line.value(), str::to_owned))
+        .collect();
+    lines.join("\n").trim().to_owned()
+}
+
+/// The item with every `#[arg]` gone, for the error path.
+pub(crate) fn without_arg_attributes(item: TokenStream) -> TokenStream {
+    let Ok(mut function) = Function::parse.parse2(item.clone()) else { return item };
+    for input in &mut function.signature.inputs {
+        if let FnArg::Typed(typed) = input {
+            typed.attrs.retain(|attribute| !attribute.path().is_ident("arg"));
+        }
+    }
+    let Function { attributes, visibility, signature, body } = function;
+    quote::quote!(#(#attributes)* #visibility #signature #body)
+}
+
+impl Argument {
+    /// The name as clients write it.
+    pub(crate) fn wire_name(&self) -> LitStr {
+        LitStr::new(&self.name.unraw().to_string(), Span::call_site())
+    }
+}

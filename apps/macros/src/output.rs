@@ -1,0 +1,120 @@
+//! What is written beside the function: the type that carries the route, its table of arguments, and the call.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, Lit};
+
+use crate::input::{Argument, Function, Handler};
+
+pub(crate) fn expand(handler: &Handler) -> TokenStream {
+    let Handler { rule, methods, name, function, arguments, doc } = handler;
+    let Function { attributes, visibility, signature, body } = function;
+    let ident = &signature.ident;
+    let function_name = ident.to_string();
+    let methods = if methods.is_empty() { quote!(&["GET", "HEAD", "POST"]) } else { quote!(&[#(#methods),*]) };
+    let name = match name {
+        Some(name) => quote!(::core::option::Option::Some(#name)),
+        None => quote!(::core::option::Option::None),
+    };
+    let params = arguments.iter().map(param);
+    let taken: Vec<_> = (0..arguments.len()).map(|index| format_ident!("a{index}")).collect();
+    let take = arguments.iter().zip(&taken).enumerate().map(|(index, (argument, taken))| take(index, argument, taken));
+    let is_async = signature.asyncness.is_some();
+    // An async fn is awaited on the worker. A plain fn goes to the blocking pool: its arguments and its result travel,
+    // so they are `Send`; turning the result into an answer stays here.
+    let run = if is_async {
+        quote!(::skitai::app::Give(#ident(#(#taken),*).await).answer(&was))
+    } else {
+        quote! {
+            match ::skitai::app::blocking(&was, move || #ident(#(#taken),*)).await {
+                ::core::result::Result::Ok(result) => ::skitai::app::Give(result).answer(&was),
+                ::core::result::Result::Err(error) => ::skitai::app::Answer::Failed(error),
+            }
+        }
+    };
+    let blocking = !is_async;
+    // Every argument is taken before any is missed, so that one answer lists all faults.
+    let all_or_faults = if taken.is_empty() {
+        TokenStream::new()
+    } else {
+        quote! {
+            let (#(::core::option::Option::Some(#taken),)*) = (#(#taken,)*) else {
+                return ::core::result::Result::Err(bind.faults());
+            };
+        }
+    };
+    quote! {
+        #(#attributes)* #visibility #signature #body
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility struct #ident {}
+
+        impl ::skitai::app::Routed for #ident {
+            const ROUTE: &'static ::skitai::app::Route = &::skitai::app::Route {
+                rule: #rule,
+                methods: #methods,
+                name: #name,
+                function: #function_name,
+                module: ::core::module_path!(),
+                doc: #doc,
+                blocking: #blocking,
+                params: &[#(#params),*],
+                call: |was, bind| {
+                    #[allow(unused_imports)]
+                    use ::skitai::app::GivePlain as _;
+                    #(#take)*
+                    #all_or_faults
+                    ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #run }))
+                },
+            };
+        }
+    }
+}
+
+/// One row of the route's table.
+fn param(argument: &Argument) -> TokenStream {
+    let Argument { ty, default, doc, .. } = argument;
+    let name = argument.wire_name();
+    let (required, default) = match default {
+        Some(expression) => {
+            let text = expression.to_token_stream().to_string();
+            (quote!(false), quote!(::core::option::Option::Some(#text)))
+        }
+        None => (quote!(<#ty as ::skitai::app::Argument>::REQUIRED), quote!(::core::option::Option::None)),
+    };
+    // Spanned at the type, so that "this type cannot be an argument" points there.
+    quote_spanned! {ty.span()=>
+        ::skitai::app::Param {
+            name: #name,
+            kind: <#ty as ::skitai::app::Argument>::KIND,
+            required: #required,
+            default: #default,
+            doc: #doc,
+        }
+    }
+}
+
+/// Takes one argument out of what the client sent.
+fn take(index: usize, argument: &Argument, taken: &syn::Ident) -> TokenStream {
+    let ty = &argument.ty;
+    match &argument.default {
+        None => quote_spanned!(ty.span()=> let #taken = bind.take::<#ty>(#index);),
+        // A bare number or truth value takes the argument's own type; anything else is converted (`&str` to `String`).
+        Some(expression) if is_plain_literal(expression) => quote_spanned! {expression.span()=>
+            let #taken = bind.take_or::<#ty>(#index, || #expression);
+        },
+        Some(expression) => quote_spanned! {expression.span()=>
+            let #taken = bind.take_or::<#ty>(#index, || ::core::convert::Into::into(#expression));
+        },
+    }
+}
+
+fn is_plain_literal(expression: &Expr) -> bool {
+    match expression {
+        Expr::Unary(unary) => is_plain_literal(&unary.expr),
+        Expr::Lit(literal) => matches!(literal.lit, Lit::Int(_) | Lit::Float(_) | Lit::Bool(_)),
+        _ => false,
+    }
+}

@@ -1,0 +1,47 @@
+//! What an app author touches.
+//!
+//! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
+//! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
+//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back; what it returns
+//! becomes an answer by [`reply`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
+//! shared objects.
+
+mod application;
+mod argument;
+mod bind;
+mod blocking;
+mod caching;
+mod calls;
+mod cookie;
+mod error;
+mod pattern;
+mod registry;
+mod reply;
+mod request;
+mod response;
+mod results;
+mod route;
+mod session;
+pub(crate) mod table;
+mod task;
+mod templates;
+mod was;
+
+pub use application::{App, Mounted, Package};
+pub use argument::{Argument, Form, Json, Kind};
+pub use bind::{Bind, Faults, Given};
+pub use blocking::blocking;
+pub use calls::{Calls, Protocol, Sql};
+pub use cookie::Cookies;
+pub use error::{Error, IntoError, Result, code};
+pub use registry::{Registry, Wasc};
+pub use reply::{Answer, Give, GivePlain, Page, Reply, Response};
+pub use request::Request;
+pub use response::ResponseHead;
+pub(crate) use response::Parts;
+pub use results::{All, AllFailed, Answered, Require, Results};
+pub use route::{Param, Route, Routed, Work};
+pub use session::Session;
+pub use task::Task;
+pub use templates::{TemplateError, Templates};
+pub use was::{Face, Inner, Was};

@@ -1,0 +1,180 @@
+//! An app: routes, packages, templates, and what happens when it starts and stops.
+
+use std::sync::Arc;
+
+use super::registry::Wasc;
+use super::route::Route;
+use super::table::Table;
+use super::templates::Templates;
+
+type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
+
+/// An app as its author writes it. `App::new("webapp").routes(routes![hello]).use_session(true)`; a configuration
+/// mounts it by its name (`/ = webapp`).
+pub struct App {
+    pub(crate) name: String,
+    pub(crate) routes: Vec<(&'static str, &'static Route)>,
+    pub(crate) templates: Vec<(&'static str, &'static str)>,
+    pub(crate) use_session: bool,
+    startup: Vec<Hook>,
+    shutdown: Vec<Hook>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("name", &self.name).field("routes", &self.routes.len()).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// An app of this name, without routes.
+    pub fn new(name: impl Into<String>) -> App {
+        App {
+            name: name.into(),
+            routes: Vec::new(),
+            templates: Vec::new(),
+            use_session: false,
+            startup: Vec::new(),
+            shutdown: Vec::new(),
+        }
+    }
+
+    /// Adds routes: `.routes(routes![hello, search])`.
+    #[must_use]
+    pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> App {
+        self.routes.extend(routes.into_iter().map(|route| ("", route)));
+        self
+    }
+
+    /// Adds a package and the packages in it; what they have becomes the app's own.
+    #[must_use]
+    pub fn package(mut self, package: Package) -> App {
+        self.routes.extend(package.routes);
+        self.startup.extend(package.startup);
+        self.shutdown.extend(package.shutdown);
+        self
+    }
+
+    /// Turns sessions on or off. Default: off; `was.session` is empty then.
+    #[must_use]
+    pub fn use_session(mut self, on: bool) -> App {
+        self.use_session = on;
+        self
+    }
+
+    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name in the
+    /// site's `templates` folder, in a folder of the app's name there first, stands before it.
+    #[must_use]
+    pub fn template(mut self, name: &'static str, text: &'static str) -> App {
+        self.templates.push((name, text));
+        self
+    }
+
+    /// Runs once when the server starts, before the first request. An error keeps the server from starting.
+    #[must_use]
+    pub fn startup(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> App {
+        self.startup.push(Box::new(hook));
+        self
+    }
+
+    /// Runs once when the server stops, after the last request. An error is logged.
+    #[must_use]
+    pub fn shutdown(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> App {
+        self.shutdown.push(Box::new(hook));
+        self
+    }
+
+    pub(crate) fn run_startup(&self, wasc: &Wasc) -> super::Result<()> {
+        self.startup.iter().try_for_each(|hook| hook(wasc))
+    }
+
+    /// Every hook runs, whatever became of the one before; the last registered runs first.
+    pub(crate) fn run_shutdown(&self, wasc: &Wasc) {
+        for hook in self.shutdown.iter().rev() {
+            if let Err(error) = hook(wasc) {
+                tracing::error!(app = self.name, "shutdown: {error}");
+            }
+        }
+    }
+}
+
+/// Routes and hooks that belong together, to be added to an app or another package.
+#[derive(Default)]
+pub struct Package {
+    prefix: &'static str,
+    routes: Vec<(&'static str, &'static Route)>,
+    startup: Vec<Hook>,
+    shutdown: Vec<Hook>,
+}
+
+impl std::fmt::Debug for Package {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Package").field("routes", &self.routes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Package {
+    /// An empty package whose rules stand as they are written, relative to the app.
+    pub fn new() -> Package {
+        Package::default()
+    }
+
+    /// A package whose rules all begin with `prefix`, such as `/greetings`. It must be called before `.routes`.
+    pub fn at(prefix: &'static str) -> Package {
+        Package { prefix, ..Package::default() }
+    }
+
+    /// Adds routes.
+    #[must_use]
+    pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> Package {
+        let prefix = self.prefix;
+        self.routes.extend(routes.into_iter().map(|route| (prefix, route)));
+        self
+    }
+
+    /// Adds a package to this one.
+    #[must_use]
+    pub fn package(mut self, package: Package) -> Package {
+        self.routes.extend(package.routes);
+        self.startup.extend(package.startup);
+        self.shutdown.extend(package.shutdown);
+        self
+    }
+
+    /// Runs once when the server starts, as for [`App::startup`].
+    #[must_use]
+    pub fn startup(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> Package {
+        self.startup.push(Box::new(hook));
+        self
+    }
+
+    /// Runs once when the server stops, as for [`App::shutdown`].
+    #[must_use]
+    pub fn shutdown(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> Package {
+        self.shutdown.push(Box::new(hook));
+        self
+    }
+}
+
+/// An app in its place: what requests see of it.
+#[derive(Debug)]
+pub struct Mounted {
+    /// Where it is mounted, without a trailing slash: empty for `/`.
+    pub(crate) path: String,
+    pub(crate) name: String,
+    pub(crate) use_session: bool,
+    pub(crate) table: Table,
+    pub(crate) templates: Arc<Templates>,
+}
+
+impl Mounted {
+    /// The app's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The app's templates, to render one by hand.
+    pub fn templates(&self) -> &Templates {
+        &self.templates
+    }
+}

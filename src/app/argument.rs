@@ -1,0 +1,252 @@
+//! Types a handler can take: how each is made from what a client sent, and what it is called on the wire.
+//!
+//! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
+//! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
+
+use serde::de::DeserializeOwned;
+use skitai_wire::{Map, Value};
+
+use super::bind::{Bind, Given};
+use super::was::Was;
+
+/// The type of an argument on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A whole number.
+    Int,
+    /// A floating point number.
+    Double,
+    /// A truth value.
+    Bool,
+    /// Text.
+    String,
+    /// Octets.
+    Bytes,
+    /// Anything.
+    Any,
+    /// A list of one kind.
+    List(&'static Kind),
+    /// A structure of the handler's own.
+    Struct,
+    /// The request's handle: takes no value.
+    Context,
+    /// Everything no other argument took.
+    Rest,
+}
+
+impl Kind {
+    /// The name XML-RPC introspection uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Int => "int",
+            Kind::Double => "double",
+            Kind::Bool => "boolean",
+            Kind::String => "string",
+            Kind::Bytes => "base64",
+            Kind::Any => "any",
+            Kind::List(_) => "array",
+            Kind::Struct | Kind::Rest => "struct",
+            Kind::Context => "",
+        }
+    }
+}
+
+/// A type that can stand among a route's arguments.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a route",
+    note = "arguments are numbers, bool, String, Value, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
+)]
+pub trait Argument: Sized {
+    /// Its type on the wire.
+    const KIND: Kind;
+    /// Whether a call without it is refused.
+    const REQUIRED: bool = true;
+    /// Makes it from the values given under its name (none, one, or several), or says what is wrong with them; the
+    /// text follows "argument `name` ".
+    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String>;
+}
+
+/// The one value of a scalar.
+fn one(given: Vec<Given>) -> Result<Given, String> {
+    let count = given.len();
+    let mut given = given.into_iter();
+    match (given.next(), given.next()) {
+        (None, _) => Err("is missing".to_owned()),
+        (Some(value), None) => Ok(value),
+        _ => Err(format!("was given {count} times and takes one value")),
+    }
+}
+
+fn wrong(expected: &str, given: &Given) -> String {
+    // Long values are cut: the message goes into a reply and a log line.
+    const SHOWN: usize = 60;
+    match given {
+        Given::Text(text) => {
+            let shown: String = text.chars().take(SHOWN).collect();
+            let dots = if shown.len() < text.len() { "…" } else { "" };
+            format!("must be {expected}, got \"{shown}{dots}\"")
+        }
+        Given::Typed(value) => format!("must be {expected}, got {}", article(value.kind())),
+    }
+}
+
+fn article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+macro_rules! whole_numbers {
+    ($($ty:ty),*) => {$(
+        impl Argument for $ty {
+            const KIND: Kind = Kind::Int;
+            fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+                let given = one(given)?;
+                let number = match &given {
+                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
+                    Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
+                    Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
+                    // JSON writes 5.0 for 5 in some languages: the same number, nothing is lost.
+                    Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53, checked above")]
+                        let whole = *number as i64;
+                        <$ty>::try_from(whole).ok()
+                    }
+                    Given::Typed(_) => None,
+                };
+                number.ok_or_else(|| wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), &given))
+            }
+        }
+    )*};
+}
+whole_numbers!(i8, i16, i32, i64, u8, u16, u32, u64, usize);
+
+macro_rules! floats {
+    ($($ty:ty),*) => {$(
+        impl Argument for $ty {
+            const KIND: Kind = Kind::Double;
+            fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+                let given = one(given)?;
+                #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::allow_attributes, reason = "a float argument is approximate by its type")]
+                let number = match &given {
+                    Given::Text(text) => text.trim().parse::<$ty>().ok().filter(|number| number.is_finite()),
+                    Given::Typed(Value::Double(number)) => Some(*number as $ty),
+                    Given::Typed(Value::Int(number)) => Some(*number as $ty),
+                    Given::Typed(Value::UInt(number)) => Some(*number as $ty),
+                    Given::Typed(_) => None,
+                };
+                number.ok_or_else(|| wrong("a number", &given))
+            }
+        }
+    )*};
+}
+floats!(f32, f64);
+
+impl Argument for bool {
+    const KIND: Kind = Kind::Bool;
+    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        let given = one(given)?;
+        match &given {
+            Given::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Ok(true),
+                "false" | "0" | "no" | "off" => Ok(false),
+                _ => Err(wrong("true or false", &given)),
+            },
+            Given::Typed(Value::Bool(truth)) => Ok(*truth),
+            Given::Typed(_) => Err(wrong("true or false", &given)),
+        }
+    }
+}
+
+impl Argument for String {
+    const KIND: Kind = Kind::String;
+    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        match one(given)? {
+            Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
+            given @ Given::Typed(_) => Err(wrong("text", &given)),
+        }
+    }
+}
+
+impl Argument for Value {
+    const KIND: Kind = Kind::Any;
+    fn take(_: &mut Bind, mut given: Vec<Given>) -> Result<Self, String> {
+        match given.len() {
+            0 => Err("is missing".to_owned()),
+            1 => Ok(given.remove(0).into_value()),
+            _ => Ok(Value::List(given.into_iter().map(Given::into_value).collect())),
+        }
+    }
+}
+
+impl<T: Argument> Argument for Option<T> {
+    const KIND: Kind = T::KIND;
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
+        if given.is_empty() || given == [Given::Typed(Value::Nil)] {
+            return Ok(None);
+        }
+        T::take(bind, given).map(Some)
+    }
+}
+
+impl<T: Argument> Argument for Vec<T> {
+    const KIND: Kind = Kind::List(&T::KIND);
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        let mut items = Vec::with_capacity(given.len());
+        for value in given {
+            match value {
+                Given::Typed(Value::List(list)) => items.extend(list.into_iter().map(Given::Typed)),
+                one => items.push(one),
+            }
+        }
+        let item = |(index, value)| T::take(bind, vec![value]).map_err(|problem| format!("[{index}] {problem}"));
+        items.into_iter().enumerate().map(item).collect()
+    }
+}
+
+impl Argument for Was {
+    const KIND: Kind = Kind::Context;
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, _: Vec<Given>) -> Result<Self, String> {
+        Ok(bind.was().clone())
+    }
+}
+
+/// Everything the client sent that no other argument took, by name; a name given twice is a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Form(pub Map);
+
+impl Form {
+    /// The value of this name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+}
+
+impl Argument for Form {
+    const KIND: Kind = Kind::Rest;
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, _: Vec<Given>) -> Result<Self, String> {
+        Ok(Form(bind.take_rest()))
+    }
+}
+
+/// A type of one's own, read by serde from a JSON value or an RPC structure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> Argument for Json<T> {
+    const KIND: Kind = Kind::Struct;
+    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        let value = match one(given)? {
+            Given::Typed(value) => value,
+            Given::Text(text) => {
+                skitai_wire::json::parse_value(text.as_bytes()).map_err(|error| format!("must be JSON: {error}"))?
+            }
+        };
+        skitai_wire::from_value(value).map(Json).map_err(|error| format!("does not fit: {error}"))
+    }
+}

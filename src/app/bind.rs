@@ -1,0 +1,143 @@
+//! One argument binder for all faces: values by name from a path, a query, a form or a JSON body, values by position or
+//! name from RPC, laid beside the route's table and taken out one by one as the handler's types.
+
+use std::borrow::Cow;
+
+use skitai_wire::{Map, Value};
+
+use super::argument::Argument;
+use super::route::Param;
+use super::was::Was;
+
+/// A value as the client sent it: text carries no type (query, form, path), a value does (JSON, RPC, `<int:>`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// Untyped text.
+    Text(String),
+    /// A typed value.
+    Typed(Value),
+}
+
+impl Given {
+    /// As a value: text is a string.
+    pub fn into_value(self) -> Value {
+        match self {
+            Given::Text(text) => Value::String(text),
+            Given::Typed(value) => value,
+        }
+    }
+}
+
+/// What is wrong with the arguments of one call; all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+/// The arguments of one call, on their way into a handler.
+#[derive(Debug)]
+pub struct Bind {
+    was: Was,
+    params: &'static [Param],
+    // One list per parameter: a name given twice is a list, in the order query, form, path.
+    given: Vec<Vec<Given>>,
+    rest: Vec<(String, Given)>,
+    faults: Vec<String>,
+}
+
+impl Bind {
+    /// An empty binding for a route's table.
+    pub fn new(was: Was, params: &'static [Param]) -> Bind {
+        let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Vec::new()).collect() };
+        Bind { was, params, given, rest: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Adds a named value. An unknown name goes to the catch-all, if the handler has one, else nowhere.
+    pub fn add(&mut self, name: Cow<'_, str>, value: Given) {
+        match self.params.iter().position(|param| param.is_wire() && param.name == name) {
+            Some(index) => self.given[index].push(value),
+            None => self.rest.push((name.into_owned(), value)),
+        }
+    }
+
+    /// Adds a value by its place among the parameters that take values. False when there is no such place.
+    pub fn add_at(&mut self, place: usize, value: Value) -> bool {
+        let index = self.params.iter().enumerate().filter(|(_, param)| param.is_wire()).nth(place).map(|found| found.0);
+        if let Some(index) = index {
+            self.given[index].push(Given::Typed(value));
+        }
+        index.is_some()
+    }
+
+    /// Notes a fault found before any argument is taken.
+    pub fn fault(&mut self, message: String) {
+        self.faults.push(message);
+    }
+
+    /// Over RPC a name the handler does not know is a mistake of the caller, unless the handler takes everything.
+    pub fn refuse_unknown(&mut self) {
+        if self.params.iter().any(|param| param.kind == super::argument::Kind::Rest) {
+            return;
+        }
+        for (name, _) in std::mem::take(&mut self.rest) {
+            let known: Vec<&str> = self.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
+            let takes = if known.is_empty() { "no arguments".to_owned() } else { known.join(", ") };
+            self.faults.push(format!("there is no argument `{name}`; the method takes {takes}"));
+        }
+    }
+
+    /// Faults noted so far, before the call.
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// Takes argument `index`; a fault is noted and `None` comes back.
+    pub fn take<T: Argument>(&mut self, index: usize) -> Option<T> {
+        let values = std::mem::take(self.given.get_mut(index)?);
+        self.convert::<T>(index, values)
+    }
+
+    /// Takes argument `index`, or its default where nothing was given.
+    pub fn take_or<T: Argument>(&mut self, index: usize, default: impl FnOnce() -> T) -> Option<T> {
+        let values = std::mem::take(self.given.get_mut(index)?);
+        if values.is_empty() { Some(default()) } else { self.convert::<T>(index, values) }
+    }
+
+    fn convert<T: Argument>(&mut self, index: usize, values: Vec<Given>) -> Option<T> {
+        match T::take(self, values) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.faults.push(format!("argument `{}` {problem}", self.params[index].name));
+                None
+            }
+        }
+    }
+
+    /// All faults of this call.
+    pub fn faults(&mut self) -> Faults {
+        Faults(std::mem::take(&mut self.faults))
+    }
+
+    /// The request's handle.
+    pub fn was(&self) -> &Was {
+        &self.was
+    }
+
+    /// Everything no parameter took, in the order it came; a name given twice is a list.
+    pub fn take_rest(&mut self) -> Map {
+        let mut map = Map::default();
+        for (name, given) in std::mem::take(&mut self.rest) {
+            let value = given.into_value();
+            match map.0.iter_mut().find(|(key, _)| **key == *name) {
+                Some((_, Value::List(list))) => list.push(value),
+                Some((_, first)) => *first = Value::List(vec![std::mem::take(first), value]),
+                None => map.0.push((name.into(), value)),
+            }
+        }
+        map
+    }
+}

@@ -1,0 +1,60 @@
+//! What makes two calls equal: everything that could change the answer is in the key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skitai_actors::Outcome;
+use skitai_actors::cache::{Key, KeyBuilder, Store};
+use skitai_actors::http::Request;
+use skitai_wire::Value;
+
+use super::calls::Way;
+
+/// The place of one call in the result cache.
+#[derive(Clone, Debug)]
+pub(super) struct Caching {
+    pub(super) store: Arc<Store>,
+    pub(super) key: Key,
+}
+
+impl Caching {
+    /// Keeps the outcomes, if they are complete and good.
+    pub(super) fn keep(&self, outcomes: &[Outcome], ttl: Duration) {
+        if let Err(why) = self.store.put(self.key, outcomes.into(), ttl) {
+            tracing::debug!("not cached: {why:?}");
+        }
+    }
+}
+
+/// What the key of a call is made of.
+pub(super) enum KeyParts<'a> {
+    /// A request to a cluster or a URL: path, arguments (the body), login and headers are the request's.
+    Rpc { way: Way, target: &'a str, request: &'a Request },
+    /// A statement.
+    Sql { way: Way, target: &'a str, user: &'a str, sql: &'a str, params: &'a [Value] },
+}
+
+impl KeyParts<'_> {
+    pub(super) fn key(&self) -> Key {
+        let kind = |way: Way, map: &'static str, lb: &'static str| if way == Way::Map { map } else { lb };
+        match self {
+            KeyParts::Rpc { way, target, request } => {
+                let mut key = KeyBuilder::new(kind(*way, "map", "lb"))
+                    .target(target)
+                    .method(request.method.as_str())
+                    .path(&request.path)
+                    .arguments(&request.body);
+                for (name, value) in &request.headers {
+                    key = key.header(name, value);
+                }
+                key.build()
+            }
+            KeyParts::Sql { way, target, user, sql, params } => KeyBuilder::new(kind(*way, "dmap", "dlb"))
+                .target(target)
+                .user(user)
+                .arguments(sql.as_bytes())
+                .values(params)
+                .build(),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Calls to clusters, URLs and databases: options first, then one verb that dispatches.
+//!
+//! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the worker's own actor at once and
+//! gives a [`Task`] to wait on. Nothing here does I/O.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use skitai_actors::cluster::{self, Call, Fetch};
+use skitai_actors::db::{self, IntoParams, Statement};
+use skitai_actors::http::Request;
+use skitai_actors::kit::{Inlet, OnArrival};
+use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
+use skitai_actors::{Outcome, Reason};
+use skitai_wire::{jsonrpc, xmlrpc};
+
+use super::caching::KeyParts;
+use super::task::{Dispatch, Task};
+use super::was::Was;
+
+/// Whom a cluster's call goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Map,
+    Lb,
+}
+
+impl Way {
+    fn spread(self) -> Spread {
+        match self {
+            Way::Map => Spread::All,
+            Way::Lb => Spread::One,
+        }
+    }
+}
+
+/// The language of an RPC call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// XML-RPC.
+    XmlRpc,
+    /// JSON-RPC 2.0.
+    JsonRpc,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Cluster(Way, String),
+    Url(String),
+}
+
+/// What every kind of call can be told before its verb.
+#[derive(Default)]
+struct Options {
+    on_arrival: Option<OnArrival<Outcome>>,
+    cache: Option<Duration>,
+}
+
+/// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get), [`post`](Calls::post).
+#[must_use = "nothing is sent before a verb: .call(method, args), .get() or .post(form)"]
+pub struct Calls {
+    was: Was,
+    target: Target,
+    path: Option<String>,
+    protocol: Protocol,
+    login: Option<(String, String)>,
+    headers: Vec<(String, String)>,
+    options: Options,
+}
+
+impl std::fmt::Debug for Calls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The login stays out of it.
+        f.debug_struct("Calls").field("target", &self.target).field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Calls {
+    pub(super) fn cluster(was: &Was, way: Way, text: &str) -> Calls {
+        let text = text.strip_prefix('@').unwrap_or(text);
+        let (name, path) = match text.split_once('/') {
+            Some((name, path)) => (name, Some(format!("/{path}"))),
+            None => (text, None),
+        };
+        Calls::new(was, Target::Cluster(way, name.to_owned()), path)
+    }
+
+    pub(super) fn url(was: &Was, url: &str) -> Calls {
+        let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| format!("/{path}"));
+        Calls::new(was, Target::Url(url.to_owned()), path)
+    }
+
+    fn new(was: &Was, target: Target, path: Option<String>) -> Calls {
+        let is_json = path.as_deref().is_some_and(|path| path.trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3"));
+        let protocol = if is_json { Protocol::JsonRpc } else { Protocol::XmlRpc };
+        Calls { was: was.clone(), target, path, protocol, login: None, headers: Vec::new(), options: Options::default() }
+    }
+
+    /// Runs on each outcome as it arrives, failures too, while others are still under way. A panic in it is that one
+    /// outcome's failure.
+    pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Calls {
+        self.options.on_arrival = Some(Box::new(filter));
+        self
+    }
+
+    /// Keeps a complete, good answer for `ttl`; equal calls meanwhile get it without I/O, and equal calls made while the
+    /// first is under way wait for it instead of being sent.
+    pub fn cache(mut self, ttl: Duration) -> Calls {
+        self.options.cache = Some(ttl);
+        self
+    }
+
+    /// Sends `Authorization: Basic` with each request.
+    pub fn login(mut self, user: &str, password: &str) -> Calls {
+        self.login = Some((user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Sends a header with each request.
+    pub fn header(mut self, name: &str, value: &str) -> Calls {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Speaks this protocol, whatever the path ends with.
+    pub fn protocol(mut self, protocol: Protocol) -> Calls {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Calls a method, now. `params` is a tuple, one entry per parameter: `("Mozart",)`, `(1, 2)`, `()`; over JSON-RPC
+    /// also a structure, whose fields are named parameters.
+    pub fn call(mut self, method: &str, params: impl Serialize) -> Task {
+        let path = self.path.take();
+        let written = match self.protocol {
+            Protocol::XmlRpc => xmlrpc::write_call(method, &params)
+                .map(|body| Request::xmlrpc(path.unwrap_or_else(|| "/RPC2".to_owned()), body)),
+            Protocol::JsonRpc => jsonrpc::write_call(1, method, &params)
+                .map(|body| Request::jsonrpc(path.unwrap_or_else(|| "/rpc3".to_owned()), body)),
+        };
+        match written {
+            Ok(request) => self.send(request),
+            Err(error) => {
+                let outcome = Outcome::failed(self.shown(), Reason::Unsendable, format!("{method}: {error}"));
+                Task::ready(self.was, vec![outcome])
+            }
+        }
+    }
+
+    /// Fetches the path with GET, now.
+    pub fn get(mut self) -> Task {
+        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        self.send(Request::get(path))
+    }
+
+    /// Posts a form to the path, now.
+    pub fn post(mut self, form: &[(&str, &str)]) -> Task {
+        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        let form: Vec<(String, String)> = form.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.send(Request::form(path, &form))
+    }
+
+    fn shown(&self) -> Arc<str> {
+        match &self.target {
+            Target::Cluster(_, name) => format!("@{name}").into(),
+            Target::Url(url) => url.as_str().into(),
+        }
+    }
+
+    fn send(self, mut request: Request) -> Task {
+        let Calls { was, target, login, headers, options, .. } = self;
+        if let Some((user, password)) = &login {
+            request = request.login(user, password);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let deadline = was.deadline();
+        let hands = was.hands().clone();
+        match target {
+            Target::Cluster(way, name) => {
+                let Some((post, spec)) = hands.cluster(&name) else {
+                    return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
+                };
+                let key = (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
+                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                    let slots = cluster::slots(&spec, spread);
+                    post.ask(Call { spread, request }, slots, on_arrival, deadline)
+                });
+                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+            }
+            Target::Url(url) => {
+                let key =
+                    (!hands.results().is_off()).then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.key());
+                let post = hands.web().clone();
+                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                    let slots = cluster::fetch_slots(&url);
+                    post.ask(Fetch { url, request }, slots, on_arrival, deadline)
+                });
+                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+            }
+        }
+    }
+}
+
+/// The outcome of a call to a cluster that the configuration lacks.
+fn undeclared(name: &str, how: &str) -> Outcome {
+    let text = format!("the configuration declares no cluster [@{name}]; add a section [@{name}] with {how}");
+    Outcome::failed(format!("@{name}").into(), Reason::Undeclared, text)
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    Cluster(Way, String),
+    Server(DbMember),
+    Unusable(Outcome),
+}
+
+/// A statement on its way to [`execute`](Sql::execute).
+#[must_use = "nothing is sent before .execute(sql, params)"]
+pub struct Sql {
+    was: Was,
+    base: Base,
+    options: Options,
+}
+
+impl std::fmt::Debug for Sql {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sql").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl Sql {
+    pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
+        let name = name.strip_prefix('@').unwrap_or(name).to_owned();
+        Sql { was: was.clone(), base: Base::Cluster(way, name), options: Options::default() }
+    }
+
+    pub(super) fn server(was: &Was, server: &str, database: &str, user: &str, password: &str) -> Sql {
+        let (host, port) = server.rsplit_once(':').map_or((server, Ok(5432)), |(host, port)| (host, port.parse()));
+        let node: Arc<str> = format!("{server}/{database}").into();
+        let base = match port {
+            Ok(port) => Base::Server(DbMember {
+                node,
+                shard: Shard::Postgres {
+                    host: host.trim_matches(['[', ']']).to_owned(),
+                    port,
+                    database: database.to_owned(),
+                    user: user.to_owned(),
+                    password: Secret(password.to_owned()),
+                },
+                weight: 1,
+            }),
+            Err(_) => Base::Unusable(Outcome::failed(
+                node,
+                Reason::Unsendable,
+                format!("`{server}` is not host:port: the part after the last `:` is no port"),
+            )),
+        };
+        Sql { was: was.clone(), base, options: Options::default() }
+    }
+
+    /// Runs on each outcome as it arrives, failures too, while other shards are still under way.
+    pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Sql {
+        self.options.on_arrival = Some(Box::new(filter));
+        self
+    }
+
+    /// Keeps a complete, good answer for `ttl`, as for [`Calls::cache`]. Only for statements that read.
+    pub fn cache(mut self, ttl: Duration) -> Sql {
+        self.options.cache = Some(ttl);
+        self
+    }
+
+    /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
+    /// the entries of the tuple `params`.
+    pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
+        let Sql { was, base, options } = self;
+        let (sql, params) = (sql.into(), params.into_params());
+        let deadline = was.deadline();
+        let hands = was.hands().clone();
+        match base {
+            Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
+            Base::Cluster(way, name) => {
+                let Some((post, spec)) = hands.database(&name) else {
+                    let how = "type = postgresql (or sqlite3) and members";
+                    return Task::ready(was, vec![undeclared(&name, how)]);
+                };
+                let key = (!hands.results().is_off())
+                    .then(|| KeyParts::Sql { way, target: &name, user: "", sql: &sql, params: &params }.key());
+                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                    let slots = db::slots(&spec, spread);
+                    post.ask(Statement { spread, sql, params }, slots, on_arrival, deadline)
+                });
+                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+            }
+            Base::Server(member) => {
+                let user = match &member.shard {
+                    Shard::Postgres { user, .. } => user.clone(),
+                    Shard::Sqlite { .. } => String::new(),
+                };
+                let key = (!hands.results().is_off()).then(|| {
+                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }.key()
+                });
+                let post = hands.ad_hoc_db().clone();
+                let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
+                    let slots = vec![Outcome::unsent(member.node.clone())];
+                    post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
+                });
+                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+            }
+        }
+    }
+}

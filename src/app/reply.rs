@@ -1,0 +1,209 @@
+//! What a handler may return, and how it becomes an answer for the face that asked.
+//!
+//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil. [`Page`] renders a
+//! template, [`Response`] is full control. A `Result` always goes the error way: see [`Give`].
+
+use std::any::Any;
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Serialize;
+use skitai_wire::{Value, xmlrpc};
+
+use super::error::{Error, IntoError};
+use super::was::{Face, Was};
+
+/// What a handler's result has become, ready for its face.
+#[derive(Debug)]
+pub enum Answer {
+    /// A page's text.
+    Page(Cow<'static, str>),
+    /// Octets.
+    Octets(Vec<u8>),
+    /// Data in the face's own form: JSON on the web and over JSON-RPC, a whole response document over XML-RPC.
+    Data(Vec<u8>),
+    /// Nothing: 204 on the web.
+    Nothing,
+    /// A reply in full.
+    Full(Response),
+    /// An error.
+    Failed(Error),
+}
+
+/// A type a handler can return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the reply of a route",
+    note = "return a string, anything that is serde::Serialize, (), Page, Response, or a Result of these"
+)]
+pub trait Reply {
+    /// The answer for the face that asked.
+    fn into_answer(self, was: &Was) -> Answer;
+}
+
+/// Data over any face; over RPC also what is a page on the web.
+fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
+    let written = match was.face() {
+        Face::Web | Face::JsonRpc => skitai_wire::json::to_vec(value),
+        Face::XmlRpc => xmlrpc::write_response(value),
+    };
+    match written {
+        Ok(bytes) => Answer::Data(bytes),
+        Err(error) => Answer::Failed(Error::internal(error)),
+    }
+}
+
+/// Takes a value out as the type it really is, without a copy.
+fn exactly<T: 'static, U: 'static>(value: T) -> Result<U, T> {
+    let mut slot = Some(value);
+    match (&mut slot as &mut dyn Any).downcast_mut::<Option<U>>().and_then(Option::take) {
+        Some(found) => Ok(found),
+        None => Err(slot.expect("filled above and taken only when the types are equal")),
+    }
+}
+
+impl<T: Serialize + 'static> Reply for T {
+    fn into_answer(self, was: &Was) -> Answer {
+        let value = match exactly::<T, &'static str>(self) {
+            Ok(text) if was.face() == Face::Web => return Answer::Page(Cow::Borrowed(text)),
+            Ok(text) => return data(was, text),
+            Err(value) => value,
+        };
+        let value = match exactly::<T, String>(value) {
+            Ok(text) if was.face() == Face::Web => return Answer::Page(Cow::Owned(text)),
+            Ok(text) => return data(was, &text),
+            Err(value) => value,
+        };
+        let value = match exactly::<T, ()>(value) {
+            Ok(()) if was.face() == Face::Web => return Answer::Nothing,
+            Ok(()) => return data(was, &()),
+            Err(value) => value,
+        };
+        // A Vec<u8> is octets, not a list of small numbers.
+        match exactly::<T, Vec<u8>>(value) {
+            Ok(octets) if was.face() == Face::Web => Answer::Octets(octets),
+            Ok(octets) => data(was, &Value::Bytes(octets)),
+            Err(value) => data(was, &value),
+        }
+    }
+}
+
+/// A page from a template of the app: `Page::new("index.html").with("title", "Skitai")`.
+#[derive(Clone, Debug)]
+pub struct Page {
+    template: Cow<'static, str>,
+    context: Vec<(Cow<'static, str>, Result<Value, String>)>,
+}
+
+impl Page {
+    /// A page of this template.
+    pub fn new(template: impl Into<Cow<'static, str>>) -> Page {
+        Page { template: template.into(), context: Vec::new() }
+    }
+
+    /// Gives the template a value.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Page {
+        // A value that cannot be serialised is reported when the page is rendered, by its name.
+        self.context.push((name.into(), skitai_wire::to_value(&value).map_err(|error| error.to_string())));
+        self
+    }
+
+    fn render(self, was: &Was) -> Result<String, Error> {
+        let mut pairs = Vec::with_capacity(self.context.len());
+        for (name, value) in self.context {
+            let value = value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
+            pairs.push((name, value));
+        }
+        was.app().templates().render(&self.template, &Value::from_pairs(pairs)).map_err(Error::internal)
+    }
+}
+
+impl Reply for Page {
+    fn into_answer(self, was: &Was) -> Answer {
+        match self.render(was) {
+            Ok(text) => String::into_answer(text, was),
+            Err(error) => Answer::Failed(error),
+        }
+    }
+}
+
+/// A reply in full: status, headers, body. Over RPC it cannot be carried and is an error that says so.
+#[derive(Clone, Debug)]
+pub struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Response {
+    /// A reply with this status and no body.
+    pub fn new(status: u16) -> Response {
+        Response { status, headers: Vec::new(), body: Bytes::new() }
+    }
+
+    /// Sends the client elsewhere: 302 with a Location.
+    pub fn redirect(location: impl Into<String>) -> Response {
+        Response::new(302).header("location", location)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Response {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the body; without a `content-type` it is sent as octets.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Response {
+        self.body = body.into();
+        self
+    }
+}
+
+impl Reply for Response {
+    fn into_answer(self, was: &Was) -> Answer {
+        match was.face() {
+            Face::Web => Answer::Full(self),
+            Face::XmlRpc | Face::JsonRpc => {
+                Answer::Failed(Error::new(501, "this method answers with a page in full, which RPC cannot carry; call it on the web"))
+            }
+        }
+    }
+}
+
+/// What the code written by `#[route]` wraps a handler's result in. An inherent method beats a trait's, so a `Result`
+/// always takes the first impl and never passes for a `Serialize` that answers 200 with `{"Err": …}`.
+#[derive(Debug)]
+pub struct Give<T>(pub T);
+
+impl<T, E> Give<Result<T, E>> {
+    /// A success is its value's answer, an error the error's.
+    pub fn answer(self, was: &Was) -> Answer
+    where
+        T: Reply,
+        E: IntoError,
+    {
+        match self.0 {
+            Ok(value) => value.into_answer(was),
+            Err(error) => Answer::Failed(error.into_error()),
+        }
+    }
+}
+
+/// The way of everything that is not a `Result`.
+pub trait GivePlain<T> {
+    /// The value's answer.
+    fn answer(self, was: &Was) -> Answer
+    where
+        T: Reply;
+}
+
+impl<T> GivePlain<T> for Give<T> {
+    fn answer(self, was: &Was) -> Answer
+    where
+        T: Reply,
+    {
+        self.0.into_answer(was)
+    }
+}

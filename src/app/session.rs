@@ -1,0 +1,83 @@
+//! The session of one request: values by name, loaded before the handler runs and kept, if changed, after it.
+//!
+//! The edge asks the session actor only when the app uses sessions and the client sent a session cookie, or when the
+//! handler changed something. A handler that calls nothing costs no message.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use skitai_wire::{Map, Value};
+
+/// Values that stay with a client between its requests. Without [`use_session`](super::App::use_session) it is empty,
+/// and setting a value is an error.
+#[derive(Debug, Default)]
+pub struct Session(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    enabled: bool,
+    values: Map,
+    changed: bool,
+}
+
+impl Session {
+    /// A session that is on, with these values.
+    pub(crate) fn loaded(values: Map) -> Session {
+        Session(Mutex::new(State { enabled: true, values, changed: false }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of this name, if there is one of this type.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        let value = self.lock().values.get(name)?.clone();
+        skitai_wire::from_value(value).ok()
+    }
+
+    /// Sets a value. It is kept when the request ends.
+    pub fn set(&self, name: &str, value: impl Serialize) -> super::Result<()> {
+        let value = skitai_wire::to_value(&value)?;
+        let mut state = self.lock();
+        if !state.enabled {
+            return Err(super::Error::internal(format!("session value `{name}`: this app has no sessions; say App::use_session(true)")));
+        }
+        state.changed = true;
+        match state.values.0.iter_mut().find(|(key, _)| **key == *name) {
+            Some((_, old)) => *old = value,
+            None => state.values.0.push((name.into(), value)),
+        }
+        Ok(())
+    }
+
+    /// Takes a value away; true if it was there.
+    pub fn del(&self, name: &str) -> bool {
+        let mut state = self.lock();
+        let before = state.values.0.len();
+        state.values.0.retain(|(key, _)| **key != *name);
+        let gone = state.values.0.len() < before;
+        state.changed |= gone;
+        gone
+    }
+
+    /// Takes every value away.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.changed |= !state.values.0.is_empty();
+        state.values.0.clear();
+    }
+
+    /// The values, if the handler changed any.
+    pub(crate) fn take_changed(&self) -> Option<Map> {
+        let mut state = self.lock();
+        state.changed.then(|| std::mem::take(&mut state.values))
+    }
+
+    /// The values as they stand, to be sealed anew.
+    pub(crate) fn values(&self) -> Map {
+        let state = self.lock();
+        Map(state.values.0.iter().map(|(key, value)| (key.clone(), Value::clone(value))).collect())
+    }
+}

@@ -1,0 +1,163 @@
+//! A call under way: made at the verb, waited for when its answer is needed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::cache::{Begun, Follower, Key, Leader};
+use skitai_actors::kit::{Inlet, OnArrival};
+use skitai_actors::{Coverage, Outcome, Reason};
+
+use super::caching::Caching;
+use super::results::{Answered, Results};
+use super::was::Was;
+
+/// Hands a call to its actor. Boxed because a call that waits for an equal one may yet have to be made.
+pub(super) type Dispatch = Box<dyn FnOnce(Option<OnArrival<Outcome>>) -> Inlet<Outcome> + Send>;
+
+/// Where the answers come from.
+enum Source {
+    Inlet(Inlet<Outcome>),
+    /// An equal call is under way; its answer will be ours.
+    Follow(Follower, Option<OnArrival<Outcome>>, Dispatch),
+}
+
+/// A call under way. Dropping it stops it: the members' sockets are closed, statements are cancelled.
+#[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
+pub struct Task {
+    was: Was,
+    source: Source,
+    caching: Option<Caching>,
+    // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
+    ttl: Option<Duration>,
+    leader: Option<Leader>,
+    made: Instant,
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").field("age", &self.made.elapsed()).finish_non_exhaustive()
+    }
+}
+
+impl Task {
+    /// A call whose answer is known already.
+    pub(super) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
+        let source = Source::Inlet(Inlet::ready(outcomes));
+        Task { was, source, caching: None, ttl: None, leader: None, made: Instant::now() }
+    }
+
+    /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
+    pub(super) fn start(
+        was: Was,
+        key: Option<Key>,
+        ttl: Option<Duration>,
+        on_arrival: Option<OnArrival<Outcome>>,
+        dispatch: Dispatch,
+    ) -> Task {
+        let made = Instant::now();
+        let caching = key.map(|key| Caching { store: was.hands().results().clone(), key });
+        let ttl = ttl.filter(|_| caching.is_some());
+        let mut leader = None;
+        let hit = match (&caching, ttl) {
+            (Some(caching), Some(_)) => match caching.store.begin(caching.key) {
+                Begun::Hit(outcomes) => Some(outcomes),
+                Begun::Lead(lead) => {
+                    leader = Some(lead);
+                    None
+                }
+                Begun::Follow(follower) => {
+                    let source = Source::Follow(follower, on_arrival, dispatch);
+                    return Task { was, source, caching: Some(Caching::clone(caching)), ttl, leader: None, made };
+                }
+            },
+            (Some(caching), None) => caching.store.get(&caching.key),
+            (None, _) => None,
+        };
+        let source = Source::Inlet(match hit {
+            Some(outcomes) => Inlet::ready(outcomes.to_vec()),
+            None => dispatch(on_arrival),
+        });
+        Task { was, source, caching, ttl, leader, made }
+    }
+
+    /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
+    /// made, and no longer than the request may last.
+    pub async fn getwait(self, timeout: Duration) -> Answered {
+        let (mut outcomes, caching) = self.gather(timeout).await;
+        let outcome = match outcomes.len() {
+            1 => outcomes.remove(0),
+            several => Outcome::failed(
+                Arc::from("?"),
+                Reason::Unsendable,
+                format!("getwait gives one outcome and this call has {several}; use getswait"),
+            ),
+        };
+        Answered { outcome, caching }
+    }
+
+    /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
+    /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
+    /// work is stopped.
+    pub async fn getswait(self, timeout: Duration) -> Results {
+        let was = self.was.clone();
+        let (outcomes, caching) = self.gather(timeout).await;
+        let coverage = Coverage::of(&outcomes);
+        if coverage.ok > 0 && !coverage.is_complete() {
+            // A partial answer is never silent: the client can see it and so can the operator.
+            let failed: Vec<String> = outcomes
+                .iter()
+                .filter(|outcome| !outcome.is_ok())
+                .map(|outcome| format!("{} {}", outcome.node, outcome.reason.word()))
+                .collect();
+            tracing::warn!(uri = was.request.uri(), "partial answer: {coverage}: {}", failed.join(", "));
+            was.response.set("x-coverage", coverage.to_string());
+        }
+        Results { outcomes, caching }
+    }
+
+    /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
+    pub fn detach(self) {
+        match self.source {
+            Source::Inlet(inlet) => inlet.detach(),
+            Source::Follow(..) => {}
+        }
+    }
+
+    async fn gather(self, timeout: Duration) -> (Vec<Outcome>, Option<Caching>) {
+        let Task { was, mut source, caching, ttl, mut leader, made } = self;
+        let until = (made + timeout).min(was.latest_wait());
+        let mut outcomes = loop {
+            match source {
+                Source::Inlet(inlet) => break inlet.all(until).await,
+                Source::Follow(follower, on_arrival, dispatch) => {
+                    if let Some(outcomes) = follower.wait(until).await {
+                        return (outcomes.to_vec(), caching);
+                    }
+                    // The one who led has failed or given up: one of those who waited leads now.
+                    let begun = caching.as_ref().map(|caching| caching.store.begin(caching.key));
+                    source = match begun {
+                        Some(Begun::Hit(outcomes)) => return (outcomes.to_vec(), caching),
+                        Some(Begun::Follow(follower)) if Instant::now() < until => {
+                            Source::Follow(follower, on_arrival, dispatch)
+                        }
+                        Some(Begun::Lead(lead)) => {
+                            leader = Some(lead);
+                            Source::Inlet(dispatch(on_arrival))
+                        }
+                        _ => Source::Inlet(dispatch(on_arrival)),
+                    };
+                }
+            }
+        };
+        for outcome in &mut outcomes {
+            if outcome.latency.is_zero() && outcome.reason == Reason::Deadline {
+                outcome.latency = made.elapsed();
+            }
+        }
+        if let (Some(leader), Some(ttl)) = (leader, ttl) {
+            // An incomplete answer is not kept; those who waited for it are told and ask for themselves.
+            let _ = leader.finish(outcomes.clone().into(), ttl);
+        }
+        (outcomes, caching)
+    }
+}

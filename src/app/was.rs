@@ -1,0 +1,184 @@
+//! `was`: everything a handler can ask, as one cheap handle per request.
+//!
+//! It is an `Arc`, `Send` and `Sync`, because a plain `fn` handler takes it to another thread. The request's head is
+//! moved out of actix for the same reason.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::application::Mounted;
+use super::calls::{Calls, Sql, Way};
+use super::cookie::Cookies;
+use super::request::Request;
+use super::response::ResponseHead;
+use super::session::Session;
+use crate::serve::hands::Hands;
+
+/// How the client speaks, and so how the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// A page or JSON.
+    Web,
+    /// XML-RPC.
+    XmlRpc,
+    /// JSON-RPC.
+    JsonRpc,
+}
+
+/// The handle of one request.
+#[derive(Clone)]
+pub struct Was(Arc<Inner>);
+
+/// What the handle holds.
+pub struct Inner {
+    /// What the client sent.
+    pub request: Request,
+    /// Status and headers of the reply, where they are not the usual ones.
+    pub response: ResponseHead,
+    /// Cookies in and out.
+    pub cookie: Cookies,
+    /// The session; empty and without effect unless the app says `use_session(true)`.
+    pub session: Session,
+    face: Face,
+    app: Arc<Mounted>,
+    hands: Arc<Hands>,
+    started: Instant,
+}
+
+impl Deref for Was {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Was {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Was").field("uri", &self.request.uri()).field("face", &self.face).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+impl Was {
+    pub(crate) fn new(request: Request, face: Face, session: Session, app: Arc<Mounted>, hands: Arc<Hands>) -> Was {
+        let cookie = Cookies::of(&request.headers);
+        Was(Arc::new(Inner {
+            request,
+            response: ResponseHead::default(),
+            cookie,
+            session,
+            face,
+            app,
+            hands,
+            started: Instant::now(),
+        }))
+    }
+
+    /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
+    /// XML-RPC, `/rpc3` JSON-RPC; any other path may stand there, too. The `@` of the configuration may be written.
+    pub fn map(&self, cluster: &str) -> Calls {
+        Calls::cluster(self, Way::Map, cluster)
+    }
+
+    /// Calls one member of a cluster, the one with the least to do. Another is tried only where the first has
+    /// certainly not seen the call.
+    pub fn lb(&self, cluster: &str) -> Calls {
+        Calls::cluster(self, Way::Lb, cluster)
+    }
+
+    /// Calls a method at a URL: `was.rpc("http://host/RPC2").call("add", (1, 2))`.
+    pub fn rpc(&self, url: &str) -> Calls {
+        Calls::url(self, url)
+    }
+
+    /// Fetches a URL: `was.wget("http://host/page").get()` or `.post(&[("name", "value")])`.
+    pub fn wget(&self, url: &str) -> Calls {
+        Calls::url(self, url)
+    }
+
+    /// One statement on a PostgreSQL database given here: `was.db("127.0.0.1:5432", "mydb", "user", "password")`.
+    /// Connections are pooled.
+    pub fn db(&self, server: &str, database: &str, user: &str, password: &str) -> Sql {
+        Sql::server(self, server, database, user, password)
+    }
+
+    /// One statement on every database of a cluster.
+    pub fn dmap(&self, cluster: &str) -> Sql {
+        Sql::cluster(self, Way::Map, cluster)
+    }
+
+    /// One statement on one database of a cluster, the one with the least to do.
+    pub fn dlb(&self, cluster: &str) -> Sql {
+        Sql::cluster(self, Way::Lb, cluster)
+    }
+
+    /// Waits for a future from a plain `fn` handler: `was.wait(task.getswait(secs(2)))`.
+    ///
+    /// # Panics
+    /// In an `async fn` handler, which must `.await` instead: blocking there would stop every request of the worker.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.0.hands.runtime().block_on(future)
+    }
+
+    /// The tree of everything this server knows of itself, asked of every actor. `filter` picks one branch, such as
+    /// `clusters` or `cluster:mysearch`.
+    pub async fn status(&self, filter: Option<&str>) -> skitai_wire::Value {
+        self.0.hands.status(filter).await
+    }
+
+    /// JSON text of anything that is `Serialize`.
+    pub fn tojson<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
+        Ok(String::from_utf8(skitai_wire::json::to_vec(value)?)?)
+    }
+
+    /// XML-RPC text of anything that is `Serialize`: a complete response document.
+    pub fn toxml<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
+        Ok(String::from_utf8(skitai_wire::xmlrpc::write_response(value)?)?)
+    }
+
+    /// An object the app shared at start-up with [`Wasc::register`](super::Wasc::register), by its name and type.
+    pub fn registered<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
+        self.0.hands.registry().get(name)
+    }
+}
+
+impl Inner {
+    /// How the client speaks.
+    pub fn face(&self) -> Face {
+        self.face
+    }
+
+    /// The app this request belongs to.
+    pub fn app(&self) -> &Mounted {
+        &self.app
+    }
+
+    /// The request's body, as far as it was read for this face.
+    pub fn body(&self) -> &Bytes {
+        self.request.body()
+    }
+
+    /// The instant by which this request must be answered.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.started + self.hands.deadline()
+    }
+
+    /// The instant until which a wait may last: the deadline less a reserve to merge and answer, 5 % of it, at most
+    /// 50 ms.
+    pub(crate) fn latest_wait(&self) -> Instant {
+        let reserve = (self.hands.deadline() / 20).min(Duration::from_millis(50));
+        self.deadline() - reserve
+    }
+
+    pub(crate) fn hands(&self) -> &Arc<Hands> {
+        &self.hands
+    }
+}

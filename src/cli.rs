@@ -1,0 +1,12 @@
+//! The command line every site's program has. Commands have no behaviour of their own: they read arguments, ask the
+//! rooms behind them, and print.
+//!
+//! - [`args`]: what may be written;
+//! - [`program`]: a site's program, from its apps to its exit code;
+//! - [`run`], [`check`], [`routes`]: one command each.
+
+mod args;
+mod check;
+pub(crate) mod program;
+mod routes;
+mod run;

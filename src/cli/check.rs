@@ -1,0 +1,46 @@
+//! `check`: reads everything a start would read, starts nothing.
+
+use std::process::ExitCode;
+
+use super::args::Which;
+use super::program::{Program, fail, print};
+use crate::config::Declared;
+use crate::serve::site;
+
+pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
+    let loaded = match program.load(which) {
+        Ok(loaded) => loaded,
+        Err(problems) => return fail(&problems),
+    };
+    let mounts = match site::mounts(&loaded, &program.apps) {
+        Ok(mounts) => mounts,
+        Err(unfit) => return fail(&unfit.to_string()),
+    };
+    if !loaded.warnings.is_empty() {
+        print(loaded.warnings.to_string().trim_end());
+    }
+    let server = &loaded.settings.server;
+    let ip = server.ip.map_or_else(|| "all interfaces".to_owned(), |ip| ip.to_string());
+    print(&format!("{}: {ip}, port {}, {} threads", server.name, server.port, server.threads));
+    for mount in &mounts {
+        print(&format!("  {}", mount.describe()));
+    }
+    for declared in &loaded.settings.clusters {
+        match declared {
+            Declared::Http(spec) => {
+                print(&format!("  @{}: {} members, at most {} connections to each", spec.name, spec.members.len(), spec.connections * server.threads));
+            }
+            Declared::Db(spec) => {
+                let each = spec.connections * server.threads;
+                print(&format!(
+                    "  @{}: {} databases, at most {each} connections to each, {} in all",
+                    spec.name,
+                    spec.members.len(),
+                    each * spec.members.len()
+                ));
+            }
+        }
+    }
+    print("ok");
+    ExitCode::SUCCESS
+}

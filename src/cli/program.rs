@@ -1,0 +1,124 @@
+//! A site's program: its apps, the configuration it brings, and what `main` returns.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::args::{Arguments, Command, Which};
+use super::{check, routes, run};
+use crate::app::{App, Result};
+use crate::config::{self, Loaded, Places};
+
+type Prepare = Box<dyn FnOnce(&Path) -> Result<Box<dyn Any>>>;
+
+/// A site's program, before it runs. [`main`] is the short way for a site with nothing but apps.
+pub struct Program {
+    pub(super) apps: Vec<App>,
+    conf: Option<(String, Cow<'static, str>)>,
+    pub(super) prepare: Option<Prepare>,
+    pub(super) hints: Vec<String>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("apps", &self.apps).finish_non_exhaustive()
+    }
+}
+
+/// Runs a site's command line: `fn main() -> ExitCode { skitai::main([webapp()]) }`. Without `-f` there is no
+/// configuration: devel mode at http://127.0.0.1:5000, `./static` before the first app at `/`.
+pub fn main(apps: impl IntoIterator<Item = App>) -> ExitCode {
+    Program::new(apps).main()
+}
+
+impl Program {
+    /// A program of these apps.
+    pub fn new(apps: impl IntoIterator<Item = App>) -> Program {
+        Program { apps: apps.into_iter().collect(), conf: None, prepare: None, hints: Vec::new() }
+    }
+
+    /// The configuration to use where the command line names none. Its paths begin in the current folder.
+    #[must_use]
+    pub fn conf(mut self, name: &str, text: impl Into<Cow<'static, str>>) -> Program {
+        self.conf = Some((name.to_owned(), text.into()));
+        self
+    }
+
+    /// Runs before the site starts, but only with the configuration given to [`conf`](Program::conf): the place for
+    /// what that one needs. It gets the folder `var`; what it returns is kept until the server has stopped.
+    #[must_use]
+    pub fn prepare<T: Any>(mut self, prepare: impl FnOnce(&Path) -> Result<T> + 'static) -> Program {
+        self.prepare = Some(Box::new(move |var| Ok(Box::new(prepare(var)?))));
+        self
+    }
+
+    /// A path to open in a browser and what is there, printed at the start.
+    #[must_use]
+    pub fn hint(mut self, path: &str, what: &str) -> Program {
+        self.hints.push(format!("{path:<28} {what}"));
+        self
+    }
+
+    /// Reads the command line and does what it says.
+    pub fn main(self) -> ExitCode {
+        // clap prints help and mistakes itself, and ends with 0 or 2.
+        let arguments = Arguments::parse();
+        match arguments.command {
+            None => run::run(self, &arguments.site),
+            Some(Command::Run(which)) => run::run(self, &which.or(&arguments.site)),
+            Some(Command::Check(which)) => check::check(&self, &which.or(&arguments.site)),
+            Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),
+        }
+    }
+
+    /// The configuration of this call: the named one, the program's own, or none. The text is what is wrong.
+    pub(super) fn load(&self, which: &Which) -> std::result::Result<Loaded, String> {
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
+        let mut loaded = match (&which.conf, &self.conf) {
+            (Some(asked), _) => {
+                let path = config::find(asked, &Places::usual(&here)).map_err(|error| error.to_string())?;
+                config::load(&path).map_err(|report| report.to_string())?
+            }
+            (None, Some((name, text))) => {
+                let env = |name: &str| std::env::var(name).ok();
+                config::parse(name, text, &here, &env).map_err(|report| report.to_string())?
+            }
+            (None, None) => Loaded::without_conf(&here, &names),
+        };
+        if let Some(port) = which.port {
+            loaded.settings.server.port = port;
+        }
+        Ok(loaded)
+    }
+
+    /// True when the configuration is the program's own.
+    pub(super) fn uses_own_conf(&self, which: &Which) -> bool {
+        which.conf.is_none() && self.conf.is_some()
+    }
+}
+
+impl Which {
+    fn or(&self, outer: &Which) -> Which {
+        Which {
+            conf: self.conf.clone().or_else(|| outer.conf.clone()),
+            port: self.port.or(outer.port),
+            console: self.console || outer.console,
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone is not an error of ours.
+pub(super) fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints to standard error and gives the exit code of a failure.
+pub(super) fn fail(text: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+    ExitCode::FAILURE
+}

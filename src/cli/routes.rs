@@ -1,0 +1,23 @@
+//! `routes`: every route of the site, as the web and as RPC clients find it.
+
+use std::process::ExitCode;
+
+use super::args::Which;
+use super::program::{Program, fail, print};
+use crate::serve::site;
+
+pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
+    let loaded = match program.load(which) {
+        Ok(loaded) => loaded,
+        Err(problems) => return fail(&problems),
+    };
+    match site::mounts(&loaded, &program.apps) {
+        Ok(mounts) => {
+            for line in mounts.iter().flat_map(site::Mount::list) {
+                print(&line);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(unfit) => fail(&unfit.to_string()),
+    }
+}

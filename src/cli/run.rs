@@ -1,0 +1,90 @@
+//! `run`: serves the site until a signal ends it.
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use super::args::Which;
+use super::program::{Program, fail, print};
+use crate::config::Loaded;
+use crate::observe::{log, panics};
+use crate::serve::keys::Keys;
+use crate::serve::server;
+use crate::serve::site::Site;
+
+pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
+    log::start();
+    panics::install_hook();
+    let loaded = match program.load(which) {
+        Ok(loaded) => loaded,
+        Err(problems) => return fail(&problems),
+    };
+    if !loaded.warnings.is_empty() {
+        fail(&loaded.warnings.to_string());
+    }
+    let var = loaded.base.join("var");
+    let keys = match Keys::of(&loaded.settings.server, &var) {
+        Ok(keys) => keys,
+        Err(error) => return fail(&format!("error: {error}")),
+    };
+    let server = &loaded.settings.server;
+    let listener = match server::listen(server.ip, server.port) {
+        Ok(listener) => listener,
+        Err(error) => {
+            let ip = server.ip.map_or_else(|| "every interface".to_owned(), |ip| ip.to_string());
+            return fail(&format!("error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port", server.port));
+        }
+    };
+    let _kept = match program.prepare.take().filter(|_| program.uses_own_conf(which)).map(|prepare| prepare(&var)) {
+        Some(Ok(kept)) => Some(kept),
+        Some(Err(error)) => return fail(&format!("error: {error}")),
+        None => None,
+    };
+    serve(program, &loaded, &keys, listener)
+}
+
+fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener) -> ExitCode {
+    let Program { apps, hints, .. } = program;
+    actix_rt::System::new().block_on(async move {
+        let site = match Site::open(loaded, apps, keys) {
+            Ok(site) => site,
+            Err(unfit) => return fail(&format!("error: {unfit}")),
+        };
+        let threads = site.settings.server.threads;
+        let address = listener.local_addr();
+        let started = server::start(&site, listener, threads)
+            .and_then(|server| server::stop_on_signals(server.handle()).map(|()| server));
+        let server = match started {
+            Ok(server) => server,
+            Err(error) => return fail(&format!("error: the server did not start: {error}")),
+        };
+        if let Ok(address) = address {
+            greet(loaded, keys, &hints, address);
+        }
+        let ended = server.await;
+        site.close();
+        match ended {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("error: the server ended: {error}")),
+        }
+    })
+}
+
+/// Says where the site is and what to open.
+fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], address: std::net::SocketAddr) {
+    let server = &loaded.settings.server;
+    let base = if address.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", address.port())
+    } else {
+        format!("http://{address}")
+    };
+    let reach = if address.ip().is_unspecified() { ", on all interfaces" } else { "" };
+    let mode = if server.devel { ", devel mode" } else { "" };
+    print(&format!("{} serves {base}/ with {} threads{reach}{mode}", server.name, server.threads));
+    for hint in hints {
+        print(&format!("  {base}{hint}"));
+    }
+    if let (Some(password), Some(file)) = (&keys.admin_password, &keys.password_file) {
+        print(&format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()));
+    }
+    print("Ctrl-C stops it.");
+}

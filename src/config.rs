@@ -1,0 +1,199 @@
+//! Configuration: the text of a conf → [`Settings`], or every problem in it at once.
+//!
+//! Confs are the INI files Skitai always had. Read in this order:
+//!
+//! - [`settings`]: what comes out: typed, valid, defaults filled in;
+//! - [`keys`]: every key with its default, limits and unit: the one table;
+//! - `ini`: text → sections and entries with their bytes in the file;
+//! - `reading`: one section and its table → values; `values` says how each kind of value is written;
+//! - `server`, `clusters` with `members`, and [`routes`]: the sections;
+//! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
+//! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
+//!
+//! Nothing in here starts anything, and nothing but [`load`], [`find`](find()), a secret's `file:` and
+//! [`Loaded::resolve_mounts`] looks at the disk. What a conf asks for and this program cannot do yet is refused, so a
+//! conf that loads is served as it reads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod clusters;
+mod find;
+mod ini;
+pub mod keys;
+mod mask;
+mod members;
+mod reading;
+pub mod report;
+pub mod routes;
+mod server;
+pub mod settings;
+mod source;
+mod spelling;
+mod values;
+
+pub use find::{NotFound, Places, find};
+pub use report::{Problem, Report, Severity};
+pub use routes::{Mount, MountTarget};
+pub use settings::{Certification, Declared, Route, RouteTarget, Server, Settings};
+
+use ini::{Section, SectionKind};
+use reading::Reading;
+use source::Source;
+
+/// A conf that can be served.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// What the operator ought to know.
+    pub warnings: Report,
+    /// The folder of the conf: where its paths begin.
+    pub base: PathBuf,
+    source: Arc<Source>,
+}
+
+/// Reads the conf at `path`, with the environment of this process.
+pub fn load(path: &Path) -> Result<Loaded, Report> {
+    let name = path.display().to_string();
+    let refused = |problem: Problem, text: &str| {
+        Report::new(Arc::new(Source::new(&name, text, std::iter::once(0..text.len()).collect())), vec![problem])
+    };
+    let bytes = std::fs::read(path).map_err(|why| {
+        let message = format!("the conf cannot be read: {why}");
+        refused(Problem::error(0..0, message).whole_file(), "")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|why| {
+        let good = why.utf8_error().valid_up_to();
+        let line = why.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let message = format!("the conf is not UTF-8: byte {good}, on line {line}, belongs to no character");
+        refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"), "")
+    })?;
+    let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    parse(&name, &text, base, &|name| std::env::var(name).ok())
+}
+
+/// Reads the text of a conf. `base` is the folder its paths begin in, `env` answers `env:NAME`.
+pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    // Some editors put a byte order mark at the start; places are counted behind it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut problems = Vec::new();
+    let document = ini::read(text, &mut problems);
+    let source = Arc::new(Source::new(file_name, text, mask::secrets(text, &document)));
+    let mut reading = Reading { text, base, env, problems };
+    let sections = known_sections(&mut reading, &document.sections);
+    let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
+
+    let instance = Path::new(file_name).file_stem().map_or("skitai".into(), |stem| stem.to_string_lossy());
+    let server = server::server(&mut reading, section("server"), &instance);
+    let certification = server::certification(&mut reading, section("certification"), section("server"));
+    let clusters = clusters::clusters(&mut reading, &sections, server.threads * server.processes);
+    let declared: Vec<String> =
+        sections.iter().filter_map(|section| section.name.strip_prefix('@').map(str::to_owned)).collect();
+    let routes = match section("routes") {
+        Some(section) => routes::routes(&mut reading, section, &declared, &clusters),
+        None => Vec::new(),
+    };
+    if section("routes").is_none_or(|section| section.entries.is_empty()) {
+        let nothing = Problem::warning(0..0, "nothing is mounted: every path will be answered with 404").whole_file();
+        reading.push(nothing.help("write `[routes:line]` and under it `/ = target`"));
+    }
+
+    let report = Report::new(Arc::clone(&source), reading.problems);
+    if report.has_errors() {
+        return Err(report);
+    }
+    let settings = Settings { server, routes, clusters, certification };
+    Ok(Loaded { settings, warnings: report, base: base.to_owned(), source })
+}
+
+impl Loaded {
+    /// A site without a conf, started in the folder `here`: see [`Settings::default_for_devel`].
+    pub fn without_conf(here: &Path, apps: &[&str]) -> Loaded {
+        let source = Arc::new(Source::new("no conf", "", Vec::new()));
+        Loaded {
+            settings: Settings::default_for_devel(here, apps),
+            warnings: Report::new(Arc::clone(&source), Vec::new()),
+            base: here.to_owned(),
+            source,
+        }
+    }
+
+    /// What every route means for a program with these apps, in the order of the conf.
+    pub fn resolve_mounts(&self, apps: &[&str]) -> Result<Vec<Mount>, Report> {
+        let mut problems = Vec::new();
+        let mut mounts = Vec::new();
+        for route in &self.settings.routes {
+            let resolved = match &route.target {
+                RouteTarget::Name(target) => routes::resolve(target, &self.base, apps).map_err(|why| {
+                    let meant = routes::meant(target, apps).map(|app| format!("did you mean the app `{app}`?"));
+                    (why, meant)
+                }),
+                RouteTarget::App(app) if apps.contains(&app.as_str()) => Ok(MountTarget::App(app.clone())),
+                RouteTarget::App(app) => Err((format!("this program has no app `{app}`"), None)),
+                RouteTarget::Cluster(name) => Err((format!("`@{name}`: the reverse proxy is not built yet"), None)),
+            };
+            match resolved {
+                Ok(target) => mounts.push(Mount { path: route.path.clone(), target }),
+                Err((why, help)) => {
+                    let problem = Problem::error(route.span.clone().unwrap_or(0..0), why).maybe_help(help);
+                    problems.push(if route.span.is_some() { problem } else { problem.whole_file() });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(mounts) } else { Err(Report::new(Arc::clone(&self.source), problems)) }
+    }
+}
+
+/// The sections this program knows, each once and of its own kind; the others are reported.
+fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec<&'s Section> {
+    let mut known: Vec<&Section> = Vec::new();
+    for section in sections {
+        let name = section.name.as_str();
+        let span = section.name_span.clone();
+        if name.is_empty() {
+            continue;
+        }
+        if !name.starts_with('@') && !keys::SECTIONS.contains(&name) {
+            reading.push(unknown_section(section));
+            continue;
+        }
+        let kind = if name == "routes" { SectionKind::Line } else { SectionKind::Pair };
+        if section.kind != kind {
+            let written = if name == "routes" { "[routes:line]".to_owned() } else { format!("[{name}]") };
+            let help = format!("write `{written}`");
+            reading.push(Problem::error(span, format!("[{name}] is not of this kind")).label("wrong kind").help(help));
+            continue;
+        }
+        if let Some(first) = known.iter().find(|first| first.name == name) {
+            let line = reading.line_of(first.name_span.start);
+            let problem = Problem::error(span, format!("[{name}] is there twice"));
+            reading.push(problem.label(format!("the first one is on line {line}")).help("make them one section"));
+            continue;
+        }
+        known.push(section);
+    }
+    known
+}
+
+fn unknown_section(section: &Section) -> Problem {
+    let name = section.name.as_str();
+    let shown = mask::quotable(name).map_or("this".to_owned(), |_| format!("[{name}]"));
+    let problem = Problem::error(section.name_span.clone(), format!("{shown} is no section of a conf"));
+    let has_members = section.entries.iter().any(|entry| entry.key == keys::MEMBERS.name);
+    let help = if has_members {
+        format!("a cluster's section is named with an `@`: `[@{name}]`")
+    } else if name == "global" {
+        "it belongs in skitaid.conf, the file of the whole machine".to_owned()
+    } else {
+        match spelling::nearest(name, keys::SECTIONS.iter().copied()) {
+            Some("routes") => "did you mean `[routes:line]`?".to_owned(),
+            Some(near) => format!("did you mean `[{near}]`?"),
+            None => "the sections are [server], [routes:line], [certification] and [@cluster]".to_owned(),
+        }
+    };
+    problem.label("unknown section").help(help)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! `[@name]`: clusters of HTTP members and of databases.
+
+use skitai_actors::spec::{ClusterSpec, DbSpec};
+
+use super::ini::{Section, Value};
+use super::keys;
+use super::mask;
+use super::members::{self, Misread, Shape};
+use super::reading::{Reading, find};
+use super::report::Problem;
+use super::settings::Declared;
+use super::spelling::nearest;
+
+/// The spellings of a type. Skitai's first README has two of PostgreSQL that are slips, and people have copied them.
+const TYPES: &[(&str, Shape)] = &[
+    ("postgresql", Shape::Postgres),
+    ("postgres", Shape::Postgres),
+    ("pgsql", Shape::Postgres),
+    ("postresql", Shape::Postgres),
+    ("posgresql", Shape::Postgres),
+    ("sqlite3", Shape::Sqlite),
+    ("sqlite", Shape::Sqlite),
+    ("http", Shape::Http),
+];
+
+/// The shape a type's name stands for.
+pub(super) fn shape_of(name: &str) -> Option<Shape> {
+    TYPES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)).map(|(_, shape)| *shape)
+}
+
+/// Reads every `[@name]`; the connections of a conf are those of the instance and are shared out to its workers.
+pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], workers: usize) -> Vec<Declared> {
+    let mut declared: Vec<Declared> = Vec::new();
+    for section in sections.iter().filter(|section| section.name.starts_with('@')) {
+        declared.extend(cluster(reading, section, workers));
+    }
+    declared
+}
+
+fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Option<Declared> {
+    let name = &section.name[1..];
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+        reading.push(
+            Problem::error(section.name_span.clone(), "this is no name for a cluster")
+                .label("expected letters, digits, `-`, `_` and `.` behind the `@`"),
+        );
+        return None;
+    }
+    let members = find(Some(section), &keys::MEMBERS).filter(|value| !value.text.is_empty());
+    let shape = shape(reading, section, members);
+    let table = match shape {
+        Some(Shape::Http) => keys::HTTP_CLUSTER,
+        Some(Shape::Postgres | Shape::Sqlite) => keys::DB_CLUSTER,
+        // What the cluster is, is unknown, and so is what it may say.
+        None => return None,
+    };
+    reading.check_keys(section, table);
+    let Some(members) = members else {
+        let place = find(Some(section), &keys::MEMBERS).map_or(section.name_span.clone(), Value::span);
+        reading.push(
+            Problem::error(place, format!("[{}] has no members", section.name))
+                .label("nobody to call")
+                .help("write `members = host:port, host:port`"),
+        );
+        return None;
+    };
+    let share = |instance: usize| (instance / workers).max(1);
+    let section = Some(section);
+    Some(match shape? {
+        Shape::Http => {
+            let (tls, _) = reading.flag(section, &keys::TLS);
+            Declared::Http(ClusterSpec {
+                name: name.into(),
+                tls,
+                members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
+                connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
+                member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
+                connections: share(reading.count(section, &keys::CONNECTIONS)),
+                max_answer: reading.count(section, &keys::MAX_ANSWER),
+            })
+        }
+        shape @ (Shape::Postgres | Shape::Sqlite) => Declared::Db(DbSpec {
+            name: name.into(),
+            members: parts(reading, name, members, shape, |part, reading| match shape {
+                Shape::Sqlite => members::sqlite(part, reading.base),
+                Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
+            }),
+            connections: share(reading.count(section, &keys::DB_CONNECTIONS)),
+            wait: reading.time(section, &keys::WAIT),
+            connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
+            member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
+        }),
+    })
+}
+
+/// What the members are, by the type or by how they are written.
+fn shape(reading: &mut Reading<'_>, section: &Section, members: Option<&Value>) -> Option<Shape> {
+    let Some(value) = find(Some(section), &keys::TYPE).filter(|value| !value.text.is_empty()) else {
+        return Some(members.map_or(Shape::Http, |members| members::shape(&members.text)));
+    };
+    let known = shape_of(&value.text);
+    if known.is_none() {
+        let shown = mask::quotable_word(&value.text).unwrap_or_else(|| "this".to_owned());
+        let near = nearest(&value.text, TYPES.iter().map(|(name, _)| *name)).and_then(shape_of);
+        let meant = near.map(|near| format!("did you mean `{}`?", near.name()));
+        reading.push(
+            Problem::error(value.span(), format!("[{}]: {shown} is no type of a cluster", section.name))
+                .label("expected `http`, `postgresql` or `sqlite3`")
+                .maybe_help(meant),
+        );
+    }
+    known
+}
+
+/// Reads every member of a list and reports those that are not one.
+fn parts<M>(
+    reading: &mut Reading<'_>,
+    cluster: &str,
+    value: &Value,
+    shape: Shape,
+    mut read: impl FnMut(&str, &Reading<'_>) -> Result<(M, String), Misread>,
+) -> Vec<M> {
+    let mut found = Vec::new();
+    let mut nodes: Vec<String> = Vec::new();
+    let parts = members::split(&value.text);
+    for (i, part) in parts.iter().enumerate() {
+        let text = &value.text[part.clone()];
+        let span = value.span_of(part);
+        if text.is_empty() {
+            // A comma at the very end is a habit, not a mistake.
+            if i + 1 < parts.len() {
+                reading.push(
+                    Problem::error(span, format!("[@{cluster}]: a member is missing"))
+                        .label("nothing before the comma"),
+                );
+            }
+            continue;
+        }
+        match read(text, reading) {
+            Ok((member, node)) => {
+                if nodes.contains(&node) {
+                    reading.push(
+                        Problem::warning(span, format!("[@{cluster}]: `{node}` is a member twice"))
+                            .label("asked twice by every fan-out")
+                            .help("to give it more load, write a weight behind it: `host:port 2`"),
+                    );
+                }
+                nodes.push(node);
+                found.push(member);
+            }
+            Err(misread) => {
+                let help = if value.is_broken(part) {
+                    Some("the lines of a value are joined as they are: end each with a comma".to_owned())
+                } else {
+                    misread.help.or_else(|| members::lost_password(&value.text, i, shape))
+                };
+                reading.push(
+                    Problem::error(span, format!("[@{cluster}]: {}", misread.message))
+                        .label(misread.label)
+                        .maybe_help(help),
+                );
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,312 @@
+//! The text of a conf → sections and entries, in order, with nothing lost: keys may repeat and every name, key and
+//! value knows its bytes in the file.
+//!
+//! The grammar is the one Skitai's confs always had. A section is `[name]` or `[name:kind]`, where the kind is `pair`
+//! (the default: `key = value`), `line` (one item per line, `=` splits once) or `data` (raw text). In a pair section
+//! a line that starts with a blank continues the value above it, joined without a separator. `;` and `#` start a
+//! comment at the start of a line; behind a value only a `;` that follows a blank does, so keys like `a;b#c=d` survive.
+//! A file whose every line is indented alike (pasted from a document) is read as if it were not.
+//!
+//! A broken line is reported and reading goes on: an operator sees all problems at once.
+
+use std::ops::Range;
+
+use super::keys;
+use super::report::Problem;
+
+/// A conf as it was written.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    pub(super) sections: Vec<Section>,
+    /// Lines that could not be read as an entry; what they hold is unknown, so they may hold a secret.
+    pub(super) strays: Vec<Range<usize>>,
+}
+
+/// How the lines of a section are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SectionKind {
+    Pair,
+    Line,
+    Data,
+}
+
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) name: String,
+    pub(super) name_span: Range<usize>,
+    pub(super) kind: SectionKind,
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) key_span: Range<usize>,
+    pub(super) value: Value,
+}
+
+/// A value, possibly written over several lines.
+#[derive(Debug)]
+pub(super) struct Value {
+    pub(super) text: String,
+    /// Never empty: the first piece of an empty value is the empty place behind its separator.
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug)]
+struct Piece {
+    /// Where the piece begins in the joined text.
+    at: usize,
+    span: Range<usize>,
+}
+
+impl Value {
+    /// The bytes of the first line of the value: what a caret can underline.
+    pub(super) fn span(&self) -> Range<usize> {
+        self.pieces[0].span.clone()
+    }
+
+    /// The bytes of every line of the value.
+    pub(super) fn spans(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.pieces.iter().map(|piece| piece.span.clone())
+    }
+
+    /// Whether the value goes on over several lines.
+    pub(super) fn is_continued(&self) -> bool {
+        self.pieces.len() > 1
+    }
+
+    /// Whether a part of the joined text was written on more than one line.
+    pub(super) fn is_broken(&self, part: &Range<usize>) -> bool {
+        self.pieces.iter().any(|piece| part.start < piece.at && piece.at < part.end)
+    }
+
+    /// The bytes of a part of the joined text, cut at the end of the line on which it starts.
+    pub(super) fn span_of(&self, part: &Range<usize>) -> Range<usize> {
+        let piece = self.pieces.iter().rev().find(|piece| piece.at <= part.start).unwrap_or(&self.pieces[0]);
+        let start = (piece.span.start + (part.start - piece.at)).min(piece.span.end);
+        let end = (start + part.len()).min(piece.span.end);
+        start..end
+    }
+}
+
+/// Reads a whole conf; what is wrong with its form goes into `problems`.
+pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Document {
+    let mut reader = Reader { text, document: Document::default(), problems };
+    let indent = shared_indent(text);
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let body = line.trim_end();
+        if !body.is_empty() {
+            reader.line(at + indent..at + body.len());
+        }
+        at += line.len();
+    }
+    reader.document
+}
+
+/// The blanks, in bytes, with which every line that is not blank begins.
+fn shared_indent(text: &str) -> usize {
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let blanks = |line: &'_ str| line.len() - line.trim_start().len();
+    let Some(first) = lines.next() else { return 0 };
+    let mut shared = &first[..blanks(first)];
+    for line in lines {
+        let same = shared.char_indices().zip(line.chars()).find(|((_, a), b)| a != b).map(|((i, _), _)| i);
+        shared = &shared[..same.unwrap_or_else(|| shared.len().min(line.len()))];
+    }
+    shared.len()
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    document: Document,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    /// One line that is not blank, without its shared indent and its end.
+    fn line(&mut self, line: Range<usize>) {
+        let body = &self.text[line.clone()];
+        let trimmed = trim(self.text, line.clone());
+        let first = self.text[trimmed.clone()].chars().next();
+        let indented = trimmed.start > line.start;
+        match self.document.sections.last().map(|section| section.kind) {
+            Some(SectionKind::Data) if !body.starts_with('[') => {}
+            Some(SectionKind::Line) => match first {
+                Some(';' | '#') => {}
+                Some('[') => self.header(trimmed),
+                _ => self.entry(trimmed, SectionKind::Line),
+            },
+            _ => match first {
+                Some(';') => {}
+                Some('#') if !indented => {}
+                Some('[') if !indented => self.header(trimmed),
+                _ if indented => self.continuation(trimmed),
+                _ => self.entry(trimmed, SectionKind::Pair),
+            },
+        }
+    }
+
+    fn header(&mut self, line: Range<usize>) {
+        let inside = line.start + 1;
+        let (end, rest) = match self.text[line.clone()].find(']') {
+            Some(close) => (line.start + close, trim(self.text, line.start + close + 1..line.end)),
+            None => {
+                self.problems.push(
+                    Problem::error(line.clone(), "the section's `]` is missing")
+                        .label("expected `]` at the end")
+                        .help("a section is written `[name]`"),
+                );
+                (line.end, line.end..line.end)
+            }
+        };
+        if !rest.is_empty() && !self.text[rest.clone()].starts_with([';', '#']) {
+            self.problems.push(
+                Problem::error(rest, "there is text behind the section's `]`")
+                    .label("not read")
+                    .help("write it on a line of its own, or as a comment with `;` before it"),
+            );
+        }
+        let written = &self.text[inside..end];
+        let (name, kind) = match written.rsplit_once(':') {
+            Some((name, kind)) => (name, Some((kind, end - kind.len()..end))),
+            None => (written, None),
+        };
+        let name_span = trim(self.text, inside..inside + name.len());
+        let kind = match kind.as_ref().map(|(kind, span)| (kind.trim(), span)) {
+            None | Some(("pair", _)) => SectionKind::Pair,
+            Some(("line", _)) => SectionKind::Line,
+            Some(("data", _)) => SectionKind::Data,
+            Some((_, span)) => {
+                self.problems.push(
+                    Problem::error(span.clone(), "a section's kind is `pair`, `line` or `data`")
+                        .label("unknown kind")
+                        .help("routes are written in `[routes:line]`; every other section needs no kind"),
+                );
+                // Reading its lines one by one gives the fewest problems that are none.
+                SectionKind::Line
+            }
+        };
+        let name = self.text[name_span.clone()].to_owned();
+        if name.is_empty() {
+            self.problems.push(Problem::error(line, "a section needs a name").label("nothing between `[` and `]`"));
+        }
+        self.document.sections.push(Section { name, name_span, kind, entries: Vec::new() });
+    }
+
+    /// An indented line of a pair section.
+    fn continuation(&mut self, line: Range<usize>) {
+        let body = &self.text[line.clone()];
+        // Nobody continues a value with something that reads as an entry or a section: it was meant as one.
+        if body.starts_with('[') && body.ends_with(']') && is_known_section(&body[1..body.len() - 1]) {
+            self.misplaced(line.start, "this section is indented, so it would continue the value above it");
+            return self.header(line);
+        }
+        let key = body.split(['=', ':']).next().unwrap_or_default().trim();
+        if body.contains('=') && keys::is_known(key) {
+            self.misplaced(line.start, "this line is indented, so it would continue the value above it");
+            return self.entry(line, SectionKind::Pair);
+        }
+        let Some(entry) = self.document.sections.last_mut().and_then(|section| section.entries.last_mut()) else {
+            if !body.starts_with('#') {
+                self.misplaced(line.start, "an indented line continues the value above it, and there is none");
+                self.document.strays.push(line);
+            }
+            return;
+        };
+        if body.starts_with('#') {
+            self.problems.push(
+                Problem::warning(line.start..line.start + 1, "an indented `#` is read as a comment here")
+                    .label(format!("not a part of `{}`", printable(&entry.key)))
+                    .help("start comments at the start of the line"),
+            );
+            return;
+        }
+        let span = before_comment(self.text, line);
+        entry.value.pieces.push(Piece { at: entry.value.text.len(), span: span.clone() });
+        entry.value.text.push_str(&self.text[span]);
+    }
+
+    fn misplaced(&mut self, at: usize, message: &str) {
+        let problem = Problem::error(at..at, message).label("starts with a blank");
+        self.problems.push(problem.help("remove the blanks at the start of the line"));
+    }
+
+    fn entry(&mut self, line: Range<usize>, kind: SectionKind) {
+        let body = &self.text[line.clone()];
+        let separators: &[char] = if kind == SectionKind::Line { &['='] } else { &['=', ':'] };
+        let Some(at) = body.find(separators) else {
+            let problem = if kind == SectionKind::Line {
+                Problem::error(line.clone(), "a line here reads `path = target`").label("no `=` in it")
+            } else {
+                Problem::error(line.start..line.start, "a line here reads `key = value`").label("no `=` in this line")
+            };
+            self.problems.push(problem);
+            self.document.strays.push(line);
+            return;
+        };
+        let key_span = trim(self.text, line.start..line.start + at);
+        let key = self.text[key_span.clone()].to_owned();
+        let value = before_comment(self.text, line.start + at + 1..line.end);
+        if kind == SectionKind::Pair && !is_key(&key) {
+            self.problems.push(
+                Problem::error(line.start..line.start, "this line does not begin with a key")
+                    .label("expected `key = value`")
+                    .help("a key is one word of letters, digits and `_`; a value that goes on is indented"),
+            );
+            self.document.strays.push(line);
+            return;
+        }
+        let text = self.text[value.clone()].to_owned();
+        let text = if text == "\"\"" { String::new() } else { text };
+        let entry = Entry { key, key_span, value: Value { text, pieces: vec![Piece { at: 0, span: value }] } };
+        match self.document.sections.last_mut() {
+            Some(section) => section.entries.push(entry),
+            None => {
+                self.problems.push(
+                    Problem::error(entry.key_span, "this line stands before the first section")
+                        .label("belongs to no section")
+                        .help("start the file with `[server]`"),
+                );
+                self.document.strays.push(line);
+            }
+        }
+    }
+}
+
+/// A key as a message may show it: what does not look like one may be a lost piece of a secret.
+pub(super) fn printable(key: &str) -> String {
+    let plain = key.len() <= 24 && key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+    if plain { key.to_owned() } else { "…".to_owned() }
+}
+
+fn is_key(text: &str) -> bool {
+    let word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    // `securekeyA1b2=c3` is a secret whose separator was forgotten, not a key.
+    let lower = text.to_ascii_lowercase();
+    word && !keys::secret_names().any(|secret| lower.starts_with(secret) && lower.len() > secret.len() + 2)
+}
+
+fn is_known_section(inside: &str) -> bool {
+    let name = inside.split(':').next().unwrap_or_default().trim();
+    name.starts_with('@') || keys::SECTIONS.contains(&name)
+}
+
+/// A range without the blanks at its ends.
+fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let part = &text[range.clone()];
+    let start = range.start + (part.len() - part.trim_start().len());
+    let len = part.trim().len();
+    start..start + len
+}
+
+/// A value's range without the comment behind it: a `;` that follows a blank.
+fn before_comment(text: &str, range: Range<usize>) -> Range<usize> {
+    let part = &text[range.clone()];
+    let comment = part.match_indices(';').find(|(at, _)| part[..*at].ends_with(char::is_whitespace));
+    trim(text, range.start..range.start + comment.map_or(part.len(), |(at, _)| at))
+}
+
+#[cfg(test)]
+mod tests;

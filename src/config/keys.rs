@@ -1,0 +1,179 @@
+//! Every key a conf may hold: one table with defaults, limits and units, read by the parser and by the reference.
+//!
+//! A default is written as an operator would write it and read by the same code, so the table cannot lie.
+
+/// One key of a section.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// What holds where it is not written; empty where that is nothing, or said in `doc`.
+    pub default: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+}
+
+/// What the value of a key is.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// `yes` or `no`.
+    Flag,
+    /// A whole number within limits.
+    Count {
+        /// The smallest one taken.
+        min: u64,
+        /// The largest one taken.
+        max: u64,
+    },
+    /// A duration in seconds, or with `ms`, `s`, `m`, `h`; limits in milliseconds.
+    Time {
+        /// The shortest one taken.
+        min: u64,
+        /// The longest one taken.
+        max: u64,
+    },
+    /// A size in bytes, or with `k`, `m`.
+    Size {
+        /// The smallest one taken.
+        min: u64,
+        /// The largest one taken.
+        max: u64,
+    },
+    /// An IP address.
+    Address,
+    /// A word.
+    Text,
+    /// A secret: itself, `env:NAME` or `file:PATH`. Never shown.
+    Secret,
+    /// A file, relative to the conf.
+    File,
+    /// The members of a cluster.
+    Members,
+    /// What the members of a cluster are.
+    Type,
+}
+
+/// The sections of a conf beside the clusters.
+pub const SECTIONS: &[&str] = &["server", "routes", "certification"];
+
+const HOUR: u64 = 60 * 60 * 1000;
+const DAY: u64 = 24 * HOUR;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { name, kind, default, doc }
+}
+
+const fn count(min: u64, max: u64) -> Kind {
+    Kind::Count { min, max }
+}
+
+const fn time(min: u64, max: u64) -> Kind {
+    Kind::Time { min, max }
+}
+
+const fn size(min: u64, max: u64) -> Kind {
+    Kind::Size { min, max }
+}
+
+pub(super) const THREADS: Key =
+    key("threads", count(1, 1024), "", "worker threads of each process; the number of cores if not given");
+pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "worker processes");
+pub(super) const IP: Key = key("ip", Kind::Address, "", "address to listen on; all interfaces if empty");
+pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
+pub(super) const SSL: Key = key("ssl", Kind::Flag, "no", "serve HTTPS");
+pub(super) const NAME: Key = key("name", Kind::Text, "", "name of the instance; the conf's file name if not given");
+pub(super) const SESSIONTIMEOUT: Key = key("sessiontimeout", time(1000, 365 * DAY), "1200", "life of an idle session");
+pub(super) const PROXY: Key = key("proxy", Kind::Flag, "no", "serve as a forward proxy");
+pub(super) const ENABLE_PROXY: Key = key("enable_proxy", Kind::Flag, "no", "the other spelling of `proxy`");
+pub(super) const STATIC_MAX_AGE: Key =
+    key("static_max_age", time(0, 365 * DAY), "300", "how long a client may keep a static file");
+pub(super) const NUM_RESULT_CACHE_MAX: Key =
+    key("num_result_cache_max", count(0, 10_000_000), "2000", "RPC and SQL results kept; 0 keeps none");
+pub(super) const SECUREKEY: Key =
+    key("securekey", Kind::Secret, "", "seals the sessions; at least 16 bytes, better 32, at random");
+pub(super) const ADMIN_PASSWORD: Key =
+    key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
+pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
+pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
+pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
+
+pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");
+pub(super) const KEYFILE: Key = key("keyfile", Kind::File, "", "private key, PEM, if it is not in `certfile`");
+pub(super) const CAFILE: Key = key("cafile", Kind::File, "", "certificates of the authority, PEM");
+pub(super) const PASSPHRASE: Key = key("passphrase", Kind::Secret, "", "opens the private key");
+pub(super) const PASS_PHRASE: Key = key("pass_phrase", Kind::Secret, "", "the other spelling of `passphrase`");
+
+pub(super) const TYPE: Key =
+    key("type", Kind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
+pub(super) const MEMBERS: Key = key("members", Kind::Members, "", "the members, with commas between them");
+pub(super) const TLS: Key = key("ssl", Kind::Flag, "no", "speak TLS to the members");
+pub(super) const CONNECT_TIMEOUT: Key = key("connect_timeout", time(1, HOUR), "1", "how long a dial may take");
+pub(super) const MEMBER_TIMEOUT: Key =
+    key("member_timeout", time(1, HOUR), "10", "how long one member may take to answer");
+pub(super) const CONNECTIONS: Key =
+    key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
+pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
+pub(super) const DB_CONNECTIONS: Key =
+    key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
+pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
+
+/// The keys of `[server]`.
+pub const SERVER: &[Key] = &[
+    THREADS,
+    PROCESSES,
+    IP,
+    PORT,
+    NAME,
+    DEVEL,
+    SESSIONTIMEOUT,
+    STATIC_MAX_AGE,
+    NUM_RESULT_CACHE_MAX,
+    SECUREKEY,
+    ADMIN_PASSWORD,
+    MAX_BODY,
+    DEADLINE,
+    SSL,
+    PROXY,
+    ENABLE_PROXY,
+    CERTFILE,
+    KEYFILE,
+    PASSPHRASE,
+    PASS_PHRASE,
+];
+
+/// The keys of `[certification]`.
+pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_PHRASE];
+
+/// The keys of `[@name]` with HTTP members.
+pub const HTTP_CLUSTER: &[Key] = &[TYPE, MEMBERS, TLS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, CONNECTIONS, MAX_ANSWER];
+
+/// The keys of `[@name]` with databases.
+pub const DB_CLUSTER: &[Key] = &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT];
+
+/// Every table with the title of its section, for the reference.
+pub const TABLES: &[(&str, &[Key])] = &[
+    ("[server]", SERVER),
+    ("[certification]", CERTIFICATION),
+    ("[@name] of HTTP members", HTTP_CLUSTER),
+    ("[@name] of databases", DB_CLUSTER),
+];
+
+/// Whether some section has such a key.
+pub(super) fn is_known(name: &str) -> bool {
+    TABLES.iter().any(|(_, table)| table.iter().any(|key| key.name == name))
+}
+
+/// Whether the value of a key may have a `/` in it.
+pub(super) fn takes_path(name: &str) -> bool {
+    let takes = |key: &Key| key.name == name && matches!(key.kind, Kind::File | Kind::Members | Kind::Secret);
+    TABLES.iter().any(|(_, table)| table.iter().any(takes))
+}
+
+/// Keys whose value is never shown.
+pub(super) fn secret_names() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().flat_map(|(_, table)| table.iter()).filter(|key| matches!(key.kind, Kind::Secret)).map(|key| key.name)
+}

@@ -1,0 +1,166 @@
+//! Which bytes of a conf are never shown.
+//!
+//! A report shows the operator's own lines, and reports end up in logs and tickets. So the values of secret keys are
+//! hidden, the passwords of database members, and whatever may be one of these, misspelt: the value of an unknown
+//! key, a line that is no entry. Where it is doubtful, it is hidden.
+
+use std::ops::Range;
+
+use super::ini::{Document, Entry, Section};
+use super::keys;
+use super::members;
+
+const MEMBERS: &str = "members";
+
+/// Words that announce a secret wherever they stand before a `=` or `:`; members do so behind something else alone,
+/// because in a line of their own their passwords are known.
+const ANNOUNCING: &[&str] =
+    &[MEMBERS, "securekey", "admin_password", "passphrase", "pass_phrase", "password", "passwd", "secret", "token"];
+
+/// Parts of an unknown key's name that make its value doubtful.
+const DOUBTFUL: &[&str] = &["key", "pass", "pwd", "pw", "secret", "token", "cred", "auth", "login"];
+
+/// The secrets of a conf, in any order, each within one line.
+pub(super) fn secrets(text: &str, document: &Document) -> Vec<Range<usize>> {
+    let mut hidden = Vec::new();
+    for section in &document.sections {
+        for entry in &section.entries {
+            hide_entry(text, section, entry, &mut hidden);
+        }
+    }
+    for stray in &document.strays {
+        hidden.push(stray.start + harmless_start(&text[stray.clone()])..stray.end);
+    }
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        hidden.extend(announced(line).into_iter().map(|secret| at + secret.start..at + secret.end));
+        at += line.len();
+    }
+    hidden
+}
+
+/// A value of one word as a message may quote it. With `=`, `/` or `@` in it, it is none, but several lines that lost
+/// the break between them, and one of these may be a secret.
+pub(super) fn quotable_word(text: &str) -> Option<String> {
+    quotable(text).filter(|_| !is_glued(text))
+}
+
+/// A value as a message may quote it.
+pub(super) fn quotable(text: &str) -> Option<String> {
+    let short = text.chars().count() <= 60;
+    let shown = short && announced(text).is_empty() && !text.chars().any(char::is_control);
+    shown.then(|| format!("`{text}`"))
+}
+
+/// Whether a secret is only named here, and lies elsewhere.
+pub(super) fn is_reference(text: &str) -> bool {
+    text.starts_with("env:") || text.starts_with("file:")
+}
+
+fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Range<usize>>) {
+    let known_section = keys::SECTIONS.contains(&section.name.as_str()) || section.name.starts_with('@');
+    if keys::secret_names().any(|name| name == entry.key) {
+        if !is_reference(&entry.value.text) || entry.value.is_continued() {
+            hide_whole(text, entry, hidden);
+        }
+    } else if entry.key == keys::MEMBERS.name {
+        let kind = section.entries.iter().find(|other| other.key == keys::TYPE.name);
+        let parts = members::passwords(&entry.value.text, kind.map(|kind| kind.value.text.as_str()));
+        for part in parts {
+            hide_part(text, entry, &part, hidden);
+        }
+    } else if section.name == "routes" && entry.key.starts_with('/') {
+        // A path and a name; a URL with a password in it is found line by line.
+    } else if !known_section || !keys::is_known(&entry.key) {
+        let plain = is_plain(&entry.value.text) && !entry.value.is_continued();
+        let lower = entry.key.to_lowercase();
+        if !plain || DOUBTFUL.iter().any(|part| lower.contains(part)) {
+            hide_whole(text, entry, hidden);
+        }
+        if super::ini::printable(&entry.key) != entry.key {
+            hidden.push(entry.key_span.start + harmless_start(&entry.key)..entry.key_span.end);
+        }
+    } else if !keys::takes_path(&entry.key) && is_glued(&entry.value.text) {
+        hide_whole(text, entry, hidden);
+    }
+}
+
+/// To the end of each line: what was taken for a comment may be the rest of a secret.
+fn hide_whole(text: &str, entry: &Entry, hidden: &mut Vec<Range<usize>>) {
+    hidden.extend(entry.value.spans().map(|span| span.start..line_end(text, span.start)));
+}
+
+fn is_glued(text: &str) -> bool {
+    text.contains(['=', '/', '@'])
+}
+
+/// A part of a value may lie on several lines.
+fn hide_part(text: &str, entry: &Entry, part: &Range<usize>, hidden: &mut Vec<Range<usize>>) {
+    let mut at = part.start;
+    while at < part.end {
+        let span = entry.value.span_of(&(at..part.end));
+        if span.is_empty() {
+            break;
+        }
+        at += span.len();
+        // A password may have been cut by a ` ;` in it.
+        let is_last = at >= entry.value.text.len() || entry.value.is_continued();
+        let rest = if is_last { line_end(text, span.start) } else { span.end };
+        hidden.push(span.start..if text[span.end..rest].trim_start().starts_with(';') { rest } else { span.end });
+    }
+}
+
+/// Values that are certainly no secret: a number without many digits, or yes and no.
+fn is_plain(text: &str) -> bool {
+    let number = text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit());
+    number || matches!(text, "yes" | "no" | "true" | "false" | "on" | "off")
+}
+
+/// How much of an unreadable line may be shown: its first word, if that is a known key or section.
+fn harmless_start(line: &str) -> usize {
+    let word = line.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(line.len());
+    let names = keys::TABLES.iter().flat_map(|(_, table)| table.iter().map(|key| key.name));
+    let longest = names.filter(|name| line.starts_with(name)).map(str::len).max();
+    if line.starts_with('/') { line.len() } else { longest.unwrap_or(0).min(word) }
+}
+
+/// What a line says behind a word that announces a secret, and the password of a URL.
+fn announced(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let end = line.trim_end().len();
+    let lower = line.to_ascii_lowercase();
+    for word in ANNOUNCING {
+        for (at, _) in lower.match_indices(word) {
+            let behind = at + word.len();
+            let Some(separator) = line[behind..end].find(|c: char| !c.is_whitespace()).map(|skip| behind + skip) else {
+                continue;
+            };
+            let is_key = *word == MEMBERS && line[..at].trim().is_empty();
+            if line[separator..].starts_with(['=', ':']) && !is_key {
+                let value = separator + 1;
+                let start = value + (line[value..end].len() - line[value..end].trim_start().len());
+                if start < end && !is_reference(&line[start..end]) {
+                    found.push(start..end);
+                }
+            }
+        }
+    }
+    let mut from = 0;
+    while let Some(at) = line[from..end].find("://").map(|at| from + at + 3) {
+        let stop = line[at..end].find(char::is_whitespace).map_or(end, |stop| at + stop);
+        if let Some(login) = line[at..stop].rfind('@').map(|login| at + login)
+            && let Some(colon) = line[at..login].find(':').map(|colon| at + colon + 1)
+            && !line[colon..login].starts_with("env:")
+            && !line[colon..login].starts_with("file:")
+        {
+            found.push(colon..login);
+        }
+        from = at;
+    }
+    found
+}
+
+fn line_end(text: &str, from: usize) -> usize {
+    let end = text[from..].find('\n').map_or(text.len(), |at| from + at);
+    from + text[from..end].trim_end().len()
+}

@@ -1,0 +1,154 @@
+//! From the entries of one section to typed values, by the table of its keys.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use skitai_actors::spec::Secret;
+
+use super::ini::{Entry, Section, Value, printable};
+use super::keys::{self, Key};
+use super::mask;
+use super::report::Problem;
+use super::settings::default_of;
+use super::spelling::nearest;
+use super::values;
+
+/// What every part of the conf is read with.
+pub(super) struct Reading<'a> {
+    pub(super) text: &'a str,
+    pub(super) base: &'a Path,
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Reading<'_> {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// The line of a byte, from 1: for messages that point to a second place.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.text[..at].matches('\n').count() + 1
+    }
+
+    /// Reports the keys that are not in the section's table and those given twice.
+    pub(super) fn check_keys(&mut self, section: &Section, table: &[Key]) {
+        for (i, entry) in section.entries.iter().enumerate() {
+            if let Some(first) = section.entries[..i].iter().find(|first| first.key == entry.key) {
+                let line = self.line_of(first.key_span.start);
+                let key = printable(&entry.key);
+                self.push(
+                    Problem::error(entry.key_span.clone(), format!("`{key}` is given twice in [{}]", section.name))
+                        .label(format!("the first one is on line {line}"))
+                        .help("remove one of them"),
+                );
+            } else if !table.iter().any(|key| key.name == entry.key) {
+                self.unknown_key(section, entry, table);
+            }
+        }
+    }
+
+    fn unknown_key(&mut self, section: &Section, entry: &Entry, table: &[Key]) {
+        let key = printable(&entry.key);
+        let here = nearest(&entry.key, table.iter().map(|key| key.name));
+        let elsewhere = || {
+            let holds = |(_, table): &&(&str, &[Key])| table.iter().any(|key| key.name == entry.key);
+            keys::TABLES.iter().find(holds).map(|(title, _)| format!("`{key}` is a key of {title}"))
+        };
+        let routes = || entry.key.starts_with('/').then(|| "routes are written in [routes:line]".to_owned());
+        let meant = || here.map(|near| format!("did you mean `{near}`?"));
+        let known = || {
+            let names: Vec<_> = table.iter().map(|key| key.name).collect();
+            Some(format!("its keys are {}", names.join(", ")))
+        };
+        let help = elsewhere().or_else(routes).or_else(meant).or_else(known);
+        let problem = Problem::error(entry.key_span.clone(), format!("[{}] has no key `{key}`", section.name));
+        self.push(problem.label("unknown key").maybe_help(help));
+    }
+
+    /// Reports that a value is not what its key takes.
+    fn ill_typed(&mut self, key: &Key, value: &Value, expected: String) {
+        let shown = if value.is_continued() { None } else { mask::quotable_word(&value.text) };
+        let problem = match shown {
+            Some(_) if value.text.is_empty() => Problem::error(value.span(), format!("`{}` has no value", key.name)),
+            Some(shown) => Problem::error(value.span(), format!("{shown} is no value for `{}`", key.name)),
+            None => Problem::error(value.span(), format!("this is no value for `{}`", key.name)),
+        };
+        let comment = value.text.contains(" #").then(|| "a comment behind a value starts with ` ;`".to_owned());
+        self.push(problem.label(expected).maybe_help(comment));
+    }
+
+    /// A flag with the value that said so.
+    pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
+        let value = find(section, key);
+        let given = value.map(|value| (values::flag(&value.text), value));
+        match given {
+            Some((Ok(flag), value)) => (flag, Some(value)),
+            Some((Err(expected), value)) => {
+                self.ill_typed(key, value, expected);
+                (false, None)
+            }
+            None => (values::flag(key.default).unwrap_or(false), None),
+        }
+    }
+
+    /// A count, a duration in milliseconds or a size in bytes; the default where nothing right is written.
+    pub(super) fn number(&mut self, section: Option<&Section>, key: &Key) -> u64 {
+        self.maybe_number(section, key).unwrap_or_else(|| default_of(key))
+    }
+
+    pub(super) fn maybe_number(&mut self, section: Option<&Section>, key: &Key) -> Option<u64> {
+        let value = find(section, key)?;
+        match values::number(&value.text, key.kind) {
+            Ok(number) => Some(number),
+            Err(expected) => {
+                self.ill_typed(key, value, expected);
+                None
+            }
+        }
+    }
+
+    pub(super) fn count(&mut self, section: Option<&Section>, key: &Key) -> usize {
+        usize::try_from(self.number(section, key)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn time(&mut self, section: Option<&Section>, key: &Key) -> std::time::Duration {
+        values::duration(self.number(section, key))
+    }
+
+    /// An address, with the value that said so.
+    pub(super) fn address(&mut self, section: Option<&Section>, key: &Key) -> Option<std::net::IpAddr> {
+        let value = find(section, key)?;
+        values::address(&value.text).unwrap_or_else(|expected| {
+            self.ill_typed(key, value, expected);
+            None
+        })
+    }
+
+    /// A secret with its place; nothing where it is not given, empty or not to be had.
+    pub(super) fn secret(&mut self, section: Option<&Section>, key: &Key) -> Option<(Secret, Range<usize>)> {
+        let value = find(section, key).filter(|value| !value.text.is_empty())?;
+        match values::secret(&value.text, self.base, self.env) {
+            Ok(secret) => Some((Secret(secret), value.span())),
+            Err(why) => {
+                self.push(Problem::error(value.span(), format!("`{}`: {why}", key.name)).label("not to be had"));
+                None
+            }
+        }
+    }
+
+    /// A file of the folder `cert` beside the conf, unless its path is absolute.
+    pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
+        let value = find(section, key).filter(|value| !value.text.is_empty())?;
+        if value.text.contains(char::is_control) || value.text.ends_with('/') {
+            self.ill_typed(key, value, "expected the name of a file".to_owned());
+            return None;
+        }
+        Some((self.base.join("cert").join(&value.text), value.span()))
+    }
+}
+
+/// The first value given for a key; a second one is a problem of its own.
+pub(super) fn find<'s>(section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
+    section?.entries.iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
+}

@@ -1,0 +1,172 @@
+//! What is wrong with a conf, all of it, as an operator reads it: file, line, column, the line itself with a caret,
+//! and what to do.
+//!
+//! A report owns no secret: it keeps the masked text of [`Source`], never the file's own.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+
+use super::source::Source;
+
+/// Whether a conf can be served in spite of a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The conf is refused.
+    Error,
+    /// The conf is served; the operator ought to know.
+    Warning,
+}
+
+/// One thing that is wrong with a conf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The bytes of the file it speaks of; none where the whole file is meant.
+    pub span: Option<Range<usize>>,
+    /// Whether it stops the conf from being served.
+    pub severity: Severity,
+    /// What is wrong, naming the thing.
+    pub message: String,
+    /// What stands at the caret; may be empty.
+    pub label: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem that refuses the conf.
+    pub(crate) fn error(span: Range<usize>, message: impl Into<String>) -> Problem {
+        let message = message.into();
+        Problem { span: Some(span), severity: Severity::Error, message, label: String::new(), help: None }
+    }
+
+    /// A problem that is only told.
+    pub(crate) fn warning(span: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Warning, ..Problem::error(span, message) }
+    }
+
+    pub(crate) fn whole_file(self) -> Problem {
+        Problem { span: None, ..self }
+    }
+
+    pub(crate) fn label(self, label: impl Into<String>) -> Problem {
+        Problem { label: label.into(), ..self }
+    }
+
+    pub(crate) fn help(self, help: impl Into<String>) -> Problem {
+        Problem { help: Some(help.into()), ..self }
+    }
+
+    /// The help where there is one to give.
+    pub(crate) fn maybe_help(self, help: Option<String>) -> Problem {
+        Problem { help: help.or(self.help), ..self }
+    }
+}
+
+/// All problems of one conf, in the order of the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Report {
+    source: Arc<Source>,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    pub(crate) fn new(source: Arc<Source>, mut problems: Vec<Problem>) -> Report {
+        problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
+        // A line that is wrong in one way may be met twice on the way through the file.
+        problems.dedup();
+        Report { source, problems }
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The problems that refuse the conf.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error)
+    }
+
+    /// The problems that are only told.
+    pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Warning)
+    }
+
+    /// Whether the conf is refused.
+    pub fn has_errors(&self) -> bool {
+        self.errors().next().is_some()
+    }
+
+    /// The report as text, in colour where a terminal shows it.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut text = String::new();
+        for problem in &self.problems {
+            text.push_str(self.render_one(problem, &renderer).trim_end());
+            text.push_str("\n\n");
+        }
+        if !self.is_empty() {
+            text.push_str(&self.count());
+        }
+        text
+    }
+
+    fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(problem.message.as_str());
+        let place = problem.span.as_ref().map(|span| self.source.place(span));
+        let mut group = match &place {
+            Some(place) => {
+                let caret = AnnotationKind::Primary.span(place.caret.clone());
+                let caret = if problem.label.is_empty() { caret } else { caret.label(problem.label.as_str()) };
+                let snippet = Snippet::source(place.excerpt).path(self.source.name()).line_start(place.line);
+                title.element(snippet.fold(false).annotation(caret))
+            }
+            None => title.element(Origin::path(self.source.name())),
+        };
+        if let Some(help) = &problem.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        let text = renderer.render(&[group]);
+        match &place {
+            // The renderer counts columns in what is shown; an editor counts them in the file.
+            Some(place) if place.shown_column != place.column => {
+                let at = |column| format!("{}:{}:{column}", self.source.name(), place.line);
+                text.replacen(&at(place.shown_column), &at(place.column), 1)
+            }
+            _ => text,
+        }
+    }
+
+    /// `2 errors and 1 warning in site.conf`.
+    fn count(&self) -> String {
+        let (errors, warnings) = (self.errors().count(), self.warnings().count());
+        let some = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let found = match (errors, warnings) {
+            (0, _) => some(warnings, "warning"),
+            (_, 0) => some(errors, "error"),
+            _ => format!("{} and {}", some(errors, "error"), some(warnings, "warning")),
+        };
+        format!("{found} in {}\n", self.source.name())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").field("file", &self.source.name()).field("problems", &self.problems).finish()
+    }
+}
+
+impl std::error::Error for Report {}

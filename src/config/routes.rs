@@ -1,0 +1,141 @@
+//! `[routes:line]`: what is mounted where, and what a target means once the program's apps are known.
+
+use std::path::{Path, PathBuf};
+
+use super::ini::Section;
+use super::mask;
+use super::reading::Reading;
+use super::report::Problem;
+use super::settings::{Declared, Route, RouteTarget};
+use super::spelling::nearest;
+
+/// One mount of a running instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Where, as the conf has it.
+    pub path: String,
+    /// What.
+    pub target: MountTarget,
+}
+
+/// What is served at a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MountTarget {
+    /// The files of a folder.
+    Folder(PathBuf),
+    /// An app of this program, by its name.
+    App(String),
+}
+
+/// What the target of a route means: an existing folder (relative to the conf's), or the app named by its last part.
+/// Where it is both, the folder wins, as files win over apps everywhere.
+pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, String> {
+    let path = base.join(target);
+    if path.is_dir() {
+        return Ok(MountTarget::Folder(path));
+    }
+    let last = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    if let Some(app) = apps.iter().find(|app| **app == last) {
+        return Ok(MountTarget::App((*app).to_owned()));
+    }
+    let shown = mask::quotable(target).unwrap_or_else(|| "this target".to_owned());
+    if path.is_file() {
+        return Err(format!("{shown} is a file; a route leads to a folder, an app or a cluster"));
+    }
+    let has = match apps {
+        [] => "this program has no apps".to_owned(),
+        _ => format!("the apps of this program are {}", list(apps)),
+    };
+    Err(format!("{shown} is neither an existing folder nor an app; {has}"))
+}
+
+/// The app that was meant by a target that is none.
+pub(super) fn meant<'a>(target: &str, apps: &[&'a str]) -> Option<&'a str> {
+    let last = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    nearest(last, apps.iter().copied())
+}
+
+/// Reads `[routes:line]`.
+pub(super) fn routes(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    declared: &[String],
+    clusters: &[Declared],
+) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for entry in &section.entries {
+        if !is_path(reading, entry.key.as_str(), &entry.key_span) {
+            continue;
+        }
+        let span = entry.value.span();
+        let target = entry.value.text.as_str();
+        if target.is_empty() {
+            reading.push(
+                Problem::error(span, "the route leads nowhere")
+                    .label("expected a folder, an app or `@cluster`")
+                    .help("write `/path = target`"),
+            );
+        } else if let Some(name) = target.strip_prefix('@') {
+            to_cluster(reading, &entry.key, name, span, declared, clusters);
+        } else {
+            let target = RouteTarget::Name(target.to_owned());
+            routes.push(Route { path: entry.key.clone(), target, span: Some(span) });
+        }
+    }
+    routes
+}
+
+fn is_path(reading: &mut Reading<'_>, path: &str, span: &std::ops::Range<usize>) -> bool {
+    let problem = Problem::error(span.clone(), "this is no path");
+    let problem = if !path.starts_with('/') {
+        problem.label("a path starts with `/`")
+    } else if path.contains(char::is_whitespace) || path.contains(['?', '#']) {
+        problem.label("a path has no blank, `?` or `#` in it")
+    } else {
+        return true;
+    };
+    reading.push(problem);
+    false
+}
+
+/// A route to a cluster is a reverse proxy, which is refused until there is one.
+fn to_cluster(
+    reading: &mut Reading<'_>,
+    path: &str,
+    name: &str,
+    span: std::ops::Range<usize>,
+    declared: &[String],
+    clusters: &[Declared],
+) {
+    if !declared.iter().any(|other| other == name) {
+        let known: Vec<String> = declared.iter().map(|name| format!("@{name}")).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let shown = mask::quotable(&format!("@{name}")).unwrap_or_else(|| "this cluster".to_owned());
+        let label = match known.as_slice() {
+            [] => "the file declares no clusters".to_owned(),
+            known => format!("declared are {}", list(known)),
+        };
+        let help = nearest(name, declared.iter().map(String::as_str)).map(|near| format!("did you mean `@{near}`?"));
+        let message = format!("[routes:line]: {shown} is not declared");
+        reading.push(Problem::error(span, message).label(label).maybe_help(help));
+        return;
+    }
+    let is_db = clusters.iter().any(|cluster| cluster.name() == name && matches!(cluster, Declared::Db(_)));
+    if is_db {
+        reading.push(
+            Problem::error(span, format!("`{path} = @{name}`: a route cannot lead to databases"))
+                .label("a cluster of databases")
+                .help("write an app that asks it with `was.dmap` or `was.dlb`"),
+        );
+    } else {
+        reading.push(
+            Problem::error(span, format!("`{path} = @{name}`: the reverse proxy is not built yet"))
+                .label("not built yet")
+                .help("remove the route and let nginx proxy this path; apps reach the cluster with `was.map` and `was.lb`"),
+        );
+    }
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

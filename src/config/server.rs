@@ -1,0 +1,225 @@
+//! `[server]` and `[certification]`.
+
+use std::net::IpAddr;
+use std::ops::Range;
+
+use skitai_actors::spec::Secret;
+
+use super::ini::{Section, Value};
+use super::keys::{self, Key};
+use super::reading::{Reading, find};
+use super::report::Problem;
+use super::settings::{Certification, Server, cores};
+
+/// Below this a key can be searched for, in bytes.
+const SECUREKEY_MIN: usize = 16;
+/// What the sealing cipher uses, in bytes.
+const SECUREKEY_GOOD: usize = 32;
+/// As Skitai always asked, in characters.
+const ADMIN_PASSWORD_MIN: usize = 6;
+/// Printed in Skitai's first README: anybody has it.
+const SAMPLE_SECUREKEY: &str = "ASDF34x5=DFu$3FD45i&*YTnU+78";
+const SAMPLE_ADMIN_PASSWORD: &str = "admin-password";
+
+/// Reads `[server]`; `name` is the conf's file name without `.conf`.
+pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> Server {
+    if let Some(section) = section {
+        reading.check_keys(section, keys::SERVER);
+    }
+    refuse_unbuilt(reading, section);
+    let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
+    let ip = reading.address(section, &keys::IP);
+    if let Some(value) = devel_value.filter(|_| devel) {
+        keep_devel_on_loopback(reading, section, ip, value);
+    }
+    Server {
+        threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
+        // More than one is refused above.
+        processes: 1,
+        ip,
+        port: u16::try_from(reading.number(section, &keys::PORT)).unwrap_or(u16::MAX),
+        name: instance_name(reading, section, name),
+        sessiontimeout: reading.time(section, &keys::SESSIONTIMEOUT),
+        static_max_age: reading.time(section, &keys::STATIC_MAX_AGE),
+        num_result_cache_max: reading.number(section, &keys::NUM_RESULT_CACHE_MAX),
+        securekey: securekey(reading, section),
+        admin_password: admin_password(reading, section),
+        devel,
+        max_body: reading.count(section, &keys::MAX_BODY),
+        deadline: reading.time(section, &keys::DEADLINE),
+    }
+}
+
+/// Reads `[certification]` and the same keys where later confs had them, in `[server]`.
+pub(super) fn certification(
+    reading: &mut Reading<'_>,
+    section: Option<&Section>,
+    server: Option<&Section>,
+) -> Certification {
+    if let Some(section) = section {
+        reading.check_keys(section, keys::CERTIFICATION);
+    }
+    for key in [&keys::CERTFILE, &keys::KEYFILE, &keys::PASSPHRASE, &keys::PASS_PHRASE] {
+        if let (Some(a), Some(b)) = (find(section, key), find(server, key))
+            && a.text != b.text
+        {
+            let line = reading.line_of(a.span().start);
+            reading.push(
+                Problem::error(b.span(), format!("`{}` says something else in [certification]", key.name))
+                    .label(format!("differs from line {line}"))
+                    .help("keep the one in [certification]"),
+            );
+        }
+    }
+    let mut file = |key: &Key| {
+        let written = reading.cert_file(section, key);
+        // [server] never had a `cafile`; there it is an unknown key and reported as such.
+        written.or_else(|| if key.name == keys::CAFILE.name { None } else { reading.cert_file(server, key) })
+    };
+    let (certfile, keyfile, cafile) = (file(&keys::CERTFILE), file(&keys::KEYFILE), file(&keys::CAFILE));
+    let mut passphrase = None;
+    for key in [&keys::PASSPHRASE, &keys::PASS_PHRASE] {
+        for place in [section, server] {
+            let written = reading.secret(place, key);
+            passphrase = passphrase.or(written);
+        }
+    }
+    if certfile.is_none() {
+        let lone = [
+            (&keys::KEYFILE, keyfile.as_ref().map(|(_, span)| span)),
+            (&keys::CAFILE, cafile.as_ref().map(|(_, span)| span)),
+            (&keys::PASSPHRASE, passphrase.as_ref().map(|(_, span)| span)),
+        ];
+        for (key, span) in lone.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+            reading.push(
+                Problem::warning(span.clone(), format!("`{}` has no effect without `certfile`", key.name))
+                    .label("nothing to use it with"),
+            );
+        }
+    }
+    let path = |file: Option<(std::path::PathBuf, Range<usize>)>| file.map(|(path, _)| path);
+    Certification {
+        certfile: path(certfile),
+        keyfile: path(keyfile),
+        cafile: path(cafile),
+        passphrase: passphrase.map(|(secret, _)| secret),
+    }
+}
+
+/// Keys whose feature does not exist yet are refused: a conf that asks for them would be served wrongly.
+fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
+    let unbuilt = |reading: &mut Reading<'_>, value: &Value, message: String, help: &str| {
+        reading.push(Problem::error(value.span(), message).label("not built yet").help(help));
+    };
+    if let (true, Some(value)) = reading.flag(section, &keys::SSL) {
+        let message = format!("`ssl = {}`: serving TLS is not built yet", value.text);
+        unbuilt(reading, value, message, "write `ssl = no` and put nginx (or another TLS proxy) in front of this port");
+    }
+    let proxy = reading.flag(section, &keys::PROXY);
+    let enable_proxy = reading.flag(section, &keys::ENABLE_PROXY);
+    if let ((a, Some(_)), (b, Some(value))) = (proxy, enable_proxy)
+        && a != b
+    {
+        reading.push(
+            Problem::error(value.span(), "`enable_proxy` and `proxy` are the same key and say different things")
+                .label("differs from `proxy`")
+                .help("keep `proxy` alone"),
+        );
+    }
+    for ((asked, value), key) in [(proxy, &keys::PROXY), (enable_proxy, &keys::ENABLE_PROXY)] {
+        if let (true, Some(value)) = (asked, value) {
+            let message = format!("`{} = {}`: serving as a forward proxy is not built yet", key.name, value.text);
+            let help = format!("write `{} = no`; until then use Squid or tinyproxy", key.name);
+            unbuilt(reading, value, message, &help);
+        }
+    }
+    let processes = reading.number(section, &keys::PROCESSES);
+    if let Some(value) = find(section, &keys::PROCESSES).filter(|_| processes > 1) {
+        let message = format!("`processes = {processes}`: more than one worker process is not built yet");
+        unbuilt(reading, value, message, "write `processes = 1` and use the cores with `threads`");
+    }
+}
+
+/// Devel mode shows errors and reloads on demand: not for strangers.
+fn keep_devel_on_loopback(reading: &mut Reading<'_>, section: Option<&Section>, ip: Option<IpAddr>, devel: &Value) {
+    if ip.is_some_and(|ip| ip.is_loopback()) {
+        return;
+    }
+    let written = find(section, &keys::IP);
+    if ip.is_none() && written.is_some_and(|value| !matches!(value.text.as_str(), "" | "*")) {
+        // It could not be read, which is said already.
+        return;
+    }
+    let message = match ip {
+        Some(ip) => format!("`devel = {}` on {ip}: devel mode listens on loopback alone", devel.text),
+        None => format!("`devel = {}` on all interfaces: devel mode listens on loopback alone", devel.text),
+    };
+    let span = written.filter(|value| !value.text.is_empty()).unwrap_or(devel).span();
+    reading.push(
+        Problem::error(span, message)
+            .label("would show errors and source to anybody")
+            .help("write `ip = 127.0.0.1`, or `devel = no`"),
+    );
+}
+
+fn instance_name(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> String {
+    let Some(value) = find(section, &keys::NAME).filter(|value| !value.text.is_empty()) else {
+        return name.to_owned();
+    };
+    // It becomes a part of paths and of log lines.
+    let fits = value.text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !fits || value.text.starts_with('.') {
+        reading.push(
+            Problem::error(value.span(), "this is no name for an instance")
+                .label("expected letters, digits, `-`, `_` and `.`"),
+        );
+    }
+    value.text.clone()
+}
+
+fn securekey(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Secret> {
+    let (secret, span) = reading.secret(section, &keys::SECUREKEY)?;
+    let length = secret.0.len();
+    let make = "make one with `openssl rand -base64 33`, and keep it: a new key ends all sessions";
+    if secret.0 == SAMPLE_SECUREKEY {
+        reading.push(
+            Problem::error(span, "`securekey` is the one of Skitai's sample, which anybody can read")
+                .label("a known key seals nothing")
+                .help(make),
+        );
+    } else if length < SECUREKEY_MIN {
+        reading.push(
+            Problem::error(span, format!("`securekey` is shorter than {SECUREKEY_MIN} bytes"))
+                .label("can be guessed")
+                .help(make),
+        );
+    } else if length < SECUREKEY_GOOD {
+        reading.push(
+            Problem::warning(span, format!("`securekey` is shorter than {SECUREKEY_GOOD} bytes"))
+                .label("safe only if it is random")
+                .help(make),
+        );
+    }
+    Some(secret)
+}
+
+fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Secret> {
+    let (secret, span) = reading.secret(section, &keys::ADMIN_PASSWORD)?;
+    if secret.0 == SAMPLE_ADMIN_PASSWORD {
+        reading.push(
+            Problem::error(span, "`admin_password` is the one of Skitai's sample, which anybody can read")
+                .label("a known password")
+                .help("choose one, or remove the line to have no status pages"),
+        );
+    } else if secret.0.chars().count() < ADMIN_PASSWORD_MIN {
+        reading.push(
+            Problem::error(span, format!("`admin_password` is shorter than {ADMIN_PASSWORD_MIN} characters"))
+                .label("can be guessed"),
+        );
+    }
+    Some(secret)
+}
+
+fn as_size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

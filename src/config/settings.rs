@@ -1,0 +1,163 @@
+//! What a conf says, typed: everything in here is valid, and every default is filled in.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
+
+use super::keys;
+use super::values;
+
+/// One instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `[server]`.
+    pub server: Server,
+    /// `[routes:line]`, in the order of the file.
+    pub routes: Vec<Route>,
+    /// `[@name]`, in the order of the file.
+    pub clusters: Vec<Declared>,
+    /// `[certification]`.
+    pub certification: Certification,
+}
+
+/// `[server]`: what holds for the whole instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Worker threads of each process.
+    pub threads: usize,
+    /// Worker processes.
+    pub processes: usize,
+    /// Address to listen on; none for all interfaces.
+    pub ip: Option<IpAddr>,
+    /// Port to listen on.
+    pub port: u16,
+    /// Name of the instance, in logs and on the status page.
+    pub name: String,
+    /// Life of an idle session.
+    pub sessiontimeout: Duration,
+    /// How long a client may keep a static file.
+    pub static_max_age: Duration,
+    /// RPC and SQL results kept; 0 keeps none.
+    pub num_result_cache_max: u64,
+    /// Seals the sessions; where there is none, one is made and kept.
+    pub securekey: Option<Secret>,
+    /// Password of `admin` on the status pages.
+    pub admin_password: Option<Secret>,
+    /// Devel mode.
+    pub devel: bool,
+    /// Largest body of a request, in bytes.
+    pub max_body: usize,
+    /// How long a request may take.
+    pub deadline: Duration,
+}
+
+/// `[certification]`: files as they will be opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certification {
+    /// The chain.
+    pub certfile: Option<PathBuf>,
+    /// The private key, where it is not in the chain's file.
+    pub keyfile: Option<PathBuf>,
+    /// The authority's certificates.
+    pub cafile: Option<PathBuf>,
+    /// Opens the private key.
+    pub passphrase: Option<Secret>,
+}
+
+/// One line of `[routes:line]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Where it is mounted, as written: `/test` and `/test/` differ in the links of a page.
+    pub path: String,
+    /// What is mounted.
+    pub target: RouteTarget,
+    /// The target's bytes in the conf; none for a route that no conf holds.
+    pub span: Option<Range<usize>>,
+}
+
+/// What a route leads to, before the apps of the program are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteTarget {
+    /// `@name`, without the `@`.
+    Cluster(String),
+    /// A folder or an app, as written: see [`resolve`](super::routes::resolve).
+    Name(String),
+    /// An app of this program, whatever folders there are.
+    App(String),
+}
+
+/// A declared cluster, ready to make actors of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Declared {
+    /// HTTP and RPC members.
+    Http(ClusterSpec),
+    /// Databases.
+    Db(DbSpec),
+}
+
+impl Declared {
+    /// The name without `@`.
+    pub fn name(&self) -> &str {
+        match self {
+            Declared::Http(spec) => &spec.name,
+            Declared::Db(spec) => &spec.name,
+        }
+    }
+}
+
+impl Settings {
+    /// A site without a conf: devel mode on loopback, `static` of the folder `here` before the first app, both at `/`.
+    pub fn default_for_devel(here: &Path, apps: &[&str]) -> Settings {
+        let route = |target| Route { path: "/".to_owned(), target, span: None };
+        let folder = here.join("static").is_dir().then(|| route(RouteTarget::Name("static".to_owned())));
+        let app = apps.first().map(|app| route(RouteTarget::App((*app).to_owned())));
+        Settings {
+            server: Server {
+                name: apps.first().map_or("skitai", |app| app).to_owned(),
+                ip: Some(Ipv4Addr::LOCALHOST.into()),
+                devel: true,
+                ..Server::default()
+            },
+            routes: folder.into_iter().chain(app).collect(),
+            clusters: Vec::new(),
+            certification: Certification::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    /// An empty `[server]`: every number is that of the table of keys.
+    fn default() -> Server {
+        Server {
+            threads: cores(),
+            processes: default_count(&keys::PROCESSES),
+            ip: None,
+            port: u16::try_from(default_of(&keys::PORT)).unwrap_or(u16::MAX),
+            name: "skitai".to_owned(),
+            sessiontimeout: values::duration(default_of(&keys::SESSIONTIMEOUT)),
+            static_max_age: values::duration(default_of(&keys::STATIC_MAX_AGE)),
+            num_result_cache_max: default_of(&keys::NUM_RESULT_CACHE_MAX),
+            securekey: None,
+            admin_password: None,
+            devel: false,
+            max_body: default_count(&keys::MAX_BODY),
+            deadline: values::duration(default_of(&keys::DEADLINE)),
+        }
+    }
+}
+
+/// A worker thread for every core: handlers that wait do not block one.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+pub(super) fn default_of(key: &keys::Key) -> u64 {
+    values::number(key.default, key.kind).expect("a test reads every default of the table")
+}
+
+fn default_count(key: &keys::Key) -> usize {
+    usize::try_from(default_of(key)).unwrap_or(usize::MAX)
+}

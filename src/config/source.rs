@@ -1,0 +1,101 @@
+//! A conf's text as a report may show it: secrets replaced by `***`, and the way from a byte of the file to the place
+//! in what is shown.
+
+use std::ops::Range;
+
+/// Says nothing about the length of what it hides.
+const MASK: &str = "***";
+
+/// The masked text of one conf.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Source {
+    name: String,
+    shown: String,
+    /// The masks, in order.
+    cuts: Vec<Cut>,
+    /// Length of the file, in bytes.
+    len: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cut {
+    /// The hidden bytes of the file.
+    hidden: Range<usize>,
+    /// Where the mask stands in what is shown.
+    at: usize,
+    /// How many characters are hidden: the columns behind it are those of the file.
+    chars: usize,
+}
+
+/// Where a caret goes.
+pub(crate) struct Place<'a> {
+    pub(crate) line: usize,
+    /// Counted in characters of the file, from 1.
+    pub(crate) column: usize,
+    /// Counted in characters of the excerpt, from 1.
+    pub(crate) shown_column: usize,
+    pub(crate) excerpt: &'a str,
+    /// Bytes of the excerpt.
+    pub(crate) caret: Range<usize>,
+}
+
+impl Source {
+    /// Hides `secrets`, which lie within lines, in any order.
+    pub(crate) fn new(name: &str, text: &str, mut secrets: Vec<Range<usize>>) -> Source {
+        secrets.retain(|secret| !secret.is_empty());
+        secrets.sort_by_key(|secret| secret.start);
+        let mut source = Source { name: name.to_owned(), len: text.len(), ..Source::default() };
+        let mut done = 0;
+        let mut secrets = secrets.into_iter().peekable();
+        while let Some(mut hidden) = secrets.next() {
+            while let Some(next) = secrets.next_if(|next| next.start <= hidden.end) {
+                hidden.end = hidden.end.max(next.end);
+            }
+            source.shown.push_str(&text[done..hidden.start]);
+            done = hidden.end;
+            let chars = text[hidden.clone()].chars().count();
+            source.cuts.push(Cut { hidden, at: source.shown.len(), chars });
+            source.shown.push_str(MASK);
+        }
+        source.shown.push_str(&text[done..]);
+        source
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The line, the column and the caret of some bytes of the file.
+    pub(crate) fn place(&self, span: &Range<usize>) -> Place<'_> {
+        let start = self.shown_at(span.start, false);
+        let end = self.shown_at(span.end, true).max(start);
+        let line_start = self.shown[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = self.shown[start..].find('\n').map_or(self.shown.len(), |at| start + at);
+        let excerpt = self.shown[line_start..line_end].trim_end();
+        let before = &self.shown[line_start..start];
+        let behind = self.cuts.iter().filter(|cut| cut.at >= line_start && cut.hidden.end <= span.start);
+        let (masks, hidden) = behind.fold((0, 0), |(masks, chars), cut| (masks + 1, chars + cut.chars));
+        Place {
+            line: self.shown[..start].matches('\n').count() + 1,
+            column: (before.chars().count() + hidden).saturating_sub(masks * MASK.len()) + 1,
+            shown_column: before.chars().count() + 1,
+            excerpt,
+            caret: (start - line_start).min(excerpt.len())..(end - line_start).min(excerpt.len()),
+        }
+    }
+
+    /// A byte of the file in what is shown; within a mask, its start or its end.
+    fn shown_at(&self, at: usize, as_end: bool) -> usize {
+        let at = at.min(self.len);
+        let mut position = at;
+        for cut in &self.cuts {
+            if cut.hidden.end <= at {
+                position = cut.at + MASK.len() + (at - cut.hidden.end);
+            } else if cut.hidden.start < at || (cut.hidden.start == at && !as_end) {
+                return if as_end { cut.at + MASK.len() } else { cut.at };
+            }
+        }
+        // What is shown is cut at character boundaries; a byte within a character moves to its start.
+        (0..=position.min(self.shown.len())).rev().find(|at| self.shown.is_char_boundary(*at)).unwrap_or(0)
+    }
+}

@@ -1,0 +1,125 @@
+//! Secrets never come out, whatever else is wrong with a conf.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::parsed;
+
+const SECRETS: [&str; 4] = ["Zq9xWv7=Lk3$Jh2", "Yt6.Rf4pNb8", "Xs5dGm1cPe0", "Vu2hBk7wTa3"];
+
+fn conf() -> Vec<String> {
+    let [key, password, phrase, db] = SECRETS;
+    let text = format!(
+        "[server]\nport = 5000\nthreads = 4\nsecurekey = {key}\nadmin_password = {password}\nssl = yes\n\n\
+         [certification]\ncertfile = a.pem\npassphrase = {phrase} ; a comment\n\n[routes:line]\n/ = webapp\n/x = @mydb\n\n\
+         [@mydb]\ntype = postgresql\nmembers = a.host:5432/mydb/user/{db}, b.host/mydb/user/{db} 2,\n  \
+         postgres://user:{db}@c.host/mydb\nwait = soon\n\n[@mysearch]\nmembers = a:1,b:x\n"
+    );
+    text.lines().map(str::to_owned).collect()
+}
+
+/// One thing an operator may do to a conf by accident.
+#[derive(Clone, Debug)]
+enum Slip {
+    Remove(Index),
+    Double(Index),
+    Swap(Index, Index),
+    Indent(Index),
+    Join(Index),
+    /// A line is replaced up to its `=`.
+    Rename(Index, String),
+    /// A character before the first secret of a line is changed, inserted or lost.
+    Type(Index, Index, String, bool),
+    Insert(Index, String),
+}
+
+fn is_unknown(name: &String) -> bool {
+    !super::keys::is_known(name)
+}
+
+fn slip() -> impl Strategy<Value = Slip> {
+    let at = any::<Index>;
+    prop_oneof![
+        at().prop_map(Slip::Remove),
+        at().prop_map(Slip::Double),
+        (at(), at()).prop_map(|(a, b)| Slip::Swap(a, b)),
+        at().prop_map(Slip::Indent),
+        at().prop_map(Slip::Join),
+        (at(), "[a-z_]{1,12}".prop_filter("a secret given as another key's value is shown", is_unknown))
+            .prop_map(|(a, name)| Slip::Rename(a, name)),
+        (at(), at(), "[ -~]?", any::<bool>()).prop_map(|(a, b, c, over)| Slip::Type(a, b, c, over)),
+        (at(), "[ -~]{0,12}").prop_map(|(a, text)| Slip::Insert(a, text)),
+    ]
+}
+
+fn apply(lines: &mut Vec<String>, slip: Slip) {
+    if lines.is_empty() {
+        return;
+    }
+    let n = lines.len();
+    match slip {
+        Slip::Remove(a) => {
+            lines.remove(a.index(n));
+        }
+        Slip::Double(a) => lines.insert(a.index(n), lines[a.index(n)].clone()),
+        Slip::Swap(a, b) => lines.swap(a.index(n), b.index(n)),
+        Slip::Indent(a) => lines[a.index(n)].insert_str(0, "  "),
+        Slip::Join(a) => {
+            let line = lines.remove(a.index(n));
+            if let Some(next) = lines.get_mut(a.index(n)) {
+                next.insert_str(0, &line);
+            }
+        }
+        Slip::Rename(a, name) => {
+            let line = &mut lines[a.index(n)];
+            if let Some(at) = line.find('=') {
+                line.replace_range(..at, &name);
+            }
+        }
+        Slip::Type(a, b, text, over) => {
+            let line = &mut lines[a.index(n)];
+            let end = SECRETS.iter().filter_map(|secret| line.find(secret)).min().unwrap_or(line.len());
+            if end > 0 {
+                let at = b.index(end);
+                line.replace_range(at..at + usize::from(over), &text);
+            }
+        }
+        Slip::Insert(a, text) => lines.insert(a.index(n), text),
+    }
+}
+
+/// What a report must not hold: the secrets, and long pieces of them.
+fn assert_silent(report: &str) -> Result<(), TestCaseError> {
+    for secret in SECRETS {
+        for piece in secret.as_bytes().windows(6) {
+            let piece = std::str::from_utf8(piece).expect("ascii");
+            prop_assert!(!report.contains(piece), "{piece} of {secret} in\n{report}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_report_shows_a_secret(slips in proptest::collection::vec(slip(), 0..4)) {
+        let mut lines = conf();
+        for slip in slips {
+            apply(&mut lines, slip);
+        }
+        if let Err(report) = parsed(&lines.join("\n")) {
+            assert_silent(&report.to_string())?;
+            assert_silent(&report.render(true))?;
+            assert_silent(&format!("{report:?}"))?;
+        }
+    }
+}
+
+#[test]
+fn the_conf_of_this_test_is_refused_for_more_than_its_secrets() {
+    let report = parsed(&conf().join("\n")).expect_err("it is broken");
+    let report = report.to_string();
+    assert!(report.contains("serving TLS") && report.contains("a route cannot lead to databases"), "{report}");
+    assert!(report.contains("is shorter than 16 bytes") && report.contains("securekey = ***"), "{report}");
+}

@@ -1,0 +1,15 @@
+//! The edge: one request, in the order that [`pipeline`] names.
+//!
+//! - [`pipeline`]: the steps of a request, from head to log;
+//! - [`body`]: reading the body, within its limit and its time;
+//! - [`arguments`]: path, query, form and JSON body, laid before the binder;
+//! - [`files`]: static files, which stand before apps;
+//! - [`sessions`]: the session, loaded before and kept after the handler;
+//! - [`respond`]: what a client sees: pages, JSON, error pages. The one place that decides it.
+
+pub(crate) mod arguments;
+pub(crate) mod body;
+pub(crate) mod files;
+pub(crate) mod pipeline;
+pub(crate) mod respond;
+pub(crate) mod sessions;

@@ -1,0 +1,51 @@
+//! Reading a request's body into memory, within its limit and its time.
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use crate::app::Error;
+
+/// A client that sends its body more slowly than this is refused (design: body within 30 s).
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// Reads the body. Nothing is awaited where there is none.
+pub(crate) async fn read(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
+    if matches!(payload, Payload::None) {
+        return Ok(Bytes::new());
+    }
+    let too_large = || Error::new(413, format!("the body is larger than the {limit} bytes this server takes"));
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|announced| announced > limit) {
+        return Err(too_large());
+    }
+    let reading = async {
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| Error::new(400, format!("the body could not be read: {error}")))?;
+            if first.len() + rest.len() + chunk.len() > limit {
+                return Err(too_large());
+            }
+            // Most bodies are one chunk, which needs no copy.
+            if first.is_empty() && rest.is_empty() {
+                first = chunk;
+            } else {
+                if rest.is_empty() {
+                    rest.reserve(announced.unwrap_or(first.len() + chunk.len()).min(limit));
+                    rest.extend_from_slice(&first);
+                    first = Bytes::new();
+                }
+                rest.extend_from_slice(&chunk);
+            }
+        }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
+    };
+    match tokio::time::timeout(WITHIN, reading).await {
+        Ok(body) => body,
+        Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", WITHIN.as_secs()))),
+    }
+}

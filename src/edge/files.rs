@@ -1,0 +1,153 @@
+//! Static files: a file of a mounted folder always stands before an app.
+//!
+//! So every GET of an app's page first asks whether there is a file of that name. A page that is asked for often would
+//! pay a system call each time; a worker therefore remembers for a second that a path is no file.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use actix_files::NamedFile;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use percent_encoding::percent_decode_str;
+
+/// How long "no such file" holds: a new file appears at most so much later.
+const MISS_HOLDS: Duration = Duration::from_secs(1);
+/// Paths remembered per worker; beyond that all are forgotten at once, which costs a look each.
+const MISSES: usize = 4096;
+/// Looked for in a folder, in this order.
+const INDEX: [&str; 2] = ["index.htm", "index.html"];
+
+/// What one worker knows of paths that are no files.
+#[derive(Debug, Default)]
+pub(crate) struct Misses(RefCell<HashMap<String, Instant>>);
+
+impl Misses {
+    fn holds(&self, key: &str, now: Instant) -> bool {
+        self.0.borrow().get(key).is_some_and(|&since| now.duration_since(since) < MISS_HOLDS)
+    }
+
+    fn note(&self, key: &str, now: Instant) {
+        let mut misses = self.0.borrow_mut();
+        if misses.len() >= MISSES {
+            misses.clear();
+        }
+        misses.insert(key.to_owned(), now);
+    }
+}
+
+/// What a path is in a folder.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    File(PathBuf),
+    /// A folder asked for without its slash: links in its page would be wrong.
+    NeedsSlash,
+    Nothing,
+}
+
+/// Looks for a path (as in the URL, relative to the mount) in the mounted folders.
+pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses) -> Found {
+    if folders.is_empty() {
+        return Found::Nothing;
+    }
+    let now = Instant::now();
+    if misses.holds(whole, now) {
+        return Found::Nothing;
+    }
+    let found = safe(rest).map_or(Found::Nothing, |relative| {
+        folders.iter().map(|folder| in_folder(folder, &relative, whole)).find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
+    });
+    if found == Found::Nothing {
+        misses.note(whole, now);
+    }
+    found
+}
+
+fn in_folder(folder: &Path, relative: &Path, whole: &str) -> Found {
+    let path = folder.join(relative);
+    let Ok(meta) = std::fs::metadata(&path) else { return Found::Nothing };
+    if meta.is_file() {
+        // `/page.html/` is not the file `/page.html`.
+        return if whole.ends_with('/') { Found::Nothing } else { Found::File(path) };
+    }
+    let Some(index) = INDEX.iter().map(|name| path.join(name)).find(|index| index.is_file()) else { return Found::Nothing };
+    if whole.ends_with('/') || whole.is_empty() { Found::File(index) } else { Found::NeedsSlash }
+}
+
+/// The path within the folder, or `None` for one that tries to leave it or to name a hidden file.
+fn safe(rest: &str) -> Option<PathBuf> {
+    let decoded = percent_decode_str(rest).decode_utf8().ok()?;
+    let mut path = PathBuf::new();
+    for segment in decoded.split('/') {
+        if segment.is_empty() || segment == "." {
+            continue;
+        }
+        if segment.starts_with('.') || segment.contains(['\\', '\0']) {
+            return None;
+        }
+        path.push(segment);
+    }
+    Some(path)
+}
+
+/// Sends a file: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
+pub(crate) async fn send(path: PathBuf, request: &HttpRequest, max_age: Duration) -> HttpResponse {
+    // Opening may wait for a disk; the event loop must not.
+    let opened = actix_web::web::block(move || NamedFile::open(path)).await;
+    match opened {
+        Ok(Ok(file)) => {
+            let mut response = file.prefer_utf8(true).disable_content_disposition().into_response(request);
+            if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())) {
+                response.headers_mut().insert(CACHE_CONTROL, value);
+            }
+            response
+        }
+        Ok(Err(error)) => {
+            // It was there a moment ago: gone, or not ours to read.
+            tracing::warn!(uri = %request.uri(), "static file: {error}");
+            HttpResponse::NotFound().finish()
+        }
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_stay_in_their_folder() {
+        assert_eq!(safe("a/b.html"), Some(PathBuf::from("a/b.html")));
+        assert_eq!(safe("a//b%20c"), Some(PathBuf::from("a/b c")));
+        for bad in ["../x", "a/../../x", "%2e%2e/x", "a\\..\\x", ".hidden", "a/.git/config", "x%00", "%ff"] {
+            assert_eq!(safe(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn index_htm_stands_before_index_html_and_a_miss_is_remembered() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("index.html"), "html").expect("written");
+        let folders = [folder.path().to_owned()];
+        let misses = Misses::default();
+        assert_eq!(look(&folders, "/", "", &misses), Found::File(folder.path().join("index.html")));
+        std::fs::write(folder.path().join("index.htm"), "htm").expect("written");
+        assert_eq!(look(&folders, "/", "", &misses), Found::File(folder.path().join("index.htm")));
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing);
+        std::fs::write(folder.path().join("new.txt"), "new").expect("written");
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing, "the miss holds for a second");
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &Misses::default()), Found::File(folder.path().join("new.txt")));
+    }
+
+    #[test]
+    fn a_folder_is_asked_for_with_its_slash() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("sub")).expect("made");
+        std::fs::write(folder.path().join("sub/index.html"), "x").expect("written");
+        let folders = [folder.path().to_owned()];
+        assert_eq!(look(&folders, "/sub", "sub", &Misses::default()), Found::NeedsSlash);
+        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default()), Found::File(_)));
+    }
+}

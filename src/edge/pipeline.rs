@@ -1,0 +1,200 @@
+//! One request, step by step, in this order:
+//!
+//! 1. the head is taken out of actix, so that it may travel between threads;
+//! 2. RPC is told apart by content type (or the path `/RPC2`) and goes to the [endpoint](crate::rpc::endpoint);
+//! 3. the mounts whose path leads to the request's, longest first: a file stands before an app;
+//! 4. the app's route by path and method; then the body is read, within its limit;
+//! 5. the session is loaded, arguments are bound, the handler runs, within the deadline and without its panic spreading;
+//! 6. the session is kept, the answer is written as the client wants it;
+//! 7. counters and the access log.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use bytes::Bytes;
+use skitai_wire::Value;
+
+use super::{arguments, body, files, respond, sessions};
+use crate::app::table::{Found, Placed};
+use crate::app::{Answer, Bind, Error, Face, Mounted, Request, Route, Was};
+use crate::observe::panics::Catching;
+use crate::rpc;
+use crate::serve::worker::Worker;
+
+/// Serves one request.
+pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> ServiceResponse {
+    let started = Instant::now();
+    let payload = incoming.take_payload();
+    let mut request = take_head(&mut incoming);
+    // What the log needs, where the head has moved on by then.
+    let logged = worker.log.as_ref().map(|_| (request.peer, request.method.clone(), request.uri.clone()));
+    let response = match rpc::endpoint::protocol(&request) {
+        Some(protocol) => rpc::endpoint::serve(worker, protocol, request, payload).await,
+        None => match web(worker, &mut request, payload, &mut incoming).await {
+            Ok(response) => response,
+            Err(error) => refuse(worker, &request, &error),
+        },
+    };
+    worker.site.counts.request(response.status().as_u16());
+    if let (Some(log), Some((peer, method, uri))) = (&worker.log, logged) {
+        let bytes = match response.body().size() {
+            BodySize::Sized(bytes) => Some(bytes),
+            BodySize::None => Some(0),
+            BodySize::Stream => None,
+        };
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        log.line(peer, method.as_str(), target, response.status().as_u16(), bytes, started);
+    }
+    incoming.into_response(response)
+}
+
+fn take_head(incoming: &mut ServiceRequest) -> Request {
+    let peer = incoming.peer_addr();
+    let head = incoming.head_mut();
+    Request {
+        method: head.method.clone(),
+        uri: std::mem::take(&mut head.uri),
+        version: head.version,
+        headers: std::mem::replace(&mut head.headers, HeaderMap::new()),
+        peer,
+        body: Bytes::new(),
+    }
+}
+
+/// An error met before a handler had its say.
+fn refuse(worker: &Worker, request: &Request, error: &Error) -> HttpResponse {
+    tell(request, error);
+    respond::error(error, respond::wants_html(request.get_header("accept")), worker.site.settings.server.devel)
+}
+
+/// Errors that are ours go to the log, one line each; what the client did wrong is the client's to read.
+pub(crate) fn tell(request: &Request, error: &Error) {
+    if let Some(cause) = error.cause() {
+        tracing::error!(method = request.method(), uri = request.uri(), "{cause}");
+    }
+}
+
+async fn web(
+    worker: &Worker,
+    request: &mut Request,
+    payload: Payload,
+    incoming: &mut ServiceRequest,
+) -> Result<HttpResponse, Error> {
+    let site = &worker.site;
+    let path = request.uri.path();
+    let html = || respond::wants_html(request.get_header("accept"));
+    let mut wrong: Option<Vec<&'static str>> = None;
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    for mount in &site.mounts {
+        let Some(rest) = mount.rest_of(path) else { continue };
+        if mount.needs_slash(path) {
+            return Ok(respond::add_slash(path, request.uri.query()));
+        }
+        if reads {
+            match files::look(&mount.folders, path, rest, &worker.misses) {
+                files::Found::File(file) => {
+                    let max_age = site.settings.server.static_max_age;
+                    give_head_back(incoming, request);
+                    return Ok(files::send(file, incoming.request(), max_age).await);
+                }
+                files::Found::NeedsSlash => return Ok(respond::add_slash(path, request.uri.query())),
+                files::Found::Nothing => {}
+            }
+        }
+        let Some(app) = &mount.app else { continue };
+        match app.table.find(rest, request.method.as_str()) {
+            Found::Route(placed, values) => {
+                request.body = body::read(&request.headers, payload, site.settings.server.max_body).await?;
+                let taken = std::mem::replace(request, emptied());
+                return Ok(call(worker, app, placed, values, taken).await);
+            }
+            Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
+            Found::Nothing => {}
+        }
+        // The longest mount that has an app answers for everything below it.
+        break;
+    }
+    match wrong {
+        Some(allowed) => Ok(respond::wrong_method(request.method.as_str(), &allowed, html())),
+        None => Err(Error::new(404, format!("there is nothing at {path}"))),
+    }
+}
+
+/// The head goes back into actix's request, for actix-files, which reads conditions and ranges from it.
+fn give_head_back(incoming: &mut ServiceRequest, request: &mut Request) {
+    let head = incoming.head_mut();
+    head.uri = std::mem::take(&mut request.uri);
+    head.headers = std::mem::replace(&mut request.headers, HeaderMap::new());
+}
+
+fn emptied() -> Request {
+    Request {
+        method: Method::GET,
+        uri: actix_web::http::Uri::default(),
+        version: actix_web::http::Version::HTTP_11,
+        headers: HeaderMap::new(),
+        peer: None,
+        body: Bytes::new(),
+    }
+}
+
+/// A web call from bound arguments to a reply.
+async fn call(worker: &Worker, app: &Arc<Mounted>, placed: &Placed, values: Vec<(String, Value)>, request: Request) -> HttpResponse {
+    let devel = worker.site.settings.server.devel;
+    let (session, visit) = match sessions::load(&worker.hands, app, &request).await {
+        Ok(loaded) => loaded,
+        Err(error) => return refuse(worker, &request, &error),
+    };
+    let was = Was::new(request, Face::Web, session, app.clone(), worker.hands.clone());
+    let mut bind = Bind::new(was.clone(), placed.route.params);
+    let answer = match arguments::lay(&mut bind, &was.request, values) {
+        Ok(()) => run(worker, &was, placed.route, bind).await,
+        Err(error) => Answer::Failed(error),
+    };
+    let answer = end(worker, &was, visit, answer).await;
+    respond::web(&was, answer, devel)
+}
+
+/// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
+pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
+    let bound = match bind.has_faults() {
+        true => Err(bind.faults()),
+        false => crate::observe::panics::catch(|| (route.call)(was.clone(), &mut bind)).unwrap_or_else(|panicked| {
+            // A default's expression may panic; nothing else of the author's runs here.
+            tracing::error!(uri = was.request.uri(), "the default of an argument {panicked}");
+            Err(crate::app::Faults(vec![format!("a default of {} failed", route.function)]))
+        }),
+    };
+    let work = match bound {
+        Ok(work) => work,
+        Err(faults) => return Answer::Failed(Error::new(400, faults.to_string())),
+    };
+    let deadline = was.deadline();
+    match tokio::time::timeout_at(deadline.into(), Catching::new(work)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => {
+            worker.site.counts.panic();
+            Answer::Failed(Error::internal(panicked))
+        }
+        Err(_) => Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped")),
+    }
+}
+
+/// What follows every handler: the session is kept, an error of ours is told.
+pub(crate) async fn end(worker: &Worker, was: &Was, visit: sessions::Visit, answer: Answer) -> Answer {
+    let life = worker.site.settings.server.sessiontimeout;
+    let answer = match sessions::keep(&worker.hands, was, visit, life).await {
+        Ok(()) => answer,
+        // What the handler meant to remember is lost: the client must not believe otherwise.
+        Err(error) => Answer::Failed(error),
+    };
+    if let Answer::Failed(error) = &answer {
+        tell(&was.request, error);
+    }
+    answer
+}

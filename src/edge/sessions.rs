@@ -1,0 +1,65 @@
+//! The session of a request: loaded before the handler, kept after it.
+//!
+//! The session actor is asked only when there is something to ask: a cookie came, or a value changed.
+
+use std::time::{Duration, Instant};
+
+use skitai_actors::session::{self, Found, Load, Save, Saved};
+
+use crate::app::{Error, Mounted, Request, Session, Was};
+use crate::serve::hands::Hands;
+
+/// The cookie's name, as the original had it.
+pub(crate) const COOKIE: &str = "SESSION";
+
+/// The longest a request waits for its session store.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// What the edge remembers of a loaded session until the request ends.
+#[derive(Debug, Default)]
+pub(crate) struct Visit {
+    cookie: Option<String>,
+    renew: bool,
+}
+
+/// Loads the session of a request, if its app has sessions and the client sent one.
+pub(crate) async fn load(hands: &Hands, app: &Mounted, request: &Request) -> Result<(Session, Visit), Error> {
+    if !app.use_session {
+        return Ok((Session::default(), Visit::default()));
+    }
+    let Some(cookie) = crate::app::Cookies::of(&request.headers).get(COOKIE) else {
+        return Ok((Session::loaded(skitai_wire::Map::default()), Visit::default()));
+    };
+    let until = Instant::now() + WITHIN;
+    let asked = hands.sessions().ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
+    match asked.all(until).await.into_iter().next() {
+        Some(Found::Session(found)) => {
+            let visit = Visit { cookie: Some(cookie), renew: found.needs_renewal };
+            Ok((Session::loaded(found.state), visit))
+        }
+        // Expired, forged or unreadable: a new visitor. The store counts the reason.
+        Some(Found::Nothing) => Ok((Session::loaded(skitai_wire::Map::default()), Visit::default())),
+        Some(Found::Unknown(why)) => Err(Error::new(503, format!("the session could not be read: {why}; try again"))),
+        None => Err(Error::new(503, "the session store did not answer; try again")),
+    }
+}
+
+/// Keeps the session, if the handler changed it or its time is to be renewed.
+pub(crate) async fn keep(hands: &Hands, was: &Was, visit: Visit, life: Duration) -> Result<(), Error> {
+    let changed = was.session.take_changed();
+    let data = match changed {
+        Some(data) => data,
+        None if visit.renew => was.session.values(),
+        None => return Ok(()),
+    };
+    let until = Instant::now() + WITHIN;
+    let save = Save { cookie: visit.cookie, state: data, ttl: life };
+    let asked = hands.sessions().ask(save, session::slots(), None, until);
+    match asked.all(until).await.into_iter().next() {
+        Some(Saved::Cookie(value)) => was.cookie.put_session(COOKIE, value, life),
+        Some(Saved::Removed) => was.cookie.delete(COOKIE),
+        Some(Saved::Not(why)) => return Err(Error::internal(why)),
+        None => return Err(Error::new(503, "the session store did not answer; try again")),
+    }
+    Ok(())
+}

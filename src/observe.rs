@@ -1,0 +1,6 @@
+//! What an operator sees: the log, the access log, counters, and panics in one line each.
+
+pub(crate) mod access;
+pub(crate) mod counts;
+pub(crate) mod log;
+pub(crate) mod panics;

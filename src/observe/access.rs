@@ -1,0 +1,81 @@
+//! The access log: one line per request, appended to a file.
+//!
+//! Each worker has a buffer of its own and writes whole lines with one `write` to a file opened for appending, so
+//! workers and processes may share it. A buffer is written when it is full and once a second, so that `tail -f` shows
+//! what happened; a crash loses at most that second.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Written when so full. A few hundred lines.
+const FULL: usize = 32 * 1024;
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// The access log of one worker.
+pub(crate) struct AccessLog {
+    file: File,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl AccessLog {
+    /// Opens the file and starts the writer of this worker, which ends when the log is dropped.
+    pub(crate) fn open(path: &Path) -> io::Result<Rc<AccessLog>> {
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let log = Rc::new(AccessLog { file, buffer: RefCell::new(Vec::with_capacity(FULL + 1024)) });
+        let weak = Rc::downgrade(&log);
+        actix_rt::spawn(async move {
+            let mut tick = tokio::time::interval(FLUSH_EVERY);
+            loop {
+                tick.tick().await;
+                let Some(log) = weak.upgrade() else { return };
+                log.flush();
+            }
+        });
+        Ok(log)
+    }
+
+    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, peer, method, target, status, bytes of the
+    /// body (`-` for a stream), milliseconds.
+    pub(crate) fn line(&self, peer: Option<SocketAddr>, method: &str, uri: &str, status: u16, bytes: Option<u64>, since: Instant) {
+        let mut buffer = self.buffer.borrow_mut();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Writing to a Vec cannot fail.
+        let _ = write!(buffer, "{}.{:03} ", now.as_secs(), now.subsec_millis());
+        let _ = match peer {
+            Some(peer) => write!(buffer, "{peer} "),
+            None => write!(buffer, "- "),
+        };
+        let _ = write!(buffer, "{method} {uri} {status} ");
+        let _ = match bytes {
+            Some(bytes) => write!(buffer, "{bytes}"),
+            None => write!(buffer, "-"),
+        };
+        let _ = writeln!(buffer, " {:.2}", since.elapsed().as_secs_f64() * 1000.0);
+        if buffer.len() >= FULL {
+            drop(buffer);
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.is_empty() {
+            return;
+        }
+        if let Err(error) = (&self.file).write_all(&buffer) {
+            tracing::error!("access log: {error}; {} bytes of it are lost", buffer.len());
+        }
+        buffer.clear();
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,19 @@
+//! What an app needs, in one line: `use skitai::prelude::*;`.
+
+pub use std::time::Duration;
+
+pub use skitai_actors::{Coverage, Outcome, Reason, Status};
+pub use skitai_macros::route;
+pub use skitai_wire::{Map, Value};
+
+pub use crate::app::{
+    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results, Task, Was,
+    Wasc,
+};
+pub use crate::routes;
+
+/// A time in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`.
+pub fn secs(seconds: impl Into<f64>) -> Duration {
+    // A negative or absurd number waits not at all rather than panicking in a handler.
+    Duration::try_from_secs_f64(seconds.into()).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,207 @@
+//! The RPC endpoint: which protocol, which route, and the document that answers.
+//!
+//! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of anything to `/RPC2`; JSON-RPC is a POST of
+//! `application/json-rpc` to any path. Below a mount's path a method's name may also leave the mount's part out: a
+//! POST to `/test` finds `hello` as well as `test.hello`.
+
+use actix_web::HttpResponse;
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use futures_util::future::join_all;
+use skitai_wire::jsonrpc::{self, Incoming, Params};
+use skitai_wire::{Limits, xmlrpc};
+
+use super::fault::Fault;
+use crate::app::{Answer, Bind, Error, Face, Request, Was, code};
+use crate::edge::{body, pipeline, respond, sessions};
+use crate::serve::worker::Worker;
+
+/// How an RPC client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Xml,
+    Json,
+}
+
+/// The protocol of a request, if it is RPC.
+pub(crate) fn protocol(request: &Request) -> Option<Protocol> {
+    if request.method != Method::POST {
+        return None;
+    }
+    match request.get_content_type() {
+        Some(kind) if kind.eq_ignore_ascii_case("text/xml") || kind.eq_ignore_ascii_case("application/xml") => {
+            Some(Protocol::Xml)
+        }
+        Some(kind) if kind.eq_ignore_ascii_case("application/json-rpc") => Some(Protocol::Json),
+        _ if request.path().trim_end_matches('/').eq_ignore_ascii_case("/RPC2") => Some(Protocol::Xml),
+        _ => None,
+    }
+}
+
+/// Serves an RPC request. The reply is HTTP 200 with a document, whatever came of it; only a body that could not be
+/// read is an HTTP error.
+pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut request: Request, payload: Payload) -> HttpResponse {
+    let settings = &worker.site.settings.server;
+    request.body = match body::read(&request.headers, payload, settings.max_body).await {
+        Ok(body) => body,
+        Err(error) => return respond::error(&error, false, settings.devel),
+    };
+    match protocol {
+        Protocol::Xml => xml(worker, request).await,
+        Protocol::Json => json(worker, request).await,
+    }
+}
+
+const XML: &str = "text/xml; charset=utf-8";
+
+async fn xml(worker: &Worker, request: Request) -> HttpResponse {
+    let call = match xmlrpc::parse_call(&request.body, &Limits::default()) {
+        Ok(call) => call,
+        Err(error) => {
+            let fault = Fault::malformed(&error);
+            worker.site.counts.rpc(true);
+            return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
+        }
+    };
+    let (was, result) = run(worker, Face::XmlRpc, request, &call.method, Params::Positional(call.params)).await;
+    let document = match result {
+        Ok(document) => document,
+        Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
+    };
+    respond_with(was, XML, document)
+}
+
+async fn json(worker: &Worker, request: Request) -> HttpResponse {
+    let body = request.body.clone();
+    let kind = "application/json-rpc";
+    match jsonrpc::parse(&body) {
+        Err(error) => {
+            let fault = Fault::malformed(&error);
+            worker.site.counts.rpc(true);
+            respond::rpc(kind, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
+        }
+        Ok(Incoming::Single(call)) => match one_json(worker, request, call).await {
+            (was, Some(document)) => respond_with(was, kind, document),
+            (was, None) => no_content(was),
+        },
+        Ok(Incoming::Batch(calls)) => {
+            // All at once; the answers keep the order of the calls.
+            let answers = join_all(calls.into_iter().map(|call| one_json(worker, request.clone(), call))).await;
+            let mut document = Vec::new();
+            let mut all: Vec<Was> = Vec::new();
+            for (was, answer) in answers {
+                all.extend(was);
+                if let Some(answer) = answer {
+                    document.push(if document.is_empty() { b'[' } else { b',' });
+                    document.extend_from_slice(&answer);
+                }
+            }
+            let reply = if document.is_empty() {
+                no_content(None)
+            } else {
+                document.push(b']');
+                respond::rpc(kind, document)
+            };
+            // What each call set goes out with the one reply, in order.
+            all.iter().fold(reply, |reply, was| respond::finish(was, reply))
+        }
+    }
+}
+
+/// One JSON-RPC call. No document comes back for a notification.
+async fn one_json(
+    worker: &Worker,
+    request: Request,
+    call: Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>,
+) -> (Option<Was>, Option<Vec<u8>>) {
+    let call = match call {
+        Ok(call) => call,
+        Err(invalid) => {
+            worker.site.counts.rpc(true);
+            return (None, Some(jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false)));
+        }
+    };
+    let (was, result) = run(worker, Face::JsonRpc, request, &call.method, call.params).await;
+    let document = call.id.map(|id| match result {
+        Ok(result) => jsonrpc::write_raw_result(id, &result, call.v1),
+        Err(fault) => jsonrpc::write_error(Some(id), fault.code, &fault.message, None, call.v1),
+    });
+    (was, document)
+}
+
+fn respond_with(was: Option<Was>, kind: &str, document: Vec<u8>) -> HttpResponse {
+    let reply = respond::rpc(kind, document);
+    match was {
+        Some(was) => respond::finish(&was, reply),
+        None => reply,
+    }
+}
+
+fn no_content(was: Option<Was>) -> HttpResponse {
+    let reply = HttpResponse::NoContent().finish();
+    match was {
+        Some(was) => respond::finish(&was, reply),
+        None => reply,
+    }
+}
+
+/// Finds and runs the method. The bytes are a whole document over XML-RPC and the result alone over JSON-RPC.
+async fn run(
+    worker: &Worker,
+    face: Face,
+    request: Request,
+    method: &str,
+    params: Params,
+) -> (Option<Was>, Result<Vec<u8>, Fault>) {
+    let Some((app, placed)) = worker.site.method(request.path(), method) else {
+        worker.site.counts.rpc(true);
+        return (None, Err(Fault::unknown(method)));
+    };
+    let devel = worker.site.settings.server.devel;
+    let (session, visit) = match sessions::load(&worker.hands, app, &request).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            pipeline::tell(&request, &error);
+            worker.site.counts.rpc(true);
+            return (None, Err(Fault::of(&error, devel)));
+        }
+    };
+    let was = Was::new(request, face, session, app.clone(), worker.hands.clone());
+    let mut bind = Bind::new(was.clone(), placed.route.params);
+    lay(&mut bind, params);
+    let answer = pipeline::run(worker, &was, placed.route, bind).await;
+    let result = match pipeline::end(worker, &was, visit, answer).await {
+        Answer::Data(document) => Ok(document),
+        Answer::Failed(error) => Err(Fault::of(&error, devel)),
+        Answer::Page(_) | Answer::Octets(_) | Answer::Nothing | Answer::Full(_) => {
+            // Replies write data for RPC; these are the web's alone.
+            Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
+        }
+    };
+    worker.site.counts.rpc(result.is_err());
+    (Some(was), result)
+}
+
+fn lay(bind: &mut Bind, params: Params) {
+    match params {
+        Params::None => {}
+        Params::Positional(values) => {
+            let given = values.len();
+            let mut surplus = 0;
+            for (place, value) in values.into_iter().enumerate() {
+                if !bind.add_at(place, value) {
+                    surplus += 1;
+                }
+            }
+            if surplus > 0 {
+                bind.fault(format!("{given} arguments were given and the method takes {}", given - surplus));
+            }
+        }
+        Params::Named(map) => {
+            for (name, value) in map.0 {
+                bind.add(std::borrow::Cow::Borrowed(&name), crate::app::Given::Typed(value));
+            }
+            bind.refuse_unknown();
+        }
+    }
+}

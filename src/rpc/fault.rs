@@ -1,0 +1,34 @@
+//! What an error of the server or of a handler is over RPC: a code and a text, always with HTTP 200.
+
+use crate::app::{Error, code};
+
+/// A fault of XML-RPC, an error of JSON-RPC.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) code: i64,
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> Fault {
+        Fault { code, message: message.into() }
+    }
+
+    /// A handler's error, with as much of it as the client may see.
+    pub(crate) fn of(error: &Error, devel: bool) -> Fault {
+        Fault::new(error.code(), error.shown(devel))
+    }
+
+    /// The text could not be read.
+    pub(crate) fn malformed(error: &skitai_wire::Error) -> Fault {
+        Fault::new(code::PARSE, error.to_string())
+    }
+
+    /// No method of this name.
+    pub(crate) fn unknown(method: &str) -> Fault {
+        // A long name is cut: it goes into a reply.
+        const SHOWN: usize = 100;
+        let shown: String = method.chars().take(SHOWN).collect();
+        Fault::new(code::METHOD_NOT_FOUND, format!("there is no method `{shown}`"))
+    }
+}

@@ -1,0 +1,86 @@
+//! A small server inside a program: one app, one worker thread, its own port. The demo's members are such servers.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+
+use super::keys::Keys;
+use super::server;
+use super::site::Site;
+use crate::app::App;
+use crate::config::Loaded;
+
+/// An app being served by a thread of this program. Dropping it stops the server.
+#[derive(Debug)]
+pub struct Background {
+    address: SocketAddr,
+    handle: Option<ServerHandle>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why a background server did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotStarted(String);
+
+impl Background {
+    /// Serves `app` at `/` on an address such as `127.0.0.1:5001`; port 0 takes a free one.
+    pub fn start(app: App, address: SocketAddr) -> Result<Background, NotStarted> {
+        let listener = server::listen(Some(address.ip()), address.port())
+            .map_err(|error| NotStarted(format!("{address} cannot be listened on: {error}")))?;
+        let address = listener.local_addr().map_err(|error| NotStarted(format!("{address}: {error}")))?;
+        let (tell, told) = mpsc::channel();
+        let run = move || {
+            actix_rt::System::new().block_on(async move {
+                let name = app.name.clone();
+                let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&name]);
+                loaded.settings.server.port = address.port();
+                loaded.settings.server.threads = 1;
+                let started = Site::open(&loaded, vec![app], &Keys::passing())
+                    .map_err(|unfit| unfit.to_string())
+                    .and_then(|site| server::start(&site, listener, 1).map(|server| (site, server)).map_err(|error| error.to_string()));
+                match started {
+                    Ok((site, server)) => {
+                        let _ = tell.send(Ok(server.handle()));
+                        if let Err(error) = server.await {
+                            tracing::error!("the server at {address} ended: {error}");
+                        }
+                        site.close();
+                    }
+                    Err(problem) => {
+                        let _ = tell.send(Err(problem));
+                    }
+                }
+            });
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("background:{}", address.port()))
+            .spawn(run)
+            .map_err(|error| NotStarted(format!("no thread for {address}: {error}")))?;
+        match told.recv() {
+            Ok(Ok(handle)) => Ok(Background { address, handle: Some(handle), thread: Some(thread) }),
+            Ok(Err(problem)) => Err(NotStarted(problem)),
+            Err(_) => Err(NotStarted(format!("the server at {address} ended before it was ready"))),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            // The command is sent by the call; waiting for its end is the thread's.
+            drop(handle.stop(false));
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

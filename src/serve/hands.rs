@@ -1,0 +1,130 @@
+//! What a worker reaches out with: the addresses of its own actors, and what the process shares.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::cache::{CacheActor, Store};
+use skitai_actors::cluster::{Cluster, Web};
+use skitai_actors::db::{AdHoc, Database};
+use skitai_actors::kit::{Admission, Post};
+use skitai_actors::session::{SealedCookies, SessionActor};
+use skitai_actors::spec::{ClusterSpec, DbSpec};
+use skitai_actors::status::{self, Ask, StatusActor};
+use skitai_wire::Value;
+
+use super::pool::BlockingPool;
+use super::site::Site;
+use crate::app::Registry;
+
+/// One worker's actors. Made on the worker's thread, where they live; usable from any.
+pub(crate) struct Hands {
+    clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<ClusterSpec>)>,
+    databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
+    web: Post<Web>,
+    ad_hoc_db: Post<AdHoc>,
+    sessions: Post<SessionActor>,
+    status: Post<StatusActor>,
+    results: Arc<Store>,
+    registry: Arc<Registry>,
+    blocking: Arc<BlockingPool>,
+    runtime: tokio::runtime::Handle,
+    deadline: Duration,
+}
+
+/// How long an actor may take to tell of itself before the status page says that it did not.
+const REPORT_WITHIN: Duration = Duration::from_millis(500);
+
+impl Hands {
+    /// Starts the actors of one worker on the current thread and makes them known to the status actor.
+    pub(crate) fn start(site: &Arc<Site>, worker: usize) -> Arc<Hands> {
+        let admission = Admission::default();
+        let registry = &site.reporters;
+        let mut clusters = HashMap::new();
+        for spec in &site.clusters {
+            let made = spec.clone();
+            let post = Post::open(format!("cluster:{}", spec.name), admission, move || Cluster::new(made.clone()));
+            registry.register(worker, post.reporter());
+            clusters.insert(spec.name.clone(), (post, spec.clone()));
+        }
+        let mut databases = HashMap::new();
+        for spec in &site.databases {
+            let made = spec.clone();
+            let post = Post::open(format!("db:{}", spec.name), admission, move || Database::new(made.clone()));
+            registry.register(worker, post.reporter());
+            databases.insert(spec.name.clone(), (post, spec.clone()));
+        }
+        let web = Post::open("web", admission, Web::default);
+        registry.register(worker, web.reporter());
+        let ad_hoc_db = Post::open("adhoc-db", admission, AdHoc::default);
+        registry.register(worker, ad_hoc_db.reporter());
+        let store = site.results.clone();
+        let cache = Post::open("cache", admission, move || CacheActor::new(store.clone()));
+        registry.register(worker, cache.reporter());
+        let sealer = site.sealer.clone();
+        let sessions = Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone())));
+        registry.register(worker, sessions.reporter());
+        Arc::new(Hands {
+            clusters,
+            databases,
+            web,
+            ad_hoc_db,
+            sessions,
+            status: site.status.clone(),
+            results: site.results.clone(),
+            registry: site.wasc.registry().clone(),
+            blocking: site.blocking.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            deadline: site.settings.server.deadline,
+        })
+    }
+
+    pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<ClusterSpec>)> {
+        self.clusters.get(name)
+    }
+
+    pub(crate) fn database(&self, name: &str) -> Option<&(Post<Database>, Arc<DbSpec>)> {
+        self.databases.get(name)
+    }
+
+    pub(crate) fn web(&self) -> &Post<Web> {
+        &self.web
+    }
+
+    pub(crate) fn ad_hoc_db(&self) -> &Post<AdHoc> {
+        &self.ad_hoc_db
+    }
+
+    pub(crate) fn sessions(&self) -> &Post<SessionActor> {
+        &self.sessions
+    }
+
+    pub(crate) fn results(&self) -> &Arc<Store> {
+        &self.results
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(crate) fn blocking(&self) -> &Arc<BlockingPool> {
+        &self.blocking
+    }
+
+    pub(crate) fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.runtime
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    /// Asks the status actor, which asks every actor of every worker.
+    pub(crate) async fn status(&self, filter: Option<&str>) -> Value {
+        let ask = Ask { filter: filter.map(str::to_owned), within: REPORT_WITHIN };
+        // The status actor's own answer comes a little after the last of those it asks.
+        let until = Instant::now() + REPORT_WITHIN * 2;
+        let told = self.status.ask(ask, status::slots(), None, until).all(until).await;
+        told.into_iter().next().map_or(Value::Nil, |told| told.0)
+    }
+}

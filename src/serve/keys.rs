@@ -1,0 +1,114 @@
+//! The secrets of a site. Where a configuration gives none, a first start makes them and keeps them under `var/`, for
+//! the owner's eyes alone, so that sessions outlive a restart.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+use skitai_actors::spec::Secret;
+
+use crate::config::Server;
+
+/// What seals sessions and what opens the status page.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) securekey: Secret,
+    pub(crate) admin_password: Option<Secret>,
+    /// Where the password was made or found, if not in the configuration.
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// A secret could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}; the server keeps its keys there, so it must be able to write it (or set `{key}` in the configuration)", path.display())]
+pub(crate) struct NoKey {
+    path: PathBuf,
+    key: &'static str,
+    error: io::Error,
+}
+
+impl Keys {
+    /// The configuration's secrets, completed from the folder `var`.
+    pub(crate) fn of(server: &Server, var: &Path) -> Result<Keys, NoKey> {
+        let securekey = match &server.securekey {
+            Some(key) => key.clone(),
+            None => kept(&var.join("securekey"), "securekey", 32)?,
+        };
+        let file = var.join("admin_password");
+        let (admin_password, password_file) = match &server.admin_password {
+            Some(password) => (password.clone(), None),
+            None => (kept(&file, "admin_password", 12)?, Some(file)),
+        };
+        Ok(Keys { securekey, admin_password: Some(admin_password), password_file })
+    }
+
+    /// Secrets for this process alone, and no status page.
+    pub(crate) fn passing() -> Keys {
+        Keys { securekey: random(32), admin_password: None, password_file: None }
+    }
+}
+
+/// The secret in a file; made first where there is none.
+fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
+    let failed = |error| NoKey { path: path.to_owned(), key, error };
+    match fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => return Ok(Secret(text.trim().to_owned())),
+        Ok(_) => return Err(failed(io::Error::other("the file is empty; delete it to have a new one made"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let secret = random(bytes);
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(mut file) => {
+            writeln!(file, "{}", secret.0).and_then(|()| file.sync_all()).map_err(failed)?;
+            Ok(secret)
+        }
+        // Another instance was quicker: its secret is the one.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::read_to_string(path).map(|text| Secret(text.trim().to_owned())).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn random(bytes: usize) -> Secret {
+    let mut buffer = vec![0; bytes];
+    SystemRandom::new().fill(&mut buffer).expect("the operating system has random bytes");
+    Secret(URL_SAFE_NO_PAD.encode(buffer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_first_start_makes_keys_and_a_second_finds_them() {
+        let var = tempfile::tempdir().expect("a folder");
+        let first = Keys::of(&Server::default(), var.path()).expect("made");
+        let second = Keys::of(&Server::default(), var.path()).expect("found");
+        assert_eq!(first.securekey, second.securekey);
+        assert_eq!(first.admin_password, second.admin_password);
+        for name in ["securekey", "admin_password"] {
+            let mode = fs::metadata(var.path().join(name)).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_is_an_error_that_names_the_file() {
+        let var = tempfile::tempdir().expect("a folder");
+        fs::write(var.path().join("securekey"), "\n").expect("written");
+        let error = Keys::of(&Server::default(), var.path()).expect_err("refused").to_string();
+        assert!(error.contains("securekey") && error.contains("empty"), "{error}");
+    }
+}

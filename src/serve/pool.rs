@@ -1,0 +1,51 @@
+//! The bound before the blocking pool. Tokio's own queue of blocking work has none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Threads for plain `fn` handlers per process (design: 32).
+pub(crate) const THREADS: usize = 32;
+/// Handlers that may wait for one of them. More are answered 503 at once: at 32 threads and 100 ms each, the last in the
+/// queue already waits 0.8 s.
+const QUEUE: usize = 256;
+
+/// Counts handlers on the pool and before it.
+#[derive(Debug, Default)]
+pub(crate) struct BlockingPool {
+    taken: AtomicUsize,
+}
+
+/// A place on the pool or in its queue, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<BlockingPool>);
+
+impl BlockingPool {
+    /// A place, or `None` when pool and queue are full.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
+        if self.taken.fetch_add(1, Relaxed) >= THREADS + QUEUE {
+            self.taken.fetch_sub(1, Relaxed);
+            return None;
+        }
+        Some(Place(self.clone()))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_means_refused_until_a_place_is_free() {
+        let pool = Arc::new(BlockingPool::default());
+        let mut places: Vec<Place> = (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
+        assert!(pool.enter().is_none());
+        places.pop();
+        assert!(pool.enter().is_some());
+    }
+}

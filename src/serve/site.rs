@@ -1,0 +1,226 @@
+//! A site: a configuration and a program's apps, resolved and ready to be served.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use skitai_actors::cache::Store;
+use skitai_actors::kit::{Admission, Post};
+use skitai_actors::session::Sealer;
+use skitai_actors::spec::{ClusterSpec, DbSpec};
+use skitai_actors::status::{Registry, StatusActor};
+use skitai_wire::Value;
+
+use super::keys::Keys;
+use super::pool::BlockingPool;
+use crate::admin;
+use crate::app::table::{Placed, Table};
+use crate::app::{App, Mounted, Templates, Wasc};
+use crate::config::{Declared, Loaded, Mount as Mounting, MountTarget, Settings};
+use crate::observe::counts::Counts;
+
+/// What is served below one path: folders first, then an app.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    /// Without a trailing slash; empty for `/`.
+    path: String,
+    /// Written with a trailing slash: the path without it is sent there.
+    slash: bool,
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) app: Option<Arc<Mounted>>,
+}
+
+impl Mount {
+    /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
+    pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(self.path.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    pub(crate) fn needs_slash(&self, path: &str) -> bool {
+        self.slash && path == self.path && !self.path.is_empty()
+    }
+
+    /// Where it is and what is there, for `check`.
+    pub(crate) fn describe(&self) -> String {
+        let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        targets.extend(self.app.as_ref().map(|app| format!("app {} ({} routes)", app.name, app.table.placed().len())));
+        format!("{}/ = {}", self.path, targets.join(", then "))
+    }
+
+    /// One line per route: methods, path, RPC name, arguments, and the function behind it.
+    pub(crate) fn list(&self) -> Vec<String> {
+        let Some(app) = &self.app else { return Vec::new() };
+        let prefix = self.rpc_prefix();
+        let line = |placed: &Placed| {
+            let names = app.table.names();
+            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| {
+                if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}.{name}") }
+            });
+            let route = placed.route;
+            let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
+                let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
+                let optional = if param.required || param.default.is_some() { "" } else { "?" };
+                format!("{}{optional}: {}{default}", param.name, param.kind.word())
+            });
+            let params = params.collect::<Vec<_>>().join(", ");
+            let path = format!("{}{}", self.path, placed.rule);
+            let name = name.unwrap_or_else(|| "-".to_owned());
+            format!("{:<16} {path:<36} {name}({params})   {}::{}", route.methods.join(","), route.module, route.function)
+        };
+        app.table.placed().iter().map(line).collect()
+    }
+
+    /// The mount's part of an RPC name: `/test/deep` is `test.deep`.
+    fn rpc_prefix(&self) -> String {
+        self.path.trim_start_matches('/').replace('/', ".")
+    }
+}
+
+/// Everything the workers of a process share.
+pub(crate) struct Site {
+    pub(crate) settings: Settings,
+    /// Longest path first.
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) clusters: Vec<Arc<ClusterSpec>>,
+    pub(crate) databases: Vec<Arc<DbSpec>>,
+    pub(crate) results: Arc<Store>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) reporters: Arc<Registry>,
+    pub(crate) status: Post<StatusActor>,
+    pub(crate) wasc: Wasc,
+    pub(crate) blocking: Arc<BlockingPool>,
+    pub(crate) counts: Arc<Counts>,
+    apps: Vec<App>,
+}
+
+/// What keeps a site from starting, one line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub(crate) struct Unfit(pub(crate) Vec<String>);
+
+/// The part of a site that needs no actors: also what `check` and `routes` look at.
+pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit> {
+    let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+    let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
+    let templates = folder_of(&loaded.base, "templates");
+    let mut unfit = Vec::new();
+    let mut mounts: Vec<Mount> = Vec::new();
+    for Mounting { path, target } in mountings {
+        let at = path.trim_end_matches('/').to_owned();
+        let index = mounts.iter().position(|mount| mount.path == at).unwrap_or_else(|| {
+            mounts.push(Mount { path: at, slash: path.ends_with('/'), folders: Vec::new(), app: None });
+            mounts.len() - 1
+        });
+        let mount = &mut mounts[index];
+        match target {
+            MountTarget::Folder(folder) => mount.folders.push(folder),
+            MountTarget::App(name) if mount.app.is_some() => {
+                unfit.push(format!("{path}: the app `{name}` is mounted where another app is already"));
+            }
+            MountTarget::App(name) => {
+                let found = apps.iter().find(|app| app.name == name);
+                match found.map(|app| place(app, &mount.path, templates.as_deref(), loaded.settings.server.devel)) {
+                    Some(Ok(app)) => mount.app = Some(Arc::new(app)),
+                    Some(Err(problems)) => unfit.extend(problems),
+                    None => unfit.push(format!("{path}: this program has no app `{name}`")),
+                }
+            }
+        }
+    }
+    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+    if unfit.is_empty() { Ok(mounts) } else { Err(Unfit(unfit)) }
+}
+
+/// `templates` beside the configuration, else in the current folder.
+fn folder_of(base: &Path, name: &str) -> Option<PathBuf> {
+    [base.join(name), PathBuf::from(name)].into_iter().find(|folder| folder.is_dir())
+}
+
+fn place(app: &App, path: &str, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
+    let table = Table::new(&app.routes).map_err(|problems| {
+        problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
+    })?;
+    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)
+        .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
+    Ok(Mounted {
+        path: path.to_owned(),
+        name: app.name.clone(),
+        use_session: app.use_session,
+        table,
+        templates: Arc::new(templates),
+    })
+}
+
+impl Site {
+    /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor starts here.
+    pub(crate) fn open(loaded: &Loaded, mut apps: Vec<App>, keys: &Keys) -> Result<Arc<Site>, Unfit> {
+        let settings = loaded.settings.clone();
+        let mut mounts = mounts(loaded, &apps)?;
+        let wasc = Wasc::default();
+        let counts = Arc::new(Counts::default());
+        if let Some(password) = &keys.admin_password {
+            let app = admin::app(password, counts.clone());
+            let placed = place(&app, "/status", None, settings.server.devel).map_err(Unfit)?;
+            mounts.push(Mount { path: "/status".to_owned(), slash: false, folders: Vec::new(), app: Some(Arc::new(placed)) });
+            mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+            apps.push(app);
+        }
+        let mut clusters = Vec::new();
+        let mut databases = Vec::new();
+        for declared in &settings.clusters {
+            match declared {
+                Declared::Http(spec) => clusters.push(Arc::new(spec.clone())),
+                Declared::Db(spec) => databases.push(Arc::new(spec.clone())),
+            }
+        }
+        for app in &apps {
+            app.run_startup(&wasc).map_err(|error| Unfit(vec![format!("app `{}`: startup: {error}", app.name)]))?;
+        }
+        let reporters = Registry::new();
+        let about = Value::from_pairs([
+            ("name", Value::from(settings.server.name.as_str())),
+            ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+            ("port", Value::from(i64::from(settings.server.port))),
+            ("threads", Value::from(settings.server.threads as i64)),
+            ("devel", Value::from(settings.server.devel)),
+        ]);
+        let status = {
+            let reporters = reporters.clone();
+            Post::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
+        };
+        let most = usize::try_from(settings.server.num_result_cache_max).unwrap_or(usize::MAX);
+        Ok(Arc::new(Site {
+            results: Store::new(most),
+            sealer: Arc::new(Sealer::new(keys.securekey.0.as_bytes(), &[])),
+            settings,
+            mounts,
+            clusters,
+            databases,
+            reporters,
+            status,
+            wasc,
+            blocking: Arc::default(),
+            counts,
+            apps,
+        }))
+    }
+
+    /// The route of an RPC name: by the mounts' names, or relative to the mount whose path the call was posted to.
+    pub(crate) fn method(&self, path: &str, name: &str) -> Option<(&Arc<Mounted>, &Placed)> {
+        let whole = self.mounts.iter().find_map(|mount| {
+            let app = mount.app.as_ref()?;
+            let prefix = mount.rpc_prefix();
+            let rest = if prefix.is_empty() { name } else { name.strip_prefix(&prefix)?.strip_prefix('.')? };
+            app.table.named(rest).map(|placed| (app, placed))
+        });
+        whole.or_else(|| {
+            let below = self.mounts.iter().filter(|mount| !mount.path.is_empty() && mount.rest_of(path).is_some());
+            below.filter_map(|mount| mount.app.as_ref()).find_map(|app| Some((app, app.table.named(name)?)))
+        })
+    }
+
+    /// Ends the apps, the last one first.
+    pub(crate) fn close(&self) {
+        self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+    }
+}

@@ -1,0 +1,32 @@
+//! All that a request meets on the thread it is served on.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::hands::Hands;
+use super::site::Site;
+use crate::edge::files::Misses;
+use crate::observe::access::AccessLog;
+
+/// One worker thread's own things. Never leaves the thread.
+pub(crate) struct Worker {
+    pub(crate) site: Arc<Site>,
+    pub(crate) hands: Arc<Hands>,
+    pub(crate) misses: Misses,
+    pub(crate) log: Option<Rc<AccessLog>>,
+}
+
+impl Worker {
+    /// Starts the actors of this thread.
+    pub(crate) fn start(site: Arc<Site>, number: usize) -> Rc<Worker> {
+        let hands = Hands::start(&site, number);
+        let log = site.settings.server.access_log.as_deref().and_then(|path| match AccessLog::open(path) {
+            Ok(log) => Some(log),
+            Err(error) => {
+                tracing::error!("access log {}: {error}; requests are not logged", path.display());
+                None
+            }
+        });
+        Rc::new(Worker { site, hands, misses: Misses::default(), log })
+    }
+}

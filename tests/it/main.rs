@@ -1,2 +1,32 @@
-//! x
-fn main() {}
+//! Black-box tests: the running programs, driven over their sockets by clients that share no code with them.
+//!
+//! One integration binary, so that it links once. Each file is a topic:
+//!
+//! - [`harness`]: what scenarios are made of (servers, clients, misbehaving members, PostgreSQL, Python);
+//! - [`faces`]: one handler is a page, an XML-RPC method and a JSON-RPC method, for curl and Python's clients too;
+//! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
+//! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
+//! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
+//! - [`config`]: `check`, first and second start, signals;
+//! - [`sessions`], [`status`]: sealed cookies, the status tree;
+//! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
+//! - [`directions`]: who may name whom in the source tree.
+//!
+//! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
+//! PostgreSQL cluster is shared, and read-only.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise; the panic names the line")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the harness waits for other processes with short sleeps; no event loop here"
+)]
+
+mod bad_input;
+mod config;
+mod directions;
+mod faces;
+mod fanout;
+mod harness;
+mod load;
+mod sessions;
+mod sql;
+mod status;

@@ -1,0 +1,269 @@
+//! Who may name whom. The crates and folders are layers (`wire ← actors ← skitai ← apps`); these tests read the source
+//! and the manifests, so that a convenient import does not quietly turn a layer upside down.
+//!
+//! A rule looks at names in code; comments are left out, so that a module may explain what it hides.
+
+use std::path::{Path, PathBuf};
+
+use crate::harness::data::root;
+
+/// In every file below `within`, except those whose path begins with one of `except`, none of `names` may be named.
+struct Rule {
+    why: &'static str,
+    within: &'static [&'static str],
+    except: &'static [&'static str],
+    names: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        why: "wire is bytes and values: no crate of ours, no I/O, no async, no clock",
+        within: &["actors/wire/src"],
+        except: &[],
+        names: &["skitai", "skitai_actors", "actix", "tokio", "awc", "std::net", "std::fs", "std::time::Instant"],
+    },
+    Rule {
+        why: "actors know no web framework: they serve plain fns, tests and the supervisor alike",
+        within: &["actors/src"],
+        except: &[],
+        names: &["actix_web", "actix_http", "actix_files", "skitai"],
+    },
+    Rule {
+        why: "the kit alone names actix, so that replacing it means replacing one folder",
+        within: &["actors/src", "src", "apps", "tests/site"],
+        except: &["actors/src/kit"],
+        names: &["actix"],
+    },
+    Rule {
+        why: "http alone names awc: limits, redirects and timeouts are decided in one place",
+        within: &["actors/src", "src", "apps", "tests/site"],
+        except: &["actors/src/http"],
+        names: &["awc"],
+    },
+    Rule {
+        why: "db alone names the drivers: deadlines, cancelling and discarding are decided in one place",
+        within: &["actors/src", "src", "tests/site"],
+        except: &["actors/src/db"],
+        names: &["tokio_postgres", "deadpool_postgres", "deadpool_sqlite", "deadpool", "rusqlite"],
+    },
+    Rule {
+        why: "the edge carries a request to its app; what an app asks of clusters and databases is not its business",
+        within: &["src/edge"],
+        except: &[],
+        names: &["skitai_actors::cluster", "skitai_actors::db", "skitai_actors::http"],
+    },
+    Rule {
+        why: "the admin pages are an app like any other: they see the prelude and Was",
+        within: &["src/admin"],
+        except: &[],
+        names: &[
+            "skitai_actors",
+            "skitai_wire",
+            "actix_web",
+            "actix_rt",
+            "crate::config",
+            "crate::edge",
+            "crate::rpc",
+            "crate::serve",
+            "crate::supervise",
+            "crate::proxy",
+            "crate::cli",
+            "crate::observe",
+        ],
+    },
+    Rule {
+        why: "an app sees what its author would see: `skitai::prelude` and `skitai::main`",
+        within: &["apps/demo/src", "tests/site"],
+        except: &[],
+        names: &["skitai_actors", "skitai_wire", "skitai_macros", "actix_web", "actix_rt", "tokio"],
+    },
+    Rule {
+        why: "a configuration is read before anything runs: it makes settings and specs and starts nothing",
+        within: &["src/config"],
+        except: &[],
+        names: &[
+            "crate::serve",
+            "crate::edge",
+            "crate::supervise",
+            "crate::proxy",
+            "crate::rpc",
+            "crate::cli",
+            "actix_web",
+            "actix_rt",
+            "tokio",
+        ],
+    },
+    Rule {
+        why: "the supervisor must survive everything a worker does: no runtime, no threads, no apps",
+        within: &["src/supervise"],
+        except: &[],
+        names: &[
+            "crate::serve",
+            "crate::edge",
+            "crate::app",
+            "crate::rpc",
+            "actix_web",
+            "actix_rt",
+            "tokio",
+            "std::thread::spawn",
+        ],
+    },
+];
+
+/// The largest file that needs no excuse.
+const LONG: usize = 400;
+
+/// How a longer one begins its excuse, within its first lines.
+const EXCUSE: &str = "Long because";
+
+#[test]
+fn no_layer_names_one_above_it() {
+    let mut offences = Vec::new();
+    for rule in RULES {
+        for within in rule.within {
+            for file in rust_files(&root().join(within)) {
+                let path = relative(&file);
+                if !rule.except.iter().any(|except| path.starts_with(except)) {
+                    offences.extend(offences_of(rule, &path, &std::fs::read_to_string(&file).unwrap()));
+                }
+            }
+        }
+    }
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+#[test]
+fn an_offence_would_be_seen() {
+    let rule = Rule { why: "", within: &[], except: &[], names: &["actix", "crate::serve"] };
+    let seen = |code: &str| !offences_of(&rule, "x.rs", code).is_empty();
+    assert!(seen("use actix::Actor;") && seen("    actix::spawn(x);") && seen("use crate::serve::Worker;"));
+    assert!(seen("use crate::{config, serve};") && seen("use crate::{\n    config,\n    serve::Worker,\n};"));
+    assert!(seen("let address = \"http://x\"; actix::spawn(x)"));
+    assert!(!seen("use actix_web::web;") && !seen("// actix::Actor is hidden here") && !seen("use crate::server;"));
+    assert!(!seen("//! the only place that names actix::Actor") && !seen("use crate::{config, served};"));
+}
+
+/// The lines of this code that name what the rule forbids.
+fn offences_of(rule: &Rule, path: &str, code: &str) -> Vec<String> {
+    let code = without_comments(code);
+    let mut offences = Vec::new();
+    for name in rule.names {
+        let found = mentions(&code, &format!("{name}::"))
+            || mentions(&code, &format!("use {name};"))
+            || mentions(&code, &format!("{name};"))
+            || name.strip_prefix("crate::").is_some_and(|module| is_in_group(&code, "crate::{", module));
+        if found {
+            offences.push(format!("{path} names `{name}`: {}", rule.why));
+        }
+    }
+    offences
+}
+
+/// True where `name` occurs and does not merely end a longer name.
+fn mentions(code: &str, name: &str) -> bool {
+    code.match_indices(name).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        before.is_none_or(|before| !before.is_alphanumeric() && before != '_')
+    })
+}
+
+/// True where a `use PREFIX{…}` has this module in its first level or below.
+fn is_in_group(code: &str, prefix: &str, module: &str) -> bool {
+    code.match_indices(prefix).any(|(at, _)| {
+        let group = code[at + prefix.len()..].split(';').next().unwrap_or("");
+        group.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == module)
+    })
+}
+
+/// Line comments left out. A `//` behind a colon is an address.
+fn without_comments(code: &str) -> String {
+    let mut plain = String::new();
+    for line in code.lines() {
+        let comment = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+        plain.push_str(comment.map_or(line, |(at, _)| &line[..at]));
+        plain.push('\n');
+    }
+    plain
+}
+
+#[test]
+fn no_manifest_points_upward() {
+    // Whom each package may depend on among the others; what it must not take from outside.
+    let packages: [(&str, &[&str], &[&str]); 5] = [
+        ("actors/wire", &[], &["actix", "actix-web", "tokio", "awc"]),
+        ("apps/macros", &[], &["actix-web", "tokio"]),
+        ("actors", &["skitai-wire"], &["actix-web", "actix-files"]),
+        (".", &["skitai-actors", "skitai-wire", "skitai-macros"], &["actix", "awc", "tokio-postgres", "rusqlite"]),
+        ("apps/demo", &["skitai"], &["actix", "actix-web", "awc", "tokio-postgres"]),
+    ];
+    for (folder, ours, refused) in packages {
+        let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+        for name in dependencies(&manifest) {
+            let wrong = (name.starts_with("skitai") && !ours.contains(&name)) || refused.contains(&name);
+            assert!(!wrong, "{folder}/Cargo.toml must not depend on {name}");
+        }
+    }
+}
+
+/// Names below `[dependencies]` and `[dev-dependencies]`.
+fn dependencies(manifest: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut inside = false;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = matches!(line, "[dependencies]" | "[dev-dependencies]" | "[build-dependencies]");
+        } else if inside && !line.trim_start().starts_with('#') {
+            names.extend(line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty()));
+        }
+    }
+    names
+}
+
+#[test]
+fn files_are_named_by_what_they_hold_and_short_enough_to_be_read() {
+    let folders = ["src", "actors", "apps", "tests", "benches", "fuzz", "proof"];
+    for file in folders.iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        let path = relative(&file);
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let vague = ["mod", "util", "utils", "common", "helpers", "misc"];
+        assert!(!vague.contains(&name.as_str()), "{path}: a file is named by the idea it holds");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let excused = text.lines().take(40).any(|line| line.starts_with("//") && line.contains(EXCUSE));
+        let lines = text.lines().count();
+        assert!(lines <= LONG || excused, "{path} has {lines} lines: split it, or say at its top: `//! {EXCUSE} …`");
+    }
+}
+
+#[test]
+fn code_lives_in_the_cards_folders() {
+    let known = ["src", "actors", "apps", "tests", "benches", "fuzz", "proof", "target"];
+    for entry in std::fs::read_dir(root()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !name.starts_with('.') && !known.contains(&name.as_str()) {
+            let code = rust_files(&entry.path());
+            assert!(code.is_empty(), "{name}/ is no folder for code: {code:?}");
+        }
+    }
+}
+
+fn relative(file: &Path) -> String {
+    file.strip_prefix(root()).unwrap().display().to_string()
+}
+
+/// The Rust files below a folder, generated ones left out; none where it does not exist.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if path.file_name().is_some_and(|name| name != "target") {
+                files.extend(rust_files(&path));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

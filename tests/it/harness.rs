@@ -1,0 +1,28 @@
+//! What scenarios are made of. Read in this order:
+//!
+//! - [`server`]: the program under test: a configuration in its own folder, a port, its log; stopped on drop;
+//! - [`raw`]: an HTTP client that shows the exact bytes; [`call`]: RPC bodies as text;
+//! - [`foreign`]: curl and Python, clients that know nothing of us;
+//! - [`member`]: HTTP members on raw sockets, most of which misbehave;
+//! - [`postgres`]: a throwaway database cluster; [`relay`]: a wire that can be cut, stalled and mended;
+//! - [`data`]: the demo's catalogues, read without the demo's code;
+//! - [`ports`], [`patience`]: ports that nobody else takes, and waiting with an end.
+
+pub(crate) mod call;
+pub(crate) mod data;
+pub(crate) mod foreign;
+pub(crate) mod member;
+pub(crate) mod patience;
+pub(crate) mod ports;
+pub(crate) mod postgres;
+pub(crate) mod raw;
+pub(crate) mod relay;
+pub(crate) mod server;
+
+pub(crate) use foreign::{curl, python};
+pub(crate) use member::{Conduct, Member};
+pub(crate) use patience::eventually;
+pub(crate) use postgres::Postgres;
+pub(crate) use raw::Reply;
+pub(crate) use relay::Relay;
+pub(crate) use server::{Scenario, TestServer};

@@ -1,0 +1,40 @@
+//! Clients that know nothing of us: curl, and Python with the packages of `tests/interop/requirements.txt`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::data::root;
+
+/// Runs curl with these arguments and gives what it printed. An exit code other than 0 fails the test.
+#[track_caller]
+pub(crate) fn curl(arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "30", "--noproxy", "*"]).args(arguments);
+    run(command)
+}
+
+/// Runs a script of `tests/interop` and gives what it printed. It fails the test by exiting with anything but 0.
+#[track_caller]
+pub(crate) fn python(script: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(interpreter());
+    command.arg(root().join("tests/interop").join(script)).args(arguments);
+    run(command)
+}
+
+/// The interpreter that `tests/run` prepared beside the built programs.
+pub(crate) fn interpreter() -> PathBuf {
+    let target = Path::new(env!("CARGO_BIN_EXE_skitai-demo")).ancestors().nth(2).expect("target/<profile>/program");
+    let python = target.join("pyenv/bin/python");
+    assert!(python.exists(), "{} is missing: run tests/run once, it makes it", python.display());
+    python
+}
+
+#[track_caller]
+fn run(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| {
+        panic!("{}: {error}. Run tests/run, it installs what is missing", command.get_program().display())
+    });
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{out}{err}", output.status);
+    out.into_owned()
+}

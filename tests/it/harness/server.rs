@@ -1,0 +1,352 @@
+//! The program under test: its configuration, its folder, its port, its log, its end.
+//!
+//! A [`Scenario`] is written in the words of a configuration file and started as a [`TestServer`]. The server lives in
+//! a folder of its own, so a test sees what it leaves there. Dropping it stops it and fails the test if it panicked.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::data::root;
+use super::patience::{PATIENCE, eventually};
+use super::raw::{Conn, Reply, request};
+use super::{Member, ports};
+
+/// The word that only a panic puts into a log.
+const PANIC: &str = "panicked";
+
+/// How long a server may drain after SIGTERM before the harness kills it. A test of the drain itself uses `stop`.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Starts tried when a port turns out to be taken.
+const STARTS: usize = 5;
+
+/// The password that `Scenario`s configure for `admin`.
+pub(crate) const ADMIN_PASSWORD: &str = "a-password-of-the-tests";
+
+/// What will be started, and how.
+pub(crate) struct Scenario {
+    program: PathBuf,
+    dir: TempDir,
+    server: Vec<String>,
+    routes: Vec<String>,
+    sections: String,
+    /// Without one the program runs on its defaults.
+    has_conf: bool,
+    panics_expected: bool,
+}
+
+impl Scenario {
+    fn of(program: &Path, routes: &[&str]) -> Scenario {
+        Scenario {
+            program: program.to_owned(),
+            dir: tempfile::tempdir().unwrap(),
+            server: vec![
+                "ip = 127.0.0.1".to_owned(),
+                "port = 5000".to_owned(),
+                "processes = 1".to_owned(),
+                "threads = 2".to_owned(),
+                "securekey = a-key-of-the-tests-0123456789".to_owned(),
+                format!("admin_password = {ADMIN_PASSWORD}"),
+            ],
+            routes: routes.iter().map(|&route| route.to_owned()).collect(),
+            sections: String::new(),
+            has_conf: true,
+            panics_expected: false,
+        }
+    }
+
+    /// `-f` is left out: the program's own defaults.
+    pub(crate) fn without_conf(mut self) -> Scenario {
+        self.has_conf = false;
+        self
+    }
+
+    /// A line of `[server]`; it replaces the harness's line of that key.
+    pub(crate) fn server(mut self, key: &str, value: &str) -> Scenario {
+        self.server.retain(|line| !line.starts_with(&format!("{key} =")));
+        self.server.push(format!("{key} = {value}"));
+        self
+    }
+
+    /// Leaves a key of `[server]` out.
+    pub(crate) fn without(mut self, key: &str) -> Scenario {
+        self.server.retain(|line| !line.starts_with(&format!("{key} =")));
+        self
+    }
+
+    /// One more line of `[routes:line]`.
+    pub(crate) fn route(mut self, line: &str) -> Scenario {
+        self.routes.push(line.to_owned());
+        self
+    }
+
+    /// A cluster of RPC members.
+    pub(crate) fn cluster(self, name: &str, members: &[&Member]) -> Scenario {
+        let members: Vec<String> = members.iter().map(|member| member.node()).collect();
+        self.section(&format!("[@{name}]\nmembers = {}", members.join(", ")))
+    }
+
+    /// Any section, as written in a configuration.
+    pub(crate) fn section(mut self, text: &str) -> Scenario {
+        write!(self.sections, "\n{text}\n").expect("a String takes everything");
+        self
+    }
+
+    /// A panic in this server's log is what the test is about.
+    pub(crate) fn panics_expected(mut self) -> Scenario {
+        self.panics_expected = true;
+        self
+    }
+
+    /// The folder in which the server will run.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file into that folder.
+    pub(crate) fn file(self, name: &str, content: &str) -> Scenario {
+        let path = self.dir().join(name);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    /// The configuration's text.
+    pub(crate) fn conf(&self) -> String {
+        format!("[server]\n{}\n\n[routes:line]\n{}\n{}", self.server.join("\n"), self.routes.join("\n"), self.sections)
+    }
+
+    /// Runs the program's `check` on this configuration to its end.
+    pub(crate) fn check(&self) -> Output {
+        self.write_conf();
+        self.command().args(["check", "-f", "test.conf"]).output().unwrap()
+    }
+
+    /// Starts the program where it is expected to refuse; gives its exit and everything it said.
+    #[track_caller]
+    pub(crate) fn start_refused(self) -> (ExitStatus, String) {
+        let mut running = self.spawn(ports::free());
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(status) = running.child.try_wait().unwrap() {
+                return (status, running.all_of_log());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        running.end();
+        panic!("it was to refuse this configuration, but it runs:\n{}\n{}", self.conf(), running.log());
+    }
+
+    /// Starts the program and waits until its port answers.
+    #[track_caller]
+    pub(crate) fn start(self) -> TestServer {
+        for _ in 0..STARTS {
+            let port = ports::free();
+            let mut running = self.spawn(port);
+            if running.answers_at(port) {
+                return TestServer { port, running: Some(running), scenario: Some(self) };
+            }
+            running.end();
+            let log = running.all_of_log();
+            let taken = log.to_lowercase().contains("in use") && log.contains(&port.to_string());
+            assert!(taken, "the server did not start:\n{log}\nits configuration:\n{}", self.conf());
+        }
+        panic!("every port tried was taken");
+    }
+
+    fn write_conf(&self) {
+        std::fs::write(self.dir().join("test.conf"), self.conf()).unwrap();
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.current_dir(self.dir()).stdin(Stdio::null());
+        // What the developer's shell says must not change what a test sees.
+        command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    fn spawn(&self, port: u16) -> Running {
+        let mut command = self.command();
+        if self.has_conf {
+            self.write_conf();
+            command.args(["-f", "test.conf"]);
+        }
+        command.args(["-p", &port.to_string()]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}. `cargo test --workspace` builds it", self.program.display()));
+        let log = Arc::new(Mutex::new(String::new()));
+        let out = child.stdout.take().expect("piped above");
+        let err = child.stderr.take().expect("piped above");
+        let readers = vec![keep(out, &log), keep(err, &log)];
+        Running { child, log, readers }
+    }
+}
+
+/// A running server.
+pub(crate) struct TestServer {
+    port: u16,
+    // Both are there until `stop` takes them.
+    running: Option<Running>,
+    scenario: Option<Scenario>,
+}
+
+impl TestServer {
+    /// The demo as a member of the public starts it: templates and static files of the repository beside it, mounted at
+    /// `/`. Clusters are the scenario's.
+    pub(crate) fn demo() -> Scenario {
+        let scenario = Scenario::of(Path::new(env!("CARGO_BIN_EXE_skitai-demo")), &["/ = demo"]);
+        for folder in ["templates", "static"] {
+            if root().join(folder).exists() {
+                std::os::unix::fs::symlink(root().join(folder), scenario.dir().join(folder)).unwrap();
+            }
+        }
+        scenario
+    }
+
+    /// The second program: routes no demo would have (`tests/site/main.rs`).
+    pub(crate) fn site() -> Scenario {
+        let demo = Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
+        Scenario::of(&demo.with_file_name("examples").join("testsite"), &["/ = testsite"])
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `http://127.0.0.1:PORT` + path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.scenario.as_ref().expect("until stopped").dir()
+    }
+
+    /// A new connection.
+    pub(crate) fn conn(&self) -> Conn {
+        Conn::to(self.port)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[], b"")
+    }
+
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Reply {
+        self.ask("POST", path, &[("Content-Type", content_type)], body.as_ref())
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut conn = self.conn();
+        conn.send(request(method, path, headers, body));
+        if method == "HEAD" { conn.read_head() } else { conn.read() }
+    }
+
+    /// What it has written so far, both streams.
+    pub(crate) fn log(&self) -> String {
+        self.running.as_ref().expect("until stopped").log()
+    }
+
+    /// SIGTERM; gives its exit, how long it took, what it wrote, and the scenario to be started again in its folder.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String, Scenario) {
+        let mut running = self.running.take().expect("stopped once");
+        let asked = Instant::now();
+        running.signal("TERM");
+        let status = eventually("the server ends after SIGTERM", || running.child.try_wait().unwrap());
+        (status, asked.elapsed(), running.all_of_log(), self.scenario.take().expect("stopped once"))
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let Some(mut running) = self.running.take() else { return };
+        running.end();
+        let log = running.all_of_log();
+        if std::thread::panicking() {
+            eprintln!("── log of the server at port {} ──\n{log}──", self.port);
+            return;
+        }
+        let expected = self.scenario.as_ref().is_some_and(|scenario| scenario.panics_expected);
+        assert!(expected || !log.contains(PANIC), "the server panicked:\n{log}");
+    }
+}
+
+/// The process and what it writes.
+struct Running {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// False when it ended or stayed silent.
+    fn answers_at(&mut self, port: u16) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if self.child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                // Somebody listens; it is our child unless that could not bind and is about to end.
+                std::thread::sleep(Duration::from_millis(20));
+                return self.child.try_wait().unwrap().is_none();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// std can only kill; the shell's built-in can be polite.
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
+    }
+
+    fn end(&mut self) {
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal("TERM");
+            let end = Instant::now() + DRAIN;
+            while self.child.try_wait().unwrap().is_none() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+        drop(self.child.kill());
+        self.child.wait().unwrap();
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The log to its last line; the process has ended.
+    fn all_of_log(&mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.log()
+    }
+}
+
+/// Reads a stream to its end, line by line, into the log.
+fn keep(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
+    let log = Arc::clone(log);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let mut log = log.lock().unwrap();
+            log.push_str(&String::from_utf8_lossy(&line));
+            log.push('\n');
+        }
+    })
+}

@@ -1,0 +1,171 @@
+//! The shards' union equals one database: the same expectation over the demo's SQLite files and over PostgreSQL; and
+//! what is said when a shard is lost.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::data::{City, cities, third};
+use crate::harness::{Postgres, Relay, Reply, TestServer};
+
+/// Three SQLite files with the thirds, made without the demo.
+fn sqlite_section(dir: &Path) -> String {
+    let all = cities();
+    let mut members = Vec::new();
+    for k in 0..3 {
+        let path = dir.join(format!("third{k}.db"));
+        let mut file = rusqlite::Connection::open(&path).unwrap();
+        file.execute_batch("CREATE TABLE cities (name TEXT, country TEXT, population INTEGER)").unwrap();
+        let batch = file.transaction().unwrap();
+        for city in third(&all, k) {
+            let row = (city.name, city.country, city.population);
+            batch.execute("INSERT INTO cities VALUES (?1, ?2, ?3)", row).unwrap();
+        }
+        batch.commit().unwrap();
+        members.push(path.display().to_string());
+    }
+    format!("[@mydb]\ntype = sqlite3\nmembers = {}", members.join(", "))
+}
+
+/// The list of rows in an answer, perhaps under a name beside the coverage.
+fn rows(answer: &Value) -> &Vec<Value> {
+    let list = answer.as_array().or_else(|| answer.as_object()?.values().find_map(Value::as_array));
+    list.unwrap_or_else(|| panic!("no list of rows: {answer}"))
+}
+
+fn named(answer: &Value) -> Vec<(String, i64)> {
+    let pair = |row: &Value| (row["name"].as_str().unwrap().to_owned(), row["population"].as_i64().unwrap());
+    let mut pairs: Vec<_> = rows(answer).iter().map(pair).collect();
+    pairs.sort();
+    pairs
+}
+
+fn expected(at_least: i64) -> Vec<(String, i64)> {
+    let big = cities().into_iter().filter(|city| city.population >= at_least);
+    let mut pairs: Vec<_> = big.map(|city| (city.name, city.population)).collect();
+    pairs.sort();
+    pairs
+}
+
+fn admits_a_gap(reply: &Reply) -> bool {
+    reply.code >= 500
+        || reply.headers.iter().any(|(name, _)| name.contains("coverage"))
+        || reply.text().contains("coverage")
+}
+
+/// What a demo whose `@mydb` holds all cities must answer, whatever the shards are made of.
+fn assert_equals_one_database(demo: &TestServer) {
+    assert_eq!(named(&demo.get("/cities?at_least=10000000").expect_code(200).json()), expected(10_000_000));
+    assert_eq!(named(&demo.get("/cities?at_least=500000").expect_code(200).json()), expected(500_000));
+    assert_eq!(named(&demo.get("/cities").expect_code(200).json()), expected(1_000_000), "a million is the default");
+    assert_eq!(named(&demo.get("/cities?at_least=1000000000").expect_code(200).json()), []);
+
+    let top: City = cities().into_iter().max_by_key(|city| city.population).unwrap();
+    let answer = demo.get("/top-city").expect_code(200).json();
+    assert_eq!((&answer["name"], &answer["population"]), (&json!(top.name), &json!(top.population)), "{answer}");
+
+    // A bound parameter is data, whatever it looks like.
+    demo.get("/cities?at_least=1%20OR%201=1").expect_code(400);
+    let call = json!({"jsonrpc": "2.0", "method": "cities", "params": {"at_least": 10_000_000}, "id": 1});
+    let answer = demo.post("/", "application/json-rpc", call.to_string()).expect_code(200).json();
+    assert_eq!(named(&answer["result"]), expected(10_000_000));
+}
+
+#[test]
+fn the_throwaway_databases_hold_disjoint_thirds() {
+    let postgres = Postgres::shared();
+    let count = |database: &str| postgres.psql(database, "SELECT count(*), sum(population) FROM cities");
+    let numbers = |database: &str| -> Vec<i64> {
+        count(database).trim().split('|').map(|number| number.parse().unwrap()).collect()
+    };
+    let whole = numbers("whole");
+    let shards: Vec<Vec<i64>> = (0..3).map(|k| numbers(&format!("shard{k}"))).collect();
+    assert_eq!(whole[0], i64::try_from(cities().len()).unwrap());
+    for column in 0..2 {
+        assert_eq!(shards.iter().map(|shard| shard[column]).sum::<i64>(), whole[column]);
+    }
+}
+
+#[test]
+fn three_sqlite_files_equal_one_database() {
+    let scenario = TestServer::demo();
+    let section = sqlite_section(scenario.dir());
+    assert_equals_one_database(&scenario.section(&section).start());
+}
+
+#[test]
+fn three_postgresql_databases_equal_one_database() {
+    let section = Postgres::shared().shards("mydb");
+    assert_equals_one_database(&TestServer::demo().section(&section).start());
+}
+
+#[test]
+fn one_postgresql_database_with_all_rows_answers_the_same() {
+    let members = [Postgres::member(Postgres::shared().port(), "whole")];
+    assert_equals_one_database(&TestServer::demo().section(&Postgres::section("mydb", &members)).start());
+}
+
+/// A demo whose three databases are reached over wires that can be cut.
+fn demo_over_relays() -> (TestServer, [Relay; 3]) {
+    let port = Postgres::shared().port();
+    let relays = [0, 1, 2].map(|_| Relay::to(port));
+    let members: Vec<String> =
+        relays.iter().enumerate().map(|(k, relay)| Postgres::member(relay.port(), &format!("shard{k}"))).collect();
+    (TestServer::demo().section(&Postgres::section("mydb", &members)).start(), relays)
+}
+
+#[test]
+fn a_lost_database_is_never_silent_success_and_comes_back() {
+    let (demo, relays) = demo_over_relays();
+    demo.get("/top-city").expect_code(200);
+    relays[1].cut();
+    let reply = demo.get("/cities");
+    assert!(admits_a_gap(&reply), "{}: {}", reply.code, reply.text());
+    assert!(!demo.log().contains(Postgres::password()), "the log shows a password");
+    assert!(!reply.text().contains(Postgres::password()), "an answer shows a password");
+    // The largest of two thirds need not be the largest: this route answers all or an error.
+    let top = demo.get("/top-city");
+    assert!(top.code >= 500, "{}: {}", top.code, top.text());
+    relays[1].mend();
+    crate::harness::eventually("the mended database answers again", || {
+        (demo.get("/top-city").code == 200).then_some(())
+    });
+}
+
+#[test]
+fn a_stalled_database_costs_the_timeout_and_no_more() {
+    let (demo, relays) = demo_over_relays();
+    demo.get("/top-city").expect_code(200);
+    relays[2].stall();
+    let began = Instant::now();
+    let reply = demo.get("/cities");
+    assert!(admits_a_gap(&reply), "{}: {}", reply.code, reply.text());
+    assert!(began.elapsed() < Duration::from_secs(15), "it took {:?}", began.elapsed());
+    // Others are served meanwhile and afterwards.
+    demo.get("/hello").expect_code(200);
+}
+
+#[test]
+fn a_wrong_password_is_said_without_showing_it() {
+    let port = Postgres::shared().port();
+    let members = [format!("127.0.0.1:{port}/shard0/skitai/wr0ng-s3cret")];
+    let demo = TestServer::demo().section(&Postgres::section("mydb", &members)).start();
+    let reply = demo.get("/top-city");
+    assert!(reply.code >= 500, "{}: {}", reply.code, reply.text());
+    assert!(reply.text().contains("password"), "what PostgreSQL said is passed on: {}", reply.text());
+    assert!(!reply.text().contains("wr0ng-s3cret") && !demo.log().contains("wr0ng-s3cret"));
+}
+
+#[test]
+fn no_statement_is_left_running_after_a_request() {
+    let section = Postgres::shared().shards("mydb");
+    let demo = TestServer::demo().section(&section).start();
+    for _ in 0..20 {
+        demo.get("/cities?at_least=100000").expect_code(200);
+    }
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid() AND datname = 'shard0'";
+    crate::harness::eventually("the demo's statements are over", || {
+        (Postgres::shared().psql("shard0", busy).trim() == "0").then_some(())
+    });
+}

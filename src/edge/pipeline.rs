@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpMessage, HttpResponse};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;

@@ -159,8 +159,6 @@ impl Package {
 /// An app in its place: what requests see of it.
 #[derive(Debug)]
 pub struct Mounted {
-    /// Where it is mounted, without a trailing slash: empty for `/`.
-    pub(crate) path: String,
     pub(crate) name: String,
     pub(crate) use_session: bool,
     pub(crate) table: Table,

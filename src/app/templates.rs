@@ -66,7 +66,8 @@ fn read(compiled_in: &[(&'static str, &'static str)], folders: &[PathBuf]) -> Re
         compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     for folder in folders {
         if folder.is_dir() {
-            collect(folder, folder, &mut texts).map_err(|error| TemplateError(format!("{}: {error}", folder.display())))?;
+            collect(folder, folder, &mut texts)
+                .map_err(|error| TemplateError(format!("{}: {error}", folder.display())))?;
         }
     }
     let mut engine = Tera::default();

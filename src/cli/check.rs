@@ -28,7 +28,12 @@ pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
     for declared in &loaded.settings.clusters {
         match declared {
             Declared::Http(spec) => {
-                print(&format!("  @{}: {} members, at most {} connections to each", spec.name, spec.members.len(), spec.connections * server.threads));
+                print(&format!(
+                    "  @{}: {} members, at most {} connections to each",
+                    spec.name,
+                    spec.members.len(),
+                    spec.connections * server.threads
+                ));
             }
             Declared::Db(spec) => {
                 let each = spec.connections * server.threads;

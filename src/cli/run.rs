@@ -31,7 +31,10 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
         Ok(listener) => listener,
         Err(error) => {
             let ip = server.ip.map_or_else(|| "every interface".to_owned(), |ip| ip.to_string());
-            return fail(&format!("error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port", server.port));
+            return fail(&format!(
+                "error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port",
+                server.port
+            ));
         }
     };
     let _kept = match program.prepare.take().filter(|_| program.uses_own_conf(which)).map(|prepare| prepare(&var)) {

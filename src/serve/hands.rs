@@ -73,7 +73,8 @@ impl Hands {
         let cache = Post::open("cache", admission, move || CacheActor::new(store.clone()));
         registry.register(worker, cache.reporter());
         let sealer = site.sealer.clone();
-        let sessions = Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
+        let sessions =
+            Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
         registry.register(worker, sessions.reporter());
         Arc::new(Hands {
             clusters,

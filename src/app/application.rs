@@ -62,8 +62,8 @@ impl App {
         self
     }
 
-    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name in the
-    /// site's `templates` folder, in a folder of the app's name there first, stands before it.
+    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name stands before
+    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder.
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));

@@ -12,7 +12,7 @@ pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return fail(&problems),
     };
-    let mounts = match site::mounts(&loaded, &program.apps) {
+    let mounts = match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
         Ok(mounts) => mounts,
         Err(unfit) => return fail(&unfit.to_string()),
     };

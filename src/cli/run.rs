@@ -9,7 +9,7 @@ use crate::config::Loaded;
 use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
 use crate::serve::server;
-use crate::serve::site::Site;
+use crate::serve::site::{self, Site};
 
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     log::start();
@@ -48,7 +48,7 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
 fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener) -> ExitCode {
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
-        let site = match Site::open(loaded, apps, keys) {
+        let site = match Site::open(loaded, apps, keys, site::templates_of(loaded).as_deref()) {
             Ok(site) => site,
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };

@@ -39,7 +39,7 @@ impl Background {
                 let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&name]);
                 loaded.settings.server.port = address.port();
                 loaded.settings.server.threads = 1;
-                let started = Site::open(&loaded, vec![app], &Keys::passing())
+                let started = Site::open(&loaded, vec![app], &Keys::passing(), None)
                     .map_err(|unfit| unfit.to_string())
                     .and_then(|site| {
                         server::start(&site, listener, 1)

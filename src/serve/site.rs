@@ -105,10 +105,9 @@ pub(crate) struct Site {
 pub(crate) struct Unfit(pub(crate) Vec<String>);
 
 /// The part of a site that needs no actors: also what `check` and `routes` look at.
-pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit> {
+pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
-    let templates = folder_of(&loaded.base, "templates");
     let mut unfit = Vec::new();
     let mut mounts: Vec<Mount> = Vec::new();
     for Mounting { path, target } in mountings {
@@ -125,7 +124,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit>
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, templates.as_deref(), loaded.settings.server.devel)) {
+                match found.map(|app| place(app, templates, loaded.settings.server.devel)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -137,9 +136,9 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit>
     if unfit.is_empty() { Ok(mounts) } else { Err(Unfit(unfit)) }
 }
 
-/// `templates` beside the configuration, else in the current folder.
-fn folder_of(base: &Path, name: &str) -> Option<PathBuf> {
-    [base.join(name), PathBuf::from(name)].into_iter().find(|folder| folder.is_dir())
+/// The folder `templates` beside the configuration, else in the current folder.
+pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
+    [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
 fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
@@ -153,9 +152,14 @@ fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Ve
 
 impl Site {
     /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor starts here.
-    pub(crate) fn open(loaded: &Loaded, mut apps: Vec<App>, keys: &Keys) -> Result<Arc<Site>, Unfit> {
+    pub(crate) fn open(
+        loaded: &Loaded,
+        mut apps: Vec<App>,
+        keys: &Keys,
+        templates: Option<&Path>,
+    ) -> Result<Arc<Site>, Unfit> {
         let settings = loaded.settings.clone();
-        let mut mounts = mounts(loaded, &apps)?;
+        let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts = Arc::new(Counts::default());
         if let Some(password) = &keys.admin_password {

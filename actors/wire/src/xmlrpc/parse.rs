@@ -43,12 +43,11 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     // The parser outlives the text only in what it has copied.
     let mut run = Run { parser, text: Cow::Borrowed(""), returns: source.text.as_bytes().contains(&b'\r') };
     let mut reader = Reader::from_str(&source.text);
-    let (at, mut error) = match run.read(&mut reader) {
+    let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
         Err(failed) => failed,
     };
-    error.path = run.parser.path();
-    Err(error.at(source.offset(at)))
+    Err(error.within(&run.parser.path()).at(source.offset(at)))
 }
 
 /// An error costs a pointer on the way that is nearly always taken.
@@ -334,7 +333,7 @@ impl<'l> Parser<'l> {
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
             Frame::Params { from } => self.params = Some(self.items.drain(from..).collect()),
-            Frame::Fault { .. } => self.fault = Some(fault(mem::take(&mut self.value))?),
+            Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))?),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
                 name => self.method = Some(name.to_owned()),
@@ -381,7 +380,7 @@ impl<'l> Parser<'l> {
 }
 
 /// Reads the struct of a fault, whatever the order of its members and the type of its code.
-fn fault(value: Value) -> Result<Fault, Box<Error>> {
+fn fault(value: &Value) -> Result<Fault, Box<Error>> {
     let code = match &value["faultCode"] {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_i64(),

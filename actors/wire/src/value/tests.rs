@@ -49,7 +49,9 @@ fn numbers_compare_by_size_whatever_their_kind() {
     let nan = f64::NAN;
     assert!(Value::Double(nan) != nan && Value::Double(nan).partial_cmp(&1).is_none());
     let (text, own) = (Value::String("a".into()), String::from("a"));
-    assert!(Value::Bool(true) == true && "b" > text && text == own && own == text);
+    assert!("b" > text && own == text);
+    assert_eq!(text, own);
+    assert_eq!(Value::Bool(true), true);
 
     let mut values = [Value::Double(2.5), Value::Int(3), Value::Int(-1), Value::UInt(u64::MAX), Value::Double(1e30)];
     values.sort_by(|a, b| a.partial_cmp(b).expect("all are numbers"));

@@ -41,7 +41,7 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, text: Cow::Borrowed(""), returns: source.text.as_bytes().contains(&b'\r') };
+    let mut run = Run { parser, text: "", pieces: String::new(), returns: source.text.as_bytes().contains(&b'\r') };
     let mut reader = Reader::from_str(&source.text);
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
@@ -61,8 +61,10 @@ fn fail(message: impl Into<String>) -> Box<Error> {
 /// One reading of one text.
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
-    /// The text of the innermost element that holds text; borrowed while it is one piece.
-    text: Cow<'i, str>,
+    /// The text of the innermost element that holds text, while it is one piece.
+    text: &'i str,
+    /// The same once it has more pieces; its memory serves one text after the other.
+    pieces: String,
     /// The document has carriage returns, so line ends need to be normalised.
     returns: bool,
 }
@@ -72,24 +74,24 @@ impl<'i> Run<'_, '_, 'i> {
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
             let at = reader.buffer_position() as usize;
-            let event = reader.read_event().map_err(|error| {
-                let message = format!("not well-formed: {error}");
-                (reader.error_position() as usize, Error::new(message))
-            })?;
-            let step = match event {
-                Event::Start(tag) => self.open(tag.name().0),
-                Event::Empty(tag) => self.open(tag.name().0).and_then(|()| self.close()),
-                Event::End(_) => self.close(),
-                Event::Text(text) if self.returns => self.text(text.xml10_content()),
-                Event::Text(text) => self.text(text.into_inner()),
-                Event::CData(text) if self.returns => self.text(text.xml10_content()),
-                Event::CData(text) => self.text(text.into_inner()),
-                Event::GeneralRef(name) => referenced(&name).and_then(|text| self.text(text)),
-                Event::Comment(_) | Event::PI(_) => Ok(()),
-                Event::Decl(_) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
-                Event::Decl(_) => Err(fail("an XML declaration within the document")),
-                Event::DocType(_) => Err(fail("a DTD is not accepted")),
-                Event::Eof => return self.parser.finished().map_err(|error| (at, *error)),
+            // Matched where it lies: moving the event out of the result first costs more than reading it.
+            let step = match reader.read_event() {
+                Ok(Event::Start(tag)) => self.open(tag.name().0),
+                Ok(Event::End(_)) => self.close(),
+                Ok(Event::Text(text)) if self.returns => self.text(text.xml10_content()),
+                Ok(Event::Text(text)) => self.text(text.into_inner()),
+                Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
+                Ok(Event::GeneralRef(name)) => referenced(&name).and_then(|text| self.text(text)),
+                Ok(Event::CData(text)) if self.returns => self.text(text.xml10_content()),
+                Ok(Event::CData(text)) => self.text(text.into_inner()),
+                Ok(Event::Comment(_) | Event::PI(_)) => Ok(()),
+                Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
+                Ok(Event::Decl(_)) => Err(fail("an XML declaration within the document")),
+                Ok(Event::DocType(_)) => Err(fail("a DTD is not accepted")),
+                Ok(Event::Eof) => return self.parser.finished().map_err(|error| (at, *error)),
+                Err(error) => {
+                    return Err((reader.error_position() as usize, Error::new(format!("not well-formed: {error}"))));
+                }
             };
             step.map_err(|error| (at, *error))?;
         }
@@ -98,11 +100,7 @@ impl<'i> Run<'_, '_, 'i> {
     fn text(&mut self, piece: Cow<'i, str>) -> Step {
         match self.parser.stack.last() {
             Some(frame) if frame.holds_text() => {
-                if self.text.is_empty() {
-                    self.text = piece;
-                } else {
-                    self.text.to_mut().push_str(&piece);
-                }
+                self.add(&piece);
                 Ok(())
             }
             _ if is_blank(&piece) => Ok(()),
@@ -112,23 +110,42 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
+    fn add(&mut self, piece: &Cow<'i, str>) {
+        if self.pieces.is_empty() {
+            match *piece {
+                Cow::Borrowed(piece) if self.text.is_empty() => {
+                    self.text = piece;
+                    return;
+                }
+                _ => self.pieces.push_str(self.text),
+            }
+        }
+        self.pieces.push_str(piece);
+    }
+
     fn open(&mut self, name: &str) -> Step {
         let frame = self.parser.enclosed(Tag::named(name), name)?;
-        if let Some(value @ Frame::Value { .. }) = self.parser.stack.last_mut() {
-            let Frame::Value { at } = *value else { return Ok(()) };
-            if !is_blank(&self.text) {
-                return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(&self.text))));
+        if let Some(value) = self.parser.stack.last_mut()
+            && let Frame::Value { at } = *value
+        {
+            let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
+            if !is_blank(text) {
+                return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(text))));
             }
             *value = Frame::Valued { at };
         }
-        self.text = Cow::Borrowed("");
+        self.text = "";
+        self.pieces.clear();
         self.parser.stack.push(frame);
         Ok(())
     }
 
     fn close(&mut self) -> Step {
-        let text = mem::take(&mut self.text);
-        self.parser.close(text)
+        let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
+        self.parser.close(text)?;
+        self.text = "";
+        self.pieces.clear();
+        Ok(())
     }
 }
 
@@ -299,16 +316,16 @@ impl<'l> Parser<'l> {
     }
 
     /// Closes the innermost element, whose text this is. A frame with an error stays, for the path.
-    fn close(&mut self, text: Cow<'_, str>) -> Step {
+    fn close(&mut self, text: &str) -> Step {
         let Some(frame) = self.stack.last().copied() else { return Err(fail("an end without a start")) };
         match frame {
             Frame::Scalar(scalar) => self.value = scalar.read(text).map_err(fail)?,
             Frame::Value { .. } => {
-                self.value = Value::String(text.into_owned());
+                self.value = Value::String(text.to_owned());
                 return self.close_value();
             }
             Frame::Valued { .. } => return self.close_value(),
-            Frame::Name => return self.close_name(&text),
+            Frame::Name => return self.close_name(text),
             Frame::Member { named: true, valued: true, .. } => {}
             Frame::Member { named: false, .. } => return Err(fail("a member without <name>")),
             Frame::Member { .. } => return Err(fail("a member without <value>")),

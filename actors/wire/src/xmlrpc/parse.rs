@@ -98,27 +98,34 @@ impl<'i> Run<'_, '_, 'i> {
     }
 
     fn text(&mut self, piece: Cow<'i, str>) -> Step {
-        match self.parser.stack.last() {
-            Some(frame) if frame.holds_text() => {
-                self.add(&piece);
-                Ok(())
+        match piece {
+            Cow::Borrowed(piece) if self.holds_text(piece)? => {
+                if self.text.is_empty() && self.pieces.is_empty() {
+                    self.text = piece;
+                } else {
+                    self.add(piece);
+                }
             }
-            _ if is_blank(&piece) => Ok(()),
-            Some(_) => Err(fail(format!("text between elements: {:?}", shown(&piece)))),
+            Cow::Owned(piece) if self.holds_text(&piece)? => self.add(&piece),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// True where this text is data, false where it is the white space between elements.
+    fn holds_text(&self, piece: &str) -> Result<bool, Box<Error>> {
+        match self.parser.stack.last() {
+            Some(frame) if frame.holds_text() => Ok(true),
+            _ if is_blank(piece) => Ok(false),
+            Some(_) => Err(fail(format!("text between elements: {:?}", shown(piece)))),
             None if self.parser.done => Err(fail("text after the document")),
             None => Err(fail("text before the document")),
         }
     }
 
-    fn add(&mut self, piece: &Cow<'i, str>) {
+    fn add(&mut self, piece: &str) {
         if self.pieces.is_empty() {
-            match *piece {
-                Cow::Borrowed(piece) if self.text.is_empty() => {
-                    self.text = piece;
-                    return;
-                }
-                _ => self.pieces.push_str(self.text),
-            }
+            self.pieces.push_str(self.text);
         }
         self.pieces.push_str(piece);
     }
@@ -190,7 +197,8 @@ struct Parser<'l> {
     /// Arrays and structs that are open.
     depth: usize,
     values: usize,
-    /// The value last closed, until its container takes it. No other value can close before that happens.
+    /// A value whose place is not known yet: that of a parameter or fault, of a member before its name, of an array
+    /// before its end. No other value is read in between.
     value: Value,
     /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact piece.
     items: Vec<Value>,
@@ -319,19 +327,27 @@ impl<'l> Parser<'l> {
     fn close(&mut self, text: &str) -> Step {
         let Some(frame) = self.stack.last().copied() else { return Err(fail("an end without a start")) };
         match frame {
-            Frame::Scalar(scalar) => self.value = scalar.read(text).map_err(fail)?,
-            Frame::Value { .. } => {
-                self.value = Value::String(text.to_owned());
-                return self.close_value();
+            Frame::Scalar(scalar) => {
+                let value = scalar.read(text).map_err(fail)?;
+                self.stack.pop();
+                self.deliver(value);
+                return Ok(());
             }
-            Frame::Valued { .. } => return self.close_value(),
+            Frame::Value { .. } => {
+                self.count()?;
+                self.deliver(Value::String(text.to_owned()));
+            }
+            Frame::Valued { .. } => self.count()?,
             Frame::Name => return self.close_name(text),
             Frame::Member { named: true, valued: true, .. } => {}
             Frame::Member { named: false, .. } => return Err(fail("a member without <name>")),
             Frame::Member { .. } => return Err(fail("a member without <value>")),
             Frame::Struct { from } => {
-                self.value = Value::Map(Map(self.pairs.drain(from..).collect()));
+                let pairs = Map(self.pairs.drain(from..).collect());
                 self.depth -= 1;
+                self.stack.pop();
+                self.deliver(Value::Map(pairs));
+                return Ok(());
             }
             Frame::Data { from } => {
                 self.value = Value::List(self.items.drain(from..).collect());
@@ -342,10 +358,11 @@ impl<'l> Parser<'l> {
                 return Ok(());
             }
             Frame::Array { filled } => {
-                if !filled {
-                    self.value = Value::List(Vec::new());
-                }
+                let items = if filled { mem::take(&mut self.value) } else { Value::List(Vec::new()) };
                 self.depth -= 1;
+                self.stack.pop();
+                self.deliver(items);
+                return Ok(());
             }
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
@@ -373,26 +390,33 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Gives a finished value to the container around it.
-    fn close_value(&mut self) -> Step {
+    fn count(&mut self) -> Step {
         self.values += 1;
         if self.values > self.limits.values {
             return Err(fail(format!("more than {} values", self.limits.values)));
         }
-        self.stack.pop();
-        match self.stack.last_mut() {
-            Some(Frame::Data { .. }) => self.items.push(mem::take(&mut self.value)),
-            Some(Frame::Member { named, valued, .. }) => {
+        Ok(())
+    }
+
+    /// Gives what was read to the container around the innermost element, which is its `<value>`.
+    fn deliver(&mut self, read: Value) {
+        let Some(at) = self.stack.len().checked_sub(2) else { return };
+        match &mut self.stack[at] {
+            Frame::Data { .. } => self.items.push(read),
+            Frame::Member { named, valued, .. } => {
                 *valued = true;
-                if *named && let Some((_, value)) = self.pairs.last_mut() {
-                    *value = mem::take(&mut self.value);
+                match self.pairs.last_mut() {
+                    Some((_, value)) if *named => *value = read,
+                    _ => self.value = read,
                 }
             }
-            Some(Frame::Param { valued, .. } | Frame::Fault { valued }) => *valued = true,
+            Frame::Param { valued, .. } | Frame::Fault { valued } => {
+                *valued = true;
+                self.value = read;
+            }
             // `enclosed` opens a value within these alone.
-            _ => return Err(fail("a value outside of any container")),
+            _ => {}
         }
-        Ok(())
     }
 }
 

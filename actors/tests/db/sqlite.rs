@@ -143,3 +143,24 @@ fn a_statement_nobody_waits_for_is_interrupted() {
         assert_eq!(get(&report, "kind"), text("sqlite3"));
     });
 }
+
+#[test]
+fn the_end_of_the_event_loop_closes_what_is_open() {
+    let (dir, member) = file();
+    let path = dir.path().join("my data%20?#.db");
+    let running = run(async {
+        let cluster = Cluster::of(vec![member]);
+        assert!(cluster.one("INSERT INTO t VALUES (1, 'x')", ()).await.is_ok());
+        let inlet = cluster.ask(Spread::All, ENDLESS, ());
+        actix_rt::time::sleep(Duration::from_millis(20)).await;
+        inlet
+    });
+    drop(running);
+    // Only the close of the last connection writes the log back and removes it.
+    let wal = dir.path().join("my data%20?#.db-wal");
+    let until = Instant::now() + Duration::from_secs(5);
+    while wal.exists() {
+        assert!(Instant::now() < until, "a connection to {} is still open", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

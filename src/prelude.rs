@@ -7,8 +7,8 @@ pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results, Task, Was,
-    Wasc,
+    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results, Task,
+    Was, Wasc,
 };
 pub use crate::routes;
 

@@ -103,6 +103,9 @@ impl Answers<Call> for Cluster {
                 Ok(request) => request,
                 Err(why) => return refuse(&shared.spec, call.spread, &outlet, &why),
             };
+            if shared.members.is_empty() {
+                return refuse(&shared.spec, call.spread, &outlet, "the cluster has no members");
+            }
             reaper::watch(&shared);
             let timeout = shared.spec.member_timeout;
             match call.spread {

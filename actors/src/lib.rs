@@ -8,8 +8,8 @@
 //! made of), then the actors themselves.
 
 pub mod cache;
-pub mod db;
 pub mod cluster;
+pub mod db;
 pub mod http;
 pub mod kit;
 pub mod outcome;

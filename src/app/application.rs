@@ -62,8 +62,8 @@ impl App {
         self
     }
 
-    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name in the
-    /// site's `templates` folder, in a folder of the app's name there first, stands before it.
+    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name stands before
+    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder.
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));
@@ -159,8 +159,6 @@ impl Package {
 /// An app in its place: what requests see of it.
 #[derive(Debug)]
 pub struct Mounted {
-    /// Where it is mounted, without a trailing slash: empty for `/`.
-    pub(crate) path: String,
     pub(crate) name: String,
     pub(crate) use_session: bool,
     pub(crate) table: Table,

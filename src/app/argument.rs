@@ -114,7 +114,15 @@ macro_rules! whole_numbers {
                     }
                     Given::Typed(_) => None,
                 };
-                number.ok_or_else(|| wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), &given))
+                number.ok_or_else(|| {
+                    // The limits of 64 bits tell a reader nothing.
+                    let wide = <$ty>::BITS == 64;
+                    match <$ty>::MIN == 0 {
+                        _ if !wide => wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), &given),
+                        true => wrong("a whole number, 0 or more", &given),
+                        false => wrong("a whole number", &given),
+                    }
+                })
             }
         }
     )*};

@@ -8,7 +8,10 @@ use super::was::Was;
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let Some(place) = was.hands().blocking().enter() else {
         was.response.update("retry-after", "1");
-        return Err(Error::new(503, "the server is busy: its blocking pool and the queue before it are full; try again"));
+        return Err(Error::new(
+            503,
+            "the server is busy: its blocking pool and the queue before it are full; try again",
+        ));
     };
     let run = move || {
         let _place = place;

@@ -41,7 +41,7 @@ impl KeyParts<'_> {
             KeyParts::Rpc { way, target, request } => {
                 let mut key = KeyBuilder::new(kind(*way, "map", "lb"))
                     .target(target)
-                    .method(request.method.as_str())
+                    .other("method", request.method.as_str())
                     .path(&request.path)
                     .arguments(&request.body);
                 for (name, value) in &request.headers {

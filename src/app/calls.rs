@@ -93,9 +93,18 @@ impl Calls {
     }
 
     fn new(was: &Was, target: Target, path: Option<String>) -> Calls {
-        let is_json = path.as_deref().is_some_and(|path| path.trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3"));
+        let is_json =
+            path.as_deref().is_some_and(|path| path.trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3"));
         let protocol = if is_json { Protocol::JsonRpc } else { Protocol::XmlRpc };
-        Calls { was: was.clone(), target, path, protocol, login: None, headers: Vec::new(), options: Options::default() }
+        Calls {
+            was: was.clone(),
+            target,
+            path,
+            protocol,
+            login: None,
+            headers: Vec::new(),
+            options: Options::default(),
+        }
     }
 
     /// Runs on each outcome as it arrives, failures too, while others are still under way. A panic in it is that one
@@ -158,7 +167,8 @@ impl Calls {
     /// Posts a form to the path, now.
     pub fn post(mut self, form: &[(&str, &str)]) -> Task {
         let path = self.path.take().unwrap_or_else(|| "/".to_owned());
-        let form: Vec<(String, String)> = form.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let form: Vec<(String, String)> =
+            form.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.send(Request::form(path, &form))
     }
 
@@ -184,7 +194,8 @@ impl Calls {
                 let Some((post, spec)) = hands.cluster(&name) else {
                     return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
                 };
-                let key = (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
+                let key =
+                    (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
                 let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = cluster::slots(&spec, spread);
@@ -193,8 +204,8 @@ impl Calls {
                 Task::start(was, key, options.cache, options.on_arrival, dispatch)
             }
             Target::Url(url) => {
-                let key =
-                    (!hands.results().is_off()).then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.key());
+                let key = (!hands.results().is_off())
+                    .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.key());
                 let post = hands.web().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = cluster::fetch_slots(&url);

@@ -63,16 +63,9 @@ impl Pattern {
             Piece::Fixed(text) => Some(text.as_str()),
             Piece::Placeholder(..) => None,
         });
-        let segments: Vec<&str> = fixed.flat_map(|text| text.split('/')).filter(|segment| !segment.is_empty()).collect();
+        let segments: Vec<&str> =
+            fixed.flat_map(|text| text.split('/')).filter(|segment| !segment.is_empty()).collect();
         if segments.is_empty() { "index".to_owned() } else { segments.join(".") }
-    }
-
-    /// The placeholders' names, in order.
-    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(_, name) => Some(name.as_str()),
-            Piece::Fixed(_) => None,
-        })
     }
 
     /// The placeholders' values if the whole path matches. Placeholders of numbers give numbers.
@@ -87,7 +80,9 @@ impl Pattern {
 fn walk(pieces: &[Piece], path: &str, values: &mut Vec<(String, Value)>) -> bool {
     match pieces {
         [] => path.is_empty(),
-        [Piece::Fixed(text), rest @ ..] => path.strip_prefix(text.as_str()).is_some_and(|path| walk(rest, path, values)),
+        [Piece::Fixed(text), rest @ ..] => {
+            path.strip_prefix(text.as_str()).is_some_and(|path| walk(rest, path, values))
+        }
         [Piece::Placeholder(converter, name), rest @ ..] => {
             let longest = if *converter == Converter::Path { path.len() } else { path.find('/').unwrap_or(path.len()) };
             // Only the ends that the next fixed text allows need trying.
@@ -125,7 +120,8 @@ fn convert(converter: Converter, text: &str) -> Option<Value> {
         }
         Converter::Float => {
             let plain = text.strip_prefix('-').unwrap_or(text);
-            let number = plain.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && plain.bytes().any(|byte| byte.is_ascii_digit());
+            let number = plain.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+                && plain.bytes().any(|byte| byte.is_ascii_digit());
             number.then(|| text.parse().ok().map(Value::Double))?
         }
         Converter::Text | Converter::Path => {
@@ -151,7 +147,10 @@ mod tests {
 
     #[test]
     fn placeholders_take_what_their_kind_says() {
-        assert_eq!(matched("/company/<int:cid>/<cname>", "/company/555/Skitai+Corp"), Some(vec![Value::Int(555), text("Skitai Corp")]));
+        assert_eq!(
+            matched("/company/<int:cid>/<cname>", "/company/555/Skitai+Corp"),
+            Some(vec![Value::Int(555), text("Skitai Corp")])
+        );
         assert_eq!(matched("/a/<int:x>", "/a/-7"), Some(vec![Value::Int(-7)]));
         assert_eq!(matched("/f/<float:x>", "/f/1.5"), Some(vec![Value::Double(1.5)]));
         assert_eq!(matched("/f/<float:x>", "/f/3"), Some(vec![Value::Double(3.0)]));

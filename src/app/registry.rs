@@ -17,12 +17,13 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     pub(crate) fn get<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         let objects = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let object = objects
-            .get(name)
-            .ok_or_else(|| super::Error::internal(format!("no object `{name}` is registered; register it in App::startup")))?;
-        object.clone().downcast().map_err(|_| {
-            super::Error::internal(format!("the object `{name}` is not a {}", std::any::type_name::<T>()))
-        })
+        let object = objects.get(name).ok_or_else(|| {
+            super::Error::internal(format!("no object `{name}` is registered; register it in App::startup"))
+        })?;
+        object
+            .clone()
+            .downcast()
+            .map_err(|_| super::Error::internal(format!("the object `{name}` is not a {}", std::any::type_name::<T>())))
     }
 }
 

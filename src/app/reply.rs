@@ -111,7 +111,8 @@ impl Page {
     fn render(self, was: &Was) -> Result<String, Error> {
         let mut pairs = Vec::with_capacity(self.context.len());
         for (name, value) in self.context {
-            let value = value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
+            let value =
+                value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
             pairs.push((name, value));
         }
         was.app().templates().render(&self.template, &Value::from_pairs(pairs)).map_err(Error::internal)
@@ -165,9 +166,10 @@ impl Reply for Response {
     fn into_answer(self, was: &Was) -> Answer {
         match was.face() {
             Face::Web => Answer::Full(self),
-            Face::XmlRpc | Face::JsonRpc => {
-                Answer::Failed(Error::new(501, "this method answers with a page in full, which RPC cannot carry; call it on the web"))
-            }
+            Face::XmlRpc | Face::JsonRpc => Answer::Failed(Error::new(
+                501,
+                "this method answers with a page in full, which RPC cannot carry; call it on the web",
+            )),
         }
     }
 }

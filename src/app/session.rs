@@ -42,7 +42,9 @@ impl Session {
         let value = skitai_wire::to_value(&value)?;
         let mut state = self.lock();
         if !state.enabled {
-            return Err(super::Error::internal(format!("session value `{name}`: this app has no sessions; say App::use_session(true)")));
+            return Err(super::Error::internal(format!(
+                "session value `{name}`: this app has no sessions; say App::use_session(true)"
+            )));
         }
         state.changed = true;
         match state.values.0.iter_mut().find(|(key, _)| **key == *name) {

@@ -67,7 +67,12 @@ impl Table {
             for other in &self.placed[index + 1..] {
                 let shared = one.route.methods.iter().find(|method| other.route.methods.contains(method));
                 if let Some(method) = shared.filter(|_| one.rule == other.rule) {
-                    errors.push(format!("{} and {} both answer {method} {}", who(one.route), who(other.route), one.rule));
+                    errors.push(format!(
+                        "{} and {} both answer {method} {}",
+                        who(one.route),
+                        who(other.route),
+                        one.rule
+                    ));
                 }
             }
         }

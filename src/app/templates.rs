@@ -1,7 +1,7 @@
 //! The templates of one app: Tera, hidden behind "render this name with these values".
 //!
-//! A template comes from the site's `templates/APP/` folder, else from `templates/`, else from the program itself
-//! ([`App::template`](super::App::template)). In devel mode the folders are read again at each page, and a set with an
+//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder, else
+//! from the program itself ([`App::template`](super::App::template)). In devel mode the folders are read again at each page, and a set with an
 //! error leaves the message, not the old page; otherwise they are read once, at the start, and an error stops it.
 
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ impl From<tera::Error> for TemplateError {
 #[derive(Debug)]
 pub struct Templates {
     compiled_in: Vec<(&'static str, &'static str)>,
-    folders: Vec<PathBuf>,
+    folder: Option<PathBuf>,
     devel: bool,
     engine: RwLock<Tera>,
 }
@@ -44,16 +44,16 @@ impl Templates {
         folder: Option<&Path>,
         devel: bool,
     ) -> Result<Templates, TemplateError> {
-        // Weakest first: a later one of the same name replaces an earlier one.
-        let folders = folder.map(|folder| vec![folder.to_owned(), folder.join(app)]).unwrap_or_default();
-        let engine = read(&compiled_in, &folders)?;
-        Ok(Templates { compiled_in, folders, devel, engine: RwLock::new(engine) })
+        let folder =
+            folder.map(|folder| Some(folder.join(app)).filter(|own| own.is_dir()).unwrap_or(folder.to_owned()));
+        let engine = read(&compiled_in, folder.as_deref())?;
+        Ok(Templates { compiled_in, folder, devel, engine: RwLock::new(engine) })
     }
 
     /// Renders a template. `.html`, `.htm` and `.xml` escape what they print.
     pub fn render(&self, name: &str, values: &impl Serialize) -> Result<String, TemplateError> {
         if self.devel {
-            let fresh = read(&self.compiled_in, &self.folders)?;
+            let fresh = read(&self.compiled_in, self.folder.as_deref())?;
             *self.engine.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
         let context = Context::from_serialize(values)?;
@@ -61,13 +61,11 @@ impl Templates {
     }
 }
 
-fn read(compiled_in: &[(&'static str, &'static str)], folders: &[PathBuf]) -> Result<Tera, TemplateError> {
+fn read(compiled_in: &[(&'static str, &'static str)], folder: Option<&Path>) -> Result<Tera, TemplateError> {
     let mut texts: BTreeMap<String, String> =
         compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    for folder in folders {
-        if folder.is_dir() {
-            collect(folder, folder, &mut texts).map_err(|error| TemplateError(format!("{}: {error}", folder.display())))?;
-        }
+    if let Some(folder) = folder {
+        collect(folder, folder, &mut texts).map_err(|error| TemplateError(format!("{}: {error}", folder.display())))?;
     }
     let mut engine = Tera::default();
     engine.add_raw_templates(texts)?;

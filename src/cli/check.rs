@@ -12,7 +12,7 @@ pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return fail(&problems),
     };
-    let mounts = match site::mounts(&loaded, &program.apps) {
+    let mounts = match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
         Ok(mounts) => mounts,
         Err(unfit) => return fail(&unfit.to_string()),
     };
@@ -28,7 +28,12 @@ pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
     for declared in &loaded.settings.clusters {
         match declared {
             Declared::Http(spec) => {
-                print(&format!("  @{}: {} members, at most {} connections to each", spec.name, spec.members.len(), spec.connections * server.threads));
+                print(&format!(
+                    "  @{}: {} members, at most {} connections to each",
+                    spec.name,
+                    spec.members.len(),
+                    spec.connections * server.threads
+                ));
             }
             Declared::Db(spec) => {
                 let each = spec.connections * server.threads;

@@ -81,7 +81,8 @@ impl Program {
         let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
         let mut loaded = match (&which.conf, &self.conf) {
             (Some(asked), _) => {
-                let path = config::find(asked, &Places::usual(&here)).map_err(|error| error.to_string())?;
+                let path = config::find(asked, &Places { here: here.clone(), ..Places::default() })
+                    .map_err(|error| error.to_string())?;
                 config::load(&path).map_err(|report| report.to_string())?
             }
             (None, Some((name, text))) => {

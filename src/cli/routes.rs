@@ -11,7 +11,7 @@ pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
         Ok(loaded) => loaded,
         Err(problems) => return fail(&problems),
     };
-    match site::mounts(&loaded, &program.apps) {
+    match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
         Ok(mounts) => {
             for line in mounts.iter().flat_map(site::Mount::list) {
                 print(&line);

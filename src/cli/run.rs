@@ -9,7 +9,7 @@ use crate::config::Loaded;
 use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
 use crate::serve::server;
-use crate::serve::site::Site;
+use crate::serve::site::{self, Site};
 
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     log::start();
@@ -31,7 +31,10 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
         Ok(listener) => listener,
         Err(error) => {
             let ip = server.ip.map_or_else(|| "every interface".to_owned(), |ip| ip.to_string());
-            return fail(&format!("error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port", server.port));
+            return fail(&format!(
+                "error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port",
+                server.port
+            ));
         }
     };
     let _kept = match program.prepare.take().filter(|_| program.uses_own_conf(which)).map(|prepare| prepare(&var)) {
@@ -45,7 +48,7 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
 fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener) -> ExitCode {
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
-        let site = match Site::open(loaded, apps, keys) {
+        let site = match Site::open(loaded, apps, keys, site::templates_of(loaded).as_deref()) {
             Ok(site) => site,
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };

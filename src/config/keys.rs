@@ -99,6 +99,8 @@ pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
 pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
 pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
+pub(super) const ACCESS_LOG: Key =
+    key("access_log", Kind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
 
 pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");
@@ -136,6 +138,7 @@ pub const SERVER: &[Key] = &[
     ADMIN_PASSWORD,
     MAX_BODY,
     DEADLINE,
+    ACCESS_LOG,
     SSL,
     PROXY,
     ENABLE_PROXY,

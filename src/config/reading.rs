@@ -141,14 +141,25 @@ impl Reading<'_> {
         }
     }
 
+    /// A file, relative to the conf's folder.
+    pub(super) fn file(&mut self, section: Option<&Section>, key: &Key) -> Option<PathBuf> {
+        let value = self.file_name(section, key)?;
+        Some(self.base.join(&value.text))
+    }
+
     /// A file of the folder `cert` beside the conf, unless its path is absolute.
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
+        let value = self.file_name(section, key)?;
+        Some((self.base.join("cert").join(&value.text), value.span()))
+    }
+
+    fn file_name<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
         let value = find(section, key).filter(|value| !value.text.is_empty())?;
         if value.text.contains(char::is_control) || value.text.ends_with('/') {
             self.ill_typed(key, value, "expected the name of a file".to_owned());
             return None;
         }
-        Some((self.base.join("cert").join(&value.text), value.span()))
+        Some(value)
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         devel,
         max_body: reading.count(section, &keys::MAX_BODY),
         deadline: reading.time(section, &keys::DEADLINE),
+        access_log: reading.file(section, &keys::ACCESS_LOG),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Server {
     pub max_body: usize,
     /// How long a request may take.
     pub deadline: Duration,
+    /// File of the access log; none for no access log.
+    pub access_log: Option<PathBuf>,
 }
 
 /// `[certification]`: files as they will be opened.
@@ -145,6 +147,7 @@ impl Default for Server {
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
             deadline: values::duration(default_of(&keys::DEADLINE)),
+            access_log: None,
         }
     }
 }

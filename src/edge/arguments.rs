@@ -33,9 +33,10 @@ fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
             pairs(bind, text, "form")
         }
         "application/json" => json(bind, &request.body),
-        "multipart/form-data" => {
-            Err(Error::new(415, "multipart uploads are not built yet; send application/x-www-form-urlencoded or application/json"))
-        }
+        "multipart/form-data" => Err(Error::new(
+            415,
+            "multipart uploads are not built yet; send application/x-www-form-urlencoded or application/json",
+        )),
         // Any other body is the handler's own to read: was.request.body().
         _ => Ok(()),
     }

@@ -57,7 +57,11 @@ pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses
         return Found::Nothing;
     }
     let found = safe(rest).map_or(Found::Nothing, |relative| {
-        folders.iter().map(|folder| in_folder(folder, &relative, whole)).find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
+        folders
+            .iter()
+            .map(|folder| in_folder(folder, &relative, whole))
+            .find(|found| *found != Found::Nothing)
+            .unwrap_or(Found::Nothing)
     });
     if found == Found::Nothing {
         misses.note(whole, now);
@@ -72,7 +76,9 @@ fn in_folder(folder: &Path, relative: &Path, whole: &str) -> Found {
         // `/page.html/` is not the file `/page.html`.
         return if whole.ends_with('/') { Found::Nothing } else { Found::File(path) };
     }
-    let Some(index) = INDEX.iter().map(|name| path.join(name)).find(|index| index.is_file()) else { return Found::Nothing };
+    let Some(index) = INDEX.iter().map(|name| path.join(name)).find(|index| index.is_file()) else {
+        return Found::Nothing;
+    };
     if whole.ends_with('/') || whole.is_empty() { Found::File(index) } else { Found::NeedsSlash }
 }
 
@@ -138,7 +144,10 @@ mod tests {
         assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing);
         std::fs::write(folder.path().join("new.txt"), "new").expect("written");
         assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing, "the miss holds for a second");
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &Misses::default()), Found::File(folder.path().join("new.txt")));
+        assert_eq!(
+            look(&folders, "/new.txt", "new.txt", &Misses::default()),
+            Found::File(folder.path().join("new.txt"))
+        );
     }
 
     #[test]

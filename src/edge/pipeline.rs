@@ -11,11 +11,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
 use skitai_wire::Value;
 
@@ -144,7 +144,13 @@ fn emptied() -> Request {
 }
 
 /// A web call from bound arguments to a reply.
-async fn call(worker: &Worker, app: &Arc<Mounted>, placed: &Placed, values: Vec<(String, Value)>, request: Request) -> HttpResponse {
+async fn call(
+    worker: &Worker,
+    app: &Arc<Mounted>,
+    placed: &Placed,
+    values: Vec<(String, Value)>,
+    request: Request,
+) -> HttpResponse {
     let devel = worker.site.settings.server.devel;
     let (session, visit) = match sessions::load(&worker.hands, app, &request).await {
         Ok(loaded) => loaded,
@@ -181,7 +187,9 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
             worker.site.counts.panic();
             Answer::Failed(Error::internal(panicked))
         }
-        Err(_) => Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped")),
+        Err(_) => {
+            Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped"))
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a client sees. The one place that decides it: the shape of replies, of errors, and how much of an internal
 //! fault is shown.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use bytes::Bytes;
 
 use crate::app::{Answer, Error, Parts, Response, Was};
@@ -19,7 +19,9 @@ pub(crate) type Made = HttpResponse<BoxBody>;
 /// The reply of the web to an answer.
 pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
     let reply = match answer {
-        Answer::Page(std::borrow::Cow::Borrowed(text)) => with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes())),
+        Answer::Page(std::borrow::Cow::Borrowed(text)) => {
+            with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
+        }
         Answer::Page(std::borrow::Cow::Owned(text)) => with_body(StatusCode::OK, HTML, text.into()),
         Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
         Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
@@ -56,7 +58,9 @@ pub(crate) fn finish(was: &Was, mut reply: Made) -> Made {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers } = *parts;
         // An error's status stands: an error never looks like a success.
-        if let Some(status) = status.filter(|_| reply.status().as_u16() < 400).and_then(|status| StatusCode::from_u16(status).ok()) {
+        if let Some(status) =
+            status.filter(|_| reply.status().as_u16() < 400).and_then(|status| StatusCode::from_u16(status).ok())
+        {
             *reply.status_mut() = status;
         }
         for (name, value) in &headers {

@@ -41,7 +41,15 @@ impl AccessLog {
 
     /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, peer, method, target, status, bytes of the
     /// body (`-` for a stream), milliseconds.
-    pub(crate) fn line(&self, peer: Option<SocketAddr>, method: &str, uri: &str, status: u16, bytes: Option<u64>, since: Instant) {
+    pub(crate) fn line(
+        &self,
+        peer: Option<SocketAddr>,
+        method: &str,
+        uri: &str,
+        status: u16,
+        bytes: Option<u64>,
+        since: Instant,
+    ) {
         let mut buffer = self.buffer.borrow_mut();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Writing to a Vec cannot fail.

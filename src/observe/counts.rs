@@ -37,7 +37,11 @@ impl Counts {
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let mut pairs = vec![("requests", count(&self.requests))];
         pairs.extend(classes.into_iter().zip(&self.classes).map(|(name, counter)| (name, count(counter))));
-        pairs.extend([("rpc_calls", count(&self.rpc)), ("rpc_errors", count(&self.rpc_errors)), ("panics", count(&self.panics))]);
+        pairs.extend([
+            ("rpc_calls", count(&self.rpc)),
+            ("rpc_errors", count(&self.rpc_errors)),
+            ("panics", count(&self.panics)),
+        ]);
         Value::from_pairs(pairs)
     }
 }

@@ -118,7 +118,10 @@ async fn one_json(
         Ok(call) => call,
         Err(invalid) => {
             worker.site.counts.rpc(true);
-            return (None, Some(jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false)));
+            return (
+                None,
+                Some(jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false)),
+            );
         }
     };
     let (was, result) = run(worker, Face::JsonRpc, request, &call.method, call.params).await;

@@ -39,9 +39,13 @@ impl Background {
                 let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&name]);
                 loaded.settings.server.port = address.port();
                 loaded.settings.server.threads = 1;
-                let started = Site::open(&loaded, vec![app], &Keys::passing())
+                let started = Site::open(&loaded, vec![app], &Keys::passing(), None)
                     .map_err(|unfit| unfit.to_string())
-                    .and_then(|site| server::start(&site, listener, 1).map(|server| (site, server)).map_err(|error| error.to_string()));
+                    .and_then(|site| {
+                        server::start(&site, listener, 1)
+                            .map(|server| (site, server))
+                            .map_err(|error| error.to_string())
+                    });
                 match started {
                     Ok((site, server)) => {
                         let _ = tell.send(Ok(server.handle()));

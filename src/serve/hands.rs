@@ -2,20 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use skitai_actors::cache::{CacheActor, Store};
-use skitai_actors::cluster::{Cluster, Web};
+use skitai_actors::cluster::{Cluster, Web, WebLimits};
 use skitai_actors::db::{AdHoc, Database};
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::{SealedCookies, SessionActor};
 use skitai_actors::spec::{ClusterSpec, DbSpec};
-use skitai_actors::status::{self, Ask, StatusActor};
+use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
 
 use super::pool::BlockingPool;
 use super::site::Site;
 use crate::app::Registry;
+use crate::edge::sessions::COOKIE;
 
 /// One worker's actors. Made on the worker's thread, where they live; usable from any.
 pub(crate) struct Hands {
@@ -23,7 +24,7 @@ pub(crate) struct Hands {
     databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
     web: Post<Web>,
     ad_hoc_db: Post<AdHoc>,
-    sessions: Post<SessionActor>,
+    sessions: Post<SessionActor<SealedCookies>>,
     status: Post<StatusActor>,
     results: Arc<Store>,
     registry: Arc<Registry>,
@@ -34,6 +35,13 @@ pub(crate) struct Hands {
 
 /// How long an actor may take to tell of itself before the status page says that it did not.
 const REPORT_WITHIN: Duration = Duration::from_millis(500);
+
+/// Connections to one ad-hoc database per instance, as for a declared one (design: 10).
+const AD_HOC_CONNECTIONS: usize = 10;
+/// How long an ad-hoc statement waits for a connection, dials, and runs: the defaults of a declared database.
+const AD_HOC_WAIT: Duration = Duration::from_secs(1);
+const AD_HOC_CONNECT: Duration = Duration::from_secs(1);
+const AD_HOC_STATEMENT: Duration = Duration::from_secs(10);
 
 impl Hands {
     /// Starts the actors of one worker on the current thread and makes them known to the status actor.
@@ -54,15 +62,19 @@ impl Hands {
             registry.register(worker, post.reporter());
             databases.insert(spec.name.clone(), (post, spec.clone()));
         }
-        let web = Post::open("web", admission, Web::default);
+        let web = Post::open("web", admission, || Web::new(WebLimits::default()));
         registry.register(worker, web.reporter());
-        let ad_hoc_db = Post::open("adhoc-db", admission, AdHoc::default);
+        let ad_hoc_db = {
+            let each = (AD_HOC_CONNECTIONS / site.settings.server.threads).max(1);
+            Post::open("adhoc-db", admission, move || AdHoc::new(each, AD_HOC_WAIT, AD_HOC_CONNECT, AD_HOC_STATEMENT))
+        };
         registry.register(worker, ad_hoc_db.reporter());
         let store = site.results.clone();
         let cache = Post::open("cache", admission, move || CacheActor::new(store.clone()));
         registry.register(worker, cache.reporter());
         let sealer = site.sealer.clone();
-        let sessions = Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone())));
+        let sessions =
+            Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
         registry.register(worker, sessions.reporter());
         Arc::new(Hands {
             clusters,
@@ -95,7 +107,7 @@ impl Hands {
         &self.ad_hoc_db
     }
 
-    pub(crate) fn sessions(&self) -> &Post<SessionActor> {
+    pub(crate) fn sessions(&self) -> &Post<SessionActor<SealedCookies>> {
         &self.sessions
     }
 
@@ -121,10 +133,6 @@ impl Hands {
 
     /// Asks the status actor, which asks every actor of every worker.
     pub(crate) async fn status(&self, filter: Option<&str>) -> Value {
-        let ask = Ask { filter: filter.map(str::to_owned), within: REPORT_WITHIN };
-        // The status actor's own answer comes a little after the last of those it asks.
-        let until = Instant::now() + REPORT_WITHIN * 2;
-        let told = self.status.ask(ask, status::slots(), None, until).all(until).await;
-        told.into_iter().next().map_or(Value::Nil, |told| told.0)
+        status::ask(&self.status, filter.map(str::to_owned), REPORT_WITHIN).await
     }
 }

@@ -26,7 +26,11 @@ pub(crate) fn listen(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
         Some(ip) => bind(SocketAddr::new(ip, port)),
         None => bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)).or_else(|error| {
             // A machine without IPv6 says so here; a port in use says the same thing twice.
-            if error.kind() == io::ErrorKind::AddrInUse { Err(error) } else { bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)) }
+            if error.kind() == io::ErrorKind::AddrInUse {
+                Err(error)
+            } else {
+                bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port))
+            }
         }),
     }
 }

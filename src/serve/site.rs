@@ -53,9 +53,10 @@ impl Mount {
         let prefix = self.rpc_prefix();
         let line = |placed: &Placed| {
             let names = app.table.names();
-            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| {
-                if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}.{name}") }
-            });
+            let name = names
+                .iter()
+                .find(|(_, named)| std::ptr::eq(*named, placed))
+                .map(|(name, _)| if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}.{name}") });
             let route = placed.route;
             let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
                 let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
@@ -65,7 +66,12 @@ impl Mount {
             let params = params.collect::<Vec<_>>().join(", ");
             let path = format!("{}{}", self.path, placed.rule);
             let name = name.unwrap_or_else(|| "-".to_owned());
-            format!("{:<16} {path:<36} {name}({params})   {}::{}", route.methods.join(","), route.module, route.function)
+            format!(
+                "{:<16} {path:<36} {name}({params})   {}::{}",
+                route.methods.join(","),
+                route.module,
+                route.function
+            )
         };
         app.table.placed().iter().map(line).collect()
     }
@@ -99,10 +105,9 @@ pub(crate) struct Site {
 pub(crate) struct Unfit(pub(crate) Vec<String>);
 
 /// The part of a site that needs no actors: also what `check` and `routes` look at.
-pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit> {
+pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
-    let templates = folder_of(&loaded.base, "templates");
     let mut unfit = Vec::new();
     let mut mounts: Vec<Mount> = Vec::new();
     for Mounting { path, target } in mountings {
@@ -119,7 +124,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit>
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, &mount.path, templates.as_deref(), loaded.settings.server.devel)) {
+                match found.map(|app| place(app, templates, loaded.settings.server.devel)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -131,37 +136,41 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App]) -> Result<Vec<Mount>, Unfit>
     if unfit.is_empty() { Ok(mounts) } else { Err(Unfit(unfit)) }
 }
 
-/// `templates` beside the configuration, else in the current folder.
-fn folder_of(base: &Path, name: &str) -> Option<PathBuf> {
-    [base.join(name), PathBuf::from(name)].into_iter().find(|folder| folder.is_dir())
+/// The folder `templates` beside the configuration, else in the current folder.
+pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
+    [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-fn place(app: &App, path: &str, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
+fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
     let table = Table::new(&app.routes).map_err(|problems| {
         problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
     })?;
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)
         .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
-    Ok(Mounted {
-        path: path.to_owned(),
-        name: app.name.clone(),
-        use_session: app.use_session,
-        table,
-        templates: Arc::new(templates),
-    })
+    Ok(Mounted { name: app.name.clone(), use_session: app.use_session, table, templates: Arc::new(templates) })
 }
 
 impl Site {
     /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor starts here.
-    pub(crate) fn open(loaded: &Loaded, mut apps: Vec<App>, keys: &Keys) -> Result<Arc<Site>, Unfit> {
+    pub(crate) fn open(
+        loaded: &Loaded,
+        mut apps: Vec<App>,
+        keys: &Keys,
+        templates: Option<&Path>,
+    ) -> Result<Arc<Site>, Unfit> {
         let settings = loaded.settings.clone();
-        let mut mounts = mounts(loaded, &apps)?;
+        let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts = Arc::new(Counts::default());
         if let Some(password) = &keys.admin_password {
             let app = admin::app(password, counts.clone());
-            let placed = place(&app, "/status", None, settings.server.devel).map_err(Unfit)?;
-            mounts.push(Mount { path: "/status".to_owned(), slash: false, folders: Vec::new(), app: Some(Arc::new(placed)) });
+            let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
+            mounts.push(Mount {
+                path: "/status".to_owned(),
+                slash: false,
+                folders: Vec::new(),
+                app: Some(Arc::new(placed)),
+            });
             mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
             apps.push(app);
         }

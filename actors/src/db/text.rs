@@ -13,6 +13,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
         Value::Nil => return None,
         Value::Bool(truth) => truth.to_string(),
         Value::Int(number) => number.to_string(),
+        Value::UInt(number) => number.to_string(),
         Value::Double(number) => double(*number),
         Value::String(text) | Value::DateTime(text) => text.clone(),
         Value::Bytes(octets) => bytea(octets),
@@ -83,6 +84,9 @@ fn write_json(value: &Value, out: &mut String) {
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
         Value::Int(number) => {
             // A String takes every write.
+            let _ = write!(out, "{number}");
+        }
+        Value::UInt(number) => {
             let _ = write!(out, "{number}");
         }
         Value::Double(number) if !number.is_finite() => out.push_str("null"),

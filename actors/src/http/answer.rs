@@ -40,12 +40,7 @@ impl Answer {
         // A body without an announced end goes to the end of the connection, by the rules.
         let is_framed = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
         // The codec reads no further than the end of a whole body: if it met the end of the connection, it wanted more.
-        if is_framed && eof {
-            return true;
-        }
-        // Over TLS the end may be a message inside the stream that our sockets do not see; the length still tells.
-        let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
-        !headers.contains_key(TRANSFER_ENCODING) && announced.is_some_and(|length| length > self.body.len() as u64)
+        is_framed && eof
     }
 
     /// The first header of this name, which is in lower case.

@@ -254,3 +254,6 @@ impl Drop for Place<'_> {
         self.0.update(|count| count - 1);
     }
 }
+
+#[cfg(test)]
+mod tests;

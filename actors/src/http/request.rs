@@ -24,6 +24,19 @@ pub enum Method {
 }
 
 impl Method {
+    /// As it goes over the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+        }
+    }
+
     /// True where HTTP itself says that asking twice does no harm.
     pub fn is_safe(self) -> bool {
         match self {

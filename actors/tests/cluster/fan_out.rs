@@ -139,6 +139,20 @@ fn a_request_that_cannot_be_sent_says_why_to_every_slot() {
 }
 
 #[test]
+fn a_cluster_without_members_answers_nobody() {
+    in_system(async {
+        let cluster = Started::new(spec(&[]));
+        assert!(cluster.all(call()).await.is_empty());
+        let outcome = cluster.one(call()).await;
+        assert_eq!(
+            (outcome.status, outcome.msg.as_str()),
+            (Status::NotConnected, "not sent: the cluster has no members")
+        );
+        assert_eq!(&*outcome.node, "@members");
+    });
+}
+
+#[test]
 fn an_unknown_name_is_a_dns_failure() {
     in_system(async {
         let mut spec = spec(&[1]);

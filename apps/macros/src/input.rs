@@ -51,11 +51,13 @@ struct Options {
     name: Option<LitStr>,
 }
 
-const USAGE: &str = "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\")]; the options may be left out";
+const USAGE: &str =
+    "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\")]; the options may be left out";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let rule: LitStr = input.parse().map_err(|error| Error::new(error.span(), format!("the rule is missing: {USAGE}")))?;
+        let rule: LitStr =
+            input.parse().map_err(|error| Error::new(error.span(), format!("the rule is missing: {USAGE}")))?;
         let mut options = Options { rule, methods: Vec::new(), name: None };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
@@ -81,12 +83,18 @@ impl Parse for Options {
 
 fn check_methods(methods: &[LitStr], key: &Ident) -> Result<()> {
     if methods.is_empty() {
-        return Err(Error::new(key.span(), "a route without a method can never be called; leave `methods` out for GET, HEAD and POST"));
+        return Err(Error::new(
+            key.span(),
+            "a route without a method can never be called; leave `methods` out for GET, HEAD and POST",
+        ));
     }
     for method in methods {
         let text = method.value();
         if text.is_empty() || !text.chars().all(|c| c.is_ascii_uppercase()) {
-            return Err(Error::new(method.span(), format!("`{text}` is not an HTTP method; methods are upper case, such as \"GET\"")));
+            return Err(Error::new(
+                method.span(),
+                format!("`{text}` is not an HTTP method; methods are upper case, such as \"GET\""),
+            ));
         }
     }
     Ok(())
@@ -102,7 +110,10 @@ impl Handler {
             None => errors = Some(error),
         };
         if let Some(generic) = function.signature.generics.params.first() {
-            note(Error::new_spanned(generic, "a route cannot be generic: its arguments come from the wire and need one type"));
+            note(Error::new_spanned(
+                generic,
+                "a route cannot be generic: its arguments come from the wire and need one type",
+            ));
         }
         let doc = doc_text(&function.attributes);
         let mut arguments = Vec::new();
@@ -145,7 +156,9 @@ fn placeholders(rule: &LitStr) -> Vec<std::result::Result<String, String>> {
         let inside = &rest[open + 1..open + close];
         let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
         found.push(if !["", "int", "float", "path", "string"].contains(&kind) {
-            Err(format!("`{kind}` is not a kind of placeholder; there are <name>, <int:name>, <float:name> and <path:name>"))
+            Err(format!(
+                "`{kind}` is not a kind of placeholder; there are <name>, <int:name>, <float:name> and <path:name>"
+            ))
         } else if name.is_empty() {
             Err("a placeholder needs a name: <name> or <int:name>".to_owned())
         } else if found.contains(&Ok(name.to_owned())) {

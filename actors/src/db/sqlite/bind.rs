@@ -41,6 +41,8 @@ fn stored(value: &Value) -> ToSqlOutput<'_> {
         Value::Nil => ToSqlOutput::Owned(Stored::Null),
         Value::Bool(truth) => ToSqlOutput::Owned(Stored::Integer((*truth).into())),
         Value::Int(number) => ToSqlOutput::Owned(Stored::Integer(*number)),
+        // Beyond SQLite's 64 bit integers: as text, whose digits are all there.
+        Value::UInt(number) => ToSqlOutput::Owned(Stored::Text(number.to_string())),
         Value::Double(number) => ToSqlOutput::Owned(Stored::Real(*number)),
         Value::String(text) | Value::DateTime(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         Value::Bytes(octets) => ToSqlOutput::Borrowed(ValueRef::Blob(octets)),

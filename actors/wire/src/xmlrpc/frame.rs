@@ -1,29 +1,26 @@
-//! The elements that are open while a document is read, and which may open within which.
-
-use std::sync::Arc;
+//! The elements of XML-RPC by name, and those that are open while a document is read.
+//!
+//! A frame is a few bytes to copy: what has been read of it is with the parser. It counts siblings from 1, for the path
+//! of an error.
 
 use super::scalar::Scalar;
-use crate::Value;
-use crate::error::shown;
 
-/// One open element and what of it has been read.
-///
-/// `from` is where the items or pairs of a container start in the parser's store, `at` counts siblings from 1 for the
-/// path of an error.
-#[derive(Debug)]
+/// One open element.
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Frame {
     MethodCall,
     MethodName,
     MethodResponse,
+    /// Its items start at `from` in the parser's store.
     Params {
         from: usize,
     },
     Param {
         at: usize,
-        value: Option<Value>,
+        valued: bool,
     },
     Fault {
-        value: Option<Value>,
+        valued: bool,
     },
     /// `<value>` before its type is known; its text is a string if no type comes.
     Value {
@@ -32,93 +29,118 @@ pub(super) enum Frame {
     /// `<value>` after its typed element.
     Valued {
         at: usize,
-        value: Value,
     },
     Scalar(Scalar),
     Array {
-        items: Option<Vec<Value>>,
+        filled: bool,
     },
+    /// Its items start at `from` in the parser's store.
     Data {
         from: usize,
     },
+    /// Its pairs start at `from` in the parser's store.
     Struct {
         from: usize,
     },
+    /// Once named, its pair is the last one in the parser's store.
     Member {
         at: usize,
-        name: Option<Arc<str>>,
-        value: Option<Value>,
+        named: bool,
+        valued: bool,
     },
     Name,
 }
 
 impl Frame {
     /// True where text is data. Elsewhere only white space may stand between the elements.
-    pub(super) fn holds_text(&self) -> bool {
+    #[inline]
+    pub(super) fn holds_text(self) -> bool {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
-    /// Adds its step to the path of an error.
-    pub(super) fn add_step(&self, path: &mut String) {
-        use std::fmt::Write as _;
-        if !path.is_empty() {
-            path.push('/');
-        }
-        let (name, at) = match self {
+    /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.
+    pub(super) fn step(self) -> (&'static str, usize) {
+        match self {
             Frame::MethodCall => ("methodCall", 0),
             Frame::MethodName => ("methodName", 0),
             Frame::MethodResponse => ("methodResponse", 0),
             Frame::Params { .. } => ("params", 0),
-            Frame::Param { at, .. } => ("param", *at),
+            Frame::Param { at, .. } => ("param", at),
             Frame::Fault { .. } => ("fault", 0),
-            Frame::Value { at } | Frame::Valued { at, .. } => ("value", *at),
+            Frame::Value { at } | Frame::Valued { at } => ("value", at),
             Frame::Scalar(scalar) => (scalar.element(), 0),
             Frame::Array { .. } => ("array", 0),
             Frame::Data { .. } => ("data", 0),
             Frame::Struct { .. } => ("struct", 0),
-            Frame::Member { name: Some(name), .. } => {
-                path.push_str(&shown(name));
-                return;
-            }
-            Frame::Member { at, .. } => ("member", *at),
+            Frame::Member { at, .. } => ("member", at),
             Frame::Name => ("name", 0),
-        };
-        path.push_str(name);
-        if at > 0 {
-            // Writing to a String cannot fail.
-            let _ = write!(path, "[{at}]");
         }
     }
 }
 
-/// The type of a value, by the name of its element.
+/// An element by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Type {
-    Scalar(Scalar),
+pub(super) enum Tag {
+    MethodCall,
+    MethodName,
+    MethodResponse,
+    Params,
+    Param,
+    Fault,
+    Value,
+    Data,
+    Member,
+    Name,
     Array,
     Struct,
+    Scalar(Scalar),
+    Unknown,
 }
 
-impl Type {
-    pub(super) fn named(element: &str) -> Option<Type> {
-        Some(Type::Scalar(match element {
-            "string" => Scalar::String,
-            "int" => Scalar::Int("int"),
-            "i4" => Scalar::Int("i4"),
-            "struct" => return Some(Type::Struct),
-            "array" => return Some(Type::Array),
-            "boolean" => Scalar::Boolean,
-            "double" => Scalar::Double("double"),
-            "dateTime.iso8601" => Scalar::DateTime,
-            "base64" => Scalar::Base64,
-            "nil" => Scalar::Nil,
-            "i8" => Scalar::Int("i8"),
-            "i1" => Scalar::Int("i1"),
-            "i2" => Scalar::Int("i2"),
-            "biginteger" => Scalar::Int("biginteger"),
-            "float" => Scalar::Double("float"),
-            "dateTime" => Scalar::DateTime,
-            _ => return None,
-        }))
+impl Tag {
+    /// The element of this name, whatever prefix it has.
+    #[inline]
+    pub(super) fn named(name: &str) -> Tag {
+        match Tag::plainly_named(name.as_bytes()) {
+            Tag::Unknown => Tag::prefixed(name),
+            known => known,
+        }
+    }
+
+    #[cold]
+    fn prefixed(name: &str) -> Tag {
+        name.rsplit_once(':').map_or(Tag::Unknown, |(_, plain)| Tag::plainly_named(plain.as_bytes()))
+    }
+
+    #[inline]
+    fn plainly_named(name: &[u8]) -> Tag {
+        match name {
+            b"value" => Tag::Value,
+            b"name" => Tag::Name,
+            b"member" => Tag::Member,
+            b"string" => Tag::Scalar(Scalar::String),
+            b"int" => Tag::Scalar(Scalar::Int("int")),
+            b"i4" => Tag::Scalar(Scalar::Int("i4")),
+            b"double" => Tag::Scalar(Scalar::Double("double")),
+            b"boolean" => Tag::Scalar(Scalar::Boolean),
+            b"struct" => Tag::Struct,
+            b"array" => Tag::Array,
+            b"data" => Tag::Data,
+            b"nil" => Tag::Scalar(Scalar::Nil),
+            b"dateTime.iso8601" | b"dateTime" => Tag::Scalar(Scalar::DateTime),
+            b"base64" => Tag::Scalar(Scalar::Base64),
+            b"i8" => Tag::Scalar(Scalar::Int("i8")),
+            b"i1" => Tag::Scalar(Scalar::Int("i1")),
+            b"i2" => Tag::Scalar(Scalar::Int("i2")),
+            b"biginteger" => Tag::Scalar(Scalar::Int("biginteger")),
+            b"float" => Tag::Scalar(Scalar::Double("float")),
+            b"param" => Tag::Param,
+            b"params" => Tag::Params,
+            b"methodName" => Tag::MethodName,
+            b"methodCall" => Tag::MethodCall,
+            b"methodResponse" => Tag::MethodResponse,
+            b"fault" => Tag::Fault,
+            _ => Tag::Unknown,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::frame::{Frame, Type};
+use super::frame::{Frame, Tag};
 use super::source::Source;
 use super::{Call, Fault};
 use crate::error::shown;
@@ -17,7 +17,7 @@ use crate::{Error, Limits, Value};
 
 /// A `methodCall` document.
 pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
-    let mut parser = Parser::new("methodCall", limits);
+    let mut parser = Parser::new(Tag::MethodCall, limits);
     parse(input, limits, &mut parser)?;
     let Some(method) = parser.method.take() else { return Err(Error::new("methodCall: no <methodName>")) };
     Ok(Call { method, params: parser.params.take().unwrap_or_default() })
@@ -25,7 +25,7 @@ pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
 
 /// A `methodResponse` document: the method's answer, or its fault.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
-    let mut parser = Parser::new("methodResponse", limits);
+    let mut parser = Parser::new(Tag::MethodResponse, limits);
     parse(input, limits, &mut parser)?;
     if let Some(fault) = parser.fault.take() {
         return Ok(Err(fault));
@@ -51,22 +51,12 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     Err(error.at(source.offset(at)))
 }
 
-/// What is known of the document so far, apart from the text at hand.
-struct Parser<'l> {
-    root: &'static str,
-    limits: &'l Limits,
-    stack: Vec<Frame>,
-    done: bool,
-    /// Arrays and structs that are open.
-    depth: usize,
-    values: usize,
-    /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact piece.
-    items: Vec<Value>,
-    pairs: Vec<(Arc<str>, Value)>,
-    names: Names,
-    method: Option<String>,
-    params: Option<Vec<Value>>,
-    fault: Option<Fault>,
+/// An error costs a pointer on the way that is nearly always taken.
+type Step = Result<(), Box<Error>>;
+
+#[cold]
+fn fail(message: impl Into<String>) -> Box<Error> {
+    Box::new(Error::new(message))
 }
 
 /// One reading of one text.
@@ -98,15 +88,15 @@ impl<'i> Run<'_, '_, 'i> {
                 Event::GeneralRef(name) => referenced(&name).and_then(|text| self.text(text)),
                 Event::Comment(_) | Event::PI(_) => Ok(()),
                 Event::Decl(_) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
-                Event::Decl(_) => Err(Error::new("an XML declaration within the document")),
-                Event::DocType(_) => Err(Error::new("a DTD is not accepted")),
-                Event::Eof => return self.parser.finished().map_err(|error| (at, error)),
+                Event::Decl(_) => Err(fail("an XML declaration within the document")),
+                Event::DocType(_) => Err(fail("a DTD is not accepted")),
+                Event::Eof => return self.parser.finished().map_err(|error| (at, *error)),
             };
-            step.map_err(|error| (at, error))?;
+            step.map_err(|error| (at, *error))?;
         }
     }
 
-    fn text(&mut self, piece: Cow<'i, str>) -> Result<(), Error> {
+    fn text(&mut self, piece: Cow<'i, str>) -> Step {
         match self.parser.stack.last() {
             Some(frame) if frame.holds_text() => {
                 if self.text.is_empty() {
@@ -117,43 +107,34 @@ impl<'i> Run<'_, '_, 'i> {
                 Ok(())
             }
             _ if is_blank(&piece) => Ok(()),
-            Some(_) => Err(Error::new(format!("text between elements: {:?}", shown(&piece)))),
-            None if self.parser.done => Err(Error::new("text after the document")),
-            None => Err(Error::new("text before the document")),
+            Some(_) => Err(fail(format!("text between elements: {:?}", shown(&piece)))),
+            None if self.parser.done => Err(fail("text after the document")),
+            None => Err(fail("text before the document")),
         }
     }
 
-    fn open(&mut self, name: &str) -> Result<(), Error> {
-        let plain = name.rsplit_once(':').map_or(name, |(_, plain)| plain);
-        if let Some(Frame::Value { at }) = self.parser.stack.last()
-            && let Some(kind) = Type::named(plain)
-        {
-            let at = *at;
+    fn open(&mut self, name: &str) -> Step {
+        let frame = self.parser.enclosed(Tag::named(name), name)?;
+        if let Some(value @ Frame::Value { .. }) = self.parser.stack.last_mut() {
+            let Frame::Value { at } = *value else { return Ok(()) };
             if !is_blank(&self.text) {
-                return Err(Error::new(format!("text beside <{plain}>: {:?}", shown(&self.text))));
+                return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(&self.text))));
             }
-            self.text = Cow::Borrowed("");
-            return self.parser.open_typed(at, kind);
+            *value = Frame::Valued { at };
         }
-        let frame = self.parser.enclosed(plain)?;
-        if frame.holds_text() {
-            self.text = Cow::Borrowed("");
-        }
+        self.text = Cow::Borrowed("");
         self.parser.stack.push(frame);
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Error> {
-        let text = match self.parser.stack.last() {
-            Some(frame) if frame.holds_text() => mem::take(&mut self.text),
-            _ => Cow::Borrowed(""),
-        };
+    fn close(&mut self) -> Step {
+        let text = mem::take(&mut self.text);
         self.parser.close(text)
     }
 }
 
 /// The text of `&name;`.
-fn referenced(name: &str) -> Result<Cow<'static, str>, Error> {
+fn referenced(name: &str) -> Result<Cow<'static, str>, Box<Error>> {
     let known = match name {
         "lt" => "<",
         "gt" => ">",
@@ -166,7 +147,7 @@ fn referenced(name: &str) -> Result<Cow<'static, str>, Error> {
         return Ok(Cow::Borrowed(known));
     }
     let Some(number) = name.strip_prefix('#') else {
-        return Err(Error::new(format!("entity &{}; is not accepted", shown(name))));
+        return Err(fail(format!("entity &{}; is not accepted", shown(name))));
     };
     let (digits, radix) = match number.strip_prefix('x') {
         Some(digits) => (digits, 16),
@@ -176,7 +157,7 @@ fn referenced(name: &str) -> Result<Cow<'static, str>, Error> {
     let digits = Some(digits).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
     match digits.and_then(|digits| u32::from_str_radix(digits, radix).ok()).and_then(char::from_u32) {
         Some(character) if character != '\0' => Ok(Cow::Owned(character.to_string())),
-        _ => Err(Error::new(format!("&{}; is no character", shown(name)))),
+        _ => Err(fail(format!("&{}; is no character", shown(name)))),
     }
 }
 
@@ -184,8 +165,28 @@ fn is_blank(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_whitespace())
 }
 
+/// What is known of the document so far, apart from the text at hand.
+struct Parser<'l> {
+    root: Tag,
+    limits: &'l Limits,
+    stack: Vec<Frame>,
+    done: bool,
+    /// Arrays and structs that are open.
+    depth: usize,
+    values: usize,
+    /// The value last closed, until its container takes it. No other value can close before that happens.
+    value: Value,
+    /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact piece.
+    items: Vec<Value>,
+    pairs: Vec<(Arc<str>, Value)>,
+    names: Names,
+    method: Option<String>,
+    params: Option<Vec<Value>>,
+    fault: Option<Fault>,
+}
+
 impl<'l> Parser<'l> {
-    fn new(root: &'static str, limits: &'l Limits) -> Parser<'l> {
+    fn new(root: Tag, limits: &'l Limits) -> Parser<'l> {
         Parser {
             root,
             limits,
@@ -193,6 +194,7 @@ impl<'l> Parser<'l> {
             done: false,
             depth: 0,
             values: 0,
+            value: Value::Nil,
             items: Vec::new(),
             pairs: Vec::new(),
             names: Names::default(),
@@ -202,191 +204,189 @@ impl<'l> Parser<'l> {
         }
     }
 
+    /// Where the parser is, members by their names.
     fn path(&self) -> String {
         let mut path = String::new();
+        // The open struct whose pairs start here has its open member's pair just before the next open struct's.
+        let mut starts = self.stack.iter().filter_map(|frame| match frame {
+            Frame::Struct { from } => Some(*from),
+            _ => None,
+        });
+        starts.next();
         for frame in &self.stack {
-            frame.add_step(&mut path);
+            if !path.is_empty() {
+                path.push('/');
+            }
+            if let Frame::Member { named, .. } = frame {
+                let end = starts.next().unwrap_or(self.pairs.len());
+                if let Some((name, _)) = end.checked_sub(1).and_then(|at| self.pairs.get(at)).filter(|_| *named) {
+                    path.push_str(&shown(name));
+                    continue;
+                }
+            }
+            match frame.step() {
+                (name, 0) => path.push_str(name),
+                (name, at) => path.push_str(&format!("{name}[{at}]")),
+            }
         }
         path
     }
 
-    fn finished(&self) -> Result<(), Error> {
+    fn finished(&self) -> Step {
         match self.stack.is_empty() {
             true if self.done => Ok(()),
-            true => Err(Error::new(format!("no document: <{}> expected", self.root))),
-            false => Err(Error::new("the document ends before its elements are closed")),
+            true => Err(fail(format!("no document: <{}> expected", self.root_name()))),
+            false => Err(fail("the document ends before its elements are closed")),
         }
     }
 
-    /// Opens the typed element of a value, whose own frame has to wait until that closes.
-    fn open_typed(&mut self, at: usize, kind: Type) -> Result<(), Error> {
-        let frame = match kind {
-            Type::Scalar(scalar) => Frame::Scalar(scalar),
-            Type::Array => Frame::Array { items: None },
-            Type::Struct => Frame::Struct { from: self.pairs.len() },
-        };
-        if !matches!(frame, Frame::Scalar(_)) {
-            if self.depth >= self.limits.depth {
-                return Err(Error::new(format!("nested more than {} deep", self.limits.depth)));
-            }
-            self.depth += 1;
-        }
-        if let Some(value) = self.stack.last_mut() {
-            *value = Frame::Valued { at, value: Value::Nil };
-        }
-        self.stack.push(frame);
-        Ok(())
+    fn root_name(&self) -> &'static str {
+        if self.root == Tag::MethodCall { "methodCall" } else { "methodResponse" }
     }
 
     /// The frame of an element within the innermost open one, if it belongs there.
-    fn enclosed(&self, name: &str) -> Result<Frame, Error> {
-        let frame = match (self.stack.last(), name) {
-            (None, _) if self.done => return Err(Error::new(format!("<{}> after the document", shown(name)))),
-            (None, "methodCall") if self.root == name => Frame::MethodCall,
-            (None, "methodResponse") if self.root == name => Frame::MethodResponse,
+    fn enclosed(&mut self, tag: Tag, name: &str) -> Result<Frame, Box<Error>> {
+        let frame = match (self.stack.last().copied(), tag) {
+            (Some(Frame::Value { .. }), Tag::Scalar(scalar)) => Frame::Scalar(scalar),
+            (Some(Frame::Member { named: false, .. }), Tag::Name) => Frame::Name,
+            (Some(Frame::Member { valued: false, .. }), Tag::Value) => Frame::Value { at: 0 },
+            (Some(Frame::Struct { from }), Tag::Member) => {
+                Frame::Member { at: self.pairs.len() - from + 1, named: false, valued: false }
+            }
+            (Some(Frame::Data { from }), Tag::Value) => Frame::Value { at: self.items.len() - from + 1 },
+            (Some(Frame::Value { .. }), Tag::Struct) => {
+                self.deepen()?;
+                Frame::Struct { from: self.pairs.len() }
+            }
+            (Some(Frame::Value { .. }), Tag::Array) => {
+                self.deepen()?;
+                Frame::Array { filled: false }
+            }
+            (Some(Frame::Array { filled: false }), Tag::Data) => Frame::Data { from: self.items.len() },
+            (Some(Frame::Param { valued: false, .. } | Frame::Fault { valued: false }), Tag::Value) => {
+                Frame::Value { at: 0 }
+            }
+            (Some(Frame::Params { from }), Tag::Param) => {
+                Frame::Param { at: self.items.len() - from + 1, valued: false }
+            }
+            (None, _) if self.done => return Err(fail(format!("<{}> after the document", shown(name)))),
+            (None, Tag::MethodCall) if self.root == tag => Frame::MethodCall,
+            (None, Tag::MethodResponse) if self.root == tag => Frame::MethodResponse,
             (None, _) => {
-                return Err(Error::new(format!("<{}> where <{}> was expected", shown(name), self.root)));
+                return Err(fail(format!("<{}> where <{}> was expected", shown(name), self.root_name())));
             }
-            (Some(Frame::MethodCall), "methodName") if self.method.is_none() => Frame::MethodName,
-            (Some(Frame::MethodCall), "params") if self.params.is_none() => Frame::Params { from: self.items.len() },
-            (Some(Frame::MethodResponse), "params") if self.params.is_none() && self.fault.is_none() => {
-                Frame::Params { from: self.items.len() }
+            (Some(Frame::MethodCall), Tag::MethodName) if self.method.is_none() => Frame::MethodName,
+            (Some(Frame::MethodCall), Tag::Params) if self.params.is_none() => Frame::Params { from: 0 },
+            (Some(Frame::MethodResponse), Tag::Params) if self.params.is_none() && self.fault.is_none() => {
+                Frame::Params { from: 0 }
             }
-            (Some(Frame::MethodResponse), "fault") if self.params.is_none() && self.fault.is_none() => {
-                Frame::Fault { value: None }
+            (Some(Frame::MethodResponse), Tag::Fault) if self.params.is_none() && self.fault.is_none() => {
+                Frame::Fault { valued: false }
             }
-            (Some(Frame::Params { from }), "param") => Frame::Param { at: self.items.len() - from + 1, value: None },
-            (Some(Frame::Data { from }), "value") => Frame::Value { at: self.items.len() - from + 1 },
-            (
-                Some(
-                    Frame::Member { value: None, .. } | Frame::Param { value: None, .. } | Frame::Fault { value: None },
-                ),
-                "value",
-            ) => Frame::Value { at: 0 },
-            (Some(Frame::Struct { from }), "member") => {
-                Frame::Member { at: self.pairs.len() - from + 1, name: None, value: None }
-            }
-            (Some(Frame::Member { name: None, .. }), "name") => Frame::Name,
-            (Some(Frame::Array { items: None }), "data") => Frame::Data { from: self.items.len() },
             (Some(Frame::Value { .. }), _) => {
-                return Err(Error::new(format!("<{}> is not a type of XML-RPC", shown(name))));
+                return Err(fail(format!("<{}> is not a type of XML-RPC", shown(name))));
             }
-            (Some(_), _) => return Err(Error::new(format!("<{}> does not belong here, or not twice", shown(name)))),
+            (Some(_), _) => return Err(fail(format!("<{}> does not belong here, or not twice", shown(name)))),
         };
         Ok(frame)
     }
 
-    /// Closes the innermost element, whose text this is. The frame stays until it is known to be good, for the path.
-    fn close(&mut self, text: Cow<'_, str>) -> Result<(), Error> {
-        let Some(frame) = self.stack.last_mut() else { return Err(Error::new("an end without a start")) };
+    fn deepen(&mut self) -> Step {
+        if self.depth >= self.limits.depth {
+            return Err(fail(format!("nested more than {} deep", self.limits.depth)));
+        }
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Closes the innermost element, whose text this is. A frame with an error stays, for the path.
+    fn close(&mut self, text: Cow<'_, str>) -> Step {
+        let Some(frame) = self.stack.last().copied() else { return Err(fail("an end without a start")) };
         match frame {
-            Frame::Scalar(scalar) => {
-                let value = scalar.read(text).map_err(Error::new)?;
-                self.close_typed(value);
+            Frame::Scalar(scalar) => self.value = scalar.read(text).map_err(fail)?,
+            Frame::Value { .. } => {
+                self.value = Value::String(text.into_owned());
+                return self.close_value();
             }
-            Frame::Value { .. } => self.close_value(Value::String(text.into_owned()))?,
-            Frame::Valued { value, .. } => {
-                let value = mem::take(value);
-                self.close_value(value)?;
-            }
-            Frame::Name => {
-                let name = self.names.intern(text.trim_ascii());
-                self.stack.pop();
-                if let Some(Frame::Member { name: slot, .. }) = self.stack.last_mut() {
-                    *slot = Some(name);
-                }
-            }
-            Frame::Member { name, value, .. } => match (name.take(), value.take()) {
-                (Some(name), Some(value)) => {
-                    self.pairs.push((name, value));
-                    self.stack.pop();
-                }
-                (None, _) => return Err(Error::new("a member without <name>")),
-                (name, None) => {
-                    *frame = Frame::Member { at: 0, name, value: None };
-                    return Err(Error::new("a member without <value>"));
-                }
-            },
+            Frame::Valued { .. } => return self.close_value(),
+            Frame::Name => return self.close_name(&text),
+            Frame::Member { named: true, valued: true, .. } => {}
+            Frame::Member { named: false, .. } => return Err(fail("a member without <name>")),
+            Frame::Member { .. } => return Err(fail("a member without <value>")),
             Frame::Struct { from } => {
-                let pairs = self.pairs.drain(*from..).collect();
+                self.value = Value::Map(Map(self.pairs.drain(from..).collect()));
                 self.depth -= 1;
-                self.close_typed(Value::Map(Map(pairs)));
             }
             Frame::Data { from } => {
-                let list = self.items.drain(*from..).collect();
+                self.value = Value::List(self.items.drain(from..).collect());
                 self.stack.pop();
-                if let Some(Frame::Array { items }) = self.stack.last_mut() {
-                    *items = Some(list);
+                if let Some(Frame::Array { filled }) = self.stack.last_mut() {
+                    *filled = true;
                 }
+                return Ok(());
             }
-            Frame::Array { items } => {
-                let items = items.take().unwrap_or_default();
+            Frame::Array { filled } => {
+                if !filled {
+                    self.value = Value::List(Vec::new());
+                }
                 self.depth -= 1;
-                self.close_typed(Value::List(items));
             }
-            Frame::Param { value, .. } => {
-                let Some(value) = value.take() else { return Err(Error::new("a parameter without <value>")) };
-                self.items.push(value);
-                self.stack.pop();
-            }
-            Frame::Params { from } => {
-                self.params = Some(self.items.drain(*from..).collect());
-                self.stack.pop();
-            }
-            Frame::Fault { value } => {
-                self.fault = Some(fault(value.take().unwrap_or_default())?);
-                self.stack.pop();
-            }
-            Frame::MethodName => {
-                let name = text.trim_ascii();
-                if name.is_empty() {
-                    return Err(Error::new("the name of the method is empty"));
-                }
-                self.method = Some(name.to_owned());
-                self.stack.pop();
-            }
-            Frame::MethodCall | Frame::MethodResponse => {
-                self.stack.pop();
-                self.done = true;
-            }
+            Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
+            Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
+            Frame::Params { from } => self.params = Some(self.items.drain(from..).collect()),
+            Frame::Fault { .. } => self.fault = Some(fault(mem::take(&mut self.value))?),
+            Frame::MethodName => match text.trim_ascii() {
+                "" => return Err(fail("the name of the method is empty")),
+                name => self.method = Some(name.to_owned()),
+            },
+            Frame::MethodCall | Frame::MethodResponse => self.done = true,
+        }
+        self.stack.pop();
+        Ok(())
+    }
+
+    /// Gives the name of a member its pair, and the value if that came first.
+    fn close_name(&mut self, text: &str) -> Step {
+        let name = self.names.intern(text.trim_ascii());
+        self.stack.pop();
+        if let Some(Frame::Member { named, valued, .. }) = self.stack.last_mut() {
+            *named = true;
+            let value = if *valued { mem::take(&mut self.value) } else { Value::Nil };
+            self.pairs.push((name, value));
         }
         Ok(())
     }
 
-    /// Gives the value of a typed element to the `<value>` around it.
-    fn close_typed(&mut self, read: Value) {
-        self.stack.pop();
-        if let Some(Frame::Valued { value, .. }) = self.stack.last_mut() {
-            *value = read;
-        }
-    }
-
     /// Gives a finished value to the container around it.
-    fn close_value(&mut self, read: Value) -> Result<(), Error> {
+    fn close_value(&mut self) -> Step {
         self.values += 1;
         if self.values > self.limits.values {
-            return Err(Error::new(format!("more than {} values", self.limits.values)));
+            return Err(fail(format!("more than {} values", self.limits.values)));
         }
         self.stack.pop();
         match self.stack.last_mut() {
-            Some(Frame::Data { .. }) => self.items.push(read),
-            Some(Frame::Member { value, .. } | Frame::Param { value, .. } | Frame::Fault { value }) => {
-                *value = Some(read);
+            Some(Frame::Data { .. }) => self.items.push(mem::take(&mut self.value)),
+            Some(Frame::Member { named, valued, .. }) => {
+                *valued = true;
+                if *named && let Some((_, value)) = self.pairs.last_mut() {
+                    *value = mem::take(&mut self.value);
+                }
             }
+            Some(Frame::Param { valued, .. } | Frame::Fault { valued }) => *valued = true,
             // `enclosed` opens a value within these alone.
-            _ => return Err(Error::new("a value outside of any container")),
+            _ => return Err(fail("a value outside of any container")),
         }
         Ok(())
     }
 }
 
 /// Reads the struct of a fault, whatever the order of its members and the type of its code.
-fn fault(value: Value) -> Result<Fault, Error> {
+fn fault(value: Value) -> Result<Fault, Box<Error>> {
     let code = match &value["faultCode"] {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_i64(),
     };
-    let Some(code) = code else { return Err(Error::new("a fault without a faultCode that is a whole number")) };
+    let Some(code) = code else { return Err(fail("a fault without a faultCode that is a whole number")) };
     let message = match value["faultString"] {
         Value::Nil => String::new(),
         ref other => other.as_str().map_or_else(|| other.to_string(), str::to_owned),

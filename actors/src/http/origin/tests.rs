@@ -1,0 +1,122 @@
+//! Over TLS, which needs an authority of its own that no configuration could name. The certificates beside this file
+//! are made for it and valid for a hundred years; `localhost` is the name they bear.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use skitai_wire::Value;
+
+use super::*;
+use crate::http::Request;
+
+const LIMITS: Limits = Limits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
+
+struct Secure {
+    port: u16,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A member that answers `/` with a page and everything else with half an answer and a proper end of TLS.
+fn secure() -> Secure {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let port = listener.local_addr().expect("it is bound").port();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = connections.clone();
+    let chain = vec![CertificateDer::from_pem_slice(include_bytes!("member.pem")).expect("it is a certificate")];
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("member-key.pem")).expect("it is a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks them")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("the key belongs to the certificate");
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        for tcp in listener.incoming().flatten() {
+            count.fetch_add(1, SeqCst);
+            let connection = ServerConnection::new(config.clone()).expect("the configuration is whole");
+            let mut tls = StreamOwned::new(connection, tcp);
+            std::thread::spawn(move || {
+                let mut head = [0; 4096];
+                while let Ok(count @ 1..) = tls.read(&mut head) {
+                    let is_whole = head[..count].starts_with(b"GET / ");
+                    let answer: &[u8] = if is_whole {
+                        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
+                    } else {
+                        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+                    };
+                    drop(tls.write_all(answer));
+                    if !is_whole {
+                        tls.conn.send_close_notify();
+                        drop(tls.flush());
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    Secure { port, connections }
+}
+
+fn trusting(port: u16) -> Origin {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(include_bytes!("authority.pem")).expect("it is a certificate");
+    roots.add(authority).expect("it is an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut origin = Origin::new(true, "localhost", port, LIMITS).expect("it is a name");
+    if let Some(tls) = &mut origin.tls {
+        tls.config = Arc::new(config);
+    }
+    origin
+}
+
+async fn get(origin: &Origin, path: &str) -> (Result<Answer, Failure>, Trace) {
+    let progress = Progress::default();
+    let request = Prepared::new(Request::get(path)).expect("it can be sent");
+    (origin.exchange(&request, &progress).await, progress.get())
+}
+
+#[test]
+fn a_trusted_member_is_talked_to_and_its_connection_kept() {
+    actix_rt::System::new().block_on(async {
+        let member = secure();
+        let origin = trusting(member.port);
+        for _ in 0..3 {
+            let (answer, trace) = get(&origin, "/").await;
+            let outcome = answer.expect("it answers").into_outcome("a".into());
+            assert_eq!(outcome.data, Value::String("hello".to_owned()));
+            // A handshake alone is some hundred bytes more.
+            assert!((50..200).contains(&trace.written), "{trace:?}");
+        }
+        assert_eq!(member.connections.load(SeqCst), 1);
+    });
+}
+
+#[test]
+fn an_answer_cut_short_by_a_proper_end_of_tls_is_no_answer() {
+    actix_rt::System::new().block_on(async {
+        let (answer, _) = get(&trusting(secure().port), "/half").await;
+        assert_eq!(answer.expect_err("it is half an answer").reason, Reason::Closed);
+    });
+}
+
+#[test]
+fn an_unknown_authority_is_refused_before_anything_is_sent() {
+    actix_rt::System::new().block_on(async {
+        let member = secure();
+        let origin = Origin::new(true, "localhost", member.port, LIMITS).expect("it is a name");
+        let (answer, trace) = get(&origin, "/").await;
+        let failure = answer.expect_err("nobody vouches for it");
+        assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
+        assert!(failure.msg.contains("certificate"), "{}", failure.msg);
+    });
+}

@@ -1,0 +1,38 @@
+//! A statement on every shard of a database cluster at once.
+
+use serde::{Deserialize, Serialize};
+use skitai::prelude::*;
+
+/// A row of `cities`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct City {
+    name: String,
+    country: String,
+    population: i64,
+}
+
+const AT_LEAST: &str =
+    "SELECT name, country, population FROM cities WHERE population >= $1 ORDER BY population DESC, name";
+
+/// The cities of at least so many people, the largest first. Every shard must answer: a list with a hole would be wrong.
+#[route("/cities")]
+pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
+    let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
+    let mut cities: Vec<City> = found.require(All)?.rows()?;
+    cities.sort_by(|one, other| other.population.cmp(&one.population).then_with(|| one.name.cmp(&other.name)));
+    Ok(cities)
+}
+
+/// The largest city. The filter runs as each shard answers, while the others still work.
+#[route("/top-city")]
+pub(crate) async fn top_city(was: Was) -> Result<City> {
+    let found = was
+        .dmap("mydb")
+        .filter(|shard| shard.data.retain(|city| city["population"] >= 100_000))
+        .execute("SELECT name, country, population FROM cities", ())
+        .getswait(secs(5))
+        .await;
+    let cities: Vec<City> = found.require(All)?.rows()?;
+    let top = cities.into_iter().max_by_key(|city| city.population);
+    top.ok_or_else(|| Error::new(404, "no city has 100 000 people"))
+}

@@ -1,0 +1,29 @@
+//! Cookies and sessions: a session is a sealed cookie, read and kept by the server alone.
+
+use skitai::prelude::*;
+
+/// Signs `hansroh` in, and nobody else.
+#[route("/test/signin")]
+pub(crate) async fn sign_in(was: Was, username: String) -> Result<String> {
+    if let Some(known) = was.session.get::<String>("username") {
+        return Ok(format!("Already signed in as {known}"));
+    }
+    if username != "hansroh" {
+        return Err(Error::new(403, "Sorry, you have no permission"));
+    }
+    was.cookie.set("username", &username);
+    was.session.set("username", &username)?;
+    Ok(format!("Welcome {username}"))
+}
+
+/// Signs out.
+#[route("/test/signout")]
+pub(crate) async fn sign_out(was: Was) -> String {
+    let known = was.session.get::<String>("username");
+    was.session.del("username");
+    was.cookie.delete("username");
+    match known {
+        Some(username) => format!("{username}, signed out"),
+        None => "Nobody was signed in".to_owned(),
+    }
+}

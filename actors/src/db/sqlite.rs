@@ -292,6 +292,7 @@ impl Drop for Lent {
             if self.connection.is_at_rest() {
                 return;
             }
+            #[expect(clippy::disallowed_methods, reason = "the event loop has ended: there is nothing left to stop")]
             std::thread::sleep(INTERRUPT_AGAIN_AFTER);
         }
     }

@@ -91,8 +91,7 @@ mod tests {
         let mut total = 0_i64;
         for shard in 0..SHARDS {
             let connection = Connection::open(var.path().join(format!("shard{shard}.sqlite"))).expect("opened");
-            let rows: i64 =
-                connection.query_row("SELECT count(*) FROM cities", [], |row| row.get(0)).expect("counted");
+            let rows: i64 = connection.query_row("SELECT count(*) FROM cities", [], |row| row.get(0)).expect("counted");
             assert!(rows > 1000, "{rows}");
             total += rows;
         }

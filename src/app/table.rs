@@ -142,7 +142,6 @@ impl Table {
         if allowed.contains(&"GET") {
             allowed.push("HEAD");
         }
-        allowed.push("OPTIONS");
         allowed.sort_unstable();
         allowed.dedup();
         Found::WrongMethod(allowed)

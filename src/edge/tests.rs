@@ -182,9 +182,9 @@ fn a_nested_package_keeps_both_prefixes() {
 fn get_answers_head_and_options_says_what_there_is() {
     assert_eq!(ask(TestRequest::with_uri("/hello").method(Method::HEAD)).status, 200);
     let options = ask(TestRequest::with_uri("/hello").method(Method::OPTIONS));
-    assert_eq!((options.status.as_u16(), options.header("allow")), (204, "GET, HEAD, OPTIONS"));
+    assert_eq!((options.status.as_u16(), options.header("allow")), (204, "GET, HEAD"));
     let put = ask(TestRequest::with_uri("/hello").method(Method::PUT));
-    assert_eq!((put.status.as_u16(), put.header("allow")), (405, "GET, HEAD, OPTIONS"));
+    assert_eq!((put.status.as_u16(), put.header("allow")), (405, "GET, HEAD"));
 }
 
 #[test]
@@ -339,4 +339,45 @@ fn two_apps_of_one_name_are_refused() {
     let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
     let problem = crate::serve::site::mounts(&loaded, &[App::new("a"), App::new("a")], None).expect_err("refused");
     assert!(problem.to_string().contains("two apps named `a`"), "{problem}");
+}
+
+#[route("/hello")]
+async fn other_hello() -> &'static str {
+    "the other Hello"
+}
+
+#[test]
+fn mounts_meet_at_segments_and_the_nearest_has_the_name() {
+    let folders = tempfile::tempdir().expect("a folder");
+    for file in ["one/x.txt", "two/deep/y.txt", "two/testing"] {
+        let path = folders.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
+        std::fs::write(path, file).expect("written");
+    }
+    let conf = "[server]\nip = 127.0.0.1\n[routes:line]\n/deep = one\n/ = two\n/ = a\n/test/ = b\n";
+    let loaded = crate::config::parse("test.conf", conf, folders.path(), &|_| None).expect("a good conf");
+    let other = App::new("b").routes(skitai::routes![other_hello]);
+    actix_rt::System::new().block_on(async {
+        let site = Site::open(&loaded, vec![app(), other], &Keys::passing(), None).expect("a good site");
+        let worker = Worker::start(site, 0);
+        let get = async |uri: &str| serve(&worker, TestRequest::with_uri(uri)).await;
+        // A miss in the folder of `/deep` says nothing of the folder of `/`.
+        assert_eq!(get("/deep/y.txt").await.body, "two/deep/y.txt");
+        assert_eq!(get("/deep/x.txt").await.body, "one/x.txt");
+        assert_eq!(get("/testing").await.body, "two/testing");
+        let moved = get("/test?a=1").await;
+        assert_eq!((moved.status.as_u16(), moved.header("location")), (301, "/test/?a=1"));
+        assert_eq!(get("/te%73t/hello").await.body, "the other Hello");
+        for (path, name, text) in [
+            ("/", "hello", "Hello World"),
+            ("/test", "hello", "the other Hello"),
+            ("/", "test.hello", "the other Hello"),
+            ("/testing", "hello", "Hello World"),
+            ("/test/", "octets", "-32602"),
+        ] {
+            let call = json_rpc(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{name}"}}"#)).uri(path);
+            let body = serve(&worker, call).await.body;
+            assert!(body.contains(text), "{name} at {path}: {body}");
+        }
+    });
 }

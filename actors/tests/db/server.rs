@@ -82,7 +82,7 @@ impl Server {
     pub(crate) fn up(&self) {
         let script = format!(
             "{bin}/postgres -D {dir}/data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=fatal & \
+             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=panic & \
              read -r how; kill -INT $!; wait $!; test \"$how\" = down || rm -rf {dir}",
             bin = self.bin.display(),
             dir = self.dir.display(),
@@ -105,6 +105,7 @@ impl Server {
             .is_ok_and(|status| status.success())
         {
             assert!(Instant::now() < until, "PostgreSQL did not come up in 20 s");
+            #[expect(clippy::disallowed_methods, reason = "waits for another process to start, on its own thread")]
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -56,6 +56,30 @@ fn only_the_administrator_sees_it() {
     assert!(tree(&demo).is_object());
 }
 
+/// Messages asked of all actors, apart from those the status page itself sends.
+fn messages(tree: &Value) -> u64 {
+    let actors = tree["actors"].as_array().unwrap_or_else(|| panic!("no actors in {tree:#}"));
+    assert!(!actors.is_empty());
+    let asked = |actor: &Value| {
+        let kinds = actor["asked"].as_object().unwrap_or_else(|| panic!("no counts by message in {actor:#}"));
+        kinds.iter().filter(|(kind, _)| *kind != "report").filter_map(|(_, count)| count.as_u64()).sum::<u64>()
+    };
+    actors.iter().map(asked).sum()
+}
+
+#[test]
+fn a_handler_that_calls_nothing_sends_no_message_to_any_actor() {
+    let demo = TestServer::demo().start();
+    let before = messages(&tree(&demo));
+    for path in ["/hello", "/add?a=1&b=2", "/company/555/Skitai+Corp", "/", "/nothing/here"] {
+        demo.get(path);
+    }
+    assert_eq!(messages(&tree(&demo)), before);
+    // The same count moves as soon as a handler has something to keep: it is a count, not a constant.
+    demo.get("/test/signin?username=hansroh").expect_code(200);
+    assert_eq!(messages(&tree(&demo)), before + 1);
+}
+
 #[test]
 fn the_tree_names_every_cluster_and_its_members() {
     let members = [Member::start(Conduct::Fine("<int>1</int>")), Member::start(Conduct::Closed)];

@@ -23,3 +23,6 @@ pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};
 pub use keep::Answers;
 pub use post::{Admission, Post};
 pub use report::{Gauges, Report, Reporter};
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,6 @@ macro_rules! whole_numbers {
                     Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
                     // JSON writes 5.0 for 5 in some languages: the same number, nothing is lost.
                     Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
-                        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53, checked above")]
                         let whole = *number as i64;
                         <$ty>::try_from(whole).ok()
                     }
@@ -135,7 +134,6 @@ macro_rules! floats {
             const KIND: Kind = Kind::Double;
             fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
                 let given = one(given)?;
-                #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::allow_attributes, reason = "a float argument is approximate by its type")]
                 let number = match &given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok().filter(|number| number.is_finite()),
                     Given::Typed(Value::Double(number)) => Some(*number as $ty),

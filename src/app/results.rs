@@ -94,7 +94,6 @@ impl Results {
     /// The same results, if enough members answered; else an error with every reason.
     pub fn require(self, rule: Require) -> Result<Results, AllFailed> {
         let coverage = self.coverage();
-        #[expect(clippy::cast_precision_loss, reason = "counts of members are small")]
         let met = match rule {
             Require::All => coverage.is_complete(),
             Require::Quorum(least) => coverage.ok >= least.max(1),

@@ -6,7 +6,8 @@
 //! - [`member`]: HTTP members on raw sockets, most of which misbehave;
 //! - [`postgres`]: a throwaway database cluster; [`relay`]: a wire that can be cut, stalled and mended;
 //! - [`data`]: the demo's catalogues, read without the demo's code;
-//! - [`ports`], [`patience`]: ports that nobody else takes, and waiting with an end.
+//! - [`ports`], [`patience`]: ports that nobody else takes, and waiting with an end;
+//! - [`proof`]: that all this does what it says.
 
 pub(crate) mod call;
 pub(crate) mod data;
@@ -15,6 +16,7 @@ pub(crate) mod member;
 pub(crate) mod patience;
 pub(crate) mod ports;
 pub(crate) mod postgres;
+mod proof;
 pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod server;
@@ -23,6 +25,6 @@ pub(crate) use foreign::{curl, python};
 pub(crate) use member::{Conduct, Member};
 pub(crate) use patience::eventually;
 pub(crate) use postgres::Postgres;
-pub(crate) use raw::Reply;
+pub(crate) use raw::{Conn, Reply};
 pub(crate) use relay::Relay;
 pub(crate) use server::{Scenario, TestServer};

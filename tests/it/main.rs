@@ -4,6 +4,7 @@
 //!
 //! - [`harness`]: what scenarios are made of (servers, clients, misbehaving members, PostgreSQL, Python);
 //! - [`faces`]: one handler is a page, an XML-RPC method and a JSON-RPC method, for curl and Python's clients too;
+//! - [`arguments`]: every kind of argument from every place a client can put it;
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
 //! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
@@ -20,6 +21,7 @@
     reason = "the harness waits for other processes with short sleeps; no event loop here"
 )]
 
+mod arguments;
 mod bad_input;
 mod config;
 mod directions;

@@ -1,2 +1,172 @@
-//! x
-fn main() {}
+//! A second program for the black-box tests: routes that no demo would have. They panic, compute, wait, bind every kind
+//! of argument and tell everything a fan-out came to. Written on the prelude like any other app.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use skitai::prelude::*;
+
+fn main() -> ExitCode {
+    let testsite = App::new("testsite")
+        .routes(routes![panic, panic_plain, blocking, outcomes, large])
+        .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
+        .package(Package::at("/deep").routes(routes![inner]));
+    // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
+    let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
+    skitai::main([testsite, clashing])
+}
+
+#[route("/panic")]
+async fn panic() -> String {
+    panic!("on purpose, in an async fn");
+}
+
+#[route("/panic-plain")]
+fn panic_plain() -> String {
+    panic!("on purpose, in a plain fn");
+}
+
+/// Adds the numbers from 1 to n on the blocking pool, and asks a cluster in between where one is named.
+#[route("/blocking")]
+fn blocking(was: Was, n: u64, cluster: Option<String>) -> u64 {
+    let asked = cluster.map(|cluster| was.map(&cluster).call("search", ("blocking",)));
+    let sum: u64 = (1..=n).sum();
+    let answered = asked.map_or(0, |task| was.wait(task.getswait(secs(5))).coverage().ok);
+    sum + u64::try_from(answered).unwrap_or(u64::MAX)
+}
+
+/// So many bytes of one letter.
+#[route("/large")]
+async fn large(bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+/// Everything a fan-out came to.
+#[derive(Serialize)]
+struct Account {
+    outcomes: Vec<Told>,
+    coverage: Counted,
+}
+
+#[derive(Serialize)]
+struct Told {
+    node: String,
+    status: u8,
+    reason: &'static str,
+    code: u16,
+    msg: String,
+    fault: Option<i64>,
+    attempts: u32,
+    data: Value,
+}
+
+#[derive(Serialize)]
+struct Counted {
+    asked: usize,
+    ok: usize,
+    failed: usize,
+    timed_out: usize,
+    cancelled: usize,
+    not_sent: usize,
+}
+
+/// One fan-out over a cluster: `way` is `map` or `lb` (an RPC call of `method`) or `get` (a page of every member at
+/// `path`); `timeout` is in milliseconds.
+#[route("/outcomes")]
+async fn outcomes(
+    was: Was,
+    cluster: String,
+    #[arg(default = "map")] way: String,
+    #[arg(default = 1000)] timeout: u64,
+    #[arg(default = "search")] method: String,
+    path: Option<String>,
+) -> Result<Account> {
+    let task = match way.as_str() {
+        "map" => was.map(&cluster).call(&method, ("Mozart",)),
+        "lb" => was.lb(&cluster).call(&method, ("Mozart",)),
+        "get" => was.map(&format!("{cluster}{}", path.unwrap_or_default())).get(),
+        other => return Err(Error::new(400, format!("`{other}` is no way to call"))),
+    };
+    let results = task.getswait(Duration::from_millis(timeout)).await;
+    let Coverage { asked, ok, failed, timed_out, cancelled, not_sent } = results.coverage();
+    let outcomes = results
+        .into_iter()
+        .map(|outcome| Told {
+            node: outcome.node.to_string(),
+            status: outcome.status as u8,
+            reason: outcome.reason.word(),
+            code: outcome.code,
+            msg: outcome.msg,
+            fault: outcome.fault,
+            attempts: outcome.attempts,
+            data: outcome.data,
+        })
+        .collect();
+    Ok(Account { outcomes, coverage: Counted { asked, ok, failed, timed_out, cancelled, not_sent } })
+}
+
+/// What a handler with every kind of optional argument was given.
+#[derive(Serialize)]
+struct Bound {
+    needed: i64,
+    composer: String,
+    maybe: Option<String>,
+    many: Vec<i64>,
+    rest: Value,
+}
+
+#[route("/defaults")]
+async fn defaults(
+    needed: i64,
+    #[arg(default = "Mozart")] composer: String,
+    maybe: Option<String>,
+    many: Vec<i64>,
+    rest: Form,
+) -> Bound {
+    Bound { needed, composer, maybe, many, rest: Value::Map(rest.0) }
+}
+
+#[route("/scalars")]
+async fn scalars(truth: bool, small: u8, wide: f64, text: String) -> (bool, u8, f64, String) {
+    (truth, small, wide, text)
+}
+
+#[route("/float/<float:x>")]
+async fn float(x: f64) -> f64 {
+    x
+}
+
+#[route("/path/<path:p>")]
+async fn path(p: String) -> String {
+    p
+}
+
+#[route("/dup/<int:x>")]
+async fn dup(x: Vec<Value>) -> Vec<Value> {
+    x
+}
+
+#[route("/renamed/<int:n>", name = "lookup.number")]
+async fn lookup(n: i64) -> i64 {
+    n
+}
+
+#[route("/clash")]
+async fn clash(n: Option<i64>) -> String {
+    format!("without a placeholder, {n:?}")
+}
+
+#[route("/clash/<int:n>")]
+async fn clash_of(n: i64) -> String {
+    format!("with a placeholder, {n}")
+}
+
+#[route("/clash/<int:n>/<int:m>")]
+async fn clash_again(n: i64, m: i64) -> String {
+    format!("with two, {n} and {m}")
+}
+
+#[route("/inner/<name>")]
+async fn inner(name: String) -> String {
+    name
+}

@@ -23,7 +23,7 @@ macro_rules! whole {
         })*
     };
 }
-whole!(i8, i16, i32, i64, u8, u16, u32);
+whole!(i8, i16, i32, i64, u16, u32);
 
 impl Param for u64 {
     /// Beyond the range of a 64-bit integer it goes as text, which a numeric column reads exactly.
@@ -81,6 +81,13 @@ impl Param for &[u8] {
     }
 }
 
+impl Param for Vec<u8> {
+    /// Octets. A lone `u8` is no parameter, so this is not an array of small numbers by accident.
+    fn into_param(self) -> Value {
+        Value::Bytes(self)
+    }
+}
+
 impl Param for bytes::Bytes {
     fn into_param(self) -> Value {
         Value::Bytes(self.into())
@@ -107,7 +114,7 @@ impl<T: Param> Param for Option<T> {
 }
 
 impl<T: Param> Param for Vec<T> {
-    /// An array. Octets are `&[u8]` or [`bytes::Bytes`]: a `Vec<u8>` is an array of small numbers.
+    /// An array.
     fn into_param(self) -> Value {
         Value::List(self.into_iter().map(Param::into_param).collect())
     }
@@ -154,3 +161,26 @@ tuple!(A, B, C, D, E, F, G, H, I);
 tuple!(A, B, C, D, E, F, G, H, I, J);
 tuple!(A, B, C, D, E, F, G, H, I, J, K);
 tuple!(A, B, C, D, E, F, G, H, I, J, K, L);
+
+#[cfg(test)]
+mod tests {
+    use super::IntoParams;
+    use crate::wire::Value;
+
+    #[test]
+    fn what_a_handler_writes_is_what_is_bound() {
+        let params = (1_i32, "x", None::<i64>, vec![1_u16, 2], vec![0_u8, 255], u64::MAX, 0.1_f32).into_params();
+        let expected = [
+            Value::Int(1),
+            Value::String("x".to_owned()),
+            Value::Nil,
+            Value::List(vec![Value::Int(1), Value::Int(2)]),
+            Value::Bytes(vec![0, 255]),
+            Value::String(u64::MAX.to_string()),
+            Value::Double(0.1),
+        ];
+        assert_eq!(params, expected);
+        assert_eq!(().into_params(), Vec::new());
+        assert_eq!(["a", "b"].into_params().len(), 2);
+    }
+}

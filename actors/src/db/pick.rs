@@ -77,7 +77,7 @@ mod tests {
         let mut counts = vec![0; loads.len()];
         for _ in 0..3_000 {
             let load = |load: &Option<(usize, u32)>| load.map(|(outstanding, weight)| Load { outstanding, weight });
-            counts[picker.pick(loads.iter().map(load)).unwrap()] += 1;
+            counts[picker.pick(loads.iter().map(load)).expect("there is a candidate")] += 1;
         }
         counts
     }

@@ -35,6 +35,9 @@ use dial::Dialer;
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
 /// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
 const VERIFY_AFTER: Duration = Duration::from_secs(1);
+/// After a pause of this length the event loop is given a turn before the connection is lent: the server's farewell may
+/// lie unread in the socket. Shorter pauses are those of a busy connection, which reads all the time.
+const LISTEN_AFTER: Duration = Duration::from_millis(5);
 /// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 /// How long a statement nobody waits for may take to stop before its connection is given up.
@@ -100,11 +103,16 @@ impl Postgres {
     }
 }
 
-/// The check of [`VERIFY_AFTER`]. A failed one makes the pool drop that connection and go on to the next.
+/// The checks of [`LISTEN_AFTER`] and [`VERIFY_AFTER`]. A failed one makes the pool drop that connection and go on to the next.
 fn verify() -> Hook {
     Hook::async_fn(|client, metrics| {
         let idle = metrics.last_used();
         Box::pin(async move {
+            if idle >= LISTEN_AFTER {
+                // The first turn polls the sockets, the second runs the connection's task on what they had.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
             if client.is_closed() {
                 return Err(HookError::message("closed by the server"));
             }

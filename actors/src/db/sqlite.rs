@@ -3,16 +3,19 @@
 //! The file has to exist: a path with a slip in it is a failure, not a new empty database. WAL, so that readers and one
 //! writer do not wait for each other. A statement nobody waits for is interrupted.
 //!
-//! - here: the pool and the statement; [`bind`]: parameters, by name where the text has names.
+//! - here: the pool and the statement;
+//! - [`bind`]: parameters, by name where the text has names;
+//! - [`close`]: closing connections on a thread whose event loop has ended.
 
 mod bind;
+mod close;
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime, TimeoutType};
 use rusqlite::types::ValueRef;
@@ -24,6 +27,7 @@ use super::member::{Connections, Limits};
 use crate::kit::gather::panic_text;
 use crate::outcome::Reason;
 use crate::wire::{Map, Value};
+use close::{Held, closing};
 
 /// How long a statement waits for another process's lock before it fails with "database is locked".
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,11 +89,11 @@ impl Sqlite {
 
     /// The statement on that connection. Nothing is done before the first poll.
     pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
-        let connection = Arc::new(connection);
+        let connection = Arc::new(Held::new(connection));
         let halt = Arc::new(Halt::default());
-        let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: self.path.clone() };
+        let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: self.path.clone(), ended: false };
         let work = async move {
-            match connection.interact(move |connection| run(connection, &query, &halt)).await {
+            match connection.object().interact(move |connection| run(connection, &query, &halt)).await {
                 Ok(result) => Ended { result, reusable: true },
                 Err(InteractError::Panic(panic)) => {
                     let msg = format!("the statement panicked: {}", panic_text(&*panic));
@@ -111,6 +115,12 @@ impl Sqlite {
     pub(super) fn connections(&self) -> Connections {
         let status = self.pool.status();
         Connections { open: status.size, idle: status.available, limit: status.max_size }
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        closing(|| self.pool.close());
     }
 }
 
@@ -153,6 +163,15 @@ fn settings() -> Hook {
 struct Halt {
     stopped: AtomicBool,
     interrupt: OnceLock<InterruptHandle>,
+}
+
+impl Halt {
+    fn now(&self) {
+        self.stopped.store(true, Relaxed);
+        if let Some(interrupt) = self.interrupt.get() {
+            interrupt.interrupt();
+        }
+    }
 }
 
 fn run(connection: &mut Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
@@ -231,35 +250,50 @@ fn told(error: &rusqlite::Error) -> String {
 
 /// The lease on a pooled connection.
 pub(super) struct Lent {
-    connection: Arc<Object>,
+    connection: Arc<Held>,
     halt: Arc<Halt>,
     path: PathBuf,
+    ended: bool,
 }
 
 impl Lease for Lent {
-    fn release(self, reusable: bool) {
-        if !reusable && let Ok(connection) = Arc::try_unwrap(self.connection) {
-            drop(Object::take(connection));
+    fn release(mut self, reusable: bool) {
+        self.ended = reusable;
+        if !reusable {
+            self.connection.give_up();
         }
     }
 
-    async fn settle(self, mut work: Work) {
-        self.halt.stopped.store(true, Relaxed);
+    async fn settle(mut self, mut work: Work) {
         let ended = tokio::time::timeout(SETTLE_WITHIN, async {
             loop {
-                if let Some(interrupt) = self.halt.interrupt.get() {
-                    interrupt.interrupt();
-                }
+                self.halt.now();
                 if let Ok(ended) = tokio::time::timeout(INTERRUPT_AGAIN_AFTER, &mut work).await {
                     return ended.reusable;
                 }
             }
         });
-        let idle = ended.await.unwrap_or(false);
+        self.ended = ended.await.unwrap_or(false);
         drop(work);
-        if !idle {
-            tracing::warn!(path = %self.path.display(), "a statement did not stop when interrupted; its connection is closed");
+        if !self.ended {
+            tracing::warn!(path = %self.path.display(), "a statement did not stop when interrupted");
+            self.connection.give_up();
         }
-        self.release(idle);
+    }
+}
+
+impl Drop for Lent {
+    /// The end of the event loop drops a lease whose statement still runs on its thread; the loop's own end waits for
+    /// that thread, so nothing else would ever stop it.
+    fn drop(&mut self) {
+        let until = Instant::now() + SETTLE_WITHIN;
+        while !self.ended && Instant::now() < until {
+            self.halt.now();
+            if self.connection.is_at_rest() {
+                return;
+            }
+            #[expect(clippy::disallowed_methods, reason = "the event loop has ended: there is nothing left to stop")]
+            std::thread::sleep(INTERRUPT_AGAIN_AFTER);
+        }
     }
 }

@@ -128,3 +128,28 @@ fn text(raw: &[u8]) -> Option<Value> {
 fn unsigned(number: u64) -> Value {
     i64::try_from(number).map_or_else(|_| Value::String(number.to_string()), Value::Int)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Type, decode};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn no_bytes_make_a_decoder_panic(oid in 1_u32..6_300, raw in proptest::collection::vec(any::<u8>(), 0..48)) {
+            if let Some(ty) = Type::from_oid(oid) {
+                decode(&ty, &raw);
+            }
+        }
+
+        #[test]
+        fn no_counts_make_a_decoder_panic(oid in 1_u32..6_300, raw in proptest::collection::vec(0_u8..4, 0..64)) {
+            if let Some(ty) = Type::from_oid(oid) {
+                decode(&ty, &raw);
+            }
+        }
+    }
+}

@@ -233,16 +233,10 @@ impl<T: Slot> Inlet<T> {
     /// Waits until every slot is filled or `until` has come; then the empty ones are closed as missed and the work on
     /// them is stopped. Items come back in slot order, which is the order of the configuration.
     pub async fn all(self, until: Instant) -> Vec<T> {
-        let filled = poll_fn(|context| {
-            let mut state = self.gather.lock();
-            if state.empty == 0 {
-                return Poll::Ready(());
-            }
-            state.asker = Some(context.waker().clone());
-            Poll::Pending
-        });
-        if tokio::time::timeout_at(until.into(), filled).await.is_err() {
+        if tokio::time::timeout_at(until.into(), self.filled()).await.is_err() {
             self.gather.close(Missed::Deadline);
+            // On another thread the actor's end may be closing a slot at this moment; it is filled in an instant.
+            self.filled().await;
         }
         self.take()
     }
@@ -274,6 +268,19 @@ impl<T: Slot> Inlet<T> {
         };
         let item = self.gather.lock().slots[index].item.clone()?;
         Some((index, item))
+    }
+
+    /// Waits until every slot is filled.
+    async fn filled(&self) {
+        poll_fn(|context| {
+            let mut state = self.gather.lock();
+            if state.empty == 0 {
+                return Poll::Ready(());
+            }
+            state.asker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Lets the work go on to its own deadline after this inlet is dropped.

@@ -1,5 +1,7 @@
 //! The database actors against a real PostgreSQL (a throwaway server of this run) and real SQLite files.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop right there")]
+
 mod cancel;
 mod postgres;
 mod server;

@@ -82,7 +82,7 @@ impl Server {
     pub(crate) fn up(&self) {
         let script = format!(
             "{bin}/postgres -D {dir}/data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=fatal & \
+             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=panic & \
              read -r how; kill -INT $!; wait $!; test \"$how\" = down || rm -rf {dir}",
             bin = self.bin.display(),
             dir = self.dir.display(),

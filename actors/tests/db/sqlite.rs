@@ -143,3 +143,28 @@ fn a_statement_nobody_waits_for_is_interrupted() {
         assert_eq!(get(&report, "kind"), text("sqlite3"));
     });
 }
+
+#[test]
+fn the_end_of_the_event_loop_closes_what_is_open() {
+    let (dir, member) = file();
+    let path = dir.path().join("my data%20?#.db");
+    let running = run(async {
+        let cluster = Cluster::of(vec![member]);
+        assert!(cluster.one("INSERT INTO t VALUES (1, 'x')", ()).await.is_ok());
+        let inlet = cluster.ask(Spread::All, ENDLESS, ());
+        actix_rt::time::sleep(Duration::from_millis(20)).await;
+        inlet
+    });
+    drop(running);
+    let open = || {
+        let fds = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        fds.filter_map(|fd| std::fs::read_link(fd.path()).ok()).any(|target| target.starts_with(dir.path()))
+    };
+    let until = Instant::now() + Duration::from_secs(5);
+    while open() {
+        assert!(Instant::now() < until, "a connection to {} is still open", path.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let kept = rusqlite::Connection::open(&path).unwrap().query_row("SELECT count(*) FROM t", [], |row| row.get(0));
+    assert_eq!(kept, Ok(1_i64));
+}

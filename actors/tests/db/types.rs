@@ -196,7 +196,8 @@ fn every_type_is_what_the_server_says() {
                 "money" => format!("SELECT $1::numeric::money = {typed}"),
                 _ => format!("SELECT $1::{ty} IS NOT DISTINCT FROM {typed}"),
             };
-            if matches!(*ty, "xml" | "jsonpath" | "tid") {
+            // A text for a JSON place is taken as a JSON document, so a JSON string does not go back as it came.
+            if matches!(*ty, "xml" | "jsonpath" | "tid") || expression.contains("just text") {
                 continue;
             }
             assert_eq!(

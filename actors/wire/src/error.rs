@@ -31,6 +31,14 @@ impl Error {
         self
     }
 
+    /// Says where in a document it happened: the outermost and the innermost steps, if there are many.
+    pub(crate) fn within(mut self, path: &str) -> Error {
+        let head = path.floor_char_boundary(MESSAGE / 2);
+        let tail = path.ceil_char_boundary(path.len().saturating_sub(MESSAGE / 2));
+        self.path = if head < tail { format!("{}…{}", &path[..head], &path[tail..]) } else { path.to_owned() };
+        self
+    }
+
     /// Says that it happened inside the field `name` of what is being converted.
     #[cold]
     pub(crate) fn in_field(mut self, name: &str) -> Error {

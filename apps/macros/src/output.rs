@@ -45,6 +45,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         }
     };
     quote! {
+        // A handler owns what came off the wire; that it only reads some of it is no mistake.
+        #[allow(clippy::needless_pass_by_value)]
         #(#attributes)* #visibility #signature #body
 
         #[doc(hidden)]

@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::call::{xml_answer, xml_fault};
@@ -54,8 +54,9 @@ struct Seen {
 pub(crate) struct Member {
     port: u16,
     seen: Arc<Seen>,
-    /// Open connections, shut when the member ends so that their threads end too.
-    open: Arc<Mutex<Vec<TcpStream>>>,
+    /// Open connections, shut when the member ends so that their threads end too. Weak: a second handle would keep a
+    /// connection open that its thread has closed.
+    open: Arc<Mutex<Vec<Weak<TcpStream>>>>,
     ending: Arc<AtomicBool>,
 }
 
@@ -78,10 +79,11 @@ impl Member {
                     return;
                 }
                 seen.connections.fetch_add(1, Ordering::SeqCst);
-                open.lock().unwrap().push(stream.try_clone().unwrap());
+                let stream = Arc::new(stream);
+                open.lock().unwrap().push(Arc::downgrade(&stream));
                 let (conduct, seen) = (Arc::clone(&conduct), Arc::clone(&seen));
                 // A caller that leaves makes writing fail; that ends the connection and is no error here.
-                std::thread::spawn(move || drop(serve(stream, &conduct, &seen)));
+                std::thread::spawn(move || drop(serve(&stream, &conduct, &seen)));
             }
         });
         member
@@ -121,7 +123,7 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         self.ending.store(true, Ordering::SeqCst);
-        for stream in self.open.lock().unwrap().drain(..) {
+        for stream in self.open.lock().unwrap().drain(..).filter_map(|stream| stream.upgrade()) {
             drop(stream.shutdown(Shutdown::Both));
         }
         // Wakes the accepting thread, which then sees the end.
@@ -130,38 +132,38 @@ impl Drop for Member {
 }
 
 /// One connection: request after request until somebody closes.
-fn serve(mut stream: TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Result<()> {
+fn serve(mut stream: &TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::new();
-    while let Some(body) = read_request(&mut stream, &mut received)? {
+    while let Some(body) = read_request(stream, &mut received)? {
         seen.bodies.lock().unwrap().push(body);
         match conduct {
             Conduct::Closed => unreachable!("nobody listens there"),
-            Conduct::Fine(value) => answer(&mut stream, 200, "text/xml", &xml_answer(value))?,
-            Conduct::Page(code, text) => answer(&mut stream, *code, "text/plain; charset=utf-8", text)?,
-            Conduct::Fault(code, text) => answer(&mut stream, 200, "text/xml", &xml_fault(*code, text))?,
+            Conduct::Fine(value) => answer(stream, 200, "text/xml", &xml_answer(value))?,
+            Conduct::Page(code, text) => answer(stream, *code, "text/plain; charset=utf-8", text)?,
+            Conduct::Fault(code, text) => answer(stream, 200, "text/xml", &xml_fault(*code, text))?,
             Conduct::SlowHead(time, value) => {
-                if left_within(&stream, *time) {
+                if left_within(stream, *time) {
                     seen.abandoned.lock().unwrap().push(Instant::now());
                     return Ok(());
                 }
-                answer(&mut stream, 200, "text/xml", &xml_answer(value))?;
+                answer(stream, 200, "text/xml", &xml_answer(value))?;
             }
             Conduct::Hangs => {
-                left_within(&stream, Duration::from_secs(120));
+                left_within(stream, Duration::from_secs(120));
                 seen.abandoned.lock().unwrap().push(Instant::now());
                 return Ok(());
             }
             Conduct::ReadsAndCloses => return Ok(()),
             Conduct::Resets => {
-                return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                return socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
             Conduct::Drips => {
                 let document = xml_answer("<string>late</string>");
                 let head = "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: ";
                 stream.write_all(format!("{head}{}\r\n\r\n", document.len()).as_bytes())?;
                 for byte in document.bytes() {
-                    if left_within(&stream, Duration::from_millis(100)) {
+                    if left_within(stream, Duration::from_millis(100)) {
                         seen.abandoned.lock().unwrap().push(Instant::now());
                         return Ok(());
                     }
@@ -172,7 +174,7 @@ fn serve(mut stream: TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Resu
                 stream.write_all(b"220 this is no HTTP server\r\n\r\n")?;
                 return Ok(());
             }
-            Conduct::GarbageXml => answer(&mut stream, 200, "text/xml", "<methodResponse><params><param><value>")?,
+            Conduct::GarbageXml => answer(stream, 200, "text/xml", "<methodResponse><params><param><value>")?,
             Conduct::Truncates => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 5000\r\n\r\n<?xml")?;
                 return Ok(());
@@ -182,7 +184,7 @@ fn serve(mut stream: TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Resu
     Ok(())
 }
 
-fn answer(stream: &mut TcpStream, code: u16, content_type: &str, body: &str) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, code: u16, content_type: &str, body: &str) -> std::io::Result<()> {
     let head =
         format!("HTTP/1.1 {code} As Asked\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body.as_bytes()].concat())
@@ -213,7 +215,7 @@ fn left_within(stream: &TcpStream, time: Duration) -> bool {
 }
 
 /// The body of the next request; `None` at the end of the connection.
-fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> std::io::Result<Option<String>> {
+fn read_request(mut stream: &TcpStream, received: &mut Vec<u8>) -> std::io::Result<Option<String>> {
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(head_end) = find(received, b"\r\n\r\n") {

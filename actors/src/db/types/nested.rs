@@ -21,7 +21,8 @@ pub(super) fn array(ty: &Type, field: &mut Field<'_>) -> Option<Value> {
     field.take(8)?; // whether there are NULLs, and the element's OID: both are known from elsewhere
     let sizes = (0..dimensions)
         .map(|_| {
-            let size = usize::try_from(field.i32()?).ok();
+            // The server sends no empty dimension; one inside a huge other would be a list without end and no bytes.
+            let size = usize::try_from(field.i32()?).ok().filter(|size| *size > 0);
             field.i32()?; // lower bound
             size
         })

@@ -36,7 +36,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Rpc
     reader.end().map_err(fail)?;
     match response {
         Response { error: Some(error), result: None | Some(Value::Nil), .. } if !error.is_nil() => {
-            rpc_error(error).map(Err)
+            rpc_error(&error).map(Err)
         }
         Response { error: None | Some(Value::Nil), result: Some(result), .. } => Ok(Ok(result)),
         Response { error: Some(_), result: Some(_), .. } => Err(Error::new("a response with both result and error")),
@@ -88,8 +88,8 @@ impl<'de> Visitor<'de> for Members<'_> {
 }
 
 /// 2.0 says what an error looks like; servers of 1.0 send anything, which then is the message.
-fn rpc_error(error: Value) -> Result<RpcError, Error> {
-    let Value::Map(map) = &error else {
+fn rpc_error(error: &Value) -> Result<RpcError, Error> {
+    let Value::Map(map) = error else {
         let message = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
         return Ok(RpcError { code: 0, message, data: Value::Nil });
     };

@@ -1,1 +1,280 @@
+use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::{Bytes, DateTime, Error, Limits, Map, Value};
+
+fn single(text: &str) -> Result<Request<'_>, Invalid<'_>> {
+    match parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}")) {
+        Incoming::Single(request) => request,
+        Incoming::Batch(_) => panic!("{text} is no batch"),
+    }
+}
+
+fn batch(text: &str) -> Vec<Result<Request<'_>, Invalid<'_>>> {
+    match parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}")) {
+        Incoming::Batch(requests) => requests,
+        Incoming::Single(_) => panic!("{text} is a batch"),
+    }
+}
+
+fn id<'a>(request: &Request<'a>) -> Option<&'a str> {
+    request.id.map(RawValue::get)
+}
+
+fn ints(numbers: &[i64]) -> Params {
+    Params::Positional(numbers.iter().map(|&number| Value::Int(number)).collect())
+}
+
+// The requests of section 7 of the JSON-RPC 2.0 specification.
+
+#[test]
+fn spec_positional_parameters() {
+    for (text, params, expected) in [
+        (r#"{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}"#, ints(&[42, 23]), "1"),
+        (r#"{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}"#, ints(&[23, 42]), "2"),
+    ] {
+        let request = single(text).unwrap();
+        assert_eq!((&*request.method, &request.params, id(&request)), ("subtract", &params, Some(expected)));
+        assert!(!request.v1);
+    }
+}
+
+#[test]
+fn spec_named_parameters() {
+    for (text, expected) in [
+        (r#"{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}"#, "3"),
+        (r#"{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 4}"#, "4"),
+    ] {
+        let request = single(text).unwrap();
+        let Params::Named(map) = &request.params else { panic!("{:?}", request.params) };
+        assert!(map["minuend"] == 42 && map["subtrahend"] == 23 && map.len() == 2);
+        assert_eq!(id(&request), Some(expected));
+    }
+}
+
+#[test]
+fn spec_notifications() {
+    let update = single(r#"{"jsonrpc": "2.0", "method": "update", "params": [1,2,3,4,5]}"#).unwrap();
+    assert_eq!((&*update.method, &update.params, id(&update)), ("update", &ints(&[1, 2, 3, 4, 5]), None));
+    let foobar = single(r#"{"jsonrpc": "2.0", "method": "foobar"}"#).unwrap();
+    assert_eq!((&*foobar.method, &foobar.params, id(&foobar)), ("foobar", &Params::None, None));
+}
+
+#[test]
+fn spec_non_existent_method() {
+    let request = single(r#"{"jsonrpc": "2.0", "method": "foobar", "id": "1"}"#).unwrap();
+    assert_eq!(id(&request), Some(r#""1""#));
+    assert_eq!(
+        write_error(request.id, -32601, "Method not found", None, false),
+        br#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":"1"}"#
+    );
+}
+
+#[test]
+fn spec_invalid_json() {
+    let error = parse(br#"{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]"#).unwrap_err();
+    assert!(error.offset.is_some());
+    let error = parse(
+        br#"[
+  {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
+  {"jsonrpc": "2.0", "method"
+]"#,
+    )
+    .unwrap_err();
+    assert_eq!(error.offset, Some(101), "{error}");
+}
+
+#[test]
+fn spec_invalid_requests() {
+    let invalid = single(r#"{"jsonrpc": "2.0", "method": 1, "params": "bar"}"#).unwrap_err();
+    assert!(invalid.id.is_none());
+    let invalid = single("[]").unwrap_err();
+    assert!(invalid.id.is_none());
+    assert_eq!(
+        write_error(invalid.id, -32600, "Invalid Request", None, false),
+        br#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request"},"id":null}"#
+    );
+    let one = batch("[1]");
+    assert!(matches!(&one[..], [Err(Invalid { id: None, .. })]));
+    assert_eq!(batch("[1,2,3]").iter().filter(|entry| entry.is_err()).count(), 3);
+}
+
+#[test]
+fn spec_batch() {
+    let requests = batch(
+        r#"[
+        {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
+        {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]},
+        {"jsonrpc": "2.0", "method": "subtract", "params": [42,23], "id": "2"},
+        {"foo": "boo"},
+        {"jsonrpc": "2.0", "method": "foo.get", "params": {"name": "myself"}, "id": "5"},
+        {"jsonrpc": "2.0", "method": "get_data", "id": "9"}
+    ]"#,
+    );
+    let ids: Vec<_> = requests.iter().map(|entry| entry.as_ref().ok().map(id)).collect();
+    assert_eq!(
+        ids,
+        [Some(Some(r#""1""#)), Some(None), Some(Some(r#""2""#)), None, Some(Some(r#""5""#)), Some(Some(r#""9""#))]
+    );
+    let notifications = batch(
+        r#"[{"jsonrpc": "2.0", "method": "notify_sum", "params": [1,2,4]},
+            {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]}]"#,
+    );
+    assert!(notifications.iter().all(|entry| entry.as_ref().is_ok_and(|request| request.id.is_none())));
+}
+
+// What the specification leaves open, or servers meet anyway.
+
+#[test]
+fn ids_are_echoed_as_they_came() {
+    for text in ["1", "-1", "1.0", "1e3", "123456789012345678901234567890", r#""\u0041""#, "null"] {
+        let request = format!(r#"{{"jsonrpc":"2.0","method":"f","id": {text} }}"#);
+        let request = single(&request).unwrap();
+        assert_eq!(id(&request), Some(text));
+        let answer = write_result(request.id.unwrap(), &19, false).unwrap();
+        assert_eq!(String::from_utf8(answer).unwrap(), format!(r#"{{"jsonrpc":"2.0","result":19,"id":{text}}}"#));
+    }
+}
+
+#[test]
+fn what_is_no_request_says_why() {
+    for (text, id, message) in [
+        (r#"{"jsonrpc":"2.0","id":7}"#, Some("7"), "method is missing"),
+        (r#"{"jsonrpc":"2.0","method":null,"id":7}"#, Some("7"), "method is not a string"),
+        (r#"{"jsonrpc":"2.0","method":"f","params":1,"id":7}"#, Some("7"), "params is neither"),
+        (r#"{"jsonrpc":"2.0","method":"f","params":"a","id":7}"#, Some("7"), "params is neither"),
+        (r#"{"jsonrpc":"2.0","method":"f","id":true}"#, None, "id is neither"),
+        (r#"{"jsonrpc":"2.0","method":"f","id":[1]}"#, None, "id is neither"),
+        (r#"{"jsonrpc":"3.0","method":"f","id":7}"#, Some("7"), "jsonrpc is not"),
+        (r#"{"jsonrpc":2.0,"method":"f","id":7}"#, Some("7"), "jsonrpc is not"),
+        (r#"{"jsonrpc":"2.0","method":"f","method":"g","id":7}"#, None, "duplicate field `method`"),
+        (r#"{"jsonrpc":"2.0","method":"\ud800","id":7}"#, Some("7"), "method is not a string"),
+        (r#"{"jsonrpc":"2.0","method":"f","params":[1e999],"id":7}"#, Some("7"), "number out of range"),
+        ("17", None, "a request is an object"),
+        ("null", None, "a request is an object"),
+    ] {
+        let invalid = single(text).unwrap_err();
+        assert_eq!(invalid.id.map(RawValue::get), id, "{text}");
+        assert!(invalid.message.contains(message), "{text}: {}", invalid.message);
+        assert!(!invalid.message.contains(" line "), "{text}: {}", invalid.message);
+    }
+}
+
+#[test]
+fn version_1_is_understood() {
+    let request = single(r#"{"method":"echo","params":["a"],"id":1}"#).unwrap();
+    assert!(request.v1 && id(&request) == Some("1"));
+    let notification = single(r#"{"method":"echo","params":[],"id":null}"#).unwrap();
+    assert!(notification.v1 && notification.id.is_none());
+    let bitcoin = single(r#"{"jsonrpc":"1.0","method":"echo","params":[],"id":null}"#).unwrap();
+    assert!(bitcoin.v1 && id(&bitcoin) == Some("null"));
+    let any_id = single(r#"{"method":"echo","params":[],"id":{"a":[1]}}"#).unwrap();
+    assert_eq!(id(&any_id), Some(r#"{"a":[1]}"#));
+    let id = request.id.unwrap();
+    assert_eq!(write_result(id, "a", true).unwrap(), br#"{"result":"a","error":null,"id":1}"#);
+    assert_eq!(
+        write_error(Some(id), 1, "x", None, true),
+        br#"{"result":null,"error":{"code":1,"message":"x"},"id":1}"#
+    );
+}
+
+#[test]
+fn names_and_numbers_keep_what_they_are() {
+    let text =
+        r#"{"jsonrpc":"2.0","method":"a\"b","params":[9223372036854775808,18446744073709551615,1.5,null],"id":1}"#;
+    let request = single(text).unwrap();
+    assert_eq!(request.method, "a\"b");
+    assert_eq!(
+        request.params,
+        Params::Positional(vec![Value::UInt(1 << 63), Value::UInt(u64::MAX), Value::Double(1.5), Value::Nil])
+    );
+    let plain = single(r#"{"method":"plain","id":1,"params":null}"#).unwrap();
+    assert!(matches!(plain.method, std::borrow::Cow::Borrowed("plain")));
+    assert_eq!(plain.params, Params::None);
+    let marked = b"\xef\xbb\xbf{\"method\":\"f\"}";
+    assert!(matches!(parse(marked), Ok(Incoming::Single(Ok(_)))));
+}
+
+#[test]
+fn depth_and_batches_are_limited() {
+    let nested = |depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(r#"{{"jsonrpc":"2.0","method":"f","params":{open}{close},"id":1}}"#)
+    };
+    assert!(single(&nested(64)).is_ok());
+    for depth in [65, 100_000] {
+        let text = nested(depth);
+        let invalid = single(&text).unwrap_err();
+        assert!(invalid.message.contains("nested more than 64 deep"), "{}", invalid.message);
+        assert_eq!(invalid.id.map(RawValue::get), Some("1"));
+    }
+    let entries = |count: usize| format!("[{}]", vec!["1"; count].join(","));
+    assert_eq!(batch(&entries(10_000)).len(), 10_000);
+    let text = entries(10_001);
+    assert!(single(&text).unwrap_err().message.contains("10001 requests"));
+}
+
+#[test]
+fn calls_are_written_by_the_shape_of_their_parameters() {
+    let text = |call: Result<Vec<u8>, Error>| String::from_utf8(call.unwrap()).unwrap();
+    let start = r#"{"jsonrpc":"2.0","method":"f""#;
+    assert_eq!(text(write_call(1, "f", &())), format!(r#"{start},"id":1}}"#));
+    assert_eq!(text(write_call(2, "f", &(1, "a"))), format!(r#"{start},"params":[1,"a"],"id":2}}"#));
+    let named = BTreeMap::from([("a", 1)]);
+    assert_eq!(text(write_call(3, "f", &named)), format!(r#"{start},"params":{{"a":1}},"id":3}}"#));
+    assert_eq!(text(write_call(4, "f", "x")), format!(r#"{start},"params":["x"],"id":4}}"#));
+    let marked = (DateTime("1".into()), Bytes(vec![0]));
+    assert_eq!(text(write_call(5, "f", &marked)), format!(r#"{start},"params":["1","AA=="],"id":5}}"#));
+    assert_eq!(text(write_call(u64::MAX, "f", &[f64::NAN])), format!(r#"{start},"params":[null],"id":{}}}"#, u64::MAX));
+}
+
+#[test]
+fn responses_are_read() {
+    let read = |text: &str| parse_response(text.as_bytes(), &Limits::default());
+    assert_eq!(read(r#"{"jsonrpc":"2.0","result":[1,{"a":null}],"id":1}"#).unwrap().unwrap()[1]["a"], Value::Nil);
+    assert_eq!(read(r#"{"jsonrpc":"2.0","result":null,"id":1}"#).unwrap(), Ok(Value::Nil));
+    assert_eq!(read(r#"{"result":1,"error":null,"id":1}"#).unwrap(), Ok(Value::Int(1)));
+    let error = read(r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"no","data":[1]},"id":1}"#).unwrap();
+    let expected = RpcError { code: -32000, message: "no".into(), data: Value::from([1]) };
+    assert_eq!(error, Err(expected.clone()));
+    assert_eq!(
+        read(r#"{"result":null,"error":{"code":-32000,"message":"no","data":[1]},"id":1}"#).unwrap(),
+        Err(expected)
+    );
+    let bare = read(r#"{"result":null,"error":"broken","id":1}"#).unwrap().unwrap_err();
+    assert_eq!((bare.code, &*bare.message), (0, "broken"));
+    assert_eq!(bare.to_string(), "error 0: broken");
+    let odd = read(r#"{"result":null,"error":{"reason":"x"},"id":1}"#).unwrap().unwrap_err();
+    assert_eq!((odd.code, &*odd.message), (0, r#"{"reason":"x"}"#));
+
+    for (text, message) in [
+        ("", "EOF"),
+        ("[]", "a JSON-RPC response, which is an object"),
+        ("{}", "neither result nor error"),
+        (r#"{"jsonrpc":"2.0","error":null,"id":1}"#, "neither result nor error"),
+        (r#"{"jsonrpc":"2.0","error":{"code":1},"result":1,"id":1}"#, "both result and error"),
+        (r#"{"jsonrpc":"2.0","error":{"code":"x"},"id":1}"#, "error.code is string"),
+        (r#"{"jsonrpc":"7","result":1,"id":1}"#, "jsonrpc is not"),
+        (r#"{"result":1,"result":2}"#, "result occurs twice"),
+        (r#"{"result":1} x"#, "trailing characters"),
+        (r#"{"result":1"#, "EOF"),
+    ] {
+        let error = read(text).expect_err(text).to_string();
+        assert!(error.contains(message), "{text}: {error}");
+    }
+    let three = r#"{"result":[1,2]}"#;
+    let limits = Limits { values: 2, ..Limits::default() };
+    assert!(parse_response(three.as_bytes(), &limits).unwrap_err().message.contains("more than 2 values"));
+}
+
+#[test]
+fn errors_carry_their_data() {
+    let data = Value::Map(Map(vec![("argument".into(), Value::from("a"))]));
+    assert_eq!(
+        String::from_utf8(write_error(None, -32602, "\"a\" is missing", Some(&data), false)).unwrap(),
+        r#"{"jsonrpc":"2.0","error":{"code":-32602,"message":"\"a\" is missing","data":{"argument":"a"}},"id":null}"#
+    );
+    assert_eq!(write_raw_result(RawValue::NULL, b"[1]", false), br#"{"jsonrpc":"2.0","result":[1],"id":null}"#);
+}

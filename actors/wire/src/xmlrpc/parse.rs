@@ -41,14 +41,13 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, text: Cow::Borrowed(""), returns: source.text.as_bytes().contains(&b'\r') };
+    let mut run = Run { parser, text: "", pieces: String::new(), returns: source.text.as_bytes().contains(&b'\r') };
     let mut reader = Reader::from_str(&source.text);
-    let (at, mut error) = match run.read(&mut reader) {
+    let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
         Err(failed) => failed,
     };
-    error.path = run.parser.path();
-    Err(error.at(source.offset(at)))
+    Err(error.within(&run.parser.path()).at(source.offset(at)))
 }
 
 /// An error costs a pointer on the way that is nearly always taken.
@@ -62,8 +61,10 @@ fn fail(message: impl Into<String>) -> Box<Error> {
 /// One reading of one text.
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
-    /// The text of the innermost element that holds text; borrowed while it is one piece.
-    text: Cow<'i, str>,
+    /// The text of the innermost element that holds text, while it is one piece.
+    text: &'i str,
+    /// The same once it has more pieces; its memory serves one text after the other.
+    pieces: String,
     /// The document has carriage returns, so line ends need to be normalised.
     returns: bool,
 }
@@ -73,63 +74,85 @@ impl<'i> Run<'_, '_, 'i> {
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
             let at = reader.buffer_position() as usize;
-            let event = reader.read_event().map_err(|error| {
-                let message = format!("not well-formed: {error}");
-                (reader.error_position() as usize, Error::new(message))
-            })?;
-            let step = match event {
-                Event::Start(tag) => self.open(tag.name().0),
-                Event::Empty(tag) => self.open(tag.name().0).and_then(|()| self.close()),
-                Event::End(_) => self.close(),
-                Event::Text(text) if self.returns => self.text(text.xml10_content()),
-                Event::Text(text) => self.text(text.into_inner()),
-                Event::CData(text) if self.returns => self.text(text.xml10_content()),
-                Event::CData(text) => self.text(text.into_inner()),
-                Event::GeneralRef(name) => referenced(&name).and_then(|text| self.text(text)),
-                Event::Comment(_) | Event::PI(_) => Ok(()),
-                Event::Decl(_) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
-                Event::Decl(_) => Err(fail("an XML declaration within the document")),
-                Event::DocType(_) => Err(fail("a DTD is not accepted")),
-                Event::Eof => return self.parser.finished().map_err(|error| (at, *error)),
+            // Matched where it lies: moving the event out of the result first costs more than reading it.
+            let step = match reader.read_event() {
+                Ok(Event::Start(tag)) => self.open(tag.name().0),
+                Ok(Event::End(_)) => self.close(),
+                Ok(Event::Text(text)) if self.returns => self.text(text.xml10_content()),
+                Ok(Event::Text(text)) => self.text(text.into_inner()),
+                Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
+                Ok(Event::GeneralRef(name)) => referenced(&name).and_then(|text| self.text(text)),
+                Ok(Event::CData(text)) if self.returns => self.text(text.xml10_content()),
+                Ok(Event::CData(text)) => self.text(text.into_inner()),
+                Ok(Event::Comment(_) | Event::PI(_)) => Ok(()),
+                Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
+                Ok(Event::Decl(_)) => Err(fail("an XML declaration within the document")),
+                Ok(Event::DocType(_)) => Err(fail("a DTD is not accepted")),
+                Ok(Event::Eof) => return self.parser.finished().map_err(|error| (at, *error)),
+                Err(error) => {
+                    return Err((reader.error_position() as usize, Error::new(format!("not well-formed: {error}"))));
+                }
             };
             step.map_err(|error| (at, *error))?;
         }
     }
 
     fn text(&mut self, piece: Cow<'i, str>) -> Step {
-        match self.parser.stack.last() {
-            Some(frame) if frame.holds_text() => {
-                if self.text.is_empty() {
+        match piece {
+            Cow::Borrowed(piece) if self.holds_text(piece)? => {
+                if self.text.is_empty() && self.pieces.is_empty() {
                     self.text = piece;
                 } else {
-                    self.text.to_mut().push_str(&piece);
+                    self.add(piece);
                 }
-                Ok(())
             }
-            _ if is_blank(&piece) => Ok(()),
-            Some(_) => Err(fail(format!("text between elements: {:?}", shown(&piece)))),
+            Cow::Owned(piece) if self.holds_text(&piece)? => self.add(&piece),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// True where this text is data, false where it is the white space between elements.
+    fn holds_text(&self, piece: &str) -> Result<bool, Box<Error>> {
+        match self.parser.stack.last() {
+            Some(frame) if frame.holds_text() => Ok(true),
+            _ if is_blank(piece) => Ok(false),
+            Some(_) => Err(fail(format!("text between elements: {:?}", shown(piece)))),
             None if self.parser.done => Err(fail("text after the document")),
             None => Err(fail("text before the document")),
         }
     }
 
+    fn add(&mut self, piece: &str) {
+        if self.pieces.is_empty() {
+            self.pieces.push_str(self.text);
+        }
+        self.pieces.push_str(piece);
+    }
+
     fn open(&mut self, name: &str) -> Step {
         let frame = self.parser.enclosed(Tag::named(name), name)?;
-        if let Some(value @ Frame::Value { .. }) = self.parser.stack.last_mut() {
-            let Frame::Value { at } = *value else { return Ok(()) };
-            if !is_blank(&self.text) {
-                return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(&self.text))));
+        if let Some(value) = self.parser.stack.last_mut()
+            && let Frame::Value { at } = *value
+        {
+            let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
+            if !is_blank(text) {
+                return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(text))));
             }
             *value = Frame::Valued { at };
         }
-        self.text = Cow::Borrowed("");
+        self.text = "";
+        self.pieces.clear();
         self.parser.stack.push(frame);
         Ok(())
     }
 
     fn close(&mut self) -> Step {
-        let text = mem::take(&mut self.text);
-        self.parser.close(text)
+        let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
+        self.parser.close(text)?;
+        self.text = "";
+        self.pieces.clear();
+        Ok(())
     }
 }
 
@@ -174,7 +197,8 @@ struct Parser<'l> {
     /// Arrays and structs that are open.
     depth: usize,
     values: usize,
-    /// The value last closed, until its container takes it. No other value can close before that happens.
+    /// A value whose place is not known yet: that of a parameter or fault, of a member before its name, of an array
+    /// before its end. No other value is read in between.
     value: Value,
     /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact piece.
     items: Vec<Value>,
@@ -300,22 +324,30 @@ impl<'l> Parser<'l> {
     }
 
     /// Closes the innermost element, whose text this is. A frame with an error stays, for the path.
-    fn close(&mut self, text: Cow<'_, str>) -> Step {
+    fn close(&mut self, text: &str) -> Step {
         let Some(frame) = self.stack.last().copied() else { return Err(fail("an end without a start")) };
         match frame {
-            Frame::Scalar(scalar) => self.value = scalar.read(text).map_err(fail)?,
-            Frame::Value { .. } => {
-                self.value = Value::String(text.into_owned());
-                return self.close_value();
+            Frame::Scalar(scalar) => {
+                let value = scalar.read(text).map_err(fail)?;
+                self.stack.pop();
+                self.deliver(value);
+                return Ok(());
             }
-            Frame::Valued { .. } => return self.close_value(),
-            Frame::Name => return self.close_name(&text),
+            Frame::Value { .. } => {
+                self.count()?;
+                self.deliver(Value::String(text.to_owned()));
+            }
+            Frame::Valued { .. } => self.count()?,
+            Frame::Name => return self.close_name(text),
             Frame::Member { named: true, valued: true, .. } => {}
             Frame::Member { named: false, .. } => return Err(fail("a member without <name>")),
             Frame::Member { .. } => return Err(fail("a member without <value>")),
             Frame::Struct { from } => {
-                self.value = Value::Map(Map(self.pairs.drain(from..).collect()));
+                let pairs = Map(self.pairs.drain(from..).collect());
                 self.depth -= 1;
+                self.stack.pop();
+                self.deliver(Value::Map(pairs));
+                return Ok(());
             }
             Frame::Data { from } => {
                 self.value = Value::List(self.items.drain(from..).collect());
@@ -326,15 +358,16 @@ impl<'l> Parser<'l> {
                 return Ok(());
             }
             Frame::Array { filled } => {
-                if !filled {
-                    self.value = Value::List(Vec::new());
-                }
+                let items = if filled { mem::take(&mut self.value) } else { Value::List(Vec::new()) };
                 self.depth -= 1;
+                self.stack.pop();
+                self.deliver(items);
+                return Ok(());
             }
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
             Frame::Params { from } => self.params = Some(self.items.drain(from..).collect()),
-            Frame::Fault { .. } => self.fault = Some(fault(mem::take(&mut self.value))?),
+            Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))?),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
                 name => self.method = Some(name.to_owned()),
@@ -357,31 +390,38 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Gives a finished value to the container around it.
-    fn close_value(&mut self) -> Step {
+    fn count(&mut self) -> Step {
         self.values += 1;
         if self.values > self.limits.values {
             return Err(fail(format!("more than {} values", self.limits.values)));
         }
-        self.stack.pop();
-        match self.stack.last_mut() {
-            Some(Frame::Data { .. }) => self.items.push(mem::take(&mut self.value)),
-            Some(Frame::Member { named, valued, .. }) => {
+        Ok(())
+    }
+
+    /// Gives what was read to the container around the innermost element, which is its `<value>`.
+    fn deliver(&mut self, read: Value) {
+        let Some(at) = self.stack.len().checked_sub(2) else { return };
+        match &mut self.stack[at] {
+            Frame::Data { .. } => self.items.push(read),
+            Frame::Member { named, valued, .. } => {
                 *valued = true;
-                if *named && let Some((_, value)) = self.pairs.last_mut() {
-                    *value = mem::take(&mut self.value);
+                match self.pairs.last_mut() {
+                    Some((_, value)) if *named => *value = read,
+                    _ => self.value = read,
                 }
             }
-            Some(Frame::Param { valued, .. } | Frame::Fault { valued }) => *valued = true,
+            Frame::Param { valued, .. } | Frame::Fault { valued } => {
+                *valued = true;
+                self.value = read;
+            }
             // `enclosed` opens a value within these alone.
-            _ => return Err(fail("a value outside of any container")),
+            _ => {}
         }
-        Ok(())
     }
 }
 
 /// Reads the struct of a fault, whatever the order of its members and the type of its code.
-fn fault(value: Value) -> Result<Fault, Box<Error>> {
+fn fault(value: &Value) -> Result<Fault, Box<Error>> {
     let code = match &value["faultCode"] {
         Value::String(text) => text.trim().parse().ok(),
         other => other.as_i64(),

@@ -30,10 +30,10 @@ impl Scalar {
     }
 
     /// The value, or what is wrong with the text.
-    pub(super) fn read(self, text: std::borrow::Cow<'_, str>) -> Result<Value, String> {
+    pub(super) fn read(self, text: &str) -> Result<Value, String> {
         let trimmed = text.trim_ascii();
         match self {
-            Scalar::String => Ok(Value::String(text.into_owned())),
+            Scalar::String => Ok(Value::String(text.to_owned())),
             Scalar::Int(_) => int(trimmed),
             Scalar::Double(_) => double(trimmed),
             Scalar::Boolean => match trimmed {

@@ -1,0 +1,238 @@
+//! The kit as its users see it: whatever ends a call first, every slot holds a truthful item.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// What a slot of these tests says.
+#[derive(Clone, Debug, PartialEq)]
+enum Word {
+    Unsent,
+    Said(&'static str),
+    Missed(Missed),
+    Filter(String),
+}
+
+impl Slot for Word {
+    fn missed(&mut self, why: Missed) {
+        *self = Word::Missed(why);
+    }
+
+    fn filter_failed(&mut self, message: &str) {
+        *self = Word::Filter(message.to_owned());
+    }
+}
+
+/// What the actor is told to do.
+enum Do {
+    /// Fills every slot with a word.
+    Say(&'static str, usize),
+    /// Fills the first slot and hangs.
+    SayOneAndHang(Arc<Dropped>),
+    /// Fills slots in this order, 10 ms apart.
+    InOrder(Vec<usize>),
+    PanicAtOnce,
+    PanicLater,
+}
+
+/// Tells that the work which held it was dropped.
+#[derive(Default)]
+struct Dropped(Mutex<bool>);
+
+struct TellsDrop(Arc<Dropped>);
+
+impl Drop for TellsDrop {
+    fn drop(&mut self) {
+        *self.0.0.lock().expect("whole") = true;
+    }
+}
+
+struct Parrot {
+    made: usize,
+}
+
+impl Answers<Do> for Parrot {
+    type Item = Word;
+    const NAME: &'static str = "do";
+
+    fn answer(&mut self, what: Do, outlet: Outlet<Word>) -> impl Future<Output = ()> + 'static {
+        assert!(!matches!(what, Do::PanicAtOnce), "at once, in state {}", self.made);
+        async move {
+            match what {
+                Do::Say(word, slots) => (0..slots).for_each(|slot| outlet.put(slot, Word::Said(word))),
+                Do::SayOneAndHang(dropped) => {
+                    let _tells = TellsDrop(dropped);
+                    outlet.put(0, Word::Said("one"));
+                    pending::<()>().await;
+                }
+                Do::InOrder(order) => {
+                    for slot in order {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                        outlet.put(slot, Word::Said("late"));
+                    }
+                }
+                Do::PanicAtOnce => {}
+                Do::PanicLater => panic!("later"),
+            }
+        }
+    }
+}
+
+fn in_system<T>(work: impl Future<Output = T>) -> T {
+    // Time is paused: a timer that is alone in waiting fires at once.
+    let runtime =
+        || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+    actix_rt::System::with_tokio_rt(runtime).block_on(work)
+}
+
+fn parrot() -> Post<Parrot> {
+    let made = Rc::new(Cell::new(0));
+    Post::open("parrot", Admission { in_flight: 3 }, move || {
+        made.set(made.get() + 1);
+        Parrot { made: made.get() }
+    })
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}
+
+fn two() -> Vec<Word> {
+    vec![Word::Unsent, Word::Unsent]
+}
+
+#[test]
+fn every_slot_is_filled_in_its_order() {
+    in_system(async {
+        let post = parrot();
+        let said = post.ask(Do::Say("hello", 2), two(), None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Said("hello"), Word::Said("hello")]);
+        assert_eq!(post.gauges().asked("do"), 1);
+    });
+}
+
+#[test]
+fn the_askers_time_closes_what_is_empty_and_stops_the_work() {
+    in_system(async {
+        let dropped = Arc::new(Dropped::default());
+        let post = parrot();
+        let far = Instant::now() + Duration::from_secs(3600);
+        let said = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).all(soon()).await;
+        assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Deadline)]);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(*dropped.0.lock().expect("whole"), "the work goes on although nobody waits");
+        assert_eq!(post.gauges().in_flight(), 0);
+    });
+}
+
+#[test]
+fn the_messages_own_deadline_stops_detached_work() {
+    in_system(async {
+        let dropped = Arc::new(Dropped::default());
+        let post = parrot();
+        post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon()).detach();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!*dropped.0.lock().expect("whole"), "detached work ended with its asker");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(*dropped.0.lock().expect("whole"), "detached work outlived its deadline");
+    });
+}
+
+#[test]
+fn a_dropped_inlet_stops_the_work() {
+    in_system(async {
+        let dropped = Arc::new(Dropped::default());
+        let post = parrot();
+        let inlet = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(inlet);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(*dropped.0.lock().expect("whole"));
+    });
+}
+
+#[test]
+fn a_panic_rebuilds_the_state_behind_the_same_address() {
+    in_system(async {
+        let post = parrot();
+        let said = post.ask(Do::PanicAtOnce, two(), None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
+        let said = post.ask(Do::PanicLater, two(), None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
+        let said = post.ask(Do::Say("alive", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Said("alive")]);
+        let tree = post.gauges().tree();
+        assert_eq!((&tree["restarts"], &tree["panics"]), (&skitai_wire::Value::Int(1), &skitai_wire::Value::Int(2)));
+        assert!(tree["last_panic"].as_str().is_some_and(|text| text.contains("later")), "{tree}");
+    });
+}
+
+#[test]
+fn more_than_the_limit_is_refused_at_the_call() {
+    in_system(async {
+        let post = parrot();
+        let hang = || Do::SayOneAndHang(Arc::default());
+        let held: Vec<_> = (0..3).map(|_| post.ask(hang(), two(), None, soon())).collect();
+        let said = post.ask(Do::Say("no room", 2), two(), None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Missed(Missed::NotAdmitted), Word::Missed(Missed::NotAdmitted)]);
+        drop(held);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let said = post.ask(Do::Say("room", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Said("room")]);
+    });
+}
+
+#[test]
+fn a_filter_sees_each_item_and_its_panic_is_that_items_alone() {
+    in_system(async {
+        let post = parrot();
+        let mut seen = 0;
+        let filter: OnArrival<Word> = Box::new(move |item| {
+            seen += 1;
+            assert!(seen != 1, "the first");
+            if matches!(item, Word::Missed(_)) {
+                *item = Word::Said("made good");
+            }
+        });
+        let said = post.ask(Do::SayOneAndHang(Arc::default()), two(), Some(filter), soon()).all(soon()).await;
+        assert_eq!(said, [Word::Filter("the first".to_owned()), Word::Said("made good")]);
+    });
+}
+
+#[test]
+fn next_gives_arrivals_in_the_order_they_came() {
+    in_system(async {
+        let post = parrot();
+        let mut inlet = post.ask(Do::InOrder(vec![2, 0]), vec![Word::Unsent; 3], None, soon());
+        let mut order = Vec::new();
+        while let Some((slot, item)) = inlet.next(soon()).await {
+            order.push((slot, item));
+        }
+        assert_eq!(order, [(2, Word::Said("late")), (0, Word::Said("late")), (1, Word::Missed(Missed::Abandoned))]);
+    });
+}
+
+#[test]
+fn an_address_whose_thread_is_gone_answers_that_it_is() {
+    let post = in_system(async { parrot() });
+    in_system(async move {
+        let said = post.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
+        assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
+    });
+}
+
+#[test]
+fn another_thread_may_ask_and_wait() {
+    in_system(async {
+        let post = parrot();
+        let handle = tokio::runtime::Handle::current();
+        let asked = tokio::task::spawn_blocking(move || {
+            handle.block_on(post.ask(Do::Say("across", 2), two(), None, soon()).all(soon()))
+        });
+        assert_eq!(asked.await.expect("no panic"), [Word::Said("across"), Word::Said("across")]);
+    });
+}

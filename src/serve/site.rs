@@ -163,7 +163,10 @@ impl Site {
         let wasc = Wasc::default();
         let counts = Arc::new(Counts::default());
         if let Some(password) = &keys.admin_password {
-            let app = admin::app(password, counts.clone());
+            let app = admin::app(&password.0, {
+                let counts = counts.clone();
+                move || counts.tree()
+            });
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
                 path: "/status".to_owned(),

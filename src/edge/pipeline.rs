@@ -76,6 +76,8 @@ fn refuse(worker: &Worker, request: &Request, error: &Error) -> HttpResponse {
 pub(crate) fn tell(request: &Request, error: &Error) {
     if let Some(cause) = error.cause() {
         tracing::error!(method = request.method(), uri = request.uri(), "{cause}");
+    } else if error.status() >= 500 {
+        tracing::warn!(method = request.method(), uri = request.uri(), "{} {error}", error.status());
     }
 }
 

@@ -8,29 +8,28 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
-use skitai_actors::spec::Secret;
-use skitai_macros::route;
-use skitai_wire::Value;
 use subtle::ConstantTimeEq;
 
-use crate as skitai;
-use crate::app::{App, Error, Face, Result, Was};
-use crate::observe::counts::Counts;
+use crate::prelude::*;
 
 /// What the pages need, registered as an object like an app's own.
 struct Admin {
     login: Vec<u8>,
-    counts: Arc<Counts>,
+    requests: Requests,
 }
+
+/// Gives the counters of the edge, which the pages cannot see themselves.
+type Requests = Arc<dyn Fn() -> Value + Send + Sync>;
 
 const OBJECT: &str = "skitai.admin";
 
 /// The app.
-pub(crate) fn app(password: &Secret, counts: Arc<Counts>) -> App {
-    let login = digest(&SHA256, format!("admin:{}", password.0).as_bytes()).as_ref().to_vec();
+pub(crate) fn app(password: &str, requests: impl Fn() -> Value + Send + Sync + 'static) -> App {
+    let login = digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec();
+    let requests: Requests = Arc::new(requests);
     App::new("status")
-        .startup(move |wasc| wasc.register(OBJECT, Admin { login: login.clone(), counts: counts.clone() }))
-        .routes(skitai::routes![tree])
+        .startup(move |wasc| wasc.register(OBJECT, Admin { login: login.clone(), requests: requests.clone() }))
+        .routes(routes![tree])
 }
 
 /// Everything this server knows of itself. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
@@ -45,7 +44,7 @@ async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     }
     let mut tree = was.status(filter.as_deref()).await;
     if let (None, Value::Map(map)) = (&filter, &mut tree) {
-        map.0.push(("requests".into(), admin.counts.tree()));
+        map.0.push(("requests".into(), (admin.requests)()));
     }
     Ok(tree)
 }

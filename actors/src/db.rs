@@ -7,12 +7,12 @@
 //! Read in this order:
 //!
 //! - here: what a cluster answers, and how it spreads a statement over its members;
-//! - [`member`]: one database: its engine, its counters, one statement from checkout to outcome;
-//! - [`flight`]: a statement on its way, and what happens when nobody waits for it any more;
-//! - [`postgres`] and [`sqlite`]: the two engines; [`types`]: what a PostgreSQL column is worth; [`text`]: the way back;
-//! - [`session`]: statements that would leave something behind on a shared connection, and are refused;
-//! - [`pick`]: whose turn it is under [`Spread::One`]; [`tally`]: what the status page sees;
-//! - [`adhoc`]: databases that no configuration names; [`params`]: what handlers write as parameters.
+//! - `member`: one database: its engine, its counters, one statement from checkout to outcome;
+//! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
+//! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
+//! - `session`: statements that would leave something behind on a shared connection, and are refused;
+//! - `pick`: whose turn it is under [`Spread::One`]; `tally`: what the status page sees;
+//! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
 mod flight;

@@ -90,7 +90,7 @@ impl Error {
 fn code_of(status: StatusCode) -> i64 {
     match status.as_u16() {
         400 | 422 => code::INVALID_PARAMS,
-        404 => code::METHOD_NOT_FOUND,
+        // 404 of a handler is "no such thing", not "no such method".
         500 => code::INTERNAL,
         other => code::APPLICATION - i64::from(other),
     }

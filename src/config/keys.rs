@@ -180,3 +180,41 @@ pub(super) fn takes_path(name: &str) -> bool {
 pub(super) fn secret_names() -> impl Iterator<Item = &'static str> {
     TABLES.iter().flat_map(|(_, table)| table.iter()).filter(|key| matches!(key.kind, Kind::Secret)).map(|key| key.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
+
+    /// Where the reference has each of the [`TABLES`].
+    const HEADINGS: [&str; 4] = ["## `[server]`", "## `[certification]`", "### Of HTTP members", "### Of databases"];
+
+    /// The part of the reference between a heading that begins with `title` and the next heading of any level.
+    fn part(title: &str) -> &'static str {
+        let start = REFERENCE.find(title).unwrap_or_else(|| panic!("docs/CONFIG.md has no heading `{title}`"));
+        let rest = &REFERENCE[start + title.len()..];
+        &rest[..rest.find("\n#").unwrap_or(rest.len())]
+    }
+
+    #[test]
+    fn the_reference_names_every_key_where_it_belongs() {
+        assert_eq!(HEADINGS.len(), TABLES.len());
+        for (heading, (title, table)) in HEADINGS.into_iter().zip(TABLES) {
+            for key in *table {
+                let named = part(heading).contains(&format!("`{}`", key.name));
+                assert!(named, "docs/CONFIG.md, {heading}: no word of `{}` of {title}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_names_no_key_that_is_gone() {
+        for (heading, (title, table)) in HEADINGS.into_iter().zip(TABLES) {
+            let rows = part(heading).lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+            for name in rows.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`')) {
+                assert!(table.iter().any(|key| key.name == name), "docs/CONFIG.md: {title} has no key `{name}`");
+            }
+        }
+    }
+}

@@ -98,10 +98,11 @@ fn refuse(worker: &Worker, request: &Request, error: &Error) -> HttpResponse {
 
 /// Errors that are ours or our members' go to the log, one line each; what the client did wrong is the client's to read.
 pub(crate) fn tell(request: &Request, error: &Error) {
-    if matches!(error.status(), 502 | 504) {
-        tracing::warn!(method = request.method(), uri = request.uri(), "{}", one_line(&error.shown(true)));
-    } else if let Some(cause) = error.cause() {
+    if let Some(cause) = error.cause() {
         tracing::error!(method = request.method(), uri = request.uri(), "{}", one_line(&cause.to_string()));
+    } else if error.status() >= 500 {
+        let (status, text) = (error.status(), error.to_string());
+        tracing::warn!(method = request.method(), uri = request.uri(), "{status} {}", one_line(&text));
     }
 }
 

@@ -177,7 +177,10 @@ impl Site {
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let app = admin::app(password, counts.clone());
+            let app = admin::app(&password.0, {
+                let counts = counts.clone();
+                move || counts.tree()
+            });
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
                 path: STATUS.to_owned(),

@@ -6,6 +6,7 @@ its stdin ends.
 
 import csv
 import pathlib
+import socketserver
 import sys
 import threading
 from xmlrpc.server import SimpleXMLRPCRequestHandler, SimpleXMLRPCServer
@@ -19,14 +20,24 @@ with CATALOGUE.open(encoding="utf-8") as file:
 class Handler(SimpleXMLRPCRequestHandler):
     # Whatever path the caller's cluster names.
     rpc_paths = ()
+
+
+class KeepsConnections(Handler):
     protocol_version = "HTTP/1.1"
+
+
+class Threaded(socketserver.ThreadingMixIn, SimpleXMLRPCServer):
+    daemon_threads = True
 
 
 def search(keyword):
     return [dict(work, year=int(work["year"])) for work in WORKS if keyword in work["composer"]]
 
 
-server = SimpleXMLRPCServer(("127.0.0.1", 0), Handler, logRequests=False, allow_none=True)
+# The first one is Python's server as it comes: HTTP/1.0, one connection at a time, closed after each answer. The others
+# keep connections open, which takes threads: a caller may hold several.
+Server, handler = (SimpleXMLRPCServer, Handler) if sys.argv[1] == "0" else (Threaded, KeepsConnections)
+server = Server(("127.0.0.1", 0), handler, logRequests=False, allow_none=True)
 server.register_function(search)
 print(server.server_address[1], flush=True)
 threading.Thread(target=server.serve_forever, daemon=True).start()

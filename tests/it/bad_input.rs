@@ -112,9 +112,14 @@ fn an_unknown_rpc_method_is_named() {
 fn malformed_xml_is_a_fault_with_the_byte_offset() {
     let demo = TestServer::demo().start();
     let broken = "<?xml version=\"1.0\"?><methodCall><methodName>add</methodName><params><param></value>";
-    for body in ["", "not xml", broken, "<methodCall></methodCall>", "<a/>", "\u{0}"] {
-        let (message, _) = fault(demo.post("/RPC2", "text/xml", body));
+    for body in ["", "not xml", broken, "<a></b>", "<methodCall", "\u{0}"] {
+        let (message, code) = fault(demo.post("/RPC2", "text/xml", body));
+        assert_eq!(code, "-32700", "{body:?}: {message}");
         assert!(message.contains("byte") && message.contains(|c: char| c.is_ascii_digit()), "{body:?}: {message}");
+    }
+    // XML, but no call.
+    for body in ["<methodCall></methodCall>", "<a/>", "<methodResponse><params/></methodResponse>"] {
+        fault(demo.post("/RPC2", "text/xml", body));
     }
     // An entity that would be expanded is refused, not expanded.
     let bomb = "<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY a \"aaaa\">]><methodCall><methodName>echo</methodName>\

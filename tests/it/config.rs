@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::time::Duration;
 
-use crate::harness::{Scenario, TestServer, data};
+use crate::harness::{Scenario, TestServer, data, eventually};
 use crate::status::basic;
 
 /// What `check` wrote, both streams.
@@ -180,10 +180,10 @@ fn the_first_start_makes_keys_for_their_owner_alone_and_the_second_keeps_them() 
 
 #[test]
 fn without_a_configuration_the_demo_serves_everything_it_shows() {
-    for port in [5001, 5002, 5003] {
-        let taken = std::net::TcpListener::bind(("127.0.0.1", port)).is_err();
-        assert!(!taken, "port {port} is taken; the demo's own members want 5001 to 5003: stop what listens there");
-    }
+    eventually("ports 5001 to 5003, which the demo's own members want (stop what listens there)", || {
+        let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        [5001, 5002, 5003].into_iter().all(free).then_some(())
+    });
     let demo = TestServer::demo().without_conf().start();
     assert_eq!(demo.get("/hello").expect_code(200).text(), "Hello World");
     let works = demo.get("/search?keyword=Mozart").expect_code(200).text();

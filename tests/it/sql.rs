@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::data::{City, cities, third};
-use crate::harness::{Postgres, Relay, Reply, TestServer};
+use crate::harness::{Postgres, Relay, Reply, TestServer, eventually};
 
 /// Three SQLite files with the thirds, made without the demo.
 fn sqlite_section(dir: &Path) -> String {
@@ -128,9 +128,7 @@ fn a_lost_database_is_never_silent_success_and_comes_back() {
     let top = demo.get("/top-city");
     assert!(top.code >= 500, "{}: {}", top.code, top.text());
     relays[1].mend();
-    crate::harness::eventually("the mended database answers again", || {
-        (demo.get("/top-city").code == 200).then_some(())
-    });
+    eventually("the mended database answers again", || (demo.get("/top-city").code == 200).then_some(()));
 }
 
 #[test]
@@ -158,6 +156,18 @@ fn a_wrong_password_is_said_without_showing_it() {
 }
 
 #[test]
+fn a_server_with_open_databases_stops_cleanly() {
+    let scenario = TestServer::demo();
+    let files = sqlite_section(scenario.dir());
+    for scenario in [scenario.section(&files), TestServer::demo().section(&Postgres::shared().shards("mydb"))] {
+        let demo = scenario.start();
+        demo.get("/top-city").expect_code(200);
+        let (status, _, log, _) = demo.stop();
+        assert!(status.success() && !log.contains("panicked"), "{status}: {log}");
+    }
+}
+
+#[test]
 fn no_statement_is_left_running_after_a_request() {
     let section = Postgres::shared().shards("mydb");
     let demo = TestServer::demo().section(&section).start();
@@ -165,7 +175,7 @@ fn no_statement_is_left_running_after_a_request() {
         demo.get("/cities?at_least=100000").expect_code(200);
     }
     let busy = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND pid <> pg_backend_pid() AND datname = 'shard0'";
-    crate::harness::eventually("the demo's statements are over", || {
+    eventually("the demo's statements are over", || {
         (Postgres::shared().psql("shard0", busy).trim() == "0").then_some(())
     });
 }

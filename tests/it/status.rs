@@ -28,18 +28,12 @@ fn tree(server: &TestServer) -> Value {
     status(server, &basic("admin", ADMIN_PASSWORD)).expect_code(200).json()
 }
 
-/// Every object below, itself included, that has this name as key.
-fn find_all<'a>(tree: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
-    match tree {
-        Value::Object(map) => map.iter().for_each(|(key, value)| {
-            if key == name {
-                found.push(value);
-            }
-            find_all(value, name, found);
-        }),
-        Value::Array(list) => list.iter().for_each(|value| find_all(value, name, found)),
-        _ => {}
-    }
+/// One counter of every member of a cluster, in the order of the configuration.
+fn counted(tree: &Value, cluster: &str, counter: &str) -> Vec<u64> {
+    let members = tree["clusters"][cluster]["members"].as_array();
+    let members = members.unwrap_or_else(|| panic!("no members of {cluster} in {tree:#}"));
+    let count = |member: &Value| member[counter].as_u64().unwrap_or_else(|| panic!("no `{counter}` in {member:#}"));
+    members.iter().map(count).collect()
 }
 
 #[test]
@@ -60,6 +54,30 @@ fn only_the_administrator_sees_it() {
         assert!(!reply.text().contains("requests"), "{}", reply.text());
     }
     assert!(tree(&demo).is_object());
+}
+
+/// Messages asked of all actors, apart from those the status page itself sends.
+fn messages(tree: &Value) -> u64 {
+    let actors = tree["actors"].as_array().unwrap_or_else(|| panic!("no actors in {tree:#}"));
+    assert!(!actors.is_empty());
+    let asked = |actor: &Value| {
+        let kinds = actor["asked"].as_object().unwrap_or_else(|| panic!("no counts by message in {actor:#}"));
+        kinds.iter().filter(|(kind, _)| *kind != "report").filter_map(|(_, count)| count.as_u64()).sum::<u64>()
+    };
+    actors.iter().map(asked).sum()
+}
+
+#[test]
+fn a_handler_that_calls_nothing_sends_no_message_to_any_actor() {
+    let demo = TestServer::demo().start();
+    let before = messages(&tree(&demo));
+    for path in ["/hello", "/add?a=1&b=2", "/company/555/Skitai+Corp", "/", "/nothing/here"] {
+        demo.get(path);
+    }
+    assert_eq!(messages(&tree(&demo)), before);
+    // The same count moves as soon as a handler has something to keep: it is a count, not a constant.
+    demo.get("/test/signin?username=hansroh").expect_code(200);
+    assert_eq!(messages(&tree(&demo)), before + 1);
 }
 
 #[test]
@@ -93,16 +111,36 @@ fn requests_are_counted_exactly() {
 }
 
 #[test]
-fn a_handler_that_calls_nobody_sends_no_actor_a_message() {
+fn what_became_of_calls_is_counted_by_member() {
+    let members = [
+        Member::start(Conduct::Fine("<array><data></data></array>")),
+        Member::start(Conduct::Closed),
+        Member::start(Conduct::Fault(1, "no")),
+    ];
+    let demo = TestServer::demo().server("threads", "2").cluster("mysearch", &members.each_ref()).start();
+    for _ in 0..10 {
+        demo.get("/search?keyword=Mozart").expect_code(200);
+    }
+    let tree = tree(&demo);
+    assert_eq!(counted(&tree, "mysearch", "ok"), [10, 0, 0], "{tree:#}");
+    assert_eq!(counted(&tree, "mysearch", "not_connected"), [0, 10, 0], "{tree:#}");
+    assert_eq!(counted(&tree, "mysearch", "failed"), [0, 0, 10], "{tree:#}");
+    assert_eq!(counted(&tree, "mysearch", "in_flight"), [0, 0, 0], "{tree:#}");
+}
+
+#[test]
+fn a_handler_that_calls_nobody_reaches_nobody() {
     let member = Member::start(Conduct::Fine("<int>1</int>"));
     let demo = TestServer::demo().cluster("mysearch", &[&member]).start();
     for _ in 0..25 {
         demo.get("/hello").expect_code(200);
     }
     let tree = tree(&demo);
-    let mut found = Vec::new();
-    find_all(&tree, "mysearch", &mut found);
-    let calls: Vec<u64> = found.iter().filter_map(|cluster| cluster["calls"].as_u64()).collect();
-    assert!(calls.iter().all(|&calls| calls == 0), "{tree}");
+    for counter in ["sent", "ok", "failed", "not_connected"] {
+        assert_eq!(counted(&tree, "mysearch", counter), [0], "{tree:#}");
+    }
     assert_eq!(member.connections(), 0);
+    // Without a cookie there is no session to load either.
+    assert_eq!(tree["sessions"]["loaded"], 0, "{tree:#}");
+    assert_eq!(tree["cache"]["misses"], 0, "{tree:#}");
 }

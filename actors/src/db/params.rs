@@ -180,7 +180,7 @@ mod tests {
             Value::Double(0.1),
         ];
         assert_eq!(params, expected);
-        assert_eq!(().into_params(), Vec::new());
+        assert_eq!(().into_params(), Vec::<Value>::new());
         assert_eq!(["a", "b"].into_params().len(), 2);
     }
 }

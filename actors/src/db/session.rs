@@ -1,7 +1,8 @@
 //! Statements that would leave something behind on the connection, for whoever borrows it next.
 //!
 //! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. They are refused
-//! by their first word, before anything is sent.
+//! by their first word, before anything is sent. What a function call leaves behind (`set_config`, an advisory lock of
+//! the session, a temporary table) cannot be told from its first word: use the transaction-bound forms of these.
 
 /// The first words of what lasts longer than one statement.
 const LASTING: &[&str] = &[

@@ -29,6 +29,7 @@ fn a_connection_that_was_closed_while_idle_is_no_failure() {
             let outcome = cluster.one(call()).await;
             assert!(outcome.is_ok(), "{outcome:?}");
             // The thread is kept busy while the close arrives, so that the event loop has not heard of it.
+            #[expect(clippy::disallowed_methods, reason = "a busy event loop is what this test is about")]
             std::thread::sleep(Duration::from_millis(150));
         }
         assert_eq!((there.seen.connections(), there.seen.requests()), (3, 3));

@@ -76,6 +76,7 @@ fn a_dripping_body_meets_the_deadline() {
         let dripping = member(|stream, _| {
             drop(stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"));
             while stream.write_all(b"x").is_ok() {
+                #[expect(clippy::disallowed_methods, reason = "the member drips, on a thread of its own")]
                 sleep(Duration::from_millis(20));
             }
             After::AwaitEof

@@ -105,6 +105,7 @@ impl Server {
             .is_ok_and(|status| status.success())
         {
             assert!(Instant::now() < until, "PostgreSQL did not come up in 20 s");
+            #[expect(clippy::disallowed_methods, reason = "waits for another process to start, on its own thread")]
             std::thread::sleep(Duration::from_millis(20));
         }
     }

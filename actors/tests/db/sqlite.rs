@@ -163,6 +163,7 @@ fn the_end_of_the_event_loop_closes_what_is_open() {
     let until = Instant::now() + Duration::from_secs(5);
     while open() {
         assert!(Instant::now() < until, "a connection to {} is still open", path.display());
+        #[expect(clippy::disallowed_methods, reason = "the event loop has ended; a thread is waited for")]
         std::thread::sleep(Duration::from_millis(10));
     }
     let kept = rusqlite::Connection::open(&path).unwrap().query_row("SELECT count(*) FROM t", [], |row| row.get(0));

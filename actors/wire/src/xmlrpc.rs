@@ -1,7 +1,7 @@
 //! XML-RPC: tolerant towards what comes in, strict in what goes out.
 //!
-//! Reading: `source` (bytes to text: byte order mark, declared encoding), `parse` (quick-xml's events through a stack of
-//! `frame`s), `scalar` (the text of one typed element). Writing: `serialize` (serde straight to XML, no value in
+//! Reading: `source` (bytes to text: byte order mark, declared encoding), `parse` (quick-xml's events into a
+//! `structure`, a stack of `frame`s), `scalar` (the text of one typed element). Writing: `serialize` (serde straight to XML, no value in
 //! between), `escape`, `write` (the documents around it).
 //!
 //! Tolerated: values without a type; `i1 i2 i4 i8 int biginteger float`; `true`, `false` and spaces in booleans; any
@@ -19,6 +19,7 @@ mod parse;
 mod scalar;
 mod serialize;
 mod source;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -53,7 +53,7 @@ impl Scenario {
                 "port = 5000".to_owned(),
                 "processes = 1".to_owned(),
                 "threads = 2".to_owned(),
-                "securekey = a-key-of-the-tests-0123456789".to_owned(),
+                "securekey = a-key-of-the-tests-0123456789-abcdefghij".to_owned(),
                 format!("admin_password = {ADMIN_PASSWORD}"),
             ],
             routes: routes.iter().map(|&route| route.to_owned()).collect(),

@@ -11,10 +11,10 @@ use base64::engine::{DecodePaddingMode, general_purpose};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-pub(crate) const DATE_TIME: &str = "$skitai::DateTime";
-pub(crate) const BYTES: &str = "$skitai::Bytes";
+pub(crate) const DATE_TIME: &str = "$wire::DateTime";
+pub(crate) const BYTES: &str = "$wire::Bytes";
 /// Asks our own deserializer for the value as it is, so that a `Value` within a struct keeps its points in time.
-pub(crate) const VALUE: &str = "$skitai::Value";
+pub(crate) const VALUE: &str = "$wire::Value";
 
 /// Padding may be there or not, and so may the bits beyond the last octet: both occur in the wild and neither is data.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(

@@ -1,3 +1,5 @@
+//! Long because it is one table of cases per feature of the format, both ways.
+//!
 use std::collections::BTreeMap;
 
 use serde::Serialize;

@@ -109,7 +109,11 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown(true))
+        // Hooks and logs ask what really happened; "Internal Server Error" is for clients.
+        match &self.internal {
+            Some(internal) => write!(f, "{internal}"),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

@@ -125,7 +125,8 @@ impl Task {
 
     async fn gather(self, timeout: Duration) -> (Vec<Outcome>, Option<Caching>) {
         let Task { was, mut source, caching, ttl, mut leader, made } = self;
-        let until = (made + timeout).min(was.latest_wait());
+        // A wait without an end is one as long as the request.
+        let until = made.checked_add(timeout).unwrap_or_else(|| was.latest_wait()).min(was.latest_wait());
         let mut outcomes = loop {
             match source {
                 Source::Inlet(inlet) => break inlet.all(until).await,

@@ -101,8 +101,8 @@ pub(crate) fn tell(request: &Request, error: &Error) {
     if let Some(cause) = error.cause() {
         tracing::error!(method = request.method(), uri = request.uri(), "{}", one_line(&cause.to_string()));
     } else if error.status() >= 500 {
-        let (status, text) = (error.status(), error.to_string());
-        tracing::warn!(method = request.method(), uri = request.uri(), "{status} {}", one_line(&text));
+        let shown = error.shown(true);
+        tracing::warn!(method = request.method(), uri = request.uri(), "{} {}", error.status(), one_line(&shown));
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
     let head = worker.log.as_ref().map(|_| (request.peer, request.method.clone(), request.uri.clone()));
     let mut account = Account { worker, started, head, status: CLIENT_LEFT, bytes: Some(0) };
     let response = match rpc::endpoint::protocol(&request) {
-        Some(protocol) => rpc::endpoint::serve(worker, protocol, request, payload).await,
+        // Boxed, as the file below: every request is moved with the room for whatever it might become.
+        Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, request, payload)).await,
         None => match web(worker, &mut request, payload, &mut incoming).await {
             Ok(response) => response,
             Err(error) => refuse(worker, &request, &error),
@@ -127,7 +128,7 @@ async fn web(
                 files::Found::File(file) => {
                     let max_age = site.settings.server.static_max_age;
                     give_head_back(incoming, request);
-                    return Ok(files::send(file, incoming.request(), max_age).await);
+                    return Ok(Box::pin(files::send(file, incoming.request(), max_age)).await);
                 }
                 files::Found::NeedsSlash => return Ok(respond::add_slash(path, request.uri.query())),
                 files::Found::Nothing => {}
@@ -208,7 +209,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Err(panicked) => return panic(worker, panicked),
     };
     let deadline = was.deadline();
-    match tokio::time::timeout_at(deadline.into(), Catching::new(work)).await {
+    match tokio::time::timeout_at(deadline.into(), Catching(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => panic(worker, panicked),
         Err(_) => {

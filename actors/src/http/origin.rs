@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -145,14 +146,15 @@ impl Origin {
     async fn attempt(&self, request: &Prepared, progress: &Progress) -> Result<Answer, (Failure, u64)> {
         let (client, generation) = self.client();
         progress.set(Trace::default());
-        let outcome = self.observed(self.talk(&client, request), progress).await;
+        let talk = std::pin::pin!(self.talk(&client, request));
+        let outcome = self.observed(talk, progress).await;
         self.pool.borrow_mut().used = Some(Instant::now());
         outcome.map_err(|failure| (failure, generation))
     }
 
-    /// Runs `work` with the exchange's trace laid where the sockets write to it.
-    async fn observed<T>(&self, work: impl Future<Output = T>, progress: &Progress) -> T {
-        let mut work = std::pin::pin!(work);
+    /// Runs `work` with the exchange's trace laid where the sockets write to it. `work` is pinned by the caller: an
+    /// argument that is pinned here would be in this future twice.
+    async fn observed<T>(&self, mut work: Pin<&mut impl Future<Output = T>>, progress: &Progress) -> T {
         poll_fn(|context| {
             self.wire.set(progress.get());
             let polled = work.as_mut().poll(context);

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -317,8 +318,11 @@ impl<T: Slot> std::fmt::Debug for Inlet<T> {
 }
 
 /// Races `work` against its asker's departure and its deadline; says how it ended.
-pub(crate) async fn race<T: Slot>(work: impl Future<Output = ()>, watch: &Watch<T>, deadline: Instant) -> Ended {
-    let mut work = std::pin::pin!(work);
+pub(crate) async fn race<T: Slot>(
+    mut work: Pin<&mut impl Future<Output = ()>>,
+    watch: &Watch<T>,
+    deadline: Instant,
+) -> Ended {
     let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
     poll_fn(|context| {
         if watch.is_gone(context.waker()) {

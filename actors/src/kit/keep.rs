@@ -68,12 +68,17 @@ where
         let state = &mut self.state;
         match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
             Ok(work) => {
+                // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
+                let mut work = Box::pin(work);
                 let gauges = self.gauges.clone();
                 // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
                 // with the actor. A call in flight outlives a rebuilt state.
                 actix_rt::spawn(async move {
                     let _permit = permit;
-                    match race(work, &watch, deadline).await {
+                    let ended = race(work.as_mut(), &watch, deadline).await;
+                    // First what it holds, so that a member's socket is closed before anybody is told.
+                    drop(work);
+                    match ended {
                         Ended::Done => gauges.done(),
                         Ended::Deadline => {
                             watch.close(Missed::Deadline);

@@ -14,7 +14,7 @@ mod caching;
 mod calls;
 mod cookie;
 mod error;
-mod pattern;
+pub(crate) mod pattern;
 mod registry;
 mod reply;
 mod request;
@@ -30,6 +30,7 @@ mod was;
 
 pub use application::{App, Mounted, Package};
 pub use argument::{Argument, Form, Json, Kind};
+pub(crate) use bind::shortened;
 pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol, Sql};

@@ -13,3 +13,5 @@ pub(crate) mod files;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;
+#[cfg(test)]
+mod tests;

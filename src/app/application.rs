@@ -6,6 +6,7 @@ use super::registry::Wasc;
 use super::route::Route;
 use super::table::Table;
 use super::templates::Templates;
+use crate::observe::panics;
 
 type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 
@@ -13,7 +14,7 @@ type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 /// mounts it by its name (`/ = webapp`).
 pub struct App {
     pub(crate) name: String,
-    pub(crate) routes: Vec<(&'static str, &'static Route)>,
+    pub(crate) routes: Vec<(String, &'static Route)>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
     startup: Vec<Hook>,
@@ -42,7 +43,7 @@ impl App {
     /// Adds routes: `.routes(routes![hello, search])`.
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> App {
-        self.routes.extend(routes.into_iter().map(|route| ("", route)));
+        self.routes.extend(routes.into_iter().map(|route| (String::new(), route)));
         self
     }
 
@@ -85,13 +86,13 @@ impl App {
     }
 
     pub(crate) fn run_startup(&self, wasc: &Wasc) -> super::Result<()> {
-        self.startup.iter().try_for_each(|hook| hook(wasc))
+        self.startup.iter().try_for_each(|hook| panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())))
     }
 
     /// Every hook runs, whatever became of the one before; the last registered runs first.
     pub(crate) fn run_shutdown(&self, wasc: &Wasc) {
         for hook in self.shutdown.iter().rev() {
-            if let Err(error) = hook(wasc) {
+            if let Err(error) = panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())) {
                 tracing::error!(app = self.name, "shutdown: {error}");
             }
         }
@@ -102,7 +103,7 @@ impl App {
 #[derive(Default)]
 pub struct Package {
     prefix: &'static str,
-    routes: Vec<(&'static str, &'static Route)>,
+    routes: Vec<(String, &'static Route)>,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -119,23 +120,24 @@ impl Package {
         Package::default()
     }
 
-    /// A package whose rules all begin with `prefix`, such as `/greetings`. It must be called before `.routes`.
+    /// A package whose rules all begin with `prefix`, such as `/greetings`.
     pub fn at(prefix: &'static str) -> Package {
-        Package { prefix, ..Package::default() }
+        Package { prefix: prefix.trim_end_matches('/'), ..Package::default() }
     }
 
     /// Adds routes.
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(routes.into_iter().map(|route| (prefix, route)));
+        self.routes.extend(routes.into_iter().map(|route| (prefix.to_owned(), route)));
         self
     }
 
-    /// Adds a package to this one.
+    /// Adds a package to this one; its rules then begin with this one's prefix, too.
     #[must_use]
     pub fn package(mut self, package: Package) -> Package {
-        self.routes.extend(package.routes);
+        let prefix = self.prefix;
+        self.routes.extend(package.routes.into_iter().map(|(inner, route)| (format!("{prefix}{inner}"), route)));
         self.startup.extend(package.startup);
         self.shutdown.extend(package.shutdown);
         self

@@ -3,10 +3,11 @@
 //! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
 //! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use skitai_wire::{Map, Value};
 
-use super::bind::{Bind, Given};
+use super::bind::{Bind, Given, shortened};
 use super::was::Was;
 
 /// The type of an argument on the wire.
@@ -55,7 +56,7 @@ impl Kind {
 /// A type that can stand among a route's arguments.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route",
-    note = "arguments are numbers, bool, String, Value, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
+    note = "arguments are numbers, bool, String, Value, Bytes, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
 )]
 pub trait Argument: Sized {
     /// Its type on the wire.
@@ -79,14 +80,8 @@ fn one(given: Vec<Given>) -> Result<Given, String> {
 }
 
 fn wrong(expected: &str, given: &Given) -> String {
-    // Long values are cut: the message goes into a reply and a log line.
-    const SHOWN: usize = 60;
     match given {
-        Given::Text(text) => {
-            let shown: String = text.chars().take(SHOWN).collect();
-            let dots = if shown.len() < text.len() { "…" } else { "" };
-            format!("must be {expected}, got \"{shown}{dots}\"")
-        }
+        Given::Text(text) => format!("must be {expected}, got \"{}\"", shortened(text)),
         Given::Typed(value) => format!("must be {expected}, got {}", article(value.kind())),
     }
 }
@@ -135,12 +130,14 @@ macro_rules! floats {
             fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
                 let given = one(given)?;
                 let number = match &given {
-                    Given::Text(text) => text.trim().parse::<$ty>().ok().filter(|number| number.is_finite()),
+                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Double(number)) => Some(*number as $ty),
                     Given::Typed(Value::Int(number)) => Some(*number as $ty),
                     Given::Typed(Value::UInt(number)) => Some(*number as $ty),
                     Given::Typed(_) => None,
                 };
+                // What is too large for an f32 would be infinite there.
+                let number = number.filter(|number| number.is_finite());
                 number.ok_or_else(|| wrong("a number", &given))
             }
         }
@@ -170,6 +167,17 @@ impl Argument for String {
         match one(given)? {
             Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
             given @ Given::Typed(_) => Err(wrong("text", &given)),
+        }
+    }
+}
+
+impl Argument for Bytes {
+    const KIND: Kind = Kind::Bytes;
+    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        match one(given)? {
+            Given::Text(text) => Ok(text.into()),
+            Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
+            given @ Given::Typed(_) => Err(wrong("octets", &given)),
         }
     }
 }

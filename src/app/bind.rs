@@ -2,10 +2,11 @@
 //! name from RPC, laid beside the route's table and taken out one by one as the handler's types.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use skitai_wire::{Map, Value};
 
-use super::argument::Argument;
+use super::argument::{Argument, Kind};
 use super::route::Param;
 use super::was::Was;
 
@@ -45,7 +46,9 @@ pub struct Bind {
     params: &'static [Param],
     // One list per parameter: a name given twice is a list, in the order query, form, path.
     given: Vec<Vec<Given>>,
+    // What no parameter has the name of, kept only where a catch-all will ask for it.
     rest: Vec<(String, Given)>,
+    wants_rest: bool,
     faults: Vec<String>,
 }
 
@@ -53,14 +56,31 @@ impl Bind {
     /// An empty binding for a route's table.
     pub fn new(was: Was, params: &'static [Param]) -> Bind {
         let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Vec::new()).collect() };
-        Bind { was, params, given, rest: Vec::new(), faults: Vec::new() }
+        let wants_rest = params.iter().any(|param| param.kind == Kind::Rest);
+        Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new() }
     }
 
     /// Adds a named value. An unknown name goes to the catch-all, if the handler has one, else nowhere.
     pub fn add(&mut self, name: Cow<'_, str>, value: Given) {
         match self.params.iter().position(|param| param.is_wire() && param.name == name) {
             Some(index) => self.given[index].push(value),
-            None => self.rest.push((name.into_owned(), value)),
+            None if self.wants_rest => self.rest.push((name.into_owned(), value)),
+            None => {}
+        }
+    }
+
+    /// Adds a named value of an RPC call. There a name the handler does not know is a mistake of the caller, unless the
+    /// handler takes everything.
+    pub fn add_known(&mut self, name: &str, value: Value) {
+        // A caller who is this wrong has read enough; the answer must not be larger than the question.
+        const TOLD: usize = 10;
+        let known = self.wants_rest || self.params.iter().any(|param| param.is_wire() && param.name == name);
+        if known {
+            self.add(Cow::Borrowed(name), Given::Typed(value));
+        } else if self.faults.len() < TOLD {
+            let takes: Vec<&str> = self.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
+            let takes = if takes.is_empty() { "no arguments".to_owned() } else { takes.join(", ") };
+            self.faults.push(format!("there is no argument `{}`; the method takes {takes}", shortened(name)));
         }
     }
 
@@ -76,18 +96,6 @@ impl Bind {
     /// Notes a fault found before any argument is taken.
     pub fn fault(&mut self, message: String) {
         self.faults.push(message);
-    }
-
-    /// Over RPC a name the handler does not know is a mistake of the caller, unless the handler takes everything.
-    pub fn refuse_unknown(&mut self) {
-        if self.params.iter().any(|param| param.kind == super::argument::Kind::Rest) {
-            return;
-        }
-        for (name, _) in std::mem::take(&mut self.rest) {
-            let known: Vec<&str> = self.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
-            let takes = if known.is_empty() { "no arguments".to_owned() } else { known.join(", ") };
-            self.faults.push(format!("there is no argument `{name}`; the method takes {takes}"));
-        }
     }
 
     /// Faults noted so far, before the call.
@@ -129,15 +137,26 @@ impl Bind {
 
     /// Everything no parameter took, in the order it came; a name given twice is a list.
     pub fn take_rest(&mut self) -> Map {
-        let mut map = Map::default();
+        let mut names: Vec<(String, Vec<Value>)> = Vec::new();
+        // By name, so that a form of many names costs no more than its length.
+        let mut places: HashMap<String, usize> = HashMap::new();
         for (name, given) in std::mem::take(&mut self.rest) {
-            let value = given.into_value();
-            match map.0.iter_mut().find(|(key, _)| **key == *name) {
-                Some((_, Value::List(list))) => list.push(value),
-                Some((_, first)) => *first = Value::List(vec![std::mem::take(first), value]),
-                None => map.0.push((name.into(), value)),
-            }
+            let place = *places.entry(name.clone()).or_insert_with(|| {
+                names.push((name, Vec::new()));
+                names.len() - 1
+            });
+            names[place].1.push(given.into_value());
         }
-        map
+        let value = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { Value::List(values) };
+        Map(names.into_iter().map(|(name, values)| (name.into(), value(values))).collect())
+    }
+}
+
+/// A name of the client's for a message: long ones are cut, because a message goes into a reply and a log line.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::error::Error;
 use super::was::Was;
+use crate::observe::panics;
 
 /// Runs a plain `fn` handler on the blocking pool. Written out by `#[route]`.
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
@@ -13,16 +14,15 @@ pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Se
             "the server is busy: its blocking pool and the queue before it are full; try again",
         ));
     };
+    // Caught where it happens, so that its place is known and it is told once.
     let run = move || {
         let _place = place;
-        run()
+        panics::catch(run)
     };
     match tokio::task::spawn_blocking(run).await {
-        Ok(value) => Ok(value),
-        // The panic goes on in the request's own task, where every handler's panic is caught and answered.
-        Err(failed) => match failed.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Error::new(503, "the server is stopping")),
-        },
+        Ok(Ok(value)) => Ok(value),
+        // It goes on in the request's own task, where every handler's panic is counted and answered.
+        Ok(Err(panicked)) => std::panic::resume_unwind(Box::new(panicked)),
+        Err(_) => Err(Error::new(503, "the server is stopping")),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Cookies in and out. Reads see what was set in the same request.
 #[derive(Debug, Default)]
@@ -29,7 +29,8 @@ impl Cookies {
             return (cookie.max_age() != Some(time::Duration::ZERO)).then(|| decoded(cookie.value()));
         }
         self.sent.iter().find_map(|line| {
-            line.to_str().ok()?.split(';').find_map(|pair| {
+            // Scripts set cookies with any text in them; one such must not hide the others of its line.
+            String::from_utf8_lossy(line.as_bytes()).split(';').find_map(|pair| {
                 let (known, value) = pair.split_once('=')?;
                 (known.trim() == name).then(|| decoded(value.trim().trim_matches('"')))
             })
@@ -56,6 +57,11 @@ impl Cookies {
     }
 
     fn put(&self, mut cookie: Cookie<'static>) {
+        // A `;` or `=` in a name would set attributes, or another cookie.
+        if HeaderName::try_from(cookie.name()).is_err() {
+            tracing::error!("the cookie name {:?} is not valid HTTP; the cookie was not set", cookie.name());
+            return;
+        }
         if cookie.path().is_none() {
             cookie.set_path("/");
         }

@@ -90,7 +90,7 @@ impl Error {
 fn code_of(status: StatusCode) -> i64 {
     match status.as_u16() {
         400 | 422 => code::INVALID_PARAMS,
-        404 => code::METHOD_NOT_FOUND,
+        // 404 of a handler is "no such thing", not "no such method".
         500 => code::INTERNAL,
         other => code::APPLICATION - i64::from(other),
     }
@@ -109,7 +109,11 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown(true))
+        // Hooks and logs ask what really happened; "Internal Server Error" is for clients.
+        match &self.internal {
+            Some(internal) => write!(f, "{internal}"),
+            None => f.write_str(&self.message),
+        }
     }
 }
 

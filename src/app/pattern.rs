@@ -1,5 +1,8 @@
 //! One rule: fixed text and placeholders, matched against a whole path.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use percent_encoding::percent_decode_str;
 use skitai_wire::Value;
 
@@ -31,7 +34,7 @@ impl Pattern {
         while let Some(open) = rest.find('<') {
             let close = rest[open..].find('>').ok_or("a `<` without its `>`")? + open;
             if open > 0 {
-                pieces.push(Piece::Fixed(rest[..open].to_owned()));
+                pieces.push(Piece::Fixed(fixed(&rest[..open])));
             } else if matches!(pieces.last(), Some(Piece::Placeholder(..))) {
                 return Err("two placeholders stand side by side; put a `/` between them".to_owned());
             }
@@ -47,7 +50,7 @@ impl Pattern {
             rest = &rest[close + 1..];
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Fixed(rest.to_owned()));
+            pieces.push(Piece::Fixed(fixed(rest)));
         }
         Ok(Pattern { pieces })
     }
@@ -57,7 +60,7 @@ impl Pattern {
         self.pieces.iter().all(|piece| matches!(piece, Piece::Fixed(_)))
     }
 
-    /// The fixed segments joined by dots: `/company/<int:cid>` is `company`; `/` is `index`.
+    /// The fixed segments, as they are written, joined by dots: `/company/<int:cid>` is `company`; `/` is `index`.
     pub(crate) fn rpc_name(&self) -> String {
         let fixed = self.pieces.iter().filter_map(|piece| match piece {
             Piece::Fixed(text) => Some(text.as_str()),
@@ -65,46 +68,135 @@ impl Pattern {
         });
         let segments: Vec<&str> =
             fixed.flat_map(|text| text.split('/')).filter(|segment| !segment.is_empty()).collect();
-        if segments.is_empty() { "index".to_owned() } else { segments.join(".") }
+        if segments.is_empty() {
+            "index".to_owned()
+        } else {
+            percent_decode_str(&segments.join(".")).decode_utf8_lossy().into_owned()
+        }
     }
 
-    /// The placeholders' values if the whole path matches. Placeholders of numbers give numbers.
+    /// The rule as a path is compared with it: an exact rule's whole text.
+    pub(crate) fn as_path(&self) -> String {
+        self.pieces.iter().map(|piece| if let Piece::Fixed(text) = piece { text.as_str() } else { "" }).collect()
+    }
+
+    /// The placeholders of whole and broken numbers, by name.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(Converter::Int | Converter::Float, name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The placeholders' values if the whole path (in the form of [`canonical`]) matches. Placeholders of numbers give
+    /// numbers.
     pub(crate) fn matches(&self, path: &str) -> Option<Vec<(String, Value)>> {
-        let mut values = Vec::new();
-        walk(&self.pieces, path, &mut values).then_some(values)
+        let mut spans = Vec::new();
+        let mut tries = TRIES;
+        if !walk(&self.pieces, path, 0, &mut spans, &mut tries) {
+            return None;
+        }
+        let placeholders = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(converter, name) => Some((*converter, name)),
+            Piece::Fixed(_) => None,
+        });
+        let value = |((converter, name), span): ((Converter, &String), &Range<usize>)| {
+            Some((name.clone(), convert(converter, &path[span.clone()])?))
+        };
+        placeholders.zip(&spans).map(value).collect()
     }
 }
 
-/// Matches piece by piece. A placeholder takes as much as it may and gives back until the rest fits; a rule has few
-/// pieces and a path is bounded, so this stays cheap.
-fn walk(pieces: &[Piece], path: &str, values: &mut Vec<(String, Value)>) -> bool {
-    match pieces {
-        [] => path.is_empty(),
-        [Piece::Fixed(text), rest @ ..] => {
-            path.strip_prefix(text.as_str()).is_some_and(|path| walk(rest, path, values))
+/// The characters a path may hold unescaped (RFC 3986, 3.3) but for `+`, which is a blank here, and what must be escaped.
+const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'?')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+/// A rule's fixed text as clients send it: `/größe` is `/gr%C3%B6%C3%9Fe`.
+fn fixed(text: &str) -> String {
+    canonical(&percent_encoding::utf8_percent_encode(text, ESCAPED).to_string()).into_owned()
+}
+
+/// A path in the one form it is compared in: what needs no escape has none, what has one has it in upper case. `%2F`
+/// stays, because an escaped slash divides no segments.
+pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let byte = rest.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        let Some(byte) = byte.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+            plain.push('%');
+            rest = &rest[1..];
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*,;=:@".contains(&byte) {
+            plain.push(char::from(byte));
+        } else {
+            plain.push_str(&rest[..3].to_ascii_uppercase());
         }
-        [Piece::Placeholder(converter, name), rest @ ..] => {
-            let longest = if *converter == Converter::Path { path.len() } else { path.find('/').unwrap_or(path.len()) };
+        rest = &rest[3..];
+    }
+    plain.push_str(rest);
+    Cow::Owned(plain)
+}
+
+/// How often one rule is tried on one path before it counts as no match. An honest path needs a few tries per
+/// placeholder; a path of 60 000 slashes against two `<path:>` would hold the worker up for minutes.
+const TRIES: usize = 2_000;
+
+/// Matches piece by piece from `at` on, and notes where the placeholders are. A placeholder takes as much as it may and
+/// gives back until the rest fits.
+fn walk(pieces: &[Piece], path: &str, at: usize, spans: &mut Vec<Range<usize>>, tries: &mut usize) -> bool {
+    match pieces {
+        [] => at == path.len(),
+        [Piece::Fixed(text), rest @ ..] => {
+            path[at..].starts_with(text.as_str()) && walk(rest, path, at + text.len(), spans, tries)
+        }
+        [Piece::Placeholder(converter, _), rest @ ..] => {
+            let here = &path[at..];
+            let longest = if *converter == Converter::Path { here.len() } else { here.find('/').unwrap_or(here.len()) };
             // Only the ends that the next fixed text allows need trying.
-            let next = match rest.first() {
-                Some(Piece::Fixed(text)) => Some(text.as_str()),
-                _ => None,
+            let Some(Piece::Fixed(next)) = rest.first() else {
+                return longest > 0 && longest == here.len() && fits(*converter, here) && {
+                    spans.push(at..path.len());
+                    true
+                };
             };
-            let ends: Box<dyn Iterator<Item = usize>> = match next {
-                None => Box::new(std::iter::once(longest)),
-                Some(text) => Box::new(path.rmatch_indices(text).map(|(at, _)| at).filter(move |&at| at <= longest)),
-            };
-            for end in ends {
-                let Some(value) = convert(*converter, &path[..end]) else { continue };
-                let kept = values.len();
-                values.push((name.clone(), value));
-                if walk(rest, &path[end..], values) {
+            for (end, _) in here.rmatch_indices(next.as_str()).skip_while(|&(end, _)| end > longest) {
+                let Some(left) = tries.checked_sub(1) else { return false };
+                *tries = left;
+                if end == 0 || !fits(*converter, &here[..end]) {
+                    continue;
+                }
+                let kept = spans.len();
+                spans.push(at..at + end);
+                if walk(rest, path, at + end, spans, tries) {
                     return true;
                 }
-                values.truncate(kept);
+                spans.truncate(kept);
             }
             false
         }
+    }
+}
+
+/// Whether a placeholder could take this text, without looking at all of it twice.
+fn fits(converter: Converter, text: &str) -> bool {
+    match converter {
+        Converter::Int | Converter::Float => convert(converter, text).is_some(),
+        Converter::Text | Converter::Path => true,
     }
 }
 
@@ -184,6 +276,30 @@ mod tests {
         assert_eq!(name("/test/hello/world"), "test.hello.world");
         assert_eq!(name("/company/<int:cid>/<cname>"), "company");
         assert_eq!(name("/"), "index");
+    }
+
+    #[test]
+    fn an_escape_that_is_none_changes_nothing() {
+        for (sent, form) in [
+            ("/hell%6f", "/hello"),
+            ("/a%2fb%2Bc%25", "/a%2Fb%2Bc%25"),
+            ("/%ed%95%9c", "/%ED%95%9C"),
+            ("/100%", "/100%"),
+            ("/%zz%4", "/%zz%4"),
+        ] {
+            assert_eq!(canonical(sent), form, "{sent}");
+        }
+        let rule = Pattern::parse("/größe").expect("a good rule");
+        assert_eq!(rule.as_path(), canonical("/gr%c3%b6%c3%9fe"));
+        assert_eq!(rule.rpc_name(), "größe");
+    }
+
+    #[test]
+    fn a_path_made_to_be_tried_for_ever_is_no_match_at_once() {
+        let path = "/a".repeat(30_000);
+        let started = std::time::Instant::now();
+        assert_eq!(matched("/<path:a>/<path:b>/<path:c>/x", &path), None);
+        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the client sent: head, peer and body.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri, Version};
@@ -15,6 +16,8 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) body: Bytes,
+    /// When all of it was here: the deadline runs from then on.
+    pub(crate) received: Instant,
 }
 
 impl Request {

@@ -1,9 +1,10 @@
 //! The session of one request: values by name, loaded before the handler runs and kept, if changed, after it.
 //!
 //! The edge asks the session actor only when the app uses sessions and the client sent a session cookie, or when the
-//! handler changed something. A handler that calls nothing costs no message.
+//! handler changed something. A handler that calls nothing costs no message. The calls of one JSON-RPC batch share
+//! theirs, so that what one remembers another does not undo.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,8 +12,8 @@ use skitai_wire::{Map, Value};
 
 /// Values that stay with a client between its requests. Without [`use_session`](super::App::use_session) it is empty,
 /// and setting a value is an error.
-#[derive(Debug, Default)]
-pub struct Session(Mutex<State>);
+#[derive(Clone, Debug, Default)]
+pub struct Session(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -24,7 +25,7 @@ struct State {
 impl Session {
     /// A session that is on, with these values.
     pub(crate) fn loaded(values: Map) -> Session {
-        Session(Mutex::new(State { enabled: true, values, changed: false }))
+        Session(Arc::new(Mutex::new(State { enabled: true, values, changed: false })))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::pattern::Pattern;
+use super::argument::Kind;
+use super::pattern::{Pattern, canonical};
 use super::route::Route;
 use skitai_wire::Value;
 
@@ -39,19 +40,28 @@ pub(crate) enum Found<'t> {
 
 impl Table {
     /// Places routes given with their package's prefix. The errors are all that is wrong, one line each.
-    pub(crate) fn new(routes: &[(&'static str, &'static Route)]) -> Result<Table, Vec<String>> {
+    pub(crate) fn new(routes: &[(String, &'static Route)]) -> Result<Table, Vec<String>> {
         let mut table = Table::default();
         let mut errors = Vec::new();
-        for &(prefix, route) in routes {
-            let rule = format!("{}{}", prefix.trim_end_matches('/'), route.rule);
+        for (prefix, route) in routes {
+            let rule = format!("{prefix}{}", route.rule);
+            if !rule.starts_with('/') {
+                errors.push(format!(
+                    "{}: rule {rule}: it must start with `/`, or no path would ever lead to it",
+                    who(route)
+                ));
+            }
             match Pattern::parse(&rule) {
-                Ok(pattern) => table.placed.push(Placed { rule, route, pattern }),
+                Ok(pattern) => {
+                    check_kinds(&pattern, &rule, route, &mut errors);
+                    table.placed.push(Placed { rule, route, pattern });
+                }
                 Err(problem) => errors.push(format!("{}: rule {rule}: {problem}", who(route))),
             }
         }
         for (index, placed) in table.placed.iter().enumerate() {
             if placed.pattern.is_exact() {
-                table.exact.entry(placed.rule.clone()).or_default().push(index);
+                table.exact.entry(placed.pattern.as_path()).or_default().push(index);
             } else {
                 table.patterns.push(index);
             }
@@ -79,7 +89,11 @@ impl Table {
     }
 
     fn name_all(&mut self, errors: &mut Vec<String>) {
-        for index in 0..self.placed.len() {
+        // Rules without placeholders first: they have the name wherever they stand.
+        let (mut order, patterns): (Vec<usize>, Vec<usize>) =
+            (0..self.placed.len()).partition(|&index| self.placed[index].pattern.is_exact());
+        order.extend(patterns);
+        for index in order {
             let placed = &self.placed[index];
             let name = placed.route.name.map_or_else(|| placed.pattern.rpc_name(), str::to_owned);
             let Some(&holder) = self.names.get(&name) else {
@@ -87,32 +101,27 @@ impl Table {
                 continue;
             };
             let held = &self.placed[holder];
-            match (held.pattern.is_exact(), placed.pattern.is_exact()) {
-                (true, false) => {}
-                (false, true) => {
-                    self.names.insert(name, index);
-                }
-                // The same function under one rule twice (by method) is one method over RPC.
-                _ if held.rule == placed.rule => {}
-                _ => errors.push(format!(
+            if held.pattern.is_exact() == placed.pattern.is_exact() {
+                errors.push(format!(
                     "the RPC name `{name}` is claimed by {} (rule {}) and by {} (rule {}); give one of them #[route(.., name = \"…\")]",
                     who(held.route),
                     held.rule,
                     who(placed.route),
                     placed.rule
-                )),
+                ));
             }
         }
     }
 
-    /// Finds the route of a path (decoded segment by segment by the pattern) for a method.
+    /// Finds the route of a path (as sent) for a method.
     pub(crate) fn find(&self, path: &str, method: &str) -> Found<'_> {
-        let path = if path.is_empty() { "/" } else { path };
+        let path = canonical(if path.is_empty() { "/" } else { path });
+        let path = &*path;
         let mut allowed: Vec<&'static str> = Vec::new();
         if let Some(indexes) = self.exact.get(path) {
             for &index in indexes {
                 let placed = &self.placed[index];
-                if placed.route.methods.contains(&method) {
+                if answers(placed.route, method) {
                     return Found::Route(placed, Vec::new());
                 }
                 allowed.extend(placed.route.methods);
@@ -121,7 +130,7 @@ impl Table {
         for &index in &self.patterns {
             let placed = &self.placed[index];
             if let Some(values) = placed.pattern.matches(path) {
-                if placed.route.methods.contains(&method) {
+                if answers(placed.route, method) {
                     return Found::Route(placed, values);
                 }
                 allowed.extend(placed.route.methods);
@@ -129,6 +138,9 @@ impl Table {
         }
         if allowed.is_empty() {
             return Found::Nothing;
+        }
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
         }
         allowed.sort_unstable();
         allowed.dedup();
@@ -153,6 +165,92 @@ impl Table {
     }
 }
 
+/// A route that answers GET answers HEAD as well (RFC 9110, 9.3.2); the body is left out where the reply is written.
+fn answers(route: &Route, method: &str) -> bool {
+    route.methods.contains(&method) || (method == "HEAD" && route.methods.contains(&"GET"))
+}
+
+/// A placeholder of numbers gives a number: an argument that takes none could never be called by its path.
+fn check_kinds(pattern: &Pattern, rule: &str, route: &Route, errors: &mut Vec<String>) {
+    for name in pattern.numbers() {
+        let taker = route.params.iter().find(|param| param.is_wire() && param.name == name);
+        if let Some(param) = taker.filter(|param| matches!(param.kind, Kind::String | Kind::Bool | Kind::Bytes)) {
+            errors.push(format!(
+                "{}: rule {rule}: `{name}` is a number there and of kind {} in the function; write <{name}>, or take a number",
+                who(route),
+                param.kind.word()
+            ));
+        }
+    }
+}
+
 fn who(route: &Route) -> String {
     format!("{}::{}", route.module, route.function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate as skitai;
+    use crate::prelude::route;
+
+    #[route("/item")]
+    async fn item() -> &'static str {
+        ""
+    }
+
+    #[route("/item/<int:id>")]
+    async fn by_number(id: i64) -> i64 {
+        id
+    }
+
+    #[route("/item/<name>")]
+    async fn by_name(name: String) -> String {
+        name
+    }
+
+    #[route("/item", methods = ["PUT"])]
+    async fn save() -> &'static str {
+        ""
+    }
+
+    #[route("/text/<int:text>")]
+    async fn text(text: String) -> String {
+        text
+    }
+
+    fn table(prefix: &str, routes: &[&'static Route]) -> Result<Table, String> {
+        let routes: Vec<_> = routes.iter().map(|&route| (prefix.to_owned(), route)).collect();
+        Table::new(&routes).map_err(|problems| problems.join("\n"))
+    }
+
+    #[test]
+    fn the_rule_without_placeholders_has_the_name_wherever_it_stands() {
+        for routes in [skitai::routes![item, by_number], skitai::routes![by_number, item]] {
+            let table = table("", &routes).expect("no clash");
+            assert_eq!(table.named("item").map(|placed| placed.rule.as_str()), Some("/item"));
+        }
+        for routes in [skitai::routes![item, by_number, by_name], skitai::routes![by_number, by_name, item]] {
+            assert!(table("", &routes).is_ok(), "the two do not have the name, so they do not clash");
+        }
+    }
+
+    #[test]
+    fn any_other_clash_of_names_is_an_error_that_tells_both() {
+        let problem = table("", &skitai::routes![by_number, by_name]).expect_err("a clash");
+        assert!(
+            problem.contains("by_number") && problem.contains("by_name") && problem.contains("`item`"),
+            "{problem}"
+        );
+        let problem = table("", &skitai::routes![item, save]).expect_err("one of them could not be called");
+        assert!(problem.contains("save"), "{problem}");
+    }
+
+    #[test]
+    fn rules_that_no_path_leads_to_are_refused() {
+        assert!(table("shop", &skitai::routes![item]).expect_err("no slash").contains("must start with `/`"));
+        let problem = table("", &skitai::routes![text]).expect_err("never a text");
+        assert!(problem.contains("`text` is a number there"), "{problem}");
+        assert!(table("", &skitai::routes![item, item]).expect_err("twice").contains("both answer"));
+    }
 }

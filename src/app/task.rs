@@ -75,11 +75,14 @@ impl Task {
             (Some(caching), None) => caching.store.get(&caching.key),
             (None, _) => None,
         };
-        let source = Source::Inlet(match hit {
-            Some(outcomes) => Inlet::ready(outcomes.to_vec()),
-            None => dispatch(on_arrival).under(rule),
-        });
-        Task { was, source, caching, ttl, leader, rule, single, made }
+        match hit {
+            // What came from the cache is not kept anew: it would never grow old.
+            Some(outcomes) => Task { rule, single, made, ..Task::ready(was, outcomes.to_vec()) },
+            None => {
+                let source = Source::Inlet(dispatch(on_arrival).under(rule));
+                Task { was, source, caching, ttl, leader, rule, single, made }
+            }
+        }
     }
 
     /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
@@ -160,12 +163,12 @@ impl Task {
                 Source::Inlet(inlet) => break inlet.all(until).await,
                 Source::Follow(follower, on_arrival, dispatch) => {
                     if let Some(outcomes) = follower.wait(until).await {
-                        return (outcomes.to_vec(), caching);
+                        return (outcomes.to_vec(), None);
                     }
                     // The one who led has failed or given up: one of those who waited leads now.
                     let begun = caching.as_ref().map(|caching| caching.store.begin(caching.key));
                     source = match begun {
-                        Some(Begun::Hit(outcomes)) => return (outcomes.to_vec(), caching),
+                        Some(Begun::Hit(outcomes)) => return (outcomes.to_vec(), None),
                         Some(Begun::Follow(follower)) if Instant::now() < until => {
                             Source::Follow(follower, on_arrival, dispatch)
                         }

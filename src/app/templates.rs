@@ -72,6 +72,11 @@ fn read(compiled_in: &[(&'static str, &'static str)], folder: Option<&Path>) -> 
     Ok(engine)
 }
 
+/// The error of one file, with its name.
+fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 fn collect(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -80,9 +85,57 @@ fn collect(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) -> 
         } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
             // Editors leave backups and swap files beside a template; those are not templates.
             if !name.ends_with('~') && !name.rsplit('/').next().is_some_and(|file| file.starts_with('.')) {
-                texts.insert(name.to_owned(), std::fs::read_to_string(&path)?);
+                let text = std::fs::read_to_string(&path).map_err(|error| named(&path, &error))?;
+                texts.insert(name.to_owned(), text);
             }
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
+            std::fs::write(path, text).expect("written");
+        }
+        folder
+    }
+
+    #[test]
+    fn a_file_stands_before_what_is_compiled_in_and_html_is_escaped() {
+        let folder = folder(&[("a/page.html", b"file {{ x }}"), ("a/.page.html.swp", b"{% broken"), ("a/b~", b"{%")]);
+        let compiled = vec![("page.html", "program"), ("plain.txt", "{{ x }}")];
+        let templates = Templates::load("a", compiled.clone(), Some(folder.path()), false).expect("good");
+        let values = serde_json::json!({ "x": "<b>" });
+        assert_eq!(templates.render("page.html", &values).ok().as_deref(), Some("file &lt;b&gt;"));
+        assert_eq!(templates.render("plain.txt", &values).ok().as_deref(), Some("<b>"));
+        let problem = templates.render("none.html", &values).expect_err("there is none").to_string();
+        assert!(problem.contains("none.html"), "{problem}");
+    }
+
+    #[test]
+    fn devel_mode_reads_again_and_tells_an_error_where_it_is() {
+        let folder = folder(&[("page.html", b"one")]);
+        let devel = Templates::load("a", Vec::new(), Some(folder.path()), true).expect("good");
+        let still = Templates::load("a", Vec::new(), Some(folder.path()), false).expect("good");
+        std::fs::write(folder.path().join("page.html"), "two").expect("written");
+        assert_eq!(devel.render("page.html", &serde_json::json!({})).ok().as_deref(), Some("two"));
+        assert_eq!(still.render("page.html", &serde_json::json!({})).ok().as_deref(), Some("one"));
+        std::fs::write(folder.path().join("page.html"), "{% if").expect("written");
+        let problem = devel.render("page.html", &serde_json::json!({})).expect_err("broken").to_string();
+        assert!(problem.contains("page.html"), "{problem}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_named() {
+        let folder = folder(&[("logo.png", b"\x89PNG\xff")]);
+        let problem = Templates::load("a", Vec::new(), Some(folder.path()), false).expect_err("no text").to_string();
+        assert!(problem.contains("logo.png"), "{problem}");
+    }
 }

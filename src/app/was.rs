@@ -45,7 +45,6 @@ pub struct Inner {
     face: Face,
     app: Arc<Mounted>,
     hands: Arc<Hands>,
-    started: Instant,
 }
 
 impl Deref for Was {
@@ -70,16 +69,7 @@ impl std::fmt::Debug for Inner {
 impl Was {
     pub(crate) fn new(request: Request, face: Face, session: Session, app: Arc<Mounted>, hands: Arc<Hands>) -> Was {
         let cookie = Cookies::of(&request.headers);
-        Was(Arc::new(Inner {
-            request,
-            response: ResponseHead::default(),
-            cookie,
-            session,
-            face,
-            app,
-            hands,
-            started: Instant::now(),
-        }))
+        Was(Arc::new(Inner { request, response: ResponseHead::default(), cookie, session, face, app, hands }))
     }
 
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
@@ -168,7 +158,7 @@ impl Inner {
 
     /// The instant by which this request must be answered.
     pub(crate) fn deadline(&self) -> Instant {
-        self.started + self.hands.deadline()
+        self.request.received + self.hands.deadline()
     }
 
     /// The instant until which a wait may last: the deadline less a reserve to merge and answer, 5 % of it, at most

@@ -55,19 +55,23 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener) 
         let threads = site.settings.server.threads;
         let address = listener.local_addr();
         let started = server::start(&site, listener, threads)
-            .and_then(|server| server::stop_on_signals(server.handle()).map(|()| server));
-        let server = match started {
-            Ok(server) => server,
+            .and_then(|server| server::stop_on_signals(server.handle()).map(|second| (server, second)));
+        let (server, second) = match started {
+            Ok(started) => started,
             Err(error) => return fail(&format!("error: the server did not start: {error}")),
         };
         if let Ok(address) = address {
             greet(loaded, keys, &hints, address);
         }
-        let ended = server.await;
+        let ended = tokio::select! {
+            ended = server => Some(ended),
+            () = second => None,
+        };
         site.close();
         match ended {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("error: the server ended: {error}")),
+            Some(Ok(())) => ExitCode::SUCCESS,
+            Some(Err(error)) => fail(&format!("error: the server ended: {error}")),
+            None => fail("stopped before every request was answered"),
         }
     })
 }

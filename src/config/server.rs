@@ -210,7 +210,7 @@ fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Optio
         reading.push(
             Problem::error(span, "`admin_password` is the one of Skitai's sample, which anybody can read")
                 .label("a known password")
-                .help("choose one, or remove the line to have no status pages"),
+                .help("choose one, or remove the line: one is made then and kept in var"),
         );
     } else if secret.0.chars().count() < ADMIN_PASSWORD_MIN {
         reading.push(

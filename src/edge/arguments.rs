@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use skitai_wire::Value;
 
-use crate::app::{Bind, Error, Given, Request};
+use crate::app::{Bind, Error, Given, Request, shortened};
 
 /// Lays everything the request carries before the binder. Broken encodings are errors, not guesses.
 pub(crate) fn lay(bind: &mut Bind, request: &Request, path: Vec<(String, Value)>) -> Result<(), Error> {
@@ -57,8 +57,15 @@ fn json(bind: &mut Bind, body: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Pairs of one query or one form. The largest of forms have hundreds; each pair costs memory and a search for its
+/// parameter, so what only means to cost is refused.
+const PAIRS: usize = 10_000;
+
 /// `a=1&b=x+y`: pairs in order; a name without `=` has the empty text.
 fn pairs(bind: &mut Bind, text: &str, place: &str) -> Result<(), Error> {
+    if text.bytes().filter(|&byte| byte == b'&').count() >= PAIRS {
+        return Err(Error::new(400, format!("the {place} has more than {PAIRS} arguments")));
+    }
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).ok_or_else(|| not_utf8(place, name))?;
@@ -69,7 +76,7 @@ fn pairs(bind: &mut Bind, text: &str, place: &str) -> Result<(), Error> {
 }
 
 fn not_utf8(place: &str, name: &str) -> Error {
-    Error::new(400, format!("argument `{name}` of the {place} is not percent-encoded UTF-8"))
+    Error::new(400, format!("argument `{}` of the {place} is not percent-encoded UTF-8", shortened(name)))
 }
 
 fn decode(text: &str) -> Option<Cow<'_, str>> {

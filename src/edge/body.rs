@@ -1,19 +1,25 @@
 //! Reading a request's body into memory, within its limit and its time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use crate::app::Error;
+use crate::app::{Error, Request};
 
 /// A client that sends its body more slowly than this is refused (design: body within 30 s).
 const WITHIN: Duration = Duration::from_secs(30);
 
-/// Reads the body. Nothing is awaited where there is none.
-pub(crate) async fn read(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
+/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
+pub(crate) async fn read(request: &mut Request, payload: Payload, limit: usize) -> Result<(), Error> {
+    request.body = whole(&request.headers, payload, limit).await?;
+    request.received = Instant::now();
+    Ok(())
+}
+
+async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
     if matches!(payload, Payload::None) {
         return Ok(Bytes::new());
     }

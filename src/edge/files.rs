@@ -17,10 +17,12 @@ use percent_encoding::percent_decode_str;
 const MISS_HOLDS: Duration = Duration::from_secs(1);
 /// Paths remembered per worker; beyond that all are forgotten at once, which costs a look each.
 const MISSES: usize = 4096;
+/// Longer paths are not remembered: a client chooses them, and the memory is ours.
+const REMEMBERED: usize = 256;
 /// Looked for in a folder, in this order.
 const INDEX: [&str; 2] = ["index.htm", "index.html"];
 
-/// What one worker knows of paths that are no files.
+/// What one worker knows of paths that are no files of one mount.
 #[derive(Debug, Default)]
 pub(crate) struct Misses(RefCell<HashMap<String, Instant>>);
 
@@ -30,6 +32,9 @@ impl Misses {
     }
 
     fn note(&self, key: &str, now: Instant) {
+        if key.len() > REMEMBERED {
+            return;
+        }
         let mut misses = self.0.borrow_mut();
         if misses.len() >= MISSES {
             misses.clear();
@@ -90,7 +95,8 @@ fn safe(rest: &str) -> Option<PathBuf> {
         if segment.is_empty() || segment == "." {
             continue;
         }
-        if segment.starts_with('.') || segment.contains(['\\', '\0']) {
+        // Certificates are proved by a file in this folder (RFC 8615); every other name with a dot is hidden.
+        if (segment.starts_with('.') && segment != ".well-known") || segment.contains(['\\', '\0']) {
             return None;
         }
         path.push(segment);
@@ -127,6 +133,7 @@ mod tests {
     fn paths_stay_in_their_folder() {
         assert_eq!(safe("a/b.html"), Some(PathBuf::from("a/b.html")));
         assert_eq!(safe("a//b%20c"), Some(PathBuf::from("a/b c")));
+        assert_eq!(safe(".well-known/acme-challenge/x"), Some(PathBuf::from(".well-known/acme-challenge/x")));
         for bad in ["../x", "a/../../x", "%2e%2e/x", "a\\..\\x", ".hidden", "a/.git/config", "x%00", "%ff"] {
             assert_eq!(safe(bad), None, "{bad}");
         }
@@ -148,6 +155,14 @@ mod tests {
             look(&folders, "/new.txt", "new.txt", &Misses::default()),
             Found::File(folder.path().join("new.txt"))
         );
+    }
+
+    #[test]
+    fn a_long_path_is_not_remembered() {
+        let misses = Misses::default();
+        let long = "x".repeat(REMEMBERED + 1);
+        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses), Found::Nothing);
+        assert!(misses.0.borrow().is_empty());
     }
 
     #[test]

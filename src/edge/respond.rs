@@ -18,6 +18,7 @@ pub(crate) type Made = HttpResponse<BoxBody>;
 
 /// The reply of the web to an answer.
 pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
+    let failed = matches!(answer, Answer::Failed(_));
     let reply = match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
@@ -29,7 +30,16 @@ pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
         Answer::Full(response) => full(response),
         Answer::Failed(failed) => error(&failed, wants_html(was.request.get_header("accept")), devel),
     };
-    finish(was, reply)
+    finish(was, reply, if failed { Holds::Both } else { Holds::Nothing })
+}
+
+/// What of a reply the handler's wishes cannot change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A page: its status and type are the handler's.
+    Nothing,
+    /// An error never looks like a success, a document of RPC is always 200; both are of the type they are.
+    Both,
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made {
@@ -39,7 +49,7 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made
 }
 
 fn full(response: Response) -> Made {
-    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = final_status(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = HttpResponse::with_body(status, response.body).map_into_boxed_body();
     for (name, value) in &response.headers {
         append(&mut reply, name, value);
@@ -54,17 +64,17 @@ pub(crate) fn rpc(content_type: &str, document: Vec<u8>) -> Made {
 }
 
 /// Adds what the handler set: status, headers, cookies.
-pub(crate) fn finish(was: &Was, mut reply: Made) -> Made {
+pub(crate) fn finish(was: &Was, mut reply: Made, holds: Holds) -> Made {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers } = *parts;
-        // An error's status stands: an error never looks like a success.
-        if let Some(status) =
-            status.filter(|_| reply.status().as_u16() < 400).and_then(|status| StatusCode::from_u16(status).ok())
-        {
+        if let Some(status) = status.filter(|_| holds == Holds::Nothing).and_then(final_status) {
             *reply.status_mut() = status;
         }
         for (name, value) in &headers {
             if name.eq_ignore_ascii_case("content-type") {
+                if holds == Holds::Both {
+                    continue;
+                }
                 reply.headers_mut().remove(header::CONTENT_TYPE);
             }
             append(&mut reply, name, value);
@@ -73,11 +83,30 @@ pub(crate) fn finish(was: &Was, mut reply: Made) -> Made {
     for cookie in was.cookie.take() {
         append(&mut reply, "set-cookie", &cookie.to_string());
     }
+    if matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        // A body after such a head would be read as the beginning of the next reply.
+        reply = reply.set_body(()).map_into_boxed_body();
+    }
     reply
 }
 
+/// A status that ends an exchange. One below 200 announces another reply, which would never come.
+fn final_status(status: u16) -> Option<StatusCode> {
+    let known = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status));
+    if known.is_none() {
+        tracing::error!("{status} is not the status of a reply; it was not sent");
+    }
+    known
+}
+
+/// How long a reply is and where it ends is the server's to say; a second word on it would be another reply for some.
+const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
+
 fn append(reply: &mut Made, name: &str, value: &str) {
-    match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+    match (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
+        (Ok(name), _) if FRAMING.contains(&name) => {
+            tracing::error!("the reply's header {name} is the server's own and was not sent as the handler set it");
+        }
         (Ok(name), Ok(value)) => reply.headers_mut().append(name, value),
         // A header that cannot be sent (a line break in it) would be a hole; it is left out and told.
         _ => tracing::error!("the reply's header {name:?} is not valid HTTP and was not sent"),
@@ -119,6 +148,13 @@ pub(crate) fn wrong_method(method: &str, allowed: &[&str], html: bool) -> Made {
     let list = allowed.join(", ");
     let mut reply = error(&Error::new(405, format!("{method} is not allowed here; allowed: {list}")), html, false);
     append(&mut reply, "allow", &list);
+    reply
+}
+
+/// OPTIONS: the methods, and nothing else.
+pub(crate) fn options(allowed: &[&str]) -> Made {
+    let mut reply = HttpResponse::new(StatusCode::NO_CONTENT);
+    append(&mut reply, "allow", &allowed.join(", "));
     reply
 }
 

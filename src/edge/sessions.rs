@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::session::{self, Found, Load, Save, Saved};
 
-use crate::app::{Error, Mounted, Request, Session, Was};
+use crate::app::{Error, Request, Session, Was};
 use crate::serve::hands::Hands;
+use crate::serve::worker::Worker;
 
 /// The cookie's name, as the original had it.
 pub(crate) const COOKIE: &str = "SESSION";
@@ -22,9 +23,9 @@ pub(crate) struct Visit {
     renew: bool,
 }
 
-/// Loads the session of a request, if its app has sessions and the client sent one.
-pub(crate) async fn load(hands: &Hands, app: &Mounted, request: &Request) -> Result<(Session, Visit), Error> {
-    if !app.use_session {
+/// Loads the session of a request, if sessions are used and the client sent one.
+pub(crate) async fn load(hands: &Hands, use_session: bool, request: &Request) -> Result<(Session, Visit), Error> {
+    if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
     let Some(cookie) = crate::app::Cookies::of(&request.headers).get(COOKIE) else {
@@ -45,7 +46,8 @@ pub(crate) async fn load(hands: &Hands, app: &Mounted, request: &Request) -> Res
 }
 
 /// Keeps the session, if the handler changed it or its time is to be renewed.
-pub(crate) async fn keep(hands: &Hands, was: &Was, visit: Visit, life: Duration) -> Result<(), Error> {
+pub(crate) async fn keep(worker: &Worker, was: &Was, visit: Visit) -> Result<(), Error> {
+    let life = worker.site.settings.server.sessiontimeout;
     let changed = was.session.take_changed();
     let data = match changed {
         Some(data) => data,
@@ -54,7 +56,7 @@ pub(crate) async fn keep(hands: &Hands, was: &Was, visit: Visit, life: Duration)
     };
     let until = Instant::now() + WITHIN;
     let save = Save { cookie: visit.cookie, state: data, ttl: life };
-    let asked = hands.sessions().ask(save, session::slots(), None, until);
+    let asked = worker.hands.sessions().ask(save, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
         Some(Saved::Cookie(value)) => was.cookie.put_session(COOKIE, value, life),
         Some(Saved::Removed) => was.cookie.delete(COOKIE),

@@ -1,5 +1,6 @@
 //! The log: lines on standard error, at `info` unless `RUST_LOG` says otherwise; in colour on a terminal alone.
 
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
@@ -19,4 +20,24 @@ pub(crate) fn start() {
         .with_target(false);
     // An embedding program may have its own log; then that one stays.
     let _ = subscriber.try_init();
+}
+
+/// A text for one line of the log: an error may quote a client, who could otherwise write lines of its own.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_line_break_in_a_text_does_not_begin_a_line() {
+        assert_eq!(one_line("left == right\n  left: 1\u{1b}[2J"), "left == right\\n  left: 1\\u{1b}[2J");
+        assert_eq!(one_line("한글"), "한글");
+    }
 }

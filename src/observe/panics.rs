@@ -42,7 +42,7 @@ pub(crate) fn install_hook() {
             PLACE.with(|kept| *kept.borrow_mut() = place);
         } else {
             let text = text_of(info.payload());
-            tracing::error!("panicked at {place}: {text}");
+            tracing::error!("panicked at {place}: {}", super::log::one_line(&text));
         }
     }));
 }

@@ -6,13 +6,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
-use actix_web::http::Method;
-use futures_util::future::join_all;
+use actix_web::http::{Method, StatusCode, header};
+use futures_util::{StreamExt, stream};
 use skitai_wire::jsonrpc::{self, Incoming, Params};
 use skitai_wire::{Limits, xmlrpc};
 
 use super::fault::Fault;
-use crate::app::{Answer, Bind, Error, Face, Request, Was, code};
+use crate::app::{Answer, Bind, Error, Face, Request, Session, Was, code};
+use crate::edge::respond::Holds;
 use crate::edge::{body, pipeline, respond, sessions};
 use crate::serve::worker::Worker;
 
@@ -42,10 +43,9 @@ pub(crate) fn protocol(request: &Request) -> Option<Protocol> {
 /// read is an HTTP error.
 pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut request: Request, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
-    request.body = match body::read(&request.headers, payload, settings.max_body).await {
-        Ok(body) => body,
-        Err(error) => return respond::error(&error, false, settings.devel),
-    };
+    if let Err(error) = body::read(&mut request, payload, settings.max_body).await {
+        return respond::error(&error, false, settings.devel);
+    }
     match protocol {
         Protocol::Xml => xml(worker, request).await,
         Protocol::Json => json(worker, request).await,
@@ -53,6 +53,7 @@ pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut request: Requ
 }
 
 const XML: &str = "text/xml; charset=utf-8";
+const JSON: &str = "application/json-rpc";
 
 async fn xml(worker: &Worker, request: Request) -> HttpResponse {
     let call = match xmlrpc::parse_call(&request.body, &Limits::default()) {
@@ -63,7 +64,7 @@ async fn xml(worker: &Worker, request: Request) -> HttpResponse {
             return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
         }
     };
-    let (was, result) = run(worker, Face::XmlRpc, request, &call.method, Params::Positional(call.params)).await;
+    let (was, result) = run(worker, Face::XmlRpc, request, &call.method, Params::Positional(call.params), None).await;
     let document = match result {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
@@ -73,39 +74,68 @@ async fn xml(worker: &Worker, request: Request) -> HttpResponse {
 
 async fn json(worker: &Worker, request: Request) -> HttpResponse {
     let body = request.body.clone();
-    let kind = "application/json-rpc";
     match jsonrpc::parse(&body) {
         Err(error) => {
             let fault = Fault::malformed(&error);
             worker.site.counts.rpc(true);
-            respond::rpc(kind, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
+            respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
         }
-        Ok(Incoming::Single(call)) => match one_json(worker, request, call).await {
-            (was, Some(document)) => respond_with(was, kind, document),
-            (was, None) => no_content(was),
+        Ok(Incoming::Single(call)) => match one_json(worker, request, call, None).await {
+            (was, Some(document)) => respond_with(was, JSON, document),
+            (was, None) => respond_with(was, JSON, Vec::new()),
         },
-        Ok(Incoming::Batch(calls)) => {
-            // All at once; the answers keep the order of the calls.
-            let answers = join_all(calls.into_iter().map(|call| one_json(worker, request.clone(), call))).await;
-            let mut document = Vec::new();
-            let mut all: Vec<Was> = Vec::new();
-            for (was, answer) in answers {
-                all.extend(was);
-                if let Some(answer) = answer {
-                    document.push(if document.is_empty() { b'[' } else { b',' });
-                    document.extend_from_slice(&answer);
-                }
+        Ok(Incoming::Batch(calls)) => batch(worker, &request, calls).await,
+    }
+}
+
+/// Calls of one batch under way at a time. Each has its own copy of the request's head, and a client can send 10 000.
+const AT_ONCE: usize = 64;
+
+/// The calls run side by side and the answers keep their order. One session is loaded for all of them, and kept once.
+async fn batch(
+    worker: &Worker,
+    request: &Request,
+    calls: Vec<Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>>,
+) -> HttpResponse {
+    let failed = |error: Error| {
+        pipeline::tell(request, &error);
+        let fault = Fault::of(&error, worker.site.settings.server.devel);
+        respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
+    };
+    let use_session = worker.site.mounts.iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
+    let (session, visit) = match sessions::load(&worker.hands, use_session, request).await {
+        Ok(loaded) => loaded,
+        Err(error) => return failed(error),
+    };
+    let mut answers = stream::iter(calls)
+        .map(|call| one_json(worker, request.clone(), call, Some(session.clone())))
+        .buffered(AT_ONCE);
+    let mut document = Vec::new();
+    // What each call set goes out with the one reply, in order.
+    let mut reply = respond::rpc(JSON, Vec::new());
+    let mut keeper = None;
+    while let Some((was, answer)) = answers.next().await {
+        if let Some(was) = was {
+            reply = respond::finish(&was, reply, Holds::Both);
+            if was.app().use_session {
+                keeper = Some(was);
             }
-            let reply = if document.is_empty() {
-                no_content(None)
-            } else {
-                document.push(b']');
-                respond::rpc(kind, document)
-            };
-            // What each call set goes out with the one reply, in order.
-            all.iter().fold(reply, |reply, was| respond::finish(was, reply))
+        }
+        if let Some(answer) = answer {
+            document.push(if document.is_empty() { b'[' } else { b',' });
+            document.extend_from_slice(&answer);
         }
     }
+    if let Some(was) = keeper {
+        if let Err(error) = sessions::keep(worker, &was, visit).await {
+            return failed(error);
+        }
+        reply = respond::finish(&was, reply, Holds::Both);
+    }
+    if !document.is_empty() {
+        document.push(b']');
+    }
+    with_document(reply, document)
 }
 
 /// One JSON-RPC call. No document comes back for a notification.
@@ -113,6 +143,7 @@ async fn one_json(
     worker: &Worker,
     request: Request,
     call: Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>,
+    shared: Option<Session>,
 ) -> (Option<Was>, Option<Vec<u8>>) {
     let call = match call {
         Ok(call) => call,
@@ -124,7 +155,7 @@ async fn one_json(
             );
         }
     };
-    let (was, result) = run(worker, Face::JsonRpc, request, &call.method, call.params).await;
+    let (was, result) = run(worker, Face::JsonRpc, request, &call.method, call.params, shared).await;
     let document = call.id.map(|id| match result {
         Ok(result) => jsonrpc::write_raw_result(id, &result, call.v1),
         Err(fault) => jsonrpc::write_error(Some(id), fault.code, &fault.message, None, call.v1),
@@ -133,19 +164,22 @@ async fn one_json(
 }
 
 fn respond_with(was: Option<Was>, kind: &str, document: Vec<u8>) -> HttpResponse {
-    let reply = respond::rpc(kind, document);
-    match was {
-        Some(was) => respond::finish(&was, reply),
+    let reply = respond::rpc(kind, Vec::new());
+    let reply = match was {
+        Some(was) => respond::finish(&was, reply, Holds::Both),
         None => reply,
-    }
+    };
+    with_document(reply, document)
 }
 
-fn no_content(was: Option<Was>) -> HttpResponse {
-    let reply = HttpResponse::NoContent().finish();
-    match was {
-        Some(was) => respond::finish(&was, reply),
-        None => reply,
+/// The reply with its document; where every call was a notification there is none, and the reply is 204.
+fn with_document(mut reply: HttpResponse, document: Vec<u8>) -> HttpResponse {
+    if document.is_empty() {
+        *reply.status_mut() = StatusCode::NO_CONTENT;
+        reply.headers_mut().remove(header::CONTENT_TYPE);
+        return reply.set_body(()).map_into_boxed_body();
     }
+    reply.set_body(document).map_into_boxed_body()
 }
 
 /// Finds and runs the method. The bytes are a whole document over XML-RPC and the result alone over JSON-RPC.
@@ -155,19 +189,24 @@ async fn run(
     request: Request,
     method: &str,
     params: Params,
+    shared: Option<Session>,
 ) -> (Option<Was>, Result<Vec<u8>, Fault>) {
     let Some((app, placed)) = worker.site.method(request.path(), method) else {
         worker.site.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));
     };
     let devel = worker.site.settings.server.devel;
-    let (session, visit) = match sessions::load(&worker.hands, app, &request).await {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            pipeline::tell(&request, &error);
-            worker.site.counts.rpc(true);
-            return (None, Err(Fault::of(&error, devel)));
-        }
+    let (session, visit) = match shared {
+        Some(session) if app.use_session => (session, None),
+        Some(_) => (Session::default(), None),
+        None => match sessions::load(&worker.hands, app.use_session, &request).await {
+            Ok((session, visit)) => (session, Some(visit)),
+            Err(error) => {
+                pipeline::tell(&request, &error);
+                worker.site.counts.rpc(true);
+                return (None, Err(Fault::of(&error, devel)));
+            }
+        },
     };
     let was = Was::new(request, face, session, app.clone(), worker.hands.clone());
     let mut bind = Bind::new(was.clone(), placed.route.params);
@@ -202,9 +241,8 @@ fn lay(bind: &mut Bind, params: Params) {
         }
         Params::Named(map) => {
             for (name, value) in map.0 {
-                bind.add(std::borrow::Cow::Borrowed(&name), crate::app::Given::Typed(value));
+                bind.add_known(&name, value);
             }
-            bind.refuse_unknown();
         }
     }
 }

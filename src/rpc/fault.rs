@@ -1,6 +1,6 @@
 //! What an error of the server or of a handler is over RPC: a code and a text, always with HTTP 200.
 
-use crate::app::{Error, code};
+use crate::app::{Error, code, shortened};
 
 /// A fault of XML-RPC, an error of JSON-RPC.
 #[derive(Clone, Debug)]
@@ -26,9 +26,6 @@ impl Fault {
 
     /// No method of this name.
     pub(crate) fn unknown(method: &str) -> Fault {
-        // A long name is cut: it goes into a reply.
-        const SHOWN: usize = 100;
-        let shown: String = method.chars().take(SHOWN).collect();
-        Fault::new(code::METHOD_NOT_FOUND, format!("there is no method `{shown}`"))
+        Fault::new(code::METHOD_NOT_FOUND, format!("there is no method `{}`", shortened(method)))
     }
 }

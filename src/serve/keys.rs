@@ -64,13 +64,18 @@ fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
+    // Written aside and linked into place: nobody ever sees a key that is empty or half there, neither another instance
+    // that starts at the same moment nor the next start after a crash.
     let secret = random(bytes);
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let aside = path.with_extension(format!("{}.{}", std::process::id(), random(6).0));
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).and_then(|mut file| {
+        writeln!(file, "{}", secret.0)?;
+        file.sync_all()?;
+        fs::hard_link(&aside, path)
+    });
+    let _ = fs::remove_file(&aside);
     match made {
-        Ok(mut file) => {
-            writeln!(file, "{}", secret.0).and_then(|()| file.sync_all()).map_err(failed)?;
-            Ok(secret)
-        }
+        Ok(()) => Ok(secret),
         // Another instance was quicker: its secret is the one.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::read_to_string(path).map(|text| Secret(text.trim().to_owned())).map_err(failed)
@@ -102,6 +107,20 @@ mod tests {
             let mode = fs::metadata(var.path().join(name)).expect("there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
+    }
+
+    #[test]
+    fn instances_that_start_together_have_one_key() {
+        let var = tempfile::tempdir().expect("a folder");
+        let start = || Keys::of(&Server::default(), var.path()).expect("made or found").securekey;
+        let keys: Vec<Secret> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(!keys[0].0.is_empty());
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        let files = fs::read_dir(var.path()).expect("listed").count();
+        assert_eq!(files, 2, "nothing else is left behind");
     }
 
     #[test]

@@ -72,23 +72,24 @@ pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, threads: usize) -> 
     Ok(server)
 }
 
-/// Stops the server at the first signal to end, letting requests finish; at the second, at once.
-pub(crate) fn stop_on_signals(handle: ServerHandle) -> io::Result<()> {
+/// Stops the server at the first signal to end, letting requests finish. Ends at the second: whoever drops the server
+/// then stops it at once.
+pub(crate) fn stop_on_signals(handle: ServerHandle) -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    actix_rt::spawn(async move {
-        let mut graceful = true;
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("{}", if graceful { "stopping: requests under way may finish" } else { "stopping at once" });
-            let stopping = handle.stop(graceful);
-            actix_rt::spawn(stopping);
-            graceful = false;
+    let mut another = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    });
-    Ok(())
+    };
+    Ok(async move {
+        another().await;
+        tracing::info!("stopping: requests under way may finish; a second signal ends them");
+        // The command is sent by the call; it is the server that is waited for.
+        drop(handle.stop(true));
+        another().await;
+        tracing::info!("stopping at once");
+    })
 }

@@ -99,6 +99,9 @@ pub(crate) struct Site {
     apps: Vec<App>,
 }
 
+/// Where the status page is.
+const STATUS: &str = "/status";
+
 /// What keeps a site from starting, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
@@ -109,6 +112,12 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
     let mut unfit = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            unfit
+                .push(format!("this program has two apps named `{name}`; a configuration could mean only one of them"));
+        }
+    }
     let mut mounts: Vec<Mount> = Vec::new();
     for Mounting { path, target } in mountings {
         let at = path.trim_end_matches('/').to_owned();
@@ -163,13 +172,18 @@ impl Site {
         let wasc = Wasc::default();
         let counts = Arc::new(Counts::default());
         if let Some(password) = &keys.admin_password {
+            if mounts.iter().any(|mount| mount.path == STATUS) {
+                tracing::warn!(
+                    "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
+                );
+            }
             let app = admin::app(&password.0, {
                 let counts = counts.clone();
                 move || counts.tree()
             });
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
-                path: "/status".to_owned(),
+                path: STATUS.to_owned(),
                 slash: false,
                 folders: Vec::new(),
                 app: Some(Arc::new(placed)),
@@ -185,8 +199,12 @@ impl Site {
                 Declared::Db(spec) => databases.push(Arc::new(spec.clone())),
             }
         }
-        for app in &apps {
-            app.run_startup(&wasc).map_err(|error| Unfit(vec![format!("app `{}`: startup: {error}", app.name)]))?;
+        for (index, app) in apps.iter().enumerate() {
+            if let Err(error) = app.run_startup(&wasc) {
+                // What was opened is closed, by those that were ready and by the one that was half so.
+                apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
+                return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
+            }
         }
         let reporters = Registry::new();
         let about = Value::from_pairs([
@@ -217,17 +235,17 @@ impl Site {
         }))
     }
 
-    /// The route of an RPC name: by the mounts' names, or relative to the mount whose path the call was posted to.
+    /// The route of an RPC name: relative to the mount whose path the call was posted to, else by the mounts' names.
     pub(crate) fn method(&self, path: &str, name: &str) -> Option<(&Arc<Mounted>, &Placed)> {
-        let whole = self.mounts.iter().find_map(|mount| {
-            let app = mount.app.as_ref()?;
-            let prefix = mount.rpc_prefix();
-            let rest = if prefix.is_empty() { name } else { name.strip_prefix(&prefix)?.strip_prefix('.')? };
-            app.table.named(rest).map(|placed| (app, placed))
-        });
-        whole.or_else(|| {
-            let below = self.mounts.iter().filter(|mount| !mount.path.is_empty() && mount.rest_of(path).is_some());
-            below.filter_map(|mount| mount.app.as_ref()).find_map(|app| Some((app, app.table.named(name)?)))
+        let below = self.mounts.iter().filter(|mount| !mount.path.is_empty() && mount.rest_of(path).is_some());
+        let near = below.filter_map(|mount| mount.app.as_ref()).find_map(|app| Some((app, app.table.named(name)?)));
+        near.or_else(|| {
+            self.mounts.iter().find_map(|mount| {
+                let app = mount.app.as_ref()?;
+                let prefix = mount.rpc_prefix();
+                let rest = if prefix.is_empty() { name } else { name.strip_prefix(&prefix)?.strip_prefix('.')? };
+                app.table.named(rest).map(|placed| (app, placed))
+            })
         })
     }
 

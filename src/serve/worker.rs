@@ -12,7 +12,8 @@ use crate::observe::access::AccessLog;
 pub(crate) struct Worker {
     pub(crate) site: Arc<Site>,
     pub(crate) hands: Arc<Hands>,
-    pub(crate) misses: Misses,
+    /// One for each mount, in their order.
+    pub(crate) misses: Vec<Misses>,
     pub(crate) log: Option<Rc<AccessLog>>,
 }
 
@@ -27,6 +28,7 @@ impl Worker {
                 None
             }
         });
-        Rc::new(Worker { site, hands, misses: Misses::default(), log })
+        let misses = site.mounts.iter().map(|_| Misses::default()).collect();
+        Rc::new(Worker { site, hands, misses, log })
     }
 }

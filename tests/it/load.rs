@@ -55,6 +55,10 @@ fn a_plain_fn_may_panic_too() {
         site.get("/panic-plain").expect_code(500);
     }
     assert_eq!(site.get("/blocking?n=10").expect_code(200).text(), "55");
+    let log = site.stop().2;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("panicked")).collect();
+    assert_eq!(lines.len(), 40, "one line for each panic:\n{log}");
+    assert!(lines.iter().all(|line| line.contains("site/main.rs")), "each line says where:\n{log}");
 }
 
 #[test]

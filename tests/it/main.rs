@@ -8,9 +8,11 @@
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
 //! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
 //! - [`completion`]: how many answers are enough, and several calls under one deadline;
+//! - [`calls`]: URLs, databases given on the spot, filters, the cache;
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
 //! - [`config`]: `check`, first and second start, signals;
 //! - [`sessions`], [`status`]: sealed cookies, the status tree;
+//! - [`files`]: static files before apps;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -24,11 +26,13 @@
 
 mod arguments;
 mod bad_input;
+mod calls;
 mod completion;
 mod config;
 mod directions;
 mod faces;
 mod fanout;
+mod files;
 mod harness;
 mod load;
 mod sessions;

@@ -1,6 +1,8 @@
 //! A second program for the black-box tests: routes that no demo would have. They panic, compute, wait, bind every kind
 //! of argument and tell everything a fan-out came to. Written on the prelude like any other app.
 
+mod calls;
+
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -10,7 +12,8 @@ fn main() -> ExitCode {
     let testsite = App::new("testsite")
         .routes(routes![panic, panic_plain, blocking, outcomes, together, fetch, large])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
-        .package(Package::at("/deep").routes(routes![inner]));
+        .package(Package::at("/deep").routes(routes![inner]))
+        .package(calls::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([testsite, clashing])

@@ -53,7 +53,7 @@ fn demo() -> App {
 /// before the app where there is one.
 fn conf() -> String {
     let folder = if Path::new("static").is_dir() { "/ = static\n" } else { "" };
-    format!("{}{folder}/ = demo\n", include_str!("../demo.conf"))
+    format!("{}{folder}", include_str!("../demo.conf"))
 }
 
 /// What that configuration needs: three RPC members and three SQLite shards.

@@ -1,0 +1,150 @@
+//! Every other way to call: a URL, a database given on the spot, one shard of many, with a filter, from the cache.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::patience::eventually;
+use crate::harness::{Conduct, Member, Postgres, TestServer};
+
+fn ask(site: &TestServer, path: &str) -> Value {
+    site.get(path).expect_code(200).json()
+}
+
+#[test]
+fn wget_fetches_a_page_whatever_its_code() {
+    let page = Member::start(Conduct::Page(404, "not here, sorry"));
+    let site = TestServer::site().start();
+    let told = ask(&site, &format!("/wget?url=http://{}/some/page%3Fa=1&login=me:secret", page.node()));
+    assert_eq!((&told["status"], &told["code"], &told["reason"]), (&json!(3), &json!(404), &json!("http_status")));
+    assert!(told["data"].as_str().unwrap().contains("not here, sorry"), "{told:#}");
+    assert_eq!((page.requests(), told["node"].as_str().unwrap()), (1, page.node().as_str()));
+}
+
+#[test]
+fn wget_says_why_a_url_cannot_be_fetched() {
+    let site = TestServer::site().start();
+    let closed = Member::start(Conduct::Closed);
+    let refused = ask(&site, &format!("/wget?url=http://{}/", closed.node()));
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!(0), &json!("refused")), "{refused:#}");
+    let unknown = ask(&site, "/wget?url=http://no-such-host.invalid/");
+    assert_eq!((&unknown["status"], &unknown["reason"]), (&json!(0), &json!("dns")), "{unknown:#}");
+    for bad in ["", "nonsense", "ftp://x/", "http://"] {
+        let told = ask(&site, &format!("/wget?url={bad}"));
+        assert_eq!(told["status"], 0, "{bad}: {told:#}");
+        assert!(!told["msg"].as_str().unwrap().is_empty(), "{bad}: {told:#}");
+    }
+}
+
+#[test]
+fn a_form_is_posted_encoded() {
+    let member = Member::start(Conduct::Page(200, "thanks"));
+    let site = TestServer::site().start();
+    let told = ask(&site, &format!("/post?url=http://{}/form&value=%C3%A4%20%26", member.node()));
+    assert_eq!((&told["status"], &told["code"]), (&json!(3), &json!(200)), "{told:#}");
+    let body = member.bodies().pop().unwrap();
+    assert!(
+        ["value=%C3%A4+%26&other=a%26b%3Dc+d", "value=%C3%A4%20%26&other=a%26b%3Dc%20d"].contains(&body.as_str()),
+        "{body}"
+    );
+}
+
+#[test]
+fn rpc_calls_a_method_at_a_url() {
+    let member = Member::start(Conduct::Fine("<array><data><value><int>7</int></value></data></array>"));
+    let site = TestServer::site().start();
+    let told = ask(&site, &format!("/rpc?url=http://{}/RPC2&method=a.b.c", member.node()));
+    assert_eq!((&told["reason"], &told["data"]), (&json!("ok"), &json!([7])), "{told:#}");
+    let body = member.bodies().pop().unwrap();
+    assert!(body.contains("<methodName>a.b.c</methodName>") && body.contains("two"), "{body}");
+}
+
+#[test]
+fn a_database_may_be_given_on_the_spot_and_parameters_are_data() {
+    let postgres = Postgres::shared();
+    let site = TestServer::site().start();
+    let password = Postgres::password();
+    let injected = "%27%3B%20DROP%20TABLE%20cities%3B%20--";
+    let path = |password: &str, database: &str| {
+        format!("/db?server=127.0.0.1:{}&database={database}&password={password}&text={injected}", postgres.port())
+    };
+    let told = ask(&site, &path(password, "whole"));
+    assert_eq!(told["data"], json!([{"text": "'; DROP TABLE cities; --", "next": 42}]), "{told:#}");
+    let refused = ask(&site, &path("wrong-password", "whole"));
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!(0), &json!("login")), "{refused:#}");
+    assert!(!refused.to_string().contains("wrong-password"));
+    let missing = ask(&site, &path(password, "nowhere"));
+    assert_eq!((&missing["status"], &missing["reason"]), (&json!(0), &json!("login")), "{missing:#}");
+}
+
+#[test]
+fn dlb_asks_one_database_and_says_which() {
+    let postgres = Postgres::shared();
+    let site = TestServer::site().section(&postgres.shards("mydb")).start();
+    let told = ask(&site, "/dlb?cluster=@mydb");
+    assert_eq!(told["status"], 3, "{told:#}");
+    assert!(told["node"].as_str().unwrap().contains("/shard"), "{told:#}");
+    assert!(told["data"][0]["cities"].as_u64().unwrap() > 1000, "{told:#}");
+}
+
+#[test]
+fn a_filter_sees_every_outcome_and_its_panic_is_one_members_failure() {
+    let members = [
+        Member::start(Conduct::Fine(
+            "<array><data><value><int>7</int></value><value><int>77</int></value></data></array>",
+        )),
+        Member::start(Conduct::Fine("<string>panic</string>")),
+        Member::start(Conduct::Closed),
+        Member::start(Conduct::Hangs),
+    ];
+    let site = TestServer::site().cluster("members", &members.each_ref()).panics_expected().start();
+    let told = ask(&site, "/filtered?cluster=members/RPC2");
+    let column = |name: &str| told.as_array().unwrap().iter().map(|one| one[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("reason"), ["ok", "filter_panic", "refused", "deadline"].map(Value::from), "{told:#}");
+    assert_eq!(column("data"), [json!([7]), Value::Null, json!("made good"), json!("made good")], "{told:#}");
+    assert!(told[1]["msg"].as_str().unwrap().contains("the filter met it"), "{told:#}");
+}
+
+#[test]
+fn equal_calls_share_one_answer_and_different_ones_do_not() {
+    let members = [Member::start(Conduct::Fine("<int>1</int>")), Member::start(Conduct::Fine("<int>2</int>"))];
+    let site = TestServer::site().cluster("members", &members.each_ref()).start();
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                let told = ask(&site, "/cached?cluster=members/RPC2&argument=Bach");
+                assert_eq!(told.as_array().unwrap().len(), 2);
+            });
+        }
+    });
+    assert_eq!(members.each_ref().map(Member::requests), [1, 1], "twenty equal calls are one");
+    ask(&site, "/cached?cluster=members/RPC2&argument=Haydn");
+    assert_eq!(members.each_ref().map(Member::requests), [2, 2], "another argument is another call");
+}
+
+#[test]
+fn an_incomplete_answer_is_never_kept() {
+    let members = [Member::start(Conduct::Fine("<int>1</int>")), Member::start(Conduct::Closed)];
+    let site = TestServer::site().cluster("members", &members.each_ref()).start();
+    for asked in 1..=3 {
+        ask(&site, "/cached?cluster=members/RPC2&argument=Bach");
+        assert_eq!(members[0].requests(), asked);
+    }
+}
+
+#[test]
+fn a_cached_answer_is_given_out_until_its_time_is_over() {
+    let member = Member::start(Conduct::Fine("<int>1</int>"));
+    let site = TestServer::site().cluster("members", &[&member]).start();
+    let began = Instant::now();
+    ask(&site, "/forgotten?cluster=members/RPC2");
+    ask(&site, "/forgotten?cluster=members/RPC2");
+    if began.elapsed() < Duration::from_millis(100) {
+        assert_eq!(member.requests(), 1, "the second came from the cache");
+    }
+    eventually("the answer is forgotten", || {
+        let before = member.requests();
+        ask(&site, "/forgotten?cluster=members/RPC2");
+        (member.requests() > before).then_some(())
+    });
+}

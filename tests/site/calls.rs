@@ -1,0 +1,83 @@
+//! Routes that make every other kind of call: to a URL, to a database given on the spot, filtered, and cached.
+
+use skitai::prelude::*;
+
+pub(crate) fn package() -> Package {
+    Package::new().routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
+}
+
+/// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
+#[route("/wget")]
+async fn wget(was: Was, url: String, login: Option<String>) -> Value {
+    let mut call = was.wget(&url);
+    if let Some((user, password)) = login.as_deref().and_then(|login| login.split_once(':')) {
+        call = call.login(user, password);
+    }
+    told(call.get().getwait(secs(2)).await.into_outcome())
+}
+
+#[route("/post")]
+async fn post(was: Was, url: String, value: String) -> Value {
+    told(was.wget(&url).post(&[("value", &value), ("other", "a&b=c d")]).getwait(secs(2)).await.into_outcome())
+}
+
+#[route("/rpc")]
+async fn rpc(was: Was, url: String, method: String) -> Value {
+    told(was.rpc(&url).call(&method, (1, "two")).getwait(secs(2)).await.into_outcome())
+}
+
+/// A statement on a database that no configuration names.
+#[route("/db")]
+async fn db(was: Was, server: String, database: String, password: String, text: String) -> Value {
+    let rows = was
+        .db(&server, &database, "skitai", &password)
+        .execute("SELECT $1::text AS text, $2::int8 + 1 AS next", (text, 41));
+    told(rows.getwait(secs(2)).await.into_outcome())
+}
+
+/// A statement on one database of a cluster.
+#[route("/dlb")]
+async fn dlb(was: Was, cluster: String) -> Value {
+    told(was.dlb(&cluster).execute("SELECT count(*) AS cities FROM cities", ()).getwait(secs(2)).await.into_outcome())
+}
+
+/// The filter keeps numbers below ten, makes good what failed, and panics where a member says "panic".
+#[route("/filtered")]
+async fn filtered(was: Was, cluster: String) -> Vec<Value> {
+    let filter = |outcome: &mut Outcome| {
+        assert!(outcome.data.as_str() != Some("panic"), "the filter met it");
+        if outcome.is_ok() {
+            outcome.data.retain(|number| *number < 10);
+        } else {
+            outcome.data = Value::from("made good");
+        }
+    };
+    let found = was.map(&cluster).filter(filter).call("numbers", ()).getswait(secs(0.5)).await;
+    found.into_iter().map(told).collect()
+}
+
+/// Cached before the verb: equal calls made meanwhile wait for the first.
+#[route("/cached")]
+async fn cached(was: Was, cluster: String, argument: String) -> Vec<Value> {
+    let found = was.map(&cluster).cache(secs(60)).call("search", (argument,)).getswait(secs(2)).await;
+    found.into_iter().map(told).collect()
+}
+
+/// Cached after the fact, for a tenth of a second.
+#[route("/forgotten")]
+async fn forgotten(was: Was, cluster: String) -> Value {
+    let found = was.lb(&cluster).call("search", ()).getwait(secs(2)).await;
+    found.cache(secs(0.1));
+    told(found.into_outcome())
+}
+
+fn told(outcome: Outcome) -> Value {
+    Value::from_pairs([
+        ("node", Value::from(outcome.node.to_string())),
+        ("status", Value::from(outcome.status as i64)),
+        ("reason", Value::from(outcome.reason.word())),
+        ("code", Value::from(i64::from(outcome.code))),
+        ("msg", Value::from(outcome.msg)),
+        ("data", outcome.data),
+    ])
+}

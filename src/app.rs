@@ -2,7 +2,7 @@
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
-//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back; what it returns
+//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several); what it returns
 //! becomes an answer by [`reply`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
 //! shared objects.
 
@@ -24,6 +24,7 @@ mod route;
 mod session;
 pub(crate) mod table;
 mod task;
+mod tasks;
 mod templates;
 mod was;
 
@@ -44,5 +45,6 @@ pub use results::{All, AllFailed, Answered, Require, Results};
 pub use route::{Param, Route, Routed, Work};
 pub use session::Session;
 pub use task::Task;
+pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};
 pub use was::{Face, Inner, Was};

@@ -10,7 +10,7 @@ pub use crate::app::{
     All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results, Task,
     Was, Wasc,
 };
-pub use crate::routes;
+pub use crate::{routes, tasks};
 
 /// A time in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`.
 pub fn secs(seconds: impl Into<f64>) -> Duration {

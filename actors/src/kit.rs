@@ -5,7 +5,9 @@
 //! adds exactly these. Read in this order:
 //!
 //! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
-//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives;
+//! - [`rule`]: when enough has arrived;
+//! - `race`: what ends a call's work;
+//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
 //! - [`report`]: what an actor tells about itself.
 //!
@@ -17,12 +19,16 @@
 pub mod gather;
 pub mod keep;
 pub mod post;
+mod race;
 pub mod report;
+mod restarts;
+pub mod rule;
 
 pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};
 pub use keep::Answers;
 pub use post::{Admission, Post};
 pub use report::{Gauges, Report, Reporter};
+pub use rule::{Arrived, Rule};
 
 #[cfg(test)]
 mod tests;

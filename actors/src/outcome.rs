@@ -32,6 +32,8 @@ pub enum Reason {
     Ok,
     /// Nothing was sent: refused at the door of the actor (its queue is full).
     NotAdmitted,
+    /// Nothing was sent: our own actor panicked again and again and rests before it is tried again.
+    ActorFailed,
     /// Nothing was sent: no connection was free within the wait.
     NoPermit,
     /// The configuration has no cluster of this name.
@@ -80,6 +82,7 @@ impl Reason {
         match self {
             Reason::Ok => "ok",
             Reason::NotAdmitted => "not_admitted",
+            Reason::ActorFailed => "actor_failed",
             Reason::NoPermit => "no_permit",
             Reason::Undeclared => "undeclared",
             Reason::Unsendable => "unsendable",
@@ -108,6 +111,7 @@ impl Reason {
         match self {
             Reason::Ok => Status::Completed,
             Reason::NotAdmitted
+            | Reason::ActorFailed
             | Reason::NoPermit
             | Reason::Undeclared
             | Reason::Unsendable
@@ -128,6 +132,11 @@ impl Reason {
             | Reason::FilterPanic
             | Reason::Internal => Status::Error,
         }
+    }
+
+    /// True where nothing was sent because there was no room for it on our side: asking again a little later may help.
+    pub fn is_overload(self) -> bool {
+        matches!(self, Reason::NotAdmitted | Reason::NoPermit | Reason::ActorFailed)
     }
 
     /// True where the member has certainly not executed the call, so it may be given to another.
@@ -207,6 +216,7 @@ impl Slot for Outcome {
             Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted"),
             Missed::NotAdmitted => (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight"),
             Missed::Abandoned => (Reason::Internal, "the actor failed while working on this call"),
+            Missed::Failed => (Reason::ActorFailed, "not sent: the cluster's actor panicked too often and rests"),
         };
         self.status = reason.status();
         self.reason = reason;
@@ -219,6 +229,10 @@ impl Slot for Outcome {
         self.status = self.reason.status();
         self.msg = format!("the filter panicked: {message}");
         self.data = Value::Nil;
+    }
+
+    fn is_good(&self) -> bool {
+        self.is_ok()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Fetch};
 use skitai_actors::db::{self, IntoParams, Statement};
 use skitai_actors::http::Request;
-use skitai_actors::kit::{Inlet, OnArrival};
+use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
@@ -28,7 +28,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    fn spread(self) -> Spread {
+    pub(super) fn spread(self) -> Spread {
         match self {
             Way::Map => Spread::All,
             Way::Lb => Spread::One,
@@ -53,9 +53,42 @@ enum Target {
 
 /// What every kind of call can be told before its verb.
 #[derive(Default)]
-struct Options {
-    on_arrival: Option<OnArrival<Outcome>>,
-    cache: Option<Duration>,
+pub(super) struct Options {
+    pub(super) on_arrival: Option<OnArrival<Outcome>>,
+    pub(super) cache: Option<Duration>,
+    pub(super) rule: Rule,
+}
+
+/// The completion rules, which calls and statements have in common. Without one the call is for every member.
+macro_rules! completion_rules {
+    () => {
+        /// Waits for the first `k` good answers (fewer where there are no more), then stops the others: their outcomes
+        /// say `cancelled`.
+        pub fn first(mut self, k: usize) -> Self {
+            self.options.rule = Rule::First(k);
+            self
+        }
+
+        /// Waits for `k` good answers, then stops the others. Where so many can no longer come the wait ends at once,
+        /// and `ok()` and `fetch()` are errors with every reason.
+        pub fn quorum(mut self, k: usize) -> Self {
+            self.options.rule = Rule::Quorum(k);
+            self
+        }
+
+        /// As [`quorum`](Self::quorum), for a part of the members from 0 to 1, rounded up: `0.5` is half of them.
+        pub fn fraction(mut self, part: f64) -> Self {
+            self.options.rule = Rule::Fraction(part);
+            self
+        }
+
+        /// Every member or none: the first failure stops the others, and `ok()` and `fetch()` are errors with every
+        /// reason.
+        pub fn all_or_error(mut self) -> Self {
+            self.options.rule = Rule::AllOrError;
+            self
+        }
+    };
 }
 
 /// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get), [`post`](Calls::post).
@@ -120,6 +153,8 @@ impl Calls {
         self.options.cache = Some(ttl);
         self
     }
+
+    completion_rules!();
 
     /// Sends `Authorization: Basic` with each request.
     pub fn login(mut self, user: &str, password: &str) -> Calls {
@@ -201,7 +236,7 @@ impl Calls {
                     let slots = cluster::slots(&spec, spread);
                     post.ask(Call { spread, request }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+                Task::start(was, key, way, options, dispatch)
             }
             Target::Url(url) => {
                 let key = (!hands.results().is_off())
@@ -211,7 +246,7 @@ impl Calls {
                     let slots = cluster::fetch_slots(&url);
                     post.ask(Fetch { url, request }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+                Task::start(was, key, Way::Lb, options, dispatch)
             }
         }
     }
@@ -286,6 +321,8 @@ impl Sql {
         self
     }
 
+    completion_rules!();
+
     /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
@@ -307,7 +344,7 @@ impl Sql {
                     let slots = db::slots(&spec, spread);
                     post.ask(Statement { spread, sql, params }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+                Task::start(was, key, way, options, dispatch)
             }
             Base::Server(member) => {
                 let user = match &member.shard {
@@ -322,7 +359,7 @@ impl Sql {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, options.cache, options.on_arrival, dispatch)
+                Task::start(was, key, Way::Lb, options, dispatch)
             }
         }
     }

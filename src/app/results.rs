@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use skitai_actors::kit::Rule;
 use skitai_actors::{Coverage, Outcome, Reason};
 use skitai_wire::Value;
 
@@ -59,6 +60,7 @@ impl Answered {
 pub struct Results {
     pub(super) outcomes: Vec<Outcome>,
     pub(super) caching: Option<Caching>,
+    pub(super) rule: Rule,
 }
 
 /// What [`Results::require`] asks for.
@@ -82,24 +84,43 @@ impl Results {
     }
 
     /// The data of the good answers, in member order. When there is none this is an error with every reason, never an
-    /// empty success.
+    /// empty success; so it is where `quorum`, `fraction` or `all_or_error` was chosen before the verb and not reached.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
-        if self.outcomes.iter().any(Outcome::is_ok) {
+        let coverage = self.coverage();
+        if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
             Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data))
         } else {
             Err(AllFailed::of(self.outcomes))
         }
     }
 
+    /// The data of the good answers, if as many came as the call was made for.
+    pub(super) fn met(self) -> Result<Vec<Value>, AllFailed> {
+        let coverage = self.coverage();
+        if self.rule.is_met(coverage.asked, coverage.ok) {
+            Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data).collect())
+        } else {
+            Err(AllFailed::of(self.outcomes))
+        }
+    }
+
+    /// The data of the first good answer in member order, as a type of one's own: what `first(1)` was for.
+    pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
+        match self.ok()?.next() {
+            Some(data) => Ok(skitai_wire::from_value(data)?),
+            None => Err(crate::app::error::Error::internal("no answer, although one was counted")),
+        }
+    }
+
     /// The same results, if enough members answered; else an error with every reason.
     pub fn require(self, rule: Require) -> Result<Results, AllFailed> {
         let coverage = self.coverage();
-        let met = match rule {
-            Require::All => coverage.is_complete(),
-            Require::Quorum(least) => coverage.ok >= least.max(1),
-            Require::Fraction(part) => coverage.ok > 0 && coverage.ok as f64 >= part * coverage.asked as f64,
+        let rule = match rule {
+            Require::All => Rule::All,
+            Require::Quorum(least) => Rule::Quorum(least),
+            Require::Fraction(part) => Rule::Fraction(part),
         };
-        if met { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
+        if rule.is_met(coverage.asked, coverage.ok) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
     }
 
     /// The rows of all good answers as a type of one's own, in member order.
@@ -166,7 +187,20 @@ impl AllFailed {
 
     /// True when what is missing is missing only because of time.
     pub fn timed_out(&self) -> bool {
-        self.outcomes.iter().all(|outcome| outcome.is_ok() || outcome.reason == Reason::Deadline)
+        self.missing_only(|reason| reason == Reason::Deadline)
+    }
+
+    /// True when what is missing was never sent because there was no room for it here: the same request a little later
+    /// may well succeed.
+    pub fn overloaded(&self) -> bool {
+        self.missing_only(Reason::is_overload)
+    }
+
+    fn missing_only(&self, why: impl Fn(Reason) -> bool) -> bool {
+        // What a rule cancelled was cancelled because of the others.
+        let explains = |outcome: &Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
+        let mut missing = self.outcomes.iter().filter(|outcome| explains(outcome)).peekable();
+        missing.peek().is_some() && missing.all(|outcome| why(outcome.reason))
     }
 }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::cache::{Begun, Follower, Key, Leader};
-use skitai_actors::kit::{Inlet, OnArrival};
+use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::{Coverage, Outcome, Reason};
+use skitai_wire::Value;
 
 use super::caching::Caching;
-use super::results::{Answered, Results};
+use super::calls::{Options, Way};
+use super::results::{AllFailed, Answered, Results};
 use super::was::Was;
 
 /// Hands a call to its actor. Boxed because a call that waits for an equal one may yet have to be made.
@@ -30,6 +32,9 @@ pub struct Task {
     // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
     ttl: Option<Duration>,
     leader: Option<Leader>,
+    rule: Rule,
+    /// It went to one member, so `fetch` gives its data and not a list.
+    single: bool,
     made: Instant,
 }
 
@@ -43,20 +48,16 @@ impl Task {
     /// A call whose answer is known already.
     pub(super) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
         let source = Source::Inlet(Inlet::ready(outcomes));
-        Task { was, source, caching: None, ttl: None, leader: None, made: Instant::now() }
+        let (caching, ttl, leader, rule) = (None, None, None, Rule::All);
+        Task { was, source, caching, ttl, leader, rule, single: true, made: Instant::now() }
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
-    pub(super) fn start(
-        was: Was,
-        key: Option<Key>,
-        ttl: Option<Duration>,
-        on_arrival: Option<OnArrival<Outcome>>,
-        dispatch: Dispatch,
-    ) -> Task {
-        let made = Instant::now();
+    pub(super) fn start(was: Was, key: Option<Key>, way: Way, options: Options, dispatch: Dispatch) -> Task {
+        let Options { on_arrival, cache, rule } = options;
+        let (made, single) = (Instant::now(), way == Way::Lb);
         let caching = key.map(|key| Caching { store: was.hands().results().clone(), key });
-        let ttl = ttl.filter(|_| caching.is_some());
+        let ttl = cache.filter(|_| caching.is_some());
         let mut leader = None;
         let hit = match (&caching, ttl) {
             (Some(caching), Some(_)) => match caching.store.begin(caching.key) {
@@ -67,7 +68,8 @@ impl Task {
                 }
                 Begun::Follow(follower) => {
                     let source = Source::Follow(follower, on_arrival, dispatch);
-                    return Task { was, source, caching: Some(Caching::clone(caching)), ttl, leader: None, made };
+                    let caching = Some(Caching::clone(caching));
+                    return Task { was, source, caching, ttl, leader: None, rule, single, made };
                 }
             },
             (Some(caching), None) => caching.store.get(&caching.key),
@@ -75,15 +77,19 @@ impl Task {
         };
         match hit {
             // What came from the cache is not kept anew: it would never grow old.
-            Some(outcomes) => Task { made, ..Task::ready(was, outcomes.to_vec()) },
-            None => Task { was, source: Source::Inlet(dispatch(on_arrival)), caching, ttl, leader, made },
+            Some(outcomes) => Task { rule, single, made, ..Task::ready(was, outcomes.to_vec()) },
+            None => {
+                let source = Source::Inlet(dispatch(on_arrival).under(rule));
+                Task { was, source, caching, ttl, leader, rule, single, made }
+            }
         }
     }
 
     /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
     /// made, and no longer than the request may last.
     pub async fn getwait(self, timeout: Duration) -> Answered {
-        let (mut outcomes, caching) = self.gather(timeout).await;
+        let until = after(self.made, timeout);
+        let (mut outcomes, caching) = self.gather(until).await;
         let outcome = match outcomes.len() {
             1 => outcomes.remove(0),
             several => Outcome::failed(
@@ -97,22 +103,48 @@ impl Task {
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
     /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
-    /// work is stopped.
+    /// work is stopped. A completion rule chosen before the verb ends the wait earlier.
     pub async fn getswait(self, timeout: Duration) -> Results {
-        let was = self.was.clone();
-        let (outcomes, caching) = self.gather(timeout).await;
+        let until = after(self.made, timeout);
+        self.getswait_until(until).await
+    }
+
+    pub(super) async fn getswait_until(self, until: Instant) -> Results {
+        let (was, rule) = (self.was.clone(), self.rule);
+        let (outcomes, caching) = self.gather(until).await;
         let coverage = Coverage::of(&outcomes);
         if coverage.ok > 0 && !coverage.is_complete() {
-            // A partial answer is never silent: the client can see it and so can the operator.
-            let failed: Vec<String> = outcomes
-                .iter()
-                .filter(|outcome| !outcome.is_ok())
-                .map(|outcome| format!("{} {}", outcome.node, outcome.reason.word()))
-                .collect();
-            tracing::warn!(uri = was.request.uri(), "partial answer: {coverage}: {}", failed.join(", "));
+            // A partial answer is never silent: the client can see it and, unless it was asked for, so can the operator.
+            if !rule.is_met(coverage.asked, coverage.ok) {
+                let failed: Vec<String> = outcomes
+                    .iter()
+                    .filter(|outcome| !outcome.is_ok())
+                    .map(|outcome| format!("{} {}", outcome.node, outcome.reason.word()))
+                    .collect();
+                tracing::warn!(uri = was.request.uri(), "partial answer: {coverage}: {}", failed.join(", "));
+            }
             was.response.set("x-coverage", coverage.to_string());
         }
-        Results { outcomes, caching }
+        Results { outcomes, caching, rule }
+    }
+
+    /// Waits like `getwait` or `getswait` and gives the data alone: of `lb`, `dlb`, `db`, `rpc` and `wget` the one
+    /// answer's, of `map` and `dmap` a list with one entry per good answer. It is an error with every reason unless
+    /// every member answered, or as many as the completion rule asked for.
+    pub async fn fetch(self, timeout: Duration) -> Result<Value, AllFailed> {
+        let until = after(self.made, timeout);
+        self.fetch_until(until).await
+    }
+
+    pub(super) async fn fetch_until(self, until: Instant) -> Result<Value, AllFailed> {
+        let single = self.single;
+        let mut data = self.getswait_until(until).await.met()?;
+        if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
+    }
+
+    /// When the call was made.
+    pub(super) fn made(&self) -> Instant {
+        self.made
     }
 
     /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
@@ -123,10 +155,9 @@ impl Task {
         }
     }
 
-    async fn gather(self, timeout: Duration) -> (Vec<Outcome>, Option<Caching>) {
-        let Task { was, mut source, caching, ttl, mut leader, made } = self;
-        // A wait without an end is one as long as the request.
-        let until = made.checked_add(timeout).unwrap_or_else(|| was.latest_wait()).min(was.latest_wait());
+    pub(super) async fn gather(self, until: Instant) -> (Vec<Outcome>, Option<Caching>) {
+        let Task { was, mut source, caching, ttl, mut leader, rule, made, .. } = self;
+        let until = until.min(was.latest_wait());
         let mut outcomes = loop {
             match source {
                 Source::Inlet(inlet) => break inlet.all(until).await,
@@ -143,15 +174,15 @@ impl Task {
                         }
                         Some(Begun::Lead(lead)) => {
                             leader = Some(lead);
-                            Source::Inlet(dispatch(on_arrival))
+                            Source::Inlet(dispatch(on_arrival).under(rule))
                         }
-                        _ => Source::Inlet(dispatch(on_arrival)),
+                        _ => Source::Inlet(dispatch(on_arrival).under(rule)),
                     };
                 }
             }
         };
         for outcome in &mut outcomes {
-            if outcome.latency.is_zero() && outcome.reason == Reason::Deadline {
+            if outcome.latency.is_zero() && matches!(outcome.reason, Reason::Deadline | Reason::Cancelled) {
                 outcome.latency = made.elapsed();
             }
         }
@@ -161,4 +192,10 @@ impl Task {
         }
         (outcomes, caching)
     }
+}
+
+/// An instant so much later; a wait beyond what a clock can say is as long as any.
+pub(super) fn after(made: Instant, timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
+    made + timeout.min(LONG)
 }

@@ -7,6 +7,7 @@
 //! - [`arguments`]: every kind of argument from every place a client can put it;
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
 //! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
+//! - [`completion`]: how many answers are enough, and several calls under one deadline;
 //! - [`calls`]: URLs, databases given on the spot, filters, the cache;
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
 //! - [`config`]: `check`, first and second start, signals;
@@ -26,6 +27,7 @@
 mod arguments;
 mod bad_input;
 mod calls;
+mod completion;
 mod config;
 mod directions;
 mod faces;

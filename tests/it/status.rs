@@ -24,7 +24,7 @@ fn status(server: &TestServer, authorization: &str) -> Reply {
     server.ask("GET", "/status", &[("Authorization", authorization), ("Accept", "application/json")], b"")
 }
 
-fn tree(server: &TestServer) -> Value {
+pub(crate) fn tree(server: &TestServer) -> Value {
     status(server, &basic("admin", ADMIN_PASSWORD)).expect_code(200).json()
 }
 

@@ -10,7 +10,7 @@ use skitai::prelude::*;
 
 fn main() -> ExitCode {
     let testsite = App::new("testsite")
-        .routes(routes![panic, panic_plain, blocking, outcomes, large])
+        .routes(routes![panic, panic_plain, blocking, outcomes, together, fetch, large])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
         .package(Package::at("/deep").routes(routes![inner]))
         .package(calls::package());
@@ -83,14 +83,31 @@ async fn outcomes(
     #[arg(default = 1000)] timeout: u64,
     #[arg(default = "search")] method: String,
     path: Option<String>,
+    rule: Option<String>,
 ) -> Result<Account> {
     let task = match way.as_str() {
-        "map" => was.map(&cluster).call(&method, ("Mozart",)),
+        "map" => {
+            let calls = was.map(&cluster);
+            let rule = rule.unwrap_or_default();
+            let (rule, number) = rule.split_once(':').unwrap_or((&rule, "0"));
+            let number: f64 = number.parse()?;
+            let calls = match rule {
+                "first" => calls.first(number as usize),
+                "quorum" => calls.quorum(number as usize),
+                "fraction" => calls.fraction(number),
+                "all_or_error" => calls.all_or_error(),
+                _ => calls,
+            };
+            calls.call(&method, ("Mozart",))
+        }
         "lb" => was.lb(&cluster).call(&method, ("Mozart",)),
         "get" => was.map(&format!("{cluster}{}", path.unwrap_or_default())).get(),
         other => return Err(Error::new(400, format!("`{other}` is no way to call"))),
     };
-    let results = task.getswait(Duration::from_millis(timeout)).await;
+    Ok(account(task.getswait(Duration::from_millis(timeout)).await))
+}
+
+fn account(results: Results) -> Account {
     let Coverage { asked, ok, failed, timed_out, cancelled, not_sent } = results.coverage();
     let outcomes = results
         .into_iter()
@@ -105,7 +122,25 @@ async fn outcomes(
             data: outcome.data,
         })
         .collect();
-    Ok(Account { outcomes, coverage: Counted { asked, ok, failed, timed_out, cancelled, not_sent } })
+    Account { outcomes, coverage: Counted { asked, ok, failed, timed_out, cancelled, not_sent } }
+}
+
+/// Two clusters and a database under one deadline.
+#[route("/together")]
+async fn together(was: Was, first: String, second: String, timeout: u64) -> Vec<Account> {
+    let first = was.map(&first).call("search", ("Mozart",));
+    let second = was.lb(&second).call("search", ("Mozart",));
+    let rows = was.dmap("shards").execute("SELECT 1 AS one", ());
+    let three: [Results; 3] = tasks![first, second, rows].getswait(Duration::from_millis(timeout)).await;
+    three.into_iter().map(account).collect()
+}
+
+/// What `fetch` gives: of `map` a list, of `lb` the data alone, or an error.
+#[route("/fetch")]
+async fn fetch(was: Was, cluster: String, way: String, quorum: Option<usize>) -> Result<Value> {
+    let calls = if way == "map" { was.map(&cluster) } else { was.lb(&cluster) };
+    let calls = if let Some(least) = quorum { calls.quorum(least) } else { calls };
+    Ok(calls.call("search", ("Mozart",)).fetch(secs(1)).await?)
 }
 
 /// What a handler with every kind of optional argument was given.

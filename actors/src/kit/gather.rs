@@ -6,12 +6,13 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
+
+use super::rule::{Arrived, Rule};
 
 /// Why a slot closed without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Missed {
     NotAdmitted,
     /// The actor's task ended without answering: it panicked, or its thread is gone.
     Abandoned,
+    /// The actor panics again and again and is left alone for a while: it was never handed over.
+    Failed,
 }
 
 /// What a slot holds. It is opened in its "not sent" form, so that a slot nobody touched is still a true statement.
@@ -33,6 +36,10 @@ pub trait Slot: Send + 'static {
     fn missed(&mut self, why: Missed);
     /// Turns the item into the statement that the caller's filter failed on it.
     fn filter_failed(&mut self, message: &str);
+    /// True for an answer that a completion rule counts as good.
+    fn is_good(&self) -> bool {
+        true
+    }
 }
 
 /// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
@@ -41,11 +48,17 @@ pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
 struct Entry<T> {
     item: Option<T>,
     filled: bool,
+    /// Closed because nobody wanted it any more.
+    unwanted: bool,
 }
 
 struct State<T> {
     slots: Vec<Entry<T>>,
     empty: usize,
+    good: usize,
+    rule: Rule,
+    /// The rule ended the call before every slot was filled.
+    over: bool,
     arrived: VecDeque<usize>,
     each: bool,
     asker: Option<Waker>,
@@ -83,18 +96,45 @@ impl<T: Slot> Gather<T> {
         }
     }
 
-    fn put(&self, index: usize, mut item: T) {
+    fn put(&self, index: usize, item: T) {
+        self.fill(index, item, false);
+        self.judge();
+    }
+
+    fn fill(&self, index: usize, mut item: T, unwanted: bool) {
         self.filter(&mut item);
         let wake = {
             let mut state = self.lock();
             let Some(entry) = state.slots.get_mut(index).filter(|entry| !entry.filled) else { return };
+            let good = item.is_good();
             entry.item = Some(item);
             entry.filled = true;
+            entry.unwanted = unwanted;
             state.empty -= 1;
+            state.good += usize::from(good);
             state.arrived.push_back(index);
             if state.each || state.empty == 0 { state.asker.take() } else { None }
         };
         if let Some(waker) = wake {
+            waker.wake();
+        }
+    }
+
+    /// Ends the call where its rule says that enough has arrived, or that enough no longer can.
+    fn judge(&self) {
+        let worker = {
+            let mut state = self.lock();
+            let (asked, good) = (state.slots.len(), state.good);
+            let arrived = Arrived { asked, good, bad: asked - state.empty - good };
+            if state.over || state.empty == 0 || !state.rule.is_over(arrived) {
+                return;
+            }
+            state.over = true;
+            state.worker.take()
+        };
+        self.close(Missed::Cancelled);
+        // The work may not be what is running right now: a slot can be filled from elsewhere.
+        if let Some(waker) = worker {
             waker.wake();
         }
     }
@@ -109,7 +149,7 @@ impl<T: Slot> Gather<T> {
             };
             let Some((index, Some(mut item))) = next else { return };
             item.missed(why);
-            self.put(index, item);
+            self.fill(index, item, why == Missed::Cancelled);
         }
     }
 }
@@ -140,9 +180,10 @@ impl<T: Slot> Outlet<T> {
         !state.asker_gone && state.slots.get(index).is_some_and(|entry| !entry.filled)
     }
 
-    /// True once slot `index` holds its final item, whoever put or closed it.
+    /// True once slot `index` holds its final item, put there or closed by a clock; false where it was closed because
+    /// nobody wanted it any more.
     pub fn is_settled(&self, index: usize) -> bool {
-        self.gather.lock().slots.get(index).is_some_and(|entry| entry.filled)
+        self.gather.lock().slots.get(index).is_some_and(|entry| entry.filled && !entry.unwanted)
     }
 
     /// Closes all empty slots with a reason.
@@ -178,16 +219,22 @@ impl<T: Slot> Watch<T> {
         self.gather.close(why);
     }
 
-    /// True once the asker has dropped its inlet; until then the waker is kept.
-    pub(crate) fn is_gone(&self, waker: &Waker) -> bool {
+    /// True once the asker has dropped its inlet or the rule has ended the call; until then the waker is kept.
+    pub(crate) fn is_unwanted(&self, waker: &Waker) -> bool {
         let mut state = self.gather.lock();
-        if !state.asker_gone {
+        let unwanted = state.asker_gone || state.over;
+        if !unwanted {
             match &mut state.worker {
                 Some(kept) if kept.will_wake(waker) => {}
                 kept => *kept = Some(waker.clone()),
             }
         }
-        state.asker_gone
+        unwanted
+    }
+
+    /// True once the rule has ended the call.
+    pub(crate) fn is_over(&self) -> bool {
+        self.gather.lock().over
     }
 }
 
@@ -201,9 +248,19 @@ impl<T: Slot> Inlet<T> {
     /// Opens one slot per item, each in its "not sent" form, and returns both ends.
     pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Inlet<T>, Outlet<T>) {
         let empty = slots.len();
-        let slots = slots.into_iter().map(|item| Entry { item: Some(item), filled: false }).collect();
-        let state =
-            State { slots, empty, arrived: VecDeque::new(), each: false, asker: None, worker: None, asker_gone: false };
+        let slots = slots.into_iter().map(|item| Entry { item: Some(item), filled: false, unwanted: false }).collect();
+        let state = State {
+            slots,
+            empty,
+            good: 0,
+            rule: Rule::All,
+            over: false,
+            arrived: VecDeque::new(),
+            each: false,
+            asker: None,
+            worker: None,
+            asker_gone: false,
+        };
         let gather = Arc::new(Gather { state: Mutex::new(state), on_arrival: Mutex::new(on_arrival) });
         (Inlet { gather: gather.clone(), detached: false }, Outlet { gather })
     }
@@ -219,6 +276,15 @@ impl<T: Slot> Inlet<T> {
         }
         drop(outlet);
         inlet
+    }
+
+    /// Ends the call by this rule: when it is over, the empty slots are closed as cancelled, the asker is woken and the
+    /// work is stopped. What has arrived already counts.
+    #[must_use]
+    pub fn under(self, rule: Rule) -> Inlet<T> {
+        self.gather.lock().rule = rule;
+        self.gather.judge();
+        self
     }
 
     /// How many slots there are.
@@ -244,10 +310,7 @@ impl<T: Slot> Inlet<T> {
 
     /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
     /// closed as missed and given out like arrivals.
-    pub async fn next(&mut self, until: Instant) -> Option<(usize, T)>
-    where
-        T: Clone,
-    {
+    pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
         let arrival = poll_fn(|context| {
             let mut state = self.gather.lock();
             if let Some(index) = state.arrived.pop_front() {
@@ -267,7 +330,7 @@ impl<T: Slot> Inlet<T> {
                 self.gather.lock().arrived.pop_front()?
             }
         };
-        let item = self.gather.lock().slots[index].item.clone()?;
+        let item = self.gather.lock().slots[index].item.take()?;
         Some((index, item))
     }
 
@@ -315,34 +378,4 @@ impl<T: Slot> std::fmt::Debug for Inlet<T> {
         let state = self.gather.lock();
         f.debug_struct("Inlet").field("slots", &state.slots.len()).field("empty", &state.empty).finish_non_exhaustive()
     }
-}
-
-/// Races `work` against its asker's departure and its deadline; says how it ended.
-pub(crate) async fn race<T: Slot>(
-    mut work: Pin<&mut impl Future<Output = ()>>,
-    watch: &Watch<T>,
-    deadline: Instant,
-) -> Ended {
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
-    poll_fn(|context| {
-        if watch.is_gone(context.waker()) {
-            return Poll::Ready(Ended::AskerGone);
-        }
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Err(panic) => return Poll::Ready(Ended::Panicked(panic_text(&*panic))),
-            Ok(Poll::Ready(())) => return Poll::Ready(Ended::Done),
-            Ok(Poll::Pending) => {}
-        }
-        timer.as_mut().poll(context).map(|()| Ended::Deadline)
-    })
-    .await
-}
-
-/// How the work on one message ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Done,
-    Deadline,
-    AskerGone,
-    Panicked(String),
 }

@@ -2,15 +2,17 @@
 //!
 //! actix drops an actor whose `handle` panics and its `Supervisor` does not bring it back. So the panic is caught here,
 //! inside `handle`, the state is made anew and the address never changes. A panic in the future that `answer` returned
-//! ends that one call only.
+//! ends that one call only. An actor that panics again and again is left alone for a while: see `restarts`.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gather::{Ended, Missed, Outlet, Slot, panic_text, race};
+use super::gather::{Missed, Outlet, Slot, panic_text};
+use super::race::{Ended, race};
 use super::report::Gauges;
+use super::restarts::{Restarts, Verdict};
 
 /// State that answers messages of type `M`.
 pub trait Answers<M: Send + 'static>: Sized + 'static {
@@ -36,19 +38,82 @@ impl<M: Send + 'static, T: Slot> actix::Message for Letter<M, T> {
 }
 
 /// One admitted message; gives its place back when dropped.
-pub(crate) struct Permit(pub(crate) Arc<Gauges>);
+pub(crate) struct Permit {
+    gauges: Arc<Gauges>,
+    delivered: bool,
+}
+
+impl Permit {
+    pub(crate) fn new(gauges: Arc<Gauges>) -> Permit {
+        Permit { gauges, delivered: false }
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.leave();
+        if !self.delivered {
+            self.gauges.dead_letter();
+        }
+        self.gauges.leave();
     }
+}
+
+/// The clock of supervision. Tokio's, so that a test's paused time holds here, too.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// The actix actor around a state.
 pub(crate) struct Kept<S> {
-    pub(crate) state: S,
-    pub(crate) make: Box<dyn Fn() -> S>,
-    pub(crate) gauges: Arc<Gauges>,
+    /// `None` from a panic that failed the actor until it is tried again.
+    state: Option<S>,
+    make: Box<dyn Fn() -> S>,
+    gauges: Arc<Gauges>,
+    restarts: Restarts,
+}
+
+impl<S> Kept<S> {
+    pub(crate) fn new(make: Box<dyn Fn() -> S>, gauges: Arc<Gauges>) -> Kept<S> {
+        Kept { state: Some(make()), make, gauges, restarts: Restarts::default() }
+    }
+
+    /// The state, made where there is none. `None` while the actor is failed, or when making it fails.
+    fn state(&mut self) -> Option<&mut S> {
+        if self.gauges.is_failed(now()) {
+            return None;
+        }
+        if self.state.is_none() {
+            self.remake();
+        }
+        self.state.as_mut()
+    }
+
+    fn remake(&mut self) {
+        match catch_unwind(AssertUnwindSafe(|| (self.make)())) {
+            Ok(state) => self.state = Some(state),
+            Err(panic) => self.panicked(&panic_text(&*panic), "its state could not be made"),
+        }
+    }
+
+    /// The state is lost to a panic: it is made anew, or the actor rests.
+    fn panicked(&mut self, text: &str, what: &str) {
+        self.state = None;
+        self.gauges.restarted(text);
+        match self.restarts.panicked(now()) {
+            Verdict::Restart => {
+                tracing::error!(actor = self.gauges.name(), "{what}; the actor is made anew: {text}");
+                self.remake();
+            }
+            Verdict::Fail(until) => {
+                let pause = until.saturating_duration_since(now());
+                tracing::error!(
+                    actor = self.gauges.name(),
+                    "{what}; too many panics, the actor is failed and tried again in {pause:?}: {text}"
+                );
+                self.gauges.failed(until);
+            }
+        }
+    }
 }
 
 impl<S: Unpin + 'static> actix::Actor for Kept<S> {
@@ -63,9 +128,13 @@ where
     type Result = ();
 
     fn handle(&mut self, letter: Letter<M, S::Item>, _: &mut actix::Context<Self>) {
-        let Letter { message, outlet, deadline, permit } = letter;
+        let Letter { message, outlet, deadline, mut permit } = letter;
+        permit.delivered = true;
+        let Some(state) = self.state() else {
+            outlet.close(Missed::Failed);
+            return;
+        };
         let watch = outlet.watch();
-        let state = &mut self.state;
         match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
             Ok(work) => {
                 // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
@@ -84,7 +153,7 @@ where
                             watch.close(Missed::Deadline);
                             gauges.expired();
                         }
-                        Ended::AskerGone => {
+                        Ended::Unwanted => {
                             watch.close(Missed::Cancelled);
                             gauges.cancelled();
                         }
@@ -96,16 +165,7 @@ where
                     }
                 });
             }
-            Err(panic) => {
-                let text = panic_text(&*panic);
-                tracing::error!(
-                    actor = self.gauges.name(),
-                    message = S::NAME,
-                    "actor panicked and is made anew: {text}"
-                );
-                self.gauges.restarted(&text);
-                self.state = (self.make)();
-            }
+            Err(panic) => self.panicked(&panic_text(&*panic), &format!("the message {} panicked", S::NAME)),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use actix::{Actor, Addr};
 
-use super::gather::{Inlet, Missed, OnArrival};
-use super::keep::{Answers, Kept, Letter, Permit};
+use super::gather::{Inlet, OnArrival};
+use super::keep::{Answers, Kept, Letter, Permit, now};
 use super::report::{Gauges, Report, Reporter, Told};
 
 /// How many messages may be on their way through one actor. actix's own mailbox bound does not bound `send`.
@@ -45,7 +45,7 @@ impl<S: Unpin + 'static> Post<S> {
     /// Starts the actor on the current thread. `make` makes its state, now and again after a panic.
     pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> Post<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
-        let kept = Kept { state: make(), make: Box::new(make), gauges: gauges.clone() };
+        let kept = Kept::new(Box::new(make), gauges.clone());
         Post { addr: kept.start(), gauges }
     }
 
@@ -68,11 +68,11 @@ impl<S: Unpin + 'static> Post<S> {
         S: Answers<M>,
     {
         let (inlet, outlet) = Inlet::open(slots, on_arrival);
-        if !self.gauges.enter(S::NAME) {
-            outlet.close(Missed::NotAdmitted);
+        if let Err(why) = self.gauges.enter(S::NAME, now()) {
+            outlet.close(why);
             return inlet;
         }
-        let permit = Permit(self.gauges.clone());
+        let permit = Permit::new(self.gauges.clone());
         // do_send is always enqueued, at the call; an address whose thread is gone drops the letter, and dropping the
         // outlet closes the slots as abandoned.
         self.addr.do_send(Letter { message, outlet, deadline, permit });

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skitai_wire::{Map, Value};
 
 use super::gather::{Inlet, Missed, Slot};
+use super::keep::now;
 
 /// The message every actor answers with what it knows of itself.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,11 @@ pub struct Gauges {
     cancelled: AtomicU64,
     panics: AtomicU64,
     restarts: AtomicU64,
+    dead_letters: AtomicU64,
+    failures: AtomicU64,
+    /// The end of the pause of a failed actor, in milliseconds after `opened`; 0 for one that never failed.
+    failed_until: AtomicU64,
+    opened: Instant,
     last_panic: Mutex<String>,
     asked: [OnceLock<(&'static str, AtomicU64)>; KINDS],
 }
@@ -74,6 +80,10 @@ impl Gauges {
             cancelled: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            dead_letters: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            failed_until: AtomicU64::new(0),
+            opened: now(),
             last_panic: Mutex::new(String::new()),
             asked: [const { OnceLock::new() }; KINDS],
         }
@@ -99,7 +109,24 @@ impl Gauges {
             .sum()
     }
 
-    pub(crate) fn enter(&self, kind: &'static str) -> bool {
+    /// True while the actor rests after too many panics; whoever asks is refused at once.
+    pub fn is_failed(&self, now: Instant) -> bool {
+        let until = self.failed_until.load(Relaxed);
+        until > 0 && now < self.opened + Duration::from_millis(until)
+    }
+
+    pub(crate) fn failed(&self, until: Instant) {
+        let millis = until.saturating_duration_since(self.opened).as_millis();
+        self.failed_until.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
+        self.failures.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn dead_letter(&self) {
+        self.dead_letters.fetch_add(1, Relaxed);
+    }
+
+    /// Admits a message, or says why not.
+    pub(crate) fn enter(&self, kind: &'static str, now: Instant) -> Result<(), Missed> {
         for (index, cell) in self.asked.iter().enumerate() {
             let count = cell.get_or_init(|| (kind, AtomicU64::new(0)));
             if count.0 == kind || index == KINDS - 1 {
@@ -107,12 +134,16 @@ impl Gauges {
                 break;
             }
         }
+        if self.is_failed(now) {
+            self.refused.fetch_add(1, Relaxed);
+            return Err(Missed::Failed);
+        }
         if self.in_flight.fetch_add(1, Relaxed) >= self.limit {
             self.in_flight.fetch_sub(1, Relaxed);
             self.refused.fetch_add(1, Relaxed);
-            return false;
+            return Err(Missed::NotAdmitted);
         }
-        true
+        Ok(())
     }
 
     pub(crate) fn leave(&self) {
@@ -150,7 +181,9 @@ impl Gauges {
             .filter_map(OnceLock::get)
             .map(|(kind, number)| (Arc::from(*kind), count(number)))
             .collect();
+        let state = if self.is_failed(now()) { "failed" } else { "running" };
         let mut pairs = vec![
+            ("state", Value::String(state.to_owned())),
             ("asked", Value::Map(Map(asked))),
             ("in_flight", Value::Int(self.in_flight().cast_signed() as i64)),
             ("limit", Value::Int(self.limit.cast_signed() as i64)),
@@ -160,6 +193,8 @@ impl Gauges {
             ("refused", count(&self.refused)),
             ("panics", count(&self.panics)),
             ("restarts", count(&self.restarts)),
+            ("failures", count(&self.failures)),
+            ("dead_letters", count(&self.dead_letters)),
         ];
         let last = self.last_panic.lock().unwrap_or_else(PoisonError::into_inner);
         if !last.is_empty() {

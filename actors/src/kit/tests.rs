@@ -236,3 +236,87 @@ fn another_thread_may_ask_and_wait() {
         assert_eq!(asked.await.expect("no panic"), [Word::Said("across"), Word::Said("across")]);
     });
 }
+
+#[test]
+fn a_rule_that_is_met_wakes_the_asker_and_stops_the_work() {
+    in_system(async {
+        let dropped = Arc::new(Dropped::default());
+        let post = parrot();
+        let asked = tokio::time::Instant::now();
+        let far = Instant::now() + Duration::from_secs(3600);
+        let inlet = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).under(Rule::First(1));
+        let said = inlet.all(far).await;
+        assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Cancelled)]);
+        assert!(asked.elapsed() < Duration::from_secs(1), "it waited {:?}", asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(*dropped.0.lock().expect("whole"), "the work goes on although the rule is met");
+        assert_eq!(post.gauges().in_flight(), 0);
+        assert_eq!(post.gauges().tree()["cancelled"], skitai_wire::Value::Int(1));
+    });
+}
+
+#[test]
+fn a_rule_that_is_met_before_it_was_made_ends_the_call_at_once() {
+    let (inlet, outlet) = Inlet::open(vec![Word::Unsent; 3], None);
+    outlet.put(1, Word::Said("early"));
+    let inlet = inlet.under(Rule::First(1));
+    assert!(!outlet.is_awaited(0));
+    assert!(outlet.is_settled(1), "it was answered");
+    assert!(!outlet.is_settled(0), "nobody wanted it: no clock of ours closed it");
+    outlet.put(0, Word::Said("late"));
+    let said = in_system(inlet.all(soon()));
+    assert_eq!(said, [Word::Missed(Missed::Cancelled), Word::Said("early"), Word::Missed(Missed::Cancelled)]);
+}
+
+#[test]
+fn an_actor_that_panics_on_and_on_is_failed_and_tried_again() {
+    in_system(async {
+        let post = parrot();
+        let panic = || post.ask(Do::PanicAtOnce, two(), None, soon()).all(soon());
+        let far = || Instant::now() + Duration::from_secs(3600);
+        for _ in 0..6 {
+            assert_eq!(panic().await[0], Word::Missed(Missed::Abandoned));
+        }
+        assert_eq!(post.gauges().tree()["state"].as_str(), Some("failed"));
+        assert_eq!(panic().await[0], Word::Missed(Missed::Failed), "whoever asks is refused at once");
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(post.gauges().tree()["state"].as_str(), Some("running"));
+        // The first panic after the pause fails it again, for twice as long.
+        assert_eq!(post.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await[0], Word::Missed(Missed::Abandoned));
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        assert_eq!(post.ask(Do::Say("x", 2), two(), None, far()).all(far()).await[0], Word::Missed(Missed::Failed));
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let said = post.ask(Do::Say("back", 2), two(), None, far()).all(far()).await;
+        assert_eq!(said, [Word::Said("back"), Word::Said("back")]);
+        assert_eq!(post.gauges().tree()["failures"], skitai_wire::Value::Int(2));
+    });
+}
+
+#[test]
+fn a_state_that_cannot_be_made_fails_the_actor_and_not_its_thread() {
+    in_system(async {
+        let made = Rc::new(Cell::new(0));
+        let post = Post::open("broken", Admission::default(), move || {
+            made.set(made.get() + 1);
+            assert!(made.get() == 1, "no second one");
+            Parrot { made: 1 }
+        });
+        let far = || Instant::now() + Duration::from_secs(3600);
+        let said = post.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await;
+        assert_eq!(said[0], Word::Missed(Missed::Abandoned));
+        let said = post.ask(Do::Say("x", 2), two(), None, far()).all(far()).await;
+        assert_eq!(said[0], Word::Missed(Missed::Failed));
+        assert_eq!(post.gauges().in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_letter_nobody_could_take_is_counted() {
+    let post = in_system(async { parrot() });
+    let gauges = post.gauges().clone();
+    in_system(async move {
+        post.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
+    });
+    assert_eq!(gauges.tree()["dead_letters"], skitai_wire::Value::Int(1));
+    assert_eq!(gauges.in_flight(), 0);
+}

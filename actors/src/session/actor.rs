@@ -145,6 +145,7 @@ fn word(why: Missed) -> &'static str {
         Missed::Cancelled => "the answer was no longer wanted",
         Missed::NotAdmitted => "not sent: too many calls are in flight",
         Missed::Abandoned => "the session actor failed",
+        Missed::Failed => "not sent: the session actor panicked too often and rests",
     }
 }
 

@@ -20,6 +20,7 @@ const SUMMED: &[&str] = &[
     // every actor (kit)
     "asked",
     "cancelled",
+    "dead_letters",
     "done",
     "expired",
     "in_flight",

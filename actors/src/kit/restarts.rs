@@ -1,0 +1,101 @@
+//! How often an actor's state may be made anew, as pure code over a clock that is handed in.
+//!
+//! A panic now and then is one call's misfortune: the state is made anew and nobody else notices. An actor that panics
+//! over and over would spin, log and answer nobody. So after [`MOST`] restarts within [`WITHIN`] it is failed: whoever
+//! asks is refused at once, and after a pause it is tried again. The first panic after a pause fails it again, with a
+//! pause twice as long; a panic-free [`WITHIN`] clears its name.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Restarts that are tolerated within [`WITHIN`] (the customary 5 in 10 s of supervision trees).
+pub(super) const MOST: usize = 5;
+/// The time in which they are counted.
+pub(super) const WITHIN: Duration = Duration::from_secs(10);
+/// The first pause. Long enough not to spin, short enough that a user's second attempt finds the actor back.
+const PAUSE: Duration = Duration::from_secs(1);
+/// No pause is longer: an operator who mends the cause should not have to wait.
+const PAUSE_MOST: Duration = Duration::from_secs(60);
+
+/// What a panic leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The state is made anew at once.
+    Restart,
+    /// The actor is failed until then.
+    Fail(Instant),
+}
+
+/// The recent restarts of one actor.
+#[derive(Debug, Default)]
+pub(super) struct Restarts {
+    recent: VecDeque<Instant>,
+    /// The last pause and its end; `None` for an actor in good standing.
+    pause: Option<(Duration, Instant)>,
+}
+
+impl Restarts {
+    /// A panic at `now`.
+    pub(super) fn panicked(&mut self, now: Instant) -> Verdict {
+        if let Some((last, end)) = self.pause {
+            if now < end + WITHIN {
+                return self.fail(now, (last * 2).min(PAUSE_MOST));
+            }
+            self.pause = None;
+        }
+        while self.recent.front().is_some_and(|first| now.duration_since(*first) >= WITHIN) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        if self.recent.len() > MOST { self.fail(now, PAUSE) } else { Verdict::Restart }
+    }
+
+    fn fail(&mut self, now: Instant, pause: Duration) -> Verdict {
+        self.recent.clear();
+        self.pause = Some((pause, now + pause));
+        Verdict::Fail(now + pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(begin: Instant, millis: u64) -> Instant {
+        begin + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn the_sixth_restart_in_ten_seconds_fails_the_actor() {
+        let (begin, mut restarts) = (Instant::now(), Restarts::default());
+        for k in 0..5 {
+            assert_eq!(restarts.panicked(at(begin, k * 1000)), Verdict::Restart);
+        }
+        assert_eq!(restarts.panicked(at(begin, 9_999)), Verdict::Fail(at(begin, 10_999)));
+    }
+
+    #[test]
+    fn panics_that_are_rare_never_fail_it() {
+        let (begin, mut restarts) = (Instant::now(), Restarts::default());
+        for k in 0..100 {
+            assert_eq!(restarts.panicked(at(begin, k * 2001)), Verdict::Restart, "panic {k}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_a_quiet_time_clears_it() {
+        let (begin, mut restarts) = (Instant::now(), Restarts::default());
+        let mut now = begin;
+        for _ in 0..MOST {
+            restarts.panicked(now);
+        }
+        for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let end = now + Duration::from_secs(seconds);
+            assert_eq!(restarts.panicked(now), Verdict::Fail(end));
+            // Tried again at the end of the pause; it panics at once.
+            now = end;
+        }
+        now += WITHIN;
+        assert_eq!(restarts.panicked(now), Verdict::Restart);
+    }
+}

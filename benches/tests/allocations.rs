@@ -2,6 +2,7 @@
 //!
 //! The site counts for its whole process; client and members live in this one. Requests go one after the other over one
 //! connection, so what is counted is the work of a request and not of connecting.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise; the panic names the line")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

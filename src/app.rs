@@ -3,13 +3,15 @@
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
 //! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several); what it returns
-//! becomes an answer by [`reply`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
+//! becomes an answer by [`reply`], [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
 //! shared objects.
 
 mod application;
 mod argument;
+mod arrivals;
 mod bind;
 mod blocking;
+mod budget;
 mod caching;
 mod calls;
 mod cookie;
@@ -22,6 +24,7 @@ mod response;
 mod results;
 mod route;
 mod session;
+pub(crate) mod streaming;
 pub(crate) mod table;
 mod task;
 mod tasks;
@@ -30,6 +33,7 @@ mod was;
 
 pub use application::{App, Mounted, Package};
 pub use argument::{Argument, Form, Json, Kind};
+pub use arrivals::AsCompleted;
 pub(crate) use bind::shortened;
 pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
@@ -44,6 +48,7 @@ pub use response::ResponseHead;
 pub use results::{All, AllFailed, Answered, Require, Results};
 pub use route::{Param, Route, Routed, Work};
 pub use session::Session;
+pub use streaming::Streaming;
 pub use task::Task;
 pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};

@@ -5,6 +5,7 @@
 //! - [`arguments`]: path, query, form and JSON body, laid before the binder;
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
+//! - [`stream`]: the body of a reply that is made while it is sent;
 //! - [`respond`]: what a client sees: pages, JSON, error pages. The one place that decides it.
 
 pub(crate) mod arguments;
@@ -13,5 +14,6 @@ pub(crate) mod files;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;
+mod stream;
 #[cfg(test)]
 mod tests;

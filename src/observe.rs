@@ -2,5 +2,6 @@
 
 pub(crate) mod access;
 pub(crate) mod counts;
+pub(crate) mod holdups;
 pub(crate) mod log;
 pub(crate) mod panics;

@@ -2,13 +2,16 @@
 
 pub use std::time::Duration;
 
+// `.map`, `.filter_map`, `.next` of a stream of outcomes.
+pub use futures_util::StreamExt as _;
+pub use skitai_actors::http::Part;
 pub use skitai_actors::{Coverage, Outcome, Reason, Status};
 pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results, Task,
-    Was, Wasc,
+    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results,
+    Streaming, Task, Tasks, Was, Wasc,
 };
 pub use crate::{routes, tasks};
 

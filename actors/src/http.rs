@@ -16,12 +16,14 @@ mod answer;
 mod dial;
 mod failure;
 mod head;
+mod multipart;
 mod origin;
 mod prepared;
 pub mod request;
 mod resolve;
 mod tls;
 
+pub use multipart::Part;
 pub use request::{Decode, Method, Request};
 
 pub(crate) use dial::{Stage, Trace};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use skitai_wire::Value;
 
 use crate::kit::{Missed, Slot};
@@ -204,6 +205,23 @@ impl Outcome {
     /// True for a complete and good answer: status 3, and on HTTP a 2xx code.
     pub fn is_ok(&self) -> bool {
         self.status == Status::Completed && (self.code == 0 || (200..300).contains(&self.code))
+    }
+}
+
+impl Serialize for Outcome {
+    /// Everything but the headers, which are the member's affair.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Outcome", 9)?;
+        fields.serialize_field("node", &*self.node)?;
+        fields.serialize_field("status", &(self.status as u8))?;
+        fields.serialize_field("reason", self.reason.word())?;
+        fields.serialize_field("code", &self.code)?;
+        fields.serialize_field("msg", &self.msg)?;
+        fields.serialize_field("fault", &self.fault)?;
+        fields.serialize_field("data", &self.data)?;
+        fields.serialize_field("latency_ms", &(self.latency.as_secs_f64() * 1e3))?;
+        fields.serialize_field("attempts", &self.attempts)?;
+        fields.end()
     }
 }
 

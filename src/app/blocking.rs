@@ -1,18 +1,18 @@
 //! Plain `fn` handlers run on a pool of threads, with a bounded queue before it: a handler that waits or computes there
 //! never holds up the event loop, and when the queue is full the answer is 503 at once.
 
-use super::error::Error;
+use super::error::{Error, RETRY_AFTER};
 use super::was::Was;
 use crate::observe::panics;
 
 /// Runs a plain `fn` handler on the blocking pool. Written out by `#[route]`.
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let Some(place) = was.hands().blocking().enter() else {
-        was.response.update("retry-after", "1");
         return Err(Error::new(
             503,
             "the server is busy: its blocking pool and the queue before it are full; try again",
-        ));
+        )
+        .retry_after(RETRY_AFTER));
     };
     // Caught where it happens, so that its place is known and it is told once.
     let run = move || {

@@ -47,6 +47,9 @@ impl KeyParts<'_> {
                 for (name, value) in &request.headers {
                     key = key.header(name, value);
                 }
+                if let Some(largest) = request.max_answer {
+                    key = key.other("max_answer", &largest.to_string());
+                }
                 key.build()
             }
             KeyParts::Sql { way, target, user, sql, params } => KeyBuilder::new(kind(*way, "dmap", "dlb"))

@@ -10,12 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Fetch};
 use skitai_actors::db::{self, IntoParams, Statement};
-use skitai_actors::http::Request;
+use skitai_actors::http::{Part, Request};
 use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
+use super::budget;
 use super::caching::KeyParts;
 use super::task::{Dispatch, Task};
 use super::was::Was;
@@ -100,6 +101,7 @@ pub struct Calls {
     protocol: Protocol,
     login: Option<(String, String)>,
     headers: Vec<(String, String)>,
+    max_answer: Option<usize>,
     options: Options,
 }
 
@@ -136,6 +138,7 @@ impl Calls {
             protocol,
             login: None,
             headers: Vec::new(),
+            max_answer: None,
             options: Options::default(),
         }
     }
@@ -165,6 +168,12 @@ impl Calls {
     /// Sends a header with each request.
     pub fn header(mut self, name: &str, value: &str) -> Calls {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Accepts no answer larger than so many bytes; the cluster's own limit (16 MiB unless configured) still holds.
+    pub fn max_answer(mut self, bytes: usize) -> Calls {
+        self.max_answer = Some(bytes);
         self
     }
 
@@ -207,6 +216,12 @@ impl Calls {
         self.send(Request::form(path, &form))
     }
 
+    /// Posts a form with files (`multipart/form-data`) to the path, now.
+    pub fn upload(mut self, parts: &[Part]) -> Task {
+        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        self.send(Request::multipart(path, parts))
+    }
+
     fn shown(&self) -> Arc<str> {
         match &self.target {
             Target::Cluster(_, name) => format!("@{name}").into(),
@@ -215,7 +230,8 @@ impl Calls {
     }
 
     fn send(self, mut request: Request) -> Task {
-        let Calls { was, target, login, headers, options, .. } = self;
+        let Calls { was, target, login, headers, max_answer, options, .. } = self;
+        request.max_answer = max_answer;
         if let Some((user, password)) = &login {
             request = request.login(user, password);
         }
@@ -232,8 +248,10 @@ impl Calls {
                 let key =
                     (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
                 let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = cluster::slots(&spec, spread);
+                    let request = timed(request, &asker);
                     post.ask(Call { spread, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, key, way, options, dispatch)
@@ -242,14 +260,25 @@ impl Calls {
                 let key = (!hands.results().is_off())
                     .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.key());
                 let post = hands.web().clone();
+                let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = cluster::fetch_slots(&url);
+                    let request = timed(request, &asker);
                     post.ask(Fetch { url, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, key, Way::Lb, options, dispatch)
             }
         }
     }
+}
+
+/// Tells the member how long its answer is waited for. Done at dispatch, so that it is what is left then, and after the
+/// key of the cache was made, of which it is no part. A header of the caller's own stands.
+fn timed(request: Request, was: &Was) -> Request {
+    if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(budget::HEADER)) {
+        return request;
+    }
+    request.header(budget::HEADER, was.told().to_string())
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

@@ -31,12 +31,17 @@ pub mod code {
     pub const APPLICATION: i64 = -32000;
 }
 
+/// What a client that came at a full moment is told to wait, in seconds: the least HTTP can say.
+pub(super) const RETRY_AFTER: u32 = 1;
+
 /// An error of a handler, or of the way to it.
 #[derive(Debug)]
 pub struct Error {
     status: StatusCode,
     code: i64,
     message: String,
+    /// Seconds after which asking again may help.
+    retry_after: Option<u32>,
     /// What really happened, for the log alone.
     internal: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -46,12 +51,18 @@ impl Error {
     pub fn new(status: u16, message: impl Into<String>) -> Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Error { status, code: code_of(status), message: message.into(), internal: None }
+        Error { status, code: code_of(status), message: message.into(), retry_after: None, internal: None }
     }
 
     /// The same with a code of the application's own over RPC.
     pub fn with_code(mut self, code: i64) -> Error {
         self.code = code;
+        self
+    }
+
+    /// The same with a `Retry-After` of so many seconds on the web.
+    pub fn retry_after(mut self, seconds: u32) -> Error {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -70,6 +81,11 @@ impl Error {
     /// The fault code over XML-RPC and the error code over JSON-RPC.
     pub fn code(&self) -> i64 {
         self.code
+    }
+
+    /// Seconds after which asking again may help.
+    pub(crate) fn retries_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// The text for the client; `devel` shows what really happened, too.
@@ -100,6 +116,8 @@ fn code_of(status: StatusCode) -> i64 {
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     fn from(error: E) -> Error {
         match (&error as &dyn Any).downcast_ref::<AllFailed>() {
+            // Nothing was sent for want of room: the client may ask again, now is not the time.
+            Some(all) if all.overloaded() => Error::new(503, error.to_string()).retry_after(RETRY_AFTER),
             // The members' failure, not ours: a gateway's statuses, and every reason.
             Some(all) => Error::new(if all.timed_out() { 504 } else { 502 }, error.to_string()),
             None => Error::internal(error),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use skitai_wire::{Value, xmlrpc};
 
 use super::error::{Error, IntoError};
+use super::streaming::Streaming;
 use super::was::{Face, Was};
 
 /// What a handler's result has become, ready for its face.
@@ -26,6 +27,8 @@ pub enum Answer {
     Nothing,
     /// A reply in full.
     Full(Response),
+    /// A reply that is made while it is sent.
+    Streaming(Box<Streaming>),
     /// An error.
     Failed(Error),
 }
@@ -33,7 +36,7 @@ pub enum Answer {
 /// A type a handler can return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the reply of a route",
-    note = "return a string, anything that is serde::Serialize, (), Page, Response, or a Result of these"
+    note = "return a string, anything that is serde::Serialize, (), Page, Response, Streaming, or a Result of these"
 )]
 pub trait Reply {
     /// The answer for the face that asked.

@@ -18,6 +18,8 @@ pub struct Request {
     pub(crate) body: Bytes,
     /// When all of it was here: the deadline runs from then on.
     pub(crate) received: Instant,
+    /// When its head was read: its sender waits since then, or longer.
+    pub(crate) begun: Instant,
 }
 
 impl Request {

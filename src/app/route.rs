@@ -28,6 +28,8 @@ pub struct Route {
     pub doc: &'static str,
     /// True for a plain `fn`, which runs on the blocking pool.
     pub blocking: bool,
+    /// How many seconds a call of it may take, where that is not the server's `deadline`.
+    pub deadline: Option<f64>,
     /// Its arguments, in order.
     pub params: &'static [Param],
     /// Binds and calls.

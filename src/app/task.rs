@@ -8,6 +8,7 @@ use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::{Coverage, Outcome, Reason};
 use skitai_wire::Value;
 
+use super::arrivals::AsCompleted;
 use super::caching::Caching;
 use super::calls::{Options, Way};
 use super::results::{AllFailed, Answered, Results};
@@ -140,6 +141,22 @@ impl Task {
         let single = self.single;
         let mut data = self.getswait_until(until).await.met()?;
         if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
+    }
+
+    /// The outcomes in the order of their arrival, as a stream that ends with the last of them, at the latest with the
+    /// request's time; [`within`](AsCompleted::within) sets an earlier end. What comes this way is not kept in the
+    /// result cache, though it may come from it.
+    pub fn as_completed(self) -> AsCompleted {
+        let until = self.was.latest_wait();
+        AsCompleted::new(self, until)
+    }
+
+    /// Where the answers arrive. Those of an equal call under way arrive together.
+    pub(super) async fn into_inlet(self, until: Instant) -> Inlet<Outcome> {
+        match self {
+            Task { source: Source::Inlet(inlet), .. } => inlet,
+            following => Inlet::ready(following.gather(until).await.0),
+        }
     }
 
     /// When the call was made.

@@ -5,15 +5,17 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::application::Mounted;
+use super::budget::{self, Budget};
 use super::calls::{Calls, Sql, Way};
 use super::cookie::Cookies;
 use super::request::Request;
 use super::response::ResponseHead;
+use super::route::Route;
 use super::session::Session;
 use crate::serve::hands::Hands;
 
@@ -45,6 +47,7 @@ pub struct Inner {
     face: Face,
     app: Arc<Mounted>,
     hands: Arc<Hands>,
+    budget: Budget,
 }
 
 impl Deref for Was {
@@ -67,9 +70,22 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Was {
-    pub(crate) fn new(request: Request, face: Face, session: Session, app: Arc<Mounted>, hands: Arc<Hands>) -> Was {
+    /// The handle of a request for this route.
+    pub(crate) fn new(
+        request: Request,
+        face: Face,
+        session: Session,
+        route: &Route,
+        app: Arc<Mounted>,
+        hands: Arc<Hands>,
+    ) -> Was {
+        let own = route.deadline.map_or(hands.deadline(), crate::prelude::secs);
+        let budget = {
+            let asked = budget::asked(request.get_header(budget::HEADER));
+            Budget::new(own, request.received, asked, request.begun)
+        };
         let cookie = Cookies::of(&request.headers);
-        Was(Arc::new(Inner { request, response: ResponseHead::default(), cookie, session, face, app, hands }))
+        Was(Arc::new(Inner { request, response: ResponseHead::default(), cookie, session, face, app, hands, budget }))
     }
 
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
@@ -158,14 +174,18 @@ impl Inner {
 
     /// The instant by which this request must be answered.
     pub(crate) fn deadline(&self) -> Instant {
-        self.request.received + self.hands.deadline()
+        self.budget.deadline()
     }
 
     /// The instant until which a wait may last: the deadline less a reserve to merge and answer, 5 % of it, at most
     /// 50 ms.
     pub(crate) fn latest_wait(&self) -> Instant {
-        let reserve = (self.hands.deadline() / 20).min(Duration::from_millis(50));
-        self.deadline() - reserve
+        self.budget.latest_wait()
+    }
+
+    /// What a member that is called now may be told of the time it has, in milliseconds.
+    pub(crate) fn told(&self) -> u128 {
+        self.budget.told(Instant::now())
     }
 
     pub(crate) fn hands(&self) -> &Arc<Hands> {

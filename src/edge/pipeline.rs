@@ -24,6 +24,7 @@ use super::{arguments, body, files, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
 use crate::app::{Answer, Bind, Error, Face, Mounted, Request, Route, Was};
+use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
 use crate::rpc;
@@ -88,6 +89,7 @@ fn take_head(incoming: &mut ServiceRequest) -> Request {
         peer,
         body: Bytes::new(),
         received: Instant::now(),
+        begun: Instant::now(),
     }
 }
 
@@ -170,6 +172,7 @@ fn emptied() -> Request {
         peer: None,
         body: Bytes::new(),
         received: Instant::now(),
+        begun: Instant::now(),
     }
 }
 
@@ -186,7 +189,7 @@ async fn call(
         Ok(loaded) => loaded,
         Err(error) => return refuse(worker, &request, &error),
     };
-    let was = Was::new(request, Face::Web, session, app.clone(), worker.hands.clone());
+    let was = Was::new(request, Face::Web, session, placed.route, app.clone(), worker.hands.clone());
     let mut bind = Bind::new(was.clone(), placed.route.params);
     let answer = match arguments::lay(&mut bind, &was.request, values) {
         Ok(()) => run(worker, &was, placed.route, bind).await,
@@ -209,7 +212,8 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Err(panicked) => return panic(worker, panicked),
     };
     let deadline = was.deadline();
-    match tokio::time::timeout_at(deadline.into(), Catching(work)).await {
+    let work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
+    match tokio::time::timeout_at(deadline.into(), work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => panic(worker, panicked),
         Err(_) => {

@@ -3,11 +3,12 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use crate::app::{Answer, Error, Parts, Response, Was};
+use super::stream::Body;
+use crate::app::{Answer, Error, Parts, Response, Streaming, Was};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -28,6 +29,7 @@ pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
         Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(response) => full(response),
+        Answer::Streaming(streaming) => stream(was, *streaming),
         Answer::Failed(failed) => error(&failed, wants_html(was.request.get_header("accept")), devel),
     };
     finish(was, reply, if failed { Holds::Both } else { Holds::Nothing })
@@ -52,6 +54,21 @@ fn full(response: Response) -> Made {
     let status = final_status(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut reply = HttpResponse::with_body(status, response.body).map_into_boxed_body();
     for (name, value) in &response.headers {
+        append(&mut reply, name, value);
+    }
+    reply
+}
+
+/// A reply that is made while it is sent; to HEAD its head alone, for which nothing is made.
+fn stream(was: &Was, mut streaming: Streaming) -> Made {
+    let content_type = HeaderValue::try_from(&*streaming.content_type).unwrap_or(OCTETS);
+    let headers = std::mem::take(&mut streaming.headers);
+    let mut reply = HttpResponse::new(StatusCode::OK);
+    if was.request.method != Method::HEAD {
+        reply = reply.set_body(BoxBody::new(Body::new(streaming, was.request.uri())));
+    }
+    reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    for (name, value) in &headers {
         append(&mut reply, name, value);
     }
     reply
@@ -122,7 +139,7 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let shown = error.shown(devel);
-    if html {
+    let mut reply = if html {
         let reason = status.canonical_reason().unwrap_or("Error");
         let page = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{status} {reason}</title>\
@@ -135,7 +152,11 @@ pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
     } else {
         let body = serde_json::json!({ "error": { "code": status.as_u16(), "message": shown } });
         with_body(status, JSON, body.to_string().into())
+    };
+    if let Some(seconds) = error.retries_after() {
+        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    reply
 }
 
 /// Text for HTML: `&`, `<`, `>` and quotes.

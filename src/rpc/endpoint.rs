@@ -208,14 +208,14 @@ async fn run(
             }
         },
     };
-    let was = Was::new(request, face, session, app.clone(), worker.hands.clone());
+    let was = Was::new(request, face, session, placed.route, app.clone(), worker.hands.clone());
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
     let answer = pipeline::run(worker, &was, placed.route, bind).await;
     let result = match pipeline::end(worker, &was, visit, answer).await {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
-        Answer::Page(_) | Answer::Octets(_) | Answer::Nothing | Answer::Full(_) => {
+        Answer::Page(_) | Answer::Octets(_) | Answer::Nothing | Answer::Full(_) | Answer::Streaming(_) => {
             // Replies write data for RPC; these are the web's alone.
             Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }

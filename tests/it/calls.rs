@@ -148,3 +148,19 @@ fn a_cached_answer_is_given_out_until_its_time_is_over() {
         (member.requests() > before).then_some(())
     });
 }
+
+#[test]
+fn files_are_posted_as_a_browser_posts_them() {
+    let member = Member::start(Conduct::Page(200, "taken"));
+    let site = TestServer::site().start();
+    let url = format!("http://{}/up", member.node());
+    assert_eq!(site.get(&format!("/upload?url={url}")).expect_code(200).json(), "taken");
+    let (head, body) = (member.heads()[0].clone(), member.bodies()[0].clone());
+    assert!(head.contains("content-type: multipart/form-data; boundary=skitai-"), "{head}");
+    assert!(body.contains("name=\"title\"\r\n\r\nGrüße\r\n"), "{body}");
+    assert!(body.contains("name=\"photo\"; filename=\"a %22b%22.png\"\r\nContent-Type: application/octet-stream"));
+    // An answer above the caller's own limit is an error, not a part of an answer.
+    let refused = site.get(&format!("/upload?url={url}&largest=4")).expect_code(502).text();
+    assert!(refused.contains("too_large") && refused.contains("4 bytes"), "{refused}");
+    site.get(&format!("/upload?url={url}&largest=5")).expect_code(200);
+}

@@ -13,6 +13,8 @@
 //! - [`config`]: `check`, first and second start, signals;
 //! - [`sessions`], [`status`]: sealed cookies, the status tree;
 //! - [`files`]: static files before apps;
+//! - [`streams`]: replies that are made while they are sent, and callers that leave;
+//! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -29,12 +31,15 @@ mod bad_input;
 mod calls;
 mod completion;
 mod config;
+mod deadlines;
 mod directions;
 mod faces;
 mod fanout;
 mod files;
 mod harness;
 mod load;
+mod overload;
 mod sessions;
 mod sql;
 mod status;
+mod streams;

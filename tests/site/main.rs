@@ -4,13 +4,15 @@
 mod calls;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use serde::Serialize;
 use skitai::prelude::*;
 
 fn main() -> ExitCode {
     let testsite = App::new("testsite")
-        .routes(routes![panic, panic_plain, blocking, outcomes, together, fetch, large])
+        .routes(routes![panic, panic_plain, blocking, outcomes, together, fetch, chain, short, full, hold, large])
+        .routes(routes![arrivals, events, letters, aborts, upload])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
         .package(Package::at("/deep").routes(routes![inner]))
         .package(calls::package());
@@ -141,6 +143,80 @@ async fn fetch(was: Was, cluster: String, way: String, quorum: Option<usize>) ->
     let calls = if way == "map" { was.map(&cluster) } else { was.lb(&cluster) };
     let calls = if let Some(least) = quorum { calls.quorum(least) } else { calls };
     Ok(calls.call("search", ("Mozart",)).fetch(secs(1)).await?)
+}
+
+/// Asks a cluster and tells how each member's answer ended; over RPC it is a link of a chain.
+#[route("/chain")]
+async fn chain(was: Was, cluster: String) -> Vec<String> {
+    let results = was.map(&cluster).call("chain", ("members/rpc2",)).getswait(secs(60)).await;
+    results.iter().map(|outcome| outcome.reason.word().to_owned()).collect()
+}
+
+/// A fan-out with a time of its own.
+#[route("/chain/short", deadline = 0.4)]
+async fn short(was: Was, cluster: String) -> Vec<String> {
+    chain(was, cluster).await
+}
+
+/// Waits for a cluster as long as it may.
+#[route("/full")]
+async fn full(was: Was, cluster: String) -> Result<usize> {
+    Ok(was.map(&cluster).call("search", ("Mozart",)).getswait(secs(20)).await.ok()?.count())
+}
+
+/// Computes where it must not.
+#[route("/hold")]
+async fn hold(millis: u64) -> &'static str {
+    let until = std::time::Instant::now() + Duration::from_millis(millis);
+    while std::time::Instant::now() < until {
+        std::hint::spin_loop();
+    }
+    "held"
+}
+
+/// The outcomes of a map as they arrive, one line each.
+#[route("/arrivals")]
+async fn arrivals(was: Was, cluster: String) -> Streaming {
+    Streaming::ndjson(was.map(&cluster).call("search", ("Mozart",)).as_completed().within(secs(20)))
+}
+
+/// The same as server-sent events.
+#[route("/events")]
+async fn events(was: Was, cluster: String) -> Streaming {
+    let nodes = was.map(&cluster).call("search", ("Mozart",)).as_completed().map(|outcome| outcome.reason.word());
+    Streaming::sse(nodes)
+}
+
+/// Chunks that `letters` made.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+/// Its clients that left before the last.
+static LEFT: AtomicUsize = AtomicUsize::new(0);
+
+/// Chunks of 64 KiB, from a plain `fn`.
+#[route("/letters")]
+fn letters(chunks: usize) -> Streaming {
+    let made = (0..chunks).map(|_| {
+        MADE.fetch_add(1, SeqCst);
+        "x".repeat(64 << 10)
+    });
+    Streaming::new(futures_util::stream::iter(made)).content_type("text/plain").on_abort(|| {
+        LEFT.fetch_add(1, SeqCst);
+    })
+}
+
+/// How many chunks were made and how many clients left before the last.
+#[route("/aborts")]
+async fn aborts() -> (usize, usize) {
+    (MADE.load(SeqCst), LEFT.load(SeqCst))
+}
+
+/// Posts a file and a field.
+#[route("/upload")]
+async fn upload(was: Was, url: String, largest: Option<usize>) -> Result<Value> {
+    let parts = [Part::field("title", "Grüße"), Part::file("photo", "a \"b\".png", vec![0xff, 0, 1])];
+    let call = was.wget(&url);
+    let call = if let Some(largest) = largest { call.max_answer(largest) } else { call };
+    Ok(call.upload(&parts).getwait(secs(5)).await.ok()?)
 }
 
 /// What a handler with every kind of optional argument was given.

@@ -31,8 +31,9 @@ use crate::outcome::Reason;
 /// time are met by looking at the socket before it is written to.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
-/// How many exchanges may wait for a connection of one origin. More would only wait for their deadline.
-const WAITING: usize = 1_000;
+/// How many exchanges may wait for a connection of one origin, for each of its connections: 1 000 for the usual 100 of
+/// an instance. More would only wait for their deadline.
+const WAITING_EACH: usize = 10;
 
 /// What an origin may use.
 #[derive(Clone, Copy, Debug)]
@@ -129,11 +130,12 @@ impl Origin {
         if let Ok(permit) = self.permits.try_acquire() {
             return Ok(permit);
         }
-        if self.waiting.get() >= WAITING {
-            let busy = self.limits.connections;
+        let busy = self.limits.connections;
+        let most = busy.saturating_mul(WAITING_EACH);
+        if self.waiting.get() >= most {
             return Err(Failure::new(
                 Reason::NoPermit,
-                format!("not sent: all {busy} connections are busy and {WAITING} calls wait for one"),
+                format!("not sent: all {busy} connections are busy and {most} calls wait for one"),
             ));
         }
         progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
@@ -185,7 +187,8 @@ impl Origin {
         };
         let timeout = self.limits.connect_timeout;
         let mut response = sending.await.map_err(|error| failure::of_sending(error, self.wire.get(), timeout))?;
-        let limit = self.limits.max_answer;
+        let most = self.limits.max_answer;
+        let limit = request.max_answer.map_or(most, |asked| asked.min(most));
         let body = response.body().limit(limit).await;
         let body = body.map_err(|error| failure::of_reading(error, self.wire.get(), limit))?;
         if is_unannounced(&response, request) {

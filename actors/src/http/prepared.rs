@@ -13,6 +13,8 @@ pub(crate) struct Prepared {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Bytes,
     pub(super) decode: Decode,
+    /// In bytes, where that is less than the origin's limit.
+    pub(super) max_answer: Option<usize>,
     /// Asking twice does no harm.
     pub(super) is_safe: bool,
     /// An empty body is not announced as one of length 0.
@@ -24,7 +26,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
-        let Request { method, mut path, headers, body, decode } = request;
+        let Request { method, mut path, headers, body, decode, max_answer } = request;
         if !path.starts_with('/') {
             path.insert(0, '/');
         }
@@ -65,7 +67,7 @@ impl Prepared {
             Method::Delete => awc::http::Method::DELETE,
             Method::Options => awc::http::Method::OPTIONS,
         };
-        Ok(Prepared { method, path, headers: converted, body, decode, is_safe, is_bodyless, is_head })
+        Ok(Prepared { method, path, headers: converted, body, decode, max_answer, is_safe, is_bodyless, is_head })
     }
 }
 

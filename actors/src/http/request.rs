@@ -71,11 +71,13 @@ pub struct Request {
     pub body: Bytes,
     /// What becomes of the answer.
     pub decode: Decode,
+    /// The largest answer accepted, in bytes, where that is less than the origin's limit.
+    pub max_answer: Option<usize>,
 }
 
 impl Request {
-    fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
-        Request { method, path: path.into(), headers: Vec::new(), body, decode }
+    pub(super) fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
+        Request { method, path: path.into(), headers: Vec::new(), body, decode, max_answer: None }
     }
 
     /// An XML-RPC call; `body` is the whole `<methodCall>`.

@@ -5,13 +5,15 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, Expr, FnArg, Ident, LitStr, Pat, Result, Signature, Token, Type, Visibility};
+use syn::{Attribute, Error, Expr, FnArg, Ident, Lit, LitStr, Pat, Result, Signature, Token, Type, Visibility};
 
 /// A route as written.
 pub(crate) struct Handler {
     pub(crate) rule: LitStr,
     pub(crate) methods: Vec<LitStr>,
     pub(crate) name: Option<LitStr>,
+    /// Seconds.
+    pub(crate) deadline: Option<f64>,
     pub(crate) function: Function,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) doc: String,
@@ -49,16 +51,16 @@ struct Options {
     rule: LitStr,
     methods: Vec<LitStr>,
     name: Option<LitStr>,
+    deadline: Option<f64>,
 }
 
-const USAGE: &str =
-    "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\")]; the options may be left out";
+const USAGE: &str = "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\", deadline = 2.5)]; the options may be left out";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let rule: LitStr =
             input.parse().map_err(|error| Error::new(error.span(), format!("the rule is missing: {USAGE}")))?;
-        let mut options = Options { rule, methods: Vec::new(), name: None };
+        let mut options = Options { rule, methods: Vec::new(), name: None, deadline: None };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -73,12 +75,26 @@ impl Parse for Options {
                 check_methods(&options.methods, &key)?;
             } else if key == "name" {
                 options.name = Some(input.parse()?);
+            } else if key == "deadline" {
+                options.deadline = Some(seconds(input)?);
             } else {
                 return Err(Error::new(key.span(), format!("`{key}` is not an option of #[route]: {USAGE}")));
             }
         }
         Ok(options)
     }
+}
+
+/// A number of seconds above 0: `30` or `2.5`.
+fn seconds(input: ParseStream<'_>) -> Result<f64> {
+    const WHAT: &str = "`deadline` is a number of seconds above 0, such as 30 or 2.5";
+    let literal: Lit = input.parse().map_err(|error| Error::new(error.span(), WHAT))?;
+    let seconds = match &literal {
+        Lit::Int(number) => number.base10_parse::<f64>(),
+        Lit::Float(number) => number.base10_parse::<f64>(),
+        _ => return Err(Error::new(literal.span(), WHAT)),
+    };
+    seconds.ok().filter(|seconds| *seconds > 0.0 && seconds.is_finite()).ok_or_else(|| Error::new(literal.span(), WHAT))
 }
 
 fn check_methods(methods: &[LitStr], key: &Ident) -> Result<()> {
@@ -102,7 +118,7 @@ fn check_methods(methods: &[LitStr], key: &Ident) -> Result<()> {
 
 impl Handler {
     pub(crate) fn parse(attribute: TokenStream, item: TokenStream) -> Result<Handler> {
-        let Options { rule, methods, name } = syn::parse2(attribute)?;
+        let Options { rule, methods, name, deadline } = syn::parse2(attribute)?;
         let mut function: Function = syn::parse2(item)?;
         let mut errors: Option<Error> = None;
         let mut note = |error: Error| match &mut errors {
@@ -135,7 +151,7 @@ impl Handler {
         }
         match errors {
             Some(error) => Err(error),
-            None => Ok(Handler { rule, methods, name, function, arguments, doc }),
+            None => Ok(Handler { rule, methods, name, deadline, function, arguments, doc }),
         }
     }
 }

@@ -18,7 +18,9 @@ use proc_macro::TokenStream;
 /// argument of the function. Options after the rule:
 ///
 /// - `methods = ["GET", "POST"]`: the methods the web may use; GET, HEAD and POST where it is left out;
-/// - `name = "lookup"`: the name over RPC, where the rule's own (its fixed segments joined by dots) is not wanted.
+/// - `name = "lookup"`: the name over RPC, where the rule's own (its fixed segments joined by dots) is not wanted;
+/// - `deadline = 2.5`: how many seconds a call may take, where that is not the server's `deadline`. A caller's
+///   `X-Request-Timeout-Ms` can only shorten it.
 ///
 /// Arguments bind by name from the path, the query, a form, a JSON body, and by name or position over RPC. `was: Was`
 /// may stand anywhere and takes no part. `#[arg(default = "Mozart")]` gives an argument a default, `#[arg(doc = "…")]`

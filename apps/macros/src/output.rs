@@ -8,13 +8,17 @@ use syn::{Expr, Lit};
 use crate::input::{Argument, Function, Handler};
 
 pub(crate) fn expand(handler: &Handler) -> TokenStream {
-    let Handler { rule, methods, name, function, arguments, doc } = handler;
+    let Handler { rule, methods, name, deadline, function, arguments, doc } = handler;
     let Function { attributes, visibility, signature, body } = function;
     let ident = &signature.ident;
     let function_name = ident.to_string();
     let methods = if methods.is_empty() { quote!(&["GET", "HEAD", "POST"]) } else { quote!(&[#(#methods),*]) };
     let name = match name {
         Some(name) => quote!(::core::option::Option::Some(#name)),
+        None => quote!(::core::option::Option::None),
+    };
+    let deadline = match deadline {
+        Some(seconds) => quote!(::core::option::Option::Some(#seconds)),
         None => quote!(::core::option::Option::None),
     };
     let params = arguments.iter().map(param);
@@ -62,6 +66,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 module: ::core::module_path!(),
                 doc: #doc,
                 blocking: #blocking,
+                deadline: #deadline,
                 params: &[#(#params),*],
                 call: |was, bind| {
                     #[allow(unused_imports)]

@@ -46,6 +46,7 @@ pub(crate) enum Conduct {
 struct Seen {
     connections: AtomicUsize,
     bodies: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
     /// When a caller left before it was answered.
     abandoned: Mutex<Vec<Instant>>,
 }
@@ -104,9 +105,19 @@ impl Member {
         self.seen.bodies.lock().unwrap().len()
     }
 
+    /// The heads of those requests, in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.seen.heads.lock().unwrap().clone()
+    }
+
     /// The bodies of those requests.
     pub(crate) fn bodies(&self) -> Vec<String> {
         self.seen.bodies.lock().unwrap().clone()
+    }
+
+    /// How many callers have left without their answer.
+    pub(crate) fn callers_lost(&self) -> usize {
+        self.seen.abandoned.lock().unwrap().len()
     }
 
     /// Waits until a caller has left without its answer; gives when the member saw it.
@@ -135,7 +146,8 @@ impl Drop for Member {
 fn serve(mut stream: &TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::new();
-    while let Some(body) = read_request(stream, &mut received)? {
+    while let Some((head, body)) = read_request(stream, &mut received)? {
+        seen.heads.lock().unwrap().push(head);
         seen.bodies.lock().unwrap().push(body);
         match conduct {
             Conduct::Closed => unreachable!("nobody listens there"),
@@ -214,8 +226,8 @@ fn left_within(stream: &TcpStream, time: Duration) -> bool {
     }
 }
 
-/// The body of the next request; `None` at the end of the connection.
-fn read_request(mut stream: &TcpStream, received: &mut Vec<u8>) -> std::io::Result<Option<String>> {
+/// Head and body of the next request; `None` at the end of the connection.
+fn read_request(mut stream: &TcpStream, received: &mut Vec<u8>) -> std::io::Result<Option<(String, String)>> {
     let mut buffer = [0; 16 * 1024];
     loop {
         if let Some(head_end) = find(received, b"\r\n\r\n") {
@@ -226,7 +238,7 @@ fn read_request(mut stream: &TcpStream, received: &mut Vec<u8>) -> std::io::Resu
             if received.len() >= head_end + 4 + length {
                 let body = String::from_utf8_lossy(&received[head_end + 4..head_end + 4 + length]).into_owned();
                 received.drain(..head_end + 4 + length);
-                return Ok(Some(body));
+                return Ok(Some((head, body)));
             }
         }
         match stream.read(&mut buffer)? {

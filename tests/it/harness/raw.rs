@@ -112,6 +112,16 @@ impl Conn {
         Some(reply)
     }
 
+    /// The next chunk of a chunked reply whose head was read with [`read_head`](Conn::read_head); `None` after the last.
+    pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.fill_until(|bytes| find(bytes, b"\r\n")).expect("a chunk or the end of chunks");
+        let size = usize::from_str_radix(&String::from_utf8_lossy(&self.received[..line]), 16).expect("a chunk's size");
+        self.received.drain(..line + 2);
+        let mut chunk = self.take(size + 2).expect("a whole chunk");
+        chunk.truncate(size);
+        (size > 0).then_some(chunk)
+    }
+
     /// True when the server closes (or resets) this connection within patience and sends nothing more.
     pub(crate) fn ends(&mut self) -> bool {
         while self.fill() {}

@@ -253,6 +253,12 @@ impl TestServer {
         if method == "HEAD" { conn.read_head() } else { conn.read() }
     }
 
+    /// How many descriptors its process has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        let id = self.running.as_ref().expect("until stopped").child.id();
+        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+    }
+
     /// What it has written so far, both streams.
     pub(crate) fn log(&self) -> String {
         self.running.as_ref().expect("until stopped").log()

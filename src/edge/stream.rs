@@ -1,0 +1,135 @@
+//! A streaming reply's body: its chunks as the client has room for them, and its end, whoever makes it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use bytes::Bytes;
+
+use crate::app::streaming::{Chunks, OnAbort, Streaming};
+use crate::observe::panics::catch;
+
+/// The body. Dropped before its last chunk, it tells who wanted to know.
+pub(super) struct Body {
+    /// `None` once it has ended.
+    chunks: Option<Chunks>,
+    on_abort: Option<OnAbort>,
+    /// For the log.
+    uri: String,
+}
+
+impl Body {
+    pub(super) fn new(streaming: Streaming, uri: &str) -> Body {
+        Body { chunks: Some(streaming.chunks), on_abort: streaming.on_abort, uri: uri.to_owned() }
+    }
+
+    fn end(&mut self) {
+        self.chunks = None;
+        self.on_abort = None;
+    }
+
+    /// The head is sent, so there is no status left to say it with: the connection is cut.
+    fn fail(&mut self, why: &str) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
+        tracing::error!(uri = self.uri, "the reply was cut: {why}");
+        self.end();
+        Poll::Ready(Some(Err(why.into())))
+    }
+}
+
+impl MessageBody for Body {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        loop {
+            let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+            return match catch(|| chunks.as_mut().poll_next(context)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                // A chunk of no bytes would be the last by the rules of chunked encoding.
+                Ok(Poll::Ready(Some(Ok(chunk)))) if chunk.is_empty() => continue,
+                Ok(Poll::Ready(Some(Ok(chunk)))) => Poll::Ready(Some(Ok(chunk))),
+                Ok(Poll::Ready(Some(Err(error)))) => self.fail(&error.to_string()),
+                Ok(Poll::Ready(None)) => {
+                    self.end();
+                    Poll::Ready(None)
+                }
+                Err(panicked) => self.fail(&panicked.to_string()),
+            };
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // First the calls it waits for, then who wants to know.
+        self.chunks = None;
+        if let Some(told) = self.on_abort.take()
+            && let Err(panicked) = catch(told)
+        {
+            tracing::error!(uri = self.uri, "on_abort {panicked}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    /// The chunks of a body, which never waits, and how often it was told that its client left.
+    fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
+        let told = Arc::new(AtomicUsize::new(0));
+        let count = told.clone();
+        let mut body =
+            Box::pin(Body::new(streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst)), "/x"));
+        let mut read = Vec::new();
+        for _ in 0..chunks {
+            let next = std::future::poll_fn(|context| body.as_mut().poll_next(context));
+            match next.now_or_never().expect("it is ready") {
+                Some(chunk) => read.push(chunk.map_err(|error| error.to_string())),
+                None => break,
+            }
+        }
+        drop(body);
+        (read, told.load(SeqCst))
+    }
+
+    fn ok(chunk: &'static str) -> Result<Bytes, String> {
+        Ok(Bytes::from_static(chunk.as_bytes()))
+    }
+
+    #[test]
+    fn an_end_is_no_abort_and_an_early_drop_is_one() {
+        let letters = || Streaming::new(stream::iter(["a", "", "b"]));
+        assert_eq!(read(letters(), 9), (vec![ok("a"), ok("b")], 0));
+        assert_eq!(read(letters(), 1), (vec![ok("a")], 1));
+    }
+
+    #[test]
+    fn errors_and_panics_cut_the_reply() {
+        let failing = Streaming::fallible(stream::iter([Ok("a"), Err(crate::app::Error::new(500, "broken"))]));
+        assert_eq!(read(failing, 9), (vec![ok("a"), Err("broken".to_owned())], 0));
+        let panicking = Streaming::new(stream::iter([1, 0]).map(|n| format!("{}", 1 / n)));
+        let (chunks, told) = read(panicking, 9);
+        assert_eq!((chunks.len(), &chunks[0], told), (2, &ok("1"), 0));
+        assert!(chunks[1].as_ref().is_err_and(|error| error.contains("divide by zero")), "{chunks:?}");
+    }
+
+    #[test]
+    fn items_are_lines_and_events() {
+        let items = || stream::iter([("a", 1), ("b\nc", 2)]);
+        let (lines, _) = read(Streaming::ndjson(items()), 9);
+        assert_eq!(lines, [ok("[\"a\",1]\n"), ok("[\"b\\nc\",2]\n")]);
+        let (events, _) = read(Streaming::sse(items()), 9);
+        assert_eq!(events, [ok("data: [\"a\",1]\n\n"), ok("data: [\"b\\nc\",2]\n\n")]);
+    }
+
+    use futures_util::StreamExt as _;
+}

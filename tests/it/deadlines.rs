@@ -1,0 +1,78 @@
+//! The time of a request: its route's, its caller's, and what the members are told of it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Conduct, Member, TestServer};
+
+const HEADER: &str = "x-request-timeout-ms";
+
+/// What a member was told, in milliseconds.
+fn told(member: &Member) -> u64 {
+    member.wait_for_requests(1);
+    let head = member.heads()[0].clone();
+    let line = head.lines().find_map(|line| line.strip_prefix("x-request-timeout-ms:"));
+    line.unwrap_or_else(|| panic!("no {HEADER} in\n{head}")).trim().parse().unwrap()
+}
+
+/// A server of the chain: its cluster is the next one, and a member that notes what it is told and never answers.
+fn link(next: Option<&TestServer>, witness: &Member) -> TestServer {
+    let mut members = vec![witness.node()];
+    members.extend(next.map(|next| format!("127.0.0.1:{}", next.port())));
+    TestServer::site().section(&format!("[@members]\nmembers = {}", members.join(", "))).start()
+}
+
+#[test]
+fn a_chain_of_servers_gives_up_from_its_end() {
+    let witnesses = [0, 1, 2].map(|_| Member::start(Conduct::Hangs));
+    let c = link(None, &witnesses[2]);
+    let b = link(Some(&c), &witnesses[1]);
+    let a = link(Some(&b), &witnesses[0]);
+    let began = Instant::now();
+    let reply = a.ask("GET", "/chain?cluster=members/rpc2", &[(HEADER, "1500")], b"");
+    let took = began.elapsed();
+    // Each answers with what it has while the one before still listens.
+    assert_eq!(reply.expect_code(200).json(), json!(["deadline", "ok"]));
+    assert!(took < Duration::from_millis(2500), "1500 ms took {took:?}");
+    let budgets = witnesses.each_ref().map(told);
+    assert!(budgets[0] <= 1450, "A keeps a reserve to merge: {budgets:?}");
+    assert!(budgets[0] > budgets[1] && budgets[1] > budgets[2], "they shrink on the way: {budgets:?}");
+    // And nobody goes on working for nobody.
+    for witness in &witnesses {
+        assert!(witness.abandoned() < began + Duration::from_millis(2500));
+    }
+}
+
+#[test]
+fn a_caller_can_shorten_and_not_lengthen() {
+    let hanging = Member::start(Conduct::Hangs);
+    let site = TestServer::site().server("deadline", "2").cluster("members", &[&hanging]).start();
+    let ask = |path: &str, header: &str| {
+        let began = Instant::now();
+        let reply = site.ask("GET", &format!("{path}?cluster=members/rpc2"), &[(HEADER, header)], b"");
+        (reply.expect_code(200).json(), began.elapsed())
+    };
+    let (account, took) = ask("/chain", "3600000");
+    assert_eq!(account, json!(["deadline"]));
+    assert!(took >= Duration::from_millis(1900) && took < Duration::from_secs(4), "an hour was asked for: {took:?}");
+    assert!(told(&hanging) <= 1950);
+    let (_, took) = ask("/chain", "300");
+    assert!(took < Duration::from_millis(1500), "{took:?}");
+    // Nonsense says nothing.
+    let (_, took) = ask("/chain", "soon");
+    assert!(took >= Duration::from_millis(1900), "{took:?}");
+    // The route's own time.
+    let (_, took) = ask("/chain/short", "3600000");
+    assert!(took >= Duration::from_millis(350) && took < Duration::from_millis(1500), "{took:?}");
+}
+
+#[test]
+fn a_request_without_time_is_answered_at_once() {
+    let hanging = Member::start(Conduct::Hangs);
+    let site = TestServer::site().cluster("members", &[&hanging]).start();
+    let began = Instant::now();
+    let reply = site.ask("GET", "/chain?cluster=members/rpc2", &[(HEADER, "0")], b"");
+    assert!([200, 504].contains(&reply.code), "{}", reply.text());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}

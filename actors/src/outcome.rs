@@ -34,6 +34,8 @@ pub enum Reason {
     NotAdmitted,
     /// Nothing was sent: no connection was free within the wait.
     NoPermit,
+    /// Nothing was sent: the member is ejected after failures.
+    Ejected,
     /// The configuration has no cluster of this name.
     Undeclared,
     /// The call could not be written: an argument has no form in the protocol, or the target is not an address.
@@ -81,6 +83,7 @@ impl Reason {
             Reason::Ok => "ok",
             Reason::NotAdmitted => "not_admitted",
             Reason::NoPermit => "no_permit",
+            Reason::Ejected => "ejected",
             Reason::Undeclared => "undeclared",
             Reason::Unsendable => "unsendable",
             Reason::Dns => "dns",
@@ -109,6 +112,7 @@ impl Reason {
             Reason::Ok => Status::Completed,
             Reason::NotAdmitted
             | Reason::NoPermit
+            | Reason::Ejected
             | Reason::Undeclared
             | Reason::Unsendable
             | Reason::Dns

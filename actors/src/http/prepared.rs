@@ -14,7 +14,7 @@ pub(crate) struct Prepared {
     pub(super) body: Bytes,
     pub(super) decode: Decode,
     /// Asking twice does no harm.
-    pub(super) is_safe: bool,
+    pub(crate) is_idempotent: bool,
     /// An empty body is not announced as one of length 0.
     pub(super) is_bodyless: bool,
     /// The answer to it has no body, whatever its headers say.
@@ -24,7 +24,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
-        let Request { method, mut path, headers, body, decode } = request;
+        let Request { method, mut path, headers, body, decode, idempotent, key: _ } = request;
         if !path.starts_with('/') {
             path.insert(0, '/');
         }
@@ -53,7 +53,6 @@ impl Prepared {
             }
             Decode::XmlRpc | Decode::JsonRpc | Decode::Http => {}
         }
-        let is_safe = method.is_safe() && decode == Decode::Http;
         let is_bodyless = method.is_safe() || method == Method::Delete;
         let is_head = method == Method::Head;
         let method = match method {
@@ -65,7 +64,7 @@ impl Prepared {
             Method::Delete => awc::http::Method::DELETE,
             Method::Options => awc::http::Method::OPTIONS,
         };
-        Ok(Prepared { method, path, headers: converted, body, decode, is_safe, is_bodyless, is_head })
+        Ok(Prepared { method, path, headers: converted, body, decode, is_idempotent: idempotent, is_bodyless, is_head })
     }
 }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 mod clusters;
 mod find;
+mod health;
 mod ini;
 pub mod keys;
 mod mask;

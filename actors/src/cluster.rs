@@ -1,23 +1,32 @@
 //! Clusters of HTTP and RPC members, and any URL: one actor per worker thread for each cluster, one for all the rest.
 //!
 //! A call to a cluster goes to every member at once (`All`) or to one chosen by load (`One`). Whatever happens to a
-//! member, its slot gets one truthful outcome; a call that may have run is never sent to another member. Read in this
-//! order:
+//! member, its slot gets one truthful outcome; a call that may have run is sent to another member only where that does
+//! no harm and the cluster says so. Read in this order:
 //!
-//! - `pick`: which member next, as pure code;
-//! - `member`: one member, its counters, and `record`, the one place where every outcome passes (and where a verdict
-//!   about the member's health belongs);
+//! - pure code, without clock, socket or thread: [`verdict`] (does a member take part?), [`trust`] (how much of its
+//!   weight is in force?), [`latency`] (how fast is it?), [`pick`] (which member next?), [`budget`] (may one more request
+//!   be sent?);
+//! - [`health`]: what these say of the members, shared by all workers; `probe` asks the members by itself;
+//! - `member`: one member, its counters, and `record`, the one place where every outcome passes;
 //! - `tally`: one exchange with one member, from its begin to its end, whoever ends it;
-//! - `spread`: all at once, or one after the other;
+//! - `spread`: all at once; `one`: one after the other, or a second beside a late one;
 //! - `reaper`: closes what lies idle;
 //! - `url` and `web`: the actor for any URL.
 
+pub mod budget;
+pub mod health;
+pub mod latency;
 mod member;
-mod pick;
+mod one;
+pub mod pick;
+mod probe;
 mod reaper;
 mod spread;
 mod tally;
+pub mod trust;
 mod url;
+pub mod verdict;
 mod web;
 
 use std::rc::Rc;
@@ -30,9 +39,13 @@ use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{ClusterSpec, Spread};
 
+use health::FULL_WEIGHT;
 use member::Member;
-use pick::Dice;
+use pick::{Dice, Picker};
 use reaper::Reaper;
+
+pub use health::Health;
+pub use probe::Prober;
 
 pub use web::{Fetch, Web, WebLimits, fetch_slots};
 
@@ -62,8 +75,9 @@ pub struct Cluster {
 /// What calls in flight hold on to, also while the actor's state is made anew.
 struct Shared {
     spec: Arc<ClusterSpec>,
+    health: Arc<Health>,
     members: Vec<Rc<Member>>,
-    dice: Dice,
+    picker: Picker,
     reaper: Reaper,
 }
 
@@ -74,8 +88,9 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// The cluster of this configuration. Nothing is connected before the first call.
-    pub fn new(spec: Arc<ClusterSpec>) -> Cluster {
+    /// The cluster of this configuration, with what all workers know of its members. Nothing is connected before the
+    /// first call.
+    pub fn new(spec: Arc<ClusterSpec>, health: Arc<Health>) -> Cluster {
         let limits = Limits {
             connect_timeout: spec.connect_timeout,
             connections: spec.connections,
@@ -84,11 +99,15 @@ impl Cluster {
         let members = spec
             .members
             .iter()
-            .map(|member| {
-                Rc::new(Member::new(member.node.clone(), spec.tls, &member.host, member.port, member.weight, limits))
+            .enumerate()
+            .map(|(index, member)| {
+                let one = Member::new(member.node.clone(), spec.tls, &member.host, member.port, member.weight, limits);
+                Rc::new(one.with_health(health.clone(), index))
             })
             .collect();
-        Cluster { shared: Rc::new(Shared { spec, members, dice: Dice::new(), reaper: Reaper::default() }) }
+        let weights: Vec<u32> = spec.members.iter().map(|member| member.weight).collect();
+        let picker = Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new());
+        Cluster { shared: Rc::new(Shared { spec, health, members, picker, reaper: Reaper::default() }) }
     }
 }
 
@@ -99,6 +118,7 @@ impl Answers<Call> for Cluster {
     fn answer(&mut self, call: Call, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
         let shared = self.shared.clone();
         async move {
+            let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
             let request = match Prepared::new(call.request) {
                 Ok(request) => request,
                 Err(why) => return refuse(&shared.spec, call.spread, &outlet, &why),
@@ -111,7 +131,7 @@ impl Answers<Call> for Cluster {
             match call.spread {
                 Spread::All => spread::all(&shared.members, timeout, &request, &outlet).await,
                 // Boxed, for it holds a whole exchange, and a call to all would carry room for it.
-                Spread::One => Box::pin(spread::one(&shared.members, timeout, &shared.dice, &request, &outlet)).await,
+                Spread::One => Box::pin(one::ask(&shared, &request, key, &outlet)).await,
             }
         }
     }
@@ -125,6 +145,7 @@ impl Answers<Report> for Cluster {
         let members = self.shared.members.iter().map(|member| member.report()).collect();
         let told = Value::from_pairs([
             ("cluster", Value::String(self.shared.spec.name.to_string())),
+            ("shared", self.shared.health.report()),
             ("members", Value::List(members)),
         ]);
         async move { outlet.put(0, Told(told)) }
@@ -139,6 +160,14 @@ impl reaper::Reaped for Shared {
     fn reap(&self) -> bool {
         // Counted, so that every member is looked at, also after the first that has something left.
         self.members.iter().filter(|member| !member.reap()).count() == 0
+    }
+}
+
+/// What consistent hashing chooses the member by.
+fn key_of(request: &Request) -> u64 {
+    match &request.key {
+        Some(key) => pick::hash(&[key.as_bytes()]),
+        None => pick::hash(&[request.path.as_bytes(), &request.body]),
     }
 }
 

@@ -10,7 +10,7 @@
 //! - `dial`: our own sockets, which note how far the exchange came (`Trace`); `head`: one correction of what they read;
 //! - `resolve`: names to addresses, kept for a while; `tls`: whom to trust;
 //! - `failure`: what an error of awc means, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome).
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `retry_after`: one header of it.
 
 mod answer;
 mod dial;
@@ -21,6 +21,7 @@ mod origin;
 mod prepared;
 pub mod request;
 mod resolve;
+mod retry_after;
 mod tls;
 
 pub use multipart::Part;
@@ -29,3 +30,4 @@ pub use request::{Decode, Method, Request};
 pub(crate) use dial::{Stage, Trace};
 pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Progress};
 pub(crate) use prepared::Prepared;
+pub(crate) use retry_after::wait_of;

@@ -37,6 +37,8 @@ pub enum Reason {
     ActorFailed,
     /// Nothing was sent: no connection was free within the wait.
     NoPermit,
+    /// Nothing was sent: the member is ejected after failures.
+    Ejected,
     /// The configuration has no cluster of this name.
     Undeclared,
     /// The call could not be written: an argument has no form in the protocol, or the target is not an address.
@@ -85,6 +87,7 @@ impl Reason {
             Reason::NotAdmitted => "not_admitted",
             Reason::ActorFailed => "actor_failed",
             Reason::NoPermit => "no_permit",
+            Reason::Ejected => "ejected",
             Reason::Undeclared => "undeclared",
             Reason::Unsendable => "unsendable",
             Reason::Dns => "dns",
@@ -114,6 +117,7 @@ impl Reason {
             Reason::NotAdmitted
             | Reason::ActorFailed
             | Reason::NoPermit
+            | Reason::Ejected
             | Reason::Undeclared
             | Reason::Unsendable
             | Reason::Dns

@@ -52,6 +52,85 @@ pub struct ClusterSpec {
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
+    /// How `lb` chooses. Default [`Balance::P2c`].
+    pub balance: Balance,
+    /// When a member is left out and when it is let in again.
+    pub rules: Rules,
+    /// Asks the members by itself whether they are alive. Default: not at all.
+    pub check: Option<Check>,
+    /// How often an idempotent call of `lb` that failed may go to another member. Default 0.
+    pub retries: u32,
+    /// Whether an idempotent call of `lb` that takes longer than 95 of 100 goes to a second member too. Default no.
+    pub hedge: bool,
+}
+
+/// How `lb` chooses a member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Balance {
+    /// Of two drawn by weight the one with fewer calls in flight per weight.
+    #[default]
+    P2c,
+    /// Of two drawn by weight the one whose recent answers and calls in flight promise the earlier answer.
+    Ewma,
+    /// The one with the fewest calls in flight per weight.
+    Least,
+    /// One after the other, by weight.
+    RoundRobin,
+    /// The same key goes to the same member: the caller's key, or else the path and the body.
+    Hash,
+}
+
+/// When a member is ejected and readmitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Failures in a row that eject. Default 5.
+    pub eject_after: u32,
+    /// The first ejection; each further one takes twice as long. Default 10 s.
+    pub eject_time: Duration,
+    /// The longest ejection. A member that was healthy for as long begins anew. Default 300 s.
+    pub eject_time_max: Duration,
+    /// Share of the members, in percent, that may be out at once; the last one never is. Default 50.
+    pub max_ejected: u32,
+    /// How long a readmitted member takes to get its full share. Default 10 s.
+    pub slow_start: Duration,
+    /// Passed checks in a row that readmit. Default 2.
+    pub rise: u32,
+    /// Failed checks in a row that eject. Default 3.
+    pub fall: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            eject_after: 5,
+            eject_time: Duration::from_secs(10),
+            eject_time_max: Duration::from_secs(300),
+            max_ejected: 50,
+            slow_start: Duration::from_secs(10),
+            rise: 2,
+            fall: 3,
+        }
+    }
+}
+
+/// How members are asked whether they are alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is asked.
+    pub kind: CheckKind,
+    /// How often, within a tenth. Default 5 s.
+    pub interval: Duration,
+}
+
+/// What is asked of a member to see whether it is alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CheckKind {
+    /// A connection.
+    Tcp,
+    /// `system.listMethods` by XML-RPC at this path: any RPC answer will do, a fault too.
+    Rpc(String),
+    /// A GET of this path: a code from 200 to 399.
+    Http(String),
 }
 
 /// Which database a shard is.

@@ -6,12 +6,16 @@ mod member;
 
 #[path = "cluster/fan_out.rs"]
 mod fan_out;
+#[path = "cluster/health.rs"]
+mod health;
 #[path = "cluster/keep_alive.rs"]
 mod keep_alive;
 #[path = "cluster/lies.rs"]
 mod lies;
 #[path = "cluster/load.rs"]
 mod load;
+#[path = "cluster/repeat.rs"]
+mod repeat;
 #[path = "cluster/web.rs"]
 mod web;
 
@@ -19,10 +23,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
-use skitai_actors::cluster::{Call, Cluster, slots};
+use skitai_actors::cluster::{Call, Cluster, Health, slots};
 use skitai_actors::http::Request;
 use skitai_actors::kit::{Admission, Inlet, Post};
-use skitai_actors::spec::{ClusterSpec, Member, Spread};
+use skitai_actors::spec::{Balance, ClusterSpec, Member, Rules, Spread};
 
 /// Runs a test where actors can live.
 fn in_system(test: impl Future<Output = ()>) {
@@ -52,6 +56,11 @@ fn spec(ports: &[u16]) -> ClusterSpec {
         member_timeout: Duration::from_secs(10),
         connections: 100,
         max_answer: 1 << 20,
+        balance: Balance::P2c,
+        rules: Rules::default(),
+        check: None,
+        retries: 0,
+        hedge: false,
     }
 }
 
@@ -59,6 +68,7 @@ fn spec(ports: &[u16]) -> ClusterSpec {
 struct Started {
     post: Post<Cluster>,
     spec: Arc<ClusterSpec>,
+    health: Arc<Health>,
 }
 
 impl Started {
@@ -68,8 +78,10 @@ impl Started {
 
     fn admitting(spec: ClusterSpec, admission: Admission) -> Started {
         let spec = Arc::new(spec);
-        let made_of = spec.clone();
-        Started { post: Post::open("members", admission, move || Cluster::new(made_of.clone())), spec }
+        let health = Health::new(&spec);
+        let made_of = (spec.clone(), health.clone());
+        let make = move || Cluster::new(made_of.0.clone(), made_of.1.clone());
+        Started { post: Post::open("members", admission, make), spec, health }
     }
 
     fn ask(&self, spread: Spread, request: Request, deadline: Instant) -> Inlet<Outcome> {

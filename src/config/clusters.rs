@@ -2,6 +2,7 @@
 
 use skitai_actors::spec::{ClusterSpec, DbSpec};
 
+use super::health;
 use super::ini::{Section, Value};
 use super::keys;
 use super::mask;
@@ -77,6 +78,11 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
                 member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
                 connections: share(reading.count(section, &keys::CONNECTIONS)),
                 max_answer: reading.count(section, &keys::MAX_ANSWER),
+                balance: health::balance(reading, section),
+                rules: health::rules(reading, section),
+                check: health::check(reading, section),
+                retries: u32::try_from(reading.number(section, &keys::RETRIES)).unwrap_or(u32::MAX),
+                hedge: reading.flag(section, &keys::HEDGE).0,
             })
         }
         shape @ (Shape::Postgres | Shape::Sqlite) => Declared::Db(DbSpec {

@@ -119,6 +119,31 @@ pub(super) const MEMBER_TIMEOUT: Key =
 pub(super) const CONNECTIONS: Key =
     key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
 pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
+pub(super) const BALANCE: Key =
+    key("balance", Kind::Text, "", "how `lb` chooses: `p2c` (if not given), `ewma`, `least`, `round_robin` or `hash`");
+pub(super) const RETRIES: Key =
+    key("retries", count(0, 100), "0", "how often an idempotent call of `lb` that failed may go to another member");
+pub(super) const HEDGE: Key =
+    key("hedge", Kind::Flag, "no", "send a late idempotent call of `lb` to a second member too");
+pub(super) const EJECT_AFTER: Key = key("eject_after", count(1, 10_000), "5", "failures in a row that eject a member");
+pub(super) const EJECT_TIME: Key =
+    key("eject_time", time(100, HOUR), "10", "the first ejection; each further one takes twice as long, up to 300 s");
+pub(super) const MAX_EJECTED: Key = key(
+    "max_ejected",
+    count(0, 100),
+    "50",
+    "share of the members, in percent, that may be out at once; 0 ejects nobody",
+);
+pub(super) const SLOW_START: Key =
+    key("slow_start", time(0, HOUR), "10", "how long a readmitted member takes to get its full share");
+pub(super) const CHECK: Key = key(
+    "check",
+    Kind::Text,
+    "",
+    "asks the members by itself: `tcp`, `rpc`, `rpc:/path` or `http:/path`; not at all if empty",
+);
+pub(super) const CHECK_INTERVAL: Key =
+    key("check_interval", time(100, HOUR), "5", "how often `check` asks each member");
 pub(super) const DB_CONNECTIONS: Key =
     key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
@@ -152,7 +177,24 @@ pub const SERVER: &[Key] = &[
 pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_PHRASE];
 
 /// The keys of `[@name]` with HTTP members.
-pub const HTTP_CLUSTER: &[Key] = &[TYPE, MEMBERS, TLS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, CONNECTIONS, MAX_ANSWER];
+pub const HTTP_CLUSTER: &[Key] = &[
+    TYPE,
+    MEMBERS,
+    TLS,
+    CONNECT_TIMEOUT,
+    MEMBER_TIMEOUT,
+    CONNECTIONS,
+    MAX_ANSWER,
+    BALANCE,
+    RETRIES,
+    HEDGE,
+    EJECT_AFTER,
+    EJECT_TIME,
+    MAX_EJECTED,
+    SLOW_START,
+    CHECK,
+    CHECK_INTERVAL,
+];
 
 /// The keys of `[@name]` with databases.
 pub const DB_CLUSTER: &[Key] = &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT];
@@ -172,7 +214,10 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// Whether the value of a key may have a `/` in it.
 pub(super) fn takes_path(name: &str) -> bool {
-    let takes = |key: &Key| key.name == name && matches!(key.kind, Kind::File | Kind::Members | Kind::Secret);
+    let takes = |key: &Key| {
+        let is_of_paths = matches!(key.kind, Kind::File | Kind::Members | Kind::Secret);
+        key.name == name && (is_of_paths || name == CHECK.name)
+    };
     TABLES.iter().any(|(_, table)| table.iter().any(takes))
 }
 

@@ -82,6 +82,14 @@ impl Reading<'_> {
         self.push(problem.label(expected).maybe_help(comment));
     }
 
+    /// Reports a word that is none of those its key takes.
+    pub(super) fn refuse(&mut self, key: &Key, value: &Value, expected: &str, help: Option<String>) {
+        let shown = if value.is_continued() { None } else { mask::quotable_word(&value.text) };
+        let what = shown.unwrap_or_else(|| "this".to_owned());
+        let problem = Problem::error(value.span(), format!("{what} is no value for `{}`", key.name));
+        self.push(problem.label(expected).maybe_help(help));
+    }
+
     /// A flag with the value that said so.
     pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
         let value = find(section, key);

@@ -14,7 +14,7 @@ use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
 
 use super::pool::BlockingPool;
-use super::site::Site;
+use super::site::{Fleet, Site};
 use crate::app::Registry;
 use crate::edge::sessions::COOKIE;
 
@@ -49,9 +49,10 @@ impl Hands {
         let admission = Admission::default();
         let registry = &site.reporters;
         let mut clusters = HashMap::new();
-        for spec in &site.clusters {
-            let made = spec.clone();
-            let post = Post::open(format!("cluster:{}", spec.name), admission, move || Cluster::new(made.clone()));
+        for Fleet { spec, health, .. } in &site.clusters {
+            let (made, known) = (spec.clone(), health.clone());
+            let make = move || Cluster::new(made.clone(), known.clone());
+            let post = Post::open(format!("cluster:{}", spec.name), admission, make);
             registry.register(worker, post.reporter());
             clusters.insert(spec.name.clone(), (post, spec.clone()));
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_actors::cache::Store;
+use skitai_actors::cluster::{Health, Prober};
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
 use skitai_actors::spec::{ClusterSpec, DbSpec};
@@ -83,12 +84,28 @@ impl Mount {
     }
 }
 
+/// A cluster of HTTP members: what the workers' actors are made of, and who asks after the members' health.
+pub(crate) struct Fleet {
+    pub(crate) spec: Arc<ClusterSpec>,
+    pub(crate) health: Arc<Health>,
+    _prober: Option<Prober>,
+}
+
+impl Fleet {
+    fn open(spec: &ClusterSpec) -> Fleet {
+        let spec = Arc::new(spec.clone());
+        let health = Health::new(&spec);
+        let _prober = Prober::start(&spec, health.clone());
+        Fleet { spec, health, _prober }
+    }
+}
+
 /// Everything the workers of a process share.
 pub(crate) struct Site {
     pub(crate) settings: Settings,
     /// Longest path first.
     pub(crate) mounts: Vec<Mount>,
-    pub(crate) clusters: Vec<Arc<ClusterSpec>>,
+    pub(crate) clusters: Vec<Fleet>,
     pub(crate) databases: Vec<Arc<DbSpec>>,
     pub(crate) results: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
@@ -163,7 +180,8 @@ fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Ve
 }
 
 impl Site {
-    /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor starts here.
+    /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor and the
+    /// probers of the clusters start here.
     pub(crate) fn open(
         loaded: &Loaded,
         mut apps: Vec<App>,
@@ -198,7 +216,7 @@ impl Site {
         let mut databases = Vec::new();
         for declared in &settings.clusters {
             match declared {
-                Declared::Http(spec) => clusters.push(Arc::new(spec.clone())),
+                Declared::Http(spec) => clusters.push(Fleet::open(spec)),
                 Declared::Db(spec) => databases.push(Arc::new(spec.clone())),
             }
         }

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
-use super::pick::Candidate;
-use crate::http::{Limits, Origin, Prepared, Progress};
+use super::health::{Ended, Health};
+use super::verdict::{self, Admitted, Call, Judged};
+use crate::http::{self, Limits, Origin, Prepared, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
 /// A member of a cluster, or one origin of the actor for any URL.
@@ -17,6 +18,8 @@ pub(super) struct Member {
     connections: usize,
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
+    /// What all workers know of it, and which of the cluster it is. None for an origin of the actor for any URL.
+    health: Option<(Arc<Health>, usize)>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
 }
@@ -29,6 +32,8 @@ struct Counts {
     timed_out: u64,
     cancelled: u64,
     not_connected: u64,
+    /// Answered "ejected" without asking it.
+    not_sent: u64,
     /// Of the complete answers alone: a wait that was given up says nothing of the member's pace.
     answers: u64,
     total: Duration,
@@ -56,9 +61,15 @@ impl Member {
             weight,
             connections: limits.connections,
             origin: Origin::new(tls, host, port, limits),
+            health: None,
             in_flight: Cell::new(0),
             counts: RefCell::default(),
         }
+    }
+
+    /// The same, judged together with the others of its cluster.
+    pub(super) fn with_health(self, health: Arc<Health>, index: usize) -> Member {
+        Member { health: Some((health, index)), ..self }
     }
 
     /// One exchange. Latency and attempts are the caller's to fill.
@@ -73,26 +84,59 @@ impl Member {
         }
     }
 
-    /// What the choice of the next member knows of this one. A verdict about its health would bar it here.
-    pub(super) fn candidate(&self, is_barred: bool) -> Candidate {
-        Candidate { weight: self.weight, outstanding: self.in_flight.get(), is_barred }
+    /// Asks whether a call may go to this very member; the refusal is its outcome.
+    pub(super) fn admit(&self) -> Result<Call, Box<Outcome>> {
+        let Some((health, index)) = &self.health else { return Ok(Call::Usual) };
+        let now = health.now();
+        match health.admit(*index, now) {
+            Admitted::Yes => Ok(Call::Usual),
+            Admitted::Trial => Ok(Call::Trial),
+            Admitted::No => {
+                self.counts.borrow_mut().not_sent += 1;
+                let why = health.explain(*index, now);
+                Err(Box::new(Outcome::failed(self.node.clone(), Reason::Ejected, why)))
+            }
+        }
     }
 
     pub(super) fn enter(&self) {
         self.in_flight.update(|count| count + 1);
+        if let Some((health, index)) = &self.health {
+            health.begun(*index);
+        }
     }
 
-    pub(super) fn leave(&self) {
+    /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
+    pub(super) fn leave(&self, ended: &Ended<'_>) {
         self.in_flight.update(|count| count - 1);
+        if let Some((health, index)) = &self.health {
+            health.ended(*index, ended, health.now());
+        }
     }
 
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.get() == 0
     }
 
-    /// Counts the outcome of an exchange. Every outcome of this member passes here, and so would a verdict about its
-    /// health be formed here.
-    pub(super) fn record(&self, outcome: &Outcome) {
+    /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here. `took` is
+    /// the time of this exchange alone; `was_silent`: the member had its whole time and not a byte came.
+    pub(super) fn record(&self, call: Call, outcome: &Outcome, took: Duration, was_silent: bool) {
+        self.count(outcome);
+        if let Some((health, index)) = &self.health
+            && let Some(time) = retry_after(outcome)
+        {
+            health.hold(*index, time, health.now());
+        }
+        self.leave(&Ended {
+            call,
+            judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
+            is_refusal: outcome.code == TOO_MANY || outcome.code >= 500,
+            took: (outcome.code != 0).then_some(took),
+            msg: &outcome.msg,
+        });
+    }
+
+    fn count(&self, outcome: &Outcome) {
         let mut counts = self.counts.borrow_mut();
         match outcome.status {
             _ if outcome.is_ok() => counts.ok += 1,
@@ -114,8 +158,13 @@ impl Member {
         }
     }
 
-    /// Counts an exchange that was given up.
-    pub(super) fn record_abandoned(&self, how: Abandoned, was_sent: bool) {
+    /// Counts an exchange that was given up. It says nothing of the member: its caller may have had little time.
+    pub(super) fn record_abandoned(&self, call: Call, how: Abandoned, was_sent: bool) {
+        self.count_abandoned(how, was_sent);
+        self.leave(&Ended { call, judged: Judged::Neutral, is_refusal: false, took: None, msg: "" });
+    }
+
+    fn count_abandoned(&self, how: Abandoned, was_sent: bool) {
         let mut counts = self.counts.borrow_mut();
         match how {
             Abandoned::Deadline => counts.timed_out += 1,
@@ -152,7 +201,7 @@ impl Member {
                 ("when", number(when)),
             ])
         });
-        Value::from_pairs([
+        let mut pairs = vec![
             ("node", Value::String(self.node.to_string())),
             ("weight", Value::Int(self.weight.into())),
             ("in_flight", number(self.in_flight.get() as u64)),
@@ -162,9 +211,26 @@ impl Member {
             ("timed_out", number(counts.timed_out)),
             ("cancelled", number(counts.cancelled)),
             ("not_connected", number(counts.not_connected)),
+            ("not_sent", number(counts.not_sent)),
             ("connections", number(self.connections as u64)),
             ("last_error", last_error),
             ("latency", latency),
-        ])
+        ];
+        if let Some((health, index)) = &self.health {
+            pairs.push(("shared", health.report_of(*index, health.now())));
+        }
+        Value::from_pairs(pairs)
     }
+}
+
+const TOO_MANY: u16 = 429;
+const UNAVAILABLE: u16 = 503;
+
+/// How long the member asks to be left alone.
+fn retry_after(outcome: &Outcome) -> Option<Duration> {
+    if !matches!(outcome.code, TOO_MANY | UNAVAILABLE) {
+        return None;
+    }
+    let (_, value) = outcome.headers.iter().find(|(name, _)| name == "retry-after")?;
+    http::wait_of(value, SystemTime::now())
 }

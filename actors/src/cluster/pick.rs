@@ -1,82 +1,203 @@
 //! Which member gets the next call: pure code, so that it can be simulated and exchanged.
 //!
-//! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
-//! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a
-//! busy one by what its members get done, and no two workers run after the same idle member at once, as they would
-//! with "the least loaded of all".
+//! Power of two choices, the default: two members are drawn, each with a chance in proportion to its weight, and the one
+//! with fewer calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by
+//! weight, a busy one by what its members get done, and no two workers run after the same idle member at once, as they
+//! would with "the least loaded of all". `docs/decisions/0010-balancing.md` compares the ways.
+//!
+//! - `ring`: the points of consistent hashing.
 
-use std::cell::Cell;
+mod ring;
+
+use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 
+use crate::spec::Balance;
+
+pub use ring::{Ring, hash};
+
 /// What the choice knows of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// Share of the load. 0: only where nobody else is left.
-    pub(super) weight: u32,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// Share of the load now in force. 0: only where nobody else is left.
+    pub weight: u32,
     /// Calls in flight.
-    pub(super) outstanding: usize,
+    pub outstanding: usize,
+    /// What an answer is expected to take, in microseconds. Only asked for by [`Balance::Ewma`].
+    pub micros: u64,
+    /// Ejected, or it asked to be left alone: only where nobody else is left.
+    pub is_out: bool,
     /// May not be chosen: tried already for this call.
-    pub(super) is_barred: bool,
+    pub is_barred: bool,
 }
 
-/// The index of the member to ask, or `None` when all are barred. `candidate` is asked for the indices below `count`,
-/// more than once each; `draw(n)` gives a number below n.
-pub(super) fn choose(
-    count: usize,
-    candidate: impl Fn(usize) -> Candidate,
-    mut draw: impl FnMut(u64) -> u64,
-) -> Option<usize> {
-    let weight_of = |index: usize| match candidate(index) {
-        Candidate { is_barred: true, .. } => 0,
-        Candidate { weight, .. } => u64::from(weight),
-    };
-    let total: u64 = (0..count).map(weight_of).sum();
-    if total == 0 {
-        // Members of weight 0 are a reserve; with nobody else left they are all alike.
-        let reserve = || (0..count).filter(|index| !candidate(*index).is_barred);
-        let nth = draw(reserve().count().max(1) as u64);
-        return reserve().nth(usize::try_from(nth).unwrap_or(0));
+/// Draws before the weights are looked at one by one. Of members of like weight the first draw hits.
+const DRAWS: usize = 16;
+
+/// One worker's way of choosing.
+#[derive(Debug)]
+pub struct Picker {
+    balance: Balance,
+    heaviest: u64,
+    dice: Dice,
+    /// Round robin: what each member has to its credit.
+    credit: RefCell<Vec<i64>>,
+    ring: Option<Ring>,
+}
+
+impl Picker {
+    /// For members of these weights; `full` is the weight in force of a member of weight 1.
+    pub fn new(balance: Balance, weights: &[u32], full: u32, dice: Dice) -> Picker {
+        let heaviest = u64::from(weights.iter().copied().max().unwrap_or(0)) * u64::from(full);
+        let ring = (balance == Balance::Hash).then(|| Ring::new(weights));
+        Picker { balance, heaviest, dice, credit: RefCell::new(vec![0; weights.len()]), ring }
     }
-    let first = drawn(count, weight_of, draw(total))?;
-    let others = total - weight_of(first);
-    if others == 0 {
-        return Some(first);
+
+    /// True where the choice needs the hash of the caller's key.
+    pub fn wants_key(&self) -> bool {
+        self.balance == Balance::Hash
     }
-    let without_first = |index: usize| if index == first { 0 } else { weight_of(index) };
-    let second = drawn(count, without_first, draw(others))?;
-    let (a, b) = (candidate(first), candidate(second));
-    // a.outstanding / a.weight <= b.outstanding / b.weight, without dividing.
-    let first_is_freer = a.outstanding as u64 * u64::from(b.weight) <= b.outstanding as u64 * u64::from(a.weight);
-    Some(if first_is_freer { first } else { second })
+
+    /// True where the choice looks at [`Candidate::micros`].
+    pub fn wants_micros(&self) -> bool {
+        self.balance == Balance::Ewma
+    }
+
+    /// The index of the member to ask, or `None` when all are barred. Members that are out are asked where nobody else
+    /// is left. `candidate` is asked for the indices below the number of weights, more than once each.
+    pub fn pick(&self, key: u64, candidate: impl Fn(usize) -> Candidate) -> Option<usize> {
+        let within = |index: usize| {
+            let candidate = candidate(index);
+            Candidate { is_barred: candidate.is_barred || candidate.is_out, ..candidate }
+        };
+        self.among(key, &within).or_else(|| self.among(key, &candidate))
+    }
+
+    fn among(&self, key: u64, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
+        let chosen = match self.balance {
+            Balance::P2c => self.of_two(candidate, |one| (one.outstanding as u64, u64::from(one.weight))),
+            Balance::Ewma => self.of_two(candidate, |one| {
+                // An unknown member counts as a quick one: it has to be asked to be known.
+                let waiting = one.outstanding as u64 + 1;
+                (one.micros.max(1).saturating_mul(waiting), u64::from(one.weight))
+            }),
+            Balance::Least => self.least(candidate),
+            Balance::RoundRobin => self.next_in_turn(candidate),
+            Balance::Hash => self.ring.as_ref()?.of(key, |index| {
+                let candidate = candidate(index);
+                !candidate.is_barred && candidate.weight > 0
+            }),
+        };
+        chosen.or_else(|| self.reserve(candidate))
+    }
+
+    /// Members of weight 0 are a reserve; with nobody else left they are all alike.
+    fn reserve(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
+        let reserve = || (0..self.count()).filter(|index| !candidate(*index).is_barred);
+        let nth = self.dice.below(reserve().count() as u64);
+        reserve().nth(usize::try_from(nth).unwrap_or(0))
+    }
+
+    fn of_two(&self, candidate: &impl Fn(usize) -> Candidate, load: impl Fn(Candidate) -> (u64, u64)) -> Option<usize> {
+        let first = self.drawn(candidate, None)?;
+        let Some(second) = self.drawn(candidate, Some(first)) else { return Some(first) };
+        let (a, b) = (load(candidate(first)), load(candidate(second)));
+        Some(if is_freer(a, b) { first } else { second })
+    }
+
+    /// A member, drawn in proportion to the weights.
+    fn drawn(&self, candidate: &impl Fn(usize) -> Candidate, not: Option<usize>) -> Option<usize> {
+        let weight_of = |index: usize| match candidate(index) {
+            _ if Some(index) == not => 0,
+            Candidate { is_barred: true, .. } => 0,
+            Candidate { weight, .. } => u64::from(weight),
+        };
+        for _ in 0..DRAWS {
+            let index = self.dice.below(self.count() as u64) as usize;
+            if self.count() > 2 && self.dice.below(self.heaviest) < weight_of(index) {
+                return Some(index);
+            }
+        }
+        let total = (0..self.count()).map(weight_of).sum();
+        let mut number = self.dice.below(total);
+        (0..self.count()).find(|index| {
+            let weight = weight_of(*index);
+            let is_hit = number < weight;
+            number = number.saturating_sub(weight);
+            is_hit
+        })
+    }
+
+    fn least(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
+        // Begun anywhere, so that the first of the list does not win every tie.
+        let begin = self.drawn(candidate, None)?;
+        let load = |index: usize| (candidate(index).outstanding as u64, u64::from(candidate(index).weight));
+        let mut best = begin;
+        for index in (0..self.count()).map(|offset| (begin + offset) % self.count()) {
+            let Candidate { is_barred, weight, .. } = candidate(index);
+            if !is_barred && weight > 0 && !is_freer(load(best), load(index)) {
+                best = index;
+            }
+        }
+        Some(best)
+    }
+
+    /// Each member gains its weight, the richest is chosen and pays for all: the order is even also among uneven weights.
+    fn next_in_turn(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
+        let mut credit = self.credit.borrow_mut();
+        let (mut total, mut richest) = (0, None);
+        for index in 0..credit.len() {
+            let Candidate { weight, is_barred, .. } = candidate(index);
+            if is_barred || weight == 0 {
+                continue;
+            }
+            credit[index] += i64::from(weight);
+            total += i64::from(weight);
+            if richest.is_none_or(|other: usize| credit[index] > credit[other]) {
+                richest = Some(index);
+            }
+        }
+        credit[richest?] -= total;
+        richest
+    }
+
+    fn count(&self) -> usize {
+        self.credit.borrow().len()
+    }
 }
 
-/// The index on whose stretch of the weights the number falls.
-fn drawn(count: usize, weight_of: impl Fn(usize) -> u64, mut number: u64) -> Option<usize> {
-    (0..count).find(|index| {
-        let weight = weight_of(*index);
-        let is_hit = number < weight;
-        number = number.saturating_sub(weight);
-        is_hit
-    })
+/// a.0 / a.1 <= b.0 / b.1, without dividing.
+fn is_freer(a: (u64, u64), b: (u64, u64)) -> bool {
+    u128::from(a.0) * u128::from(b.1) <= u128::from(b.0) * u128::from(a.1)
 }
 
-/// Numbers good enough to spread load (splitmix64), seeded anew for each cluster of each worker.
-pub(super) struct Dice(Cell<u64>);
+/// Numbers good enough to spread load (splitmix64).
+#[derive(Debug)]
+pub struct Dice(Cell<u64>);
 
 impl Dice {
-    pub(super) fn new() -> Dice {
-        Dice(Cell::new(RandomState::new().hash_one(0)))
+    /// Seeded anew for each cluster of each worker.
+    pub fn new() -> Dice {
+        Dice::seeded(RandomState::new().hash_one(0))
+    }
+
+    /// The same numbers for the same seed.
+    pub fn seeded(seed: u64) -> Dice {
+        Dice(Cell::new(seed))
     }
 
     /// A number below `limit`; 0 for a limit of 0.
-    pub(super) fn below(&self, limit: u64) -> u64 {
+    pub fn below(&self, limit: u64) -> u64 {
         let state = self.0.get().wrapping_add(0x9E37_79B9_7F4A_7C15);
         self.0.set(state);
-        let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^= mixed >> 31;
         // The high half of the product maps evenly onto the limit, without a division.
-        ((u128::from(mixed) * u128::from(limit)) >> 64) as u64
+        ((u128::from(ring::mixed(state)) * u128::from(limit)) >> 64) as u64
+    }
+}
+
+impl Default for Dice {
+    fn default() -> Dice {
+        Dice::new()
     }
 }
 

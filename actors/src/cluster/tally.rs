@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 
 use super::member::{Abandoned, Member};
+use super::verdict::Call;
 use crate::http::{Prepared, Progress, Stage, Trace};
 use crate::kit::Outlet;
 use crate::kit::gather::panic_text;
@@ -24,12 +25,32 @@ pub(super) struct Tally<'a> {
     outlet: &'a Outlet<Outcome>,
     /// The slot it fills.
     index: usize,
-    /// How many members were tried for this slot, this one included.
-    attempt: u32,
     /// When the call came.
     begun: Instant,
+    /// When this exchange began: later, where another member was tried before.
+    started: Instant,
+    part: Part,
     progress: Progress,
     is_done: Cell<bool>,
+    is_unwanted: Cell<bool>,
+}
+
+/// What an exchange is to its call and to its member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// How many members were tried for the slot, this one included.
+    pub(super) attempt: u32,
+    /// Whether it decides about the member.
+    pub(super) call: Call,
+    /// Another member may have run the call already: whatever becomes of this exchange, the slot must not say "not sent".
+    pub(super) is_repeated: bool,
+}
+
+impl Part {
+    /// The first and only exchange.
+    pub(super) fn sole(call: Call) -> Part {
+        Part { attempt: 1, call, is_repeated: false }
+    }
 }
 
 impl<'a> Tally<'a> {
@@ -37,15 +58,21 @@ impl<'a> Tally<'a> {
         member: &'a Member,
         outlet: &'a Outlet<Outcome>,
         index: usize,
-        attempt: u32,
+        part: Part,
         begun: Instant,
     ) -> Tally<'a> {
         member.enter();
         outlet.revise(index, |slot| {
             slot.node = member.node.clone();
-            slot.attempts = attempt;
+            slot.attempts = part.attempt;
+            if part.is_repeated {
+                *slot = Outcome { attempts: part.attempt, ..Outcome::unsent(member.node.clone()) };
+            }
         });
-        Tally { member, outlet, index, attempt, begun, progress: Progress::default(), is_done: Cell::new(false) }
+        let started = if part.attempt == 1 { begun } else { Instant::now() };
+        let progress = Progress::default();
+        let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
+        Tally { member, outlet, index, begun, started, part, progress, is_done, is_unwanted }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -54,6 +81,11 @@ impl<'a> Tally<'a> {
 
     pub(super) fn is_done(&self) -> bool {
         self.is_done.get()
+    }
+
+    /// Says that another member's answer was taken: what ends this exchange now is no deadline.
+    pub(super) fn unwanted(&self) {
+        self.is_unwanted.set(true);
     }
 
     /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
@@ -69,32 +101,34 @@ impl<'a> Tally<'a> {
         let outcome = poll_fn(|context| {
             let polled = exchange.as_mut().poll(context);
             let stage = self.progress.get().stage;
-            if polled.is_pending() && stage != told {
+            if polled.is_pending() && stage != told && !self.part.is_repeated {
                 told = stage;
                 self.tell(stage);
             }
             polled
         })
         .await;
-        self.finish(outcome.unwrap_or_else(|panic| {
+        let outcome = outcome.unwrap_or_else(|panic| {
             let text = panic_text(&*panic);
             tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
             Outcome::failed(self.member.node.clone(), Reason::Internal, format!("our own code panicked: {text}"))
-        }))
+        });
+        self.finish(outcome, false)
     }
 
     /// Ends the exchange because the member had its time.
     pub(super) fn expire(&self, timeout: Duration) -> Outcome {
-        let (reason, what) = unsent(self.progress.get()).unwrap_or((Reason::Deadline, "no answer"));
+        let trace = self.progress.get();
+        let (reason, what) = unsent(trace).unwrap_or((Reason::Deadline, "no answer"));
         let msg = format!("{what} within the member's timeout of {timeout:?}");
-        self.finish(Outcome::failed(self.member.node.clone(), reason, msg))
+        self.finish(Outcome::failed(self.member.node.clone(), reason, msg), trace.read == 0)
     }
 
-    fn finish(&self, mut outcome: Outcome) -> Outcome {
+    fn finish(&self, mut outcome: Outcome, was_silent: bool) -> Outcome {
         outcome.latency = self.begun.elapsed();
-        outcome.attempts = self.attempt;
+        outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(&outcome);
+        self.member.record(self.part.call, &outcome, self.started.elapsed(), was_silent);
         outcome
     }
 
@@ -125,15 +159,15 @@ fn unsent(trace: Trace) -> Option<(Reason, &'static str)> {
 
 impl Drop for Tally<'_> {
     fn drop(&mut self) {
-        self.member.leave();
         if self.is_done.get() {
             return;
         }
         // Given up from outside: by a clock, which leaves the asker in place or has closed the slot; or because nobody
         // wants the answer any more.
-        let by_clock = self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index);
+        let by_clock =
+            !self.is_unwanted.get() && (self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
-        self.member.record_abandoned(how, self.progress.get().written > 0);
+        self.member.record_abandoned(self.part.call, how, self.progress.get().written > 0);
     }
 }
 
@@ -152,7 +186,7 @@ mod tests {
     fn a_panic_is_the_outcome_of_its_member() {
         let member = member();
         let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Tally::begin(&member, &outlet, 0, 1, Instant::now());
+        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
         let outcome =
             tally.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
         assert_eq!(outcome.reason, Reason::Internal);
@@ -165,9 +199,10 @@ mod tests {
     fn a_call_that_still_waits_for_a_connection_was_not_sent() {
         let member = member();
         let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Tally::begin(&member, &outlet, 0, 1, Instant::now());
+        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
         tally.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
         assert_eq!(tally.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
+        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
         tally.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
         let outcome = tally.expire(Duration::from_secs(1));
         assert_eq!(

@@ -11,8 +11,9 @@ use skitai_wire::Value;
 use super::member::Member;
 use super::reaper::{self, Reaped, Reaper};
 use super::spread::within;
-use super::tally::Tally;
+use super::tally::{Part, Tally};
 use super::url::{self, Url};
+use super::verdict::Call;
 use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Prepared, Request};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
@@ -191,7 +192,7 @@ impl Shared {
         reaper::watch(self);
         let timeout = self.limits.timeout;
         let timer = std::pin::pin!(tokio::time::sleep(timeout));
-        let tally = Tally::begin(&member, outlet, 0, 1, begun);
+        let tally = Tally::begin(&member, outlet, 0, Part::sole(Call::Usual), begun);
         within(&tally, &request, timer, timeout).await
     }
 

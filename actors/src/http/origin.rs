@@ -105,7 +105,7 @@ impl Origin {
         let _permit = self.permit(progress).await?;
         let first = self.attempt(request, progress).await;
         let trace = progress.get();
-        let again = !trace.dialled && trace.read == 0 && (trace.written == 0 || request.is_safe);
+        let again = !trace.dialled && trace.read == 0 && (trace.written == 0 || request.is_idempotent);
         match first {
             Err((failure, generation)) if again && failure.is_broken_connection() => {
                 self.discard(generation);

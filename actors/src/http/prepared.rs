@@ -16,7 +16,7 @@ pub(crate) struct Prepared {
     /// In bytes, where that is less than the origin's limit.
     pub(super) max_answer: Option<usize>,
     /// Asking twice does no harm.
-    pub(super) is_safe: bool,
+    pub(crate) is_idempotent: bool,
     /// An empty body is not announced as one of length 0.
     pub(super) is_bodyless: bool,
     /// The answer to it has no body, whatever its headers say.
@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
-        let Request { method, mut path, headers, body, decode, max_answer } = request;
+        let Request { method, mut path, headers, body, decode, max_answer, idempotent, key: _ } = request;
         if !path.starts_with('/') {
             path.insert(0, '/');
         }
@@ -55,7 +55,6 @@ impl Prepared {
             }
             Decode::XmlRpc | Decode::JsonRpc | Decode::Http => {}
         }
-        let is_safe = method.is_safe() && decode == Decode::Http;
         let is_bodyless = method.is_safe() || method == Method::Delete;
         let is_head = method == Method::Head;
         let method = match method {
@@ -67,7 +66,17 @@ impl Prepared {
             Method::Delete => awc::http::Method::DELETE,
             Method::Options => awc::http::Method::OPTIONS,
         };
-        Ok(Prepared { method, path, headers: converted, body, decode, max_answer, is_safe, is_bodyless, is_head })
+        Ok(Prepared {
+            method,
+            path,
+            headers: converted,
+            body,
+            decode,
+            max_answer,
+            is_idempotent: idempotent,
+            is_bodyless,
+            is_head,
+        })
     }
 }
 

@@ -73,11 +73,17 @@ pub struct Request {
     pub decode: Decode,
     /// The largest answer accepted, in bytes, where that is less than the origin's limit.
     pub max_answer: Option<usize>,
+    /// Asking twice does no harm: true for GET, HEAD and OPTIONS, and where the caller says so. Only such a call may be
+    /// retried or hedged.
+    pub idempotent: bool,
+    /// What a cluster with `balance = hash` chooses the member by; `None` for the path and the body.
+    pub key: Option<Box<str>>,
 }
 
 impl Request {
     pub(super) fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
-        Request { method, path: path.into(), headers: Vec::new(), body, decode, max_answer: None }
+        let idempotent = method.is_safe() && decode == Decode::Http;
+        Request { method, path: path.into(), headers: Vec::new(), body, decode, max_answer: None, idempotent, key: None }
     }
 
     /// An XML-RPC call; `body` is the whole `<methodCall>`.
@@ -114,6 +120,20 @@ impl Request {
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Request {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says that asking twice does no harm.
+    #[must_use]
+    pub fn idempotent(mut self) -> Request {
+        self.idempotent = true;
+        self
+    }
+
+    /// Sets what a cluster with `balance = hash` chooses the member by.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Box<str>>) -> Request {
+        self.key = Some(key.into());
         self
     }
 

@@ -1,23 +1,30 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const CALLS: usize = 40_000;
 
 fn idle(weight: u32) -> Candidate {
-    Candidate { weight, outstanding: 0, is_barred: false }
+    Candidate { weight, ..Candidate::default() }
 }
 
-fn seeded() -> Dice {
-    Dice(Cell::new(7))
+fn picker(balance: Balance, members: &[Candidate]) -> Picker {
+    let weights: Vec<u32> = members.iter().map(|member| member.weight).collect();
+    Picker::new(balance, &weights, 1, Dice::seeded(7))
 }
 
-fn shares(members: &[Candidate]) -> Vec<f64> {
-    let dice = seeded();
+fn shares_of(balance: Balance, members: &[Candidate]) -> Vec<f64> {
+    let picker = picker(balance, members);
     let mut counts = vec![0usize; members.len()];
-    for _ in 0..CALLS {
-        let index = choose(members.len(), |index| members[index], |limit| dice.below(limit)).expect("one is free");
+    for nth in 0..CALLS {
+        let index = picker.pick(hash(&[&nth.to_le_bytes()]), |index| members[index]).expect("one is free");
         counts[index] += 1;
     }
     counts.into_iter().map(|count| count as f64 / CALLS as f64).collect()
+}
+
+fn shares(members: &[Candidate]) -> Vec<f64> {
+    shares_of(Balance::P2c, members)
 }
 
 fn assert_close(shares: &[f64], expected: &[f64]) {
@@ -26,27 +33,43 @@ fn assert_close(shares: &[f64], expected: &[f64]) {
     }
 }
 
+const BALANCES: [Balance; 5] = [Balance::P2c, Balance::Ewma, Balance::Least, Balance::RoundRobin, Balance::Hash];
+
 #[test]
 fn idle_members_share_by_weight() {
-    assert_close(&shares(&[idle(1), idle(1), idle(1)]), &[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
-    assert_close(&shares(&[idle(1), idle(3)]), &[0.25, 0.75]);
+    for balance in [Balance::P2c, Balance::RoundRobin] {
+        assert_close(&shares_of(balance, &[idle(1), idle(1), idle(1)]), &[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
+        assert_close(&shares_of(balance, &[idle(1), idle(3)]), &[0.25, 0.75]);
+    }
+    // 1:200 is too uneven for the quick draw.
+    assert_close(&shares(&[idle(1), idle(200), idle(1)]), &[0.005, 0.99, 0.005]);
 }
 
 #[test]
 fn the_busier_of_two_is_passed_over() {
     let busy = Candidate { outstanding: 5, ..idle(1) };
-    assert_close(&shares(&[busy, idle(1)]), &[0.0, 1.0]);
-    // Three times the weight carries three times the calls before it counts as busier.
-    let heavy = Candidate { outstanding: 5, ..idle(3) };
-    assert_close(&shares(&[heavy, Candidate { outstanding: 2, ..idle(1) }]), &[1.0, 0.0]);
+    for balance in [Balance::P2c, Balance::Least] {
+        assert_close(&shares_of(balance, &[busy, idle(1)]), &[0.0, 1.0]);
+        // Three times the weight carries three times the calls before it counts as busier.
+        let heavy = Candidate { outstanding: 5, ..idle(3) };
+        assert_close(&shares_of(balance, &[heavy, Candidate { outstanding: 2, ..idle(1) }]), &[1.0, 0.0]);
+    }
+}
+
+#[test]
+fn the_slower_of_two_is_passed_over_by_ewma() {
+    let (slow, quick) =
+        (Candidate { micros: 9_000, ..idle(1) }, Candidate { micros: 1_000, outstanding: 3, ..idle(1) });
+    assert_close(&shares_of(Balance::Ewma, &[slow, quick]), &[0.0, 1.0]);
+    assert_close(&shares_of(Balance::Ewma, &[slow, Candidate { outstanding: 9, ..quick }]), &[1.0, 0.0]);
 }
 
 #[test]
 fn calls_in_flight_settle_in_proportion_to_the_weights() {
-    let dice = seeded();
     let mut members = [idle(1), idle(3)];
+    let picker = picker(Balance::P2c, &members);
     for _ in 0..400 {
-        let index = choose(2, |index| members[index], |limit| dice.below(limit)).expect("one is free");
+        let index = picker.pick(0, |index| members[index]).expect("one is free");
         members[index].outstanding += 1;
     }
     assert!((95..=105).contains(&members[0].outstanding), "{members:?}");
@@ -56,13 +79,62 @@ fn calls_in_flight_settle_in_proportion_to_the_weights() {
 fn tried_members_are_never_chosen_again() {
     let barred = Candidate { is_barred: true, ..idle(9) };
     assert_close(&shares(&[barred, idle(1), barred, idle(1)]), &[0.0, 0.5, 0.0, 0.5]);
-    assert_eq!(choose(2, |_| barred, |_| 0), None);
-    assert_eq!(choose(0, |_| barred, |_| 0), None);
+    for balance in BALANCES {
+        assert_eq!(picker(balance, &[barred]).pick(0, |_| barred), None);
+        assert_eq!(picker(balance, &[]).pick(0, |_| barred), None);
+    }
 }
 
 #[test]
 fn weight_zero_is_a_reserve() {
-    assert_close(&shares(&[idle(0), idle(1)]), &[0.0, 1.0]);
     let barred = Candidate { is_barred: true, ..idle(1) };
-    assert_close(&shares(&[idle(0), barred, idle(0)]), &[0.5, 0.0, 0.5]);
+    for balance in BALANCES {
+        assert_close(&shares_of(balance, &[idle(0), idle(1)]), &[0.0, 1.0]);
+        assert_close(&shares_of(balance, &[idle(0), barred, idle(0)]), &[0.5, 0.0, 0.5]);
+    }
+}
+
+#[test]
+fn who_is_out_is_asked_where_nobody_else_is_left() {
+    let out = Candidate { is_out: true, ..idle(1) };
+    for balance in BALANCES {
+        let picker = picker(balance, &[out, idle(1), out]);
+        assert!((0..100).all(|key| picker.pick(key << 57, |index| [out, idle(1), out][index]) == Some(1)));
+        assert!(picker.pick(0, |_| out).is_some());
+    }
+    // A healthy reserve comes before the sick.
+    assert_close(&shares(&[out, idle(0)]), &[0.0, 1.0]);
+}
+
+#[test]
+fn a_hundredth_of_the_weight_is_a_hundredth_of_the_calls() {
+    let shy = Candidate { weight: 1, ..idle(1) };
+    let members = [idle(128), shy, idle(128)];
+    for balance in [Balance::P2c, Balance::RoundRobin] {
+        let share = shares_of(balance, &members)[1];
+        assert!(share < 0.02, "{balance:?}: {share}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whoever_is_chosen_may_be(
+        members in prop::collection::vec((0u32..4, 0usize..9, any::<bool>(), any::<bool>()), 0..9),
+        key in any::<u64>(),
+    ) {
+        let members: Vec<Candidate> = members
+            .into_iter()
+            .map(|(weight, outstanding, is_out, is_barred)| Candidate { weight, outstanding, micros: 5, is_out, is_barred })
+            .collect();
+        for balance in BALANCES {
+            let chosen = picker(balance, &members).pick(key, |index| members[index]);
+            let someone = members.iter().any(|member| !member.is_barred);
+            prop_assert_eq!(chosen.is_some(), someone);
+            if let Some(chosen) = chosen {
+                prop_assert!(!members[chosen].is_barred);
+                let someone_in = members.iter().any(|member| !member.is_barred && !member.is_out);
+                prop_assert!(!(members[chosen].is_out && someone_in));
+            }
+        }
+    }
 }

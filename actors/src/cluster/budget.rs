@@ -1,0 +1,107 @@
+//! How many extra requests a cluster may see: retries and hedges together are at most a fifth of the requests of the
+//! last ten seconds, and ten a second where there are few.
+//!
+//! The figures are Finagle's (RetryBudget: 20 %, 10 per second, 10 s). An extra request is counted when it is decided on,
+//! not when it is sent: one that counts later lets a thousand failures at once decide on a thousand retries.
+
+use std::time::Duration;
+
+/// Extra requests per hundred.
+const PERCENT: u64 = 20;
+/// Extra requests a second that are always there: without them a cluster asked twice a minute would never retry.
+const FLOOR: u64 = 10;
+/// What is looked back on, in slots of a second.
+const WINDOW: usize = 10;
+
+/// The budget of one cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    slots: [Slot; WINDOW],
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// Its second, from the owner's origin.
+    second: u64,
+    requests: u64,
+    extra: u64,
+}
+
+impl Budget {
+    /// Counts a request of a caller.
+    pub fn deposit(&mut self, now: Duration) {
+        self.slot(now).requests += 1;
+    }
+
+    /// Takes an extra request; false if there is none to take.
+    pub fn withdraw(&mut self, now: Duration) -> bool {
+        let second = now.as_secs();
+        let (mut requests, mut extra) = (0, 0);
+        for slot in self.slots.iter().filter(|slot| slot.second + WINDOW as u64 > second) {
+            requests += slot.requests;
+            extra += slot.extra;
+        }
+        // The floor of this second alone is not saved up: a burst after a quiet hour must not be larger than any other.
+        let floor = FLOOR.saturating_sub(self.slot(now).extra);
+        if floor == 0 && (extra + 1) * 100 > requests * PERCENT {
+            return false;
+        }
+        self.slot(now).extra += 1;
+        true
+    }
+
+    fn slot(&mut self, now: Duration) -> &mut Slot {
+        let second = now.as_secs();
+        let slot = &mut self.slots[second as usize % WINDOW];
+        if slot.second != second {
+            *slot = Slot { second, ..Slot::default() };
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Extra requests of `seconds` in which each of `rate` requests a second asks for `each` of them.
+    fn extra(rate: u64, seconds: u64, each: u64) -> u64 {
+        let mut budget = Budget::default();
+        let mut taken = 0;
+        for nth in 0..rate * seconds {
+            let now = Duration::from_micros(nth * 1_000_000 / rate);
+            budget.deposit(now);
+            taken += (0..each).filter(|_| budget.withdraw(now)).count() as u64;
+        }
+        taken
+    }
+
+    #[test]
+    fn total_failure_costs_a_fifth_and_the_floor() {
+        for (rate, seconds) in [(1_000, 60), (100, 60), (20, 60), (10_000, 3)] {
+            let (taken, requests) = (extra(rate, seconds, 3), rate * seconds);
+            assert!(taken <= requests / 5 + FLOOR * seconds, "{taken} of {requests}");
+            assert!(taken >= requests / 5, "{taken} of {requests}");
+        }
+    }
+
+    #[test]
+    fn a_quiet_cluster_may_retry() {
+        assert_eq!(extra(1, 60, 1), 60);
+    }
+
+    #[test]
+    fn a_thousand_decisions_at_once_are_a_thousand_questions() {
+        let mut budget = Budget::default();
+        (0..1_000).for_each(|_| budget.deposit(Duration::ZERO));
+        assert_eq!((0..1_000).filter(|_| budget.withdraw(Duration::ZERO)).count(), 200);
+    }
+
+    #[test]
+    fn the_budget_of_long_ago_is_gone() {
+        let mut budget = Budget::default();
+        (0..1_000).for_each(|_| budget.deposit(Duration::ZERO));
+        let later = Duration::from_secs(10);
+        assert_eq!((0..1_000).filter(|_| budget.withdraw(later)).count() as u64, FLOOR);
+    }
+}

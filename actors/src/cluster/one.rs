@@ -1,0 +1,224 @@
+//! A call to one member: chosen by load, another one where that cannot do harm, a second one beside a late one.
+//!
+//! A connection that was never made always moves on, until every member was tried once. A call that may have run moves
+//! on only if it is idempotent, the cluster has `retries`, and the budget has something left; never to a member that was
+//! tried. With `hedge`, an idempotent call that takes longer than 95 of 100 answers of its member goes to another one
+//! too; the first good answer counts, and the loser's connection is closed before anybody is told.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Instant;
+
+use super::Shared;
+use super::health::Extra;
+use super::spread::within;
+use super::tally::{Part, Tally};
+use super::verdict::{self, Call, Judged};
+use crate::http::Prepared;
+use crate::kit::Outlet;
+use crate::outcome::{Outcome, Reason};
+
+/// Asks until an answer settles it. There is at least one member.
+pub(super) async fn ask(shared: &Shared, request: &Prepared, key: u64, outlet: &Outlet<Outcome>) {
+    let asking = Asking { shared, request, key, outlet, begun: Instant::now(), tried: RefCell::default() };
+    let mut outcome = asking.settle().await;
+    outcome.attempts = asking.attempts();
+    outlet.put(0, outcome);
+}
+
+/// One call on its way from member to member.
+struct Asking<'a> {
+    shared: &'a Shared,
+    request: &'a Prepared,
+    key: u64,
+    outlet: &'a Outlet<Outcome>,
+    begun: Instant,
+    tried: RefCell<Vec<usize>>,
+}
+
+impl<'a> Asking<'a> {
+    async fn settle(&self) -> Outcome {
+        let spec = &self.shared.spec;
+        let may_repeat = self.request.is_idempotent && (spec.retries > 0 || spec.hedge);
+        if may_repeat {
+            self.shared.health.deposit(self.shared.health.now());
+        }
+        let mut left = if may_repeat { spec.retries } else { 0 };
+        // What may have run outweighs a later attempt that certainly did not.
+        let mut may_have_run: Option<Outcome> = None;
+        let mut unreached: Option<Outcome> = None;
+        while let Some((index, call)) = self.next() {
+            let outcome = self.attempt(index, call, may_have_run.is_some()).await;
+            if outcome.reason.never_ran() {
+                unreached = Some(outcome);
+                continue;
+            }
+            if left == 0 || !is_worth_repeating(&outcome) || self.is_exhausted() || !self.withdraw(Extra::Retry) {
+                return outcome;
+            }
+            left -= 1;
+            may_have_run = Some(outcome);
+        }
+        // All were tried: the last one's cause.
+        let last = may_have_run.or(unreached);
+        last.unwrap_or_else(|| {
+            let node = format!("@{}", self.shared.spec.name).into();
+            Outcome::failed(node, Reason::NotAdmitted, "not sent: the cluster has no members")
+        })
+    }
+
+    /// The next member to try: one whose trial is due, or the one the balance chooses among the untried.
+    fn next(&self) -> Option<(usize, Call)> {
+        let health = &self.shared.health;
+        let mut tried = self.tried.borrow_mut();
+        if tried.is_empty()
+            && let Some(index) = health.due(health.now())
+        {
+            tried.push(index);
+            return Some((index, Call::Trial));
+        }
+        let index = self.choice(&tried, false)?;
+        tried.push(index);
+        Some((index, Call::Usual))
+    }
+
+    fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
+        let (health, picker) = (&self.shared.health, &self.shared.picker);
+        let (now, wants_micros) = (health.now(), picker.wants_micros());
+        picker.pick(self.key, |index| {
+            let mut candidate = health.candidate(index, now, wants_micros);
+            candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
+            candidate
+        })
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.tried.borrow().len() >= self.shared.members.len()
+    }
+
+    fn attempts(&self) -> u32 {
+        u32::try_from(self.tried.borrow().len()).unwrap_or(u32::MAX)
+    }
+
+    fn withdraw(&self, extra: Extra) -> bool {
+        self.shared.health.withdraw(extra, self.shared.health.now())
+    }
+
+    fn begin(&self, index: usize, call: Call, is_repeated: bool) -> Tally<'a> {
+        let part = Part { attempt: self.attempts(), call, is_repeated };
+        Tally::begin(&self.shared.members[index], self.outlet, 0, part, self.begun)
+    }
+
+    async fn attempt(&self, index: usize, call: Call, is_repeated: bool) -> Outcome {
+        let timeout = self.shared.spec.member_timeout;
+        let tally = self.begin(index, call, is_repeated);
+        let timer = pin!(tokio::time::sleep(timeout));
+        let mut running = pin!(within(&tally, self.request, timer, timeout));
+        let is_hedged = self.shared.spec.hedge && self.request.is_idempotent;
+        let Some(late) = is_hedged.then(|| self.shared.health.p95(index)).flatten() else { return running.await };
+        let mut alarm = pin!(tokio::time::sleep(late));
+        let in_time = poll_fn(|context| match running.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
+        });
+        if let Some(outcome) = in_time.await {
+            return outcome;
+        }
+        match self.second() {
+            Some(second) => self.hedged(&tally, running, second).await,
+            None => running.await,
+        }
+    }
+
+    /// A healthy member for a second request, paid for.
+    fn second(&self) -> Option<usize> {
+        let mut tried = self.tried.borrow_mut();
+        let index = self.choice(&tried, true)?;
+        if !self.withdraw(Extra::Hedge) {
+            return None;
+        }
+        tried.push(index);
+        Some(index)
+    }
+
+    /// Two at once: the first answer that settles it, or when both failed the one that may have run.
+    async fn hedged(
+        &self,
+        first: &Tally<'_>,
+        mut one: Pin<&mut impl Future<Output = Outcome>>,
+        index: usize,
+    ) -> Outcome {
+        let timeout = self.shared.spec.member_timeout;
+        let second = self.begin(index, Call::Usual, true);
+        let timer = pin!(tokio::time::sleep(timeout));
+        // Boxed: the rare second exchange must not make room in every call's memory.
+        let mut other = Box::pin(within(&second, self.request, timer, timeout));
+        let (mut failed_one, mut failed_other) = (None, None);
+        let outcome = poll_fn(|context| {
+            if failed_one.is_none()
+                && let Poll::Ready(outcome) = one.as_mut().poll(context)
+            {
+                if settles(&outcome) {
+                    return Poll::Ready(outcome);
+                }
+                failed_one = Some(outcome);
+            }
+            if failed_other.is_none()
+                && let Poll::Ready(outcome) = other.as_mut().poll(context)
+            {
+                if settles(&outcome) {
+                    return Poll::Ready(outcome);
+                }
+                failed_other = Some(outcome);
+            }
+            match (failed_one.take(), failed_other.take()) {
+                (Some(one), Some(other)) => Poll::Ready(if one.reason.never_ran() { other } else { one }),
+                (one, other) => {
+                    (failed_one, failed_other) = (one, other);
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        // Whichever is still under way lost; one that is done does not mind.
+        first.unwanted();
+        second.unwanted();
+        outcome
+    }
+}
+
+/// True for an answer that no other member's would better.
+fn settles(outcome: &Outcome) -> bool {
+    !outcome.reason.never_ran() && !is_worth_repeating(outcome)
+}
+
+/// True for a failure that is the member's own: another one may do better. An error of the called method is not.
+fn is_worth_repeating(outcome: &Outcome) -> bool {
+    let judged = verdict::judge(outcome.reason, outcome.status, outcome.code, true);
+    matches!(judged, Judged::Failed(_)) || outcome.code == TOO_MANY
+}
+
+const TOO_MANY: u16 = 429;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Status;
+
+    #[test]
+    fn only_a_failure_of_the_member_is_worth_repeating() {
+        let failed = |reason| Outcome::failed("a".into(), reason, "");
+        for reason in [Reason::Reset, Reason::Closed, Reason::Deadline] {
+            assert!(is_worth_repeating(&failed(reason)), "{reason:?}");
+        }
+        for reason in [Reason::Fault, Reason::Malformed, Reason::TooLarge, Reason::Internal] {
+            assert!(!is_worth_repeating(&failed(reason)), "{reason:?}");
+        }
+        let page = |code| Outcome { status: Status::Completed, code, ..failed(Reason::HttpStatus) };
+        assert!([500, 503, 429].into_iter().all(|code| is_worth_repeating(&page(code))));
+        assert!([404, 400].into_iter().all(|code| !is_worth_repeating(&page(code)) && settles(&page(code))));
+        assert!(!settles(&failed(Reason::Refused)));
+    }
+}

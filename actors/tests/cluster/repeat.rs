@@ -1,0 +1,166 @@
+//! Retries and hedges: who may be asked twice, whom it goes to, what it may cost.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use skitai_actors::Reason;
+
+use super::member::{After, Member, answer, closed_port, closing, fine, member, xml};
+use super::*;
+
+/// A cluster that repeats, and never ejects: each test is about the repetition alone.
+fn repeating(retries: u32, hedge: bool, ports: &[u16]) -> Started {
+    let rules = Rules { max_ejected: 0, ..Rules::default() };
+    Started::new(ClusterSpec { retries, hedge, rules, ..spec(ports) })
+}
+
+fn broken() -> Member {
+    member(|stream, _| {
+        answer(stream, "503 Service Unavailable", "", "");
+        After::KeepAlive
+    })
+}
+
+#[test]
+fn only_an_idempotent_call_goes_to_another_member() {
+    in_system(async {
+        let (bad, good) = (closing(), fine("a"));
+        let cluster = repeating(3, false, &[bad.port, good.port]);
+        let mut attempts = HashMap::new();
+        for _ in 0..20 {
+            let outcome = cluster.one(call().idempotent()).await;
+            assert!(outcome.is_ok(), "{outcome:?}");
+            *attempts.entry(outcome.attempts).or_insert(0) += 1;
+        }
+        assert!(attempts.contains_key(&2), "the bad one was never drawn: {attempts:?}");
+        // Not idempotent: what reached the bad one stays there. Distrusted, it is drawn rarely.
+        let (before, asked) = (bad.seen.requests(), good.seen.requests());
+        let mut failed = 0;
+        for _ in 0..60 {
+            let outcome = cluster.one(call()).await;
+            assert_eq!(outcome.attempts, 1);
+            failed += usize::from(outcome.reason == Reason::Closed);
+        }
+        assert_eq!((bad.seen.requests() - before, good.seen.requests() - asked), (failed, 60 - failed));
+    });
+}
+
+#[test]
+fn without_retries_nothing_is_repeated() {
+    in_system(async {
+        let members = [closing(), closing()];
+        let cluster = repeating(0, false, &[members[0].port, members[1].port]);
+        let outcome = cluster.one(call().idempotent()).await;
+        assert_eq!((outcome.reason, outcome.attempts), (Reason::Closed, 1));
+        assert_eq!(members[0].seen.requests() + members[1].seen.requests(), 1);
+    });
+}
+
+#[test]
+fn no_member_is_asked_twice_for_one_call() {
+    in_system(async {
+        let members = [broken(), broken(), broken()];
+        let ports: Vec<u16> = members.iter().map(|member| member.port).collect();
+        let cluster = repeating(10, false, &ports);
+        let outcome = cluster.one(call().idempotent()).await;
+        assert_eq!((outcome.code, outcome.attempts), (503, 3));
+        assert_eq!(members.each_ref().map(|member| member.seen.requests()), [1, 1, 1]);
+        // One retry is two members.
+        let cluster = repeating(1, false, &ports);
+        assert_eq!(cluster.one(call().idempotent()).await.attempts, 2);
+    });
+}
+
+#[test]
+fn what_may_have_run_is_told_also_when_the_rest_was_unreachable() {
+    in_system(async {
+        let bad = closing();
+        let cluster = repeating(5, false, &[bad.port, closed_port()]);
+        for _ in 0..5 {
+            let outcome = cluster.one(call().idempotent()).await;
+            assert_eq!((outcome.reason, outcome.attempts), (Reason::Closed, 2), "{outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn when_all_fail_the_extra_requests_stay_within_the_budget() {
+    in_system(async {
+        let members = [broken(), broken(), broken(), broken()];
+        let ports: Vec<u16> = members.iter().map(|member| member.port).collect();
+        let cluster = repeating(3, false, &ports);
+        let begun = Instant::now();
+        let deadline = after(10_000);
+        for _ in 0..20 {
+            let many: Vec<_> = (0..20).map(|_| cluster.ask(Spread::One, call().idempotent(), deadline)).collect();
+            for inlet in many {
+                assert_eq!(inlet.all(deadline).await[0].code, 503);
+            }
+        }
+        let seconds = begun.elapsed().as_secs() as usize + 2;
+        let asked: usize = members.iter().map(|member| member.seen.requests()).sum();
+        assert!(asked > 400, "nothing was retried");
+        assert!(asked <= 480 + 10 * seconds, "{asked} requests for 400 calls in {seconds} s");
+    });
+}
+
+/// Answers at once; while the switch is on it keeps its callers waiting.
+fn stalling(is_stalled: &Arc<AtomicBool>, hung: &Arc<AtomicUsize>) -> Member {
+    let (is_stalled, hung) = (is_stalled.clone(), hung.clone());
+    member(move |stream, _| {
+        if is_stalled.load(SeqCst) && hung.fetch_add(1, SeqCst) == 0 {
+            return After::AwaitEof;
+        }
+        answer(stream, "200 OK", "content-type: text/xml\r\n", &xml("a"));
+        After::KeepAlive
+    })
+}
+
+#[test]
+fn a_late_call_goes_to_a_second_member_and_the_loser_is_closed() {
+    in_system(async {
+        let (is_stalled, hung) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        // The first request under the switch hangs, whichever member it meets; the next one is answered.
+        let members = [stalling(&is_stalled, &hung), stalling(&is_stalled, &hung)];
+        let cluster = repeating(0, true, &[members[0].port, members[1].port]);
+        for _ in 0..80 {
+            assert!(cluster.one(call().idempotent()).await.is_ok());
+        }
+        is_stalled.store(true, SeqCst);
+        let begun = Instant::now();
+        let outcome = cluster.one(call().idempotent()).await;
+        assert!(outcome.is_ok() && begun.elapsed() < Duration::from_millis(500), "{outcome:?}");
+        assert_eq!(outcome.attempts, 2);
+        let eofs = || members[0].seen.eofs() + members[1].seen.eofs();
+        eventually("the loser sees the end", || eofs() >= 1).await;
+
+        // A call that is not idempotent waits.
+        hung.store(0, SeqCst);
+        let deadline = after(200);
+        let outcomes = cluster.ask(Spread::One, call(), deadline).all(deadline).await;
+        assert_eq!((outcomes[0].reason, outcomes[0].attempts), (Reason::Deadline, 1));
+    });
+}
+
+#[test]
+fn the_same_key_meets_the_same_member() {
+    in_system(async {
+        let members = [fine("a"), fine("b"), fine("c")];
+        let ports: Vec<u16> = members.iter().map(|member| member.port).collect();
+        let cluster = Started::new(ClusterSpec { balance: Balance::Hash, ..spec(&ports) });
+        let mut homes = HashMap::new();
+        for nth in 0..60 {
+            let key = format!("user-{}", nth % 20);
+            let node = cluster.one(call().key(key.clone())).await.node;
+            let home = homes.entry(key).or_insert_with(|| node.clone());
+            assert_eq!(*home, node);
+        }
+        let used: std::collections::HashSet<_> = homes.values().collect();
+        assert!(used.len() > 1, "all keys have one home");
+        // Without a key the call itself is one.
+        let first = cluster.one(call()).await.node;
+        for _ in 0..5 {
+            assert_eq!(cluster.one(call()).await.node, first);
+        }
+    });
+}

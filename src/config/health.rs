@@ -1,0 +1,81 @@
+//! `[@name]`: how `lb` chooses among the members, when one is left out, and whether they are asked by themselves.
+
+use skitai_actors::spec::{Balance, Check, CheckKind, Rules};
+
+use super::ini::Section;
+use super::keys;
+use super::reading::{Reading, find};
+use super::report::Problem;
+use super::spelling::nearest;
+
+const BALANCES: &[(&str, Balance)] = &[
+    ("p2c", Balance::P2c),
+    ("ewma", Balance::Ewma),
+    ("least", Balance::Least),
+    ("round_robin", Balance::RoundRobin),
+    ("hash", Balance::Hash),
+];
+
+/// How a member is chosen.
+pub(super) fn balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
+    let Some(value) = find(section, &keys::BALANCE) else { return Balance::default() };
+    let named = |name: &str| BALANCES.iter().find(|(known, _)| *known == name).map(|(_, balance)| *balance);
+    named(&value.text).unwrap_or_else(|| {
+        let near = nearest(&value.text, BALANCES.iter().map(|(name, _)| *name));
+        reading.refuse(
+            &keys::BALANCE,
+            value,
+            "expected `p2c`, `ewma`, `least`, `round_robin` or `hash`",
+            near.map(|near| format!("did you mean `{near}`?")),
+        );
+        Balance::default()
+    })
+}
+
+/// When a member is ejected and readmitted.
+pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rules {
+    let usual = Rules::default();
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let eject_time = reading.time(section, &keys::EJECT_TIME);
+    Rules {
+        eject_after: small(reading.number(section, &keys::EJECT_AFTER)),
+        eject_time,
+        // A first ejection beyond the longest one is meant as it is written.
+        eject_time_max: usual.eject_time_max.max(eject_time),
+        max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
+        slow_start: reading.time(section, &keys::SLOW_START),
+        ..usual
+    }
+}
+
+/// What the members are asked, and how often.
+pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Check> {
+    let interval = reading.time(section, &keys::CHECK_INTERVAL);
+    let Some(value) = find(section, &keys::CHECK).filter(|value| !value.text.is_empty()) else {
+        if let Some(idle) = find(section, &keys::CHECK_INTERVAL) {
+            let problem = Problem::warning(idle.span(), "`check_interval` says how often, but nothing what is asked");
+            reading.push(
+                problem.label("no checks are made").help("add `check = tcp`, `check = rpc` or `check = http:/path`"),
+            );
+        }
+        return None;
+    };
+    let kind = match value.text.split_once(':') {
+        None if value.text == "tcp" => Some(CheckKind::Tcp),
+        // Where the calls of `was.lb("name")` go too.
+        None if value.text == "rpc" => Some(CheckKind::Rpc("/RPC2".to_owned())),
+        Some(("rpc", path)) if is_path(path) => Some(CheckKind::Rpc(path.to_owned())),
+        Some(("http", path)) if is_path(path) => Some(CheckKind::Http(path.to_owned())),
+        _ => None,
+    };
+    if kind.is_none() {
+        let help = value.text.starts_with('/').then(|| "for a page write `check = http:/path`".to_owned());
+        reading.refuse(&keys::CHECK, value, "expected `tcp`, `rpc`, `rpc:/path` or `http:/path`", help);
+    }
+    Some(Check { kind: kind?, interval })
+}
+
+/// A path that a request can carry as it is.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

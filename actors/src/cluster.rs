@@ -110,7 +110,8 @@ impl Answers<Call> for Cluster {
             let timeout = shared.spec.member_timeout;
             match call.spread {
                 Spread::All => spread::all(&shared.members, timeout, &request, &outlet).await,
-                Spread::One => spread::one(&shared.members, timeout, &shared.dice, &request, &outlet).await,
+                // Boxed, for it holds a whole exchange, and a call to all would carry room for it.
+                Spread::One => Box::pin(spread::one(&shared.members, timeout, &shared.dice, &request, &outlet)).await,
             }
         }
     }

@@ -53,7 +53,13 @@ impl Kind {
     }
 }
 
-/// A type that can stand among a route's arguments.
+/// A type that can stand among a route's arguments. One that cannot is refused where it stands:
+///
+/// ```compile_fail,E0277
+/// # use skitai::prelude::*;
+/// #[route("/at")]
+/// async fn at(when: std::time::SystemTime) {}
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route",
     note = "arguments are numbers, bool, String, Value, Bytes, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"

@@ -178,7 +178,15 @@ impl Reply for Response {
 }
 
 /// What the code written by `#[route]` wraps a handler's result in. An inherent method beats a trait's, so a `Result`
-/// always takes the first impl and never passes for a `Serialize` that answers 200 with `{"Err": …}`.
+/// always takes the first impl and never passes for a `Serialize` that answers 200 with `{"Err": …}`:
+///
+/// ```compile_fail,E0277
+/// # use skitai::prelude::*;
+/// #[route("/half")]
+/// async fn half(n: i64) -> Result<String, String> {
+///     Err(format!("{n} is odd")) // a String is no error; Error::new(400, …) is
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Give<T>(pub T);
 

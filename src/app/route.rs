@@ -58,7 +58,13 @@ impl Param {
     }
 }
 
-/// A type that carries a route; `#[route]` writes one beside each function.
+/// A type that carries a route; `#[route]` writes one beside each function, where rule and function agree:
+///
+/// ```compile_fail
+/// # use skitai::prelude::*;
+/// #[route("/company/<int:cid>")]
+/// async fn company(id: i64) {} // no argument is called `cid`
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a route",
     note = "put #[route(\"/…\")] above the function; in routes![…] a function is named by its path, such as greetings::morning"

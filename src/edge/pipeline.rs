@@ -39,7 +39,8 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
     let head = worker.log.as_ref().map(|_| (request.peer, request.method.clone(), request.uri.clone()));
     let mut account = Account { worker, started, head, status: CLIENT_LEFT, bytes: Some(0) };
     let response = match rpc::endpoint::protocol(&request) {
-        Some(protocol) => rpc::endpoint::serve(worker, protocol, request, payload).await,
+        // Boxed, as the file below: every request is moved with the room for whatever it might become.
+        Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, request, payload)).await,
         None => match web(worker, &mut request, payload, &mut incoming).await {
             Ok(response) => response,
             Err(error) => refuse(worker, &request, &error),
@@ -129,7 +130,7 @@ async fn web(
                 files::Found::File(file) => {
                     let max_age = site.settings.server.static_max_age;
                     give_head_back(incoming, request);
-                    return Ok(files::send(file, incoming.request(), max_age).await);
+                    return Ok(Box::pin(files::send(file, incoming.request(), max_age)).await);
                 }
                 files::Found::NeedsSlash => return Ok(respond::add_slash(path, request.uri.query())),
                 files::Found::Nothing => {}
@@ -211,12 +212,8 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Err(panicked) => return panic(worker, panicked),
     };
     let deadline = was.deadline();
-    match tokio::time::timeout_at(
-        deadline.into(),
-        Catching::new(Timed::new(work, route, worker.site.settings.server.devel)),
-    )
-    .await
-    {
+    let work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
+    match tokio::time::timeout_at(deadline.into(), work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => panic(worker, panicked),
         Err(_) => {

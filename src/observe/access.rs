@@ -2,14 +2,14 @@
 //!
 //! Each worker has a buffer of its own and writes whole lines with one `write` to a file opened for appending, so
 //! workers and processes may share it. A buffer is written when it is full and once a second, so that `tail -f` shows
-//! what happened; a crash loses at most that second.
+//! what happened; a crash loses at most that second. The site keeps every worker's log and writes what is left when the
+//! server has stopped: the process ends without waiting for its worker threads.
 
-use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Written when so full. A few hundred lines.
@@ -19,15 +19,16 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// The access log of one worker.
 pub(crate) struct AccessLog {
     file: File,
-    buffer: RefCell<Vec<u8>>,
+    // Locked by its worker alone, but for the end.
+    buffer: Mutex<Vec<u8>>,
 }
 
 impl AccessLog {
     /// Opens the file and starts the writer of this worker, which ends when the log is dropped.
-    pub(crate) fn open(path: &Path) -> io::Result<Rc<AccessLog>> {
+    pub(crate) fn open(path: &Path) -> io::Result<Arc<AccessLog>> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let log = Rc::new(AccessLog { file, buffer: RefCell::new(Vec::with_capacity(FULL + 1024)) });
-        let weak = Rc::downgrade(&log);
+        let log = Arc::new(AccessLog { file, buffer: Mutex::new(Vec::with_capacity(FULL + 1024)) });
+        let weak = Arc::downgrade(&log);
         actix_rt::spawn(async move {
             let mut tick = tokio::time::interval(FLUSH_EVERY);
             loop {
@@ -50,7 +51,7 @@ impl AccessLog {
         bytes: Option<u64>,
         since: Instant,
     ) {
-        let mut buffer = self.buffer.borrow_mut();
+        let mut buffer = self.lock();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Writing to a Vec cannot fail.
         let _ = write!(buffer, "{}.{:03} ", now.as_secs(), now.subsec_millis());
@@ -70,8 +71,13 @@ impl AccessLog {
         }
     }
 
-    fn flush(&self) {
-        let mut buffer = self.buffer.borrow_mut();
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is in the buffer.
+    pub(crate) fn flush(&self) {
+        let mut buffer = self.lock();
         if buffer.is_empty() {
             return;
         }
@@ -85,5 +91,27 @@ impl AccessLog {
 impl Drop for AccessLog {
     fn drop(&mut self) {
         self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_whole_and_is_written_when_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("access.log");
+        actix_rt::System::new().block_on(async {
+            let log = AccessLog::open(&path).expect("opened");
+            log.line("127.0.0.1:40000".parse().ok(), "GET", "/hello?a=b", 200, Some(11), Instant::now());
+            log.line(None, "GET", "/stream", 499, None, Instant::now());
+            log.flush();
+            let text = std::fs::read_to_string(&path).expect("read");
+            let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
+            assert_eq!(lines.len(), 2, "{text}");
+            assert_eq!(lines[0][1..6], ["127.0.0.1:40000", "GET", "/hello?a=b", "200", "11"]);
+            assert_eq!(lines[1][1..6], ["-", "GET", "/stream", "499", "-"]);
+        });
     }
 }

@@ -3,23 +3,28 @@
 use std::borrow::Cow;
 use std::io::IsTerminal;
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log. A second call in one process changes nothing.
 pub(crate) fn start() {
-    // tokio-postgres prints parameter values at debug: never, whatever the filter says.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
-    let filter = match "tokio_postgres=info".parse() {
-        Ok(cap) => filter.add_directive(cap),
-        Err(_) => filter,
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
+    let discreet = filter_fn(|about| is_discreet(about.target(), *about.level()));
     // An embedding program may have its own log; then that one stays.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(lines).try_init();
+}
+
+/// False for what must never be told, whatever `RUST_LOG` says: below `info` tokio-postgres prints the values bound to
+/// statements.
+fn is_discreet(target: &str, level: Level) -> bool {
+    level <= Level::INFO || target.split("::").next() != Some("tokio_postgres")
 }
 
 /// A text for one line of the log: an error may quote a client, who could otherwise write lines of its own.
@@ -33,7 +38,16 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::*;
+
+    #[test]
+    fn values_of_statements_are_never_told() {
+        for target in ["tokio_postgres", "tokio_postgres::query"] {
+            assert!(!is_discreet(target, Level::DEBUG) && !is_discreet(target, Level::TRACE));
+            assert!(is_discreet(target, Level::INFO) && is_discreet(target, Level::WARN));
+        }
+        assert!(is_discreet("skitai::edge", Level::TRACE) && is_discreet("tokio_postgres_like", Level::DEBUG));
+    }
 
     #[test]
     fn a_line_break_in_a_text_does_not_begin_a_line() {

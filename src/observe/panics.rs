@@ -67,20 +67,14 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// A future whose panic is a value.
-pub(crate) struct Catching<F>(Pin<Box<F>>);
+/// A future whose panic is a value. What it runs is boxed already.
+pub(crate) struct Catching<F>(pub(crate) F);
 
-impl<F: Future> Catching<F> {
-    pub(crate) fn new(future: F) -> Catching<F> {
-        Catching(Box::pin(future))
-    }
-}
-
-impl<F: Future> Future for Catching<F> {
+impl<F: Future + Unpin> Future for Catching<F> {
     type Output = Result<F::Output, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match catch(|| self.0.as_mut().poll(context)) {
+        match catch(|| Pin::new(&mut self.0).poll(context)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panicked) => Poll::Ready(Err(panicked)),

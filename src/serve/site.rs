@@ -1,7 +1,7 @@
 //! A site: a configuration and a program's apps, resolved and ready to be served.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_actors::cache::Store;
 use skitai_actors::kit::{Admission, Post};
@@ -16,6 +16,7 @@ use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
 use crate::config::{Declared, Loaded, Mount as Mounting, MountTarget, Settings};
+use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
 /// What is served below one path: folders first, then an app.
@@ -97,6 +98,8 @@ pub(crate) struct Site {
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) counts: Arc<Counts>,
     apps: Vec<App>,
+    // One per worker: what is in their buffers is written at the end.
+    logs: Mutex<Vec<Arc<AccessLog>>>,
 }
 
 /// Where the status page is.
@@ -232,6 +235,7 @@ impl Site {
             blocking: Arc::default(),
             counts,
             apps,
+            logs: Mutex::default(),
         }))
     }
 
@@ -249,8 +253,13 @@ impl Site {
         })
     }
 
-    /// Ends the apps, the last one first.
+    pub(crate) fn keep_log(&self, log: Arc<AccessLog>) {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    }
+
+    /// Ends the apps, the last one first, and writes the logs out.
     pub(crate) fn close(&self) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Worker {
     pub(crate) hands: Arc<Hands>,
     /// One for each mount, in their order.
     pub(crate) misses: Vec<Misses>,
-    pub(crate) log: Option<Rc<AccessLog>>,
+    pub(crate) log: Option<Arc<AccessLog>>,
 }
 
 impl Worker {
@@ -22,7 +22,10 @@ impl Worker {
     pub(crate) fn start(site: Arc<Site>, number: usize) -> Rc<Worker> {
         let hands = Hands::start(&site, number);
         let log = site.settings.server.access_log.as_deref().and_then(|path| match AccessLog::open(path) {
-            Ok(log) => Some(log),
+            Ok(log) => {
+                site.keep_log(log.clone());
+                Some(log)
+            }
             Err(error) => {
                 tracing::error!("access log {}: {error}; requests are not logged", path.display());
                 None

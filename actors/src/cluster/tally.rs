@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
@@ -57,10 +58,12 @@ impl<'a> Tally<'a> {
 
     /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
     pub(super) async fn run(&self, request: &Prepared) -> Outcome {
-        self.guarded(self.member.exchange(request, &self.progress)).await
+        let exchange = std::pin::pin!(self.member.exchange(request, &self.progress));
+        self.guarded(exchange).await
     }
 
-    async fn guarded(&self, exchange: impl Future<Output = Outcome>) -> Outcome {
+    /// Pinned by the caller: an argument that is pinned here would be in this future twice.
+    async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let mut exchange = std::pin::pin!(AssertUnwindSafe(exchange).catch_unwind());
         let mut told = Stage::Admitted;
         let outcome = poll_fn(|context| {
@@ -150,7 +153,8 @@ mod tests {
         let member = member();
         let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
         let tally = Tally::begin(&member, &outlet, 0, 1, Instant::now());
-        let outcome = tally.guarded(async { panic!("ouch") }).now_or_never().expect("it panics at once");
+        let outcome =
+            tally.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
         assert_eq!(outcome.reason, Reason::Internal);
         assert!(outcome.msg.contains("ouch"), "{}", outcome.msg);
         drop(tally);

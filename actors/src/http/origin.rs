@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// How many exchanges may wait for a connection of one origin, for each of its connections: 1 000 for the usual 100 of
 /// an instance. More would only wait for their deadline.
 const WAITING_EACH: usize = 10;
+/// Where there is a single connection, a burst of a few callers is still served in turn.
+const WAITING_LEAST: usize = 20;
 
 /// What an origin may use.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +133,7 @@ impl Origin {
             return Ok(permit);
         }
         let busy = self.limits.connections;
-        let most = busy.saturating_mul(WAITING_EACH);
+        let most = busy.saturating_mul(WAITING_EACH).max(WAITING_LEAST);
         if self.waiting.get() >= most {
             return Err(Failure::new(
                 Reason::NoPermit,
@@ -147,14 +150,15 @@ impl Origin {
     async fn attempt(&self, request: &Prepared, progress: &Progress) -> Result<Answer, (Failure, u64)> {
         let (client, generation) = self.client();
         progress.set(Trace::default());
-        let outcome = self.observed(self.talk(&client, request), progress).await;
+        let talk = std::pin::pin!(self.talk(&client, request));
+        let outcome = self.observed(talk, progress).await;
         self.pool.borrow_mut().used = Some(Instant::now());
         outcome.map_err(|failure| (failure, generation))
     }
 
-    /// Runs `work` with the exchange's trace laid where the sockets write to it.
-    async fn observed<T>(&self, work: impl Future<Output = T>, progress: &Progress) -> T {
-        let mut work = std::pin::pin!(work);
+    /// Runs `work` with the exchange's trace laid where the sockets write to it. `work` is pinned by the caller: an
+    /// argument that is pinned here would be in this future twice.
+    async fn observed<T>(&self, mut work: Pin<&mut impl Future<Output = T>>, progress: &Progress) -> T {
         poll_fn(|context| {
             self.wire.set(progress.get());
             let polled = work.as_mut().poll(context);

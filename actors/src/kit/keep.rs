@@ -136,23 +136,27 @@ where
         let watch = outlet.watch();
         match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
             Ok(work) => {
+                // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
+                let mut work = Box::pin(work);
                 let gauges = self.gauges.clone();
                 // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
                 // with the actor. A call in flight outlives a rebuilt state.
                 actix_rt::spawn(async move {
                     let _permit = permit;
-                    match race(work, &watch, deadline).await {
+                    let ended = race(work.as_mut(), &watch, deadline).await;
+                    match ended {
+                        Ended::Deadline => watch.stop(Missed::Deadline),
+                        Ended::Unwanted => watch.stop(Missed::Cancelled),
+                        Ended::Done | Ended::Panicked(_) => {}
+                    }
+                    // What it holds goes first, so that a member's socket is closed before anybody is told; the outlet
+                    // in it closes the slots.
+                    drop(work);
+                    match ended {
                         Ended::Done => gauges.done(),
-                        Ended::Deadline => {
-                            watch.close(Missed::Deadline);
-                            gauges.expired();
-                        }
-                        Ended::Unwanted => {
-                            watch.close(Missed::Cancelled);
-                            gauges.cancelled();
-                        }
+                        Ended::Deadline => gauges.expired(),
+                        Ended::Unwanted => gauges.cancelled(),
                         Ended::Panicked(text) => {
-                            watch.close(Missed::Abandoned);
                             gauges.panicked(&text);
                             tracing::error!(actor = gauges.name(), message = S::NAME, "a call panicked: {text}");
                         }

@@ -1,0 +1,104 @@
+"""The comparison: rounds in which every program has its turn under load, and the table that comes of them."""
+import os
+import re
+import statistics
+import subprocess
+import sys
+from typing import Callable, NamedTuple, Optional
+
+# Seconds of load that are not counted, once per program: connections are made, caches are filled.
+WARM_UP = 1
+
+ADD = """wrk.method = "POST"
+wrk.headers["Content-Type"] = "text/xml"
+wrk.body = '<?xml version="1.0"?><methodCall><methodName>add</methodName><params><param><value><int>1200</int>' ..
+    '</value></param><param><value><int>34</int></value></param></params></methodCall>'
+"""
+
+
+class Load(NamedTuple):
+    """One program under one kind of request."""
+    name: str
+    process: Callable
+    path: Callable
+    script: str = ""
+
+
+class Row(NamedTuple):
+    name: str
+    load: Load
+    base: Load
+    bound: Optional[float]
+
+
+BARE = Load("bare actix-web hello", lambda scene: scene.bare, lambda scene: "/hello")
+HELLO = Load("hello", lambda scene: scene.server, lambda scene: "/hello")
+LOG = Load("hello with access log", lambda scene: scene.logging, lambda scene: "/hello")
+XML_ADD = Load("add over XML-RPC", lambda scene: scene.server, lambda scene: "/RPC2", ADD)
+LEAN = Load("lean awc fan-out", lambda scene: scene.lean, lambda scene: scene.search)
+MAP = Load("map over 3 XML-RPC members", lambda scene: scene.server, lambda scene: scene.search)
+POOL = Load("deadpool fan-out", lambda scene: scene.pool, lambda scene: scene.cities)
+DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: scene.cities)
+
+ROWS = {
+    "hello": Row("hello / bare actix-web", HELLO, BARE, 1.15),
+    "log": Row("hello with access log / bare actix-web", LOG, BARE, None),
+    "add": Row("add over XML-RPC / hello", XML_ADD, HELLO, 1.45),
+    "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
+    "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),
+}
+
+
+class Figures(NamedTuple):
+    micros: float
+    rate: float
+    p50: str
+    p99: str
+
+
+def run(scene, rows, rounds, seconds):
+    """Measures and prints; true when every bound is kept."""
+    loads = list(dict.fromkeys(load for row in rows for load in (row.base, row.load)))
+    for load in loads:
+        measure(scene, load, WARM_UP)
+    taken = {load: [] for load in loads}
+    for number in range(rounds):
+        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        # Every other round in the opposite order: nobody always follows the same neighbour.
+        for load in loads if number % 2 == 0 else reversed(loads):
+            taken[load].append(measure(scene, load, seconds))
+    print(f"{'':28}{'CPU µs/request':>15}{'requests/s':>12}{'p50':>10}{'p99':>10}")
+    for load in loads:
+        micros, rate = (statistics.median(column) for column in list(zip(*taken[load]))[:2])
+        middle = sorted(taken[load], key=lambda figures: figures.micros)[rounds // 2]
+        print(f"{load.name:28}{micros:15.2f}{rate:12.0f}{middle.p50:>10}{middle.p99:>10}")
+    print(f"\n{'':42}{'ratio':>7}{'of the rounds':>16}{'bound':>8}")
+    return all([verdict(row, taken[row.load], taken[row.base]) for row in rows])
+
+
+def verdict(row, ours, theirs):
+    """The ratio of a row: the median of those of its rounds, each of which saw the machine in one mood."""
+    ratios = [our.micros / their.micros for our, their in zip(ours, theirs)]
+    ratio = statistics.median(ratios)
+    kept = row.bound is None or round(ratio, 2) <= row.bound
+    bound = f"{row.bound:8.2f}  {'kept' if kept else 'MISSED'}" if row.bound else f"{'–':>8}"
+    print(f"{row.name:42}{ratio:7.2f}{f'{min(ratios):.2f} … {max(ratios):.2f}':>16}{bound}")
+    return kept
+
+
+def measure(scene, load, seconds):
+    process = load.process(scene)
+    before = process.cpu()
+    command = ["wrk", "-t1", "-c64", f"-d{seconds}", "--latency", "--timeout", "10"]
+    if load.script:
+        path = os.path.join(scene.folder.name, "call.lua")
+        with open(path, "w") as script:
+            script.write(load.script)
+        command += ["-s", path]
+    said = subprocess.run([*command, process.url(load.path(scene))], capture_output=True, text=True, check=True).stdout
+    spent = process.cpu() - before
+    if re.search(r"Non-2xx|Socket errors", said):
+        raise SystemExit(f"{load.name} failed under load:\n{said}")
+    requests = int(re.search(r"(\d+) requests in", said)[1])
+    latency = {part: re.search(rf"^\s+{part}%\s+(\S+)", said, re.M)[1] for part in (50, 99)}
+    return Figures(spent / requests * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), latency[50], latency[99])

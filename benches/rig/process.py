@@ -1,0 +1,82 @@
+"""Processes under measurement: started, waited for, their time and memory read from /proc, stopped."""
+import os
+import socket
+import subprocess
+import time
+
+TICKS = os.sysconf("SC_CLK_TCK")
+# A program that has not opened its port by then does not start.
+PATIENCE = 20
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Process:
+    """A program that serves a port. Its output is kept for the case that it does not start."""
+
+    def __init__(self, command, port, folder, environment=None):
+        self.port = port
+        self.output = os.path.join(folder, f"output-{port}")
+        with open(self.output, "wb") as output:
+            self.child = subprocess.Popen([str(word) for word in command], cwd=folder, stdin=subprocess.DEVNULL,
+                                          stdout=output, stderr=output, env={**os.environ, **(environment or {})})
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                if self.child.poll() is not None or time.monotonic() > until:
+                    self.stop()
+                    raise SystemExit(f"{command[0]} does not serve port {port}:\n{open(self.output).read()}")
+            time.sleep(0.0005)
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def pids(self):
+        """It and all its descendants."""
+        children = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            if fields := stat(pid):
+                children.setdefault(int(fields[1]), []).append(int(pid))
+        found, open_ends = [], [self.child.pid]
+        while open_ends:
+            pid = open_ends.pop()
+            found.append(pid)
+            open_ends += children.get(pid, [])
+        return found
+
+    def cpu(self):
+        """Seconds of processor time so far, user and system, of the living and of children that have ended."""
+        return sum(sum(map(int, fields[11:15])) for pid in self.pids() if (fields := stat(pid))) / TICKS
+
+    def memory(self):
+        """MiB of its own: pages shared with others count by their share."""
+        kib = 0
+        for pid in self.pids():
+            for line in open(f"/proc/{pid}/smaps_rollup"):
+                if line.startswith("Pss:"):
+                    kib += int(line.split()[1])
+        return kib / 1024
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+
+
+def stat(pid):
+    """The fields of /proc/PID/stat after the name, which may hold anything; None for a process that is gone."""
+    try:
+        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None

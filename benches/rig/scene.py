@@ -1,0 +1,103 @@
+"""Everything that runs during a comparison: both sides, the members and the databases they ask."""
+import http.client
+import os
+import tempfile
+
+from .postgres import PASSWORD, Postgres
+from .process import Process, free_port
+
+# A handful of rows from each shard.
+ROWS_OF_ALL_SHARDS = 15
+
+CONF = """[server]
+ip = 127.0.0.1
+port = {port}
+threads = {threads}
+securekey = bench-0123456789-bench-0123456789
+admin_password = bench-password
+{log}
+[@mysearch]
+members = {members}
+
+[@mydb]
+type = postgresql
+members = {databases}
+
+[routes:line]
+/ = demo
+"""
+
+
+class Scene:
+    def __init__(self, built):
+        self.built = built
+        # Where PostgreSQL runs as another user, it need not look in here.
+        self.folder = tempfile.TemporaryDirectory(prefix="skitai-bench.")
+        self.threads = os.cpu_count()
+        self.started = []
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self):
+        self.postgres = Postgres(self.built.root)
+        self.started.append(self.postgres)
+        at_least = self.postgres.at_least(ROWS_OF_ALL_SHARDS)
+        self.search, self.cities = "/search?keyword=Mozart", f"/cities?at_least={at_least}"
+        ports = [free_port() for _ in range(3)]
+        self.member = self.program("member", ports[0], *ports[1:])
+        self.bare = self.program("bare-hello", free_port())
+        self.lean = self.program("lean-fanout", free_port(), *ports)
+        self.pool = self.program("pool-fanout", free_port(), self.postgres.port)
+        self.server = self.site("server", ports)
+        self.logging = self.site("logging", ports, f"access_log = {self.folder.name}/access.log")
+
+    def program(self, name, port, *more):
+        return self.keep(Process([self.built.path(name), self.threads, port, *more], port, self.folder.name,
+                                 {"PGPASSWORD": PASSWORD}))
+
+    def site(self, name, members, log=""):
+        port, path = free_port(), f"{self.folder.name}/{name}.conf"
+        databases = [f"127.0.0.1:{self.postgres.port}/shard{shard}/skitai/{PASSWORD}" for shard in range(3)]
+        with open(path, "w") as conf:
+            conf.write(CONF.format(port=port, threads=self.threads, log=log, databases=", ".join(databases),
+                                   members=", ".join(f"127.0.0.1:{member}" for member in members)))
+        return self.keep(Process([self.built.path("skitai-demo"), "-f", path], port, self.folder.name))
+
+    def keep(self, process):
+        self.started.append(process)
+        return process
+
+    def check_same_bytes(self):
+        """Fails where the two sides of a row do not do the same."""
+        pairs = [("/hello", self.bare), (self.search, self.lean), (self.cities, self.pool)]
+        for path, baseline in pairs:
+            theirs, ours = get(baseline, path), get(self.server, path)
+            if theirs != ours:
+                raise SystemExit(f"{path}: the baseline answers\n{theirs}\nbut the server\n{ours}")
+        calls = []
+        for side in (self.lean, self.server):
+            get(self.member, "/seen")
+            get(side, self.search)
+            calls.append(get(self.member, "/seen")[-1])
+        if calls[0] != calls[1]:
+            raise SystemExit(f"the baseline sends\n{calls[0].decode()}\nbut the server\n{calls[1].decode()}")
+
+    def __exit__(self, *_):
+        for process in reversed(self.started):
+            process.stop()
+        self.folder.cleanup()
+
+
+def get(process, path):
+    """Status, headers but the date, and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", process.port, timeout=10)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    headers = sorted((name.lower(), value) for name, value in answer.getheaders() if name.lower() != "date")
+    return answer.status, headers, answer.read()

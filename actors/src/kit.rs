@@ -6,7 +6,8 @@
 //!
 //! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
 //! - [`rule`]: when enough has arrived;
-//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
+//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `race`: what ends the work on a
+//!   message; `restarts`: how often a state may be lost;
 //! - [`post`]: the address itself: admission, counters, `ask`;
 //! - [`report`]: what an actor tells about itself.
 //!
@@ -18,6 +19,7 @@
 pub mod gather;
 pub mod keep;
 pub mod post;
+mod race;
 pub mod report;
 mod restarts;
 pub mod rule;

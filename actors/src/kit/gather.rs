@@ -6,9 +6,8 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -388,37 +387,4 @@ impl<T: Slot> std::fmt::Debug for Inlet<T> {
         let state = self.gather.lock();
         f.debug_struct("Inlet").field("slots", &state.slots.len()).field("empty", &state.empty).finish_non_exhaustive()
     }
-}
-
-/// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
-pub(crate) async fn race<T: Slot>(
-    mut work: Pin<&mut impl Future<Output = ()>>,
-    watch: &Watch<T>,
-    deadline: Instant,
-) -> Ended {
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
-    poll_fn(|context| {
-        if watch.is_unwanted(context.waker()) {
-            return Poll::Ready(Ended::Unwanted);
-        }
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Err(panic) => return Poll::Ready(Ended::Panicked(panic_text(&*panic))),
-            Ok(Poll::Ready(())) => return Poll::Ready(Ended::Done),
-            // The answer that met the rule came in this very poll: the others' sockets are closed with it.
-            Ok(Poll::Pending) if watch.is_over() => return Poll::Ready(Ended::Unwanted),
-            Ok(Poll::Pending) => {}
-        }
-        timer.as_mut().poll(context).map(|()| Ended::Deadline)
-    })
-    .await
-}
-
-/// How the work on one message ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Done,
-    Deadline,
-    /// The asker left, or its rule ended the call.
-    Unwanted,
-    Panicked(String),
 }

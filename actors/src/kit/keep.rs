@@ -9,7 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gather::{Ended, Missed, Outlet, Slot, panic_text, race};
+use super::gather::{Missed, Outlet, Slot, panic_text};
+use super::race::{Ended, race};
 use super::report::Gauges;
 use super::restarts::{Restarts, Verdict};
 

@@ -6,8 +6,8 @@
 //!
 //! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
 //! - [`rule`]: when enough has arrived;
-//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `race`: what ends the work on a
-//!   message; `restarts`: how often a state may be lost;
+//! - `race`: what ends a call's work;
+//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
 //! - [`report`]: what an actor tells about itself.
 //!

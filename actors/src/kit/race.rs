@@ -1,4 +1,4 @@
-//! What ends the work on a message: its own end, a panic, its deadline, or nobody wanting it any more.
+//! The end of a call's work, whatever brings it: done, unwanted, out of time, or a panic.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conduct, Member, TestServer};
+use crate::harness::{Conduct, Member, Postgres, TestServer, eventually};
 use crate::status;
 
 /// Well above what an early end takes on a busy machine, well below the waits it must not take.
@@ -83,4 +83,19 @@ fn calls_of_different_kinds_share_one_deadline() {
     assert_eq!(reasons(&three[0]), ["deadline", "ok"]);
     assert_eq!(reasons(&three[1]), ["ok"]);
     assert_eq!(reasons(&three[2]), ["undeclared"], "no such database in this configuration");
+}
+
+#[test]
+fn statements_that_are_no_longer_wanted_are_cancelled_at_the_database() {
+    let site = TestServer::site().section(&Postgres::shared().shards("shards")).start();
+    let began = Instant::now();
+    let account = site.get("/nearest").expect_code(200).json();
+    assert!(began.elapsed() < Duration::from_secs(10), "it took {:?}", began.elapsed());
+    assert_eq!(reasons(&account), ["cancelled", "ok", "cancelled"]);
+    assert_eq!(account["outcomes"][1]["data"][0]["seven"], 7);
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle' AND query LIKE 'SELECT 7 AS seven%'";
+    eventually("the other statements are over", || {
+        (Postgres::shared().psql("shard0", sleeping).trim() == "0").then_some(())
+    });
+    assert!(began.elapsed() < Duration::from_secs(20), "they ran to their end");
 }

@@ -11,7 +11,20 @@ use skitai::prelude::*;
 
 fn main() -> ExitCode {
     let testsite = App::new("testsite")
-        .routes(routes![panic, panic_plain, blocking, outcomes, together, fetch, chain, short, full, hold, large])
+        .routes(routes![
+            panic,
+            panic_plain,
+            blocking,
+            outcomes,
+            together,
+            fetch,
+            nearest,
+            chain,
+            short,
+            full,
+            hold,
+            large
+        ])
         .routes(routes![arrivals, events, letters, aborts, upload])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
         .package(Package::at("/deep").routes(routes![inner]))
@@ -135,6 +148,13 @@ async fn together(was: Was, first: String, second: String, timeout: u64) -> Vec<
     let rows = was.dmap("shards").execute("SELECT 1 AS one", ());
     let three: [Results; 3] = tasks![first, second, rows].getswait(Duration::from_millis(timeout)).await;
     three.into_iter().map(account).collect()
+}
+
+/// The first shard that answers; all but `shard1` would take half a minute.
+#[route("/nearest")]
+async fn nearest(was: Was) -> Account {
+    let slow = "SELECT 7 AS seven, pg_sleep(CASE current_database() WHEN 'shard1' THEN 0 ELSE 29 END)::text AS slept";
+    account(was.dmap("shards").first(1).execute(slow, ()).getswait(secs(20)).await)
 }
 
 /// What `fetch` gives: of `map` a list, of `lb` the data alone, or an error.

@@ -34,6 +34,8 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// How many exchanges may wait for a connection of one origin, for each of its connections: 1 000 for the usual 100 of
 /// an instance. More would only wait for their deadline.
 const WAITING_EACH: usize = 10;
+/// Where there is a single connection, a burst of a few callers is still served in turn.
+const WAITING_LEAST: usize = 20;
 
 /// What an origin may use.
 #[derive(Clone, Copy, Debug)]
@@ -131,7 +133,7 @@ impl Origin {
             return Ok(permit);
         }
         let busy = self.limits.connections;
-        let most = busy.saturating_mul(WAITING_EACH);
+        let most = busy.saturating_mul(WAITING_EACH).max(WAITING_LEAST);
         if self.waiting.get() >= most {
             return Err(Failure::new(
                 Reason::NoPermit,

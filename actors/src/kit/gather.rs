@@ -59,6 +59,8 @@ struct State<T> {
     rule: Rule,
     /// The rule ended the call before every slot was filled.
     over: bool,
+    /// Why the work is being stopped: what its outlet, dropped with it, says of the slots it leaves empty.
+    stopping: Option<Missed>,
     arrived: VecDeque<usize>,
     each: bool,
     asker: Option<Waker>,
@@ -97,15 +99,17 @@ impl<T: Slot> Gather<T> {
     }
 
     fn put(&self, index: usize, item: T) {
-        self.fill(index, item, false);
-        self.judge();
+        if self.fill(index, item, false) {
+            self.judge();
+        }
     }
 
-    fn fill(&self, index: usize, mut item: T, unwanted: bool) {
+    /// True where others are still awaited and a rule may have something to say about that.
+    fn fill(&self, index: usize, mut item: T, unwanted: bool) -> bool {
         self.filter(&mut item);
-        let wake = {
+        let (wake, is_open) = {
             let mut state = self.lock();
-            let Some(entry) = state.slots.get_mut(index).filter(|entry| !entry.filled) else { return };
+            let Some(entry) = state.slots.get_mut(index).filter(|entry| !entry.filled) else { return false };
             let good = item.is_good();
             entry.item = Some(item);
             entry.filled = true;
@@ -113,11 +117,13 @@ impl<T: Slot> Gather<T> {
             state.empty -= 1;
             state.good += usize::from(good);
             state.arrived.push_back(index);
-            if state.each || state.empty == 0 { state.asker.take() } else { None }
+            let wake = if state.each || state.empty == 0 { state.asker.take() } else { None };
+            (wake, state.empty > 0 && state.rule != Rule::All)
         };
         if let Some(waker) = wake {
             waker.wake();
         }
+        is_open
     }
 
     /// Ends the call where its rule says that enough has arrived, or that enough no longer can.
@@ -191,7 +197,7 @@ impl<T: Slot> Outlet<T> {
         self.gather.close(why);
     }
 
-    /// Another handle that sees whether the asker left and can close slots, but whose drop closes nothing.
+    /// Another handle, that sees whether the asker left and whose drop closes nothing.
     pub(crate) fn watch(&self) -> Watch<T> {
         Watch { gather: self.gather.clone() }
     }
@@ -199,7 +205,8 @@ impl<T: Slot> Outlet<T> {
 
 impl<T: Slot> Drop for Outlet<T> {
     fn drop(&mut self) {
-        self.gather.close(Missed::Abandoned);
+        let why = self.gather.lock().stopping.unwrap_or(Missed::Abandoned);
+        self.gather.close(why);
     }
 }
 
@@ -215,10 +222,6 @@ pub(crate) struct Watch<T: Slot> {
 }
 
 impl<T: Slot> Watch<T> {
-    pub(crate) fn close(&self, why: Missed) {
-        self.gather.close(why);
-    }
-
     /// True once the asker has dropped its inlet or the rule has ended the call; until then the waker is kept.
     pub(crate) fn is_unwanted(&self, waker: &Waker) -> bool {
         let mut state = self.gather.lock();
@@ -230,6 +233,11 @@ impl<T: Slot> Watch<T> {
             }
         }
         unwanted
+    }
+
+    /// Says why the work is about to be dropped.
+    pub(crate) fn stop(&self, why: Missed) {
+        self.gather.lock().stopping = Some(why);
     }
 
     /// True once the rule has ended the call.
@@ -255,6 +263,7 @@ impl<T: Slot> Inlet<T> {
             good: 0,
             rule: Rule::All,
             over: false,
+            stopping: None,
             arrived: VecDeque::new(),
             each: false,
             asker: None,

@@ -145,20 +145,19 @@ where
                 actix_rt::spawn(async move {
                     let _permit = permit;
                     let ended = race(work.as_mut(), &watch, deadline).await;
-                    // First what it holds, so that a member's socket is closed before anybody is told.
+                    match ended {
+                        Ended::Deadline => watch.stop(Missed::Deadline),
+                        Ended::Unwanted => watch.stop(Missed::Cancelled),
+                        Ended::Done | Ended::Panicked(_) => {}
+                    }
+                    // What it holds goes first, so that a member's socket is closed before anybody is told; the outlet
+                    // in it closes the slots.
                     drop(work);
                     match ended {
                         Ended::Done => gauges.done(),
-                        Ended::Deadline => {
-                            watch.close(Missed::Deadline);
-                            gauges.expired();
-                        }
-                        Ended::Unwanted => {
-                            watch.close(Missed::Cancelled);
-                            gauges.cancelled();
-                        }
+                        Ended::Deadline => gauges.expired(),
+                        Ended::Unwanted => gauges.cancelled(),
                         Ended::Panicked(text) => {
-                            watch.close(Missed::Abandoned);
                             gauges.panicked(&text);
                             tracing::error!(actor = gauges.name(), message = S::NAME, "a call panicked: {text}");
                         }

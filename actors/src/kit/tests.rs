@@ -320,3 +320,13 @@ fn a_letter_nobody_could_take_is_counted() {
     assert_eq!(gauges.tree()["dead_letters"], skitai_wire::Value::Int(1));
     assert_eq!(gauges.in_flight(), 0);
 }
+
+#[test]
+fn a_message_whose_own_deadline_passed_first_says_so() {
+    in_system(async {
+        let post = parrot();
+        let far = Instant::now() + Duration::from_secs(3600);
+        let said = post.ask(Do::SayOneAndHang(Arc::default()), two(), None, soon()).all(far).await;
+        assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Deadline)]);
+    });
+}

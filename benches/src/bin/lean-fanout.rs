@@ -1,10 +1,10 @@
 //! A fan-out to three XML-RPC members, hand-written for this one purpose: the client options of Skitai's clusters, one
 //! timer for all members, the same documents sent and read. `lean-fanout THREADS PORT MEMBER MEMBER MEMBER`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::error::{ErrorBadGateway, ErrorGatewayTimeout, ErrorInternalServerError};
-use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use actix_web::web::{Data, Query};
 use actix_web::{App, HttpResponse, HttpServer, Result, web};
 use awc::http::Uri;
@@ -18,6 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// As the demo's handler waits.
 const WITHIN: Duration = Duration::from_secs(2);
+/// What a member is told is left of a request's 30 s, less the reserve to merge, in milliseconds.
+const LEFT: u64 = 29_950;
 /// The defaults of a cluster: time to dial, life of an idle connection, connections per member, largest answer.
 const CONNECT: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
@@ -53,9 +55,11 @@ fn main() -> std::io::Result<()> {
 }
 
 async fn search(asked: Query<Asked>, members: Data<Members>) -> Result<HttpResponse> {
+    let began = Instant::now();
     let body = xmlrpc::write_call("search", &(&asked.keyword,)).map_err(ErrorInternalServerError)?;
     let body = Bytes::from(body);
-    let asking = try_join_all(members.members.iter().map(|member| members.ask(member, body.clone())));
+    let left = HeaderValue::from(u64::try_from(began.elapsed().as_millis()).map_or(0, |gone| LEFT.saturating_sub(gone)));
+    let asking = try_join_all(members.members.iter().map(|member| members.ask(member, body.clone(), left.clone())));
     let found = tokio::time::timeout(WITHIN, asking).await.map_err(ErrorGatewayTimeout)??;
     let found: Vec<Value> = found.into_iter().flatten().collect();
     let found = json::to_vec(&found).map_err(ErrorInternalServerError)?;
@@ -75,10 +79,11 @@ impl Members {
         Members { client: client.finish(), members: members.into() }
     }
 
-    async fn ask(&self, (uri, host): &(Uri, HeaderValue), body: Bytes) -> Result<Vec<Value>> {
+    async fn ask(&self, (uri, host): &(Uri, HeaderValue), body: Bytes, left: HeaderValue) -> Result<Vec<Value>> {
         let mut sending = self.client.post(uri.clone()).no_decompress();
         sending.headers_mut().insert(HOST, host.clone());
         sending.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/xml"));
+        sending.headers_mut().insert(HeaderName::from_static("x-request-timeout-ms"), left);
         let mut answer = sending.send_body(body).await.map_err(|error| ErrorBadGateway(error.to_string()))?;
         let body = answer.body().limit(MAX_ANSWER).await.map_err(ErrorBadGateway)?;
         if answer.status() != 200 {

@@ -201,7 +201,7 @@ fn members_are_judged_by_the_figures_of_their_cluster() {
                 check_interval = 500ms\n[@c]\nmembers = one\ncheck = rpc\n";
     let clusters = loaded(text).clusters;
     let [Declared::Http(a), Declared::Http(b), Declared::Http(c)] = clusters.as_slice() else { panic!("{clusters:?}") };
-    assert_eq!((a.balance, a.rules, &a.check, a.retries, a.hedge), (Balance::P2c, Rules::default(), &None, 0, false));
+    assert_eq!((a.balance, a.rules, &a.check, a.retries, a.hedge), (Balance::Ewma, Rules::default(), &None, 0, false));
     assert_eq!((b.balance, b.retries, b.hedge), (Balance::RoundRobin, 2, true));
     let seconds = Duration::from_secs;
     let expected = Rules {

@@ -9,6 +9,8 @@
 //! ten members on, a tenth is ten times slower, a tenth flaps (5 s well, 5 s answering 503 within 1 ms), and a tenth is
 //! dead (one half refuses, the other lets the dial time out after 1 s). A caller waits for 3 s. All calls are idempotent.
 //! With `check` each member is asked every 5 s.
+//!
+//! Long because it is one world: members, clock and callers share every field, and an example is a single file.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
 use std::cmp::Reverse;

@@ -52,7 +52,7 @@ pub struct ClusterSpec {
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
-    /// How `lb` chooses. Default [`Balance::P2c`].
+    /// How `lb` chooses. Default [`Balance::Ewma`].
     pub balance: Balance,
     /// When a member is left out and when it is let in again.
     pub rules: Rules,
@@ -68,9 +68,9 @@ pub struct ClusterSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Balance {
     /// Of two drawn by weight the one with fewer calls in flight per weight.
-    #[default]
     P2c,
     /// Of two drawn by weight the one whose recent answers and calls in flight promise the earlier answer.
+    #[default]
     Ewma,
     /// The one with the fewest calls in flight per weight.
     Least,

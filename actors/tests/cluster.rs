@@ -56,7 +56,7 @@ fn spec(ports: &[u16]) -> ClusterSpec {
         member_timeout: Duration::from_secs(10),
         connections: 100,
         max_answer: 1 << 20,
-        balance: Balance::P2c,
+        balance: Balance::default(),
         rules: Rules::default(),
         check: None,
         retries: 0,

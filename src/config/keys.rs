@@ -120,7 +120,7 @@ pub(super) const CONNECTIONS: Key =
     key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
 pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
 pub(super) const BALANCE: Key =
-    key("balance", Kind::Text, "", "how `lb` chooses: `p2c` (if not given), `ewma`, `least`, `round_robin` or `hash`");
+    key("balance", Kind::Text, "", "how `lb` chooses: `ewma` (if not given), `p2c`, `least`, `round_robin` or `hash`");
 pub(super) const RETRIES: Key =
     key("retries", count(0, 100), "0", "how often an idempotent call of `lb` that failed may go to another member");
 pub(super) const HEDGE: Key =

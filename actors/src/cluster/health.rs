@@ -80,7 +80,7 @@ pub struct Ended<'a> {
     pub judged: Judged,
     /// The member refused the work, quickly or not: it is to get less of it.
     pub is_refusal: bool,
-    /// How long an answer took; `None` where none came.
+    /// How long a good answer took, or would have taken longer yet; `None` where none came.
     pub took: Option<Duration>,
     /// What the member or the system said of a failure.
     pub msg: &'a str,

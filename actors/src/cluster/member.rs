@@ -127,11 +127,13 @@ impl Member {
         {
             health.hold(*index, time, health.now());
         }
+        let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(&Ended {
             call,
             judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
-            is_refusal: outcome.code == TOO_MANY || outcome.code >= 500,
-            took: (outcome.code != 0).then_some(took),
+            is_refusal,
+            // How fast somebody says no tells nothing of how fast he works.
+            took: (outcome.code != 0 && !is_refusal).then_some(took),
             msg: &outcome.msg,
         });
     }
@@ -158,10 +160,12 @@ impl Member {
         }
     }
 
-    /// Counts an exchange that was given up. It says nothing of the member: its caller may have had little time.
-    pub(super) fn record_abandoned(&self, call: Call, how: Abandoned, was_sent: bool) {
+    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had little time.
+    /// `outrun`: how long it had run when another member's answer was taken. Its answer would have taken longer yet, and
+    /// were that not learnt, its quantiles would sink and ever more calls count as late.
+    pub(super) fn record_abandoned(&self, call: Call, how: Abandoned, was_sent: bool, outrun: Option<Duration>) {
         self.count_abandoned(how, was_sent);
-        self.leave(&Ended { call, judged: Judged::Neutral, is_refusal: false, took: None, msg: "" });
+        self.leave(&Ended { call, judged: Judged::Neutral, is_refusal: false, took: outrun, msg: "" });
     }
 
     fn count_abandoned(&self, how: Abandoned, was_sent: bool) {

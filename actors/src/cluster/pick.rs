@@ -1,9 +1,10 @@
 //! Which member gets the next call: pure code, so that it can be simulated and exchanged.
 //!
-//! Power of two choices, the default: two members are drawn, each with a chance in proportion to its weight, and the one
-//! with fewer calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by
-//! weight, a busy one by what its members get done, and no two workers run after the same idle member at once, as they
-//! would with "the least loaded of all". `docs/decisions/0010-balancing.md` compares the ways.
+//! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
+//! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a busy
+//! one by what its members get done, and no two workers run after the same idle member at once, as they would with "the
+//! least loaded of all". The default also looks at how fast the two are (peak EWMA);
+//! `docs/decisions/0010-balancing.md` compares the ways.
 //!
 //! - `ring`: the points of consistent hashing.
 
@@ -38,6 +39,10 @@ const DRAWS: usize = 16;
 #[derive(Debug)]
 pub struct Picker {
     balance: Balance,
+    /// The weight in force of a member of weight 1.
+    full: u64,
+    /// The weights in force of trusted members.
+    nominal: Box<[u64]>,
     heaviest: u64,
     dice: Dice,
     /// Round robin: what each member has to its credit.
@@ -48,9 +53,18 @@ pub struct Picker {
 impl Picker {
     /// For members of these weights; `full` is the weight in force of a member of weight 1.
     pub fn new(balance: Balance, weights: &[u32], full: u32, dice: Dice) -> Picker {
-        let heaviest = u64::from(weights.iter().copied().max().unwrap_or(0)) * u64::from(full);
+        let nominal: Box<[u64]> = weights.iter().map(|weight| u64::from(*weight) * u64::from(full)).collect();
+        let heaviest = nominal.iter().copied().max().unwrap_or(0);
         let ring = (balance == Balance::Hash).then(|| Ring::new(weights));
-        Picker { balance, heaviest, dice, credit: RefCell::new(vec![0; weights.len()]), ring }
+        Picker {
+            balance,
+            full: full.into(),
+            nominal,
+            heaviest,
+            dice,
+            credit: RefCell::new(vec![0; weights.len()]),
+            ring,
+        }
     }
 
     /// True where the choice needs the hash of the caller's key.
@@ -75,12 +89,8 @@ impl Picker {
 
     fn among(&self, key: u64, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         let chosen = match self.balance {
-            Balance::P2c => self.of_two(candidate, |one| (one.outstanding as u64, u64::from(one.weight))),
-            Balance::Ewma => self.of_two(candidate, |one| {
-                // An unknown member counts as a quick one: it has to be asked to be known.
-                let waiting = one.outstanding as u64 + 1;
-                (one.micros.max(1).saturating_mul(waiting), u64::from(one.weight))
-            }),
+            Balance::P2c => self.of_two(candidate, |one, other| is_freer(load(one), load(other))),
+            Balance::Ewma => self.of_two(candidate, |one, other| self.is_sooner(one, other)),
             Balance::Least => self.least(candidate),
             Balance::RoundRobin => self.next_in_turn(candidate),
             Balance::Hash => self.ring.as_ref()?.of(key, |index| {
@@ -98,11 +108,38 @@ impl Picker {
         reserve().nth(usize::try_from(nth).unwrap_or(0))
     }
 
-    fn of_two(&self, candidate: &impl Fn(usize) -> Candidate, load: impl Fn(Candidate) -> (u64, u64)) -> Option<usize> {
+    fn of_two(
+        &self,
+        candidate: &impl Fn(usize) -> Candidate,
+        is_first_better: impl Fn(Candidate, Candidate) -> bool,
+    ) -> Option<usize> {
         let first = self.drawn(candidate, None)?;
         let Some(second) = self.drawn(candidate, Some(first)) else { return Some(first) };
-        let (a, b) = (load(candidate(first)), load(candidate(second)));
-        Some(if is_freer(a, b) { first } else { second })
+        // Of two members both are always drawn: a distrusted one must not win each time because it is idle.
+        let is_better =
+            !self.is_shy(second, candidate(second)) && !is_first_better(candidate(first), candidate(second));
+        Some(if is_better { second } else { first })
+    }
+
+    /// True as often as a member's share of its own weight is not in force: a comparison of loads does not see it.
+    fn is_shy(&self, index: usize, one: Candidate) -> bool {
+        let nominal = self.nominal[index];
+        u64::from(one.weight) < nominal && self.dice.below(nominal) >= u64::from(one.weight)
+    }
+
+    /// Whether `one` promises to answer no later than `other`: its pace times the calls before this one. Within a factor
+    /// of two the paces are alike, so that weights and calls in flight decide there, not the last millisecond.
+    fn is_sooner(&self, one: Candidate, other: Candidate) -> bool {
+        let (a, b) = (one.micros, other.micros);
+        // An unknown member is like any other: were it thought quick, one that never answers would be the quickest.
+        let is_known = a > 0 && b > 0;
+        let differ = a > b.saturating_mul(2) || b > a.saturating_mul(2);
+        let (a, b) = if is_known && differ { (a, b) } else { (1, 1) };
+        let promise = |micros: u64, one: Candidate| {
+            let before = one.outstanding as u64 * self.full + u64::from(one.weight);
+            (before.saturating_mul(micros), u64::from(one.weight))
+        };
+        is_freer(promise(a, one), promise(b, other))
     }
 
     /// A member, drawn in proportion to the weights.
@@ -131,11 +168,11 @@ impl Picker {
     fn least(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         // Begun anywhere, so that the first of the list does not win every tie.
         let begin = self.drawn(candidate, None)?;
-        let load = |index: usize| (candidate(index).outstanding as u64, u64::from(candidate(index).weight));
+        let load = |index: usize| load(candidate(index));
         let mut best = begin;
         for index in (0..self.count()).map(|offset| (begin + offset) % self.count()) {
             let Candidate { is_barred, weight, .. } = candidate(index);
-            if !is_barred && weight > 0 && !is_freer(load(best), load(index)) {
+            if !is_barred && weight > 0 && !is_freer(load(best), load(index)) && !self.is_shy(index, candidate(index)) {
                 best = index;
             }
         }
@@ -164,6 +201,11 @@ impl Picker {
     fn count(&self) -> usize {
         self.credit.borrow().len()
     }
+}
+
+/// Calls in flight per weight.
+fn load(one: Candidate) -> (u64, u64) {
+    (one.outstanding as u64, u64::from(one.weight))
 }
 
 /// a.0 / a.1 <= b.0 / b.1, without dividing.

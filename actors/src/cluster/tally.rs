@@ -167,7 +167,9 @@ impl Drop for Tally<'_> {
         let by_clock =
             !self.is_unwanted.get() && (self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
-        self.member.record_abandoned(self.part.call, how, self.progress.get().written > 0);
+        let was_sent = self.progress.get().written > 0;
+        let outrun = (self.is_unwanted.get() && was_sent).then(|| self.started.elapsed());
+        self.member.record_abandoned(self.part.call, how, was_sent, outrun);
     }
 }
 

@@ -37,7 +37,7 @@ const BALANCES: [Balance; 5] = [Balance::P2c, Balance::Ewma, Balance::Least, Bal
 
 #[test]
 fn idle_members_share_by_weight() {
-    for balance in [Balance::P2c, Balance::RoundRobin] {
+    for balance in [Balance::P2c, Balance::Ewma, Balance::RoundRobin] {
         assert_close(&shares_of(balance, &[idle(1), idle(1), idle(1)]), &[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
         assert_close(&shares_of(balance, &[idle(1), idle(3)]), &[0.25, 0.75]);
     }
@@ -61,7 +61,10 @@ fn the_slower_of_two_is_passed_over_by_ewma() {
     let (slow, quick) =
         (Candidate { micros: 9_000, ..idle(1) }, Candidate { micros: 1_000, outstanding: 3, ..idle(1) });
     assert_close(&shares_of(Balance::Ewma, &[slow, quick]), &[0.0, 1.0]);
-    assert_close(&shares_of(Balance::Ewma, &[slow, Candidate { outstanding: 9, ..quick }]), &[1.0, 0.0]);
+    assert_close(&shares_of(Balance::Ewma, &[slow, Candidate { outstanding: 19, ..quick }]), &[1.0, 0.0]);
+    // A little slower is no slower: weights go on to hold.
+    let (a, b) = (Candidate { micros: 1_100, ..idle(3) }, Candidate { micros: 1_900, ..idle(1) });
+    assert_close(&shares_of(Balance::Ewma, &[a, b]), &[0.75, 0.25]);
 }
 
 #[test]
@@ -104,6 +107,18 @@ fn who_is_out_is_asked_where_nobody_else_is_left() {
     }
     // A healthy reserve comes before the sick.
     assert_close(&shares(&[out, idle(0)]), &[0.0, 1.0]);
+}
+
+#[test]
+fn an_idle_member_of_little_trust_does_not_win_by_being_idle() {
+    let busy = Candidate { weight: 100, outstanding: 7, micros: 5_000, ..Candidate::default() };
+    let shy = Candidate { weight: 2, outstanding: 0, micros: 100, ..Candidate::default() };
+    for balance in [Balance::P2c, Balance::Ewma, Balance::Least, Balance::RoundRobin] {
+        let picker = Picker::new(balance, &[1, 1], 100, Dice::seeded(7));
+        let picks = (0..CALLS).filter(|_| picker.pick(0, |index| [busy, shy][index]) == Some(1)).count();
+        let share = picks as f64 / CALLS as f64;
+        assert!((0.01..0.05).contains(&share), "{balance:?}: {share}");
+    }
 }
 
 #[test]

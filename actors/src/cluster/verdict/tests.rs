@@ -1,4 +1,5 @@
 use super::*;
+use crate::outcome::{Reason, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
 

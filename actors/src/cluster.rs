@@ -174,6 +174,6 @@ fn key_of(request: &Request) -> u64 {
 /// A request that cannot be sent to anybody.
 fn refuse(spec: &ClusterSpec, spread: Spread, outlet: &Outlet<Outcome>, why: &str) {
     for (index, slot) in slots(spec, spread).into_iter().enumerate() {
-        outlet.put(index, Outcome::failed(slot.node, Reason::NotAdmitted, format!("not sent: {why}")));
+        outlet.put(index, Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}")));
     }
 }

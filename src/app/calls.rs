@@ -102,6 +102,8 @@ pub struct Calls {
     login: Option<(String, String)>,
     headers: Vec<(String, String)>,
     max_answer: Option<usize>,
+    idempotent: bool,
+    key: Option<String>,
     options: Options,
 }
 
@@ -138,6 +140,8 @@ impl Calls {
             protocol,
             login: None,
             headers: Vec::new(),
+            idempotent: false,
+            key: None,
             max_answer: None,
             options: Options::default(),
         }
@@ -174,6 +178,20 @@ impl Calls {
     /// Accepts no answer larger than so many bytes; the cluster's own limit (16 MiB unless configured) still holds.
     pub fn max_answer(mut self, bytes: usize) -> Calls {
         self.max_answer = Some(bytes);
+        self
+    }
+
+    /// Says that calling twice does no harm. Only such a call is retried or hedged, where the cluster's configuration
+    /// says `retries` or `hedge`; a plain GET is one by itself.
+    pub fn idempotent(mut self) -> Calls {
+        self.idempotent = true;
+        self
+    }
+
+    /// What a cluster with `balance = hash` chooses the member of `lb` by: equal keys go to the same member. Default:
+    /// the path and the arguments.
+    pub fn key(mut self, key: impl Into<String>) -> Calls {
+        self.key = Some(key.into());
         self
     }
 
@@ -230,8 +248,14 @@ impl Calls {
     }
 
     fn send(self, mut request: Request) -> Task {
-        let Calls { was, target, login, headers, max_answer, options, .. } = self;
+        let Calls { was, target, login, headers, max_answer, idempotent, key, options, .. } = self;
         request.max_answer = max_answer;
+        if idempotent {
+            request = request.idempotent();
+        }
+        if let Some(key) = key {
+            request = request.key(key);
+        }
         if let Some((user, password)) = &login {
             request = request.login(user, password);
         }

@@ -65,7 +65,7 @@ impl<'a> Asking<'a> {
         let last = may_have_run.or(unreached);
         last.unwrap_or_else(|| {
             let node = format!("@{}", self.shared.spec.name).into();
-            Outcome::failed(node, Reason::NotAdmitted, "not sent: the cluster has no members")
+            Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
         })
     }
 

@@ -232,7 +232,7 @@ impl Reaped for Shared {
 }
 
 fn not_sent(slot: Outcome, why: &str) -> Outcome {
-    Outcome::failed(slot.node, Reason::NotAdmitted, format!("not sent: {why}"))
+    Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}"))
 }
 
 fn has_header(request: &Request, name: &str) -> bool {

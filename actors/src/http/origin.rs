@@ -175,7 +175,7 @@ impl Origin {
             .authority(self.authority.clone())
             .path_and_query(request.path.clone())
             .build()
-            .map_err(|error| Failure::new(Reason::NotAdmitted, format!("not sent: {error}")))?;
+            .map_err(|error| Failure::new(Reason::Unsendable, format!("not sent: {error}")))?;
         let mut sending = client.request(request.method.clone(), uri).no_decompress();
         let headers = sending.headers_mut();
         headers.insert(HOST, self.host.clone());

@@ -83,7 +83,16 @@ pub struct Request {
 impl Request {
     pub(super) fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
         let idempotent = method.is_safe() && decode == Decode::Http;
-        Request { method, path: path.into(), headers: Vec::new(), body, decode, max_answer: None, idempotent, key: None }
+        Request {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            body,
+            decode,
+            max_answer: None,
+            idempotent,
+            key: None,
+        }
     }
 
     /// An XML-RPC call; `body` is the whole `<methodCall>`.

@@ -58,7 +58,8 @@ async fn search(asked: Query<Asked>, members: Data<Members>) -> Result<HttpRespo
     let began = Instant::now();
     let body = xmlrpc::write_call("search", &(&asked.keyword,)).map_err(ErrorInternalServerError)?;
     let body = Bytes::from(body);
-    let left = HeaderValue::from(u64::try_from(began.elapsed().as_millis()).map_or(0, |gone| LEFT.saturating_sub(gone)));
+    let left =
+        HeaderValue::from(u64::try_from(began.elapsed().as_millis()).map_or(0, |gone| LEFT.saturating_sub(gone)));
     let asking = try_join_all(members.members.iter().map(|member| members.ask(member, body.clone(), left.clone())));
     let found = tokio::time::timeout(WITHIN, asking).await.map_err(ErrorGatewayTimeout)??;
     let found: Vec<Value> = found.into_iter().flatten().collect();

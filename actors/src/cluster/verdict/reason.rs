@@ -95,6 +95,7 @@ pub fn judge(reason: Reason, status: Status, code: u16, was_silent: bool) -> Jud
         Reason::Deadline
         | Reason::Cancelled
         | Reason::NotAdmitted
+        | Reason::ActorFailed
         | Reason::NoPermit
         | Reason::Ejected
         | Reason::Undeclared

@@ -178,10 +178,12 @@ fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec
 
 fn unknown_section(section: &Section) -> Problem {
     let name = section.name.as_str();
-    let shown = mask::quotable(name).map_or("this".to_owned(), |_| format!("[{name}]"));
+    // A `[` before an entry makes a section of it: its name is then a key with its value, perhaps a secret.
+    let quotable = mask::quotable_word(name).is_some();
+    let shown = if quotable { format!("[{name}]") } else { "this".to_owned() };
     let problem = Problem::error(section.name_span.clone(), format!("{shown} is no section of a conf"));
     let has_members = section.entries.iter().any(|entry| entry.key == keys::MEMBERS.name);
-    let help = if has_members {
+    let help = if has_members && quotable {
         format!("a cluster's section is named with an `@`: `[@{name}]`")
     } else if name == "global" {
         "it belongs in skitaid.conf, the file of the whole machine".to_owned()

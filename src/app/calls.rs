@@ -1,18 +1,16 @@
-//! Calls to clusters, URLs and databases: options first, then one verb that dispatches.
+//! Calls to clusters and URLs: options first, then one verb that dispatches. Statements are in [`sql`](super::sql).
 //!
 //! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the worker's own actor at once and
 //! gives a [`Task`] to wait on. Nothing here does I/O.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Fetch};
-use skitai_actors::db::{self, IntoParams, Statement};
 use skitai_actors::http::{Part, Request};
-use skitai_actors::kit::{Inlet, OnArrival, Rule};
-use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
+use skitai_actors::kit::{OnArrival, Rule};
+use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
@@ -91,6 +89,7 @@ macro_rules! completion_rules {
         }
     };
 }
+pub(super) use completion_rules;
 
 /// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get), [`post`](Calls::post).
 #[must_use = "nothing is sent before a verb: .call(method, args), .get() or .post(form)"]
@@ -306,114 +305,7 @@ fn timed(request: Request, was: &Was) -> Request {
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.
-fn undeclared(name: &str, how: &str) -> Outcome {
+pub(super) fn undeclared(name: &str, how: &str) -> Outcome {
     let text = format!("the configuration declares no cluster [@{name}]; add a section [@{name}] with {how}");
     Outcome::failed(format!("@{name}").into(), Reason::Undeclared, text)
-}
-
-#[derive(Clone, Debug)]
-enum Base {
-    Cluster(Way, String),
-    Server(DbMember),
-    Unusable(Outcome),
-}
-
-/// A statement on its way to [`execute`](Sql::execute).
-#[must_use = "nothing is sent before .execute(sql, params)"]
-pub struct Sql {
-    was: Was,
-    base: Base,
-    options: Options,
-}
-
-impl std::fmt::Debug for Sql {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sql").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-impl Sql {
-    pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
-        let name = name.strip_prefix('@').unwrap_or(name).to_owned();
-        Sql { was: was.clone(), base: Base::Cluster(way, name), options: Options::default() }
-    }
-
-    pub(super) fn server(was: &Was, server: &str, database: &str, user: &str, password: &str) -> Sql {
-        let (host, port) = server.rsplit_once(':').map_or((server, Ok(5432)), |(host, port)| (host, port.parse()));
-        let node: Arc<str> = format!("{server}/{database}").into();
-        let base = match port {
-            Ok(port) => Base::Server(DbMember {
-                node,
-                shard: Shard::Postgres {
-                    host: host.trim_matches(['[', ']']).to_owned(),
-                    port,
-                    database: database.to_owned(),
-                    user: user.to_owned(),
-                    password: Secret(password.to_owned()),
-                },
-                weight: 1,
-            }),
-            Err(_) => Base::Unusable(Outcome::failed(
-                node,
-                Reason::Unsendable,
-                format!("`{server}` is not host:port: the part after the last `:` is no port"),
-            )),
-        };
-        Sql { was: was.clone(), base, options: Options::default() }
-    }
-
-    /// Runs on each outcome as it arrives, failures too, while other shards are still under way.
-    pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Sql {
-        self.options.on_arrival = Some(Box::new(filter));
-        self
-    }
-
-    /// Keeps a complete, good answer for `ttl`, as for [`Calls::cache`]. Only for statements that read.
-    pub fn cache(mut self, ttl: Duration) -> Sql {
-        self.options.cache = Some(ttl);
-        self
-    }
-
-    completion_rules!();
-
-    /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
-    /// the entries of the tuple `params`.
-    pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
-        let Sql { was, base, options } = self;
-        let (sql, params) = (sql.into(), params.into_params());
-        let deadline = was.deadline();
-        let hands = was.hands().clone();
-        match base {
-            Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Base::Cluster(way, name) => {
-                let Some((post, spec)) = hands.database(&name) else {
-                    let how = "type = postgresql (or sqlite3) and members";
-                    return Task::ready(was, vec![undeclared(&name, how)]);
-                };
-                let key = (!hands.results().is_off())
-                    .then(|| KeyParts::Sql { way, target: &name, user: "", sql: &sql, params: &params }.key());
-                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
-                let dispatch: Dispatch = Box::new(move |on_arrival| {
-                    let slots = db::slots(&spec, spread);
-                    post.ask(Statement { spread, sql, params }, slots, on_arrival, deadline)
-                });
-                Task::start(was, key, way, options, dispatch)
-            }
-            Base::Server(member) => {
-                let user = match &member.shard {
-                    Shard::Postgres { user, .. } => user.clone(),
-                    Shard::Sqlite { .. } => String::new(),
-                };
-                let key = (!hands.results().is_off()).then(|| {
-                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }.key()
-                });
-                let post = hands.ad_hoc_db().clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
-                    let slots = vec![Outcome::unsent(member.node.clone())];
-                    post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
-                });
-                Task::start(was, key, Way::Lb, options, dispatch)
-            }
-        }
-    }
 }

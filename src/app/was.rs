@@ -11,12 +11,13 @@ use bytes::Bytes;
 
 use super::application::Mounted;
 use super::budget::{self, Budget};
-use super::calls::{Calls, Sql, Way};
+use super::calls::{Calls, Way};
 use super::cookie::Cookies;
 use super::request::Request;
 use super::response::ResponseHead;
 use super::route::Route;
 use super::session::Session;
+use super::sql::Sql;
 use crate::serve::hands::Hands;
 
 /// How the client speaks, and so how the answer is written.

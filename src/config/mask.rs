@@ -24,6 +24,10 @@ const DOUBTFUL: &[&str] = &["key", "pass", "pwd", "pw", "secret", "token", "cred
 pub(super) fn secrets(text: &str, document: &Document) -> Vec<Range<usize>> {
     let mut hidden = Vec::new();
     for section in &document.sections {
+        // A `[` before an entry makes a section of it, whose name is then a key with its value.
+        if section.name.contains('=') {
+            hidden.push(section.name_span.clone());
+        }
         for entry in &section.entries {
             hide_entry(text, section, entry, &mut hidden);
         }

@@ -131,7 +131,7 @@ fn a_request_that_cannot_be_sent_says_why_to_every_slot() {
         let outcomes = cluster.all(Request::get("/").header("x y", "z")).await;
         assert_eq!(outcomes.len(), 2);
         for outcome in outcomes {
-            assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, Reason::NotAdmitted));
+            assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, Reason::Unsendable));
             assert!(outcome.msg.contains("\"x y\""), "{}", outcome.msg);
         }
         assert_eq!(there.seen.connections(), 0);

@@ -115,9 +115,9 @@ fn what_cannot_be_asked_is_an_outcome() {
     in_system(async {
         let web = Browser::new();
         for (url, reason, word) in [
-            ("example.com", Reason::NotAdmitted, "scheme"),
-            ("http://u:secret@/x", Reason::NotAdmitted, "no host"),
-            ("http://127.0.0.1:0/", Reason::NotAdmitted, "port"),
+            ("example.com", Reason::Unsendable, "scheme"),
+            ("http://u:secret@/x", Reason::Unsendable, "no host"),
+            ("http://127.0.0.1:0/", Reason::Unsendable, "port"),
             ("http://nobody.invalid/", Reason::Dns, ""),
             (&format!("http://127.0.0.1:{}/", closed_port()), Reason::Refused, "refused"),
         ] {

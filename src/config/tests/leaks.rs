@@ -99,6 +99,17 @@ fn assert_silent(report: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+#[test]
+fn a_bracket_before_a_key_shows_nothing() {
+    let text = format!("[server]\n[ecurekey = {}\n", SECRETS[0]);
+    let report = match parsed(&text) {
+        Ok(_) => panic!("it is no conf"),
+        Err(report) => report.render(false),
+    };
+    assert!(report.contains("no section"), "{report}");
+    assert_silent(&report).expect("no secret in it");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 

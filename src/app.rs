@@ -54,4 +54,5 @@ pub use streaming::Streaming;
 pub use task::Task;
 pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};
+pub(crate) use was::Draft;
 pub use was::{Face, Inner, Was};

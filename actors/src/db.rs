@@ -33,7 +33,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{FutureExt, join_all};
+use futures_util::StreamExt;
+use futures_util::future::FutureExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
@@ -64,6 +66,15 @@ pub struct Statement {
 struct Query {
     sql: Cow<'static, str>,
     params: Vec<Value>,
+    /// Why no member is asked: found once for all of them.
+    refused: Option<String>,
+}
+
+impl Query {
+    fn new(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
+        let refused = session::refused(&sql);
+        Arc::new(Query { sql, params, refused })
+    }
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
@@ -121,19 +132,25 @@ impl Answers<Statement> for Database {
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
         let Statement { spread, sql, params } = statement;
-        let query = Arc::new(Query { sql, params });
+        let query = Query::new(sql, params);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         async move {
             match spread {
                 Spread::All => {
                     let outlet = &outlet;
-                    join_all(members.iter().enumerate().map(|(index, member)| {
-                        let query = query.clone();
-                        async move { outlet.put(index, ask(member, query).await) }
-                    }))
-                    .await;
+                    // Not `join_all`: a member that has news does not make all the others look whether they have any.
+                    let mut asking: FuturesUnordered<_> = members
+                        .iter()
+                        .enumerate()
+                        .map(|(index, member)| {
+                            let query = query.clone();
+                            async move { outlet.put(index, ask(member, query).await) }
+                        })
+                        .collect();
+                    while asking.next().await.is_some() {}
                 }
-                Spread::One => outlet.put(0, ask_one(&members, &picker, &name, &query).await),
+                // Boxed: work on every member is moved with the room for this, too.
+                Spread::One => outlet.put(0, Box::pin(ask_one(&members, &picker, &name, &query)).await),
             }
         }
     }

@@ -93,29 +93,30 @@ impl Sql {
                     let how = "type = postgresql (or sqlite3) and members";
                     return Task::ready(was, vec![undeclared(&name, how)]);
                 };
-                let key = (!hands.results().is_off())
-                    .then(|| KeyParts::Sql { way, target: &name, user: "", sql: &sql, params: &params }.key());
+                let question = (!hands.results().is_off())
+                    .then(|| KeyParts::Sql { way, target: &name, user: "", sql: &sql, params: &params }.question());
                 let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = db::slots(&spec, spread);
                     post.ask(Statement { spread, sql, params }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, way, options, dispatch)
+                Task::start(was, question, way, options, dispatch)
             }
             Base::Server(member) => {
                 let user = match &member.shard {
                     Shard::Postgres { user, .. } => user.clone(),
                     Shard::Sqlite { .. } => String::new(),
                 };
-                let key = (!hands.results().is_off()).then(|| {
-                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }.key()
+                let question = (!hands.results().is_off()).then(|| {
+                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }
+                        .question()
                 });
                 let post = hands.ad_hoc_db().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, Way::Lb, options, dispatch)
+                Task::start(was, question, Way::Lb, options, dispatch)
             }
         }
     }

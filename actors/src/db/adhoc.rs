@@ -8,7 +8,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::member::{Limits, Member};
@@ -111,7 +110,7 @@ impl Answers<AdHocStatement> for AdHoc {
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Arc::new(Query { sql, params })).await,
+                Some(member) => ask(&member, Query::new(sql, params)).await,
                 None => Outcome::failed(
                     node,
                     Reason::NoPermit,

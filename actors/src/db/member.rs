@@ -7,7 +7,6 @@ use super::Query;
 use super::flight::{Failure, Rows};
 use super::pick::Load;
 use super::postgres::Postgres;
-use super::session;
 use super::sqlite::Sqlite;
 use super::tally::Tally;
 use crate::outcome::{Outcome, Reason};
@@ -83,8 +82,8 @@ impl Member {
     }
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
-        if let Some(why) = session::refused(&query.sql) {
-            return Err(Failure { reason: Reason::Sql, msg: why });
+        if let Some(why) = &query.refused {
+            return Err(Failure { reason: Reason::Sql, msg: why.clone() });
         }
         let asked = Instant::now();
         match &self.engine {

@@ -32,6 +32,9 @@ const LASTING: &[&str] = &[
 
 /// Why this text is not sent, or `None` for one that may be.
 pub(super) fn refused(sql: &str) -> Option<String> {
+    if sql.as_bytes().contains(&0) {
+        return Some("the statement's text contains a NUL character".to_owned());
+    }
     let word = first_word(sql);
     if let Some(word) = LASTING.iter().find(|lasting| word.eq_ignore_ascii_case(lasting)) {
         return Some(format!(

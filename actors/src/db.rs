@@ -12,15 +12,19 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `session`: statements that would leave something behind on a shared connection, and are refused;
 //! - `pick`: whose turn it is under [`Spread::One`]; `tally`: what the status page sees;
+//! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
+mod columns;
 mod flight;
 mod member;
+pub mod merge;
 mod params;
 mod pick;
 mod postgres;
 mod session;
+mod sql_error;
 mod sqlite;
 mod tally;
 mod text;
@@ -43,9 +47,11 @@ use crate::spec::{DbSpec, Spread};
 use crate::wire::Value;
 
 pub use adhoc::{AdHoc, AdHocStatement};
+pub use columns::{Column, Columns};
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
+pub use sql_error::SqlError;
 
 /// One SQL statement for a cluster.
 #[derive(Clone, Debug)]

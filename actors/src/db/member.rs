@@ -72,9 +72,14 @@ impl Member {
             Ok(rows) => {
                 let mut outcome = Outcome::completed(self.node().clone(), Value::List(rows.data));
                 outcome.affected = rows.affected;
+                outcome.columns = rows.columns;
                 outcome
             }
-            Err(Failure { reason, msg }) => Outcome::failed(self.node().clone(), reason, msg),
+            Err(Failure { reason, msg, error }) => {
+                let mut outcome = Outcome::failed(self.node().clone(), reason, msg);
+                outcome.sql_error = error;
+                outcome
+            }
         };
         outcome.latency = started.elapsed();
         outcome.attempts = 1;
@@ -84,7 +89,7 @@ impl Member {
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
         if let Some(why) = session::refused(&query.sql) {
-            return Err(Failure { reason: Reason::Sql, msg: why });
+            return Err(Failure::new(Reason::Sql, why));
         }
         let asked = Instant::now();
         match &self.engine {
@@ -105,10 +110,8 @@ impl Member {
     async fn within_limit(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
         let limit = self.limits.member_timeout;
         tokio::time::timeout(limit, flight).await.unwrap_or_else(|_| {
-            Err(Failure {
-                reason: Reason::Deadline,
-                msg: format!("no answer within the member's limit of {limit:?}; the statement was cancelled"),
-            })
+            let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
+            Err(Failure::new(Reason::Deadline, msg))
         })
     }
 

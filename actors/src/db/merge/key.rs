@@ -48,6 +48,7 @@ impl PartialOrd for Nullable {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct List {
     items: Vec<Nullable>,
+    dimensions: usize,
     sizes: Vec<usize>,
 }
 
@@ -152,8 +153,9 @@ pub(super) fn key(class: &Class, value: &Value) -> Option<Nullable> {
             Key::Count(labels.iter().position(|known| known == label)? as i128)
         }
         Class::Array(class) => {
-            let mut list = List { items: Vec::new(), sizes: Vec::new() };
+            let mut list = List { items: Vec::new(), dimensions: 0, sizes: Vec::new() };
             flatten(class, value, 0, &mut list)?;
+            list.dimensions = list.sizes.len();
             Key::List(list)
         }
         Class::Composite(classes) => {

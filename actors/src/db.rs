@@ -11,7 +11,7 @@
 //! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `session`: statements that would leave something behind on a shared connection, and are refused;
-//! - `pick`: whose turn it is under [`Spread::One`]; `tally`: what the status page sees;
+//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status page sees;
 //! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
@@ -24,6 +24,7 @@ mod params;
 mod pick;
 mod postgres;
 mod session;
+mod shards;
 mod sql_error;
 mod sqlite;
 mod tally;
@@ -43,7 +44,7 @@ use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::{DbSpec, Spread};
+use crate::spec::DbSpec;
 use crate::wire::Value;
 
 pub use adhoc::{AdHoc, AdHocStatement};
@@ -51,13 +52,15 @@ pub use columns::{Column, Columns};
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
+use shards::Circle;
+pub use shards::{Shards, place};
 pub use sql_error::SqlError;
 
 /// One SQL statement for a cluster.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Every member, or one.
-    pub spread: Spread,
+    /// Every member, one, or a certain one.
+    pub shards: Shards,
     /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
     /// once per connection and then only bound; a text made at run time never is, because servers keep what is prepared.
     pub sql: Cow<'static, str>,
@@ -73,10 +76,10 @@ struct Query {
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
-pub fn slots(spec: &DbSpec, spread: Spread) -> Vec<Outcome> {
-    match spread {
-        Spread::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
-        Spread::One => vec![Outcome::unsent(format!("@{}", spec.name).into())],
+pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
+    match shards {
+        Shards::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
+        Shards::One | Shards::At(_) | Shards::Of(_) => vec![Outcome::unsent(format!("@{}", spec.name).into())],
     }
 }
 
@@ -91,11 +94,12 @@ pub struct Database {
     name: Arc<str>,
     members: Rc<[Rc<Member>]>,
     picker: Rc<Picker>,
+    circle: Rc<Circle>,
+    spec: Arc<DbSpec>,
 }
 
 impl Database {
     /// Pools for every member; no connection is made before the first statement.
-    #[expect(clippy::needless_pass_by_value, reason = "an actor's maker holds an Arc and hands out clones")]
     pub fn new(spec: Arc<DbSpec>) -> Database {
         let limits = Limits {
             connections: spec.connections,
@@ -105,7 +109,7 @@ impl Database {
         };
         let members: Rc<[_]> = spec.members.iter().map(|member| Rc::new(Member::new(member.clone(), limits))).collect();
         tend(&members);
-        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()) }
+        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()), circle: Rc::default(), spec }
     }
 }
 
@@ -126,12 +130,13 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let Statement { spread, sql, params } = statement;
+        let Statement { shards, sql, params } = statement;
         let query = Arc::new(Query { sql, params });
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
+        let (circle, spec) = (self.circle.clone(), self.spec.clone());
         async move {
-            match spread {
-                Spread::All => {
+            match shards {
+                Shards::All => {
                     let outlet = &outlet;
                     join_all(members.iter().enumerate().map(|(index, member)| {
                         let query = query.clone();
@@ -139,7 +144,9 @@ impl Answers<Statement> for Database {
                     }))
                     .await;
                 }
-                Spread::One => outlet.put(0, ask_one(&members, &picker, &name, &query).await),
+                Shards::One => outlet.put(0, ask_one(&members, &picker, &name, &query).await),
+                Shards::At(index) => outlet.put(0, ask_at(&members, Some(index), &name, query).await),
+                Shards::Of(place) => outlet.put(0, ask_at(&members, circle.owner(&spec, place), &name, query).await),
             }
         }
     }
@@ -153,6 +160,18 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
             let text = panic_text(&*panic);
             tracing::error!(node = %member.node(), "a statement panicked: {text}");
             Outcome::failed(member.node().clone(), Reason::Internal, format!("the database actor panicked: {text}"))
+        }
+    }
+}
+
+/// Asks a certain member and no other.
+async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
+    match index.and_then(|index| members.get(index)) {
+        Some(member) => ask(member, query).await,
+        None => {
+            let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
+            let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
+            Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
         }
     }
 }

@@ -3,7 +3,9 @@
 use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
-    Package::new().routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
+    Package::new()
+        .routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
+        .routes(routes![shard, averages])
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
@@ -33,6 +35,25 @@ async fn db(was: Was, server: String, database: String, password: String, text: 
         .db(&server, &database, "skitai", &password)
         .execute("SELECT $1::text AS text, $2::int8 + 1 AS next", (text, 41));
     told(rows.getwait(secs(2)).await.into_outcome())
+}
+
+/// A statement on one certain shard of a cluster: the `n`-th, or the one a key belongs to.
+#[route("/shard")]
+async fn shard(was: Was, cluster: String, n: Option<usize>, key: Option<String>) -> Result<Value> {
+    let statement = match (n, key) {
+        (Some(n), _) => was.dmap(&cluster).shard(n),
+        (None, key) => was.dmap(&cluster).shard_by(key),
+    };
+    Ok(told(statement.execute("SELECT current_database() AS name", ()).getwait(secs(2)).await.into_outcome()))
+}
+
+/// Merges of one column of the cities of all shards.
+#[route("/averages")]
+async fn averages(was: Was, cluster: String, column: String) -> Result<Value> {
+    use skitai::sql::{avg, count, max, min, sum};
+    let cities = was.dmap(&cluster).execute("SELECT * FROM cities", ()).getswait(secs(5)).await.merged()?;
+    let each = [count(), sum(&column), avg(&column), min(&column), max(&column)];
+    cities.aggregate(each)
 }
 
 /// A statement on one database of a cluster.

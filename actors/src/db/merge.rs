@@ -159,9 +159,7 @@ impl Merged {
             .chain(aggregates.iter().map(|aggregate| aggregate.name().clone()))
             .collect();
         let groups = aggregate::grouped(&self.table, columns, aggregates)?;
-        let rows = groups
-            .into_iter()
-            .map(|(keys, values)| Value::Map(Map(names.iter().cloned().zip(keys.into_iter().chain(values)).collect())));
+        let rows = groups.into_iter().map(|row| Value::Map(Map(names.iter().cloned().zip(row).collect())));
         let keys = order::names(columns)?.into_iter().map(|name| self.table.described(&name));
         let results = aggregates.iter().map(|aggregate| aggregate.column(&self.table));
         let mut outcome = Outcome::completed("groups".into(), Value::List(rows.collect()));

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
-use skitai_actors::db::{Database, IntoParams, Statement, slots};
+use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
@@ -55,9 +55,15 @@ impl Cluster {
         Cluster { post, spec }
     }
 
-    fn ask(&self, spread: Spread, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Inlet<Outcome> {
-        let statement = Statement { spread, sql: sql.into(), params: params.into_params() };
-        self.post.ask(statement, slots(&self.spec, spread), None, Instant::now() + PATIENCE)
+    fn ask(
+        &self,
+        spread: impl Into<Shards>,
+        sql: impl Into<Cow<'static, str>>,
+        params: impl IntoParams,
+    ) -> Inlet<Outcome> {
+        let shards = spread.into();
+        let statement = Statement { shards, sql: sql.into(), params: params.into_params() };
+        self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 
     async fn all(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Vec<Outcome> {

@@ -1,6 +1,7 @@
 //! What is computed over many rows: `count()`, `sum("population")`, `avg("population").named("mean")`.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_postgres::types::Type;
@@ -181,15 +182,11 @@ impl Found {
     }
 }
 
-/// Names of groups and their aggregates, by the order of the groups' keys.
-pub(super) fn grouped(
-    table: &Table,
-    by: &str,
-    aggregates: &[Aggregate],
-) -> Result<Vec<(Vec<Value>, Vec<Value>)>, Unmergeable> {
+/// For each group its values and then its aggregates, by the order of the groups' keys.
+pub(super) fn grouped(table: &Table, by: &str, aggregates: &[Aggregate]) -> Result<Vec<Vec<Value>>, Unmergeable> {
     let by = order::names(by)?.iter().map(|name| table.find(name)?.orderly()).collect::<Result<Vec<_>, _>>()?;
     let empty = aggregates.iter().map(|aggregate| aggregate.open(table)).collect::<Result<Vec<_>, _>>()?;
-    let mut groups = std::collections::BTreeMap::<Vec<Nullable>, (Vec<Value>, Vec<Account>)>::new();
+    let mut groups = BTreeMap::<Vec<Nullable>, (Vec<Value>, Vec<Account>)>::new();
     for row in table.rows() {
         let keys = by.iter().map(|column| column.key(row)).collect::<Result<Vec<_>, _>>()?;
         let group = groups
@@ -199,6 +196,8 @@ pub(super) fn grouped(
             account.add(row)?;
         }
     }
-    let closed = |(names, accounts): (_, Vec<Account>)| (names, accounts.into_iter().map(Account::close).collect());
+    let closed = |(values, accounts): (Vec<Value>, Vec<Account>)| {
+        values.into_iter().chain(accounts.into_iter().map(Account::close)).collect()
+    };
     Ok(groups.into_values().map(closed).collect())
 }

@@ -31,6 +31,7 @@ pub(crate) mod table;
 mod task;
 mod tasks;
 mod templates;
+mod transaction;
 mod was;
 
 pub use application::{App, Mounted, Package};
@@ -56,4 +57,5 @@ pub use streaming::Streaming;
 pub use task::Task;
 pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};
+pub use transaction::{Connection, Tx};
 pub use was::{Face, Inner, Was};

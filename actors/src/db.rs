@@ -10,20 +10,22 @@
 //! - `member`: one database: its engine, its counters, one statement from checkout to outcome;
 //! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
-//! - `session`: statements that would leave something behind on a shared connection, and are refused;
+//! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
+//!   transactions and sessions, which have a connection for themselves while they last;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status page sees;
 //! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
 mod columns;
+mod conversation;
 mod flight;
+mod lasting;
 mod member;
 pub mod merge;
 mod params;
 mod pick;
 mod postgres;
-mod session;
 mod shards;
 mod sql_error;
 mod sqlite;
@@ -47,8 +49,9 @@ use crate::outcome::{Outcome, Reason};
 use crate::spec::DbSpec;
 use crate::wire::Value;
 
-pub use adhoc::{AdHoc, AdHocStatement};
+pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 pub use columns::{Column, Columns};
+pub use conversation::{Bond, Conversation, Order};
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
@@ -168,12 +171,14 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
 async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
     match index.and_then(|index| members.get(index)) {
         Some(member) => ask(member, query).await,
-        None => {
-            let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
-            let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
-            Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
-        }
+        None => no_shard(members, index, name),
     }
+}
+
+fn no_shard(members: &[Rc<Member>], index: Option<usize>, name: &str) -> Outcome {
+    let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
+    let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
+    Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
 }
 
 /// Asks the least busy member, and another one only while no member can have seen the statement.
@@ -182,9 +187,7 @@ async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Ar
     let mut tried = vec![false; members.len()];
     let mut last = None;
     let mut attempts = 0;
-    while let Some(index) =
-        picker.pick(members.iter().zip(&tried).map(|(member, tried)| (!tried).then(|| member.load())))
-    {
+    while let Some(index) = picker.pick(untried(members, &tried)) {
         tried[index] = true;
         attempts += 1;
         let mut outcome = ask(&members[index], query.clone()).await;
@@ -195,11 +198,19 @@ async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Ar
         }
         last = Some(outcome);
     }
-    last.unwrap_or_else(|| {
-        let mut outcome = Outcome::unsent(format!("@{name}").into());
-        outcome.msg = format!("not sent: @{name} has no members");
-        outcome
-    })
+    last.unwrap_or_else(|| nobody(name))
+}
+
+/// The loads of the members that were not tried yet.
+fn untried(members: &[Rc<Member>], tried: &[bool]) -> impl Iterator<Item = Option<pick::Load>> {
+    members.iter().zip(tried).map(|(member, tried)| (!tried).then(|| member.load()))
+}
+
+/// The outcome of a cluster that is empty.
+fn nobody(name: &str) -> Outcome {
+    let mut outcome = Outcome::unsent(format!("@{name}").into());
+    outcome.msg = format!("not sent: @{name} has no members");
+    outcome
 }
 
 impl Answers<Report> for Database {

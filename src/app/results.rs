@@ -186,7 +186,7 @@ pub struct AllFailed {
 }
 
 impl AllFailed {
-    fn of(outcomes: Vec<Outcome>) -> AllFailed {
+    pub(super) fn of(outcomes: Vec<Outcome>) -> AllFailed {
         AllFailed { coverage: Coverage::of(&outcomes), outcomes }
     }
 

@@ -14,8 +14,12 @@ use super::calls::{Options, Way, completion_rules, undeclared};
 use super::task::{Dispatch, Task};
 use super::was::Was;
 
+/// What a section of a cluster of databases needs.
+pub(super) const HOW: &str = "type = postgresql (or sqlite3) and members";
+
+/// Whose databases.
 #[derive(Clone, Debug)]
-enum Base {
+pub(super) enum Base {
     Cluster(Way, String),
     Server(DbMember),
     Unusable(Outcome),
@@ -95,6 +99,11 @@ impl Sql {
 
     completion_rules!();
 
+    /// What a conversation needs; filters, caches and rules are of single statements.
+    pub(super) fn parts(self) -> (Was, Base, Option<Shards>) {
+        (self.was, self.base, self.shards)
+    }
+
     /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
@@ -106,8 +115,7 @@ impl Sql {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Base::Cluster(way, name) => {
                 let Some((post, spec)) = hands.database(&name) else {
-                    let how = "type = postgresql (or sqlite3) and members";
-                    return Task::ready(was, vec![undeclared(&name, how)]);
+                    return Task::ready(was, vec![undeclared(&name, HOW)]);
                 };
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let way = if shards.is_some() { Way::Lb } else { way };

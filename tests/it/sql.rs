@@ -143,6 +143,57 @@ fn a_certain_shard_is_asked_and_no_other() {
 }
 
 #[test]
+fn a_transaction_is_all_or_nothing() {
+    let postgres = Postgres::shared();
+    let section = format!("{}\nconnections = 2", postgres.shards("mydb"));
+    let site = TestServer::site().section(&section).panics_expected().start();
+    let count =
+        || postgres.psql("shard0", "SELECT coalesce(string_agg(n::text, ','), '') FROM moved").trim().to_owned();
+    postgres.psql(
+        "shard0",
+        "DROP TABLE IF EXISTS moved; CREATE TABLE moved (n int PRIMARY KEY); GRANT ALL ON moved TO skitai",
+    );
+    // An error, a panic, a client that left, the deadline: nothing stays.
+    assert_eq!(site.get("/move?cluster=mydb&how=error").code, 409);
+    assert_eq!(count(), "");
+    assert_eq!(site.get("/move?cluster=mydb&how=panic").code, 500);
+    assert_eq!(count(), "");
+    // A failure that was ignored has ended the transaction; its commit does not pretend otherwise.
+    let ignored = site.get("/move?cluster=mydb&how=ignore");
+    assert!(ignored.code >= 500 && ignored.text().contains("not committed"), "{}", ignored.text());
+    assert_eq!(count(), "");
+    let begin = site.get("/move?cluster=mydb&how=begin");
+    assert!(begin.text().contains("COMMIT is refused: tx(..) itself commits"), "{}", begin.text());
+    assert_eq!(count(), "");
+    let mut hasty = site.conn();
+    hasty.send(b"GET /move?cluster=mydb&how=late HTTP/1.1\r\nHost: x\r\n\r\n");
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state <> 'idle' AND pid <> pg_backend_pid()";
+    eventually("the statement runs", || (postgres.psql("shard0", busy).trim() == "1").then_some(()));
+    drop(hasty);
+    eventually("the statement is cancelled", || (postgres.psql("shard0", busy).trim() == "0").then_some(()));
+    eventually("the transaction is gone", || (count().is_empty()).then_some(()));
+    // The savepoint's failure undid the savepoint alone.
+    let done = site.get("/move?cluster=mydb&how=commit").expect_code(200).json();
+    assert_eq!(done, json!({"again": false, "rows": [{"n": 1}]}));
+    assert_eq!(count(), "1");
+    // All connections were given back or closed: statements find some.
+    for _ in 0..8 {
+        site.get("/shard?cluster=mydb&n=0").expect_code(200);
+    }
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shard0' AND state LIKE 'idle in transaction%'";
+    assert_eq!(postgres.psql("shard0", open).trim(), "0");
+}
+
+#[test]
+fn a_session_leaves_nothing_behind() {
+    let section = format!("{}\nconnections = 1", Postgres::shared().shards("mydb"));
+    let site = TestServer::site().section(&section).start();
+    let told = site.get("/settings?cluster=mydb").expect_code(200).json();
+    assert_eq!(told[0][0]["path"], "nowhere");
+    assert_ne!(told[1][0]["path"], "nowhere", "{told}");
+}
+
+#[test]
 fn sums_and_averages_are_those_of_one_database() {
     let postgres = Postgres::shared();
     let site = TestServer::site().section(&postgres.shards("mydb")).start();
@@ -153,7 +204,8 @@ fn sums_and_averages_are_those_of_one_database() {
     let mine: Vec<String> = mine.as_object().unwrap().values().map(text).collect();
     assert_eq!(mine.join("|"), theirs.trim());
     let told = site.get("/averages?cluster=mydb&column=nothing");
-    assert!(told.code == 500 && told.text().contains("no column `nothing`"), "{}", told.text());
+    assert_eq!(told.code, 500, "{}", told.text());
+    assert!(site.log().contains("no column `nothing`; the rows have name, country, population"));
 }
 
 #[test]

@@ -35,6 +35,10 @@ pub struct AdHocStatement {
     pub params: Vec<Value>,
 }
 
+/// A database that no configuration names, with its login.
+#[derive(Clone, Debug)]
+pub struct AdHocTarget(pub DbMember);
+
 impl AdHocStatement {
     /// The slot of this statement, as the caller opens it.
     pub fn slots(&self) -> Vec<Outcome> {
@@ -71,7 +75,7 @@ impl AdHoc {
     }
 
     /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
-    fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
+    pub(super) fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get_mut(&spec) {
             target.used = Instant::now();
@@ -101,6 +105,15 @@ fn forget_idle(targets: Weak<Targets>) {
     });
 }
 
+/// Said of a target for which there is no place.
+pub(super) fn full(node: Arc<str>) -> Outcome {
+    let msg = format!(
+        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a member of a \
+         configured cluster"
+    );
+    Outcome::failed(node, Reason::NoPermit, msg)
+}
+
 impl Answers<AdHocStatement> for AdHoc {
     type Item = Outcome;
     const NAME: &'static str = "execute";
@@ -112,14 +125,7 @@ impl Answers<AdHocStatement> for AdHoc {
         async move {
             let outcome = match member {
                 Some(member) => ask(&member, Arc::new(Query { sql, params })).await,
-                None => Outcome::failed(
-                    node,
-                    Reason::NoPermit,
-                    format!(
-                        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a \
-                         member of a configured cluster"
-                    ),
-                ),
+                None => full(node),
             };
             outlet.put(0, outcome);
         }

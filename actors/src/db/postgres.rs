@@ -2,7 +2,7 @@
 //!
 //! - here: the pool, the checkout, and the statement itself;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one;
-//! - [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//! - `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
@@ -11,6 +11,7 @@
 
 mod bind;
 mod dial;
+mod seat;
 mod told;
 
 use std::borrow::Cow;
@@ -32,6 +33,7 @@ use crate::outcome::Reason;
 use crate::wire::{Map, Value};
 use bind::Bound;
 use dial::Dialer;
+pub(super) use seat::Seat;
 
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
 /// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
@@ -91,7 +93,7 @@ impl Postgres {
         let client = Arc::new(client);
         let stop = Arc::new(AtomicBool::new(false));
         let run = Run { client: client.clone(), stop: stop.clone(), named: self.named.clone(), query };
-        Flight::new(Box::pin(run.end()), Lent { client, stop, dialer: self.dialer.clone() })
+        Flight::new(Box::pin(run.end()), Lent { client, stop, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_idle(&self, limit: Duration) {
@@ -269,11 +271,13 @@ pub(super) struct Lent {
     client: Arc<Client>,
     stop: Arc<AtomicBool>,
     dialer: Dialer,
+    /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
+    closes: bool,
 }
 
 impl Lease for Lent {
     fn release(self, reusable: bool) {
-        if !reusable {
+        if !reusable || self.closes {
             discard(self.client);
         }
     }

@@ -91,23 +91,12 @@ impl Sqlite {
 
     /// The statement on that connection. Nothing is done before the first poll.
     pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
-        let connection = Arc::new(Held::new(connection));
-        let halt = Arc::new(Halt::default());
-        let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: self.path.clone(), ended: false };
-        let work = async move {
-            match connection.object().interact(move |connection| run(connection, &query, &halt)).await {
-                Ok(result) => Ended { result, reusable: true },
-                Err(InteractError::Panic(panic)) => {
-                    let msg = format!("the statement panicked: {}", panic_text(&*panic));
-                    Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
-                }
-                Err(InteractError::Cancelled) => {
-                    let msg = "the thread that ran the statement is gone".to_owned();
-                    Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
-                }
-            }
-        };
-        Flight::new(Box::pin(work), lease)
+        flight(Arc::new(Held::new(connection)), &self.path, query, false)
+    }
+
+    /// A connection that is kept for several statements.
+    pub(super) fn seat(&self, connection: Object) -> Seat {
+        Seat { connection: Arc::new(Held::new(connection)), path: self.path.clone(), left: false }
     }
 
     pub(super) fn close_idle(&self, limit: Duration) {
@@ -118,6 +107,26 @@ impl Sqlite {
         let status = self.pool.status();
         Connections { open: status.size, idle: status.available, limit: status.max_size }
     }
+}
+
+/// `goes_on` where a transaction may stay open after the statement.
+fn flight(connection: Arc<Held>, path: &Path, query: Arc<Query>, goes_on: bool) -> Flight<Lent> {
+    let halt = Arc::new(Halt::default());
+    let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: path.to_owned(), ended: false };
+    let work = async move {
+        match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
+            Ok(result) => Ended { result, reusable: true },
+            Err(InteractError::Panic(panic)) => {
+                let msg = format!("the statement panicked: {}", panic_text(&*panic));
+                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+            }
+            Err(InteractError::Cancelled) => {
+                let msg = "the thread that ran the statement is gone".to_owned();
+                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+            }
+        }
+    };
+    Flight::new(Box::pin(work), lease)
 }
 
 impl Drop for Sqlite {
@@ -160,6 +169,33 @@ fn settings() -> Hook {
     })
 }
 
+/// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what was
+/// open in it is rolled back.
+pub(super) struct Seat {
+    connection: Arc<Held>,
+    path: PathBuf,
+    left: bool,
+}
+
+impl Seat {
+    pub(super) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
+        flight(self.connection.clone(), &self.path, query, true)
+    }
+
+    /// Gives the connection back. Unless it is `clean` it is closed: SQLite cannot forget its settings.
+    pub(super) fn leave(mut self, clean: bool) {
+        self.left = clean;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.left {
+            self.connection.give_up();
+        }
+    }
+}
+
 /// How the asker's thread stops the blocking one.
 #[derive(Default)]
 struct Halt {
@@ -176,11 +212,11 @@ impl Halt {
     }
 }
 
-fn run(connection: &mut Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
+fn run(connection: &mut Connection, query: &Query, halt: &Halt, goes_on: bool) -> Result<Rows, Failure> {
     // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
     let _ = halt.interrupt.set(connection.get_interrupt_handle());
     let rows = statement(connection, query, halt);
-    if !connection.is_autocommit() {
+    if !goes_on && !connection.is_autocommit() {
         // No statement can begin a transaction here, yet one that did must not hold its locks for the next borrower.
         let _ = connection.execute_batch("ROLLBACK");
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop right there")]
 
 mod cancel;
+mod conversation;
 mod merge;
 mod postgres;
 mod server;

@@ -41,6 +41,9 @@ fn server_text(error: &DbError) -> String {
     notes.extend(error.detail().map(|detail| format!("detail {detail}")));
     // "unnamed portal parameter $2 = '…'" is where the server names the parameter of a wrong type.
     notes.extend(error.where_().filter(|place| place.contains("parameter $")).map(str::to_owned));
+    if error.routine() == Some("exec_parse_message") && error.code().code() == "42601" {
+        notes.push("send the statements one by one, in .tx(..) where they belong together".to_owned());
+    }
     let text = format!("{} {}", error.code().code(), error.message());
     if notes.is_empty() { text } else { format!("{text} ({})", notes.join("; ")) }
 }

@@ -29,6 +29,7 @@
 //! - `serve`: one process: sockets, worker threads, the actors of each;
 //! - `edge`: one request, step by step; `rpc`: the same by name;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
+//! - [`sql`]: merging the rows of shards;
 //! - `admin`: the status page, written on `app` alone;
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
@@ -47,6 +48,7 @@ mod observe;
 pub mod prelude;
 mod rpc;
 mod serve;
+pub mod sql;
 
 pub use app::{App, Error, Package, Result, Was};
 pub use cli::program::{Program, main};

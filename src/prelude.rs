@@ -10,7 +10,7 @@ pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Error, Face, Form, Json, Package, Page, Protocol, Require, Response, Result, Results,
+    All, AllFailed, App, Error, Face, Form, Json, Merged, Package, Page, Protocol, Require, Response, Result, Results,
     Streaming, Task, Tasks, Was, Wasc,
 };
 pub use crate::{routes, tasks};

@@ -10,17 +10,24 @@
 //! - `member`: one database: its engine, its counters, one statement from checkout to outcome;
 //! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
-//! - `session`: statements that would leave something behind on a shared connection, and are refused;
-//! - `pick`: whose turn it is under [`Spread::One`]; `tally`: what the status page sees;
+//! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
+//!   transactions and sessions, which have a connection for themselves while they last;
+//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status page sees;
+//! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
+mod columns;
+mod conversation;
 mod flight;
+mod lasting;
 mod member;
+pub mod merge;
 mod params;
 mod pick;
 mod postgres;
-mod session;
+mod shards;
+mod sql_error;
 mod sqlite;
 mod tally;
 mod text;
@@ -41,19 +48,25 @@ use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::{DbSpec, Spread};
+use crate::spec::DbSpec;
 use crate::wire::Value;
 
-pub use adhoc::{AdHoc, AdHocStatement};
+pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
+pub use columns::{Column, Columns};
+pub use conversation::{Bond, Conversation, Order};
+use lasting::Place;
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
+use shards::Circle;
+pub use shards::{Shards, place};
+pub use sql_error::SqlError;
 
 /// One SQL statement for a cluster.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Every member, or one.
-    pub spread: Spread,
+    /// Every member, one, or a certain one.
+    pub shards: Shards,
     /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
     /// once per connection and then only bound; a text made at run time never is, because servers keep what is prepared.
     pub sql: Cow<'static, str>,
@@ -71,17 +84,30 @@ struct Query {
 }
 
 impl Query {
-    fn new(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
-        let refused = session::refused(&sql);
+    /// One that has a connection for itself alone.
+    fn alone(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
+        let refused = lasting::refused(&sql, Place::Alone);
+        Query::told(sql, params, refused)
+    }
+
+    /// One of several on a connection, which are looked at there.
+    fn among(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
+        Query::told(sql, params, None)
+    }
+
+    fn told(sql: Cow<'static, str>, params: Vec<Value>, refused: Option<String>) -> Arc<Query> {
+        let has_nul =
+            || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
+        let refused = refused.or_else(has_nul);
         Arc::new(Query { sql, params, refused })
     }
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
-pub fn slots(spec: &DbSpec, spread: Spread) -> Vec<Outcome> {
-    match spread {
-        Spread::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
-        Spread::One => vec![Outcome::unsent(format!("@{}", spec.name).into())],
+pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
+    match shards {
+        Shards::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
+        Shards::One | Shards::At(_) | Shards::Of(_) => vec![Outcome::unsent(format!("@{}", spec.name).into())],
     }
 }
 
@@ -96,11 +122,12 @@ pub struct Database {
     name: Arc<str>,
     members: Rc<[Rc<Member>]>,
     picker: Rc<Picker>,
+    circle: Rc<Circle>,
+    spec: Arc<DbSpec>,
 }
 
 impl Database {
     /// Pools for every member; no connection is made before the first statement.
-    #[expect(clippy::needless_pass_by_value, reason = "an actor's maker holds an Arc and hands out clones")]
     pub fn new(spec: Arc<DbSpec>) -> Database {
         let limits = Limits {
             connections: spec.connections,
@@ -110,7 +137,7 @@ impl Database {
         };
         let members: Rc<[_]> = spec.members.iter().map(|member| Rc::new(Member::new(member.clone(), limits))).collect();
         tend(&members);
-        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()) }
+        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()), circle: Rc::default(), spec }
     }
 }
 
@@ -131,12 +158,13 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let Statement { spread, sql, params } = statement;
-        let query = Query::new(sql, params);
+        let Statement { shards, sql, params } = statement;
+        let query = Query::alone(sql, params);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
+        let (circle, spec) = (self.circle.clone(), self.spec.clone());
         async move {
-            match spread {
-                Spread::All => {
+            match shards {
+                Shards::All => {
                     let outlet = &outlet;
                     // Not `join_all`: a member that has news does not make all the others look whether they have any.
                     let mut asking: FuturesUnordered<_> = members
@@ -149,8 +177,12 @@ impl Answers<Statement> for Database {
                         .collect();
                     while asking.next().await.is_some() {}
                 }
-                // Boxed: work on every member is moved with the room for this, too.
-                Spread::One => outlet.put(0, Box::pin(ask_one(&members, &picker, &name, &query)).await),
+                // Boxed: work on every member is moved with the room for these, too.
+                Shards::One => outlet.put(0, Box::pin(ask_one(&members, &picker, &name, &query)).await),
+                Shards::At(index) => outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query)).await),
+                Shards::Of(place) => {
+                    outlet.put(0, Box::pin(ask_at(&members, circle.owner(&spec, place), &name, query)).await);
+                }
             }
         }
     }
@@ -168,15 +200,27 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
     }
 }
 
+/// Asks a certain member and no other.
+async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
+    match index.and_then(|index| members.get(index)) {
+        Some(member) => ask(member, query).await,
+        None => no_shard(members, index, name),
+    }
+}
+
+fn no_shard(members: &[Rc<Member>], index: Option<usize>, name: &str) -> Outcome {
+    let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
+    let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
+    Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
+}
+
 /// Asks the least busy member, and another one only while no member can have seen the statement.
 async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Arc<Query>) -> Outcome {
     let started = Instant::now();
     let mut tried = vec![false; members.len()];
     let mut last = None;
     let mut attempts = 0;
-    while let Some(index) =
-        picker.pick(members.iter().zip(&tried).map(|(member, tried)| (!tried).then(|| member.load())))
-    {
+    while let Some(index) = picker.pick(untried(members, &tried)) {
         tried[index] = true;
         attempts += 1;
         let mut outcome = ask(&members[index], query.clone()).await;
@@ -187,11 +231,19 @@ async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Ar
         }
         last = Some(outcome);
     }
-    last.unwrap_or_else(|| {
-        let mut outcome = Outcome::unsent(format!("@{name}").into());
-        outcome.msg = format!("not sent: @{name} has no members");
-        outcome
-    })
+    last.unwrap_or_else(|| nobody(name))
+}
+
+/// The loads of the members that were not tried yet.
+fn untried(members: &[Rc<Member>], tried: &[bool]) -> impl Iterator<Item = Option<pick::Load>> {
+    members.iter().zip(tried).map(|(member, tried)| (!tried).then(|| member.load()))
+}
+
+/// The outcome of a cluster that is empty.
+fn nobody(name: &str) -> Outcome {
+    let mut outcome = Outcome::unsent(format!("@{name}").into());
+    outcome.msg = format!("not sent: @{name} has no members");
+    outcome
 }
 
 impl Answers<Report> for Database {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use skitai_wire::Value;
 
+use crate::db::{Columns, SqlError};
 use crate::kit::{Missed, Slot};
 
 /// How far the exchange came. The numbers are the original's and travel as such.
@@ -170,6 +171,11 @@ pub struct Outcome {
     /// Rows a statement inserted, updated, deleted or returned, by the database's own count. `None` for anything but a
     /// completed statement.
     pub affected: Option<u64>,
+    /// The columns of a statement's rows, also where there are none. `None` for anything but a completed statement that
+    /// returns rows.
+    pub columns: Option<Columns>,
+    /// The database's error in its parts, where it was the database that refused the statement.
+    pub sql_error: Option<Arc<SqlError>>,
     /// Headers of an HTTP answer, names in lower case. Empty for a database.
     pub headers: Vec<(String, String)>,
     /// From the call to this outcome.
@@ -204,6 +210,8 @@ impl Outcome {
             fault: None,
             data,
             affected: None,
+            columns: None,
+            sql_error: None,
             headers: Vec::new(),
             latency: Duration::ZERO,
             attempts: 0,

@@ -86,9 +86,14 @@ impl Results {
     /// The data of the good answers, in member order. When there is none this is an error with every reason, never an
     /// empty success; so it is where `quorum`, `fraction` or `all_or_error` was chosen before the verb and not reached.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
+        self.good().map(|outcomes| outcomes.map(|outcome| outcome.data))
+    }
+
+    /// The good outcomes, under the same conditions as [`ok`](Results::ok).
+    pub(super) fn good(self) -> Result<impl Iterator<Item = Outcome>, AllFailed> {
         let coverage = self.coverage();
         if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
-            Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data))
+            Ok(self.outcomes.into_iter().filter(Outcome::is_ok))
         } else {
             Err(AllFailed::of(self.outcomes))
         }
@@ -181,7 +186,7 @@ pub struct AllFailed {
 }
 
 impl AllFailed {
-    fn of(outcomes: Vec<Outcome>) -> AllFailed {
+    pub(super) fn of(outcomes: Vec<Outcome>) -> AllFailed {
         AllFailed { coverage: Coverage::of(&outcomes), outcomes }
     }
 

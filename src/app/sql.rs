@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skitai_actors::db::{self, IntoParams, Statement};
+use skitai_actors::db::{self, IntoParams, Param, Shards, Statement};
 use skitai_actors::kit::{Inlet, Rule};
 use skitai_actors::spec::{DbMember, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
@@ -14,8 +14,12 @@ use super::calls::{Options, Way, completion_rules, undeclared};
 use super::task::{Dispatch, Task};
 use super::was::Was;
 
+/// What a section of a cluster of databases needs.
+pub(super) const HOW: &str = "type = postgresql (or sqlite3) and members";
+
+/// Whose databases.
 #[derive(Clone, Debug)]
-enum Base {
+pub(super) enum Base {
     Cluster(Way, String),
     Server(DbMember),
     Unusable(Outcome),
@@ -26,6 +30,7 @@ enum Base {
 pub struct Sql {
     was: Was,
     base: Base,
+    shards: Option<Shards>,
     options: Options,
 }
 
@@ -38,7 +43,7 @@ impl std::fmt::Debug for Sql {
 impl Sql {
     pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
         let name = name.strip_prefix('@').unwrap_or(name).to_owned();
-        Sql { was: was.clone(), base: Base::Cluster(way, name), options: Options::default() }
+        Sql { was: was.clone(), base: Base::Cluster(way, name), shards: None, options: Options::default() }
     }
 
     pub(super) fn server(was: &Was, server: &str, database: &str, user: &str, password: &str) -> Sql {
@@ -62,7 +67,7 @@ impl Sql {
                 format!("`{server}` is not host:port: the part after the last `:` is no port"),
             )),
         };
-        Sql { was: was.clone(), base, options: Options::default() }
+        Sql { was: was.clone(), base, shards: None, options: Options::default() }
     }
 
     /// Runs on each outcome as it arrives, failures too, while other shards are still under way.
@@ -77,12 +82,32 @@ impl Sql {
         self
     }
 
+    /// Sends it to one certain shard: the `n`-th in the order of the configuration, counted from 0. No other is asked when
+    /// that one fails.
+    pub fn shard(mut self, n: usize) -> Sql {
+        self.shards = Some(Shards::At(n));
+        self
+    }
+
+    /// Sends it to the one shard a key belongs to: `was.dmap("mydb").shard_by(customer)`. The keys are shared out by
+    /// consistent hashing, in proportion to the members' weights: with one more member at the end of the list a share of
+    /// the keys moves to it, and all others stay where they are. The same key has the same shard in every process.
+    pub fn shard_by(mut self, key: impl Param) -> Sql {
+        self.shards = Some(Shards::Of(db::place(&key.into_param())));
+        self
+    }
+
     completion_rules!();
+
+    /// What a conversation needs; filters, caches and rules are of single statements.
+    pub(super) fn parts(self) -> (Was, Base, Option<Shards>) {
+        (self.was, self.base, self.shards)
+    }
 
     /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
-        let Sql { was, base, options } = self;
+        let Sql { was, base, shards, options } = self;
         let (sql, params) = (sql.into(), params.into_params());
         let deadline = was.deadline();
         let hands = was.hands().clone();
@@ -90,15 +115,20 @@ impl Sql {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Base::Cluster(way, name) => {
                 let Some((post, spec)) = hands.database(&name) else {
-                    let how = "type = postgresql (or sqlite3) and members";
-                    return Task::ready(was, vec![undeclared(&name, how)]);
+                    return Task::ready(was, vec![undeclared(&name, HOW)]);
                 };
-                let question = (!hands.results().is_off())
-                    .then(|| KeyParts::Sql { way, target: &name, user: "", sql: &sql, params: &params }.question());
-                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                // One answer of a certain shard is like one of any: `fetch` gives its data.
+                let way = if shards.is_some() { Way::Lb } else { way };
+                let question = (!hands.results().is_off()).then(|| {
+                    // No cluster's name has a space.
+                    let target = shards.map_or(Cow::Borrowed(name.as_str()), |one| format!("{name} {one:?}").into());
+                    KeyParts::Sql { way, target: &target, user: "", sql: &sql, params: &params }.question()
+                });
+                let shards = shards.unwrap_or(way.spread().into());
+                let (post, spec) = (post.clone(), spec.clone());
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
-                    let slots = db::slots(&spec, spread);
-                    post.ask(Statement { spread, sql, params }, slots, on_arrival, deadline)
+                    let slots = db::slots(&spec, shards);
+                    post.ask(Statement { shards, sql, params }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, way, options, dispatch)
             }

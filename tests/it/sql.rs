@@ -1,6 +1,7 @@
 //! The shards' union equals one database: the same expectation over the demo's SQLite files and over PostgreSQL; and
 //! what is said when a shard is lost.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,30 @@ fn assert_equals_one_database(demo: &TestServer) {
     let answer = demo.get("/top-city").expect_code(200).json();
     assert_eq!((&answer["name"], &answer["population"]), (&json!(top.name), &json!(top.population)), "{answer}");
 
+    // The order of all is that of one database, ties included.
+    let mut sorted = cities();
+    sorted.retain(|city| city.population >= 1_000_000);
+    sorted.sort_by(|a, b| b.population.cmp(&a.population).then_with(|| a.name.cmp(&b.name)));
+    let answer = demo.get("/cities").expect_code(200).json();
+    let names: Vec<&str> = rows(&answer).iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names, sorted.iter().map(|city| city.name.as_str()).collect::<Vec<_>>());
+
+    // What the shards added up is added up.
+    let mut countries = BTreeMap::<String, (i64, i64)>::new();
+    for city in cities() {
+        let country = countries.entry(city.country).or_default();
+        *country = (country.0 + 1, country.1 + city.population);
+    }
+    let mut countries: Vec<_> = countries.into_iter().collect();
+    countries.sort_by(|a, b| b.1.1.cmp(&a.1.1).then_with(|| a.0.cmp(&b.0)));
+    let answer = demo.get("/countries?top=5").expect_code(200).json();
+    // PostgreSQL's sum of 64-bit numbers is a numeric, which is told as text.
+    let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap();
+    let told: Vec<_> = (rows(&answer).iter())
+        .map(|row| (row["country"].as_str().unwrap().to_owned(), (number(&row["cities"]), number(&row["people"]))))
+        .collect();
+    assert_eq!(told, countries[..5]);
+
     // A bound parameter is data, whatever it looks like.
     demo.get("/cities?at_least=1%20OR%201=1").expect_code(400);
     let call = json!({"jsonrpc": "2.0", "method": "cities", "params": {"at_least": 10_000_000}, "id": 1});
@@ -92,6 +117,95 @@ fn three_sqlite_files_equal_one_database() {
     let scenario = TestServer::demo();
     let section = sqlite_section(scenario.dir());
     assert_equals_one_database(&scenario.section(&section).start());
+}
+
+#[test]
+fn a_certain_shard_is_asked_and_no_other() {
+    let section = Postgres::shared().shards("mydb");
+    let site = TestServer::site().section(&section).start();
+    for n in 0..3 {
+        let told = site.get(&format!("/shard?cluster=mydb&n={n}")).expect_code(200).json();
+        assert_eq!(told["data"][0]["name"], format!("shard{n}"), "{told}");
+    }
+    let told = site.get("/shard?cluster=mydb&n=3").expect_code(200).json();
+    assert!(told["reason"] == "unsendable" && told["msg"].as_str().unwrap().contains("3 members"), "{told}");
+    // A key has a shard of its own, always the same; a hundred of them have all shards.
+    let shard = |key: usize| {
+        let told = site.get(&format!("/shard?cluster=mydb&key=customer{key}")).expect_code(200).json();
+        told["data"][0]["name"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    let all: Vec<String> = (0..100).map(shard).collect();
+    assert_eq!(all, (0..100).map(shard).collect::<Vec<_>>());
+    for n in 0..3 {
+        let share = all.iter().filter(|name| **name == format!("shard{n}")).count();
+        assert!((15..55).contains(&share), "shard{n} has {share} of 100 keys");
+    }
+}
+
+#[test]
+fn a_transaction_is_all_or_nothing() {
+    let postgres = Postgres::shared();
+    let section = format!("{}\nconnections = 2", postgres.shards("mydb"));
+    let site = TestServer::site().section(&section).panics_expected().start();
+    let count =
+        || postgres.psql("shard0", "SELECT coalesce(string_agg(n::text, ','), '') FROM moved").trim().to_owned();
+    postgres.psql(
+        "shard0",
+        "DROP TABLE IF EXISTS moved; CREATE TABLE moved (n int PRIMARY KEY); GRANT ALL ON moved TO skitai",
+    );
+    // An error, a panic, a client that left, the deadline: nothing stays.
+    assert_eq!(site.get("/move?cluster=mydb&how=error").code, 409);
+    assert_eq!(count(), "");
+    assert_eq!(site.get("/move?cluster=mydb&how=panic").code, 500);
+    assert_eq!(count(), "");
+    // A failure that was ignored has ended the transaction; its commit does not pretend otherwise.
+    let ignored = site.get("/move?cluster=mydb&how=ignore");
+    assert!(ignored.code >= 500 && ignored.text().contains("not committed"), "{}", ignored.text());
+    assert_eq!(count(), "");
+    let begin = site.get("/move?cluster=mydb&how=begin");
+    assert!(begin.text().contains("COMMIT is refused: tx(..) itself commits"), "{}", begin.text());
+    assert_eq!(count(), "");
+    let mut hasty = site.conn();
+    hasty.send(b"GET /move?cluster=mydb&how=late HTTP/1.1\r\nHost: x\r\n\r\n");
+    let busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state <> 'idle' AND pid <> pg_backend_pid()";
+    eventually("the statement runs", || (postgres.psql("shard0", busy).trim() == "1").then_some(()));
+    drop(hasty);
+    eventually("the statement is cancelled", || (postgres.psql("shard0", busy).trim() == "0").then_some(()));
+    eventually("the transaction is gone", || (count().is_empty()).then_some(()));
+    // The savepoint's failure undid the savepoint alone.
+    let done = site.get("/move?cluster=mydb&how=commit").expect_code(200).json();
+    assert_eq!(done, json!({"again": false, "rows": [{"n": 1}]}));
+    assert_eq!(count(), "1");
+    // All connections were given back or closed: statements find some.
+    for _ in 0..8 {
+        site.get("/shard?cluster=mydb&n=0").expect_code(200);
+    }
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shard0' AND state LIKE 'idle in transaction%'";
+    assert_eq!(postgres.psql("shard0", open).trim(), "0");
+}
+
+#[test]
+fn a_session_leaves_nothing_behind() {
+    let section = format!("{}\nconnections = 1", Postgres::shared().shards("mydb"));
+    let site = TestServer::site().section(&section).start();
+    let told = site.get("/settings?cluster=mydb").expect_code(200).json();
+    assert_eq!(told[0][0]["path"], "nowhere");
+    assert_ne!(told[1][0]["path"], "nowhere", "{told}");
+}
+
+#[test]
+fn sums_and_averages_are_those_of_one_database() {
+    let postgres = Postgres::shared();
+    let site = TestServer::site().section(&postgres.shards("mydb")).start();
+    let mine = site.get("/averages?cluster=mydb&column=population").expect_code(200).json();
+    let sql = "SELECT count(*), sum(population), avg(population), min(population), max(population) FROM cities";
+    let theirs = postgres.psql("whole", sql);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mine: Vec<String> = mine.as_object().unwrap().values().map(text).collect();
+    assert_eq!(mine.join("|"), theirs.trim());
+    let told = site.get("/averages?cluster=mydb&column=nothing");
+    assert_eq!(told.code, 500, "{}", told.text());
+    assert!(site.log().contains("no column `nothing`; the rows have name, country, population"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
-    Package::new().routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
+    Package::new()
+        .routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
+        .routes(routes![shard, averages, move_all, settings])
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
@@ -33,6 +35,65 @@ async fn db(was: Was, server: String, database: String, password: String, text: 
         .db(&server, &database, "skitai", &password)
         .execute("SELECT $1::text AS text, $2::int8 + 1 AS next", (text, 41));
     told(rows.getwait(secs(2)).await.into_outcome())
+}
+
+/// A statement on one certain shard of a cluster: the `n`-th, or the one a key belongs to.
+#[route("/shard")]
+async fn shard(was: Was, cluster: String, n: Option<usize>, key: Option<String>) -> Result<Value> {
+    let statement = match (n, key) {
+        (Some(n), _) => was.dmap(&cluster).shard(n),
+        (None, key) => was.dmap(&cluster).shard_by(key),
+    };
+    Ok(told(statement.execute("SELECT current_database() AS name", ()).getwait(secs(2)).await.into_outcome()))
+}
+
+/// Several writes in one transaction on one shard; `how` says how it ends.
+#[route("/move")]
+async fn move_all(was: Was, cluster: String, how: String) -> Result<Value> {
+    let end = how.clone();
+    let moved = was.dmap(&cluster).shard(0).tx(|t| async move {
+        t.execute("INSERT INTO moved VALUES ($1)", (1,)).await?;
+        let again = t.savepoint(|t| async move {
+            t.execute("INSERT INTO moved VALUES ($1)", (2,)).await?;
+            t.execute("INSERT INTO moved VALUES ($1)", (2,)).await?;
+            Ok(())
+        });
+        let again = again.await.is_ok();
+        let rows = t.execute("SELECT count(*) AS n FROM moved", ()).await?.ok()?;
+        match end.as_str() {
+            "commit" => {}
+            "error" => return Err(Error::new(409, "changed my mind")),
+            "ignore" => drop(t.execute("INSERT INTO moved VALUES (1)", ()).await),
+            "panic" => panic!("on purpose, in a transaction"),
+            "late" => drop(t.execute("SELECT pg_sleep(60)", ()).await?),
+            "begin" => drop(t.execute("COMMIT", ()).await?),
+            other => return Err(Error::new(400, other)),
+        }
+        Ok(Value::from_pairs([("again", Value::Bool(again)), ("rows", rows)]))
+    });
+    moved.await
+}
+
+/// A setting in a session, and what the next borrower of the connection sees of it.
+#[route("/settings")]
+async fn settings(was: Was, cluster: String) -> Result<Vec<Value>> {
+    let session = was.dmap(&cluster).shard(0).session(|s| async move {
+        s.execute("SET search_path = nowhere", ()).await?;
+        s.execute("BEGIN", ()).await?;
+        Ok(s.execute("SELECT current_setting('search_path') AS path", ()).await?.ok()?)
+    });
+    let during = session.await?;
+    let after = was.dmap(&cluster).shard(0).execute("SELECT current_setting('search_path') AS path", ());
+    Ok(vec![during, after.getwait(secs(2)).await.ok()?])
+}
+
+/// Merges of one column of the cities of all shards.
+#[route("/averages")]
+async fn averages(was: Was, cluster: String, column: String) -> Result<Value> {
+    use skitai::sql::{avg, count, max, min, sum};
+    let cities = was.dmap(&cluster).execute("SELECT * FROM cities", ()).getswait(secs(5)).await.merged()?;
+    let each = [count(), sum(&column), avg(&column), min(&column), max(&column)];
+    cities.aggregate(each)
 }
 
 /// A statement on one database of a cluster.

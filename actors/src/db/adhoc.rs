@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::member::{Limits, Member};
@@ -33,6 +34,10 @@ pub struct AdHocStatement {
     /// `$1` first. Bound as data, whatever they say.
     pub params: Vec<Value>,
 }
+
+/// A database that no configuration names, with its login.
+#[derive(Clone, Debug)]
+pub struct AdHocTarget(pub DbMember);
 
 impl AdHocStatement {
     /// The slot of this statement, as the caller opens it.
@@ -70,7 +75,7 @@ impl AdHoc {
     }
 
     /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
-    fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
+    pub(super) fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get_mut(&spec) {
             target.used = Instant::now();
@@ -100,6 +105,15 @@ fn forget_idle(targets: Weak<Targets>) {
     });
 }
 
+/// Said of a target for which there is no place.
+pub(super) fn full(node: Arc<str>) -> Outcome {
+    let msg = format!(
+        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a member of a \
+         configured cluster"
+    );
+    Outcome::failed(node, Reason::NoPermit, msg)
+}
+
 impl Answers<AdHocStatement> for AdHoc {
     type Item = Outcome;
     const NAME: &'static str = "execute";
@@ -110,15 +124,8 @@ impl Answers<AdHocStatement> for AdHoc {
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::new(sql, params)).await,
-                None => Outcome::failed(
-                    node,
-                    Reason::NoPermit,
-                    format!(
-                        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a \
-                         member of a configured cluster"
-                    ),
-                ),
+                Some(member) => ask(&member, Query::alone(sql, params)).await,
+                None => full(node),
             };
             outlet.put(0, outcome);
         }

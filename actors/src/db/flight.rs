@@ -7,8 +7,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::columns::Columns;
+use super::sql_error::SqlError;
 use crate::outcome::Reason;
 use crate::wire::Value;
 
@@ -17,6 +20,7 @@ use crate::wire::Value;
 pub(super) struct Rows {
     pub(super) data: Vec<Value>,
     pub(super) affected: Option<u64>,
+    pub(super) columns: Option<Columns>,
 }
 
 /// Why a statement has no rows.
@@ -24,6 +28,14 @@ pub(super) struct Rows {
 pub(super) struct Failure {
     pub(super) reason: Reason,
     pub(super) msg: String,
+    /// The database's own error in its parts.
+    pub(super) error: Option<Arc<SqlError>>,
+}
+
+impl Failure {
+    pub(super) fn new(reason: Reason, msg: impl Into<String>) -> Failure {
+        Failure { reason, msg: msg.into(), error: None }
+    }
 }
 
 /// How a statement ended on its connection.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::{mpsc, oneshot};
+
 use super::Query;
+use super::conversation::{Bond, Order, Seat, Talk};
 use super::flight::{Failure, Rows};
 use super::pick::Load;
 use super::postgres::Postgres;
@@ -67,14 +70,7 @@ impl Member {
     pub(super) async fn execute(&self, query: Arc<Query>) -> Outcome {
         let mark = self.tally.begin();
         let started = Instant::now();
-        let mut outcome = match self.run(query).await {
-            Ok(rows) => {
-                let mut outcome = Outcome::completed(self.node().clone(), Value::List(rows.data));
-                outcome.affected = rows.affected;
-                outcome
-            }
-            Err(Failure { reason, msg }) => Outcome::failed(self.node().clone(), reason, msg),
-        };
+        let mut outcome = self.outcome(self.run(query).await);
         outcome.latency = started.elapsed();
         outcome.attempts = 1;
         mark.told(&outcome);
@@ -83,7 +79,7 @@ impl Member {
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
         if let Some(why) = &query.refused {
-            return Err(Failure { reason: Reason::Sql, msg: why.clone() });
+            return Err(Failure::new(Reason::Sql, why.clone()));
         }
         let asked = Instant::now();
         match &self.engine {
@@ -101,14 +97,69 @@ impl Member {
     }
 
     /// The flight's end, or its cancellation at the member's own limit.
-    async fn within_limit(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
+    pub(super) async fn within_limit(
+        &self,
+        flight: impl Future<Output = Result<Rows, Failure>>,
+    ) -> Result<Rows, Failure> {
         let limit = self.limits.member_timeout;
         tokio::time::timeout(limit, flight).await.unwrap_or_else(|_| {
-            Err(Failure {
-                reason: Reason::Deadline,
-                msg: format!("no answer within the member's limit of {limit:?}; the statement was cancelled"),
-            })
+            let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
+            Err(Failure::new(Reason::Deadline, msg))
         })
+    }
+
+    /// A connection to be kept for several statements.
+    async fn seat(&self) -> Result<Seat, Failure> {
+        let asked = Instant::now();
+        let seat = match &self.engine {
+            Engine::Postgres(postgres) => postgres.checkout().await.map(|client| Seat::Postgres(postgres.seat(client))),
+            Engine::Sqlite(sqlite) => sqlite.checkout().await.map(|connection| Seat::Sqlite(sqlite.seat(connection))),
+        };
+        self.tally.waited(asked.elapsed());
+        seat
+    }
+
+    /// Statements on one connection as they are ordered, until the orders end. `ready` is taken once the connection is
+    /// there and nothing but an order stands between it and the first statement: an outcome that comes with `ready` still
+    /// there is of a member that has seen nothing.
+    pub(super) async fn converse(
+        &self,
+        bond: Bond,
+        orders: &mut mpsc::Receiver<Order>,
+        ready: &mut Option<oneshot::Sender<Arc<str>>>,
+    ) -> Outcome {
+        let mark = self.tally.begin();
+        let started = Instant::now();
+        let ended = match self.seat().await {
+            Ok(seat) => Talk { member: self, seat, bond, doomed: None }.go(orders, ready).await,
+            Err(failure) => Err(failure),
+        };
+        let mut outcome = match ended {
+            Ok(()) => Outcome::completed(self.node().clone(), Value::Nil),
+            Err(failure) => self.failed(failure),
+        };
+        outcome.latency = started.elapsed();
+        outcome.attempts = 1;
+        mark.told(&outcome);
+        outcome
+    }
+
+    pub(super) fn outcome(&self, result: Result<Rows, Failure>) -> Outcome {
+        match result {
+            Ok(rows) => {
+                let mut outcome = Outcome::completed(self.node().clone(), Value::List(rows.data));
+                outcome.affected = rows.affected;
+                outcome.columns = rows.columns;
+                outcome
+            }
+            Err(failure) => self.failed(failure),
+        }
+    }
+
+    fn failed(&self, Failure { reason, msg, error }: Failure) -> Outcome {
+        let mut outcome = Outcome::failed(self.node().clone(), reason, msg);
+        outcome.sql_error = error;
+        outcome
     }
 
     pub(super) fn close_idle(&self, limit: Duration) {

@@ -2,7 +2,7 @@
 //!
 //! - here: the pool, the checkout, and the statement itself;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one;
-//! - [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//! - `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
@@ -11,6 +11,7 @@
 
 mod bind;
 mod dial;
+mod seat;
 mod told;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::{Error, RowStream, Statement};
 
 use super::Query;
+use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use super::types::Decoded;
@@ -31,6 +33,7 @@ use crate::outcome::Reason;
 use crate::wire::{Map, Value};
 use bind::Bound;
 use dial::Dialer;
+pub(super) use seat::Seat;
 
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
 /// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
@@ -89,7 +92,7 @@ impl Postgres {
     pub(super) fn send(&self, client: Client, query: Arc<Query>) -> Flight<Lent> {
         let shared = Arc::new(Shared { client, stop: AtomicBool::new(false) });
         let run = Run { shared: shared.clone(), named: self.named.clone(), query };
-        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone() })
+        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_idle(&self, limit: Duration) {
@@ -154,25 +157,24 @@ impl Run {
 
     async fn rows(&self) -> Result<Rows, Stopped> {
         self.check()?;
-        let mut stream = pin!(self.start().await?);
+        let (columns, stream) = self.start().await?;
+        let (mut columns, mut stream) = (columns, pin!(stream));
         let mut rows = Rows::default();
-        let mut names: Vec<Arc<str>> = Vec::new();
         while let Some(row) = stream.try_next().await? {
             if self.shared.stop.load(Relaxed) {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            if names.len() != row.len() {
-                names = row.columns().iter().map(|column| Arc::from(column.name())).collect();
-            }
-            let mut pairs = Vec::with_capacity(names.len());
-            for (index, name) in names.iter().enumerate() {
+            let columns = columns.get_or_insert_with(|| described(row.columns()));
+            let mut pairs = Vec::with_capacity(columns.len());
+            for (index, column) in columns.iter().enumerate() {
                 let Decoded(value) = row.try_get(index)?;
-                pairs.push((name.clone(), value));
+                pairs.push((column.shared_name().clone(), value));
             }
             rows.data.push(Value::Map(Map(pairs)));
         }
         rows.affected = stream.rows_affected();
+        rows.columns = columns;
         Ok(rows)
     }
 
@@ -185,13 +187,14 @@ impl Run {
         Ok(())
     }
 
-    async fn start(&self) -> Result<RowStream, Stopped> {
+    /// The running statement, and its columns where they are known before its first row.
+    async fn start(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
         let Query { sql: text, params, .. } = &*self.query;
         let lasting = matches!(text, Cow::Borrowed(_));
         // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
         if !self.named.load(Relaxed) || !(lasting || by_type) {
-            return self.unnamed().await;
+            return Ok((None, self.unnamed().await?));
         }
         let prepared = if lasting {
             self.shared.client.prepare_cached(text).await
@@ -199,7 +202,11 @@ impl Run {
             self.shared.client.prepare(text).await
         };
         let started = match prepared {
-            Ok(statement) => self.bound(&statement).await?,
+            Ok(statement) => {
+                let columns = statement.columns();
+                let columns = (!columns.is_empty()).then(|| described(columns));
+                self.bound(&statement).await?.map(|stream| (columns, stream))
+            }
             Err(error) => Err(error),
         };
         match started {
@@ -211,7 +218,7 @@ impl Run {
                 if told::is_lost_name(&error) {
                     self.named.store(false, Relaxed);
                 }
-                self.unnamed().await
+                Ok((None, self.unnamed().await?))
             }
             started => Ok(started?),
         }
@@ -236,10 +243,17 @@ impl Run {
     fn go_on(&self) -> Result<(), Stopped> {
         if self.shared.stop.load(Relaxed) {
             let msg = "stopped before it ran".to_owned();
-            return Err(Stopped::Ours(Failure { reason: Reason::Cancelled, msg }));
+            return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
         }
         Ok(())
     }
+}
+
+fn described(columns: &[tokio_postgres::Column]) -> Columns {
+    let column = |column: &tokio_postgres::Column| {
+        Column::new(column.name().into(), ColumnType::Postgres(column.type_().clone()))
+    };
+    columns.iter().map(column).collect()
 }
 
 /// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
@@ -255,18 +269,20 @@ impl From<Error> for Stopped {
 }
 
 fn sql(msg: String) -> Stopped {
-    Stopped::Ours(Failure { reason: Reason::Sql, msg })
+    Stopped::Ours(Failure::new(Reason::Sql, msg))
 }
 
 /// The lease on a pooled connection.
 pub(super) struct Lent {
     shared: Arc<Shared>,
     dialer: Dialer,
+    /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
+    closes: bool,
 }
 
 impl Lease for Lent {
     fn release(self, reusable: bool) {
-        if !reusable {
+        if !reusable || self.closes {
             discard(self.shared);
         }
     }

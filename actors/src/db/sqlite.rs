@@ -5,10 +5,11 @@
 //!
 //! - here: the pool and the statement;
 //! - [`bind`]: parameters, by name where the text has names;
-//! - [`close`]: closing connections on a thread whose event loop has ended.
+//! - [`close`]: closing connections on a thread whose event loop has ended; [`told`]: SQLite's errors in words.
 
 mod bind;
 mod close;
+mod told;
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
 
 use super::Query;
+use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use crate::kit::gather::panic_text;
@@ -79,33 +81,22 @@ impl Sqlite {
                         Ok(false) => ": the file does not exist; create it first",
                         _ => "",
                     };
-                    (Reason::Connect, format!("{}{hint}", told(&error)))
+                    (Reason::Connect, format!("{}{hint}", told::text(&error)))
                 }
                 error => (Reason::Connect, error.to_string()),
             };
-            Failure { reason, msg }
+            Failure::new(reason, msg)
         })
     }
 
     /// The statement on that connection. Nothing is done before the first poll.
     pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
-        let connection = Arc::new(Held::new(connection));
-        let halt = Arc::new(Halt::default());
-        let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: self.path.clone(), ended: false };
-        let work = async move {
-            match connection.object().interact(move |connection| run(connection, &query, &halt)).await {
-                Ok(result) => Ended { result, reusable: true },
-                Err(InteractError::Panic(panic)) => {
-                    let msg = format!("the statement panicked: {}", panic_text(&*panic));
-                    Ended { result: Err(Failure { reason: Reason::Internal, msg }), reusable: false }
-                }
-                Err(InteractError::Cancelled) => {
-                    let msg = "the thread that ran the statement is gone".to_owned();
-                    Ended { result: Err(Failure { reason: Reason::Internal, msg }), reusable: false }
-                }
-            }
-        };
-        Flight::new(Box::pin(work), lease)
+        flight(Arc::new(Held::new(connection)), &self.path, query, false)
+    }
+
+    /// A connection that is kept for several statements.
+    pub(super) fn seat(&self, connection: Object) -> Seat {
+        Seat { connection: Arc::new(Held::new(connection)), path: self.path.clone(), left: false }
     }
 
     pub(super) fn close_idle(&self, limit: Duration) {
@@ -116,6 +107,26 @@ impl Sqlite {
         let status = self.pool.status();
         Connections { open: status.size, idle: status.available, limit: status.max_size }
     }
+}
+
+/// `goes_on` where a transaction may stay open after the statement.
+fn flight(connection: Arc<Held>, path: &Path, query: Arc<Query>, goes_on: bool) -> Flight<Lent> {
+    let halt = Arc::new(Halt::default());
+    let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: path.to_owned(), ended: false };
+    let work = async move {
+        match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
+            Ok(result) => Ended { result, reusable: true },
+            Err(InteractError::Panic(panic)) => {
+                let msg = format!("the statement panicked: {}", panic_text(&*panic));
+                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+            }
+            Err(InteractError::Cancelled) => {
+                let msg = "the thread that ran the statement is gone".to_owned();
+                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+            }
+        }
+    };
+    Flight::new(Box::pin(work), lease)
 }
 
 impl Drop for Sqlite {
@@ -158,6 +169,33 @@ fn settings() -> Hook {
     })
 }
 
+/// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what was
+/// open in it is rolled back.
+pub(super) struct Seat {
+    connection: Arc<Held>,
+    path: PathBuf,
+    left: bool,
+}
+
+impl Seat {
+    pub(super) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
+        flight(self.connection.clone(), &self.path, query, true)
+    }
+
+    /// Gives the connection back. Unless it is `clean` it is closed: SQLite cannot forget its settings.
+    pub(super) fn leave(mut self, clean: bool) {
+        self.left = clean;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !self.left {
+            self.connection.give_up();
+        }
+    }
+}
+
 /// How the asker's thread stops the blocking one.
 #[derive(Default)]
 struct Halt {
@@ -174,11 +212,11 @@ impl Halt {
     }
 }
 
-fn run(connection: &mut Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
+fn run(connection: &mut Connection, query: &Query, halt: &Halt, goes_on: bool) -> Result<Rows, Failure> {
     // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
     let _ = halt.interrupt.set(connection.get_interrupt_handle());
     let rows = statement(connection, query, halt);
-    if !connection.is_autocommit() {
+    if !goes_on && !connection.is_autocommit() {
         // No statement can begin a transaction here, yet one that did must not hold its locks for the next borrower.
         let _ = connection.execute_batch("ROLLBACK");
     }
@@ -186,8 +224,12 @@ fn run(connection: &mut Connection, query: &Query, halt: &Halt) -> Result<Rows, 
 }
 
 fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
-    let sql = |error: rusqlite::Error| Failure { reason: Reason::Sql, msg: told(&error) };
-    let stopped = || Failure { reason: Reason::Cancelled, msg: "stopped before it ended".to_owned() };
+    let sql = |error: rusqlite::Error| Failure {
+        reason: Reason::Sql,
+        msg: told::text(&error),
+        error: told::parts(&error).map(Arc::new),
+    };
+    let stopped = || Failure::new(Reason::Cancelled, "stopped before it ended");
     if halt.stopped.load(Relaxed) {
         return Err(stopped());
     }
@@ -195,7 +237,7 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
     // The cache of prepared statements is bounded, so texts made at run time may use it too.
     let mut statement = connection.prepare_cached(&query.sql).map_err(sql)?;
     bind::bind(&mut statement, &query.params)?;
-    let names: Vec<Arc<str>> = statement.column_names().into_iter().map(Arc::from).collect();
+    let columns: Columns = columns(&statement);
     let reads = statement.readonly();
     let mut data = Vec::new();
     let mut rows = statement.raw_query();
@@ -203,9 +245,9 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
         if halt.stopped.load(Relaxed) {
             return Err(stopped());
         }
-        let mut pairs = Vec::with_capacity(names.len());
-        for (index, name) in names.iter().enumerate() {
-            pairs.push((name.clone(), value(row.get_ref(index).map_err(sql)?)));
+        let mut pairs = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            pairs.push((column.shared_name().clone(), value(row.get_ref(index).map_err(sql)?)));
         }
         if !pairs.is_empty() {
             data.push(Value::Map(Map(pairs)));
@@ -218,7 +260,16 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
         0 => 0,
         _ => connection.changes(),
     };
-    Ok(Rows { data, affected: Some(affected) })
+    let columns = (!columns.is_empty()).then_some(columns);
+    Ok(Rows { data, affected: Some(affected), columns })
+}
+
+/// Names, and what the table was declared with where a column is one of a table.
+fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
+    let column = |column: rusqlite::Column<'_>| {
+        Column::new(column.name().into(), ColumnType::Sqlite(column.decl_type().map(Arc::from)))
+    };
+    statement.columns().into_iter().map(column).collect()
 }
 
 /// The five storage classes. Text that is not UTF-8 is kept as the octets it is.
@@ -232,19 +283,6 @@ fn value(value: ValueRef<'_>) -> Value {
             Err(_) => Value::Bytes(text.to_vec()),
         },
         ValueRef::Blob(octets) => Value::Bytes(octets.to_vec()),
-    }
-}
-
-/// SQLite's own message with its extended code, and the position where it knows one.
-fn told(error: &rusqlite::Error) -> String {
-    match error {
-        rusqlite::Error::SqliteFailure(code, Some(msg)) => format!("SQLite {}: {msg}", code.extended_code),
-        rusqlite::Error::SqlInputError { error: code, msg, offset, .. } => {
-            let position = usize::try_from(*offset).map(|offset| format!(" (position {})", offset + 1));
-            format!("SQLite {}: {msg}{}", code.extended_code, position.unwrap_or_default())
-        }
-        rusqlite::Error::MultipleStatement => "the text holds more than one statement; send them one by one".to_owned(),
-        error => error.to_string(),
     }
 }
 

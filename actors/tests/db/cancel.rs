@@ -84,9 +84,9 @@ fn the_callers_deadline_cancels_at_the_server() {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
         for sql in ["SELECT pg_sleep(30)".into(), std::borrow::Cow::Owned("SELECT pg_sleep(30) ".to_owned())] {
-            let statement = Statement { spread: Spread::All, sql, params: Vec::new() };
+            let statement = Statement { shards: Spread::All.into(), sql, params: Vec::new() };
             let deadline = Instant::now() + Duration::from_millis(300);
-            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All), None, deadline);
+            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
             let outcome = inlet.all(deadline).await.remove(0);
             assert_eq!((outcome.status, outcome.reason), (Status::Timeout, Reason::Deadline), "{}", outcome.msg);
             watch.until(0, Duration::from_millis(500)).await;

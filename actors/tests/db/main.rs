@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop right there")]
 
 mod cancel;
+mod conversation;
+mod merge;
 mod postgres;
 mod server;
 mod spread;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
-use skitai_actors::db::{Database, IntoParams, Statement, slots};
+use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
@@ -54,9 +56,15 @@ impl Cluster {
         Cluster { post, spec }
     }
 
-    fn ask(&self, spread: Spread, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Inlet<Outcome> {
-        let statement = Statement { spread, sql: sql.into(), params: params.into_params() };
-        self.post.ask(statement, slots(&self.spec, spread), None, Instant::now() + PATIENCE)
+    fn ask(
+        &self,
+        spread: impl Into<Shards>,
+        sql: impl Into<Cow<'static, str>>,
+        params: impl IntoParams,
+    ) -> Inlet<Outcome> {
+        let shards = spread.into();
+        let statement = Statement { shards, sql: sql.into(), params: params.into_params() };
+        self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 
     async fn all(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Vec<Outcome> {

@@ -303,3 +303,49 @@ fn databases_named_at_run_time() {
         assert_eq!(members.len(), 64);
     });
 }
+
+#[test]
+fn columns_have_names_and_types_also_where_there_are_no_rows() {
+    run(async {
+        let cluster = Cluster::of(vec![server::shared().database().await]);
+        let outcome = cluster.one("SELECT 1 AS a, 'x' AS a, '{1}'::int[] AS b, now() WHERE false", ()).await;
+        let columns = outcome.columns.as_deref().unwrap();
+        let told: Vec<(&str, &str)> = columns.iter().map(|column| (column.name(), column.type_name())).collect();
+        assert_eq!(told, [("a", "int4"), ("a", "text"), ("b", "_int4"), ("now", "timestamptz")]);
+        // Both columns of one name are there.
+        let outcome = cluster.one("SELECT 1 AS a, 'x' AS a", ()).await;
+        let row = &crate::rows(&outcome)[0];
+        assert_eq!((&row[0], &row[1], &row["a"]), (&Value::Int(1), &text("x"), &Value::Int(1)));
+        assert!(row[2].is_nil());
+        // A text made at run time tells its columns with its rows.
+        let outcome = cluster.one("SELECT 1 AS a".to_owned(), ()).await;
+        assert_eq!(outcome.columns.unwrap()[0].type_name(), "int4");
+        assert!(cluster.one("CREATE TABLE nothing ()", ()).await.columns.is_none());
+    });
+}
+
+#[test]
+fn an_error_comes_in_its_parts() {
+    run(async {
+        let cluster = Cluster::of(vec![server::shared().database().await]);
+        cluster.one("CREATE TABLE once (n int PRIMARY KEY CHECK (n > 0))", ()).await;
+        cluster.one("INSERT INTO once VALUES (1)", ()).await;
+        let parts = async |sql: &'static str, params: Vec<&str>| {
+            let outcome = cluster.one(sql, params).await;
+            assert_eq!(outcome.reason, Reason::Sql, "{}", outcome.msg);
+            outcome.sql_error.unwrap()
+        };
+        let unique = parts("INSERT INTO once VALUES ($1)", vec!["1"]).await;
+        assert_eq!((unique.code.as_str(), unique.constraint.as_deref()), ("23505", Some("once_pkey")));
+        assert_eq!(unique.detail.as_deref(), Some("Key (n)=(1) already exists."));
+        let wrong = parts("SELECT $1::text, $2::int, $3::int", vec!["1", "ten", "3"]).await;
+        assert_eq!((wrong.code.as_str(), wrong.parameter), ("22P02", Some(2)));
+        assert!(wrong.message.contains("\"ten\""), "{wrong:?}");
+        let unknown = parts("SELECT nn FROM once", Vec::new()).await;
+        assert_eq!((unknown.code.as_str(), unknown.position), ("42703", Some(8)));
+        assert!(unknown.hint.as_deref().is_some_and(|hint| hint.contains("once.n")), "{unknown:?}");
+        // Made at run time, the text is not prepared first; the parts are the same.
+        let outcome = cluster.one("SELECT $1::text, $2::int".to_owned(), ("1", "ten")).await;
+        assert_eq!(outcome.sql_error.unwrap().parameter, Some(2));
+    });
+}

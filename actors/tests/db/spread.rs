@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use skitai_actors::db::Shards;
 use skitai_actors::spec::Spread;
 use skitai_actors::wire::Value;
 use skitai_actors::{Coverage, Reason, Status};
@@ -95,5 +96,32 @@ fn no_members_is_said() {
         let outcome = cluster.one("SELECT 1", ()).await;
         assert_eq!((outcome.status, &*outcome.node, outcome.attempts), (Status::NotConnected, "@mydb", 0));
         assert!(outcome.msg.contains("@mydb has no members"), "{}", outcome.msg);
+    });
+}
+
+#[test]
+fn a_certain_member_is_asked_and_no_other() {
+    run(async {
+        let server = server::shared();
+        let dead = server::member_at(server::closed_port());
+        let cluster = Cluster::of(vec![server.database().await, dead, server.database().await]);
+        let ask = async |shards: Shards| {
+            let inlet = cluster.ask(shards, "SELECT current_database()", ());
+            inlet.all(Instant::now() + Duration::from_secs(5)).await.remove(0)
+        };
+        for index in [0, 2] {
+            let outcome = ask(Shards::At(index)).await;
+            assert_eq!(outcome.node, cluster.spec.members[index].node, "{}", outcome.msg);
+            assert!(outcome.node.ends_with(&crate::text_of(&cell(&outcome, 0, 0))));
+        }
+        // Nobody stands in for a shard that is gone: the rows are there alone.
+        let gone = ask(Shards::At(1)).await;
+        assert_eq!((gone.reason, gone.attempts), (Reason::Refused, 1));
+        let none = ask(Shards::At(3)).await;
+        assert_eq!(none.reason, Reason::Unsendable);
+        assert!(none.msg.contains("@mydb has 3 members") && none.msg.contains("no shard 3"), "{}", none.msg);
+        let owner = |place: u64| ask(Shards::Of(place));
+        let (first, again) = (owner(1).await, owner(1).await);
+        assert_eq!(first.node, again.node);
     });
 }

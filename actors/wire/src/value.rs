@@ -220,9 +220,15 @@ impl Index<&str> for Value {
 impl Index<usize> for Value {
     type Output = Value;
 
-    /// The item at this place of a list, counted from 0; nil when there is none.
+    /// The item at this place of a list, or the value of the pair at this place of a map, counted from 0; nil when there
+    /// is none. So of two columns of one name both can be read.
     fn index(&self, at: usize) -> &Value {
-        self.as_list().and_then(|items| items.get(at)).unwrap_or(&NIL)
+        let found = match self {
+            Value::List(items) => items.get(at),
+            Value::Map(map) => map.0.get(at).map(|(_, value)| value),
+            _ => None,
+        };
+        found.unwrap_or(&NIL)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use skitai::prelude::*;
+use skitai::sql::sum;
 
 /// A row of `cities`.
 #[derive(Debug, Deserialize, Serialize)]
@@ -18,9 +19,17 @@ const AT_LEAST: &str =
 #[route("/cities")]
 pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
     let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
-    let mut cities: Vec<City> = found.require(All)?.rows()?;
-    cities.sort_by(|one, other| other.population.cmp(&one.population).then_with(|| one.name.cmp(&other.name)));
-    Ok(cities)
+    found.require(All)?.sorted_by("-population, name")?.rows_as()
+}
+
+/// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums of
+/// all are added up here.
+#[route("/countries")]
+pub(crate) async fn countries(was: Was, #[arg(default = 10)] top: u16) -> Result<Merged> {
+    let sums = "SELECT country, count(*) AS cities, sum(population) AS people FROM cities GROUP BY country";
+    let found = was.dmap("mydb").execute(sums, ()).getswait(secs(5)).await;
+    let countries = [sum("cities").named("cities"), sum("people").named("people")];
+    found.require(All)?.group_by("country", countries)?.top(top.into(), "-people, country")
 }
 
 /// The largest city. The filter runs as each shard answers, while the others still work.

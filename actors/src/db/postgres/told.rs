@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
+use std::sync::Arc;
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 use tokio_postgres::Error;
@@ -10,6 +11,7 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 use crate::db::flight::Failure;
 use crate::db::member::Limits;
+use crate::db::sql_error::SqlError;
 use crate::outcome::Reason;
 
 /// An error and all its causes: tokio-postgres prints only the outermost, which names no cause.
@@ -39,8 +41,33 @@ fn server_text(error: &DbError) -> String {
     notes.extend(error.detail().map(|detail| format!("detail {detail}")));
     // "unnamed portal parameter $2 = '…'" is where the server names the parameter of a wrong type.
     notes.extend(error.where_().filter(|place| place.contains("parameter $")).map(str::to_owned));
+    if error.routine() == Some("exec_parse_message") && error.code().code() == "42601" {
+        notes.push("send the statements one by one, in .tx(..) where they belong together".to_owned());
+    }
     let text = format!("{} {}", error.code().code(), error.message());
     if notes.is_empty() { text } else { format!("{text} ({})", notes.join("; ")) }
+}
+
+fn parts(error: &DbError) -> SqlError {
+    let position = match error.position() {
+        Some(ErrorPosition::Original(position)) => Some(*position),
+        Some(ErrorPosition::Internal { .. }) | None => None,
+    };
+    SqlError {
+        code: error.code().code().to_owned(),
+        message: error.message().to_owned(),
+        position,
+        parameter: error.where_().and_then(parameter),
+        detail: error.detail().map(str::to_owned),
+        hint: error.hint().map(str::to_owned),
+        constraint: error.constraint().map(str::to_owned),
+    }
+}
+
+/// `unnamed portal parameter $2` is where the server names the parameter that does not fit.
+fn parameter(place: &str) -> Option<u32> {
+    let (_, number) = place.split_once("portal parameter $")?;
+    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 /// No connection came. Whatever the cause, no statement has been sent.
@@ -65,7 +92,7 @@ pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
         PoolError::PostCreateHook(HookError::Message(text)) => (Reason::Connect, text.to_string()),
         PoolError::Closed | PoolError::NoRuntimeSpecified => (Reason::NoPermit, error.to_string()),
     };
-    Failure { reason, msg }
+    Failure::new(reason, msg)
 }
 
 /// Why a dial failed.
@@ -100,9 +127,9 @@ pub(super) fn statement(error: &Error) -> (Failure, bool) {
         let msg = server_text(db);
         // FATAL ends the connection: an administrator's command, a crash of another backend.
         return if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
-            (Failure { reason: Reason::Closed, msg: format!("{msg}; the statement may have run") }, false)
+            (Failure::new(Reason::Closed, format!("{msg}; the statement may have run")), false)
         } else {
-            (Failure { reason: Reason::Sql, msg }, true)
+            (Failure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, true)
         };
     }
     let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
@@ -113,7 +140,7 @@ pub(super) fn statement(error: &Error) -> (Failure, bool) {
         None if error.is_closed() => Reason::Closed,
         None => Reason::Malformed,
     };
-    (Failure { reason, msg: format!("{}; the statement may have run", chain(error)) }, false)
+    (Failure::new(reason, format!("{}; the statement may have run", chain(error))), false)
 }
 
 /// True for a refusal that comes before execution because of a name or plan the connection kept: 26000 (no such

@@ -52,5 +52,5 @@ fn stored(value: &Value) -> ToSqlOutput<'_> {
 }
 
 fn refusal(msg: String) -> Failure {
-    Failure { reason: Reason::Sql, msg }
+    Failure::new(Reason::Sql, msg)
 }

@@ -1,0 +1,299 @@
+//! Several statements on one connection: transactions and sessions.
+//!
+//! The asker's closure runs where it likes; the connection stays here. Orders come through a channel, one at a time, each
+//! with a place for its answer. What ends the conversation decides what becomes of the connection:
+//!
+//! - commit, rollback, or the end of a session: the connection is cleaned and goes back to the pool;
+//! - the orders end without a word (the closure was dropped): a rollback, then the same;
+//! - the deadline, the asker gone, a statement whose end is unknown: what runs is cancelled, the connection is closed.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::flight::{Failure, Rows};
+use super::lasting::{self, Place};
+use super::member::Member;
+use super::shards::Shards;
+use super::{AdHoc, AdHocTarget, Database, Query, postgres, sqlite};
+use crate::kit::{Answers, Outlet};
+use crate::outcome::{Outcome, Reason};
+use crate::wire::Value;
+
+/// What holds several statements together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// A transaction.
+    Transaction,
+    /// A connection alone, cleaned afterwards.
+    Session,
+}
+
+/// A connection for several statements. Its one outcome comes when it is over.
+#[derive(Debug)]
+pub struct Conversation<T> {
+    /// Which database.
+    pub with: T,
+    /// What holds the statements together.
+    pub bond: Bond,
+    /// What to do, in turn.
+    pub orders: mpsc::Receiver<Order>,
+    /// Told the node once the connection is there.
+    pub ready: oneshot::Sender<Arc<str>>,
+}
+
+/// The next thing to do in a conversation. The answer is one outcome.
+#[derive(Debug)]
+pub enum Order {
+    /// A statement of the asker's.
+    Execute {
+        /// One statement.
+        sql: Cow<'static, str>,
+        /// `$1` first.
+        params: Vec<Value>,
+        /// Where its outcome goes.
+        answer: oneshot::Sender<Outcome>,
+    },
+    /// A savepoint begins; they nest.
+    Save(u32, oneshot::Sender<Outcome>),
+    /// The savepoint's part is kept.
+    Keep(u32, oneshot::Sender<Outcome>),
+    /// The savepoint's part is undone, a failure in it as well.
+    Undo(u32, oneshot::Sender<Outcome>),
+    /// The transaction is over and its work stays.
+    Commit(oneshot::Sender<Outcome>),
+    /// The transaction is over and its work is undone.
+    Rollback(oneshot::Sender<Outcome>),
+}
+
+/// The right to one connection for as long as a conversation lasts. Dropped before it was left, it closes the connection.
+pub(super) enum Seat {
+    Postgres(postgres::Seat),
+    Sqlite(sqlite::Seat),
+}
+
+impl Seat {
+    fn begin(&self) -> &'static str {
+        match self {
+            Seat::Postgres(_) => "BEGIN",
+            // A transaction that turns into a writing one half-way can find itself locked out for good.
+            Seat::Sqlite(_) => "BEGIN IMMEDIATE",
+        }
+    }
+
+    async fn execute(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+        match self {
+            Seat::Postgres(seat) => seat.send(query).await,
+            Seat::Sqlite(seat) => seat.send(query).await,
+        }
+    }
+
+    /// Gives the connection back. `clean` where a transaction has ended and nothing else can have been left behind.
+    async fn leave(self, clean: bool) {
+        match self {
+            Seat::Postgres(seat) => seat.leave(clean).await,
+            Seat::Sqlite(seat) => seat.leave(clean),
+        }
+    }
+}
+
+/// One conversation under way.
+pub(super) struct Talk<'m> {
+    pub(super) member: &'m Member,
+    pub(super) seat: Seat,
+    pub(super) bond: Bond,
+    /// The failure of a statement that the transaction cannot outlive.
+    pub(super) doomed: Option<String>,
+}
+
+impl Talk<'_> {
+    pub(super) async fn go(
+        mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        ready: &mut Option<oneshot::Sender<Arc<str>>>,
+    ) -> Result<(), Failure> {
+        if self.bond == Bond::Transaction {
+            self.word(self.seat.begin().into()).await?;
+        }
+        if let Some(ready) = ready.take() {
+            // One who has left meanwhile has dropped the orders, too.
+            let _ = ready.send(self.member.node().clone());
+        }
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Execute { sql, params, answer } => {
+                    let result = self.statement(sql, params).await;
+                    self.answered(answer, result)?;
+                }
+                Order::Save(number, answer) => {
+                    let result = self.word(format!("SAVEPOINT s{number}").into()).await;
+                    self.answered(answer, result)?;
+                }
+                Order::Keep(number, answer) => {
+                    let result = match &self.doomed {
+                        Some(why) => Err(gone(why)),
+                        None => self.word(format!("RELEASE SAVEPOINT s{number}").into()).await,
+                    };
+                    self.answered(answer, result)?;
+                }
+                Order::Undo(number, answer) => {
+                    let result = self.word(format!("ROLLBACK TO SAVEPOINT s{number}").into()).await;
+                    if result.is_ok() {
+                        self.doomed = None;
+                    }
+                    self.answered(answer, result)?;
+                }
+                Order::Commit(answer) => {
+                    let result = match self.doomed.take() {
+                        // The server would answer this COMMIT with a rollback and call it a success.
+                        Some(why) => self.word("ROLLBACK".into()).await.and(Err(gone(&why))),
+                        None => self.word("COMMIT".into()).await.map_err(in_doubt),
+                    };
+                    return self.over(answer, result).await;
+                }
+                Order::Rollback(answer) => {
+                    let result = self.word("ROLLBACK".into()).await;
+                    return self.over(answer, result).await;
+                }
+            }
+        }
+        if self.bond == Bond::Transaction {
+            self.word("ROLLBACK".into()).await?;
+        }
+        self.seat.leave(self.bond == Bond::Transaction).await;
+        Ok(())
+    }
+
+    async fn statement(&self, sql: Cow<'static, str>, params: Vec<Value>) -> Result<Rows, Failure> {
+        let place = if self.bond == Bond::Transaction { Place::Transaction } else { Place::Session };
+        if let Some(why) = lasting::refused(&sql, place) {
+            return Err(Failure::new(Reason::Sql, why));
+        }
+        self.member.within_limit(self.seat.execute(Query::among(sql, params))).await
+    }
+
+    /// A word of our own.
+    async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, Failure> {
+        self.member.within_limit(self.seat.execute(Query::among(sql, Vec::new()))).await
+    }
+
+    /// Hands out the answer. It is also an error here where the connection cannot be used any more.
+    fn answered(&mut self, answer: oneshot::Sender<Outcome>, result: Result<Rows, Failure>) -> Result<(), Failure> {
+        let lost = match &result {
+            Err(failure) if failure.reason != Reason::Sql => Some(Failure::new(failure.reason, failure.msg.clone())),
+            Err(failure) => {
+                self.doomed.get_or_insert_with(|| failure.msg.clone());
+                None
+            }
+            Ok(_) => None,
+        };
+        // Nobody there to take it: the next order will not come either.
+        let _ = answer.send(self.member.outcome(result));
+        lost.map_or(Ok(()), Err)
+    }
+
+    /// The last answer of a transaction.
+    async fn over(self, answer: oneshot::Sender<Outcome>, result: Result<Rows, Failure>) -> Result<(), Failure> {
+        let Talk { member, seat, .. } = self;
+        let lost = match &result {
+            Err(failure) if failure.reason != Reason::Sql => Some(Failure::new(failure.reason, failure.msg.clone())),
+            _ => None,
+        };
+        if lost.is_none() {
+            seat.leave(true).await;
+        }
+        let _ = answer.send(member.outcome(result));
+        lost.map_or(Ok(()), Err)
+    }
+}
+
+fn gone(why: &str) -> Failure {
+    let msg = format!(
+        "not committed: a statement failed and its transaction with it ({why}); return the error, or put what may fail \
+         into t.savepoint(..)"
+    );
+    Failure::new(Reason::Sql, msg)
+}
+
+/// A commit that was refused is one that did not happen; one without an answer is anybody's guess.
+fn in_doubt(failure: Failure) -> Failure {
+    match failure.reason {
+        Reason::Sql => failure,
+        _ => Failure { msg: format!("{}; whether the transaction was committed is unknown", failure.msg), ..failure },
+    }
+}
+
+impl Answers<Conversation<Shards>> for Database {
+    type Item = Outcome;
+    const NAME: &'static str = "converse";
+
+    fn answer(&mut self, asked: Conversation<Shards>, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        let Conversation { with, bond, mut orders, ready } = asked;
+        let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
+        let at = match with {
+            Shards::At(index) => Some(index),
+            Shards::Of(place) => self.circle.owner(&self.spec, place),
+            Shards::One | Shards::All => None,
+        };
+        async move {
+            let mut ready = Some(ready);
+            let outcome = match (with, at) {
+                (Shards::One, _) => {
+                    let started = Instant::now();
+                    let mut tried = vec![false; members.len()];
+                    let mut outcome = super::nobody(&name);
+                    while let Some(index) = picker.pick(super::untried(&members, &tried)) {
+                        tried[index] = true;
+                        let attempts = outcome.attempts + 1;
+                        outcome = members[index].converse(bond, &mut orders, &mut ready).await;
+                        outcome.attempts = attempts;
+                        outcome.latency = started.elapsed();
+                        if ready.is_none() || !outcome.reason.never_ran() {
+                            break;
+                        }
+                    }
+                    outcome
+                }
+                (_, Some(index)) if index < members.len() => {
+                    members[index].converse(bond, &mut orders, &mut ready).await
+                }
+                (Shards::All, _) => {
+                    let msg = format!(
+                        "not sent: a transaction or session is with one database, and @{name} has {}; choose one by \
+                         .shard(n) or .shard_by(key), or leave the choice to dlb",
+                        members.len()
+                    );
+                    Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
+                }
+                _ => super::no_shard(&members, at, &name),
+            };
+            outlet.put(0, outcome);
+        }
+    }
+}
+
+impl Answers<Conversation<AdHocTarget>> for AdHoc {
+    type Item = Outcome;
+    const NAME: &'static str = "converse";
+
+    fn answer(
+        &mut self,
+        asked: Conversation<AdHocTarget>,
+        outlet: Outlet<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
+        let Conversation { with: AdHocTarget(spec), bond, mut orders, ready } = asked;
+        let node = spec.node.clone();
+        let member: Option<Rc<Member>> = self.member(spec);
+        async move {
+            let outcome = match member {
+                Some(member) => member.converse(bond, &mut orders, &mut Some(ready)).await,
+                None => super::adhoc::full(node),
+            };
+            outlet.put(0, outcome);
+        }
+    }
+}

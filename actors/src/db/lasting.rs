@@ -1,0 +1,155 @@
+//! Statements that would leave something behind on the connection, for whoever borrows it next.
+//!
+//! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. They are refused
+//! by their first word, before anything is sent, and the refusal names what to use: `tx(..)`, where everything ends with
+//! the transaction, or `session(..)`, after which the connection is cleaned. What a function call leaves behind
+//! (`set_config`, an advisory lock of the session, a temporary table) cannot be told from its first word: use the
+//! transaction-bound forms of these, or a session.
+
+/// Where a statement is about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On a connection for itself alone.
+    Alone,
+    /// Between others of one transaction.
+    Transaction,
+    /// Between others on one connection.
+    Session,
+}
+
+/// What begins, divides or ends a transaction.
+const TRANSACTION: &[&str] = &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"];
+/// What lasts as long as a transaction, so that it may be used inside one.
+const WITHIN_TRANSACTION: &[&str] = &["DECLARE", "FETCH", "MOVE", "CLOSE"];
+/// What lasts as long as the connection.
+const CONNECTION: &[&str] =
+    &["RESET", "DISCARD", "LISTEN", "UNLISTEN", "LOAD", "PREPARE", "EXECUTE", "DEALLOCATE", "ATTACH", "DETACH"];
+
+/// Why this text is not sent, or `None` for one that may be.
+pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
+    let (word, rest) = first_word(sql);
+    let is = |words: &[&'static str]| words.iter().copied().find(|known| word.eq_ignore_ascii_case(known));
+    if word.eq_ignore_ascii_case("COPY") {
+        let streams = |place: &str| rest.to_ascii_uppercase().contains(place);
+        return (streams("STDIN") || streams("STDOUT"))
+            .then(|| "COPY from STDIN or to STDOUT is refused: a statement cannot carry its stream".to_owned());
+    }
+    if place == Place::Session {
+        return None;
+    }
+    if let Some(word) = is(TRANSACTION) {
+        return Some(match place {
+            Place::Transaction => format!(
+                "{word} is refused: tx(..) itself commits when its closure is Ok and rolls back when it is not; use \
+                 t.savepoint(..) for a part that may fail"
+            ),
+            _ => format!(
+                "{word} is refused: a statement has a connection for itself alone, and what {word} changes would meet the \
+                 next borrower; use .tx(|t| async move {{ … }}), whose statements share one connection"
+            ),
+        });
+    }
+    if word.eq_ignore_ascii_case("SET") {
+        let bounded = ["LOCAL", "TRANSACTION", "CONSTRAINTS"];
+        let (next, _) = first_word(rest);
+        if place == Place::Transaction && bounded.iter().any(|word| next.eq_ignore_ascii_case(word)) {
+            return None;
+        }
+        return Some(
+            "SET is refused: the setting would meet the next borrower of the connection; use SET LOCAL inside .tx(..), \
+             which ends with the transaction, or .session(..), which cleans the connection"
+                .to_owned(),
+        );
+    }
+    if let Some(word) = is(WITHIN_TRANSACTION).filter(|_| place == Place::Alone) {
+        return Some(format!("{word} is refused: a cursor lives in a transaction; use .tx(|t| async move {{ … }})"));
+    }
+    is(CONNECTION).map(|word| {
+        format!(
+            "{word} is refused: what it changes would meet the next borrower of the connection; use \
+             .session(|s| async move {{ … }}), which cleans the connection"
+        )
+    })
+}
+
+/// The first word after blanks, comments and empty statements, and what follows it.
+fn first_word(sql: &str) -> (&str, &str) {
+    let mut rest = sql;
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';');
+        if let Some(comment) = rest.strip_prefix("--") {
+            rest = comment.split_once('\n').map_or("", |(_, rest)| rest);
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            rest = after_block(comment);
+        } else {
+            let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+            return rest.split_at(end);
+        }
+    }
+}
+
+/// What follows a block comment; they nest in PostgreSQL.
+fn after_block(mut rest: &str) -> &str {
+    let mut depth = 1;
+    while depth > 0 {
+        let (open, close) = (rest.find("/*"), rest.find("*/"));
+        match (open, close) {
+            (Some(open), Some(close)) if open < close => {
+                depth += 1;
+                rest = &rest[open + 2..];
+            }
+            (_, Some(close)) => {
+                depth -= 1;
+                rest = &rest[close + 2..];
+            }
+            (_, None) => return "",
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, refused};
+
+    fn alone(sql: &str) -> Option<String> {
+        refused(sql, Place::Alone)
+    }
+
+    #[test]
+    fn what_lasts_is_refused_however_it_is_dressed() {
+        for sql in ["BEGIN", " begin;", "-- x\nCommit", "/* a /* b */ c */ SET x = 1", ";;ROLLBACK", "LISTEN jobs"] {
+            assert!(alone(sql).is_some_and(|why| why.contains("is refused")), "{sql}");
+        }
+        assert!(alone("COPY t FROM stdin").is_some());
+    }
+
+    #[test]
+    fn a_refusal_names_what_to_use() {
+        for (sql, instead) in [
+            ("BEGIN", ".tx("),
+            ("SET x = 1", "SET LOCAL inside .tx("),
+            ("LISTEN jobs", ".session("),
+            ("DECLARE c CURSOR FOR SELECT 1", ".tx("),
+        ] {
+            assert!(alone(sql).is_some_and(|why| why.contains(instead)), "{sql}");
+        }
+        let inside = refused("SAVEPOINT a", Place::Transaction);
+        assert!(inside.is_some_and(|why| why.contains("t.savepoint(")));
+    }
+
+    #[test]
+    fn everything_else_is_not() {
+        for sql in ["SELECT 1", "WITH a AS (SELECT 1) SELECT * FROM a", "(SELECT 1)", "", "/* open", "settle()"] {
+            assert_eq!(alone(sql), None, "{sql}");
+        }
+        assert_eq!(alone("UPDATE t SET a = 1"), None);
+        for sql in ["SET LOCAL x = 1", "set transaction isolation level serializable", "FETCH 5 FROM c", "LOCK t"] {
+            assert_eq!(refused(sql, Place::Transaction), None, "{sql}");
+        }
+        assert!(refused("SET x = 1", Place::Transaction).is_some());
+        for sql in ["SET x = 1", "BEGIN", "LISTEN jobs", "DISCARD ALL"] {
+            assert_eq!(refused(sql, Place::Session), None, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A connection that is kept for several statements.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use deadpool_postgres::Client;
+
+use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard};
+use crate::db::Query;
+use crate::db::flight::Flight;
+
+/// How long a connection may take to forget what a session left behind; after it the connection is closed instead.
+const CLEAN_WITHIN: Duration = Duration::from_secs(1);
+
+/// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was open.
+pub(in crate::db) struct Seat {
+    shared: Option<Arc<Shared>>,
+    named: Arc<AtomicBool>,
+    dialer: Dialer,
+}
+
+impl Postgres {
+    pub(in crate::db) fn seat(&self, client: Client) -> Seat {
+        let shared = Arc::new(Shared { client, stop: AtomicBool::new(false) });
+        Seat { shared: Some(shared), named: self.named.clone(), dialer: self.dialer.clone() }
+    }
+}
+
+impl Seat {
+    /// A statement. Dropped before its end it is cancelled, and the connection is not used again.
+    pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
+        // A statement that was stopped stops all that follow: the connection is not used again.
+        let shared = self.shared.clone().expect("only leaving takes it");
+        let run = Run { shared: shared.clone(), named: self.named.clone(), query };
+        // While the seat holds the connection, too, the lease has nothing to close; once it does not, it must.
+        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: true })
+    }
+
+    /// Gives the connection back to the pool. Unless it is `clean`, it first forgets everything: an open transaction,
+    /// settings, subscriptions, temporary tables, locks, prepared statements.
+    pub(in crate::db) async fn leave(mut self, clean: bool) {
+        let Some(Shared { client, .. }) = self.shared.as_deref() else { return };
+        if clean {
+            self.shared = None;
+            return;
+        }
+        let forget = async {
+            client.batch_execute("ROLLBACK").await?;
+            client.batch_execute("DISCARD ALL").await
+        };
+        if matches!(tokio::time::timeout(CLEAN_WITHIN, forget).await, Ok(Ok(()))) {
+            client.statement_cache.clear();
+            self.shared = None;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            discard(shared);
+        }
+    }
+}

@@ -1,7 +1,10 @@
 //! What a cluster is made of: the configuration builds these, the actors are made from them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::http::Authority;
 
 /// Whom a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,11 @@ pub struct Member {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Where it is dialled, whatever its name leads to; `None` for wherever the name leads. Found by [`discover`], never
+    /// configured.
+    ///
+    /// [`discover`]: ClusterSpec::discover
+    pub address: Option<IpAddr>,
     /// Share of the load under `lb`, relative to the other members. Default 1.
     pub weight: u32,
 }
@@ -42,8 +50,13 @@ pub struct ClusterSpec {
     pub name: Arc<str>,
     /// TLS to the members.
     pub tls: bool,
+    /// Who vouches for their certificates. Default: the usual roots of the web.
+    pub authority: Option<Authority>,
     /// In the order of the configuration.
     pub members: Vec<Member>,
+    /// Every address of a member's name is a member by itself; the names are looked up this often, within a tenth.
+    /// Default: not so.
+    pub discover: Option<Duration>,
     /// How long a dial may take. Default 1 s.
     pub connect_timeout: Duration,
     /// How long one member may take to answer. Default 10 s.

@@ -265,17 +265,19 @@ impl Calls {
         let hands = was.hands().clone();
         match target {
             Target::Cluster(way, name) => {
-                let Some((post, spec)) = hands.cluster(&name) else {
+                let Some((post, roster)) = hands.cluster(&name) else {
                     return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
                 };
                 let key =
                     (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
-                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                let (post, roster, spread) = (post.clone(), roster.clone(), way.spread());
                 let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
-                    let slots = cluster::slots(&spec, spread);
+                    // The members of now: slots and exchanges follow from the same list.
+                    let lineup = roster.lineup();
+                    let slots = lineup.slots(spread);
                     let request = timed(request, &asker);
-                    post.ask(Call { spread, request }, slots, on_arrival, deadline)
+                    post.ask(Call { lineup, spread, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, key, way, options, dispatch)
             }

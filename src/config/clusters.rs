@@ -7,6 +7,7 @@ use super::ini::{Section, Value};
 use super::keys;
 use super::mask;
 use super::members::{self, Misread, Shape};
+use super::reaching;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::Declared;
@@ -73,7 +74,9 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
             Declared::Http(ClusterSpec {
                 name: name.into(),
                 tls,
+                authority: reaching::authority(reading, section, tls),
                 members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
+                discover: reaching::discover(reading, section),
                 connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
                 member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
                 connections: share(reading.count(section, &keys::CONNECTIONS)),

@@ -113,6 +113,12 @@ pub(super) const TYPE: Key =
     key("type", Kind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
 pub(super) const MEMBERS: Key = key("members", Kind::Members, "", "the members, with commas between them");
 pub(super) const TLS: Key = key("ssl", Kind::Flag, "no", "speak TLS to the members");
+pub(super) const CA_FILE: Key =
+    key("ca_file", Kind::File, "", "authorities trusted in place of the web's roots, PEM; needs `ssl = yes`");
+pub(super) const DISCOVER: Key =
+    key("discover", Kind::Text, "", "`dns`: every address of a member's name is a member by itself");
+pub(super) const DISCOVER_INTERVAL: Key =
+    key("discover_interval", time(1000, HOUR), "10", "how often `discover` looks the names up");
 pub(super) const CONNECT_TIMEOUT: Key = key("connect_timeout", time(1, HOUR), "1", "how long a dial may take");
 pub(super) const MEMBER_TIMEOUT: Key =
     key("member_timeout", time(1, HOUR), "10", "how long one member may take to answer");
@@ -180,7 +186,10 @@ pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_
 pub const HTTP_CLUSTER: &[Key] = &[
     TYPE,
     MEMBERS,
+    DISCOVER,
+    DISCOVER_INTERVAL,
     TLS,
+    CA_FILE,
     CONNECT_TIMEOUT,
     MEMBER_TIMEOUT,
     CONNECTIONS,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_actors::cache::Store;
-use skitai_actors::cluster::{Health, Prober};
+use skitai_actors::cluster::{Discovery, Prober, Roster};
+use skitai_actors::http::names::SystemNames;
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
 use skitai_actors::spec::{ClusterSpec, DbSpec};
@@ -84,19 +85,19 @@ impl Mount {
     }
 }
 
-/// A cluster of HTTP members: what the workers' actors are made of, and who asks after the members' health.
+/// A cluster of HTTP members: who they are, who finds them and who asks after their health.
 pub(crate) struct Fleet {
-    pub(crate) spec: Arc<ClusterSpec>,
-    pub(crate) health: Arc<Health>,
+    pub(crate) roster: Arc<Roster>,
+    _discovery: Option<Discovery>,
     _prober: Option<Prober>,
 }
 
 impl Fleet {
     fn open(spec: &ClusterSpec) -> Fleet {
-        let spec = Arc::new(spec.clone());
-        let health = Health::new(&spec);
-        let _prober = Prober::start(&spec, health.clone());
-        Fleet { spec, health, _prober }
+        let roster = Roster::new(spec.clone());
+        let _discovery = Discovery::start(&roster, Arc::new(SystemNames));
+        let _prober = Prober::start(&roster);
+        Fleet { roster, _discovery, _prober }
     }
 }
 

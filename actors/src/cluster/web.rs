@@ -14,7 +14,7 @@ use super::spread::within;
 use super::tally::{Part, Tally};
 use super::url::{self, Url};
 use super::verdict::Call;
-use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Prepared, Request};
+use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Place, Prepared, Request, Trust};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
 
@@ -212,7 +212,9 @@ impl Shared {
         }
         let WebLimits { connect_timeout, connections, max_answer, .. } = self.limits;
         let limits = Limits { connect_timeout, connections, max_answer };
-        let member = Rc::new(Member::new(url.node(), url.tls, &url.host, url.port, 1, limits));
+        let trust = url.tls.then(Trust::web);
+        let place = Place { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
+        let member = Rc::new(Member::new(url.node(), place, 1, limits));
         origins.insert(key, Entry { member: member.clone(), used });
         Some(member)
     }

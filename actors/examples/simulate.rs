@@ -21,6 +21,7 @@ use skitai_actors::cluster::Health;
 use skitai_actors::cluster::health::{Ended, Extra, FULL_WEIGHT};
 use skitai_actors::cluster::pick::{Dice, Picker};
 use skitai_actors::cluster::verdict::{Call as Part, Judged, judge};
+use skitai_actors::http::Encoding;
 use skitai_actors::spec::{Balance, Check, CheckKind, ClusterSpec, Member, Rules};
 use skitai_actors::{Reason, Status};
 
@@ -160,6 +161,8 @@ impl World {
             member_timeout: Duration::from_secs(10),
             connections: 100,
             max_answer: 1 << 20,
+            encoding: Encoding::default(),
+            login: None,
             balance: way.balance,
             rules: Rules::default(),
             check: way.check.then(|| Check { kind: CheckKind::Tcp, interval: Duration::from_micros(CHECKED) }),

@@ -152,7 +152,7 @@ impl Answers<Call> for Cluster {
         let shared = self.of(&call.lineup);
         async move {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
-            let request = match Prepared::new(call.request) {
+            let request = match Prepared::new(shared.spec().completed(call.request)) {
                 Ok(request) => request,
                 Err(why) => return refuse(&shared.lineup, call.spread, &outlet, &why),
             };

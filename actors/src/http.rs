@@ -10,11 +10,12 @@
 //! - `dial`: our own sockets, which note how far the exchange came (`Trace`); `head`: one correction of what they read;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
 //! - `failure`: what an error of awc means, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `retry_after`: one header of it.
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
 
 mod answer;
 mod dial;
 mod failure;
+mod gunzip;
 mod head;
 mod multipart;
 pub mod names;
@@ -26,7 +27,7 @@ mod retry_after;
 mod tls;
 
 pub use multipart::Part;
-pub use request::{Decode, Method, Request};
+pub use request::{Decode, Encoding, Method, Request};
 pub use tls::Authority;
 
 pub(crate) use dial::{Stage, Trace};

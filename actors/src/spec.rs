@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::Authority;
+use crate::http::{Authority, Encoding, Request};
 
 /// Whom a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +65,10 @@ pub struct ClusterSpec {
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
+    /// How answers may come, where the call does not say. Default: as they are.
+    pub encoding: Encoding,
+    /// Sent with every request that has no `authorization` of its own, with checks too. Default: none.
+    pub login: Option<Login>,
     /// How `lb` chooses. Default [`Balance::Ewma`].
     pub balance: Balance,
     /// When a member is left out and when it is let in again.
@@ -75,6 +79,26 @@ pub struct ClusterSpec {
     pub retries: u32,
     /// Whether an idempotent call of `lb` that takes longer than 95 of 100 goes to a second member too. Default no.
     pub hedge: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The name, without `:`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl ClusterSpec {
+    /// A request with what the cluster adds to each.
+    pub(crate) fn completed(&self, mut request: Request) -> Request {
+        request.encoding.get_or_insert(self.encoding);
+        match &self.login {
+            Some(Login { user, password }) if !request.has_header("authorization") => request.login(user, &password.0),
+            _ => request,
+        }
+    }
 }
 
 /// How `lb` chooses a member.

@@ -16,6 +16,8 @@ mod keep_alive;
 mod lies;
 #[path = "cluster/load.rs"]
 mod load;
+#[path = "cluster/packed.rs"]
+mod packed;
 #[path = "cluster/repeat.rs"]
 mod repeat;
 #[path = "cluster/web.rs"]
@@ -26,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
 use skitai_actors::cluster::{Call, Cluster, Roster};
-use skitai_actors::http::Request;
+use skitai_actors::http::{Encoding, Request};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{Balance, ClusterSpec, Member, Rules, Spread};
 
@@ -61,6 +63,8 @@ fn spec(ports: &[u16]) -> ClusterSpec {
         member_timeout: Duration::from_secs(10),
         connections: 100,
         max_answer: 1 << 20,
+        encoding: Encoding::default(),
+        login: None,
         balance: Balance::default(),
         rules: Rules::default(),
         check: None,

@@ -1,8 +1,9 @@
-//! `[@name]`: how members are found and whom their certificates must satisfy.
+//! `[@name]`: how members are found, whom their certificates must satisfy, and what every request to them carries.
 
 use std::time::Duration;
 
-use skitai_actors::http::Authority;
+use skitai_actors::http::{Authority, Encoding};
+use skitai_actors::spec::{Login, Secret};
 
 use super::ini::Section;
 use super::keys;
@@ -42,4 +43,31 @@ pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tl
     Authority::read(&file)
         .map_err(|why| reading.push(Problem::error(span, format!("`ca_file`: {why}")).label("no authorities in it")))
         .ok()
+}
+
+/// How answers may come.
+pub(super) fn encoding(reading: &mut Reading<'_>, section: Option<&Section>) -> Encoding {
+    let Some(value) = find(section, &keys::ENCODING).filter(|value| !value.text.is_empty()) else {
+        return Encoding::default();
+    };
+    Encoding::named(&value.text).unwrap_or_else(|| {
+        reading.refuse(&keys::ENCODING, value, "expected `gzip` or `identity`", None);
+        Encoding::default()
+    })
+}
+
+/// Who we are to the members.
+pub(super) fn login(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Login> {
+    let (Secret(text), span) = reading.secret(section, &keys::LOGIN)?;
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !text.contains(char::is_control) => {
+            Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
+        }
+        // What is there may be the password: it is not repeated.
+        _ => {
+            reading
+                .push(Problem::error(span, "`login` is not a name and a password").label("expected `user:password`"));
+            None
+        }
+    }
 }

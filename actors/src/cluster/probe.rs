@@ -95,7 +95,7 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
         CheckKind::Rpc(path) => Request::xmlrpc(path.as_str(), LIST_METHODS),
         CheckKind::Http(path) => Request::get(path.as_str()),
     };
-    let request = Prepared::new(request)?;
+    let request = Prepared::new(spec.completed(request))?;
     let limits =
         Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };

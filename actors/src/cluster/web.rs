@@ -173,12 +173,12 @@ impl Shared {
     async fn ask(self: &Rc<Self>, url: &Url, request: &Request, outlet: &Outlet<Outcome>, begun: Instant) -> Outcome {
         let mut request = Request { path: url.path.clone(), ..request.clone() };
         if let Some((user, password)) = &url.login
-            && !has_header(&request, "authorization")
+            && !request.has_header("authorization")
         {
             request = request.login(user, password);
         }
         // Some servers refuse who does not introduce himself.
-        if !has_header(&request, "user-agent") {
+        if !request.has_header("user-agent") {
             request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
         }
         let request = match Prepared::new(request) {
@@ -237,10 +237,6 @@ fn not_sent(slot: Outcome, why: &str) -> Outcome {
     Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}"))
 }
 
-fn has_header(request: &Request, name: &str) -> bool {
-    request.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
-}
-
 /// Where the answer points, if it is one that is to be followed.
 fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
     if request.decode != Decode::Http || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
@@ -266,7 +262,7 @@ fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
         request.headers.retain(|header| !PRIVATE.iter().any(|private| header.0.eq_ignore_ascii_case(private)));
     } else if to.login.is_none()
         && let Some((user, password)) = &from.login
-        && !has_header(request, "authorization")
+        && !request.has_header("authorization")
     {
         // The login written in the URL goes along on the same origin, as curl has it.
         *request = request.clone().login(user, password);

@@ -214,11 +214,12 @@ impl Origin {
             let msg = "the answer announces no length (neither content-length nor chunked)";
             return Err(Failure::new(Reason::Malformed, msg));
         }
-        let answer = Answer::new(response.status().as_u16(), response.headers(), body, request);
+        let mut answer = Answer::new(response.status().as_u16(), response.headers(), body, request);
         // awc takes an end of the connection for an end of the body, however much was announced.
         if answer.is_cut_short(response.headers(), request, self.wire.get().eof) {
             return Err(failure::closed(self.wire.get()));
         }
+        answer.unpack(response.headers(), request, limit).await?;
         Ok(answer)
     }
 

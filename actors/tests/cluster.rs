@@ -18,6 +18,8 @@ mod lies;
 mod load;
 #[path = "cluster/packed.rs"]
 mod packed;
+#[path = "cluster/panics.rs"]
+mod panics;
 #[path = "cluster/repeat.rs"]
 mod repeat;
 #[path = "cluster/web.rs"]

@@ -193,16 +193,15 @@ impl Site {
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts = Arc::new(Counts::default());
+        let reporters = Registry::new();
         if let Some(password) = &keys.admin_password {
             if mounts.iter().any(|mount| mount.path == STATUS) {
                 tracing::warn!(
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let app = admin::app(&password.0, {
-                let counts = counts.clone();
-                move || counts.tree()
-            });
+            let (requests, failed) = (counts.clone(), reporters.clone());
+            let app = admin::app(&password.0, move || requests.tree(), move || failed.failed());
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
                 path: STATUS.to_owned(),
@@ -228,7 +227,6 @@ impl Site {
                 return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
             }
         }
-        let reporters = Registry::new();
         let about = Value::from_pairs([
             ("name", Value::from(settings.server.name.as_str())),
             ("version", Value::from(env!("CARGO_PKG_VERSION"))),

@@ -12,6 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use skitai_wire::Value;
 
 use super::*;
+use crate::http::names::{Looking, Names};
 use crate::http::{Authority, Request};
 
 const LIMITS: Limits = Limits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
@@ -130,5 +131,31 @@ fn the_certificate_goes_by_the_name_and_the_dial_by_the_address() {
         let failure = answer.expect_err("it is somebody else's certificate");
         assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
         assert!(failure.msg.contains("other.invalid"), "{}", failure.msg);
+    });
+}
+
+#[derive(Debug)]
+struct SilentNames;
+
+impl Names for SilentNames {
+    fn look_up(&self, _: &str) -> Looking {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
+    actix_rt::System::new().block_on(async {
+        let connect_timeout = Duration::from_millis(200);
+        let place = Place { trust: None, host: "member.test", port: 80, address: None };
+        let mut origin = Origin::new(place, Limits { connect_timeout, ..LIMITS }).expect("it is a name");
+        origin.resolver = Resolver::new("member.test", 80, None, Arc::new(SilentNames));
+        let begun = Instant::now();
+        let all = (0..20).map(|_| get(&origin, "/"));
+        for (answer, trace) in futures_util::future::join_all(all).await {
+            assert_eq!((answer.expect_err("nobody knows it").reason, trace.written), (Reason::Dns, 0));
+        }
+        // Four connections for twenty calls: five times the wait, but never more than that.
+        assert!(begun.elapsed() < connect_timeout * 5 + Duration::from_secs(1), "{:?}", begun.elapsed());
     });
 }

@@ -15,7 +15,8 @@ impl Answers<Report> for Parrot {
     const NAME: &'static str = "report";
 
     fn answer(&mut self, _: Report, outlet: Outlet<report::Told>) -> impl Future<Output = ()> + 'static {
-        async move { outlet.put(0, report::Told(skitai_wire::Value::Nil)) }
+        outlet.put(0, report::Told(skitai_wire::Value::Nil));
+        std::future::ready(())
     }
 }
 

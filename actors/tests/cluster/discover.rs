@@ -284,6 +284,47 @@ fn keys_stay_with_their_members() {
 }
 
 #[test]
+fn calls_and_changes_at_the_same_time_lose_nothing() {
+    in_system(async {
+        let one = at(1, 0);
+        let _others = [at(2, one.port), at(3, one.port)];
+        let book = Book::saying(&[1]);
+        let discover = Some(Duration::from_millis(2));
+        let roster = Roster::new(ClusterSpec { discover, ..named(one.port) });
+        let _discovery = Discovery::start(&roster, book.clone()).unwrap();
+        // Two actors, as on two workers; each meets the lists in an order of its own.
+        let workers = [(); 2].map(|()| Started::of(roster.clone(), Admission::default()));
+        eventually("it is found", || roster.lineup().members()[0].address.is_some()).await;
+        let mut lists = std::collections::BTreeSet::new();
+        let pages: [&[u8]; 5] = [&[1, 2, 3], &[2], &[1, 3], &[3, 2], &[1]];
+        for round in 0..300 {
+            book.now(pages[round / 7 % pages.len()]);
+            let deadline = after(5_000);
+            let before = roster.lineup();
+            let all = workers[round % 2].ask(Spread::All, call(), deadline);
+            // The list may have changed since: the slots are those of the moment of the call.
+            let single = workers[1 - round % 2].ask(Spread::One, call(), deadline);
+            let outcomes = all.all(deadline).await;
+            assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:?}");
+            let expected: Vec<_> = before.members().iter().map(|member| member.node.clone()).collect();
+            assert_eq!(outcomes.iter().map(|outcome| outcome.node.clone()).collect::<Vec<_>>(), expected);
+            assert!(single.all(deadline).await[0].is_ok());
+            lists.insert(nodes(&outcomes));
+        }
+        assert!(lists.len() >= 4, "the list hardly changed: {lists:?}");
+        let outstanding = || {
+            (0..roster.lineup().members().len())
+                .map(|index| {
+                    let lineup = roster.lineup();
+                    lineup.health().candidate(index, lineup.health().now(), false).outstanding
+                })
+                .sum::<usize>()
+        };
+        assert_eq!(outstanding(), 0, "a call was counted in and not out");
+    });
+}
+
+#[test]
 fn an_actor_that_is_made_anew_knows_the_members_of_now() {
     in_system(async {
         let one = at(1, 0);

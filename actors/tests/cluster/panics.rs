@@ -18,8 +18,8 @@ fn a_thousand_panics_leave_nobody_stuck() {
         let dice = Dice::seeded(17);
         let mut panics = 0;
         while panics < 1_000 {
-            let deadline = after(400);
-            let round: Vec<(bool, _)> = (0..100)
+            let deadline = after(1_000);
+            let round: Vec<(bool, _)> = (0..300)
                 .map(|_| {
                     let is_ill = dice.below(2) == 0;
                     let lineup = cluster.roster.lineup();

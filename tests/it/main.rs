@@ -15,6 +15,7 @@
 //! - [`files`]: static files before apps;
 //! - [`streams`]: replies that are made while they are sent, and callers that leave;
 //! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
+//! - [`reaching`]: members by DNS, over TLS, packed; whether the server is ready;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -39,6 +40,7 @@ mod files;
 mod harness;
 mod load;
 mod overload;
+mod reaching;
 mod sessions;
 mod sql;
 mod status;

@@ -12,7 +12,8 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
-//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status page sees;
+//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
+//!   page sees; `holders`: who keeps others waiting;
 //! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
@@ -20,6 +21,7 @@ mod adhoc;
 mod columns;
 mod conversation;
 mod flight;
+mod holders;
 mod lasting;
 mod member;
 pub mod merge;
@@ -69,6 +71,8 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
     pub params: Vec<Value>,
+    /// Who asks, for the message of another who waited in vain for the connection: a route.
+    pub asker: &'static str,
 }
 
 /// Text and parameters, shared by the members they go to.
@@ -76,6 +80,7 @@ pub struct Statement {
 struct Query {
     sql: Cow<'static, str>,
     params: Vec<Value>,
+    asker: &'static str,
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
@@ -90,6 +95,10 @@ pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
 const TEND_EVERY: Duration = Duration::from_secs(30);
 /// A connection nobody used for so long is closed: a burst does not hold the server's connections for good.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
+
+/// A connection so old is closed when it is idle: what a server process gathers in its caches is given back, and after a
+/// failover behind one name the load finds its way to the new server.
+const LIFETIME: Duration = Duration::from_secs(1_800);
 
 /// The state of the actor of one database cluster on one worker thread.
 #[derive(Debug)]
@@ -123,7 +132,7 @@ fn tend(members: &Rc<[Rc<Member>]>) {
         loop {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(members) = members.upgrade() else { return };
-            members.iter().for_each(|member| member.close_idle(IDLE_LIMIT));
+            members.iter().for_each(|member| member.close_old(IDLE_LIMIT, LIFETIME));
         }
     });
 }
@@ -133,8 +142,8 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let Statement { shards, sql, params } = statement;
-        let query = Arc::new(Query { sql, params });
+        let Statement { shards, sql, params, asker } = statement;
+        let query = Arc::new(Query { sql, params, asker });
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec) = (self.circle.clone(), self.spec.clone());
         async move {

@@ -109,7 +109,7 @@ impl Sql {
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
         let Sql { was, base, shards, options } = self;
         let (sql, params) = (sql.into(), params.into_params());
-        let deadline = was.deadline();
+        let (deadline, asker) = (was.deadline(), was.rule());
         let hands = was.hands().clone();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
@@ -128,7 +128,7 @@ impl Sql {
                 let (post, spec) = (post.clone(), spec.clone());
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = db::slots(&spec, shards);
-                    post.ask(Statement { shards, sql, params }, slots, on_arrival, deadline)
+                    post.ask(Statement { shards, sql, params, asker }, slots, on_arrival, deadline)
                 });
                 Task::start(was, key, way, options, dispatch)
             }
@@ -143,7 +143,7 @@ impl Sql {
                 let post = hands.ad_hoc_db().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
+                    post.ask(db::AdHocStatement { member, sql, params, asker }, slots, on_arrival, deadline)
                 });
                 Task::start(was, key, Way::Lb, options, dispatch)
             }

@@ -46,6 +46,7 @@ pub struct Inner {
     /// The session; empty and without effect unless the app says `use_session(true)`.
     pub session: Session,
     face: Face,
+    rule: &'static str,
     app: Arc<Mounted>,
     hands: Arc<Hands>,
     budget: Budget,
@@ -86,7 +87,17 @@ impl Was {
             Budget::new(own, request.received, asked, request.begun)
         };
         let cookie = Cookies::of(&request.headers);
-        Was(Arc::new(Inner { request, response: ResponseHead::default(), cookie, session, face, app, hands, budget }))
+        Was(Arc::new(Inner {
+            request,
+            response: ResponseHead::default(),
+            cookie,
+            session,
+            face,
+            rule: route.rule,
+            app,
+            hands,
+            budget,
+        }))
     }
 
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
@@ -187,6 +198,11 @@ impl Inner {
     /// What a member that is called now may be told of the time it has, in milliseconds.
     pub(crate) fn told(&self) -> u128 {
         self.budget.told(Instant::now())
+    }
+
+    /// The rule of the route that answers, as it was written: how others name this request.
+    pub(crate) fn rule(&self) -> &'static str {
+        self.rule
     }
 
     pub(crate) fn hands(&self) -> &Arc<Hands> {

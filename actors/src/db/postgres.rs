@@ -88,6 +88,11 @@ impl Postgres {
         self.pool.get().await.map_err(|error| told::checkout(&error, self.limits))
     }
 
+    /// How long the dial took that the last checkout ended with; `None` where it dialled nobody.
+    pub(super) fn last_dial(&self) -> Option<Duration> {
+        self.dialer.last_dial()
+    }
+
     /// The statement on that connection. Nothing is sent before the first poll.
     pub(super) fn send(&self, client: Client, query: Arc<Query>) -> Flight<Lent> {
         let client = Arc::new(client);
@@ -96,8 +101,8 @@ impl Postgres {
         Flight::new(Box::pin(run.end()), Lent { client, stop, dialer: self.dialer.clone(), closes: false })
     }
 
-    pub(super) fn close_idle(&self, limit: Duration) {
-        self.pool.retain(|_, metrics| metrics.last_used() < limit);
+    pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
+        self.pool.retain(|_, metrics| metrics.last_used() < idle && metrics.age() < lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {
@@ -187,7 +192,7 @@ impl Run {
 
     /// The running statement, and its columns where they are known before its first row.
     async fn start(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
-        let Query { sql: text, params } = &*self.query;
+        let Query { sql: text, params, .. } = &*self.query;
         let lasting = matches!(text, Cow::Borrowed(_));
         // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));

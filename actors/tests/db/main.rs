@@ -63,7 +63,7 @@ impl Cluster {
         params: impl IntoParams,
     ) -> Inlet<Outcome> {
         let shards = spread.into();
-        let statement = Statement { shards, sql: sql.into(), params: params.into_params() };
+        let statement = Statement { shards, sql: sql.into(), params: params.into_params(), asker: "/test" };
         self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Connect;
 use tokio::io::AsyncReadExt;
@@ -21,6 +21,8 @@ const CANCEL_DIAL: Duration = Duration::from_millis(300);
 pub(super) struct Dialer {
     target: Arc<(String, u16)>,
     open: Arc<AtomicUsize>,
+    /// Microseconds of the dial that ended last, until somebody asks; 0 for none.
+    last: Arc<AtomicU64>,
 }
 
 impl fmt::Display for Dialer {
@@ -40,12 +42,21 @@ impl Drop for Counted {
 
 impl Dialer {
     pub(super) fn new(host: &str, port: u16) -> Dialer {
-        Dialer { target: Arc::new((host.to_owned(), port)), open: Arc::default() }
+        Dialer { target: Arc::new((host.to_owned(), port)), open: Arc::default(), last: Arc::default() }
     }
 
     /// Connections whose task is alive.
     pub(super) fn open(&self) -> usize {
         self.open.load(Relaxed)
+    }
+
+    /// How long the dial took that ended last; told once. The pool hands out a new connection in the very turn in which
+    /// its dial ended, so whoever asks right after a checkout is told of its own.
+    pub(super) fn last_dial(&self) -> Option<Duration> {
+        match self.last.swap(0, Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 
     /// Asks the server to stop what the token's connection runs. True when a server has taken note of it: it closes
@@ -80,7 +91,11 @@ impl Connect for Dialer {
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let config = config.clone();
         Box::pin(async move {
-            let (client, connection) = config.connect(NoTls).await?;
+            let began = Instant::now();
+            let connected = config.connect(NoTls).await;
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.last.store(micros.max(1), Relaxed);
+            let (client, connection) = connected?;
             self.open.fetch_add(1, Relaxed);
             let counted = Counted(self.open.clone());
             let node = self.to_string();

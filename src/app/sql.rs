@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skitai_actors::db::{self, IntoParams, Param, Shards, Statement};
 use skitai_actors::kit::{Inlet, Rule};
-use skitai_actors::spec::{DbMember, Secret, Shard};
+use skitai_actors::spec::{DbMember, DbTls, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
 
 use super::caching::KeyParts;
@@ -58,6 +58,7 @@ impl Sql {
                     database: database.to_owned(),
                     user: user.to_owned(),
                     password: Secret(password.to_owned()),
+                    tls: DbTls::Off,
                 },
                 weight: 1,
             }),

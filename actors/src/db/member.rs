@@ -11,7 +11,7 @@ use super::flight::{Failure, Rows};
 use super::holders::Holders;
 use super::lasting::{self, Place};
 use super::pick::Load;
-use super::postgres::Postgres;
+use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
 use super::tally::Tally;
 use crate::outcome::{Outcome, Reason};
@@ -53,8 +53,9 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(spec: DbMember, limits: Limits) -> Member {
         let engine = match &spec.shard {
-            Shard::Postgres { host, port, database, user, password } => {
-                Engine::Postgres(Postgres::new(host, *port, database, user, &password.0, limits))
+            Shard::Postgres { host, port, database, user, password, tls } => {
+                let login = Login { host, port: *port, database, user, password: &password.0, tls };
+                Engine::Postgres(Postgres::new(&login, limits))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };

@@ -9,6 +9,7 @@ mod postgres;
 mod server;
 mod spread;
 mod sqlite;
+mod tls;
 mod types;
 
 use std::borrow::Cow;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::db::{AdHoc, AdHocStatement, IntoParams};
 use skitai_actors::kit::{Admission, Post};
-use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
+use skitai_actors::spec::{DbMember, DbTls, Secret, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
 
@@ -188,6 +188,7 @@ fn no_connection_is_not_connected_with_its_reason() {
             database: "d".to_owned(),
             user: "u".to_owned(),
             password: Secret(String::new()),
+            tls: DbTls::Off,
         };
         let cases: [(DbMember, Reason, &str); 6] = [
             (server::member_at(server::closed_port()), Reason::Refused, "refused"),

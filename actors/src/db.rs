@@ -12,7 +12,8 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
-//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status page sees;
+//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
+//!   page sees; `holders`: who keeps others waiting;
 //! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
@@ -20,6 +21,7 @@ mod adhoc;
 mod columns;
 mod conversation;
 mod flight;
+mod holders;
 mod lasting;
 mod member;
 pub mod merge;
@@ -37,7 +39,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -72,6 +74,8 @@ pub struct Statement {
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
     pub params: Vec<Value>,
+    /// Who asks, for the message of another who waited in vain for the connection: a route.
+    pub asker: &'static str,
 }
 
 /// Text and parameters, shared by the members they go to.
@@ -79,27 +83,30 @@ pub struct Statement {
 struct Query {
     sql: Cow<'static, str>,
     params: Vec<Value>,
+    asker: &'static str,
     /// Why no member is asked: found once for all of them.
     refused: Option<String>,
+    /// The columns the first member told; shards have the same tables, so the others need no list of their own.
+    columns: OnceLock<Columns>,
 }
 
 impl Query {
     /// One that has a connection for itself alone.
-    fn alone(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
+    fn alone(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
         let refused = lasting::refused(&sql, Place::Alone);
-        Query::told(sql, params, refused)
+        Query::told(sql, params, asker, refused)
     }
 
     /// One of several on a connection, which are looked at there.
-    fn among(sql: Cow<'static, str>, params: Vec<Value>) -> Arc<Query> {
-        Query::told(sql, params, None)
+    fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+        Query::told(sql, params, asker, None)
     }
 
-    fn told(sql: Cow<'static, str>, params: Vec<Value>, refused: Option<String>) -> Arc<Query> {
+    fn told(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str, refused: Option<String>) -> Arc<Query> {
         let has_nul =
             || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
         let refused = refused.or_else(has_nul);
-        Arc::new(Query { sql, params, refused })
+        Arc::new(Query { sql, params, asker, refused, columns: OnceLock::new() })
     }
 }
 
@@ -115,6 +122,10 @@ pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
 const TEND_EVERY: Duration = Duration::from_secs(30);
 /// A connection nobody used for so long is closed: a burst does not hold the server's connections for good.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
+
+/// A connection so old is closed when it is idle: what a server process gathers in its caches is given back, and after a
+/// failover behind one name the load finds its way to the new server.
+const LIFETIME: Duration = Duration::from_secs(1_800);
 
 /// The state of the actor of one database cluster on one worker thread.
 #[derive(Debug)]
@@ -148,7 +159,7 @@ fn tend(members: &Rc<[Rc<Member>]>) {
         loop {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(members) = members.upgrade() else { return };
-            members.iter().for_each(|member| member.close_idle(IDLE_LIMIT));
+            members.iter().for_each(|member| member.close_old(IDLE_LIMIT, LIFETIME));
         }
     });
 }
@@ -158,8 +169,8 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let Statement { shards, sql, params } = statement;
-        let query = Query::alone(sql, params);
+        let Statement { shards, sql, params, asker } = statement;
+        let query = Query::alone(sql, params, asker);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec) = (self.circle.clone(), self.spec.clone());
         async move {

@@ -170,6 +170,16 @@ pub enum CheckKind {
     Http(String),
 }
 
+/// Encryption of the connections to a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DbTls {
+    /// None: for one machine, or a network that keeps strangers out.
+    #[default]
+    Off,
+    /// TLS with a certificate for the member's host, of a root in this PEM file or, without one, of the web's.
+    Verified(Option<std::path::PathBuf>),
+}
+
 /// Which database a shard is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shard {
@@ -185,6 +195,8 @@ pub enum Shard {
         user: String,
         /// Password; empty for none.
         password: Secret,
+        /// Whether the connections are encrypted. Default [`DbTls::Off`].
+        tls: DbTls,
     },
     /// An SQLite file.
     Sqlite {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skitai_actors::db::{self, IntoParams, Param, Shards, Statement};
 use skitai_actors::kit::{Inlet, Rule};
-use skitai_actors::spec::{DbMember, Secret, Shard};
+use skitai_actors::spec::{DbMember, DbTls, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
 
 use super::caching::KeyParts;
@@ -58,6 +58,7 @@ impl Sql {
                     database: database.to_owned(),
                     user: user.to_owned(),
                     password: Secret(password.to_owned()),
+                    tls: DbTls::Off,
                 },
                 weight: 1,
             }),
@@ -109,7 +110,7 @@ impl Sql {
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
         let Sql { was, base, shards, options } = self;
         let (sql, params) = (sql.into(), params.into_params());
-        let deadline = was.deadline();
+        let (deadline, asker) = (was.deadline(), was.rule());
         let hands = was.hands().clone();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
@@ -128,7 +129,7 @@ impl Sql {
                 let (post, spec) = (post.clone(), spec.clone());
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
                     let slots = db::slots(&spec, shards);
-                    post.ask(Statement { shards, sql, params }, slots, on_arrival, deadline)
+                    post.ask(Statement { shards, sql, params, asker }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, way, options, dispatch)
             }
@@ -144,7 +145,7 @@ impl Sql {
                 let post = hands.ad_hoc_db().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    post.ask(db::AdHocStatement { member, sql, params }, slots, on_arrival, deadline)
+                    post.ask(db::AdHocStatement { member, sql, params, asker }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, Way::Lb, options, dispatch)
             }

@@ -99,7 +99,7 @@ impl Sql {
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
         let (deadline, until) = (was.deadline(), was.latest_wait());
-        let hands = was.hands();
+        let (hands, asker) = (was.hands(), was.rule());
         let inlet = match base {
             Base::Unusable(outcome) => Inlet::ready(vec![outcome]),
             Base::Cluster(way, name) => match hands.database(&name) {
@@ -107,13 +107,18 @@ impl Sql {
                 Some((post, spec)) => {
                     let with = shards.unwrap_or(if way == Way::Lb { Shards::One } else { Shards::All });
                     let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
-                    post.ask(Conversation { with, bond, orders: received, ready }, slots, None, deadline)
+                    post.ask(Conversation { with, bond, asker, orders: received, ready }, slots, None, deadline)
                 }
             },
             Base::Server(member) => {
                 let slots = vec![Outcome::unsent(member.node.clone())];
                 let with = AdHocTarget(member);
-                hands.ad_hoc_db().ask(Conversation { with, bond, orders: received, ready }, slots, None, deadline)
+                hands.ad_hoc_db().ask(
+                    Conversation { with, bond, asker, orders: received, ready },
+                    slots,
+                    None,
+                    deadline,
+                )
             }
         };
         match tokio::time::timeout_at(until.into(), readied).await {

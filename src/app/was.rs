@@ -46,6 +46,7 @@ pub struct Inner {
     /// The session; empty and without effect unless the app says `use_session(true)`.
     pub session: Session,
     face: Face,
+    rule: &'static str,
     /// The place of its app among the mounts.
     mount: usize,
     hands: Arc<Hands>,
@@ -81,7 +82,17 @@ impl Draft {
         // Its time is known with its route.
         let budget = Budget::none(request.begun);
         let (response, session) = (ResponseHead::default(), Session::default());
-        Draft(Arc::new(Inner { request, response, cookie, session, face: Face::Web, mount: 0, hands, budget }))
+        Draft(Arc::new(Inner {
+            request,
+            response,
+            cookie,
+            session,
+            face: Face::Web,
+            rule: "",
+            mount: 0,
+            hands,
+            budget,
+        }))
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -110,7 +121,7 @@ impl Draft {
         let own = route.deadline.map_or(inner.hands.deadline(), crate::prelude::secs);
         let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
         inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
-        (inner.face, inner.session, inner.mount) = (face, session, mount);
+        (inner.face, inner.session, inner.rule, inner.mount) = (face, session, route.rule, mount);
         Was(self.0)
     }
 }
@@ -214,6 +225,11 @@ impl Inner {
     /// What a member that is called now may be told of the time it has, in milliseconds.
     pub(crate) fn told(&self) -> u128 {
         self.budget.told(Instant::now())
+    }
+
+    /// The rule of the route that answers, as it was written: how others name this request.
+    pub(crate) fn rule(&self) -> &'static str {
+        self.rule
     }
 
     pub(crate) fn hands(&self) -> &Arc<Hands> {

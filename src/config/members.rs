@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
-use skitai_actors::spec::{DbMember, Member, Secret, Shard};
+use skitai_actors::spec::{DbMember, DbTls, Member, Secret, Shard};
 
 use super::values;
 
@@ -155,7 +155,7 @@ pub(super) fn postgres(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(DbMember, String), Misread> {
     let (address, weight) = weight(text)?;
-    let login = if address.contains("://") { from_url(address)? } else { from_slashes(address)? };
+    let login = if address.contains("://") { from_url(address, base)? } else { from_slashes(address)? };
     let password = match login.password {
         Written::Plain(password) => password,
         Written::Reference(reference) => values::secret(&reference, base, env)
@@ -169,6 +169,7 @@ pub(super) fn postgres(
         database: login.database,
         user: login.user,
         password: Secret(password),
+        tls: login.tls,
     };
     Ok((DbMember { node: node.as_str().into(), shard, weight }, node))
 }
@@ -190,6 +191,7 @@ struct Login {
     database: String,
     user: String,
     password: Written,
+    tls: DbTls,
 }
 
 enum Written {
@@ -221,10 +223,10 @@ fn from_slashes(text: &str) -> Result<Login, Misread> {
         return Err(misread("a database is `host:port/db/user/password`", "the database or the user is empty"));
     }
     let (host, port) = host_port(address)?;
-    Ok(Login { host, port, database: database.to_owned(), user: user.to_owned(), password })
+    Ok(Login { host, port, database: database.to_owned(), user: user.to_owned(), password, tls: DbTls::Off })
 }
 
-fn from_url(text: &str) -> Result<Login, Misread> {
+fn from_url(text: &str, base: &Path) -> Result<Login, Misread> {
     let form = || misread(format!("a database's URL is {URL_FORM}"), "not written like this");
     if !is_url(text) {
         return Err(form().help("its scheme is `postgres` or `postgresql`"));
@@ -235,9 +237,11 @@ fn from_url(text: &str) -> Result<Login, Misread> {
     })?;
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
     let (address, database) = place.split_once('/').ok_or_else(|| form().help("the database is missing"))?;
-    if database.contains(['?', '#', '/']) {
-        return Err(form().help("it ends with the database: parameters are not read"));
+    let (database, parameters) = database.split_once('?').unwrap_or((database, ""));
+    if database.contains(['#', '/']) {
+        return Err(form().help("it ends with the database, and perhaps with `?sslmode=verify-full`"));
     }
+    let tls = tls(parameters, base)?;
     let decoded = |text: &str| {
         let bytes = percent_decode_str(text).decode_utf8();
         bytes.map(|text| text.into_owned()).map_err(|_| form().help("a `%` in it is written `%25`"))
@@ -259,7 +263,42 @@ fn from_url(text: &str) -> Result<Login, Misread> {
         }
         None => host_port(address)?,
     };
-    Ok(Login { host, port, database, user, password })
+    Ok(Login { host, port, database, user, password, tls })
+}
+
+/// `sslmode=verify-full&sslrootcert=ca.pem`, as libpq names them; nothing else is read. Where there is TLS it is verified,
+/// whatever weaker mode a copied URL asks for is taken as this one, and one that would do without is refused.
+fn tls(parameters: &str, base: &Path) -> Result<DbTls, Misread> {
+    let (mut mode, mut roots) = (None, None);
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        match parameter.split_once('=') {
+            Some(("sslmode", value)) => mode = Some(value),
+            Some(("sslrootcert", value)) => {
+                let path = percent_decode_str(value).decode_utf8_lossy();
+                roots = Some(base.join(&*path));
+            }
+            _ => {
+                return Err(misread(
+                    "a parameter of the URL is not known",
+                    "only `sslmode` and `sslrootcert` are read",
+                )
+                .help("times and numbers of connections are keys of the section"));
+            }
+        }
+    }
+    match mode {
+        Some("verify-full" | "verify-ca" | "require") => {
+            if let Some(path) = roots.as_ref().filter(|path| !path.is_file()) {
+                return Err(misread(format!("there is no file {}", path.display()), "`sslrootcert` names no file"));
+            }
+            Ok(DbTls::Verified(roots))
+        }
+        Some("disable") | None if roots.is_none() => Ok(DbTls::Off),
+        Some("disable") | None => Err(misread("root certificates are of no use without TLS", "`sslrootcert` alone")
+            .help("write `sslmode=verify-full` beside it")),
+        Some(_) => Err(misread("this `sslmode` is none", "expected `verify-full` or `disable`")
+            .help("`prefer` and `allow` would go on without TLS, and whoever is in between decides that")),
+    }
 }
 
 /// A member without the weight behind it.

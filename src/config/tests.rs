@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skitai_actors::spec::{Secret, Shard};
+use skitai_actors::spec::{DbTls, Secret, Shard};
 
 use super::*;
 
@@ -211,6 +211,21 @@ fn databases_are_known_by_type_or_by_their_shape() {
 }
 
 #[test]
+fn a_databases_url_says_whether_it_is_encrypted() {
+    let tls = |parameters: &str| {
+        let text = format!("[@d]\nmembers = postgres://me:pw@h/db{parameters}\n");
+        let clusters = loaded(&text).clusters;
+        let [Declared::Db(d)] = &clusters[..] else { panic!("{clusters:?}") };
+        let Shard::Postgres { tls, .. } = &d.members[0].shard else { panic!("{d:?}") };
+        tls.clone()
+    };
+    assert_eq!((tls(""), tls("?sslmode=disable")), (DbTls::Off, DbTls::Off));
+    for mode in ["verify-full", "verify-ca", "require"] {
+        assert_eq!(tls(&format!("?sslmode={mode}")), DbTls::Verified(None), "{mode}");
+    }
+}
+
+#[test]
 fn databases_are_written_as_urls_and_their_passwords_elsewhere() {
     let text = "[@d]\nmembers = postgres://me:p%2Fw%2C%40@h:6000/db, postgresql://me@h/d%20b, h/db/me/env:PW, \
                 postgres://me:env:PW@%2Fvar%2Frun%2Fpostgresql/db, postgres://me:a@b@h/db2\n";
@@ -220,7 +235,7 @@ fn databases_are_written_as_urls_and_their_passwords_elsewhere() {
         .members
         .iter()
         .map(|member| match &member.shard {
-            Shard::Postgres { host, port, database, user, password } => {
+            Shard::Postgres { host, port, database, user, password, .. } => {
                 format!("{host} {port} {database} {user} {}", password.0)
             }
             Shard::Sqlite { path } => panic!("{path:?}"),

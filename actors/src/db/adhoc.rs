@@ -33,6 +33,8 @@ pub struct AdHocStatement {
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
     pub params: Vec<Value>,
+    /// Who asks: a route.
+    pub asker: &'static str,
 }
 
 /// A database that no configuration names, with its login.
@@ -119,12 +121,12 @@ impl Answers<AdHocStatement> for AdHoc {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params } = statement;
+        let AdHocStatement { member: spec, sql, params, asker } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::alone(sql, params)).await,
+                Some(member) => ask(&member, Query::alone(sql, params, asker)).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

@@ -16,6 +16,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::flight::{Failure, Rows};
+use super::holders::Holding;
 use super::lasting::{self, Place};
 use super::member::Member;
 use super::shards::Shards;
@@ -40,6 +41,8 @@ pub struct Conversation<T> {
     pub with: T,
     /// What holds the statements together.
     pub bond: Bond,
+    /// Who asks: a route.
+    pub asker: &'static str,
     /// What to do, in turn.
     pub orders: mpsc::Receiver<Order>,
     /// Told the node once the connection is there.
@@ -106,6 +109,8 @@ pub(super) struct Talk<'m> {
     pub(super) member: &'m Member,
     pub(super) seat: Seat,
     pub(super) bond: Bond,
+    pub(super) asker: &'static str,
+    pub(super) holding: Holding<'m>,
     /// The failure of a statement that the transaction cannot outlive.
     pub(super) doomed: Option<String>,
 }
@@ -173,12 +178,19 @@ impl Talk<'_> {
         if let Some(why) = lasting::refused(&sql, place) {
             return Err(Failure::new(Reason::Sql, why));
         }
-        self.member.within_limit(self.seat.execute(Query::among(sql, params))).await
+        self.run(Query::among(sql, params, self.asker)).await
     }
 
     /// A word of our own.
     async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, Failure> {
-        self.member.within_limit(self.seat.execute(Query::among(sql, Vec::new()))).await
+        self.run(Query::among(sql, Vec::new(), self.asker)).await
+    }
+
+    async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+        self.holding.does(Some(query.clone()));
+        let result = self.member.timed(Instant::now(), self.member.within_limit(self.seat.execute(query))).await;
+        self.holding.does(None);
+        result
     }
 
     /// Hands out the answer. It is also an error here where the connection cannot be used any more.
@@ -232,7 +244,7 @@ impl Answers<Conversation<Shards>> for Database {
     const NAME: &'static str = "converse";
 
     fn answer(&mut self, asked: Conversation<Shards>, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let Conversation { with, bond, mut orders, ready } = asked;
+        let Conversation { with, bond, asker, mut orders, ready } = asked;
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let at = match with {
             Shards::At(index) => Some(index),
@@ -249,7 +261,7 @@ impl Answers<Conversation<Shards>> for Database {
                     while let Some(index) = picker.pick(super::untried(&members, &tried)) {
                         tried[index] = true;
                         let attempts = outcome.attempts + 1;
-                        outcome = members[index].converse(bond, &mut orders, &mut ready).await;
+                        outcome = members[index].converse((bond, asker), &mut orders, &mut ready).await;
                         outcome.attempts = attempts;
                         outcome.latency = started.elapsed();
                         if ready.is_none() || !outcome.reason.never_ran() {
@@ -259,7 +271,7 @@ impl Answers<Conversation<Shards>> for Database {
                     outcome
                 }
                 (_, Some(index)) if index < members.len() => {
-                    members[index].converse(bond, &mut orders, &mut ready).await
+                    members[index].converse((bond, asker), &mut orders, &mut ready).await
                 }
                 (Shards::All, _) => {
                     let msg = format!(
@@ -285,12 +297,12 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         asked: Conversation<AdHocTarget>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Conversation { with: AdHocTarget(spec), bond, mut orders, ready } = asked;
+        let Conversation { with: AdHocTarget(spec), bond, asker, mut orders, ready } = asked;
         let node = spec.node.clone();
         let member: Option<Rc<Member>> = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => member.converse(bond, &mut orders, &mut Some(ready)).await,
+                Some(member) => member.converse((bond, asker), &mut orders, &mut Some(ready)).await,
                 None => super::adhoc::full(node),
             };
             outlet.put(0, outcome);

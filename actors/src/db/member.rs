@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::Query;
 use super::conversation::{Bond, Order, Seat, Talk};
 use super::flight::{Failure, Rows};
+use super::holders::Holders;
 use super::pick::Load;
-use super::postgres::Postgres;
+use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
 use super::tally::Tally;
 use crate::outcome::{Outcome, Reason};
@@ -45,17 +46,19 @@ pub(super) struct Member {
     limits: Limits,
     engine: Engine,
     tally: Tally,
+    holders: Holders,
 }
 
 impl Member {
     pub(super) fn new(spec: DbMember, limits: Limits) -> Member {
         let engine = match &spec.shard {
-            Shard::Postgres { host, port, database, user, password } => {
-                Engine::Postgres(Postgres::new(host, *port, database, user, &password.0, limits))
+            Shard::Postgres { host, port, database, user, password, tls } => {
+                let login = Login { host, port: *port, database, user, password: &password.0, tls };
+                Engine::Postgres(Postgres::new(&login, limits))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        Member { spec, limits, engine, tally: Tally::default() }
+        Member { spec, limits, engine, tally: Tally::default(), holders: Holders::default() }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -81,19 +84,56 @@ impl Member {
         if let Some(why) = &query.refused {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
-        let asked = Instant::now();
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let client = postgres.checkout().await;
-                self.tally.waited(asked.elapsed());
-                self.within_limit(postgres.send(client?, query)).await
+                let (client, since) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                self.timed(since, self.within_limit(postgres.send(client, query))).await
             }
             Engine::Sqlite(sqlite) => {
-                let connection = sqlite.checkout().await;
-                self.tally.waited(asked.elapsed());
-                self.within_limit(sqlite.send(connection?, query)).await
+                let (connection, since) = self.lent(sqlite.checkout(), || None).await?;
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                self.timed(since, self.within_limit(sqlite.send(connection, query))).await
             }
         }
+    }
+
+    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
+    async fn lent<C>(
+        &self,
+        checkout: impl Future<Output = Result<C, Failure>>,
+        last_dial: impl Fn() -> Option<Duration>,
+    ) -> Result<(C, Instant), Failure> {
+        let asked = Instant::now();
+        let mut lent = checkout.await;
+        let now = Instant::now();
+        let took = now - asked;
+        let dial = match &lent {
+            // No dial that came to its end: all of the time it took was one.
+            Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
+            _ => last_dial(),
+        };
+        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()));
+        if let Some(dial) = dial {
+            self.tally.dialled(dial);
+        }
+        if let Err(failure) = &mut lent
+            && failure.reason == Reason::NoPermit
+        {
+            failure.msg += &self.holders.told();
+        }
+        Ok((lent?, now))
+    }
+
+    /// A statement that was `sent` now, its time at the database measured.
+    pub(super) async fn timed(
+        &self,
+        sent: Instant,
+        statement: impl Future<Output = Result<Rows, Failure>>,
+    ) -> Result<Rows, Failure> {
+        let result = statement.await;
+        self.tally.queried(sent.elapsed());
+        result
     }
 
     /// The flight's end, or its cancellation at the member's own limit.
@@ -110,13 +150,16 @@ impl Member {
 
     /// A connection to be kept for several statements.
     async fn seat(&self) -> Result<Seat, Failure> {
-        let asked = Instant::now();
-        let seat = match &self.engine {
-            Engine::Postgres(postgres) => postgres.checkout().await.map(|client| Seat::Postgres(postgres.seat(client))),
-            Engine::Sqlite(sqlite) => sqlite.checkout().await.map(|connection| Seat::Sqlite(sqlite.seat(connection))),
-        };
-        self.tally.waited(asked.elapsed());
-        seat
+        match &self.engine {
+            Engine::Postgres(postgres) => {
+                let (client, _) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                Ok(Seat::Postgres(postgres.seat(client)))
+            }
+            Engine::Sqlite(sqlite) => {
+                let (connection, _) = self.lent(sqlite.checkout(), || None).await?;
+                Ok(Seat::Sqlite(sqlite.seat(connection)))
+            }
+        }
     }
 
     /// Statements on one connection as they are ordered, until the orders end. `ready` is taken once the connection is
@@ -124,14 +167,17 @@ impl Member {
     /// there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        bond: Bond,
+        (bond, asker): (Bond, &'static str),
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let mark = self.tally.begin();
         let started = Instant::now();
         let ended = match self.seat().await {
-            Ok(seat) => Talk { member: self, seat, bond, doomed: None }.go(orders, ready).await,
+            Ok(seat) => {
+                let holding = self.holders.hold(asker, None, Instant::now());
+                Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await
+            }
             Err(failure) => Err(failure),
         };
         let mut outcome = match ended {
@@ -162,10 +208,11 @@ impl Member {
         outcome
     }
 
-    pub(super) fn close_idle(&self, limit: Duration) {
+    /// Closes connections that nobody has used for `idle`, and idle ones that are older than `lifetime`.
+    pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
         match &self.engine {
-            Engine::Postgres(postgres) => postgres.close_idle(limit),
-            Engine::Sqlite(sqlite) => sqlite.close_idle(limit),
+            Engine::Postgres(postgres) => postgres.close_old(idle, lifetime),
+            Engine::Sqlite(sqlite) => sqlite.close_old(idle, lifetime),
         }
     }
 
@@ -182,6 +229,8 @@ impl Member {
             ("in_use", count(open.saturating_sub(idle))),
             ("statements", self.tally.statements()),
             ("waits", self.tally.waits()),
+            ("dials", self.tally.dials()),
+            ("queries", self.tally.queries()),
             ("last_error", self.tally.last_error()),
         ])
     }

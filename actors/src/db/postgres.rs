@@ -1,7 +1,7 @@
 //! PostgreSQL: a pool of this worker's own connections.
 //!
 //! - here: the pool, the checkout, and the statement itself;
-//! - [`dial`]: making connections, counting their tasks, and cancelling on a second one;
+//! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
 //! - `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
@@ -12,6 +12,7 @@
 mod bind;
 mod dial;
 mod seat;
+mod tls;
 mod told;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::TryStreamExt;
+use tokio_postgres::config::SslMode;
 use tokio_postgres::{Error, RowStream, Statement};
 
 use super::Query;
@@ -30,6 +32,7 @@ use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use super::types::Decoded;
 use crate::outcome::Reason;
+use crate::spec::DbTls;
 use crate::wire::{Map, Value};
 use bind::Bound;
 use dial::Dialer;
@@ -50,6 +53,16 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// The protocol counts parameters in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
+/// Where a member is, and as whom it is asked.
+pub(super) struct Login<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) database: &'a str,
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+    pub(super) tls: &'a DbTls,
+}
+
 /// One member's pool.
 #[derive(Debug)]
 pub(super) struct Postgres {
@@ -61,14 +74,16 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) fn new(host: &str, port: u16, database: &str, user: &str, password: &str, limits: Limits) -> Postgres {
+    pub(super) fn new(login: &Login<'_>, limits: Limits) -> Postgres {
+        let &Login { host, port, database, user, password, tls } = login;
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(port).dbname(database).user(user).application_name("skitai");
         config.connect_timeout(limits.connect_timeout);
         if !password.is_empty() {
             config.password(password);
         }
-        let dialer = Dialer::new(host, port);
+        config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
+        let dialer = Dialer::new(host, port, tls);
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(config, dialer.clone(), manager_config);
         let pool = Pool::builder(manager)
@@ -85,7 +100,15 @@ impl Postgres {
 
     /// A connection for one statement alone.
     pub(super) async fn checkout(&self) -> Result<Client, Failure> {
+        if let Some(why) = self.dialer.unusable() {
+            return Err(Failure::new(Reason::Tls, why));
+        }
         self.pool.get().await.map_err(|error| told::checkout(&error, self.limits))
+    }
+
+    /// How long the dial took that the last checkout ended with; `None` where it dialled nobody.
+    pub(super) fn last_dial(&self) -> Option<Duration> {
+        self.dialer.last_dial()
     }
 
     /// The statement on that connection. Nothing is sent before the first poll.
@@ -95,8 +118,8 @@ impl Postgres {
         Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
-    pub(super) fn close_idle(&self, limit: Duration) {
-        self.pool.retain(|_, metrics| metrics.last_used() < limit);
+    pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
+        self.pool.retain(|_, metrics| metrics.last_used() < idle && metrics.age() < lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {
@@ -165,7 +188,7 @@ impl Run {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            let columns = columns.get_or_insert_with(|| described(row.columns()));
+            let columns = columns.get_or_insert_with(|| self.described(row.columns()));
             let mut pairs = Vec::with_capacity(columns.len());
             for (index, column) in columns.iter().enumerate() {
                 let Decoded(value) = row.try_get(index)?;
@@ -176,6 +199,20 @@ impl Run {
         rows.affected = stream.rows_affected();
         rows.columns = columns;
         Ok(rows)
+    }
+
+    /// The columns, in the list of the first member if they are the same.
+    fn described(&self, columns: &[tokio_postgres::Column]) -> Columns {
+        let list = || -> Columns {
+            let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
+            columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
+        };
+        let same = |(told, column): (&Column, &tokio_postgres::Column)| {
+            told.name() == column.name() && matches!(told.ty(), ColumnType::Postgres(ty) if ty == column.type_())
+        };
+        let first = self.query.columns.get_or_init(list);
+        let shared = first.len() == columns.len() && first.iter().zip(columns).all(same);
+        if shared { first.clone() } else { list() }
     }
 
     /// What the client would refuse to encode, in plainer words than it has.
@@ -204,7 +241,7 @@ impl Run {
         let started = match prepared {
             Ok(statement) => {
                 let columns = statement.columns();
-                let columns = (!columns.is_empty()).then(|| described(columns));
+                let columns = (!columns.is_empty()).then(|| self.described(columns));
                 self.bound(&statement).await?.map(|stream| (columns, stream))
             }
             Err(error) => Err(error),
@@ -247,13 +284,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-fn described(columns: &[tokio_postgres::Column]) -> Columns {
-    let column = |column: &tokio_postgres::Column| {
-        Column::new(column.name().into(), ColumnType::Postgres(column.type_().clone()))
-    };
-    columns.iter().map(column).collect()
 }
 
 /// Why a statement did not end well: by the server or the connection, or by us before anything was sent.

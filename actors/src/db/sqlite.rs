@@ -99,8 +99,8 @@ impl Sqlite {
         Seat { connection: Arc::new(Held::new(connection)), path: self.path.clone(), left: false }
     }
 
-    pub(super) fn close_idle(&self, limit: Duration) {
-        self.pool.retain(|_, metrics| metrics.last_used() < limit);
+    pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
+        self.pool.retain(|_, metrics| metrics.last_used() < idle && metrics.age() < lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {

@@ -6,7 +6,32 @@ use std::time::{Duration, SystemTime};
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 
-/// How statements ended, how long they waited for a connection, and the last failure.
+/// How often something was done, and how long that took in all.
+#[derive(Debug, Default)]
+struct Times {
+    count: Cell<u64>,
+    total: Cell<Duration>,
+    longest: Cell<Duration>,
+}
+
+impl Times {
+    fn add(&self, time: Duration) {
+        add(&self.count);
+        self.total.set(self.total.get() + time);
+        self.longest.set(self.longest.get().max(time));
+    }
+
+    fn told(&self) -> Value {
+        let millis = |time: &Cell<Duration>| Value::Double(time.get().as_secs_f64() * 1_000.0);
+        Value::from_pairs([
+            ("count", Value::Int(self.count.get().cast_signed())),
+            ("total_ms", millis(&self.total)),
+            ("longest_ms", millis(&self.longest)),
+        ])
+    }
+}
+
+/// How statements ended, what their time went to, and the last failure.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     ok: Cell<u64>,
@@ -15,8 +40,9 @@ pub(super) struct Tally {
     cancelled: Cell<u64>,
     not_sent: Cell<u64>,
     outstanding: Cell<usize>,
-    waits: Cell<u64>,
-    waited: Cell<Duration>,
+    waits: Times,
+    dials: Times,
+    queries: Times,
     last_error: RefCell<Option<(Reason, String, SystemTime)>>,
 }
 
@@ -35,10 +61,19 @@ impl Tally {
         self.outstanding.get()
     }
 
-    /// A connection came (or did not) after this long.
+    /// A connection came (or did not) after this long, dialling apart.
     pub(super) fn waited(&self, time: Duration) {
-        add(&self.waits);
-        self.waited.set(self.waited.get() + time);
+        self.waits.add(time);
+    }
+
+    /// A connection was made (or was not) in this time.
+    pub(super) fn dialled(&self, time: Duration) {
+        self.dials.add(time);
+    }
+
+    /// A statement ended, well or not, after so long on its connection.
+    pub(super) fn queried(&self, time: Duration) {
+        self.queries.add(time);
     }
 
     pub(super) fn statements(&self) -> Value {
@@ -54,10 +89,15 @@ impl Tally {
     }
 
     pub(super) fn waits(&self) -> Value {
-        Value::from_pairs([
-            ("count", Value::Int(self.waits.get().cast_signed())),
-            ("total_ms", Value::Double(self.waited.get().as_secs_f64() * 1_000.0)),
-        ])
+        self.waits.told()
+    }
+
+    pub(super) fn dials(&self) -> Value {
+        self.dials.told()
+    }
+
+    pub(super) fn queries(&self) -> Value {
+        self.queries.told()
     }
 
     pub(super) fn last_error(&self) -> Value {

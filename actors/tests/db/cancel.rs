@@ -84,7 +84,7 @@ fn the_callers_deadline_cancels_at_the_server() {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
         for sql in ["SELECT pg_sleep(30)".into(), std::borrow::Cow::Owned("SELECT pg_sleep(30) ".to_owned())] {
-            let statement = Statement { shards: Spread::All.into(), sql, params: Vec::new() };
+            let statement = Statement { shards: Spread::All.into(), sql, params: Vec::new(), asker: "/test" };
             let deadline = Instant::now() + Duration::from_millis(300);
             let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
             let outcome = inlet.all(deadline).await.remove(0);

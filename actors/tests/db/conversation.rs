@@ -21,7 +21,7 @@ impl Line {
     async fn open(cluster: &Cluster, bond: Bond) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
-        let asked = Conversation { with: Shards::One, bond, orders: received, ready };
+        let asked = Conversation { with: Shards::One, bond, asker: "/test", orders: received, ready };
         let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + PATIENCE);
         readied.await.expect("a connection");
         Line { orders, inlet }
@@ -196,7 +196,7 @@ fn nobody_stands_in_once_a_connection_was_there() {
         }
         let (_orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
-        let asked = Conversation { with: Shards::All, bond: Bond::Session, orders: received, ready };
+        let asked = Conversation { with: Shards::All, bond: Bond::Session, asker: "/test", orders: received, ready };
         let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + PATIENCE);
         assert!(readied.await.is_err());
         let outcome = inlet.all(Instant::now() + PATIENCE).await.remove(0);

@@ -9,6 +9,7 @@ mod postgres;
 mod server;
 mod spread;
 mod sqlite;
+mod tls;
 mod types;
 
 use std::borrow::Cow;
@@ -63,7 +64,7 @@ impl Cluster {
         params: impl IntoParams,
     ) -> Inlet<Outcome> {
         let shards = spread.into();
-        let statement = Statement { shards, sql: sql.into(), params: params.into_params() };
+        let statement = Statement { shards, sql: sql.into(), params: params.into_params(), asker: "/test" };
         self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 

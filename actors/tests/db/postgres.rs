@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::db::{AdHoc, AdHocStatement, IntoParams};
 use skitai_actors::kit::{Admission, Post};
-use skitai_actors::spec::{DbMember, Secret, Shard, Spread};
+use skitai_actors::spec::{DbMember, DbTls, Secret, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
 
@@ -188,6 +188,7 @@ fn no_connection_is_not_connected_with_its_reason() {
             database: "d".to_owned(),
             user: "u".to_owned(),
             password: Secret(String::new()),
+            tls: DbTls::Off,
         };
         let cases: [(DbMember, Reason, &str); 6] = [
             (server::member_at(server::closed_port()), Reason::Refused, "refused"),
@@ -281,8 +282,12 @@ fn databases_named_at_run_time() {
         let second = Duration::from_secs(1);
         let post = Post::open("adhoc", Admission::default(), move || AdHoc::new(2, second, second, PATIENCE));
         let ask = |member: DbMember| {
-            let statement =
-                AdHocStatement { member, sql: "SELECT current_database()".into(), params: ().into_params() };
+            let statement = AdHocStatement {
+                member,
+                sql: "SELECT current_database()".into(),
+                params: ().into_params(),
+                asker: "/test",
+            };
             let slots = statement.slots();
             post.ask(statement, slots, None, Instant::now() + PATIENCE).all(Instant::now() + PATIENCE)
         };
@@ -347,5 +352,29 @@ fn an_error_comes_in_its_parts() {
         // Made at run time, the text is not prepared first; the parts are the same.
         let outcome = cluster.one("SELECT $1::text, $2::int".to_owned(), ("1", "ten")).await;
         assert_eq!(outcome.sql_error.unwrap().parameter, Some(2));
+    });
+}
+
+#[test]
+fn who_waits_in_vain_is_told_who_has_the_connections() {
+    run(async {
+        let member = server::shared().database().await;
+        let cluster = Cluster::with(vec![member], |spec| {
+            spec.connections = 1;
+            spec.wait = Duration::from_millis(300);
+        });
+        assert!(cluster.one("SELECT 1", ()).await.is_ok());
+        let slow = cluster.ask(Spread::One, "SELECT /* the slow one */ pg_sleep($1)", (20,));
+        let vain = cluster.one("SELECT 2", ()).await;
+        assert_eq!(vain.reason, Reason::NoPermit);
+        assert!(vain.msg.contains("; held by /test for "), "{}", vain.msg);
+        assert!(vain.msg.contains("SELECT /* the slow one */ pg_sleep($1)"), "{}", vain.msg);
+        drop(slow);
+        // Where the time went: one dial, three waits of which one was long, and no query but those that ran.
+        let report = cluster.report().await;
+        let number = |what: &str, of: &str| get(&get(&report, what), of).as_f64().unwrap();
+        assert_eq!((number("dials", "count"), number("waits", "count"), number("queries", "count")), (1.0, 3.0, 1.0));
+        assert!(number("dials", "total_ms") > 0.0, "{report:?}");
+        assert!((250.0..2_000.0).contains(&number("waits", "longest_ms")), "{report:?}");
     });
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use skitai_actors::spec::{DbMember, Secret, Shard};
+use skitai_actors::spec::{DbMember, DbTls, Secret, Shard};
 
 pub(crate) const PASSWORD: &str = "a/b,c";
 
@@ -18,6 +18,8 @@ pub(crate) struct Server {
     bin: PathBuf,
     dir: PathBuf,
     port: u16,
+    /// More of the postmaster's command line.
+    options: String,
     running: Mutex<Option<Running>>,
 }
 
@@ -61,19 +63,42 @@ fn done(command: &mut Command) -> String {
 
 impl Server {
     pub(crate) fn start() -> Server {
+        Server::start_with("true", |_| String::new())
+    }
+
+    /// One that also speaks TLS, with a certificate for `localhost` of a root that is made for it.
+    pub(crate) fn encrypted() -> Server {
+        let make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=root \
+                    -addext basicConstraints=critical,CA:TRUE && \
+                    openssl req -newkey rsa:2048 -nodes -keyout key.pem -out csr -subj /CN=localhost && \
+                    echo subjectAltName=DNS:localhost > ext && \
+                    openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -out cert.pem -days 2 -extfile ext";
+        Server::start_with(make, |dir| {
+            let dir = dir.display();
+            format!("-c ssl=on -c ssl_cert_file={dir}/cert.pem -c ssl_key_file={dir}/key.pem")
+        })
+    }
+
+    /// The root of its certificate.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.join("ca.pem")
+    }
+
+    fn start_with(make: &str, options: impl Fn(&Path) -> String) -> Server {
         let bin = binaries();
         let template = std::env::temp_dir().join("skitai-pg.XXXXXX");
         let dir = done(as_postgres(Path::new("mktemp")).arg("-d").arg(template));
         let dir = PathBuf::from(dir.trim());
         let script = format!(
             "printf %s '{PASSWORD}' > {dir}/pw && {bin}/initdb -D {dir}/data -U postgres -A scram-sha-256 \
-             --pwfile={dir}/pw -E UTF8 --locale=C -N",
+             --pwfile={dir}/pw -E UTF8 --locale=C -N && cd {dir} && {make}",
             dir = dir.display(),
             bin = bin.display()
         );
         done(as_postgres(Path::new("sh")).args(["-c", &script]).current_dir("/"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Server { bin, dir, port, running: Mutex::new(None) };
+        let options = options(&dir);
+        let server = Server { bin, dir, port, options, running: Mutex::new(None) };
         server.up();
         server
     }
@@ -82,11 +107,12 @@ impl Server {
     pub(crate) fn up(&self) {
         let script = format!(
             "{bin}/postgres -D {dir}/data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=panic & \
+             -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=panic {options} & \
              read -r how; kill -INT $!; wait $!; test \"$how\" = down || rm -rf {dir}",
             bin = self.bin.display(),
             dir = self.dir.display(),
-            port = self.port
+            port = self.port,
+            options = self.options
         );
         let mut shell = as_postgres(Path::new("sh"))
             .args(["-c", &script])
@@ -125,6 +151,7 @@ impl Server {
             database: database.to_owned(),
             user: user.to_owned(),
             password: Secret(password.to_owned()),
+            tls: DbTls::Off,
         };
         DbMember { node: format!("127.0.0.1:{}/{database}", self.port).into(), shard, weight: 1 }
     }
@@ -190,6 +217,7 @@ pub(crate) fn member_at(port: u16) -> DbMember {
         database: "d".to_owned(),
         user: "u".to_owned(),
         password: Secret("p".to_owned()),
+        tls: DbTls::Off,
     };
     DbMember { node: format!("127.0.0.1:{port}/d").into(), shard, weight: 1 }
 }

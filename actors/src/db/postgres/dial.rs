@@ -2,25 +2,39 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Connect;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
+use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
+
+use super::tls::Tls;
+use crate::spec::DbTls;
 
 /// One address of a name that does not answer must not use up the time for the others.
 const CANCEL_DIAL: Duration = Duration::from_millis(300);
 
 /// Dials one member.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Dialer {
     target: Arc<(String, u16)>,
+    /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
+    tls: Option<Result<Tls, Arc<str>>>,
     open: Arc<AtomicUsize>,
+    /// Microseconds of the dial that ended last, until somebody asks; 0 for none.
+    last: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Dialer").field(&self.target).finish()
+    }
 }
 
 impl fmt::Display for Dialer {
@@ -39,13 +53,31 @@ impl Drop for Counted {
 }
 
 impl Dialer {
-    pub(super) fn new(host: &str, port: u16) -> Dialer {
-        Dialer { target: Arc::new((host.to_owned(), port)), open: Arc::default() }
+    pub(super) fn new(host: &str, port: u16, tls: &DbTls) -> Dialer {
+        let tls = match tls {
+            DbTls::Off => None,
+            DbTls::Verified(roots) => Some(Tls::new(roots.as_deref()).map_err(Arc::from)),
+        };
+        Dialer { target: Arc::new((host.to_owned(), port)), tls, open: Arc::default(), last: Arc::default() }
+    }
+
+    /// Why there can be no connection at all.
+    pub(super) fn unusable(&self) -> Option<&str> {
+        self.tls.as_ref()?.as_ref().err().map(|why| &**why)
     }
 
     /// Connections whose task is alive.
     pub(super) fn open(&self) -> usize {
         self.open.load(Relaxed)
+    }
+
+    /// How long the dial took that ended last; told once. The pool hands out a new connection in the very turn in which
+    /// its dial ended, so whoever asks right after a checkout is told of its own.
+    pub(super) fn last_dial(&self) -> Option<Duration> {
+        match self.last.swap(0, Relaxed) {
+            0 => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
     }
 
     /// Asks the server to stop what the token's connection runs. True when a server has taken note of it: it closes
@@ -65,11 +97,30 @@ impl Dialer {
             let Ok(Ok(mut stream)) = tokio::time::timeout(CANCEL_DIAL, TcpStream::connect(address)).await else {
                 continue;
             };
-            if token.cancel_query_raw(&mut stream, NoTls).await.is_ok() {
-                heard |= matches!(stream.read(&mut [0; 16]).await, Ok(0));
-            }
+            let sent = match &self.tls {
+                None => token.cancel_query_raw(&mut stream, NoTls).await.is_ok(),
+                Some(Ok(tls)) => match tls.to(host) {
+                    Ok(greeting) => token.cancel_query_raw(&mut stream, greeting).await.is_ok(),
+                    Err(_) => false,
+                },
+                Some(Err(_)) => false,
+            };
+            heard |= sent && closed(&mut stream).await;
         }
         heard
+    }
+}
+
+/// Waits until the server has closed the stream. An encrypted one has a few bytes in it still, and a server that closes
+/// it without reading our good-bye resets it: that, too, comes after the signal.
+async fn closed(stream: &mut TcpStream) -> bool {
+    let mut buffer = [0; 64];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
+        }
     }
 }
 
@@ -80,18 +131,36 @@ impl Connect for Dialer {
     ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
         let config = config.clone();
         Box::pin(async move {
-            let (client, connection) = config.connect(NoTls).await?;
-            self.open.fetch_add(1, Relaxed);
-            let counted = Counted(self.open.clone());
-            let node = self.to_string();
-            // On this thread: each worker is a runtime of its own.
-            let task = tokio::spawn(async move {
-                let _counted = counted;
-                if let Err(error) = connection.await {
-                    tracing::info!(node, "a connection ended: {}", super::told::chain(&error));
+            let began = Instant::now();
+            let connected = match &self.tls {
+                None => config.connect(NoTls).await.map(|(client, connection)| (client, self.driven(connection))),
+                Some(tls) => {
+                    let tls = tls.clone().expect("a checkout asks whether it is usable");
+                    config.connect(tls).await.map(|(client, connection)| (client, self.driven(connection)))
                 }
-            });
-            Ok((client, task))
+            };
+            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.last.store(micros.max(1), Relaxed);
+            connected
+        })
+    }
+}
+
+impl Dialer {
+    /// The task that moves a connection's bytes, on this thread: each worker is a runtime of its own.
+    fn driven<S, T>(&self, connection: Connection<S, T>) -> JoinHandle<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.open.fetch_add(1, Relaxed);
+        let counted = Counted(self.open.clone());
+        let node = self.to_string();
+        tokio::spawn(async move {
+            let _counted = counted;
+            if let Err(error) = connection.await {
+                tracing::info!(node, "a connection ended: {}", super::told::chain(&error));
+            }
         })
     }
 }

@@ -101,6 +101,9 @@ fn dialled(error: &Error) -> Reason {
         let code = db.code().code();
         return if code.starts_with("28") || code == "3D000" { Reason::Login } else { Reason::Connect };
     }
+    if error.to_string().contains("TLS handshake") {
+        return Reason::Tls;
+    }
     let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) else {
         // The client's own complaints: a password is wanted and none is configured, an unknown login method, a timeout.
         let text = error.to_string();

@@ -1,0 +1,121 @@
+//! Who holds a member's connections: named when a statement waited in vain for one.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Query;
+
+/// How many of the oldest are named.
+const NAMED: usize = 3;
+/// How much of a statement's text is shown, in characters: enough to find it in the program.
+const HEAD: usize = 60;
+
+/// The holders of one member's connections on this worker.
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    held: RefCell<Vec<Held>>,
+    next: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Held {
+    id: u64,
+    since: Instant,
+    asker: &'static str,
+    /// `None` where a transaction or session stands between two statements.
+    query: Option<Arc<Query>>,
+}
+
+/// One holder in the list, as long as it holds.
+#[derive(Debug)]
+pub(super) struct Holding<'h> {
+    holders: &'h Holders,
+    id: u64,
+}
+
+impl Holders {
+    /// A connection was lent, at this moment.
+    pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>, since: Instant) -> Holding<'_> {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        self.held.borrow_mut().push(Held { id, since, asker, query });
+        Holding { holders: self, id }
+    }
+
+    /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty where nobody holds one.
+    pub(super) fn told(&self) -> String {
+        let held = self.held.borrow();
+        let mut text = String::new();
+        // Pushed as they came, so the first are the oldest.
+        for (place, one) in held.iter().take(NAMED).enumerate() {
+            let doing = match &one.query {
+                Some(query) => head(&query.sql),
+                None => "between two statements of its transaction or session".to_owned(),
+            };
+            let lead = if place == 0 { "; held by" } else { "," };
+            // A String takes every write.
+            let _ = write!(text, "{lead} {} for {:.1?}: {doing}", one.asker, one.since.elapsed());
+        }
+        if held.len() > NAMED {
+            let _ = write!(text, ", and {} more", held.len() - NAMED);
+        }
+        text
+    }
+}
+
+impl Holding<'_> {
+    /// What the holder does with it now.
+    pub(super) fn does(&self, query: Option<Arc<Query>>) {
+        if let Some(held) = self.holders.held.borrow_mut().iter_mut().find(|held| held.id == self.id) {
+            held.query = query;
+        }
+    }
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.holders.held.borrow_mut().retain(|held| held.id != self.id);
+    }
+}
+
+/// The beginning of a statement on one line. Parameters are no part of the text.
+fn head(sql: &str) -> String {
+    let mut words = String::new();
+    for word in sql.split_whitespace() {
+        if words.len() >= HEAD {
+            break;
+        }
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words += word;
+    }
+    match words.char_indices().nth(HEAD) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{Holders, Query};
+
+    #[test]
+    fn the_oldest_are_named_with_what_they_do() {
+        let holders = Holders::default();
+        assert_eq!(holders.told(), "");
+        let query = |sql: &'static str| Some(Query::among(sql.into(), Vec::new(), "/a"));
+        let first = holders.hold("/a", query("SELECT\n   1"), Instant::now());
+        let others: Vec<_> = (0..4).map(|_| holders.hold("/b", None, Instant::now())).collect();
+        let told = holders.told();
+        assert!(told.starts_with("; held by /a for ") && told.contains(": SELECT 1, /b for "), "{told}");
+        assert!(told.ends_with(", and 2 more"), "{told}");
+        drop(first);
+        others[0].does(query("UPDATE t SET a = 1"));
+        assert!(holders.told().contains("UPDATE t SET a = 1, /b"), "{}", holders.told());
+    }
+}

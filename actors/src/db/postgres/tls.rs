@@ -1,0 +1,129 @@
+//! TLS to a database, always verified: the certificate has to be of a trusted root and for the host that was dialled.
+//!
+//! Encryption without verification keeps out those who only listen; who can listen to a password can as well answer in
+//! the server's place. So there is no such mode here.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+
+/// Whom one member's connections trust.
+#[derive(Clone)]
+pub(super) struct Tls(TlsConnector);
+
+impl Tls {
+    /// The roots of a PEM file, or those of the web.
+    pub(super) fn new(roots: Option<&Path>) -> Result<Tls, String> {
+        let store = match roots {
+            None => actix_tls::connect::rustls_0_23::webpki_roots_cert_store(),
+            Some(path) => read(path)?,
+        };
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks every version that rustls asks for by default")
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        Ok(Tls(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// What shakes hands with this host, whatever the bytes travel on.
+    pub(super) fn to(&self, host: &str) -> io::Result<Greeting> {
+        let name = ServerName::try_from(host.to_owned());
+        let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
+        Ok(Greeting { connector: self.0.clone(), name })
+    }
+}
+
+/// The roots in a PEM file: at least one.
+pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
+    let wrong = |why: String| format!("the root certificates of {}: {why}", path.display());
+    let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&text) {
+        let certificate = certificate.map_err(|error| wrong(format!("{error:?}")))?;
+        store.add(certificate).map_err(|error| wrong(error.to_string()))?;
+    }
+    if store.is_empty() { Err(wrong("no certificate in PEM form is in it".to_owned())) } else { Ok(store) }
+}
+
+/// A handshake with one host, not begun yet.
+pub(super) struct Greeting {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> MakeTlsConnect<S> for Tls {
+    type Stream = Encrypted<S>;
+    type TlsConnect = Greeting;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, host: &str) -> io::Result<Greeting> {
+        self.to(host)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<S> for Greeting {
+    type Stream = Encrypted<S>;
+    type Error = io::Error;
+    type Future = Handshake<S>;
+
+    fn connect(self, stream: S) -> Handshake<S> {
+        Handshake(self.connector.connect(self.name, stream))
+    }
+}
+
+/// A handshake under way.
+pub(super) struct Handshake<S>(tokio_rustls::Connect<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Handshake<S> {
+    type Output = io::Result<Encrypted<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map_ok(Encrypted)
+    }
+}
+
+/// A stream after its handshake.
+pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
+    /// None: it guards a login against somebody between the two ends, whom the verified certificate keeps out already.
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}

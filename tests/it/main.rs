@@ -15,6 +15,7 @@
 //! - [`files`]: static files before apps;
 //! - [`streams`]: replies that are made while they are sent, and callers that leave;
 //! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
+//! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -29,6 +30,7 @@
 mod arguments;
 mod bad_input;
 mod calls;
+mod chaos;
 mod completion;
 mod config;
 mod deadlines;

@@ -31,7 +31,7 @@ fn a_hedge_saves_the_slowest_callers_for_a_few_more_requests() {
     assert!(without >= STALL && alone == 1.0, "{without:?} with {alone} requests for each");
     let (with, each) = stalled("balance = p2c\nhedge = yes");
     assert!(with < STALL * 2 / 3, "{with:?} for the slowest with hedges, {without:?} without");
-    assert!(each > 1.0 && each < 1.2, "{each} requests for each");
+    assert!(each > 1.0 && each <= 1.25, "{each} requests for each");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn when_all_members_fail_the_extra_requests_stay_within_the_budget() {
     let site = TestServer::site().section(&chaos.section("members", keys)).start();
     let ended = Steady::on(&site, REQUESTS, 400).run(|nth| format!("/one?cluster=members&id={nth}"));
     assert_eq!(errors(&ended).0, REQUESTS, "nobody could have answered");
-    let seconds = ended.iter().map(|one| (one.at + one.took).as_secs()).max().unwrap() + 1;
+    let seconds = ended.iter().map(|one| (one.at + one.took).as_secs()).max().unwrap() + 2;
     let (requests, most) = chaos.sums();
     let extra = requests - REQUESTS as u64;
     // A fifth, and ten a second.

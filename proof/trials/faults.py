@@ -79,7 +79,8 @@ def overloaded(report, options):
         ended = drive(site, path, 100, 5)
         codes = {code: sum(one.code == code for one in ended) for code in {one.code for one in ended}}
         known = site.known()[0]
-        report.note(f"codes {codes}; the checks would have ejected it {known['spared']} times")
+        report.note(f"codes {codes}; 504 is a caller that waited its 5 s in the queue; "
+                    f"the checks would have ejected it {known['spared']} times")
         report.bound("a single member at twice its capacity: answers with 503", codes.get(503, 0), 0)
         report.holds("its checks fail and it stays", known["spared"] > 0 and known["ejections"] == 0)
 

@@ -7,6 +7,9 @@ import time
 # An idle connection is not used after that: the server closes it after 5 s, perhaps just when it is written to.
 FRESH = 3.0
 
+# The longest that a request began after it was due: then the machine kept us waiting, and the program under test as well.
+stood_still = 0.0
+
 Ended = collections.namedtuple("Ended", "at took code body head")
 
 
@@ -39,6 +42,8 @@ async def driven(site, path, rate, seconds, ended=None):
     free, began, running = [], time.monotonic(), set()
 
     async def one(nth, due):
+        global stood_still
+        stood_still = max(stood_still, time.monotonic() - due)
         # The last used first; if that one is too old so are all others.
         while free and free[-1].used < time.monotonic() - FRESH:
             free.pop().close()

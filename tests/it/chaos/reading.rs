@@ -58,7 +58,10 @@ fn answers_come_in_the_order_of_their_arrival_and_a_client_that_leaves_ends_the_
     conn.next_chunk().expect("the one that answers");
     chaos.wait_for_requests(10);
     drop(conn);
+    let left = Instant::now();
     eventually("the others see their caller leave", || {
         (chaos.counted("lost") == [1, 1, 1, 1, 1, 1, 1, 1, 1, 0]).then_some(())
     });
+    // Sooner than any time of their own ends: the members have 10 s, the stream 20.
+    assert!(left.elapsed() < Duration::from_secs(5), "they were held for {:?}", left.elapsed());
 }

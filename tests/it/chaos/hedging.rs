@@ -8,10 +8,11 @@ use crate::harness::{Chaos, Steady, TestServer};
 
 const STALL: Duration = Duration::from_millis(1_500);
 
-/// Of members that stall, how long the slowest hundredth waits, and how many requests the members saw for each.
-fn stalled(keys: &str) -> (Duration, f64) {
+#[test]
+fn a_hedge_saves_the_slowest_callers_for_a_few_more_requests() {
+    const REQUESTS: usize = 800;
     let chaos = Chaos::start(10);
-    let site = TestServer::site().section(&chaos.section("members", keys)).start();
+    let site = TestServer::site().section(&chaos.section("members", "balance = p2c\nhedge = yes")).start();
     let load = |requests: usize| {
         let ended = Steady::on(&site, requests, 500).clients(48).run(|nth| format!("/one?cluster=members&id={nth}"));
         assert_eq!(errors(&ended).0, 0, "{}", errors(&ended).1);
@@ -21,16 +22,11 @@ fn stalled(keys: &str) -> (Duration, f64) {
     load(400);
     chaos.zero();
     chaos.set_all("stall 5 1500");
-    let ended = load(800);
-    (quantile(&ended, 0.98), chaos.sums().0 as f64 / 800.0)
-}
-
-#[test]
-fn a_hedge_saves_the_slowest_callers_for_a_few_more_requests() {
-    let (without, alone) = stalled("balance = p2c");
-    assert!(without >= STALL && alone == 1.0, "{without:?} with {alone} requests for each");
-    let (with, each) = stalled("balance = p2c\nhedge = yes");
-    assert!(with < STALL * 2 / 3, "{with:?} for the slowest with hedges, {without:?} without");
+    // One request in twenty stalls: of fifty, two would be as late as a stall.
+    let slowest = quantile(&load(REQUESTS), 0.98);
+    assert!(slowest < STALL * 2 / 3, "{slowest:?} although others would have answered");
+    let each = chaos.sums().0 as f64 / REQUESTS as f64;
+    // A twentieth is the purpose; a busy machine makes more calls late, up to the budget.
     assert!(each > 1.0 && each <= 1.25, "{each} requests for each");
 }
 

@@ -16,6 +16,7 @@
 //! - [`streams`]: replies that are made while they are sent, and callers that leave;
 //! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
 //! - [`reaching`]: members by DNS, over TLS, packed; whether the server is ready;
+//! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -30,6 +31,7 @@
 mod arguments;
 mod bad_input;
 mod calls;
+mod chaos;
 mod completion;
 mod config;
 mod deadlines;

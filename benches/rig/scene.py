@@ -1,9 +1,9 @@
 """Everything that runs during a comparison: both sides, the members and the databases they ask."""
 import http.client
-import os
 import re
 import tempfile
 
+from . import machine
 from .postgres import PASSWORD, Postgres
 from .process import Process, free_port, free_ports
 
@@ -36,7 +36,7 @@ class Scene:
         self.built = built
         # Where PostgreSQL runs as another user, it need not look in here.
         self.folder = tempfile.TemporaryDirectory(prefix="skitai-bench.")
-        self.threads = os.cpu_count()
+        self.threads = len(machine.SERVERS)
         self.started = []
 
     def __enter__(self):
@@ -63,8 +63,10 @@ class Scene:
         self.logging = self.site("logging", ports, f"access_log = {self.folder.name}/access.log")
 
     def program(self, name, port, *more):
-        return self.keep(Process([self.built.path(name), self.threads, port, *more], port, self.folder.name,
-                                 {"PGPASSWORD": PASSWORD}))
+        command = [self.built.path(name), self.threads, port, *more]
+        # The members are no side of the comparison.
+        command = command if name == "member" else machine.alone(command)
+        return self.keep(Process(command, port, self.folder.name, {"PGPASSWORD": PASSWORD}))
 
     def site(self, name, members, log=""):
         port, path = free_port(), f"{self.folder.name}/{name}.conf"
@@ -72,7 +74,7 @@ class Scene:
         with open(path, "w") as conf:
             conf.write(CONF.format(port=port, threads=self.threads, log=log, databases=", ".join(databases),
                                    members=", ".join(f"127.0.0.1:{member}" for member in members)))
-        return self.keep(Process([self.built.path("skitai-demo"), "-f", path], port, self.folder.name))
+        return self.keep(Process(machine.alone([self.built.path("skitai-demo"), "-f", path]), port, self.folder.name))
 
     def keep(self, process):
         self.started.append(process)

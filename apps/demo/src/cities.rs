@@ -19,7 +19,9 @@ const AT_LEAST: &str =
 #[route("/cities")]
 pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
     let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
-    found.require(All)?.sorted_by("-population, name")?.rows_as()
+    let mut cities: Vec<City> = found.require(All)?.rows()?;
+    cities.sort_by(|one, other| other.population.cmp(&one.population).then_with(|| one.name.cmp(&other.name)));
+    Ok(cities)
 }
 
 /// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums of

@@ -58,4 +58,5 @@ pub use task::Task;
 pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};
 pub use transaction::{Connection, Tx};
+pub(crate) use was::Draft;
 pub use was::{Face, Inner, Was};

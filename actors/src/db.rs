@@ -42,7 +42,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{FutureExt, join_all};
+use futures_util::StreamExt;
+use futures_util::future::FutureExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
@@ -54,6 +56,7 @@ use crate::wire::Value;
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 pub use columns::{Column, Columns};
 pub use conversation::{Bond, Conversation, Order};
+use lasting::Place;
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
@@ -81,6 +84,28 @@ struct Query {
     sql: Cow<'static, str>,
     params: Vec<Value>,
     asker: &'static str,
+    /// Why no member is asked: found once for all of them.
+    refused: Option<String>,
+}
+
+impl Query {
+    /// One that has a connection for itself alone.
+    fn alone(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+        let refused = lasting::refused(&sql, Place::Alone);
+        Query::told(sql, params, asker, refused)
+    }
+
+    /// One of several on a connection, which are looked at there.
+    fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+        Query::told(sql, params, asker, None)
+    }
+
+    fn told(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str, refused: Option<String>) -> Arc<Query> {
+        let has_nul =
+            || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
+        let refused = refused.or_else(has_nul);
+        Arc::new(Query { sql, params, asker, refused })
+    }
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
@@ -143,22 +168,30 @@ impl Answers<Statement> for Database {
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
         let Statement { shards, sql, params, asker } = statement;
-        let query = Arc::new(Query { sql, params, asker });
+        let query = Query::alone(sql, params, asker);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec) = (self.circle.clone(), self.spec.clone());
         async move {
             match shards {
                 Shards::All => {
                     let outlet = &outlet;
-                    join_all(members.iter().enumerate().map(|(index, member)| {
-                        let query = query.clone();
-                        async move { outlet.put(index, ask(member, query).await) }
-                    }))
-                    .await;
+                    // Not `join_all`: a member that has news does not make all the others look whether they have any.
+                    let mut asking: FuturesUnordered<_> = members
+                        .iter()
+                        .enumerate()
+                        .map(|(index, member)| {
+                            let query = query.clone();
+                            async move { outlet.put(index, ask(member, query).await) }
+                        })
+                        .collect();
+                    while asking.next().await.is_some() {}
                 }
-                Shards::One => outlet.put(0, ask_one(&members, &picker, &name, &query).await),
-                Shards::At(index) => outlet.put(0, ask_at(&members, Some(index), &name, query).await),
-                Shards::Of(place) => outlet.put(0, ask_at(&members, circle.owner(&spec, place), &name, query).await),
+                // Boxed: work on every member is moved with the room for these, too.
+                Shards::One => outlet.put(0, Box::pin(ask_one(&members, &picker, &name, &query)).await),
+                Shards::At(index) => outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query)).await),
+                Shards::Of(place) => {
+                    outlet.put(0, Box::pin(ask_at(&members, circle.owner(&spec, place), &name, query)).await);
+                }
             }
         }
     }

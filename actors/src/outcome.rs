@@ -187,14 +187,28 @@ pub struct Outcome {
 impl Outcome {
     /// A slot as the caller opens it: not sent, by nobody's fault yet.
     pub fn unsent(node: Arc<str>) -> Outcome {
+        Outcome::failed(node, Reason::NotAdmitted, "not sent")
+    }
+
+    /// A failure with its cause and the true message.
+    pub fn failed(node: Arc<str>, reason: Reason, msg: impl Into<String>) -> Outcome {
+        Outcome::told(node, reason, msg.into(), Value::Nil)
+    }
+
+    /// A good answer.
+    pub fn completed(node: Arc<str>, data: Value) -> Outcome {
+        Outcome::told(node, Reason::Ok, String::new(), data)
+    }
+
+    fn told(node: Arc<str>, reason: Reason, msg: String, data: Value) -> Outcome {
         Outcome {
             node,
-            status: Status::NotConnected,
-            reason: Reason::NotAdmitted,
+            status: reason.status(),
+            reason,
             code: 0,
-            msg: "not sent".to_owned(),
+            msg,
             fault: None,
-            data: Value::Nil,
+            data,
             affected: None,
             columns: None,
             sql_error: None,
@@ -202,16 +216,6 @@ impl Outcome {
             latency: Duration::ZERO,
             attempts: 0,
         }
-    }
-
-    /// A failure with its cause and the true message.
-    pub fn failed(node: Arc<str>, reason: Reason, msg: impl Into<String>) -> Outcome {
-        Outcome { status: reason.status(), reason, msg: msg.into(), ..Outcome::unsent(node) }
-    }
-
-    /// A good answer.
-    pub fn completed(node: Arc<str>, data: Value) -> Outcome {
-        Outcome { status: Status::Completed, reason: Reason::Ok, msg: String::new(), data, ..Outcome::unsent(node) }
     }
 
     /// True for a complete and good answer: status 3, and on HTTP a 2xx code.

@@ -7,8 +7,12 @@
 
 use std::time::{Duration, Instant};
 
+use actix_web::http::header::HeaderName;
+
 /// How long the sender goes on waiting, in milliseconds.
 pub(crate) const HEADER: &str = "x-request-timeout-ms";
+/// The same, ready to be looked up: every request is asked for it.
+pub(super) const HEADER_NAME: HeaderName = HeaderName::from_static(HEADER);
 
 /// The part of the time that is kept to merge and answer: a twentieth.
 const RESERVE_PART: u32 = 20;
@@ -33,6 +37,11 @@ impl Budget {
         };
         let reserve = (deadline.saturating_duration_since(received) / RESERVE_PART).min(RESERVE_MOST);
         Budget { deadline, reserve }
+    }
+
+    /// No time at all.
+    pub(super) fn none(now: Instant) -> Budget {
+        Budget { deadline: now, reserve: Duration::ZERO }
     }
 
     /// The instant by which the request must be answered.

@@ -4,23 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skitai_actors::Outcome;
-use skitai_actors::cache::{Key, KeyBuilder, Store};
+use skitai_actors::cache::{KeyBuilder, Question, Store};
 use skitai_actors::http::Request;
 use skitai_wire::Value;
 
 use super::calls::Way;
+use crate::serve::hands::Hands;
 
 /// The place of one call in the result cache.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Caching {
-    pub(super) store: Arc<Store>,
-    pub(super) key: Key,
+    pub(super) hands: Arc<Hands>,
+    pub(super) question: Question,
+}
+
+impl std::fmt::Debug for Caching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caching").finish_non_exhaustive()
+    }
 }
 
 impl Caching {
+    pub(super) fn store(&self) -> &Arc<Store> {
+        self.hands.results()
+    }
+
     /// Keeps the outcomes, if they are complete and good.
     pub(super) fn keep(&self, outcomes: &[Outcome], ttl: Duration) {
-        if let Err(why) = self.store.put(self.key, outcomes.into(), ttl) {
+        if let Err(why) = self.store().put(self.question.key(), outcomes.into(), ttl) {
             tracing::debug!("not cached: {why:?}");
         }
     }
@@ -35,7 +46,7 @@ pub(super) enum KeyParts<'a> {
 }
 
 impl KeyParts<'_> {
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn question(&self) -> Question {
         let kind = |way: Way, map: &'static str, lb: &'static str| if way == Way::Map { map } else { lb };
         match self {
             KeyParts::Rpc { way, target, request } => {

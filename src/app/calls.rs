@@ -268,8 +268,8 @@ impl Calls {
                 let Some((post, spec)) = hands.cluster(&name) else {
                     return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
                 };
-                let key =
-                    (!hands.results().is_off()).then(|| KeyParts::Rpc { way, target: &name, request: &request }.key());
+                let question = (!hands.results().is_off())
+                    .then(|| KeyParts::Rpc { way, target: &name, request: &request }.question());
                 let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
                 let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
@@ -277,11 +277,11 @@ impl Calls {
                     let request = timed(request, &asker);
                     post.ask(Call { spread, request }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, way, options, dispatch)
+                Task::start(was, question, way, options, dispatch)
             }
             Target::Url(url) => {
-                let key = (!hands.results().is_off())
-                    .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.key());
+                let question = (!hands.results().is_off())
+                    .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.question());
                 let post = hands.web().clone();
                 let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
@@ -289,7 +289,7 @@ impl Calls {
                     let request = timed(request, &asker);
                     post.ask(Fetch { url, request }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, Way::Lb, options, dispatch)
+                Task::start(was, question, Way::Lb, options, dispatch)
             }
         }
     }

@@ -127,7 +127,7 @@ fn fixed(text: &str) -> String {
 /// A path in the one form it is compared in: what needs no escape has none, what has one has it in upper case. `%2F`
 /// stays, because an escaped slash divides no segments.
 pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
+    if !path.as_bytes().contains(&b'%') {
         return Cow::Borrowed(path);
     }
     let mut plain = String::with_capacity(path.len());

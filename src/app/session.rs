@@ -11,13 +11,12 @@ use serde::de::DeserializeOwned;
 use skitai_wire::{Map, Value};
 
 /// Values that stay with a client between its requests. Without [`use_session`](super::App::use_session) it is empty,
-/// and setting a value is an error.
+/// and setting a value is an error; then there is nothing to share, and nothing is allocated.
 #[derive(Clone, Debug, Default)]
-pub struct Session(Arc<Mutex<State>>);
+pub struct Session(Option<Arc<Mutex<State>>>);
 
 #[derive(Debug, Default)]
 struct State {
-    enabled: bool,
     values: Map,
     changed: bool,
 }
@@ -25,28 +24,27 @@ struct State {
 impl Session {
     /// A session that is on, with these values.
     pub(crate) fn loaded(values: Map) -> Session {
-        Session(Arc::new(Mutex::new(State { enabled: true, values, changed: false })))
+        Session(Some(Arc::new(Mutex::new(State { values, changed: false }))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The value of this name, if there is one of this type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let value = self.lock().values.get(name)?.clone();
+        let value = self.lock()?.values.get(name)?.clone();
         skitai_wire::from_value(value).ok()
     }
 
     /// Sets a value. It is kept when the request ends.
     pub fn set(&self, name: &str, value: impl Serialize) -> super::Result<()> {
         let value = skitai_wire::to_value(&value)?;
-        let mut state = self.lock();
-        if !state.enabled {
-            return Err(super::Error::internal(format!(
+        let mut state = self.lock().ok_or_else(|| {
+            super::Error::internal(format!(
                 "session value `{name}`: this app has no sessions; say App::use_session(true)"
-            )));
-        }
+            ))
+        })?;
         state.changed = true;
         match state.values.0.iter_mut().find(|(key, _)| **key == *name) {
             Some((_, old)) => *old = value,
@@ -57,7 +55,7 @@ impl Session {
 
     /// Takes a value away; true if it was there.
     pub fn del(&self, name: &str) -> bool {
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return false };
         let before = state.values.0.len();
         state.values.0.retain(|(key, _)| **key != *name);
         let gone = state.values.0.len() < before;
@@ -67,20 +65,20 @@ impl Session {
 
     /// Takes every value away.
     pub fn clear(&self) {
-        let mut state = self.lock();
+        let Some(mut state) = self.lock() else { return };
         state.changed |= !state.values.0.is_empty();
         state.values.0.clear();
     }
 
     /// The values, if the handler changed any.
     pub(crate) fn take_changed(&self) -> Option<Map> {
-        let mut state = self.lock();
+        let mut state = self.lock()?;
         state.changed.then(|| std::mem::take(&mut state.values))
     }
 
     /// The values as they stand, to be sealed anew.
     pub(crate) fn values(&self) -> Map {
-        let state = self.lock();
+        let Some(state) = self.lock() else { return Map::default() };
         Map(state.values.0.iter().map(|(key, value)| (key.clone(), Value::clone(value))).collect())
     }
 }

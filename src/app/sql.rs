@@ -120,10 +120,10 @@ impl Sql {
                 };
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let way = if shards.is_some() { Way::Lb } else { way };
-                let key = (!hands.results().is_off()).then(|| {
+                let question = (!hands.results().is_off()).then(|| {
                     // No cluster's name has a space.
                     let target = shards.map_or(Cow::Borrowed(name.as_str()), |one| format!("{name} {one:?}").into());
-                    KeyParts::Sql { way, target: &target, user: "", sql: &sql, params: &params }.key()
+                    KeyParts::Sql { way, target: &target, user: "", sql: &sql, params: &params }.question()
                 });
                 let shards = shards.unwrap_or(way.spread().into());
                 let (post, spec) = (post.clone(), spec.clone());
@@ -131,22 +131,23 @@ impl Sql {
                     let slots = db::slots(&spec, shards);
                     post.ask(Statement { shards, sql, params, asker }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, way, options, dispatch)
+                Task::start(was, question, way, options, dispatch)
             }
             Base::Server(member) => {
                 let user = match &member.shard {
                     Shard::Postgres { user, .. } => user.clone(),
                     Shard::Sqlite { .. } => String::new(),
                 };
-                let key = (!hands.results().is_off()).then(|| {
-                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }.key()
+                let question = (!hands.results().is_off()).then(|| {
+                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }
+                        .question()
                 });
                 let post = hands.ad_hoc_db().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     post.ask(db::AdHocStatement { member, sql, params, asker }, slots, on_arrival, deadline)
                 });
-                Task::start(was, key, Way::Lb, options, dispatch)
+                Task::start(was, question, Way::Lb, options, dispatch)
             }
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::argument::Kind;
-use super::pattern::{Pattern, canonical};
+use super::pattern::Pattern;
 use super::route::Route;
 use skitai_wire::Value;
 
@@ -113,10 +113,9 @@ impl Table {
         }
     }
 
-    /// Finds the route of a path (as sent) for a method.
+    /// Finds the route of a path in its [canonical](super::pattern::canonical) form for a method.
     pub(crate) fn find(&self, path: &str, method: &str) -> Found<'_> {
-        let path = canonical(if path.is_empty() { "/" } else { path });
-        let path = &*path;
+        let path = if path.is_empty() { "/" } else { path };
         let mut allowed: Vec<&'static str> = Vec::new();
         if let Some(indexes) = self.exact.get(path) {
             for &index in indexes {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skitai_actors::cache::{Begun, Follower, Key, Leader};
+use skitai_actors::cache::{Begun, Follower, Leader, Question};
 use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::{Coverage, Outcome, Reason};
 use skitai_wire::Value;
@@ -54,14 +54,14 @@ impl Task {
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
-    pub(super) fn start(was: Was, key: Option<Key>, way: Way, options: Options, dispatch: Dispatch) -> Task {
+    pub(super) fn start(was: Was, question: Option<Question>, way: Way, options: Options, dispatch: Dispatch) -> Task {
         let Options { on_arrival, cache, rule } = options;
         let (made, single) = (Instant::now(), way == Way::Lb);
-        let caching = key.map(|key| Caching { store: was.hands().results().clone(), key });
+        let caching = question.map(|question| Caching { hands: was.hands().clone(), question });
         let ttl = cache.filter(|_| caching.is_some());
         let mut leader = None;
         let hit = match (&caching, ttl) {
-            (Some(caching), Some(_)) => match caching.store.begin(caching.key) {
+            (Some(caching), Some(_)) => match caching.store().begin(caching.question.key()) {
                 Begun::Hit(outcomes) => Some(outcomes),
                 Begun::Lead(lead) => {
                     leader = Some(lead);
@@ -73,8 +73,8 @@ impl Task {
                     return Task { was, source, caching, ttl, leader: None, rule, single, made };
                 }
             },
-            (Some(caching), None) => caching.store.get(&caching.key),
-            (None, _) => None,
+            (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.question.key()),
+            _ => None,
         };
         match hit {
             // What came from the cache is not kept anew: it would never grow old.
@@ -183,7 +183,7 @@ impl Task {
                         return (outcomes.to_vec(), None);
                     }
                     // The one who led has failed or given up: one of those who waited leads now.
-                    let begun = caching.as_ref().map(|caching| caching.store.begin(caching.key));
+                    let begun = caching.as_ref().map(|caching| caching.store().begin(caching.question.key()));
                     source = match begun {
                         Some(Begun::Hit(outcomes)) => return (outcomes.to_vec(), None),
                         Some(Begun::Follow(follower)) if Instant::now() < until => {

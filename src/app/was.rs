@@ -47,7 +47,8 @@ pub struct Inner {
     pub session: Session,
     face: Face,
     rule: &'static str,
-    app: Arc<Mounted>,
+    /// The place of its app among the mounts.
+    mount: usize,
     hands: Arc<Hands>,
     budget: Budget,
 }
@@ -71,35 +72,52 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-impl Was {
-    /// The handle of a request for this route.
-    pub(crate) fn new(
-        request: Request,
-        face: Face,
-        session: Session,
-        route: &Route,
-        app: Arc<Mounted>,
-        hands: Arc<Hands>,
-    ) -> Was {
-        let own = route.deadline.map_or(hands.deadline(), crate::prelude::secs);
-        let budget = {
-            let asked = budget::asked(request.get_header(budget::HEADER));
-            Budget::new(own, request.received, asked, request.begun)
-        };
+/// A request on its way to its handler: a [`Was`] that nobody else has yet. It is allocated once, when the head is
+/// read, and filled in where it is: moving it from step to step would copy it a dozen times.
+pub(crate) struct Draft(Arc<Inner>);
+
+impl Draft {
+    pub(crate) fn new(request: Request, hands: Arc<Hands>) -> Draft {
         let cookie = Cookies::of(&request.headers);
-        Was(Arc::new(Inner {
-            request,
-            response: ResponseHead::default(),
-            cookie,
-            session,
-            face,
-            rule: route.rule,
-            app,
-            hands,
-            budget,
-        }))
+        // Its time is known with its route.
+        let budget = Budget::none(request.begun);
+        let (response, session, rule) = (ResponseHead::default(), Session::default(), "");
+        Draft(Arc::new(Inner { request, response, cookie, session, face: Face::Web, rule, mount: 0, hands, budget }))
     }
 
+    fn inner(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.0).expect("a draft is never cloned")
+    }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.0.request
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut Request {
+        &mut self.inner().request
+    }
+
+    pub(crate) fn cookie(&self) -> &Cookies {
+        &self.0.cookie
+    }
+
+    pub(crate) fn into_request(self) -> Request {
+        Arc::into_inner(self.0).expect("a draft is never cloned").request
+    }
+
+    /// The handle for a call of this route of the app at this mount.
+    pub(crate) fn ready(mut self, face: Face, session: Session, route: &Route, mount: usize) -> Was {
+        let inner = self.inner();
+        let own = route.deadline.map_or(inner.hands.deadline(), crate::prelude::secs);
+        let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
+        inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
+        (inner.face, inner.session, inner.mount) = (face, session, mount);
+        inner.rule = route.rule;
+        Was(self.0)
+    }
+}
+
+impl Was {
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
     /// XML-RPC, `/rpc3` JSON-RPC; any other path may stand there, too. The `@` of the configuration may be written.
     pub fn map(&self, cluster: &str) -> Calls {
@@ -176,7 +194,7 @@ impl Inner {
 
     /// The app this request belongs to.
     pub fn app(&self) -> &Mounted {
-        &self.app
+        self.hands.site().app(self.mount)
     }
 
     /// The request's body, as far as it was read for this face.

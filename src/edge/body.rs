@@ -14,15 +14,15 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 /// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
 pub(crate) async fn read(request: &mut Request, payload: Payload, limit: usize) -> Result<(), Error> {
-    request.body = whole(&request.headers, payload, limit).await?;
-    request.received = Instant::now();
+    if !matches!(payload, Payload::None) {
+        // Boxed: what waits for a body is large, and most requests have none.
+        request.body = Box::pin(whole(&request.headers, payload, limit)).await?;
+        request.received = Instant::now();
+    }
     Ok(())
 }
 
 async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
-    if matches!(payload, Payload::None) {
-        return Ok(Bytes::new());
-    }
     let too_large = || Error::new(413, format!("the body is larger than the {limit} bytes this server takes"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > limit) {

@@ -53,11 +53,10 @@ pub(crate) enum Found {
 }
 
 /// Looks for a path (as in the URL, relative to the mount) in the mounted folders.
-pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses) -> Found {
+pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses, now: Instant) -> Found {
     if folders.is_empty() {
         return Found::Nothing;
     }
-    let now = Instant::now();
     if misses.holds(whole, now) {
         return Found::Nothing;
     }
@@ -144,24 +143,24 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("index.html"), "html").expect("written");
         let folders = [folder.path().to_owned()];
-        let misses = Misses::default();
-        assert_eq!(look(&folders, "/", "", &misses), Found::File(folder.path().join("index.html")));
+        let (misses, now) = (Misses::default(), Instant::now());
+        assert_eq!(look(&folders, "/", "", &misses, now), Found::File(folder.path().join("index.html")));
         std::fs::write(folder.path().join("index.htm"), "htm").expect("written");
-        assert_eq!(look(&folders, "/", "", &misses), Found::File(folder.path().join("index.htm")));
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing);
+        assert_eq!(look(&folders, "/", "", &misses, now), Found::File(folder.path().join("index.htm")));
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), Found::Nothing);
         std::fs::write(folder.path().join("new.txt"), "new").expect("written");
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses), Found::Nothing, "the miss holds for a second");
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), Found::Nothing, "the miss holds for a second");
         assert_eq!(
-            look(&folders, "/new.txt", "new.txt", &Misses::default()),
+            look(&folders, "/new.txt", "new.txt", &Misses::default(), now),
             Found::File(folder.path().join("new.txt"))
         );
     }
 
     #[test]
     fn a_long_path_is_not_remembered() {
-        let misses = Misses::default();
+        let (misses, now) = (Misses::default(), Instant::now());
         let long = "x".repeat(REMEMBERED + 1);
-        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses), Found::Nothing);
+        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses, now), Found::Nothing);
         assert!(misses.0.borrow().is_empty());
     }
 
@@ -170,8 +169,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("sub")).expect("made");
         std::fs::write(folder.path().join("sub/index.html"), "x").expect("written");
-        let folders = [folder.path().to_owned()];
-        assert_eq!(look(&folders, "/sub", "sub", &Misses::default()), Found::NeedsSlash);
-        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default()), Found::File(_)));
+        let (folders, now) = ([folder.path().to_owned()], Instant::now());
+        assert_eq!(look(&folders, "/sub", "sub", &Misses::default(), now), Found::NeedsSlash);
+        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default(), now), Found::File(_)));
     }
 }

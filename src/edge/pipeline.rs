@@ -8,8 +8,11 @@
 //! 6. the session is kept, the answer is written as the client wants it;
 //! 7. counters and the access log.
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use actix_web::body::{BodySize, MessageBody};
@@ -22,29 +25,30 @@ use skitai_wire::Value;
 
 use super::{arguments, body, files, respond, sessions};
 use crate::app::pattern::canonical;
-use crate::app::table::{Found, Placed};
-use crate::app::{Answer, Bind, Error, Face, Mounted, Request, Route, Was};
+use crate::app::table::Found;
+use crate::app::{Answer, Bind, Draft, Error, Face, Request, Route, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
 use crate::rpc;
+use crate::serve::site::Meant;
 use crate::serve::worker::Worker;
 
 /// Serves one request.
 pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> ServiceResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let mut request = take_head(&mut incoming);
-    // What the log needs, where the head has moved on by then.
-    let head = worker.log.as_ref().map(|_| (request.peer, request.method.clone(), request.uri.clone()));
-    let mut account = Account { worker, started, head, status: CLIENT_LEFT, bytes: Some(0) };
-    let response = match rpc::endpoint::protocol(&request) {
+    let draft = Draft::new(take_head(&mut incoming, started), worker.hands.clone());
+    let mut account = Account { worker, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
+    if worker.log.is_some() {
+        // What the log needs, where the head has moved on by then.
+        let request = draft.request();
+        account.head = Some(Box::new((request.peer, request.method.clone(), request.uri.clone())));
+    }
+    let response = match rpc::endpoint::protocol(draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
-        Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, request, payload)).await,
-        None => match web(worker, &mut request, payload, &mut incoming).await {
-            Ok(response) => response,
-            Err(error) => refuse(worker, &request, &error),
-        },
+        Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
+        None => web(worker, draft, payload, &mut incoming).await,
     };
     account.status = response.status().as_u16();
     account.bytes = match response.body().size() {
@@ -63,22 +67,23 @@ const CLIENT_LEFT: u16 = 499;
 struct Account<'w> {
     worker: &'w Worker,
     started: Instant,
-    head: Option<(Option<SocketAddr>, Method, Uri)>,
+    head: Option<Box<(Option<SocketAddr>, Method, Uri)>>,
     status: u16,
     bytes: Option<u64>,
 }
 
 impl Drop for Account<'_> {
     fn drop(&mut self) {
-        self.worker.site.counts.request(self.status);
-        if let (Some(log), Some((peer, method, uri))) = (&self.worker.log, &self.head) {
+        self.worker.counts.request(self.status);
+        if let (Some(log), Some(head)) = (&self.worker.log, &self.head) {
+            let (peer, method, uri) = &**head;
             let target = uri.path_and_query().map_or("/", |target| target.as_str());
             log.line(*peer, method.as_str(), target, self.status, self.bytes, self.started);
         }
     }
 }
 
-fn take_head(incoming: &mut ServiceRequest) -> Request {
+fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
     let peer = incoming.peer_addr();
     let head = incoming.head_mut();
     Request {
@@ -88,8 +93,8 @@ fn take_head(incoming: &mut ServiceRequest) -> Request {
         headers: std::mem::replace(&mut head.headers, HeaderMap::new()),
         peer,
         body: Bytes::new(),
-        received: Instant::now(),
-        begun: Instant::now(),
+        received: now,
+        begun: now,
     }
 }
 
@@ -109,40 +114,55 @@ pub(crate) fn tell(request: &Request, error: &Error) {
     }
 }
 
-async fn web(
-    worker: &Worker,
-    request: &mut Request,
-    payload: Payload,
-    incoming: &mut ServiceRequest,
-) -> Result<HttpResponse, Error> {
+/// What a path leads to.
+enum Led<'s> {
+    /// A handler, and the values of its placeholders.
+    Call(Meant<'s>, Vec<(String, Value)>),
+    File(PathBuf),
+    /// An answer that needs nobody.
+    Reply(HttpResponse),
+}
+
+async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
+    match lead(worker, draft.request()) {
+        Ok(Led::Call(meant, values)) => {
+            match body::read(draft.request_mut(), payload, worker.site.settings.server.max_body).await {
+                Ok(()) => call(worker, meant, values, draft).await,
+                Err(error) => refuse(worker, draft.request(), &error),
+            }
+        }
+        Ok(Led::File(file)) => {
+            give_head_back(incoming, draft.into_request());
+            let max_age = worker.site.settings.server.static_max_age;
+            Box::pin(files::send(file, incoming.request(), max_age)).await
+        }
+        Ok(Led::Reply(reply)) => reply,
+        Err(error) => refuse(worker, draft.request(), &error),
+    }
+}
+
+/// Where a request goes. Nothing is awaited here.
+fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     let site = &worker.site;
     let path = &*canonical(request.uri.path());
     let html = || respond::wants_html(request.get_header("accept"));
     let mut wrong: Option<Vec<&'static str>> = None;
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    for (mount, misses) in site.mounts.iter().zip(&worker.misses) {
+    for (at, mount) in site.mounts.iter().enumerate() {
         let Some(rest) = mount.rest_of(path) else { continue };
         if mount.needs_slash(path) {
-            return Ok(respond::add_slash(path, request.uri.query()));
+            return Ok(Led::Reply(respond::add_slash(path, request.uri.query())));
         }
         if reads {
-            match files::look(&mount.folders, path, rest, misses) {
-                files::Found::File(file) => {
-                    let max_age = site.settings.server.static_max_age;
-                    give_head_back(incoming, request);
-                    return Ok(Box::pin(files::send(file, incoming.request(), max_age)).await);
-                }
-                files::Found::NeedsSlash => return Ok(respond::add_slash(path, request.uri.query())),
+            match files::look(&mount.folders, path, rest, &worker.misses[at], request.begun) {
+                files::Found::File(file) => return Ok(Led::File(file)),
+                files::Found::NeedsSlash => return Ok(Led::Reply(respond::add_slash(path, request.uri.query()))),
                 files::Found::Nothing => {}
             }
         }
         let Some(app) = &mount.app else { continue };
         match app.table.find(rest, request.method.as_str()) {
-            Found::Route(placed, values) => {
-                body::read(request, payload, site.settings.server.max_body).await?;
-                let taken = std::mem::replace(request, emptied());
-                return Ok(call(worker, app, placed, values, taken).await);
-            }
+            Found::Route(placed, values) => return Ok(Led::Call(Meant { mount: at, app, placed }, values)),
             Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
             Found::Nothing => {}
         }
@@ -150,46 +170,32 @@ async fn web(
         break;
     }
     match wrong {
-        Some(allowed) if request.method == Method::OPTIONS => Ok(respond::options(&allowed)),
-        Some(allowed) => Ok(respond::wrong_method(request.method.as_str(), &allowed, html())),
+        Some(allowed) if request.method == Method::OPTIONS => Ok(Led::Reply(respond::options(&allowed))),
+        Some(allowed) => Ok(Led::Reply(respond::wrong_method(request.method.as_str(), &allowed, html()))),
         None => Err(Error::new(404, format!("there is nothing at {path}"))),
     }
 }
 
 /// The head goes back into actix's request, for actix-files, which reads conditions and ranges from it.
-fn give_head_back(incoming: &mut ServiceRequest, request: &mut Request) {
+fn give_head_back(incoming: &mut ServiceRequest, request: Request) {
     let head = incoming.head_mut();
-    head.uri = std::mem::take(&mut request.uri);
-    head.headers = std::mem::replace(&mut request.headers, HeaderMap::new());
-}
-
-fn emptied() -> Request {
-    Request {
-        method: Method::GET,
-        uri: actix_web::http::Uri::default(),
-        version: actix_web::http::Version::HTTP_11,
-        headers: HeaderMap::new(),
-        peer: None,
-        body: Bytes::new(),
-        received: Instant::now(),
-        begun: Instant::now(),
-    }
+    head.uri = request.uri;
+    head.headers = request.headers;
 }
 
 /// A web call from bound arguments to a reply.
 async fn call(
     worker: &Worker,
-    app: &Arc<Mounted>,
-    placed: &Placed,
+    Meant { mount, app, placed }: Meant<'_>,
     values: Vec<(String, Value)>,
-    request: Request,
+    draft: Draft,
 ) -> HttpResponse {
     let devel = worker.site.settings.server.devel;
-    let (session, visit) = match sessions::load(&worker.hands, app.use_session, &request).await {
+    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, &request, &error),
+        Err(error) => return refuse(worker, draft.request(), &error),
     };
-    let was = Was::new(request, Face::Web, session, placed.route, app.clone(), worker.hands.clone());
+    let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     let answer = match arguments::lay(&mut bind, &was.request, values) {
         Ok(()) => run(worker, &was, placed.route, bind).await,
@@ -211,9 +217,13 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
         Err(panicked) => return panic(worker, panicked),
     };
-    let deadline = was.deadline();
-    let work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
-    match tokio::time::timeout_at(deadline.into(), work).await {
+    let mut work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
+    // Most handlers that wait for nobody are done at once, and need no timer.
+    let ended = match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
+        Poll::Ready(ended) => Ok(ended),
+        Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
+    };
+    match ended {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => panic(worker, panicked),
         Err(_) => {
@@ -223,7 +233,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
 }
 
 fn panic(worker: &Worker, panicked: Panicked) -> Answer {
-    worker.site.counts.panic();
+    worker.counts.panic();
     Answer::Failed(Error::internal(panicked))
 }
 

@@ -5,8 +5,9 @@
 use std::time::{Duration, Instant};
 
 use skitai_actors::session::{self, Found, Load, Save, Saved};
+use skitai_wire::Map;
 
-use crate::app::{Error, Request, Session, Was};
+use crate::app::{Cookies, Error, Session, Was};
 use crate::serve::hands::Hands;
 use crate::serve::worker::Worker;
 
@@ -24,13 +25,18 @@ pub(crate) struct Visit {
 }
 
 /// Loads the session of a request, if sessions are used and the client sent one.
-pub(crate) async fn load(hands: &Hands, use_session: bool, request: &Request) -> Result<(Session, Visit), Error> {
+pub(crate) async fn load(hands: &Hands, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
     if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
-    let Some(cookie) = crate::app::Cookies::of(&request.headers).get(COOKIE) else {
-        return Ok((Session::loaded(skitai_wire::Map::default()), Visit::default()));
-    };
+    match sent.get(COOKIE) {
+        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
+        Some(cookie) => Box::pin(opened(hands, cookie)).await,
+        None => Ok((Session::loaded(Map::default()), Visit::default())),
+    }
+}
+
+async fn opened(hands: &Hands, cookie: String) -> Result<(Session, Visit), Error> {
     let until = Instant::now() + WITHIN;
     let asked = hands.sessions().ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
@@ -39,7 +45,7 @@ pub(crate) async fn load(hands: &Hands, use_session: bool, request: &Request) ->
             Ok((Session::loaded(found.state), visit))
         }
         // Expired, forged or unreadable: a new visitor. The store counts the reason.
-        Some(Found::Nothing) => Ok((Session::loaded(skitai_wire::Map::default()), Visit::default())),
+        Some(Found::Nothing) => Ok((Session::loaded(Map::default()), Visit::default())),
         Some(Found::Unknown(why)) => Err(Error::new(503, format!("the session could not be read: {why}; try again"))),
         None => Err(Error::new(503, "the session store did not answer; try again")),
     }
@@ -47,13 +53,17 @@ pub(crate) async fn load(hands: &Hands, use_session: bool, request: &Request) ->
 
 /// Keeps the session, if the handler changed it or its time is to be renewed.
 pub(crate) async fn keep(worker: &Worker, was: &Was, visit: Visit) -> Result<(), Error> {
-    let life = worker.site.settings.server.sessiontimeout;
     let changed = was.session.take_changed();
     let data = match changed {
         Some(data) => data,
         None if visit.renew => was.session.values(),
         None => return Ok(()),
     };
+    Box::pin(sealed(worker, was, visit, data)).await
+}
+
+async fn sealed(worker: &Worker, was: &Was, visit: Visit, data: Map) -> Result<(), Error> {
+    let life = worker.site.settings.server.sessiontimeout;
     let until = Instant::now() + WITHIN;
     let save = Save { cookie: visit.cookie, state: data, ttl: life };
     let asked = worker.hands.sessions().ask(save, session::slots(), None, until);

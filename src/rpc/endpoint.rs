@@ -12,9 +12,10 @@ use skitai_wire::jsonrpc::{self, Incoming, Params};
 use skitai_wire::{Limits, xmlrpc};
 
 use super::fault::Fault;
-use crate::app::{Answer, Bind, Error, Face, Request, Session, Was, code};
+use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
 use crate::edge::respond::Holds;
 use crate::edge::{body, pipeline, respond, sessions};
+use crate::serve::site::Meant;
 use crate::serve::worker::Worker;
 
 /// How an RPC client speaks.
@@ -41,30 +42,30 @@ pub(crate) fn protocol(request: &Request) -> Option<Protocol> {
 
 /// Serves an RPC request. The reply is HTTP 200 with a document, whatever came of it; only a body that could not be
 /// read is an HTTP error.
-pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut request: Request, payload: Payload) -> HttpResponse {
+pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
-    if let Err(error) = body::read(&mut request, payload, settings.max_body).await {
+    if let Err(error) = body::read(draft.request_mut(), payload, settings.max_body).await {
         return respond::error(&error, false, settings.devel);
     }
     match protocol {
-        Protocol::Xml => xml(worker, request).await,
-        Protocol::Json => json(worker, request).await,
+        Protocol::Xml => xml(worker, draft).await,
+        Protocol::Json => json(worker, draft).await,
     }
 }
 
 const XML: &str = "text/xml; charset=utf-8";
 const JSON: &str = "application/json-rpc";
 
-async fn xml(worker: &Worker, request: Request) -> HttpResponse {
-    let call = match xmlrpc::parse_call(&request.body, &Limits::default()) {
+async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
+    let call = match xmlrpc::parse_call(&draft.request().body, &Limits::default()) {
         Ok(call) => call,
         Err(error) => {
             let fault = Fault::malformed(&error);
-            worker.site.counts.rpc(true);
+            worker.counts.rpc(true);
             return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
         }
     };
-    let (was, result) = run(worker, Face::XmlRpc, request, &call.method, Params::Positional(call.params), None).await;
+    let (was, result) = run(worker, Face::XmlRpc, draft, &call.method, Params::Positional(call.params), None).await;
     let document = match result {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
@@ -72,19 +73,19 @@ async fn xml(worker: &Worker, request: Request) -> HttpResponse {
     respond_with(was, XML, document)
 }
 
-async fn json(worker: &Worker, request: Request) -> HttpResponse {
-    let body = request.body.clone();
+async fn json(worker: &Worker, draft: Draft) -> HttpResponse {
+    let body = draft.request().body.clone();
     match jsonrpc::parse(&body) {
         Err(error) => {
             let fault = Fault::malformed(&error);
-            worker.site.counts.rpc(true);
+            worker.counts.rpc(true);
             respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
         }
-        Ok(Incoming::Single(call)) => match one_json(worker, request, call, None).await {
+        Ok(Incoming::Single(call)) => match one_json(worker, draft, call, None).await {
             (was, Some(document)) => respond_with(was, JSON, document),
             (was, None) => respond_with(was, JSON, Vec::new()),
         },
-        Ok(Incoming::Batch(calls)) => batch(worker, &request, calls).await,
+        Ok(Incoming::Batch(calls)) => batch(worker, &draft, calls).await,
     }
 }
 
@@ -94,21 +95,24 @@ const AT_ONCE: usize = 64;
 /// The calls run side by side and the answers keep their order. One session is loaded for all of them, and kept once.
 async fn batch(
     worker: &Worker,
-    request: &Request,
+    draft: &Draft,
     calls: Vec<Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>>,
 ) -> HttpResponse {
     let failed = |error: Error| {
-        pipeline::tell(request, &error);
+        pipeline::tell(draft.request(), &error);
         let fault = Fault::of(&error, worker.site.settings.server.devel);
         respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
     };
     let use_session = worker.site.mounts.iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
-    let (session, visit) = match sessions::load(&worker.hands, use_session, request).await {
+    let (session, visit) = match sessions::load(&worker.hands, use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
         Err(error) => return failed(error),
     };
     let mut answers = stream::iter(calls)
-        .map(|call| one_json(worker, request.clone(), call, Some(session.clone())))
+        .map(|call| {
+            let draft = Draft::new(draft.request().clone(), worker.hands.clone());
+            one_json(worker, draft, call, Some(session.clone()))
+        })
         .buffered(AT_ONCE);
     let mut document = Vec::new();
     // What each call set goes out with the one reply, in order.
@@ -141,21 +145,21 @@ async fn batch(
 /// One JSON-RPC call. No document comes back for a notification.
 async fn one_json(
     worker: &Worker,
-    request: Request,
+    draft: Draft,
     call: Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>,
     shared: Option<Session>,
 ) -> (Option<Was>, Option<Vec<u8>>) {
     let call = match call {
         Ok(call) => call,
         Err(invalid) => {
-            worker.site.counts.rpc(true);
+            worker.counts.rpc(true);
             return (
                 None,
                 Some(jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false)),
             );
         }
     };
-    let (was, result) = run(worker, Face::JsonRpc, request, &call.method, call.params, shared).await;
+    let (was, result) = run(worker, Face::JsonRpc, draft, &call.method, call.params, shared).await;
     let document = call.id.map(|id| match result {
         Ok(result) => jsonrpc::write_raw_result(id, &result, call.v1),
         Err(fault) => jsonrpc::write_error(Some(id), fault.code, &fault.message, None, call.v1),
@@ -186,29 +190,29 @@ fn with_document(mut reply: HttpResponse, document: Vec<u8>) -> HttpResponse {
 async fn run(
     worker: &Worker,
     face: Face,
-    request: Request,
+    draft: Draft,
     method: &str,
     params: Params,
     shared: Option<Session>,
 ) -> (Option<Was>, Result<Vec<u8>, Fault>) {
-    let Some((app, placed)) = worker.site.method(request.path(), method) else {
-        worker.site.counts.rpc(true);
+    let Some(Meant { mount, app, placed }) = worker.site.method(draft.request().path(), method) else {
+        worker.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));
     };
     let devel = worker.site.settings.server.devel;
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),
-        None => match sessions::load(&worker.hands, app.use_session, &request).await {
+        None => match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
             Ok((session, visit)) => (session, Some(visit)),
             Err(error) => {
-                pipeline::tell(&request, &error);
-                worker.site.counts.rpc(true);
+                pipeline::tell(draft.request(), &error);
+                worker.counts.rpc(true);
                 return (None, Err(Fault::of(&error, devel)));
             }
         },
     };
-    let was = Was::new(request, face, session, placed.route, app.clone(), worker.hands.clone());
+    let was = draft.ready(face, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
     let answer = pipeline::run(worker, &was, placed.route, bind).await;
@@ -220,7 +224,7 @@ async fn run(
             Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }
     };
-    worker.site.counts.rpc(result.is_err());
+    worker.counts.rpc(result.is_err());
     (Some(was), result)
 }
 

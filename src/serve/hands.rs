@@ -20,6 +20,7 @@ use crate::edge::sessions::COOKIE;
 
 /// One worker's actors. Made on the worker's thread, where they live; usable from any.
 pub(crate) struct Hands {
+    site: Arc<Site>,
     clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<ClusterSpec>)>,
     databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
     web: Post<Web>,
@@ -78,6 +79,7 @@ impl Hands {
             Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
         registry.register(worker, sessions.reporter());
         Arc::new(Hands {
+            site: site.clone(),
             clusters,
             databases,
             web,
@@ -90,6 +92,12 @@ impl Hands {
             runtime: tokio::runtime::Handle::current(),
             deadline: site.settings.server.deadline,
         })
+    }
+
+    /// What the process shares. Requests hold on to a worker's own hands and not to parts of this: a counter of
+    /// references that all cores write to costs each of them more than the rest of a small request.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
     }
 
     pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<ClusterSpec>)> {

@@ -100,6 +100,21 @@ impl Fleet {
     }
 }
 
+/// The route a request is led to.
+#[derive(Clone, Copy)]
+pub(crate) struct Meant<'s> {
+    /// The place of its app among the mounts.
+    pub(crate) mount: usize,
+    pub(crate) app: &'s Mounted,
+    pub(crate) placed: &'s Placed,
+}
+
+impl<'s> Meant<'s> {
+    fn by_name(mount: usize, app: &'s Mounted, name: &str) -> Option<Meant<'s>> {
+        Some(Meant { mount, app, placed: app.table.named(name)? })
+    }
+}
+
 /// Everything the workers of a process share.
 pub(crate) struct Site {
     pub(crate) settings: Settings,
@@ -113,7 +128,8 @@ pub(crate) struct Site {
     pub(crate) status: Post<StatusActor>,
     pub(crate) wasc: Wasc,
     pub(crate) blocking: Arc<BlockingPool>,
-    pub(crate) counts: Arc<Counts>,
+    /// One set per worker.
+    counts: Arc<[Arc<Counts>]>,
     apps: Vec<App>,
     // One per worker: what is in their buffers is written at the end.
     logs: Mutex<Vec<Arc<AccessLog>>>,
@@ -191,7 +207,7 @@ impl Site {
         let settings = loaded.settings.clone();
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
-        let counts = Arc::new(Counts::default());
+        let counts: Arc<[Arc<Counts>]> = (0..settings.server.threads).map(|_| Arc::default()).collect();
         if let Some(password) = &keys.admin_password {
             if mounts.iter().any(|mount| mount.path == STATUS) {
                 tracing::warn!(
@@ -200,7 +216,7 @@ impl Site {
             }
             let app = admin::app(&password.0, {
                 let counts = counts.clone();
-                move || counts.tree()
+                move || Counts::tree(&counts)
             });
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
@@ -258,17 +274,27 @@ impl Site {
     }
 
     /// The route of an RPC name: relative to the mount whose path the call was posted to, else by the mounts' names.
-    pub(crate) fn method(&self, path: &str, name: &str) -> Option<(&Arc<Mounted>, &Placed)> {
-        let below = self.mounts.iter().filter(|mount| !mount.path.is_empty() && mount.rest_of(path).is_some());
-        let near = below.filter_map(|mount| mount.app.as_ref()).find_map(|app| Some((app, app.table.named(name)?)));
-        near.or_else(|| {
-            self.mounts.iter().find_map(|mount| {
-                let app = mount.app.as_ref()?;
+    pub(crate) fn method(&self, path: &str, name: &str) -> Option<Meant<'_>> {
+        let apps = || self.mounts.iter().enumerate().filter_map(|(at, mount)| Some((at, mount, mount.app.as_ref()?)));
+        let mut below = apps().filter(|(_, mount, _)| !mount.path.is_empty() && mount.rest_of(path).is_some());
+        below.find_map(|(at, _, app)| Meant::by_name(at, app, name)).or_else(|| {
+            apps().find_map(|(at, mount, app)| {
                 let prefix = mount.rpc_prefix();
                 let rest = if prefix.is_empty() { name } else { name.strip_prefix(&prefix)?.strip_prefix('.')? };
-                app.table.named(rest).map(|placed| (app, placed))
+                Meant::by_name(at, app, rest)
             })
         })
+    }
+
+    /// The app of a mount that has one.
+    pub(crate) fn app(&self, mount: usize) -> &Mounted {
+        self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
+    }
+
+    /// The counters of one worker.
+    pub(crate) fn counts(&self, worker: usize) -> &Arc<Counts> {
+        // A worker that was lost is replaced under a new number.
+        &self.counts[worker % self.counts.len()]
     }
 
     pub(crate) fn keep_log(&self, log: Arc<AccessLog>) {

@@ -7,6 +7,7 @@ use super::hands::Hands;
 use super::site::Site;
 use crate::edge::files::Misses;
 use crate::observe::access::AccessLog;
+use crate::observe::counts::Counts;
 
 /// One worker thread's own things. Never leaves the thread.
 pub(crate) struct Worker {
@@ -15,6 +16,8 @@ pub(crate) struct Worker {
     /// One for each mount, in their order.
     pub(crate) misses: Vec<Misses>,
     pub(crate) log: Option<Arc<AccessLog>>,
+    /// Its own: what it counts is in its own core's cache.
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Worker {
@@ -32,6 +35,7 @@ impl Worker {
             }
         });
         let misses = site.mounts.iter().map(|_| Misses::default()).collect();
-        Rc::new(Worker { site, hands, misses, log })
+        let counts = site.counts(number).clone();
+        Rc::new(Worker { site, hands, misses, log, counts })
     }
 }

@@ -129,6 +129,11 @@ impl Store {
         self.max_entries == 0
     }
 
+    /// False while nothing was ever kept: then there is nothing to look up.
+    pub fn is_used(&self) -> bool {
+        self.used.load(SeqCst)
+    }
+
     /// The fresh answer to this question.
     pub fn get(&self, key: &Key) -> Option<Arc<[Outcome]>> {
         let found = self.peek(key);
@@ -139,7 +144,7 @@ impl Store {
 
     /// As [`Store::get`], uncounted.
     pub(super) fn peek(&self, key: &Key) -> Option<Arc<[Outcome]>> {
-        if !self.used.load(SeqCst) {
+        if !self.is_used() {
             return None;
         }
         self.kept.get(key).map(|kept| kept.outcomes)

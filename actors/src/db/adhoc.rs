@@ -126,7 +126,7 @@ impl Answers<AdHocStatement> for AdHoc {
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Arc::new(Query { sql, params, asker })).await,
+                Some(member) => ask(&member, Query::alone(sql, params, asker)).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

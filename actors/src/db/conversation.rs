@@ -178,16 +178,18 @@ impl Talk<'_> {
         if let Some(why) = lasting::refused(&sql, place) {
             return Err(Failure::new(Reason::Sql, why));
         }
-        self.run(Query { sql, params, asker: self.asker }).await
+        self.run(Query::among(sql, params, self.asker)).await
     }
 
     /// A word of our own.
     async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, Failure> {
-        self.run(Query { sql, params: Vec::new(), asker: self.asker }).await
+        self.run(Query::among(sql, Vec::new(), self.asker)).await
     }
 
-    async fn run(&self, query: Query) -> Result<Rows, Failure> {
-        let query = Arc::new(query);
+    async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+        if let Some(why) = &query.refused {
+            return Err(Failure::new(Reason::Sql, why.clone()));
+        }
         self.holding.does(Some(query.clone()));
         let result = self.member.timed(self.member.within_limit(self.seat.execute(query))).await;
         self.holding.does(None);

@@ -100,15 +100,13 @@ fn head(sql: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::{Holders, Query};
 
     #[test]
     fn the_oldest_are_named_with_what_they_do() {
         let holders = Holders::default();
         assert_eq!(holders.told(), "");
-        let query = |sql: &'static str| Some(Arc::new(Query { sql: sql.into(), params: Vec::new(), asker: "/a" }));
+        let query = |sql: &'static str| Some(Query::alone(sql.into(), Vec::new(), "/a"));
         let first = holders.hold("/a", query("SELECT\n   1"));
         let others: Vec<_> = (0..4).map(|_| holders.hold("/b", None)).collect();
         let told = holders.told();

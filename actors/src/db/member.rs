@@ -9,7 +9,6 @@ use super::Query;
 use super::conversation::{Bond, Order, Seat, Talk};
 use super::flight::{Failure, Rows};
 use super::holders::Holders;
-use super::lasting::{self, Place};
 use super::pick::Load;
 use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
@@ -82,8 +81,8 @@ impl Member {
     }
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
-        if let Some(why) = lasting::refused(&query.sql, Place::Alone) {
-            return Err(Failure::new(Reason::Sql, why));
+        if let Some(why) = &query.refused {
+            return Err(Failure::new(Reason::Sql, why.clone()));
         }
         match &self.engine {
             Engine::Postgres(postgres) => {

@@ -113,10 +113,9 @@ impl Postgres {
 
     /// The statement on that connection. Nothing is sent before the first poll.
     pub(super) fn send(&self, client: Client, query: Arc<Query>) -> Flight<Lent> {
-        let client = Arc::new(client);
-        let stop = Arc::new(AtomicBool::new(false));
-        let run = Run { client: client.clone(), stop: stop.clone(), named: self.named.clone(), query };
-        Flight::new(Box::pin(run.end()), Lent { client, stop, dialer: self.dialer.clone(), closes: false })
+        let shared = Arc::new(Shared { client, stop: AtomicBool::new(false) });
+        let run = Run { shared: shared.clone(), named: self.named.clone(), query };
+        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
@@ -153,10 +152,16 @@ fn verify() -> Hook {
     })
 }
 
+/// What a statement and the lease on its connection have in common.
+struct Shared {
+    client: Client,
+    /// Set when nobody wants the rows any more.
+    stop: AtomicBool,
+}
+
 /// Everything one running statement needs.
 struct Run {
-    client: Arc<Client>,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     named: Arc<AtomicBool>,
     query: Arc<Query>,
 }
@@ -179,7 +184,7 @@ impl Run {
         let (mut columns, mut stream) = (columns, pin!(stream));
         let mut rows = Rows::default();
         while let Some(row) = stream.try_next().await? {
-            if self.stop.load(Relaxed) {
+            if self.shared.stop.load(Relaxed) {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
@@ -202,9 +207,6 @@ impl Run {
         if count > MAX_PARAMS {
             return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
         }
-        if self.query.sql.contains('\0') {
-            return Err(sql("the statement's text contains a NUL character".to_owned()));
-        }
         Ok(())
     }
 
@@ -217,7 +219,11 @@ impl Run {
         if !self.named.load(Relaxed) || !(lasting || by_type) {
             return Ok((None, self.unnamed().await?));
         }
-        let prepared = if lasting { self.client.prepare_cached(text).await } else { self.client.prepare(text).await };
+        let prepared = if lasting {
+            self.shared.client.prepare_cached(text).await
+        } else {
+            self.shared.client.prepare(text).await
+        };
         let started = match prepared {
             Ok(statement) => {
                 let columns = statement.columns();
@@ -230,7 +236,7 @@ impl Run {
             // These come before anything ran: the name is unknown or taken, or the plan is older than the tables.
             Err(error) if told::is_stale_name(&error) => {
                 if lasting {
-                    self.client.statement_cache.remove(text, &[]);
+                    self.shared.client.statement_cache.remove(text, &[]);
                 }
                 if told::is_lost_name(&error) {
                     self.named.store(false, Relaxed);
@@ -247,18 +253,18 @@ impl Run {
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        Ok(self.client.query_raw(statement, self.query.params.iter().map(Bound)).await)
+        Ok(self.shared.client.query_raw(statement, self.query.params.iter().map(Bound)).await)
     }
 
     async fn unnamed(&self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        Ok(self.client.query_typed_raw(&self.query.sql, params).await?)
+        Ok(self.shared.client.query_typed_raw(&self.query.sql, params).await?)
     }
 
     /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
     fn go_on(&self) -> Result<(), Stopped> {
-        if self.stop.load(Relaxed) {
+        if self.shared.stop.load(Relaxed) {
             let msg = "stopped before it ran".to_owned();
             return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
         }
@@ -291,8 +297,7 @@ fn sql(msg: String) -> Stopped {
 
 /// The lease on a pooled connection.
 pub(super) struct Lent {
-    client: Arc<Client>,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     dialer: Dialer,
     /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
     closes: bool,
@@ -301,12 +306,12 @@ pub(super) struct Lent {
 impl Lease for Lent {
     fn release(self, reusable: bool) {
         if !reusable || self.closes {
-            discard(self.client);
+            discard(self.shared);
         }
     }
 
     async fn settle(self, work: Work) {
-        self.stop.store(true, Relaxed);
+        self.shared.stop.store(true, Relaxed);
         let idle = tokio::time::timeout(SETTLE_WITHIN, self.proven_idle(work)).await.unwrap_or(false);
         if !idle {
             tracing::warn!(node = %self.dialer, "a cancelled statement did not stop cleanly; its connection is closed");
@@ -320,7 +325,7 @@ impl Lent {
     /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
     /// taken whatever the signal still could hit.
     async fn proven_idle(&self, mut work: Work) -> bool {
-        let token = self.client.cancel_token();
+        let token = self.shared.client.cancel_token();
         let mut heard = true;
         loop {
             let ended = tokio::time::timeout(CANCEL_AGAIN_AFTER, &mut work);
@@ -328,16 +333,16 @@ impl Lent {
             heard &= cancelled;
             if let Ok(ended) = ended {
                 drop(work);
-                return heard && ended.reusable && self.client.check_connection().await.is_ok();
+                return heard && ended.reusable && self.shared.client.check_connection().await.is_ok();
             }
         }
     }
 }
 
 /// Takes a connection out of the pool and closes it.
-fn discard(client: Arc<Client>) {
+fn discard(shared: Arc<Shared>) {
     // Whoever else held it has ended by now; were it not so, the pool would get it back and find it closed or idle.
-    if let Ok(client) = Arc::try_unwrap(client) {
-        drop(Object::take(client));
+    if let Some(shared) = Arc::into_inner(shared) {
+        drop(Object::take(shared.client));
     }
 }

@@ -146,6 +146,12 @@ pub(super) const CHECK_INTERVAL: Key =
     key("check_interval", time(100, HOUR), "5", "how often `check` asks each member");
 pub(super) const DB_CONNECTIONS: Key =
     key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
+pub(super) const STATEMENT_TIMEOUT: Key = key(
+    "statement_timeout",
+    Kind::Flag,
+    "yes",
+    "PostgreSQL ends a statement by itself a second after `member_timeout`; `no` behind a transaction pooler",
+);
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
 
 /// The keys of `[server]`.
@@ -197,7 +203,8 @@ pub const HTTP_CLUSTER: &[Key] = &[
 ];
 
 /// The keys of `[@name]` with databases.
-pub const DB_CLUSTER: &[Key] = &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT];
+pub const DB_CLUSTER: &[Key] =
+    &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT, STATEMENT_TIMEOUT];
 
 /// Every table with the title of its section, for the reference.
 pub const TABLES: &[(&str, &[Key])] = &[

@@ -162,6 +162,8 @@ fn a_session_may_do_what_lasts_and_its_connection_forgets_it() {
         let left = "SELECT current_setting('work_mem') = '77MB' OR EXISTS (SELECT FROM pg_listening_channels()) \
                     OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
         assert_eq!(cluster.value(left, ()).await, Value::Bool(false));
+        // Cleaned, it is as new: its limit is set again.
+        assert_eq!(cluster.value("SHOW statement_timeout", ()).await, Value::from("21s"));
     });
 }
 

@@ -1,6 +1,6 @@
 //! The status page: written on `app` alone, like any other app, and mounted at `/status`.
 //!
-//! Everything here asks for the password of `admin`. It is compared in constant time, by digests, so neither its length
+//! Everything here but `/status/ready` asks for the password of `admin`. It is compared in constant time, by digests, so neither its length
 //! nor its beginning can be guessed from how long a refusal takes.
 
 use std::sync::Arc;
@@ -16,20 +16,28 @@ use crate::prelude::*;
 struct Admin {
     login: Vec<u8>,
     requests: Requests,
+    failed: Failed,
 }
 
 /// Gives the counters of the edge, which the pages cannot see themselves.
 type Requests = Arc<dyn Fn() -> Value + Send + Sync>;
 
+/// Gives the names of what has failed and keeps this server from its work.
+type Failed = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
 const OBJECT: &str = "skitai.admin";
 
 /// The app.
-pub(crate) fn app(password: &str, requests: impl Fn() -> Value + Send + Sync + 'static) -> App {
+pub(crate) fn app(
+    password: &str,
+    requests: impl Fn() -> Value + Send + Sync + 'static,
+    failed: impl Fn() -> Vec<String> + Send + Sync + 'static,
+) -> App {
     let login = digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec();
     let requests: Requests = Arc::new(requests);
-    App::new("status")
-        .startup(move |wasc| wasc.register(OBJECT, Admin { login: login.clone(), requests: requests.clone() }))
-        .routes(routes![tree])
+    let failed: Failed = Arc::new(failed);
+    let admin = move || Admin { login: login.clone(), requests: requests.clone(), failed: failed.clone() };
+    App::new("status").startup(move |wasc| wasc.register(OBJECT, admin())).routes(routes![tree, ready])
 }
 
 /// Everything this server knows of itself. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
@@ -47,6 +55,21 @@ async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
         map.0.push(("requests".into(), (admin.requests)()));
     }
     Ok(tree)
+}
+
+/// Whether requests should be sent here: 200, or 503 with the names of the actors that have failed. For load balancers
+/// and orchestrators, so without a login, without details, and without asking anybody who might hang.
+#[route("/ready", methods = ["GET", "HEAD"], name = "ready")]
+async fn ready(was: Was) -> Result<Value> {
+    let failed = (was.registered::<Admin>(OBJECT)?.failed)();
+    // An answer that somebody kept would be of no use to anybody.
+    was.response.update("cache-control", "no-store");
+    if failed.is_empty() {
+        return Ok(Value::from_pairs([("ready", Value::Bool(true))]));
+    }
+    was.response.reply(503);
+    let names = failed.into_iter().map(Value::String).collect();
+    Ok(Value::from_pairs([("ready", Value::Bool(false)), ("failed", Value::List(names))]))
 }
 
 impl Admin {

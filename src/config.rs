@@ -6,11 +6,11 @@
 //! - [`keys`]: every key with its default, limits and unit: the one table;
 //! - `ini`: text → sections and entries with their bytes in the file;
 //! - `reading`: one section and its table → values; `values` says how each kind of value is written;
-//! - `server`, `clusters` with `members`, and [`routes`]: the sections;
+//! - `server`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
-//! Nothing in here starts anything, and nothing but [`load`], [`find`](find()), a secret's `file:` and
+//! Nothing in here starts anything, and nothing but [`load`], [`find`](find()), a secret's `file:`, a `ca_file` and
 //! [`Loaded::resolve_mounts`] looks at the disk. What a conf asks for and this program cannot do yet is refused, so a
 //! conf that loads is served as it reads.
 
@@ -24,6 +24,7 @@ mod ini;
 pub mod keys;
 mod mask;
 mod members;
+mod reaching;
 mod reading;
 pub mod report;
 pub mod routes;

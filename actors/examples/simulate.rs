@@ -15,13 +15,13 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use skitai_actors::cluster::Health;
 use skitai_actors::cluster::health::{Ended, Extra, FULL_WEIGHT};
 use skitai_actors::cluster::pick::{Dice, Picker};
 use skitai_actors::cluster::verdict::{Call as Part, Judged, judge};
+use skitai_actors::http::Encoding;
 use skitai_actors::spec::{Balance, Check, CheckKind, ClusterSpec, Member, Rules};
 use skitai_actors::{Reason, Status};
 
@@ -118,7 +118,7 @@ enum Event {
 
 struct World {
     way: Way,
-    health: Arc<Health>,
+    health: Health,
     picker: Picker,
     dice: Dice,
     servers: Vec<Server>,
@@ -148,16 +148,21 @@ impl World {
             node: format!("member-{nth}").into(),
             host: "member".to_owned(),
             port: 80,
+            address: None,
             weight: 1,
         });
         let spec = ClusterSpec {
             name: "simulated".into(),
             tls: false,
+            authority: None,
             members: members.collect(),
+            discover: None,
             connect_timeout: Duration::from_secs(1),
             member_timeout: Duration::from_secs(10),
             connections: 100,
             max_answer: 1 << 20,
+            encoding: Encoding::default(),
+            login: None,
             balance: way.balance,
             rules: Rules::default(),
             check: way.check.then(|| Check { kind: CheckKind::Tcp, interval: Duration::from_micros(CHECKED) }),
@@ -260,7 +265,7 @@ impl World {
             Nature::Refusing | Nature::BlackHole => false,
         };
         let result = if is_alive { Ok(()) } else { Err(String::new()) };
-        self.health.checked(member, result, self.time());
+        self.health.pulse(member).checked(result, self.time());
         if self.now < LENGTH {
             self.at(CHECKED, Event::Checked(member));
         }
@@ -292,7 +297,7 @@ impl World {
         self.attempts.push(Attempt { call, member, part, begun: self.now, is_over: false });
         self.calls[call].tried.push(member);
         self.calls[call].open.push(attempt);
-        self.health.begun(member);
+        self.health.pulse(member).begun();
         let is_counted = self.calls[call].begun >= WARM_UP;
         match self.servers[member].nature {
             Nature::Refusing => self.at(300, Event::Failed(attempt, 0)),
@@ -312,7 +317,7 @@ impl World {
         }
         if self.way.hedge
             && self.calls[call].tried.len() == 1
-            && let Some(late) = self.health.p95(member)
+            && let Some(late) = self.health.pulse(member).p95()
         {
             self.at(late.as_micros() as u64, Event::Late(call));
         }
@@ -408,7 +413,7 @@ impl World {
         let Attempt { call, member, part, .. } = self.attempts[attempt];
         self.attempts[attempt].is_over = true;
         self.calls[call].open.retain(|open| *open != attempt);
-        self.health.ended(member, &Ended { call: part, judged, is_refusal, took, msg: "" }, self.time());
+        self.health.pulse(member).ended(&Ended { call: part, judged, is_refusal, took, msg: "" }, self.time());
     }
 
     fn exponential(&self, mean: u64) -> u64 {

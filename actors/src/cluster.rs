@@ -8,6 +8,7 @@
 //!   weight is in force?), [`latency`] (how fast is it?), [`pick`] (which member next?), [`budget`] (may one more request
 //!   be sent?);
 //! - [`health`]: what these say of the members, shared by all workers; `probe` asks the members by itself;
+//! - `roster`: who the members are, at the moment of a call; `discover` finds them by their names;
 //! - `member`: one member, its counters, and `record`, the one place where every outcome passes;
 //! - `tally`: one exchange with one member, from its begin to its end, whoever ends it;
 //! - `spread`: all at once; `one`: one after the other, or a second beside a late one;
@@ -15,6 +16,7 @@
 //! - `url` and `web`: the actor for any URL.
 
 pub mod budget;
+mod discover;
 pub mod health;
 pub mod latency;
 mod member;
@@ -22,6 +24,7 @@ mod one;
 pub mod pick;
 mod probe;
 mod reaper;
+mod roster;
 mod spread;
 mod tally;
 pub mod trust;
@@ -34,7 +37,7 @@ use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use crate::http::{Limits, Prepared, Request};
+use crate::http::{Limits, Place, Prepared, Request};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{ClusterSpec, Spread};
@@ -44,27 +47,22 @@ use member::Member;
 use pick::{Dice, Picker};
 use reaper::Reaper;
 
+pub use discover::Discovery;
 pub use health::Health;
 pub use probe::Prober;
+pub use roster::{Lineup, Roster};
 
 pub use web::{Fetch, Web, WebLimits, fetch_slots};
 
 /// A call to the members of a cluster.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The members of its moment, from whom its slots were made, too.
+    pub lineup: Arc<Lineup>,
     /// To all of them or to one.
     pub spread: Spread,
     /// What each is sent.
     pub request: Request,
-}
-
-/// The slots of a call in their "not sent" form: one per member in the order of the configuration, or one named after
-/// the cluster, whose outcome then names the member that answered.
-pub fn slots(spec: &ClusterSpec, spread: Spread) -> Vec<Outcome> {
-    match spread {
-        Spread::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
-        Spread::One => vec![Outcome::unsent(format!("@{}", spec.name).into())],
-    }
 }
 
 /// The state of one cluster on one worker thread.
@@ -72,10 +70,10 @@ pub struct Cluster {
     shared: Rc<Shared>,
 }
 
-/// What calls in flight hold on to, also while the actor's state is made anew.
+/// What calls in flight hold on to, also while the actor's state is made anew or the members change.
 struct Shared {
-    spec: Arc<ClusterSpec>,
-    health: Arc<Health>,
+    roster: Arc<Roster>,
+    lineup: Arc<Lineup>,
     members: Vec<Rc<Member>>,
     picker: Picker,
     reaper: Reaper,
@@ -83,31 +81,66 @@ struct Shared {
 
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Cluster").field(&self.shared.spec.name).finish()
+        f.debug_tuple("Cluster").field(&self.shared.spec().name).finish()
     }
 }
 
 impl Cluster {
-    /// The cluster of this configuration, with what all workers know of its members. Nothing is connected before the
-    /// first call.
-    pub fn new(spec: Arc<ClusterSpec>, health: Arc<Health>) -> Cluster {
+    /// The cluster of this roster. Nothing is connected before the first call.
+    pub fn new(roster: Arc<Roster>) -> Cluster {
+        let lineup = roster.lineup();
+        Cluster { shared: Rc::new(Shared::new(roster, lineup, &[])) }
+    }
+
+    /// What a call to these members needs. Where they are newer than those of the last call, they stay.
+    fn of(&mut self, lineup: &Arc<Lineup>) -> Rc<Shared> {
+        if Arc::ptr_eq(&self.shared.lineup, lineup) {
+            return self.shared.clone();
+        }
+        let shared = Rc::new(Shared::new(self.shared.roster.clone(), lineup.clone(), &self.shared.members));
+        if lineup.health.generation() > self.shared.lineup.health.generation() {
+            self.shared = shared.clone();
+            // Whoever stays has connections to be looked after; those of the others go with the last call to them.
+            reaper::watch(&shared);
+        }
+        shared
+    }
+}
+
+impl Shared {
+    /// `known`: members that keep their connections and counters, if they are still some.
+    fn new(roster: Arc<Roster>, lineup: Arc<Lineup>, known: &[Rc<Member>]) -> Shared {
+        let spec = roster.spec();
         let limits = Limits {
             connect_timeout: spec.connect_timeout,
             connections: spec.connections,
             max_answer: spec.max_answer,
         };
-        let members = spec
-            .members
-            .iter()
-            .enumerate()
-            .map(|(index, member)| {
-                let one = Member::new(member.node.clone(), spec.tls, &member.host, member.port, member.weight, limits);
-                Rc::new(one.with_health(health.clone(), index))
+        let member = |(index, member): (usize, &crate::spec::Member)| {
+            let pulse = lineup.health.pulse(index);
+            known.iter().find(|known| known.has(pulse)).cloned().unwrap_or_else(|| {
+                let crate::spec::Member { host, port, address, .. } = member;
+                let place = Place { trust: roster.trust(), host, port: *port, address: *address };
+                Rc::new(Member::new(member.node.clone(), place, member.weight, limits).with_pulse(pulse.clone()))
             })
-            .collect();
-        let weights: Vec<u32> = spec.members.iter().map(|member| member.weight).collect();
-        let picker = Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new());
-        Cluster { shared: Rc::new(Shared { spec, health, members, picker, reaper: Reaper::default() }) }
+        };
+        let members = lineup.members.iter().enumerate().map(member).collect();
+        let weights: Vec<u32> = lineup.members.iter().map(|member| member.weight).collect();
+        let picker = if spec.discover.is_some() {
+            let seeds: Vec<u64> = lineup.members.iter().map(|one| pick::hash(&[one.node.as_bytes()])).collect();
+            Picker::seeded(spec.balance, &weights, &seeds, FULL_WEIGHT, Dice::new())
+        } else {
+            Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new())
+        };
+        Shared { roster, lineup, members, picker, reaper: Reaper::default() }
+    }
+
+    fn spec(&self) -> &ClusterSpec {
+        self.roster.spec()
+    }
+
+    fn health(&self) -> &Health {
+        &self.lineup.health
     }
 }
 
@@ -116,18 +149,18 @@ impl Answers<Call> for Cluster {
     const NAME: &'static str = "call";
 
     fn answer(&mut self, call: Call, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let shared = self.shared.clone();
+        let shared = self.of(&call.lineup);
         async move {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
-            let request = match Prepared::new(call.request) {
+            let request = match Prepared::new(shared.spec().completed(call.request)) {
                 Ok(request) => request,
-                Err(why) => return refuse(&shared.spec, call.spread, &outlet, &why),
+                Err(why) => return refuse(&shared.lineup, call.spread, &outlet, &why),
             };
             if shared.members.is_empty() {
-                return refuse(&shared.spec, call.spread, &outlet, "the cluster has no members");
+                return refuse(&shared.lineup, call.spread, &outlet, "the cluster has no members");
             }
             reaper::watch(&shared);
-            let timeout = shared.spec.member_timeout;
+            let timeout = shared.spec().member_timeout;
             match call.spread {
                 Spread::All => spread::all(&shared.members, timeout, &request, &outlet).await,
                 // Boxed, for it holds a whole exchange, and a call to all would carry room for it.
@@ -142,10 +175,12 @@ impl Answers<Report> for Cluster {
     const NAME: &'static str = "report";
 
     fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
-        let members = self.shared.members.iter().map(|member| member.report()).collect();
+        let roster = self.shared.roster.clone();
+        let shared = self.of(&roster.lineup());
+        let members = shared.members.iter().map(|member| member.report()).collect();
         let told = Value::from_pairs([
-            ("cluster", Value::String(self.shared.spec.name.to_string())),
-            ("shared", self.shared.health.report()),
+            ("cluster", Value::String(roster.spec().name.to_string())),
+            ("shared", roster.report()),
             ("members", Value::List(members)),
         ]);
         async move { outlet.put(0, Told(told)) }
@@ -172,8 +207,8 @@ fn key_of(request: &Request) -> u64 {
 }
 
 /// A request that cannot be sent to anybody.
-fn refuse(spec: &ClusterSpec, spread: Spread, outlet: &Outlet<Outcome>, why: &str) {
-    for (index, slot) in slots(spec, spread).into_iter().enumerate() {
+fn refuse(lineup: &Lineup, spread: Spread, outlet: &Outlet<Outcome>, why: &str) {
+    for (index, slot) in lineup.slots(spread).into_iter().enumerate() {
         outlet.put(index, Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}")));
     }
 }

@@ -39,7 +39,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -86,6 +86,8 @@ struct Query {
     asker: &'static str,
     /// Why no member is asked: found once for all of them.
     refused: Option<String>,
+    /// The columns the first member told; shards have the same tables, so the others need no list of their own.
+    columns: OnceLock<Columns>,
 }
 
 impl Query {
@@ -104,7 +106,7 @@ impl Query {
         let has_nul =
             || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
         let refused = refused.or_else(has_nul);
-        Arc::new(Query { sql, params, asker, refused })
+        Arc::new(Query { sql, params, asker, refused, columns: OnceLock::new() })
     }
 }
 

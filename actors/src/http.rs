@@ -8,15 +8,17 @@
 //! - `prepared`: the same in awc's words, made once per call and shared by all members;
 //! - `origin`: one host and port: its permits, its pool, one exchange, one second try where that is safe;
 //! - `dial`: our own sockets, which note how far the exchange came (`Trace`); `head`: one correction of what they read;
-//! - `resolve`: names to addresses, kept for a while; `tls`: whom to trust;
+//! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
 //! - `failure`: what an error of awc means, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `retry_after`: one header of it.
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
 
 mod answer;
 mod dial;
 mod failure;
+mod gunzip;
 mod head;
 mod multipart;
+pub mod names;
 mod origin;
 mod prepared;
 pub mod request;
@@ -25,9 +27,11 @@ mod retry_after;
 mod tls;
 
 pub use multipart::Part;
-pub use request::{Decode, Method, Request};
+pub use request::{Decode, Encoding, Method, Request};
+pub use tls::Authority;
 
 pub(crate) use dial::{Stage, Trace};
-pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Progress};
+pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Place, Progress};
 pub(crate) use prepared::Prepared;
 pub(crate) use retry_after::wait_of;
+pub(crate) use tls::Trust;

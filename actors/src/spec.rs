@@ -1,7 +1,10 @@
 //! What a cluster is made of: the configuration builds these, the actors are made from them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crate::http::{Authority, Encoding, Request};
 
 /// Whom a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +34,11 @@ pub struct Member {
     pub host: String,
     /// Port.
     pub port: u16,
+    /// Where it is dialled, whatever its name leads to; `None` for wherever the name leads. Found by [`discover`], never
+    /// configured.
+    ///
+    /// [`discover`]: ClusterSpec::discover
+    pub address: Option<IpAddr>,
     /// Share of the load under `lb`, relative to the other members. Default 1.
     pub weight: u32,
 }
@@ -42,8 +50,13 @@ pub struct ClusterSpec {
     pub name: Arc<str>,
     /// TLS to the members.
     pub tls: bool,
+    /// Who vouches for their certificates. Default: the usual roots of the web.
+    pub authority: Option<Authority>,
     /// In the order of the configuration.
     pub members: Vec<Member>,
+    /// Every address of a member's name is a member by itself; the names are looked up this often, within a tenth.
+    /// Default: not so.
+    pub discover: Option<Duration>,
     /// How long a dial may take. Default 1 s.
     pub connect_timeout: Duration,
     /// How long one member may take to answer. Default 10 s.
@@ -52,6 +65,10 @@ pub struct ClusterSpec {
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
+    /// How answers may come, where the call does not say. Default: as they are.
+    pub encoding: Encoding,
+    /// Sent with every request that has no `authorization` of its own, with checks too. Default: none.
+    pub login: Option<Login>,
     /// How `lb` chooses. Default [`Balance::Ewma`].
     pub balance: Balance,
     /// When a member is left out and when it is let in again.
@@ -62,6 +79,26 @@ pub struct ClusterSpec {
     pub retries: u32,
     /// Whether an idempotent call of `lb` that takes longer than 95 of 100 goes to a second member too. Default no.
     pub hedge: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The name, without `:`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl ClusterSpec {
+    /// A request with what the cluster adds to each.
+    pub(crate) fn completed(&self, mut request: Request) -> Request {
+        request.encoding.get_or_insert(self.encoding);
+        match &self.login {
+            Some(Login { user, password }) if !request.has_header("authorization") => request.login(user, &password.0),
+            _ => request,
+        }
+    }
 }
 
 /// How `lb` chooses a member.

@@ -4,6 +4,8 @@
 #[path = "cluster/member.rs"]
 mod member;
 
+#[path = "cluster/discover.rs"]
+mod discover;
 #[path = "cluster/fan_out.rs"]
 mod fan_out;
 #[path = "cluster/health.rs"]
@@ -14,6 +16,10 @@ mod keep_alive;
 mod lies;
 #[path = "cluster/load.rs"]
 mod load;
+#[path = "cluster/packed.rs"]
+mod packed;
+#[path = "cluster/panics.rs"]
+mod panics;
 #[path = "cluster/repeat.rs"]
 mod repeat;
 #[path = "cluster/web.rs"]
@@ -23,8 +29,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
-use skitai_actors::cluster::{Call, Cluster, Health, slots};
-use skitai_actors::http::Request;
+use skitai_actors::cluster::{Call, Cluster, Roster};
+use skitai_actors::http::{Encoding, Request};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{Balance, ClusterSpec, Member, Rules, Spread};
 
@@ -45,17 +51,22 @@ fn spec(ports: &[u16]) -> ClusterSpec {
             node: format!("127.0.0.1:{port}").into(),
             host: "127.0.0.1".to_owned(),
             port: *port,
+            address: None,
             weight: 1,
         })
         .collect();
     ClusterSpec {
         name: "members".into(),
         tls: false,
+        authority: None,
         members,
+        discover: None,
         connect_timeout: Duration::from_secs(1),
         member_timeout: Duration::from_secs(10),
         connections: 100,
         max_answer: 1 << 20,
+        encoding: Encoding::default(),
+        login: None,
         balance: Balance::default(),
         rules: Rules::default(),
         check: None,
@@ -64,11 +75,10 @@ fn spec(ports: &[u16]) -> ClusterSpec {
     }
 }
 
-/// A started cluster actor and what it is made of.
+/// A started cluster actor and who its members are.
 struct Started {
     post: Post<Cluster>,
-    spec: Arc<ClusterSpec>,
-    health: Arc<Health>,
+    roster: Arc<Roster>,
 }
 
 impl Started {
@@ -77,15 +87,18 @@ impl Started {
     }
 
     fn admitting(spec: ClusterSpec, admission: Admission) -> Started {
-        let spec = Arc::new(spec);
-        let health = Health::new(&spec);
-        let made_of = (spec.clone(), health.clone());
-        let make = move || Cluster::new(made_of.0.clone(), made_of.1.clone());
-        Started { post: Post::open("members", admission, make), spec, health }
+        Started::of(Roster::new(spec), admission)
+    }
+
+    fn of(roster: Arc<Roster>, admission: Admission) -> Started {
+        let made_of = roster.clone();
+        Started { post: Post::open("members", admission, move || Cluster::new(made_of.clone())), roster }
     }
 
     fn ask(&self, spread: Spread, request: Request, deadline: Instant) -> Inlet<Outcome> {
-        self.post.ask(Call { spread, request }, slots(&self.spec, spread), None, deadline)
+        let lineup = self.roster.lineup();
+        let slots = lineup.slots(spread);
+        self.post.ask(Call { lineup, spread, request }, slots, None, deadline)
     }
 
     /// Asks everybody and waits for a second at most.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Fetch};
-use skitai_actors::http::{Part, Request};
+use skitai_actors::http::{Encoding, Part, Request};
 use skitai_actors::kit::{OnArrival, Rule};
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
@@ -48,6 +48,15 @@ pub enum Protocol {
 enum Target {
     Cluster(Way, String),
     Url(String),
+}
+
+impl Target {
+    fn shown(&self) -> Arc<str> {
+        match self {
+            Target::Cluster(_, name) => format!("@{name}").into(),
+            Target::Url(url) => url.as_str().into(),
+        }
+    }
 }
 
 /// What every kind of call can be told before its verb.
@@ -101,6 +110,7 @@ pub struct Calls {
     login: Option<(String, String)>,
     headers: Vec<(String, String)>,
     max_answer: Option<usize>,
+    encoding: Option<String>,
     idempotent: bool,
     key: Option<String>,
     options: Options,
@@ -142,6 +152,7 @@ impl Calls {
             idempotent: false,
             key: None,
             max_answer: None,
+            encoding: None,
             options: Options::default(),
         }
     }
@@ -180,6 +191,13 @@ impl Calls {
         self
     }
 
+    /// How the answer may come: `gzip` or `identity`, whatever the cluster's configuration says. A packed answer is
+    /// unpacked before anybody sees it, under the same limit.
+    pub fn encoding(mut self, encoding: &str) -> Calls {
+        self.encoding = Some(encoding.to_owned());
+        self
+    }
+
     /// Says that calling twice does no harm. Only such a call is retried or hedged, where the cluster's configuration
     /// says `retries` or `hedge`; a plain GET is one by itself.
     pub fn idempotent(mut self) -> Calls {
@@ -213,7 +231,7 @@ impl Calls {
         match written {
             Ok(request) => self.send(request),
             Err(error) => {
-                let outcome = Outcome::failed(self.shown(), Reason::Unsendable, format!("{method}: {error}"));
+                let outcome = Outcome::failed(self.target.shown(), Reason::Unsendable, format!("{method}: {error}"));
                 Task::ready(self.was, vec![outcome])
             }
         }
@@ -239,16 +257,16 @@ impl Calls {
         self.send(Request::multipart(path, parts))
     }
 
-    fn shown(&self) -> Arc<str> {
-        match &self.target {
-            Target::Cluster(_, name) => format!("@{name}").into(),
-            Target::Url(url) => url.as_str().into(),
-        }
-    }
-
     fn send(self, mut request: Request) -> Task {
-        let Calls { was, target, login, headers, max_answer, idempotent, key, options, .. } = self;
+        let Calls { was, target, login, headers, max_answer, encoding, idempotent, key, options, .. } = self;
         request.max_answer = max_answer;
+        if let Some(name) = encoding {
+            request.encoding = Encoding::named(&name);
+            if request.encoding.is_none() {
+                let why = format!("an answer cannot come as {name:?}; there are `gzip` and `identity`");
+                return Task::ready(was, vec![Outcome::failed(target.shown(), Reason::Unsendable, why)]);
+            }
+        }
         if idempotent {
             request = request.idempotent();
         }
@@ -265,17 +283,19 @@ impl Calls {
         let hands = was.hands().clone();
         match target {
             Target::Cluster(way, name) => {
-                let Some((post, spec)) = hands.cluster(&name) else {
+                let Some((post, roster)) = hands.cluster(&name) else {
                     return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
                 };
                 let question = (!hands.results().is_off())
                     .then(|| KeyParts::Rpc { way, target: &name, request: &request }.question());
-                let (post, spec, spread) = (post.clone(), spec.clone(), way.spread());
+                let (post, roster, spread) = (post.clone(), roster.clone(), way.spread());
                 let asker = was.clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| {
-                    let slots = cluster::slots(&spec, spread);
+                    // The members of now: slots and exchanges follow from the same list.
+                    let lineup = roster.lineup();
+                    let slots = lineup.slots(spread);
                     let request = timed(request, &asker);
-                    post.ask(Call { spread, request }, slots, on_arrival, deadline)
+                    post.ask(Call { lineup, spread, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, way, options, dispatch)
             }

@@ -81,8 +81,18 @@ impl Draft {
         let cookie = Cookies::of(&request.headers);
         // Its time is known with its route.
         let budget = Budget::none(request.begun);
-        let (response, session, rule) = (ResponseHead::default(), Session::default(), "");
-        Draft(Arc::new(Inner { request, response, cookie, session, face: Face::Web, rule, mount: 0, hands, budget }))
+        let (response, session) = (ResponseHead::default(), Session::default());
+        Draft(Arc::new(Inner {
+            request,
+            response,
+            cookie,
+            session,
+            face: Face::Web,
+            rule: "",
+            mount: 0,
+            hands,
+            budget,
+        }))
     }
 
     fn inner(&mut self) -> &mut Inner {
@@ -111,8 +121,7 @@ impl Draft {
         let own = route.deadline.map_or(inner.hands.deadline(), crate::prelude::secs);
         let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
         inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
-        (inner.face, inner.session, inner.mount) = (face, session, mount);
-        inner.rule = route.rule;
+        (inner.face, inner.session, inner.rule, inner.mount) = (face, session, route.rule, mount);
         Was(self.0)
     }
 }

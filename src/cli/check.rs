@@ -28,8 +28,9 @@ pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
     for declared in &loaded.settings.clusters {
         match declared {
             Declared::Http(spec) => {
+                let what = if spec.discover.is_some() { "names to find members by" } else { "members" };
                 print(&format!(
-                    "  @{}: {} members, at most {} connections to each",
+                    "  @{}: {} {what}, at most {} connections to each",
                     spec.name,
                     spec.members.len(),
                     spec.connections * server.threads

@@ -7,6 +7,7 @@ use super::ini::{Section, Value};
 use super::keys;
 use super::mask;
 use super::members::{self, Misread, Shape};
+use super::reaching;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::Declared;
@@ -70,20 +71,24 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
     Some(match shape? {
         Shape::Http => {
             let (tls, _) = reading.flag(section, &keys::TLS);
-            Declared::Http(ClusterSpec {
+            Declared::Http(Box::new(ClusterSpec {
                 name: name.into(),
                 tls,
+                authority: reaching::authority(reading, section, tls),
                 members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
+                discover: reaching::discover(reading, section),
                 connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
                 member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
                 connections: share(reading.count(section, &keys::CONNECTIONS)),
                 max_answer: reading.count(section, &keys::MAX_ANSWER),
+                encoding: reaching::encoding(reading, section),
+                login: reaching::login(reading, section),
                 balance: health::balance(reading, section),
                 rules: health::rules(reading, section),
                 check: health::check(reading, section),
                 retries: u32::try_from(reading.number(section, &keys::RETRIES)).unwrap_or(u32::MAX),
                 hedge: reading.flag(section, &keys::HEDGE).0,
-            })
+            }))
         }
         shape @ (Shape::Postgres | Shape::Sqlite) => Declared::Db(DbSpec {
             name: name.into(),

@@ -44,7 +44,8 @@ pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rul
         eject_time_max: usual.eject_time_max.max(eject_time),
         max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
         slow_start: reading.time(section, &keys::SLOW_START),
-        ..usual
+        rise: small(reading.number(section, &keys::CHECK_RISE)),
+        fall: small(reading.number(section, &keys::CHECK_FALL)),
     }
 }
 
@@ -52,11 +53,12 @@ pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rul
 pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Check> {
     let interval = reading.time(section, &keys::CHECK_INTERVAL);
     let Some(value) = find(section, &keys::CHECK).filter(|value| !value.text.is_empty()) else {
-        if let Some(idle) = find(section, &keys::CHECK_INTERVAL) {
-            let problem = Problem::warning(idle.span(), "`check_interval` says how often, but nothing what is asked");
-            reading.push(
-                problem.label("no checks are made").help("add `check = tcp`, `check = rpc` or `check = http:/path`"),
-            );
+        for key in [&keys::CHECK_INTERVAL, &keys::CHECK_RISE, &keys::CHECK_FALL] {
+            let Some(idle) = find(section, key) else { continue };
+            let what = if key.name == keys::CHECK_INTERVAL.name { "how often" } else { "how many in a row" };
+            let message = format!("`{}` says {what}, but nothing what is asked", key.name);
+            let problem = Problem::warning(idle.span(), message).label("no checks are made");
+            reading.push(problem.help("add `check = tcp`, `check = rpc` or `check = http:/path`"));
         }
         return None;
     };

@@ -113,12 +113,22 @@ pub(super) const TYPE: Key =
     key("type", Kind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
 pub(super) const MEMBERS: Key = key("members", Kind::Members, "", "the members, with commas between them");
 pub(super) const TLS: Key = key("ssl", Kind::Flag, "no", "speak TLS to the members");
+pub(super) const CA_FILE: Key =
+    key("ca_file", Kind::File, "", "authorities trusted in place of the web's roots, PEM; needs `ssl = yes`");
+pub(super) const DISCOVER: Key =
+    key("discover", Kind::Text, "", "`dns`: every address of a member's name is a member by itself");
+pub(super) const DISCOVER_INTERVAL: Key =
+    key("discover_interval", time(1000, HOUR), "10", "how often `discover` looks the names up");
 pub(super) const CONNECT_TIMEOUT: Key = key("connect_timeout", time(1, HOUR), "1", "how long a dial may take");
 pub(super) const MEMBER_TIMEOUT: Key =
     key("member_timeout", time(1, HOUR), "10", "how long one member may take to answer");
 pub(super) const CONNECTIONS: Key =
     key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
 pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
+pub(super) const ENCODING: Key =
+    key("encoding", Kind::Text, "", "`gzip`: members may pack their answers; `identity` (if not given): they may not");
+pub(super) const LOGIN: Key =
+    key("login", Kind::Secret, "", "`user:password`, sent to the members as Basic authorization, with checks too");
 pub(super) const BALANCE: Key =
     key("balance", Kind::Text, "", "how `lb` chooses: `ewma` (if not given), `p2c`, `least`, `round_robin` or `hash`");
 pub(super) const RETRIES: Key =
@@ -144,6 +154,10 @@ pub(super) const CHECK: Key = key(
 );
 pub(super) const CHECK_INTERVAL: Key =
     key("check_interval", time(100, HOUR), "5", "how often `check` asks each member");
+pub(super) const CHECK_RISE: Key =
+    key("check_rise", count(1, 1_000), "2", "passed checks in a row that readmit a member");
+pub(super) const CHECK_FALL: Key =
+    key("check_fall", count(1, 1_000), "3", "failed checks in a row that eject a member");
 pub(super) const DB_CONNECTIONS: Key =
     key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
 pub(super) const STATEMENT_TIMEOUT: Key = key(
@@ -186,11 +200,16 @@ pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_
 pub const HTTP_CLUSTER: &[Key] = &[
     TYPE,
     MEMBERS,
+    DISCOVER,
+    DISCOVER_INTERVAL,
     TLS,
+    CA_FILE,
     CONNECT_TIMEOUT,
     MEMBER_TIMEOUT,
     CONNECTIONS,
     MAX_ANSWER,
+    ENCODING,
+    LOGIN,
     BALANCE,
     RETRIES,
     HEDGE,
@@ -200,6 +219,8 @@ pub const HTTP_CLUSTER: &[Key] = &[
     SLOW_START,
     CHECK,
     CHECK_INTERVAL,
+    CHECK_RISE,
+    CHECK_FALL,
 ];
 
 /// The keys of `[@name]` with databases.

@@ -145,7 +145,7 @@ pub(super) fn http(text: &str, tls: bool) -> Result<(Member, String), Misread> {
     let (host, port) = host_port(address)?;
     let port = port.unwrap_or(if tls { HTTPS_PORT } else { HTTP_PORT });
     let node = shown(&host, port);
-    Ok((Member { node: node.as_str().into(), host, port, weight }, node))
+    Ok((Member { node: node.as_str().into(), host, port, address: None, weight }, node))
 }
 
 /// `host[:port]/db/user/password [weight]`, or the same as a URL.

@@ -95,7 +95,7 @@ pub enum RouteTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
     /// HTTP and RPC members.
-    Http(ClusterSpec),
+    Http(Box<ClusterSpec>),
     /// Databases.
     Db(DbSpec),
 }

@@ -19,6 +19,8 @@ use crate::serve::keys::Keys;
 use crate::serve::site::Site;
 use crate::serve::worker::Worker;
 
+mod ready;
+
 #[derive(Debug, Deserialize, Serialize)]
 struct Point {
     x: i64,

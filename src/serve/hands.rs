@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skitai_actors::cache::{CacheActor, Store};
-use skitai_actors::cluster::{Cluster, Web, WebLimits};
+use skitai_actors::cluster::{Cluster, Roster, Web, WebLimits};
 use skitai_actors::db::{AdHoc, Database};
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::{SealedCookies, SessionActor};
-use skitai_actors::spec::{ClusterSpec, DbSpec};
+use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
 
@@ -21,7 +21,7 @@ use crate::edge::sessions::COOKIE;
 /// One worker's actors. Made on the worker's thread, where they live; usable from any.
 pub(crate) struct Hands {
     site: Arc<Site>,
-    clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<ClusterSpec>)>,
+    clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<Roster>)>,
     databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
     web: Post<Web>,
     ad_hoc_db: Post<AdHoc>,
@@ -50,12 +50,11 @@ impl Hands {
         let admission = Admission::default();
         let registry = &site.reporters;
         let mut clusters = HashMap::new();
-        for Fleet { spec, health, .. } in &site.clusters {
-            let (made, known) = (spec.clone(), health.clone());
-            let make = move || Cluster::new(made.clone(), known.clone());
-            let post = Post::open(format!("cluster:{}", spec.name), admission, make);
+        for Fleet { roster, .. } in &site.clusters {
+            let (made, name) = (roster.clone(), &roster.spec().name);
+            let post = Post::open(format!("cluster:{name}"), admission, move || Cluster::new(made.clone()));
             registry.register(worker, post.reporter());
-            clusters.insert(spec.name.clone(), (post, spec.clone()));
+            clusters.insert(name.clone(), (post, roster.clone()));
         }
         let mut databases = HashMap::new();
         for spec in &site.databases {
@@ -100,7 +99,7 @@ impl Hands {
         &self.site
     }
 
-    pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<ClusterSpec>)> {
+    pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<Roster>)> {
         self.clusters.get(name)
     }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_actors::cache::Store;
-use skitai_actors::cluster::{Health, Prober};
+use skitai_actors::cluster::{Discovery, Prober, Roster};
+use skitai_actors::http::names::SystemNames;
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
 use skitai_actors::spec::{ClusterSpec, DbSpec};
@@ -84,19 +85,19 @@ impl Mount {
     }
 }
 
-/// A cluster of HTTP members: what the workers' actors are made of, and who asks after the members' health.
+/// A cluster of HTTP members: who they are, who finds them and who asks after their health.
 pub(crate) struct Fleet {
-    pub(crate) spec: Arc<ClusterSpec>,
-    pub(crate) health: Arc<Health>,
+    pub(crate) roster: Arc<Roster>,
+    _discovery: Option<Discovery>,
     _prober: Option<Prober>,
 }
 
 impl Fleet {
     fn open(spec: &ClusterSpec) -> Fleet {
-        let spec = Arc::new(spec.clone());
-        let health = Health::new(&spec);
-        let _prober = Prober::start(&spec, health.clone());
-        Fleet { spec, health, _prober }
+        let roster = Roster::new(spec.clone());
+        let _discovery = Discovery::start(&roster, Arc::new(SystemNames));
+        let _prober = Prober::start(&roster);
+        Fleet { roster, _discovery, _prober }
     }
 }
 
@@ -208,16 +209,15 @@ impl Site {
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts: Arc<[Arc<Counts>]> = (0..settings.server.threads).map(|_| Arc::default()).collect();
+        let reporters = Registry::new();
         if let Some(password) = &keys.admin_password {
             if mounts.iter().any(|mount| mount.path == STATUS) {
                 tracing::warn!(
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let app = admin::app(&password.0, {
-                let counts = counts.clone();
-                move || Counts::tree(&counts)
-            });
+            let (requests, failed) = (counts.clone(), reporters.clone());
+            let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
             mounts.push(Mount {
                 path: STATUS.to_owned(),
@@ -243,7 +243,6 @@ impl Site {
                 return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
             }
         }
-        let reporters = Registry::new();
         let about = Value::from_pairs([
             ("name", Value::from(settings.server.name.as_str())),
             ("version", Value::from(env!("CARGO_PKG_VERSION"))),

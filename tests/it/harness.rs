@@ -4,13 +4,16 @@
 //! - [`raw`]: an HTTP client that shows the exact bytes; [`call`]: RPC bodies as text;
 //! - [`foreign`]: curl and Python, clients that know nothing of us;
 //! - [`member`]: HTTP members on raw sockets, most of which misbehave;
+//! - [`chaos`]: members in a process of their own, which misbehave on command; [`drive`]: steady load;
 //! - [`postgres`]: a throwaway database cluster; [`relay`]: a wire that can be cut, stalled and mended;
 //! - [`data`]: the demo's catalogues, read without the demo's code;
 //! - [`ports`], [`patience`]: ports that nobody else takes, and waiting with an end;
 //! - [`proof`]: that all this does what it says.
 
 pub(crate) mod call;
+pub(crate) mod chaos;
 pub(crate) mod data;
+pub(crate) mod drive;
 pub(crate) mod foreign;
 pub(crate) mod member;
 pub(crate) mod patience;
@@ -21,6 +24,8 @@ pub(crate) mod raw;
 pub(crate) mod relay;
 pub(crate) mod server;
 
+pub(crate) use chaos::Chaos;
+pub(crate) use drive::{Ended, Steady};
 pub(crate) use foreign::{curl, python};
 pub(crate) use member::{Conduct, Member};
 pub(crate) use patience::eventually;

@@ -15,6 +15,8 @@
 //! - [`files`]: static files before apps;
 //! - [`streams`]: replies that are made while they are sent, and callers that leave;
 //! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
+//! - [`reaching`]: members by DNS, over TLS, packed; whether the server is ready;
+//! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`directions`]: who may name whom in the source tree.
 //!
@@ -29,6 +31,7 @@
 mod arguments;
 mod bad_input;
 mod calls;
+mod chaos;
 mod completion;
 mod config;
 mod deadlines;
@@ -39,6 +42,7 @@ mod files;
 mod harness;
 mod load;
 mod overload;
+mod reaching;
 mod sessions;
 mod sql;
 mod status;

@@ -2,6 +2,7 @@
 //! of argument and tell everything a fan-out came to. Written on the prelude like any other app.
 
 mod calls;
+mod chaos;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
         .routes(routes![arrivals, events, letters, aborts, upload])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
         .package(Package::at("/deep").routes(routes![inner]))
-        .package(calls::package());
+        .package(calls::package())
+        .package(chaos::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([testsite, clashing])

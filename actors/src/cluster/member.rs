@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
-use super::health::{Ended, Health};
+use super::health::{Ended, Pulse};
 use super::verdict::{self, Admitted, Call, Judged};
-use crate::http::{self, Limits, Origin, Prepared, Progress};
+use crate::http::{self, Limits, Origin, Place, Prepared, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
 /// A member of a cluster, or one origin of the actor for any URL.
@@ -18,8 +18,8 @@ pub(super) struct Member {
     connections: usize,
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
-    /// What all workers know of it, and which of the cluster it is. None for an origin of the actor for any URL.
-    health: Option<(Arc<Health>, usize)>,
+    /// What all workers know of it. None for an origin of the actor for any URL.
+    pulse: Option<Pulse>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
 }
@@ -55,21 +55,26 @@ pub(super) enum Abandoned {
 }
 
 impl Member {
-    pub(super) fn new(node: Arc<str>, tls: bool, host: &str, port: u16, weight: u32, limits: Limits) -> Member {
+    pub(super) fn new(node: Arc<str>, place: Place<'_>, weight: u32, limits: Limits) -> Member {
         Member {
             node,
             weight,
             connections: limits.connections,
-            origin: Origin::new(tls, host, port, limits),
-            health: None,
+            origin: Origin::new(place, limits),
+            pulse: None,
             in_flight: Cell::new(0),
             counts: RefCell::default(),
         }
     }
 
     /// The same, judged together with the others of its cluster.
-    pub(super) fn with_health(self, health: Arc<Health>, index: usize) -> Member {
-        Member { health: Some((health, index)), ..self }
+    pub(super) fn with_pulse(self, pulse: Pulse) -> Member {
+        Member { pulse: Some(pulse), ..self }
+    }
+
+    /// True for the member of this pulse.
+    pub(super) fn has(&self, pulse: &Pulse) -> bool {
+        self.pulse.as_ref().is_some_and(|own| own.is(pulse))
     }
 
     /// One exchange. Latency and attempts are the caller's to fill.
@@ -86,14 +91,14 @@ impl Member {
 
     /// Asks whether a call may go to this very member; the refusal is its outcome.
     pub(super) fn admit(&self) -> Result<Call, Box<Outcome>> {
-        let Some((health, index)) = &self.health else { return Ok(Call::Usual) };
-        let now = health.now();
-        match health.admit(*index, now) {
+        let Some(pulse) = &self.pulse else { return Ok(Call::Usual) };
+        let now = pulse.now();
+        match pulse.admit(now) {
             Admitted::Yes => Ok(Call::Usual),
             Admitted::Trial => Ok(Call::Trial),
             Admitted::No => {
                 self.counts.borrow_mut().not_sent += 1;
-                let why = health.explain(*index, now);
+                let why = pulse.explain(now);
                 Err(Box::new(Outcome::failed(self.node.clone(), Reason::Ejected, why)))
             }
         }
@@ -101,16 +106,16 @@ impl Member {
 
     pub(super) fn enter(&self) {
         self.in_flight.update(|count| count + 1);
-        if let Some((health, index)) = &self.health {
-            health.begun(*index);
+        if let Some(pulse) = &self.pulse {
+            pulse.begun();
         }
     }
 
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
     pub(super) fn leave(&self, ended: &Ended<'_>) {
         self.in_flight.update(|count| count - 1);
-        if let Some((health, index)) = &self.health {
-            health.ended(*index, ended, health.now());
+        if let Some(pulse) = &self.pulse {
+            pulse.ended(ended, pulse.now());
         }
     }
 
@@ -122,10 +127,10 @@ impl Member {
     /// the time of this exchange alone; `was_silent`: the member had its whole time and not a byte came.
     pub(super) fn record(&self, call: Call, outcome: &Outcome, took: Duration, was_silent: bool) {
         self.count(outcome);
-        if let Some((health, index)) = &self.health
+        if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
         {
-            health.hold(*index, time, health.now());
+            pulse.hold(time, pulse.now());
         }
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(&Ended {
@@ -220,8 +225,8 @@ impl Member {
             ("last_error", last_error),
             ("latency", latency),
         ];
-        if let Some((health, index)) = &self.health {
-            pairs.push(("shared", health.report_of(*index, health.now())));
+        if let Some(pulse) = &self.pulse {
+            pairs.push(("shared", pulse.report()));
         }
         Value::from_pairs(pairs)
     }

@@ -40,10 +40,10 @@ struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     async fn settle(&self) -> Outcome {
-        let spec = &self.shared.spec;
+        let spec = self.shared.spec();
         let may_repeat = self.request.is_idempotent && (spec.retries > 0 || spec.hedge);
         if may_repeat {
-            self.shared.health.deposit(self.shared.health.now());
+            self.shared.health().deposit(self.shared.health().now());
         }
         let mut left = if may_repeat { spec.retries } else { 0 };
         // What may have run outweighs a later attempt that certainly did not.
@@ -64,14 +64,14 @@ impl<'a> Asking<'a> {
         // All were tried: the last one's cause.
         let last = may_have_run.or(unreached);
         last.unwrap_or_else(|| {
-            let node = format!("@{}", self.shared.spec.name).into();
+            let node = format!("@{}", self.shared.spec().name).into();
             Outcome::failed(node, Reason::Unsendable, "not sent: the cluster has no members")
         })
     }
 
     /// The next member to try: one whose trial is due, or the one the balance chooses among the untried.
     fn next(&self) -> Option<(usize, Call)> {
-        let health = &self.shared.health;
+        let health = self.shared.health();
         let mut tried = self.tried.borrow_mut();
         if tried.is_empty()
             && let Some(index) = health.due(health.now())
@@ -85,7 +85,7 @@ impl<'a> Asking<'a> {
     }
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
-        let (health, picker) = (&self.shared.health, &self.shared.picker);
+        let (health, picker) = (self.shared.health(), &self.shared.picker);
         let (now, wants_micros) = (health.now(), picker.wants_micros());
         picker.pick(self.key, |index| {
             let mut candidate = health.candidate(index, now, wants_micros);
@@ -103,7 +103,7 @@ impl<'a> Asking<'a> {
     }
 
     fn withdraw(&self, extra: Extra) -> bool {
-        self.shared.health.withdraw(extra, self.shared.health.now())
+        self.shared.health().withdraw(extra, self.shared.health().now())
     }
 
     fn begin(&self, index: usize, call: Call, is_repeated: bool) -> Tally<'a> {
@@ -112,12 +112,14 @@ impl<'a> Asking<'a> {
     }
 
     async fn attempt(&self, index: usize, call: Call, is_repeated: bool) -> Outcome {
-        let timeout = self.shared.spec.member_timeout;
+        let timeout = self.shared.spec().member_timeout;
         let tally = self.begin(index, call, is_repeated);
         let timer = pin!(tokio::time::sleep(timeout));
         let mut running = pin!(within(&tally, self.request, timer, timeout));
-        let is_hedged = self.shared.spec.hedge && self.request.is_idempotent;
-        let Some(late) = is_hedged.then(|| self.shared.health.p95(index)).flatten() else { return running.await };
+        let is_hedged = self.shared.spec().hedge && self.request.is_idempotent;
+        let Some(late) = is_hedged.then(|| self.shared.health().pulse(index).p95()).flatten() else {
+            return running.await;
+        };
         let mut alarm = pin!(tokio::time::sleep(late));
         let in_time = poll_fn(|context| match running.as_mut().poll(context) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
@@ -150,7 +152,7 @@ impl<'a> Asking<'a> {
         mut one: Pin<&mut impl Future<Output = Outcome>>,
         index: usize,
     ) -> Outcome {
-        let timeout = self.shared.spec.member_timeout;
+        let timeout = self.shared.spec().member_timeout;
         let second = self.begin(index, Call::Usual, true);
         let timer = pin!(tokio::time::sleep(timeout));
         // Boxed: the rare second exchange must not make room in every call's memory.

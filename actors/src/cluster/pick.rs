@@ -53,9 +53,18 @@ pub struct Picker {
 impl Picker {
     /// For members of these weights; `full` is the weight in force of a member of weight 1.
     pub fn new(balance: Balance, weights: &[u32], full: u32, dice: Dice) -> Picker {
+        Picker::of(balance, weights, full, dice, || Ring::new(weights))
+    }
+
+    /// The same for members that come and go: the keys of consistent hashing go by these numbers.
+    pub fn seeded(balance: Balance, weights: &[u32], seeds: &[u64], full: u32, dice: Dice) -> Picker {
+        Picker::of(balance, weights, full, dice, || Ring::seeded(weights, seeds))
+    }
+
+    fn of(balance: Balance, weights: &[u32], full: u32, dice: Dice, ring: impl FnOnce() -> Ring) -> Picker {
         let nominal: Box<[u64]> = weights.iter().map(|weight| u64::from(*weight) * u64::from(full)).collect();
         let heaviest = nominal.iter().copied().max().unwrap_or(0);
-        let ring = (balance == Balance::Hash).then(|| Ring::new(weights));
+        let ring = (balance == Balance::Hash).then(ring);
         Picker {
             balance,
             full: full.into(),

@@ -2,23 +2,26 @@
 //!
 //! Period: the cluster's `check_interval`, within a tenth, for each member by itself and first at a random moment of the
 //! first period, so that neither the members nor the processes that check them are in step. One prober per cluster and
-//! process; it ends when its [`Prober`] is dropped or its thread stops. It prevents that a caller has to find out.
+//! process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread stops. It prevents that a caller has to find out.
 //!
 //! Every check makes a connection of its own: it must not wait behind the callers' requests, and a kept one would say
 //! nothing about whether a new one can be made.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::health::Health;
+use super::health::Pulse;
 use super::pick::Dice;
-use crate::http::{Limits, Origin, Prepared, Progress, Request};
+use super::roster::Roster;
+use crate::http::names::{Names as _, SystemNames};
+use crate::http::{Limits, Origin, Place, Prepared, Progress, Request};
 use crate::outcome::Reason;
-use crate::spec::{Check, CheckKind, ClusterSpec, Member};
+use crate::spec::{Check, CheckKind, Member};
 
 /// The call every server that can introspect answers; one that cannot answers with a fault, and is alive.
 const LIST_METHODS: &str =
@@ -26,56 +29,77 @@ const LIST_METHODS: &str =
 
 /// The running checks of one cluster; dropping it ends them.
 #[derive(Debug)]
-pub struct Prober(tokio::task::JoinHandle<()>);
-
-impl Prober {
-    /// Starts the checks on the current thread; `None` where the cluster wants none.
-    pub fn start(spec: &Arc<ClusterSpec>, health: Arc<Health>) -> Option<Prober> {
-        let check = spec.check.clone()?;
-        let spec = spec.clone();
-        Some(Prober(actix_rt::spawn(async move {
-            let members = spec.members.iter().enumerate();
-            join_all(members.map(|(index, member)| watch(&spec, &check, member, index, &health))).await;
-        })))
-    }
+pub struct Prober {
+    _task: Task,
 }
 
-impl Drop for Prober {
+/// Ends with its owner.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
-async fn watch(spec: &ClusterSpec, check: &Check, member: &Member, index: usize, health: &Health) {
+impl Prober {
+    /// Starts the checks on the current thread; `None` where the cluster wants none.
+    pub fn start(roster: &Arc<Roster>) -> Option<Prober> {
+        let check = roster.spec().check.clone()?;
+        Some(Prober { _task: Task(actix_rt::spawn(all(roster.clone(), check))) })
+    }
+}
+
+/// Sees to it that each of the present members is watched.
+async fn all(roster: Arc<Roster>, check: Check) {
+    let mut changes = roster.changes();
+    let mut watched: Vec<(Pulse, Task)> = Vec::new();
+    loop {
+        let lineup = changes.borrow_and_update().clone();
+        let pulses = || (0..lineup.members.len()).map(|index| lineup.health.pulse(index));
+        watched.retain(|(pulse, _)| pulses().any(|present| present.is(pulse)));
+        for (member, pulse) in lineup.members.iter().zip(pulses()) {
+            if !watched.iter().any(|(known, _)| known.is(pulse)) {
+                let task = actix_rt::spawn(watch(roster.clone(), check.clone(), member.clone(), pulse.clone()));
+                watched.push((pulse.clone(), Task(task)));
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: Pulse) {
     let dice = Dice::new();
     let permille = |number: u64| u32::try_from(number).unwrap_or(0);
     sleep(check.interval * permille(dice.below(1_000)) / 1_000).await;
     // A check that takes longer than its period would still run when the next one is due.
-    let limit = spec.member_timeout.min(check.interval);
+    let limit = roster.spec().member_timeout.min(check.interval);
     loop {
-        let result = match timeout(limit, ask(spec, &check.kind, member, limit)).await {
+        let result = match timeout(limit, ask(&roster, &check.kind, &member, limit)).await {
             Ok(result) => result,
             Err(_) => Err(format!("no answer within {limit:?}")),
         };
         let result = result.map_err(|why| format!("check: {why}"));
-        health.checked(index, result, health.now());
+        pulse.checked(result, pulse.now());
         sleep(check.interval * permille(900 + dice.below(201)) / 1_000).await;
     }
 }
 
-async fn ask(spec: &ClusterSpec, kind: &CheckKind, member: &Member, limit: Duration) -> Result<(), String> {
+async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration) -> Result<(), String> {
+    let spec = roster.spec();
     let request = match kind {
-        CheckKind::Tcp => {
-            let connected = TcpStream::connect((member.host.as_str(), member.port)).await;
-            return connected.map(drop).map_err(|error| error.to_string());
-        }
+        CheckKind::Tcp => return connect(member).await.map_err(|error| error.to_string()),
         CheckKind::Rpc(path) => Request::xmlrpc(path.as_str(), LIST_METHODS),
         CheckKind::Http(path) => Request::get(path.as_str()),
     };
-    let request = Prepared::new(request)?;
+    let request = Prepared::new(spec.completed(request))?;
     let limits =
         Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
-    let origin = Origin::new(spec.tls, &member.host, member.port, limits)?;
+    let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
+    let origin = Origin::new(place, limits)?;
     let answer = origin.exchange(&request, &Progress::default()).await.map_err(|failure| failure.msg)?;
     let outcome = answer.into_outcome(member.node.clone());
     let is_alive = match kind {
@@ -83,4 +107,14 @@ async fn ask(spec: &ClusterSpec, kind: &CheckKind, member: &Member, limit: Durat
         CheckKind::Rpc(_) | CheckKind::Tcp => matches!(outcome.reason, Reason::Ok | Reason::Fault),
     };
     if is_alive { Ok(()) } else { Err(outcome.msg) }
+}
+
+async fn connect(member: &Member) -> std::io::Result<()> {
+    let known = member.address.or_else(|| member.host.parse::<IpAddr>().ok());
+    let addresses = match known {
+        Some(address) => vec![address],
+        None => SystemNames.look_up(&member.host).await?,
+    };
+    let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, member.port)).collect();
+    TcpStream::connect(&addresses[..]).await.map(drop)
 }

@@ -176,12 +176,13 @@ impl Drop for Tally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Limits;
+    use crate::http::{Limits, Place};
     use crate::kit::Inlet;
 
     fn member() -> Member {
         let limits = Limits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
-        Member::new("127.0.0.1:1".into(), false, "127.0.0.1", 1, 1, limits)
+        let place = Place { trust: None, host: "127.0.0.1", port: 1, address: None };
+        Member::new("127.0.0.1:1".into(), place, 1, limits)
     }
 
     #[test]

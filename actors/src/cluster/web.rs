@@ -14,7 +14,7 @@ use super::spread::within;
 use super::tally::{Part, Tally};
 use super::url::{self, Url};
 use super::verdict::Call;
-use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Prepared, Request};
+use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Place, Prepared, Request, Trust};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
 
@@ -173,12 +173,12 @@ impl Shared {
     async fn ask(self: &Rc<Self>, url: &Url, request: &Request, outlet: &Outlet<Outcome>, begun: Instant) -> Outcome {
         let mut request = Request { path: url.path.clone(), ..request.clone() };
         if let Some((user, password)) = &url.login
-            && !has_header(&request, "authorization")
+            && !request.has_header("authorization")
         {
             request = request.login(user, password);
         }
         // Some servers refuse who does not introduce himself.
-        if !has_header(&request, "user-agent") {
+        if !request.has_header("user-agent") {
             request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
         }
         let request = match Prepared::new(request) {
@@ -212,7 +212,9 @@ impl Shared {
         }
         let WebLimits { connect_timeout, connections, max_answer, .. } = self.limits;
         let limits = Limits { connect_timeout, connections, max_answer };
-        let member = Rc::new(Member::new(url.node(), url.tls, &url.host, url.port, 1, limits));
+        let trust = url.tls.then(Trust::web);
+        let place = Place { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
+        let member = Rc::new(Member::new(url.node(), place, 1, limits));
         origins.insert(key, Entry { member: member.clone(), used });
         Some(member)
     }
@@ -233,10 +235,6 @@ impl Reaped for Shared {
 
 fn not_sent(slot: Outcome, why: &str) -> Outcome {
     Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}"))
-}
-
-fn has_header(request: &Request, name: &str) -> bool {
-    request.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
 }
 
 /// Where the answer points, if it is one that is to be followed.
@@ -264,7 +262,7 @@ fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
         request.headers.retain(|header| !PRIVATE.iter().any(|private| header.0.eq_ignore_ascii_case(private)));
     } else if to.login.is_none()
         && let Some((user, password)) = &from.login
-        && !has_header(request, "authorization")
+        && !request.has_header("authorization")
     {
         // The login written in the URL goes along on the same origin, as curl has it.
         *request = request.clone().login(user, password);

@@ -36,11 +36,11 @@ pub(super) struct Holding<'h> {
 }
 
 impl Holders {
-    /// A connection was lent.
-    pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>) -> Holding<'_> {
+    /// A connection was lent, at this moment.
+    pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>, since: Instant) -> Holding<'_> {
         let id = self.next.get();
         self.next.set(id + 1);
-        self.held.borrow_mut().push(Held { id, since: Instant::now(), asker, query });
+        self.held.borrow_mut().push(Held { id, since, asker, query });
         Holding { holders: self, id }
     }
 
@@ -100,15 +100,17 @@ fn head(sql: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::{Holders, Query};
 
     #[test]
     fn the_oldest_are_named_with_what_they_do() {
         let holders = Holders::default();
         assert_eq!(holders.told(), "");
-        let query = |sql: &'static str| Some(Query::alone(sql.into(), Vec::new(), "/a"));
-        let first = holders.hold("/a", query("SELECT\n   1"));
-        let others: Vec<_> = (0..4).map(|_| holders.hold("/b", None)).collect();
+        let query = |sql: &'static str| Some(Query::among(sql.into(), Vec::new(), "/a"));
+        let first = holders.hold("/a", query("SELECT\n   1"), Instant::now());
+        let others: Vec<_> = (0..4).map(|_| holders.hold("/b", None, Instant::now())).collect();
         let told = holders.told();
         assert!(told.starts_with("; held by /a for ") && told.contains(": SELECT 1, /b for "), "{told}");
         assert!(told.ends_with(", and 2 more"), "{told}");

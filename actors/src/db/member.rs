@@ -87,27 +87,28 @@ impl Member {
         }
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let client = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
-                let _holding = self.holders.hold(query.asker, Some(query.clone()));
-                self.timed(self.within_limit(postgres.send(client, query))).await
+                let (client, since) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                self.timed(since, self.within_limit(postgres.send(client, query))).await
             }
             Engine::Sqlite(sqlite) => {
-                let connection = self.lent(sqlite.checkout(), || None).await?;
-                let _holding = self.holders.hold(query.asker, Some(query.clone()));
-                self.timed(self.within_limit(sqlite.send(connection, query))).await
+                let (connection, since) = self.lent(sqlite.checkout(), || None).await?;
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                self.timed(since, self.within_limit(sqlite.send(connection, query))).await
             }
         }
     }
 
-    /// A connection, its wait and its dial measured apart. A wait in vain names who has them all.
+    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
     async fn lent<C>(
         &self,
         checkout: impl Future<Output = Result<C, Failure>>,
         last_dial: impl Fn() -> Option<Duration>,
-    ) -> Result<C, Failure> {
+    ) -> Result<(C, Instant), Failure> {
         let asked = Instant::now();
         let mut lent = checkout.await;
-        let took = asked.elapsed();
+        let now = Instant::now();
+        let took = now - asked;
         let dial = match &lent {
             // No dial that came to its end: all of the time it took was one.
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
@@ -122,12 +123,15 @@ impl Member {
         {
             failure.msg += &self.holders.told();
         }
-        lent
+        Ok((lent?, now))
     }
 
-    /// A statement, its time at the database measured.
-    pub(super) async fn timed(&self, statement: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
-        let sent = Instant::now();
+    /// A statement that was `sent` now, its time at the database measured.
+    pub(super) async fn timed(
+        &self,
+        sent: Instant,
+        statement: impl Future<Output = Result<Rows, Failure>>,
+    ) -> Result<Rows, Failure> {
         let result = statement.await;
         self.tally.queried(sent.elapsed());
         result
@@ -149,11 +153,11 @@ impl Member {
     async fn seat(&self) -> Result<Seat, Failure> {
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let client = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                let (client, _) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
                 Ok(Seat::Postgres(postgres.seat(client)))
             }
             Engine::Sqlite(sqlite) => {
-                let connection = self.lent(sqlite.checkout(), || None).await?;
+                let (connection, _) = self.lent(sqlite.checkout(), || None).await?;
                 Ok(Seat::Sqlite(sqlite.seat(connection)))
             }
         }
@@ -172,7 +176,7 @@ impl Member {
         let started = Instant::now();
         let ended = match self.seat().await {
             Ok(seat) => {
-                let holding = self.holders.hold(asker, None);
+                let holding = self.holders.hold(asker, None, Instant::now());
                 Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await
             }
             Err(failure) => Err(failure),

@@ -192,7 +192,7 @@ impl Run {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            let columns = columns.get_or_insert_with(|| described(row.columns()));
+            let columns = columns.get_or_insert_with(|| self.described(row.columns()));
             let mut pairs = Vec::with_capacity(columns.len());
             for (index, column) in columns.iter().enumerate() {
                 let Decoded(value) = row.try_get(index)?;
@@ -203,6 +203,20 @@ impl Run {
         rows.affected = stream.rows_affected();
         rows.columns = columns;
         Ok(rows)
+    }
+
+    /// The columns, in the list of the first member if they are the same.
+    fn described(&self, columns: &[tokio_postgres::Column]) -> Columns {
+        let list = || -> Columns {
+            let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
+            columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
+        };
+        let same = |(told, column): (&Column, &tokio_postgres::Column)| {
+            told.name() == column.name() && matches!(told.ty(), ColumnType::Postgres(ty) if ty == column.type_())
+        };
+        let first = self.query.columns.get_or_init(list);
+        let shared = first.len() == columns.len() && first.iter().zip(columns).all(same);
+        if shared { first.clone() } else { list() }
     }
 
     /// What the client would refuse to encode, in plainer words than it has.
@@ -231,7 +245,7 @@ impl Run {
         let started = match prepared {
             Ok(statement) => {
                 let columns = statement.columns();
-                let columns = (!columns.is_empty()).then(|| described(columns));
+                let columns = (!columns.is_empty()).then(|| self.described(columns));
                 self.bound(&statement).await?.map(|stream| (columns, stream))
             }
             Err(error) => Err(error),
@@ -274,13 +288,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-fn described(columns: &[tokio_postgres::Column]) -> Columns {
-    let column = |column: &tokio_postgres::Column| {
-        Column::new(column.name().into(), ColumnType::Postgres(column.type_().clone()))
-    };
-    columns.iter().map(column).collect()
 }
 
 /// Why a statement did not end well: by the server or the connection, or by us before anything was sent.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use awc::http::StatusCode;
-use awc::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use bytes::Bytes;
 use skitai_wire::{Value, jsonrpc, xmlrpc};
 
+use super::failure::Failure;
+use super::gunzip::gunzip;
 use super::prepared::Prepared;
 use super::request::Decode;
 use crate::outcome::{Outcome, Reason};
@@ -41,6 +43,26 @@ impl Answer {
         let is_framed = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
         // The codec reads no further than the end of a whole body: if it met the end of the connection, it wanted more.
         is_framed && eof
+    }
+
+    /// Unpacks the body where it came as we said it may. What it came like is no longer told then.
+    pub(super) async fn unpack(
+        &mut self,
+        headers: &HeaderMap,
+        request: &Prepared,
+        limit: usize,
+    ) -> Result<(), Failure> {
+        let is_packed = |value: &HeaderValue| {
+            let word = value.as_bytes().trim_ascii();
+            word.eq_ignore_ascii_case(b"gzip") || word.eq_ignore_ascii_case(b"x-gzip")
+        };
+        if !request.may_be_packed || self.body.is_empty() || !headers.get(CONTENT_ENCODING).is_some_and(is_packed) {
+            return Ok(());
+        }
+        // Boxed: most calls have no use for its room.
+        self.body = Box::pin(gunzip(&self.body, limit)).await?.into();
+        self.headers.retain(|(name, _)| *name != CONTENT_ENCODING.as_str() && *name != CONTENT_LENGTH.as_str());
+        Ok(())
     }
 
     /// The first header of this name, which is in lower case.

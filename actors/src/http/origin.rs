@@ -5,8 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use awc::http::Uri;
@@ -21,9 +23,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::answer::Answer;
 use super::dial::{Dial, Stage, Tls, Trace, Wire};
 use super::failure::{self, Failure};
+use super::names::SystemNames;
 use super::prepared::Prepared;
 use super::resolve::Resolver;
-use super::tls;
+use super::tls::{self, Trust};
 use crate::outcome::Reason;
 
 /// How long an idle connection is kept. Below the 5 s after which most servers close theirs (actix-web, Node, Apache,
@@ -43,6 +46,18 @@ pub(crate) struct Limits {
     pub(crate) connect_timeout: Duration,
     pub(crate) connections: usize,
     pub(crate) max_answer: usize,
+}
+
+/// Where an origin is and whom its certificate must satisfy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    /// For TLS: who is trusted.
+    pub(crate) trust: Option<&'a Trust>,
+    /// Without brackets. The `host` header and the certificate go by it.
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    /// Where it is dialled, if not where its name leads.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// How far an exchange has come, readable by whoever gives up on it.
@@ -71,19 +86,21 @@ struct Pool {
 }
 
 impl Origin {
-    /// `host` without brackets. The error says why no URL can name this host.
-    pub(crate) fn new(tls: bool, host: &str, port: u16, limits: Limits) -> Result<Origin, String> {
+    /// The error says why no URL can name this host.
+    pub(crate) fn new(place: Place<'_>, limits: Limits) -> Result<Origin, String> {
+        let Place { trust, host, port, address } = place;
         let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
         let name = format!("{}{host}{}", brackets.0, brackets.1);
         let authority = format!("{name}:{port}")
             .parse::<Authority>()
             .map_err(|error| format!("{host:?} is not the name of a host: {error}"))?;
         let bad_name = |error: &dyn std::fmt::Display| format!("{host:?} is not the name of a host: {error}");
-        let (tls, usual) = if tls {
-            let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
-            (Some(Tls { config: tls::config(), name }), 443)
-        } else {
-            (None, 80)
+        let (tls, usual) = match trust {
+            Some(trust) => {
+                let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
+                (Some(Tls { config: trust.0.clone(), name }), 443)
+            }
+            None => (None, 80),
         };
         let host_header = if port == usual { name } else { authority.as_str().to_owned() };
         Ok(Origin {
@@ -91,7 +108,7 @@ impl Origin {
             tls,
             host: HeaderValue::from_maybe_shared(Bytes::from(host_header)).map_err(|error| bad_name(&error))?,
             limits,
-            resolver: Resolver::new(host, port),
+            resolver: Resolver::new(host, port, address, Arc::new(SystemNames)),
             wire: Wire::default(),
             permits: Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)),
             waiting: Cell::new(0),
@@ -141,7 +158,7 @@ impl Origin {
             ));
         }
         progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
-        let _place = Place::take(&self.waiting);
+        let _turn = Turn::take(&self.waiting);
         let permit = self.permits.acquire().await;
         progress.set(Trace::default());
         permit.map_err(|_| Failure::new(Reason::NoPermit, "not sent: the cluster is shut down"))
@@ -197,11 +214,12 @@ impl Origin {
             let msg = "the answer announces no length (neither content-length nor chunked)";
             return Err(Failure::new(Reason::Malformed, msg));
         }
-        let answer = Answer::new(response.status().as_u16(), response.headers(), body, request);
+        let mut answer = Answer::new(response.status().as_u16(), response.headers(), body, request);
         // awc takes an end of the connection for an end of the body, however much was announced.
         if answer.is_cut_short(response.headers(), request, self.wire.get().eof) {
             return Err(failure::closed(self.wire.get()));
         }
+        answer.unpack(response.headers(), request, limit).await?;
         Ok(answer)
     }
 
@@ -247,16 +265,16 @@ fn is_unannounced(response: &ClientResponse, request: &Prepared) -> bool {
 }
 
 /// A place in the queue for a connection; given back on drop.
-struct Place<'a>(&'a Cell<usize>);
+struct Turn<'a>(&'a Cell<usize>);
 
-impl<'a> Place<'a> {
-    fn take(waiting: &'a Cell<usize>) -> Place<'a> {
+impl<'a> Turn<'a> {
+    fn take(waiting: &'a Cell<usize>) -> Turn<'a> {
         waiting.update(|count| count + 1);
-        Place(waiting)
+        Turn(waiting)
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.update(|count| count - 1);
     }

@@ -1,10 +1,12 @@
 //! A [`Request`] in awc's words: checked and converted once per call, then shared by every member.
 
-use awc::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use awc::http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use awc::http::uri::PathAndQuery;
 use bytes::Bytes;
 
-use super::request::{Decode, Method, Request};
+use super::request::{Decode, Encoding, Method, Request};
 
 /// Cloning a path, a name or a value counts a reference; nothing is parsed or copied per member.
 pub(crate) struct Prepared {
@@ -15,6 +17,8 @@ pub(crate) struct Prepared {
     pub(super) decode: Decode,
     /// In bytes, where that is less than the origin's limit.
     pub(super) max_answer: Option<usize>,
+    /// The answer may come packed, because we said so.
+    pub(super) may_be_packed: bool,
     /// Asking twice does no harm.
     pub(crate) is_idempotent: bool,
     /// An empty body is not announced as one of length 0.
@@ -26,14 +30,15 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
-        let Request { method, mut path, headers, body, decode, max_answer, idempotent, key: _ } = request;
+        let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
+        let Request { method, mut path, headers, body, decode, max_answer, encoding: _, idempotent, key: _ } = request;
         if !path.starts_with('/') {
             path.insert(0, '/');
         }
         let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
             .map_err(|error| format!("the path cannot be sent: {error}; encode spaces and other signs as %XX"))?;
-        // Room for the two headers that are always ours: the host's name and the type of the body.
-        let mut converted = Vec::with_capacity(headers.len() + 1);
+        // Room for those that are ours: the type of the body, and how the answer may come.
+        let mut converted = Vec::with_capacity(headers.len() + 1 + usize::from(may_be_packed));
         let mut typed = false;
         for (name, value) in headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
@@ -55,6 +60,9 @@ impl Prepared {
             }
             Decode::XmlRpc | Decode::JsonRpc | Decode::Http => {}
         }
+        if may_be_packed {
+            converted.push((ACCEPT_ENCODING, HeaderValue::from_static("gzip")));
+        }
         let is_bodyless = method.is_safe() || method == Method::Delete;
         let is_head = method == Method::Head;
         let method = match method {
@@ -73,6 +81,7 @@ impl Prepared {
             body,
             decode,
             max_answer,
+            may_be_packed,
             is_idempotent: idempotent,
             is_bodyless,
             is_head,

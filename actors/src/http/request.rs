@@ -57,6 +57,27 @@ pub enum Decode {
     Http,
 }
 
+/// How an answer may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// As it is.
+    #[default]
+    Identity,
+    /// Also packed by gzip; it is unpacked before anybody sees it.
+    Gzip,
+}
+
+impl Encoding {
+    /// Reads `gzip` or `identity`.
+    pub fn named(name: &str) -> Option<Encoding> {
+        match name {
+            "identity" => Some(Encoding::Identity),
+            "gzip" => Some(Encoding::Gzip),
+            _ => None,
+        }
+    }
+}
+
 /// One request. Its body is shared, not copied, among the members it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -73,6 +94,9 @@ pub struct Request {
     pub decode: Decode,
     /// The largest answer accepted, in bytes, where that is less than the origin's limit.
     pub max_answer: Option<usize>,
+    /// How the answer may come; `None` for what the cluster says. A caller's own `accept-encoding` goes before it, and
+    /// then the answer stays as it came.
+    pub encoding: Option<Encoding>,
     /// Asking twice does no harm: true for GET, HEAD and OPTIONS, and where the caller says so. Only such a call may be
     /// retried or hedged.
     pub idempotent: bool,
@@ -90,6 +114,7 @@ impl Request {
             body,
             decode,
             max_answer: None,
+            encoding: None,
             idempotent,
             key: None,
         }
@@ -144,6 +169,11 @@ impl Request {
     pub fn key(mut self, key: impl Into<Box<str>>) -> Request {
         self.key = Some(key.into());
         self
+    }
+
+    /// True where the caller set this header; `name` in any case.
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
     }
 
     /// Adds a Basic login.

@@ -109,13 +109,24 @@ impl Gauges {
             .sum()
     }
 
+    /// Panics so far, of its state and of single calls.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
+    }
+
+    /// How often its state was made anew.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Relaxed)
+    }
+
     /// True while the actor rests after too many panics; whoever asks is refused at once.
     pub fn is_failed(&self, now: Instant) -> bool {
         let until = self.failed_until.load(Relaxed);
         until > 0 && now < self.opened + Duration::from_millis(until)
     }
 
-    pub(crate) fn failed(&self, until: Instant) {
+    /// Fails the actor until then: whoever asks meanwhile is refused at once.
+    pub fn failed(&self, until: Instant) {
         let millis = until.saturating_duration_since(self.opened).as_millis();
         self.failed_until.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
         self.failures.fetch_add(1, Relaxed);

@@ -1,9 +1,11 @@
 //! Who is asked.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use crate::kit::Reporter;
+use crate::kit::keep::now;
 
 /// An actor of a worker.
 #[derive(Clone)]
@@ -54,6 +56,16 @@ impl Registry {
     /// Strikes out all actors of a worker.
     pub fn withdraw(&self, worker: usize) {
         self.lock().retain(|actor| actor.worker != worker);
+    }
+
+    /// The names of those that are failed now, on whichever worker, each once. Nobody is asked: it costs a look at each
+    /// actor's counters, and one that hangs cannot hold it up.
+    pub fn failed(&self) -> Vec<String> {
+        let now = now();
+        let actors = self.lock();
+        let failed = actors.iter().filter(|actor| actor.reporter.gauges().is_failed(now));
+        let names: BTreeSet<String> = failed.map(|actor| actor.reporter.name()).collect();
+        names.into_iter().collect()
     }
 
     /// The actors, worker by worker.

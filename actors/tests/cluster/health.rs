@@ -61,7 +61,7 @@ fn a_refusing_member_is_ejected_and_answered_for_at_once() {
         assert!(outcomes[0].is_ok());
         let ejected = &outcomes[1];
         assert_eq!((ejected.status, ejected.reason), (Status::NotConnected, Reason::Ejected));
-        assert_eq!((ejected.attempts, &*ejected.node), (0, &*cluster.spec.members[1].node));
+        assert_eq!((ejected.attempts, &*ejected.node), (0, &*cluster.roster.spec().members[1].node));
         assert!(ejected.msg.contains("refused") && ejected.msg.contains("tried again in"), "{}", ejected.msg);
         // lb does not even try it.
         for _ in 0..20 {
@@ -204,10 +204,7 @@ fn workers_share_what_they_know() {
         let (ill, _) = moody();
         let well = fine("a");
         let first = judged(hasty(), &[ill.port, well.port]);
-        let (spec, health) = (first.spec.clone(), first.health.clone());
-        let made_of = (spec.clone(), health.clone());
-        let make = move || Cluster::new(made_of.0.clone(), made_of.1.clone());
-        let second = Started { post: Post::open("members", Admission::default(), make), spec, health };
+        let second = Started::of(first.roster.clone(), Admission::default());
         first.all(call()).await;
         second.all(call()).await;
         assert_eq!(first.all(call()).await[0].reason, Reason::Ejected);
@@ -282,7 +279,7 @@ async fn checked(kind: CheckKind) {
     let rules = Rules { eject_time: Duration::from_millis(100), ..Rules::default() };
     let check = Some(Check { kind, interval: Duration::from_millis(50) });
     let cluster = Started::new(ClusterSpec { rules, check, ..spec(&[there.port, well.port]) });
-    let prober = Prober::start(&cluster.spec, cluster.health.clone()).unwrap();
+    let prober = Prober::start(&cluster.roster).unwrap();
     eventually("it is asked", || there.seen.requests() >= 3).await;
     assert_eq!(cluster.word(0, "state").await, "healthy");
     is_ill.store(true, SeqCst);
@@ -321,7 +318,7 @@ fn a_check_by_tcp_wants_a_connection_alone() {
         let rules = Rules { fall: 2, ..hasty() };
         let check = Some(Check { kind: CheckKind::Tcp, interval: Duration::from_millis(30) });
         let cluster = Started::new(ClusterSpec { rules, check, ..spec(&[there.port, closed_port()]) });
-        let _prober = Prober::start(&cluster.spec, cluster.health.clone()).unwrap();
+        let _prober = Prober::start(&cluster.roster).unwrap();
         eventually("it is asked", || there.seen.connections() >= 5).await;
         assert_eq!(
             (cluster.word(0, "state").await.as_str(), cluster.word(1, "state").await.as_str()),

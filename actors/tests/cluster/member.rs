@@ -60,7 +60,15 @@ pub(crate) struct Member {
 
 /// Starts a member that does `act` with every request.
 pub(crate) fn member(act: impl Fn(&mut TcpStream, &Heard) -> After + Send + Sync + 'static) -> Member {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    member_at("127.0.0.1:0", act)
+}
+
+/// The same at this address of the machine's own.
+pub(crate) fn member_at(
+    address: &str,
+    act: impl Fn(&mut TcpStream, &Heard) -> After + Send + Sync + 'static,
+) -> Member {
+    let listener = TcpListener::bind(address).unwrap();
     let port = listener.local_addr().unwrap().port();
     let seen = Arc::new(Seen::default());
     let (act, watched) = (Arc::new(act), seen.clone());

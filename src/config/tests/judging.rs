@@ -1,6 +1,7 @@
-//! How the members of a cluster are chosen and judged.
+//! How the members of a cluster are found, chosen and judged.
 
-use skitai_actors::spec::{Balance, Check, CheckKind, Rules};
+use skitai_actors::http::{Authority, Encoding};
+use skitai_actors::spec::{Balance, Check, CheckKind, Login, Rules};
 
 use super::*;
 
@@ -8,7 +9,7 @@ use super::*;
 fn members_are_judged_by_the_figures_of_their_cluster() {
     let text = "[@a]\nmembers = one, two\n[@b]\nmembers = one, two\nbalance = round_robin\nretries = 2\nhedge = yes\n\
                 eject_after = 3\neject_time = 400\nmax_ejected = 100\nslow_start = 0\ncheck = http:/alive?a=b\n\
-                check_interval = 500ms\n[@c]\nmembers = one\ncheck = rpc\n";
+                check_interval = 500ms\ncheck_rise = 4\ncheck_fall = 1\n[@c]\nmembers = one\ncheck = rpc\n";
     let clusters = loaded(text).clusters;
     let [Declared::Http(a), Declared::Http(b), Declared::Http(c)] = clusters.as_slice() else { panic!("{clusters:?}") };
     assert_eq!((a.balance, a.rules, &a.check, a.retries, a.hedge), (Balance::Ewma, Rules::default(), &None, 0, false));
@@ -20,10 +21,34 @@ fn members_are_judged_by_the_figures_of_their_cluster() {
         eject_time_max: seconds(400),
         max_ejected: 100,
         slow_start: seconds(0),
-        ..Rules::default()
+        rise: 4,
+        fall: 1,
     };
     assert_eq!(b.rules, expected);
     let page = CheckKind::Http("/alive?a=b".to_owned());
     assert_eq!(b.check, Some(Check { kind: page, interval: Duration::from_millis(500) }));
     assert_eq!(c.check, Some(Check { kind: CheckKind::Rpc("/RPC2".to_owned()), interval: seconds(5) }));
+}
+
+#[test]
+fn members_are_reached_as_their_cluster_says() {
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/actors/src/http/origin/authority.pem");
+    let text = format!(
+        "[@a]\nmembers = one\n[@b]\nmembers = one\ndiscover = dns\n[@c]\nmembers = one\ndiscover = dns\n\
+         discover_interval = 2m\nssl = yes\nca_file = {ca}\nencoding = gzip\nlogin = env:LOGIN\n"
+    );
+    let env = |name: &str| (name == "LOGIN").then(|| "anna:a:b".to_owned());
+    let settings = parse("site.conf", &text, Path::new("/site"), &env).expect("it is a good conf").settings;
+    let [Declared::Http(a), Declared::Http(b), Declared::Http(c)] = settings.clusters.as_slice() else { panic!() };
+    assert_eq!((a.discover, &a.authority, a.encoding, &a.login), (None, &None, Encoding::Identity, &None));
+    assert_eq!((b.discover, c.discover), (Some(Duration::from_secs(10)), Some(Duration::from_secs(120))));
+    assert_eq!(c.authority, Some(Authority::read(ca.as_ref()).expect("it is an authority")));
+    assert_eq!(c.encoding, Encoding::Gzip);
+    assert_eq!(c.login, Some(Login { user: "anna".to_owned(), password: Secret("a:b".to_owned()) }));
+}
+
+#[test]
+fn verification_cannot_be_turned_off() {
+    let report = parsed("[@a]\nmembers = one\nssl = yes\ntls_verify = no\n").expect_err("there is no such key");
+    assert!(messages(&report).iter().any(|message| message.contains("tls_verify")), "{report}");
 }

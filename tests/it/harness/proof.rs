@@ -2,11 +2,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::patience::PATIENCE;
 use super::raw::request;
-use super::{Conduct, Conn, Member, Relay, call};
+use super::{Chaos, Conduct, Conn, Member, Relay, call, eventually};
 
 fn port(member: &Member) -> u16 {
     member.node().rsplit_once(':').unwrap().1.parse().unwrap()
@@ -82,4 +82,65 @@ fn a_relay_carries_stalls_refuses_and_carries_again() {
     assert!(TcpStream::connect(("127.0.0.1", relay.port())).is_err());
     relay.mend();
     ask().read().expect_code(200);
+}
+
+#[test]
+fn members_of_the_other_process_obey() {
+    let chaos = Chaos::start(1);
+    let port: u16 = chaos.node(0).rsplit_once(':').unwrap().1.parse().unwrap();
+    let another = || {
+        let mut conn = Conn::to(port);
+        conn.send(request("POST", "/rpc2", &[("Content-Type", "text/xml")], call::xml("work", &[]).as_bytes()));
+        conn
+    };
+    let called = |faults: &str| {
+        chaos.set_all(faults);
+        another()
+    };
+    let timed = |faults: &str| {
+        let began = Instant::now();
+        called(faults).read().expect_code(200);
+        began.elapsed()
+    };
+    assert!(called("pass").read().expect_code(200).text().contains(&format!("<int>{port}</int>")));
+    assert_eq!(called("error 429 retry_after 7").read().expect_code(429).header("retry-after"), "7");
+    assert!(called("fault 9").read().expect_code(200).text().contains("<int>9</int>"));
+    assert!(called("bytes 5000").read().expect_code(200).body.len() > 5_000);
+    for faults in ["latency 200", "stall 100 200", "latency 200 capacity 1", "slow 60"] {
+        assert!(timed(faults) >= Duration::from_millis(200), "{faults}");
+    }
+    assert!(timed("stall 0 60000") < Duration::from_secs(10));
+    // One after the other.
+    let (began, mut two) = (Instant::now(), [called("latency 200 capacity 1"), another()]);
+    two.iter_mut().for_each(|conn| drop(conn.read().expect_code(200)));
+    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    assert!(called("cut 20").try_read(true).is_none());
+    assert!(called("reset").ends());
+    // Until it is told otherwise.
+    let mut hanging = called("hang");
+    assert!(hanging.is_silent_for(Duration::from_millis(100)));
+    chaos.set_all("pass");
+    hanging.read().expect_code(200);
+
+    chaos.zero();
+    let leaving = called("hang");
+    chaos.wait_for_requests(1);
+    drop(leaving);
+    eventually("the member sees its caller leave", || (chaos.counted("lost") == [1]).then_some(()));
+    chaos.set_all("refuse");
+    assert!(hanging.ends());
+    assert_eq!(
+        TcpStream::connect(("127.0.0.1", port)).map(drop).map_err(|e| e.kind()),
+        Err(ErrorKind::ConnectionRefused)
+    );
+    assert!(called_after(&chaos, port).read().expect_code(200).text().contains(&port.to_string()));
+    assert_eq!(chaos.sums(), (2, 1));
+}
+
+/// A page of a member that listens again.
+fn called_after(chaos: &Chaos, port: u16) -> Conn {
+    chaos.set_all("pass");
+    let mut conn = Conn::to(port);
+    conn.send(request("GET", "/", &[], b""));
+    conn
 }

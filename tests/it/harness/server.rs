@@ -259,6 +259,14 @@ impl TestServer {
         std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
     }
 
+    /// How many bytes of memory its process has in use.
+    pub(crate) fn memory(&self) -> usize {
+        let id = self.running.as_ref().expect("until stopped").child.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("every process has a line");
+        line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number of KiB") << 10
+    }
+
     /// What it has written so far, both streams.
     pub(crate) fn log(&self) -> String {
         self.running.as_ref().expect("until stopped").log()

@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use skitai_wire::Value;
 
 use super::*;
-use crate::http::Request;
+use crate::http::names::{Looking, Names};
+use crate::http::{Authority, Request};
 
 const LIMITS: Limits = Limits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
 
@@ -63,20 +64,17 @@ fn secure() -> Secure {
     Secure { port, connections }
 }
 
+fn origin(trust: &Trust, host: &str, port: u16, address: Option<IpAddr>) -> Origin {
+    Origin::new(Place { trust: Some(trust), host, port, address }, LIMITS).expect("it is a name")
+}
+
+fn ours() -> Trust {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/origin/authority.pem");
+    Trust::of(&Authority::read(file.as_ref()).expect("it is an authority"))
+}
+
 fn trusting(port: u16) -> Origin {
-    let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_slice(include_bytes!("authority.pem")).expect("it is a certificate");
-    roots.add(authority).expect("it is an authority");
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks them")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let mut origin = Origin::new(true, "localhost", port, LIMITS).expect("it is a name");
-    if let Some(tls) = &mut origin.tls {
-        tls.config = Arc::new(config);
-    }
-    origin
+    origin(&ours(), "localhost", port, None)
 }
 
 async fn get(origin: &Origin, path: &str) -> (Result<Answer, Failure>, Trace) {
@@ -113,10 +111,51 @@ fn an_answer_cut_short_by_a_proper_end_of_tls_is_no_answer() {
 fn an_unknown_authority_is_refused_before_anything_is_sent() {
     actix_rt::System::new().block_on(async {
         let member = secure();
-        let origin = Origin::new(true, "localhost", member.port, LIMITS).expect("it is a name");
+        let origin = origin(&Trust::web(), "localhost", member.port, None);
         let (answer, trace) = get(&origin, "/").await;
         let failure = answer.expect_err("nobody vouches for it");
         assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
         assert!(failure.msg.contains("certificate"), "{}", failure.msg);
+    });
+}
+
+#[test]
+fn the_certificate_goes_by_the_name_and_the_dial_by_the_address() {
+    actix_rt::System::new().block_on(async {
+        let member = secure();
+        let here = Some(IpAddr::from([127, 0, 0, 1]));
+        let (answer, _) = get(&origin(&ours(), "localhost", member.port, here), "/").await;
+        answer.expect("the name is the certificate's");
+        // Dialled at the same address, under a name that the certificate does not bear and no name server knows.
+        let (answer, trace) = get(&origin(&ours(), "other.invalid", member.port, here), "/").await;
+        let failure = answer.expect_err("it is somebody else's certificate");
+        assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
+        assert!(failure.msg.contains("other.invalid"), "{}", failure.msg);
+    });
+}
+
+#[derive(Debug)]
+struct SilentNames;
+
+impl Names for SilentNames {
+    fn look_up(&self, _: &str) -> Looking {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
+    actix_rt::System::new().block_on(async {
+        let connect_timeout = Duration::from_millis(200);
+        let place = Place { trust: None, host: "member.test", port: 80, address: None };
+        let mut origin = Origin::new(place, Limits { connect_timeout, ..LIMITS }).expect("it is a name");
+        origin.resolver = Resolver::new("member.test", 80, None, Arc::new(SilentNames));
+        let begun = Instant::now();
+        let all = (0..20).map(|_| get(&origin, "/"));
+        for (answer, trace) in futures_util::future::join_all(all).await {
+            assert_eq!((answer.expect_err("nobody knows it").reason, trace.written), (Reason::Dns, 0));
+        }
+        // Four connections for twenty calls: five times the wait, but never more than that.
+        assert!(begun.elapsed() < connect_timeout * 5 + Duration::from_secs(1), "{:?}", begun.elapsed());
     });
 }

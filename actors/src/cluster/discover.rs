@@ -1,0 +1,57 @@
+//! Finds the members of a cluster by their names: every address of a name is a member by itself.
+//!
+//! Period: the cluster's `discover`, within a tenth so that the processes of a site are not in step; each name by itself,
+//! first at the start. One per cluster and process; it ends when its [`Discovery`] is dropped or its thread stops. It
+//! prevents that a cluster has to be configured anew for each member that comes or goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{sleep, timeout};
+
+use super::pick::Dice;
+use super::roster::Roster;
+use crate::http::names::Names;
+
+/// How long a name server is waited for before it counts as a failure. What it says later is not lost: the look-up goes
+/// on, and the next one takes part in it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The look-ups of one cluster; dropping it ends them.
+#[derive(Debug)]
+pub struct Discovery(tokio::task::JoinHandle<()>);
+
+impl Discovery {
+    /// Starts the look-ups on the current thread; `None` where the cluster wants none or has no name.
+    pub fn start(roster: &Arc<Roster>, names: Arc<dyn Names>) -> Option<Discovery> {
+        let period = roster.spec().discover?;
+        let hosts = roster.hosts();
+        let roster = roster.clone();
+        (!hosts.is_empty()).then(|| {
+            Discovery(actix_rt::spawn(async move {
+                join_all(hosts.iter().map(|host| follow(&roster, host, &*names, period))).await;
+            }))
+        })
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn follow(roster: &Roster, host: &str, names: &dyn Names, period: Duration) {
+    let dice = Dice::new();
+    loop {
+        let found = match timeout(PATIENCE, names.look_up(host)).await {
+            Ok(Ok(addresses)) if addresses.is_empty() => Err("the name has no address".to_owned()),
+            Ok(found) => found.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer from the name server within {PATIENCE:?}")),
+        };
+        roster.found(host, found);
+        let permille = 900 + u32::try_from(dice.below(201)).unwrap_or(0);
+        sleep(period * permille / 1_000).await;
+    }
+}

@@ -1,0 +1,355 @@
+//! One member as the whole process sees it, and what its cluster has in common.
+//!
+//! The end of an exchange takes the one lock of its member; an ejection takes, within it, the one of the places. Nobody
+//! takes them the other way round.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use skitai_wire::Value;
+
+use super::super::budget::Budget;
+use super::super::latency::{Ewma, Latency};
+use super::super::pick::{Candidate, Dice, hash};
+use super::super::trust::Trust;
+use super::super::verdict::{Admitted, Call, Change, EjectReason, Ground, Judged, State, Verdict, ramp};
+use super::{Ended, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
+use crate::spec::{ClusterSpec, Member, Rules};
+
+/// What outlives a change of the members.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) name: Arc<str>,
+    pub(super) epoch: Instant,
+    pub(super) rules: Rules,
+    pub(super) has_checks: bool,
+    /// When the next ejected member may have its trial call, in milliseconds.
+    pub(super) due: AtomicU64,
+    pub(super) places: Mutex<Places>,
+    pub(super) budget: Mutex<Budget>,
+    pub(super) retries: AtomicU64,
+    pub(super) hedges: AtomicU64,
+    pub(super) denied: AtomicU64,
+}
+
+/// The present members, and how many of them may be out at once.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) most: usize,
+    pub(super) vitals: Box<[Arc<Vital>]>,
+    /// The how-many-eth members these are.
+    pub(super) generation: u64,
+}
+
+impl Places {
+    /// Counted and not kept: a member that leaves takes its ejection with it.
+    pub(super) fn out(&self) -> usize {
+        self.vitals.iter().filter(|vital| vital.is_out()).count()
+    }
+}
+
+impl Common {
+    pub(super) fn new(spec: &ClusterSpec) -> Arc<Common> {
+        Arc::new(Common {
+            name: spec.name.clone(),
+            epoch: Instant::now(),
+            rules: spec.rules,
+            has_checks: spec.check.is_some(),
+            due: AtomicU64::new(NEVER),
+            places: Mutex::default(),
+            budget: Mutex::default(),
+            retries: AtomicU64::new(0),
+            hedges: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Members of so many that may be out at once.
+    pub(super) fn most_out(&self, count: usize) -> usize {
+        let share = count * self.rules.max_ejected as usize / 100;
+        // The last member is never ejected: a slow answer is better than none.
+        share.min(count.saturating_sub(1))
+    }
+}
+
+/// The atomics mirror what a choice needs of the rest.
+#[derive(Debug)]
+pub(super) struct Vital {
+    pub(super) node: Arc<str>,
+    weight: u32,
+    /// The same for the same member, so that no two draw alike.
+    salt: u64,
+    outstanding: AtomicUsize,
+    is_out: AtomicBool,
+    held_until: AtomicU64,
+    /// The milliseconds of its readmission and 1; 0 for none.
+    ramped_from: AtomicU64,
+    trust: AtomicU64,
+    ewma: AtomicU64,
+    known: Mutex<Known>,
+}
+
+impl Vital {
+    /// Healthy, nothing known of its pace. `joined`: when it came to a cluster that was at work.
+    pub(super) fn new(member: &Member, joined: Option<Duration>) -> Arc<Vital> {
+        Arc::new(Vital {
+            node: member.node.clone(),
+            weight: member.weight,
+            salt: hash(&[member.node.as_bytes()]),
+            outstanding: AtomicUsize::new(0),
+            is_out: AtomicBool::new(false),
+            held_until: AtomicU64::new(0),
+            ramped_from: AtomicU64::new(joined.map_or(0, |now| millis(now) + 1)),
+            trust: AtomicU64::new(0),
+            ewma: AtomicU64::new(0),
+            known: Mutex::default(),
+        })
+    }
+
+    pub(super) fn is_for(&self, member: &Member) -> bool {
+        self.node == member.node && self.weight == member.weight
+    }
+
+    pub(super) fn is_out(&self) -> bool {
+        self.is_out.load(Relaxed)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    verdict: Verdict,
+    trust: Trust,
+    latency: Latency,
+    ewma: Ewma,
+    /// Of the last failure or check that counted against it.
+    last: Option<(SystemTime, String)>,
+}
+
+/// One member: to be asked before a call to it, and told what became of it.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    pub(super) common: Arc<Common>,
+    pub(super) vital: Arc<Vital>,
+}
+
+impl Pulse {
+    /// The time since the cluster's health was made.
+    pub fn now(&self) -> Duration {
+        self.common.epoch.elapsed()
+    }
+
+    /// True for the same member.
+    pub(in crate::cluster) fn is(&self, other: &Pulse) -> bool {
+        Arc::ptr_eq(&self.vital, &other.vital)
+    }
+
+    pub(super) fn candidate(&self, now: Duration, wants_micros: bool) -> Candidate {
+        let vital = &*self.vital;
+        Candidate {
+            weight: self.weight(now),
+            outstanding: vital.outstanding.load(Relaxed),
+            micros: if wants_micros { Ewma::unpacked(vital.ewma.load(Relaxed), now).micros(now) } else { 0 },
+            is_out: vital.is_out() || vital.held_until.load(Relaxed) > millis(now),
+            is_barred: false,
+        }
+    }
+
+    fn weight(&self, now: Duration) -> u32 {
+        let mut weight = FULL_WEIGHT;
+        let ramped_from = self.vital.ramped_from.load(Relaxed);
+        if ramped_from > 0 {
+            let age = now.saturating_sub(Duration::from_millis(ramped_from - 1));
+            weight = weight * ramp(age, self.common.rules.slow_start) / 100;
+        }
+        let trust = self.vital.trust.load(Relaxed);
+        if trust > 0 {
+            weight = (f64::from(weight) * Trust::unpacked(trust).share(now)) as u32;
+        }
+        weight.max(1).saturating_mul(self.vital.weight)
+    }
+
+    /// When its ejection ends, and whether its trial call is under way.
+    pub(super) fn trial(&self) -> (Duration, bool) {
+        let known = self.known();
+        (known.verdict.until(), known.verdict.is_on_trial())
+    }
+
+    /// Asks whether a call may go to this very member.
+    pub fn admit(&self, now: Duration) -> Admitted {
+        if !self.vital.is_out() {
+            return Admitted::Yes;
+        }
+        self.judged(now, |verdict, ground| verdict.admit(ground))
+    }
+
+    /// Why this member is not asked, in words.
+    pub fn explain(&self, now: Duration) -> String {
+        let known = self.known();
+        let (verdict, why) = (&known.verdict, known.verdict.why().map_or("failures", EjectReason::word));
+        let age = now.saturating_sub(verdict.since()).as_secs_f64();
+        let last = known.last.as_ref().map(|(_, msg)| format!(" ({msg})")).unwrap_or_default();
+        match verdict.state() {
+            State::Ejected => {
+                let left = verdict.until().saturating_sub(now).as_secs_f64();
+                format!("not sent: the member was ejected {age:.1} s ago: {why}{last}; tried again in {left:.1} s")
+            }
+            State::Probing | State::Healthy => {
+                format!("not sent: the member was ejected: {why}{last}; it has to prove itself first")
+            }
+        }
+    }
+
+    /// A call begins.
+    pub fn begun(&self) {
+        self.vital.outstanding.fetch_add(1, Relaxed);
+    }
+
+    /// A call ended; every [`begun`](Pulse::begun) one does, once.
+    pub fn ended(&self, ended: &Ended<'_>, now: Duration) {
+        let vital = &*self.vital;
+        vital.outstanding.fetch_sub(1, Relaxed);
+        {
+            let mut known = self.known();
+            if let Some(took) = ended.took {
+                known.latency.learn(took, now);
+                known.ewma.learn(took, now);
+                vital.ewma.store(known.ewma.packed(), Relaxed);
+            }
+            let is_failure = ended.is_refusal || matches!(ended.judged, Judged::Failed(_));
+            if is_failure || (ended.judged == Judged::Good && !known.trust.is_full()) {
+                known.trust.learn(is_failure, now);
+                vital.trust.store(known.trust.packed(), Relaxed);
+            }
+            if matches!(ended.judged, Judged::Failed(_)) {
+                known.last = Some((SystemTime::now(), ended.msg.to_owned()));
+            }
+        }
+        self.judged(now, |verdict, ground| ((), verdict.call_ended(ended.call, ended.judged, ground)));
+        if ended.call == Call::Trial {
+            // A trial that decided nothing: the next call may try.
+            self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
+        }
+    }
+
+    /// The member asked to be left alone for this long.
+    pub fn hold(&self, time: Duration, now: Duration) {
+        self.vital.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
+    }
+
+    /// Takes in an active check; the error is what the member or the system said.
+    pub fn checked(&self, result: Result<(), String>, now: Duration) {
+        let is_passed = result.is_ok();
+        if let Err(msg) = result {
+            self.known().last = Some((SystemTime::now(), msg));
+        }
+        self.judged(now, |verdict, ground| ((), verdict.checked(is_passed, ground)));
+    }
+
+    /// The time within which 95 of 100 answers of this member came.
+    pub fn p95(&self) -> Option<Duration> {
+        self.known().latency.quantile(0.95)
+    }
+
+    /// What is known of it.
+    pub(in crate::cluster) fn report(&self) -> Value {
+        let now = self.now();
+        let vital = &*self.vital;
+        let known = self.known();
+        let verdict = &known.verdict;
+        let number = |number: u64| Value::Int(number.cast_signed());
+        let word = |word: Option<&str>| word.map_or(Value::Nil, |word| Value::String(word.to_owned()));
+        let millis_of =
+            |share| known.latency.quantile(share).map_or(Value::Nil, |time| Value::Double(time.as_secs_f64() * 1e3));
+        let since = SystemTime::now() - now.saturating_sub(verdict.since());
+        let last_failure = known.last.as_ref().map_or(Value::Nil, |(when, msg)| {
+            Value::from_pairs([
+                ("reason", word(verdict.why().map(EjectReason::word))),
+                ("msg", Value::String(msg.clone())),
+                ("when", unix(*when)),
+            ])
+        });
+        Value::from_pairs([
+            ("state", Value::String(verdict.state().word().to_owned())),
+            ("since", unix(since)),
+            ("ejected_for", word(verdict.why().filter(|_| verdict.state() != State::Healthy).map(EjectReason::word))),
+            ("readmitted_for", word(verdict.readmitted().map(|(_, why)| why.word()))),
+            ("failures_in_a_row", number(verdict.failures().into())),
+            ("ejections", number(verdict.ejections())),
+            ("spared", number(verdict.spared())),
+            ("last_failure", last_failure),
+            ("held_for_s", number(vital.held_until.load(Relaxed).saturating_sub(millis(now)).div_ceil(1_000))),
+            ("outstanding", number(vital.outstanding.load(Relaxed) as u64)),
+            ("weight_in_force", Value::Double(f64::from(self.weight(now)) / f64::from(FULL_WEIGHT))),
+            ("p50_ms", millis_of(0.5)),
+            ("p95_ms", millis_of(0.95)),
+            ("p99_ms", millis_of(0.99)),
+        ])
+    }
+
+    /// Runs an act of the state machine and does what follows from a change.
+    fn judged<T>(&self, now: Duration, act: impl FnOnce(&mut Verdict, &mut Ground<'_>) -> (T, Option<Change>)) -> T {
+        let (common, vital) = (&*self.common, &*self.vital);
+        let mut take_place = || {
+            let places = common.places();
+            let is_free = places.out() < places.most;
+            if is_free {
+                // Taken before the lock is given back, so that no other counts the same place.
+                vital.is_out.store(true, Relaxed);
+            }
+            is_free
+        };
+        let dice = Dice::seeded(now.as_nanos() as u64 ^ vital.salt);
+        let mut draw = |limit| dice.below(limit);
+        let mut ground = Ground {
+            rules: &common.rules,
+            has_checks: common.has_checks,
+            now,
+            take_place: &mut take_place,
+            draw: &mut draw,
+        };
+        let mut known = self.known();
+        let (answer, change) = act(&mut known.verdict, &mut ground);
+        let Some(change) = change else { return answer };
+        let (cluster, node, msg) =
+            (&*common.name, &*vital.node, known.last.as_ref().map_or("", |last| last.1.as_str()));
+        match change {
+            Change::Ejected { why, time } => {
+                vital.is_out.store(true, Relaxed);
+                if !common.has_checks {
+                    common.due.fetch_min(millis(known.verdict.until()), Relaxed);
+                }
+                tracing::warn!(cluster, node, reason = why.word(), "the member is ejected for {time:.1?}: {msg}");
+            }
+            Change::Spared(why) => {
+                let places = common.places().most;
+                let reason = why.word();
+                tracing::warn!(cluster, node, reason, "the member fails but stays: at most {places} may be out: {msg}");
+            }
+            Change::Probing => tracing::debug!(cluster, node, "the member has to prove itself"),
+            Change::Readmitted(why) => {
+                vital.is_out.store(false, Relaxed);
+                vital.ramped_from.store(millis(now) + 1, Relaxed);
+                // It begins with a clean slate: a tenth of the weight is caution enough.
+                known.trust = Trust::default();
+                vital.trust.store(0, Relaxed);
+                tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
+            }
+        }
+        answer
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing of ours panics under this lock; were it to, the figures are still figures.
+        self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Seconds of the clock on the wall.
+pub(in crate::cluster) fn unix(at: SystemTime) -> Value {
+    Value::Int(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed())
+}

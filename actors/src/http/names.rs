@@ -1,0 +1,162 @@
+//! Names to addresses, asked of the system.
+//!
+//! `getaddrinfo` blocks, for half a minute where a name server is dead, and cannot be called off. So it has threads of
+//! its own, not those that plain handlers run on; a name is asked once at a time, however many want to know; and who
+//! asks may leave whenever he likes.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Debug;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+/// Look-ups at once. One takes a thread; a process with so many names whose servers are silent has no use for more.
+const THREADS: usize = 16;
+/// Names that may wait for a thread. Behind a dead name server nobody waits longer than for a connection, anyway.
+const WAITING: usize = 1_000;
+
+/// A look-up under way; dropping it leaves it to others who want the same.
+pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+
+/// Who knows the addresses of names.
+pub trait Names: Send + Sync + Debug {
+    /// The addresses of a host, at least one, in the order they are to be tried.
+    fn look_up(&self, host: &str) -> Looking;
+}
+
+/// The system's resolver: `/etc/hosts`, DNS, whatever the machine is set up with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemNames;
+
+impl Names for SystemNames {
+    fn look_up(&self, host: &str) -> Looking {
+        let told = lock().told(host, ask);
+        Box::pin(async move {
+            let mut told = told?;
+            let found = told.wait_for(Option::is_some).await.map(|found| found.clone());
+            match found.ok().flatten() {
+                Some(Ok(addresses)) => Ok(addresses),
+                Some(Err((kind, msg))) => Err(io::Error::new(kind, msg)),
+                None => Err(io::Error::other("the look-up was given up")),
+            }
+        })
+    }
+}
+
+/// An error that every asker gets a copy of.
+type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
+type Ask = fn(&str) -> Found;
+
+fn ask(host: &str) -> Found {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    let found = (host, 0).to_socket_addrs().map_err(|error| (error.kind(), error.to_string()))?;
+    for address in found.map(|address| address.ip()) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err((io::ErrorKind::NotFound, "the name has no address".to_owned()));
+    }
+    Ok(addresses)
+}
+
+/// What is being looked up in this process.
+#[derive(Default)]
+struct Board {
+    under_way: HashMap<String, watch::Receiver<Option<Found>>>,
+    waiting: VecDeque<Job>,
+    threads: usize,
+}
+
+struct Job {
+    host: String,
+    ask: Ask,
+    tell: watch::Sender<Option<Found>>,
+}
+
+static BOARD: LazyLock<Mutex<Board>> = LazyLock::new(Mutex::default);
+
+fn lock() -> MutexGuard<'static, Board> {
+    // Nothing under this lock panics; were it to, the lists are still lists.
+    BOARD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Board {
+    /// Where the answer will be told: of a look-up under way, or of one that begins now.
+    fn told(&mut self, host: &str, ask: Ask) -> io::Result<watch::Receiver<Option<Found>>> {
+        if let Some(told) = self.under_way.get(host) {
+            return Ok(told.clone());
+        }
+        let (tell, told) = watch::channel(None);
+        let job = Job { host: host.to_owned(), ask, tell };
+        if self.threads < THREADS {
+            std::thread::Builder::new().name("names".to_owned()).spawn(move || work(job))?;
+            self.threads += 1;
+        } else if self.waiting.len() < WAITING {
+            self.waiting.push_back(job);
+        } else {
+            return Err(io::Error::other(format!("{WAITING} other names are waiting for the name server")));
+        }
+        self.under_way.insert(host.to_owned(), told.clone());
+        Ok(told)
+    }
+}
+
+/// Looks up names until none is waiting.
+fn work(mut job: Job) {
+    loop {
+        let found = (job.ask)(&job.host);
+        let next = {
+            let mut board = lock();
+            // First taken off the board: who comes now asks anew.
+            board.under_way.remove(&job.host);
+            let next = board.waiting.pop_front();
+            if next.is_none() {
+                board.threads -= 1;
+            }
+            next
+        };
+        job.tell.send_replace(Some(found));
+        match next {
+            Some(next) => job = next,
+            None => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_asked_once_at_a_time_and_a_silent_one_holds_up_no_other() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        #[expect(clippy::disallowed_methods, reason = "it stands for getaddrinfo, which blocks as well")]
+        fn slow(_: &str) -> Found {
+            ASKED.fetch_add(1, SeqCst);
+            std::thread::sleep(Duration::from_secs(1));
+            Err((io::ErrorKind::NotFound, "silent".to_owned()))
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut silent: Vec<_> =
+                (0..50).map(|_| lock().told("silent.test", slow).expect("there is room")).collect();
+            let quick = tokio::time::timeout(Duration::from_millis(900), SystemNames.look_up("localhost"));
+            let addresses = quick.await.expect("it does not wait").expect("it is known everywhere");
+            assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
+            for told in &mut silent {
+                let found = told.wait_for(Option::is_some).await.expect("it is told").clone();
+                assert_eq!(found.expect("it is there").expect_err("it fails").1, "silent");
+            }
+            assert_eq!(ASKED.load(SeqCst), 1);
+        });
+    }
+}

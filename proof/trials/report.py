@@ -1,0 +1,50 @@
+"""Figures beside their bounds."""
+import os
+import time
+
+
+def quantile(times, share):
+    times = sorted(times)
+    return times[round((len(times) - 1) * share)]
+
+
+class Report:
+    """Prints a line for each figure and counts the bounds that are missed."""
+
+    def __init__(self):
+        self.missed = []
+        self.kept = 0
+        self.began = time.monotonic()
+
+    def begin(self, name, what):
+        self.name = name
+        print(f"\n{name}: {what}", flush=True)
+
+    def note(self, text):
+        print(f"    {text}", flush=True)
+
+    def bound(self, what, figure, limit, unit="", at_least=False):
+        """A figure that is to be at most `limit`, or at least."""
+        self.told(what, f"{shown(figure)} {unit}".strip(), f"{'≥' if at_least else '≤'} {shown(limit)} {unit}".strip(),
+                  figure >= limit if at_least else figure <= limit)
+
+    def holds(self, what, is_so, found=""):
+        """Something that is so or not."""
+        self.told(what, str(found) or ("yes" if is_so else "no"), "", is_so)
+
+    def told(self, what, figure, bound, is_kept):
+        print(f"  {'ok    ' if is_kept else 'MISSED'} {what:<72} {figure:>14}   {bound}", flush=True)
+        if is_kept:
+            self.kept += 1
+        else:
+            self.missed.append(f"{self.name}: {what}: {figure}, {bound}")
+
+    def end(self):
+        print(f"\n{self.kept} bounds kept, {len(self.missed)} missed, in {time.monotonic() - self.began:.0f} s; "
+              f"load of the machine after {os.getloadavg()[0]:.2f}")
+        for line in self.missed:
+            print(f"  MISSED {line}")
+
+
+def shown(figure):
+    return f"{figure:.2f}" if isinstance(figure, float) and figure < 10 else f"{figure:.0f}" if isinstance(figure, float) else str(figure)

@@ -1,0 +1,73 @@
+//! `[@name]`: how members are found, whom their certificates must satisfy, and what every request to them carries.
+
+use std::time::Duration;
+
+use skitai_actors::http::{Authority, Encoding};
+use skitai_actors::spec::{Login, Secret};
+
+use super::ini::Section;
+use super::keys;
+use super::reading::{Reading, find};
+use super::report::Problem;
+
+/// How often the names of the members are looked up; `None` where a member is what is written.
+pub(super) fn discover(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Duration> {
+    let interval = reading.time(section, &keys::DISCOVER_INTERVAL);
+    match find(section, &keys::DISCOVER).filter(|value| !value.text.is_empty()) {
+        Some(value) if value.text == "dns" => Some(interval),
+        Some(value) => {
+            reading.refuse(&keys::DISCOVER, value, "expected `dns`, or nothing", None);
+            None
+        }
+        None => {
+            if let Some(idle) = find(section, &keys::DISCOVER_INTERVAL) {
+                let problem =
+                    Problem::warning(idle.span(), "`discover_interval` says how often, but nothing is looked up");
+                reading.push(problem.label("each member is what is written").help("add `discover = dns`"));
+            }
+            None
+        }
+    }
+}
+
+/// Who vouches for the members in place of the roots of the web. The file is read here, so that what is wrong with it is
+/// a problem of the conf and not of the first call.
+pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tls: bool) -> Option<Authority> {
+    let file = reading.file(section, &keys::CA_FILE)?;
+    let span = find(section, &keys::CA_FILE)?.span();
+    if !tls {
+        let problem = Problem::error(span, "`ca_file` says whom to trust, but no TLS is spoken to the members");
+        reading.push(problem.label("nobody is asked for a certificate").help("add `ssl = yes`"));
+        return None;
+    }
+    Authority::read(&file)
+        .map_err(|why| reading.push(Problem::error(span, format!("`ca_file`: {why}")).label("no authorities in it")))
+        .ok()
+}
+
+/// How answers may come.
+pub(super) fn encoding(reading: &mut Reading<'_>, section: Option<&Section>) -> Encoding {
+    let Some(value) = find(section, &keys::ENCODING).filter(|value| !value.text.is_empty()) else {
+        return Encoding::default();
+    };
+    Encoding::named(&value.text).unwrap_or_else(|| {
+        reading.refuse(&keys::ENCODING, value, "expected `gzip` or `identity`", None);
+        Encoding::default()
+    })
+}
+
+/// Who we are to the members.
+pub(super) fn login(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Login> {
+    let (Secret(text), span) = reading.secret(section, &keys::LOGIN)?;
+    match text.split_once(':') {
+        Some((user, password)) if !user.is_empty() && !text.contains(char::is_control) => {
+            Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
+        }
+        // What is there may be the password: it is not repeated.
+        _ => {
+            reading
+                .push(Problem::error(span, "`login` is not a name and a password").label("expected `user:password`"));
+            None
+        }
+    }
+}

@@ -172,7 +172,13 @@ fn what_would_break_the_bond_is_refused() {
     run(async {
         let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1);
         let line = Line::open(&cluster, Bond::Transaction).await;
-        for (sql, why) in [("COMMIT", "itself commits"), ("SET x = 1", "SET LOCAL"), ("LISTEN a", ".session(")] {
+        let wrong = [
+            ("COMMIT", "itself commits"),
+            ("SET x = 1", "SET LOCAL"),
+            ("LISTEN a", ".session("),
+            ("SELECT '\0'", "NUL character"),
+        ];
+        for (sql, why) in wrong {
             let outcome = line.execute(sql, ()).await;
             assert!(outcome.reason == Reason::Sql && outcome.msg.contains(why), "{sql}: {}", outcome.msg);
         }

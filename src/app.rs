@@ -15,6 +15,7 @@ mod budget;
 mod caching;
 mod calls;
 mod cookie;
+mod csv;
 mod error;
 mod merged;
 pub(crate) mod pattern;

@@ -145,6 +145,7 @@ impl Database {
             wait: spec.wait,
             connect_timeout: spec.connect_timeout,
             member_timeout: spec.member_timeout,
+            statement_timeout: spec.statement_timeout,
         };
         let members: Rc<[_]> = spec.members.iter().map(|member| Rc::new(Member::new(member.clone(), limits))).collect();
         tend(&members);

@@ -231,4 +231,7 @@ pub struct DbSpec {
     pub connect_timeout: Duration,
     /// How long one statement may run. Default 10 s; a shorter deadline of the caller wins.
     pub member_timeout: Duration,
+    /// Whether PostgreSQL is told to end a statement by itself a second after that, for the case that nobody is left to
+    /// cancel it. Default yes; no behind a transaction pooler, where the setting would meet others.
+    pub statement_timeout: bool,
 }

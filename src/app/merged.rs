@@ -8,9 +8,11 @@ use serde::de::DeserializeOwned;
 use skitai_actors::Coverage;
 use skitai_actors::db::Column;
 use skitai_actors::db::merge::{self, Aggregate};
-use skitai_wire::Value;
+use skitai_wire::{Map, Value};
 
+use super::csv;
 use super::error::Result;
+use super::reply::Response;
 use super::results::Results;
 
 /// The rows of all shards that answered, as one table. It is `Serialize`: a handler may return it, and a client sees a
@@ -112,6 +114,34 @@ impl Merged {
     /// Names and types of the columns.
     pub fn columns(&self) -> &[Column] {
         self.table.columns()
+    }
+
+    /// The rows as a page of CSV: a line of names, then the rows, texts quoted where they need it.
+    pub fn csv(&self) -> Response {
+        let mut names: Vec<&str> = self.columns().iter().map(Column::name).collect();
+        if names.is_empty() {
+            // Rows that a filter made, or that came without their columns.
+            names = self
+                .rows()
+                .first()
+                .and_then(Value::as_map)
+                .into_iter()
+                .flat_map(Map::iter)
+                .map(|pair| pair.0)
+                .collect();
+        }
+        let body = csv::write(&names, self.rows().iter());
+        Response::new(200).header("content-type", "text/csv; charset=utf-8; header=present").body(body)
+    }
+
+    /// The rows as a page of NDJSON: one row a line.
+    pub fn ndjson(&self) -> Result<Response> {
+        let mut body = Vec::new();
+        for row in self.rows() {
+            body.extend(skitai_wire::json::to_vec(row)?);
+            body.push(b'\n');
+        }
+        Ok(Response::new(200).header("content-type", "application/x-ndjson").body(body))
     }
 
     /// How many shards these rows are of, and what became of the others.

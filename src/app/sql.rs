@@ -1,6 +1,7 @@
 //! Statements to database clusters and databases given on the spot: options first, then `execute`, which dispatches.
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +81,20 @@ impl Sql {
     /// Keeps a complete, good answer for `ttl`, as for [`Calls::cache`]. Only for statements that read.
     pub fn cache(mut self, ttl: Duration) -> Sql {
         self.options.cache = Some(ttl);
+        self
+    }
+
+    /// Speaks TLS to a database of [`Was::db`], verified: its certificate has to be for the host, and of a root in this PEM
+    /// file or, without one, of the web's. Members of a cluster have it in their URL.
+    pub fn tls(mut self, roots: Option<PathBuf>) -> Sql {
+        match &mut self.base {
+            Base::Server(DbMember { shard: Shard::Postgres { tls, .. }, .. }) => *tls = DbTls::Verified(roots),
+            Base::Server(_) | Base::Unusable(_) => {}
+            Base::Cluster(_, name) => {
+                let msg = format!("TLS to the members of @{name} is said in their URLs: ?sslmode=verify-full");
+                self.base = Base::Unusable(Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg));
+            }
+        }
         self
     }
 

@@ -160,6 +160,12 @@ pub(super) const CHECK_FALL: Key =
     key("check_fall", count(1, 1_000), "3", "failed checks in a row that eject a member");
 pub(super) const DB_CONNECTIONS: Key =
     key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
+pub(super) const STATEMENT_TIMEOUT: Key = key(
+    "statement_timeout",
+    Kind::Flag,
+    "yes",
+    "PostgreSQL ends a statement by itself a second after `member_timeout`; `no` behind a transaction pooler",
+);
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
 
 /// The keys of `[server]`.
@@ -218,7 +224,8 @@ pub const HTTP_CLUSTER: &[Key] = &[
 ];
 
 /// The keys of `[@name]` with databases.
-pub const DB_CLUSTER: &[Key] = &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT];
+pub const DB_CLUSTER: &[Key] =
+    &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT, STATEMENT_TIMEOUT];
 
 /// Every table with the title of its section, for the reference.
 pub const TABLES: &[(&str, &[Key])] = &[

@@ -194,6 +194,20 @@ fn a_session_leaves_nothing_behind() {
 }
 
 #[test]
+fn rows_leave_as_csv_and_as_ndjson() {
+    let site = TestServer::site().section(&Postgres::shared().shards("mydb")).start();
+    let mut top = cities();
+    top.sort_by(|a, b| b.population.cmp(&a.population).then_with(|| a.name.cmp(&b.name)));
+    let csv = site.get("/export?cluster=mydb&format=csv").expect_code(200);
+    assert!(csv.header("content-type").starts_with("text/csv"));
+    let line = |city: &City| format!("{},{}\r\n", city.name, city.population);
+    assert_eq!(csv.text(), format!("name,population\r\n{}{}", line(&top[0]), line(&top[1])));
+    let ndjson = site.get("/export?cluster=mydb&format=ndjson").expect_code(200).text();
+    let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows[1], json!({"name": top[1].name, "population": top[1].population}));
+}
+
+#[test]
 fn sums_and_averages_are_those_of_one_database() {
     let postgres = Postgres::shared();
     let site = TestServer::site().section(&postgres.shards("mydb")).start();

@@ -5,7 +5,7 @@ use skitai::prelude::*;
 pub(crate) fn package() -> Package {
     Package::new()
         .routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
-        .routes(routes![shard, averages, move_all, settings])
+        .routes(routes![shard, averages, export, move_all, settings])
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
@@ -85,6 +85,14 @@ async fn settings(was: Was, cluster: String) -> Result<Vec<Value>> {
     let during = session.await?;
     let after = was.dmap(&cluster).shard(0).execute("SELECT current_setting('search_path') AS path", ());
     Ok(vec![during, after.getwait(secs(2)).await.ok()?])
+}
+
+/// The largest cities in a format of one's choice.
+#[route("/export")]
+async fn export(was: Was, cluster: String, format: String) -> Result<Response> {
+    let all = was.dmap(&cluster).execute("SELECT name, population FROM cities", ()).getswait(secs(5)).await;
+    let top = all.top(2, "population desc, name")?;
+    if format == "csv" { Ok(top.csv()) } else { top.ndjson() }
 }
 
 /// Merges of one column of the cities of all shards.

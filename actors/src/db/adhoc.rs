@@ -73,7 +73,10 @@ impl AdHoc {
     pub fn new(connections: usize, wait: Duration, connect_timeout: Duration, member_timeout: Duration) -> AdHoc {
         let targets = Rc::default();
         forget_idle(Rc::downgrade(&targets));
-        AdHoc { targets, limits: Limits { connections, wait, connect_timeout, member_timeout } }
+        AdHoc {
+            targets,
+            limits: Limits { connections, wait, connect_timeout, member_timeout, statement_timeout: true },
+        }
     }
 
     /// The target's pool, made now if need be; `None` where all places are taken by targets at work.

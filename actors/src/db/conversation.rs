@@ -187,6 +187,9 @@ impl Talk<'_> {
     }
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+        if let Some(why) = &query.refused {
+            return Err(Failure::new(Reason::Sql, why.clone()));
+        }
         self.holding.does(Some(query.clone()));
         let result = self.member.timed(Instant::now(), self.member.within_limit(self.seat.execute(query))).await;
         self.holding.does(None);

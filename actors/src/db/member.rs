@@ -24,6 +24,7 @@ pub(super) struct Limits {
     pub(super) wait: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) member_timeout: Duration,
+    pub(super) statement_timeout: bool,
 }
 
 /// How many connections a member has.

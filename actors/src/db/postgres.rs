@@ -50,6 +50,9 @@ const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// A cancel request that overtakes its statement hits an idle server and is ignored, so it is repeated.
 const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// How much longer than the member's limit the server lets a statement run by itself: the cancel request, which tells why,
+/// comes first unless nobody is left to send it.
+const STATEMENT_GRACE: Duration = Duration::from_secs(1);
 /// The protocol counts parameters in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
@@ -83,7 +86,8 @@ impl Postgres {
             config.password(password);
         }
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
-        let dialer = Dialer::new(host, port, tls);
+        let limit = limits.statement_timeout.then_some(limits.member_timeout + STATEMENT_GRACE);
+        let dialer = Dialer::new(host, port, tls, limit);
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(config, dialer.clone(), manager_config);
         let pool = Pool::builder(manager)

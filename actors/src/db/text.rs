@@ -23,7 +23,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// The shortest text that reads back as the same number; whole numbers have no point, so they fit an integer too.
-fn double(number: f64) -> String {
+pub(super) fn double(number: f64) -> String {
     if number.is_nan() {
         "NaN".to_owned()
     } else if number.is_infinite() {

@@ -6,9 +6,11 @@
 //!
 //! - [`bytes`]: reading fields off a slice without ever panicking;
 //! - [`numeric`], [`time`], [`network`], [`json`]: one family of types each;
+//! - [`geometry`]: figures, and the words of a text search;
 //! - [`nested`]: arrays, composites, ranges.
 
 mod bytes;
+mod geometry;
 mod json;
 mod nested;
 mod network;
@@ -92,6 +94,14 @@ fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
         Type::INET | Type::CIDR => Value::String(network::inet(&mut field)?),
         Type::MACADDR | Type::MACADDR8 => Value::String(network::mac(field.rest())),
         Type::BIT | Type::VARBIT => Value::String(numeric::bits(&mut field)?),
+        Type::POINT => Value::String(geometry::point(&mut field)?),
+        Type::LINE => Value::String(geometry::line(&mut field)?),
+        Type::LSEG => Value::String(geometry::segment(&mut field)?),
+        Type::BOX => Value::String(geometry::rectangle(&mut field)?),
+        Type::CIRCLE => Value::String(geometry::circle(&mut field)?),
+        Type::PATH => Value::String(geometry::path(&mut field)?),
+        Type::POLYGON => Value::String(geometry::polygon(&mut field)?),
+        Type::TS_VECTOR => Value::String(geometry::words(&mut field)?),
         Type::VOID => Value::Nil,
         Type::RECORD => nested::composite(None, &mut field)?,
         _ => return by_kind(ty, raw),
@@ -110,6 +120,9 @@ fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
         Kind::Multirange(element) => Value::String(nested::multirange(element, &mut field)?),
         // citext is the one text type of an extension that is everywhere; its binary form is the text.
         Kind::Simple if ty.name() == "citext" => text(field.rest())?,
+        // Two more that are common; a version of the format comes before the first one's text.
+        Kind::Simple if ty.name() == "ltree" && field.u8()? == 1 => text(field.rest())?,
+        Kind::Simple if ty.name() == "hstore" => nested::hstore(&mut field)?,
         _ => return None,
     };
     field.is_empty().then_some(value)

@@ -142,3 +142,19 @@ fn a_huge_answer_nobody_reads_is_stopped_too() {
         next_hundred(&cluster).await;
     });
 }
+
+#[test]
+fn the_server_ends_a_statement_by_itself_when_nobody_is_left() {
+    run(async {
+        let with = |limit: bool| async move {
+            let cluster = Cluster::with(vec![server::shared().database().await], |spec| {
+                spec.connections = 1;
+                spec.member_timeout = Duration::from_secs(4);
+                spec.statement_timeout = limit;
+            });
+            cluster.value("SHOW statement_timeout", ()).await
+        };
+        assert_eq!(with(true).await, crate::text("5s"));
+        assert_eq!(with(false).await, crate::text("0"));
+    });
+}

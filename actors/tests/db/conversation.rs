@@ -162,6 +162,8 @@ fn a_session_may_do_what_lasts_and_its_connection_forgets_it() {
         let left = "SELECT current_setting('work_mem') = '77MB' OR EXISTS (SELECT FROM pg_listening_channels()) \
                     OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
         assert_eq!(cluster.value(left, ()).await, Value::Bool(false));
+        // Cleaned, it is as new: its limit is set again.
+        assert_eq!(cluster.value("SHOW statement_timeout", ()).await, Value::from("21s"));
     });
 }
 
@@ -170,7 +172,13 @@ fn what_would_break_the_bond_is_refused() {
     run(async {
         let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1);
         let line = Line::open(&cluster, Bond::Transaction).await;
-        for (sql, why) in [("COMMIT", "itself commits"), ("SET x = 1", "SET LOCAL"), ("LISTEN a", ".session(")] {
+        let wrong = [
+            ("COMMIT", "itself commits"),
+            ("SET x = 1", "SET LOCAL"),
+            ("LISTEN a", ".session("),
+            ("SELECT '\0'", "NUL character"),
+        ];
+        for (sql, why) in wrong {
             let outcome = line.execute(sql, ()).await;
             assert!(outcome.reason == Reason::Sql && outcome.msg.contains(why), "{sql}: {}", outcome.msg);
         }

@@ -49,6 +49,7 @@ impl Cluster {
             wait: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(5),
             member_timeout: PATIENCE,
+            statement_timeout: true,
         };
         change(&mut spec);
         let spec = Arc::new(spec);

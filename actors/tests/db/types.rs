@@ -123,6 +123,22 @@ const CASES: &[(&str, &str, Like)] = &[
     ("textrange", "'[\"a b\",\"c\"\"d\")'", Back),
     ("int4multirange", "'{[1,3),[5,7)}'", Text),
     ("int4multirange", "'{}'", Text),
+    ("int4range[]", "'{\"[1,3)\",empty,NULL}'", Back),
+    ("numeric", "'NaN'::numeric", Text),
+    ("int2vector", "'1 2 3'", Json),
+    ("point", "'(1,-2.5)'", Text),
+    ("line", "'{1,-1,0.5}'", Text),
+    ("lseg", "'[(1,2),(3,4)]'", Text),
+    ("box", "'(3,4),(1,2)'", Text),
+    ("path", "'[(1,2),(3,4.25)]'", Text),
+    ("path", "'((1,2),(3,4))'", Text),
+    ("polygon", "'((0,0),(0,1),(1,1))'", Text),
+    ("circle", "'<(1,2),3>'", Text),
+    ("point[]", "'{\"(1,2)\",NULL}'", Back),
+    ("tsvector", "'a fat:2A,4 \"it''s\":7C \"b\\\\c\"'", Text),
+    ("citext", "'Grüße'", Text),
+    ("ltree", "'Top.Science'", Text),
+    ("hstore", "'a=>1, b=>NULL, \"c d\"=>\"x\"'", Json),
     ("datemultirange", "'{[2024-01-01,2024-01-02)}'", Text),
 ];
 
@@ -133,6 +149,9 @@ async fn cluster() -> Cluster {
         "CREATE TYPE pair AS (number int, \"the text\" text)",
         "CREATE DOMAIN posint AS int CHECK (value > 0)",
         "CREATE TYPE textrange AS RANGE (subtype = text)",
+        "CREATE EXTENSION citext",
+        "CREATE EXTENSION ltree",
+        "CREATE EXTENSION hstore",
     ] {
         let outcome = cluster.one(sql, ()).await;
         assert!(outcome.is_ok(), "{sql}: {}", outcome.msg);
@@ -189,7 +208,11 @@ fn every_type_is_what_the_server_says() {
             // And back: what was read is, as a parameter, the same value to the server. Composites go as JSON, which
             // is no literal of theirs; money's text is a numeric, json has no equality.
             let back = match *ty {
-                "pair" | "pair[]" => continue,
+                "pair" | "pair[]" | "hstore" | "int2vector" => continue,
+                // An order of their own, by area or length, makes some of these equal that are not.
+                "point" | "line" | "lseg" | "box" | "path" | "polygon" | "circle" | "point[]" => {
+                    format!("SELECT $1::{ty}::text = {typed}::text")
+                }
                 "json" | "xml" | "jsonpath" => {
                     format!("SELECT $1::{ty}::text::jsonb::text = {typed}::text::jsonb::text")
                 }
@@ -229,8 +252,11 @@ fn the_exact_forms_are_pinned() {
             ("'1e400'::jsonb", text(&format!("1{}", "0".repeat(400)))),
             ("pg_sleep(0)", Value::Nil),
             (
-                "point(1,2)",
-                Value::from_pairs([("$type", text("point")), ("hex", text("3ff00000000000004000000000000000"))]),
+                "'cat & dog'::tsquery",
+                Value::from_pairs([
+                    ("$type", text("tsquery")),
+                    ("hex", text("000000030202010000646f670001000063617400")),
+                ]),
             ),
         ];
         for (expression, expected) in cases {

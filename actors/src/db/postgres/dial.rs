@@ -26,6 +26,8 @@ pub(super) struct Dialer {
     target: Arc<(String, u16)>,
     /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
     tls: Option<Result<Tls, Arc<str>>>,
+    /// How long the server lets a statement run by itself.
+    limit: Option<Duration>,
     open: Arc<AtomicUsize>,
     /// Microseconds of the dial that ended last, until somebody asks; 0 for none.
     last: Arc<AtomicU64>,
@@ -53,12 +55,12 @@ impl Drop for Counted {
 }
 
 impl Dialer {
-    pub(super) fn new(host: &str, port: u16, tls: &DbTls) -> Dialer {
+    pub(super) fn new(host: &str, port: u16, tls: &DbTls, limit: Option<Duration>) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
             DbTls::Verified(roots) => Some(Tls::new(roots.as_deref()).map_err(Arc::from)),
         };
-        Dialer { target: Arc::new((host.to_owned(), port)), tls, open: Arc::default(), last: Arc::default() }
+        Dialer { target: Arc::new((host.to_owned(), port)), tls, limit, open: Arc::default(), last: Arc::default() }
     }
 
     /// Why there can be no connection at all.
@@ -139,6 +141,10 @@ impl Connect for Dialer {
                     config.connect(tls).await.map(|(client, connection)| (client, self.driven(connection)))
                 }
             };
+            let connected = match connected {
+                Ok((client, task)) => self.limited(&client).await.map(|()| (client, task)),
+                Err(error) => Err(error),
+            };
             let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.last.store(micros.max(1), Relaxed);
             connected
@@ -147,6 +153,14 @@ impl Connect for Dialer {
 }
 
 impl Dialer {
+    /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each. What a
+    /// server without such a setting says of it does no harm.
+    pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        let set = client.batch_execute(&format!("SET statement_timeout = {}", limit.as_millis())).await;
+        set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
+    }
+
     /// The task that moves a connection's bytes, on this thread: each worker is a runtime of its own.
     fn driven<S, T>(&self, connection: Connection<S, T>) -> JoinHandle<()>
     where

@@ -47,7 +47,8 @@ impl Seat {
         }
         let forget = async {
             client.batch_execute("ROLLBACK").await?;
-            client.batch_execute("DISCARD ALL").await
+            client.batch_execute("DISCARD ALL").await?;
+            self.dialer.limited(client).await
         };
         if matches!(tokio::time::timeout(CLEAN_WITHIN, forget).await, Ok(Ok(()))) {
             client.statement_cache.clear();

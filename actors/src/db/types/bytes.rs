@@ -22,6 +22,14 @@ impl<'a> Field<'a> {
         Some(head)
     }
 
+    /// The bytes up to the next zero, which is taken, too.
+    pub(super) fn until_nul(&mut self) -> Option<&'a [u8]> {
+        let end = self.0.iter().position(|byte| *byte == 0)?;
+        let head = self.take(end)?;
+        self.take(1)?;
+        Some(head)
+    }
+
     /// A nested value with its length in front: `Some(None)` is NULL, length −1.
     pub(super) fn nested(&mut self) -> Option<Option<&'a [u8]>> {
         match self.i32()? {

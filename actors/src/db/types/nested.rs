@@ -61,6 +61,23 @@ pub(super) fn composite(columns: Option<&[Column]>, field: &mut Field<'_>) -> Op
     Some(Value::Map(Map(pairs)))
 }
 
+/// An extension's map of texts.
+pub(super) fn hstore(field: &mut Field<'_>) -> Option<Value> {
+    let count = usize::try_from(field.i32()?).ok()?;
+    let text = |raw: &[u8]| std::str::from_utf8(raw).ok().map(str::to_owned);
+    let pairs = (0..count)
+        .map(|_| {
+            let name: Arc<str> = text(field.nested()??)?.into();
+            let value = match field.nested()? {
+                Some(raw) => Value::String(text(raw)?),
+                None => Value::Nil,
+            };
+            Some((name, value))
+        })
+        .collect::<Option<Vec<_>>>()?;
+    Some(Value::Map(Map(pairs)))
+}
+
 const EMPTY: u8 = 0x01;
 const LOWER_INCLUDED: u8 = 0x02;
 const UPPER_INCLUDED: u8 = 0x04;

@@ -1,4 +1,5 @@
 """Processes under measurement: started, waited for, their time and memory read from /proc, stopped."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +14,15 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def free_ports(count):
+    """So many different ones."""
+    with contextlib.ExitStack() as open_until_all_are_found:
+        listeners = [open_until_all_are_found.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 class Process:

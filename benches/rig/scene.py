@@ -5,8 +5,10 @@ import re
 import tempfile
 
 from .postgres import PASSWORD, Postgres
-from .process import Process, free_port
+from .process import Process, free_port, free_ports
 
+# Members of the larger cluster.
+MANY = 20
 # A handful of rows from each shard.
 ROWS_OF_ALL_SHARDS = 15
 
@@ -50,12 +52,14 @@ class Scene:
         self.started.append(self.postgres)
         at_least = self.postgres.at_least(ROWS_OF_ALL_SHARDS)
         self.search, self.cities = "/search?keyword=Mozart", f"/cities?at_least={at_least}"
-        ports = [free_port() for _ in range(3)]
-        self.member = self.program("member", ports[0], *ports[1:])
+        ports, many = free_ports(3), free_ports(MANY)
+        self.member, self.member20 = (self.program("member", *each) for each in (ports, many))
         self.bare = self.program("bare-hello", free_port())
         self.lean = self.program("lean-fanout", free_port(), *ports)
+        self.lean20 = self.program("lean-fanout", free_port(), *many)
         self.pool = self.program("pool-fanout", free_port(), self.postgres.port)
         self.server = self.site("server", ports)
+        self.server20 = self.site("server20", many)
         self.logging = self.site("logging", ports, f"access_log = {self.folder.name}/access.log")
 
     def program(self, name, port, *more):
@@ -76,20 +80,23 @@ class Scene:
 
     def check_same_bytes(self):
         """Fails where the two sides of a row do not do the same."""
-        pairs = [("/hello", self.bare), (self.search, self.lean), (self.cities, self.pool)]
-        for path, baseline in pairs:
-            theirs, ours = get(baseline, path), get(self.server, path)
+        pairs = [("/hello", self.bare, self.server), (self.search, self.lean, self.server),
+                 (self.search, self.lean20, self.server20), (self.cities, self.pool, self.server)]
+        for path, baseline, server in pairs:
+            theirs, ours = get(baseline, path), get(server, path)
             if theirs != ours:
                 raise SystemExit(f"{path}: the baseline answers\n{theirs}\nbut the server\n{ours}")
-        calls = []
-        for side in (self.lean, self.server):
-            get(self.member, "/seen")
-            get(side, self.search)
-            call = get(self.member, "/seen")[-1]
-            # The date and what is left of the time differ from call to call; that both are sent does not.
-            calls.append(re.sub(rb"(?mi)^(date|x-request-timeout-ms): .*$", rb"\1: -", call))
-        if calls[0] != calls[1]:
-            raise SystemExit(f"the baseline sends\n{calls[0].decode()}\nbut the server\n{calls[1].decode()}")
+        for member, *sides in [(self.member, self.lean, self.server), (self.member20, self.lean20, self.server20)]:
+            theirs, ours = (self.call(member, side) for side in sides)
+            if theirs != ours:
+                raise SystemExit(f"the baseline sends\n{theirs.decode()}\nbut the server\n{ours.decode()}")
+
+    def call(self, member, side):
+        """What one side sends to a member."""
+        get(member, "/seen")
+        get(side, self.search)
+        # The date and what is left of the time differ from call to call; that both are sent does not.
+        return re.sub(rb"(?mi)^(date|x-request-timeout-ms): .*$", rb"\1: -", get(member, "/seen")[-1])
 
     def __exit__(self, *_):
         for process in reversed(self.started):

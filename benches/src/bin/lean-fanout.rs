@@ -1,5 +1,7 @@
-//! A fan-out to three XML-RPC members, hand-written for this one purpose: the client options of Skitai's clusters, one
-//! timer for all members, the same documents sent and read. `lean-fanout THREADS PORT MEMBER MEMBER MEMBER`
+//! A fan-out to XML-RPC members, hand-written for this one purpose: the client options of Skitai's clusters, one timer for
+//! all members, the same documents sent and read. `lean-fanout THREADS PORT MEMBER…`
+//!
+//! In the environment, for calls that are meant to hang: `WITHIN` seconds to wait, `CONNECTIONS` per member.
 
 use std::time::{Duration, Instant};
 
@@ -16,8 +18,8 @@ use skitai_wire::{Limits, Value, json, xmlrpc};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// As the demo's handler waits.
-const WITHIN: Duration = Duration::from_secs(2);
+/// As the demo's handler waits, in seconds.
+const WITHIN: usize = 2;
 /// What a member is told is left of a request's 30 s, less the reserve to merge, in milliseconds.
 const LEFT: u64 = 29_950;
 /// The defaults of a cluster: time to dial, life of an idle connection, connections per member, largest answer.
@@ -30,6 +32,7 @@ const MAX_ANSWER: usize = 16 << 20;
 struct Members {
     client: awc::Client,
     members: Vec<(Uri, HeaderValue)>,
+    within: Duration,
 }
 
 #[derive(Deserialize)]
@@ -38,13 +41,15 @@ struct Asked {
 }
 
 fn main() -> std::io::Result<()> {
-    let (threads, [port, members @ ..]) = benches::arguments::<4>()?;
+    let (threads, port, members) = benches::arguments_and_members()?;
+    let connections = benches::setting("CONNECTIONS", CONNECTIONS) / threads;
+    let within = Duration::from_secs(benches::setting("WITHIN", WITHIN) as u64);
     // awc's builder asks for a TLS provider even where it will never speak TLS. The first call wins, no other is made.
     drop(rustls::crypto::ring::default_provider().install_default());
     actix_rt::System::new().block_on(async move {
         HttpServer::new(move || {
             App::new()
-                .app_data(Data::new(Members::new(members, CONNECTIONS / threads)))
+                .app_data(Data::new(Members::new(&members, connections, within)))
                 .route("/search", web::get().to(search))
         })
         .workers(threads)
@@ -61,23 +66,24 @@ async fn search(asked: Query<Asked>, members: Data<Members>) -> Result<HttpRespo
     let left =
         HeaderValue::from(u64::try_from(began.elapsed().as_millis()).map_or(0, |gone| LEFT.saturating_sub(gone)));
     let asking = try_join_all(members.members.iter().map(|member| members.ask(member, body.clone(), left.clone())));
-    let found = tokio::time::timeout(WITHIN, asking).await.map_err(ErrorGatewayTimeout)??;
+    let found = tokio::time::timeout(members.within, asking).await.map_err(ErrorGatewayTimeout)??;
     let found: Vec<Value> = found.into_iter().flatten().collect();
     let found = json::to_vec(&found).map_err(ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(found))
 }
 
 impl Members {
-    fn new(ports: [u16; 3], connections: usize) -> Members {
-        let connector = awc::Connector::new().timeout(CONNECT).limit(3 * connections).conn_keep_alive(KEEP_ALIVE);
+    fn new(ports: &[u16], connections: usize, within: Duration) -> Members {
+        let limit = ports.len() * connections;
+        let connector = awc::Connector::new().timeout(CONNECT).limit(limit).conn_keep_alive(KEEP_ALIVE);
         let client =
             awc::Client::builder().connector(connector).disable_timeout().no_default_headers().disable_redirects();
-        let members = ports.map(|port| {
+        let members = ports.iter().map(|port| {
             let host = format!("127.0.0.1:{port}");
             let uri = format!("http://{host}/RPC2").parse().expect("an address and a path are a URI");
             (uri, host.parse().expect("digits and dots can be a header"))
         });
-        Members { client: client.finish(), members: members.into() }
+        Members { client: client.finish(), members: members.collect(), within }
     }
 
     async fn ask(&self, (uri, host): &(Uri, HeaderValue), body: Bytes, left: HeaderValue) -> Result<Vec<Value>> {

@@ -18,6 +18,11 @@ def apart():
     os.sched_setaffinity(0, OTHERS)
 
 
+def together():
+    """What is started from now on has the whole machine, as a user's server has."""
+    os.sched_setaffinity(0, ALL)
+
+
 def alone(command):
     """The command of a server, on the servers' processors."""
     return ["taskset", "-c", ",".join(map(str, SERVERS)), *command]

@@ -114,6 +114,8 @@ def weigh(built, folder, start):
         for client in clients:
             client.close()
         for process in reversed(started):
+            # Asked to end they would wait for the calls.
+            process.child.kill()
             process.stop()
 
 

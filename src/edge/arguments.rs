@@ -9,7 +9,9 @@ use crate::app::{Bind, Error, Given, Request, shortened};
 
 /// Lays everything the request carries before the binder. Broken encodings are errors, not guesses.
 pub(crate) fn lay(bind: &mut Bind, request: &Request, path: Vec<(String, Value)>) -> Result<(), Error> {
-    pairs(bind, request.query(), "query")?;
+    if let Some(query) = request.uri.query() {
+        pairs(bind, query, "query")?;
+    }
     if !request.body.is_empty() {
         lay_body(bind, request)?;
     }

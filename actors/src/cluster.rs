@@ -5,7 +5,7 @@
 //! no harm and the cluster says so. Read in this order:
 //!
 //! - pure code, without clock, socket or thread: [`verdict`] (does a member take part?), [`trust`] (how much of its
-//!   weight is in force?), [`latency`] (how fast is it?), [`pick`] (which member next?), [`budget`] (may one more request
+//!   weight is in force?), [`latency`] (how fast was it?), [`pace`] (how soon will it answer?), [`pick`] (which member next?), [`budget`] (may one more request
 //!   be sent?);
 //! - [`health`]: what these say of the members, shared by all workers; `probe` asks the members by itself;
 //! - `roster`: who the members are, at the moment of a call; `discover` finds them by their names;
@@ -21,6 +21,7 @@ pub mod health;
 pub mod latency;
 mod member;
 mod one;
+pub mod pace;
 pub mod pick;
 mod probe;
 mod reaper;

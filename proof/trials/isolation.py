@@ -20,6 +20,7 @@ BESIDE = 100
 PAUSE = 1.0
 # A refusal is quick; whoever is let in waits for 20 s.
 WAITED = 5.0
+LATE = "late"
 
 
 def run(report, options):
@@ -45,7 +46,7 @@ async def hanging(report, members, site, seconds):
     while time.monotonic() < end:
         beside += await other_route(site, min(10, max(1, end - time.monotonic())))
         memory.append(site.memory())
-    refused, held = flood.turn()
+    refused, held, late = flood.turn()
     members.set("pass", 0)
     recovery = await recovered(site)
     after = await other_route(site, 10)
@@ -58,6 +59,8 @@ async def hanging(report, members, site, seconds):
                 f"{quantile(after, 0.5):.1f}")
     report.note(f"the hung route: {counted(refused)} at once, p50 {quantile(times, 0.5):.1f} ms; "
                 f"{counted(held)} of those that were let in, when their 20 s were over")
+    report.note(f"the clients' own delay before they asked: p50 {quantile(late, 0.5):.1f}, p99 {quantile(late, 0.99):.1f} ms: "
+                "what the machine and the load cost, not the program")
     report.note(f"memory {memory[0]:.1f} MiB when full, {max(memory):.1f} at most, {memory[-1]:.1f} at the end")
     report.bound("the other route's p99, beside the hang", p99[1] / p99[0], 2.0, "×")
     report.bound("refused: p99", quantile(times, 0.99), 50.0, "ms")
@@ -81,10 +84,13 @@ class Flood:
         self.process.start()
 
     def turn(self):
-        """What came since the last turn: (answer, seconds) of the quick ones, and of those that had waited."""
+        """What came since the last turn: (answer, seconds) of the quick ones, and of those that had waited; by how many
+        milliseconds the clients woke too late for their next try."""
         self.pipe.send("turn")
-        answers = self.pipe.recv()
-        return [one for one in answers if one[1] < WAITED], [one for one in answers if one[1] >= WAITED]
+        told = self.pipe.recv()
+        answers = [one for one in told if one[0] != LATE]
+        late = [seconds * 1000 for what, seconds in told if what == LATE]
+        return [one for one in answers if one[1] < WAITED], [one for one in answers if one[1] >= WAITED], late
 
     def end(self):
         self.process.terminate()
@@ -113,8 +119,10 @@ async def client(port, answers):
             connection.close()
             code, head = repr(error), ""
         what = f"{code} retry-after" if "\r\nretry-after:" in head else str(code)
-        answers.append((what, time.monotonic() - began))
+        ended = time.monotonic()
+        answers.append((what, ended - began))
         await asyncio.sleep(PAUSE)
+        answers.append((LATE, time.monotonic() - ended - PAUSE))
 
 
 async def recovered(site):

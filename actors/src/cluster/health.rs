@@ -53,6 +53,10 @@ pub struct Ended<'a> {
     pub is_refusal: bool,
     /// How long a good answer took, or would have taken longer yet; `None` where none came.
     pub took: Option<Duration>,
+    /// How long it lasted where nothing came: the member's deadline, the caller's, or his departure.
+    pub waited: Option<Duration>,
+    /// What [`begun`](Pulse::begun) said.
+    pub among: usize,
     /// What the member or the system said of a failure.
     pub msg: &'a str,
 }
@@ -132,8 +136,8 @@ impl Health {
     }
 
     /// What a choice is to know of a member.
-    pub fn candidate(&self, index: usize, now: Duration, wants_micros: bool) -> Candidate {
-        self.pulses[index].candidate(now, wants_micros)
+    pub fn candidate(&self, index: usize, now: Duration, wants_pace: bool) -> Candidate {
+        self.pulses[index].candidate(now, wants_pace)
     }
 
     /// A member whose trial call is due. What becomes of that call must be told by [`ended`](Pulse::ended).
@@ -200,3 +204,6 @@ impl Health {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(NEVER)
 }
+
+#[cfg(test)]
+mod tests;

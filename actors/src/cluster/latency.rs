@@ -1,6 +1,6 @@
-//! How fast a member answers: quantiles of the recent past and a moving average that believes bad news at once.
+//! How fast a member answers: quantiles of the recent past.
 //!
-//! The quantiles come from a histogram whose buckets grow by a ninth, so a quantile is right within a tenth; its counts
+//! They come from a histogram whose buckets grow by a ninth, so a quantile is right within a tenth; its counts
 //! are halved every ten seconds of use, so the last half minute outweighs all before.
 
 use std::time::Duration;
@@ -83,52 +83,6 @@ fn upper_end(index: usize) -> Duration {
     Duration::from_secs_f64(FIRST_MICROS * (index as f64 / FINENESS).exp2() / 1e6)
 }
 
-/// The time over which the average forgets. Finagle's.
-const DECAY: f64 = 10.0;
-
-/// What an answer is expected to take: an average over time that jumps to a worse answer at once and comes down slowly
-/// (peak EWMA), and fades while nobody asks, so that a member is tried again.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Ewma {
-    micros: f64,
-    at: Duration,
-}
-
-impl Ewma {
-    /// Takes in an answer.
-    pub fn learn(&mut self, took: Duration, now: Duration) {
-        let micros = took.as_secs_f64() * 1e6;
-        if micros >= self.micros {
-            self.micros = micros;
-        } else {
-            let old = (-now.saturating_sub(self.at).as_secs_f64() / DECAY).exp();
-            self.micros = self.micros * old + micros * (1.0 - old);
-        }
-        self.at = now;
-    }
-
-    /// The expectation in microseconds; 0 for a member nobody knows.
-    pub fn micros(&self, now: Duration) -> u64 {
-        let idle = now.saturating_sub(self.at).as_secs_f64();
-        (self.micros * (-idle / DECAY).exp()) as u64
-    }
-
-    /// In one word that an atomic holds: microseconds, up to an hour, above the milliseconds of `at` modulo 49 days.
-    pub(super) fn packed(self) -> u64 {
-        ((self.micros as u64).min(u64::from(u32::MAX)) << 32) | (self.at.as_millis() as u64 & LOW)
-    }
-
-    pub(super) fn unpacked(packed: u64, now: Duration) -> Ewma {
-        let now = now.as_millis() as u64;
-        // The latest time before now that ends in these bits.
-        let at = (now & !LOW) | (packed & LOW);
-        let at = if at > now { at.saturating_sub(LOW + 1) } else { at };
-        Ewma { micros: (packed >> 32) as f64, at: Duration::from_millis(at) }
-    }
-}
-
-const LOW: u64 = 0xFFFF_FFFF;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,23 +120,5 @@ mod tests {
             (0..100).for_each(|_| latency.learn(MILLI, SECOND * 11 * tick));
         }
         assert!(latency.quantile(0.95).is_some_and(|p95| p95 < MILLI * 2), "{latency:?}");
-    }
-
-    #[test]
-    fn the_average_jumps_up_and_comes_down() {
-        let mut ewma = Ewma::default();
-        ewma.learn(MILLI * 10, SECOND);
-        assert_eq!(ewma.micros(SECOND), 10_000);
-        ewma.learn(MILLI, SECOND * 11);
-        let after = ewma.micros(SECOND * 11);
-        assert!((4_000..5_000).contains(&after), "{after}");
-        ewma.learn(SECOND, SECOND * 11);
-        assert_eq!(ewma.micros(SECOND * 11), 1_000_000);
-        assert!(ewma.micros(SECOND * 111) < 100);
-        assert_eq!(Ewma::unpacked(ewma.packed(), SECOND * 20), ewma);
-        // Also after 60 days.
-        let late = SECOND * 86_400 * 60;
-        ewma.learn(SECOND * 2, late);
-        assert_eq!(Ewma::unpacked(ewma.packed(), late + SECOND), ewma);
     }
 }

@@ -47,6 +47,14 @@ struct LastError {
     when: SystemTime,
 }
 
+/// An exchange under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    call: Call,
+    /// How many the member had in flight then, all workers', this one included.
+    among: usize,
+}
+
 /// How an exchange ended that nobody waited for to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Abandoned {
@@ -104,11 +112,9 @@ impl Member {
         }
     }
 
-    pub(super) fn enter(&self) {
+    pub(super) fn enter(&self, call: Call) -> Entry {
         self.in_flight.update(|count| count + 1);
-        if let Some(pulse) = &self.pulse {
-            pulse.begun();
-        }
+        Entry { call, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.now())) }
     }
 
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
@@ -125,7 +131,7 @@ impl Member {
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here. `took` is
     /// the time of this exchange alone; `was_silent`: the member had its whole time and not a byte came.
-    pub(super) fn record(&self, call: Call, outcome: &Outcome, took: Duration, was_silent: bool) {
+    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, took: Duration, was_silent: bool) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
@@ -134,11 +140,13 @@ impl Member {
         }
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(&Ended {
-            call,
+            call: entry.call,
+            among: entry.among,
             judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
             is_refusal,
             // How fast somebody says no tells nothing of how fast he works.
             took: (outcome.code != 0 && !is_refusal).then_some(took),
+            waited: (outcome.reason == Reason::Deadline).then_some(took),
             msg: &outcome.msg,
         });
     }
@@ -165,12 +173,28 @@ impl Member {
         }
     }
 
-    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had little time.
-    /// `outrun`: how long it had run when another member's answer was taken. Its answer would have taken longer yet, and
-    /// were that not learnt, its quantiles would sink and ever more calls count as late.
-    pub(super) fn record_abandoned(&self, call: Call, how: Abandoned, was_sent: bool, outrun: Option<Duration>) {
+    /// Counts an exchange that was given up after `waited`. It says nothing of the member's health: its caller may have had
+    /// little time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
+    /// learnt, its quantiles would sink and ever more calls count as late.
+    pub(super) fn record_abandoned(
+        &self,
+        entry: Entry,
+        how: Abandoned,
+        was_sent: bool,
+        waited: Duration,
+        is_outrun: bool,
+    ) {
         self.count_abandoned(how, was_sent);
-        self.leave(&Ended { call, judged: Judged::Neutral, is_refusal: false, took: outrun, msg: "" });
+        let waited = was_sent.then_some(waited);
+        self.leave(&Ended {
+            call: entry.call,
+            among: entry.among,
+            judged: Judged::Neutral,
+            is_refusal: false,
+            took: waited.filter(|_| is_outrun),
+            waited,
+            msg: "",
+        });
     }
 
     fn count_abandoned(&self, how: Abandoned, was_sent: bool) {

@@ -86,9 +86,9 @@ impl<'a> Asking<'a> {
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
         let (health, picker) = (self.shared.health(), &self.shared.picker);
-        let (now, wants_micros) = (health.now(), picker.wants_micros());
+        let (now, wants_pace) = (health.now(), picker.wants_pace());
         picker.pick(self.key, |index| {
-            let mut candidate = health.candidate(index, now, wants_micros);
+            let mut candidate = health.candidate(index, now, wants_pace);
             candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
             candidate
         })

@@ -3,7 +3,7 @@
 //! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
 //! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a busy
 //! one by what its members get done, and no two workers run after the same idle member at once, as they would with "the
-//! least loaded of all". The default also looks at how fast the two are (peak EWMA);
+//! least loaded of all". The default also looks at how fast the two are (`pace`);
 //! `docs/decisions/0010-balancing.md` compares the ways.
 //!
 //! - `ring`: the points of consistent hashing.
@@ -13,6 +13,7 @@ mod ring;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 
+use super::pace::Pace;
 use crate::spec::Balance;
 
 pub use ring::{Ring, hash};
@@ -24,8 +25,8 @@ pub struct Candidate {
     pub weight: u32,
     /// Calls in flight.
     pub outstanding: usize,
-    /// What an answer is expected to take, in microseconds. Only asked for by [`Balance::Ewma`].
-    pub micros: u64,
+    /// How soon it is expected to answer. Only asked for by [`Balance::Ewma`].
+    pub pace: Pace,
     /// Ejected, or it asked to be left alone: only where nobody else is left.
     pub is_out: bool,
     /// May not be chosen: tried already for this call.
@@ -81,8 +82,8 @@ impl Picker {
         self.balance == Balance::Hash
     }
 
-    /// True where the choice looks at [`Candidate::micros`].
-    pub fn wants_micros(&self) -> bool {
+    /// True where the choice looks at [`Candidate::pace`].
+    pub fn wants_pace(&self) -> bool {
         self.balance == Balance::Ewma
     }
 
@@ -136,19 +137,17 @@ impl Picker {
         u64::from(one.weight) < nominal && self.dice.below(nominal) >= u64::from(one.weight)
     }
 
-    /// Whether `one` promises to answer no later than `other`: its pace times the calls before this one. Within a factor
-    /// of two the paces are alike, so that weights and calls in flight decide there, not the last millisecond.
+    /// Whether `one` promises to answer no later than `other`. Within a factor of two the paces are alike, so that weights
+    /// and calls in flight decide there, not the last millisecond.
     fn is_sooner(&self, one: Candidate, other: Candidate) -> bool {
-        let (a, b) = (one.micros, other.micros);
+        let (a, b) = (u64::from(one.pace.micros), u64::from(other.pace.micros));
         // An unknown member is like any other: were it thought quick, one that never answers would be the quickest.
         let is_known = a > 0 && b > 0;
-        let differ = a > b.saturating_mul(2) || b > a.saturating_mul(2);
-        let (a, b) = if is_known && differ { (a, b) } else { (1, 1) };
-        let promise = |micros: u64, one: Candidate| {
-            let before = one.outstanding as u64 * self.full + u64::from(one.weight);
-            (before.saturating_mul(micros), u64::from(one.weight))
-        };
-        is_freer(promise(a, one), promise(b, other))
+        if is_known && (a > b * 2 || b > a * 2) {
+            return is_freer(promise(one), promise(other));
+        }
+        let load = |one: Candidate| (one.outstanding as u64 * self.full + u64::from(one.weight), u64::from(one.weight));
+        is_freer(load(one), load(other))
     }
 
     /// A member, drawn in proportion to the weights.
@@ -215,6 +214,14 @@ impl Picker {
 /// Calls in flight per weight.
 fn load(one: Candidate) -> (u64, u64) {
     (one.outstanding as u64, u64::from(one.weight))
+}
+
+/// When it would answer one more call, in microseconds, as a fraction: its pace, and beyond the calls that it bore at
+/// that pace longer in proportion, as if it worked on them one after the other.
+fn promise(one: Candidate) -> (u64, u64) {
+    let room = u64::from(one.pace.room).max(1);
+    let calls = (one.outstanding as u64 + 1).max(room);
+    (u64::from(one.pace.micros).saturating_mul(calls), room)
 }
 
 /// a.0 / a.1 <= b.0 / b.1, without dividing.

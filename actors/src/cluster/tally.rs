@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
-use super::member::{Abandoned, Member};
+use super::member::{Abandoned, Entry, Member};
 use super::verdict::Call;
 use crate::http::{Prepared, Progress, Stage, Trace};
 use crate::kit::Outlet;
@@ -30,6 +30,7 @@ pub(super) struct Tally<'a> {
     /// When this exchange began: later, where another member was tried before.
     started: Instant,
     part: Part,
+    entry: Entry,
     progress: Progress,
     is_done: Cell<bool>,
     is_unwanted: Cell<bool>,
@@ -61,7 +62,7 @@ impl<'a> Tally<'a> {
         part: Part,
         begun: Instant,
     ) -> Tally<'a> {
-        member.enter();
+        let entry = member.enter(part.call);
         outlet.revise(index, |slot| {
             slot.node = member.node.clone();
             slot.attempts = part.attempt;
@@ -72,7 +73,7 @@ impl<'a> Tally<'a> {
         let started = if part.attempt == 1 { begun } else { Instant::now() };
         let progress = Progress::default();
         let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
-        Tally { member, outlet, index, begun, started, part, progress, is_done, is_unwanted }
+        Tally { member, outlet, index, begun, started, part, entry, progress, is_done, is_unwanted }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -128,7 +129,7 @@ impl<'a> Tally<'a> {
         outcome.latency = self.begun.elapsed();
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.part.call, &outcome, self.started.elapsed(), was_silent);
+        self.member.record(self.entry, &outcome, self.started.elapsed(), was_silent);
         outcome
     }
 
@@ -168,8 +169,7 @@ impl Drop for Tally<'_> {
             !self.is_unwanted.get() && (self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
         let was_sent = self.progress.get().written > 0;
-        let outrun = (self.is_unwanted.get() && was_sent).then(|| self.started.elapsed());
-        self.member.record_abandoned(self.part.call, how, was_sent, outrun);
+        self.member.record_abandoned(self.entry, how, was_sent, self.started.elapsed(), self.is_unwanted.get());
     }
 }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use skitai_wire::Value;
 
 use super::super::budget::Budget;
-use super::super::latency::{Ewma, Latency};
+use super::super::latency::Latency;
+use super::super::pace::{Pace, Recent};
 use super::super::pick::{Candidate, Dice, hash};
 use super::super::trust::Trust;
 use super::super::verdict::{Admitted, Call, Change, EjectReason, Ground, Judged, State, Verdict, ramp};
@@ -90,7 +91,9 @@ pub(super) struct Vital {
     /// The milliseconds of its readmission and 1; 0 for none.
     ramped_from: AtomicU64,
     trust: AtomicU64,
-    ewma: AtomicU64,
+    pace: AtomicU64,
+    /// When it was asked last, in milliseconds.
+    asked: AtomicU64,
     known: Mutex<Known>,
 }
 
@@ -106,7 +109,8 @@ impl Vital {
             held_until: AtomicU64::new(0),
             ramped_from: AtomicU64::new(joined.map_or(0, |now| millis(now) + 1)),
             trust: AtomicU64::new(0),
-            ewma: AtomicU64::new(0),
+            pace: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             known: Mutex::default(),
         })
     }
@@ -125,7 +129,7 @@ struct Known {
     verdict: Verdict,
     trust: Trust,
     latency: Latency,
-    ewma: Ewma,
+    recent: Recent,
     /// Of the last failure or check that counted against it.
     last: Option<(SystemTime, String)>,
 }
@@ -148,15 +152,22 @@ impl Pulse {
         Arc::ptr_eq(&self.vital, &other.vital)
     }
 
-    pub(super) fn candidate(&self, now: Duration, wants_micros: bool) -> Candidate {
+    pub(super) fn candidate(&self, now: Duration, wants_pace: bool) -> Candidate {
         let vital = &*self.vital;
         Candidate {
             weight: self.weight(now),
             outstanding: vital.outstanding.load(Relaxed),
-            micros: if wants_micros { Ewma::unpacked(vital.ewma.load(Relaxed), now).micros(now) } else { 0 },
+            pace: if wants_pace { self.pace(now) } else { Pace::default() },
             is_out: vital.is_out() || vital.held_until.load(Relaxed) > millis(now),
             is_barred: false,
         }
+    }
+
+    /// It fades from the moment it was asked last, not from the answer: so one call at a time finds out whether a member
+    /// that was left alone is quick again.
+    fn pace(&self, now: Duration) -> Pace {
+        let idle = millis(now).saturating_sub(self.vital.asked.load(Relaxed));
+        Pace::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
     }
 
     fn weight(&self, now: Duration) -> u32 {
@@ -204,9 +215,10 @@ impl Pulse {
         }
     }
 
-    /// A call begins.
-    pub fn begun(&self) {
-        self.vital.outstanding.fetch_add(1, Relaxed);
+    /// A call begins. How many are in flight now, this one included.
+    pub fn begun(&self, now: Duration) -> usize {
+        self.vital.asked.store(millis(now), Relaxed);
+        self.vital.outstanding.fetch_add(1, Relaxed) + 1
     }
 
     /// A call ended; every [`begun`](Pulse::begun) one does, once.
@@ -217,8 +229,9 @@ impl Pulse {
             let mut known = self.known();
             if let Some(took) = ended.took {
                 known.latency.learn(took, now);
-                known.ewma.learn(took, now);
-                vital.ewma.store(known.ewma.packed(), Relaxed);
+                vital.pace.store(known.recent.learn(took, ended.among, now).packed(), Relaxed);
+            } else if let Some(waited) = ended.waited {
+                vital.pace.store(known.recent.waited(waited, ended.among, now).packed(), Relaxed);
             }
             let is_failure = ended.is_refusal || matches!(ended.judged, Judged::Failed(_));
             if is_failure || (ended.judged == Judged::Good && !known.trust.is_full()) {

@@ -8,6 +8,11 @@ fn idle(weight: u32) -> Candidate {
     Candidate { weight, ..Candidate::default() }
 }
 
+/// Of weight 1, this quick with up to `room` calls at once.
+fn paced(micros: u32, room: u32) -> Candidate {
+    Candidate { pace: Pace { micros, room }, ..idle(1) }
+}
+
 fn picker(balance: Balance, members: &[Candidate]) -> Picker {
     let weights: Vec<u32> = members.iter().map(|member| member.weight).collect();
     Picker::new(balance, &weights, 1, Dice::seeded(7))
@@ -58,13 +63,34 @@ fn the_busier_of_two_is_passed_over() {
 
 #[test]
 fn the_slower_of_two_is_passed_over_by_ewma() {
-    let (slow, quick) =
-        (Candidate { micros: 9_000, ..idle(1) }, Candidate { micros: 1_000, outstanding: 3, ..idle(1) });
+    let (slow, quick) = (paced(9_000, 1), Candidate { outstanding: 3, ..paced(1_000, 1) });
     assert_close(&shares_of(Balance::Ewma, &[slow, quick]), &[0.0, 1.0]);
     assert_close(&shares_of(Balance::Ewma, &[slow, Candidate { outstanding: 19, ..quick }]), &[1.0, 0.0]);
     // A little slower is no slower: weights go on to hold.
-    let (a, b) = (Candidate { micros: 1_100, ..idle(3) }, Candidate { micros: 1_900, ..idle(1) });
+    let (a, b) = (Candidate { weight: 3, ..paced(1_100, 1) }, paced(1_900, 1));
     assert_close(&shares_of(Balance::Ewma, &[a, b]), &[0.75, 0.25]);
+}
+
+#[test]
+fn a_quick_member_keeps_what_it_bears_and_a_slow_one_helps_beyond() {
+    let slow = paced(200_000, 1);
+    let quick = |outstanding, room| Candidate { outstanding, ..paced(20_000, room) };
+    // Twenty at once were no trouble: the twentieth is none, nor is ten times as many before it is slower than the slow.
+    for outstanding in [0, 19, 190] {
+        assert_close(&shares_of(Balance::Ewma, &[slow, quick(outstanding, 20)]), &[0.0, 1.0]);
+    }
+    assert_close(&shares_of(Balance::Ewma, &[slow, quick(210, 20)]), &[1.0, 0.0]);
+}
+
+#[test]
+fn a_member_nobody_knows_is_like_any_other() {
+    let known = Candidate { outstanding: 2, ..paced(20_000, 9) };
+    for pace in [1, u32::MAX] {
+        let known = Candidate { pace: Pace { micros: pace, room: 9 }, ..known };
+        assert_close(&shares_of(Balance::Ewma, &[idle(1), known]), &[1.0, 0.0]);
+        // It gets its share of the calls in flight, not all of them because it is new.
+        assert_close(&shares_of(Balance::Ewma, &[Candidate { outstanding: 3, ..idle(1) }, known]), &[0.0, 1.0]);
+    }
 }
 
 #[test]
@@ -111,8 +137,8 @@ fn who_is_out_is_asked_where_nobody_else_is_left() {
 
 #[test]
 fn an_idle_member_of_little_trust_does_not_win_by_being_idle() {
-    let busy = Candidate { weight: 100, outstanding: 7, micros: 5_000, ..Candidate::default() };
-    let shy = Candidate { weight: 2, outstanding: 0, micros: 100, ..Candidate::default() };
+    let busy = Candidate { weight: 100, outstanding: 7, ..paced(5_000, 1) };
+    let shy = Candidate { weight: 2, ..paced(100, 1) };
     for balance in [Balance::P2c, Balance::Ewma, Balance::Least, Balance::RoundRobin] {
         let picker = Picker::new(balance, &[1, 1], 100, Dice::seeded(7));
         let picks = (0..CALLS).filter(|_| picker.pick(0, |index| [busy, shy][index]) == Some(1)).count();
@@ -139,7 +165,7 @@ proptest! {
     ) {
         let members: Vec<Candidate> = members
             .into_iter()
-            .map(|(weight, outstanding, is_out, is_barred)| Candidate { weight, outstanding, micros: 5, is_out, is_barred })
+            .map(|(weight, outstanding, is_out, is_barred)| Candidate { weight, outstanding, is_out, is_barred, ..paced(5, 1) })
             .collect();
         for balance in BALANCES {
             let chosen = picker(balance, &members).pick(key, |index| members[index]);

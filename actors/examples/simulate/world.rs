@@ -1,17 +1,4 @@
-//! Compares the ways of choosing a member in virtual time, with the code that runs in the server: `pick`, `verdict`,
-//! `trust`, `latency` and `budget` behind one `Health`. Only the members and the clock are made up.
-//!
-//! `cargo run --release -p skitai-actors --example simulate` prints the table of `docs/decisions/0010-balancing.md`; the
-//! same seed prints the same table.
-//!
-//! A thousand requests a second go to 1, 10, 100 and 1000 members. A healthy one answers in 1 ms and an exponential 4 ms
-//! on average, works on four requests at a time and queues the rest; one answer in two hundred stalls for 300 ms. From
-//! ten members on, a tenth is ten times slower, a tenth flaps (5 s well, 5 s answering 503 within 1 ms), and a tenth is
-//! dead (one half refuses, the other lets the dial time out after 1 s). A caller waits for 3 s. All calls are idempotent.
-//! With `check` each member is asked every 5 s.
-//!
-//! Long because it is one world: members, clock and callers share every field, and an example is a single file.
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+//! The clock, the members at work and their callers.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -22,66 +9,17 @@ use skitai_actors::cluster::health::{Ended, Extra, FULL_WEIGHT};
 use skitai_actors::cluster::pick::{Dice, Picker};
 use skitai_actors::cluster::verdict::{Call as Part, Judged, judge};
 use skitai_actors::http::Encoding;
-use skitai_actors::spec::{Balance, Check, CheckKind, ClusterSpec, Member, Rules};
+use skitai_actors::spec::{Check, CheckKind, ClusterSpec, Member, Rules};
 use skitai_actors::{Reason, Status};
 
-const MICROS: u64 = 1_000_000;
-/// Between two calls.
-const PERIOD: u64 = MICROS / 1_000;
-const LENGTH: u64 = 180 * MICROS;
+use super::Way;
+use super::scene::{LENGTH, MICROS, Nature, Scene};
+
 /// What happens before is not counted: the members are met for the first time.
 const WARM_UP: u64 = 60 * MICROS;
 const PATIENCE: u64 = 3 * MICROS;
 /// Between two checks of a member.
 const CHECKED: u64 = 5 * MICROS;
-
-fn main() {
-    println!("| members | way | p50 ms | p99 ms | p99.9 ms | extra load | errors |");
-    println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: |");
-    for members in [1, 10, 100, 1_000] {
-        for way in WAYS {
-            let figures = World::new(members, way).run();
-            let Figures { p50, p99, p999, extra, errors } = figures;
-            let name = way.name;
-            println!("| {members} | {name} | {p50:.1} | {p99:.1} | {p999:.1} | {extra:.2} % | {errors:.3} % |");
-        }
-    }
-}
-
-/// One line of the table for each number of members.
-#[derive(Clone, Copy)]
-struct Way {
-    name: &'static str,
-    balance: Balance,
-    retries: u32,
-    hedge: bool,
-    check: bool,
-}
-
-const fn way(name: &'static str, balance: Balance) -> Way {
-    Way { name, balance, retries: 0, hedge: false, check: false }
-}
-
-const WAYS: [Way; 8] = [
-    way("round robin", Balance::RoundRobin),
-    way("least outstanding", Balance::Least),
-    way("P2C", Balance::P2c),
-    way("P2C + EWMA", Balance::Ewma),
-    Way { hedge: true, ..way("P2C, hedged", Balance::P2c) },
-    Way { hedge: true, ..way("P2C + EWMA, hedged", Balance::Ewma) },
-    Way { check: true, retries: 1, ..way("P2C + EWMA, check, retries = 1", Balance::Ewma) },
-    Way { check: true, retries: 1, hedge: true, ..way("P2C + EWMA, check, retries = 1, hedged", Balance::Ewma) },
-];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nature {
-    Healthy,
-    Slow,
-    /// Ill in every other five seconds; the number shifts them against each other.
-    Flapping(u64),
-    Refusing,
-    BlackHole,
-}
 
 struct Server {
     nature: Nature,
@@ -102,6 +40,7 @@ struct Attempt {
     member: usize,
     part: Part,
     begun: u64,
+    among: usize,
     is_over: bool,
 }
 
@@ -116,14 +55,15 @@ enum Event {
     Checked(usize),
 }
 
-struct World {
+pub(crate) struct World {
     way: Way,
     health: Health,
     picker: Picker,
     dice: Dice,
     servers: Vec<Server>,
-    /// Requests a member works on at a time.
     slots: usize,
+    period: u64,
+    pauses: VecDeque<(u64, u64)>,
     calls: Vec<Call>,
     attempts: Vec<Attempt>,
     events: BinaryHeap<Reverse<(u64, usize, Event)>>,
@@ -132,18 +72,23 @@ struct World {
     took: Vec<u64>,
     errors: u64,
     sent: u64,
+    /// Of these to the last of the members.
+    sent_last: u64,
 }
 
-struct Figures {
-    p50: f64,
-    p99: f64,
-    p999: f64,
-    extra: f64,
-    errors: f64,
+pub(crate) struct Figures {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) extra: f64,
+    pub(crate) errors: f64,
+    /// The last member's share of what was sent.
+    pub(crate) last: f64,
 }
 
 impl World {
-    fn new(count: usize, way: Way) -> World {
+    pub(crate) fn new(scene: Scene, way: Way) -> World {
+        let count = scene.natures.len();
         let members = (0..count).map(|nth| Member {
             node: format!("member-{nth}").into(),
             host: "member".to_owned(),
@@ -169,22 +114,16 @@ impl World {
             retries: way.retries,
             hedge: way.hedge,
         };
-        let tenth = count / 10;
-        let nature = |index: usize| match index.checked_div(tenth) {
-            Some(0) => Nature::Slow,
-            Some(1) => Nature::Flapping(index as u64 * 1_234_567),
-            Some(2) if index.is_multiple_of(2) => Nature::Refusing,
-            Some(2) => Nature::BlackHole,
-            _ => Nature::Healthy,
-        };
-        let server = |index| Server { nature: nature(index), busy: 0, queue: VecDeque::new() };
+        let server = |nature: &Nature| Server { nature: *nature, busy: 0, queue: VecDeque::new() };
         World {
             way,
             health: Health::new(&spec),
             picker: Picker::new(way.balance, &vec![1; count], FULL_WEIGHT, Dice::seeded(11)),
             dice: Dice::seeded(23),
-            servers: (0..count).map(server).collect(),
-            slots: if count == 1 { 16 } else { 4 },
+            servers: scene.natures.iter().map(server).collect(),
+            slots: scene.slots,
+            period: scene.period,
+            pauses: scene.pauses,
             calls: Vec::new(),
             attempts: Vec::new(),
             events: BinaryHeap::new(),
@@ -193,19 +132,20 @@ impl World {
             took: Vec::new(),
             errors: 0,
             sent: 0,
+            sent_last: 0,
         }
     }
 
-    fn run(mut self) -> Figures {
+    pub(crate) fn run(mut self) -> Figures {
         self.at(0, Event::Arrival);
         if self.way.check {
             let count = self.servers.len() as u64;
             (0..count).for_each(|nth| self.at(CHECKED * nth / count, Event::Checked(nth as usize)));
         }
-        while let Some(Reverse((now, _, event))) = self.events.pop() {
-            self.now = now;
+        while let Some(Reverse((due, _, event))) = self.events.pop() {
+            self.now = self.awake(due);
             match event {
-                Event::Arrival => self.arrive(),
+                Event::Arrival => self.arrive(due),
                 Event::Failed(attempt, code) => self.failed(attempt, code),
                 Event::Served(attempt) => self.served(attempt),
                 Event::Late(call) => self.late(call),
@@ -222,6 +162,18 @@ impl World {
             p999: at(0.999),
             extra: (self.sent as f64 / calls - 1.0) * 100.0,
             errors: self.errors as f64 / calls * 100.0,
+            last: self.sent_last as f64 / self.sent as f64 * 100.0,
+        }
+    }
+
+    /// When that happens which is due now.
+    fn awake(&mut self, due: u64) -> u64 {
+        while self.pauses.front().is_some_and(|(_, end)| *end <= due) {
+            self.pauses.pop_front();
+        }
+        match self.pauses.front() {
+            Some((begin, end)) if *begin <= due => *end,
+            _ => due,
         }
     }
 
@@ -234,15 +186,16 @@ impl World {
         Duration::from_micros(self.now)
     }
 
-    fn arrive(&mut self) {
-        if self.now < LENGTH {
-            // Random arrivals at the same rate: callers do not keep time.
-            let gap = self.exponential(PERIOD);
-            self.at(gap, Event::Arrival);
+    fn arrive(&mut self, due: u64) {
+        if due < LENGTH {
+            // Random arrivals at the same rate: callers do not keep time, and do not wait where everything stands still.
+            let next = due + self.exponential(self.period);
+            self.number += 1;
+            self.events.push(Reverse((next, self.number, Event::Arrival)));
         }
         let call = self.calls.len();
         self.calls.push(Call {
-            begun: self.now,
+            begun: due,
             tried: Vec::new(),
             open: Vec::new(),
             retries: self.way.retries,
@@ -260,7 +213,7 @@ impl World {
 
     fn check(&mut self, member: usize) {
         let is_alive = match self.servers[member].nature {
-            Nature::Healthy | Nature::Slow => true,
+            Nature::Healthy | Nature::Slow | Nature::Roomy(_) => true,
             Nature::Flapping(shift) => !self.is_ill(shift),
             Nature::Refusing | Nature::BlackHole => false,
         };
@@ -279,7 +232,7 @@ impl World {
     fn choice(&self, call: usize, is_picky: bool) -> Option<usize> {
         let (tried, now) = (&self.calls[call].tried, self.time());
         self.picker.pick(0, |index| {
-            let mut candidate = self.health.candidate(index, now, self.picker.wants_micros());
+            let mut candidate = self.health.candidate(index, now, self.picker.wants_pace());
             candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
             candidate
         })
@@ -294,10 +247,10 @@ impl World {
 
     fn send(&mut self, call: usize, member: usize, part: Part) {
         let attempt = self.attempts.len();
-        self.attempts.push(Attempt { call, member, part, begun: self.now, is_over: false });
+        self.attempts.push(Attempt { call, member, part, begun: self.now, among: 0, is_over: false });
         self.calls[call].tried.push(member);
         self.calls[call].open.push(attempt);
-        self.health.pulse(member).begun();
+        self.attempts[attempt].among = self.health.pulse(member).begun(self.time());
         let is_counted = self.calls[call].begun >= WARM_UP;
         match self.servers[member].nature {
             Nature::Refusing => self.at(300, Event::Failed(attempt, 0)),
@@ -306,8 +259,9 @@ impl World {
                 self.sent += u64::from(is_counted);
                 self.at(1_000, Event::Failed(attempt, 503));
             }
-            Nature::Healthy | Nature::Slow | Nature::Flapping(_) => {
+            Nature::Healthy | Nature::Slow | Nature::Flapping(_) | Nature::Roomy(_) => {
                 self.sent += u64::from(is_counted);
+                self.sent_last += u64::from(is_counted && member + 1 == self.servers.len());
                 if self.servers[member].busy < self.slots {
                     self.serve(attempt);
                 } else {
@@ -326,6 +280,10 @@ impl World {
     fn serve(&mut self, attempt: usize) {
         let member = self.attempts[attempt].member;
         self.servers[member].busy += 1;
+        if let Nature::Roomy(time) = self.servers[member].nature {
+            let spread = self.dice.below(time / 10);
+            return self.at(time + spread, Event::Served(attempt));
+        }
         let mut time = 1_000 + self.exponential(4_000);
         if self.servers[member].nature == Nature::Slow {
             time *= 10;
@@ -348,7 +306,7 @@ impl World {
         }
         if !is_over {
             let took = Some(Duration::from_micros(self.now - begun));
-            self.end(attempt, Judged::Good, false, took);
+            self.end(attempt, Judged::Good, false, took, None);
             self.settle(call, true);
         }
     }
@@ -364,7 +322,7 @@ impl World {
             _ => (Reason::HttpStatus, Status::Error),
         };
         let is_answer = code > 1;
-        self.end(attempt, judge(reason, status, code, false), is_answer, None);
+        self.end(attempt, judge(reason, status, code, false), is_answer, None, None);
         if !self.calls[call].open.is_empty() {
             // A hedge is still under way.
             return;
@@ -399,8 +357,8 @@ impl World {
         }
         for attempt in self.calls[call].open.clone() {
             // Outrun by another member's answer, or given up by the caller.
-            let outrun = is_ok.then(|| Duration::from_micros(self.now - self.attempts[attempt].begun));
-            self.end(attempt, Judged::Neutral, false, outrun);
+            let lasted = Duration::from_micros(self.now - self.attempts[attempt].begun);
+            self.end(attempt, Judged::Neutral, false, is_ok.then_some(lasted), Some(lasted));
         }
         let begun = self.calls[call].begun;
         if begun >= WARM_UP {
@@ -409,11 +367,20 @@ impl World {
         }
     }
 
-    fn end(&mut self, attempt: usize, judged: Judged, is_refusal: bool, took: Option<Duration>) {
-        let Attempt { call, member, part, .. } = self.attempts[attempt];
+    fn end(
+        &mut self,
+        attempt: usize,
+        judged: Judged,
+        is_refusal: bool,
+        took: Option<Duration>,
+        waited: Option<Duration>,
+    ) {
+        let Attempt { call, member, part, among, .. } = self.attempts[attempt];
         self.attempts[attempt].is_over = true;
         self.calls[call].open.retain(|open| *open != attempt);
-        self.health.pulse(member).ended(&Ended { call: part, judged, is_refusal, took, msg: "" }, self.time());
+        self.health
+            .pulse(member)
+            .ended(&Ended { call: part, judged, is_refusal, took, waited, among, msg: "" }, self.time());
     }
 
     fn exponential(&self, mean: u64) -> u64 {

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
+use skitai_actors::cluster::Health;
 use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
-use skitai_actors::spec::{DbMember, DbSpec, Spread};
+use skitai_actors::spec::{DbMember, DbSpec, Rules, Spread};
 use skitai_actors::wire::Value;
 
 /// Everything here is over long before; a test that hangs fails instead.
@@ -50,11 +51,12 @@ impl Cluster {
             connect_timeout: Duration::from_secs(5),
             member_timeout: PATIENCE,
             statement_timeout: true,
+            rules: Rules::of_databases(),
         };
         change(&mut spec);
         let spec = Arc::new(spec);
-        let made = spec.clone();
-        let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone()));
+        let (made, health) = (spec.clone(), Arc::new(Health::of_databases(&spec)));
+        let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
         Cluster { post, spec }
     }
 

@@ -4,6 +4,8 @@
 
 mod cancel;
 mod conversation;
+mod health;
+mod loss;
 mod merge;
 mod postgres;
 mod server;
@@ -43,6 +45,11 @@ impl Cluster {
     }
 
     fn with(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec)) -> Cluster {
+        Cluster::workers(members, change, 1).remove(0)
+    }
+
+    /// The same cluster on several workers, which know of its members what one of them learns.
+    fn workers(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec), count: usize) -> Vec<Cluster> {
         let mut spec = DbSpec {
             name: "mydb".into(),
             members,
@@ -55,9 +62,13 @@ impl Cluster {
         };
         change(&mut spec);
         let spec = Arc::new(spec);
-        let (made, health) = (spec.clone(), Arc::new(Health::of_databases(&spec)));
-        let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
-        Cluster { post, spec }
+        let health = Arc::new(Health::of_databases(&spec));
+        let worker = |_| {
+            let (made, health) = (spec.clone(), health.clone());
+            let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
+            Cluster { post, spec: spec.clone() }
+        };
+        (0..count).map(worker).collect()
     }
 
     fn ask(
@@ -89,9 +100,18 @@ impl Cluster {
 
     /// The actor's own report on its first member.
     async fn report(&self) -> Value {
+        self.report_on(0).await
+    }
+
+    async fn report_on(&self, index: usize) -> Value {
         let told = self.post.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
         let Value::List(mut members) = get(&told[0].0, "members") else { panic!("no members in {told:?}") };
-        members.remove(0)
+        members.remove(index)
+    }
+
+    /// What all workers know of a member: one of the names in the report.
+    async fn known(&self, index: usize, name: &str) -> Value {
+        get(&get(&self.report_on(index).await, "shared"), name)
     }
 }
 

@@ -7,7 +7,8 @@
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
 //! time is sent unnamed, parse and all in the same single round trip, because neither the client's cache nor the server
-//! ever forgets a name. Behind a pooler that loses names (SQLSTATE 26000 or 42P05) the pool falls back to unnamed ones.
+//! ever forgets a name. Behind a pooler there are no names (`statement_timeout = no` says so); where one is found out by
+//! the names it loses (SQLSTATE 26000 or 42P05), the pool falls back to unnamed statements.
 
 mod bind;
 mod dial;
@@ -107,7 +108,14 @@ impl Postgres {
             .pre_recycle(verify())
             .build()
             .expect("a pool with a runtime and timeouts is complete");
-        Postgres { pool, dialer, limits, named: Arc::new(AtomicBool::new(true)), persists: Arc::default() }
+        Postgres {
+            pool,
+            dialer,
+            limits, // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
+            // and one would run what the other has prepared.
+            named: Arc::new(AtomicBool::new(limits.statement_timeout)),
+            persists: Arc::default(),
+        }
     }
 
     /// A connection for one statement alone.
@@ -285,7 +293,11 @@ impl Run {
     async fn unnamed(&self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        Ok(self.shared.client.query_typed_raw(&self.query.sql, params).await?)
+        let started = self.shared.client.query_typed_raw(&self.query.sql, params).await;
+        started.map_err(|error| {
+            // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
+            if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
+        })
     }
 
     /// Between preparing and running: a statement that was stopped meanwhile does not run any more.

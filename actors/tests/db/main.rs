@@ -7,6 +7,7 @@ mod conversation;
 mod health;
 mod loss;
 mod merge;
+mod pooler;
 mod postgres;
 mod server;
 mod spread;

@@ -17,7 +17,7 @@ pub(crate) const PASSWORD: &str = "a/b,c";
 pub(crate) struct Server {
     bin: PathBuf,
     dir: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
     /// More of the postmaster's command line.
     options: String,
     running: Mutex<Option<Running>>,
@@ -45,7 +45,7 @@ fn binaries() -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root; the package brings the user.
-fn as_postgres(program: &Path) -> Command {
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     if !root {
         return Command::new(program);

@@ -6,10 +6,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Connect;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
@@ -129,9 +130,9 @@ impl Dialer {
                 continue;
             };
             let sent = match &self.tls {
-                None => token.cancel_query_raw(&mut stream, NoTls).await.is_ok(),
+                None => token.cancel_query_raw(Kept(&mut stream), NoTls).await.is_ok(),
                 Some(Ok(tls)) => match tls.to(host) {
-                    Ok(greeting) => token.cancel_query_raw(&mut stream, greeting).await.is_ok(),
+                    Ok(greeting) => token.cancel_query_raw(Kept(&mut stream), greeting.staying_open()).await.is_ok(),
                     Err(_) => false,
                 },
                 Some(Err(_)) => false,
@@ -139,6 +140,34 @@ impl Dialer {
             heard |= sent && closed(&mut stream).await;
         }
         heard
+    }
+}
+
+/// A stream that is not closed from this side: PgBouncer drops the cancel request of a client that hangs up before its
+/// turn, and 1.18 may crash over it.
+struct Kept<'s>(&'s mut TcpStream);
+
+impl AsyncRead for Kept<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Kept<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
     }
 }
 

@@ -158,6 +158,16 @@ pub(super) fn is_stale_name(error: &Error) -> bool {
     is_lost_name(error) || error.as_db_error().is_some_and(stale_plan)
 }
 
+/// A statement ran whose rows cannot be read, because looking up a type needs names that do not last.
+pub(super) fn unread(error: &Error) -> Failure {
+    let msg = format!(
+        "the statement has run, but a column's type is none of PostgreSQL's own and cannot be looked up behind a pooler \
+         ({}); cast the column, as in `state::text`",
+        chain(error)
+    );
+    Failure::new(Reason::Malformed, msg)
+}
+
 /// True where names do not last: a pooler gives every statement another server connection.
 pub(super) fn is_lost_name(error: &Error) -> bool {
     error.as_db_error().is_some_and(|db| matches!(db.code().code(), "26000" | "42P05"))

@@ -12,6 +12,7 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
+//! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
 //!   page sees; `holders`: who keeps others waiting;
 //! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
@@ -31,6 +32,7 @@ mod postgres;
 mod shards;
 mod sql_error;
 mod sqlite;
+mod standing;
 mod tally;
 mod text;
 mod types;
@@ -46,11 +48,13 @@ use futures_util::StreamExt;
 use futures_util::future::FutureExt;
 use futures_util::stream::FuturesUnordered;
 
+use crate::cluster::health::Health;
+use crate::cluster::verdict::Call;
 use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::DbSpec;
+use crate::spec::{DbMember, DbSpec};
 use crate::wire::Value;
 
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
@@ -132,14 +136,16 @@ const LIFETIME: Duration = Duration::from_secs(1_800);
 pub struct Database {
     name: Arc<str>,
     members: Rc<[Rc<Member>]>,
+    health: Arc<Health>,
     picker: Rc<Picker>,
     circle: Rc<Circle>,
     spec: Arc<DbSpec>,
 }
 
 impl Database {
-    /// Pools for every member; no connection is made before the first statement.
-    pub fn new(spec: Arc<DbSpec>) -> Database {
+    /// Pools for every member; no connection is made before the first statement. `health` is of this specification, and
+    /// the same for all workers.
+    pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
         let limits = Limits {
             connections: spec.connections,
             wait: spec.wait,
@@ -147,9 +153,19 @@ impl Database {
             member_timeout: spec.member_timeout,
             statement_timeout: spec.statement_timeout,
         };
-        let members: Rc<[_]> = spec.members.iter().map(|member| Rc::new(Member::new(member.clone(), limits))).collect();
+        let member = |(index, member): (usize, &DbMember)| {
+            Rc::new(Member::new(member.clone(), limits, Some(health.pulse(index).clone())))
+        };
+        let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
         tend(&members);
-        Database { name: spec.name.clone(), members, picker: Rc::new(Picker::new()), circle: Rc::default(), spec }
+        Database {
+            name: spec.name.clone(),
+            members,
+            health,
+            picker: Rc::new(Picker::new()),
+            circle: Rc::default(),
+            spec,
+        }
     }
 }
 
@@ -173,7 +189,7 @@ impl Answers<Statement> for Database {
         let Statement { shards, sql, params, asker } = statement;
         let query = Query::alone(sql, params, asker);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
-        let (circle, spec) = (self.circle.clone(), self.spec.clone());
+        let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
         async move {
             match shards {
                 Shards::All => {
@@ -184,13 +200,15 @@ impl Answers<Statement> for Database {
                         .enumerate()
                         .map(|(index, member)| {
                             let query = query.clone();
-                            async move { outlet.put(index, ask(member, query).await) }
+                            async move { outlet.put(index, ask(member, query, None).await) }
                         })
                         .collect();
                     while asking.next().await.is_some() {}
                 }
                 // Boxed: work on every member is moved with the room for these, too.
-                Shards::One => outlet.put(0, Box::pin(ask_one(&members, &picker, &name, &query)).await),
+                Shards::One => {
+                    outlet.put(0, Box::pin(ask_one(Choice::new(&members, &picker, &health), &name, &query)).await)
+                }
                 Shards::At(index) => outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query)).await),
                 Shards::Of(place) => {
                     outlet.put(0, Box::pin(ask_at(&members, circle.owner(&spec, place), &name, query)).await);
@@ -201,8 +219,8 @@ impl Answers<Statement> for Database {
 }
 
 /// One member's outcome; a panic on the way is that member's failure alone.
-async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
-    match AssertUnwindSafe(member.execute(query)).catch_unwind().await {
+async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>) -> Outcome {
+    match AssertUnwindSafe(member.execute(query, call)).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(panic) => {
             let text = panic_text(&*panic);
@@ -215,7 +233,7 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>) -> Outcome {
 /// Asks a certain member and no other.
 async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
     match index.and_then(|index| members.get(index)) {
-        Some(member) => ask(member, query).await,
+        Some(member) => ask(member, query, None).await,
         None => no_shard(members, index, name),
     }
 }
@@ -227,15 +245,13 @@ fn no_shard(members: &[Rc<Member>], index: Option<usize>, name: &str) -> Outcome
 }
 
 /// Asks the least busy member, and another one only while no member can have seen the statement.
-async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Arc<Query>) -> Outcome {
+async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>) -> Outcome {
     let started = Instant::now();
-    let mut tried = vec![false; members.len()];
     let mut last = None;
     let mut attempts = 0;
-    while let Some(index) = picker.pick(untried(members, &tried)) {
-        tried[index] = true;
+    while let Some((index, call)) = choice.next() {
         attempts += 1;
-        let mut outcome = ask(&members[index], query.clone()).await;
+        let mut outcome = ask(&choice.members[index], query.clone(), Some(call)).await;
         outcome.attempts = attempts;
         outcome.latency = started.elapsed();
         if !outcome.reason.never_ran() {
@@ -246,9 +262,35 @@ async fn ask_one(members: &[Rc<Member>], picker: &Picker, name: &str, query: &Ar
     last.unwrap_or_else(|| nobody(name))
 }
 
-/// The loads of the members that were not tried yet.
-fn untried(members: &[Rc<Member>], tried: &[bool]) -> impl Iterator<Item = Option<pick::Load>> {
-    members.iter().zip(tried).map(|(member, tried)| (!tried).then(|| member.load()))
+/// One member after the other, each once.
+struct Choice<'c> {
+    members: &'c [Rc<Member>],
+    picker: &'c Picker,
+    health: &'c Health,
+    tried: Vec<bool>,
+}
+
+impl<'c> Choice<'c> {
+    fn new(members: &'c [Rc<Member>], picker: &'c Picker, health: &'c Health) -> Choice<'c> {
+        Choice { members, picker, health, tried: vec![false; members.len()] }
+    }
+
+    /// First the one whose trial is due, then the least loaded, and the ejected only when nobody else is left: perhaps we
+    /// are wrong about them.
+    fn next(&mut self) -> Option<(usize, Call)> {
+        let due = if self.tried.contains(&true) { None } else { self.health.due(self.health.now()) };
+        let (index, call) = match due {
+            Some(index) => (index, Call::Trial),
+            None => (self.least(|member| !member.is_out()).or_else(|| self.least(|_| true))?, Call::Usual),
+        };
+        self.tried[index] = true;
+        Some((index, call))
+    }
+
+    fn least(&self, takes_part: impl Fn(&Member) -> bool) -> Option<usize> {
+        let load = |(member, tried): (&Rc<Member>, &bool)| (!tried && takes_part(member)).then(|| member.load());
+        self.picker.pick(self.members.iter().zip(&self.tried).map(load))
+    }
 }
 
 /// The outcome of a cluster that is empty.
@@ -263,14 +305,16 @@ impl Answers<Report> for Database {
     const NAME: &'static str = "report";
 
     fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
-        let members = self.members.clone();
+        let (members, health) = (self.members.clone(), self.health.clone());
         let name = self.name.clone();
         async move {
+            let places = health.report().into_iter().filter(|(name, _)| name.starts_with("out"));
             outlet.put(
                 0,
                 Told(Value::from_pairs([
                     ("database", Value::String(name.to_string())),
                     ("members", Value::List(members.iter().map(|member| member.report()).collect())),
+                    ("shared", Value::from_pairs(places)),
                 ])),
             );
         }

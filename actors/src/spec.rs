@@ -136,6 +136,19 @@ pub struct Rules {
     pub fall: u32,
 }
 
+impl Rules {
+    /// Those of databases. Nobody stands in for a shard, so it is tried again sooner; and it gets its full share at once,
+    /// because the one with the least to do is chosen anyway.
+    pub fn of_databases() -> Rules {
+        Rules {
+            eject_time: Duration::from_secs(1),
+            eject_time_max: Duration::from_secs(30),
+            slow_start: Duration::ZERO,
+            ..Rules::default()
+        }
+    }
+}
+
 impl Default for Rules {
     fn default() -> Rules {
         Rules {
@@ -234,4 +247,6 @@ pub struct DbSpec {
     /// Whether PostgreSQL is told to end a statement by itself a second after that, for the case that nobody is left to
     /// cancel it. Default yes; no behind a transaction pooler, where the setting would meet others.
     pub statement_timeout: bool,
+    /// When a member is ejected and readmitted.
+    pub rules: Rules,
 }

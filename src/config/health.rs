@@ -49,6 +49,20 @@ pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rul
     }
 }
 
+/// The same for databases.
+pub(super) fn db_rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rules {
+    let usual = Rules::of_databases();
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let eject_time = reading.time(section, &keys::DB_EJECT_TIME);
+    Rules {
+        eject_after: small(reading.number(section, &keys::EJECT_AFTER)),
+        eject_time,
+        eject_time_max: usual.eject_time_max.max(eject_time),
+        max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
+        ..usual
+    }
+}
+
 /// What the members are asked, and how often.
 pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Check> {
     let interval = reading.time(section, &keys::CHECK_INTERVAL);

@@ -166,6 +166,8 @@ pub(super) const STATEMENT_TIMEOUT: Key = key(
     "yes",
     "PostgreSQL ends a statement by itself a second after `member_timeout`; `no` behind a transaction pooler",
 );
+pub(super) const DB_EJECT_TIME: Key =
+    key("eject_time", time(100, HOUR), "1", "the first ejection; each further one takes twice as long, up to 30 s");
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
 
 /// The keys of `[server]`.
@@ -224,8 +226,18 @@ pub const HTTP_CLUSTER: &[Key] = &[
 ];
 
 /// The keys of `[@name]` with databases.
-pub const DB_CLUSTER: &[Key] =
-    &[TYPE, MEMBERS, CONNECT_TIMEOUT, MEMBER_TIMEOUT, DB_CONNECTIONS, WAIT, STATEMENT_TIMEOUT];
+pub const DB_CLUSTER: &[Key] = &[
+    TYPE,
+    MEMBERS,
+    CONNECT_TIMEOUT,
+    MEMBER_TIMEOUT,
+    DB_CONNECTIONS,
+    WAIT,
+    STATEMENT_TIMEOUT,
+    EJECT_AFTER,
+    DB_EJECT_TIME,
+    MAX_EJECTED,
+];
 
 /// Every table with the title of its section, for the reference.
 pub const TABLES: &[(&str, &[Key])] = &[

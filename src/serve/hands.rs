@@ -57,9 +57,10 @@ impl Hands {
             clusters.insert(name.clone(), (post, roster.clone()));
         }
         let mut databases = HashMap::new();
-        for spec in &site.databases {
-            let made = spec.clone();
-            let post = Post::open(format!("db:{}", spec.name), admission, move || Database::new(made.clone()));
+        for (spec, health) in &site.databases {
+            let (made, health) = (spec.clone(), health.clone());
+            let post =
+                Post::open(format!("db:{}", spec.name), admission, move || Database::new(made.clone(), health.clone()));
             registry.register(worker, post.reporter());
             databases.insert(spec.name.clone(), (post, spec.clone()));
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skitai_actors::cache::Store;
-use skitai_actors::cluster::{Discovery, Prober, Roster};
+use skitai_actors::cluster::{Discovery, Health, Prober, Roster};
 use skitai_actors::http::names::SystemNames;
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
@@ -122,7 +122,8 @@ pub(crate) struct Site {
     /// Longest path first.
     pub(crate) mounts: Vec<Mount>,
     pub(crate) clusters: Vec<Fleet>,
-    pub(crate) databases: Vec<Arc<DbSpec>>,
+    /// Each with what the workers know together of its members.
+    pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
     pub(crate) results: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) reporters: Arc<Registry>,
@@ -233,7 +234,7 @@ impl Site {
         for declared in &settings.clusters {
             match declared {
                 Declared::Http(spec) => clusters.push(Fleet::open(spec)),
-                Declared::Db(spec) => databases.push(Arc::new(spec.clone())),
+                Declared::Db(spec) => databases.push((Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)))),
             }
         }
         for (index, app) in apps.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What the workers of a process know together of a cluster's members.
+//! What the workers of a process know together of a cluster's members, be they HTTP servers or databases.
 //!
 //! One [`Health`] goes with one list of members. Where the list changes there is a new one, which has the old one's
 //! knowledge of whoever stays: calls under way end on the old one, and tell the same members. A choice reads atomics
@@ -17,7 +17,7 @@ use skitai_wire::Value;
 
 use super::pick::Candidate;
 use super::verdict::{Admitted, Call, Judged};
-use crate::spec::{ClusterSpec, Member};
+use crate::spec::{ClusterSpec, DbSpec, Member};
 
 use pulse::{Common, Vital};
 
@@ -74,7 +74,13 @@ impl Health {
     /// All members healthy, nothing known of their pace.
     pub fn new(spec: &ClusterSpec) -> Health {
         let vitals = spec.members.iter().map(|member| Vital::new(member, None)).collect();
-        Health::of(Common::new(spec), vitals)
+        Health::of(Common::new(&spec.name, spec.rules, spec.check.is_some()), vitals)
+    }
+
+    /// The same of databases, which are tried by live statements alone and whose load is counted elsewhere.
+    pub fn of_databases(spec: &DbSpec) -> Health {
+        let vitals = spec.members.iter().map(|member| Vital::at(member.node.clone(), member.weight, None)).collect();
+        Health::of(Common::new(&spec.name, spec.rules, false), vitals)
     }
 
     /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those whether
@@ -188,7 +194,7 @@ impl Health {
     }
 
     /// What the cluster as a whole has to tell.
-    pub(super) fn report(&self) -> Vec<(&'static str, Value)> {
+    pub(crate) fn report(&self) -> Vec<(&'static str, Value)> {
         let number = |counter: &AtomicU64| Value::Int(counter.load(Relaxed).cast_signed());
         let places = self.common.places();
         vec![

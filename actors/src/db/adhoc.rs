@@ -91,7 +91,7 @@ impl AdHoc {
             let oldest = idle.min_by_key(|(_, target)| target.used).map(|(spec, _)| spec.clone())?;
             targets.remove(&oldest);
         }
-        let member = Rc::new(Member::new(spec.clone(), self.limits));
+        let member = Rc::new(Member::new(spec.clone(), self.limits, None));
         targets.insert(spec, Target { member: member.clone(), used: Instant::now() });
         Some(member)
     }
@@ -129,7 +129,7 @@ impl Answers<AdHocStatement> for AdHoc {
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::alone(sql, params, asker)).await,
+                Some(member) => ask(&member, Query::alone(sql, params, asker), None).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

@@ -249,6 +249,7 @@ impl Answers<Conversation<Shards>> for Database {
     fn answer(&mut self, asked: Conversation<Shards>, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
         let Conversation { with, bond, asker, mut orders, ready } = asked;
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
+        let health = self.health.clone();
         let at = match with {
             Shards::At(index) => Some(index),
             Shards::Of(place) => self.circle.owner(&self.spec, place),
@@ -259,12 +260,11 @@ impl Answers<Conversation<Shards>> for Database {
             let outcome = match (with, at) {
                 (Shards::One, _) => {
                     let started = Instant::now();
-                    let mut tried = vec![false; members.len()];
+                    let mut choice = super::Choice::new(&members, &picker, &health);
                     let mut outcome = super::nobody(&name);
-                    while let Some(index) = picker.pick(super::untried(&members, &tried)) {
-                        tried[index] = true;
+                    while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
-                        outcome = members[index].converse((bond, asker), &mut orders, &mut ready).await;
+                        outcome = members[index].converse((bond, asker, Some(call)), &mut orders, &mut ready).await;
                         outcome.attempts = attempts;
                         outcome.latency = started.elapsed();
                         if ready.is_none() || !outcome.reason.never_ran() {
@@ -274,7 +274,7 @@ impl Answers<Conversation<Shards>> for Database {
                     outcome
                 }
                 (_, Some(index)) if index < members.len() => {
-                    members[index].converse((bond, asker), &mut orders, &mut ready).await
+                    members[index].converse((bond, asker, None), &mut orders, &mut ready).await
                 }
                 (Shards::All, _) => {
                     let msg = format!(
@@ -305,7 +305,7 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         let member: Option<Rc<Member>> = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => member.converse((bond, asker), &mut orders, &mut Some(ready)).await,
+                Some(member) => member.converse((bond, asker, None), &mut orders, &mut Some(ready)).await,
                 None => super::adhoc::full(node),
             };
             outlet.put(0, outcome);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::Query;
 
 /// How many of the oldest are named.
-const NAMED: usize = 3;
+const NAMED: usize = 4;
 /// How much of a statement's text is shown, in characters: enough to find it in the program.
 const HEAD: usize = 60;
 
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(holders.told(), "");
         let query = |sql: &'static str| Some(Query::among(sql.into(), Vec::new(), "/a"));
         let first = holders.hold("/a", query("SELECT\n   1"), Instant::now());
-        let others: Vec<_> = (0..4).map(|_| holders.hold("/b", None, Instant::now())).collect();
+        let others: Vec<_> = (0..5).map(|_| holders.hold("/b", None, Instant::now())).collect();
         let told = holders.told();
         assert!(told.starts_with("; held by /a for ") && told.contains(": SELECT 1, /b for "), "{told}");
         assert!(told.ends_with(", and 2 more"), "{told}");

@@ -12,7 +12,10 @@ use super::holders::Holders;
 use super::pick::Load;
 use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
+use super::standing::{self, Case};
 use super::tally::Tally;
+use crate::cluster::health::Pulse;
+use crate::cluster::verdict::{Call, Judged};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
@@ -48,18 +51,21 @@ pub(super) struct Member {
     engine: Engine,
     tally: Tally,
     holders: Holders,
+    /// What all workers know of it; nothing is known of a database that no configuration names.
+    pulse: Option<Arc<Pulse>>,
 }
 
 impl Member {
-    pub(super) fn new(spec: DbMember, limits: Limits) -> Member {
+    pub(super) fn new(spec: DbMember, limits: Limits, pulse: Option<Pulse>) -> Member {
+        let pulse = pulse.map(Arc::new);
         let engine = match &spec.shard {
             Shard::Postgres { host, port, database, user, password, tls } => {
                 let login = Login { host, port: *port, database, user, password: &password.0, tls };
-                Engine::Postgres(Postgres::new(&login, limits))
+                Engine::Postgres(Postgres::new(&login, limits, pulse.clone()))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        Member { spec, limits, engine, tally: Tally::default(), holders: Holders::default() }
+        Member { spec, limits, engine, tally: Tally::default(), holders: Holders::default(), pulse }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -70,43 +76,66 @@ impl Member {
         Load { outstanding: self.tally.outstanding(), weight: self.spec.weight }
     }
 
-    /// One statement on one connection of its own. Dropping the future cancels it at the database.
-    pub(super) async fn execute(&self, query: Arc<Query>) -> Outcome {
+    /// Whether it is left out, as far as a choice is concerned.
+    pub(super) fn is_out(&self) -> bool {
+        self.pulse.as_ref().is_some_and(|pulse| pulse.is_out())
+    }
+
+    /// One statement on one connection of its own. Dropping the future cancels it at the database. `call`: the choice of
+    /// this member has admitted it already.
+    pub(super) async fn execute(&self, query: Arc<Query>, call: Option<Call>) -> Outcome {
         let mark = self.tally.begin();
         let started = Instant::now();
-        let mut outcome = self.outcome(self.run(query).await);
+        let mut outcome = self.outcome(self.run(query, call).await);
         outcome.latency = started.elapsed();
         outcome.attempts = 1;
         mark.told(&outcome);
         outcome
     }
 
-    async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+    async fn run(&self, query: Arc<Query>, call: Option<Call>) -> Result<Rows, Failure> {
+        let mut case = self.admit(call)?;
         if let Some(why) = &query.refused {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
-        match &self.engine {
+        let result = match &self.engine {
             Engine::Postgres(postgres) => {
-                let (client, since) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                let (client, since) = self.lent(&mut case, postgres.checkout(), || postgres.last_dial()).await?;
                 let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                 self.timed(since, self.within_limit(postgres.send(client, query))).await
             }
             Engine::Sqlite(sqlite) => {
-                let (connection, since) = self.lent(sqlite.checkout(), || None).await?;
+                let (connection, since) = self.lent(&mut case, sqlite.checkout(), || None).await?;
                 let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                 self.timed(since, self.within_limit(sqlite.send(connection, query))).await
             }
+        };
+        case.ended(&result);
+        result
+    }
+
+    fn admit(&self, call: Option<Call>) -> Result<Case<'_>, Failure> {
+        let case = Case::open(self.pulse.as_deref(), call)?;
+        if case.is_trial() {
+            // What is left of the time before proves nothing: a trial makes a connection.
+            self.close_old(Duration::ZERO, Duration::ZERO);
         }
+        Ok(case)
     }
 
     /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
     async fn lent<C>(
         &self,
+        case: &mut Case<'_>,
         checkout: impl Future<Output = Result<C, Failure>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
         let asked = Instant::now();
-        let mut lent = checkout.await;
+        let mut lent = self.persistent(case, checkout).await;
+        match &lent {
+            Ok(_) => case.connected(),
+            Err(_) => case.ended(&lent),
+        }
         let now = Instant::now();
         let took = now - asked;
         let dial = match &lent {
@@ -124,6 +153,20 @@ impl Member {
             failure.msg += &self.holders.told();
         }
         Ok((lent?, now))
+    }
+
+    /// A checkout that is not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than
+    /// a dial takes would else never get a connection, nor learn that there is none to be had.
+    async fn persistent<C>(
+        &self,
+        case: &mut Case<'_>,
+        checkout: impl Future<Output = Result<C, Failure>>,
+    ) -> Result<C, Failure> {
+        let (Engine::Postgres(postgres), Some(pulse)) = (&self.engine, &self.pulse) else { return checkout.await };
+        let mut dialling = Dialling { postgres, pulse, case: Some(case) };
+        let lent = checkout.await;
+        dialling.case = None;
+        lent
     }
 
     /// A statement that was `sent` now, its time at the database measured.
@@ -150,14 +193,15 @@ impl Member {
     }
 
     /// A connection to be kept for several statements.
-    async fn seat(&self) -> Result<Seat, Failure> {
+    async fn seat(&self, call: Option<Call>) -> Result<Seat, Failure> {
+        let mut case = self.admit(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let (client, _) = self.lent(postgres.checkout(), || postgres.last_dial()).await?;
+                let (client, _) = self.lent(&mut case, postgres.checkout(), || postgres.last_dial()).await?;
                 Ok(Seat::Postgres(postgres.seat(client)))
             }
             Engine::Sqlite(sqlite) => {
-                let (connection, _) = self.lent(sqlite.checkout(), || None).await?;
+                let (connection, _) = self.lent(&mut case, sqlite.checkout(), || None).await?;
                 Ok(Seat::Sqlite(sqlite.seat(connection)))
             }
         }
@@ -168,16 +212,21 @@ impl Member {
     /// there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker): (Bond, &'static str),
+        (bond, asker, call): (Bond, &'static str, Option<Call>),
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let mark = self.tally.begin();
         let started = Instant::now();
-        let ended = match self.seat().await {
+        let ended = match self.seat(call).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
-                Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await
+                let ended = Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await;
+                if let Some(pulse) = &self.pulse {
+                    let judged = ended.as_ref().map_or_else(standing::judged, |()| Judged::Good);
+                    pulse.told(Call::Usual, judged, ended.as_ref().map_or_else(|failure| &*failure.msg, |()| ""));
+                }
+                ended
             }
             Err(failure) => Err(failure),
         };
@@ -223,7 +272,7 @@ impl Member {
             Engine::Sqlite(sqlite) => ("sqlite3", sqlite.connections()),
         };
         let count = |number: usize| Value::Int(number.cast_signed() as i64);
-        Value::from_pairs([
+        let mut pairs = vec![
             ("node", Value::String(self.node().to_string())),
             ("kind", Value::String(kind.to_owned())),
             ("connections", Value::from_pairs([("open", count(open)), ("idle", count(idle)), ("limit", count(limit))])),
@@ -233,6 +282,27 @@ impl Member {
             ("dials", self.tally.dials()),
             ("queries", self.tally.queries()),
             ("last_error", self.tally.last_error()),
-        ])
+        ];
+        if let Some(pulse) = &self.pulse {
+            pairs.push(("shared", pulse.standing()));
+        }
+        Value::from_pairs(pairs)
+    }
+}
+
+/// A connection on its way. Dropped before it came, it sees to it that the dial goes on.
+struct Dialling<'d, 'm> {
+    postgres: &'d Postgres,
+    pulse: &'d Arc<Pulse>,
+    case: Option<&'d mut Case<'m>>,
+}
+
+impl Drop for Dialling<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(case) = self.case.take()
+            && let Some(going_on) = self.postgres.go_on_dialling()
+        {
+            going_on.spawn(self.pulse.clone(), case.hand_over());
+        }
     }
 }

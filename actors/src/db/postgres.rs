@@ -2,15 +2,17 @@
 //!
 //! - here: the pool, the checkout, and the statement itself;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
-//! - `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
 //! time is sent unnamed, parse and all in the same single round trip, because neither the client's cache nor the server
-//! ever forgets a name. Behind a pooler that loses names (SQLSTATE 26000 or 42P05) the pool falls back to unnamed ones.
+//! ever forgets a name. Behind a pooler there are no names (`statement_timeout = no` says so); where one is found out by
+//! the names it loses (SQLSTATE 26000 or 42P05), the pool falls back to unnamed statements.
 
 mod bind;
 mod dial;
+mod persist;
 mod seat;
 mod tls;
 mod told;
@@ -31,6 +33,8 @@ use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use super::types::Decoded;
+use crate::cluster::health::Pulse;
+use crate::cluster::verdict::{EjectReason, Judged};
 use crate::outcome::Reason;
 use crate::spec::DbTls;
 use crate::wire::{Map, Value};
@@ -53,6 +57,9 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How much longer than the member's limit the server lets a statement run by itself: the cancel request, which tells why,
 /// comes first unless nobody is left to send it.
 const STATEMENT_GRACE: Duration = Duration::from_secs(1);
+/// What is said of a server that took no note of any request to cancel within [`SETTLE_WITHIN`]. It says nothing of the
+/// statement: a server that works hears them whatever it works on.
+const UNHEARD: &str = "no request to cancel a statement was heard within a second";
 /// The protocol counts parameters in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
@@ -74,10 +81,12 @@ pub(super) struct Postgres {
     limits: Limits,
     /// Whether names of prepared statements last on this member's connections.
     named: Arc<AtomicBool>,
+    /// A dial goes on that was begun for somebody who left.
+    persists: Arc<AtomicBool>,
 }
 
 impl Postgres {
-    pub(super) fn new(login: &Login<'_>, limits: Limits) -> Postgres {
+    pub(super) fn new(login: &Login<'_>, limits: Limits, pulse: Option<Arc<Pulse>>) -> Postgres {
         let &Login { host, port, database, user, password, tls } = login;
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(port).dbname(database).user(user).application_name("skitai");
@@ -87,7 +96,7 @@ impl Postgres {
         }
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
         let limit = limits.statement_timeout.then_some(limits.member_timeout + STATEMENT_GRACE);
-        let dialer = Dialer::new(host, port, tls, limit);
+        let dialer = Dialer::new(host, port, tls, limit, pulse);
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_connect(config, dialer.clone(), manager_config);
         let pool = Pool::builder(manager)
@@ -99,7 +108,14 @@ impl Postgres {
             .pre_recycle(verify())
             .build()
             .expect("a pool with a runtime and timeouts is complete");
-        Postgres { pool, dialer, limits, named: Arc::new(AtomicBool::new(true)) }
+        Postgres {
+            pool,
+            dialer,
+            limits, // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
+            // and one would run what the other has prepared.
+            named: Arc::new(AtomicBool::new(limits.statement_timeout)),
+            persists: Arc::default(),
+        }
     }
 
     /// A connection for one statement alone.
@@ -277,7 +293,11 @@ impl Run {
     async fn unnamed(&self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        Ok(self.shared.client.query_typed_raw(&self.query.sql, params).await?)
+        let started = self.shared.client.query_typed_raw(&self.query.sql, params).await;
+        started.map_err(|error| {
+            // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
+            if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
+        })
     }
 
     /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
@@ -323,7 +343,12 @@ impl Lease for Lent {
 
     async fn settle(self, work: Work) {
         self.shared.stop.store(true, Relaxed);
-        let idle = tokio::time::timeout(SETTLE_WITHIN, self.proven_idle(work)).await.unwrap_or(false);
+        let mut was_heard = false;
+        let settled = tokio::time::timeout(SETTLE_WITHIN, self.proven_idle(work, &mut was_heard)).await;
+        let idle = *settled.as_ref().unwrap_or(&false);
+        if settled.is_err() && !was_heard && self.dialer.tells_of_cancels() {
+            self.dialer.told(Judged::Failed(EjectReason::Silent), UNHEARD);
+        }
         if !idle {
             tracing::warn!(node = %self.dialer, "a cancelled statement did not stop cleanly; its connection is closed");
         }
@@ -335,13 +360,14 @@ impl Lent {
     /// Cancels until the statement has ended. True when the connection can be lent again: every cancel request has run
     /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
     /// taken whatever the signal still could hit.
-    async fn proven_idle(&self, mut work: Work) -> bool {
+    async fn proven_idle(&self, mut work: Work, was_heard: &mut bool) -> bool {
         let token = self.shared.client.cancel_token();
         let mut heard = true;
         loop {
             let ended = tokio::time::timeout(CANCEL_AGAIN_AFTER, &mut work);
             let (cancelled, ended) = futures_util::future::join(self.dialer.cancel(&token), ended).await;
             heard &= cancelled;
+            *was_heard |= cancelled;
             if let Ok(ended) = ended {
                 drop(work);
                 return heard && ended.reusable && self.shared.client.check_connection().await.is_ok();

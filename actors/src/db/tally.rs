@@ -126,7 +126,8 @@ impl Mark<'_> {
             Status::Error => &self.tally.failed,
             Status::NotConnected => &self.tally.not_sent,
         });
-        if outcome.status != Status::Completed {
+        // That it is ejected is told by its state; this is what it was ejected for.
+        if outcome.status != Status::Completed && outcome.reason != Reason::Ejected {
             *self.tally.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
         }
     }

@@ -13,26 +13,31 @@ const ACTIVE: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND pid <> pg_backend_pid()";
 
 /// Looks from another database, so that the one under test has exactly its own connections.
-struct Watch {
+pub(crate) struct Watch {
     admin: Cluster,
     database: String,
 }
 
 impl Watch {
     async fn on(cluster: &Cluster) -> Watch {
-        let admin = Cluster::of(vec![server::shared().member("postgres", "postgres", server::PASSWORD)]);
+        Watch::at(server::shared(), cluster).await
+    }
+
+    /// The same on another server.
+    pub(crate) async fn at(server: &server::Server, cluster: &Cluster) -> Watch {
+        let admin = Cluster::of(vec![server.member("postgres", "postgres", server::PASSWORD)]);
         let database = cluster.spec.members[0].node.rsplit('/').next().unwrap().to_owned();
         let watch = Watch { admin, database };
         watch.active().await;
         watch
     }
 
-    async fn active(&self) -> Value {
+    pub(crate) async fn active(&self) -> Value {
         self.admin.value(ACTIVE, (&self.database,)).await
     }
 
     /// Waits for the server (another process) to show this many running statements.
-    async fn until(&self, count: i64, limit: Duration) {
+    pub(crate) async fn until(&self, count: i64, limit: Duration) {
         let started = Instant::now();
         while self.active().await != Value::Int(count) {
             assert!(started.elapsed() < limit, "not {count} active statements within {limit:?}");
@@ -42,7 +47,7 @@ impl Watch {
 }
 
 /// A hundred borrowers, twice as many at a time as there are connections: each gets its own row, none waits long.
-async fn next_hundred(cluster: &Cluster) {
+pub(crate) async fn next_hundred(cluster: &Cluster) {
     for round in 0..50 {
         let mine = [round * 2, round * 2 + 1];
         let asked = mine.map(|number| cluster.ask(Spread::One, "SELECT $1::int AS mine", (number,)));

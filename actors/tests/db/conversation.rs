@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{Cluster, PATIENCE, cell, run, server};
 
 /// The asker's end of a conversation.
-struct Line {
+pub(crate) struct Line {
     orders: mpsc::Sender<Order>,
     inlet: Inlet<Outcome>,
 }
 
 impl Line {
-    async fn open(cluster: &Cluster, bond: Bond) -> Line {
+    pub(crate) async fn open(cluster: &Cluster, bond: Bond) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
         let asked = Conversation { with: Shards::One, bond, asker: "/test", orders: received, ready };
@@ -27,19 +27,19 @@ impl Line {
         Line { orders, inlet }
     }
 
-    async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Order) -> Outcome {
+    pub(crate) async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Order) -> Outcome {
         let (answer, answered) = oneshot::channel();
         self.orders.send(order(answer)).await.expect("the conversation goes on");
         answered.await.expect("an answer")
     }
 
-    async fn execute(&self, sql: &'static str, params: impl IntoParams) -> Outcome {
+    pub(crate) async fn execute(&self, sql: &'static str, params: impl IntoParams) -> Outcome {
         let params = params.into_params();
         self.order(|answer| Order::Execute { sql: sql.into(), params, answer }).await
     }
 
     /// What the conversation came to.
-    async fn end(self) -> Outcome {
+    pub(crate) async fn end(self) -> Outcome {
         drop(self.orders);
         self.inlet.all(Instant::now() + PATIENCE).await.remove(0)
     }

@@ -4,7 +4,10 @@
 
 mod cancel;
 mod conversation;
+mod health;
+mod loss;
 mod merge;
+mod pooler;
 mod postgres;
 mod server;
 mod spread;
@@ -18,9 +21,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
+use skitai_actors::cluster::Health;
 use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
-use skitai_actors::spec::{DbMember, DbSpec, Spread};
+use skitai_actors::spec::{DbMember, DbSpec, Rules, Spread};
 use skitai_actors::wire::Value;
 
 /// Everything here is over long before; a test that hangs fails instead.
@@ -42,6 +46,11 @@ impl Cluster {
     }
 
     fn with(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec)) -> Cluster {
+        Cluster::workers(members, change, 1).remove(0)
+    }
+
+    /// The same cluster on several workers, which know of its members what one of them learns.
+    fn workers(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec), count: usize) -> Vec<Cluster> {
         let mut spec = DbSpec {
             name: "mydb".into(),
             members,
@@ -50,12 +59,17 @@ impl Cluster {
             connect_timeout: Duration::from_secs(5),
             member_timeout: PATIENCE,
             statement_timeout: true,
+            rules: Rules::of_databases(),
         };
         change(&mut spec);
         let spec = Arc::new(spec);
-        let made = spec.clone();
-        let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone()));
-        Cluster { post, spec }
+        let health = Arc::new(Health::of_databases(&spec));
+        let worker = |_| {
+            let (made, health) = (spec.clone(), health.clone());
+            let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
+            Cluster { post, spec: spec.clone() }
+        };
+        (0..count).map(worker).collect()
     }
 
     fn ask(
@@ -87,9 +101,18 @@ impl Cluster {
 
     /// The actor's own report on its first member.
     async fn report(&self) -> Value {
+        self.report_on(0).await
+    }
+
+    async fn report_on(&self, index: usize) -> Value {
         let told = self.post.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
         let Value::List(mut members) = get(&told[0].0, "members") else { panic!("no members in {told:?}") };
-        members.remove(0)
+        members.remove(index)
+    }
+
+    /// What all workers know of a member: one of the names in the report.
+    async fn known(&self, index: usize, name: &str) -> Value {
+        get(&get(&self.report_on(index).await, "shared"), name)
     }
 }
 

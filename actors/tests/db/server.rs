@@ -17,7 +17,7 @@ pub(crate) const PASSWORD: &str = "a/b,c";
 pub(crate) struct Server {
     bin: PathBuf,
     dir: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
     /// More of the postmaster's command line.
     options: String,
     running: Mutex<Option<Running>>,
@@ -45,7 +45,7 @@ fn binaries() -> PathBuf {
 }
 
 /// PostgreSQL refuses to run as root; the package brings the user.
-fn as_postgres(program: &Path) -> Command {
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let root = std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     if !root {
         return Command::new(program);
@@ -84,11 +84,44 @@ impl Server {
         self.dir.join("ca.pem")
     }
 
+    /// Three of their own data, which a test may kill.
+    pub(crate) fn three() -> [Server; 3] {
+        let first = Server::made("true", |_| String::new());
+        let [second, third] = [0, 1].map(|_| first.copied());
+        let three = [first, second, third];
+        three.iter().for_each(Server::up);
+        three
+    }
+
+    /// One with few connections.
+    pub(crate) fn narrow(connections: usize) -> Server {
+        let narrow = |_: &Path| format!("-c max_connections={connections} -c superuser_reserved_connections=0");
+        Server::start_with("true", narrow)
+    }
+
     fn start_with(make: &str, options: impl Fn(&Path) -> String) -> Server {
-        let bin = binaries();
+        let server = Server::made(make, options);
+        server.up();
+        server
+    }
+
+    /// Another server with the data of one that was not started yet.
+    fn copied(&self) -> Server {
+        let dir = Server::folder();
+        let from = self.dir.join("data");
+        done(as_postgres(Path::new("cp")).arg("-r").arg(from).arg(dir.join("data")).current_dir("/"));
+        Server { bin: self.bin.clone(), dir, port: closed_port(), options: String::new(), running: Mutex::new(None) }
+    }
+
+    fn folder() -> PathBuf {
         let template = std::env::temp_dir().join("skitai-pg.XXXXXX");
         let dir = done(as_postgres(Path::new("mktemp")).arg("-d").arg(template));
-        let dir = PathBuf::from(dir.trim());
+        PathBuf::from(dir.trim())
+    }
+
+    fn made(make: &str, options: impl Fn(&Path) -> String) -> Server {
+        let bin = binaries();
+        let dir = Server::folder();
         let script = format!(
             "printf %s '{PASSWORD}' > {dir}/pw && {bin}/initdb -D {dir}/data -U postgres -A scram-sha-256 \
              --pwfile={dir}/pw -E UTF8 --locale=C -N && cd {dir} && {make}",
@@ -98,9 +131,7 @@ impl Server {
         done(as_postgres(Path::new("sh")).args(["-c", &script]).current_dir("/"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let options = options(&dir);
-        let server = Server { bin, dir, port, options, running: Mutex::new(None) };
-        server.up();
-        server
+        Server { bin, dir, port, options, running: Mutex::new(None) }
     }
 
     /// Starts the postmaster and waits until it takes logins.
@@ -108,7 +139,7 @@ impl Server {
         let script = format!(
             "{bin}/postgres -D {dir}/data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
              -c fsync=off -c full_page_writes=off -c max_connections=60 -c log_min_messages=panic {options} & \
-             read -r how; kill -INT $!; wait $!; test \"$how\" = down || rm -rf {dir}",
+             read -r how; kill -INT $! 2>/dev/null; wait $!; test \"$how\" = down || rm -rf {dir}",
             bin = self.bin.display(),
             dir = self.dir.display(),
             port = self.port,
@@ -136,11 +167,42 @@ impl Server {
         }
     }
 
+    /// Sees to it that it runs, whatever the test before left.
+    pub(crate) fn again(&self) {
+        if self.running.lock().unwrap().is_some() {
+            self.signal("-CONT");
+        } else {
+            self.up();
+        }
+    }
+
     /// Stops it as an administrator would; the data stays.
     pub(crate) fn down(&self) {
         let Some(Running { mut shell, mut leash }) = self.running.lock().unwrap().take() else { return };
         leash.write_all(b"down\n").unwrap();
         shell.wait().unwrap();
+    }
+
+    /// Ends all its processes at once, as a power cut would; the data stays.
+    pub(crate) fn kill(&self) {
+        self.signal("-KILL");
+        self.down();
+    }
+
+    /// Sends a signal to all its processes, the postmaster first, so that none is born unseen.
+    pub(crate) fn signal(&self, signal: &str) {
+        let lock = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
+        let postmaster = lock.lines().next().unwrap().to_owned();
+        let send = |pid: &str| drop(Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status());
+        send(&postmaster);
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // `PID (NAME) STATE PARENT …`; a name may have anything in it.
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+            if parent == Some(&*postmaster) {
+                send(&process.file_name().to_string_lossy());
+            }
+        }
     }
 
     /// A member of this database with the given login.

@@ -16,7 +16,7 @@ use super::super::pick::{Candidate, Dice, hash};
 use super::super::trust::Trust;
 use super::super::verdict::{Admitted, Call, Change, EjectReason, Ground, Judged, State, Verdict, ramp};
 use super::{Ended, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
-use crate::spec::{ClusterSpec, Member, Rules};
+use crate::spec::{Member, Rules};
 
 /// What outlives a change of the members.
 #[derive(Debug)]
@@ -51,12 +51,12 @@ impl Places {
 }
 
 impl Common {
-    pub(super) fn new(spec: &ClusterSpec) -> Arc<Common> {
+    pub(super) fn new(name: &Arc<str>, rules: Rules, has_checks: bool) -> Arc<Common> {
         Arc::new(Common {
-            name: spec.name.clone(),
+            name: name.clone(),
             epoch: Instant::now(),
-            rules: spec.rules,
-            has_checks: spec.check.is_some(),
+            rules,
+            has_checks,
             due: AtomicU64::new(NEVER),
             places: Mutex::default(),
             budget: Mutex::default(),
@@ -87,6 +87,8 @@ pub(super) struct Vital {
     salt: u64,
     outstanding: AtomicUsize,
     is_out: AtomicBool,
+    /// The last call that said anything of it failed: a good one is news.
+    is_failing: AtomicBool,
     held_until: AtomicU64,
     /// The milliseconds of its readmission and 1; 0 for none.
     ramped_from: AtomicU64,
@@ -100,12 +102,18 @@ pub(super) struct Vital {
 impl Vital {
     /// Healthy, nothing known of its pace. `joined`: when it came to a cluster that was at work.
     pub(super) fn new(member: &Member, joined: Option<Duration>) -> Arc<Vital> {
+        Vital::at(member.node.clone(), member.weight, joined)
+    }
+
+    /// The same of a member that is not of HTTP.
+    pub(super) fn at(node: Arc<str>, weight: u32, joined: Option<Duration>) -> Arc<Vital> {
         Arc::new(Vital {
-            node: member.node.clone(),
-            weight: member.weight,
-            salt: hash(&[member.node.as_bytes()]),
+            salt: hash(&[node.as_bytes()]),
+            node,
+            weight,
             outstanding: AtomicUsize::new(0),
             is_out: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
             held_until: AtomicU64::new(0),
             ramped_from: AtomicU64::new(joined.map_or(0, |now| millis(now) + 1)),
             trust: AtomicU64::new(0),
@@ -249,6 +257,36 @@ impl Pulse {
         }
     }
 
+    /// What the end of a statement says of its database. It costs a healthy one a glance: its owner counts what is under
+    /// way and chooses by himself, so nothing else is to be learnt.
+    pub(crate) fn told(&self, call: Call, judged: Judged, msg: &str) {
+        let is_news = match judged {
+            Judged::Good => self.vital.is_failing.load(Relaxed),
+            Judged::Failed(_) => true,
+            Judged::Neutral => false,
+        };
+        if !is_news && call == Call::Usual {
+            return;
+        }
+        let now = self.now();
+        if matches!(judged, Judged::Failed(_)) {
+            self.vital.is_failing.store(true, Relaxed);
+            self.known().last = Some((SystemTime::now(), msg.to_owned()));
+        }
+        self.judged(now, |verdict, ground| ((), verdict.call_ended(call, judged, ground)));
+        if judged == Judged::Good && self.known().verdict.failures() == 0 {
+            self.vital.is_failing.store(false, Relaxed);
+        }
+        if call == Call::Trial {
+            self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
+        }
+    }
+
+    /// Whether it is left out now.
+    pub(crate) fn is_out(&self) -> bool {
+        self.vital.is_out()
+    }
+
     /// The member asked to be left alone for this long.
     pub fn hold(&self, time: Duration, now: Duration) {
         self.vital.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
@@ -272,12 +310,28 @@ impl Pulse {
     pub(in crate::cluster) fn report(&self) -> Value {
         let now = self.now();
         let vital = &*self.vital;
+        let Value::Map(mut told) = self.standing() else { return Value::Nil };
         let known = self.known();
-        let verdict = &known.verdict;
-        let number = |number: u64| Value::Int(number.cast_signed());
-        let word = |word: Option<&str>| word.map_or(Value::Nil, |word| Value::String(word.to_owned()));
         let millis_of =
             |share| known.latency.quantile(share).map_or(Value::Nil, |time| Value::Double(time.as_secs_f64() * 1e3));
+        let more = [
+            ("held_for_s", number(vital.held_until.load(Relaxed).saturating_sub(millis(now)).div_ceil(1_000))),
+            ("outstanding", number(vital.outstanding.load(Relaxed) as u64)),
+            ("weight_in_force", Value::Double(f64::from(self.weight(now)) / f64::from(FULL_WEIGHT))),
+            ("p50_ms", millis_of(0.5)),
+            ("p95_ms", millis_of(0.95)),
+            ("p99_ms", millis_of(0.99)),
+        ];
+        told.0.extend(more.map(|(name, value)| (name.into(), value)));
+        Value::Map(told)
+    }
+
+    /// Where it stands, since when and why.
+    pub(crate) fn standing(&self) -> Value {
+        let now = self.now();
+        let known = self.known();
+        let verdict = &known.verdict;
+        let word = |word: Option<&str>| word.map_or(Value::Nil, |word| Value::String(word.to_owned()));
         let since = SystemTime::now() - now.saturating_sub(verdict.since());
         let last_failure = known.last.as_ref().map_or(Value::Nil, |(when, msg)| {
             Value::from_pairs([
@@ -295,12 +349,6 @@ impl Pulse {
             ("ejections", number(verdict.ejections())),
             ("spared", number(verdict.spared())),
             ("last_failure", last_failure),
-            ("held_for_s", number(vital.held_until.load(Relaxed).saturating_sub(millis(now)).div_ceil(1_000))),
-            ("outstanding", number(vital.outstanding.load(Relaxed) as u64)),
-            ("weight_in_force", Value::Double(f64::from(self.weight(now)) / f64::from(FULL_WEIGHT))),
-            ("p50_ms", millis_of(0.5)),
-            ("p95_ms", millis_of(0.95)),
-            ("p99_ms", millis_of(0.99)),
         ])
     }
 
@@ -360,6 +408,10 @@ impl Pulse {
         // Nothing of ours panics under this lock; were it to, the figures are still figures.
         self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn number(number: u64) -> Value {
+    Value::Int(number.cast_signed())
 }
 
 /// Seconds of the clock on the wall.

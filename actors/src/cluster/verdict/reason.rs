@@ -21,6 +21,10 @@ pub enum EjectReason {
     ServerError,
     /// Not a byte within the member's timeout.
     Silent,
+    /// A database refused the login or its own name: whoever comes is refused.
+    Login,
+    /// A database that takes nobody now: it starts, it shuts down, or all of its connections are taken.
+    Unavailable,
     /// The active checks were not passed.
     CheckFailed,
 }
@@ -37,6 +41,8 @@ impl EjectReason {
             EjectReason::Closed => "closed",
             EjectReason::ServerError => "server_error",
             EjectReason::Silent => "silent",
+            EjectReason::Login => "login",
+            EjectReason::Unavailable => "unavailable",
             EjectReason::CheckFailed => "check_failed",
         }
     }

@@ -6,24 +6,35 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Connect;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 
 use super::tls::Tls;
+use crate::cluster::health::Pulse;
+use crate::cluster::verdict::{Call, Judged};
 use crate::spec::DbTls;
 
 /// One address of a name that does not answer must not use up the time for the others.
 const CANCEL_DIAL: Duration = Duration::from_millis(300);
 
+/// Who is dialled, and who is told how it stands with him.
+#[derive(Debug)]
+struct Target {
+    host: String,
+    port: u16,
+    pulse: Option<Arc<Pulse>>,
+}
+
 /// Dials one member.
 #[derive(Clone)]
 pub(super) struct Dialer {
-    target: Arc<(String, u16)>,
+    target: Arc<Target>,
     /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
     tls: Option<Result<Tls, Arc<str>>>,
     /// How long the server lets a statement run by itself.
@@ -35,13 +46,13 @@ pub(super) struct Dialer {
 
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Dialer").field(&self.target).finish()
+        f.debug_tuple("Dialer").field(&self.to_string()).finish()
     }
 }
 
 impl fmt::Display for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.target.0, self.target.1)
+        write!(f, "{}:{}", self.target.host, self.target.port)
     }
 }
 
@@ -55,17 +66,36 @@ impl Drop for Counted {
 }
 
 impl Dialer {
-    pub(super) fn new(host: &str, port: u16, tls: &DbTls, limit: Option<Duration>) -> Dialer {
+    pub(super) fn new(
+        host: &str,
+        port: u16,
+        tls: &DbTls,
+        limit: Option<Duration>,
+        pulse: Option<Arc<Pulse>>,
+    ) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
             DbTls::Verified(roots) => Some(Tls::new(roots.as_deref()).map_err(Arc::from)),
         };
-        Dialer { target: Arc::new((host.to_owned(), port)), tls, limit, open: Arc::default(), last: Arc::default() }
+        let target = Arc::new(Target { host: host.to_owned(), port, pulse });
+        Dialer { target, tls, limit, open: Arc::default(), last: Arc::default() }
     }
 
     /// Why there can be no connection at all.
     pub(super) fn unusable(&self) -> Option<&str> {
         self.tls.as_ref()?.as_ref().err().map(|why| &**why)
+    }
+
+    /// Whether it is seen here that a cancel request was taken note of.
+    pub(super) fn tells_of_cancels(&self) -> bool {
+        !self.target.host.starts_with('/')
+    }
+
+    /// Tells all workers what was learnt of the member beside its statements.
+    pub(super) fn told(&self, judged: Judged, msg: &str) {
+        if let Some(pulse) = &self.target.pulse {
+            pulse.told(Call::Usual, judged, msg);
+        }
     }
 
     /// Connections whose task is alive.
@@ -87,8 +117,8 @@ impl Dialer {
     ///
     /// The name may stand for several servers; the token's secret means nothing to the wrong ones, so all are told.
     pub(super) async fn cancel(&self, token: &CancelToken) -> bool {
-        let (host, port) = &*self.target;
-        if host.starts_with('/') {
+        let Target { host, port, .. } = &*self.target;
+        if !self.tells_of_cancels() {
             // A socket in the file system: sent, but its close is not seen here, so it proves nothing.
             drop(token.cancel_query(NoTls).await);
             return false;
@@ -100,9 +130,9 @@ impl Dialer {
                 continue;
             };
             let sent = match &self.tls {
-                None => token.cancel_query_raw(&mut stream, NoTls).await.is_ok(),
+                None => token.cancel_query_raw(Kept(&mut stream), NoTls).await.is_ok(),
                 Some(Ok(tls)) => match tls.to(host) {
-                    Ok(greeting) => token.cancel_query_raw(&mut stream, greeting).await.is_ok(),
+                    Ok(greeting) => token.cancel_query_raw(Kept(&mut stream), greeting.staying_open()).await.is_ok(),
                     Err(_) => false,
                 },
                 Some(Err(_)) => false,
@@ -110,6 +140,34 @@ impl Dialer {
             heard |= sent && closed(&mut stream).await;
         }
         heard
+    }
+}
+
+/// A stream that is not closed from this side: PgBouncer drops the cancel request of a client that hangs up before its
+/// turn, and 1.18 may crash over it.
+struct Kept<'s>(&'s mut TcpStream);
+
+impl AsyncRead for Kept<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Kept<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(context)
     }
 }
 

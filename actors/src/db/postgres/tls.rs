@@ -41,7 +41,7 @@ impl Tls {
     pub(super) fn to(&self, host: &str) -> io::Result<Greeting> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
-        Ok(Greeting { connector: self.0.clone(), name })
+        Ok(Greeting { connector: self.0.clone(), name, stays_open: false })
     }
 }
 
@@ -61,6 +61,14 @@ pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
 pub(super) struct Greeting {
     connector: TlsConnector,
     name: ServerName<'static>,
+    stays_open: bool,
+}
+
+impl Greeting {
+    /// The stream is not closed from this side: see `Kept` in [`dial`](super::dial).
+    pub(super) fn staying_open(self) -> Greeting {
+        Greeting { stays_open: true, ..self }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> MakeTlsConnect<S> for Tls {
@@ -79,23 +87,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsConnect<S> for Greeting {
     type Future = Handshake<S>;
 
     fn connect(self, stream: S) -> Handshake<S> {
-        Handshake(self.connector.connect(self.name, stream))
+        Handshake(self.connector.connect(self.name, stream), self.stays_open)
     }
 }
 
 /// A handshake under way.
-pub(super) struct Handshake<S>(tokio_rustls::Connect<S>);
+pub(super) struct Handshake<S>(tokio_rustls::Connect<S>, bool);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Future for Handshake<S> {
     type Output = io::Result<Encrypted<S>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context).map_ok(Encrypted)
+        let stays_open = self.1;
+        Pin::new(&mut self.0).poll(context).map_ok(|stream| Encrypted(stream, stays_open))
     }
 }
 
 /// A stream after its handshake.
-pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+pub(super) struct Encrypted<S>(tokio_rustls::client::TlsStream<S>, bool);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
     fn poll_read(
@@ -117,7 +126,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        let stays_open = self.1;
+        let stream = Pin::new(&mut self.0);
+        if stays_open { stream.poll_flush(context) } else { stream.poll_shutdown(context) }
     }
 }
 

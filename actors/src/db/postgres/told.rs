@@ -73,6 +73,10 @@ fn parameter(place: &str) -> Option<u32> {
 /// No connection came. Whatever the cause, no statement has been sent.
 pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
     let Limits { connections, wait, connect_timeout, .. } = limits;
+    let error_parts = match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.as_db_error(),
+        _ => None,
+    };
     let (reason, msg) = match error {
         PoolError::Timeout(TimeoutType::Wait) => (
             Reason::NoPermit,
@@ -92,7 +96,7 @@ pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
         PoolError::PostCreateHook(HookError::Message(text)) => (Reason::Connect, text.to_string()),
         PoolError::Closed | PoolError::NoRuntimeSpecified => (Reason::NoPermit, error.to_string()),
     };
-    Failure::new(reason, msg)
+    Failure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
 }
 
 /// Why a dial failed.
@@ -130,7 +134,8 @@ pub(super) fn statement(error: &Error) -> (Failure, bool) {
         let msg = server_text(db);
         // FATAL ends the connection: an administrator's command, a crash of another backend.
         return if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
-            (Failure::new(Reason::Closed, format!("{msg}; the statement may have run")), false)
+            let msg = format!("{msg}; the statement may have run");
+            (Failure { reason: Reason::Closed, msg, error: Some(Arc::new(parts(db))) }, false)
         } else {
             (Failure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, true)
         };
@@ -151,6 +156,16 @@ pub(super) fn statement(error: &Error) -> (Failure, bool) {
 pub(super) fn is_stale_name(error: &Error) -> bool {
     let stale_plan = |db: &DbError| db.code().code() == "0A000" && db.routine() == Some("RevalidateCachedQuery");
     is_lost_name(error) || error.as_db_error().is_some_and(stale_plan)
+}
+
+/// A statement ran whose rows cannot be read, because looking up a type needs names that do not last.
+pub(super) fn unread(error: &Error) -> Failure {
+    let msg = format!(
+        "the statement has run, but a column's type is none of PostgreSQL's own and cannot be looked up behind a pooler \
+         ({}); cast the column, as in `state::text`",
+        chain(error)
+    );
+    Failure::new(Reason::Malformed, msg)
 }
 
 /// True where names do not last: a pooler gives every statement another server connection.

@@ -1,0 +1,77 @@
+//! A dial that goes on when nobody waits for it any more.
+//!
+//! Askers may have less time than a dial takes. Without this a server that hangs would never be found out by them, and a
+//! distant one never reached: each would begin anew and leave too early. There is one such dial per pool at most.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use deadpool_postgres::Pool;
+
+use super::{Postgres, told};
+use crate::cluster::health::Pulse;
+use crate::cluster::verdict::{Call, Judged};
+use crate::db::member::Limits;
+use crate::db::standing::judged;
+
+/// The right to be the one that goes on.
+pub(in crate::db) struct GoingOn {
+    pool: Pool,
+    limits: Limits,
+    persists: Arc<AtomicBool>,
+}
+
+impl Postgres {
+    /// `None` where somebody does so already, or where the pool is full and a wait was given up, not a dial.
+    pub(in crate::db) fn go_on_dialling(&self) -> Option<GoingOn> {
+        let is_full = self.dialer.open() >= self.limits.connections;
+        if is_full || self.dialer.unusable().is_some() || self.persists.swap(true, Relaxed) {
+            return None;
+        }
+        Some(GoingOn { pool: self.pool.clone(), limits: self.limits, persists: self.persists.clone() })
+    }
+}
+
+impl GoingOn {
+    /// Dials, leaves the connection to the pool and tells how it went.
+    pub(in crate::db) fn spawn(self, pulse: Arc<Pulse>, call: Call) {
+        // The asker may have left because its thread ends.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            pulse.told(call, Judged::Neutral, "");
+            return;
+        };
+        let mut end = End { going_on: self, pulse, call: Some(call) };
+        runtime.spawn(async move {
+            match end.going_on.pool.get().await {
+                // Given back at once: the next asker finds it.
+                Ok(_) => end.tell(Judged::Good, ""),
+                Err(error) => {
+                    let failure = told::checkout(&error, end.going_on.limits);
+                    end.tell(judged(&failure), &failure.msg);
+                }
+            }
+        });
+    }
+}
+
+/// Sees to it that a trial comes to an end, also where the task is dropped with its thread.
+struct End {
+    going_on: GoingOn,
+    pulse: Arc<Pulse>,
+    call: Option<Call>,
+}
+
+impl End {
+    fn tell(&mut self, judged: Judged, msg: &str) {
+        if let Some(call) = self.call.take() {
+            self.pulse.told(call, judged, msg);
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.tell(Judged::Neutral, "");
+        self.going_on.persists.store(false, Relaxed);
+    }
+}

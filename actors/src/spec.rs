@@ -245,7 +245,8 @@ pub struct DbSpec {
     /// How long one statement may run. Default 10 s; a shorter deadline of the caller wins.
     pub member_timeout: Duration,
     /// Whether PostgreSQL is told to end a statement by itself a second after that, for the case that nobody is left to
-    /// cancel it. Default yes; no behind a transaction pooler, where the setting would meet others.
+    /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler, where
+    /// either would meet others.
     pub statement_timeout: bool,
     /// When a member is ejected and readmitted.
     pub rules: Rules,

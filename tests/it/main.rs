@@ -10,6 +10,7 @@
 //! - [`completion`]: how many answers are enough, and several calls under one deadline;
 //! - [`calls`]: URLs, databases given on the spot, filters, the cache;
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
+//! - [`sql_leaving`]: clients that leave while databases work, and databases that are lost;
 //! - [`config`]: `check`, first and second start, signals;
 //! - [`sessions`], [`status`]: sealed cookies, the status tree;
 //! - [`files`]: static files before apps;
@@ -45,5 +46,6 @@ mod overload;
 mod reaching;
 mod sessions;
 mod sql;
+mod sql_leaving;
 mod status;
 mod streams;

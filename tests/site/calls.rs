@@ -5,7 +5,7 @@ use skitai::prelude::*;
 pub(crate) fn package() -> Package {
     Package::new()
         .routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
-        .routes(routes![shard, averages, export, move_all, settings])
+        .routes(routes![shard, averages, export, move_all, settings, asleep, mine, every])
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
@@ -102,6 +102,27 @@ async fn averages(was: Was, cluster: String, column: String) -> Result<Value> {
     let cities = was.dmap(&cluster).execute("SELECT * FROM cities", ()).getswait(secs(5)).await.merged()?;
     let each = [count(), sum(&column), avg(&column), min(&column), max(&column)];
     cities.aggregate(each)
+}
+
+/// Keeps all databases of a cluster busy for longer than anybody waits.
+#[route("/asleep")]
+async fn asleep(was: Was, cluster: String) -> Vec<String> {
+    let asleep = was.dmap(&cluster).execute("SELECT pg_sleep(30)::text AS nobody_waits", ());
+    asleep.getswait(secs(25)).await.iter().map(|outcome| outcome.reason.word().to_owned()).collect()
+}
+
+/// The asker's own number, from every database.
+#[route("/mine")]
+async fn mine(was: Was, cluster: String, n: i64) -> Result<Vec<Value>> {
+    let all = was.dmap(&cluster).execute("SELECT $1::int8 AS mine_of_this_test", (n,)).getswait(secs(10)).await;
+    Ok(all.require(All)?.into_iter().map(|outcome| outcome.data[0]["mine_of_this_test"].clone()).collect())
+}
+
+/// How each database's answer ended.
+#[route("/every")]
+async fn every(was: Was, cluster: String) -> Vec<String> {
+    let all = was.dmap(&cluster).execute("SELECT 1 AS one", ()).getswait(secs(5)).await;
+    all.iter().map(|outcome| outcome.reason.word().to_owned()).collect()
 }
 
 /// A statement on one database of a cluster.

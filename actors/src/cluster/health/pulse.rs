@@ -2,12 +2,14 @@
 //!
 //! The end of an exchange takes the one lock of its member; an ejection takes, within it, the one of the places. Nobody
 //! takes them the other way round.
+//!
+//! - `report`: what it tells of itself.
+
+mod report;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use skitai_wire::Value;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::super::budget::Budget;
 use super::super::latency::Latency;
@@ -17,6 +19,8 @@ use super::super::trust::Trust;
 use super::super::verdict::{Admitted, Call, Change, EjectReason, Ground, Judged, State, Verdict, ramp};
 use super::{Ended, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
 use crate::spec::{Member, Rules};
+
+pub(in crate::cluster) use report::unix;
 
 /// What outlives a change of the members.
 #[derive(Debug)]
@@ -306,52 +310,6 @@ impl Pulse {
         self.known().latency.quantile(0.95)
     }
 
-    /// What is known of it.
-    pub(in crate::cluster) fn report(&self) -> Value {
-        let now = self.now();
-        let vital = &*self.vital;
-        let Value::Map(mut told) = self.standing() else { return Value::Nil };
-        let known = self.known();
-        let millis_of =
-            |share| known.latency.quantile(share).map_or(Value::Nil, |time| Value::Double(time.as_secs_f64() * 1e3));
-        let more = [
-            ("held_for_s", number(vital.held_until.load(Relaxed).saturating_sub(millis(now)).div_ceil(1_000))),
-            ("outstanding", number(vital.outstanding.load(Relaxed) as u64)),
-            ("weight_in_force", Value::Double(f64::from(self.weight(now)) / f64::from(FULL_WEIGHT))),
-            ("p50_ms", millis_of(0.5)),
-            ("p95_ms", millis_of(0.95)),
-            ("p99_ms", millis_of(0.99)),
-        ];
-        told.0.extend(more.map(|(name, value)| (name.into(), value)));
-        Value::Map(told)
-    }
-
-    /// Where it stands, since when and why.
-    pub(crate) fn standing(&self) -> Value {
-        let now = self.now();
-        let known = self.known();
-        let verdict = &known.verdict;
-        let word = |word: Option<&str>| word.map_or(Value::Nil, |word| Value::String(word.to_owned()));
-        let since = SystemTime::now() - now.saturating_sub(verdict.since());
-        let last_failure = known.last.as_ref().map_or(Value::Nil, |(when, msg)| {
-            Value::from_pairs([
-                ("reason", word(verdict.why().map(EjectReason::word))),
-                ("msg", Value::String(msg.clone())),
-                ("when", unix(*when)),
-            ])
-        });
-        Value::from_pairs([
-            ("state", Value::String(verdict.state().word().to_owned())),
-            ("since", unix(since)),
-            ("ejected_for", word(verdict.why().filter(|_| verdict.state() != State::Healthy).map(EjectReason::word))),
-            ("readmitted_for", word(verdict.readmitted().map(|(_, why)| why.word()))),
-            ("failures_in_a_row", number(verdict.failures().into())),
-            ("ejections", number(verdict.ejections())),
-            ("spared", number(verdict.spared())),
-            ("last_failure", last_failure),
-        ])
-    }
-
     /// Runs an act of the state machine and does what follows from a change.
     fn judged<T>(&self, now: Duration, act: impl FnOnce(&mut Verdict, &mut Ground<'_>) -> (T, Option<Change>)) -> T {
         let (common, vital) = (&*self.common, &*self.vital);
@@ -408,13 +366,4 @@ impl Pulse {
         // Nothing of ours panics under this lock; were it to, the figures are still figures.
         self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn number(number: u64) -> Value {
-    Value::Int(number.cast_signed())
-}
-
-/// Seconds of the clock on the wall.
-pub(in crate::cluster) fn unix(at: SystemTime) -> Value {
-    Value::Int(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed())
 }

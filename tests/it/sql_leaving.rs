@@ -1,0 +1,91 @@
+//! Clients that leave while databases work for them, and databases that are lost: what is left behind, what is told.
+
+use std::thread::scope;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Postgres, Relay, TestServer, eventually};
+use crate::status;
+
+const DATABASES: [&str; 4] = ["shard0", "shard1", "shard2", "whole"];
+
+/// How often a client leaves. `proof/sql` says 200 and holds the figures to their bounds; here the order of magnitude
+/// will do.
+fn rounds() -> Option<usize> {
+    Some(std::env::var("SQL_ROUNDS").ok()?.parse().expect("SQL_ROUNDS is a number"))
+}
+
+#[test]
+fn clients_that_leave_a_fan_out_over_databases_leave_nothing_running() {
+    let postgres = Postgres::shared();
+    let members = DATABASES.map(|database| Postgres::member(postgres.port(), database));
+    let site = TestServer::site().section(&Postgres::section("four", &members)).start();
+    let number = |sql: &str| -> usize { postgres.psql("postgres", sql).trim().parse().unwrap() };
+    // The text tells these from the statements of other tests.
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%AS nobody_waits%' AND state = 'active' \
+                  AND pid <> pg_backend_pid()";
+    let mine = |from: usize| {
+        // 1 000 through the same pools, eight at a time, each with a number of its own.
+        let ask = |client: usize| {
+            let mut conn = site.conn();
+            for n in (from..from + 1_000).filter(|n| n % 8 == client) {
+                conn.send(format!("GET /mine?cluster=four&n={n} HTTP/1.1\r\nHost: x\r\n\r\n"));
+                let reply = conn.read().expect_code(200);
+                assert_eq!(reply.text(), format!("[{n},{n},{n},{n}]"));
+            }
+        };
+        scope(|threads| (0..8).for_each(|client| drop(threads.spawn(move || ask(client)))));
+    };
+    mine(0);
+    let descriptors = site.descriptors();
+    let connections =
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%mine_of_this_test%' AND pid <> pg_backend_pid()";
+    let before = number(connections);
+    let mut slowest = Duration::ZERO;
+    let count = rounds().unwrap_or(3);
+    for round in 1..=count {
+        let mut conn = site.conn();
+        conn.send("GET /asleep?cluster=four HTTP/1.1\r\nHost: x\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(100));
+        eventually("all four work", || (number(active) == DATABASES.len()).then_some(()));
+        let left = Instant::now();
+        drop(conn);
+        eventually("nothing runs any more", || (number(active) == 0).then_some(()));
+        slowest = slowest.max(left.elapsed());
+        // Every round in the test; now and then where there are 200 of them.
+        if count <= 3 || round % 20 == 0 {
+            mine(round * 1_000);
+        }
+    }
+    println!("{count} rounds over 4 databases: after {slowest:?} at most nothing was active");
+    let limit = if rounds().is_some() { Duration::from_millis(500) } else { Duration::from_secs(5) };
+    assert!(slowest < limit, "{slowest:?}");
+    assert!(number(connections) <= before.max(40), "{} connections, {before} before", number(connections));
+    // One request's connection may still be closing.
+    eventually("the server holds what it held at the start", || (site.descriptors() <= descriptors + 1).then_some(()));
+}
+
+#[test]
+fn a_lost_database_is_said_to_be_ejected_and_for_what() {
+    let port = Postgres::shared().port();
+    let relays = [0, 1, 2].map(|_| Relay::to(port));
+    let members: Vec<String> =
+        relays.iter().enumerate().map(|(k, relay)| Postgres::member(relay.port(), &format!("shard{k}"))).collect();
+    let section = Postgres::section("three", &members) + "\neject_after = 3\neject_time = 500ms";
+    let site = TestServer::site().section(&section).start();
+    let told = || site.get("/every?cluster=three").expect_code(200).json();
+    assert!((0..3).all(|k| told()[k] == "ok"));
+    relays[1].cut();
+    eventually("it is ejected for all workers", || (0..8).all(|_| told()[1] == "ejected").then_some(()));
+    let tree = status::tree(&site).to_string();
+    assert!(tree.contains("\"ejected\"") && tree.contains("\"ejected_for\""), "{tree}");
+    let log = site.log();
+    assert!(log.contains("the member is ejected") && log.contains("three"), "{log}");
+    assert!(!log.contains(Postgres::password()));
+    // Whoever may go anywhere goes elsewhere.
+    for _ in 0..10 {
+        site.get("/dlb?cluster=three").expect_code(200);
+    }
+    relays[1].mend();
+    eventually("it takes part again", || (0..8).all(|_| told()[1] == "ok").then_some(()));
+    assert!(site.log().contains("the member is readmitted"));
+}

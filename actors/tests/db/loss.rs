@@ -151,7 +151,9 @@ fn a_stopped_shard_costs_its_callers_time_only_until_it_is_ejected() {
         let began = Instant::now();
         three[2].signal("-STOP");
         let out = async || state(&cluster, 2).await == text("ejected");
-        let limit = bound(Duration::from_secs(2), Duration::from_secs(6));
+        // Its callers leave before a dial has failed: the dials that go on without them tell, one after the other.
+        let told = cluster.spec.connect_timeout * cluster.spec.rules.eject_after;
+        let limit = bound(told + Duration::from_secs(1), Duration::from_secs(6));
         let took = load.until("the stopped one is ejected", limit, out).await;
         println!("SIGSTOP: ejected after {took:?}, callers had {time:?}");
         // From now on a fan-out takes no longer than the others need, but for the one that tries.
@@ -202,11 +204,12 @@ fn a_restarted_server_is_back_within_a_moment() {
         let last = failed.iter().map(|seen| seen.at).max().unwrap();
         let (outage, late) = (up - began, last.saturating_duration_since(up));
         println!(
-            "outage {outage:?}; failures of it for {late:?} after it was back; {} of {}",
+            "restart at 100 calls a second: down for {outage:?}, errors for {late:?} after it was back; {} of {} calls failed",
             failed.len(),
             of(0).count()
         );
-        assert!(late <= Duration::from_secs(1).max(outage * 2), "failed for {late:?} after an outage of {outage:?}");
+        let limit = bound(Duration::from_secs(1), Duration::from_secs(1).max(outage * 2));
+        assert!(late <= limit, "failed for {late:?} after an outage of {outage:?}");
         assert!(of(1).chain(of(2)).all(|seen| seen.reason == Reason::Ok));
     });
 }

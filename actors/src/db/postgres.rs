@@ -104,7 +104,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(limits.wait))
             .create_timeout(Some(limits.connect_timeout))
-            .recycle_timeout(Some(VERIFY_WITHIN))
+            // What is looked at before a connection is lent has its own bound: see `verify`.
             .pre_recycle(verify())
             .build()
             .expect("a pool with a runtime and timeouts is complete");
@@ -152,6 +152,10 @@ impl Postgres {
 fn verify() -> Hook {
     Hook::async_fn(|client, metrics| {
         let idle = metrics.last_used();
+        if idle < LISTEN_AFTER && !client.is_closed() {
+            // Busy ones are nearly all there are under load.
+            return Box::pin(std::future::ready(Ok(())));
+        }
         Box::pin(async move {
             if idle >= LISTEN_AFTER {
                 // The first turn polls the sockets, the second runs the connection's task on what they had.

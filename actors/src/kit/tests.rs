@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
+mod every_actor;
 mod storm;
 
 /// What a slot of these tests says.

@@ -70,12 +70,16 @@ impl Recent {
 
     fn pace(&self, now: Duration) -> Pace {
         let is_fresh = |answer: &&Answer| now.saturating_sub(answer.at) < FRESH;
-        let mut micros: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
-        if micros.is_empty() {
+        // On the stack: every answer of every member passes here.
+        let (mut kept, mut fresh) = ([0; KEPT], 0);
+        for (place, answer) in kept.iter_mut().zip(self.answers.iter().filter(is_fresh)) {
+            *place = answer.micros;
+            fresh += 1;
+        }
+        if fresh == 0 {
             return Pace::default();
         }
-        let middle = (micros.len() - 1) / 2;
-        let median = *micros.select_nth_unstable(middle).1;
+        let median = *kept[..fresh].select_nth_unstable((fresh - 1) / 2).1;
         let quick = self.answers.iter().filter(is_fresh).filter(|answer| answer.micros <= median);
         let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
         Pace { micros: median, room: quick.map(|answer| answer.among).fold(before, u32::max) }

@@ -43,6 +43,15 @@ pub struct Member {
     pub weight: u32,
 }
 
+impl Member {
+    /// The member of this host and port, shown as they are written.
+    pub fn new(host: &str, port: u16) -> Member {
+        // A colon in a host is an IPv6 address.
+        let node = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        Member { node: node.into(), host: host.to_owned(), port, address: None, weight: 1 }
+    }
+}
+
 /// A cluster of HTTP members: `[@name]` without a database type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterSpec {
@@ -91,6 +100,28 @@ pub struct Login {
 }
 
 impl ClusterSpec {
+    /// A cluster with all the defaults, of one worker.
+    pub fn new(name: impl Into<Arc<str>>, members: Vec<Member>) -> ClusterSpec {
+        ClusterSpec {
+            name: name.into(),
+            tls: false,
+            authority: None,
+            members,
+            discover: None,
+            connect_timeout: Duration::from_secs(1),
+            member_timeout: Duration::from_secs(10),
+            connections: 100,
+            max_answer: 16 << 20,
+            encoding: Encoding::default(),
+            login: None,
+            balance: Balance::default(),
+            rules: Rules::default(),
+            check: None,
+            retries: 0,
+            hedge: false,
+        }
+    }
+
     /// A request with what the cluster adds to each.
     pub(crate) fn completed(&self, mut request: Request) -> Request {
         request.encoding.get_or_insert(self.encoding);
@@ -250,4 +281,20 @@ pub struct DbSpec {
     pub statement_timeout: bool,
     /// When a member is ejected and readmitted.
     pub rules: Rules,
+}
+
+impl DbSpec {
+    /// A cluster of databases with all the defaults, of one worker.
+    pub fn new(name: impl Into<Arc<str>>, members: Vec<DbMember>) -> DbSpec {
+        DbSpec {
+            name: name.into(),
+            members,
+            connections: 10,
+            wait: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            member_timeout: Duration::from_secs(10),
+            statement_timeout: true,
+            rules: Rules::of_databases(),
+        }
+    }
 }

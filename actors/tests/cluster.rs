@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
 use skitai_actors::cluster::{Call, Cluster, Roster};
-use skitai_actors::http::{Encoding, Request};
+use skitai_actors::http::Request;
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{Balance, ClusterSpec, Member, Rules, Spread};
 
@@ -45,34 +45,8 @@ fn after(millis: u64) -> Instant {
 
 /// A cluster of these ports of this machine.
 fn spec(ports: &[u16]) -> ClusterSpec {
-    let members = ports
-        .iter()
-        .map(|port| Member {
-            node: format!("127.0.0.1:{port}").into(),
-            host: "127.0.0.1".to_owned(),
-            port: *port,
-            address: None,
-            weight: 1,
-        })
-        .collect();
-    ClusterSpec {
-        name: "members".into(),
-        tls: false,
-        authority: None,
-        members,
-        discover: None,
-        connect_timeout: Duration::from_secs(1),
-        member_timeout: Duration::from_secs(10),
-        connections: 100,
-        max_answer: 1 << 20,
-        encoding: Encoding::default(),
-        login: None,
-        balance: Balance::default(),
-        rules: Rules::default(),
-        check: None,
-        retries: 0,
-        hedge: false,
-    }
+    let members = ports.iter().map(|&port| Member::new("127.0.0.1", port)).collect();
+    ClusterSpec { max_answer: 1 << 20, ..ClusterSpec::new("members", members) }
 }
 
 /// A started cluster actor and who its members are.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
@@ -16,11 +17,18 @@ use super::error::Result;
 use super::results::{AllFailed, Answered};
 use super::sql::{Base, HOW, Sql};
 
-/// A transaction, inside the closure of [`Sql::tx`]. Clones are the same transaction.
+/// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
 #[derive(Clone, Debug)]
-pub struct Tx(Line);
+pub struct Tx(Connection);
 
-/// A connection for oneself, inside the closure of [`Sql::session`]. Clones are the same connection.
+impl Deref for Tx {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+/// A connection for oneself, inside the closure of [`Sql::session`] or [`Sql::tx`]. Clones are the same connection.
 #[derive(Clone, Debug)]
 pub struct Connection(Line);
 
@@ -66,7 +74,7 @@ impl Sql {
     {
         let (line, inlet) = self.open(Bond::Transaction).await?;
         let until = line.until;
-        let done = work(Tx(line.clone())).await;
+        let done = work(Tx(Connection(line.clone()))).await;
         // The conversation is over when its last order is answered; what the actor still has to say is the same.
         let answer = match &done {
             Ok(_) => line.order(Order::Commit).await,
@@ -151,56 +159,39 @@ impl Line {
         };
         if outcome.is_ok() { Ok(Answered { outcome, caching: None }) } else { Err(AllFailed::of(vec![outcome])) }
     }
-
-    async fn execute(&self, sql: Cow<'static, str>, params: impl IntoParams) -> Result<Answered, AllFailed> {
-        let params = params.into_params();
-        self.order(|answer| Order::Execute { sql, params, answer }).await
-    }
 }
 
 impl Tx {
-    /// One statement of the transaction. A failure is an error with the database's own in its outcome.
-    pub async fn execute(
-        &self,
-        sql: impl Into<Cow<'static, str>>,
-        params: impl IntoParams,
-    ) -> Result<Answered, AllFailed> {
-        self.0.execute(sql.into(), params).await
-    }
-
     /// A part of the transaction that may fail by itself: its error undoes what it did and nothing else. They nest.
     pub async fn savepoint<T, F>(&self, work: impl FnOnce(Tx) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let number = self.0.savepoints.fetch_add(1, Relaxed);
-        self.0.order(|answer| Order::Save(number, answer)).await?;
+        let line = &self.0.0;
+        let number = line.savepoints.fetch_add(1, Relaxed);
+        line.order(|answer| Order::Save(number, answer)).await?;
         match work(self.clone()).await {
             Ok(done) => {
-                self.0.order(|answer| Order::Keep(number, answer)).await?;
+                line.order(|answer| Order::Keep(number, answer)).await?;
                 Ok(done)
             }
             Err(error) => {
-                self.0.order(|answer| Order::Undo(number, answer)).await?;
+                line.order(|answer| Order::Undo(number, answer)).await?;
                 Err(error)
             }
         }
     }
-
-    /// The database the transaction is on, as in outcomes.
-    pub fn node(&self) -> &str {
-        &self.0.node
-    }
 }
 
 impl Connection {
-    /// One statement on this connection.
+    /// One statement on this connection. A failure is an error with the database's own in its outcome.
     pub async fn execute(
         &self,
         sql: impl Into<Cow<'static, str>>,
         params: impl IntoParams,
     ) -> Result<Answered, AllFailed> {
-        self.0.execute(sql.into(), params).await
+        let (sql, params) = (sql.into(), params.into_params());
+        self.0.order(|answer| Order::Execute { sql, params, answer }).await
     }
 
     /// The database the connection is to, as in outcomes.

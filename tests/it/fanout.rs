@@ -1,8 +1,6 @@
 //! What becomes of calls to good, slow, dead and lying members: one truthful outcome each, in the order of the
 //! configuration, within the time asked for.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -202,7 +200,7 @@ fn connections_to_members_are_used_again() {
 
 #[test]
 fn the_demo_merges_what_its_members_found() {
-    let members = [0, 1, 2].map(ForeignMember::start);
+    let members = [0, 1, 2].map(foreign_member);
     let demo = foreign_cluster(TestServer::demo(), &members).start();
     for keyword in ["Mozart", "Beethoven", "Nobody"] {
         assert_eq!(titles(demo.get(&format!("/search?keyword={keyword}"))), data::titles_of(keyword));
@@ -218,7 +216,7 @@ fn the_demo_merges_what_its_members_found() {
 
 #[test]
 fn a_dead_member_is_never_silent_success() {
-    let (one, two, dead) = (ForeignMember::start(0), ForeignMember::start(1), Member::start(Conduct::Closed));
+    let (one, two, dead) = (foreign_member(0), foreign_member(1), Member::start(Conduct::Closed));
     let members = format!("127.0.0.1:{}, 127.0.0.1:{}, {}", one.port, two.port, dead.node());
     let demo = TestServer::demo().section(&format!("[@mysearch]\nmembers = {members}")).start();
     let partial = demo.get("/search?keyword=Mozart");
@@ -242,36 +240,11 @@ fn when_every_member_fails_the_answer_is_an_error() {
 }
 
 /// A member that shares no code with us: Python's own XML-RPC server over a third of the catalogue.
-struct ForeignMember {
-    process: Child,
-    port: u16,
+fn foreign_member(k: usize) -> foreign::Server {
+    foreign::Server::start("tests/interop/member.py", [k.to_string()])
 }
 
-impl ForeignMember {
-    fn start(k: usize) -> ForeignMember {
-        let script = data::root().join("tests/interop/member.py");
-        // It ends when its stdin does, so with this process at the latest.
-        let mut process = Command::new(foreign::interpreter())
-            .arg(script)
-            .arg(k.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().expect("piped above")).read_line(&mut port).unwrap();
-        ForeignMember { process, port: port.trim().parse().expect("member.py prints its port") }
-    }
-}
-
-impl Drop for ForeignMember {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn foreign_cluster(scenario: Scenario, members: &[ForeignMember]) -> Scenario {
+fn foreign_cluster(scenario: Scenario, members: &[foreign::Server]) -> Scenario {
     let nodes: Vec<String> = members.iter().map(|member| format!("127.0.0.1:{}", member.port)).collect();
     scenario.section(&format!("[@mysearch]\nmembers = {}", nodes.join(", ")))
 }

@@ -1,9 +1,7 @@
 //! How members are reached: by the addresses of their name, over TLS with an authority of one's own, packed; and what
 //! `check` says before anybody calls.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -16,32 +14,9 @@ fn certificate(name: &str) -> PathBuf {
     data::root().join("actors/src/http/origin").join(name)
 }
 
-/// Python's own XML-RPC server behind TLS. It ends when its stdin does, so with this process at the latest.
-struct TlsMember {
-    process: Child,
-    port: u16,
-}
-
-impl TlsMember {
-    fn start() -> TlsMember {
-        let mut process = Command::new(foreign::interpreter())
-            .arg(data::root().join("tests/interop/tls_member.py"))
-            .args([certificate("member.pem"), certificate("member-key.pem")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(process.stdout.take().expect("piped above")).read_line(&mut port).unwrap();
-        TlsMember { process, port: port.trim().parse().expect("tls_member.py prints its port") }
-    }
-}
-
-impl Drop for TlsMember {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+/// Python's own XML-RPC server behind TLS.
+fn tls_member() -> foreign::Server {
+    foreign::Server::start("tests/interop/tls_member.py", [certificate("member.pem"), certificate("member-key.pem")])
 }
 
 fn outcomes(site: &TestServer, cluster: &str) -> Vec<Value> {
@@ -51,7 +26,7 @@ fn outcomes(site: &TestServer, cluster: &str) -> Vec<Value> {
 
 #[test]
 fn an_authority_of_ones_own_is_trusted_by_name_and_nobody_else() {
-    let member = TlsMember::start();
+    let member = tls_member();
     let (port, ca) = (member.port, certificate("authority.pem").display().to_string());
     let site = TestServer::site()
         .section(&format!("[@trusted]\nmembers = localhost:{port}\nssl = yes\nca_file = {ca}"))

@@ -8,8 +8,7 @@ use skitai_actors::cluster::Health;
 use skitai_actors::cluster::health::{Ended, Extra, FULL_WEIGHT};
 use skitai_actors::cluster::pick::{Dice, Picker};
 use skitai_actors::cluster::verdict::{Call as Part, Judged, judge};
-use skitai_actors::http::Encoding;
-use skitai_actors::spec::{Check, CheckKind, ClusterSpec, Member, Rules};
+use skitai_actors::spec::{Check, CheckKind, ClusterSpec, Member};
 use skitai_actors::{Reason, Status};
 
 use super::Way;
@@ -89,30 +88,14 @@ pub(crate) struct Figures {
 impl World {
     pub(crate) fn new(scene: Scene, way: Way) -> World {
         let count = scene.natures.len();
-        let members = (0..count).map(|nth| Member {
-            node: format!("member-{nth}").into(),
-            host: "member".to_owned(),
-            port: 80,
-            address: None,
-            weight: 1,
-        });
+        let members =
+            (0..count).map(|nth| Member { node: format!("member-{nth}").into(), ..Member::new("member", 80) });
         let spec = ClusterSpec {
-            name: "simulated".into(),
-            tls: false,
-            authority: None,
-            members: members.collect(),
-            discover: None,
-            connect_timeout: Duration::from_secs(1),
-            member_timeout: Duration::from_secs(10),
-            connections: 100,
-            max_answer: 1 << 20,
-            encoding: Encoding::default(),
-            login: None,
             balance: way.balance,
-            rules: Rules::default(),
             check: way.check.then(|| Check { kind: CheckKind::Tcp, interval: Duration::from_micros(CHECKED) }),
             retries: way.retries,
             hedge: way.hedge,
+            ..ClusterSpec::new("simulated", members.collect())
         };
         let server = |nature: &Nature| Server { nature: *nature, busy: 0, queue: VecDeque::new() };
         World {

@@ -24,7 +24,7 @@ use skitai_actors::Outcome;
 use skitai_actors::cluster::Health;
 use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
-use skitai_actors::spec::{DbMember, DbSpec, Rules, Spread};
+use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
 
 /// Everything here is over long before; a test that hangs fails instead.
@@ -51,16 +51,9 @@ impl Cluster {
 
     /// The same cluster on several workers, which know of its members what one of them learns.
     fn workers(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec), count: usize) -> Vec<Cluster> {
-        let mut spec = DbSpec {
-            name: "mydb".into(),
-            members,
-            connections: 3,
-            wait: Duration::from_secs(5),
-            connect_timeout: Duration::from_secs(5),
-            member_timeout: PATIENCE,
-            statement_timeout: true,
-            rules: Rules::of_databases(),
-        };
+        let wait = Duration::from_secs(5);
+        let limits = DbSpec { connections: 3, wait, connect_timeout: wait, ..DbSpec::new("mydb", members) };
+        let mut spec = DbSpec { member_timeout: PATIENCE, ..limits };
         change(&mut spec);
         let spec = Arc::new(spec);
         let health = Arc::new(Health::of_databases(&spec));

@@ -3,18 +3,16 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::data::root;
 use super::foreign;
 use super::patience::{PATIENCE, eventually};
 
 /// The process and the line to it.
 pub(crate) struct Chaos {
-    process: Child,
+    _process: foreign::Server,
     control: Mutex<BufReader<TcpStream>>,
     ports: Vec<u16>,
 }
@@ -22,19 +20,10 @@ pub(crate) struct Chaos {
 impl Chaos {
     /// So many members, without a fault yet.
     pub(crate) fn start(members: usize) -> Chaos {
-        // It ends when its stdin does, so with this process at the latest.
-        let mut process = Command::new(foreign::interpreter())
-            .arg(root().join("tests/chaos/members.py"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().expect("piped above")).read_line(&mut line).unwrap();
-        let port: u16 = line.trim().parse().expect("members.py prints its port");
-        let control = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let process = foreign::Server::start("tests/chaos/members.py", [""; 0]);
+        let control = TcpStream::connect(("127.0.0.1", process.port)).unwrap();
         control.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut chaos = Chaos { process, control: Mutex::new(BufReader::new(control)), ports: Vec::new() };
+        let mut chaos = Chaos { _process: process, control: Mutex::new(BufReader::new(control)), ports: Vec::new() };
         chaos.ports =
             chaos.ask(&format!("open {members}")).split(' ').map(|port| port.parse().expect("a port")).collect();
         chaos
@@ -94,12 +83,5 @@ impl Chaos {
         control.read_line(&mut line).unwrap();
         let answer = line.strip_prefix("ok").unwrap_or_else(|| panic!("{command}: {line}"));
         answer.trim().to_owned()
-    }
-}
-
-impl Drop for Chaos {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
     }
 }

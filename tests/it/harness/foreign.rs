@@ -1,7 +1,9 @@
 //! Clients that know nothing of us: curl, and Python with the packages of `tests/interop/requirements.txt`.
 
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use super::data::root;
 
@@ -19,6 +21,38 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(interpreter());
     command.arg(root().join("tests/interop").join(script)).args(arguments);
     run(command)
+}
+
+/// A Python program of the tests that serves, until it is dropped.
+pub(crate) struct Server {
+    process: Child,
+    pub(crate) port: u16,
+}
+
+impl Server {
+    /// Starts a script, by its path in the project, and reads the port that it prints first.
+    #[track_caller]
+    pub(crate) fn start<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Server {
+        // It ends when its stdin does, so with this process at the latest.
+        let mut process = Command::new(interpreter())
+            .arg(root().join(script))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        BufReader::new(process.stdout.take().expect("piped above")).read_line(&mut port).unwrap();
+        let port = port.trim().parse().unwrap_or_else(|_| panic!("{script} prints its port, not {port:?}"));
+        Server { process, port }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
 }
 
 /// The interpreter that `tests/run` prepared beside the built programs.

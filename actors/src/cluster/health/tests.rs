@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::super::pick::{Dice, Picker};
 use super::*;
-use crate::http::Encoding;
-use crate::spec::{Balance, Rules};
+use crate::spec::Balance;
 
 const MILLI: Duration = Duration::from_millis(1);
 /// Between two calls, in milliseconds.
@@ -24,31 +23,9 @@ struct Cluster {
 
 impl Cluster {
     fn of(paces: &[u64]) -> Cluster {
-        let member = |nth| Member {
-            node: format!("member-{nth}").into(),
-            host: "member".to_owned(),
-            port: 80,
-            address: None,
-            weight: 1,
-        };
-        let spec = ClusterSpec {
-            name: "paces".into(),
-            tls: false,
-            authority: None,
-            members: (0..paces.len()).map(member).collect(),
-            discover: None,
-            connect_timeout: Duration::from_secs(1),
-            member_timeout: Duration::from_secs(10),
-            connections: 100,
-            max_answer: 1 << 20,
-            encoding: Encoding::default(),
-            login: None,
-            balance: Balance::Ewma,
-            rules: Rules::default(),
-            check: None,
-            retries: 0,
-            hedge: false,
-        };
+        let member = |nth| Member { node: format!("member-{nth}").into(), ..Member::new("member", 80) };
+        let members = (0..paces.len()).map(member).collect();
+        let spec = ClusterSpec { balance: Balance::Ewma, ..ClusterSpec::new("paces", members) };
         let picker = Picker::new(spec.balance, &vec![1; paces.len()], FULL_WEIGHT, Dice::seeded(3));
         Cluster { health: Health::new(&spec), picker, paces: paces.to_vec(), now: 0, running: Vec::new() }
     }

@@ -10,10 +10,9 @@ use crate::cache::{CacheActor, Store};
 use crate::cluster::pick::Dice;
 use crate::cluster::{Cluster, Health, Roster, Web, WebLimits};
 use crate::db::{AdHoc, Database};
-use crate::http::Encoding;
 use crate::kit::keep::now;
 use crate::session::{SealedCookies, Sealer, SessionActor};
-use crate::spec::{Balance, ClusterSpec, DbSpec, Rules};
+use crate::spec::{ClusterSpec, DbSpec};
 use crate::status::{Registry, StatusActor};
 
 const WAIT: Duration = Duration::from_millis(500);
@@ -66,43 +65,10 @@ where
     (name.to_owned(), Burning { spark, gauges })
 }
 
-fn roster() -> Arc<Roster> {
-    Roster::new(ClusterSpec {
-        name: "c".into(),
-        tls: false,
-        authority: None,
-        members: Vec::new(),
-        discover: None,
-        connect_timeout: SECOND,
-        member_timeout: SECOND,
-        connections: 1,
-        max_answer: 1 << 20,
-        encoding: Encoding::default(),
-        login: None,
-        balance: Balance::default(),
-        rules: Rules::default(),
-        check: None,
-        retries: 0,
-        hedge: false,
-    })
-}
-
-fn databases() -> Arc<DbSpec> {
-    Arc::new(DbSpec {
-        name: "d".into(),
-        members: Vec::new(),
-        connections: 1,
-        wait: SECOND,
-        connect_timeout: SECOND,
-        member_timeout: SECOND,
-        statement_timeout: true,
-        rules: Rules::of_databases(),
-    })
-}
-
 /// One of every kind that a worker has, and the status actor.
 fn all() -> HashMap<String, Burning> {
-    let (roster, spec) = (roster(), databases());
+    let roster = Roster::new(ClusterSpec::new("c", Vec::new()));
+    let spec = Arc::new(DbSpec::new("d", Vec::new()));
     let health = Arc::new(Health::of_databases(&spec));
     let (store, sealer, registry) = (Store::new(10), Arc::new(Sealer::new(&[7; 32], &[])), Registry::new());
     HashMap::from([

@@ -193,14 +193,14 @@ impl Answers<Statement> for Database {
         async move {
             match shards {
                 Shards::All => {
-                    let outlet = &outlet;
+                    let (outlet, started) = (&outlet, Instant::now());
                     // Not `join_all`: a member that has news does not make all the others look whether they have any.
                     let mut asking: FuturesUnordered<_> = members
                         .iter()
                         .enumerate()
                         .map(|(index, member)| {
                             let query = query.clone();
-                            async move { outlet.put(index, ask(member, query, None).await) }
+                            async move { outlet.put(index, ask(member, query, None, started).await) }
                         })
                         .collect();
                     while asking.next().await.is_some() {}
@@ -219,8 +219,8 @@ impl Answers<Statement> for Database {
 }
 
 /// One member's outcome; a panic on the way is that member's failure alone.
-async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>) -> Outcome {
-    match AssertUnwindSafe(member.execute(query, call)).catch_unwind().await {
+async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>, started: Instant) -> Outcome {
+    match AssertUnwindSafe(member.execute(query, call, started)).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(panic) => {
             let text = panic_text(&*panic);
@@ -233,7 +233,7 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>) -> Outc
 /// Asks a certain member and no other.
 async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
     match index.and_then(|index| members.get(index)) {
-        Some(member) => ask(member, query, None).await,
+        Some(member) => ask(member, query, None, Instant::now()).await,
         None => no_shard(members, index, name),
     }
 }
@@ -251,7 +251,7 @@ async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>) -> Outc
     let mut attempts = 0;
     while let Some((index, call)) = choice.next() {
         attempts += 1;
-        let mut outcome = ask(&choice.members[index], query.clone(), Some(call)).await;
+        let mut outcome = ask(&choice.members[index], query.clone(), Some(call), Instant::now()).await;
         outcome.attempts = attempts;
         outcome.latency = started.elapsed();
         if !outcome.reason.never_ran() {

@@ -191,7 +191,7 @@ impl Talk<'_> {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
         self.holding.does(Some(query.clone()));
-        let result = self.member.timed(Instant::now(), self.member.within_limit(self.seat.execute(query))).await;
+        let result = self.member.timed(self.seat.execute(query)).await;
         self.holding.does(None);
         result
     }

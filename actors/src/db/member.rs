@@ -1,5 +1,6 @@
 //! One database on one worker: its engine, and a statement's way from checkout to outcome.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,33 +82,54 @@ impl Member {
         self.pulse.as_ref().is_some_and(|pulse| pulse.is_out())
     }
 
-    /// One statement on one connection of its own. Dropping the future cancels it at the database. `call`: the choice of
-    /// this member has admitted it already.
-    pub(super) async fn execute(&self, query: Arc<Query>, call: Option<Call>) -> Outcome {
+    /// One statement on one connection of its own, asked for at `started`. Dropping the future cancels it at the database.
+    /// `call`: the choice of this member has admitted it already.
+    ///
+    /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
+    pub(super) async fn execute(&self, query: Arc<Query>, call: Option<Call>, started: Instant) -> Outcome {
         let mark = self.tally.begin();
-        let started = Instant::now();
-        let mut outcome = self.outcome(self.run(query, call).await);
-        outcome.latency = started.elapsed();
+        let mut sent = None;
+        let result = self.run(query, call, started, &mut sent).await;
+        let ended = Instant::now();
+        if let Some(sent) = sent {
+            self.tally.queried(ended - sent);
+        }
+        let mut outcome = self.outcome(result);
+        outcome.latency = ended - started;
         outcome.attempts = 1;
         mark.told(&outcome);
         outcome
     }
 
-    async fn run(&self, query: Arc<Query>, call: Option<Call>) -> Result<Rows, Failure> {
+    /// `sent` is told when the connection came and the statement with it.
+    async fn run(
+        &self,
+        query: Arc<Query>,
+        call: Option<Call>,
+        started: Instant,
+        sent: &mut Option<Instant>,
+    ) -> Result<Rows, Failure> {
         let mut case = self.admit(call)?;
         if let Some(why) = &query.refused {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
         let result = match &self.engine {
             Engine::Postgres(postgres) => {
-                let (client, since) = self.lent(&mut case, postgres.checkout(), || postgres.last_dial()).await?;
+                let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
+                let (loan, since) = lent?;
+                *sent = Some(since);
                 let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                self.timed(since, self.within_limit(postgres.send(client, query))).await
+                self.limited(since, postgres.send(loan, query)).await
             }
+            // Boxed: every statement for the other engine is moved with the room for this.
             Engine::Sqlite(sqlite) => {
-                let (connection, since) = self.lent(&mut case, sqlite.checkout(), || None).await?;
-                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                self.timed(since, self.within_limit(sqlite.send(connection, query))).await
+                Box::pin(async {
+                    let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
+                    *sent = Some(since);
+                    let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                    self.limited(since, sqlite.send(loan, query)).await
+                })
+                .await
             }
         };
         case.ended(&result);
@@ -127,10 +149,11 @@ impl Member {
     async fn lent<C>(
         &self,
         case: &mut Case<'_>,
-        checkout: impl Future<Output = Result<C, Failure>>,
+        asked: Instant,
+        // In its place: passed by value it would be moved at every step down.
+        checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
-        let asked = Instant::now();
         let mut lent = self.persistent(case, checkout).await;
         match &lent {
             Ok(_) => case.connected(),
@@ -160,7 +183,7 @@ impl Member {
     async fn persistent<C>(
         &self,
         case: &mut Case<'_>,
-        checkout: impl Future<Output = Result<C, Failure>>,
+        checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
     ) -> Result<C, Failure> {
         let (Engine::Postgres(postgres), Some(pulse)) = (&self.engine, &self.pulse) else { return checkout.await };
         let mut dialling = Dialling { postgres, pulse, case: Some(case) };
@@ -169,27 +192,25 @@ impl Member {
         lent
     }
 
-    /// A statement that was `sent` now, its time at the database measured.
-    pub(super) async fn timed(
+    /// The flight of a statement that was `sent` then, or its cancellation at the member's own limit.
+    async fn limited(
         &self,
         sent: Instant,
-        statement: impl Future<Output = Result<Rows, Failure>>,
-    ) -> Result<Rows, Failure> {
-        let result = statement.await;
-        self.tally.queried(sent.elapsed());
-        result
-    }
-
-    /// The flight's end, or its cancellation at the member's own limit.
-    pub(super) async fn within_limit(
-        &self,
         flight: impl Future<Output = Result<Rows, Failure>>,
     ) -> Result<Rows, Failure> {
         let limit = self.limits.member_timeout;
-        tokio::time::timeout(limit, flight).await.unwrap_or_else(|_| {
+        tokio::time::timeout_at((sent + limit).into(), flight).await.unwrap_or_else(|_| {
             let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
             Err(Failure::new(Reason::Deadline, msg))
         })
+    }
+
+    /// The same for a statement of a conversation, its time at the database measured.
+    pub(super) async fn timed(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
+        let sent = Instant::now();
+        let result = self.limited(sent, flight).await;
+        self.tally.queried(sent.elapsed());
+        result
     }
 
     /// A connection to be kept for several statements.
@@ -197,11 +218,13 @@ impl Member {
         let mut case = self.admit(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let (client, _) = self.lent(&mut case, postgres.checkout(), || postgres.last_dial()).await?;
-                Ok(Seat::Postgres(postgres.seat(client)))
+                let checkout = pin!(postgres.checkout());
+                let (loan, _) = self.lent(&mut case, Instant::now(), checkout, || postgres.last_dial()).await?;
+                Ok(Seat::Postgres(postgres.seat(loan)))
             }
             Engine::Sqlite(sqlite) => {
-                let (connection, _) = self.lent(&mut case, sqlite.checkout(), || None).await?;
+                let checkout = pin!(sqlite.checkout());
+                let (connection, _) = self.lent(&mut case, Instant::now(), checkout, || None).await?;
                 Ok(Seat::Sqlite(sqlite.seat(connection)))
             }
         }

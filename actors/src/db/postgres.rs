@@ -1,6 +1,6 @@
 //! PostgreSQL: a pool of this worker's own connections.
 //!
-//! - here: the pool, the checkout, and the statement itself;
+//! - here: the checkout, and the statement itself; `pool`: looking at a connection before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
@@ -13,6 +13,7 @@
 mod bind;
 mod dial;
 mod persist;
+mod pool;
 mod seat;
 mod tls;
 mod told;
@@ -23,7 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool::Runtime;
+use deadpool::managed::Object;
 use futures_util::TryStreamExt;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Error, RowStream, Statement};
@@ -40,16 +42,9 @@ use crate::spec::DbTls;
 use crate::wire::{Map, Value};
 use bind::Bound;
 use dial::Dialer;
+use pool::{Keeper, Loan, Pool};
 pub(super) use seat::Seat;
 
-/// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
-/// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
-const VERIFY_AFTER: Duration = Duration::from_secs(1);
-/// After a pause of this length the event loop is given a turn before the connection is lent: the server's farewell may
-/// lie unread in the socket. Shorter pauses are those of a busy connection, which reads all the time.
-const LISTEN_AFTER: Duration = Duration::from_millis(5);
-/// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
-const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 /// How long a statement nobody waits for may take to stop before its connection is given up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// A cancel request that overtakes its statement hits an idle server and is ignored, so it is repeated.
@@ -77,7 +72,7 @@ pub(super) struct Login<'a> {
 #[derive(Debug)]
 pub(super) struct Postgres {
     pool: Pool,
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
     limits: Limits,
     /// Whether names of prepared statements last on this member's connections.
     named: Arc<AtomicBool>,
@@ -96,22 +91,20 @@ impl Postgres {
         }
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
         let limit = limits.statement_timeout.then_some(limits.member_timeout + STATEMENT_GRACE);
-        let dialer = Dialer::new(host, port, tls, limit, pulse);
-        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_connect(config, dialer.clone(), manager_config);
-        let pool = Pool::builder(manager)
+        let dialer = Arc::new(Dialer::new(host, port, tls, limit, pulse));
+        let pool = Pool::builder(Keeper { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(limits.wait))
             .create_timeout(Some(limits.connect_timeout))
-            // What is looked at before a connection is lent has its own bound: see `verify`.
-            .pre_recycle(verify())
+            // What is looked at before a connection is lent has bounds of its own.
             .build()
             .expect("a pool with a runtime and timeouts is complete");
         Postgres {
             pool,
             dialer,
-            limits, // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
+            limits,
+            // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
             // and one would run what the other has prepared.
             named: Arc::new(AtomicBool::new(limits.statement_timeout)),
             persists: Arc::default(),
@@ -119,7 +112,7 @@ impl Postgres {
     }
 
     /// A connection for one statement alone.
-    pub(super) async fn checkout(&self) -> Result<Client, Failure> {
+    pub(super) async fn checkout(&self) -> Result<Loan, Failure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(Failure::new(Reason::Tls, why));
         }
@@ -132,8 +125,8 @@ impl Postgres {
     }
 
     /// The statement on that connection. Nothing is sent before the first poll.
-    pub(super) fn send(&self, client: Client, query: Arc<Query>) -> Flight<Lent> {
-        let shared = Arc::new(Shared { client, stop: AtomicBool::new(false) });
+    pub(super) fn send(&self, loan: Loan, query: Arc<Query>) -> Flight<Lent> {
+        let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
         let run = Run { shared: shared.clone(), named: self.named.clone(), query };
         Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
@@ -148,37 +141,9 @@ impl Postgres {
     }
 }
 
-/// The checks of [`LISTEN_AFTER`] and [`VERIFY_AFTER`]. A failed one makes the pool drop that connection and go on to the next.
-fn verify() -> Hook {
-    Hook::async_fn(|client, metrics| {
-        let idle = metrics.last_used();
-        if idle < LISTEN_AFTER && !client.is_closed() {
-            // Busy ones are nearly all there are under load.
-            return Box::pin(std::future::ready(Ok(())));
-        }
-        Box::pin(async move {
-            if idle >= LISTEN_AFTER {
-                // The first turn polls the sockets, the second runs the connection's task on what they had.
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            }
-            if client.is_closed() {
-                return Err(HookError::message("closed by the server"));
-            }
-            if idle < VERIFY_AFTER {
-                return Ok(());
-            }
-            match tokio::time::timeout(VERIFY_WITHIN, client.check_connection()).await {
-                Ok(alive) => alive.map_err(HookError::Backend),
-                Err(_) => Err(HookError::message("no sign of life")),
-            }
-        })
-    })
-}
-
 /// What a statement and the lease on its connection have in common.
 struct Shared {
-    client: Client,
+    loan: Loan,
     /// Set when nobody wants the rows any more.
     stop: AtomicBool,
 }
@@ -251,16 +216,18 @@ impl Run {
     /// The running statement, and its columns where they are known before its first row.
     async fn start(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
         let Query { sql: text, params, .. } = &*self.query;
-        let lasting = matches!(text, Cow::Borrowed(_));
+        let lasting = match text {
+            Cow::Borrowed(text) => Some(*text),
+            Cow::Owned(_) => None,
+        };
         // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
-        if !self.named.load(Relaxed) || !(lasting || by_type) {
-            return Ok((None, self.unnamed().await?));
+        if !self.named.load(Relaxed) || !(lasting.is_some() || by_type) {
+            return Ok((None, Box::pin(self.unnamed()).await?));
         }
-        let prepared = if lasting {
-            self.shared.client.prepare_cached(text).await
-        } else {
-            self.shared.client.prepare(text).await
+        let prepared = match lasting {
+            Some(text) => self.shared.loan.prepared(text).await,
+            None => Box::pin(self.shared.loan.prepare(text)).await,
         };
         let started = match prepared {
             Ok(statement) => {
@@ -273,13 +240,13 @@ impl Run {
         match started {
             // These come before anything ran: the name is unknown or taken, or the plan is older than the tables.
             Err(error) if told::is_stale_name(&error) => {
-                if lasting {
-                    self.shared.client.statement_cache.remove(text, &[]);
+                if let Some(text) = lasting {
+                    self.shared.loan.forget(text);
                 }
                 if told::is_lost_name(&error) {
                     self.named.store(false, Relaxed);
                 }
-                Ok((None, self.unnamed().await?))
+                Ok((None, Box::pin(self.unnamed()).await?))
             }
             started => Ok(started?),
         }
@@ -291,13 +258,13 @@ impl Run {
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        Ok(self.shared.client.query_raw(statement, self.query.params.iter().map(Bound)).await)
+        Ok(self.shared.loan.query_raw(statement, self.query.params.iter().map(Bound)).await)
     }
 
     async fn unnamed(&self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        let started = self.shared.client.query_typed_raw(&self.query.sql, params).await;
+        let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
         started.map_err(|error| {
             // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
             if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
@@ -333,7 +300,7 @@ fn sql(msg: String) -> Stopped {
 /// The lease on a pooled connection.
 pub(super) struct Lent {
     shared: Arc<Shared>,
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
     /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
     closes: bool,
 }
@@ -365,7 +332,7 @@ impl Lent {
     /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
     /// taken whatever the signal still could hit.
     async fn proven_idle(&self, mut work: Work, was_heard: &mut bool) -> bool {
-        let token = self.shared.client.cancel_token();
+        let token = self.shared.loan.cancel_token();
         let mut heard = true;
         loop {
             let ended = tokio::time::timeout(CANCEL_AGAIN_AFTER, &mut work);
@@ -374,7 +341,7 @@ impl Lent {
             *was_heard |= cancelled;
             if let Ok(ended) = ended {
                 drop(work);
-                return heard && ended.reusable && self.shared.client.check_connection().await.is_ok();
+                return heard && ended.reusable && self.shared.loan.check_connection().await.is_ok();
             }
         }
     }
@@ -384,6 +351,6 @@ impl Lent {
 fn discard(shared: Arc<Shared>) {
     // Whoever else held it has ended by now; were it not so, the pool would get it back and find it closed or idle.
     if let Some(shared) = Arc::into_inner(shared) {
-        drop(Object::take(shared.client));
+        drop(Object::take(shared.loan));
     }
 }

@@ -1,7 +1,6 @@
 //! Connections of this thread, and the second connection on which a cancel request travels.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use deadpool_postgres::Connect;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -23,25 +21,19 @@ use crate::spec::DbTls;
 /// One address of a name that does not answer must not use up the time for the others.
 const CANCEL_DIAL: Duration = Duration::from_millis(300);
 
-/// Who is dialled, and who is told how it stands with him.
-#[derive(Debug)]
-struct Target {
+/// Dials one member.
+pub(in crate::db) struct Dialer {
     host: String,
     port: u16,
+    /// Told how it stands with the member.
     pulse: Option<Arc<Pulse>>,
-}
-
-/// Dials one member.
-#[derive(Clone)]
-pub(super) struct Dialer {
-    target: Arc<Target>,
     /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
     tls: Option<Result<Tls, Arc<str>>>,
     /// How long the server lets a statement run by itself.
     limit: Option<Duration>,
     open: Arc<AtomicUsize>,
     /// Microseconds of the dial that ended last, until somebody asks; 0 for none.
-    last: Arc<AtomicU64>,
+    last: AtomicU64,
 }
 
 impl fmt::Debug for Dialer {
@@ -52,7 +44,7 @@ impl fmt::Debug for Dialer {
 
 impl fmt::Display for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.target.host, self.target.port)
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 
@@ -77,8 +69,7 @@ impl Dialer {
             DbTls::Off => None,
             DbTls::Verified(roots) => Some(Tls::new(roots.as_deref()).map_err(Arc::from)),
         };
-        let target = Arc::new(Target { host: host.to_owned(), port, pulse });
-        Dialer { target, tls, limit, open: Arc::default(), last: Arc::default() }
+        Dialer { host: host.to_owned(), port, pulse, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
     }
 
     /// Why there can be no connection at all.
@@ -88,12 +79,12 @@ impl Dialer {
 
     /// Whether it is seen here that a cancel request was taken note of.
     pub(super) fn tells_of_cancels(&self) -> bool {
-        !self.target.host.starts_with('/')
+        !self.host.starts_with('/')
     }
 
     /// Tells all workers what was learnt of the member beside its statements.
     pub(super) fn told(&self, judged: Judged, msg: &str) {
-        if let Some(pulse) = &self.target.pulse {
+        if let Some(pulse) = &self.pulse {
             pulse.told(Call::Usual, judged, msg);
         }
     }
@@ -117,7 +108,7 @@ impl Dialer {
     ///
     /// The name may stand for several servers; the token's secret means nothing to the wrong ones, so all are told.
     pub(super) async fn cancel(&self, token: &CancelToken) -> bool {
-        let Target { host, port, .. } = &*self.target;
+        let Dialer { host, port, .. } = self;
         if !self.tells_of_cancels() {
             // A socket in the file system: sent, but its close is not seen here, so it proves nothing.
             drop(token.cancel_query(NoTls).await);
@@ -184,33 +175,26 @@ async fn closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-impl Connect for Dialer {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
-        let config = config.clone();
-        Box::pin(async move {
-            let began = Instant::now();
-            let connected = match &self.tls {
-                None => config.connect(NoTls).await.map(|(client, connection)| (client, self.driven(connection))),
-                Some(tls) => {
-                    let tls = tls.clone().expect("a checkout asks whether it is usable");
-                    config.connect(tls).await.map(|(client, connection)| (client, self.driven(connection)))
-                }
-            };
-            let connected = match connected {
-                Ok((client, task)) => self.limited(&client).await.map(|()| (client, task)),
-                Err(error) => Err(error),
-            };
-            let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.last.store(micros.max(1), Relaxed);
-            connected
-        })
-    }
-}
-
 impl Dialer {
+    /// A connection and the task that moves its bytes.
+    pub(super) async fn dial(&self, config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+        let began = Instant::now();
+        let connected = match &self.tls {
+            None => config.connect(NoTls).await.map(|(client, connection)| (client, self.driven(connection))),
+            Some(tls) => {
+                let tls = tls.clone().expect("a checkout asks whether it is usable");
+                config.connect(tls).await.map(|(client, connection)| (client, self.driven(connection)))
+            }
+        };
+        let connected = match connected {
+            Ok((client, task)) => self.limited(&client).await.map(|()| (client, task)),
+            Err(error) => Err(error),
+        };
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last.store(micros.max(1), Relaxed);
+        connected
+    }
+
     /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each. What a
     /// server without such a setting says of it does no harm.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {

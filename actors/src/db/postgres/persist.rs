@@ -6,9 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use deadpool_postgres::Pool;
-
-use super::{Postgres, told};
+use super::{Postgres, pool::Pool, told};
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{Call, Judged};
 use crate::db::member::Limits;

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use deadpool_postgres::Client;
-
-use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard};
+use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, pool::Loan};
 use crate::db::Query;
 use crate::db::flight::Flight;
 
@@ -17,12 +15,12 @@ const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 pub(in crate::db) struct Seat {
     shared: Option<Arc<Shared>>,
     named: Arc<AtomicBool>,
-    dialer: Dialer,
+    dialer: Arc<Dialer>,
 }
 
 impl Postgres {
-    pub(in crate::db) fn seat(&self, client: Client) -> Seat {
-        let shared = Arc::new(Shared { client, stop: AtomicBool::new(false) });
+    pub(in crate::db) fn seat(&self, loan: Loan) -> Seat {
+        let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
         Seat { shared: Some(shared), named: self.named.clone(), dialer: self.dialer.clone() }
     }
 }
@@ -40,18 +38,18 @@ impl Seat {
     /// Gives the connection back to the pool. Unless it is `clean`, it first forgets everything: an open transaction,
     /// settings, subscriptions, temporary tables, locks, prepared statements.
     pub(in crate::db) async fn leave(mut self, clean: bool) {
-        let Some(Shared { client, .. }) = self.shared.as_deref() else { return };
+        let Some(Shared { loan, .. }) = self.shared.as_deref() else { return };
         if clean {
             self.shared = None;
             return;
         }
         let forget = async {
-            client.batch_execute("ROLLBACK").await?;
-            client.batch_execute("DISCARD ALL").await?;
-            self.dialer.limited(client).await
+            loan.batch_execute("ROLLBACK").await?;
+            loan.batch_execute("DISCARD ALL").await?;
+            self.dialer.limited(loan).await
         };
         if matches!(tokio::time::timeout(CLEAN_WITHIN, forget).await, Ok(Ok(()))) {
-            client.statement_cache.clear();
+            loan.forget_all();
             self.shared = None;
         }
     }

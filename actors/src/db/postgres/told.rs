@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use deadpool_postgres::{HookError, PoolError, TimeoutType};
+use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
@@ -71,10 +71,10 @@ fn parameter(place: &str) -> Option<u32> {
 }
 
 /// No connection came. Whatever the cause, no statement has been sent.
-pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
+pub(super) fn checkout(error: &PoolError<Error>, limits: Limits) -> Failure {
     let Limits { connections, wait, connect_timeout, .. } = limits;
     let error_parts = match error {
-        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.as_db_error(),
+        PoolError::Backend(error) => error.as_db_error(),
         _ => None,
     };
     let (reason, msg) = match error {
@@ -92,9 +92,9 @@ pub(super) fn checkout(error: &PoolError, limits: Limits) -> Failure {
             (Reason::Connect, "a pooled connection gave no sign of life".to_owned())
         }
         PoolError::Backend(error) => (dialled(error), chain(error)),
-        PoolError::PostCreateHook(HookError::Backend(error)) => (Reason::Connect, chain(error)),
-        PoolError::PostCreateHook(HookError::Message(text)) => (Reason::Connect, text.to_string()),
-        PoolError::Closed | PoolError::NoRuntimeSpecified => (Reason::NoPermit, error.to_string()),
+        PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+            (Reason::NoPermit, error.to_string())
+        }
     };
     Failure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
 }

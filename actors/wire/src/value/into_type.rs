@@ -70,7 +70,7 @@ impl<'de> Deserializer<'de> for Value {
             Value::String(text) | Value::DateTime(text) => visitor.visit_string(text),
             Value::Bytes(bytes) => visitor.visit_byte_buf(bytes),
             Value::List(items) => Items::of(items).visit(visitor),
-            Value::Map(map) => visitor.visit_map(Pairs { pairs: map.0.into_iter(), value: None }),
+            Value::Map(map) => visitor.visit_map(Pairs { pairs: map.0, at: 0, is_due: false }),
         }
     }
 
@@ -181,29 +181,37 @@ impl<'de, T: IntoDeserializer<'de, Error>> SeqAccess<'de> for &mut Items<T> {
     }
 }
 
-/// The pairs of a map, each error told under which name it happened.
+/// The pairs of a map, each error told under which name it happened. Values are taken out in their places: names and all,
+/// they would be moved once more each.
 struct Pairs {
-    pairs: vec::IntoIter<(Arc<str>, Value)>,
-    value: Option<(Arc<str>, Value)>,
+    pairs: Vec<(Arc<str>, Value)>,
+    /// The pair whose name comes next.
+    at: usize,
+    /// The value of the pair before it was not asked for yet.
+    is_due: bool,
 }
 
 impl<'de> MapAccess<'de> for Pairs {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        let Some((name, value)) = self.pairs.next() else { return Ok(None) };
-        let key = seed.deserialize(Key(&name)).map_err(|error| error.in_field(&name))?;
-        self.value = Some((name, value));
+        let Some((name, _)) = self.pairs.get(self.at) else { return Ok(None) };
+        let key = seed.deserialize(Key(name)).map_err(|error| error.in_field(name))?;
+        self.at += 1;
+        self.is_due = true;
         Ok(Some(key))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        let Some((name, value)) = self.value.take() else { return Err(Error::new("a value was asked for twice")) };
-        seed.deserialize(value).map_err(|error| error.in_field(&name))
+        if !std::mem::take(&mut self.is_due) {
+            return Err(Error::new("a value was asked for without its name"));
+        }
+        let (name, value) = &mut self.pairs[self.at - 1];
+        seed.deserialize(std::mem::take(value)).map_err(|error| error.in_field(name))
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len())
+        Some(self.pairs.len() - self.at)
     }
 }
 

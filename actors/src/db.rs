@@ -12,6 +12,7 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
+//! - [`stream`]: rows on their way to a reader, as many as there are;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
 //!   page sees; `holders`: who keeps others waiting;
@@ -33,6 +34,7 @@ mod shards;
 mod sql_error;
 mod sqlite;
 mod standing;
+pub mod stream;
 mod tally;
 mod text;
 mod types;
@@ -67,6 +69,7 @@ use pick::Picker;
 use shards::Circle;
 pub use shards::{Shards, place};
 pub use sql_error::SqlError;
+use stream::Sink;
 
 /// One SQL statement for a cluster.
 #[derive(Clone, Debug)]
@@ -186,6 +189,18 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        self.spread(statement, [].into(), outlet)
+    }
+}
+
+impl Database {
+    /// A statement to whom it is for. Each slot has a sink for its rows, or none has.
+    fn spread(
+        &mut self,
+        statement: Statement,
+        sinks: Box<[Sink]>,
+        outlet: Outlet<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
         let Statement { shards, sql, params, asker } = statement;
         let query = Query::alone(sql, params, asker);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
@@ -193,25 +208,29 @@ impl Answers<Statement> for Database {
         async move {
             match shards {
                 Shards::All => {
-                    let (outlet, started) = (&outlet, Instant::now());
+                    let (outlet, sinks, started) = (&outlet, &sinks, Instant::now());
                     // Not `join_all`: a member that has news does not make all the others look whether they have any.
                     let mut asking: FuturesUnordered<_> = members
                         .iter()
                         .enumerate()
                         .map(|(index, member)| {
                             let query = query.clone();
-                            async move { outlet.put(index, ask(member, query, None, started).await) }
+                            async move { outlet.put(index, ask(member, query, None, sinks.get(index), started).await) }
                         })
                         .collect();
                     while asking.next().await.is_some() {}
                 }
                 // Boxed: work on every member is moved with the room for these, too.
                 Shards::One => {
-                    outlet.put(0, Box::pin(ask_one(Choice::new(&members, &picker, &health), &name, &query)).await)
+                    let choice = Choice::new(&members, &picker, &health);
+                    outlet.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first())).await)
                 }
-                Shards::At(index) => outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query)).await),
+                Shards::At(index) => {
+                    outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first())).await)
+                }
                 Shards::Of(place) => {
-                    outlet.put(0, Box::pin(ask_at(&members, circle.owner(&spec, place), &name, query)).await);
+                    let index = circle.owner(&spec, place);
+                    outlet.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first())).await);
                 }
             }
         }
@@ -219,8 +238,14 @@ impl Answers<Statement> for Database {
 }
 
 /// One member's outcome; a panic on the way is that member's failure alone.
-async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>, started: Instant) -> Outcome {
-    match AssertUnwindSafe(member.execute(query, call, started)).catch_unwind().await {
+async fn ask(
+    member: &Rc<Member>,
+    query: Arc<Query>,
+    call: Option<Call>,
+    sink: Option<&Sink>,
+    started: Instant,
+) -> Outcome {
+    match AssertUnwindSafe(member.execute(query, call, sink, started)).catch_unwind().await {
         Ok(outcome) => outcome,
         Err(panic) => {
             let text = panic_text(&*panic);
@@ -231,9 +256,15 @@ async fn ask(member: &Rc<Member>, query: Arc<Query>, call: Option<Call>, started
 }
 
 /// Asks a certain member and no other.
-async fn ask_at(members: &[Rc<Member>], index: Option<usize>, name: &str, query: Arc<Query>) -> Outcome {
+async fn ask_at(
+    members: &[Rc<Member>],
+    index: Option<usize>,
+    name: &str,
+    query: Arc<Query>,
+    sink: Option<&Sink>,
+) -> Outcome {
     match index.and_then(|index| members.get(index)) {
-        Some(member) => ask(member, query, None, Instant::now()).await,
+        Some(member) => ask(member, query, None, sink, Instant::now()).await,
         None => no_shard(members, index, name),
     }
 }
@@ -245,13 +276,13 @@ fn no_shard(members: &[Rc<Member>], index: Option<usize>, name: &str) -> Outcome
 }
 
 /// Asks the least busy member, and another one only while no member can have seen the statement.
-async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>) -> Outcome {
+async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: Option<&Sink>) -> Outcome {
     let started = Instant::now();
     let mut last = None;
     let mut attempts = 0;
     while let Some((index, call)) = choice.next() {
         attempts += 1;
-        let mut outcome = ask(&choice.members[index], query.clone(), Some(call), Instant::now()).await;
+        let mut outcome = ask(&choice.members[index], query.clone(), Some(call), sink, Instant::now()).await;
         outcome.attempts = attempts;
         outcome.latency = started.elapsed();
         if !outcome.reason.never_ran() {

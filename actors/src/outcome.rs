@@ -60,6 +60,8 @@ pub enum Reason {
     Deadline,
     /// A completion rule or the caller's departure made the answer unwanted.
     Cancelled,
+    /// Rows came and were not read for too long; the statement was stopped.
+    Unread,
     /// The connection was reset or broke after the request was sent: it may have run.
     Reset,
     /// The connection was closed after the request was sent, before an answer: it may have run.
@@ -99,6 +101,7 @@ impl Reason {
             Reason::Login => "login",
             Reason::Deadline => "deadline",
             Reason::Cancelled => "cancelled",
+            Reason::Unread => "unread",
             Reason::Reset => "reset",
             Reason::Closed => "closed",
             Reason::Malformed => "malformed",
@@ -127,7 +130,7 @@ impl Reason {
             | Reason::Connect
             | Reason::Tls
             | Reason::Login => Status::NotConnected,
-            Reason::Deadline | Reason::Cancelled => Status::Timeout,
+            Reason::Deadline | Reason::Cancelled | Reason::Unread => Status::Timeout,
             Reason::Reset
             | Reason::Closed
             | Reason::Malformed

@@ -14,6 +14,7 @@ use super::pick::Load;
 use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
 use super::standing::{self, Case};
+use super::stream::Sink;
 use super::tally::Tally;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{Call, Judged};
@@ -83,18 +84,26 @@ impl Member {
     }
 
     /// One statement on one connection of its own, asked for at `started`. Dropping the future cancels it at the database.
-    /// `call`: the choice of this member has admitted it already.
+    /// `call`: the choice of this member has admitted it already. With a sink its rows go there as they come, and the
+    /// outcome tells of them alone.
     ///
     /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
-    pub(super) async fn execute(&self, query: Arc<Query>, call: Option<Call>, started: Instant) -> Outcome {
+    pub(super) async fn execute(
+        &self,
+        query: Arc<Query>,
+        call: Option<Call>,
+        sink: Option<&Sink>,
+        started: Instant,
+    ) -> Outcome {
         let mark = self.tally.begin();
         let mut sent = None;
-        let result = self.run(query, call, started, &mut sent).await;
+        let result = self.run(query, (call, sink), started, &mut sent).await;
         let ended = Instant::now();
-        if let Some(sent) = sent {
-            self.tally.queried(ended - sent);
-        }
         let mut outcome = self.outcome(result);
+        let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
+        if let Some(sent) = sent {
+            self.tally.queried((ended - sent).saturating_sub(reading));
+        }
         outcome.latency = ended - started;
         outcome.attempts = 1;
         mark.told(&outcome);
@@ -105,7 +114,7 @@ impl Member {
     async fn run(
         &self,
         query: Arc<Query>,
-        call: Option<Call>,
+        (call, sink): (Option<Call>, Option<&Sink>),
         started: Instant,
         sent: &mut Option<Instant>,
     ) -> Result<Rows, Failure> {
@@ -119,7 +128,11 @@ impl Member {
                 let (loan, since) = lent?;
                 *sent = Some(since);
                 let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                self.limited(since, postgres.send(loan, query)).await
+                match sink {
+                    None => self.limited(since, postgres.send(loan, query)).await,
+                    // Boxed, as below.
+                    Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
+                }
             }
             // Boxed: every statement for the other engine is moved with the room for this.
             Engine::Sqlite(sqlite) => {
@@ -127,7 +140,10 @@ impl Member {
                     let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
                     *sent = Some(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                    self.limited(since, sqlite.send(loan, query)).await
+                    match sink {
+                        None => self.limited(since, sqlite.send(loan, query)).await,
+                        Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
+                    }
                 })
                 .await
             }
@@ -211,6 +227,11 @@ impl Member {
         let result = self.limited(sent, flight).await;
         self.tally.queried(sent.elapsed());
         result
+    }
+
+    /// The same for a flight whose rows go out while it lasts: the time its reader takes is not the member's.
+    async fn watched(&self, flight: impl Future<Output = Result<Rows, Failure>>, sink: &Sink) -> Result<Rows, Failure> {
+        sink.watched(flight, self.limits.member_timeout).await
     }
 
     /// A connection to be kept for several statements.

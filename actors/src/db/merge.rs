@@ -10,6 +10,7 @@
 //! - here: [`Merged`], what a handler has in hand, and [`Unmergeable`], why it has not;
 //! - `table`: the rows and their columns, and how they are sorted; `order`: how an order is written;
 //! - `class` and `key`: a column's way to compare, and a value made comparable; `moment`, `network`: two families of them;
+//! - `sorted`: rows that come in order, of every shard its first; `running`: aggregates of rows that are not kept;
 //! - `aggregate`: counts, sums and groups; `total`: sums that are exact; `decimal`: numbers of any length.
 
 mod aggregate;
@@ -19,13 +20,17 @@ mod key;
 mod moment;
 mod network;
 mod order;
+mod running;
+mod sorted;
 mod table;
 mod total;
 
 use std::sync::Arc;
 
 pub use aggregate::{Aggregate, avg, avg_of, count, count_of, max, min, sum};
-use table::Table;
+pub use running::Running;
+pub(super) use sorted::{Line, checked};
+pub(super) use table::Table;
 
 use super::columns::Column;
 use crate::outcome::Outcome;
@@ -85,6 +90,19 @@ pub enum Unmergeable {
         /// Who has what.
         what: String,
     },
+    /// A shard's rows are not in the order that they are merged by.
+    #[error(
+        "{node} sent its row {row} before one that comes first in the order `{order}`; let its statement say ORDER BY the \
+         same, with COLLATE \"C\" on texts, which are compared by their bytes here"
+    )]
+    Disorder {
+        /// The member.
+        node: Arc<str>,
+        /// Which of its rows came too early, counted from 1.
+        row: u64,
+        /// The order.
+        order: String,
+    },
     /// An answer that is not a list of rows.
     #[error("{node} answered with {kind} where rows are expected")]
     NoRows {
@@ -132,17 +150,11 @@ impl Merged {
 
     /// Several aggregates in one pass, as one row: `[count(), sum("population")]`.
     pub fn aggregate(&self, aggregates: impl AsRef<[Aggregate]>) -> Result<Value, Unmergeable> {
-        let aggregates = aggregates.as_ref();
-        let mut accounts =
-            aggregates.iter().map(|aggregate| aggregate.open(&self.table)).collect::<Result<Vec<_>, _>>()?;
+        let mut running = Running::over(&self.table, None, aggregates.as_ref())?;
         for row in self.rows() {
-            for account in &mut accounts {
-                account.add(row)?;
-            }
+            running.add(row)?;
         }
-        let pairs = aggregates.iter().zip(accounts);
-        let pairs = pairs.map(|(aggregate, account)| (aggregate.name().clone(), account.close()));
-        Ok(Value::Map(Map(pairs.collect())))
+        Ok(running.total())
     }
 
     /// One aggregate's value.
@@ -154,16 +166,10 @@ impl Merged {
     /// One row for each combination of values in the named columns: `group_by("country", [count(), max("population")])`.
     /// The groups come in the order of their values, those of NULL last.
     pub fn group_by(&self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged, Unmergeable> {
-        let aggregates = aggregates.as_ref();
-        let names: Vec<Arc<str>> = (order::names(columns)?.iter().map(|name| Arc::from(name.as_str())))
-            .chain(aggregates.iter().map(|aggregate| aggregate.name().clone()))
-            .collect();
-        let groups = aggregate::grouped(&self.table, columns, aggregates)?;
-        let rows = groups.into_iter().map(|row| Value::Map(Map(names.iter().cloned().zip(row).collect())));
-        let keys = order::names(columns)?.into_iter().map(|name| self.table.described(&name));
-        let results = aggregates.iter().map(|aggregate| aggregate.column(&self.table));
-        let mut outcome = Outcome::completed("groups".into(), Value::List(rows.collect()));
-        outcome.columns = Some(keys.chain(results).collect());
-        Merged::of([outcome])
+        let mut running = Running::over(&self.table, Some(columns), aggregates.as_ref())?;
+        for row in self.rows() {
+            running.add(row)?;
+        }
+        running.groups()
     }
 }

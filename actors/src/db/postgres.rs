@@ -2,7 +2,8 @@
 //!
 //! - here: the checkout, and the statement itself; `pool`: looking at a connection before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
-//! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
+//!   stream; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
@@ -14,6 +15,7 @@ mod bind;
 mod dial;
 mod persist;
 mod pool;
+mod pour;
 mod seat;
 mod tls;
 mod told;
@@ -34,12 +36,12 @@ use super::Query;
 use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
-use super::types::Decoded;
+use super::types;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{EjectReason, Judged};
 use crate::outcome::Reason;
 use crate::spec::DbTls;
-use crate::wire::{Map, Value};
+use crate::wire::Value;
 use bind::Bound;
 use dial::Dialer;
 use pool::{Keeper, Loan, Pool};
@@ -157,7 +159,11 @@ struct Run {
 
 impl Run {
     async fn end(self) -> Ended {
-        match self.rows().await {
+        Run::ended(self.rows().await)
+    }
+
+    fn ended(result: Result<Rows, Stopped>) -> Ended {
+        match result {
             Ok(rows) => Ended { result: Ok(rows), reusable: true },
             Err(Stopped::Server(error)) => {
                 let (failure, reusable) = told::statement(&error);
@@ -178,12 +184,7 @@ impl Run {
                 continue;
             }
             let columns = columns.get_or_insert_with(|| self.described(row.columns()));
-            let mut pairs = Vec::with_capacity(columns.len());
-            for (index, column) in columns.iter().enumerate() {
-                let Decoded(value) = row.try_get(index)?;
-                pairs.push((column.shared_name().clone(), value));
-            }
-            rows.data.push(Value::Map(Map(pairs)));
+            rows.data.push(types::row(&row, columns)?);
         }
         rows.affected = stream.rows_affected();
         rows.columns = columns;

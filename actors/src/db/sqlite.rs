@@ -16,9 +16,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime, TimeoutType};
+use futures_util::task::AtomicWaker;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
 
@@ -26,6 +28,7 @@ use super::Query;
 use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
+use super::stream::{Batch, Sink};
 use crate::kit::gather::panic_text;
 use crate::outcome::Reason;
 use crate::wire::{Map, Value};
@@ -91,7 +94,13 @@ impl Sqlite {
 
     /// The statement on that connection. Nothing is done before the first poll.
     pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
-        flight(Arc::new(Held::new(connection)), &self.path, query, false)
+        flight(Arc::new(Held::new(connection)), &self.path, query, Halt::default(), false)
+    }
+
+    /// The same, its rows into a sink. While it is full the blocking thread waits.
+    pub(super) fn pour(&self, connection: Object, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
+        let halt = Halt { sink: Some(sink), ..Halt::default() };
+        flight(Arc::new(Held::new(connection)), &self.path, query, halt, false)
     }
 
     /// A connection that is kept for several statements.
@@ -110,8 +119,8 @@ impl Sqlite {
 }
 
 /// `goes_on` where a transaction may stay open after the statement.
-fn flight(connection: Arc<Held>, path: &Path, query: Arc<Query>, goes_on: bool) -> Flight<Lent> {
-    let halt = Arc::new(Halt::default());
+fn flight(connection: Arc<Held>, path: &Path, query: Arc<Query>, halt: Halt, goes_on: bool) -> Flight<Lent> {
+    let halt = Arc::new(halt);
     let lease = Lent { connection: connection.clone(), halt: halt.clone(), path: path.to_owned(), ended: false };
     let work = async move {
         match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
@@ -179,7 +188,7 @@ pub(super) struct Seat {
 
 impl Seat {
     pub(super) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
-        flight(self.connection.clone(), &self.path, query, true)
+        flight(self.connection.clone(), &self.path, query, Halt::default(), true)
     }
 
     /// Gives the connection back. Unless it is `clean` it is closed: SQLite cannot forget its settings.
@@ -201,6 +210,10 @@ impl Drop for Seat {
 struct Halt {
     stopped: AtomicBool,
     interrupt: OnceLock<InterruptHandle>,
+    /// Where the rows go while the statement runs.
+    sink: Option<Sink>,
+    /// The blocking thread, where it waits for room there.
+    waits: AtomicWaker,
 }
 
 impl Halt {
@@ -209,6 +222,17 @@ impl Halt {
         if let Some(interrupt) = self.interrupt.get() {
             interrupt.interrupt();
         }
+        self.waits.wake();
+    }
+
+    /// Hands a batch over to the reader, who may be slow; a thread of its own can wait.
+    fn pour(&self, batch: Batch) {
+        let Some(sink) = &self.sink else { return };
+        let stopped = |context: &Context<'_>| {
+            self.waits.register(context.waker());
+            self.stopped.load(Relaxed)
+        };
+        tokio::runtime::Handle::current().block_on(sink.pour(batch, stopped));
     }
 }
 
@@ -239,28 +263,50 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
     bind::bind(&mut statement, &query.params)?;
     let columns: Columns = columns(&statement);
     let reads = statement.readonly();
-    let mut data = Vec::new();
+    let mut batch = Batch::default();
+    let mut count = 0;
     let mut rows = statement.raw_query();
-    while let Some(row) = rows.next().map_err(sql)? {
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) => {
+                halt.pour(batch);
+                return Err(sql(error));
+            }
+        };
         if halt.stopped.load(Relaxed) {
             return Err(stopped());
         }
-        let mut pairs = Vec::with_capacity(columns.len());
+        let (mut pairs, mut octets) = (Vec::with_capacity(columns.len()), 0);
         for (index, column) in columns.iter().enumerate() {
-            pairs.push((column.shared_name().clone(), value(row.get_ref(index).map_err(sql)?)));
+            let found = row.get_ref(index).map_err(sql)?;
+            octets += found.as_bytes_or_null().ok().flatten().map_or(size_of::<i64>(), <[u8]>::len);
+            pairs.push((column.shared_name().clone(), value(found)));
         }
         if !pairs.is_empty() {
-            data.push(Value::Map(Map(pairs)));
+            count += 1;
+            batch.push(&columns, Value::Map(Map(pairs)), octets);
+        }
+        if halt.sink.is_some() && batch.is_due() {
+            halt.pour(std::mem::take(&mut batch));
         }
     }
     drop(rows);
     let affected = match connection.total_changes() - before {
-        _ if reads => data.len() as u64,
+        _ if reads => count,
         // `changes` still tells of an earlier statement where this one changed nothing.
         0 => 0,
         _ => connection.changes(),
     };
     let columns = (!columns.is_empty()).then_some(columns);
+    let data = match halt.sink {
+        None => batch.into_rows(),
+        Some(_) => {
+            halt.pour(batch);
+            Vec::new()
+        }
+    };
     Ok(Rows { data, affected: Some(affected), columns })
 }
 

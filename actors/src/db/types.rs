@@ -18,12 +18,24 @@ mod numeric;
 mod time;
 
 use tokio_postgres::types::{FromSql, Kind, Type};
+use tokio_postgres::{Error, Row};
 
-use crate::wire::Value;
+use super::columns::Columns;
+use crate::wire::{Map, Value};
 use bytes::Field;
 
+/// A row as a map, in the order of its columns.
+pub(super) fn row(row: &Row, columns: &Columns) -> Result<Value, Error> {
+    let mut pairs = Vec::with_capacity(columns.len());
+    for (index, column) in columns.iter().enumerate() {
+        let Decoded(value) = row.try_get(index)?;
+        pairs.push((column.shared_name().clone(), value));
+    }
+    Ok(Value::Map(Map(pairs)))
+}
+
 /// One column of one row: decoded while tokio-postgres hands out the bytes, so nothing is copied twice.
-pub(super) struct Decoded(pub(super) Value);
+struct Decoded(Value);
 
 impl<'a> FromSql<'a> for Decoded {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {

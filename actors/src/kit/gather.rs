@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::rule::{Arrived, Rule};
@@ -66,6 +66,15 @@ struct State<T> {
     asker: Option<Waker>,
     worker: Option<Waker>,
     asker_gone: bool,
+}
+
+impl<T> State<T> {
+    /// What has arrived first of all that was not given out yet.
+    fn give(&mut self) -> Option<(usize, T)> {
+        let index = self.arrived.pop_front()?;
+        let item = self.slots[index].item.take()?;
+        Some((index, item))
+    }
 }
 
 struct Gather<T> {
@@ -320,27 +329,25 @@ impl<T: Slot> Inlet<T> {
     /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
     /// closed as missed and given out like arrivals.
     pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
-        let arrival = poll_fn(|context| {
-            let mut state = self.gather.lock();
-            if let Some(index) = state.arrived.pop_front() {
-                return Poll::Ready(Some(index));
-            }
-            if state.empty == 0 {
-                return Poll::Ready(None);
-            }
-            state.each = true;
-            state.asker = Some(context.waker().clone());
-            Poll::Pending
-        });
-        let index = match tokio::time::timeout_at(until.into(), arrival).await {
-            Ok(index) => index?,
+        match tokio::time::timeout_at(until.into(), poll_fn(|context| self.poll_arrival(context))).await {
+            Ok(arrival) => arrival,
             Err(_) => {
                 self.gather.close(Missed::Deadline);
-                self.gather.lock().arrived.pop_front()?
+                self.gather.lock().give()
             }
-        };
-        let item = self.gather.lock().slots[index].item.take()?;
-        Some((index, item))
+        }
+    }
+
+    /// The next arrival, for one who waits for something else, too; `None` when all have been given out. It has no clock:
+    /// the work's own deadline closes the slots.
+    pub fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, T)>> {
+        let mut state = self.gather.lock();
+        if state.empty > 0 && state.arrived.is_empty() {
+            state.each = true;
+            state.asker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(state.give())
     }
 
     /// Waits until every slot is filled.

@@ -36,6 +36,12 @@ impl Watch {
         self.admin.value(ACTIVE, (&self.database,)).await
     }
 
+    /// Statements that have rows and nobody who takes them.
+    pub(crate) async fn waiting_to_write(&self) -> Value {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'ClientWrite'";
+        self.admin.value(sql, (&self.database,)).await
+    }
+
     /// Waits for the server (another process) to show this many running statements.
     pub(crate) async fn until(&self, count: i64, limit: Duration) {
         let started = Instant::now();

@@ -12,6 +12,7 @@ mod postgres;
 mod server;
 mod spread;
 mod sqlite;
+mod stream;
 mod tls;
 mod types;
 

@@ -18,7 +18,7 @@ fn member(path: &Path) -> DbMember {
 }
 
 /// A new file with a name that a URI would take apart.
-fn file() -> (tempfile::TempDir, DbMember) {
+pub(crate) fn file() -> (tempfile::TempDir, DbMember) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("my data%20?#.db");
     let connection = rusqlite::Connection::open(&path).unwrap();

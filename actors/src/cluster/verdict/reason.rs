@@ -100,6 +100,7 @@ pub fn judge(reason: Reason, status: Status, code: u16, was_silent: bool) -> Jud
         Reason::Deadline if was_silent => Judged::Failed(EjectReason::Silent),
         Reason::Deadline
         | Reason::Cancelled
+        | Reason::Unread
         | Reason::NotAdmitted
         | Reason::ActorFailed
         | Reason::NoPermit

@@ -1,16 +1,15 @@
 //! What is computed over many rows: `count()`, `sum("population")`, `avg("population").named("mean")`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_postgres::types::Type;
 
+use super::Unmergeable;
 use super::class::Class;
 use super::key::{Nullable, key};
 use super::table::{Found, Table};
 use super::total::Total;
-use super::{Unmergeable, order};
 use crate::db::columns::{Column, ColumnType};
 use crate::wire::Value;
 
@@ -78,10 +77,6 @@ impl Aggregate {
     /// The same under another name, like SQL's `AS`.
     pub fn named(self, name: &str) -> Aggregate {
         Aggregate { name: name.into(), ..self }
-    }
-
-    pub(super) fn name(&self) -> &Arc<str> {
-        &self.name
     }
 
     /// The column of its results.
@@ -180,24 +175,4 @@ impl Found {
             _ => Err(self.no_number()),
         }
     }
-}
-
-/// For each group its values and then its aggregates, by the order of the groups' keys.
-pub(super) fn grouped(table: &Table, by: &str, aggregates: &[Aggregate]) -> Result<Vec<Vec<Value>>, Unmergeable> {
-    let by = order::names(by)?.iter().map(|name| table.find(name)?.orderly()).collect::<Result<Vec<_>, _>>()?;
-    let empty = aggregates.iter().map(|aggregate| aggregate.open(table)).collect::<Result<Vec<_>, _>>()?;
-    let mut groups = BTreeMap::<Vec<Nullable>, (Vec<Value>, Vec<Account>)>::new();
-    for row in table.rows() {
-        let keys = by.iter().map(|column| column.key(row)).collect::<Result<Vec<_>, _>>()?;
-        let group = groups
-            .entry(keys)
-            .or_insert_with(|| (by.iter().map(|column| column.of(row).clone()).collect(), empty.clone()));
-        for account in &mut group.1 {
-            account.add(row)?;
-        }
-    }
-    let closed = |(values, accounts): (Vec<Value>, Vec<Account>)| {
-        values.into_iter().chain(accounts.into_iter().map(Account::close)).collect()
-    };
-    Ok(groups.into_values().map(closed).collect())
 }

@@ -13,12 +13,12 @@ use crate::wire::Value;
 
 /// Rows of all shards, in the order of the members and of each one's rows.
 #[derive(Clone, Debug)]
-pub(super) struct Table {
+pub(in crate::db) struct Table {
     columns: Columns,
     /// For each column its class, or what the shards disagree about.
     classes: Vec<Result<Class, Arc<str>>>,
-    /// False for answers that say nothing of columns: then a name no row has is a column of NULLs.
-    described: bool,
+    /// Who told the columns. `None` for answers that say nothing of them: then a name no row has is a column of NULLs.
+    described: Option<Arc<str>>,
     nulls: Nulls,
     rows: Vec<Value>,
 }
@@ -36,22 +36,16 @@ pub(super) struct Found {
 static NIL: Value = Value::Nil;
 
 impl Table {
+    /// No rows yet, and nothing known of their columns.
+    pub(in crate::db) fn empty() -> Table {
+        Table { columns: Arc::new([]), classes: Vec::new(), described: None, nulls: Nulls::Greatest, rows: Vec::new() }
+    }
+
     pub(super) fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Result<Table, Unmergeable> {
-        let mut table = Table {
-            columns: Arc::new([]),
-            classes: Vec::new(),
-            described: false,
-            nulls: Nulls::Greatest,
-            rows: Vec::new(),
-        };
-        let mut first: Option<Arc<str>> = None;
+        let mut table = Table::empty();
         for outcome in outcomes {
             if let Some(columns) = &outcome.columns {
-                match &first {
-                    None => table.describe(columns),
-                    Some(node) => table.agree(columns, node, &outcome.node)?,
-                }
-                first.get_or_insert(outcome.node.clone());
+                table.learn(columns, &outcome.node)?;
             }
             match outcome.data {
                 Value::List(rows) if rows.iter().all(|row| row.as_map().is_some()) => {
@@ -73,9 +67,20 @@ impl Table {
         Ok(table)
     }
 
+    /// The columns of one shard's rows: they describe the table, or agree with what does.
+    pub(in crate::db) fn learn(&mut self, columns: &Columns, node: &Arc<str>) -> Result<(), Unmergeable> {
+        match self.described.clone() {
+            None => {
+                self.describe(columns);
+                self.described = Some(node.clone());
+                Ok(())
+            }
+            Some(first) => self.agree(columns, &first, node),
+        }
+    }
+
     fn describe(&mut self, columns: &Columns) {
         self.columns = columns.clone();
-        self.described = true;
         for column in columns.iter() {
             let (class, nulls) = Class::of(column);
             self.classes.push(Ok(class));
@@ -115,7 +120,7 @@ impl Table {
         known.cloned().unwrap_or_else(|| Column::new(name.into(), ColumnType::Sqlite(None)))
     }
 
-    pub(super) fn columns(&self) -> &Columns {
+    pub(in crate::db) fn columns(&self) -> &Columns {
         &self.columns
     }
 
@@ -137,12 +142,12 @@ impl Table {
         let place = |row: &Value| row.as_map()?.0.iter().position(|(known, _)| **known == *name);
         match self.rows.iter().find_map(place) {
             Some(place) => Ok(Found { name: name.into(), place, class: Class::Own, nulls: self.nulls }),
-            None if self.rows.is_empty() && !self.described => {
+            None if self.rows.is_empty() && self.described.is_none() => {
                 Ok(Found { name: name.into(), place: 0, class: Class::Own, nulls: self.nulls })
             }
             None => {
                 let mut has: Vec<&str> = self.columns.iter().map(Column::name).collect();
-                if !self.described {
+                if self.described.is_none() {
                     has = self.rows[0].as_map().into_iter().flat_map(|row| row.iter().map(|(name, _)| name)).collect();
                 }
                 Err(Unmergeable::NoColumn { column: name.to_owned(), has: has.join(", ") })

@@ -1,0 +1,101 @@
+//! Rows on their way to a reader, as a stream: a result of any size in a few kilobytes.
+//!
+//! Each member's rows travel through a channel of their own, in batches, and there is room for few of them. A reader who
+//! takes his time therefore stops the statement: its connection is no longer read, and the server waits in its write.
+//! What a member's end has to say comes as its outcome, through the slots of every call; its rows end with it.
+//!
+//! Three clocks run, and each is for one fault alone:
+//!
+//! - the server's silence: no row within the member's limit, while it is the server that is waited for;
+//! - the reader's: nothing read for as long as the patience, while it is the reader that is waited for;
+//! - the deadline, which is for all of it.
+//!
+//! - here: the message; [`sink`]: the database's end; [`source`]: the reader's; [`rows`]: the rows of all members as one
+//!   stream, in the order of their arrival, of the members, or of their values.
+
+mod rows;
+mod sink;
+mod source;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{AdHoc, AdHocStatement, Database, Query, Statement, adhoc, ask};
+use crate::kit::{Answers, Inlet, Outlet};
+use crate::outcome::Outcome;
+pub use rows::{Broken, RowStream};
+use sink::Pace;
+pub(super) use sink::{Batch, Sink};
+
+/// Batches that wait for the reader, for each member: one to be read while the next one is made.
+const BATCHES: usize = 2;
+
+/// A statement whose rows go to a reader as they come: a [`Statement`] or an [`AdHocStatement`]. Made by [`streamed`].
+#[derive(Debug)]
+pub struct Streamed<S> {
+    statement: S,
+    /// One for each slot.
+    sinks: Box<[Sink]>,
+}
+
+/// How long rows may take, and how long their reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Pacing {
+    /// When all has to be over; the database is told, should nobody be left to stop it.
+    pub deadline: Instant,
+    /// How long a reader may read nothing while rows wait for it. Then its statements are stopped.
+    pub patience: Duration,
+}
+
+/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows.
+pub fn streamed<S>(
+    statement: S,
+    slots: Vec<Outcome>,
+    pacing: Pacing,
+    ask: impl FnOnce(Streamed<S>, Vec<Outcome>) -> Inlet<Outcome>,
+) -> RowStream {
+    let nodes: Vec<Arc<str>> = slots.iter().map(|slot| slot.node.clone()).collect();
+    let pace = Arc::<Pace>::default();
+    let (sinks, sources) = nodes.iter().map(|_| sink::channel(&pace, pacing)).unzip::<_, _, Vec<_>, Vec<_>>();
+    let inlet = ask(Streamed { statement, sinks: sinks.into() }, slots);
+    RowStream::new(source::Sources::new(inlet, nodes, sources, pace))
+}
+
+impl Answers<Streamed<Statement>> for Database {
+    type Item = Outcome;
+    const NAME: &'static str = "stream";
+
+    fn answer(
+        &mut self,
+        Streamed { statement, sinks }: Streamed<Statement>,
+        outlet: Outlet<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
+        self.spread(statement, sinks, outlet)
+    }
+}
+
+impl Answers<Streamed<AdHocStatement>> for AdHoc {
+    type Item = Outcome;
+    const NAME: &'static str = "stream";
+
+    fn answer(
+        &mut self,
+        Streamed { statement, sinks }: Streamed<AdHocStatement>,
+        outlet: Outlet<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
+        let AdHocStatement { member: spec, sql, params, asker } = statement;
+        let node = spec.node.clone();
+        let member = self.member(spec);
+        async move {
+            let outcome = match member {
+                Some(member) => {
+                    let query = Query::alone(sql, params, asker);
+                    ask(&member, query, None, sinks.first(), Instant::now()).await
+                }
+                None => adhoc::full(node),
+            };
+            outlet.put(0, outcome);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The reader's end of a stream: each member's rows, and what became of it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::sink::{Batch, Outflow, Pace};
+use crate::db::columns::Columns;
+use crate::kit::{Inlet, Rule};
+use crate::outcome::Outcome;
+use crate::wire::Value;
+
+/// The rows of all members, each in its own order.
+pub(super) struct Sources {
+    inlet: Inlet<Outcome>,
+    members: Vec<Source>,
+    pace: Arc<Pace>,
+}
+
+/// One member's.
+struct Source {
+    node: Arc<str>,
+    flow: Outflow,
+    rows: std::vec::IntoIter<Value>,
+    /// Told once, by the first batch.
+    columns: Option<Columns>,
+    outcome: Option<Outcome>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    pub(super) fn new(inlet: Inlet<Outcome>, nodes: Vec<Arc<str>>, flows: Vec<Outflow>, pace: Arc<Pace>) -> Sources {
+        let source = |(node, flow)| {
+            let rows = Vec::new().into_iter();
+            Source { node, flow, rows, columns: None, outcome: None }
+        };
+        Sources { inlet, members: nodes.into_iter().zip(flows).map(source).collect(), pace }
+    }
+
+    /// The same under a completion rule.
+    pub(super) fn under(self, rule: Rule) -> Sources {
+        Sources { inlet: self.inlet.under(rule), ..self }
+    }
+
+    /// Stops all that goes on.
+    pub(super) fn stop(&mut self) {
+        self.inlet = Inlet::ready(Vec::new());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn node(&self, index: usize) -> &Arc<str> {
+        &self.members[index].node
+    }
+
+    /// The columns of a member, once, when they become known.
+    pub(super) fn columns(&mut self, index: usize) -> Option<Columns> {
+        self.members[index].columns.take()
+    }
+
+    /// What became of a member. `None` while its rows may go on.
+    pub(super) fn outcome(&self, index: usize) -> Option<&Outcome> {
+        self.members[index].outcome.as_ref()
+    }
+
+    /// What the members' ends know of the reader.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// A member's next row; `None` at its end, of which its outcome tells.
+    pub(super) fn poll_row(&mut self, index: usize, context: &mut Context<'_>) -> Poll<Option<Value>> {
+        loop {
+            if let Some(row) = self.members[index].rows.next() {
+                return Poll::Ready(Some(row));
+            }
+            if let Poll::Ready(Some(batch)) = self.members[index].flow.batches.poll_recv(context) {
+                self.members[index].take(batch);
+                continue;
+            }
+            while let Poll::Ready(Some((told, outcome))) = self.inlet.poll_arrival(context) {
+                self.members[told].outcome = Some(outcome);
+            }
+            // The outcome comes after the last batch, which may have come since it was looked for.
+            match self.members[index].flow.batches.try_recv() {
+                Ok(batch) => self.members[index].take(batch),
+                Err(_) if self.members[index].outcome.is_some() => {
+                    self.members[index].ends();
+                    return Poll::Ready(None);
+                }
+                Err(_) => {
+                    self.members[index].flow.wanted();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn take(&mut self, batch: Batch) {
+        if let Some(columns) = batch.columns {
+            self.columns = Some(columns);
+        }
+        self.rows = batch.rows.into_iter();
+    }
+
+    /// A member without rows tells its columns with its end.
+    fn ends(&mut self) {
+        if let Some(columns) = self.outcome.as_ref().and_then(|outcome| outcome.columns.clone()) {
+            self.columns = Some(columns);
+        }
+        self.flow.batches.close();
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
-//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several); what it returns
+//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns
 //! becomes an answer by [`reply`], [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
 //! shared objects.
 
@@ -17,6 +17,7 @@ mod calls;
 mod cookie;
 mod csv;
 mod error;
+mod export;
 mod merged;
 pub(crate) mod pattern;
 mod registry;
@@ -25,6 +26,7 @@ mod request;
 mod response;
 mod results;
 mod route;
+mod rows;
 mod session;
 mod sql;
 pub(crate) mod streaming;
@@ -52,6 +54,7 @@ pub(crate) use response::Parts;
 pub use response::ResponseHead;
 pub use results::{All, AllFailed, Answered, Require, Results};
 pub use route::{Param, Route, Routed, Work};
+pub use rows::Rows;
 pub use session::Session;
 pub use sql::Sql;
 pub use streaming::Streaming;

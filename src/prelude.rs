@@ -11,7 +11,7 @@ pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
     All, AllFailed, App, Error, Face, Form, Json, Merged, Package, Page, Protocol, Require, Response, Result, Results,
-    Streaming, Task, Tasks, Was, Wasc,
+    Rows, Streaming, Task, Tasks, Was, Wasc,
 };
 pub use crate::{routes, tasks};
 

@@ -67,6 +67,20 @@ pub(super) struct Options {
     pub(super) rule: Rule,
 }
 
+impl Options {
+    /// An option that makes no sense before there is a finished answer.
+    pub(super) fn of_finished_answers(&self) -> Option<&'static str> {
+        match self.rule {
+            _ if self.on_arrival.is_some() => Some("filter(..)"),
+            _ if self.cache.is_some() => Some("cache(..)"),
+            Rule::First(_) => Some("first(..)"),
+            Rule::Quorum(_) => Some("quorum(..)"),
+            Rule::Fraction(_) => Some("fraction(..)"),
+            Rule::All | Rule::AllOrError => None,
+        }
+    }
+}
+
 /// The completion rules, which calls and statements have in common. Without one the call is for every member.
 macro_rules! completion_rules {
     () => {

@@ -1,17 +1,24 @@
-//! Rows as CSV (RFC 4180), read by spreadsheets and by `COPY … FROM … CSV HEADER` alike.
+//! Rows as CSV (RFC 4180), read by spreadsheets and by `COPY … FROM … CSV HEADER` alike. NULL is nothing at all, an empty
+//! text is `""`: a reader that knows the difference can tell them apart.
 
 use skitai_wire::Value;
 
-/// A line of names and one for each row. NULL is nothing at all, an empty text is `""`: a reader that knows the difference
-/// can tell them apart.
+/// A line of names and one for each row.
 pub(super) fn write<'r>(names: &[&str], rows: impl Iterator<Item = &'r Value>) -> String {
     let mut text = String::new();
-    line(&mut text, names.iter().map(|name| Some((*name).to_owned())));
-    for row in rows {
-        // By place: two columns may have one name.
-        line(&mut text, (0..names.len()).map(|place| field(&row[place])));
-    }
+    head(&mut text, names);
+    rows.for_each(|values| row(&mut text, names.len(), values));
     text
+}
+
+/// The line of names.
+pub(super) fn head(text: &mut String, names: &[&str]) {
+    line(text, names.iter().map(|name| Some((*name).to_owned())));
+}
+
+/// The line of a row, by place: two columns may have one name.
+pub(super) fn row(text: &mut String, width: usize, row: &Value) {
+    line(text, (0..width).map(|place| field(&row[place])));
 }
 
 fn line(text: &mut String, fields: impl Iterator<Item = Option<String>>) {

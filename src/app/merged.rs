@@ -75,6 +75,10 @@ impl Results {
 }
 
 impl Merged {
+    pub(super) fn new(table: merge::Merged, coverage: Coverage) -> Merged {
+        Merged { table, coverage }
+    }
+
     /// All rows in an order. Rows that are equal in it keep the order of the members.
     pub fn sorted_by(self, order: &str) -> Result<Merged> {
         Ok(Merged { table: self.table.sorted_by(order)?, ..self })

@@ -1,17 +1,19 @@
-//! Statements to database clusters and databases given on the spot: options first, then `execute`, which dispatches.
+//! Statements to database clusters and databases given on the spot: options first, then `execute` or `rows`, which dispatch.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skitai_actors::db::{self, IntoParams, Param, Shards, Statement};
+use skitai_actors::db::stream::{Pacing, RowStream, streamed};
+use skitai_actors::db::{self, AdHocStatement, IntoParams, Param, Shards, Statement};
 use skitai_actors::kit::{Inlet, Rule};
 use skitai_actors::spec::{DbMember, DbTls, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
 
 use super::caching::KeyParts;
 use super::calls::{Options, Way, completion_rules, undeclared};
+use super::rows::{PATIENCE, Rows};
 use super::task::{Dispatch, Task};
 use super::was::Was;
 
@@ -26,13 +28,24 @@ pub(super) enum Base {
     Unusable(Outcome),
 }
 
-/// A statement on its way to [`execute`](Sql::execute).
-#[must_use = "nothing is sent before .execute(sql, params)"]
+/// A statement on its way to [`execute`](Sql::execute) or [`rows`](Sql::rows).
+#[must_use = "nothing is sent before .execute(sql, params) or .rows(sql, params)"]
 pub struct Sql {
     was: Was,
     base: Base,
     shards: Option<Shards>,
     options: Options,
+    patience: Duration,
+}
+
+impl Base {
+    fn shown(&self) -> Arc<str> {
+        match self {
+            Base::Cluster(_, name) => format!("@{name}").into(),
+            Base::Server(member) => member.node.clone(),
+            Base::Unusable(outcome) => outcome.node.clone(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Sql {
@@ -44,7 +57,7 @@ impl std::fmt::Debug for Sql {
 impl Sql {
     pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
         let name = name.strip_prefix('@').unwrap_or(name).to_owned();
-        Sql { was: was.clone(), base: Base::Cluster(way, name), shards: None, options: Options::default() }
+        Sql::new(was, Base::Cluster(way, name))
     }
 
     pub(super) fn server(was: &Was, server: &str, database: &str, user: &str, password: &str) -> Sql {
@@ -69,7 +82,11 @@ impl Sql {
                 format!("`{server}` is not host:port: the part after the last `:` is no port"),
             )),
         };
-        Sql { was: was.clone(), base, shards: None, options: Options::default() }
+        Sql::new(was, base)
+    }
+
+    fn new(was: &Was, base: Base) -> Sql {
+        Sql { was: was.clone(), base, shards: None, options: Options::default(), patience: PATIENCE }
     }
 
     /// Runs on each outcome as it arrives, failures too, while other shards are still under way.
@@ -113,6 +130,13 @@ impl Sql {
         self
     }
 
+    /// How long the reader of [`rows`](Sql::rows) may read nothing while rows wait for it: 30 s unless said otherwise. Then
+    /// its statements are cancelled, and the stream ends with outcomes that say `unread`.
+    pub fn patience(mut self, patience: Duration) -> Sql {
+        self.patience = patience;
+        self
+    }
+
     completion_rules!();
 
     /// What a conversation needs; filters, caches and rules are of single statements.
@@ -123,7 +147,7 @@ impl Sql {
     /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
-        let Sql { was, base, shards, options } = self;
+        let Sql { was, base, shards, options, .. } = self;
         let (sql, params) = (sql.into(), params.into_params());
         let (deadline, asker) = (was.deadline(), was.rule());
         let hands = was.hands().clone();
@@ -160,10 +184,46 @@ impl Sql {
                 let post = hands.ad_hoc_db().clone();
                 let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    post.ask(db::AdHocStatement { member, sql, params, asker }, slots, on_arrival, deadline)
+                    post.ask(AdHocStatement { member, sql, params, asker }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, Way::Lb, options, dispatch)
             }
         }
+    }
+
+    /// Executes one statement, now, and gives its rows as they come: see [`Rows`]. All of it has to be over by the end of
+    /// the request's time, which a route of long replies sets for itself: `#[route("/all", deadline = 600)]`.
+    ///
+    /// Of the options, `filter`, `cache`, `first`, `quorum` and `fraction` are of finished answers and refused here.
+    pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
+        let Sql { was, base, shards, options, patience } = self;
+        let (sql, params) = (sql.into(), params.into_params());
+        let pacing = Pacing { deadline: was.deadline(), patience };
+        let (asker, rule) = (was.rule(), options.rule);
+        let refused = options.of_finished_answers().map(|what| {
+            let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
+            Outcome::failed(base.shown(), Reason::Unsendable, msg)
+        });
+        let base = refused.map_or(base, Base::Unusable);
+        let rows = match base {
+            Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
+            Base::Cluster(way, name) => match was.hands().database(&name) {
+                None => RowStream::ready(vec![undeclared(&name, HOW)]),
+                Some((post, spec)) => {
+                    let shards = shards.unwrap_or(way.spread().into());
+                    let statement = Statement { shards, sql, params, asker };
+                    streamed(statement, db::slots(spec, shards), pacing, |message, slots| {
+                        post.ask(message, slots, None, pacing.deadline)
+                    })
+                }
+            },
+            Base::Server(member) => {
+                let statement = AdHocStatement { member, sql, params, asker };
+                let slots = statement.slots();
+                let post = was.hands().ad_hoc_db();
+                streamed(statement, slots, pacing, |message, slots| post.ask(message, slots, None, pacing.deadline))
+            }
+        };
+        Rows::new(rows.under(rule), rule == Rule::AllOrError, was.request.uri())
     }
 }

@@ -76,7 +76,7 @@ impl Streaming {
             .header("x-accel-buffering", "no")
     }
 
-    fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
+    pub(super) fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
         Streaming { chunks, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
     }
 

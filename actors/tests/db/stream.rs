@@ -88,16 +88,9 @@ fn rows_come_as_they_arrive_by_member_or_in_their_order() {
 fn aggregates_are_made_of_rows_that_are_not_kept() {
     run(async {
         let cluster = thirds().await;
-        let mut rows = cluster.rows(Spread::All, "SELECT i, r FROM n", pacing());
-        let first = rows.next().await.unwrap().unwrap();
-        let mut groups = rows.running(Some("r"), &[count(), sum("i"), max("i")]).unwrap();
-        let mut total = rows.running(None, &[count(), sum("i")]).unwrap();
-        let mut next = Some(first);
-        while let Some(row) = next {
-            groups.add(&row).unwrap();
-            total.add(&row).unwrap();
-            next = rows.next().await.map(Result::unwrap);
-        }
+        let rows = || cluster.rows(Spread::All, "SELECT i, r FROM n", pacing());
+        let total = rows().aggregated(None, &[count(), sum("i")]).await.unwrap();
+        let groups = rows().aggregated(Some("r"), &[count(), sum("i"), max("i")]).await.unwrap();
         assert_eq!(total.total(), Value::from_pairs([("count", 3000.into()), ("sum", (3000 * 3001 / 2).into())]));
         let groups = groups.groups().unwrap();
         assert_eq!(groups.rows().len(), 7);

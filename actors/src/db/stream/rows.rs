@@ -1,10 +1,10 @@
 //! The rows of all members as one stream.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use futures_util::TryStreamExt;
 
 use super::source::Sources;
 use crate::db::columns::Column;
@@ -59,6 +59,11 @@ impl RowStream {
         RowStream { sources, merge, table, ended, stands, fresh, found: None, over: false }
     }
 
+    /// No rows, and these outcomes: of a statement that was not sent.
+    pub fn ready(outcomes: Vec<Outcome>) -> RowStream {
+        RowStream::new(Sources::ended(outcomes))
+    }
+
     /// The rows member by member, in the order of the configuration, instead of as they arrive. Those whose turn has not
     /// come wait, a few batches ahead.
     pub fn by_member(mut self) -> RowStream {
@@ -96,9 +101,24 @@ impl RowStream {
         Coverage { asked: self.sources.len(), ..Coverage::of(&ended) }
     }
 
-    /// Aggregates of its rows to come, by groups or of all: for one who adds them as he reads. The columns have to be known.
-    pub fn running(&self, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Unmergeable> {
-        Running::over(&self.table, by, aggregates)
+    /// What is computed of all its rows, for all of them or by groups. Nothing else is kept of them. The first failure of a
+    /// member ends it.
+    pub async fn aggregated(&mut self, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Broken> {
+        let mut running = None;
+        while let Some(row) = self.try_next().await? {
+            let running = match &mut running {
+                Some(running) => running,
+                none => none.insert(self.running(by, aggregates)?),
+            };
+            running.add(&row).map_err(Broken::Unmergeable)?;
+        }
+        // Now that all members have told their columns, for they have to compare alike.
+        let empty = self.running(by, aggregates)?;
+        Ok(running.unwrap_or(empty))
+    }
+
+    fn running(&self, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Broken> {
+        Running::over(&self.table, by, aggregates).map_err(Broken::Unmergeable)
     }
 
     /// The next row of one member, after what it tells of its columns. At its end, which is told once, `None`.
@@ -212,15 +232,5 @@ impl Stream for RowStream {
             Poll::Ready(_) => {}
         }
         row.map(Result::transpose)
-    }
-}
-
-impl Broken {
-    /// The member it is about, where it is one's failure.
-    pub fn node(&self) -> Option<&Arc<str>> {
-        match self {
-            Broken::Member(outcome) => Some(&outcome.node),
-            Broken::Unmergeable(_) => None,
-        }
     }
 }

@@ -87,6 +87,11 @@ pub(super) struct Outflow {
 }
 
 impl Outflow {
+    /// One in which nothing comes.
+    pub(super) fn dry() -> Outflow {
+        Outflow { batches: mpsc::channel(1).1, wanted: Arc::default() }
+    }
+
     /// There is nothing here, and the reader needs it to go on.
     pub(super) fn wanted(&self) {
         self.wanted.store(true, Relaxed);

@@ -42,6 +42,13 @@ impl Sources {
         Sources { inlet, members: nodes.into_iter().zip(flows).map(source).collect(), pace }
     }
 
+    /// Without rows, each at its end.
+    pub(super) fn ended(outcomes: Vec<Outcome>) -> Sources {
+        let nodes: Vec<Arc<str>> = outcomes.iter().map(|outcome| outcome.node.clone()).collect();
+        let flows = nodes.iter().map(|_| Outflow::dry()).collect();
+        Sources::new(Inlet::ready(outcomes), nodes, flows, Arc::default())
+    }
+
     /// The same under a completion rule.
     pub(super) fn under(self, rule: Rule) -> Sources {
         Sources { inlet: self.inlet.under(rule), ..self }

@@ -11,6 +11,7 @@
 //! - [`calls`]: URLs, databases given on the spot, filters, the cache;
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
 //! - [`sql_leaving`]: clients that leave while databases work, and databases that are lost;
+//! - [`rows`]: rows that leave while the shards still send them;
 //! - [`config`]: `check`, first and second start, signals;
 //! - [`sessions`], [`status`]: sealed cookies, the status tree;
 //! - [`files`]: static files before apps;
@@ -44,6 +45,7 @@ mod harness;
 mod load;
 mod overload;
 mod reaching;
+mod rows;
 mod sessions;
 mod sql;
 mod sql_leaving;

@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod rows;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
         .package(Package::at("/deep").routes(routes![inner]))
         .package(calls::package())
-        .package(chaos::package());
+        .package(chaos::package())
+        .package(rows::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([testsite, clashing])

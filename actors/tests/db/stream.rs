@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 use skitai_actors::db::merge::{count, max, sum};
 use skitai_actors::db::stream::{Broken, Pacing, RowStream, streamed};
 use skitai_actors::db::{Shards, Statement, slots};
+use skitai_actors::kit::Rule;
 use skitai_actors::spec::{DbSpec, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
@@ -14,8 +15,8 @@ use crate::cancel::{Watch, next_hundred};
 use crate::sqlite::file;
 use crate::{Cluster, PATIENCE, get, run, server};
 
-/// More than all the buffers on the way hold, for those who read none of it.
-const HUGE: &str = "SELECT i, repeat('x', 100) AS x FROM generate_series(1, 50000000) i";
+/// More than all the buffers on the way hold, made row by row.
+const HUGE: &str = "SELECT generate_series(1, 50000000) AS i, repeat('x', 100) AS x";
 const SOON: Duration = Duration::from_secs(2);
 
 fn pacing() -> Pacing {
@@ -264,6 +265,9 @@ fn a_dead_shard_is_told_and_the_others_go_on() {
             assert_eq!(failed[0].node, cluster.spec.members[1].node);
             assert_eq!(rows.coverage().to_string(), "2 of 3 ok (1 not sent)");
         }
+        let (_, failed, _) =
+            read(cluster.rows(Spread::All, sql, pacing()).sorted_by("i").under(Rule::AllOrError)).await;
+        assert_eq!((failed.len(), failed[0].status), (1, Status::NotConnected), "the cause, and no one it took along");
         let (numbers, failed, _) = read(cluster.rows(Shards::At(1), sql, pacing())).await;
         assert!(numbers.is_empty() && failed.len() == 1, "never an empty success");
         let (numbers, failed, _) = read(cluster.rows(Spread::One, sql, pacing())).await;

@@ -23,6 +23,23 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> String {
     run(command)
 }
 
+/// Lets curl fetch into a script of `tests/interop`. Gives curl's exit code and what the script printed; the script has to
+/// exit with 0, curl need not: 18 is a body without an end, 23 a reader that left.
+#[track_caller]
+pub(crate) fn piped(arguments: &[&str], script: &str, script_arguments: &[&str]) -> (i32, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--no-buffer", "--max-time", "60", "--noproxy", "*"]).args(arguments);
+    let mut curl = curl.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("tests/run installs curl");
+    let mut reader = Command::new(interpreter());
+    reader.arg(root().join("tests/interop").join(script)).args(script_arguments);
+    let output = reader.stdin(curl.stdout.take().expect("piped above")).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{reader:?}: {}\n{out}{err}", output.status);
+    // It holds our copy of the pipe's end, and curl is to see that nobody reads any more.
+    drop(reader);
+    (curl.wait().unwrap().code().unwrap_or(-1), out.into_owned())
+}
+
 /// A Python program of the tests that serves, until it is dropped.
 pub(crate) struct Server {
     process: Child,

@@ -114,12 +114,18 @@ impl Conn {
 
     /// The next chunk of a chunked reply whose head was read with [`read_head`](Conn::read_head); `None` after the last.
     pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
-        let line = self.fill_until(|bytes| find(bytes, b"\r\n")).expect("a chunk or the end of chunks");
+        let chunk = self.try_chunk().expect("a chunk or the end of chunks");
+        (!chunk.is_empty()).then_some(chunk)
+    }
+
+    /// The same, where the last chunk is empty, and `None` where the connection ends without it.
+    pub(crate) fn try_chunk(&mut self) -> Option<Vec<u8>> {
+        let line = self.fill_until(|bytes| find(bytes, b"\r\n"))?;
         let size = usize::from_str_radix(&String::from_utf8_lossy(&self.received[..line]), 16).expect("a chunk's size");
         self.received.drain(..line + 2);
-        let mut chunk = self.take(size + 2).expect("a whole chunk");
+        let mut chunk = self.take(size + 2)?;
         chunk.truncate(size);
-        (size > 0).then_some(chunk)
+        Some(chunk)
     }
 
     /// True when the server closes (or resets) this connection within patience and sends nothing more.

@@ -10,7 +10,7 @@ use super::source::Sources;
 use crate::db::columns::Column;
 use crate::db::merge::{Aggregate, Line, Running, Table, Unmergeable, checked};
 use crate::kit::Rule;
-use crate::outcome::{Coverage, Outcome};
+use crate::outcome::{Coverage, Outcome, Reason};
 use crate::wire::Value;
 
 /// Why rows are missing.
@@ -48,6 +48,8 @@ pub struct RowStream {
     fresh: Vec<(usize, Value)>,
     /// What was found before the first row was asked for.
     found: Option<Unmergeable>,
+    /// One failure is the end.
+    strict: bool,
     over: bool,
 }
 
@@ -56,7 +58,7 @@ impl RowStream {
         let count = sources.len();
         let (ended, stands) = (vec![false; count], vec![false; count]);
         let (merge, table, fresh) = (Merge::Arrival(0), Table::empty(), Vec::new());
-        RowStream { sources, merge, table, ended, stands, fresh, found: None, over: false }
+        RowStream { sources, merge, table, ended, stands, fresh, found: None, strict: false, over: false }
     }
 
     /// No rows, and these outcomes: of a statement that was not sent.
@@ -79,9 +81,10 @@ impl RowStream {
         self
     }
 
-    /// The same under a completion rule: [`Rule::AllOrError`] stops all members at the first failure of one.
+    /// The same under a completion rule: with [`Rule::AllOrError`] the first failure of a member stops all, and nothing comes
+    /// after it.
     pub fn under(self, rule: Rule) -> RowStream {
-        RowStream { sources: self.sources.under(rule), ..self }
+        RowStream { sources: self.sources.under(rule), strict: rule == Rule::AllOrError, ..self }
     }
 
     /// Names and types of the columns, as far as a member has told them.
@@ -131,11 +134,19 @@ impl RowStream {
         }
         if row.is_none() {
             self.ended[index] = true;
-            if let Some(failed) = self.sources.outcome(index).filter(|outcome| !outcome.is_ok()) {
+            if let Some(failed) = self.failed(index) {
                 return Poll::Ready(Err(Broken::Member(Box::new(failed.clone()))));
             }
         }
         Poll::Ready(Ok(row))
+    }
+
+    /// Why a member's rows ended before their end. Where one takes all others along, what is told is the one.
+    fn failed(&self, index: usize) -> Option<&Outcome> {
+        let mine = self.sources.outcome(index).filter(|outcome| !outcome.is_ok())?;
+        let is_cause = |outcome: &&Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
+        let cause = || (0..self.ended.len()).filter_map(|index| self.sources.outcome(index)).find(is_cause);
+        if self.strict && mine.reason == Reason::Cancelled { cause().or(Some(mine)) } else { Some(mine) }
     }
 
     /// Rows as they arrive. `only_first`: of the first member that has not ended.
@@ -225,11 +236,12 @@ impl Stream for RowStream {
         match &row {
             Poll::Pending => self.sources.pace().waits(),
             Poll::Ready(Ok(None)) => self.over = true,
-            Poll::Ready(Err(Broken::Unmergeable(_))) => {
+            Poll::Ready(Err(Broken::Member(_))) if !self.strict => {}
+            Poll::Ready(Err(_)) => {
                 self.over = true;
                 self.sources.stop();
             }
-            Poll::Ready(_) => {}
+            Poll::Ready(Ok(Some(_))) => {}
         }
         row.map(Result::transpose)
     }

@@ -2,9 +2,9 @@
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
-//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns
-//! becomes an answer by [`reply`], [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of
-//! shared objects.
+//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
+//! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`],
+//! [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
 
 mod application;
 mod argument;

@@ -148,13 +148,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
     }
 
     fn streaming(self, content_type: &'static str) -> Streaming {
-        let coverage = (!self.missing.is_empty()).then(|| self.rows.coverage().to_string());
-        let streaming = Streaming::of(Box::pin(self), content_type);
-        match coverage {
-            // What is known this early can be said in the head, too.
-            Some(coverage) => streaming.header("x-coverage", coverage),
-            None => streaming,
-        }
+        Streaming::of(Box::pin(self), content_type)
     }
 
     /// The last of it.

@@ -179,13 +179,7 @@ fn a_dead_shard_is_never_a_silent_hole() {
     let missing = &told["missing"]["$missing"];
     assert_eq!((missing.as_array().unwrap().len(), &missing[0]["reason"]), (1, &json!("refused")), "{missing}");
     assert_eq!(missing[0]["node"], format!("127.0.0.1:{}/event2", relays[2].port()));
-    let reply = site.get(&path(IN_ORDER, "&order=country"));
-    assert_eq!(
-        reply.header("x-coverage"),
-        "0 of 4 ok (1 not sent)",
-        "what is known before the first row is in the head"
-    );
-    assert!(site.log().contains("partial answer: 3 of 4 ok (1 not sent)"));
+    eventually("the log tells it", || site.log().contains("partial answer: 3 of 4 ok (1 not sent)").then_some(()));
     // Where the end has no room for it, there is an error instead.
     for how in ["&format=csv", "&format=json", "&strict=true"] {
         let reply = site.get(&path(IN_ORDER, &format!("&order=country{how}"))).expect_code(502);

@@ -74,6 +74,13 @@ fn assert_equals_one_database(demo: &TestServer) {
     let names: Vec<&str> = rows(&answer).iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, sorted.iter().map(|city| city.name.as_str()).collect::<Vec<_>>());
 
+    // So it is of those that are sent as they come.
+    let lines = demo.get("/cities/all").expect_code(200).text();
+    let populations: Vec<i64> = (lines.lines())
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["population"].as_i64().unwrap())
+        .collect();
+    assert!(populations.len() == cities().len() && populations.is_sorted_by(|one, next| one >= next));
+
     // What the shards added up is added up.
     let mut countries = BTreeMap::<String, (i64, i64)>::new();
     for city in cities() {

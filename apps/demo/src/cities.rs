@@ -24,6 +24,14 @@ pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) 
     Ok(cities)
 }
 
+/// Every city, the largest first, a line each: sent while the shards still send theirs. A client that reads slowly slows the
+/// shards down; were a shard missing, the last line would say so.
+#[route("/cities/all")]
+pub(crate) async fn all_cities(was: Was) -> Result<Streaming> {
+    let sql = "SELECT name, country, population FROM cities ORDER BY population DESC";
+    was.dmap("mydb").rows(sql, ()).of::<City>().sorted_by("-population").ndjson().await
+}
+
 /// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums of
 /// all are added up here.
 #[route("/countries")]

@@ -44,7 +44,7 @@ fn demo() -> App {
         .routes(routes![page::index, hello::hello, hello::add, hello::echo])
         .routes(routes![arguments::company, arguments::company_by_name])
         .routes(routes![search::search, search::lb])
-        .routes(routes![cities::cities, cities::top_city, cities::countries])
+        .routes(routes![cities::cities, cities::all_cities, cities::top_city, cities::countries])
         .routes(routes![signin::sign_in, signin::sign_out])
         .package(greetings::package())
 }

@@ -226,7 +226,8 @@ fn sums_and_averages_are_those_of_one_database() {
     assert_eq!(mine.join("|"), theirs.trim());
     let told = site.get("/averages?cluster=mydb&column=nothing");
     assert_eq!(told.code, 500, "{}", told.text());
-    assert!(site.log().contains("no column `nothing`; the rows have name, country, population"));
+    let why = "no column `nothing`; the rows have name, country, population";
+    eventually("the log tells why", || site.log().contains(why).then_some(()));
 }
 
 #[test]

@@ -16,6 +16,7 @@
 mod escape;
 mod frame;
 mod parse;
+mod plain;
 mod scalar;
 mod serialize;
 mod source;

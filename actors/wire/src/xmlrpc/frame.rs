@@ -58,6 +58,12 @@ impl Frame {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
+    /// True where a name, a value or a member may stand whose text is in it and not deeper.
+    #[inline]
+    pub(super) fn holds_leaves(self) -> bool {
+        matches!(self, Frame::Member { .. } | Frame::Struct { .. } | Frame::Data { .. } | Frame::Param { .. })
+    }
+
     /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.
     pub(super) fn step(self) -> (&'static str, usize) {
         match self {
@@ -113,7 +119,7 @@ impl Tag {
     }
 
     #[inline]
-    fn plainly_named(name: &[u8]) -> Tag {
+    pub(super) fn plainly_named(name: &[u8]) -> Tag {
         match name {
             b"value" => Tag::Value,
             b"name" => Tag::Name,

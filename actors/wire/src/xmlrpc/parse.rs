@@ -1,11 +1,13 @@
 //! Documents to calls and responses: one pass over quick-xml's events, a stack of frames, no recursion.
 
 use std::borrow::Cow;
+use std::io::BufRead as _;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::frame::{Frame, Tag};
+use super::plain::Plain;
 use super::source::Source;
 use super::structure::Parser;
 use super::{Call, Fault};
@@ -40,7 +42,8 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, text: "", pieces: String::new(), returns: source.text.as_bytes().contains(&b'\r') };
+    let returns = source.text.as_bytes().contains(&b'\r');
+    let mut run = Run { parser, document: &source.text, text: "", pieces: String::new(), returns };
     let mut reader = Reader::from_str(&source.text);
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
@@ -60,6 +63,7 @@ pub(super) fn fail(message: impl Into<String>) -> Box<Error> {
 /// One reading of one text.
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
+    document: &'i str,
     /// The text of the innermost element that holds text, while it is one piece.
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
@@ -75,8 +79,8 @@ impl<'i> Run<'_, '_, 'i> {
             let at = reader.buffer_position() as usize;
             // Matched where it lies: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
-                Ok(Event::Start(tag)) => self.open(tag.name().0),
-                Ok(Event::End(_)) => self.close(),
+                Ok(Event::Start(tag)) => self.open(tag.name().0).map(|()| self.shortcut(reader)),
+                Ok(Event::End(_)) => self.close().map(|()| self.shortcut(reader)),
                 Ok(Event::Text(text)) if self.returns => self.text(text.xml10_content()),
                 Ok(Event::Text(text)) => self.text(text.into_inner()),
                 Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
@@ -94,6 +98,18 @@ impl<'i> Run<'_, '_, 'i> {
             };
             step.map_err(|error| (at, *error))?;
         }
+    }
+
+    /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag: only
+    /// then does it expect text or markup next, whichever comes.
+    fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
+        if !self.parser.stack.last().is_some_and(|frame| frame.holds_leaves()) {
+            return;
+        }
+        let mut plain = Plain::new(&self.document[reader.buffer_position() as usize..]);
+        let before = plain.left();
+        while self.parser.take(&mut plain) {}
+        reader.stream().consume(before - plain.left());
     }
 
     fn text(&mut self, piece: Cow<'i, str>) -> Step {

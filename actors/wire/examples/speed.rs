@@ -24,7 +24,12 @@ fn main() {
     let dense = String::from_utf8(dense).expect("XML is written as UTF-8");
     let spaced = as_python_spaces(&dense);
     let foreign = dxr::MethodResponse::from_xml(&dense).expect("what dxr can read, too");
-    println!("one response, {} rows: {} bytes dense, {} bytes spaced as Python does", answer.len(), dense.len(), spaced.len());
+    println!(
+        "one response, {} rows: {} bytes dense, {} bytes spaced as Python does",
+        answer.len(),
+        dense.len(),
+        spaced.len()
+    );
     for (name, xml) in [("dense", &dense), ("spaced", &spaced)] {
         let times = race(
             rounds,
@@ -35,26 +40,29 @@ fn main() {
             ],
         );
         let [ours, bare, theirs] = times;
-        println!("parse {name}: ours {} | bare quick-xml events {} | dxr {}", rate(xml, ours), rate(xml, bare), rate(xml, theirs));
+        println!(
+            "parse {name}: ours {} | bare quick-xml events {} | dxr {}",
+            rate(xml, ours),
+            rate(xml, bare),
+            rate(xml, theirs)
+        );
         println!("parse {name}, ours / bare events: {:.2}", ratio(bare, ours));
         println!("parse {name}, ours / dxr: {:.2}", ratio(theirs, ours));
     }
     let [ours, theirs] = race(
         rounds,
-        [
-            &mut || drop(black_box(xmlrpc::write_response(black_box(&answer)))),
-            &mut || drop(black_box(black_box(&foreign).to_xml())),
-        ],
+        [&mut || drop(black_box(xmlrpc::write_response(black_box(&answer)))), &mut || {
+            drop(black_box(black_box(&foreign).to_xml()))
+        }],
     );
     println!("write: ours {} | dxr {}", rate(&dense, ours), rate(&dense, theirs));
     println!("write, ours / dxr: {:.2}", ratio(theirs, ours));
     let text = json::to_vec(&answer).expect("rows of plain values");
     let [read, written] = race(
         rounds,
-        [
-            &mut || drop(black_box(json::parse_value(black_box(&text)))),
-            &mut || drop(black_box(json::to_vec(black_box(&answer)))),
-        ],
+        [&mut || drop(black_box(json::parse_value(black_box(&text)))), &mut || {
+            drop(black_box(json::to_vec(black_box(&answer))))
+        }],
     );
     println!("the same as JSON, {} bytes: parse {:?}, write {:?}", text.len(), read, written);
 }
@@ -75,7 +83,8 @@ fn rows() -> Value {
 
 /// Python's `xmlrpc.client` ends most elements with a line feed.
 fn as_python_spaces(xml: &str) -> String {
-    let ends = ["<params>", "<param>", "<data>", "<struct>", "<member>", "</name>", "</value>", "</member>", "</param>"];
+    let ends =
+        ["<params>", "<param>", "<data>", "<struct>", "<member>", "</name>", "</value>", "</member>", "</param>"];
     ends.into_iter().fold(xml.to_owned(), |xml, end| xml.replace(end, &format!("{end}\n")))
 }
 

@@ -140,6 +140,7 @@ impl Tag {
             b"i2" => Tag::Scalar(Scalar::Int("i2")),
             b"biginteger" => Tag::Scalar(Scalar::Int("biginteger")),
             b"float" => Tag::Scalar(Scalar::Double("float")),
+            b"bigdecimal" => Tag::Scalar(Scalar::Double("bigdecimal")),
             b"param" => Tag::Param,
             b"params" => Tag::Params,
             b"methodName" => Tag::MethodName,

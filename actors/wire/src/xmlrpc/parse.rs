@@ -76,7 +76,10 @@ impl<'i> Run<'_, '_, 'i> {
     /// Reads to the end. An error comes with the place in the text where it is.
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
-            let at = reader.buffer_position() as usize;
+            let at = self.at(reader);
+            if is_dtd(reader.get_ref()) {
+                return Err((at, Error::new("a DTD is not accepted")));
+            }
             // Matched where it lies: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
                 Ok(Event::Start(tag)) => self.open(tag.name().0).map(|()| self.shortcut(reader)),
@@ -100,13 +103,18 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
+    /// Where in the document the reader is. Its own count leaves out a second byte order mark.
+    fn at(&self, reader: &Reader<&'i [u8]>) -> usize {
+        self.document.len() - reader.get_ref().len()
+    }
+
     /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag: only
     /// then does it expect text or markup next, whichever comes.
     fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
         if !self.parser.stack.last().is_some_and(|frame| frame.holds_leaves()) {
             return;
         }
-        let mut plain = Plain::new(&self.document[reader.buffer_position() as usize..]);
+        let mut plain = Plain::new(&self.document[self.at(reader)..]);
         let before = plain.left();
         while self.parser.take(&mut plain) {}
         reader.stream().consume(before - plain.left());
@@ -169,6 +177,11 @@ impl<'i> Run<'_, '_, 'i> {
         self.pieces.clear();
         Ok(())
     }
+}
+
+/// Seen before the reader looks for its end: a DTD may be as long as the document.
+fn is_dtd(rest: &[u8]) -> bool {
+    matches!(rest, [b'<', b'!', b'D' | b'd', ..])
 }
 
 /// The text of `&name;`.

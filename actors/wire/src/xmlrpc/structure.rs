@@ -219,7 +219,9 @@ impl<'l> Parser<'l> {
                 let name = self.names.intern(name.trim_ascii());
                 self.pairs.push((name, Value::Nil));
             }),
-            Some(Frame::Data { .. }) => ahead.value().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value)),
+            Some(Frame::Data { .. }) => {
+                ahead.value().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value))
+            }
             Some(Frame::Param { valued: false, .. }) => {
                 let value = ahead.value().and_then(|leaf| self.leaf(leaf));
                 value.map(|value| {

@@ -49,13 +49,17 @@ fn without_shortcut(document: &[u8]) -> Option<Vec<u8>> {
     Some(text.replace("</value>", "</value >").replace("</name>", "</name >").into_bytes())
 }
 
-/// Equal outcomes, or errors that differ in nothing but the byte.
+/// Equal outcomes, or errors that differ in nothing but the byte, and in what they show of an end tag.
 fn same<T: PartialEq + std::fmt::Debug>(fast: &Result<T, Error>, slow: &Result<T, Error>) {
     match (fast, slow) {
         (Ok(fast), Ok(slow)) => assert_eq!(fast, slow),
-        (Err(fast), Err(slow)) => assert_eq!((&fast.path, &fast.message), (&slow.path, &slow.message)),
+        (Err(fast), Err(slow)) => assert_eq!((&fast.path, shown(fast)), (&slow.path, shown(slow))),
         _ => panic!("{fast:?} with the shortcut, {slow:?} without"),
     }
+}
+
+fn shown(error: &Error) -> Option<&str> {
+    error.message.split("</").next()
 }
 
 /// Equal but for the dashes of dates, which are not written.

@@ -42,8 +42,7 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let returns = source.text.as_bytes().contains(&b'\r');
-    let mut run = Run { parser, document: &source.text, text: "", pieces: String::new(), returns };
+    let mut run = Run { parser, document: &source.text, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
@@ -68,8 +67,6 @@ struct Run<'p, 'l, 'i> {
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
     pieces: String,
-    /// The document has carriage returns, so line ends need to be normalised.
-    returns: bool,
 }
 
 impl<'i> Run<'_, '_, 'i> {
@@ -77,19 +74,15 @@ impl<'i> Run<'_, '_, 'i> {
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
             let at = self.at(reader);
-            if is_dtd(reader.get_ref()) {
-                return Err((at, Error::new("a DTD is not accepted")));
-            }
+            self.beginning(reader.get_ref()).map_err(|error| (at, *error))?;
             // Matched where it lies: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
                 Ok(Event::Start(tag)) => self.open(tag.name().0).map(|()| self.shortcut(reader)),
                 Ok(Event::End(_)) => self.close().map(|()| self.shortcut(reader)),
-                Ok(Event::Text(text)) if self.returns => self.text(text.xml10_content()),
-                Ok(Event::Text(text)) => self.text(text.into_inner()),
+                Ok(Event::Text(text)) => self.text(text.xml10_content()),
                 Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
                 Ok(Event::GeneralRef(name)) => referenced(&name).and_then(|text| self.text(text)),
-                Ok(Event::CData(text)) if self.returns => self.text(text.xml10_content()),
-                Ok(Event::CData(text)) => self.text(text.into_inner()),
+                Ok(Event::CData(text)) => self.text(text.xml10_content()),
                 Ok(Event::Comment(_) | Event::PI(_)) => Ok(()),
                 Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
                 Ok(Event::Decl(_)) => Err(fail("an XML declaration within the document")),
@@ -103,7 +96,23 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
-    /// Where in the document the reader is. Its own count leaves out a second byte order mark.
+    /// Refuses what can be told by its first bytes before the reader looks for its end, which may be that of the document.
+    fn beginning(&self, rest: &[u8]) -> Step {
+        match rest {
+            [b'<', b'!', b'D' | b'd', ..] => Err(fail("a DTD is not accepted")),
+            [b'<' | b'&', ..] | [] => Ok(()),
+            [byte, ..] if self.parser.stack.is_empty() && !byte.is_ascii_whitespace() => self.outside(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Text where there is no element around it.
+    #[cold]
+    fn outside(&self) -> Step {
+        Err(fail(if self.parser.done { "text after the document" } else { "text before the document" }))
+    }
+
+    /// Where in the document the reader is.
     fn at(&self, reader: &Reader<&'i [u8]>) -> usize {
         self.document.len() - reader.get_ref().len()
     }
@@ -141,8 +150,7 @@ impl<'i> Run<'_, '_, 'i> {
             Some(frame) if frame.holds_text() => Ok(true),
             _ if is_blank(piece) => Ok(false),
             Some(_) => Err(fail(format!("text between elements: {:?}", shown(piece)))),
-            None if self.parser.done => Err(fail("text after the document")),
-            None => Err(fail("text before the document")),
+            None => self.outside().map(|()| false),
         }
     }
 
@@ -177,11 +185,6 @@ impl<'i> Run<'_, '_, 'i> {
         self.pieces.clear();
         Ok(())
     }
-}
-
-/// Seen before the reader looks for its end: a DTD may be as long as the document.
-fn is_dtd(rest: &[u8]) -> bool {
-    matches!(rest, [b'<', b'!', b'D' | b'd', ..])
 }
 
 /// The text of `&name;`.

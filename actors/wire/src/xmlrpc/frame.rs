@@ -58,10 +58,11 @@ impl Frame {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
-    /// True where a name, a value or a member may stand whose text is in it and not deeper.
+    /// True where a name, a value, a member or a parameter may stand.
     #[inline]
     pub(super) fn holds_leaves(self) -> bool {
-        matches!(self, Frame::Member { .. } | Frame::Struct { .. } | Frame::Data { .. } | Frame::Param { .. })
+        use Frame::{Data, Member, MethodCall, Param, Params, Struct};
+        matches!(self, Member { .. } | Struct { .. } | Data { .. } | Param { .. } | Params { .. } | MethodCall)
     }
 
     /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.

@@ -1,4 +1,4 @@
-//! The shortcut: names, values and members spelled as nearly every writer spells them are read without events.
+//! The shortcut: names, values, members and parameters spelled as nearly every writer spells them are read without events.
 //!
 //! Most of a document is `<name>id</name><value><int>7</int></value>`: nine events for two words. What stands in front of
 //! the parser exactly like that, with text that is one piece, is taken at once; everything else (attributes, prefixes,
@@ -36,6 +36,24 @@ impl<'i> Plain<'i> {
         let leaf = self.value()?;
         self.element("</member>")?;
         Some((name, leaf))
+    }
+
+    /// `<param>` with a leaf.
+    #[inline]
+    pub(super) fn param(&mut self) -> Option<Leaf<'i>> {
+        self.element("<param>")?;
+        let leaf = self.value()?;
+        self.element("</param>")?;
+        Some(leaf)
+    }
+
+    /// `<methodName>text</methodName>`.
+    #[inline]
+    pub(super) fn method(&mut self) -> Option<&'i str> {
+        self.element("<methodName>")?;
+        let name = self.text();
+        self.tag("</methodName>")?;
+        Some(name)
     }
 
     /// `<name>text</name>`.

@@ -190,7 +190,8 @@ impl<'l> Parser<'l> {
             }
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
-            Frame::Params { from } => self.params = Some(self.items.drain(from..).collect()),
+            // The outermost list: all items are its own.
+            Frame::Params { .. } => self.params = Some(mem::take(&mut self.items)),
             Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))?),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
@@ -202,7 +203,7 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Takes one name, value or member that is plainly spelled and belongs here, if that is what comes next. What would be
+    /// Takes one name, value, member or parameter that is plainly spelled and belongs here, if that is what comes next. What would be
     /// an error is left to the events, which can say where it is.
     #[inline]
     pub(super) fn take(&mut self, plain: &mut Plain<'_>) -> bool {
@@ -221,6 +222,13 @@ impl<'l> Parser<'l> {
             }),
             Some(Frame::Data { .. }) => {
                 ahead.value().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value))
+            }
+            Some(Frame::Params { .. }) => {
+                ahead.param().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value))
+            }
+            Some(Frame::MethodCall) if self.method.is_none() => {
+                let name = ahead.method().map(str::trim_ascii).filter(|name| !name.is_empty());
+                name.map(|name| self.method = Some(name.to_owned()))
             }
             Some(Frame::Param { valued: false, .. }) => {
                 let value = ahead.value().and_then(|leaf| self.leaf(leaf));

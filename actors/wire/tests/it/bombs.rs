@@ -28,20 +28,20 @@ impl Bomb {
 
     /// Sees it refused at every size in the same room, and the larger one in little more time than the smaller.
     fn defuse(&self, read: impl Fn(&[u8]) -> String) {
-        let times = SIZES.map(|size| {
-            let document = self.of(size);
-            let measured = (0..5).map(|_| {
+        let documents = SIZES.map(|size| self.of(size));
+        let times = || {
+            documents.each_ref().map(|document| {
                 let start = Instant::now();
-                let (memory, error) = most_memory(|| read(&document));
-                assert!(memory < ROOM, "{} of {size} bytes took {memory} bytes", self.name);
-                assert!(error.contains(self.refused), "{} of {size} bytes: {error}", self.name);
+                let (memory, error) = most_memory(|| read(document));
+                assert!(memory < ROOM, "{} of {} bytes took {memory} bytes", self.name, document.len());
+                assert!(error.contains(self.refused), "{} of {} bytes: {error}", self.name, document.len());
                 start.elapsed()
-            });
-            measured.min().unwrap_or_default()
-        });
+            })
+        };
         // That text is UTF-8 is seen at many gigabytes a second; 30 MiB of it take a few milliseconds. Reading that much
-        // would take hundreds.
-        assert!(times[1] < times[0] + Duration::from_millis(60), "{}: {times:?}", self.name);
+        // would take hundreds. A busy machine holds up some of the attempts, and slow work is slow in all of them.
+        let quick = |[small, large]: [Duration; 2]| large < small + Duration::from_millis(60);
+        assert!((0..20).any(|_| quick(times())), "{}: {:?}", self.name, times());
     }
 }
 

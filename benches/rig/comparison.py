@@ -6,14 +6,10 @@ import subprocess
 import sys
 from typing import Callable, NamedTuple, Optional
 
+from .calls import ADD_JSON, ADD_XML
+
 # Seconds of load that are not counted, once per program: connections are made, caches are filled.
 WARM_UP = 1
-
-ADD = """wrk.method = "POST"
-wrk.headers["Content-Type"] = "text/xml"
-wrk.body = '<?xml version="1.0"?><methodCall><methodName>add</methodName><params><param><value><int>1200</int>' ..
-    '</value></param><param><value><int>34</int></value></param></params></methodCall>'
-"""
 
 
 class Load(NamedTuple):
@@ -34,7 +30,8 @@ class Row(NamedTuple):
 BARE = Load("bare actix-web hello", lambda scene: scene.bare, lambda scene: "/hello")
 HELLO = Load("hello", lambda scene: scene.server, lambda scene: "/hello")
 LOG = Load("hello with access log", lambda scene: scene.logging, lambda scene: "/hello")
-XML_ADD = Load("add over XML-RPC", lambda scene: scene.server, lambda scene: "/RPC2", ADD)
+XML_ADD = Load("add over XML-RPC", lambda scene: scene.server, lambda scene: ADD_XML.path, ADD_XML.script())
+JSON_ADD = Load("add over JSON-RPC", lambda scene: scene.server, lambda scene: ADD_JSON.path, ADD_JSON.script())
 LEAN = Load("lean awc fan-out", lambda scene: scene.lean, lambda scene: scene.search)
 MAP = Load("map over 3 XML-RPC members", lambda scene: scene.server, lambda scene: scene.search)
 LEAN20 = Load("lean awc fan-out to 20", lambda scene: scene.lean20, lambda scene: scene.search)
@@ -45,7 +42,8 @@ DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: 
 ROWS = {
     "hello": Row("hello / bare actix-web", HELLO, BARE, 1.15),
     "log": Row("hello with access log / bare actix-web", LOG, BARE, None),
-    "add": Row("add over XML-RPC / hello", XML_ADD, HELLO, 1.45),
+    "add": Row("add over XML-RPC / bare actix-web", XML_ADD, BARE, 1.4),
+    "json": Row("add over JSON-RPC / bare actix-web", JSON_ADD, BARE, 1.3),
     "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
     "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 1.15),
     "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),

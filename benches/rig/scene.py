@@ -4,6 +4,7 @@ import re
 import tempfile
 
 from . import machine
+from .calls import ADD_JSON, ADD_XML
 from .postgres import PASSWORD, Postgres
 from .process import Process, free_port, free_ports
 
@@ -92,6 +93,9 @@ class Scene:
             theirs, ours = (self.call(member, side) for side in sides)
             if theirs != ours:
                 raise SystemExit(f"the baseline sends\n{theirs.decode()}\nbut the server\n{ours.decode()}")
+
+        for call in (ADD_XML, ADD_JSON):
+            call.check(self.server)
 
     def call(self, member, side):
         """What one side sends to a member."""

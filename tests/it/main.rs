@@ -6,6 +6,7 @@
 //! - [`faces`]: one handler is a page, an XML-RPC method and a JSON-RPC method, for curl and Python's clients too;
 //! - [`arguments`]: every kind of argument from every place a client can put it;
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
+//! - [`bombs`]: documents that unfold, nest or go on for ever, and the memory of the server that gets them;
 //! - [`fanout`]: what becomes of calls to good, slow, dead and lying members;
 //! - [`completion`]: how many answers are enough, and several calls under one deadline;
 //! - [`calls`]: URLs, databases given on the spot, filters, the cache;
@@ -32,6 +33,7 @@
 
 mod arguments;
 mod bad_input;
+mod bombs;
 mod calls;
 mod chaos;
 mod completion;

@@ -5,22 +5,7 @@
 //! [`Limits`], then [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`]. `names.rs` is why a thousand rows
 //! share the names of their columns.
 //!
-//! How each value crosses each protocol:
-//!
-//! | value | XML-RPC | JSON and JSON-RPC |
-//! | --- | --- | --- |
-//! | `Nil`, `None`, `()` | `<nil/>` | `null` |
-//! | `Bool` | `<boolean>` | `true`, `false` |
-//! | `Int` within 32 bits | `<int>` | number |
-//! | `Int` beyond | `<i8>` | number |
-//! | `UInt` | an error: no standard type holds it | number |
-//! | `Double` | `<double>`, shortest form that reads back the same | number |
-//! | NaN, infinities | an error | `null` |
-//! | `String` | `<string>`; control characters XML cannot carry are an error | string |
-//! | `DateTime` | `<dateTime.iso8601>` | string |
-//! | `Bytes` | `<base64>` | string, in base64 |
-//! | `List` | `<array>` | array |
-//! | `Map` | `<struct>` | object |
+//! How each value crosses each protocol is a table in `docs/PROTOCOLS.md`, which a test writes from the code.
 mod error;
 pub mod json;
 pub mod jsonrpc;

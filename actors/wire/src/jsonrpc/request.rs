@@ -63,10 +63,24 @@ pub struct Invalid<'a> {
 pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
     let limits = Limits::default();
     limits.check_bytes(input)?;
-    let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
-    if body.trim_ascii_start().first() != Some(&b'[') {
-        return whole::<&RawValue>(body).map(|entry| Incoming::Single(request(entry, &limits)));
-    }
+    let skipped = if input.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let body = std::str::from_utf8(&input[skipped..])
+        .map_err(|error| Error::new("not valid UTF-8").at(skipped + error.valid_up_to()))?;
+    let parsed = if body.trim_ascii_start().starts_with('[') { batch(body, &limits) } else { single(body, &limits) };
+    parsed.map_err(|error| Error { offset: error.offset.map(|at| at + skipped), ..error })
+}
+
+/// Nearly every request is an object of the right members, and is seen once. What is not is seen again: to tell what is
+/// not JSON from what is JSON and no request.
+fn single<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
+    let entry = match serde_json::from_str::<Members<'a>>(body) {
+        Ok(members) => members.request(limits),
+        Err(_) => request(whole::<&RawValue>(body)?, limits),
+    };
+    Ok(Incoming::Single(entry))
+}
+
+fn batch<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
     let Entries { kept, more } = whole(body)?;
     let refused = |message: String| Ok(Incoming::Single(Err(Invalid { id: None, message })));
     if more > 0 {
@@ -75,7 +89,7 @@ pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
     if kept.is_empty() {
         return refused("an empty batch".to_owned());
     }
-    Ok(Incoming::Batch(kept.into_iter().map(|entry| request(entry, &limits)).collect()))
+    Ok(Incoming::Batch(kept.into_iter().map(|entry| request(entry, limits)).collect()))
 }
 
 /// The entries of a batch, and how many beyond the limit were only counted: two bytes of input are no reason to keep
@@ -116,8 +130,8 @@ impl<'de> Deserialize<'de> for Entries<'de> {
 }
 
 /// All of the input as one piece of JSON.
-fn whole<'a, T: Deserialize<'a>>(input: &'a [u8]) -> Result<T, Error> {
-    serde_json::from_slice(input).map_err(|error| Error::json(&error, input))
+fn whole<'a, T: Deserialize<'a>>(input: &'a str) -> Result<T, Error> {
+    serde_json::from_str(input).map_err(|error| Error::json(&error, input.as_bytes()))
 }
 
 /// The members as they came; what they must be is judged afterwards, when the id is known.
@@ -145,26 +159,33 @@ fn request<'a>(entry: &'a RawValue, limits: &Limits) -> Result<Request<'a>, Inva
     }
     let members: Members<'a> =
         serde_json::from_str(entry.get()).map_err(|error| nameless(Error::new(plain_json_message(&error)).message))?;
-    let v1 = match members.jsonrpc.map(RawValue::get) {
-        None | Some(r#""1.0""#) => true,
-        Some(r#""2.0""#) => false,
-        Some(_) => {
-            return Err(Invalid { id: good_id(members.id, false), message: "jsonrpc is not \"2.0\"".to_owned() });
+    members.request(limits)
+}
+
+impl<'a> Members<'a> {
+    fn request(self, limits: &Limits) -> Result<Request<'a>, Invalid<'a>> {
+        let v1 = match self.jsonrpc.map(RawValue::get) {
+            None | Some(r#""1.0""#) => true,
+            Some(r#""2.0""#) => false,
+            Some(_) => {
+                let id = good_id(self.id, false);
+                return Err(Invalid { id, message: "jsonrpc is not \"2.0\"".to_owned() });
+            }
+        };
+        let id = good_id(self.id, v1);
+        let invalid = |message: String| Invalid { id, message };
+        if self.id.is_some() && id.is_none() {
+            return Err(invalid("id is neither a string, a number nor null".to_owned()));
         }
-    };
-    let id = good_id(members.id, v1);
-    let invalid = |message: String| Invalid { id, message };
-    if members.id.is_some() && id.is_none() {
-        return Err(invalid("id is neither a string, a number nor null".to_owned()));
+        let method = match self.method {
+            Some(method) => text(method).ok_or_else(|| invalid("method is not a string".to_owned()))?,
+            None => return Err(invalid("method is missing".to_owned())),
+        };
+        let params = params(self.params, limits).map_err(invalid)?;
+        // 1.0 says that it is a notification by a null id, which in 2.0 is an id like any other.
+        let notification = self.jsonrpc.is_none() && id.is_some_and(|id| id.get() == "null");
+        Ok(Request { method, params, id: id.filter(|_| !notification), v1 })
     }
-    let method = match members.method {
-        Some(method) => text(method).ok_or_else(|| invalid("method is not a string".to_owned()))?,
-        None => return Err(invalid("method is missing".to_owned())),
-    };
-    let params = params(members.params, limits).map_err(invalid)?;
-    // 1.0 says that it is a notification by a null id, which in 2.0 is an id like any other.
-    let notification = members.jsonrpc.is_none() && id.is_some_and(|id| id.get() == "null");
-    Ok(Request { method, params, id: id.filter(|_| !notification), v1 })
 }
 
 /// The id if it is one: a string, a number or null; in 1.0 anything.

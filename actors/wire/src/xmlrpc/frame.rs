@@ -58,6 +58,13 @@ impl Frame {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
+    /// True where a name, a value, a member or a parameter may stand.
+    #[inline]
+    pub(super) fn holds_leaves(self) -> bool {
+        use Frame::{Data, Member, MethodCall, Param, Params, Struct};
+        matches!(self, Member { .. } | Struct { .. } | Data { .. } | Param { .. } | Params { .. } | MethodCall)
+    }
+
     /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.
     pub(super) fn step(self) -> (&'static str, usize) {
         match self {
@@ -113,7 +120,7 @@ impl Tag {
     }
 
     #[inline]
-    fn plainly_named(name: &[u8]) -> Tag {
+    pub(super) fn plainly_named(name: &[u8]) -> Tag {
         match name {
             b"value" => Tag::Value,
             b"name" => Tag::Name,
@@ -134,6 +141,7 @@ impl Tag {
             b"i2" => Tag::Scalar(Scalar::Int("i2")),
             b"biginteger" => Tag::Scalar(Scalar::Int("biginteger")),
             b"float" => Tag::Scalar(Scalar::Double("float")),
+            b"bigdecimal" => Tag::Scalar(Scalar::Double("bigdecimal")),
             b"param" => Tag::Param,
             b"params" => Tag::Params,
             b"methodName" => Tag::MethodName,

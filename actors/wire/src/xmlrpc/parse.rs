@@ -1,11 +1,13 @@
 //! Documents to calls and responses: one pass over quick-xml's events, a stack of frames, no recursion.
 
 use std::borrow::Cow;
+use std::io::BufRead as _;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::frame::{Frame, Tag};
+use super::plain::Plain;
 use super::source::Source;
 use super::structure::Parser;
 use super::{Call, Fault};
@@ -40,7 +42,7 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, text: "", pieces: String::new(), returns: source.text.as_bytes().contains(&b'\r') };
+    let mut run = Run { parser, document: &source.text, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
@@ -60,29 +62,27 @@ pub(super) fn fail(message: impl Into<String>) -> Box<Error> {
 /// One reading of one text.
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
+    document: &'i str,
     /// The text of the innermost element that holds text, while it is one piece.
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
     pieces: String,
-    /// The document has carriage returns, so line ends need to be normalised.
-    returns: bool,
 }
 
 impl<'i> Run<'_, '_, 'i> {
     /// Reads to the end. An error comes with the place in the text where it is.
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
-            let at = reader.buffer_position() as usize;
+            let at = self.at(reader);
+            self.beginning(reader.get_ref()).map_err(|error| (at, *error))?;
             // Matched where it lies: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
-                Ok(Event::Start(tag)) => self.open(tag.name().0),
-                Ok(Event::End(_)) => self.close(),
-                Ok(Event::Text(text)) if self.returns => self.text(text.xml10_content()),
-                Ok(Event::Text(text)) => self.text(text.into_inner()),
+                Ok(Event::Start(tag)) => self.open(tag.name().0).map(|()| self.shortcut(reader)),
+                Ok(Event::End(_)) => self.close().map(|()| self.shortcut(reader)),
+                Ok(Event::Text(text)) => self.text(text.xml10_content()),
                 Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
                 Ok(Event::GeneralRef(name)) => referenced(&name).and_then(|text| self.text(text)),
-                Ok(Event::CData(text)) if self.returns => self.text(text.xml10_content()),
-                Ok(Event::CData(text)) => self.text(text.into_inner()),
+                Ok(Event::CData(text)) => self.text(text.xml10_content()),
                 Ok(Event::Comment(_) | Event::PI(_)) => Ok(()),
                 Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
                 Ok(Event::Decl(_)) => Err(fail("an XML declaration within the document")),
@@ -94,6 +94,39 @@ impl<'i> Run<'_, '_, 'i> {
             };
             step.map_err(|error| (at, *error))?;
         }
+    }
+
+    /// Refuses what can be told by its first bytes before the reader looks for its end, which may be that of the document.
+    fn beginning(&self, rest: &[u8]) -> Step {
+        match rest {
+            [b'<', b'!', b'D' | b'd', ..] => Err(fail("a DTD is not accepted")),
+            [b'<' | b'&', ..] | [] => Ok(()),
+            [byte, ..] if self.parser.stack.is_empty() && !byte.is_ascii_whitespace() => self.outside(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Text where there is no element around it.
+    #[cold]
+    fn outside(&self) -> Step {
+        Err(fail(if self.parser.done { "text after the document" } else { "text before the document" }))
+    }
+
+    /// Where in the document the reader is.
+    fn at(&self, reader: &Reader<&'i [u8]>) -> usize {
+        self.document.len() - reader.get_ref().len()
+    }
+
+    /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag: only
+    /// then does it expect text or markup next, whichever comes.
+    fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
+        if !self.parser.stack.last().is_some_and(|frame| frame.holds_leaves()) {
+            return;
+        }
+        let mut plain = Plain::new(&self.document[self.at(reader)..]);
+        let before = plain.left();
+        while self.parser.take(&mut plain) {}
+        reader.stream().consume(before - plain.left());
     }
 
     fn text(&mut self, piece: Cow<'i, str>) -> Step {
@@ -117,8 +150,7 @@ impl<'i> Run<'_, '_, 'i> {
             Some(frame) if frame.holds_text() => Ok(true),
             _ if is_blank(piece) => Ok(false),
             Some(_) => Err(fail(format!("text between elements: {:?}", shown(piece)))),
-            None if self.parser.done => Err(fail("text after the document")),
-            None => Err(fail("text before the document")),
+            None => self.outside().map(|()| false),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The text of one typed element as a value.
 
+use std::borrow::Cow;
+
 use crate::Value;
 use crate::error::shown;
 use crate::value::marked::decode_base64;
@@ -70,5 +72,16 @@ fn double(text: &str) -> Result<Value, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(Value::Double(number)),
         _ => Err(format!("not a finite number: {:?}", shown(text))),
+    }
+}
+
+/// A point in time as the specification spells it, `19980717T14:08:55`: its date without dashes, a `T` after it. What
+/// follows the minutes stays, for fractions and zones are data; what is no date and time of day stays as it is.
+pub(super) fn compact_date(text: &str) -> Cow<'_, str> {
+    let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
+    let dashed = shape.clone().take(16).eq(*b"0000-00-00T00:00") || shape.take(16).eq(*b"0000-00-00 00:00");
+    match dashed {
+        true => Cow::Owned(format!("{}{}{}T{}", &text[..4], &text[5..7], &text[8..10], &text[11..])),
+        false => Cow::Borrowed(text),
     }
 }

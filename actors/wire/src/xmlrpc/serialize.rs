@@ -3,6 +3,7 @@
 use serde::ser::{self, Serialize, Serializer};
 
 use super::escape;
+use super::scalar::compact_date;
 use crate::Error;
 use crate::limits::DEPTH;
 use crate::value::key::Text;
@@ -220,7 +221,7 @@ impl<'o> Serializer for Xml<'o> {
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, inner: &T) -> Result<(), Error> {
         match name {
             DATE_TIME => inner.serialize(Text(|text: &str| {
-                self.text("<value><dateTime.iso8601>", text, "</dateTime.iso8601></value>")
+                self.text("<value><dateTime.iso8601>", &compact_date(text), "</dateTime.iso8601></value>")
             })),
             BYTES => inner.serialize(Xml { mode: Mode::Octets, ..self }),
             _ => inner.serialize(self),

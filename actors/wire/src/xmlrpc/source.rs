@@ -21,7 +21,7 @@ impl<'i> Source<'i> {
         let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
         let skipped = input.len() - body.len();
         let text = match declared(body) {
-            Some(name) if is(name, &["iso-8859-1", "iso8859-1", "latin1", "latin-1"]) => latin1(body),
+            Some(name) if is(name, &["iso-8859-1", "iso8859-1", "iso_8859-1", "latin1", "latin-1"]) => latin1(body),
             Some(name) if !is(name, &["utf-8", "utf8", "us-ascii", "ascii"]) => {
                 let name = String::from_utf8_lossy(name);
                 let message = format!("encoding {:?} is not read here; send UTF-8", shown(&name));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Fault;
 use super::frame::{Frame, Tag};
 use super::parse::{Step, fail};
+use super::plain::{Leaf, Plain};
 use crate::error::shown;
 use crate::names::Names;
 use crate::value::Map;
@@ -189,7 +190,8 @@ impl<'l> Parser<'l> {
             }
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
-            Frame::Params { from } => self.params = Some(self.items.drain(from..).collect()),
+            // The outermost list: all items are its own.
+            Frame::Params { .. } => self.params = Some(mem::take(&mut self.items)),
             Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))?),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
@@ -199,6 +201,61 @@ impl<'l> Parser<'l> {
         }
         self.stack.pop();
         Ok(())
+    }
+
+    /// Takes one name, value, member or parameter that is plainly spelled and belongs here, if that is what comes next. What would be
+    /// an error is left to the events, which can say where it is.
+    #[inline]
+    pub(super) fn take(&mut self, plain: &mut Plain<'_>) -> bool {
+        let mut ahead = *plain;
+        let taken = match self.stack.last_mut() {
+            Some(Frame::Struct { .. }) => ahead.member().and_then(|(name, leaf)| {
+                let value = self.leaf(leaf)?;
+                let name = self.names.intern(name.trim_ascii());
+                self.pairs.push((name, value));
+                Some(())
+            }),
+            Some(Frame::Member { named, valued: false, .. }) if !*named => ahead.name().map(|name| {
+                *named = true;
+                let name = self.names.intern(name.trim_ascii());
+                self.pairs.push((name, Value::Nil));
+            }),
+            Some(Frame::Data { .. }) => {
+                ahead.value().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value))
+            }
+            Some(Frame::Params { .. }) => {
+                ahead.param().and_then(|leaf| self.leaf(leaf)).map(|value| self.items.push(value))
+            }
+            Some(Frame::MethodCall) if self.method.is_none() => {
+                let name = ahead.method().map(str::trim_ascii).filter(|name| !name.is_empty());
+                name.map(|name| self.method = Some(name.to_owned()))
+            }
+            Some(Frame::Param { valued: false, .. }) => {
+                let value = ahead.value().and_then(|leaf| self.leaf(leaf));
+                value.map(|value| {
+                    self.value = value;
+                    if let Some(Frame::Param { valued, .. }) = self.stack.last_mut() {
+                        *valued = true;
+                    }
+                })
+            }
+            _ => None,
+        };
+        if taken.is_some() {
+            *plain = ahead;
+        }
+        taken.is_some()
+    }
+
+    /// The value of a leaf, if it is one and there may be one more.
+    #[inline]
+    fn leaf(&mut self, (scalar, text): Leaf<'_>) -> Option<Value> {
+        if self.values >= self.limits.values {
+            return None;
+        }
+        let value = scalar.read(text).ok()?;
+        self.values += 1;
+        Some(value)
     }
 
     /// Gives the name of a member its pair, and the value if that came first.

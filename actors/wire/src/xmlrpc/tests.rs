@@ -61,6 +61,7 @@ fn every_type_is_read() {
         ("<value><boolean>False</boolean></value>", Value::Bool(false)),
         ("<value><double>-1.5</double></value>", Value::Double(-1.5)),
         ("<value><float>1e300</float></value>", Value::Double(1e300)),
+        ("<value><ex:bigdecimal>12.50</ex:bigdecimal></value>", Value::Double(12.5)),
         ("<value><double> .5 </double></value>", Value::Double(0.5)),
         ("<value><array/></value>", Value::List(vec![])),
         ("<value><array><data/></array></value>", Value::List(vec![])),
@@ -409,6 +410,26 @@ fn every_type_is_written() {
     ];
     for (at, (xml, expected)) in table.into_iter().enumerate() {
         assert_eq!(xml.unwrap_or_else(|error| panic!("{at}: {error}")), format!("<value>{expected}</value>"));
+    }
+}
+
+#[test]
+fn points_in_time_are_written_as_the_specification_spells_them() {
+    for (text, written_as) in [
+        ("19980717T14:08:55", "19980717T14:08:55"),
+        ("1998-07-17T14:08:55", "19980717T14:08:55"),
+        ("1998-07-17 14:08", "19980717T14:08"),
+        ("1998-07-17T14:08:55.123456+02:00", "19980717T14:08:55.123456+02:00"),
+        ("1998-07-17T14:08:55Z", "19980717T14:08:55Z"),
+        ("1998-07-17", "1998-07-17"),
+        ("14:08:55", "14:08:55"),
+        ("12026-07-17T14:08:55", "12026-07-17T14:08:55"),
+        ("1998-07-17\u{e4}14:08:55", "1998-07-17\u{e4}14:08:55"),
+        ("infinity", "infinity"),
+    ] {
+        let xml = written(&DateTime(text.into())).unwrap();
+        assert_eq!(xml, format!("<value><dateTime.iso8601>{written_as}</dateTime.iso8601></value>"));
+        assert_eq!(written(&Value::DateTime(text.into())).unwrap(), xml);
     }
 }
 

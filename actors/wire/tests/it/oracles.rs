@@ -1,12 +1,12 @@
 //! Foreign implementations agree with ours, in both directions: dxr in Rust, and the standard library of Python.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use skitai_wire::{Limits, Value, xmlrpc};
+use skitai_wire::{Limits, Value, json, xmlrpc};
 
 use crate::values::common_value;
 
@@ -85,7 +85,7 @@ fn python_agrees() {
 
     let parts: Vec<&[u8]> = output.stdout.split(|&byte| byte == 0).collect();
     let [echoed, seen, fault] = parts[..] else { panic!("{} parts instead of three", parts.len()) };
-    let seen = skitai_wire::json::parse_value(seen).unwrap();
+    let seen = json::parse_value(seen).unwrap();
     let expected: Value = Value::List(values.clone());
     assert_eq!(seen.to_string(), expected.to_string(), "what Python read is what we wrote");
     // Python writes carriage returns raw, where XML makes them line feeds.
@@ -95,4 +95,83 @@ fn python_agrees() {
     assert_eq!(echoed, Ok(Value::List(values)), "what Python wrote is what we read");
     let fault = xmlrpc::parse_response(fault, &Limits::default()).unwrap();
     assert_eq!(fault, Err(xmlrpc::Fault { code: 7, message: "a < b".into() }));
+}
+
+/// Makes values of its own, sends each as a call or a response, and wants it back as the same: as `xmlrpc.client` reads it,
+/// and as JSON. The seed is told where it fails.
+const MAKER: &str = r#"
+import base64, datetime, json, random, struct, sys, xmlrpc.client as x
+seed = random.randrange(2**32)
+r = random.Random(seed)
+def text():
+    letters = "abc <>&'\"\\/\t\n]äß€\U0001f600\x7f\x85\u2028"
+    return "".join(r.choice(letters) for _ in range(r.randrange(12)))
+def number():
+    while True:
+        d = struct.unpack("d", r.randbytes(8))[0] if r.random() < .5 else r.uniform(-1e6, 1e6)
+        if d - d == 0: return d
+def leaf():
+    return r.choice([lambda: r.randrange(-2**31, 2**31), lambda: r.random() < .5, number, text, lambda: None,
+        lambda: x.Binary(r.randbytes(r.randrange(120))),
+        lambda: x.DateTime(datetime.datetime(r.randrange(1000, 10000), 1, 28, r.randrange(24), 59, 5))])()
+def value(depth):
+    if depth == 0 or r.random() < .4: return leaf()
+    if r.random() < .5: return [value(depth - 1) for _ in range(r.randrange(5))]
+    return {text().strip(): value(depth - 1) for _ in range(r.randrange(5))}
+def plain(v):
+    if isinstance(v, x.DateTime): return v.value
+    if isinstance(v, x.Binary): return base64.b64encode(v.data).decode()
+    if isinstance(v, list): return [plain(i) for i in v]
+    if isinstance(v, dict): return {k: plain(i) for k, i in v.items()}
+    return v
+def send(data):
+    sys.stdout.buffer.write(struct.pack(">I", len(data)) + data)
+    sys.stdout.buffer.flush()
+def receive():
+    return sys.stdin.buffer.read(struct.unpack(">I", sys.stdin.buffer.read(4))[0])
+for turn in range(int(sys.argv[1])):
+    sent = value(5)
+    encoding = r.choice([None, "utf-8", "us-ascii", "iso-8859-1"])
+    params = (sent,)
+    xml = x.dumps(params, methodname="f", encoding=encoding, allow_none=True)
+    send(xml.encode(encoding or "utf-8", "xmlcharrefreplace"))
+    (back,), method = x.loads(receive())
+    assert back == sent and method == "g", f"seed {seed}, turn {turn}: sent {sent!r}, got {back!r}"
+    back = json.loads(receive())
+    assert back == plain(sent), f"seed {seed}, turn {turn}: sent {sent!r}, got {back!r} as JSON"
+    send(json.dumps(plain(sent)).encode())
+    assert json.loads(receive()) == plain(sent), f"seed {seed}, turn {turn}: {sent!r} as JSON"
+send(b"")
+"#;
+
+#[test]
+fn python_gets_back_what_it_made() {
+    let turns = 1_000;
+    let mut python = Command::new("python3")
+        .args(["-c", MAKER, &turns.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test needs python3: install the package python3");
+    let (mut to, mut from) = (python.stdin.take().unwrap(), python.stdout.take().unwrap());
+    let mut receive = || {
+        let mut length = [0; 4];
+        from.read_exact(&mut length).expect("python3 failed; its message is above");
+        let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
+        from.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    let mut send = |bytes: &[u8]| {
+        to.write_all(&u32::try_from(bytes.len()).unwrap().to_be_bytes()).unwrap();
+        to.write_all(bytes).unwrap();
+    };
+    for _ in 0..turns {
+        let call = xmlrpc::parse_call(&receive(), &Limits::default()).unwrap();
+        assert_eq!((&*call.method, call.params.len()), ("f", 1));
+        send(&xmlrpc::write_call("g", &call.params).unwrap());
+        send(&json::to_vec(&call.params[0]).unwrap());
+        send(&json::to_vec(&json::parse_value(&receive()).unwrap()).unwrap());
+    }
+    assert!(receive().is_empty());
+    assert!(python.wait().unwrap().success());
 }

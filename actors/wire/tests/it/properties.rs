@@ -75,7 +75,7 @@ proptest! {
 }
 
 /// All doors through which bytes come in. Whatever comes of it, an error fits on a line or two.
-fn read_every_way(bytes: &[u8]) {
+pub(crate) fn read_every_way(bytes: &[u8]) {
     let limits = Limits::default();
     let errors = [
         xmlrpc::parse_call(bytes, &limits).err(),

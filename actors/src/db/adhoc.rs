@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::member::{Limits, Member};
-use super::{Query, TEND_EVERY, ask};
+use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
@@ -35,6 +35,8 @@ pub struct AdHocStatement {
     pub params: Vec<Value>,
     /// Who asks: a route.
     pub asker: &'static str,
+    /// On what connection.
+    pub lane: Lane,
 }
 
 /// A database that no configuration names, with its login.
@@ -124,12 +126,14 @@ impl Answers<AdHocStatement> for AdHoc {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker } = statement;
+        let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::alone(sql, params, asker), None, Instant::now()).await,
+                Some(member) => {
+                    ask(&member, Query::on(lane, false, sql, params, asker), None, Instant::now()).await
+                }
                 None => full(node),
             };
             outlet.put(0, outcome);

@@ -1,5 +1,7 @@
 //! One database on one worker: its engine, and a statement's way from checkout to outcome.
 
+mod pipelined;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,6 +116,10 @@ impl Member {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
         let result = match &self.engine {
+            // Boxed: every other statement is moved with the room for this.
+            Engine::Postgres(postgres) if query.pipelined => {
+                return Box::pin(self.run_pipelined(postgres, query, case, started, sent)).await;
+            }
             Engine::Postgres(postgres) => {
                 let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
                 let (loan, since) = lent?;
@@ -174,6 +180,9 @@ impl Member {
             && failure.reason == Reason::NoPermit
         {
             failure.msg += &self.holders.told();
+            if let Engine::Postgres(postgres) = &self.engine {
+                failure.msg += &postgres.line_holders();
+            }
         }
         Ok((lent?, now))
     }
@@ -306,6 +315,9 @@ impl Member {
             ("queries", self.tally.queries()),
             ("last_error", self.tally.last_error()),
         ];
+        if let Engine::Postgres(postgres) = &self.engine {
+            pairs.push(("pipelined", postgres.lines()));
+        }
         if let Some(pulse) = &self.pulse {
             pairs.push(("shared", pulse.standing()));
         }

@@ -2,6 +2,7 @@
 //!
 //! - here: the checkout, and the statement itself; `pool`: looking at a connection before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
+//! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
@@ -12,6 +13,8 @@
 
 mod bind;
 mod dial;
+mod line;
+mod lines;
 mod persist;
 mod pool;
 mod seat;
@@ -42,6 +45,7 @@ use crate::spec::DbTls;
 use crate::wire::{Map, Value};
 use bind::Bound;
 use dial::Dialer;
+use lines::Lines;
 use pool::{Keeper, Loan, Pool};
 pub(super) use seat::Seat;
 
@@ -78,6 +82,8 @@ pub(super) struct Postgres {
     named: Arc<AtomicBool>,
     /// A dial goes on that was begun for somebody who left.
     persists: Arc<AtomicBool>,
+    /// Connections that statements share.
+    lines: Lines,
 }
 
 impl Postgres {
@@ -108,6 +114,7 @@ impl Postgres {
             // and one would run what the other has prepared.
             named: Arc::new(AtomicBool::new(limits.statement_timeout)),
             persists: Arc::default(),
+            lines: Lines::default(),
         }
     }
 

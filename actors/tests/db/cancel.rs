@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{Statement, slots};
+use skitai_actors::db::{Lane, Statement, slots};
 use skitai_actors::spec::Spread;
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
@@ -19,7 +19,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    async fn on(cluster: &Cluster) -> Watch {
+    pub(crate) async fn on(cluster: &Cluster) -> Watch {
         Watch::at(server::shared(), cluster).await
     }
 
@@ -89,7 +89,13 @@ fn the_callers_deadline_cancels_at_the_server() {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
         for sql in ["SELECT pg_sleep(30)".into(), std::borrow::Cow::Owned("SELECT pg_sleep(30) ".to_owned())] {
-            let statement = Statement { shards: Spread::All.into(), sql, params: Vec::new(), asker: "/test" };
+            let statement = Statement {
+                shards: Spread::All.into(),
+                sql,
+                params: Vec::new(),
+                asker: "/test",
+                lane: Lane::Configured,
+            };
             let deadline = Instant::now() + Duration::from_millis(300);
             let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
             let outcome = inlet.all(deadline).await.remove(0);

@@ -131,9 +131,7 @@ impl Answers<AdHocStatement> for AdHoc {
         let member = self.member(spec);
         async move {
             let outcome = match member {
-                Some(member) => {
-                    ask(&member, Query::on(lane, false, sql, params, asker), None, Instant::now()).await
-                }
+                Some(member) => ask(&member, Query::on(lane, false, sql, params, asker), None, Instant::now()).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

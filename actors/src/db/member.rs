@@ -94,7 +94,7 @@ impl Member {
         let result = self.run(query, call, started, &mut sent).await;
         let ended = Instant::now();
         if let Some(sent) = sent {
-            self.tally.queried(ended - sent);
+            self.tally.queried(ended - sent, ended);
         }
         let mut outcome = self.outcome(result);
         outcome.latency = ended - started;
@@ -172,9 +172,9 @@ impl Member {
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
             _ => last_dial(),
         };
-        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()));
+        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()), now);
         if let Some(dial) = dial {
-            self.tally.dialled(dial);
+            self.tally.dialled(dial, now);
         }
         if let Err(failure) = &mut lent
             && failure.reason == Reason::NoPermit
@@ -218,7 +218,8 @@ impl Member {
     pub(super) async fn timed(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
         let sent = Instant::now();
         let result = self.limited(sent, flight).await;
-        self.tally.queried(sent.elapsed());
+        let now = Instant::now();
+        self.tally.queried(now - sent, now);
         result
     }
 

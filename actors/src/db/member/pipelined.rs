@@ -25,13 +25,13 @@ impl Member {
         let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
         let (place, since) = match joined {
             Some(place) => {
-                self.tally.waited(Duration::ZERO);
+                self.tally.waited(Duration::ZERO, asked);
                 (place, asked)
             }
             None => {
                 let opened = pin!(postgres.open_line(&query));
                 self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
-            },
+            }
         };
         *sent = Some(since);
         let limit = self.limits.member_timeout;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Manager, Metrics, Object, RecycleError, RecycleResult};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error, Statement};
 
@@ -33,20 +34,20 @@ pub(in crate::db) struct Connection {
     task: JoinHandle<()>,
     /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
     /// up in a tenth of the time.
-    prepared: Mutex<HashMap<(usize, usize), Statement>>,
+    prepared: Mutex<HashMap<(usize, usize), Arc<OnceCell<Statement>>>>,
 }
 
 impl Connection {
     /// The statement that was prepared for this text, here and now if it was not before.
     pub(super) async fn prepared(&self, text: &'static str) -> Result<Statement, Error> {
-        let kept = self.kept().get(&place(text)).cloned();
+        let kept = self.kept().get(&place(text)).and_then(|kept| kept.get().cloned());
         if let Some(statement) = kept {
             return Ok(statement);
         }
-        // Boxed, because every other statement would move the room for it.
-        let statement = Box::pin(self.client.prepare(text)).await?;
-        self.kept().insert(place(text), statement.clone());
-        Ok(statement)
+        // Once also where many who share the connection want it at once. Boxed, because every other statement would move
+        // the room for it.
+        let kept = self.kept().entry(place(text)).or_default().clone();
+        Box::pin(async move { kept.get_or_try_init(|| self.client.prepare(text)).await.cloned() }).await
     }
 
     /// The server knows the statement of this text no more, or not as it was.

@@ -26,6 +26,9 @@ const LISTEN_AFTER: Duration = Duration::from_millis(5);
 /// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
+/// Each is prepared once, also where many who share the connection want it at the same moment.
+type Prepared = HashMap<(usize, usize), Arc<OnceCell<Statement>>>;
+
 /// One connection.
 #[derive(Debug)]
 pub(in crate::db) struct Connection {
@@ -34,7 +37,7 @@ pub(in crate::db) struct Connection {
     task: JoinHandle<()>,
     /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
     /// up in a tenth of the time.
-    prepared: Mutex<HashMap<(usize, usize), Arc<OnceCell<Statement>>>>,
+    prepared: Mutex<Prepared>,
 }
 
 impl Connection {
@@ -44,8 +47,7 @@ impl Connection {
         if let Some(statement) = kept {
             return Ok(statement);
         }
-        // Once also where many who share the connection want it at once. Boxed, because every other statement would move
-        // the room for it.
+        // Boxed, because every other statement would move the room for it.
         let kept = self.kept().entry(place(text)).or_default().clone();
         Box::pin(async move { kept.get_or_try_init(|| self.client.prepare(text)).await.cloned() }).await
     }
@@ -60,7 +62,7 @@ impl Connection {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<(usize, usize), Statement>> {
+    fn kept(&self) -> MutexGuard<'_, Prepared> {
         // Nothing is left half-done under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,6 +12,7 @@
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
+//! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
 //!   page sees; `holders`: who keeps others waiting;
@@ -19,6 +20,7 @@
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
+mod backstop;
 mod columns;
 mod conversation;
 mod flight;
@@ -58,6 +60,7 @@ use crate::spec::{DbMember, DbSpec};
 use crate::wire::Value;
 
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
+use backstop::Backstop;
 pub use columns::{Column, Columns};
 pub use conversation::{Bond, Conversation, Order};
 use lasting::Place;
@@ -107,34 +110,34 @@ struct Query {
     refused: Option<String>,
     /// It shares a connection with others.
     pipelined: bool,
+    /// What the server is to do by itself.
+    backstop: Backstop,
     /// The columns the first member told; shards have the same tables, so the others need no list of their own.
     columns: OnceLock<Columns>,
 }
 
 impl Query {
     /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
-    fn on(lane: Lane, pipelined: bool, sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+    fn on(
+        lane: Lane,
+        pipelined: bool,
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+        asker: &'static str,
+        backstop: Backstop,
+    ) -> Arc<Query> {
         let shares = match lane {
             Lane::Exclusive => false,
             Lane::Configured => pipelined && lasting::unshared(&sql).is_none(),
             Lane::Pipelined => true,
         };
-        if !shares {
-            return Query::alone(sql, params, asker);
-        }
-        let refused = lasting::unshared(&sql);
-        Query::told(sql, params, asker, refused, true)
-    }
-
-    /// One that has a connection for itself alone.
-    fn alone(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        let refused = lasting::refused(&sql, Place::Alone);
-        Query::told(sql, params, asker, refused, false)
+        let refused = if shares { lasting::unshared(&sql) } else { lasting::refused(&sql, Place::Alone) };
+        Query::told(sql, params, asker, refused, shares, backstop)
     }
 
     /// One of several on a connection, which are looked at there.
     fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        Query::told(sql, params, asker, None, false)
+        Query::told(sql, params, asker, None, false, Backstop::Kept)
     }
 
     fn told(
@@ -143,11 +146,12 @@ impl Query {
         asker: &'static str,
         refused: Option<String>,
         pipelined: bool,
+        backstop: Backstop,
     ) -> Arc<Query> {
         let has_nul =
             || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
         let refused = refused.or_else(has_nul);
-        Arc::new(Query { sql, params, asker, refused, pipelined, columns: OnceLock::new() })
+        Arc::new(Query { sql, params, asker, refused, pipelined, backstop, columns: OnceLock::new() })
     }
 }
 
@@ -224,13 +228,15 @@ impl Answers<Statement> for Database {
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
         let Statement { shards, sql, params, asker, lane } = statement;
-        let query = Query::on(lane, self.spec.pipeline, sql, params, asker);
+        let started = Instant::now();
+        let backstop = Backstop::of(outlet.deadline, started, self.spec.member_timeout);
+        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, backstop);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
         async move {
             match shards {
                 Shards::All => {
-                    let (outlet, started) = (&outlet, Instant::now());
+                    let outlet = &outlet;
                     // Not `join_all`: a member that has news does not make all the others look whether they have any.
                     let mut asking: FuturesUnordered<_> = members
                         .iter()

@@ -11,6 +11,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::backstop::Backstop;
 use super::member::{Limits, Member};
 use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
@@ -60,7 +61,7 @@ type Targets = RefCell<HashMap<DbMember, Target>>;
 /// The state of the actor for databases named at run time, on one worker thread.
 pub struct AdHoc {
     targets: Rc<Targets>,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 impl std::fmt::Debug for AdHoc {
@@ -129,9 +130,12 @@ impl Answers<AdHocStatement> for AdHoc {
         let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
+        let started = Instant::now();
+        let backstop = Backstop::of(outlet.deadline, started, self.limits.member_timeout);
+        let query = Query::on(lane, false, sql, params, asker, backstop);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::on(lane, false, sql, params, asker), None, Instant::now()).await,
+                Some(member) => ask(&member, query, None, started).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

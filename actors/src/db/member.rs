@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
+use super::backstop::Backstop;
 use super::conversation::{Bond, Order, Seat, Talk};
 use super::flight::{Failure, Rows};
 use super::holders::Holders;
@@ -245,7 +246,7 @@ impl Member {
     /// there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker, call): (Bond, &'static str, Option<Call>),
+        (bond, asker, call, backstop): (Bond, &'static str, Option<Call>, Backstop),
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
@@ -254,7 +255,8 @@ impl Member {
         let ended = match self.seat(call).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
-                let ended = Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await;
+                let ended =
+                    Talk { member: self, seat, bond, asker, backstop, holding, doomed: None }.go(orders, ready).await;
                 if let Some(pulse) = &self.pulse {
                     let judged = ended.as_ref().map_or_else(standing::judged, |()| Judged::Good);
                     pulse.told(Call::Usual, judged, ended.as_ref().map_or_else(|failure| &*failure.msg, |()| ""));

@@ -137,6 +137,15 @@ fn statements_and_transactions_through_a_transaction_pooler() {
         assert_eq!(get(&rows(&told)[0], "tags"), Value::List(vec![text("a"), text("b,c")]));
         assert_eq!(get(&rows(&told)[0], "sum"), text("1.50"));
 
+        // A transaction has its own limit for as long as it lasts, and leaves none.
+        let line = Line::within(&cluster, Bond::Transaction, Duration::from_secs(2)).await;
+        assert_eq!(get(&rows(&line.execute("SHOW statement_timeout", ()).await)[0], "statement_timeout"), text("3s"));
+        assert!(line.order(Order::Commit).await.is_ok());
+        assert!(line.end().await.is_ok());
+        for _ in 0..20 {
+            assert_eq!(cluster.value("SHOW statement_timeout", ()).await, text("0"));
+        }
+
         // Transactions side by side, one undone.
         let lines = [Line::open(&cluster, Bond::Transaction).await, Line::open(&cluster, Bond::Transaction).await];
         for (n, line) in lines.iter().enumerate() {

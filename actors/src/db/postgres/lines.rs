@@ -12,8 +12,9 @@ use std::time::Instant;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
 
 use super::line::{Line, Place};
-use super::{Postgres, Run, STATEMENT_GRACE, told};
+use super::{Postgres, Run, told};
 use crate::db::Query;
+use crate::db::backstop::{Backstop, GRACE};
 use crate::db::flight::{Failure, Rows};
 use crate::outcome::Reason;
 use crate::wire::Value;
@@ -82,9 +83,12 @@ impl Postgres {
             return under_way;
         }
         let (pool, limits) = (self.pool.clone(), self.limits);
-        let patience = limits.member_timeout + STATEMENT_GRACE * 2;
+        let patience = limits.member_timeout + GRACE * 2;
         let checkout = async move {
             let loan = pool.get().await.map_err(|error| told::checkout(&error, limits))?;
+            if !loan.has(Backstop::Member) {
+                loan.limit_to(Backstop::Member).await;
+            }
             Ok(Arc::new(Line::on(loan, patience)))
         };
         let new = checkout.boxed_local().shared();

@@ -21,6 +21,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::backstop::Backstop;
 use super::{AdHoc, AdHocStatement, Database, Query, Statement, adhoc, ask};
 use crate::kit::{Answers, Inlet, Outlet};
 use crate::outcome::Outcome;
@@ -39,25 +40,17 @@ pub struct Streamed<S> {
     sinks: Box<[Sink]>,
 }
 
-/// How long rows may take, and how long their reader.
-#[derive(Clone, Copy, Debug)]
-pub struct Pacing {
-    /// When all has to be over; the database is told, should nobody be left to stop it.
-    pub deadline: Instant,
-    /// How long a reader may read nothing while rows wait for it. Then its statements are stopped.
-    pub patience: Duration,
-}
-
-/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows.
+/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows. `patience`: how long
+/// a reader may read nothing while rows wait for it; then its statements are stopped.
 pub fn streamed<S>(
     statement: S,
     slots: Vec<Outcome>,
-    pacing: Pacing,
+    patience: Duration,
     ask: impl FnOnce(Streamed<S>, Vec<Outcome>) -> Inlet<Outcome>,
 ) -> RowStream {
     let nodes: Vec<Arc<str>> = slots.iter().map(|slot| slot.node.clone()).collect();
     let pace = Arc::<Pace>::default();
-    let (sinks, sources) = nodes.iter().map(|_| sink::channel(&pace, pacing)).unzip::<_, _, Vec<_>, Vec<_>>();
+    let (sinks, sources) = nodes.iter().map(|_| sink::channel(&pace, patience)).unzip::<_, _, Vec<_>, Vec<_>>();
     let inlet = ask(Streamed { statement, sinks: sinks.into() }, slots);
     RowStream::new(source::Sources::new(inlet, nodes, sources, pace))
 }
@@ -71,7 +64,9 @@ impl Answers<Streamed<Statement>> for Database {
         Streamed { statement, sinks }: Streamed<Statement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        self.spread(statement, sinks, outlet)
+        let started = Instant::now();
+        let backstop = Backstop::of_stream(outlet.deadline, started);
+        self.spread(statement, backstop, sinks, started, outlet)
     }
 }
 
@@ -84,15 +79,14 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
         Streamed { statement, sinks }: Streamed<AdHocStatement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker } = statement;
+        let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
+        let started = Instant::now();
+        let query = Query::on(lane, false, sql, params, asker, Backstop::of_stream(outlet.deadline, started));
         async move {
             let outcome = match member {
-                Some(member) => {
-                    let query = Query::alone(sql, params, asker);
-                    ask(&member, query, None, sinks.first(), Instant::now()).await
-                }
+                Some(member) => ask(&member, query, None, sinks.first(), started).await,
                 None => adhoc::full(node),
             };
             outlet.put(0, outcome);

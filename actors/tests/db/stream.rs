@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use skitai_actors::db::merge::{count, max, sum};
-use skitai_actors::db::stream::{Broken, Pacing, RowStream, streamed};
-use skitai_actors::db::{Shards, Statement, slots};
+use skitai_actors::db::stream::{Broken, RowStream, streamed};
+use skitai_actors::db::{Lane, Shards, Statement, slots};
 use skitai_actors::kit::Rule;
 use skitai_actors::spec::{DbSpec, Spread};
 use skitai_actors::wire::Value;
@@ -19,6 +19,12 @@ use crate::{Cluster, PATIENCE, get, run, server};
 const HUGE: &str = "SELECT generate_series(1, 50000000) AS i, repeat('x', 100) AS x";
 const SOON: Duration = Duration::from_secs(2);
 
+#[derive(Clone, Copy)]
+struct Pacing {
+    deadline: Instant,
+    patience: Duration,
+}
+
 fn pacing() -> Pacing {
     Pacing { deadline: Instant::now() + PATIENCE, patience: PATIENCE }
 }
@@ -26,8 +32,9 @@ fn pacing() -> Pacing {
 impl Cluster {
     fn rows(&self, shards: impl Into<Shards>, sql: &'static str, pacing: Pacing) -> RowStream {
         let shards = shards.into();
-        let statement = Statement { shards, sql: sql.into(), params: Vec::new(), asker: "/test" };
-        streamed(statement, slots(&self.spec, shards), pacing, |message, slots| {
+        let statement =
+            Statement { shards, sql: sql.into(), params: Vec::new(), asker: "/test", lane: Lane::Exclusive };
+        streamed(statement, slots(&self.spec, shards), pacing.patience, |message, slots| {
             self.post.ask(message, slots, None, pacing.deadline)
         })
     }

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 
 use super::tls::Tls;
@@ -196,21 +195,17 @@ impl Dialer {
         connected
     }
 
+    /// How long the server lets a statement run by itself, on a connection that was just made.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
     /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each. What a
     /// server without such a setting says of it does no harm.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {
         let Some(limit) = self.limit else { return Ok(()) };
-        self.limited_to(client, limit).await
-    }
-
-    /// The same for another limit, unless the server is told none at all.
-    pub(super) async fn limited_to(&self, client: &Client, limit: Duration) -> Result<(), Error> {
-        if self.limit.is_none() {
-            return Ok(());
-        }
         let set = client.batch_execute(&format!("SET statement_timeout = {}", limit.as_millis())).await;
-        let unknown = |error: &Error| error.code().is_some_and(|code| *code != SqlState::QUERY_CANCELED);
-        set.or_else(|error| if unknown(&error) { Ok(()) } else { Err(error) })
+        set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
     }
 
     /// The task that moves a connection's bytes, on this thread: each worker is a runtime of its own.

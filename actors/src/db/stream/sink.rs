@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::{BATCHES, Pacing};
+use super::BATCHES;
 use crate::db::columns::Columns;
 use crate::db::flight::{Failure, Rows};
 use crate::outcome::{Outcome, Reason};
@@ -113,7 +113,7 @@ struct Shared {
     wanted: Arc<AtomicBool>,
     clock: Mutex<Clock>,
     pace: Arc<Pace>,
-    pacing: Pacing,
+    patience: Duration,
 }
 
 /// Where one member's rows go.
@@ -122,26 +122,21 @@ pub(in crate::db) struct Sink(Arc<Shared>);
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sink").field(&self.0.pacing).finish()
+        f.debug_tuple("Sink").field(&self.0.patience).finish()
     }
 }
 
 /// A sink and where its batches come out.
-pub(super) fn channel(pace: &Arc<Pace>, pacing: Pacing) -> (Sink, Outflow) {
+pub(super) fn channel(pace: &Arc<Pace>, patience: Duration) -> (Sink, Outflow) {
     let (batches, receiver) = mpsc::channel(BATCHES);
     let wanted = Arc::<AtomicBool>::default();
     let clock = Clock { for_reader: false, since: Instant::now(), reading: Duration::ZERO, rows: 0 };
     let (clock, pace) = (Mutex::new(clock), pace.clone());
-    let shared = Shared { batches, wanted: wanted.clone(), clock, pace, pacing };
+    let shared = Shared { batches, wanted: wanted.clone(), clock, pace, patience };
     (Sink(Arc::new(shared)), Outflow { batches: receiver, wanted })
 }
 
 impl Sink {
-    /// When all has to be over.
-    pub(in crate::db) fn deadline(&self) -> Instant {
-        self.0.pacing.deadline
-    }
-
     /// Tells an outcome of its rows, which are not in it; gives the time in which they waited for their reader.
     pub(in crate::db) fn told(&self, outcome: &mut Outcome) -> Duration {
         let Clock { rows, reading, .. } = *self.clock();
@@ -188,7 +183,7 @@ impl Sink {
         let mut watch = Watch { limit, asked: 0, quiet: Instant::now() };
         self.turns(false, 0);
         loop {
-            let look = Instant::now() + (self.0.pacing.patience / LOOKS).min(limit / 2).max(Duration::from_millis(1));
+            let look = Instant::now() + (self.0.patience / LOOKS).min(limit / 2).max(Duration::from_millis(1));
             match tokio::time::timeout_at(look.into(), statement.as_mut()).await {
                 Ok(ended) => return ended,
                 Err(_) => watch.look(&self.clock(), &self.0)?,
@@ -228,7 +223,7 @@ impl Watch {
         if asked != self.asked || shared.pace.waits.load(Relaxed) {
             (self.asked, self.quiet) = (asked, now);
         }
-        let (limit, patience) = (self.limit, shared.pacing.patience);
+        let (limit, patience) = (self.limit, shared.patience);
         if clock.for_reader && now - clock.since.max(self.quiet) >= patience {
             let msg = format!("its rows were not read for {patience:?}; the statement was cancelled");
             return Err(Failure::new(Reason::Unread, msg));

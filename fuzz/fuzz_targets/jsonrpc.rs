@@ -3,31 +3,35 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use skitai_fuzz::{check_error, depth, document, limits};
+use skitai_fuzz::{check_error, depth, document, in_time, limits};
 use skitai_wire::jsonrpc::{self, Incoming, Invalid, Params, Request};
 use skitai_wire::{Limits, Value, json};
 
 fuzz_target!(|input: &[u8]| {
     let document = document(input);
+    in_time(&document, || read(&document));
+});
+
+fn read(document: &[u8]) {
     let limits = limits();
-    match jsonrpc::parse(&document) {
-        Ok(Incoming::Single(entry)) => check_entry(entry, &document),
+    match jsonrpc::parse(document) {
+        Ok(Incoming::Single(entry)) => check_entry(entry, document),
         Ok(Incoming::Batch(entries)) => {
             assert!(!entries.is_empty());
-            entries.into_iter().for_each(|entry| check_entry(entry, &document));
+            entries.into_iter().for_each(|entry| check_entry(entry, document));
         }
-        Err(error) => check_error(&error, &document),
+        Err(error) => check_error(&error, document),
     }
-    match jsonrpc::parse_response(&document, &limits) {
+    match jsonrpc::parse_response(document, &limits) {
         Ok(Ok(value)) => same_again(&value),
         Ok(Err(error)) => same_again(&error.data),
-        Err(error) => check_error(&error, &document),
+        Err(error) => check_error(&error, document),
     }
-    match json::parse_value_within(&document, &limits) {
+    match json::parse_value_within(document, &limits) {
         Ok(value) => same_again(&value),
-        Err(error) => check_error(&error, &document),
+        Err(error) => check_error(&error, document),
     }
-});
+}
 
 fn check_entry(entry: Result<Request<'_>, Invalid<'_>>, document: &[u8]) {
     let id = match entry {

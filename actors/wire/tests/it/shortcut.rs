@@ -128,11 +128,12 @@ proptest! {
 
     #[test]
     fn damage_is_read_the_same_both_ways(value in xml_value(), at in any::<prop::sample::Index>(), put in "[<>/&a\r]") {
-        let mut xml = String::from_utf8(xmlrpc::write_response(&value).unwrap()).unwrap();
+        let xml = String::from_utf8(xmlrpc::write_response(&value).unwrap()).unwrap();
+        let mut xml = xml.split_once("?>").unwrap().1.to_owned();
         let at = xml.floor_char_boundary(at.index(xml.len()));
         xml.insert_str(at, &put);
-        // The damage may have made another word of an end tag that stands within it.
-        if !xml.contains("<!") && !xml.contains("<?x<") {
+        // The damage may have made a tag of which an end tag is a part, and that has another name with a blank in it.
+        if put != "<" || !xml.contains(['"', '\'', '!', '?']) {
             same(&xml, &Limits::default());
         }
     }

@@ -107,7 +107,11 @@ impl Server {
         }
         match outcome.fault {
             _ if outcome.is_ok() => Ok(outcome.data),
-            Some(code) if outcome.reason == Reason::Fault => Err(Failed::Fault { code, message: outcome.msg }),
+            Some(code) if outcome.reason == Reason::Fault => {
+                // JSON-RPC fixes some messages; what the server has to say of its own is beside them.
+                let more = outcome.data.as_str().map(|data| format!(": {data}")).unwrap_or_default();
+                Err(Failed::Fault { code, message: outcome.msg + &more })
+            }
             _ => Err(Failed::NotCalled(format!("{} {}: {}", outcome.node, outcome.reason.word(), outcome.msg))),
         }
     }
@@ -187,6 +191,7 @@ fn of_openrpc(method: &Value) -> Told {
 
 fn written(protocol: Protocol, method: &str, params: &Params) -> Result<Request, String> {
     let written = match (protocol, params) {
+        (Protocol::Rest, _) => return Err("REST has no methods".to_owned()),
         (Protocol::XmlRpc, Params::None) => xmlrpc::write_call(method, &()),
         (Protocol::XmlRpc, Params::Positional(values)) => xmlrpc::write_call(method, values),
         (Protocol::XmlRpc, Params::Named(_)) => return Err("XML-RPC has no named parameters".to_owned()),
@@ -197,7 +202,7 @@ fn written(protocol: Protocol, method: &str, params: &Params) -> Result<Request,
     let body = written.map_err(|error| error.to_string())?;
     Ok(match protocol {
         Protocol::XmlRpc => Request::xmlrpc("/", body),
-        Protocol::JsonRpc => Request::jsonrpc("/", body),
+        Protocol::JsonRpc | Protocol::Rest => Request::jsonrpc("/", body),
     })
 }
 
@@ -205,6 +210,7 @@ fn word(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::XmlRpc => "XML-RPC",
         Protocol::JsonRpc => "JSON-RPC",
+        Protocol::Rest => "REST",
     }
 }
 

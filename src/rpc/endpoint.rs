@@ -9,7 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode, header};
 use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
-use skitai_wire::{Limits, xmlrpc};
+use skitai_wire::{Limits, Value, xmlrpc};
 
 use super::fault::Fault;
 use super::many::{Ended, Many};
@@ -106,7 +106,7 @@ async fn json(worker: &Worker, draft: Draft) -> HttpResponse {
         Err(error) => {
             let fault = Fault::malformed(&error);
             worker.counts.rpc(true);
-            respond::rpc(kind, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
+            respond::rpc(kind, json_error(None, &fault, false))
         }
         Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
             let reply = respond::rpc(kind, Vec::new());
@@ -126,7 +126,7 @@ type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
 /// The calls of a batch run side by side and the answers keep their order.
 async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &str) -> HttpResponse {
-    let error = |fault: Fault| jsonrpc::write_error(None, fault.code, &fault.message, None, false);
+    let error = |fault: Fault| json_error(None, &fault, false);
     let most = worker.site.settings.server.max_batch;
     if calls.len() > most {
         worker.counts.rpc(true);
@@ -154,7 +154,7 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &s
         Err(invalid) => (invalid.id, false, true),
     };
     let refuse = |(id, v1, answered): (Option<&'b RawValue>, bool, bool), fault: &Fault| {
-        answered.then(|| jsonrpc::write_error(id, fault.code, &fault.message, None, v1))
+        answered.then(|| json_error(id, fault, v1))
     };
     let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
     let many = match Many::of(worker, draft).await {
@@ -226,7 +226,7 @@ async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<
         Ok(call) => call,
         Err(invalid) => {
             worker.counts.rpc(true);
-            let answer = jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false);
+            let answer = json_error(invalid.id, &Fault::new(code::INVALID_REQUEST, invalid.message), false);
             return Ended { was: None, answer: Some(answer) };
         }
     };
@@ -237,8 +237,19 @@ async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<
 fn json_answer(id: &RawValue, v1: bool, result: Result<Vec<u8>, Fault>) -> Vec<u8> {
     match result {
         Ok(result) => jsonrpc::write_raw_result(id, &result, v1),
-        Err(fault) => jsonrpc::write_error(Some(id), fault.code, &fault.message, None, v1),
+        Err(fault) => json_error(Some(id), &fault, v1),
     }
+}
+
+/// Where the specification has words of its own for an error, they are the message and ours are its data.
+fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
+    let fixed = match fault.code {
+        code::PARSE => "Parse error",
+        code::INVALID_REQUEST => "Invalid Request",
+        code::METHOD_NOT_FOUND => "Method not found",
+        _ => return jsonrpc::write_error(id, fault.code, &fault.message, None, v1),
+    };
+    jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
 fn respond_with(was: Option<Was>, kind: &str, document: Vec<u8>) -> HttpResponse {

@@ -77,12 +77,16 @@ async fn method_help(was: Was, #[arg(doc = "the method's name")] method: String)
 }
 
 #[route("/signature", methods = ["GET"], name = "system.methodSignature")]
-async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<Vec<Vec<String>>> {
+async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<Value> {
     access::check(&was)?;
     if let Some(found) = listing::one(&was, &method) {
-        return Ok(found.signatures());
+        // The word of the specification where it is not known.
+        let undef = || Value::String("undef".to_owned());
+        return Ok(found.signatures().map_or_else(undef, |known| skitai_wire::to_value(&known).unwrap_or_default()));
     }
-    let words = |types: &[&str]| vec![types.iter().map(|word| (*word).to_owned()).collect()];
+    let words = |types: &[&str]| {
+        Value::List(vec![Value::List(types.iter().map(|word| Value::String((*word).to_owned())).collect())])
+    };
     match method.as_str() {
         "rpc.discover" | "system.getCapabilities" => Ok(words(&["struct"])),
         "system.listMethods" => Ok(words(&["array"])),

@@ -246,7 +246,7 @@ fn not_sent(slot: Outcome, why: &str) -> Outcome {
 
 /// Where the answer points, if it is one that is to be followed.
 fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
-    if request.decode != Decode::Http || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
+    if !matches!(request.decode, Decode::Http | Decode::Rest) || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
     outcome.headers.iter().find(|header| header.0 == "location").map(|header| header.1.as_str())

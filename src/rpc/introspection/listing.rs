@@ -46,14 +46,18 @@ impl Method {
         self.route.params.iter().any(|param| param.kind == Kind::Rest)
     }
 
-    /// One list for each number of parameters it may be called with by position.
-    pub(super) fn signatures(&self) -> Vec<Vec<String>> {
+    /// One list for each number of parameters it may be called with by position; none where a type is not known, for
+    /// XML-RPC has no word for that.
+    pub(super) fn signatures(&self) -> Option<Vec<Vec<String>>> {
+        let is_known = |kind: Kind| !matches!(kind, Kind::Any | Kind::WebOnly);
+        if !is_known(self.route.returns) || !self.params().all(|param| is_known(param.kind)) {
+            return None;
+        }
         let words: Vec<&str> = self.params().map(|param| param.kind.word()).collect();
         let least = self.params().enumerate().filter(|(_, param)| param.required).map(|(at, _)| at + 1).max();
         let returns = self.route.returns.word();
-        (least.unwrap_or(0)..=words.len())
-            .map(|count| [returns].iter().chain(&words[..count]).map(|word| (*word).to_owned()).collect())
-            .collect()
+        let of = |count: usize| [returns].iter().chain(&words[..count]).map(|word| (*word).to_owned()).collect();
+        Some((least.unwrap_or(0)..=words.len()).map(of).collect())
     }
 
     /// The first sentence of its comment.

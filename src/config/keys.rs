@@ -110,8 +110,8 @@ pub(super) const MAX_BATCH_ANSWER: Key =
 pub(super) const INTROSPECTION: Key = key(
     "introspection",
     Kind::Text,
-    "admin",
-    "who may ask what methods there are: `admin`, `public` (everybody) or `off` (nobody)",
+    "",
+    "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
 );
 
 pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");

@@ -25,7 +25,6 @@ pub(crate) struct Server {
     authority: Option<Authority>,
     headers: Vec<(String, String)>,
     login: Option<(String, String)>,
-    post: Option<Post<Web>>,
 }
 
 /// Why there is no answer.
@@ -52,7 +51,7 @@ impl Server {
         authority: Option<Authority>,
     ) -> Server {
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let mut server = Server { url, protocol, timeout, authority, headers: Vec::new(), login: None, post: None };
+        let mut server = Server { url, protocol, timeout, authority, headers: Vec::new(), login: None };
         let after_scheme = server.url.find("://").map_or(0, |at| at + 3);
         match server.url[after_scheme..].split_once('/') {
             // As XML-RPC clients have always done it.
@@ -96,7 +95,7 @@ impl Server {
     }
 
     /// Calls a method.
-    pub(crate) async fn call(&mut self, method: &str, params: &Params) -> Result<Value, Failed> {
+    pub(crate) async fn call(&self, method: &str, params: &Params) -> Result<Value, Failed> {
         let protocol = self.protocol.unwrap_or(Protocol::XmlRpc);
         let request =
             written(protocol, method, params).map_err(|error| Failed::NotCalled(format!("{method}: {error}")))?;
@@ -116,7 +115,7 @@ impl Server {
         }
     }
 
-    async fn send(&mut self, mut request: Request) -> Outcome {
+    async fn send(&self, mut request: Request) -> Outcome {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -125,18 +124,16 @@ impl Server {
         }
         request.encoding = Some(Encoding::Gzip);
         let (timeout, authority) = (self.timeout, self.authority.clone());
-        let post = self.post.get_or_insert_with(|| {
-            let limits =
-                WebLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..WebLimits::default() };
-            Post::open("rpc", Admission::default(), move || Web::vouched_for_by(limits, authority.as_ref()))
-        });
+        let limits = WebLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..WebLimits::default() };
+        // A connection for each call: one that is kept may be closed under a call, which then may have run or not.
+        let post = Post::open("rpc", Admission::default(), move || Web::vouched_for_by(limits, authority.as_ref()));
         let until = Instant::now() + timeout;
         let asked = post.ask(Fetch { url: self.url.clone(), request }, fetch_slots(&self.url), None, until);
         asked.all(until).await.remove(0)
     }
 
     /// The names of its methods, sorted. A server of JSON-RPC may tell them in its OpenRPC document instead.
-    pub(crate) async fn list(&mut self) -> Result<Vec<String>, Failed> {
+    pub(crate) async fn list(&self) -> Result<Vec<String>, Failed> {
         let said = match self.call("system.listMethods", &Params::None).await {
             Ok(Value::List(names)) => return Ok(sorted(names.iter().filter_map(Value::as_str))),
             Ok(other) => return Err(no_list(&other)),
@@ -151,7 +148,7 @@ impl Server {
     }
 
     /// How a method is called and what it does.
-    pub(crate) async fn describe(&mut self, method: &str) -> Result<Told, Failed> {
+    pub(crate) async fn describe(&self, method: &str) -> Result<Told, Failed> {
         let name = Params::Positional(vec![Value::String(method.to_owned())]);
         let said = match self.call("system.methodHelp", &name).await {
             Ok(help) => {

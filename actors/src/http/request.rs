@@ -154,9 +154,10 @@ impl Request {
 
     /// A request whose body, if there is one, is JSON, and whose answer is.
     pub fn rest(method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
-        let request = Request::new(method, path, body.clone().unwrap_or_default().into(), Decode::Rest)
-            .header("accept", "application/json");
-        if body.is_some() { request.header("content-type", "application/json") } else { request }
+        let has_body = body.is_some();
+        let request = Request::new(method, path, body.unwrap_or_default().into(), Decode::Rest);
+        let request = request.header("accept", "application/json");
+        if has_body { request.header("content-type", "application/json") } else { request }
     }
 
     /// Adds a header.

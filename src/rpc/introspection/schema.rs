@@ -31,9 +31,9 @@ pub(super) fn of_param(param: &Param) -> Value {
 
 /// A literal of Rust as JSON: numbers, truth values and plain texts are written alike.
 fn literal(source: &str) -> Option<Value> {
-    let source = source.trim();
-    let number = source.replace([' ', '_'], "");
-    serde_json::from_str(&number).or_else(|_| serde_json::from_str(source)).ok()
+    // The tokens of a number are written apart, and its digits may be.
+    let number = || source.replace([' ', '_'], "");
+    serde_json::from_str(source).or_else(|_| serde_json::from_str(&number())).ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The document of `rpc.discover`: OpenRPC 1.3.2.
+//! The document of `rpc.discover`: OpenRPC 1.2.6.
 
 use serde_json::json;
 use skitai_wire::Value;
@@ -7,8 +7,8 @@ use super::listing::Method;
 use super::schema;
 use crate::app::{Kind, Was, code};
 
-/// The version of the specification this document keeps to.
-const VERSION: &str = "1.3.2";
+/// The version of the specification this document keeps to: it needs nothing newer, and older tools read no newer one.
+const VERSION: &str = "1.2.6";
 
 /// What every method may answer with: name, code, what happened.
 const ERRORS: [(&str, i64, &str); 2] = [

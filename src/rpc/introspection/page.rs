@@ -112,6 +112,8 @@ fn target(method: &Method, form: &Form) -> String {
         rule = after;
     }
     target.push_str(rule);
+    // One slash at the start: `//host` would be another site.
+    let mut target = format!("/{}", target.trim_start_matches('/'));
     let mut separator = '?';
     for (name, value) in form.0.iter() {
         let required = method.params().any(|param| param.name == name && param.required);

@@ -77,6 +77,18 @@ fn a_login_and_a_header_go_along() {
 }
 
 #[test]
+fn a_server_that_takes_plain_json_alone_is_spoken_to_in_that() {
+    let npm = Server::start("tests/interop/jayson_server.js", [""; 0]);
+    let site = TestServer::site().section(&format!("[@npm]\nmembers = 127.0.0.1:{}", npm.port)).start();
+    let double = |header: &str| {
+        ask(&site, "ask-any", &json!({"cluster": "npm/rpc3", "method": "double", "argument": 21, "header": header}))
+    };
+    assert_eq!(double("content-type=application/json")["result"], json!([42]));
+    let refused = double("x-odd=1");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("HTTP 415"), "{refused:#}");
+}
+
+#[test]
 fn an_answer_is_a_type_and_a_fault_another() {
     let (json, xml) = (json_member("0"), Member::start(Conduct::Fault(4711, "not Mozart")));
     let site = TestServer::site().start();

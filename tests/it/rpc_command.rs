@@ -116,6 +116,15 @@ fn it_calls_servers_of_others() {
     assert_eq!(answer(&[&url, "--json", "whoami", "x-tenant", "--header", "X-Tenant: 7"]), "7\n");
     assert!(answer(&[&url, "--json", "whoami", "authorization", "--login", "a:b"]).starts_with("Basic YTpi"));
 
+    // One that takes nothing but `application/json`, says so, and is asked again.
+    let npm = Server::start("tests/interop/jayson_server.js", [""; 0]);
+    let url = format!("http://127.0.0.1:{}/", npm.port);
+    for url in [&url, &format!("{url}rpc3")] {
+        assert_eq!(answer(&[url, "subtract", "42", "23"]), "19\n");
+        assert_eq!(answer(&[url, "--named", "subtract", "subtrahend=42", "minuend=23"]), "-19\n");
+        assert_eq!(rpc(&[url, "refuse"]), (1, String::new(), "fault 4711: not this one\n".to_owned()));
+    }
+
     let xml = Server::start("tests/interop/member.py", ["0"]);
     let url = format!("http://127.0.0.1:{}/api", xml.port);
     let works: Value = serde_json::from_str(&answer(&[&url, "search", "Mozart"])).unwrap();

@@ -44,14 +44,20 @@ pub(crate) fn piped(arguments: &[&str], script: &str, script_arguments: &[&str])
 /// Runs a script of `tests/interop` by Node, with the packages of its `package.json`, and gives what it printed.
 #[track_caller]
 pub(crate) fn node(script: &str, arguments: &[&str]) -> String {
-    let modules = target().join("node/node_modules");
-    assert!(modules.exists(), "{} is missing: run tests/run once, it makes it", modules.display());
-    let mut command = Command::new("node");
-    command.env("NODE_PATH", modules).arg(root().join("tests/interop").join(script)).args(arguments);
+    let mut command = node_with_packages();
+    command.arg(root().join("tests/interop").join(script)).args(arguments);
     run(command)
 }
 
-/// A Python program of the tests that serves, until it is dropped.
+fn node_with_packages() -> Command {
+    let modules = target().join("node/node_modules");
+    assert!(modules.exists(), "{} is missing: run tests/run once, it makes it", modules.display());
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules);
+    command
+}
+
+/// A program of the tests in Python, or in JavaScript (`….js`), that serves until it is dropped.
 pub(crate) struct Server {
     process: Child,
     pub(crate) port: u16,
@@ -62,7 +68,8 @@ impl Server {
     #[track_caller]
     pub(crate) fn start<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Server {
         // It ends when its stdin does, so with this process at the latest.
-        let mut process = Command::new(interpreter())
+        let mut command = if script.ends_with(".js") { node_with_packages() } else { Command::new(interpreter()) };
+        let mut process = command
             .arg(root().join(script))
             .args(arguments)
             .stdin(Stdio::piped())

@@ -126,6 +126,12 @@ fn the_page_shows_each_method_and_three_ways_to_call_it() {
 }
 
 #[test]
+fn the_pages_script_calls_over_both_protocols() {
+    let site = TestServer::site().server("introspection", "public").start();
+    node("page.js", &[&site.url("")]);
+}
+
+#[test]
 fn a_form_fills_placeholders_in_so_that_the_path_leads_there() {
     let site = TestServer::site().server("introspection", "public").start();
     let follow = |query: &str| {

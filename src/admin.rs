@@ -1,20 +1,18 @@
 //! The status page: written on `app` alone, like any other app, and mounted at `/status`.
 //!
-//! Everything here but `/status/ready` asks for the password of `admin`. It is compared in constant time, by digests, so neither its length
-//! nor its beginning can be guessed from how long a refusal takes.
+//! Everything here but `/status/ready` asks for the password of `admin` ([`login`]).
+
+mod login;
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::digest::{SHA256, digest};
-use subtle::ConstantTimeEq;
-
 use crate::prelude::*;
+
+pub(crate) use login::Login;
 
 /// What the pages need, registered as an object like an app's own.
 struct Admin {
-    login: Vec<u8>,
+    login: Arc<Login>,
     requests: Requests,
     failed: Failed,
 }
@@ -33,7 +31,7 @@ pub(crate) fn app(
     requests: impl Fn() -> Value + Send + Sync + 'static,
     failed: impl Fn() -> Vec<String> + Send + Sync + 'static,
 ) -> App {
-    let login = digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec();
+    let login = Arc::new(Login::of(password));
     let requests: Requests = Arc::new(requests);
     let failed: Failed = Arc::new(failed);
     let admin = move || Admin { login: login.clone(), requests: requests.clone(), failed: failed.clone() };
@@ -44,7 +42,7 @@ pub(crate) fn app(
 #[route("/", methods = ["GET", "HEAD"], name = "tree")]
 async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     let admin = was.registered::<Admin>(OBJECT)?;
-    if !admin.admits(was.request.get_header("authorization")) {
+    if !admin.login.admits(was.request.get_header("authorization")) {
         if was.face() == Face::Web {
             was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
         }
@@ -70,16 +68,4 @@ async fn ready(was: Was) -> Result<Value> {
     was.response.reply(503);
     let names = failed.into_iter().map(Value::String).collect();
     Ok(Value::from_pairs([("ready", Value::Bool(false)), ("failed", Value::List(names))]))
-}
-
-impl Admin {
-    fn admits(&self, authorization: Option<&str>) -> bool {
-        let given = authorization
-            .and_then(|header| header.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-            .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok());
-        // Compared even when nothing came, so that every refusal takes the same way.
-        let given = digest(&SHA256, &given.unwrap_or_default());
-        given.as_ref().ct_eq(&self.login).into()
-    }
 }

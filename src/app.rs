@@ -52,7 +52,7 @@ pub use reply::{Answer, Give, GivePlain, Page, Reply, Response};
 pub use request::Request;
 pub(crate) use response::Parts;
 pub use response::ResponseHead;
-pub use results::{All, AllFailed, Answered, Require, Results};
+pub use results::{All, AllFailed, Answered, Fault, Require, Results};
 pub use route::{Param, Route, Routed, Work};
 pub use rows::Rows;
 pub use session::Session;

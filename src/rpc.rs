@@ -1,7 +1,14 @@
 //! RPC: the same handlers, called by name.
 //!
 //! - [`endpoint`]: content type to protocol, method to route, answer to document;
-//! - [`fault`]: what an error is over RPC.
+//! - [`many`]: several calls of one request, side by side: a batch of JSON-RPC, and [`multicall`] of both protocols;
+//! - [`fault`]: what an error is over RPC;
+//! - [`asking`]: the other side, calls of a command to any server;
+//! - [`introspection`]: what methods there are, for programs and for readers.
 
+pub(crate) mod asking;
 pub(crate) mod endpoint;
 pub(crate) mod fault;
+pub(crate) mod introspection;
+mod many;
+mod multicall;

@@ -3,6 +3,8 @@
 //! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
 //! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use skitai_wire::{Map, Value};
@@ -10,7 +12,7 @@ use skitai_wire::{Map, Value};
 use super::bind::{Bind, Given, shortened};
 use super::was::Was;
 
-/// The type of an argument on the wire.
+/// The type of an argument or a reply on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -34,6 +36,10 @@ pub enum Kind {
     Context,
     /// Everything no other argument took.
     Rest,
+    /// Nothing: a reply alone.
+    Nothing,
+    /// A page in full or a stream, which RPC cannot carry: a reply alone.
+    WebOnly,
 }
 
 impl Kind {
@@ -48,7 +54,8 @@ impl Kind {
             Kind::Any => "any",
             Kind::List(_) => "array",
             Kind::Struct | Kind::Rest => "struct",
-            Kind::Context => "",
+            Kind::Context | Kind::WebOnly => "",
+            Kind::Nothing => "nil",
         }
     }
 }
@@ -183,6 +190,11 @@ impl Argument for Bytes {
         match one(given)? {
             Given::Text(text) => Ok(text.into()),
             Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
+            // JSON has no octets: there they are text in base64, as a reply has them.
+            Given::Typed(Value::String(text)) => match STANDARD.decode(&text) {
+                Ok(octets) => Ok(octets.into()),
+                Err(_) => Err(wrong("octets, or a text of them in base64", &Given::Text(text))),
+            },
             given @ Given::Typed(_) => Err(wrong("octets", &given)),
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Fetch};
-use skitai_actors::http::{Encoding, Part, Request};
+use skitai_actors::http::{Encoding, Method, Part, Request};
 use skitai_actors::kit::{OnArrival, Rule};
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
@@ -42,6 +42,8 @@ pub enum Protocol {
     XmlRpc,
     /// JSON-RPC 2.0.
     JsonRpc,
+    /// Plain HTTP whose bodies are JSON: it has verbs and no methods to [`call`](Calls::call).
+    Rest,
 }
 
 #[derive(Clone, Debug)]
@@ -241,20 +243,58 @@ impl Calls {
                 .map(|body| Request::xmlrpc(path.unwrap_or_else(|| "/RPC2".to_owned()), body)),
             Protocol::JsonRpc => jsonrpc::write_call(1, method, &params)
                 .map(|body| Request::jsonrpc(path.unwrap_or_else(|| "/rpc3".to_owned()), body)),
+            Protocol::Rest => {
+                return self.unsendable(format!(
+                    "{method}: REST has no methods to call; use get, post_json, put, patch or delete"
+                ));
+            }
         };
         match written {
             Ok(request) => self.send(request),
-            Err(error) => {
-                let outcome = Outcome::failed(self.target.shown(), Reason::Unsendable, format!("{method}: {error}"));
-                Task::ready(self.was, vec![outcome])
-            }
+            Err(error) => self.unsendable(format!("{method}: {error}")),
         }
+    }
+
+    fn unsendable(self, why: String) -> Task {
+        let outcome = Outcome::failed(self.target.shown(), Reason::Unsendable, why);
+        Task::ready(self.was, vec![outcome])
     }
 
     /// Fetches the path with GET, now.
     pub fn get(mut self) -> Task {
+        if self.protocol == Protocol::Rest {
+            return self.json(Method::Get, None::<&()>);
+        }
         let path = self.path.take().unwrap_or_else(|| "/".to_owned());
         self.send(Request::get(path))
+    }
+
+    /// Posts a body of JSON to the path, now. Of an answer in JSON the data is its value.
+    pub fn post_json(self, body: &impl Serialize) -> Task {
+        self.json(Method::Post, Some(body))
+    }
+
+    /// Puts a body of JSON at the path, now.
+    pub fn put(self, body: &impl Serialize) -> Task {
+        self.json(Method::Put, Some(body))
+    }
+
+    /// Changes what is at the path by a body of JSON, now.
+    pub fn patch(self, body: &impl Serialize) -> Task {
+        self.json(Method::Patch, Some(body))
+    }
+
+    /// Deletes what is at the path, now.
+    pub fn delete(self) -> Task {
+        self.json(Method::Delete, None::<&()>)
+    }
+
+    fn json(mut self, method: Method, body: Option<&impl Serialize>) -> Task {
+        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        match body.map(skitai_wire::json::to_vec).transpose() {
+            Ok(body) => self.send(Request::rest(method, path, body)),
+            Err(error) => self.unsendable(format!("the body has no form in JSON: {error}")),
+        }
     }
 
     /// Posts a form to the path, now.

@@ -42,6 +42,11 @@ impl Answered {
         Ok(skitai_wire::from_value(data)?)
     }
 
+    /// The fault that the method answered with, where that is what became of the call.
+    pub fn fault(&self) -> Option<Fault> {
+        Fault::of(&self.outcome)
+    }
+
     /// Keeps a good answer for `ttl`: an equal call gets it without any I/O. Nothing else is kept.
     pub fn cache(&self, ttl: Duration) {
         if let Some(caching) = &self.caching {
@@ -52,6 +57,25 @@ impl Answered {
     /// The outcome by itself.
     pub fn into_outcome(self) -> Outcome {
         self.outcome
+    }
+}
+
+/// What the called method answered in place of a value: a fault of XML-RPC, an error of JSON-RPC.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("fault {code}: {message}")]
+pub struct Fault {
+    /// The server's number for it.
+    pub code: i64,
+    /// The server's words for it.
+    pub message: String,
+    /// What a server of JSON-RPC added; else nil.
+    pub data: Value,
+}
+
+impl Fault {
+    fn of(outcome: &Outcome) -> Option<Fault> {
+        let code = outcome.fault.filter(|_| outcome.reason == Reason::Fault)?;
+        Some(Fault { code, message: outcome.msg.clone(), data: outcome.data.clone() })
     }
 }
 
@@ -188,6 +212,11 @@ pub struct AllFailed {
 impl AllFailed {
     pub(super) fn of(outcomes: Vec<Outcome>) -> AllFailed {
         AllFailed { coverage: Coverage::of(&outcomes), outcomes }
+    }
+
+    /// The fault of the first member, in their order, that answered with one.
+    pub fn fault(&self) -> Option<Fault> {
+        self.outcomes.iter().find_map(Fault::of)
     }
 
     /// True when what is missing is missing only because of time.

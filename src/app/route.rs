@@ -30,6 +30,8 @@ pub struct Route {
     pub blocking: bool,
     /// How many seconds a call of it may take, where that is not the server's `deadline`.
     pub deadline: Option<f64>,
+    /// What it gives back on the wire, as far as its return type tells.
+    pub returns: Kind,
     /// Its arguments, in order.
     pub params: &'static [Param],
     /// Binds and calls.

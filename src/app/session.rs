@@ -1,8 +1,8 @@
 //! The session of one request: values by name, loaded before the handler runs and kept, if changed, after it.
 //!
 //! The edge asks the session actor only when the app uses sessions and the client sent a session cookie, or when the
-//! handler changed something. A handler that calls nothing costs no message. The calls of one JSON-RPC batch share
-//! theirs, so that what one remembers another does not undo.
+//! handler changed something. A handler that calls nothing costs no message. The calls of one JSON-RPC batch or
+//! `system.multicall` share theirs, so that what one remembers another does not undo.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::application::Mounted;
 use super::budget::{self, Budget};
-use super::calls::{Calls, Way};
+use super::calls::{Calls, Protocol, Way};
 use super::cookie::Cookies;
 use super::request::Request;
 use super::response::ResponseHead;
@@ -142,6 +142,12 @@ impl Was {
     /// Calls a method at a URL: `was.rpc("http://host/RPC2").call("add", (1, 2))`.
     pub fn rpc(&self, url: &str) -> Calls {
         Calls::url(self, url)
+    }
+
+    /// Speaks JSON over plain HTTP to a URL: `was.rest("http://host/cities/7").get()`, `.post_json(&city)`, `.put(&city)`,
+    /// `.patch(&part)`, `.delete()`. The data of an answer in JSON is its value.
+    pub fn rest(&self, url: &str) -> Calls {
+        Calls::url(self, url).protocol(Protocol::Rest)
     }
 
     /// Fetches a URL: `was.wget("http://host/page").get()` or `.post(&[("name", "value")])`.

@@ -20,6 +20,62 @@ pub(super) enum Command {
     Check(Which),
     /// Lists every route with its methods, arguments and RPC name
     Routes(Which),
+    /// Calls a method of any XML-RPC or JSON-RPC server and prints the answer
+    Rpc(Box<Rpc>),
+}
+
+const RPC_EXAMPLES: &str = "\
+Examples:
+  rpc http://127.0.0.1:5000/RPC2 add 1 2              XML-RPC, by the path
+  rpc http://127.0.0.1:5000/rpc3 add 1 2              JSON-RPC, by the path
+  rpc --named 127.0.0.1:5000/rpc3 add a=1 b=2         parameters by name
+  rpc 127.0.0.1:5000 echo '{\"a\": [1, null]}' text     values are JSON, everything else is text; '\"1\"' is the text 1
+  rpc --list https://user:password@host/api           what methods there are, whatever it speaks
+  rpc --describe search 127.0.0.1:5000                how a method is called and what it does
+
+Where neither the path (…/RPC2, …/rpc3) nor --xml or --json says what the server speaks, it is asked. Without a path it is
+/RPC2, with --json /rpc3. Exit code: 0 there is an answer, which is printed (a text as it is, everything else as JSON);
+1 the server answered with a fault, printed with its code; 2 it could not be called.";
+
+/// A call.
+#[derive(Debug, Args)]
+#[command(after_help = RPC_EXAMPLES)]
+pub(super) struct Rpc {
+    /// Where the server is; without a scheme http
+    pub(super) url: String,
+    /// The method
+    #[arg(required_unless_present_any = ["list", "describe"])]
+    pub(super) method: Option<String>,
+    /// Its arguments: JSON, or plain text
+    #[arg(allow_negative_numbers = true)]
+    pub(super) args: Vec<String>,
+    /// Arguments are NAME=VALUE (JSON-RPC alone has names)
+    #[arg(long)]
+    pub(super) named: bool,
+    /// Lists the methods of the server
+    #[arg(long, conflicts_with_all = ["method", "describe"])]
+    pub(super) list: bool,
+    /// Tells how this method is called and what it does
+    #[arg(long, value_name = "METHOD", conflicts_with = "method")]
+    pub(super) describe: Option<String>,
+    /// Speaks XML-RPC
+    #[arg(long, conflicts_with_all = ["json", "named"])]
+    pub(super) xml: bool,
+    /// Speaks JSON-RPC 2.0
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Logs in with Basic authorization; read from the environment variable RPC_LOGIN where it is not given
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(super) login: Option<String>,
+    /// Sends a header; may be given several times
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub(super) header: Vec<String>,
+    /// Waits so many seconds for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
+    pub(super) timeout: f64,
+    /// Trusts the authorities in this PEM file, in place of the web's
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<std::path::PathBuf>,
 }
 
 /// Which site, and where.

@@ -103,6 +103,17 @@ pub(super) const ACCESS_LOG: Key =
     key("access_log", Kind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
 
+pub(super) const MAX_BATCH: Key =
+    key("max_batch", count(1, 10_000), "1000", "calls in one JSON-RPC batch or one `system.multicall`");
+pub(super) const MAX_BATCH_ANSWER: Key =
+    key("max_batch_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a batch or a `system.multicall`");
+pub(super) const INTROSPECTION: Key = key(
+    "introspection",
+    Kind::Text,
+    "",
+    "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
+);
+
 pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");
 pub(super) const KEYFILE: Key = key("keyfile", Kind::File, "", "private key, PEM, if it is not in `certfile`");
 pub(super) const CAFILE: Key = key("cafile", Kind::File, "", "certificates of the authority, PEM");
@@ -191,6 +202,9 @@ pub const SERVER: &[Key] = &[
     ADMIN_PASSWORD,
     MAX_BODY,
     DEADLINE,
+    MAX_BATCH,
+    MAX_BATCH_ANSWER,
+    INTROSPECTION,
     ACCESS_LOG,
     SSL,
     PROXY,

@@ -9,7 +9,7 @@ use super::ini::{Section, Value};
 use super::keys::{self, Key};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::{Certification, Server, cores};
+use super::settings::{Certification, Introspection, Server, cores};
 
 /// Below this a key can be searched for, in bytes.
 const SECUREKEY_MIN: usize = 16;
@@ -47,6 +47,9 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         devel,
         max_body: reading.count(section, &keys::MAX_BODY),
         deadline: reading.time(section, &keys::DEADLINE),
+        max_batch: reading.count(section, &keys::MAX_BATCH),
+        max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
+        introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
     }
 }
@@ -219,6 +222,21 @@ fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Optio
         );
     }
     Some(secret)
+}
+
+fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Introspection {
+    let Some(value) = find(section, &keys::INTROSPECTION).filter(|value| !value.text.is_empty()) else {
+        return Introspection::default();
+    };
+    match value.text.as_str() {
+        "admin" => Introspection::Admin,
+        "public" => Introspection::Public,
+        "off" => Introspection::Off,
+        _ => {
+            reading.refuse(&keys::INTROSPECTION, value, "expected `admin`, `public` or `off`", None);
+            Introspection::Off
+        }
+    }
 }
 
 fn as_size(count: u64) -> usize {

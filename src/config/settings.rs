@@ -52,8 +52,26 @@ pub struct Server {
     pub max_body: usize,
     /// How long a request may take.
     pub deadline: Duration,
+    /// Calls in one JSON-RPC batch or one `system.multicall`.
+    pub max_batch: usize,
+    /// Largest answer of a batch or a `system.multicall`, in bytes.
+    pub max_batch_answer: usize,
+    /// Who may ask what methods there are.
+    pub introspection: Introspection,
     /// File of the access log; none for no access log.
     pub access_log: Option<PathBuf>,
+}
+
+/// Who may ask what methods there are (`introspection`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Introspection {
+    /// The user `admin`; in devel mode everybody.
+    #[default]
+    Admin,
+    /// Everybody.
+    Public,
+    /// Nobody.
+    Off,
 }
 
 /// `[certification]`: files as they will be opened.
@@ -147,6 +165,9 @@ impl Default for Server {
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
             deadline: values::duration(default_of(&keys::DEADLINE)),
+            max_batch: default_count(&keys::MAX_BATCH),
+            max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
+            introspection: Introspection::default(),
             access_log: None,
         }
     }

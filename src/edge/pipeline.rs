@@ -1,7 +1,7 @@
 //! One request, step by step, in this order:
 //!
 //! 1. the head is taken out of actix, so that it may travel between threads;
-//! 2. RPC is told apart by content type (or the path `/RPC2`) and goes to the [endpoint](crate::rpc::endpoint);
+//! 2. RPC is told apart by content type (or the path `/RPC2` or `/rpc3`) and goes to the [endpoint](crate::rpc::endpoint);
 //! 3. the mounts whose path leads to the request's, longest first: a file stands before an app;
 //! 4. the app's route by path and method; then the body is read, within its limit;
 //! 5. the session is loaded, arguments are bound, the handler runs, within the deadline and without its panic spreading;
@@ -45,7 +45,7 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         let request = draft.request();
         account.head = Some(Box::new((request.peer, request.method.clone(), request.uri.clone())));
     }
-    let response = match rpc::endpoint::protocol(draft.request()) {
+    let response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
         Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
         None => web(worker, draft, payload, &mut incoming).await,

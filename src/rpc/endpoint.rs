@@ -1,21 +1,23 @@
 //! The RPC endpoint: which protocol, which route, and the document that answers.
 //!
 //! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of anything to `/RPC2`; JSON-RPC is a POST of
-//! `application/json-rpc` to any path. Below a mount's path a method's name may also leave the mount's part out: a
-//! POST to `/test` finds `hello` as well as `test.hello`.
+//! `application/json-rpc` to any path, or of anything to `/rpc3`. Below a mount's path a method's name may also leave the
+//! mount's part out: a POST to `/test` finds `hello` as well as `test.hello`.
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::{Method, StatusCode, header};
-use futures_util::{StreamExt, stream};
+use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
-use skitai_wire::{Limits, xmlrpc};
+use skitai_wire::{Limits, Value, xmlrpc};
 
 use super::fault::Fault;
+use super::many::{Ended, Many};
+use super::multicall;
 use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
 use crate::edge::respond::Holds;
 use crate::edge::{body, pipeline, respond, sessions};
-use crate::serve::site::Meant;
+use crate::serve::site::{Meant, Site};
 use crate::serve::worker::Worker;
 
 /// How an RPC client speaks.
@@ -26,7 +28,7 @@ pub(crate) enum Protocol {
 }
 
 /// The protocol of a request, if it is RPC.
-pub(crate) fn protocol(request: &Request) -> Option<Protocol> {
+pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     if request.method != Method::POST {
         return None;
     }
@@ -35,9 +37,19 @@ pub(crate) fn protocol(request: &Request) -> Option<Protocol> {
             Some(Protocol::Xml)
         }
         Some(kind) if kind.eq_ignore_ascii_case("application/json-rpc") => Some(Protocol::Json),
-        _ if request.path().trim_end_matches('/').eq_ignore_ascii_case("/RPC2") => Some(Protocol::Xml),
-        _ => None,
+        _ => by_path(site, request.path()),
     }
+}
+
+/// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
+fn by_path(site: &Site, path: &str) -> Option<Protocol> {
+    let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;
+    let protocol = match last {
+        last if last.eq_ignore_ascii_case("rpc2") => Protocol::Xml,
+        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json,
+        _ => return None,
+    };
+    (above.is_empty() || site.mounts.iter().any(|mount| mount.is_at(above))).then_some(protocol)
 }
 
 /// Serves an RPC request. The reply is HTTP 200 with a document, whatever came of it; only a body that could not be
@@ -54,7 +66,14 @@ pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft,
 }
 
 const XML: &str = "text/xml; charset=utf-8";
-const JSON: &str = "application/json-rpc";
+
+/// A JSON client is answered in the words it used: some read nothing but `application/json`.
+fn json_type(request: &Request) -> &'static str {
+    match request.get_content_type() {
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => "application/json",
+        _ => "application/json-rpc",
+    }
+}
 
 async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
     let call = match xmlrpc::parse_call(&draft.request().body, &Limits::default()) {
@@ -65,7 +84,14 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
             return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
         }
     };
-    let (was, result) = run(worker, Face::XmlRpc, draft, &call.method, Params::Positional(call.params), None).await;
+    let params = Params::Positional(call.params);
+    if call.method == multicall::NAME {
+        let reply = respond::rpc(XML, Vec::new());
+        let (reply, result) = Box::pin(several(worker, Face::XmlRpc, draft, params, reply)).await;
+        let document = result.unwrap_or_else(|fault| xmlrpc::write_fault(fault.code, &fault.message));
+        return with_document(reply, document);
+    }
+    let (was, result) = run(worker, Face::XmlRpc, draft, &call.method, params, None).await;
     let document = match result {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
@@ -75,96 +101,155 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
 
 async fn json(worker: &Worker, draft: Draft) -> HttpResponse {
     let body = draft.request().body.clone();
+    let kind = json_type(draft.request());
     match jsonrpc::parse(&body) {
         Err(error) => {
             let fault = Fault::malformed(&error);
             worker.counts.rpc(true);
-            respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
+            respond::rpc(kind, json_error(None, &fault, false))
         }
-        Ok(Incoming::Single(call)) => match one_json(worker, draft, call, None).await {
-            (was, Some(document)) => respond_with(was, JSON, document),
-            (was, None) => respond_with(was, JSON, Vec::new()),
-        },
-        Ok(Incoming::Batch(calls)) => batch(worker, &draft, calls).await,
+        Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
+            let reply = respond::rpc(kind, Vec::new());
+            let (reply, result) = Box::pin(several(worker, Face::JsonRpc, draft, call.params, reply)).await;
+            with_document(reply, call.id.map(|id| json_answer(id, call.v1, result)).unwrap_or_default())
+        }
+        Ok(Incoming::Single(call)) => {
+            let Ended { was, answer } = one_json(worker, draft, call, None).await;
+            respond_with(was, kind, answer.unwrap_or_default())
+        }
+        Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, kind)).await,
     }
 }
 
-/// Calls of one batch under way at a time. Each has its own copy of the request's head, and a client can send 10 000.
-const AT_ONCE: usize = 64;
+/// A JSON-RPC call, or what is none.
+type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
-/// The calls run side by side and the answers keep their order. One session is loaded for all of them, and kept once.
-async fn batch(
-    worker: &Worker,
-    draft: &Draft,
-    calls: Vec<Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>>,
-) -> HttpResponse {
-    let failed = |error: Error| {
-        pipeline::tell(draft.request(), &error);
-        let fault = Fault::of(&error, worker.site.settings.server.devel);
-        respond::rpc(JSON, jsonrpc::write_error(None, fault.code, &fault.message, None, false))
-    };
-    let use_session = worker.site.mounts.iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
-    let (session, visit) = match sessions::load(&worker.hands, use_session, draft.cookie()).await {
-        Ok(loaded) => loaded,
-        Err(error) => return failed(error),
-    };
-    let mut answers = stream::iter(calls)
-        .map(|call| {
-            let draft = Draft::new(draft.request().clone(), worker.hands.clone());
-            one_json(worker, draft, call, Some(session.clone()))
-        })
-        .buffered(AT_ONCE);
-    let mut document = Vec::new();
-    // What each call set goes out with the one reply, in order.
-    let mut reply = respond::rpc(JSON, Vec::new());
-    let mut keeper = None;
-    while let Some((was, answer)) = answers.next().await {
-        if let Some(was) = was {
-            reply = respond::finish(&was, reply, Holds::Both);
-            if was.app().use_session {
-                keeper = Some(was);
+/// The calls of a batch run side by side and the answers keep their order.
+async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &str) -> HttpResponse {
+    let error = |fault: Fault| json_error(None, &fault, false);
+    let most = worker.site.settings.server.max_batch;
+    if calls.len() > most {
+        worker.counts.rpc(true);
+        let text = format!("a batch of {} requests, more than the limit of {most}", calls.len());
+        return respond::rpc(kind, error(Fault::new(code::INVALID_REQUEST, text)));
+    }
+    let request = draft.request().clone();
+    let call = |many: &Many<'_>, call: Sent<'b>| {
+        let (draft, session) = many.one();
+        async move {
+            match call {
+                // A batch of a thousand of them would be a million calls.
+                Ok(jsonrpc::Request { method, id, v1, .. }) if method == multicall::NAME => {
+                    worker.counts.rpc(true);
+                    let fault = Fault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
+                    Ended { was: None, answer: id.map(|id| json_answer(id, v1, Err(fault))) }
+                }
+                call => one_json(worker, draft, call, Some(session)).await,
             }
         }
-        if let Some(answer) = answer {
-            document.push(if document.is_empty() { b'[' } else { b',' });
-            document.extend_from_slice(&answer);
+    };
+    // A notification is answered by nothing; what is no call has its answer even without an id.
+    let key = |call: &Sent<'b>| match call {
+        Ok(call) => (call.id, call.v1, call.id.is_some()),
+        Err(invalid) => (invalid.id, false, true),
+    };
+    let refuse = |(id, v1, answered): (Option<&'b RawValue>, bool, bool), fault: &Fault| {
+        answered.then(|| json_error(id, fault, v1))
+    };
+    let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
+    let many = match Many::of(worker, draft).await {
+        Ok(many) => many.run(calls, call, refuse, respond::rpc(kind, Vec::new())).await,
+        Err(error) => Err(error),
+    };
+    match many {
+        Ok((answers, reply)) if answers.is_empty() => with_document(reply, Vec::new()),
+        Ok((answers, reply)) => with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
+        Err(failed) => {
+            pipeline::tell(&request, &failed);
+            respond::rpc(kind, error(Fault::of(&failed, worker.site.settings.server.devel)))
         }
     }
-    if let Some(was) = keeper {
-        if let Err(error) = sessions::keep(worker, &was, visit).await {
-            return failed(error);
+}
+
+/// `system.multicall`. The result is a document over XML-RPC and JSON text over JSON-RPC.
+async fn several(
+    worker: &Worker,
+    face: Face,
+    draft: Draft,
+    params: Params,
+    reply: HttpResponse,
+) -> (HttpResponse, Result<Vec<u8>, Fault>) {
+    let entries = match multicall::entries(params, worker.site.settings.server.max_batch) {
+        Ok(entries) => entries,
+        Err(fault) => {
+            worker.counts.rpc(true);
+            return (reply, Err(fault));
         }
-        reply = respond::finish(&was, reply, Holds::Both);
+    };
+    let request = draft.request().clone();
+    let call = |many: &Many<'_>, entry: multicall::Entry| {
+        let (draft, session) = many.one();
+        async move {
+            let (was, result) = match entry {
+                Ok((method, params)) => run(worker, face, draft, &method, params, Some(session)).await,
+                Err(fault) => {
+                    worker.counts.rpc(true);
+                    (None, Err(fault))
+                }
+            };
+            Ended { was, answer: Some(multicall::written(face, &result)) }
+        }
+    };
+    let refuse = |(), fault: &Fault| Some(multicall::written(face, &Err(fault.clone())));
+    let entries = entries.into_iter().map(|entry| ((), entry)).collect();
+    let kind = reply.headers().get(header::CONTENT_TYPE).cloned();
+    let many = match Many::of(worker, draft).await {
+        Ok(many) => many.run(entries, call, refuse, reply).await,
+        Err(error) => Err(error),
+    };
+    match many {
+        Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers))),
+        Err(failed) => {
+            pipeline::tell(&request, &failed);
+            let mut reply = respond::rpc("", Vec::new());
+            if let Some(kind) = kind {
+                reply.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            (reply, Err(Fault::of(&failed, worker.site.settings.server.devel)))
+        }
     }
-    if !document.is_empty() {
-        document.push(b']');
-    }
-    with_document(reply, document)
 }
 
 /// One JSON-RPC call. No document comes back for a notification.
-async fn one_json(
-    worker: &Worker,
-    draft: Draft,
-    call: Result<jsonrpc::Request<'_>, jsonrpc::Invalid<'_>>,
-    shared: Option<Session>,
-) -> (Option<Was>, Option<Vec<u8>>) {
+async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<Session>) -> Ended {
     let call = match call {
         Ok(call) => call,
         Err(invalid) => {
             worker.counts.rpc(true);
-            return (
-                None,
-                Some(jsonrpc::write_error(invalid.id, code::INVALID_REQUEST, &invalid.message, None, false)),
-            );
+            let answer = json_error(invalid.id, &Fault::new(code::INVALID_REQUEST, invalid.message), false);
+            return Ended { was: None, answer: Some(answer) };
         }
     };
     let (was, result) = run(worker, Face::JsonRpc, draft, &call.method, call.params, shared).await;
-    let document = call.id.map(|id| match result {
-        Ok(result) => jsonrpc::write_raw_result(id, &result, call.v1),
-        Err(fault) => jsonrpc::write_error(Some(id), fault.code, &fault.message, None, call.v1),
-    });
-    (was, document)
+    Ended { was, answer: call.id.map(|id| json_answer(id, call.v1, result)) }
+}
+
+fn json_answer(id: &RawValue, v1: bool, result: Result<Vec<u8>, Fault>) -> Vec<u8> {
+    match result {
+        Ok(result) => jsonrpc::write_raw_result(id, &result, v1),
+        Err(fault) => json_error(Some(id), &fault, v1),
+    }
+}
+
+/// Where the specification has words of its own for an error, they are the message and ours are its data.
+fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
+    let fixed = match fault.code {
+        code::PARSE => "Parse error",
+        code::INVALID_REQUEST => "Invalid Request",
+        code::METHOD_NOT_FOUND => "Method not found",
+        _ => return jsonrpc::write_error(id, fault.code, &fault.message, None, v1),
+    };
+    jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
 fn respond_with(was: Option<Was>, kind: &str, document: Vec<u8>) -> HttpResponse {

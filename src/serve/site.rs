@@ -17,15 +17,18 @@ use super::pool::BlockingPool;
 use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
-use crate::config::{Declared, Loaded, Mount as Mounting, MountTarget, Settings};
+use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Settings};
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
+use crate::rpc::introspection::{self, Access};
 
 /// What is served below one path: folders first, then an app.
 #[derive(Debug)]
 pub(crate) struct Mount {
     /// Without a trailing slash; empty for `/`.
     path: String,
+    /// What the RPC names of its app begin with: `/test/deep` is `test.deep`; empty for `/`.
+    prefix: String,
     /// Written with a trailing slash: the path without it is sent there.
     slash: bool,
     pub(crate) folders: Vec<PathBuf>,
@@ -33,6 +36,32 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
+    fn at(path: &str, app: Option<Mounted>) -> Mount {
+        let at = path.trim_end_matches('/');
+        Mount {
+            path: at.to_owned(),
+            prefix: at.trim_start_matches('/').replace('/', "."),
+            slash: path.ends_with('/'),
+            folders: Vec::new(),
+            app: app.map(Arc::new),
+        }
+    }
+
+    /// True for the path of this mount, without a slash at its end.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
+
+    /// The path of one of its rules, from the root of the site.
+    pub(crate) fn path_of(&self, rule: &str) -> String {
+        format!("{}{rule}", self.path)
+    }
+
+    /// The RPC name by which one of its methods is reached from anywhere.
+    pub(crate) fn name_of(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
     /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
     pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.path.as_str())?;
@@ -53,13 +82,9 @@ impl Mount {
     /// One line per route: methods, path, RPC name, arguments, and the function behind it.
     pub(crate) fn list(&self) -> Vec<String> {
         let Some(app) = &self.app else { return Vec::new() };
-        let prefix = self.rpc_prefix();
         let line = |placed: &Placed| {
             let names = app.table.names();
-            let name = names
-                .iter()
-                .find(|(_, named)| std::ptr::eq(*named, placed))
-                .map(|(name, _)| if prefix.is_empty() { (*name).to_owned() } else { format!("{prefix}.{name}") });
+            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| self.name_of(name));
             let route = placed.route;
             let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
                 let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
@@ -67,7 +92,7 @@ impl Mount {
                 format!("{}{optional}: {}{default}", param.name, param.kind.word())
             });
             let params = params.collect::<Vec<_>>().join(", ");
-            let path = format!("{}{}", self.path, placed.rule);
+            let path = self.path_of(&placed.rule);
             let name = name.unwrap_or_else(|| "-".to_owned());
             format!(
                 "{:<16} {path:<36} {name}({params})   {}::{}",
@@ -77,11 +102,6 @@ impl Mount {
             )
         };
         app.table.placed().iter().map(line).collect()
-    }
-
-    /// The mount's part of an RPC name: `/test/deep` is `test.deep`.
-    fn rpc_prefix(&self) -> String {
-        self.path.trim_start_matches('/').replace('/', ".")
     }
 }
 
@@ -129,6 +149,8 @@ pub(crate) struct Site {
     pub(crate) reporters: Arc<Registry>,
     pub(crate) status: Post<StatusActor>,
     pub(crate) wasc: Wasc,
+    /// Who may ask what methods there are.
+    pub(crate) access: Access,
     pub(crate) blocking: Arc<BlockingPool>,
     /// One set per worker.
     counts: Arc<[Arc<Counts>]>,
@@ -139,6 +161,8 @@ pub(crate) struct Site {
 
 /// Where the status page is.
 const STATUS: &str = "/status";
+/// Where the page of the methods is.
+const METHODS: &str = "/status/methods";
 
 /// What keeps a site from starting, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -159,8 +183,8 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
     let mut mounts: Vec<Mount> = Vec::new();
     for Mounting { path, target } in mountings {
         let at = path.trim_end_matches('/').to_owned();
-        let index = mounts.iter().position(|mount| mount.path == at).unwrap_or_else(|| {
-            mounts.push(Mount { path: at, slash: path.ends_with('/'), folders: Vec::new(), app: None });
+        let index = mounts.iter().position(|mount| mount.is_at(&at)).unwrap_or_else(|| {
+            mounts.push(Mount::at(&path, None));
             mounts.len() - 1
         });
         let mount = &mut mounts[index];
@@ -220,15 +244,19 @@ impl Site {
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
             let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
-            mounts.push(Mount {
-                path: STATUS.to_owned(),
-                slash: false,
-                folders: Vec::new(),
-                app: Some(Arc::new(placed)),
-            });
-            mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+            mounts.push(Mount::at(STATUS, Some(placed)));
             apps.push(app);
         }
+        let access = Access::of(&settings.server, keys.admin_password.as_ref());
+        if settings.server.introspection != Introspection::Off {
+            if mounts.iter().any(|mount| mount.is_at(METHODS)) {
+                tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
+            } else {
+                let app = introspection::app();
+                mounts.push(Mount::at(METHODS, Some(place(&app, None, settings.server.devel).map_err(Unfit)?)));
+            }
+        }
+        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
         let mut clusters = Vec::new();
         let mut databases = Vec::new();
         for declared in &settings.clusters {
@@ -266,6 +294,7 @@ impl Site {
             reporters,
             status,
             wasc,
+            access,
             blocking: Arc::default(),
             counts,
             apps,
@@ -277,13 +306,33 @@ impl Site {
     pub(crate) fn method(&self, path: &str, name: &str) -> Option<Meant<'_>> {
         let apps = || self.mounts.iter().enumerate().filter_map(|(at, mount)| Some((at, mount, mount.app.as_ref()?)));
         let mut below = apps().filter(|(_, mount, _)| !mount.path.is_empty() && mount.rest_of(path).is_some());
-        below.find_map(|(at, _, app)| Meant::by_name(at, app, name)).or_else(|| {
-            apps().find_map(|(at, mount, app)| {
-                let prefix = mount.rpc_prefix();
-                let rest = if prefix.is_empty() { name } else { name.strip_prefix(&prefix)?.strip_prefix('.')? };
-                Meant::by_name(at, app, rest)
+        below
+            .find_map(|(at, _, app)| Meant::by_name(at, app, name))
+            .or_else(|| {
+                apps().find_map(|(at, mount, app)| {
+                    let prefix = &*mount.prefix;
+                    let rest = if prefix.is_empty() { name } else { name.strip_prefix(prefix)?.strip_prefix('.')? };
+                    Meant::by_name(at, app, rest)
+                })
             })
-        })
+            .or_else(|| {
+                // What every server has under the same names, unless an app has a method of that name.
+                let own = self
+                    .mounts
+                    .iter()
+                    .position(|mount| mount.is_at(METHODS))
+                    .filter(|_| introspection::is_own(name))?;
+                Meant::by_name(own, self.mounts[own].app.as_ref()?, name)
+            })
+    }
+
+    /// The mounts of the site's own apps: not the pages of the server.
+    pub(crate) fn of_apps(&self) -> impl Iterator<Item = (&Mount, &Mounted)> {
+        let of_server = |mount: &Mount| [STATUS, METHODS].iter().any(|own| mount.is_at(own));
+        self.mounts
+            .iter()
+            .filter(move |mount| !of_server(mount))
+            .filter_map(|mount| Some((mount, &**mount.app.as_ref()?)))
     }
 
     /// The app of a mount that has one.

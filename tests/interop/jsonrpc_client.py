@@ -30,7 +30,8 @@ for value in (None, True, -7, 2**53 + 1, 0.1, "한글 <&>", [], {"a": [1, {"b": 
 
 error(lambda: server.add(1), -32602, "b")
 error(lambda: server.add("x", 2), -32602, "a")
-error(lambda: server.nobody(), -32601, "nobody")
+# The words of the specification; which method it was is in the data, which this client leaves out.
+error(lambda: server.nobody(), -32601, "Method not found")
 
 batch = jsonrpclib.MultiCall(server, config)
 batch.add(1, 2)

@@ -31,7 +31,9 @@ fn error(reply: Reply, code: i64) -> String {
     let answer = reply.expect_code(200).json();
     assert_eq!(answer["error"]["code"], code, "{answer}");
     assert!(answer.get("result").is_none(), "{answer}");
-    answer["error"]["message"].as_str().expect("a message").to_owned()
+    let message = answer["error"]["message"].as_str().expect("a message");
+    // Where the specification has words of its own, ours are beside them.
+    format!("{message} {}", answer["error"]["data"].as_str().unwrap_or_default())
 }
 
 #[test]

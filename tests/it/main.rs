@@ -4,6 +4,9 @@
 //!
 //! - [`harness`]: what scenarios are made of (servers, clients, misbehaving members, PostgreSQL, Python);
 //! - [`faces`]: one handler is a page, an XML-RPC method and a JSON-RPC method, for curl and Python's clients too;
+//! - [`validator`], [`jsonrpc_spec`]: the two protocols to the letter, by clients of many makers;
+//! - [`rpc_many`], [`rpc_calls`]: many calls in one request; calls to servers of others;
+//! - [`introspection`], [`rpc_command`]: what methods there are, and the command that calls them;
 //! - [`arguments`]: every kind of argument from every place a client can put it;
 //! - [`bad_input`]: wrong, missing, malformed and oversized input, and configurations that are refused;
 //! - [`bombs`]: documents that unfold, nest or go on for ever, and the memory of the server that gets them;
@@ -44,12 +47,18 @@ mod faces;
 mod fanout;
 mod files;
 mod harness;
+mod introspection;
+mod jsonrpc_spec;
 mod load;
 mod overload;
 mod reaching;
 mod rows;
+mod rpc_calls;
+mod rpc_command;
+mod rpc_many;
 mod sessions;
 mod sql;
 mod sql_leaving;
 mod status;
 mod streams;
+mod validator;

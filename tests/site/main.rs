@@ -4,6 +4,8 @@
 mod calls;
 mod chaos;
 mod rows;
+mod spec;
+mod validator;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -32,7 +34,9 @@ fn main() -> ExitCode {
         .package(Package::at("/deep").routes(routes![inner]))
         .package(calls::package())
         .package(chaos::package())
-        .package(rows::package());
+        .package(rows::package())
+        .package(spec::package())
+        .package(validator::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([testsite, clashing])

@@ -14,7 +14,7 @@ use super::spread::within;
 use super::tally::{Part, Tally};
 use super::url::{self, Url};
 use super::verdict::Call;
-use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Place, Prepared, Request, Trust};
+use crate::http::{Authority, Decode, KEEP_ALIVE, Limits, Method, Place, Prepared, Request, Trust};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
 
@@ -73,6 +73,8 @@ pub struct Web {
 
 struct Shared {
     limits: WebLimits,
+    /// Who vouches for https; none for the usual roots of the web.
+    trust: Option<Trust>,
     origins: RefCell<HashMap<Key, Entry>>,
     asked: Cell<u64>,
     reaper: Reaper,
@@ -99,8 +101,13 @@ impl std::fmt::Debug for Web {
 impl Web {
     /// An actor that knows no origin yet.
     pub fn new(limits: WebLimits) -> Web {
-        let origins = RefCell::default();
-        Web { shared: Rc::new(Shared { limits, origins, asked: Cell::new(0), reaper: Reaper::default() }) }
+        Web::vouched_for_by(limits, None)
+    }
+
+    /// The same, with authorities that are trusted in place of the web's roots.
+    pub fn vouched_for_by(limits: WebLimits, authority: Option<&Authority>) -> Web {
+        let (trust, origins) = (authority.map(Trust::of), RefCell::default());
+        Web { shared: Rc::new(Shared { limits, trust, origins, asked: Cell::new(0), reaper: Reaper::default() }) }
     }
 }
 
@@ -212,7 +219,7 @@ impl Shared {
         }
         let WebLimits { connect_timeout, connections, max_answer, .. } = self.limits;
         let limits = Limits { connect_timeout, connections, max_answer };
-        let trust = url.tls.then(Trust::web);
+        let trust = url.tls.then(|| self.trust.clone().unwrap_or_else(Trust::web));
         let place = Place { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
         let member = Rc::new(Member::new(url.node(), place, 1, limits));
         origins.insert(key, Entry { member: member.clone(), used });
@@ -239,7 +246,7 @@ fn not_sent(slot: Outcome, why: &str) -> Outcome {
 
 /// Where the answer points, if it is one that is to be followed.
 fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
-    if request.decode != Decode::Http || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
+    if !matches!(request.decode, Decode::Http | Decode::Rest) || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
     outcome.headers.iter().find(|header| header.0 == "location").map(|header| header.1.as_str())

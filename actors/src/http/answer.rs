@@ -29,7 +29,7 @@ pub(crate) struct Answer {
 impl Answer {
     pub(super) fn new(code: u16, headers: &HeaderMap, body: Bytes, request: &Prepared) -> Answer {
         let decode = request.decode;
-        let is_wanted = decode == Decode::Http || code != 200;
+        let is_wanted = matches!(decode, Decode::Http | Decode::Rest) || code != 200;
         let headers = if is_wanted { headers.iter().map(shown).collect() } else { Vec::new() };
         Answer { code, headers, body, decode }
     }
@@ -74,6 +74,8 @@ impl Answer {
     pub(crate) fn into_outcome(mut self, node: Arc<str>) -> Outcome {
         let mut outcome = match self.decode {
             Decode::Http => self.page(node),
+            Decode::Rest if self.is_json() => self.json(node),
+            Decode::Rest => self.page(node),
             Decode::XmlRpc | Decode::JsonRpc if self.code != 200 => self.refused(node),
             Decode::XmlRpc => match xmlrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 Ok(Ok(value)) => Outcome::completed(node, value),
@@ -97,6 +99,23 @@ impl Answer {
             None => Value::Bytes(body),
             Some(text) => text.decode(body).map_or_else(Value::Bytes, Value::String),
         };
+        self.completed(node, data)
+    }
+
+    fn is_json(&self) -> bool {
+        let kind = self.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default();
+        let kind = kind.trim().to_ascii_lowercase();
+        !self.body.is_empty() && (kind == "application/json" || kind.ends_with("+json"))
+    }
+
+    fn json(&self, node: Arc<str>) -> Outcome {
+        match skitai_wire::json::parse_value(&self.body) {
+            Ok(value) => self.completed(node, value),
+            Err(error) => Outcome::failed(node, Reason::Malformed, format!("{}: {error}", self.status_line())),
+        }
+    }
+
+    fn completed(&self, node: Arc<str>, data: Value) -> Outcome {
         let mut outcome = Outcome::completed(node, data);
         if !(200..300).contains(&self.code) {
             // Completed, for an answer came; but the reason must not say that it was a good one.

@@ -58,7 +58,7 @@ impl Prepared {
             Decode::JsonRpc if !typed => {
                 converted.push((CONTENT_TYPE, HeaderValue::from_static("application/json-rpc")));
             }
-            Decode::XmlRpc | Decode::JsonRpc | Decode::Http => {}
+            Decode::XmlRpc | Decode::JsonRpc | Decode::Http | Decode::Rest => {}
         }
         if may_be_packed {
             converted.push((ACCEPT_ENCODING, HeaderValue::from_static("gzip")));

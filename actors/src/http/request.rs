@@ -55,6 +55,8 @@ pub enum Decode {
     JsonRpc,
     /// A page: text or bytes, whatever the code.
     Http,
+    /// A page whose JSON is read: a value, whatever the code. JSON that cannot be read is an error.
+    Rest,
 }
 
 /// How an answer may come.
@@ -106,7 +108,7 @@ pub struct Request {
 
 impl Request {
     pub(super) fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
-        let idempotent = method.is_safe() && decode == Decode::Http;
+        let idempotent = method.is_safe() && matches!(decode, Decode::Http | Decode::Rest);
         Request {
             method,
             path: path.into(),
@@ -148,6 +150,14 @@ impl Request {
         }
         Request::new(Method::Post, path, body.into(), Decode::Http)
             .header("content-type", "application/x-www-form-urlencoded")
+    }
+
+    /// A request whose body, if there is one, is JSON, and whose answer is.
+    pub fn rest(method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
+        let has_body = body.is_some();
+        let request = Request::new(method, path, body.unwrap_or_default().into(), Decode::Rest);
+        let request = request.header("accept", "application/json");
+        if has_body { request.header("content-type", "application/json") } else { request }
     }
 
     /// Adds a header.

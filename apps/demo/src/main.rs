@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         .hint("/hello", "a page, an XML-RPC and a JSON-RPC method at once")
         .hint("/search?keyword=Mozart", "three RPC members asked at once")
         .hint("/cities?at_least=5000000", "three SQL shards asked at once")
+        .hint("/status/methods", "every method, and a form to try it")
         .main()
 }
 

@@ -4,10 +4,12 @@
 //! name (an empty braced struct lives in the type namespace alone), which carries the route: rule, methods, a table of
 //! its arguments and the code that binds and calls. `routes![hello, greetings::morning]` collects those types.
 //!
-//! Read in this order: [`input`] (what the attribute and the function say), [`output`] (what is written beside it).
+//! Read in this order: [`input`] (what the attribute and the function say), [`output`] (what is written beside it),
+//! [`returns`] (what the function's return type is on the wire).
 
 mod input;
 mod output;
+mod returns;
 
 use proc_macro::TokenStream;
 

@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Expr, Lit};
 
 use crate::input::{Argument, Function, Handler};
+use crate::returns;
 
 pub(crate) fn expand(handler: &Handler) -> TokenStream {
     let Handler { rule, methods, name, deadline, function, arguments, doc } = handler;
@@ -38,6 +39,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         }
     };
     let blocking = !is_async;
+    let returns = returns::kind(&signature.output);
     // Every argument is taken before any is missed, so that one answer lists all faults.
     let all_or_faults = if taken.is_empty() {
         TokenStream::new()
@@ -49,8 +51,9 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         }
     };
     quote! {
-        // A handler owns what came off the wire; that it only reads some of it is no mistake.
-        #[allow(clippy::needless_pass_by_value)]
+        // A handler owns what came off the wire; that it only reads some of it is no mistake. Its arguments are named by
+        // who calls it, so that many of them are no trap.
+        #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
         #(#attributes)* #visibility #signature #body
 
         #[doc(hidden)]
@@ -67,6 +70,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 doc: #doc,
                 blocking: #blocking,
                 deadline: #deadline,
+                returns: #returns,
                 params: &[#(#params),*],
                 call: |was, bind| {
                     #[allow(unused_imports)]

@@ -1,4 +1,5 @@
-//! Clients that know nothing of us: curl, and Python with the packages of `tests/interop/requirements.txt`.
+//! Clients that know nothing of us: curl, Python with the packages of `tests/interop/requirements.txt`, and Node with
+//! those of `tests/interop/package.json`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -40,7 +41,23 @@ pub(crate) fn piped(arguments: &[&str], script: &str, script_arguments: &[&str])
     (curl.wait().unwrap().code().unwrap_or(-1), out.into_owned())
 }
 
-/// A Python program of the tests that serves, until it is dropped.
+/// Runs a script of `tests/interop` by Node, with the packages of its `package.json`, and gives what it printed.
+#[track_caller]
+pub(crate) fn node(script: &str, arguments: &[&str]) -> String {
+    let mut command = node_with_packages();
+    command.arg(root().join("tests/interop").join(script)).args(arguments);
+    run(command)
+}
+
+fn node_with_packages() -> Command {
+    let modules = target().join("node/node_modules");
+    assert!(modules.exists(), "{} is missing: run tests/run once, it makes it", modules.display());
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", modules);
+    command
+}
+
+/// A program of the tests in Python, or in JavaScript (`….js`), that serves until it is dropped.
 pub(crate) struct Server {
     process: Child,
     pub(crate) port: u16,
@@ -51,7 +68,8 @@ impl Server {
     #[track_caller]
     pub(crate) fn start<A: AsRef<OsStr>>(script: &str, arguments: impl IntoIterator<Item = A>) -> Server {
         // It ends when its stdin does, so with this process at the latest.
-        let mut process = Command::new(interpreter())
+        let mut command = if script.ends_with(".js") { node_with_packages() } else { Command::new(interpreter()) };
+        let mut process = command
             .arg(root().join(script))
             .args(arguments)
             .stdin(Stdio::piped())
@@ -74,14 +92,19 @@ impl Drop for Server {
 
 /// The interpreter that `tests/run` prepared beside the built programs.
 pub(crate) fn interpreter() -> PathBuf {
-    let target = Path::new(env!("CARGO_BIN_EXE_skitai-demo")).ancestors().nth(2).expect("target/<profile>/program");
-    let python = target.join("pyenv/bin/python");
+    let python = target().join("pyenv/bin/python");
     assert!(python.exists(), "{} is missing: run tests/run once, it makes it", python.display());
     python
 }
 
+/// Where built programs lie, and beside them what `tests/run` prepared.
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_skitai-demo")).ancestors().nth(2).expect("target/<profile>/program")
+}
+
+/// Runs a foreign program to its end and gives what it printed. An exit code other than 0 fails the test.
 #[track_caller]
-fn run(mut command: Command) -> String {
+pub(crate) fn run(mut command: Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| {
         panic!("{}: {error}. Run tests/run, it installs what is missing", command.get_program().display())
     });

@@ -1,0 +1,33 @@
+//! The login of the user `admin`.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
+
+/// What the password of `admin` is compared with, in constant time, by digests: neither its length nor its beginning can
+/// be guessed from how long a refusal takes.
+pub(crate) struct Login(Vec<u8>);
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Login(***)")
+    }
+}
+
+impl Login {
+    pub(crate) fn of(password: &str) -> Login {
+        Login(digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec())
+    }
+
+    /// Whether an `Authorization` header is that of the admin.
+    pub(crate) fn admits(&self, authorization: Option<&str>) -> bool {
+        let given = authorization
+            .and_then(|header| header.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+            .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok());
+        // Compared even when nothing came, so that every refusal takes the same way.
+        let given = digest(&SHA256, &given.unwrap_or_default());
+        given.as_ref().ct_eq(&self.0).into()
+    }
+}

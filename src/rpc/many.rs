@@ -1,0 +1,102 @@
+//! Several calls of one request, side by side: a batch of JSON-RPC, and `system.multicall`.
+//!
+//! Answers keep the order of their calls. One session is loaded for all of them and kept once. How many calls there may
+//! be and how large all answers together is the configuration's (`max_batch`, `max_batch_answer`): a client of a few
+//! kilobytes must not make a server write gigabytes.
+
+use std::cell::Cell;
+use std::future::Future;
+
+use actix_web::HttpResponse;
+use futures_util::{StreamExt, stream};
+
+use super::fault::Fault;
+use crate::app::{Draft, Error, Session, Was};
+use crate::edge::respond::Holds;
+use crate::edge::{respond, sessions};
+use crate::serve::worker::Worker;
+
+/// Calls of one request under way at a time. Each has its own copy of the request's head, and there may be thousands.
+const AT_ONCE: usize = 64;
+
+/// What the calls of one request share.
+pub(super) struct Many<'w> {
+    worker: &'w Worker,
+    draft: Draft,
+    session: Session,
+    visit: sessions::Visit,
+    is_full: Cell<bool>,
+}
+
+/// One call when it is over.
+pub(super) struct Ended {
+    pub(super) was: Option<Was>,
+    /// Its part of the document; none for a notification.
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+impl<'w> Many<'w> {
+    /// Loads what they share.
+    pub(super) async fn of(worker: &'w Worker, draft: Draft) -> Result<Many<'w>, Error> {
+        let use_session = worker.site.mounts.iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
+        let (session, visit) = sessions::load(&worker.hands, use_session, draft.cookie()).await?;
+        Ok(Many { worker, draft, session, visit, is_full: Cell::new(false) })
+    }
+
+    /// The handle of one call on its way, with its own copy of the request's head and the session of all.
+    pub(super) fn one(&self) -> (Draft, Session) {
+        (Draft::new(self.draft.request().clone(), self.worker.hands.clone()), self.session.clone())
+    }
+
+    /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to a
+    /// call for whose own there is no room. Gives the answers in the order of the calls, and a reply that has what each
+    /// of them set.
+    pub(super) async fn run<K, C, F: Future<Output = Ended>>(
+        self,
+        calls: Vec<(K, C)>,
+        call: impl Fn(&Many<'w>, C) -> F,
+        refuse: impl Fn(K, &Fault) -> Option<Vec<u8>>,
+        mut reply: HttpResponse,
+    ) -> Result<(Vec<Vec<u8>>, HttpResponse), Error> {
+        let (mut answers, mut keeper, mut written) = (Vec::new(), None, 0);
+        let most = self.worker.site.settings.server.max_batch_answer;
+        {
+            let one = async |(key, entry): (K, C)| {
+                // Where nobody could be told what it did, it is not made.
+                let ended = if self.is_full.get() { None } else { Some(call(&self, entry).await) };
+                (key, ended)
+            };
+            let mut all = stream::iter(calls).map(one).buffered(AT_ONCE);
+            while let Some((key, ended)) = all.next().await {
+                let Some(Ended { was, answer }) = ended else {
+                    answers.extend(refuse(key, &no_room(most, "was not made")));
+                    continue;
+                };
+                if let Some(was) = was {
+                    reply = respond::finish(&was, reply, Holds::Both);
+                    if was.app().use_session {
+                        keeper = Some(was);
+                    }
+                }
+                let Some(answer) = answer else { continue };
+                if !self.is_full.get() && written + answer.len() <= most {
+                    written += answer.len();
+                    answers.push(answer);
+                } else {
+                    self.is_full.set(true);
+                    answers.extend(refuse(key, &no_room(most, "was made")));
+                }
+            }
+        }
+        if let Some(was) = keeper {
+            sessions::keep(self.worker, &was, self.visit).await?;
+            reply = respond::finish(&was, reply, Holds::Both);
+        }
+        Ok((answers, reply))
+    }
+}
+
+fn no_room(most: usize, what: &str) -> Fault {
+    let text = format!("no room for this answer: those of one request may have {most} bytes together; the call {what}");
+    Fault::of(&Error::new(413, text), false)
+}

@@ -1,0 +1,126 @@
+//! `system.multicall`: many calls in one, side by side, each with its own answer or fault.
+//!
+//! Its one parameter is a list of structures `{methodName, params}`; its answer a list with one entry for each: a list
+//! of the one value, or a structure `{faultCode, faultString}`. Over JSON-RPC it is the same, though a batch does as
+//! much. It cannot call itself, and no batch can call it: one request would be a million calls.
+
+use skitai_wire::jsonrpc::Params;
+use skitai_wire::{Value, xmlrpc};
+
+use super::fault::Fault;
+use crate::app::{Face, code, shortened};
+
+pub(super) const NAME: &str = "system.multicall";
+
+/// One call of it, or what is wrong with it.
+pub(super) type Entry = Result<(String, Params), Fault>;
+
+/// Its calls. An error is one of the whole.
+pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, Fault> {
+    let wrong = || {
+        let text = "system.multicall takes one list of structures with `methodName` and `params`";
+        Fault::new(code::INVALID_PARAMS, text)
+    };
+    let mut values = match params {
+        Params::Positional(values) => values,
+        Params::Named(map) => map.0.into_iter().map(|(_, value)| value).collect(),
+        Params::None => return Err(wrong()),
+    };
+    let Some(Value::List(calls)) = values.pop().filter(|_| values.is_empty()) else { return Err(wrong()) };
+    if calls.len() > most {
+        let text = format!("system.multicall of {} calls, more than the limit of {most}", calls.len());
+        return Err(Fault::new(code::INVALID_REQUEST, text));
+    }
+    Ok(calls.into_iter().map(entry).collect())
+}
+
+fn entry(call: Value) -> Entry {
+    let wrong = |text: &str| Fault::new(code::INVALID_REQUEST, text);
+    let Value::Map(map) = call else {
+        return Err(wrong("a call of system.multicall is a structure with `methodName` and `params`"));
+    };
+    let (mut method, mut params) = (None, Params::None);
+    for (name, value) in map.0 {
+        match (&*name, value) {
+            ("methodName", Value::String(text)) => method = Some(text),
+            ("params", Value::List(values)) => params = Params::Positional(values),
+            ("params", Value::Map(values)) => params = Params::Named(values),
+            ("params", Value::Nil) => {}
+            ("params", other) => return Err(wrong(&format!("`params` is a list, not {}", other.kind()))),
+            // What else it carries is somebody's extension.
+            _ => {}
+        }
+    }
+    match method {
+        None => Err(wrong("`methodName` is missing or no text")),
+        Some(name) if name == NAME => Err(wrong("system.multicall cannot call itself")),
+        Some(name) if name.is_empty() => Err(wrong(&format!("`methodName` is empty: `{}`", shortened(&name)))),
+        Some(name) => Ok((name, params)),
+    }
+}
+
+/// One entry of the answer. A result is a whole document over XML-RPC and JSON text over JSON-RPC.
+pub(super) fn written(face: Face, result: &Result<Vec<u8>, Fault>) -> Vec<u8> {
+    match (face, result) {
+        (Face::XmlRpc, Ok(document)) => {
+            [b"<value><array><data>", value_of(document).1, b"</data></array></value>"].concat()
+        }
+        (Face::XmlRpc, Err(fault)) => value_of(&xmlrpc::write_fault(fault.code, &fault.message)).1.to_vec(),
+        (_, Ok(json)) => [b"[", json.as_slice(), b"]"].concat(),
+        (_, Err(fault)) => {
+            let fault = serde_json::json!({ "faultCode": fault.code, "faultString": fault.message });
+            fault.to_string().into_bytes()
+        }
+    }
+}
+
+/// The whole answer: a document over XML-RPC, JSON text over JSON-RPC.
+pub(super) fn document(face: Face, entries: &[Vec<u8>]) -> Vec<u8> {
+    if face != Face::XmlRpc {
+        return [b"[", entries.join(&b","[..]).as_slice(), b"]"].concat();
+    }
+    let frame = xmlrpc::write_response(&()).expect("nothing can always be written");
+    let (head, _, tail) = value_of(&frame);
+    [head, b"<value><array><data>", &entries.concat(), b"</data></array></value>", tail].concat()
+}
+
+/// A document of ours, cut into what stands before its one value, the value, and the rest.
+fn value_of(document: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    const OPEN: &[u8] = b"<value>";
+    const CLOSE: &[u8] = b"</value>";
+    let begin = document.windows(OPEN.len()).position(|bytes| bytes == OPEN).unwrap_or(document.len());
+    let end = document.windows(CLOSE.len()).rposition(|bytes| bytes == CLOSE).map_or(begin, |at| at + CLOSE.len());
+    (&document[..begin], &document[begin..end], &document[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &str, params: Value) -> Value {
+        Value::from_pairs([("methodName", Value::String(method.to_owned())), ("params", params)])
+    }
+
+    fn of(calls: Vec<Value>) -> Result<Vec<Entry>, Fault> {
+        entries(Params::Positional(vec![Value::List(calls)]), 3)
+    }
+
+    #[test]
+    fn what_is_no_call_is_a_fault_of_its_entry_alone() {
+        let calls = of(vec![call("add", Value::List(vec![Value::Int(1)])), Value::Int(7), call(NAME, Value::Nil)]);
+        let calls = calls.expect("a list of calls");
+        assert_eq!(calls[0].as_ref().expect("a call").1, Params::Positional(vec![Value::Int(1)]));
+        assert!(calls[1].as_ref().expect_err("no call").message.contains("structure"));
+        assert!(calls[2].as_ref().expect_err("a recursion").message.contains("itself"));
+        let many = of(vec![Value::Nil; 4]).expect_err("too many");
+        assert!(many.message.contains("4 calls, more than the limit of 3"), "{}", many.message);
+    }
+
+    #[test]
+    fn a_value_is_cut_out_of_its_document() {
+        let document = xmlrpc::write_response("</value> & <value>").expect("text can be written");
+        let answer = super::document(Face::XmlRpc, &[written(Face::XmlRpc, &Ok(document))]);
+        let value = xmlrpc::parse_response(&answer, &skitai_wire::Limits::default()).expect("XML").expect("no fault");
+        assert_eq!(value, Value::List(vec![Value::List(vec![Value::String("</value> & <value>".to_owned())])]));
+    }
+}

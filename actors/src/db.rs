@@ -1,8 +1,8 @@
 //! Databases: one actor per worker thread for each cluster of databases, and one for targets named at run time.
 //!
 //! A statement is bound (never spliced), takes a connection of its own from this worker's pool, and either ends or is
-//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Nothing that may have
-//! run is sent again.
+//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Statements may share a
+//! connection where they ask for it ([`Lane`]). Nothing that may have run is sent again.
 //!
 //! Read in this order:
 //!
@@ -13,6 +13,7 @@
 //! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
 //!   transactions and sessions, which have a connection for themselves while they last;
 //! - [`stream`]: rows on their way to a reader, as many as there are;
+//! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
 //!   page sees; `holders`: who keeps others waiting;
@@ -20,6 +21,7 @@
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
+mod backstop;
 mod columns;
 mod conversation;
 mod flight;
@@ -60,6 +62,7 @@ use crate::spec::{DbMember, DbSpec};
 use crate::wire::Value;
 
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
+use backstop::Backstop;
 pub use columns::{Column, Columns};
 pub use conversation::{Bond, Conversation, Order};
 use lasting::Place;
@@ -83,6 +86,21 @@ pub struct Statement {
     pub params: Vec<Value>,
     /// Who asks, for the message of another who waited in vain for the connection: a route.
     pub asker: &'static str,
+    /// On what connection.
+    pub lane: Lane,
+}
+
+/// On what connection a statement travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lane {
+    /// As the cluster's section says (`pipeline`); a statement that may not share a connection gets one of its own.
+    #[default]
+    Configured,
+    /// One of its own: it can be cancelled.
+    Exclusive,
+    /// One that it shares with others: it costs less, and cannot be cancelled. Refused for statements that begin with other
+    /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on SQLite.
+    Pipelined,
 }
 
 /// Text and parameters, shared by the members they go to.
@@ -93,27 +111,50 @@ struct Query {
     asker: &'static str,
     /// Why no member is asked: found once for all of them.
     refused: Option<String>,
+    /// It shares a connection with others.
+    pipelined: bool,
+    /// What the server is to do by itself.
+    backstop: Backstop,
     /// The columns the first member told; shards have the same tables, so the others need no list of their own.
     columns: OnceLock<Columns>,
 }
 
 impl Query {
-    /// One that has a connection for itself alone.
-    fn alone(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        let refused = lasting::refused(&sql, Place::Alone);
-        Query::told(sql, params, asker, refused)
+    /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
+    fn on(
+        lane: Lane,
+        pipelined: bool,
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+        asker: &'static str,
+        backstop: Backstop,
+    ) -> Arc<Query> {
+        let shares = match lane {
+            Lane::Exclusive => false,
+            Lane::Configured => pipelined && lasting::unshared(&sql).is_none(),
+            Lane::Pipelined => true,
+        };
+        let refused = if shares { lasting::unshared(&sql) } else { lasting::refused(&sql, Place::Alone) };
+        Query::told(sql, params, asker, refused, shares, backstop)
     }
 
     /// One of several on a connection, which are looked at there.
     fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        Query::told(sql, params, asker, None)
+        Query::told(sql, params, asker, None, false, Backstop::Kept)
     }
 
-    fn told(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str, refused: Option<String>) -> Arc<Query> {
+    fn told(
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+        asker: &'static str,
+        refused: Option<String>,
+        pipelined: bool,
+        backstop: Backstop,
+    ) -> Arc<Query> {
         let has_nul =
             || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
         let refused = refused.or_else(has_nul);
-        Arc::new(Query { sql, params, asker, refused, columns: OnceLock::new() })
+        Arc::new(Query { sql, params, asker, refused, pipelined, backstop, columns: OnceLock::new() })
     }
 }
 
@@ -201,14 +242,18 @@ impl Database {
         sinks: Box<[Sink]>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Statement { shards, sql, params, asker } = statement;
-        let query = Query::alone(sql, params, asker);
+        let Statement { shards, sql, params, asker, lane } = statement;
+        let started = Instant::now();
+        let backstop = Backstop::of(outlet.deadline, started, self.spec.member_timeout);
+        // Rows that go on as they come would hold up all behind them.
+        let lane = if sinks.is_empty() { lane } else { Lane::Exclusive };
+        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, backstop);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
         async move {
             match shards {
                 Shards::All => {
-                    let (outlet, sinks, started) = (&outlet, &sinks, Instant::now());
+                    let (outlet, sinks) = (&outlet, &sinks);
                     // Not `join_all`: a member that has news does not make all the others look whether they have any.
                     let mut asking: FuturesUnordered<_> = members
                         .iter()

@@ -279,6 +279,8 @@ pub struct DbSpec {
     /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler, where
     /// either would meet others.
     pub statement_timeout: bool,
+    /// Whether statements share a connection per worker with PostgreSQL members, unless a call says otherwise. Default no.
+    pub pipeline: bool,
     /// When a member is ejected and readmitted.
     pub rules: Rules,
 }
@@ -294,6 +296,7 @@ impl DbSpec {
             connect_timeout: Duration::from_secs(1),
             member_timeout: Duration::from_secs(10),
             statement_timeout: true,
+            pipeline: false,
             rules: Rules::of_databases(),
         }
     }

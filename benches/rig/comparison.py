@@ -38,6 +38,10 @@ LEAN20 = Load("lean awc fan-out to 20", lambda scene: scene.lean20, lambda scene
 MAP20 = Load("map over 20 XML-RPC members", lambda scene: scene.server20, lambda scene: scene.search)
 POOL = Load("deadpool fan-out", lambda scene: scene.pool, lambda scene: scene.cities)
 DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: scene.cities)
+PIPELINED = Load("pipelined dmap over 3", lambda scene: scene.pipelining, lambda scene: scene.cities)
+SHARED = Load("hand-written pipelining", lambda scene: scene.pipelined, lambda scene: scene.cities)
+ASYNCPG = Load("Python, asyncpg gather", lambda scene: scene.asyncpg, lambda scene: scene.cities)
+PLPROXY = Load("PL/Proxy and its server", lambda scene: scene.plproxy, lambda scene: scene.cities)
 
 ROWS = {
     "hello": Row("hello / bare actix-web", HELLO, BARE, 1.15),
@@ -47,6 +51,9 @@ ROWS = {
     "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
     "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 1.15),
     "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),
+    "pipelined": Row("pipelined dmap / hand-written pipelining", PIPELINED, SHARED, 1.15),
+    "asyncpg": Row("pipelined dmap / asyncpg gather", PIPELINED, ASYNCPG, None),
+    "plproxy": Row("pipelined dmap / PL/Proxy", PIPELINED, PLPROXY, None),
 }
 
 

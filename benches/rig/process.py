@@ -48,27 +48,13 @@ class Process:
     def url(self, path):
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def pids(self):
-        """It and all its descendants."""
-        children = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            if fields := stat(pid):
-                children.setdefault(int(fields[1]), []).append(int(pid))
-        found, open_ends = [], [self.child.pid]
-        while open_ends:
-            pid = open_ends.pop()
-            found.append(pid)
-            open_ends += children.get(pid, [])
-        return found
-
     def cpu(self):
-        """Seconds of processor time so far, user and system, of the living and of children that have ended."""
-        return sum(sum(map(int, fields[11:15])) for pid in self.pids() if (fields := stat(pid))) / TICKS
+        return cpu(self.child.pid)
 
     def memory(self):
         """MiB of its own: pages shared with others count by their share."""
         kib = 0
-        for pid in self.pids():
+        for pid in family(self.child.pid):
             for line in open(f"/proc/{pid}/smaps_rollup"):
                 if line.startswith("Pss:"):
                     kib += int(line.split()[1])
@@ -82,6 +68,25 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.child.kill()
                 self.child.wait()
+
+
+def family(pid):
+    """A process and all its descendants."""
+    children = {}
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        if fields := stat(other):
+            children.setdefault(int(fields[1]), []).append(int(other))
+    found, open_ends = [], [pid]
+    while open_ends:
+        one = open_ends.pop()
+        found.append(one)
+        open_ends += children.get(one, [])
+    return found
+
+
+def cpu(pid):
+    """Seconds of processor time so far, user and system, of a family's living and of children that have ended."""
+    return sum(sum(map(int, fields[11:15])) for one in family(pid) if (fields := stat(one))) / TICKS
 
 
 def stat(pid):

@@ -8,17 +8,29 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+# Python with what the rows beside ours need.
+PYENV = "target/pyenv-bench"
+
+
 class Built(NamedTuple):
     root: Path
     folder: Path
+
+    @property
+    def python(self):
+        return str(self.root / PYENV / "bin/python")
 
     def path(self, name):
         return str(self.folder / name)
 
 
-def install():
-    """Installs wrk and PostgreSQL where they are missing, or says how."""
+def install(rows):
+    """Installs what the rows need and is missing, or says how."""
     wanted = {"wrk": shutil.which("wrk"), "postgresql": postgres_folder(), "util-linux": shutil.which("runuser")}
+    if "plproxy" in rows:
+        # Of the newest version that is there, or of the one that is about to come.
+        version = postgres_folder().split("/")[4] if postgres_folder() else "15"
+        wanted[f"postgresql-{version}-plproxy"] = glob(f"/usr/lib/postgresql/{version}/lib/plproxy.so")
     missing = [package for package, found in wanted.items() if not found]
     if not missing:
         return
@@ -31,6 +43,13 @@ def install():
                             "'s/^#?[[:space:]]*create_main_cluster.*/create_main_cluster = false/' "
                             "/etc/postgresql-common/createcluster.conf && ", 1)
     subprocess.run(line, shell=True, check=True, stdout=sys.stderr, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def install_python(root, rows):
+    """asyncpg in an environment of its own."""
+    if "asyncpg" in rows and not glob(str(root / PYENV / "lib/python*/site-packages/asyncpg")):
+        subprocess.run([sys.executable, "-m", "venv", root / PYENV], check=True)
+        subprocess.run([root / PYENV / "bin/pip", "install", "-q", "asyncpg"], check=True)
 
 
 def postgres_folder():

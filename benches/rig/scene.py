@@ -5,6 +5,7 @@ import tempfile
 
 from . import machine
 from .calls import ADD_JSON, ADD_XML
+from .plproxy import Coordinator, Together
 from .postgres import PASSWORD, Postgres
 from .process import Process, free_port, free_ports
 
@@ -26,6 +27,7 @@ members = {members}
 [@mydb]
 type = postgresql
 members = {databases}
+{database}
 
 [routes:line]
 / = demo
@@ -33,8 +35,8 @@ members = {databases}
 
 
 class Scene:
-    def __init__(self, built):
-        self.built = built
+    def __init__(self, built, rows):
+        self.built, self.rows = built, rows
         # Where PostgreSQL runs as another user, it need not look in here.
         self.folder = tempfile.TemporaryDirectory(prefix="skitai-bench.")
         self.threads = len(machine.SERVERS)
@@ -62,6 +64,15 @@ class Scene:
         self.server = self.site("server", ports)
         self.server20 = self.site("server20", many)
         self.logging = self.site("logging", ports, f"access_log = {self.folder.name}/access.log")
+        # These have needs of their own, so they are there only for the rows that ask for them.
+        if self.rows & {"pipelined", "asyncpg", "plproxy"}:
+            self.pipelining = self.site("pipelining", ports, database="pipeline = yes")
+            self.pipelined = self.program("pipelined-fanout", free_port(), self.postgres.port)
+        if "asyncpg" in self.rows:
+            self.asyncpg = self.python("asyncpg_fanout.py", free_port(), self.postgres.port)
+        if "plproxy" in self.rows:
+            coordinator = self.keep(Coordinator(self.built.root, self.postgres))
+            self.plproxy = Together(self.program("plproxy-fanout", free_port(), coordinator.port), coordinator)
 
     def program(self, name, port, *more):
         command = [self.built.path(name), self.threads, port, *more]
@@ -69,11 +80,15 @@ class Scene:
         command = command if name == "member" else machine.alone(command)
         return self.keep(Process(command, port, self.folder.name, {"PGPASSWORD": PASSWORD}))
 
-    def site(self, name, members, log=""):
+    def python(self, name, port, *more):
+        command = machine.alone([self.built.python, self.built.root / "benches/rig" / name, self.threads, port, *more])
+        return self.keep(Process(command, port, self.folder.name, {"PGPASSWORD": PASSWORD}))
+
+    def site(self, name, members, log="", database=""):
         port, path = free_port(), f"{self.folder.name}/{name}.conf"
         databases = [f"127.0.0.1:{self.postgres.port}/shard{shard}/skitai/{PASSWORD}" for shard in range(3)]
         with open(path, "w") as conf:
-            conf.write(CONF.format(port=port, threads=self.threads, log=log, databases=", ".join(databases),
+            conf.write(CONF.format(port=port, threads=self.threads, log=log, database=database, databases=", ".join(databases),
                                    members=", ".join(f"127.0.0.1:{member}" for member in members)))
         return self.keep(Process(machine.alone([self.built.path("skitai-demo"), "-f", path]), port, self.folder.name))
 
@@ -85,6 +100,8 @@ class Scene:
         """Fails where the two sides of a row do not do the same."""
         pairs = [("/hello", self.bare, self.server), (self.search, self.lean, self.server),
                  (self.search, self.lean20, self.server20), (self.cities, self.pool, self.server)]
+        sides = [getattr(self, side, None) for side in ("pipelined", "asyncpg", "plproxy")]
+        pairs += [(self.cities, side, self.pipelining) for side in sides if side]
         for path, baseline, server in pairs:
             theirs, ours = get(baseline, path), get(server, path)
             if theirs != ours:

@@ -3,6 +3,9 @@
 //! - `bin/bare-hello.rs`: actix-web and nothing else, for the price of a request;
 //! - `bin/lean-fanout.rs`: XML-RPC members asked with awc, as one would write it for this one purpose;
 //! - `bin/pool-fanout.rs`: three PostgreSQL databases asked with deadpool, likewise;
+//! - `bin/pipelined-fanout.rs`: the same over one connection to each, shared by all requests;
+//! - `bin/plproxy-fanout.rs`: the same left to PL/Proxy in a coordinating database;
+//! - `rig/asyncpg_fanout.py`: the same in Python, with asyncpg and `gather`;
 //! - `bin/member.rs`: the XML-RPC members that both sides ask;
 //! - `bin/patient-site.rs`: a Skitai site that waits long for its members, for the memory of calls that hang;
 //! - `bin/counted-site.rs`: a Skitai site that counts its allocations, for `tests/allocations.rs`.
@@ -10,6 +13,7 @@
 //! A baseline puts out the same bytes as the demo's route of the same path and does not do less than it must: pooled
 //! connections, prepared statements, one timer, errors told. It is what a good programmer would write without Skitai.
 
+pub mod cities;
 pub mod works;
 
 use std::io;

@@ -101,6 +101,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
             connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
             member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
             statement_timeout: reading.flag(section, &keys::STATEMENT_TIMEOUT).0,
+            pipeline: reading.flag(section, &keys::PIPELINE).0,
             rules: health::db_rules(reading, section),
         }),
     })

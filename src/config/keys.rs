@@ -166,6 +166,12 @@ pub(super) const STATEMENT_TIMEOUT: Key = key(
     "yes",
     "PostgreSQL ends a statement by itself a second after `member_timeout`; `no` behind a transaction pooler",
 );
+pub(super) const PIPELINE: Key = key(
+    "pipeline",
+    Kind::Flag,
+    "no",
+    "statements share a connection with PostgreSQL, which costs less; they are not cancelled there",
+);
 pub(super) const DB_EJECT_TIME: Key =
     key("eject_time", time(100, HOUR), "1", "the first ejection; each further one takes twice as long, up to 30 s");
 pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a statement waits for a free connection");
@@ -234,6 +240,7 @@ pub const DB_CLUSTER: &[Key] = &[
     DB_CONNECTIONS,
     WAIT,
     STATEMENT_TIMEOUT,
+    PIPELINE,
     EJECT_AFTER,
     DB_EJECT_TIME,
     MAX_EJECTED,

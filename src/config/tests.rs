@@ -208,6 +208,10 @@ fn databases_are_known_by_type_or_by_their_shape() {
     }
     let many = loaded("[server]\nthreads = 64\n[@d]\nmembers = h/db/me/pw\n").clusters;
     assert!(matches!(&many[..], [Declared::Db(d)] if d.connections == 1), "at least one each");
+    for (line, shares) in [("", false), ("pipeline = yes", true), ("pipeline = no", false)] {
+        let one = loaded(&format!("[@d]\nmembers = h/db/me/pw\n{line}\n")).clusters;
+        assert!(matches!(&one[..], [Declared::Db(d)] if d.pipeline == shares), "{line}");
+    }
 }
 
 #[test]

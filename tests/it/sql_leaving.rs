@@ -65,6 +65,32 @@ fn clients_that_leave_a_fan_out_over_databases_leave_nothing_running() {
 }
 
 #[test]
+fn a_killed_server_leaves_statements_that_end_by_themselves() {
+    let postgres = Postgres::shared();
+    let members = DATABASES.map(|database| Postgres::member(postgres.port(), database));
+    let site = TestServer::site().section(&Postgres::section("four", &members)).start();
+    // From this server's connections alone: other tests have the same statement.
+    let ours = "SELECT string_agg(pid::text, ',') FROM pg_stat_activity WHERE query LIKE '%AS nobody_waits%' \
+                AND state = 'active' AND pid <> pg_backend_pid() AND backend_start >= ";
+    let began = format!("'{}'", postgres.psql("postgres", "SELECT now()").trim());
+    let mut conn = site.conn();
+    conn.send("GET /asleep?cluster=four HTTP/1.1\r\nHost: x\r\nX-Request-Timeout-Ms: 1500\r\n\r\n");
+    let pids = eventually("all four work", || {
+        let pids = postgres.psql("postgres", &format!("{ours}{began}")).trim().to_owned();
+        (pids.split(',').count() >= DATABASES.len()).then_some(pids)
+    });
+    let killed = Instant::now();
+    site.kill();
+    let active = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({pids}) AND state = 'active'");
+    eventually("nothing runs any more", || (postgres.psql("postgres", &active).trim() == "0").then_some(()));
+    let took = killed.elapsed();
+    println!("kill -9 with 1.5 s left: its statements had ended after {took:?}");
+    // Two seconds, which 1.5 are rounded up to, and one of grace; without the deadline it were eleven.
+    let limit = if rounds().is_some() { Duration::from_millis(3_500) } else { Duration::from_secs(8) };
+    assert!(took < limit, "{took:?}");
+}
+
+#[test]
 fn a_lost_database_is_said_to_be_ejected_and_for_what() {
     let port = Postgres::shared().port();
     let relays = [0, 1, 2].map(|_| Relay::to(port));

@@ -11,8 +11,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::backstop::Backstop;
 use super::member::{Limits, Member};
-use super::{Query, TEND_EVERY, ask};
+use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
@@ -35,6 +36,8 @@ pub struct AdHocStatement {
     pub params: Vec<Value>,
     /// Who asks: a route.
     pub asker: &'static str,
+    /// On what connection.
+    pub lane: Lane,
 }
 
 /// A database that no configuration names, with its login.
@@ -58,7 +61,7 @@ type Targets = RefCell<HashMap<DbMember, Target>>;
 /// The state of the actor for databases named at run time, on one worker thread.
 pub struct AdHoc {
     targets: Rc<Targets>,
-    limits: Limits,
+    pub(super) limits: Limits,
 }
 
 impl std::fmt::Debug for AdHoc {
@@ -124,12 +127,15 @@ impl Answers<AdHocStatement> for AdHoc {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker } = statement;
+        let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
+        let started = Instant::now();
+        let backstop = Backstop::of(outlet.deadline, started, self.limits.member_timeout);
+        let query = Query::on(lane, false, sql, params, asker, backstop);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, Query::alone(sql, params, asker), None, None, Instant::now()).await,
+                Some(member) => ask(&member, query, None, None, started).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::backstop::Backstop;
 use super::flight::{Failure, Rows};
 use super::holders::Holding;
 use super::lasting::{self, Place};
@@ -110,6 +111,7 @@ pub(super) struct Talk<'m> {
     pub(super) seat: Seat,
     pub(super) bond: Bond,
     pub(super) asker: &'static str,
+    pub(super) backstop: Backstop,
     pub(super) holding: Holding<'m>,
     /// The failure of a statement that the transaction cannot outlive.
     pub(super) doomed: Option<String>,
@@ -121,8 +123,15 @@ impl Talk<'_> {
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Result<(), Failure> {
+        let inside = match &self.seat {
+            Seat::Postgres(seat) => seat.limit_to(self.backstop).await,
+            Seat::Sqlite(_) => None,
+        };
         if self.bond == Bond::Transaction {
             self.word(self.seat.begin().into()).await?;
+            if let Some(limit) = inside {
+                self.word(limit.into()).await?;
+            }
         }
         if let Some(ready) = ready.take() {
             // One who has left meanwhile has dropped the orders, too.
@@ -250,6 +259,7 @@ impl Answers<Conversation<Shards>> for Database {
         let Conversation { with, bond, asker, mut orders, ready } = asked;
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let health = self.health.clone();
+        let backstop = Backstop::of(outlet.deadline, Instant::now(), self.spec.member_timeout);
         let at = match with {
             Shards::At(index) => Some(index),
             Shards::Of(place) => self.circle.owner(&self.spec, place),
@@ -264,7 +274,8 @@ impl Answers<Conversation<Shards>> for Database {
                     let mut outcome = super::nobody(&name);
                     while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
-                        outcome = members[index].converse((bond, asker, Some(call)), &mut orders, &mut ready).await;
+                        outcome =
+                            members[index].converse((bond, asker, Some(call), backstop), &mut orders, &mut ready).await;
                         outcome.attempts = attempts;
                         outcome.latency = started.elapsed();
                         if ready.is_none() || !outcome.reason.never_ran() {
@@ -274,7 +285,7 @@ impl Answers<Conversation<Shards>> for Database {
                     outcome
                 }
                 (_, Some(index)) if index < members.len() => {
-                    members[index].converse((bond, asker, None), &mut orders, &mut ready).await
+                    members[index].converse((bond, asker, None, backstop), &mut orders, &mut ready).await
                 }
                 (Shards::All, _) => {
                     let msg = format!(
@@ -303,9 +314,10 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         let Conversation { with: AdHocTarget(spec), bond, asker, mut orders, ready } = asked;
         let node = spec.node.clone();
         let member: Option<Rc<Member>> = self.member(spec);
+        let backstop = Backstop::of(outlet.deadline, Instant::now(), self.limits.member_timeout);
         async move {
             let outcome = match member {
-                Some(member) => member.converse((bond, asker, None), &mut orders, &mut Some(ready)).await,
+                Some(member) => member.converse((bond, asker, None, backstop), &mut orders, &mut Some(ready)).await,
                 None => super::adhoc::full(node),
             };
             outlet.put(0, outcome);

@@ -24,7 +24,7 @@ pub(super) struct Rows {
 }
 
 /// Why a statement has no rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
     pub(super) msg: String,

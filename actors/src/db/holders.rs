@@ -81,7 +81,7 @@ impl Drop for Holding<'_> {
 }
 
 /// The beginning of a statement on one line. Parameters are no part of the text.
-fn head(sql: &str) -> String {
+pub(super) fn head(sql: &str) -> String {
     let mut words = String::new();
     for word in sql.split_whitespace() {
         if words.len() >= HEAD {

@@ -72,6 +72,26 @@ pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
     })
 }
 
+/// What may share a connection: it ends with its answer, and leaves nothing behind for its neighbours.
+const SHARED: &[&str] = &["SELECT", "VALUES", "WITH", "INSERT", "UPDATE", "DELETE"];
+
+/// Why this text has to have a connection for itself, or `None` for one that may share it with others.
+pub(super) fn unshared(sql: &str) -> Option<String> {
+    let (word, rest) = first_word(sql);
+    if SHARED.iter().any(|known| word.eq_ignore_ascii_case(known)) {
+        return None;
+    }
+    let begins = match (word, rest.chars().next()) {
+        ("", None) => "an empty statement".to_owned(),
+        ("", Some(c)) => format!("a statement that begins with `{c}`"),
+        (word, _) => word.to_ascii_uppercase(),
+    };
+    Some(format!(
+        "{begins} is refused on a shared connection, which is for SELECT, VALUES, WITH, INSERT, UPDATE and DELETE; leave \
+         out .pipelined()"
+    ))
+}
+
 /// The first word after blanks, comments and empty statements, and what follows it.
 fn first_word(sql: &str) -> (&str, &str) {
     let mut rest = sql;
@@ -110,7 +130,7 @@ fn after_block(mut rest: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, refused};
+    use super::{Place, refused, unshared};
 
     fn alone(sql: &str) -> Option<String> {
         refused(sql, Place::Alone)
@@ -136,6 +156,23 @@ mod tests {
         }
         let inside = refused("SAVEPOINT a", Place::Transaction);
         assert!(inside.is_some_and(|why| why.contains("t.savepoint(")));
+    }
+
+    #[test]
+    fn six_words_share_a_connection() {
+        for sql in ["SELECT 1", "-- a\n values (1)", "/* b */ with a as (select 1) select 1", "insert into t select 1"]
+        {
+            assert_eq!(unshared(sql), None, "{sql}");
+        }
+        for (sql, named) in [
+            ("create table t (a int)", "CREATE is refused"),
+            ("(SELECT 1)", "begins with `(`"),
+            ("SELECTED", "SELECTED"),
+            (" -- nothing", "an empty statement"),
+            ("BEGIN", "leave out .pipelined()"),
+        ] {
+            assert!(unshared(sql).is_some_and(|why| why.contains(named)), "{sql}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! One database on one worker: its engine, and a statement's way from checkout to outcome.
 
+mod pipelined;
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
+use super::backstop::Backstop;
 use super::conversation::{Bond, Order, Seat, Talk};
 use super::flight::{Failure, Rows};
 use super::holders::Holders;
@@ -102,7 +105,7 @@ impl Member {
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
         if let Some(sent) = sent {
-            self.tally.queried((ended - sent).saturating_sub(reading));
+            self.tally.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.latency = ended - started;
         outcome.attempts = 1;
@@ -123,6 +126,10 @@ impl Member {
             return Err(Failure::new(Reason::Sql, why.clone()));
         }
         let result = match &self.engine {
+            // Boxed: every other statement is moved with the room for this.
+            Engine::Postgres(postgres) if query.pipelined => {
+                return Box::pin(self.run_pipelined(postgres, query, case, started, sent)).await;
+            }
             Engine::Postgres(postgres) => {
                 let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
                 let (loan, since) = lent?;
@@ -182,14 +189,17 @@ impl Member {
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
             _ => last_dial(),
         };
-        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()));
+        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()), now);
         if let Some(dial) = dial {
-            self.tally.dialled(dial);
+            self.tally.dialled(dial, now);
         }
         if let Err(failure) = &mut lent
             && failure.reason == Reason::NoPermit
         {
             failure.msg += &self.holders.told();
+            if let Engine::Postgres(postgres) = &self.engine {
+                failure.msg += &postgres.line_holders();
+            }
         }
         Ok((lent?, now))
     }
@@ -225,7 +235,8 @@ impl Member {
     pub(super) async fn timed(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
         let sent = Instant::now();
         let result = self.limited(sent, flight).await;
-        self.tally.queried(sent.elapsed());
+        let now = Instant::now();
+        self.tally.queried(now - sent, now);
         result
     }
 
@@ -256,7 +267,7 @@ impl Member {
     /// there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker, call): (Bond, &'static str, Option<Call>),
+        (bond, asker, call, backstop): (Bond, &'static str, Option<Call>, Backstop),
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
@@ -265,7 +276,8 @@ impl Member {
         let ended = match self.seat(call).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
-                let ended = Talk { member: self, seat, bond, asker, holding, doomed: None }.go(orders, ready).await;
+                let ended =
+                    Talk { member: self, seat, bond, asker, backstop, holding, doomed: None }.go(orders, ready).await;
                 if let Some(pulse) = &self.pulse {
                     let judged = ended.as_ref().map_or_else(standing::judged, |()| Judged::Good);
                     pulse.told(Call::Usual, judged, ended.as_ref().map_or_else(|failure| &*failure.msg, |()| ""));
@@ -327,6 +339,9 @@ impl Member {
             ("queries", self.tally.queries()),
             ("last_error", self.tally.last_error()),
         ];
+        if let Engine::Postgres(postgres) = &self.engine {
+            pairs.push(("pipelined", postgres.lines()));
+        }
         if let Some(pulse) = &self.pulse {
             pairs.push(("shared", pulse.standing()));
         }

@@ -2,6 +2,7 @@
 //!
 //! - here: the checkout, and the statement itself; `pool`: looking at a connection before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
+//! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
 //!   stream; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
 //!
@@ -13,6 +14,8 @@
 
 mod bind;
 mod dial;
+mod line;
+mod lines;
 mod persist;
 mod pool;
 mod pour;
@@ -29,10 +32,12 @@ use std::time::Duration;
 use deadpool::Runtime;
 use deadpool::managed::Object;
 use futures_util::TryStreamExt;
+use futures_util::future::join;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Error, RowStream, Statement};
 
 use super::Query;
+use super::backstop::GRACE;
 use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
@@ -44,6 +49,7 @@ use crate::spec::DbTls;
 use crate::wire::Value;
 use bind::Bound;
 use dial::Dialer;
+use lines::Lines;
 use pool::{Keeper, Loan, Pool};
 pub(super) use seat::Seat;
 
@@ -51,9 +57,6 @@ pub(super) use seat::Seat;
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
 /// A cancel request that overtakes its statement hits an idle server and is ignored, so it is repeated.
 const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// How much longer than the member's limit the server lets a statement run by itself: the cancel request, which tells why,
-/// comes first unless nobody is left to send it.
-const STATEMENT_GRACE: Duration = Duration::from_secs(1);
 /// What is said of a server that took no note of any request to cancel within [`SETTLE_WITHIN`]. It says nothing of the
 /// statement: a server that works hears them whatever it works on.
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
@@ -80,6 +83,8 @@ pub(super) struct Postgres {
     named: Arc<AtomicBool>,
     /// A dial goes on that was begun for somebody who left.
     persists: Arc<AtomicBool>,
+    /// Connections that statements share.
+    lines: Lines,
 }
 
 impl Postgres {
@@ -92,7 +97,7 @@ impl Postgres {
             config.password(password);
         }
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
-        let limit = limits.statement_timeout.then_some(limits.member_timeout + STATEMENT_GRACE);
+        let limit = limits.statement_timeout.then_some(limits.member_timeout + GRACE);
         let dialer = Arc::new(Dialer::new(host, port, tls, limit, pulse));
         let pool = Pool::builder(Keeper { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
@@ -110,6 +115,7 @@ impl Postgres {
             // and one would run what the other has prepared.
             named: Arc::new(AtomicBool::new(limits.statement_timeout)),
             persists: Arc::default(),
+            lines: Lines::default(),
         }
     }
 
@@ -175,7 +181,7 @@ impl Run {
 
     async fn rows(&self) -> Result<Rows, Stopped> {
         self.check()?;
-        let (columns, stream) = self.start().await?;
+        let (columns, stream) = self.limited().await?;
         let (mut columns, mut stream) = (columns, pin!(stream));
         let mut rows = Rows::default();
         while let Some(row) = stream.try_next().await? {
@@ -212,6 +218,15 @@ impl Run {
             return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
         }
         Ok(())
+    }
+
+    /// The statement, and before it what it needs of the server's own limit, where that is not there.
+    async fn limited(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
+        let backstop = self.query.backstop;
+        if self.query.pipelined || self.shared.loan.has(backstop) {
+            return self.start().await;
+        }
+        Box::pin(async { join(self.shared.loan.limit_to(backstop), self.start()).await.1 }).await
     }
 
     /// The running statement, and its columns where they are known before its first row.

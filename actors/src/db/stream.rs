@@ -21,7 +21,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{AdHoc, AdHocStatement, Database, Query, Statement, adhoc, ask};
+use super::backstop::Backstop;
+use super::{AdHoc, AdHocStatement, Database, Lane, Query, Statement, adhoc, ask};
 use crate::kit::{Answers, Inlet, Outlet};
 use crate::outcome::Outcome;
 pub use rows::{Broken, RowStream};
@@ -84,13 +85,14 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
         Streamed { statement, sinks }: Streamed<AdHocStatement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker } = statement;
+        // Rows that go on as they come would hold up all behind them, whatever lane is named.
+        let AdHocStatement { member: spec, sql, params, asker, lane: _ } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
         async move {
             let outcome = match member {
                 Some(member) => {
-                    let query = Query::alone(sql, params, asker);
+                    let query = Query::on(Lane::Exclusive, false, sql, params, asker, Backstop::Member);
                     ask(&member, query, None, sinks.first(), Instant::now()).await
                 }
                 None => adhoc::full(node),

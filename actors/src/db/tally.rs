@@ -1,32 +1,47 @@
 //! Counters of one member on one worker, as the status page shows them.
 
 use std::cell::{Cell, RefCell};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use crate::cluster::latency::Latency;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 
-/// How often something was done, and how long that took in all.
-#[derive(Debug, Default)]
+/// How often something was done, how long that took in all, and how long it takes of late.
+#[derive(Debug)]
 struct Times {
+    since: Instant,
     count: Cell<u64>,
     total: Cell<Duration>,
     longest: Cell<Duration>,
+    recent: RefCell<Latency>,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        let (count, total, longest) = Default::default();
+        Times { since: Instant::now(), count, total, longest, recent: RefCell::default() }
+    }
 }
 
 impl Times {
-    fn add(&self, time: Duration) {
+    fn add(&self, time: Duration, now: Instant) {
+        self.recent.borrow_mut().learn(time, now.saturating_duration_since(self.since));
         add(&self.count);
         self.total.set(self.total.get() + time);
         self.longest.set(self.longest.get().max(time));
     }
 
     fn told(&self) -> Value {
-        let millis = |time: &Cell<Duration>| Value::Double(time.get().as_secs_f64() * 1_000.0);
+        let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1_000.0);
+        let recent = |share| self.recent.borrow().estimate(share).map_or(Value::Nil, millis);
         Value::from_pairs([
             ("count", Value::Int(self.count.get().cast_signed())),
-            ("total_ms", millis(&self.total)),
-            ("longest_ms", millis(&self.longest)),
+            ("total_ms", millis(self.total.get())),
+            ("longest_ms", millis(self.longest.get())),
+            ("p50_ms", recent(0.5)),
+            ("p95_ms", recent(0.95)),
+            ("p99_ms", recent(0.99)),
         ])
     }
 }
@@ -61,19 +76,19 @@ impl Tally {
         self.outstanding.get()
     }
 
-    /// A connection came (or did not) after this long, dialling apart.
-    pub(super) fn waited(&self, time: Duration) {
-        self.waits.add(time);
+    /// A connection came (or did not) now, after this long, dialling apart.
+    pub(super) fn waited(&self, time: Duration, now: Instant) {
+        self.waits.add(time, now);
     }
 
     /// A connection was made (or was not) in this time.
-    pub(super) fn dialled(&self, time: Duration) {
-        self.dials.add(time);
+    pub(super) fn dialled(&self, time: Duration, now: Instant) {
+        self.dials.add(time, now);
     }
 
     /// A statement ended, well or not, after so long on its connection.
-    pub(super) fn queried(&self, time: Duration) {
-        self.queries.add(time);
+    pub(super) fn queried(&self, time: Duration, now: Instant) {
+        self.queries.add(time, now);
     }
 
     pub(super) fn statements(&self) -> Value {

@@ -172,6 +172,8 @@ impl<T: Slot> Gather<T> {
 /// The actor's end: fills slots. Dropped before all are filled, it closes the rest as abandoned.
 pub struct Outlet<T: Slot> {
     gather: Arc<Gather<T>>,
+    /// When the work ends at the latest, for those who tell others how long to try.
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl<T: Slot> Outlet<T> {
@@ -280,7 +282,7 @@ impl<T: Slot> Inlet<T> {
             asker_gone: false,
         };
         let gather = Arc::new(Gather { state: Mutex::new(state), on_arrival: Mutex::new(on_arrival) });
-        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather })
+        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather, deadline: None })
     }
 
     /// An inlet whose answers are all here already (a cache hit).

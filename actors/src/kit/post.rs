@@ -67,7 +67,8 @@ impl<S: Unpin + 'static> Post<S> {
         M: Send + 'static,
         S: Answers<M>,
     {
-        let (inlet, outlet) = Inlet::open(slots, on_arrival);
+        let (inlet, mut outlet) = Inlet::open(slots, on_arrival);
+        outlet.deadline = Some(deadline);
         if let Err(why) = self.gauges.enter(S::NAME, now()) {
             outlet.close(why);
             return inlet;

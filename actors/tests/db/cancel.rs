@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{Statement, slots};
+use skitai_actors::db::{Bond, Lane, Order, Statement, slots};
 use skitai_actors::spec::Spread;
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
 
-use crate::{Cluster, get, rows, run, server};
+use crate::conversation::Line;
+use crate::{Cluster, PATIENCE, cell, get, rows, run, server, text, text_of};
 
 const ACTIVE: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND state = 'active' AND pid <> pg_backend_pid()";
@@ -19,7 +20,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    async fn on(cluster: &Cluster) -> Watch {
+    pub(crate) async fn on(cluster: &Cluster) -> Watch {
         Watch::at(server::shared(), cluster).await
     }
 
@@ -95,7 +96,13 @@ fn the_callers_deadline_cancels_at_the_server() {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
         for sql in ["SELECT pg_sleep(30)".into(), std::borrow::Cow::Owned("SELECT pg_sleep(30) ".to_owned())] {
-            let statement = Statement { shards: Spread::All.into(), sql, params: Vec::new(), asker: "/test" };
+            let statement = Statement {
+                shards: Spread::All.into(),
+                sql,
+                params: Vec::new(),
+                asker: "/test",
+                lane: Lane::Configured,
+            };
             let deadline = Instant::now() + Duration::from_millis(300);
             let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
             let outcome = inlet.all(deadline).await.remove(0);
@@ -167,5 +174,43 @@ fn the_server_ends_a_statement_by_itself_when_nobody_is_left() {
         };
         assert_eq!(with(true).await, crate::text("5s"));
         assert_eq!(with(false).await, crate::text("0"));
+    });
+}
+
+#[test]
+fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
+    run(async {
+        let cluster = single().await;
+        let shown = async |lane: Lane, left: Duration| {
+            let sql = "SELECT current_setting('statement_timeout')".into();
+            let statement = Statement { shards: Spread::One.into(), sql, params: Vec::new(), asker: "/test", lane };
+            let deadline = Instant::now() + left;
+            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::One.into()), None, deadline);
+            let outcome = inlet.all(deadline).await.remove(0);
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+            text_of(&cell(&outcome, 0, 0))
+        };
+        let (own, shared) = (Lane::Exclusive, Lane::Pipelined);
+        // On one and the same connection: with each change, and not with each statement.
+        for (lane, seconds, expected) in [
+            (own, 60, "21s"),
+            (own, 3, "5s"),
+            (own, 4, "5s"),
+            (own, 60, "21s"),
+            (own, 1, "2s"),
+            (shared, 1, "21s"),
+            (own, 1, "2s"),
+            (own, 7, "9s"),
+        ] {
+            assert_eq!(shown(lane, Duration::from_secs(seconds)).await, expected, "{lane:?} with {seconds} s left");
+        }
+        assert_eq!(get(&get(&cluster.report().await, "connections"), "open"), Value::Int(1));
+        // In a transaction, and clean afterwards.
+        let line = Line::within(&cluster, Bond::Transaction, Duration::from_secs(2)).await;
+        assert_eq!(cell(&line.execute("SHOW statement_timeout", ()).await, 0, 0), text("3s"));
+        assert!(line.order(Order::Rollback).await.is_ok());
+        assert!(line.end().await.is_ok());
+        assert_eq!(shown(own, PATIENCE).await, "21s");
+        next_hundred(&cluster).await;
     });
 }

@@ -19,10 +19,15 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) async fn open(cluster: &Cluster, bond: Bond) -> Line {
+        Line::within(cluster, bond, PATIENCE).await
+    }
+
+    /// One that has so much time for all it does.
+    pub(crate) async fn within(cluster: &Cluster, bond: Bond, time: Duration) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
         let asked = Conversation { with: Shards::One, bond, asker: "/test", orders: received, ready };
-        let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + PATIENCE);
+        let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + time);
         readied.await.expect("a connection");
         Line { orders, inlet }
     }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use skitai_actors::db::Shards;
 use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
 
-use crate::{Cluster, run, server, text};
+use crate::loss::bound;
+use crate::{Cluster, PATIENCE, get, run, server, text};
 
 fn dead() -> DbMember {
     server::member_at(server::closed_port())
@@ -217,5 +219,33 @@ fn fifty_callers_and_four_connections_the_error_names_the_holders() {
         }
         assert_eq!(waited, 46);
         assert!(cluster.one("SELECT 1", ()).await.is_ok());
+    });
+}
+
+#[test]
+fn fifty_callers_and_four_connections_the_status_page_has_the_wait_they_had() {
+    run(async {
+        let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 4);
+        let ask = || cluster.ask(Spread::All, "SELECT pg_sleep(0.02)", ()).all(Instant::now() + PATIENCE);
+        // Dials are counted apart on the page, so they are no part of what is compared.
+        join_all((0..4).map(|_| ask())).await;
+        let caller = async || {
+            let mut waits = Vec::new();
+            for _ in 0..20 {
+                let began = Instant::now();
+                let outcome = ask().await.remove(0);
+                assert!(outcome.is_ok(), "{}", outcome.msg);
+                // All but the sleep was the wait, as far as a caller can tell.
+                waits.push(began.elapsed().saturating_sub(Duration::from_millis(20)));
+            }
+            waits
+        };
+        let mut waits = join_all((0..50).map(|_| caller())).await.concat();
+        waits.sort();
+        let theirs = waits[waits.len() * 99 / 100].as_secs_f64() * 1e3;
+        let Value::Double(page) = get(&get(&cluster.report().await, "waits"), "p99_ms") else { panic!("no p99") };
+        println!("50 callers, 4 connections: p99 of their waits {theirs:.1} ms, on the status page {page:.1} ms");
+        let off = (page / theirs - 1.0).abs();
+        assert!(off <= bound(0.1, 0.3), "{off:.2} off: {page:.1} against {theirs:.1}");
     });
 }

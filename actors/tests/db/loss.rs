@@ -90,7 +90,7 @@ fn pause(time: Duration) -> impl Future<Output = ()> {
 }
 
 /// Set by `proof/sql`, which holds the figures to their bounds; here a machine that builds meanwhile gets more.
-fn bound(tight: Duration, generous: Duration) -> Duration {
+pub(crate) fn bound<T>(tight: T, generous: T) -> T {
     if std::env::var_os("SQL_ROUNDS").is_some() { tight } else { generous }
 }
 

@@ -7,6 +7,7 @@ mod conversation;
 mod health;
 mod loss;
 mod merge;
+mod pipelined;
 mod pooler;
 mod postgres;
 mod server;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
 use skitai_actors::cluster::Health;
-use skitai_actors::db::{Database, IntoParams, Shards, Statement, slots};
+use skitai_actors::db::{Database, IntoParams, Lane, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
@@ -72,8 +73,18 @@ impl Cluster {
         sql: impl Into<Cow<'static, str>>,
         params: impl IntoParams,
     ) -> Inlet<Outcome> {
+        self.ask_in(Lane::Configured, spread, sql, params)
+    }
+
+    fn ask_in(
+        &self,
+        lane: Lane,
+        spread: impl Into<Shards>,
+        sql: impl Into<Cow<'static, str>>,
+        params: impl IntoParams,
+    ) -> Inlet<Outcome> {
         let shards = spread.into();
-        let statement = Statement { shards, sql: sql.into(), params: params.into_params(), asker: "/test" };
+        let statement = Statement { shards, sql: sql.into(), params: params.into_params(), asker: "/test", lane };
         self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 

@@ -19,14 +19,14 @@ use crate::{Cluster, get, rows, run, text};
 const SHARED: usize = 3;
 
 /// One pooler; it ends with the pipe to the shell around it, which is the end of this process too.
-struct Pooler {
+pub(crate) struct Pooler {
     port: u16,
     dir: PathBuf,
     shell: Child,
 }
 
 impl Pooler {
-    fn before(server: &Server) -> Pooler {
+    pub(crate) fn before(server: &Server) -> Pooler {
         let bin = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(Path::new).into_iter().find(|bin| bin.exists());
         let bin = bin.expect("no pgbouncer: run tests/run as root, or install the Debian package `pgbouncer`");
         let port = server::closed_port();
@@ -72,7 +72,7 @@ impl Pooler {
     }
 
     /// The same database by way of the pooler.
-    fn member(&self, member: &DbMember) -> DbMember {
+    pub(crate) fn member(&self, member: &DbMember) -> DbMember {
         let mut member = member.clone();
         if let Shard::Postgres { port, database, .. } = &mut member.shard {
             *port = self.port;
@@ -89,7 +89,7 @@ impl Drop for Pooler {
     }
 }
 
-fn cluster(member: DbMember) -> Cluster {
+pub(crate) fn cluster(member: DbMember) -> Cluster {
     Cluster::with(vec![member], |spec| {
         spec.connections = 8;
         spec.statement_timeout = false;
@@ -136,6 +136,15 @@ fn statements_and_transactions_through_a_transaction_pooler() {
         let told = cluster.one("SELECT tags, doc, sum FROM t LIMIT 1", ()).await;
         assert_eq!(get(&rows(&told)[0], "tags"), Value::List(vec![text("a"), text("b,c")]));
         assert_eq!(get(&rows(&told)[0], "sum"), text("1.50"));
+
+        // A transaction has its own limit for as long as it lasts, and leaves none.
+        let line = Line::within(&cluster, Bond::Transaction, Duration::from_secs(2)).await;
+        assert_eq!(get(&rows(&line.execute("SHOW statement_timeout", ()).await)[0], "statement_timeout"), text("3s"));
+        assert!(line.order(Order::Commit).await.is_ok());
+        assert!(line.end().await.is_ok());
+        for _ in 0..20 {
+            assert_eq!(cluster.value("SHOW statement_timeout", ()).await, text("0"));
+        }
 
         // Transactions side by side, one undone.
         let lines = [Line::open(&cluster, Bond::Transaction).await, Line::open(&cluster, Bond::Transaction).await];

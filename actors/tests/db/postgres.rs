@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{AdHoc, AdHocStatement, IntoParams};
+use skitai_actors::db::{AdHoc, AdHocStatement, IntoParams, Lane};
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::spec::{DbMember, DbTls, Secret, Shard, Spread};
 use skitai_actors::wire::Value;
@@ -287,6 +287,7 @@ fn databases_named_at_run_time() {
                 sql: "SELECT current_database()".into(),
                 params: ().into_params(),
                 asker: "/test",
+                lane: Lane::Configured,
             };
             let slots = statement.slots();
             post.ask(statement, slots, None, Instant::now() + PATIENCE).all(Instant::now() + PATIENCE)

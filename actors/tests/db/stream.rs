@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use skitai_actors::db::merge::{count, max, sum};
 use skitai_actors::db::stream::{Broken, Pacing, RowStream, streamed};
-use skitai_actors::db::{Shards, Statement, slots};
+use skitai_actors::db::{Lane, Shards, Statement, slots};
 use skitai_actors::kit::Rule;
 use skitai_actors::spec::{DbSpec, Spread};
 use skitai_actors::wire::Value;
@@ -26,7 +26,8 @@ fn pacing() -> Pacing {
 impl Cluster {
     fn rows(&self, shards: impl Into<Shards>, sql: &'static str, pacing: Pacing) -> RowStream {
         let shards = shards.into();
-        let statement = Statement { shards, sql: sql.into(), params: Vec::new(), asker: "/test" };
+        let statement =
+            Statement { shards, sql: sql.into(), params: Vec::new(), asker: "/test", lane: Lane::Configured };
         streamed(statement, slots(&self.spec, shards), pacing, |message, slots| {
             self.post.ask(message, slots, None, pacing.deadline)
         })

@@ -272,6 +272,13 @@ impl TestServer {
         self.running.as_ref().expect("until stopped").log()
     }
 
+    /// SIGKILL: it ends in the midst of whatever it does.
+    pub(crate) fn kill(mut self) {
+        let mut running = self.running.take().expect("until stopped");
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+
     /// SIGTERM; gives its exit, how long it took, what it wrote, and the scenario to be started again in its folder.
     #[track_caller]
     pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String, Scenario) {

@@ -196,6 +196,11 @@ impl Dialer {
         connected
     }
 
+    /// How long the server lets a statement run by itself, on a connection that was just made.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+
     /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each. What a
     /// server without such a setting says of it does no harm.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {

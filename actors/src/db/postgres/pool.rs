@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{self, Manager, Metrics, Object, RecycleError, RecycleResult};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, Statement};
 
 use super::dial::Dialer;
+use crate::db::backstop::Backstop;
 
 /// A member's connections on this worker.
 pub(in crate::db) type Pool = managed::Pool<Keeper>;
@@ -25,6 +29,9 @@ const LISTEN_AFTER: Duration = Duration::from_millis(5);
 /// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
+/// Each is prepared once, also where many who share the connection want it at the same moment.
+type Prepared = HashMap<(usize, usize), Arc<OnceCell<Statement>>>;
+
 /// One connection.
 #[derive(Debug)]
 pub(in crate::db) struct Connection {
@@ -33,20 +40,54 @@ pub(in crate::db) struct Connection {
     task: JoinHandle<()>,
     /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
     /// up in a tenth of the time.
-    prepared: Mutex<HashMap<(usize, usize), Statement>>,
+    prepared: Mutex<Prepared>,
+    /// The server's own limit as it was made, and as it was set last, in milliseconds; 0 where it is never set.
+    limit: (u64, AtomicU64),
 }
 
+/// A setting that was cut off: whatever is needed differs from it.
+const UNKNOWN: u64 = u64::MAX;
+
 impl Connection {
+    /// Whether the server's own limit is what a statement needs.
+    pub(super) fn has(&self, backstop: Backstop) -> bool {
+        self.limit.0 == 0 || self.needed(backstop).is_none_or(|needed| needed == self.limit.1.load(Relaxed))
+    }
+
+    fn needed(&self, backstop: Backstop) -> Option<u64> {
+        match backstop {
+            Backstop::Member => Some(self.limit.0),
+            Backstop::Within(limit) => Some(millis(limit)),
+            Backstop::Kept => None,
+        }
+    }
+
+    /// Tells the server. Sent at the first poll, so what is sent after it in the same turn runs under it.
+    pub(super) async fn limit_to(&self, backstop: Backstop) {
+        let Some(needed) = self.needed(backstop) else { return };
+        self.limit.1.store(needed, Relaxed);
+        let set = self.client.batch_execute(&format!("SET statement_timeout = {needed}")).await;
+        // A cancel request for the statement behind may hit it. What else a server says of it does no harm, and what a
+        // broken connection says is said again by the statement.
+        if set.is_err_and(|error| error.code() == Some(&SqlState::QUERY_CANCELED)) {
+            self.limit.1.store(UNKNOWN, Relaxed);
+        }
+    }
+
+    /// The server was told its limit as it is for a new connection.
+    pub(super) fn limit_is_new(&self) {
+        self.limit.1.store(self.limit.0, Relaxed);
+    }
+
     /// The statement that was prepared for this text, here and now if it was not before.
     pub(super) async fn prepared(&self, text: &'static str) -> Result<Statement, Error> {
-        let kept = self.kept().get(&place(text)).cloned();
+        let kept = self.kept().get(&place(text)).and_then(|kept| kept.get().cloned());
         if let Some(statement) = kept {
             return Ok(statement);
         }
         // Boxed, because every other statement would move the room for it.
-        let statement = Box::pin(self.client.prepare(text)).await?;
-        self.kept().insert(place(text), statement.clone());
-        Ok(statement)
+        let kept = self.kept().entry(place(text)).or_default().clone();
+        Box::pin(async move { kept.get_or_try_init(|| self.client.prepare(text)).await.cloned() }).await
     }
 
     /// The server knows the statement of this text no more, or not as it was.
@@ -59,10 +100,14 @@ impl Connection {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<(usize, usize), Statement>> {
+    fn kept(&self) -> MutexGuard<'_, Prepared> {
         // Nothing is left half-done under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn millis(limit: Duration) -> u64 {
+    u64::try_from(limit.as_millis()).unwrap_or(UNKNOWN)
 }
 
 fn place(text: &'static str) -> (usize, usize) {
@@ -97,7 +142,9 @@ impl Manager for Keeper {
     async fn create(&self) -> Result<Box<Connection>, Error> {
         // Boxed, too: most checkouts dial nobody.
         let (client, task) = Box::pin(self.dialer.dial(&self.config)).await?;
-        Ok(Box::new(Connection { client, task, prepared: Mutex::default() }))
+        let limit = self.dialer.limit().map_or(0, millis);
+        let limit = (limit, AtomicU64::new(limit));
+        Ok(Box::new(Connection { client, task, prepared: Mutex::default(), limit }))
     }
 
     /// A failure makes the pool drop that connection and go on to the next.

@@ -15,8 +15,9 @@ use futures_util::{FutureExt, TryStreamExt};
 
 use super::dial::Dialer;
 use super::pool::Loan;
-use super::{Lent, Postgres, Run, STATEMENT_GRACE, Shared, Stopped};
+use super::{Lent, Postgres, Run, Shared, Stopped};
 use crate::db::Query;
+use crate::db::backstop::GRACE;
 use crate::db::flight::{Ended, Flight, Rows};
 use crate::db::stream::{Batch, Sink};
 use crate::db::types;
@@ -35,7 +36,7 @@ impl Postgres {
 }
 
 async fn poured(run: Run, dialer: Arc<Dialer>, sink: Sink) -> Ended {
-    let left = sink.deadline().saturating_duration_since(Instant::now()) + STATEMENT_GRACE;
+    let left = sink.deadline().saturating_duration_since(Instant::now()) + GRACE;
     if let Err(error) = dialer.limited_to(&run.shared.loan, left).await {
         return Run::ended(Err(error.into()));
     }
@@ -47,7 +48,10 @@ async fn poured(run: Run, dialer: Arc<Dialer>, sink: Sink) -> Ended {
 async fn limited_again(run: &Run, dialer: &Dialer) -> bool {
     for _ in 0..TELLS {
         match dialer.limited(&run.shared.loan).await {
-            Ok(()) => return true,
+            Ok(()) => {
+                run.shared.loan.limit_is_new();
+                return true;
+            }
             Err(error) if error.as_db_error().is_none() => return false,
             Err(_) => {}
         }

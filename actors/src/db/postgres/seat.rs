@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, pool::Loan};
 use crate::db::Query;
+use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;
 
 /// How long a connection may take to forget what a session left behind; after it the connection is closed instead.
@@ -26,6 +27,20 @@ impl Postgres {
 }
 
 impl Seat {
+    /// Sees to it that the server's own limit is what the asker has time for. What comes back is to be said inside the
+    /// transaction: a setting of the connection would meet others there.
+    pub(in crate::db) async fn limit_to(&self, backstop: Backstop) -> Option<String> {
+        let loan = &self.shared.as_ref()?.loan;
+        if self.dialer.limit().is_none() {
+            let Backstop::Within(limit) = backstop else { return None };
+            return Some(format!("SET LOCAL statement_timeout = {}", limit.as_millis()));
+        }
+        if !loan.has(backstop) {
+            loan.limit_to(backstop).await;
+        }
+        None
+    }
+
     /// A statement. Dropped before its end it is cancelled, and the connection is not used again.
     pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
         // A statement that was stopped stops all that follow: the connection is not used again.
@@ -50,6 +65,7 @@ impl Seat {
         };
         if matches!(tokio::time::timeout(CLEAN_WITHIN, forget).await, Ok(Ok(()))) {
             loan.forget_all();
+            loan.limit_is_new();
             self.shared = None;
         }
     }

@@ -1,0 +1,51 @@
+//! A statement that shares its connection with others, from its place on a line to its result.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Member;
+use crate::db::Query;
+use crate::db::flight::{Failure, Rows};
+use crate::db::postgres::Postgres;
+use crate::db::standing::Case;
+use crate::outcome::Reason;
+
+impl Member {
+    /// Dropped before its end, the statement goes on; its answer is thrown away.
+    pub(super) async fn run_pipelined(
+        &self,
+        postgres: &Postgres,
+        query: Arc<Query>,
+        mut case: Case<'_>,
+        asked: Instant,
+        sent: &mut Option<Instant>,
+    ) -> Result<Rows, Failure> {
+        // A trial makes a connection; the neighbours of one that is there prove nothing.
+        let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
+        let (place, since) = match joined {
+            Some(place) => {
+                self.tally.waited(Duration::ZERO, asked);
+                (place, asked)
+            }
+            None => {
+                let opened = pin!(postgres.open_line(&query));
+                self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
+            }
+        };
+        *sent = Some(since);
+        let limit = self.limits.member_timeout;
+        let answered = tokio::time::timeout_at((since + limit).into(), postgres.send_on(place, query)).await;
+        let (result, is_news) = answered.unwrap_or_else(|_| {
+            let msg = format!(
+                "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the \
+                 statement may have run, or runs still"
+            );
+            (Err(Failure::new(Reason::Deadline, msg)), true)
+        });
+        if is_news {
+            case.ended(&result);
+        }
+        result
+    }
+}

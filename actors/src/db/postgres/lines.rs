@@ -1,0 +1,142 @@
+//! The shared connections of one member on this worker.
+//!
+//! A statement joins the first line that moves. Where none does, one more is opened with a connection of the pool, by one
+//! for all who want it; so there are never more connections than the pool has, and a full pool is the same wait, bound and
+//! refusal as for a connection of one's own. A line whose head is stuck is left by its statements as they end.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
+
+use super::line::{Line, Place};
+use super::{Postgres, Run, told};
+use crate::db::Query;
+use crate::db::backstop::{Backstop, GRACE};
+use crate::db::flight::{Failure, Rows};
+use crate::outcome::Reason;
+use crate::wire::Value;
+
+/// A line on its way: whoever is left of those who wait for it goes on with its checkout.
+type Opening = LocalBoxFuture<'static, Result<Arc<Line>, Failure>>;
+
+#[derive(Default)]
+pub(super) struct Lines {
+    /// The oldest first.
+    lines: RefCell<Vec<Arc<Line>>>,
+    /// Weak, so that a checkout nobody waits for is given up.
+    opening: RefCell<Option<WeakShared<Opening>>>,
+    /// How often there had to be one more beside others.
+    moved: Cell<u64>,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("open", &self.lines.borrow().len()).finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Place> {
+        self.lines.borrow().iter().find_map(|line| line.join(query, now))
+    }
+
+    /// A place on a new line, which is known to all from now on. `None` where it came and went meanwhile.
+    fn join_new(&self, line: &Arc<Line>, query: &Arc<Query>) -> Option<Place> {
+        let place = line.join(query, Instant::now())?;
+        let mut lines = self.lines.borrow_mut();
+        if !lines.iter().any(|known| Arc::ptr_eq(known, line)) {
+            lines.retain(|known| !known.is_over());
+            self.moved.set(self.moved.get() + u64::from(!lines.is_empty()));
+            lines.push(line.clone());
+        }
+        Some(place)
+    }
+}
+
+impl Postgres {
+    /// A place on a shared connection that is there.
+    pub(in crate::db) fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Place> {
+        self.lines.join(query, now)
+    }
+
+    /// A place on a shared connection, one that is opened for it.
+    pub(in crate::db) async fn open_line(&self, query: &Arc<Query>) -> Result<Place, Failure> {
+        if let Some(why) = self.dialer.unusable() {
+            return Err(Failure::new(Reason::Tls, why));
+        }
+        loop {
+            let line = self.opening().await?;
+            let place = self.lines.join_new(&line, query).or_else(|| self.lines.join(query, Instant::now()));
+            if let Some(place) = place {
+                return Ok(place);
+            }
+        }
+    }
+
+    fn opening(&self) -> Shared<Opening> {
+        let mut opening = self.lines.opening.borrow_mut();
+        let under_way = opening.as_ref().and_then(WeakShared::upgrade).filter(|one| one.peek().is_none());
+        if let Some(under_way) = under_way {
+            return under_way;
+        }
+        let (pool, limits) = (self.pool.clone(), self.limits);
+        let patience = limits.member_timeout + GRACE * 2;
+        let checkout = async move {
+            let loan = pool.get().await.map_err(|error| told::checkout(&error, limits))?;
+            if !loan.has(Backstop::Member) {
+                loan.limit_to(Backstop::Member).await;
+            }
+            Ok(Arc::new(Line::on(loan, patience)))
+        };
+        let new = checkout.boxed_local().shared();
+        *opening = new.downgrade();
+        new
+    }
+
+    /// The statement in its place. Dropped before its end, the statement stays on the line, and its answer is thrown away.
+    /// True beside a failure that is news of the connection, or lies with the statement; false where others told already.
+    pub(in crate::db) async fn send_on(&self, mut place: Place, query: Arc<Query>) -> (Result<Rows, Failure>, bool) {
+        let run = Run { shared: place.shared().clone(), named: self.named.clone(), query };
+        place.was_sent = true;
+        let ended = run.end().await;
+        let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));
+        let is_news = !is_lost || place.is_first_to_tell();
+        place.ended(ended.reusable);
+        (ended.result, is_news)
+    }
+
+    /// What the shared connections do now, for the status page.
+    pub(in crate::db) fn lines(&self) -> Value {
+        let lines = self.lines.lines.borrow();
+        let open = || lines.iter().filter(|line| !line.is_over());
+        let count = |number: usize| Value::Int(number.cast_signed() as i64);
+        let oldest = open().filter_map(|line| line.head()).map(|(since, _)| since.elapsed()).max();
+        Value::from_pairs([
+            ("connections", count(open().count())),
+            ("in_flight", count(open().map(|line| line.in_flight()).sum())),
+            ("oldest_ms", Value::Double(oldest.unwrap_or_default().as_secs_f64() * 1_000.0)),
+            ("moved", Value::Int(self.lines.moved.get().cast_signed())),
+        ])
+    }
+
+    /// `; shared by 12 statements behind /report for 2.1 s: SELECT …`; empty where nobody shares one.
+    pub(in crate::db) fn line_holders(&self) -> String {
+        let mut text = String::new();
+        for line in self.lines.lines.borrow().iter() {
+            if let Some((since, query)) = line.head() {
+                let (count, head) = (line.in_flight(), crate::db::holders::head(&query.sql));
+                // A String takes every write.
+                let _ = write!(
+                    text,
+                    "; one is shared by {count} pipelined, the first of {} for {:.1?}: {head}",
+                    query.asker,
+                    since.elapsed()
+                );
+            }
+        }
+        text
+    }
+}

@@ -218,13 +218,11 @@ impl Sql {
         let Sql { was, base, shards, lane, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
         let (deadline, asker, rule) = (was.deadline(), was.rule(), options.rule);
-        // One who takes his time would hold up all behind him.
         let shared = (lane == Lane::Pipelined).then_some("pipelined()");
         let refused = options.of_finished_answers().or(shared).map(|what| {
             let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
             Outcome::failed(base.shown(), Reason::Unsendable, msg)
         });
-        let lane = Lane::Exclusive;
         let base = refused.map_or(base, Base::Unusable);
         let rows = match base {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backstop::Backstop;
-use super::{AdHoc, AdHocStatement, Database, Query, Statement, adhoc, ask};
+use super::{AdHoc, AdHocStatement, Database, Lane, Query, Statement, adhoc, ask};
 use crate::kit::{Answers, Inlet, Outlet};
 use crate::outcome::Outcome;
 pub use rows::{Broken, RowStream};
@@ -66,6 +66,8 @@ impl Answers<Streamed<Statement>> for Database {
     ) -> impl Future<Output = ()> + 'static {
         let started = Instant::now();
         let backstop = Backstop::of_stream(outlet.deadline, started);
+        // One who takes his time would hold up all behind him.
+        let statement = Statement { lane: Lane::Exclusive, ..statement };
         self.spread(statement, backstop, sinks, started, outlet)
     }
 }
@@ -79,11 +81,12 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
         Streamed { statement, sinks }: Streamed<AdHocStatement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
+        let AdHocStatement { member: spec, sql, params, asker, lane: _ } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
         let started = Instant::now();
-        let query = Query::on(lane, false, sql, params, asker, Backstop::of_stream(outlet.deadline, started));
+        let query =
+            Query::on(Lane::Exclusive, false, sql, params, asker, Backstop::of_stream(outlet.deadline, started));
         async move {
             let outcome = match member {
                 Some(member) => ask(&member, query, None, sinks.first(), started).await,

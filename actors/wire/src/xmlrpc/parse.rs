@@ -41,7 +41,7 @@ fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), E
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, document: &source.text, text: "", pieces: String::new(), taken: 0 };
+    let mut run = Run { parser, document: &source.text, taken: 0, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
@@ -62,12 +62,12 @@ pub(super) fn fail(message: impl Into<String>) -> Box<Error> {
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
     document: &'i str,
+    /// Bytes that the shortcut took, which the reader does not count.
+    taken: usize,
     /// The text of the innermost element that holds text, while it is one piece.
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
     pieces: String,
-    /// Bytes that were taken past the reader, which does not count them.
-    taken: usize,
 }
 
 impl<'i> Run<'_, '_, 'i> {
@@ -90,10 +90,8 @@ impl<'i> Run<'_, '_, 'i> {
                 Ok(Event::DocType(_)) => Err(fail("a DTD is not accepted")),
                 Ok(Event::Eof) => return self.parser.finished().map_err(|error| (at, *error)),
                 Err(error) => {
-                    return Err((
-                        self.taken + reader.error_position() as usize,
-                        Error::new(format!("not well-formed: {error}")),
-                    ));
+                    let at = reader.error_position() as usize + self.taken;
+                    return Err((at, Error::new(format!("not well-formed: {error}"))));
                 }
             };
             step.map_err(|error| (at, *error))?;

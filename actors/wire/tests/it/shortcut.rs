@@ -115,6 +115,13 @@ fn places_are_right_behind_the_shortcut() {
     }
 }
 
+#[test]
+fn places_of_what_is_not_well_formed_are_right_behind_the_shortcut() {
+    let xml = response("<value><array><data><value>ä</value> <value><int>7</int></value></wrong>");
+    let error = xmlrpc::parse_response(xml.as_bytes(), &Limits::default()).unwrap_err();
+    assert_eq!(error.offset, xml.find("</wrong>"), "{error}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

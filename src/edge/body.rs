@@ -1,5 +1,8 @@
 //! Reading a request's body into memory, within its limit and its time.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
@@ -50,8 +53,25 @@ async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Resul
         }
         Ok(if rest.is_empty() { first } else { rest.freeze() })
     };
+    let mut reading = pin!(reading);
+    if let Some(body) = at_hand(reading.as_mut()).await {
+        return body;
+    }
     match tokio::time::timeout(WITHIN, reading).await {
         Ok(body) => body,
         Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", WITHIN.as_secs()))),
+    }
+}
+
+/// What is there after one turn of the event loop. Small bodies come with their heads, and actix reads on once the head is
+/// handled: they need no timer, which would cost more than reading them.
+async fn at_hand<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
+    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        return Some(done);
+    }
+    tokio::task::yield_now().await;
+    match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
     }
 }

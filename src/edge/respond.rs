@@ -75,9 +75,8 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
 }
 
 /// A document of RPC: always 200, whatever it says.
-pub(crate) fn rpc(content_type: &str, document: Vec<u8>) -> Made {
-    let content_type = HeaderValue::from_str(content_type).unwrap_or(OCTETS);
-    with_body(StatusCode::OK, content_type, document.into())
+pub(crate) fn rpc(content_type: &'static str, document: Vec<u8>) -> Made {
+    with_body(StatusCode::OK, HeaderValue::from_static(content_type), document.into())
 }
 
 /// Adds what the handler set: status, headers, cookies.

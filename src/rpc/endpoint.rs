@@ -125,7 +125,7 @@ async fn json(worker: &Worker, draft: Draft) -> HttpResponse {
 type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
 /// The calls of a batch run side by side and the answers keep their order.
-async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &str) -> HttpResponse {
+async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &'static str) -> HttpResponse {
     let error = |fault: Fault| json_error(None, &fault, false);
     let most = worker.site.settings.server.max_batch;
     if calls.len() > most {
@@ -252,13 +252,14 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(was: Option<Was>, kind: &str, document: Vec<u8>) -> HttpResponse {
-    let reply = respond::rpc(kind, Vec::new());
+fn respond_with(was: Option<Was>, kind: &'static str, document: Vec<u8>) -> HttpResponse {
+    let is_silent = document.is_empty();
+    let reply = respond::rpc(kind, document);
     let reply = match was {
         Some(was) => respond::finish(&was, reply, Holds::Both),
         None => reply,
     };
-    with_document(reply, document)
+    if is_silent { with_document(reply, Vec::new()) } else { reply }
 }
 
 /// The reply with its document; where every call was a notification there is none, and the reply is 204.

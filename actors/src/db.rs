@@ -80,7 +80,7 @@ pub struct Statement {
     /// Every member, one, or a certain one.
     pub shards: Shards,
     /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
-    /// once per connection and then only bound; a text made at run time never is, because servers keep what is prepared.
+    /// once per connection and then only bound; of a text made at run time nothing is kept, because servers never forget.
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
     pub params: Vec<Value>,

@@ -8,9 +8,10 @@
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
-//! time is sent unnamed, parse and all in the same single round trip, because neither the client's cache nor the server
-//! ever forgets a name. Behind a pooler there are no names (`statement_timeout = no` says so); where one is found out by
-//! the names it loses (SQLSTATE 26000 or 42P05), the pool falls back to unnamed statements.
+//! time keeps no name, because neither the client's cache nor the server ever forgets one: it is sent unnamed, parse and
+//! all in a single round trip, once its columns are known to be harmless (`ways`). Behind a pooler there are no names
+//! (`statement_timeout = no` says so); where one is found out by the names it loses (SQLSTATE 26000 or 42P05), the pool
+//! falls back to unnamed statements.
 
 mod bind;
 mod dial;
@@ -22,6 +23,7 @@ mod pour;
 mod seat;
 mod tls;
 mod told;
+mod ways;
 
 use std::borrow::Cow;
 use std::pin::pin;
@@ -52,6 +54,7 @@ use dial::Dialer;
 use lines::Lines;
 use pool::{Keeper, Loan, Pool};
 pub(super) use seat::Seat;
+use ways::Ways;
 
 /// How long a statement nobody waits for may take to stop before its connection is given up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
@@ -79,8 +82,7 @@ pub(super) struct Postgres {
     pool: Pool,
     dialer: Arc<Dialer>,
     limits: Limits,
-    /// Whether names of prepared statements last on this member's connections.
-    named: Arc<AtomicBool>,
+    ways: Arc<Ways>,
     /// A dial goes on that was begun for somebody who left.
     persists: Arc<AtomicBool>,
     /// Connections that statements share.
@@ -113,7 +115,7 @@ impl Postgres {
             limits,
             // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
             // and one would run what the other has prepared.
-            named: Arc::new(AtomicBool::new(limits.statement_timeout)),
+            ways: Arc::new(Ways::new(limits.statement_timeout)),
             persists: Arc::default(),
             lines: Lines::default(),
         }
@@ -135,7 +137,7 @@ impl Postgres {
     /// The statement on that connection. Nothing is sent before the first poll.
     pub(super) fn send(&self, loan: Loan, query: Arc<Query>) -> Flight<Lent> {
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        let run = Run { shared: shared.clone(), named: self.named.clone(), query };
+        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
         Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
@@ -159,7 +161,7 @@ struct Shared {
 /// Everything one running statement needs.
 struct Run {
     shared: Arc<Shared>,
-    named: Arc<AtomicBool>,
+    ways: Arc<Ways>,
     query: Arc<Query>,
 }
 
@@ -238,7 +240,7 @@ impl Run {
         };
         // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
-        if !self.named.load(Relaxed) || !(lasting.is_some() || by_type) {
+        if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
             return Ok((None, Box::pin(self.unnamed()).await?));
         }
         let prepared = match lasting {
@@ -247,40 +249,50 @@ impl Run {
         };
         let started = match prepared {
             Ok(statement) => {
-                let columns = statement.columns();
-                let columns = (!columns.is_empty()).then(|| self.described(columns));
-                self.bound(&statement).await?.map(|stream| (columns, stream))
+                if lasting.is_none() {
+                    self.ways.learn(text, &statement);
+                }
+                self.bound(&statement).await?
             }
             Err(error) => Err(error),
         };
-        match started {
+        match (started, lasting) {
             // These come before anything ran: the name is unknown or taken, or the plan is older than the tables.
-            Err(error) if told::is_stale_name(&error) => {
+            (Err(error), _) if told::is_lost_name(&error) => {
                 if let Some(text) = lasting {
                     self.shared.loan.forget(text);
                 }
-                if told::is_lost_name(&error) {
-                    self.named.store(false, Relaxed);
-                }
+                self.ways.without_names();
                 Ok((None, Box::pin(self.unnamed()).await?))
             }
-            started => Ok(started?),
+            (Err(error), Some(text)) if told::is_stale_name(&error) => {
+                self.shared.loan.forget(text);
+                let statement = Box::pin(self.shared.loan.prepared(text)).await?;
+                Ok(Box::pin(self.bound(&statement)).await??)
+            }
+            (started, _) => Ok(started?),
         }
     }
 
-    async fn bound(&self, statement: &Statement) -> Result<Result<RowStream, Error>, Stopped> {
+    /// The columns are told before the first row, if there are any.
+    async fn bound(&self, statement: &Statement) -> Result<Result<(Option<Columns>, RowStream), Error>, Stopped> {
         self.go_on()?;
         let (given, wanted) = (self.query.params.len(), statement.params().len());
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        Ok(self.shared.loan.query_raw(statement, self.query.params.iter().map(Bound)).await)
+        let columns = statement.columns();
+        let columns = (!columns.is_empty()).then(|| self.described(columns));
+        let started = self.shared.loan.query_raw(statement, self.query.params.iter().map(Bound)).await;
+        Ok(started.map(|stream| (columns, stream)))
     }
 
     async fn unnamed(&self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
+        let watched = self.ways.watched(&self.query.sql);
         let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
+        watched.began();
         started.map_err(|error| {
             // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
             if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }

@@ -307,3 +307,20 @@ fn thousands_of_random_values_agree_with_the_server() {
         }
     });
 }
+
+#[test]
+fn many_rows_of_the_databases_own_types_do_not_stall() {
+    run(async {
+        let cluster = Cluster::with(vec![server::shared().database().await], |spec| {
+            spec.member_timeout = std::time::Duration::from_secs(5);
+        });
+        cluster.all("CREATE TYPE mood AS ENUM ('sad', 'merry')", ()).await;
+        // A text made at run time: the driver learns the type while the rows already come.
+        let many = |column: &str| format!("SELECT i, 'merry'::mood AS {column} FROM generate_series(1, 20000) AS i");
+        for (turn, column) in ["a", "b", "c"].into_iter().enumerate() {
+            let outcome = cluster.one(many(column), ()).await;
+            assert!(outcome.is_ok(), "turn {turn}: {}", outcome.msg);
+            assert_eq!((rows(&outcome).len(), cell(&outcome, 19_999, 1)), (20_000, text("merry")));
+        }
+    });
+}

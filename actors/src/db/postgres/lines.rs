@@ -99,7 +99,7 @@ impl Postgres {
     /// The statement in its place. Dropped before its end, the statement stays on the line, and its answer is thrown away.
     /// True beside a failure that is news of the connection, or lies with the statement; false where others told already.
     pub(in crate::db) async fn send_on(&self, mut place: Place, query: Arc<Query>) -> (Result<Rows, Failure>, bool) {
-        let run = Run { shared: place.shared().clone(), named: self.named.clone(), query };
+        let run = Run { shared: place.shared().clone(), ways: self.ways.clone(), query };
         place.was_sent = true;
         let ended = run.end().await;
         let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));

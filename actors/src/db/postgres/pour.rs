@@ -23,7 +23,7 @@ impl Postgres {
     /// The statement on that connection, its rows into a sink. Nothing is sent before the first poll.
     pub(in crate::db) fn pour(&self, loan: Loan, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        let run = Run { shared: shared.clone(), named: self.named.clone(), query };
+        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
         let work = async move { Run::ended(run.pour(&sink).await) };
         Flight::new(Box::pin(work), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }

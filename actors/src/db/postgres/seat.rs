@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, pool::Loan};
+use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, pool::Loan, ways::Ways};
 use crate::db::Query;
 use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;
@@ -15,14 +15,14 @@ const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 /// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was open.
 pub(in crate::db) struct Seat {
     shared: Option<Arc<Shared>>,
-    named: Arc<AtomicBool>,
+    ways: Arc<Ways>,
     dialer: Arc<Dialer>,
 }
 
 impl Postgres {
     pub(in crate::db) fn seat(&self, loan: Loan) -> Seat {
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        Seat { shared: Some(shared), named: self.named.clone(), dialer: self.dialer.clone() }
+        Seat { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
     }
 }
 
@@ -45,7 +45,7 @@ impl Seat {
     pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
         // A statement that was stopped stops all that follow: the connection is not used again.
         let shared = self.shared.clone().expect("only leaving takes it");
-        let run = Run { shared: shared.clone(), named: self.named.clone(), query };
+        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
         // While the seat holds the connection, too, the lease has nothing to close; once it does not, it must.
         Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: true })
     }

@@ -19,13 +19,17 @@ const WITHIN: Duration = Duration::from_secs(30);
 pub(crate) async fn read(request: &mut Request, payload: Payload, limit: usize) -> Result<(), Error> {
     if !matches!(payload, Payload::None) {
         // Boxed: what waits for a body is large, and most requests have none.
-        request.body = Box::pin(whole(&request.headers, payload, limit)).await?;
-        request.received = Instant::now();
+        let (body, has_waited) = Box::pin(whole(&request.headers, payload, limit)).await?;
+        request.body = body;
+        if has_waited {
+            request.received = Instant::now();
+        }
     }
     Ok(())
 }
 
-async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<Bytes, Error> {
+/// The body, and whether it was waited for.
+async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<(Bytes, bool), Error> {
     let too_large = || Error::new(413, format!("the body is larger than the {limit} bytes this server takes"));
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|announced| announced > limit) {
@@ -55,10 +59,10 @@ async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Resul
     };
     let mut reading = pin!(reading);
     if let Some(body) = at_hand(reading.as_mut()).await {
-        return body;
+        return body.map(|body| (body, false));
     }
     match tokio::time::timeout(WITHIN, reading).await {
-        Ok(body) => body,
+        Ok(body) => body.map(|body| (body, true)),
         Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", WITHIN.as_secs()))),
     }
 }

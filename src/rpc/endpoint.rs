@@ -24,7 +24,8 @@ use crate::serve::worker::Worker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Xml,
-    Json,
+    /// Answered in the words it used: some clients read nothing but `application/json`.
+    Json(&'static str),
 }
 
 /// The protocol of a request, if it is RPC.
@@ -32,21 +33,23 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     if request.method != Method::POST {
         return None;
     }
-    match request.get_content_type() {
-        Some(kind) if kind.eq_ignore_ascii_case("text/xml") || kind.eq_ignore_ascii_case("application/xml") => {
-            Some(Protocol::Xml)
-        }
-        Some(kind) if kind.eq_ignore_ascii_case("application/json-rpc") => Some(Protocol::Json),
-        _ => by_path(site, request.path()),
+    let kind = request.get_content_type().unwrap_or_default();
+    if kind.eq_ignore_ascii_case("text/xml") || kind.eq_ignore_ascii_case("application/xml") {
+        Some(Protocol::Xml)
+    } else if kind.eq_ignore_ascii_case(JSON_RPC) {
+        Some(Protocol::Json(JSON_RPC))
+    } else {
+        by_path(site, request.path(), kind)
     }
 }
 
 /// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
-fn by_path(site: &Site, path: &str) -> Option<Protocol> {
+fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
     let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;
     let protocol = match last {
         last if last.eq_ignore_ascii_case("rpc2") => Protocol::Xml,
-        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json,
+        last if last.eq_ignore_ascii_case("rpc3") && kind.eq_ignore_ascii_case(JSON) => Protocol::Json(JSON),
+        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json(JSON_RPC),
         _ => return None,
     };
     (above.is_empty() || site.mounts.iter().any(|mount| mount.is_at(above))).then_some(protocol)
@@ -61,19 +64,13 @@ pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft,
     }
     match protocol {
         Protocol::Xml => xml(worker, draft).await,
-        Protocol::Json => json(worker, draft).await,
+        Protocol::Json(kind) => json(worker, draft, kind).await,
     }
 }
 
 const XML: &str = "text/xml; charset=utf-8";
-
-/// A JSON client is answered in the words it used: some read nothing but `application/json`.
-fn json_type(request: &Request) -> &'static str {
-    match request.get_content_type() {
-        Some(kind) if kind.eq_ignore_ascii_case("application/json") => "application/json",
-        _ => "application/json-rpc",
-    }
-}
+const JSON: &str = "application/json";
+const JSON_RPC: &str = "application/json-rpc";
 
 async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
     let call = match xmlrpc::parse_call(&draft.request().body, &Limits::default()) {
@@ -99,9 +96,8 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
     respond_with(was, XML, document)
 }
 
-async fn json(worker: &Worker, draft: Draft) -> HttpResponse {
+async fn json(worker: &Worker, draft: Draft, kind: &'static str) -> HttpResponse {
     let body = draft.request().body.clone();
-    let kind = json_type(draft.request());
     match jsonrpc::parse(&body) {
         Err(error) => {
             let fault = Fault::malformed(&error);

@@ -67,15 +67,18 @@ async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Resul
     }
 }
 
-/// What is there after one turn of the event loop. Small bodies come with their heads, and actix reads on once the head is
-/// handled: they need no timer, which would cost more than reading them.
+/// What is there once actix has read on. A small body comes with its head, and is handed out as soon as the head's handler
+/// waits: it needs no timer, which would cost more than reading it.
 async fn at_hand<F: Future>(mut work: Pin<&mut F>) -> Option<F::Output> {
-    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        return Some(done);
-    }
-    tokio::task::yield_now().await;
-    match poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-        Poll::Ready(done) => Some(done),
-        Poll::Pending => None,
-    }
+    let mut again = true;
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending if std::mem::take(&mut again) => {
+            // Not tokio's `yield_now`, which asks the system for news first.
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }

@@ -1,10 +1,11 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
-//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
-//! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`],
-//! [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`], set
+//! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
+//! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
+//! by [`reply`] ([`files`] among them), [`streaming`] ([`more`]: from an object that blocks) or [`error`]. An
+//! [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
 
 mod application;
 mod argument;
@@ -18,7 +19,10 @@ mod cookie;
 mod csv;
 mod error;
 mod export;
+pub(crate) mod files;
+mod form;
 mod merged;
+mod more;
 pub(crate) mod pattern;
 mod registry;
 mod reply;
@@ -35,10 +39,11 @@ mod task;
 mod tasks;
 mod templates;
 mod transaction;
+mod upload;
 mod was;
 
 pub use application::{App, Mounted, Package};
-pub use argument::{Argument, Form, Json, Kind};
+pub use argument::{Argument, Json, Kind};
 pub use arrivals::AsCompleted;
 pub(crate) use bind::shortened;
 pub use bind::{Bind, Faults, Given};
@@ -46,8 +51,12 @@ pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
 pub use error::{Error, IntoError, Result, code};
+pub use files::path_in;
+pub use form::Form;
 pub use merged::Merged;
+pub use more::More;
 pub use registry::{Registry, Wasc};
+pub(crate) use reply::Content;
 pub use reply::{Answer, Give, GivePlain, Page, Reply, Response};
 pub use request::Request;
 pub(crate) use response::Parts;
@@ -62,5 +71,6 @@ pub use task::Task;
 pub use tasks::Tasks;
 pub use templates::{TemplateError, Templates};
 pub use transaction::{Connection, Tx};
+pub use upload::Upload;
 pub(crate) use was::Draft;
 pub use was::{Face, Inner, Was};

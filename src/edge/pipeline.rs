@@ -26,7 +26,7 @@ use skitai_wire::Value;
 use super::{arguments, body, files, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::Found;
-use crate::app::{Answer, Bind, Draft, Error, Face, Request, Route, Was};
+use crate::app::{Answer, Bind, Draft, Error, Face, Given, Request, Route, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -83,7 +83,7 @@ impl Drop for Account<'_> {
     }
 }
 
-fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
+pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
     let peer = incoming.peer_addr();
     let head = incoming.head_mut();
     Request {
@@ -126,8 +126,9 @@ enum Led<'s> {
 async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
     match lead(worker, draft.request()) {
         Ok(Led::Call(meant, values)) => {
-            match body::read(draft.request_mut(), payload, worker.site.settings.server.max_body).await {
-                Ok(()) => call(worker, meant, values, draft).await,
+            let params = meant.placed.route.params;
+            match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
+                Ok(parts) => call(worker, meant, parts, values, draft, incoming).await,
                 Err(error) => refuse(worker, draft.request(), &error),
             }
         }
@@ -187,8 +188,10 @@ fn give_head_back(incoming: &mut ServiceRequest, request: Request) {
 async fn call(
     worker: &Worker,
     Meant { mount, app, placed }: Meant<'_>,
+    parts: Vec<(String, Given)>,
     values: Vec<(String, Value)>,
     draft: Draft,
+    incoming: &mut ServiceRequest,
 ) -> HttpResponse {
     let devel = worker.site.settings.server.devel;
     let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
@@ -197,12 +200,12 @@ async fn call(
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
-    let answer = match arguments::lay(&mut bind, &was.request, values) {
+    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
         Ok(()) => run(worker, &was, placed.route, bind).await,
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer, devel)
+    respond::web(&was, answer, devel, incoming).await
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.

@@ -3,12 +3,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
+use super::files;
 use super::stream::Body;
-use crate::app::{Answer, Error, Parts, Response, Streaming, Was};
+use crate::app::{Answer, Content, Error, Parts, Response, Streaming, Was};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -17,22 +19,32 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// A reply and what the log needs to know of it.
 pub(crate) type Made = HttpResponse<BoxBody>;
 
-/// The reply of the web to an answer.
-pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
-    let failed = matches!(answer, Answer::Failed(_));
-    let reply = match answer {
+/// The reply of the web to an answer. Nothing is awaited but the opening of a file.
+pub(crate) async fn web(was: &Was, answer: Answer, devel: bool, incoming: &mut ServiceRequest) -> Made {
+    let failed = |failed: &Error| error(failed, wants_html(was.request.get_header("accept")), devel);
+    let (reply, holds) = match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
-            with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
+            (with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes())), Holds::Nothing)
         }
-        Answer::Page(std::borrow::Cow::Owned(text)) => with_body(StatusCode::OK, HTML, text.into()),
-        Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
-        Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
-        Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
-        Answer::Full(response) => full(response),
-        Answer::Streaming(streaming) => stream(was, *streaming),
-        Answer::Failed(failed) => error(&failed, wants_html(was.request.get_header("accept")), devel),
+        Answer::Page(std::borrow::Cow::Owned(text)) => (with_body(StatusCode::OK, HTML, text.into()), Holds::Nothing),
+        Answer::Octets(octets) => (with_body(StatusCode::OK, OCTETS, octets.into()), Holds::Nothing),
+        Answer::Data(data) => (with_body(StatusCode::OK, JSON, data.into()), Holds::Nothing),
+        Answer::Nothing => (HttpResponse::new(StatusCode::NO_CONTENT), Holds::Nothing),
+        Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
+            let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers), Holds::Nothing)
+        }
+        // Boxed: every reply is made with the room for whatever it might become.
+        Answer::Full(Response { headers, content: Content::File(path), .. }) => {
+            match Box::pin(files::reply(path, was, incoming)).await {
+                Ok(reply) => (headed(reply, &headers), Holds::Nothing),
+                Err(error) => (failed(&error), Holds::Both),
+            }
+        }
+        Answer::Streaming(streaming) => (stream(was, *streaming), Holds::Nothing),
+        Answer::Failed(error) => (failed(&error), Holds::Both),
     };
-    finish(was, reply, if failed { Holds::Both } else { Holds::Nothing })
+    finish(was, reply, holds)
 }
 
 /// What of a reply the handler's wishes cannot change.
@@ -50,10 +62,12 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made
     reply
 }
 
-fn full(response: Response) -> Made {
-    let status = final_status(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = HttpResponse::with_body(status, response.body).map_into_boxed_body();
-    for (name, value) in &response.headers {
+/// The reply with the headers that its handler gave it. It has one content type, the last one said.
+fn headed(mut reply: Made, headers: &[(String, String)]) -> Made {
+    for (name, value) in headers {
+        if name.eq_ignore_ascii_case("content-type") {
+            reply.headers_mut().remove(header::CONTENT_TYPE);
+        }
         append(&mut reply, name, value);
     }
     reply
@@ -65,13 +79,11 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
     let headers = std::mem::take(&mut streaming.headers);
     let mut reply = HttpResponse::new(StatusCode::OK);
     if was.request.method != Method::HEAD {
-        reply = reply.set_body(BoxBody::new(Body::new(streaming, was.request.uri())));
+        reply =
+            reply.set_body(BoxBody::new(Body::new(streaming.into_chunks(was.hands().blocking()), was.request.uri())));
     }
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    for (name, value) in &headers {
-        append(&mut reply, name, value);
-    }
-    reply
+    headed(reply, &headers)
 }
 
 /// A document of RPC: always 200, whatever it says.

@@ -5,6 +5,7 @@ mod calls;
 mod chaos;
 mod rows;
 mod spec;
+mod uploads;
 mod validator;
 
 use std::process::ExitCode;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
         .package(chaos::package())
         .package(rows::package())
         .package(spec::package())
-        .package(validator::package());
+        .package(validator::package())
+        .package(uploads::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([testsite, clashing])
@@ -265,7 +267,7 @@ async fn defaults(
     many: Vec<i64>,
     rest: Form,
 ) -> Bound {
-    Bound { needed, composer, maybe, many, rest: Value::Map(rest.0) }
+    Bound { needed, composer, maybe, many, rest: Value::Map(rest.values) }
 }
 
 #[route("/scalars")]

@@ -288,6 +288,17 @@ impl TestServer {
         let status = eventually("the server ends after SIGTERM", || running.child.try_wait().unwrap());
         (status, asked.elapsed(), running.all_of_log(), self.scenario.take().expect("stopped once"))
     }
+
+    /// SIGTERM until it has ended: the second one ends what is under way. Gives its folder's scenario.
+    #[track_caller]
+    pub(crate) fn stop_at_once(mut self) -> Scenario {
+        let mut running = self.running.take().expect("stopped once");
+        eventually("the server ends after a second SIGTERM", || {
+            running.signal("TERM");
+            running.child.try_wait().unwrap()
+        });
+        self.scenario.take().expect("stopped once")
+    }
 }
 
 impl Drop for TestServer {

@@ -5,7 +5,7 @@ use skitai_wire::Value;
 
 use super::listing::Method;
 use super::schema;
-use crate::app::{Kind, Was, code};
+use crate::app::{Was, code};
 
 /// The version of the specification this document keeps to: it needs nothing newer, and older tools read no newer one.
 const VERSION: &str = "1.2.6";

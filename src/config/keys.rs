@@ -111,8 +111,9 @@ pub(super) const MAX_UPLOAD_PARTS: Key =
     key("max_upload_parts", count(1, 1_000_000), "1000", "files and fields of one multipart form");
 pub(super) const UPLOAD_FOLDER: Key =
     key("upload_folder", Kind::File, "", "where uploaded files are until their handler is done; the system's if empty");
+// Not below a second: the clock that actix measures it by stands still for half of one.
 pub(super) const HEAD_TIMEOUT: Key =
-    key("head_timeout", time(100, HOUR), "5", "how long a client may take to send the head of a request");
+    key("head_timeout", time(1000, HOUR), "5", "how long a client may take to send the head of a request");
 pub(super) const BODY_TIMEOUT: Key =
     key("body_timeout", time(100, HOUR), "30", "how long a client may take to send the body of a request");
 pub(super) const ACCESS_LOG: Key =

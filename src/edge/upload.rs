@@ -56,6 +56,7 @@ pub(crate) async fn receive(
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut texts = 0;
     let mut parts = 0;
+    // What follows the last boundary is left to actix, which reads it before the connection goes on.
     while let Some(part) = wire.within(form.next()).await? {
         let after = given.last().map(|(name, _)| name.as_str());
         let part = part.map_err(|error| wire.unread(&error, Place::After(after)))?;
@@ -82,7 +83,6 @@ pub(crate) async fn receive(
             }
         }
     }
-    wire.end().await?;
     Ok(given)
 }
 
@@ -236,15 +236,6 @@ impl Wire {
             let bytes = self.0.borrow().bytes;
             Error::new(408, format!("the upload did not arrive in time: {bytes} bytes in {} s", time.as_secs()))
         })
-    }
-
-    /// Reads what follows the form: a connection goes on only behind a whole body.
-    async fn end(&self) -> Result<(), Error> {
-        let mut rest = self.clone();
-        while let Some(chunk) = self.within(rest.next()).await? {
-            chunk.map_err(|error| self.unread(&MultipartError::Payload(error), Place::After(None)))?;
-        }
-        Ok(())
     }
 
     /// What the client sent wrong.

@@ -13,12 +13,6 @@ fn told(site: &TestServer) -> [u64; 3] {
     [0, 1, 2].map(|at| told[at].as_u64().unwrap())
 }
 
-fn ask(site: &TestServer, path: &str) -> Conn {
-    let mut conn = site.conn();
-    conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    conn
-}
-
 #[test]
 fn an_object_is_asked_for_one_piece_after_the_other_and_closed_once() {
     let site = TestServer::site().start();
@@ -40,7 +34,7 @@ fn an_object_is_asked_for_one_piece_after_the_other_and_closed_once() {
 fn a_client_that_resets_aborts_the_object() {
     const PIECES: usize = 4_000;
     let site = TestServer::site().start();
-    let mut conn = ask(&site, &format!("/pieces?pieces={PIECES}"));
+    let mut conn = site.begin(&format!("/pieces?pieces={PIECES}"));
     conn.read_head().expect_code(200);
     // Nothing is read from here on: the sockets fill up and then the object is no longer asked.
     let mut made = 0;
@@ -53,7 +47,7 @@ fn a_client_that_resets_aborts_the_object() {
     conn.reset();
     eventually("it is told, then closed", || (told(&site) == [made, 1, 1]).then_some(()));
     // While it works on a piece, too.
-    let mut conn = ask(&site, "/pieces?pieces=1000&millis=200");
+    let mut conn = site.begin("/pieces?pieces=1000&millis=200");
     conn.read_head().expect_code(200);
     conn.next_chunk().expect("a piece");
     conn.reset();
@@ -64,7 +58,7 @@ fn a_client_that_resets_aborts_the_object() {
 fn an_object_that_fails_or_panics_cuts_the_reply_and_is_closed() {
     let site = TestServer::site().panics_expected().start();
     for (end, closed) in [("fails", 1), ("panics", 2)] {
-        let mut conn = ask(&site, &format!("/pieces?pieces=2&end={end}"));
+        let mut conn = site.begin(&format!("/pieces?pieces=2&end={end}"));
         conn.read_head().expect_code(200);
         assert!(conn.try_rest().is_none(), "{end}: the reply has no end");
         eventually("it is closed", || (told(&site)[1..] == [0, closed]).then_some(()));
@@ -77,7 +71,7 @@ fn many_objects_share_the_bounded_pool() {
     let site = TestServer::site().start();
     // More of them than the pool and its queue take at once: each waits for its turn, none is refused.
     const STREAMS: usize = 320;
-    let mut streams: Vec<Conn> = (0..STREAMS).map(|_| ask(&site, "/pieces?pieces=1&millis=20")).collect();
+    let mut streams: Vec<Conn> = (0..STREAMS).map(|_| site.begin("/pieces?pieces=1&millis=20")).collect();
     for conn in &mut streams {
         assert_eq!(conn.read().expect_code(200).body.len(), 1 << 16);
     }

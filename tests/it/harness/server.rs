@@ -246,6 +246,13 @@ impl TestServer {
         self.ask("POST", path, &[("Content-Type", content_type)], body.as_ref())
     }
 
+    /// A GET on a connection of its own, whose reply is still to be read.
+    pub(crate) fn begin(&self, path: &str) -> Conn {
+        let mut conn = self.conn();
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        conn
+    }
+
     /// One request on a connection of its own.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut conn = self.conn();

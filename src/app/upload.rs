@@ -5,7 +5,7 @@
 //! its error, its panic, its deadline or its client's leaving. [`persist`](Upload::persist) keeps it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
@@ -42,6 +42,22 @@ const LONGEST_NAME: usize = 200;
 impl Upload {
     pub(crate) fn new(sent_name: &str, content_type: String, size: u64, kept: TempPath) -> Upload {
         Upload { name: plain_name(sent_name), content_type, size, kept }
+    }
+
+    /// A file as if a client had sent it, to call a handler with in a test of one's own.
+    ///
+    /// ```
+    /// # use skitai::prelude::*;
+    /// fn size_of(file: Upload) -> u64 {
+    ///     file.size()
+    /// }
+    /// assert_eq!(size_of(Upload::of("study.sql", "application/sql", b"SELECT 1")?), 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of(name: &str, content_type: &str, content: &[u8]) -> io::Result<Upload> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(content)?;
+        Ok(Upload::new(name, content_type.to_owned(), content.len() as u64, file.into_temp_path()))
     }
 
     /// The file's name on the client's machine: its last part alone, without control characters, never `.` or `..`, and
@@ -132,9 +148,7 @@ mod tests {
     use super::*;
 
     fn upload(name: &str, text: &str) -> Upload {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), text).expect("written");
-        Upload::new(name, "text/plain".to_owned(), text.len() as u64, file.into_temp_path())
+        Upload::of(name, "text/plain", text.as_bytes()).expect("a file")
     }
 
     #[test]

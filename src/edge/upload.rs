@@ -65,7 +65,7 @@ pub(crate) async fn receive(
             return Err(Error::new(400, format!("the form has more than {} parts", limits.max_parts)));
         }
         let name = part.name().unwrap_or_default().to_owned();
-        match part.content_disposition().and_then(|disposition| disposition.get_filename()).map(str::to_owned) {
+        match file_name_of(&part) {
             Some(file_name) => {
                 let wanted = params.iter().any(|param| wants(param, &name));
                 let mut sink = Sink::new(shelf, wanted);
@@ -93,6 +93,13 @@ fn takes_files(param: &Param) -> bool {
 /// Whether a file of this name is for this argument. One that takes no files will say so.
 fn wants(param: &Param, name: &str) -> bool {
     param.kind == Kind::Rest || (param.is_wire() && param.name == name)
+}
+
+/// A file's name, in either of the two forms that clients write one beyond ASCII.
+fn file_name_of(part: &Field) -> Option<String> {
+    let disposition = part.content_disposition()?;
+    let extended = || Some(String::from_utf8_lossy(&disposition.get_filename_ext()?.value).into_owned());
+    disposition.get_filename().map(str::to_owned).or_else(extended)
 }
 
 fn type_of(part: &Field) -> String {
@@ -285,5 +292,17 @@ impl Stream for Wire {
             }
         }
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let status = |kind: io::ErrorKind| unwritten(&kind.into()).status();
+        assert_eq!([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].map(status), [507, 507]);
+        assert_eq!(status(io::ErrorKind::PermissionDenied), 500);
     }
 }

@@ -100,6 +100,8 @@ fn files_and_fields_come_in_their_order_and_names_are_harmless() {
     assert_eq!(site.post("/up/many", TYPE, two).expect_code(200).json()[1]["size"], 2);
     assert_eq!(site.post("/up/many", TYPE, body(&[])).expect_code(200).json(), json!([]));
     assert_eq!(site.post("/up/maybe", TYPE, body(&[(&named(""), b"")])).expect_code(200).text(), "none");
+    let extended = "Content-Disposition: form-data; name=\"file\"; filename*=UTF-8''gr%C3%B6%C3%9Fe.txt";
+    assert_eq!(site.post("/up/maybe", TYPE, body(&[(extended, b"x")])).expect_code(200).text(), "größe.txt");
     let x = "Content-Disposition: form-data; name=\"x\"";
     let mixed = site.post(
         "/up/mixed/555?x=333",
@@ -112,7 +114,7 @@ fn files_and_fields_come_in_their_order_and_names_are_harmless() {
 
 #[test]
 fn what_is_wrong_with_the_arguments_is_told_at_once() {
-    let site = site().start();
+    let site = site().server("introspection", "public").start();
     let both = message(
         site.post(
             "/up/one",
@@ -137,10 +139,14 @@ fn what_is_wrong_with_the_arguments_is_told_at_once() {
     assert!(file.contains("`title` must be text, got the file") && file.contains("`n`"), "{file}");
     let twice = message(site.post("/up/one", TYPE, body(&[(FILE, b"1"), (FILE, b"2")])), 400);
     assert!(twice.contains("`file` was given 2 times"), "{twice}");
-    // Over RPC there are no files.
+    // Over RPC there are no files, and nobody is told of a method that must have one.
     let call = json!({"jsonrpc": "2.0", "method": "up.one", "params": {"file": "x"}, "id": 1});
     let answer = site.post("/", "application/json-rpc", call.to_string()).expect_code(200).json();
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    let call = json!({"jsonrpc": "2.0", "method": "rpc.discover", "id": 1}).to_string();
+    let methods = site.post("/", "application/json-rpc", call).expect_code(200).json()["result"]["methods"].clone();
+    let is_told = |name: &str| methods.as_array().expect("a list").iter().any(|method| method["name"] == name);
+    assert_eq!(["up.one", "up.maybe", "up.form"].map(is_told), [false, true, true]);
     nothing_left(&site);
 }
 
@@ -155,6 +161,9 @@ fn a_handler_that_ends_badly_takes_its_file_with_it_and_one_that_keeps_it_keeps_
     assert_eq!(site.post("/up/keep?path=kept.bin", TYPE, &form).expect_code(200).text(), "kept.bin");
     assert_eq!(std::fs::metadata(site.dir().join("kept.bin")).unwrap().len(), MIB as u64);
     site.post("/up/keep?path=no/such/folder", TYPE, &form).expect_code(500);
+    std::fs::rename(site.dir().join("temp"), site.dir().join("away")).unwrap();
+    assert!(message(site.post("/up/one", TYPE, &form), 500).contains("could not be stored"));
+    std::fs::rename(site.dir().join("away"), site.dir().join("temp")).unwrap();
     // A reply that is read from the file has it to its end.
     assert_eq!(site.post("/up/tail", TYPE, &form).expect_code(200).body.len(), MIB);
     nothing_left(&site);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::data::cities;
 use crate::harness::foreign::piped;
-use crate::harness::{Conn, Postgres, Relay, TestServer, eventually};
+use crate::harness::{Postgres, Relay, TestServer, eventually};
 
 const SHARDS: usize = 4;
 const ROWS: i64 = 80_000;

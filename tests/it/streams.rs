@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conduct, Conn, Member, TestServer, eventually};
+use crate::harness::{Conduct, Member, TestServer, eventually};
 
 const STEP: Duration = Duration::from_millis(50);
 

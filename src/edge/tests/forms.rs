@@ -61,7 +61,9 @@ fn sent() -> impl Strategy<Value = Sent> {
     ];
     let content = vec(piece, 0..5).prop_map(|pieces| pieces.concat());
     let content = content.prop_filter("a boundary is what no content has", |content| {
-        !content.windows(9).any(|window| window == b"\r\n--b0und") && !content.starts_with(b"--b0und")
+        // The parser also takes one behind a bare carriage return, where there is none by RFC 2046.
+        let within = |boundary: &[u8]| content.windows(boundary.len()).any(|window| window == boundary);
+        !within(b"\r\n--b0und") && !within(b"\r--b0und") && !content.starts_with(b"--b0und")
     });
     ("[a-z\u{e4}-\u{f6} ]{1,8}", proptest::option::of("[a-z0-9.\u{ac00}-\u{ac10}]{1,8}x"), content)
         .prop_map(|(name, file, content)| Sent { name, file, content })

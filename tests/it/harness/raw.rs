@@ -195,6 +195,8 @@ impl Conn {
                 true
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // A machine that was stopped and goes on interrupts what waits with a timeout.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => true,
             Err(error) => panic!("no answer within {PATIENCE:?}: {error}"),
         }
     }

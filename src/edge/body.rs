@@ -19,7 +19,8 @@ use crate::serve::site::Site;
 pub(crate) async fn read(request: &mut Request, payload: Payload, server: &Server) -> Result<(), Error> {
     if !matches!(payload, Payload::None) {
         // Boxed: what waits for a body is large, and most requests have none.
-        let (body, has_waited) = Box::pin(whole(&request.headers, payload, server.max_body, server.body_timeout)).await?;
+        let (body, has_waited) =
+            Box::pin(whole(&request.headers, payload, server.max_body, server.body_timeout)).await?;
         request.body = body;
         if has_waited {
             request.received = Instant::now();

@@ -30,7 +30,12 @@ fn request(content_type: &str) -> Request {
 }
 
 /// Receives a body that comes in pieces of these sizes.
-async fn receive(body: Vec<u8>, sizes: Vec<usize>, folder: &Path) -> Result<Vec<(String, Given)>, Error> {
+async fn receive(
+    body: Vec<u8>,
+    sizes: Vec<usize>,
+    folder: &Path,
+    params: &[Param],
+) -> Result<Vec<(String, Given)>, Error> {
     let mut rest = Bytes::from(body);
     let mut sizes = sizes.into_iter().cycle();
     let pieces = std::iter::from_fn(move || {
@@ -39,7 +44,7 @@ async fn receive(body: Vec<u8>, sizes: Vec<usize>, folder: &Path) -> Result<Vec<
     });
     let payload: Payload = Payload::Stream { payload: Box::pin(stream::iter(pieces)) };
     let shelf = Arc::new(Shelf::open(Some(folder)).expect("a folder"));
-    upload::receive(&request("multipart/form-data; boundary=b0und"), payload, &Server::default(), &shelf, REST).await
+    upload::receive(&request("multipart/form-data; boundary=b0und"), payload, &Server::default(), &shelf, params).await
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +105,7 @@ proptest! {
     #[test]
     fn every_part_arrives_as_it_was_sent(parts in vec(sent(), 0..6), sizes in vec(1_usize..100_000, 1..5)) {
         let folder = tempfile::tempdir().expect("a folder");
-        let given = run(receive(written(&parts), sizes, folder.path()));
+        let given = run(receive(written(&parts), sizes, folder.path(), REST));
         let given = given.unwrap_or_else(|error| panic!("{error}"));
         prop_assert_eq!(given.len(), parts.len());
         for ((name, given), part) in given.iter().zip(&parts) {
@@ -132,12 +137,22 @@ proptest! {
             body[at] = byte;
         }
         body.truncate(cut.index(body.len()) + 1);
-        match run(receive(body, sizes, folder.path())) {
+        match run(receive(body, sizes, folder.path(), REST)) {
             Ok(given) => drop(given),
             Err(error) => prop_assert!((400..500).contains(&error.status()), "{}", error),
         }
         prop_assert_eq!(left(folder.path()), 0);
     }
+}
+
+#[test]
+fn files_that_no_argument_is_for_are_never_written() {
+    let part = |name: &str| Sent { name: name.to_owned(), file: Some("x".to_owned()), content: vec![b'x'; 600_000] };
+    let body = written(&[part("other"), part("wanted"), part("another")]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let wanted = [param("wanted", Kind::File)];
+    let given = run(receive(body, vec![50_000], folder.path(), &wanted)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((given.len(), given[0].0.as_str(), left(folder.path())), (1, "wanted", 1));
 }
 
 /// What a client sent by name, in the order of the binder.

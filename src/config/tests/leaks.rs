@@ -144,6 +144,7 @@ fn slips_that_once_showed_a_secret_do_not() {
         ("port = 5000\nthreads = 4\n", "port = 5000"),
         ("securekey", "  securekey"),
         ("a.host:5432/mydb/", "a.host:5432,mydb,"),
+        ("  postgres:", "  postgres//user:Vu2hBk7wTa3@c.host/mydb\n  postgres:"),
     ] {
         let text = conf().join("\n");
         assert!(text.contains(from), "{from}");

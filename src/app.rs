@@ -3,7 +3,7 @@
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
 //! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
-//! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`],
+//! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`], [`page`],
 //! [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
 
 mod application;
@@ -19,6 +19,7 @@ mod csv;
 mod error;
 mod export;
 mod merged;
+mod page;
 pub(crate) mod pattern;
 mod registry;
 mod reply;
@@ -47,8 +48,9 @@ pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
 pub use error::{Error, IntoError, Result, code};
 pub use merged::Merged;
+pub use page::Page;
 pub use registry::{Registry, Wasc};
-pub use reply::{Answer, Give, GivePlain, Page, Reply, Response};
+pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
 pub use request::Request;
 pub(crate) use response::Parts;
 pub use response::ResponseHead;

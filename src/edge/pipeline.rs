@@ -26,7 +26,7 @@ use skitai_wire::Value;
 use super::{arguments, body, files, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::Found;
-use crate::app::{Answer, Bind, Draft, Error, Face, Request, Route, Was};
+use crate::app::{Answer, Bind, Draft, Error, Face, Later, Request, Route, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -224,12 +224,21 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
     };
     match ended {
+        Ok(Ok(Answer::Later(Later(work)))) => {
+            match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(panicked)) => panic(worker, panicked),
+                Err(_) => too_late(),
+            }
+        }
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => panic(worker, panicked),
-        Err(_) => {
-            Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped"))
-        }
+        Err(_) => too_late(),
     }
+}
+
+fn too_late() -> Answer {
+    Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped"))
 }
 
 fn panic(worker: &Worker, panicked: Panicked) -> Answer {

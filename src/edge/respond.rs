@@ -31,6 +31,8 @@ pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
         Answer::Full(response) => full(response),
         Answer::Streaming(streaming) => stream(was, *streaming),
         Answer::Failed(failed) => error(&failed, wants_html(was.request.get_header("accept")), devel),
+        // A page that waits for a page: none of ours does.
+        Answer::Later(_) => error(&Error::internal("this answer waits for another that waits"), false, devel),
     };
     finish(was, reply, if failed { Holds::Both } else { Holds::Nothing })
 }

@@ -301,7 +301,12 @@ async fn run(
     let result = match pipeline::end(worker, &was, visit, answer).await {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
-        Answer::Page(_) | Answer::Octets(_) | Answer::Nothing | Answer::Full(_) | Answer::Streaming(_) => {
+        Answer::Page(_)
+        | Answer::Octets(_)
+        | Answer::Nothing
+        | Answer::Full(_)
+        | Answer::Streaming(_)
+        | Answer::Later(_) => {
             // Replies write data for RPC; these are the web's alone.
             Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }

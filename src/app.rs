@@ -4,7 +4,7 @@
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
 //! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
 //! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`], [`page`],
-//! [`streaming`] or [`error`]. An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
+//! [`streaming`] or [`error`] (which an app's own page sees as a [`failure`]). An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
 
 mod application;
 mod argument;
@@ -17,7 +17,9 @@ mod calls;
 mod cookie;
 mod csv;
 mod error;
+mod excerpt;
 mod export;
+mod failure;
 mod merged;
 mod page;
 pub(crate) mod pattern;
@@ -34,7 +36,9 @@ pub(crate) mod streaming;
 pub(crate) mod table;
 mod task;
 mod tasks;
+mod template_error;
 mod templates;
+mod trace;
 mod transaction;
 mod was;
 
@@ -46,7 +50,9 @@ pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
-pub use error::{Error, IntoError, Result, code};
+pub use error::{Error, ErrorId, IntoError, Result, code};
+pub(crate) use excerpt::Excerpt;
+pub use failure::Failure;
 pub use merged::Merged;
 pub use page::Page;
 pub use registry::{Registry, Wasc};
@@ -62,7 +68,8 @@ pub use sql::Sql;
 pub use streaming::Streaming;
 pub use task::Task;
 pub use tasks::Tasks;
-pub use templates::{TemplateError, Templates};
+pub use template_error::TemplateError;
+pub use templates::Templates;
 pub use transaction::{Connection, Tx};
-pub(crate) use was::Draft;
+pub(crate) use was::{Draft, NO_ROUTE};
 pub use was::{Face, Inner, Was};

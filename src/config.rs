@@ -31,7 +31,7 @@ pub mod routes;
 mod server;
 pub mod settings;
 mod source;
-mod spelling;
+pub(crate) mod spelling;
 mod values;
 
 pub use find::{NotFound, Places, find};

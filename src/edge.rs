@@ -6,10 +6,11 @@
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
 //! - [`stream`]: the body of a reply that is made while it is sent;
-//! - [`respond`]: what a client sees: pages, JSON, error pages. The one place that decides it.
+//! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
 pub(crate) mod body;
+mod error_page;
 pub(crate) mod files;
 pub(crate) mod pipeline;
 pub(crate) mod respond;

@@ -15,7 +15,10 @@
 //! let members = FakeCluster::start(3);
 //! members.answer("search", ["Requiem"]);
 //! members.member(2).stop();
-//! let site = TestSite::of([App::new("webapp").routes(routes![search])]).cluster("mysearch", &members).start();
+//! let site = TestSite::of([App::new("webapp").routes(routes![search])])
+//! #   .folder("docs") // not the templates of this repository
+//!     .cluster("mysearch", &members)
+//!     .start();
 //!
 //! let page = site.get("/search?keyword=Mozart");
 //! assert_eq!((page.status, page.text()), (200, r#"["Requiem","Requiem"]"#));

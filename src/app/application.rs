@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::failure::{Failure, OnError};
 use super::registry::Wasc;
+use super::reply::Reply;
 use super::route::Route;
 use super::table::Table;
 use super::templates::Templates;
+use super::was::Was;
 use crate::observe::panics;
 
 type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
@@ -17,6 +20,8 @@ pub struct App {
     pub(crate) routes: Vec<(String, &'static Route)>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) devel: Option<bool>,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -35,6 +40,8 @@ impl App {
             routes: Vec::new(),
             templates: Vec::new(),
             use_session: false,
+            on_error: None,
+            devel: None,
             startup: Vec::new(),
             shutdown: Vec::new(),
         }
@@ -68,6 +75,26 @@ impl App {
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));
+        self
+    }
+
+    /// Turns devel mode on or off for this app, whatever the configuration says: templates are read again at each page,
+    /// and errors tell everything. On, it is refused where others than this machine can reach the server.
+    #[must_use]
+    pub fn devel(mut self, on: bool) -> App {
+        self.devel = Some(on);
+        self
+    }
+
+    /// Answers errors in the app's own way: `.on_error(|_, failure| Some(Page::new("sorry.html").with("status",
+    /// failure.status)))`. `None` leaves an error to the app's templates (`errors/404.html` for one status,
+    /// `errors/error.html` for all others), and those to the built-in page. The reply has the error's status, unless it is
+    /// a [`Response`](super::Response). Errors of every client on the web come here, not of browsers alone; over RPC an
+    /// error is a fault and stays one. In devel mode a browser sees an error of ours (5xx) on the page that tells
+    /// everything instead.
+    #[must_use]
+    pub fn on_error<R: Reply>(mut self, answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> App {
+        self.on_error = Some(OnError::new(answer));
         self
     }
 
@@ -165,12 +192,27 @@ pub struct Mounted {
     pub(crate) use_session: bool,
     pub(crate) table: Table,
     pub(crate) templates: Arc<Templates>,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) devel: bool,
 }
 
 impl Mounted {
     /// The app's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it runs in devel mode.
+    pub fn is_devel(&self) -> bool {
+        self.devel
+    }
+
+    pub(crate) fn on_error(&self) -> Option<&OnError> {
+        self.on_error.as_ref()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// The app's templates, to render one by hand.

@@ -163,6 +163,7 @@ pub struct Give<T>(pub T);
 
 impl<T, E> Give<Result<T, E>> {
     /// A success is its value's answer, an error the error's.
+    #[track_caller]
     pub fn answer(self, was: &Was) -> Answer
     where
         T: Reply,

@@ -26,7 +26,7 @@ use skitai_wire::Value;
 use super::{arguments, body, files, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::Found;
-use crate::app::{Answer, Bind, Draft, Error, Face, Later, Request, Route, Was};
+use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -99,18 +99,34 @@ fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
 }
 
 /// An error met before a handler had its say.
-fn refuse(worker: &Worker, request: &Request, error: &Error) -> HttpResponse {
-    tell(request, error);
-    respond::error(error, respond::wants_html(request.get_header("accept")), worker.site.settings.server.devel)
+fn refuse(worker: &Worker, draft: Draft, mut error: Error) -> HttpResponse {
+    tell(draft.request(), &mut error);
+    match worker.site.app_at(&canonical(draft.request().uri.path())) {
+        Some(mount) => {
+            let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
+            respond::web(&was, Answer::Failed(error))
+        }
+        None => {
+            let html = respond::wants_html(draft.request().get_header("accept"));
+            respond::mark(respond::error(&error, html, worker.site.settings.server.devel), &error)
+        }
+    }
 }
 
-/// Errors that are ours or our members' go to the log, one line each; what the client did wrong is the client's to read.
-pub(crate) fn tell(request: &Request, error: &Error) {
+/// Errors that are ours or our members' go to the log, one line each, under an id that the client is told, too; what the
+/// client did wrong is the client's to read.
+pub(crate) fn tell(request: &Request, error: &mut Error) {
+    if error.status() < 500 && error.cause().is_none() {
+        return;
+    }
+    let (id, at) = (ErrorId::new(), error.place());
+    error.told_as(id);
+    let (method, uri) = (request.method(), request.uri());
     if let Some(cause) = error.cause() {
-        tracing::error!(method = request.method(), uri = request.uri(), "{}", one_line(&cause.to_string()));
-    } else if error.status() >= 500 {
+        tracing::error!(%id, method, uri, %at, "{}", one_line(&cause.to_string()));
+    } else {
         let shown = error.shown(true);
-        tracing::warn!(method = request.method(), uri = request.uri(), "{} {}", error.status(), one_line(&shown));
+        tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&shown));
     }
 }
 
@@ -121,6 +137,8 @@ enum Led<'s> {
     File(PathBuf),
     /// An answer that needs nobody.
     Reply(HttpResponse),
+    /// A path that has other methods.
+    Wrong(Vec<&'static str>),
 }
 
 async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
@@ -128,7 +146,7 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
         Ok(Led::Call(meant, values)) => {
             match body::read(draft.request_mut(), payload, worker.site.settings.server.max_body).await {
                 Ok(()) => call(worker, meant, values, draft).await,
-                Err(error) => refuse(worker, draft.request(), &error),
+                Err(error) => refuse(worker, draft, error),
             }
         }
         Ok(Led::File(file)) => {
@@ -137,7 +155,11 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
             Box::pin(files::send(file, incoming.request(), max_age)).await
         }
         Ok(Led::Reply(reply)) => reply,
-        Err(error) => refuse(worker, draft.request(), &error),
+        Ok(Led::Wrong(allowed)) => {
+            let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
+            respond::allowing(refuse(worker, draft, error), &allowed)
+        }
+        Err(error) => refuse(worker, draft, error),
     }
 }
 
@@ -145,7 +167,6 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
 fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     let site = &worker.site;
     let path = &*canonical(request.uri.path());
-    let html = || respond::wants_html(request.get_header("accept"));
     let mut wrong: Option<Vec<&'static str>> = None;
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     for (at, mount) in site.mounts.iter().enumerate() {
@@ -171,7 +192,7 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     }
     match wrong {
         Some(allowed) if request.method == Method::OPTIONS => Ok(Led::Reply(respond::options(&allowed))),
-        Some(allowed) => Ok(Led::Reply(respond::wrong_method(request.method.as_str(), &allowed, html()))),
+        Some(allowed) => Ok(Led::Wrong(allowed)),
         None => Err(Error::new(404, format!("there is nothing at {path}"))),
     }
 }
@@ -190,10 +211,9 @@ async fn call(
     values: Vec<(String, Value)>,
     draft: Draft,
 ) -> HttpResponse {
-    let devel = worker.site.settings.server.devel;
     let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft.request(), &error),
+        Err(error) => return refuse(worker, draft, error),
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
@@ -202,11 +222,14 @@ async fn call(
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer, devel)
+    respond::web(&was, answer)
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
 pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
+    if let Some(trace) = was.trace() {
+        trace.called_with(bind.shown());
+    }
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
@@ -217,7 +240,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
         Err(panicked) => return panic(worker, panicked),
     };
-    let mut work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
+    let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
     // Most handlers that wait for nobody are done at once, and need no timer.
     let ended = match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
         Poll::Ready(ended) => Ok(ended),
@@ -256,8 +279,11 @@ pub(crate) async fn end(worker: &Worker, was: &Was, visit: Option<sessions::Visi
             Err(error) => Answer::Failed(error),
         },
     };
-    if let Answer::Failed(error) = &answer {
-        tell(&was.request, error);
+    match answer {
+        Answer::Failed(mut error) => {
+            tell(&was.request, &mut error);
+            Answer::Failed(error)
+        }
+        answer => answer,
     }
-    answer
 }

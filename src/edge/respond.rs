@@ -7,8 +7,10 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
+use super::error_page;
 use super::stream::Body;
-use crate::app::{Answer, Error, Parts, Response, Streaming, Was};
+use crate::app::{Answer, Error, Failure, Parts, Response, Streaming, Was};
+use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -18,9 +20,19 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 pub(crate) type Made = HttpResponse<BoxBody>;
 
 /// The reply of the web to an answer.
-pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
-    let failed = matches!(answer, Answer::Failed(_));
-    let reply = match answer {
+pub(crate) fn web(was: &Was, answer: Answer) -> Made {
+    match answer {
+        Answer::Failed(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
+        answer => match shaped(was, answer) {
+            Ok(reply) => finish(was, reply, Holds::Nothing),
+            Err(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
+        },
+    }
+}
+
+/// An answer that is no error as a reply.
+fn shaped(was: &Was, answer: Answer) -> Result<Made, Error> {
+    Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
         }
@@ -30,11 +42,27 @@ pub(crate) fn web(was: &Was, answer: Answer, devel: bool) -> Made {
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(response) => full(response),
         Answer::Streaming(streaming) => stream(was, *streaming),
-        Answer::Failed(failed) => error(&failed, wants_html(was.request.get_header("accept")), devel),
-        // A page that waits for a page: none of ours does.
-        Answer::Later(_) => error(&Error::internal("this answer waits for another that waits"), false, devel),
-    };
-    finish(was, reply, if failed { Holds::Both } else { Holds::Nothing })
+        Answer::Failed(failed) => return Err(failed),
+        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
+        Answer::Later(_) => return Err(Error::internal("this answer cannot wait")),
+    })
+}
+
+/// An app's own answer to an error, with the error's status unless it is a reply in full.
+pub(crate) fn in_place_of(was: &Was, answer: Answer, status: u16) -> Option<Made> {
+    let is_full = matches!(answer, Answer::Full(_));
+    match shaped(was, answer) {
+        Ok(mut reply) => {
+            if !is_full {
+                *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            Some(reply)
+        }
+        Err(failed) => {
+            tracing::error!(uri = was.request.uri(), "on_error: {}", one_line(&failed.to_string()));
+            None
+        }
+    }
 }
 
 /// What of a reply the handler's wishes cannot change.
@@ -138,38 +166,56 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 
 /// An error: a small page for a browser, JSON for everybody else.
 pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let shown = error.shown(devel);
-    let mut reply = if html {
-        let reason = status.canonical_reason().unwrap_or("Error");
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{status} {reason}</title>\
-             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em}}h1{{font-size:1.4em}}</style>\
-             <h1>{status} {reason}</h1><p>{}</p></html>\n",
-            escape(&shown),
-            status = status.as_u16()
-        );
-        with_body(status, HTML, page.into())
-    } else {
-        let body = serde_json::json!({ "error": { "code": status.as_u16(), "message": shown } });
-        with_body(status, JSON, body.to_string().into())
-    };
+    let failure = Failure::of(error, devel);
+    if html {
+        return page(error, error_page::plain(&failure));
+    }
+    let mut told = serde_json::json!({ "code": failure.status, "message": failure.message });
+    if let Some(id) = &failure.id {
+        told["id"] = id.as_str().into();
+        if devel {
+            told["at"] = error.place().to_string().into();
+        }
+    }
+    with_body(status_of(error), JSON, serde_json::json!({ "error": told }).to_string().into())
+}
+
+/// A page with an error's status.
+pub(crate) fn page(error: &Error, text: String) -> Made {
+    with_body(status_of(error), HTML, text.into())
+}
+
+/// A page with this status.
+pub(crate) fn html(status: u16, text: String) -> Made {
+    with_body(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), HTML, text.into())
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The id of an error's line in the log.
+pub(crate) const ERROR_ID: HeaderName = HeaderName::from_static("x-error-id");
+
+/// What every reply to an error has in its head, whoever made its body.
+pub(crate) fn mark(mut reply: Made, error: &Error) -> Made {
+    if let Some(id) = error.id().and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+        reply.headers_mut().insert(ERROR_ID, id);
+    }
     if let Some(seconds) = error.retries_after() {
         reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
 }
 
-/// Text for HTML: `&`, `<`, `>` and quotes.
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// 405: the path has other methods.
+pub(crate) fn wrong_method(method: &str, allowed: &[&str]) -> Error {
+    Error::new(405, format!("{method} is not allowed here; allowed: {}", allowed.join(", ")))
 }
 
-/// 405 with the methods that are allowed.
-pub(crate) fn wrong_method(method: &str, allowed: &[&str], html: bool) -> Made {
-    let list = allowed.join(", ");
-    let mut reply = error(&Error::new(405, format!("{method} is not allowed here; allowed: {list}")), html, false);
-    append(&mut reply, "allow", &list);
+/// The same reply, saying which methods there are.
+pub(crate) fn allowing(mut reply: Made, allowed: &[&str]) -> Made {
+    append(&mut reply, "allow", &allowed.join(", "));
     reply
 }
 

@@ -17,7 +17,7 @@ use super::pool::BlockingPool;
 use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
-use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Settings};
+use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Server, Settings};
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::rpc::introspection::{self, Access};
@@ -195,7 +195,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, templates, loaded.settings.server.devel)) {
+                match found.map(|app| place(app, templates, &loaded.settings.server)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -212,13 +212,27 @@ pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
     [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
+fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted, Vec<String>> {
+    let devel = app.devel.unwrap_or(server.devel);
+    if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
+        return Err(vec![format!(
+            "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` nobody else can reach it",
+            app.name
+        )]);
+    }
     let table = Table::new(&app.routes).map_err(|problems| {
         problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
     })?;
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)
         .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
-    Ok(Mounted { name: app.name.clone(), use_session: app.use_session, table, templates: Arc::new(templates) })
+    Ok(Mounted {
+        name: app.name.clone(),
+        use_session: app.use_session,
+        table,
+        templates: Arc::new(templates),
+        on_error: app.on_error.clone(),
+        devel,
+    })
 }
 
 impl Site {
@@ -243,7 +257,7 @@ impl Site {
             }
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
-            let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
+            let placed = place(&app, None, &settings.server).map_err(Unfit)?;
             mounts.push(Mount::at(STATUS, Some(placed)));
             apps.push(app);
         }
@@ -253,7 +267,7 @@ impl Site {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
                 let app = introspection::app();
-                mounts.push(Mount::at(METHODS, Some(place(&app, None, settings.server.devel).map_err(Unfit)?)));
+                mounts.push(Mount::at(METHODS, Some(place(&app, None, &settings.server).map_err(Unfit)?)));
             }
         }
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
@@ -338,6 +352,16 @@ impl Site {
     /// The app of a mount that has one.
     pub(crate) fn app(&self, mount: usize) -> &Mounted {
         self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
+    }
+
+    /// The app whose mount leads to a path, and its place among the mounts.
+    pub(crate) fn app_at(&self, path: &str) -> Option<usize> {
+        self.mounts.iter().position(|mount| mount.app.is_some() && mount.rest_of(path).is_some())
+    }
+
+    /// The keys of the configuration that have changed and are taken up by a restart alone.
+    pub(crate) fn restart_needed(&self) -> &[String] {
+        &[]
     }
 
     /// The counters of one worker.

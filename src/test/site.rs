@@ -31,13 +31,20 @@ pub struct TestSite {
     apps: Vec<App>,
     conf: Conf,
     clusters: Vec<(String, String)>,
+    folder: Option<PathBuf>,
     is_devel: Option<bool>,
 }
 
 impl TestSite {
     /// A site of these apps.
     pub fn of(apps: impl IntoIterator<Item = App>) -> TestSite {
-        TestSite { apps: apps.into_iter().collect(), conf: Conf::None, clusters: Vec::new(), is_devel: None }
+        TestSite {
+            apps: apps.into_iter().collect(),
+            conf: Conf::None,
+            clusters: Vec::new(),
+            folder: None,
+            is_devel: None,
+        }
     }
 
     /// Serves what this configuration says, but for its address, port, access log and keys: a test has its own.
@@ -47,7 +54,7 @@ impl TestSite {
         self
     }
 
-    /// The same, given as text. Its paths begin in the current folder.
+    /// The same, given as text.
     #[must_use]
     pub fn conf_text(mut self, text: impl Into<String>) -> TestSite {
         self.conf = Conf::Text(text.into());
@@ -58,6 +65,14 @@ impl TestSite {
     #[must_use]
     pub fn cluster(mut self, name: &str, members: &FakeCluster) -> TestSite {
         self.clusters.push((name.trim_start_matches('@').to_owned(), members.nodes().join(", ")));
+        self
+    }
+
+    /// The folder that has its `static` and `templates`, and in which paths of a configuration given as text begin. Default:
+    /// the current one, which is the project's own where Cargo runs the tests.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> TestSite {
+        self.folder = Some(folder.into());
         self
     }
 
@@ -83,7 +98,7 @@ impl TestSite {
     /// The same, for a test of what keeps it from starting.
     pub fn try_start(self) -> Result<TestServer, NotStarted> {
         let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
-        let here = Path::new(".");
+        let here = self.folder.as_deref().unwrap_or(Path::new("."));
         let env = |name: &str| std::env::var(name).ok();
         let mut loaded = match &self.conf {
             Conf::None => {
@@ -103,10 +118,14 @@ impl TestSite {
             loaded.settings.clusters.extend(faked.settings.clusters);
         }
         let server = &mut loaded.settings.server;
+        server.ip = Some(Ipv4Addr::LOCALHOST.into());
         server.access_log = None;
         server.devel = self.is_devel.unwrap_or(server.devel);
         let keys = Keys::passing_of(server);
-        let templates = site::templates_of(&loaded);
+        let templates = match &self.folder {
+            Some(folder) => Some(folder.join("templates")).filter(|templates| templates.is_dir()),
+            None => site::templates_of(&loaded),
+        };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let background = Background::serve(self.apps, loaded, keys, templates, address)?;
         Ok(TestServer { background })

@@ -5,6 +5,7 @@
 //! - [`hands`]: the actors of one worker; [`worker`]: all that a request meets on its thread;
 //! - [`pool`]: the bound before the blocking pool;
 //! - [`server`]: sockets, worker threads, drain;
+//! - [`watch`]: in devel mode, a changed configuration is taken up;
 //! - [`background`]: a small server inside a program.
 
 pub(crate) mod background;
@@ -13,4 +14,5 @@ pub(crate) mod keys;
 pub(crate) mod pool;
 pub(crate) mod server;
 pub(crate) mod site;
+pub(crate) mod watch;
 pub(crate) mod worker;

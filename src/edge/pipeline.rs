@@ -13,11 +13,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
 use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
@@ -57,6 +57,15 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         BodySize::Stream => None,
     };
     drop(account);
+    let mut response = incoming.into_response(response);
+    respond::restart_needed(response.response_mut(), worker.site.restart_needed());
+    response
+}
+
+/// A request to a site whose changed configuration has mistakes.
+pub(crate) fn unfit(why: &str, incoming: ServiceRequest) -> ServiceResponse {
+    let accept = incoming.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let response = respond::unfit(why, respond::wants_html(accept));
     incoming.into_response(response)
 }
 
@@ -151,7 +160,9 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
         }
         Ok(Led::File(file)) => {
             give_head_back(incoming, draft.into_request());
-            let max_age = worker.site.settings.server.static_max_age;
+            let server = &worker.site.settings.server;
+            // In devel mode a file shows as it is now.
+            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
             Box::pin(files::send(file, incoming.request(), max_age)).await
         }
         Ok(Led::Reply(reply)) => reply,

@@ -219,6 +219,19 @@ pub(crate) fn allowing(mut reply: Made, allowed: &[&str]) -> Made {
     reply
 }
 
+/// The configuration has changed to one that cannot be served; only in devel mode is it looked at.
+pub(crate) fn unfit(why: &str, html: bool) -> Made {
+    let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
+    self::error(&error, html, true)
+}
+
+/// Says which keys of the configuration have changed and wait for a restart.
+pub(crate) fn restart_needed(reply: &mut Made, keys: &[String]) {
+    if !keys.is_empty() {
+        append(reply, "x-restart-needed", &keys.join(", "));
+    }
+}
+
 /// OPTIONS: the methods, and nothing else.
 pub(crate) fn options(allowed: &[&str]) -> Made {
     let mut reply = HttpResponse::new(StatusCode::NO_CONTENT);

@@ -11,6 +11,7 @@ use actix_web::dev::ServerHandle;
 use super::keys::Keys;
 use super::server;
 use super::site::Site;
+use super::watch::Watch;
 use crate::app::App;
 use crate::config::Loaded;
 
@@ -56,11 +57,11 @@ impl Background {
         let (tell, told) = mpsc::channel();
         let run = move || {
             actix_rt::System::new().block_on(async move {
-                let threads = loaded.settings.server.threads;
+                let watch = Watch::of(&loaded, Some(address.port()));
                 let started = Site::open(&loaded, apps, &keys, templates.as_deref())
                     .map_err(|unfit| unfit.to_string())
                     .and_then(|site| {
-                        server::start(&site, listener, threads)
+                        server::start(&site, listener, watch)
                             .map(|server| (site, server))
                             .map_err(|error| error.to_string())
                     });

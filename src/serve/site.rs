@@ -14,6 +14,7 @@ use skitai_wire::Value;
 
 use super::keys::Keys;
 use super::pool::BlockingPool;
+use super::watch::keep_of_process;
 use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
@@ -23,7 +24,7 @@ use crate::observe::counts::Counts;
 use crate::rpc::introspection::{self, Access};
 
 /// What is served below one path: folders first, then an app.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mount {
     /// Without a trailing slash; empty for `/`.
     path: String,
@@ -33,6 +34,8 @@ pub(crate) struct Mount {
     slash: bool,
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) app: Option<Arc<Mounted>>,
+    /// The server's own, in no conf.
+    is_own: bool,
 }
 
 impl Mount {
@@ -44,6 +47,7 @@ impl Mount {
             slash: path.ends_with('/'),
             folders: Vec::new(),
             app: app.map(Arc::new),
+            is_own: false,
         }
     }
 
@@ -141,7 +145,7 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     /// Longest path first.
     pub(crate) mounts: Vec<Mount>,
-    pub(crate) clusters: Vec<Fleet>,
+    pub(crate) clusters: Vec<Arc<Fleet>>,
     /// Each with what the workers know together of its members.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
     pub(crate) results: Arc<Store>,
@@ -150,13 +154,20 @@ pub(crate) struct Site {
     pub(crate) status: Post<StatusActor>,
     pub(crate) wasc: Wasc,
     /// Who may ask what methods there are.
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) blocking: Arc<BlockingPool>,
     /// One set per worker.
     counts: Arc<[Arc<Counts>]>,
-    apps: Vec<App>,
+    apps: Arc<[App]>,
     // One per worker: what is in their buffers is written at the end.
-    logs: Mutex<Vec<Arc<AccessLog>>>,
+    logs: Arc<Mutex<Vec<Arc<AccessLog>>>>,
+    restart_needed: Vec<String>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("mounts", &self.mounts).finish_non_exhaustive()
+    }
 }
 
 /// Where the status page is.
@@ -258,16 +269,17 @@ impl Site {
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
             let placed = place(&app, None, &settings.server).map_err(Unfit)?;
-            mounts.push(Mount::at(STATUS, Some(placed)));
+            mounts.push(Mount { is_own: true, ..Mount::at(STATUS, Some(placed)) });
             apps.push(app);
         }
-        let access = Access::of(&settings.server, keys.admin_password.as_ref());
+        let access = Arc::new(Access::of(&settings.server, keys.admin_password.as_ref()));
         if settings.server.introspection != Introspection::Off {
             if mounts.iter().any(|mount| mount.is_at(METHODS)) {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
                 let app = introspection::app();
-                mounts.push(Mount::at(METHODS, Some(place(&app, None, &settings.server).map_err(Unfit)?)));
+                let placed = place(&app, None, &settings.server).map_err(Unfit)?;
+                mounts.push(Mount { is_own: true, ..Mount::at(METHODS, Some(placed)) });
             }
         }
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
@@ -275,7 +287,7 @@ impl Site {
         let mut databases = Vec::new();
         for declared in &settings.clusters {
             match declared {
-                Declared::Http(spec) => clusters.push(Fleet::open(spec)),
+                Declared::Http(spec) => clusters.push(Arc::new(Fleet::open(spec))),
                 Declared::Db(spec) => databases.push((Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)))),
             }
         }
@@ -311,8 +323,52 @@ impl Site {
             access,
             blocking: Arc::default(),
             counts,
-            apps,
-            logs: Mutex::default(),
+            apps: apps.into(),
+            logs: Arc::default(),
+            restart_needed: Vec::new(),
+        }))
+    }
+
+    /// The same process with another configuration: see [`watch`](super::watch). Nothing is changed where it does not
+    /// fit.
+    pub(super) fn reopened(&self, loaded: &Loaded, templates: Option<&Path>) -> Result<Arc<Site>, Unfit> {
+        let mut loaded = loaded.clone();
+        let restart_needed = keep_of_process(&mut loaded.settings.server, &self.settings.server);
+        let settings = loaded.settings.clone();
+        let mut mounts = mounts(&loaded, &self.apps, templates)?;
+        // The server's own pages are in no conf.
+        mounts.extend(self.mounts.iter().filter(|mount| mount.is_own).cloned());
+        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+        let (mut clusters, mut databases) = (Vec::new(), Vec::new());
+        for declared in &settings.clusters {
+            match declared {
+                Declared::Http(spec) => {
+                    let same = self.clusters.iter().find(|fleet| *fleet.roster.spec() == **spec);
+                    clusters.push(same.cloned().unwrap_or_else(|| Arc::new(Fleet::open(spec))));
+                }
+                Declared::Db(spec) => {
+                    let same = self.databases.iter().find(|(known, _)| **known == *spec);
+                    let opened = || (Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)));
+                    databases.push(same.cloned().unwrap_or_else(opened));
+                }
+            }
+        }
+        Ok(Arc::new(Site {
+            results: self.results.clone(),
+            sealer: self.sealer.clone(),
+            settings,
+            mounts,
+            clusters,
+            databases,
+            reporters: self.reporters.clone(),
+            status: self.status.clone(),
+            wasc: self.wasc.clone(),
+            access: self.access.clone(),
+            blocking: self.blocking.clone(),
+            counts: self.counts.clone(),
+            apps: self.apps.clone(),
+            logs: self.logs.clone(),
+            restart_needed,
         }))
     }
 
@@ -361,7 +417,7 @@ impl Site {
 
     /// The keys of the configuration that have changed and are taken up by a restart alone.
     pub(crate) fn restart_needed(&self) -> &[String] {
-        &[]
+        &self.restart_needed
     }
 
     /// The counters of one worker.

@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::application::Mounted;
+use super::argument::Kind;
 use super::budget::{self, Budget};
 use super::calls::{Calls, Protocol, Way};
 use super::cookie::Cookies;
@@ -69,6 +70,7 @@ pub(crate) static NO_ROUTE: Route = Route {
     blocking: false,
     deadline: None,
     params: &[],
+    returns: Kind::Any,
     call: |_, bind| Err(bind.faults()),
 };
 

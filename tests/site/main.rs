@@ -3,6 +3,7 @@
 
 mod calls;
 mod chaos;
+mod pages;
 mod rows;
 mod spec;
 mod validator;
@@ -36,10 +37,11 @@ fn main() -> ExitCode {
         .package(chaos::package())
         .package(rows::package())
         .package(spec::package())
-        .package(validator::package());
+        .package(validator::package())
+        .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
-    skitai::main([testsite, clashing])
+    skitai::main([testsite, clashing, pages::own()])
 }
 
 #[route("/panic")]

@@ -14,7 +14,7 @@ pub(crate) struct Mount {
     /// What the RPC names of its app begin with: `/test/deep` is `test.deep`; empty for `/`.
     pub(super) prefix: String,
     /// Written with a trailing slash: the path without it is sent there.
-    slash: bool,
+    pub(super) slash: bool,
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) app: Option<Arc<Mounted>>,
     /// The server's own, in no conf.

@@ -4,7 +4,8 @@
 //! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
 //! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
 //! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`], [`page`],
-//! [`streaming`] or [`error`] (which an app's own page sees as a [`failure`]). An [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
+//! [`streaming`] or [`error`] (which an app's own page sees as a [`failure`]). An
+//! [`application`] collects routes, [`hooks`] around them, [`templates`] and a [`registry`] of shared objects.
 
 mod application;
 mod argument;
@@ -20,6 +21,7 @@ mod error;
 mod excerpt;
 mod export;
 mod failure;
+pub(crate) mod hooks;
 mod merged;
 mod page;
 pub(crate) mod pattern;
@@ -53,6 +55,7 @@ pub use cookie::Cookies;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
 pub use failure::Failure;
+pub use hooks::{Done, Instead, Verdict};
 pub use merged::Merged;
 pub use page::Page;
 pub use registry::{Registry, Wasc};

@@ -3,6 +3,7 @@
 //! - [`pipeline`]: the steps of a request, from head to log;
 //! - [`body`]: reading the body, within its limit and its time;
 //! - [`arguments`]: path, query, form and JSON body, laid before the binder;
+//! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
 //! - [`stream`]: the body of a reply that is made while it is sent;
@@ -12,6 +13,7 @@ pub(crate) mod arguments;
 pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;
+mod hooked;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;

@@ -1,12 +1,14 @@
 //! An app: routes, packages, templates, and what happens when it starts and stops.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use super::failure::{Failure, OnError};
+use super::hooks::{Done, Level, Verdict, hooks};
 use super::registry::Wasc;
 use super::reply::Reply;
 use super::route::Route;
-use super::table::Table;
+use super::table::{Listed, Table};
 use super::templates::Templates;
 use super::was::Was;
 use crate::observe::panics;
@@ -17,11 +19,12 @@ type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 /// mounts it by its name (`/ = webapp`).
 pub struct App {
     pub(crate) name: String,
-    pub(crate) routes: Vec<(String, &'static Route)>,
+    pub(crate) routes: Vec<Listed>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: Option<bool>,
+    pub(crate) level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -42,6 +45,7 @@ impl App {
             use_session: false,
             on_error: None,
             devel: None,
+            level: Level::default(),
             startup: Vec::new(),
             shutdown: Vec::new(),
         }
@@ -50,18 +54,20 @@ impl App {
     /// Adds routes: `.routes(routes![hello, search])`.
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> App {
-        self.routes.extend(routes.into_iter().map(|route| (String::new(), route)));
+        self.routes.extend(routes.into_iter().map(|route| Listed::new("", route)));
         self
     }
 
     /// Adds a package and the packages in it; what they have becomes the app's own.
     #[must_use]
     pub fn package(mut self, package: Package) -> App {
-        self.routes.extend(package.routes);
+        self.routes.extend(within(&package.level, "", package.routes));
         self.startup.extend(package.startup);
         self.shutdown.extend(package.shutdown);
         self
     }
+
+    hooks!();
 
     /// Turns sessions on or off. Default: off; `was.session` is empty then.
     #[must_use]
@@ -130,7 +136,8 @@ impl App {
 #[derive(Default)]
 pub struct Package {
     prefix: &'static str,
-    routes: Vec<(String, &'static Route)>,
+    routes: Vec<Listed>,
+    level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -156,7 +163,7 @@ impl Package {
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(routes.into_iter().map(|route| (prefix.to_owned(), route)));
+        self.routes.extend(routes.into_iter().map(|route| Listed::new(prefix, route)));
         self
     }
 
@@ -164,11 +171,13 @@ impl Package {
     #[must_use]
     pub fn package(mut self, package: Package) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(package.routes.into_iter().map(|(inner, route)| (format!("{prefix}{inner}"), route)));
+        self.routes.extend(within(&package.level, prefix, package.routes));
         self.startup.extend(package.startup);
         self.shutdown.extend(package.shutdown);
         self
     }
+
+    hooks!();
 
     /// Runs once when the server starts, as for [`App::startup`].
     #[must_use]
@@ -183,6 +192,19 @@ impl Package {
         self.shutdown.push(Box::new(hook));
         self
     }
+}
+
+/// The routes of a package as those of what it is added to.
+fn within(level: &Level, prefix: &str, routes: Vec<Listed>) -> impl Iterator<Item = Listed> {
+    let level = (!level.is_empty()).then(|| Arc::new(level.clone()));
+    routes.into_iter().map(move |mut listed| {
+        listed.prefix.insert_str(0, prefix);
+        // Outermost first.
+        if let Some(level) = &level {
+            listed.levels.insert(0, level.clone());
+        }
+        listed
+    })
 }
 
 /// An app in its place: what requests see of it.

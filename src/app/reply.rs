@@ -11,6 +11,7 @@ use serde::Serialize;
 use skitai_wire::{Value, xmlrpc};
 
 use super::error::{Error, IntoError};
+use super::hooks::Instead;
 use super::route::Work;
 use super::streaming::Streaming;
 use super::was::{Face, Was};
@@ -32,6 +33,8 @@ pub enum Answer {
     Streaming(Box<Streaming>),
     /// An error.
     Failed(Error),
+    /// An error, and what stands in place of its page.
+    Instead(Box<Instead>),
     /// What is known only after waiting; the wait is the request's.
     Later(Later),
 }

@@ -4,7 +4,7 @@
 //! 2. RPC is told apart by content type (or the path `/RPC2` or `/rpc3`) and goes to the [endpoint](crate::rpc::endpoint);
 //! 3. the mounts whose path leads to the request's, longest first: a file stands before an app;
 //! 4. the app's route by path and method; then the body is read, within its limit;
-//! 5. the session is loaded, arguments are bound, the handler runs, within the deadline and without its panic spreading;
+//! 5. the session is loaded, hooks run, arguments are bound, the handler runs, hooks run, within the deadline and without its panic spreading;
 //! 6. the session is kept, the answer is written as the client wants it;
 //! 7. counters and the access log.
 
@@ -23,9 +23,9 @@ use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
 use skitai_wire::Value;
 
-use super::{arguments, body, files, respond, sessions};
+use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
-use crate::app::table::Found;
+use crate::app::table::{Found, Placed};
 use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
@@ -229,18 +229,27 @@ async fn call(
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     let answer = match arguments::lay(&mut bind, &was.request, values) {
-        Ok(()) => run(worker, &was, placed.route, bind).await,
+        Ok(()) => run(worker, &was, placed, bind).await,
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
     respond::web(&was, answer)
 }
 
-/// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
-pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
+/// Runs a handler and the hooks around it.
+pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
     if let Some(trace) = was.trace() {
         trace.called_with(bind.shown());
     }
+    if placed.levels.is_empty() {
+        return handle(worker, was, placed.route, bind).await;
+    }
+    // Boxed, as RPC above: most requests have no hooks, and all are moved with the room for them.
+    Box::pin(hooked::run(worker, was, placed, bind)).await
+}
+
+/// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
+pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
@@ -249,7 +258,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
     let work = match bound {
         Ok(Ok(work)) => work,
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
-        Err(panicked) => return panic(worker, panicked),
+        Err(panicked) => return Answer::Failed(panic(worker, panicked)),
     };
     let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
     // Most handlers that wait for nobody are done at once, and need no timer.
@@ -258,26 +267,29 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
         Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
     };
     match ended {
-        Ok(Ok(Answer::Later(Later(work)))) => {
-            match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(panicked)) => panic(worker, panicked),
-                Err(_) => too_late(),
-            }
-        }
-        Ok(Ok(answer)) => answer,
-        Ok(Err(panicked)) => panic(worker, panicked),
-        Err(_) => too_late(),
+        Ok(Ok(answer)) => settled(worker, was, answer).await,
+        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        Err(_) => Answer::Failed(too_late()),
     }
 }
 
-fn too_late() -> Answer {
-    Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped"))
+/// An answer that nobody has to wait for.
+pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answer {
+    let Answer::Later(Later(work)) = answer else { return answer };
+    match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        Err(_) => Answer::Failed(too_late()),
+    }
 }
 
-fn panic(worker: &Worker, panicked: Panicked) -> Answer {
+pub(super) fn too_late() -> Error {
+    Error::new(504, "the request's time is over; whatever it still waited for was stopped")
+}
+
+pub(super) fn panic(worker: &Worker, panicked: Panicked) -> Error {
     worker.counts.panic();
-    Answer::Failed(Error::internal(panicked))
+    Error::internal(panicked)
 }
 
 /// What follows every handler: the session is kept (not by a call that shares it with others), an error of ours is told.
@@ -294,6 +306,10 @@ pub(crate) async fn end(worker: &Worker, was: &Was, visit: Option<sessions::Visi
         Answer::Failed(mut error) => {
             tell(&was.request, &mut error);
             Answer::Failed(error)
+        }
+        Answer::Instead(mut instead) => {
+            tell(&was.request, &mut instead.error);
+            Answer::Instead(instead)
         }
         answer => answer,
     }

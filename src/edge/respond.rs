@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::error_page;
 use super::stream::Body;
-use crate::app::{Answer, Error, Failure, Parts, Response, Streaming, Was};
+use crate::app::{Answer, Error, Failure, Instead, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -23,6 +23,13 @@ pub(crate) type Made = HttpResponse<BoxBody>;
 pub(crate) fn web(was: &Was, answer: Answer) -> Made {
     match answer {
         Answer::Failed(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
+        Answer::Instead(instead) => {
+            let Instead { error, answer } = *instead;
+            match in_place_of(was, answer, error.status()) {
+                Some(reply) => finish(was, mark(reply, &error), Holds::Nothing),
+                None => finish(was, error_page::reply(was, &error), Holds::Both),
+            }
+        }
         answer => match shaped(was, answer) {
             Ok(reply) => finish(was, reply, Holds::Nothing),
             Err(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
@@ -43,6 +50,7 @@ fn shaped(was: &Was, answer: Answer) -> Result<Made, Error> {
         Answer::Full(response) => full(response),
         Answer::Streaming(streaming) => stream(was, *streaming),
         Answer::Failed(failed) => return Err(failed),
+        Answer::Instead(instead) => return Err(instead.error),
         // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
         Answer::Later(_) => return Err(Error::internal("this answer cannot wait")),
     })
@@ -59,7 +67,7 @@ pub(crate) fn in_place_of(was: &Was, answer: Answer, status: u16) -> Option<Made
             Some(reply)
         }
         Err(failed) => {
-            tracing::error!(uri = was.request.uri(), "on_error: {}", one_line(&failed.to_string()));
+            tracing::error!(uri = was.request.uri(), "in place of an error: {}", one_line(&failed.to_string()));
             None
         }
     }

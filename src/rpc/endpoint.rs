@@ -297,10 +297,11 @@ async fn run(
     let was = draft.ready(face, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
-    let answer = pipeline::run(worker, &was, placed.route, bind).await;
+    let answer = pipeline::run(worker, &was, placed, bind).await;
     let result = match pipeline::end(worker, &was, visit, answer).await {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
+        Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),
         Answer::Page(_)
         | Answer::Octets(_)
         | Answer::Nothing

@@ -146,7 +146,7 @@ fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted
             app.name
         )]);
     }
-    let table = Table::new(&app.routes).map_err(|problems| {
+    let table = Table::new(&app.routes, &app.level).map_err(|problems| {
         problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
     })?;
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)

@@ -19,6 +19,7 @@
 //! - [`config`]: `check`, first and second start, signals;
 //! - [`sessions`], [`status`]: sealed cookies, the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client is told of an error, and its id in the log;
+//! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`streams`]: replies that are made while they are sent, and callers that leave;
 //! - [`deadlines`], [`overload`]: the time of a request, and too much for one cluster;
@@ -49,6 +50,7 @@ mod faces;
 mod fanout;
 mod files;
 mod harness;
+mod hooks;
 mod introspection;
 mod jsonrpc_spec;
 mod load;

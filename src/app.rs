@@ -21,7 +21,7 @@ mod error;
 mod excerpt;
 mod export;
 mod failure;
-pub(crate) mod hooks;
+pub mod hooks;
 mod merged;
 mod page;
 pub(crate) mod pattern;

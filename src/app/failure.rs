@@ -31,9 +31,11 @@ impl Failure {
     }
 }
 
+type Answering = dyn Fn(&Was, &Failure) -> Option<Answer> + Send + Sync;
+
 /// An app's own answer to an error, if it has one.
 #[derive(Clone)]
-pub(crate) struct OnError(Arc<dyn Fn(&Was, &Failure) -> Option<Answer> + Send + Sync>);
+pub(crate) struct OnError(Arc<Answering>);
 
 impl std::fmt::Debug for OnError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

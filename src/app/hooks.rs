@@ -1,5 +1,16 @@
 //! What runs around every handler of an app and of its packages: before, after, teardown.
 //!
+//! ```
+//! use skitai::prelude::*;
+//!
+//! let app = App::new("webapp")
+//!     .before_request(|was: Was| async move {
+//!         was.session.get::<String>("username").is_none().then(|| Response::redirect("/login"))
+//!     })
+//!     .after_request(|was: Was| async move { was.response.set("x-served-by", "webapp") })
+//!     .teardown_request(|_: Was, failure: Failure| async move { Some(Page::new("sorry.html").with("id", failure.id)) });
+//! ```
+//!
 //! The app is the outermost level, then each package that the route's own is nested in. Hooks run for pages and for RPC
 //! alike, once for each call:
 //!
@@ -25,12 +36,16 @@ use super::was::Was;
 /// A hook under way.
 type Under<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 
+type Before = dyn Fn(Was) -> Under<Option<Answer>> + Send + Sync;
+type After = dyn Fn(Was) -> Under<()> + Send + Sync;
+type Teardown = dyn Fn(Was, Failure) -> Under<Option<Answer>> + Send + Sync;
+
 /// What an app or a package runs around its handlers.
 #[derive(Clone, Default)]
 pub(crate) struct Level {
-    pub(crate) before: Vec<Arc<dyn Fn(Was) -> Under<Option<Answer>> + Send + Sync>>,
-    pub(crate) after: Vec<Arc<dyn Fn(Was) -> Under<()> + Send + Sync>>,
-    pub(crate) teardown: Vec<Arc<dyn Fn(Was, Failure) -> Under<Option<Answer>> + Send + Sync>>,
+    pub(crate) before: Vec<Arc<Before>>,
+    pub(crate) after: Vec<Arc<After>>,
+    pub(crate) teardown: Vec<Arc<Teardown>>,
 }
 
 impl std::fmt::Debug for Level {
@@ -113,7 +128,7 @@ macro_rules! hooks {
     () => {
         /// Runs before every handler in here, once its route is known and before its arguments are looked at. A reply
         /// ends the request: `.before_request(|was| async move { … Some(Response::redirect("/login")) })`; `None` or `()`
-        /// lets it go on. Of several the first added runs first. The order of all hooks is told at [`crate::app`].
+        /// lets it go on. Of several the first added runs first. [The order of all hooks](crate::app::hooks).
         #[must_use]
         pub fn before_request<F, V>(mut self, hook: impl Fn(Was) -> F + Send + Sync + 'static) -> Self
         where

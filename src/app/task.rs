@@ -59,7 +59,7 @@ impl Task {
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
     pub(super) fn start(was: Was, question: Option<Question>, way: Way, options: Options, dispatch: Dispatch) -> Task {
         let Options { on_arrival, cache, rule, what } = options;
-        let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(what, was.request.begun));
+        let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), way == Way::Lb);
         let caching = question.map(|question| Caching { hands: was.hands().clone(), question });
         let ttl = cache.filter(|_| caching.is_some());

@@ -66,12 +66,12 @@ impl Trace {
     }
 
     /// Notes a call.
-    pub(super) fn call(&self, what: String, since: Instant) -> Option<Mark> {
+    pub(super) fn call(&self, what: &str, since: Instant) -> Option<Mark> {
         let mut kept = self.lock();
         let mark = Mark(kept.calls.len());
         (mark.0 < CALLS).then(|| {
             kept.calls.push(Traced {
-                what: cut(&what),
+                what: cut(what),
                 at: milliseconds(since.elapsed()),
                 until: None,
                 outcomes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use skitai_wire::jsonrpc::{self, Incoming, Params};
@@ -25,8 +25,11 @@ pub(super) struct Listening {
 struct Accepting {
     thread: JoinHandle<()>,
     /// Second handles of what was accepted, to be shut down at the end; those of closed connections go as new ones come.
-    open: Arc<Mutex<Vec<(TcpStream, std::sync::Weak<()>)>>>,
+    open: Arc<Open>,
 }
+
+/// Each with what lives as long as its thread.
+type Open = Mutex<Vec<(TcpStream, Weak<()>)>>;
 
 impl Listening {
     pub(super) fn start(port: u16, conduct: &Arc<Conduct>) -> io::Result<Listening> {
@@ -61,7 +64,7 @@ impl Listening {
 
 impl Accepting {
     fn start(listener: TcpListener, conduct: &Arc<Conduct>) -> io::Result<Accepting> {
-        let open: Arc<Mutex<Vec<(TcpStream, std::sync::Weak<()>)>>> = Arc::default();
+        let open: Arc<Open> = Arc::default();
         let (conduct, kept) = (conduct.clone(), open.clone());
         let thread = std::thread::Builder::new().name("fake member".to_owned()).spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {

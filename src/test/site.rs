@@ -122,6 +122,8 @@ impl TestSite {
         server.access_log = None;
         server.devel = self.is_devel.unwrap_or(server.devel);
         let keys = Keys::passing_of(server);
+        // A change of it would take the fake clusters away.
+        loaded.file = None;
         let templates = match &self.folder {
             Some(folder) => Some(folder.join("templates")).filter(|templates| templates.is_dir()),
             None => site::templates_of(&loaded),

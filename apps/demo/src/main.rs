@@ -14,6 +14,8 @@ mod page;
 mod search;
 mod shards;
 mod signin;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ use crate::serve::keys::Keys;
 use crate::serve::site::Site;
 use crate::serve::worker::Worker;
 
+mod devel;
 mod ready;
 
 #[derive(Debug, Deserialize, Serialize)]

@@ -281,7 +281,7 @@ async fn run(
         worker.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));
     };
-    let devel = worker.site.settings.server.devel;
+    let devel = app.is_devel();
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),

@@ -46,8 +46,8 @@ impl Watch {
         Some(Arc::new(Watch { path, port, seen }))
     }
 
-    /// The site that serves now: `None` is the one that was opened at the start.
-    fn look(&self, first: &Arc<Site>) -> Option<Result<Arc<Site>, Arc<str>>> {
+    /// The site that is to serve from now on; `None` while the file is as it was at the start. `current` is the asker's.
+    fn look(&self, current: &Arc<Site>) -> Option<Result<Arc<Site>, Arc<str>>> {
         // Held while the file is read: whoever asks meanwhile waits for the same.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = config::stamp(&self.path);
@@ -55,7 +55,7 @@ impl Watch {
             seen.stamp = stamp;
             let last = match &seen.now {
                 Some(Ok(site)) => site,
-                _ => first,
+                _ => current,
             };
             let next = self.read(last);
             match &next {
@@ -104,30 +104,28 @@ pub(super) fn keep_of_process(server: &mut Server, began: &Server) -> Vec<String
 /// A worker thread's place: who serves there now.
 pub(crate) struct Seat {
     number: usize,
-    first: Arc<Site>,
     now: RefCell<Rc<Worker>>,
     watch: Option<Arc<Watch>>,
 }
 
 impl Seat {
     pub(crate) fn take(site: Arc<Site>, number: usize, watch: Option<Arc<Watch>>) -> Rc<Seat> {
-        let now = RefCell::new(Worker::start(site.clone(), number));
-        Rc::new(Seat { number, first: site, now, watch })
+        Rc::new(Seat { number, now: RefCell::new(Worker::start(site, number)), watch })
     }
 
     /// The worker that serves, or why none can.
     pub(crate) fn worker(&self) -> Result<Rc<Worker>, Arc<str>> {
-        let looked = self.watch.as_ref().and_then(|watch| watch.look(&self.first));
-        match looked {
+        let now = self.now.borrow().clone();
+        match self.watch.as_ref().and_then(|watch| watch.look(&now.site)) {
             Some(Err(why)) => Err(why),
-            Some(Ok(site)) if !Arc::ptr_eq(&site, &self.now.borrow().site) => {
+            Some(Ok(site)) if !Arc::ptr_eq(&site, &now.site) => {
                 // Its actors report in place of the old ones; those end with the requests that still use them.
                 site.reporters.withdraw(self.number);
                 let worker = Worker::start(site, self.number);
                 *self.now.borrow_mut() = worker.clone();
                 Ok(worker)
             }
-            _ => Ok(self.now.borrow().clone()),
+            _ => Ok(now),
         }
     }
 }

@@ -31,7 +31,7 @@
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
 //! - [`sql`]: merging the rows of shards;
 //! - `admin`: the status page, written on `app` alone;
-//! - [`test`]: for an author's own tests: the app on a free port, a client, fake clusters;
+//! - [`mod@test`]: for an author's own tests: the app on a free port, a client, fake clusters;
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
 //! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on every

@@ -1,5 +1,5 @@
 //! A small server inside a program, on its own port. The demo's members are such servers, and the sites of
-//! [`test`](crate::test).
+//! [`test`](mod@crate::test).
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

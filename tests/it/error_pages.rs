@@ -148,7 +148,7 @@ fn an_app_has_its_own_pages_by_template_and_by_handler() {
     assert_eq!((full.code, &*full.text()), (200, "all is well"), "a reply in full is the app's word");
     let panicked = site.get("/own/fails?status=418");
     assert_eq!((panicked.code, panicked.json()["error"]["message"].as_str()), (418, Some("as it was asked to")));
-    assert!(site.log().contains("on purpose, in on_error"));
+    eventually("it is told", || site.log().contains("on purpose, in on_error").then_some(()));
     let rpc = site.post("/own", "text/xml", xml("fails", &["<int>409</int>"])).text();
     assert!(rpc.contains("as it was asked to"), "over RPC an error is a fault: {rpc}");
     let left = browse(&site, "/own/fails?status=410");

@@ -1,6 +1,6 @@
 //! Devel mode: templates, static files and the configuration change under a running site and show at the next request.
 
-use crate::harness::{Conduct, Member, TestServer};
+use crate::harness::{Conduct, Member, TestServer, eventually};
 
 /// Rewrites the conf of a running site.
 fn rewrite(site: &TestServer, from: &str, to: &str) {
@@ -67,7 +67,7 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
     assert_eq!((reply.code, reply.header("x-restart-needed")), (200, "threads"));
     let page = site.ask("GET", "/nowhere", &[("Accept", "text/html")], b"").text();
     assert!(page.contains("needs a restart") && page.contains("threads"), "{page}");
-    assert!(site.log().contains("but for threads"), "{}", site.log());
+    eventually("it is told", || site.log().contains("but for threads").then_some(()));
     rewrite(&site, "threads = 3", "threads = 2");
     assert_eq!(site.get("/large?bytes=1").header("x-restart-needed"), "");
 }
@@ -83,7 +83,7 @@ fn a_conf_with_a_mistake_is_told_until_it_is_mended() {
         assert_eq!(told.code, 500);
         assert!(message.contains("did you mean `threads`?") && message.contains("test.conf:"), "{message}");
     }
-    assert!(site.log().contains("cannot be taken up"), "{}", site.log());
+    eventually("it is told", || site.log().contains("cannot be taken up").then_some(()));
     rewrite(&site, "thread = 2", "threads = 2");
     assert_eq!(site.get("/large?bytes=3").text(), "xxx");
 }

@@ -1,11 +1,12 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s; the handler uses [`was`] to read the [`request`], set the [`response`],
-//! [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back ([`tasks`]: several), or
-//! [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer by [`reply`], [`page`],
-//! [`streaming`] or [`error`] (which an app's own page sees as a [`failure`]). An
-//! [`application`] collects routes, [`hooks`] around them, [`templates`] and a [`registry`] of shared objects.
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`], set
+//! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
+//! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
+//! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
+//! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
+//! [`registry`] of shared objects.
 
 mod application;
 mod argument;
@@ -21,8 +22,11 @@ mod error;
 mod excerpt;
 mod export;
 mod failure;
+pub(crate) mod files;
+mod form;
 pub mod hooks;
 mod merged;
+mod more;
 mod page;
 pub(crate) mod pattern;
 mod registry;
@@ -42,10 +46,11 @@ mod template_error;
 mod templates;
 mod trace;
 mod transaction;
+mod upload;
 mod was;
 
 pub use application::{App, Mounted, Package};
-pub use argument::{Argument, Form, Json, Kind};
+pub use argument::{Argument, Json, Kind};
 pub use arrivals::AsCompleted;
 pub(crate) use bind::shortened;
 pub use bind::{Bind, Faults, Given};
@@ -55,10 +60,14 @@ pub use cookie::Cookies;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
 pub use failure::Failure;
+pub use files::path_in;
+pub use form::Form;
 pub use hooks::{Done, Instead, Verdict};
 pub use merged::Merged;
+pub use more::More;
 pub use page::Page;
 pub use registry::{Registry, Wasc};
+pub(crate) use reply::Content;
 pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
 pub use request::Request;
 pub(crate) use response::Parts;
@@ -74,5 +83,6 @@ pub use tasks::Tasks;
 pub use template_error::TemplateError;
 pub use templates::Templates;
 pub use transaction::{Connection, Tx};
+pub use upload::Upload;
 pub(crate) use was::{Draft, NO_ROUTE};
 pub use was::{Face, Inner, Was};

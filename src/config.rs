@@ -38,7 +38,7 @@ mod values;
 pub use find::{NotFound, Places, find};
 pub use report::{Problem, Report, Severity};
 pub use routes::{Mount, MountTarget};
-pub use settings::{Certification, Declared, Introspection, Route, RouteTarget, Server, Settings};
+pub use settings::{Certification, Declared, Introspection, Route, RouteTarget, Server, Settings, Uploads};
 
 use ini::{Section, SectionKind};
 use reading::Reading;

@@ -1,8 +1,9 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a request, from head to log;
-//! - [`body`]: reading the body, within its limit and its time;
-//! - [`arguments`]: path, query, form and JSON body, laid before the binder;
+//! - [`body`]: reading the body, within its limit and its time; [`upload`]: a multipart form, its
+//!   files onto the [`shelf`];
+//! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
@@ -17,6 +18,8 @@ mod hooked;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;
+pub(crate) mod shelf;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upload;

@@ -1,6 +1,23 @@
 """Figures beside their bounds."""
+import datetime
 import os
+import platform
+import subprocess
 import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def prepare(options):
+    """Builds the program, and says of which commit, build and machine the figures are."""
+    profile = ["--release"] if options.release else []
+    subprocess.run(["cargo", "build", "-q", "-p", "skitai-demo", "--example", "testsite", *profile], cwd=ROOT, check=True)
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    print(f"{now:%F %H:%M} UTC, commit {commit.stdout.strip()}, {'release' if options.release else 'debug'} build, "
+          f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
+          f"load of the machine before {os.getloadavg()[0]:.2f}", flush=True)
 
 
 def quantile(times, share):

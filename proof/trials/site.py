@@ -20,12 +20,14 @@ def free_port():
 
 
 class Site:
-    def __init__(self, options, *sections, threads=2, deadline=30):
+    def __init__(self, options, *sections, threads=2, deadline=30, keys=(), folders=()):
         self.folder = tempfile.TemporaryDirectory()
+        for folder in folders:
+            Path(self.folder.name, folder).mkdir()
         self.port = free_port()
         server = ["[server]", "ip = 127.0.0.1", f"port = {self.port}", f"threads = {threads}", f"deadline = {deadline}",
                   "securekey = a-key-of-the-proof-0123456789-abcdefghij", f"admin_password = {PASSWORD}",
-                  "[routes:line]", "/ = testsite"]
+                  *keys, "[routes:line]", "/ = testsite"]
         Path(self.folder.name, "proof.conf").write_text("\n".join([*server, *sections]) + "\n")
         target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         program = target / ("release" if options.release else "debug") / "examples/testsite"

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use skitai_wire::{Map, Value};
+use skitai_wire::Value;
 
 use super::bind::{Bind, Given, shortened};
 use super::was::Was;
@@ -32,6 +32,8 @@ pub enum Kind {
     List(&'static Kind),
     /// A structure of the handler's own.
     Struct,
+    /// A file of a multipart form.
+    File,
     /// The request's handle: takes no value.
     Context,
     /// Everything no other argument took.
@@ -51,6 +53,7 @@ impl Kind {
             Kind::Bool => "boolean",
             Kind::String => "string",
             Kind::Bytes => "base64",
+            Kind::File => "file",
             Kind::Any => "any",
             Kind::List(_) => "array",
             Kind::Struct | Kind::Rest => "struct",
@@ -69,7 +72,7 @@ impl Kind {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a route",
-    note = "arguments are numbers, bool, String, Value, Bytes, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
+    note = "arguments are numbers, bool, String, Value, Bytes, Upload, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
 )]
 pub trait Argument: Sized {
     /// Its type on the wire.
@@ -82,7 +85,7 @@ pub trait Argument: Sized {
 }
 
 /// The one value of a scalar.
-fn one(given: Vec<Given>) -> Result<Given, String> {
+pub(super) fn one(given: Vec<Given>) -> Result<Given, String> {
     let count = given.len();
     let mut given = given.into_iter();
     match (given.next(), given.next()) {
@@ -92,8 +95,9 @@ fn one(given: Vec<Given>) -> Result<Given, String> {
     }
 }
 
-fn wrong(expected: &str, given: &Given) -> String {
+pub(super) fn wrong(expected: &str, given: &Given) -> String {
     match given {
+        Given::File(file) => format!("must be {expected}, got the file \"{}\"", shortened(file.name())),
         Given::Text(text) => format!("must be {expected}, got \"{}\"", shortened(text)),
         Given::Typed(value) => format!("must be {expected}, got {}", article(value.kind())),
     }
@@ -119,7 +123,7 @@ macro_rules! whole_numbers {
                         let whole = *number as i64;
                         <$ty>::try_from(whole).ok()
                     }
-                    Given::Typed(_) => None,
+                    Given::Typed(_) | Given::File(_) => None,
                 };
                 number.ok_or_else(|| {
                     // The limits of 64 bits tell a reader nothing.
@@ -147,7 +151,7 @@ macro_rules! floats {
                     Given::Typed(Value::Double(number)) => Some(*number as $ty),
                     Given::Typed(Value::Int(number)) => Some(*number as $ty),
                     Given::Typed(Value::UInt(number)) => Some(*number as $ty),
-                    Given::Typed(_) => None,
+                    Given::Typed(_) | Given::File(_) => None,
                 };
                 // What is too large for an f32 would be infinite there.
                 let number = number.filter(|number| number.is_finite());
@@ -169,7 +173,7 @@ impl Argument for bool {
                 _ => Err(wrong("true or false", &given)),
             },
             Given::Typed(Value::Bool(truth)) => Ok(*truth),
-            Given::Typed(_) => Err(wrong("true or false", &given)),
+            Given::Typed(_) | Given::File(_) => Err(wrong("true or false", &given)),
         }
     }
 }
@@ -179,7 +183,7 @@ impl Argument for String {
     fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
         match one(given)? {
             Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
-            given @ Given::Typed(_) => Err(wrong("text", &given)),
+            given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("text", &given)),
         }
     }
 }
@@ -195,18 +199,19 @@ impl Argument for Bytes {
                 Ok(octets) => Ok(octets.into()),
                 Err(_) => Err(wrong("octets, or a text of them in base64", &Given::Text(text))),
             },
-            given @ Given::Typed(_) => Err(wrong("octets", &given)),
+            given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("octets", &given)),
         }
     }
 }
 
 impl Argument for Value {
     const KIND: Kind = Kind::Any;
-    fn take(_: &mut Bind, mut given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+        let value = |given: Given| given.into_value().map_err(|file| wrong("a value", &Given::File(file)));
         match given.len() {
             0 => Err("is missing".to_owned()),
-            1 => Ok(given.remove(0).into_value()),
-            _ => Ok(Value::List(given.into_iter().map(Given::into_value).collect())),
+            1 => value(one(given)?),
+            _ => Ok(Value::List(given.into_iter().map(value).collect::<Result<_, _>>()?)),
         }
     }
 }
@@ -216,7 +221,7 @@ impl<T: Argument> Argument for Option<T> {
     const REQUIRED: bool = false;
     fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
         // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
-        if given.is_empty() || given == [Given::Typed(Value::Nil)] {
+        if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
             return Ok(None);
         }
         T::take(bind, given).map(Some)
@@ -247,25 +252,6 @@ impl Argument for Was {
     }
 }
 
-/// Everything the client sent that no other argument took, by name; a name given twice is a list.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Form(pub Map);
-
-impl Form {
-    /// The value of this name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-}
-
-impl Argument for Form {
-    const KIND: Kind = Kind::Rest;
-    const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, _: Vec<Given>) -> Result<Self, String> {
-        Ok(Form(bind.take_rest()))
-    }
-}
-
 /// A type of one's own, read by serde from a JSON value or an RPC structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
@@ -274,6 +260,7 @@ impl<T: DeserializeOwned> Argument for Json<T> {
     const KIND: Kind = Kind::Struct;
     fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
         let value = match one(given)? {
+            given @ Given::File(_) => return Err(wrong("JSON", &given)),
             Given::Typed(value) => value,
             Given::Text(text) => {
                 skitai_wire::json::parse_value(text.as_bytes()).map_err(|error| format!("must be JSON: {error}"))?

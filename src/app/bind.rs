@@ -7,24 +7,30 @@ use std::collections::HashMap;
 use skitai_wire::{Map, Value};
 
 use super::argument::{Argument, Kind};
+use super::form::Form;
 use super::route::Param;
+use super::upload::Upload;
 use super::was::Was;
 
-/// A value as the client sent it: text carries no type (query, form, path), a value does (JSON, RPC, `<int:>`).
-#[derive(Clone, Debug, PartialEq)]
+/// A value as the client sent it: text carries no type (query, form, path), a value does (JSON, RPC, `<int:>`), and a
+/// file is a file.
+#[derive(Debug)]
 pub enum Given {
     /// Untyped text.
     Text(String),
     /// A typed value.
     Typed(Value),
+    /// A part of a multipart form that has a file's name.
+    File(Upload),
 }
 
 impl Given {
-    /// As a value: text is a string.
-    pub fn into_value(self) -> Value {
+    /// As a value: text is a string, and a file is none.
+    pub(super) fn into_value(self) -> Result<Value, Upload> {
         match self {
-            Given::Text(text) => Value::String(text),
-            Given::Typed(value) => value,
+            Given::Text(text) => Ok(Value::String(text)),
+            Given::Typed(value) => Ok(value),
+            Given::File(file) => Err(file),
         }
     }
 }
@@ -129,6 +135,7 @@ impl Bind {
     pub(crate) fn shown(&self) -> Vec<(String, String)> {
         let text = |given: &Given| match given {
             Given::Text(text) => text.clone(),
+            Given::File(file) => format!("{}, {} bytes of {}", file.name(), file.size(), file.content_type()),
             Given::Typed(value) => {
                 String::from_utf8(skitai_wire::json::to_vec(value).unwrap_or_default()).unwrap_or_default()
             }
@@ -148,20 +155,29 @@ impl Bind {
         &self.was
     }
 
-    /// Everything no parameter took, in the order it came; a name given twice is a list.
-    pub fn take_rest(&mut self) -> Map {
+    /// Everything no parameter took, in the order it came.
+    pub fn take_rest(&mut self) -> Form {
         let mut names: Vec<(String, Vec<Value>)> = Vec::new();
         // By name, so that a form of many names costs no more than its length.
         let mut places: HashMap<String, usize> = HashMap::new();
+        let mut files = Vec::new();
         for (name, given) in std::mem::take(&mut self.rest) {
+            let value = match given.into_value() {
+                Ok(value) => value,
+                Err(file) => {
+                    files.push((name, file));
+                    continue;
+                }
+            };
             let place = *places.entry(name.clone()).or_insert_with(|| {
                 names.push((name, Vec::new()));
                 names.len() - 1
             });
-            names[place].1.push(given.into_value());
+            names[place].1.push(value);
         }
         let value = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { Value::List(values) };
-        Map(names.into_iter().map(|(name, values)| (name.into(), value(values))).collect())
+        let values = Map(names.into_iter().map(|(name, values)| (name.into(), value(values))).collect());
+        Form { values, files }
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::Serialize;
 use skitai_wire::{Value, xmlrpc};
 
 use super::error::{Error, IntoError};
+use super::files::path_in;
 use super::hooks::Instead;
 use super::route::Work;
 use super::streaming::Streaming;
@@ -110,13 +112,33 @@ impl<T: Serialize + 'static> Reply for T {
 pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+    pub(crate) content: Content,
+}
+
+/// What a reply in full consists of.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Octets(Bytes),
+    /// Opened when it is sent.
+    File(PathBuf),
 }
 
 impl Response {
     /// A reply with this status and no body.
     pub fn new(status: u16) -> Response {
-        Response { status, headers: Vec::new(), body: Bytes::new() }
+        Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()) }
+    }
+
+    /// A file: its type by its name, with ETag and Last-Modified, whole or in the ranges that the client asks for, or 304
+    /// where the client has it. 404 if it is not there. The path is the handler's own; one that a client had a word in
+    /// goes through [`file_in`](Response::file_in).
+    pub fn file(path: impl Into<PathBuf>) -> Response {
+        Response { status: 200, headers: Vec::new(), content: Content::File(path.into()) }
+    }
+
+    /// A file of a folder by a name that a client chose: what would leave the folder, and hidden files, are a 404.
+    pub fn file_in(folder: impl AsRef<Path>, name: &str) -> Result<Response, Error> {
+        Ok(Response::file(path_in(folder, name)?))
     }
 
     /// Sends the client elsewhere: 302 with a Location.
@@ -134,7 +156,7 @@ impl Response {
     /// Sets the body; without a `content-type` it is sent as octets.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Response {
-        self.body = body.into();
+        self.content = Content::Octets(body.into());
         self
     }
 }

@@ -83,7 +83,7 @@ impl Request {
         self.get_header("user-agent")
     }
 
-    /// The body, within the server's limit.
+    /// The body, within the server's limit. Empty where it was a multipart form: its parts are arguments.
     pub fn body(&self) -> &Bytes {
         &self.body
     }

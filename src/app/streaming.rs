@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -13,8 +14,10 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use super::error::{Error, IntoError};
+use super::more::{self, More, Owner};
 use super::reply::{Answer, Reply};
 use super::was::{Face, Was};
+use crate::serve::pool::BlockingPool;
 
 /// What the body is made of.
 pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
@@ -34,10 +37,15 @@ pub(crate) type OnAbort = Box<dyn FnOnce() + Send>;
 /// ```
 #[must_use = "a stream that no handler returns is never sent"]
 pub struct Streaming {
-    pub(crate) chunks: Chunks,
+    source: Source,
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) on_abort: Option<OnAbort>,
+}
+
+enum Source {
+    Chunks(Chunks),
+    Blocking(Owner),
 }
 
 impl std::fmt::Debug for Streaming {
@@ -61,6 +69,11 @@ impl Streaming {
         Streaming::of(Box::pin(chunks), "application/octet-stream")
     }
 
+    /// Chunks of an object that blocks, made one at a time on the blocking pool as the client has room for them.
+    pub fn blocking(object: impl More) -> Streaming {
+        Streaming::from_source(Source::Blocking(Owner::new(object)), "application/octet-stream")
+    }
+
     /// One line of JSON per item (`application/x-ndjson`).
     pub fn ndjson<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
         let lines = items.map(|item| framed(&item, b"", b"\n"));
@@ -77,7 +90,20 @@ impl Streaming {
     }
 
     pub(super) fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
-        Streaming { chunks, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
+        Streaming::from_source(Source::Chunks(chunks), content_type)
+    }
+
+    fn from_source(source: Source, content_type: &'static str) -> Streaming {
+        Streaming { source, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
+    }
+
+    /// What the body is made of, for a client that waits for it.
+    pub(crate) fn into_chunks(self, pool: &Arc<BlockingPool>) -> (Chunks, Option<OnAbort>) {
+        let chunks: Chunks = match self.source {
+            Source::Chunks(chunks) => chunks,
+            Source::Blocking(object) => Box::pin(more::chunks(object, pool.clone())),
+        };
+        (chunks, self.on_abort)
     }
 
     /// Sets the content type.

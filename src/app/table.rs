@@ -195,7 +195,9 @@ fn answers(route: &Route, method: &str) -> bool {
 fn check_kinds(pattern: &Pattern, rule: &str, route: &Route, errors: &mut Vec<String>) {
     for name in pattern.numbers() {
         let taker = route.params.iter().find(|param| param.is_wire() && param.name == name);
-        if let Some(param) = taker.filter(|param| matches!(param.kind, Kind::String | Kind::Bool | Kind::Bytes)) {
+        if let Some(param) =
+            taker.filter(|param| matches!(param.kind, Kind::String | Kind::Bool | Kind::Bytes | Kind::File))
+        {
             errors.push(format!(
                 "{}: rule {rule}: `{name}` is a number there and of kind {} in the function; write <{name}>, or take a number",
                 who(route),

@@ -99,6 +99,23 @@ pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
 pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
 pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
+pub(super) const MAX_UPLOAD: Key =
+    key("max_upload", size(KIB, 1024 * 1024 * MIB), "100m", "largest multipart form of a route that takes files");
+pub(super) const MAX_UPLOAD_FILE: Key = key(
+    "max_upload_file",
+    size(KIB, 1024 * 1024 * MIB),
+    "",
+    "largest file of a multipart form; as `max_upload` if not given",
+);
+pub(super) const MAX_UPLOAD_PARTS: Key =
+    key("max_upload_parts", count(1, 1_000_000), "1000", "files and fields of one multipart form");
+pub(super) const UPLOAD_FOLDER: Key =
+    key("upload_folder", Kind::File, "", "where uploaded files are until their handler is done; the system's if empty");
+// Not below a second: the clock that actix measures it by stands still for half of one.
+pub(super) const HEAD_TIMEOUT: Key =
+    key("head_timeout", time(1000, HOUR), "5", "how long a client may take to send the head of a request");
+pub(super) const BODY_TIMEOUT: Key =
+    key("body_timeout", time(100, HOUR), "30", "how long a client may take to send the body of a request");
 pub(super) const ACCESS_LOG: Key =
     key("access_log", Kind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
@@ -201,6 +218,12 @@ pub const SERVER: &[Key] = &[
     SECUREKEY,
     ADMIN_PASSWORD,
     MAX_BODY,
+    MAX_UPLOAD,
+    MAX_UPLOAD_FILE,
+    MAX_UPLOAD_PARTS,
+    UPLOAD_FOLDER,
+    HEAD_TIMEOUT,
+    BODY_TIMEOUT,
     DEADLINE,
     MAX_BATCH,
     MAX_BATCH_ANSWER,

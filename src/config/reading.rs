@@ -155,6 +155,16 @@ impl Reading<'_> {
         Some(self.base.join(&value.text))
     }
 
+    /// A folder, relative to the conf's.
+    pub(super) fn folder(&mut self, section: Option<&Section>, key: &Key) -> Option<PathBuf> {
+        let value = find(section, key).filter(|value| !value.text.is_empty())?;
+        if value.text.contains(char::is_control) {
+            self.ill_typed(key, value, "expected the name of a folder".to_owned());
+            return None;
+        }
+        Some(self.base.join(&value.text))
+    }
+
     /// A file of the folder `cert` beside the conf, unless its path is absolute.
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
         let value = self.file_name(section, key)?;

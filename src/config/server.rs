@@ -9,7 +9,7 @@ use super::ini::{Section, Value};
 use super::keys::{self, Key};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::{Certification, Introspection, Server, cores};
+use super::settings::{Certification, Introspection, Server, Uploads, cores};
 
 /// Below this a key can be searched for, in bytes.
 const SECUREKEY_MIN: usize = 16;
@@ -46,11 +46,32 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         admin_password: admin_password(reading, section),
         devel,
         max_body: reading.count(section, &keys::MAX_BODY),
+        uploads: uploads(reading, section),
+        head_timeout: reading.time(section, &keys::HEAD_TIMEOUT),
+        body_timeout: reading.time(section, &keys::BODY_TIMEOUT),
         deadline: reading.time(section, &keys::DEADLINE),
         max_batch: reading.count(section, &keys::MAX_BATCH),
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
+    }
+}
+
+fn uploads(reading: &mut Reading<'_>, section: Option<&Section>) -> Uploads {
+    let max_all = reading.number(section, &keys::MAX_UPLOAD);
+    let max_file = reading.maybe_number(section, &keys::MAX_UPLOAD_FILE).unwrap_or(max_all);
+    if let Some(value) = find(section, &keys::MAX_UPLOAD_FILE).filter(|_| max_file > max_all) {
+        reading.push(
+            Problem::warning(value.span(), "`max_upload_file` is above `max_upload`, which every form is held to")
+                .label("never reached")
+                .help("raise `max_upload`, too"),
+        );
+    }
+    Uploads {
+        max_all,
+        max_file,
+        max_parts: reading.count(section, &keys::MAX_UPLOAD_PARTS),
+        folder: reading.folder(section, &keys::UPLOAD_FOLDER),
     }
 }
 

@@ -50,6 +50,12 @@ pub struct Server {
     pub devel: bool,
     /// Largest body of a request, in bytes.
     pub max_body: usize,
+    /// Multipart forms.
+    pub uploads: Uploads,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long its body may.
+    pub body_timeout: Duration,
     /// How long a request may take.
     pub deadline: Duration,
     /// Calls in one JSON-RPC batch or one `system.multicall`.
@@ -72,6 +78,19 @@ pub enum Introspection {
     Public,
     /// Nobody.
     Off,
+}
+
+/// What of `[server]` is for multipart forms. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uploads {
+    /// Largest form in all.
+    pub max_all: u64,
+    /// Largest file in it.
+    pub max_file: u64,
+    /// Files and fields in it.
+    pub max_parts: usize,
+    /// Where files are until their handler is done; none for the system's folder.
+    pub folder: Option<PathBuf>,
 }
 
 /// `[certification]`: files as they will be opened.
@@ -164,12 +183,22 @@ impl Default for Server {
             admin_password: None,
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
+            uploads: Uploads::default(),
+            head_timeout: values::duration(default_of(&keys::HEAD_TIMEOUT)),
+            body_timeout: values::duration(default_of(&keys::BODY_TIMEOUT)),
             deadline: values::duration(default_of(&keys::DEADLINE)),
             max_batch: default_count(&keys::MAX_BATCH),
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             access_log: None,
         }
+    }
+}
+
+impl Default for Uploads {
+    fn default() -> Uploads {
+        let max_all = default_of(&keys::MAX_UPLOAD);
+        Uploads { max_all, max_file: max_all, max_parts: default_count(&keys::MAX_UPLOAD_PARTS), folder: None }
     }
 }
 

@@ -127,6 +127,9 @@ fn an_empty_conf_is_the_table_of_defaults() {
     assert_eq!(server, Server { name: "site".to_owned(), ..Server::default() });
     assert_eq!((server.port, server.processes, server.num_result_cache_max), (5000, 1, 2000));
     assert_eq!((server.max_body, server.deadline), (5 * 1024 * 1024, Duration::from_secs(30)));
+    assert_eq!((server.head_timeout, server.body_timeout), (Duration::from_secs(5), Duration::from_secs(30)));
+    let uploads = Uploads { max_all: 100 << 20, max_file: 100 << 20, max_parts: 1000, folder: None };
+    assert_eq!(server.uploads, uploads);
     assert!(server.threads >= 1);
 }
 
@@ -139,7 +142,7 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
                 keys::Kind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
                 keys::Kind::Count { .. } | keys::Kind::Time { .. } | keys::Kind::Size { .. } => {
                     assert_eq!(values::number(key.default, key.kind).is_ok(), !key.default.is_empty(), "{what}");
-                    assert!(!key.default.is_empty() || key.name == "threads", "{what}");
+                    assert!(!key.default.is_empty() || matches!(key.name, "threads" | "max_upload_file"), "{what}");
                 }
                 _ => assert!(key.default.is_empty(), "{what}"),
             }
@@ -165,6 +168,8 @@ fn values_are_read_in_every_spelling() {
     for (text, bytes) in [("2048", 2048), ("64k", 65536), ("1.5m", 1_572_864), ("1 MiB", 1_048_576)] {
         assert_eq!(server(&format!("max_body = {text}")).max_body, bytes, "{text}");
     }
+    assert_eq!(server("max_upload = 1024m").uploads.max_file, 1 << 30, "a file may be all of a form");
+    assert_eq!(server("max_upload_file = 3m").uploads.max_file, 3 << 20);
     assert_eq!(server("ip = localhost").ip, Some(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(server("ip = [::1]").ip, "::1".parse().ok());
     assert_eq!(server("ip = \"\"").ip, None);

@@ -1,4 +1,4 @@
-//! What the web sends as arguments: query, then form or JSON body, then path.
+//! What the web sends as arguments: query, then form, multipart form or JSON body, then path.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,21 @@ use skitai_wire::Value;
 use crate::app::{Bind, Error, Given, Request, shortened};
 
 /// Lays everything the request carries before the binder. Broken encodings are errors, not guesses.
-pub(crate) fn lay(bind: &mut Bind, request: &Request, path: Vec<(String, Value)>) -> Result<(), Error> {
+/// `parts` is what was received of a multipart form.
+pub(crate) fn lay(
+    bind: &mut Bind,
+    request: &Request,
+    parts: Vec<(String, Given)>,
+    path: Vec<(String, Value)>,
+) -> Result<(), Error> {
     if let Some(query) = request.uri.query() {
         pairs(bind, query, "query")?;
     }
     if !request.body.is_empty() {
         lay_body(bind, request)?;
+    }
+    for (name, value) in parts {
+        bind.add(Cow::Owned(name), value);
     }
     for (name, value) in path {
         let given = match value {
@@ -35,10 +44,6 @@ fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
             pairs(bind, text, "form")
         }
         "application/json" => json(bind, &request.body),
-        "multipart/form-data" => Err(Error::new(
-            415,
-            "multipart uploads are not built yet; send application/x-www-form-urlencoded or application/json",
-        )),
         // Any other body is the handler's own to read: was.request.body().
         _ => Ok(()),
     }

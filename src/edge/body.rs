@@ -10,16 +10,17 @@ use actix_web::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use crate::app::{Error, Request};
-
-/// A client that sends its body more slowly than this is refused (design: body within 30 s).
-const WITHIN: Duration = Duration::from_secs(30);
+use super::upload;
+use crate::app::{Error, Given, Param, Request};
+use crate::config::Server;
+use crate::serve::site::Site;
 
 /// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
-pub(crate) async fn read(request: &mut Request, payload: Payload, limit: usize) -> Result<(), Error> {
+pub(crate) async fn read(request: &mut Request, payload: Payload, server: &Server) -> Result<(), Error> {
     if !matches!(payload, Payload::None) {
         // Boxed: what waits for a body is large, and most requests have none.
-        let (body, has_waited) = Box::pin(whole(&request.headers, payload, limit)).await?;
+        let (body, has_waited) =
+            Box::pin(whole(&request.headers, payload, server.max_body, server.body_timeout)).await?;
         request.body = body;
         if has_waited {
             request.received = Instant::now();
@@ -28,10 +29,36 @@ pub(crate) async fn read(request: &mut Request, payload: Payload, limit: usize) 
     Ok(())
 }
 
+/// The same for a route of the web. The parts of a multipart form come back, and its request has no body then.
+pub(crate) async fn read_or_receive(
+    request: &mut Request,
+    payload: Payload,
+    site: &Site,
+    params: &[Param],
+) -> Result<Vec<(String, Given)>, Error> {
+    let server = &site.settings.server;
+    if matches!(payload, Payload::None) || !upload::is_multipart(request) {
+        return read(request, payload, server).await.map(|()| Vec::new());
+    }
+    let parts = Box::pin(upload::receive(request, payload, server, &site.shelf, params)).await?;
+    request.received = Instant::now();
+    Ok(parts)
+}
+
+/// How long the body will be, where its sender says so.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The body, and whether it was waited for.
-async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Result<(Bytes, bool), Error> {
+async fn whole(
+    headers: &HeaderMap,
+    mut payload: Payload,
+    limit: usize,
+    within: Duration,
+) -> Result<(Bytes, bool), Error> {
     let too_large = || Error::new(413, format!("the body is larger than the {limit} bytes this server takes"));
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced(headers).map(|length| usize::try_from(length).unwrap_or(usize::MAX));
     if announced.is_some_and(|announced| announced > limit) {
         return Err(too_large());
     }
@@ -61,9 +88,9 @@ async fn whole(headers: &HeaderMap, mut payload: Payload, limit: usize) -> Resul
     if let Some(body) = at_hand(reading.as_mut()).await {
         return body.map(|body| (body, false));
     }
-    match tokio::time::timeout(WITHIN, reading).await {
+    match tokio::time::timeout(within, reading).await {
         Ok(body) => body.map(|body| (body, true)),
-        Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", WITHIN.as_secs()))),
+        Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", within.as_secs_f64()))),
     }
 }
 

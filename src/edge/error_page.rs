@@ -10,6 +10,7 @@
 
 use std::sync::LazyLock;
 
+use actix_web::dev::ServiceRequest;
 use serde_json::json;
 use tera::{Context, Tera};
 
@@ -34,11 +35,11 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
 const OWN: &str = file!();
 
 /// The reply to an error of a request that has been led to an app.
-pub(crate) fn reply(was: &Was, error: &Error) -> Made {
+pub(crate) async fn reply(was: &Was, error: &Error, incoming: &mut ServiceRequest) -> Made {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
     let failure = Failure::of(error, devel);
-    let own = if devel && html && error.status() >= 500 { None } else { of_app(was, &failure, html) };
+    let own = if devel && html && error.status() >= 500 { None } else { of_app(was, &failure, html, incoming).await };
     let made = own.unwrap_or_else(|| match devel && html {
         true => respond::page(error, telling(was, error, &failure)),
         false => respond::error(error, html, devel),
@@ -47,7 +48,7 @@ pub(crate) fn reply(was: &Was, error: &Error) -> Made {
 }
 
 /// The page of an app that has one for this.
-fn of_app(was: &Was, failure: &Failure, html: bool) -> Option<Made> {
+async fn of_app(was: &Was, failure: &Failure, html: bool, incoming: &mut ServiceRequest) -> Option<Made> {
     let app = was.app();
     let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
         Ok(answer) => answer,
@@ -57,7 +58,7 @@ fn of_app(was: &Was, failure: &Failure, html: bool) -> Option<Made> {
         }
     });
     if let Some(answer) = answer {
-        return respond::in_place_of(was, answer, failure.status);
+        return respond::in_place_of(was, answer, failure.status, incoming).await;
     }
     let names = [format!("errors/{}.html", failure.status), "errors/error.html".to_owned()];
     let name = names.iter().filter(|_| html).find(|name| app.templates().has(name))?;

@@ -9,9 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use actix_files::NamedFile;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
+
+use super::pipeline;
+use crate::app::files::relative;
+use crate::app::{Error, Was};
 
 /// How long "no such file" holds: a new file appears at most so much later.
 const MISS_HOLDS: Duration = Duration::from_secs(1);
@@ -94,42 +99,52 @@ fn in_folder(folder: &Path, relative: &Path, whole: &str) -> Found {
     if whole.ends_with('/') || whole.is_empty() { Found::File(index) } else { Found::NeedsSlash }
 }
 
-/// The path within the folder, or `None` for one that tries to leave it or to name a hidden file.
+/// The path within the folder, as it is written in a URL.
 fn safe(rest: &str) -> Option<PathBuf> {
-    let decoded = percent_decode_str(rest).decode_utf8().ok()?;
-    let mut path = PathBuf::new();
-    for segment in decoded.split('/') {
-        if segment.is_empty() || segment == "." {
-            continue;
-        }
-        // Certificates are proved by a file in this folder (RFC 8615); every other name with a dot is hidden.
-        if (segment.starts_with('.') && segment != ".well-known") || segment.contains(['\\', '\0']) {
-            return None;
-        }
-        path.push(segment);
-    }
-    Some(path)
+    relative(&percent_decode_str(rest).decode_utf8().ok()?)
 }
 
-/// Sends a file: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
+/// Sends a file of a folder: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
 pub(crate) async fn send(path: PathBuf, request: &HttpRequest, max_age: Duration) -> HttpResponse {
-    // Opening may wait for a disk; the event loop must not.
-    let opened = actix_web::web::block(move || NamedFile::open(path)).await;
-    match opened {
-        Ok(Ok(file)) => {
-            let mut response = file.prefer_utf8(true).disable_content_disposition().into_response(request);
+    match opened(path, request).await {
+        Ok(mut response) => {
             if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())) {
                 response.headers_mut().insert(CACHE_CONTROL, value);
             }
             response
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             // It was there a moment ago: gone, or not ours to read.
             tracing::warn!(uri = %request.uri(), "static file: {error}");
             HttpResponse::NotFound().finish()
         }
-        Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
+}
+
+/// The file that a handler replies with.
+pub(crate) async fn reply(path: PathBuf, was: &Was, incoming: &mut ServiceRequest) -> Result<HttpResponse, Error> {
+    // Conditions and ranges are read from actix's request, whose headers are with the handle now.
+    incoming.head_mut().headers = was.request.headers.clone();
+    let shown = path.display().to_string();
+    opened(path, incoming.request()).await.map_err(|error| {
+        let mut error = match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
+            _ => Error::internal(format!("the file {shown}: {error}")),
+        };
+        pipeline::tell(&was.request, &mut error);
+        error
+    })
+}
+
+async fn opened(path: PathBuf, request: &HttpRequest) -> std::io::Result<HttpResponse> {
+    // Opening may wait for a disk; the event loop must not.
+    let open = move || {
+        let file = NamedFile::open(path)?;
+        // A folder opens like a file and then cannot be read.
+        if file.metadata().is_file() { Ok(file) } else { Err(std::io::Error::from(std::io::ErrorKind::NotFound)) }
+    };
+    let file = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)??;
+    Ok(file.prefer_utf8(true).disable_content_disposition().into_response(request))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use skitai_wire::Value;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
-use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was};
+use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Given, Later, NO_ROUTE, Request, Route, Session, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -92,7 +92,7 @@ impl Drop for Account<'_> {
     }
 }
 
-fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
+pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
     let peer = incoming.peer_addr();
     let head = incoming.head_mut();
     Request {
@@ -108,12 +108,12 @@ fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
 }
 
 /// An error met before a handler had its say.
-fn refuse(worker: &Worker, draft: Draft, mut error: Error) -> HttpResponse {
+async fn refuse(worker: &Worker, draft: Draft, mut error: Error, incoming: &mut ServiceRequest) -> HttpResponse {
     tell(draft.request(), &mut error);
     match worker.site.app_at(&canonical(draft.request().uri.path())) {
         Some(mount) => {
             let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
-            respond::web(&was, Answer::Failed(error))
+            respond::web(&was, Answer::Failed(error), incoming).await
         }
         None => {
             let html = respond::wants_html(draft.request().get_header("accept"));
@@ -153,9 +153,10 @@ enum Led<'s> {
 async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
     match lead(worker, draft.request()) {
         Ok(Led::Call(meant, values)) => {
-            match body::read(draft.request_mut(), payload, worker.site.settings.server.max_body).await {
-                Ok(()) => call(worker, meant, values, draft).await,
-                Err(error) => refuse(worker, draft, error),
+            let params = meant.placed.route.params;
+            match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
+                Ok(parts) => call(worker, meant, parts, values, draft, incoming).await,
+                Err(error) => refuse(worker, draft, error, incoming).await,
             }
         }
         Ok(Led::File(file)) => {
@@ -168,9 +169,9 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
         Ok(Led::Reply(reply)) => reply,
         Ok(Led::Wrong(allowed)) => {
             let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
-            respond::allowing(refuse(worker, draft, error), &allowed)
+            respond::allowing(refuse(worker, draft, error, incoming).await, &allowed)
         }
-        Err(error) => refuse(worker, draft, error),
+        Err(error) => refuse(worker, draft, error, incoming).await,
     }
 }
 
@@ -219,21 +220,23 @@ fn give_head_back(incoming: &mut ServiceRequest, request: Request) {
 async fn call(
     worker: &Worker,
     Meant { mount, app, placed }: Meant<'_>,
+    parts: Vec<(String, Given)>,
     values: Vec<(String, Value)>,
     draft: Draft,
+    incoming: &mut ServiceRequest,
 ) -> HttpResponse {
     let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft, error),
+        Err(error) => return refuse(worker, draft, error, incoming).await,
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
-    let answer = match arguments::lay(&mut bind, &was.request, values) {
+    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
         Ok(()) => run(worker, &was, placed, bind).await,
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer)
+    respond::web(&was, answer, incoming).await
 }
 
 /// Runs a handler and the hooks around it.

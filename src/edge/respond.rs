@@ -3,13 +3,14 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use super::error_page;
 use super::stream::Body;
-use crate::app::{Answer, Error, Failure, Instead, Parts, Response, Streaming, Was};
+use super::{error_page, files};
+use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -19,26 +20,30 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// A reply and what the log needs to know of it.
 pub(crate) type Made = HttpResponse<BoxBody>;
 
-/// The reply of the web to an answer.
-pub(crate) fn web(was: &Was, answer: Answer) -> Made {
-    match answer {
-        Answer::Failed(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
-        Answer::Instead(instead) => {
-            let Instead { error, answer } = *instead;
-            match in_place_of(was, answer, error.status()) {
-                Some(reply) => finish(was, mark(reply, &error), Holds::Nothing),
-                None => finish(was, error_page::reply(was, &error), Holds::Both),
-            }
-        }
-        answer => match shaped(was, answer) {
-            Ok(reply) => finish(was, reply, Holds::Nothing),
-            Err(failed) => finish(was, error_page::reply(was, &failed), Holds::Both),
-        },
-    }
+/// The reply of the web to an answer. Nothing is awaited but the opening of a file.
+pub(crate) async fn web(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Made {
+    let failed = match shaped(was, answer, incoming).await {
+        Ok(reply) => return finish(was, reply, Holds::Nothing),
+        Err(failed) => failed,
+    };
+    // Boxed: every reply is made with the room for whatever it might become.
+    Box::pin(told(was, failed, incoming)).await
 }
 
-/// An answer that is no error as a reply.
-fn shaped(was: &Was, answer: Answer) -> Result<Made, Error> {
+/// The reply to an error, and whatever stands in place of its page.
+async fn told(was: &Was, failed: Instead, incoming: &mut ServiceRequest) -> Made {
+    let Instead { error, answer } = failed;
+    if !matches!(answer, Answer::Nothing)
+        && let Some(reply) = in_place_of(was, answer, error.status(), incoming).await
+    {
+        return finish(was, mark(reply, &error), Holds::Nothing);
+    }
+    finish(was, error_page::reply(was, &error, incoming).await, Holds::Both)
+}
+
+/// An answer as a reply; an error, and what is to stand in place of its page, comes back.
+async fn shaped(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Result<Made, Instead> {
+    let bare = |error: Error| Instead { error, answer: Answer::Nothing };
     Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
@@ -47,19 +52,26 @@ fn shaped(was: &Was, answer: Answer) -> Result<Made, Error> {
         Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
         Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
-        Answer::Full(response) => full(response),
+        Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
+            let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers)
+        }
+        // Boxed, as errors above.
+        Answer::Full(Response { headers, content: Content::File(path), .. }) => {
+            headed(Box::pin(files::reply(path, was, incoming)).await.map_err(bare)?, &headers)
+        }
         Answer::Streaming(streaming) => stream(was, *streaming),
-        Answer::Failed(failed) => return Err(failed),
-        Answer::Instead(instead) => return Err(instead.error),
+        Answer::Failed(error) => return Err(bare(error)),
+        Answer::Instead(instead) => return Err(*instead),
         // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
-        Answer::Later(_) => return Err(Error::internal("this answer cannot wait")),
+        Answer::Later(_) => return Err(bare(Error::internal("this answer cannot wait"))),
     })
 }
 
 /// An app's own answer to an error, with the error's status unless it is a reply in full.
-pub(crate) fn in_place_of(was: &Was, answer: Answer, status: u16) -> Option<Made> {
+pub(crate) async fn in_place_of(was: &Was, answer: Answer, status: u16, incoming: &mut ServiceRequest) -> Option<Made> {
     let is_full = matches!(answer, Answer::Full(_));
-    match shaped(was, answer) {
+    match shaped(was, answer, incoming).await {
         Ok(mut reply) => {
             if !is_full {
                 *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -67,7 +79,8 @@ pub(crate) fn in_place_of(was: &Was, answer: Answer, status: u16) -> Option<Made
             Some(reply)
         }
         Err(failed) => {
-            tracing::error!(uri = was.request.uri(), "in place of an error: {}", one_line(&failed.to_string()));
+            let failed = failed.error.to_string();
+            tracing::error!(uri = was.request.uri(), "in place of an error: {}", one_line(&failed));
             None
         }
     }
@@ -88,10 +101,12 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made
     reply
 }
 
-fn full(response: Response) -> Made {
-    let status = final_status(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut reply = HttpResponse::with_body(status, response.body).map_into_boxed_body();
-    for (name, value) in &response.headers {
+/// The reply with the headers that its handler gave it. It has one content type, the last one said.
+fn headed(mut reply: Made, headers: &[(String, String)]) -> Made {
+    for (name, value) in headers {
+        if name.eq_ignore_ascii_case("content-type") {
+            reply.headers_mut().remove(header::CONTENT_TYPE);
+        }
         append(&mut reply, name, value);
     }
     reply
@@ -103,13 +118,11 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
     let headers = std::mem::take(&mut streaming.headers);
     let mut reply = HttpResponse::new(StatusCode::OK);
     if was.request.method != Method::HEAD {
-        reply = reply.set_body(BoxBody::new(Body::new(streaming, was.request.uri())));
+        reply =
+            reply.set_body(BoxBody::new(Body::new(streaming.into_chunks(was.hands().blocking()), was.request.uri())));
     }
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
-    for (name, value) in &headers {
-        append(&mut reply, name, value);
-    }
-    reply
+    headed(reply, &headers)
 }
 
 /// A document of RPC: always 200, whatever it says.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use crate::app::streaming::{Chunks, OnAbort, Streaming};
+use crate::app::streaming::{Chunks, OnAbort};
 use crate::observe::panics::catch;
 
 /// The body. Dropped before its last chunk, it tells who wanted to know.
@@ -19,8 +19,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn new(streaming: Streaming, uri: &str) -> Body {
-        Body { chunks: Some(streaming.chunks), on_abort: streaming.on_abort, uri: uri.to_owned() }
+    pub(super) fn new((chunks, on_abort): (Chunks, Option<OnAbort>), uri: &str) -> Body {
+        Body { chunks: Some(chunks), on_abort, uri: uri.to_owned() }
     }
 
     fn end(&mut self) {
@@ -82,13 +82,14 @@ mod tests {
     use futures_util::{FutureExt, stream};
 
     use super::*;
+    use crate::app::Streaming;
 
     /// The chunks of a body, which never waits, and how often it was told that its client left.
     fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
         let told = Arc::new(AtomicUsize::new(0));
         let count = told.clone();
-        let mut body =
-            Box::pin(Body::new(streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst)), "/x"));
+        let streaming = streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst));
+        let mut body = Box::pin(Body::new(streaming.into_chunks(&Arc::default()), "/x"));
         let mut read = Vec::new();
         for _ in 0..chunks {
             let next = std::future::poll_fn(|context| body.as_mut().poll_next(context));

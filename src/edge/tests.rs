@@ -11,7 +11,7 @@ use skitai_wire::Value;
 
 use super::pipeline;
 use crate as skitai;
-use crate::app::{App, Form, Json, Package, Result, Was};
+use crate::app::{App, Draft, Face, Form, Json, Package, Result, Routed, Session, Was};
 use crate::config::Loaded;
 use crate::observe::counts::Counts;
 use crate::prelude::route;
@@ -20,6 +20,7 @@ use crate::serve::site::Site;
 use crate::serve::worker::Worker;
 
 mod devel;
+mod forms;
 mod ready;
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -143,6 +144,13 @@ fn with_worker_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<Worker>) -> 
         let site = Site::open(&loaded, vec![app()], &Keys::passing(), None).expect("a good site");
         run(Worker::start(site, 0)).await
     })
+}
+
+/// A handle for binding alone.
+fn was(worker: &Worker) -> Was {
+    let mut head = TestRequest::default().to_srv_request();
+    let draft = Draft::new(pipeline::take_head(&mut head, std::time::Instant::now()), worker.hands.clone());
+    draft.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 
 async fn serve(worker: &Worker, request: TestRequest) -> Got {

@@ -59,7 +59,7 @@ fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
 /// read is an HTTP error.
 pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
-    if let Err(error) = body::read(draft.request_mut(), payload, settings.max_body).await {
+    if let Err(error) = body::read(draft.request_mut(), payload, settings).await {
         return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use tokio::sync::Notify;
+
 /// Threads for plain `fn` handlers per process (design: 32).
 pub(crate) const THREADS: usize = 32;
 /// Handlers that may wait for one of them. More are answered 503 at once: at 32 threads and 100 ms each, the last in the
@@ -13,6 +15,7 @@ const QUEUE: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct BlockingPool {
     taken: AtomicUsize,
+    given_back: Notify,
 }
 
 /// A place on the pool or in its queue, given back when dropped.
@@ -28,11 +31,24 @@ impl BlockingPool {
         }
         Some(Place(self.clone()))
     }
+
+    /// A place as soon as there is one: for a reply that has begun, which can no longer be refused.
+    pub(crate) async fn room(self: &Arc<Self>) -> Place {
+        loop {
+            // Asked for before the look, so that a place given back in between is not missed.
+            let given_back = self.given_back.notified();
+            if let Some(place) = self.enter() {
+                return place;
+            }
+            given_back.await;
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Relaxed);
+        self.0.given_back.notify_one();
     }
 }
 
@@ -48,4 +64,19 @@ mod tests {
         places.pop();
         assert!(pool.enter().is_some());
     }
+
+    #[tokio::test]
+    async fn a_reply_that_has_begun_waits_for_room() {
+        let pool = Arc::new(BlockingPool::default());
+        let mut places: Vec<Place> = (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
+        let mut waiting = Box::pin(pool.room());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        places.pop();
+        waiting.now_or_never().expect("a place was given back");
+        // One that nobody waited for is no second place.
+        places.push(pool.enter().expect("the one that was waited for"));
+        assert!(pool.room().now_or_never().is_none());
+    }
+
+    use futures_util::FutureExt as _;
 }

@@ -56,6 +56,7 @@ pub(crate) fn start(
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
     let threads = site.settings.server.threads;
+    let head_timeout = site.settings.server.head_timeout;
     let server = HttpServer::new(move || {
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
         let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone());
@@ -74,6 +75,7 @@ pub(crate) fn start(
     // A client that leaves is seen at once, and its handler is dropped with everything it waits for. The price: a
     // client that closes its sending half after the request is taken for gone.
     .h1_allow_half_closed(false)
+    .client_request_timeout(head_timeout)
     .shutdown_timeout(DRAIN_SECONDS)
     .disable_signals()
     .listen(listener)?

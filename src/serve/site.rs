@@ -20,6 +20,7 @@ use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
 use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Server, Settings};
+use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::rpc::introspection::{self, Access};
@@ -71,6 +72,8 @@ pub(crate) struct Site {
     /// Who may ask what methods there are.
     pub(crate) access: Arc<Access>,
     pub(crate) blocking: Arc<BlockingPool>,
+    /// Where uploaded files are.
+    pub(crate) shelf: Arc<Shelf>,
     /// One set per worker.
     counts: Arc<[Arc<Counts>]>,
     apps: Arc<[App]>,
@@ -171,6 +174,7 @@ impl Site {
         templates: Option<&Path>,
     ) -> Result<Arc<Site>, Unfit> {
         let settings = loaded.settings.clone();
+        let shelf = Shelf::open(settings.server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error]))?;
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts: Arc<[Arc<Counts>]> = (0..settings.server.threads).map(|_| Arc::default()).collect();
@@ -237,6 +241,7 @@ impl Site {
             wasc,
             access,
             blocking: Arc::default(),
+            shelf: Arc::new(shelf),
             counts,
             apps: apps.into(),
             logs: Arc::default(),
@@ -280,6 +285,7 @@ impl Site {
             wasc: self.wasc.clone(),
             access: self.access.clone(),
             blocking: self.blocking.clone(),
+            shelf: self.shelf.clone(),
             counts: self.counts.clone(),
             apps: self.apps.clone(),
             logs: self.logs.clone(),
@@ -345,9 +351,10 @@ impl Site {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
     }
 
-    /// Ends the apps, the last one first, and writes the logs out.
+    /// Ends the apps, the last one first, removes what is left of uploads, and writes the logs out.
     pub(crate) fn close(&self) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+        self.shelf.clear();
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }
 }

@@ -97,7 +97,11 @@ pub(super) fn keep_of_process(server: &mut Server, began: &Server) -> Vec<String
         };
     }
     keep!(ip, port, threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
-    keep!(introspection);
+    keep!(introspection, head_timeout);
+    if server.uploads.folder != began.uploads.folder {
+        changed.push("upload_folder".to_owned());
+        server.uploads.folder.clone_from(&began.uploads.folder);
+    }
     changed
 }
 

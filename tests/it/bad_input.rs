@@ -243,3 +243,53 @@ fn a_cluster_that_the_configuration_lacks_is_said_by_the_routes_that_use_it() {
     assert!(started.elapsed() < Duration::from_secs(2), "nothing is to be waited for");
     demo.get("/hello").expect_code(200);
 }
+
+#[test]
+fn oversized_heads_and_queries_are_refused_and_harm_nobody() {
+    let demo = TestServer::demo().start();
+    // Ten thousand names that nobody asked for are ignored, as one is; more than that only mean to cost.
+    let keys = |count: usize| (0..count).map(|n| format!("k{n}&")).collect::<String>();
+    assert_eq!(demo.get(&format!("/add?{}a=1&b=2", keys(9_000))).expect_code(200).text(), "3");
+    let many = "k&".repeat(10_001);
+    for reply in [demo.get(&format!("/add?{many}a=1&b=2")), demo.post("/add", FORM, many + "a=1&b=2")] {
+        assert!(reply.expect_code(400).text().contains("more than 10000 arguments"));
+    }
+    // A scalar that is given ten thousand times is one fault of one line.
+    let reply = demo.get(&format!("/add?{}b=2", "a=1&".repeat(9_000))).expect_code(400);
+    assert!(reply.text().contains("`a` was given 9000 times") && reply.body.len() < 500, "{}", reply.text());
+    for bad in ["/add?a=%&b=2", "/add?a=%zz&b=2", "/add?%ff=1&b=2", "/add?a=%c3%28&b=2", "/%ff", "/company/1/%ff", "/%"]
+    {
+        let reply = demo.get(bad);
+        assert!((400..500).contains(&reply.code), "{bad}: {} {}", reply.code, reply.text());
+    }
+    // Heads beyond what is taken: too many lines, a line too long, a target too long.
+    let long = "x".repeat(200_000);
+    let heads = [
+        format!("GET /hello HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: 1\r\n".repeat(1_000)),
+        format!("GET /hello HTTP/1.1\r\nHost: x\r\nX-Long: {long}\r\n\r\n"),
+        format!("GET /hello HTTP/1.1\r\nHost: x\r\nCookie: {long}\r\n\r\n"),
+        format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
+        format!("GET /hello?{long} HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ];
+    for head in heads {
+        let mut conn = demo.conn();
+        conn.send_reluctantly(head.as_bytes());
+        // It may be too late to read the answer: a connection that is closed with bytes unread is reset.
+        if let Some(reply) = conn.try_read(true) {
+            assert!((400..500).contains(&reply.code), "{}… is answered {}", &head[..60], reply.code);
+        }
+    }
+    demo.get("/hello").expect_code(200);
+}
+
+#[test]
+fn a_head_or_a_body_that_does_not_come_is_408_in_the_time_of_the_conf() {
+    let demo = TestServer::demo().server("head_timeout", "1s").server("body_timeout", "300ms").start();
+    let mut conn = demo.conn();
+    conn.send("GET /hello HTTP/1.1\r\nHost: x\r\n");
+    conn.read().expect_code(408);
+    let mut conn = demo.conn();
+    conn.send(format!("POST /add HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 7\r\n\r\na=1"));
+    let text = conn.read().expect_code(408).text();
+    assert!(text.contains("within 0.3 s"), "{text:?}");
+}

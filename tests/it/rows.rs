@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::data::cities;
 use crate::harness::foreign::piped;
-use crate::harness::{Conn, Postgres, Relay, TestServer, eventually};
+use crate::harness::{Postgres, Relay, TestServer, eventually};
 
 const SHARDS: usize = 4;
 const ROWS: i64 = 80_000;
@@ -111,7 +111,7 @@ fn a_client_that_stops_reading_stops_the_shards_and_costs_no_memory() {
     let huge = path(&format!("{HUGE} /* {mark} */"), "&order=id");
     site.get("/rows-added?cluster=four").expect_code(502);
     let before = site.memory();
-    let mut conn = ask(&site, &huge);
+    let mut conn = site.begin(&huge);
     conn.read_head().expect_code(200);
     conn.next_chunk().expect("rows");
     // Nothing is read from here on.
@@ -141,17 +141,11 @@ fn a_client_that_stops_reading_stops_the_shards_and_costs_no_memory() {
     assert_eq!(fetched(&site, &path(IN_ORDER, ""), &[]).1["rows"], json!(ROWS));
 }
 
-fn ask(site: &TestServer, path: &str) -> Conn {
-    let mut conn = site.conn();
-    conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    conn
-}
-
 #[test]
 fn a_client_that_reads_nothing_for_too_long_loses_its_statements() {
     let (postgres, site) = four();
     let mark = "an_absent_reader";
-    let mut conn = ask(&site, &path(&format!("{HUGE} /* {mark} */"), "&patience=0.3&format=csv"));
+    let mut conn = site.begin(&path(&format!("{HUGE} /* {mark} */"), "&patience=0.3&format=csv"));
     conn.read_head().expect_code(200);
     eventually("its statements begin", || (running(postgres, mark).0 == SHARDS).then_some(()));
     eventually("its statements are cancelled", || (running(postgres, mark).0 == 0).then_some(()));
@@ -197,7 +191,7 @@ fn a_shard_that_is_lost_half_way_ends_the_reply_as_its_format_can() {
     for how in ["", "&format=csv", "&format=json", "&strict=true"] {
         let (relays, site) = wired();
         let mark = format!("lost_{}", how.len());
-        let mut conn = ask(&site, &path(&format!("{HUGE} /* {mark} */"), &format!("&order=id{how}")));
+        let mut conn = site.begin(&path(&format!("{HUGE} /* {mark} */"), &format!("&order=id{how}")));
         conn.read_head().expect_code(200);
         conn.next_chunk().expect("rows");
         relays[1].cut();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conduct, Conn, Member, TestServer, eventually};
+use crate::harness::{Conduct, Member, TestServer, eventually};
 
 const STEP: Duration = Duration::from_millis(50);
 
@@ -13,18 +13,12 @@ fn ten_steps() -> Vec<Member> {
     (1..=10).rev().map(|k| Member::start(Conduct::SlowHead(STEP * k, "<int>1</int>"))).collect()
 }
 
-fn ask(site: &TestServer, path: &str) -> Conn {
-    let mut conn = site.conn();
-    conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
-    conn
-}
-
 #[test]
 fn lines_reach_the_client_as_the_members_answer() {
     let members = ten_steps();
     let site = TestServer::site().cluster("members", &members.iter().collect::<Vec<_>>()).start();
     let began = Instant::now();
-    let mut conn = ask(&site, "/arrivals?cluster=members/rpc2");
+    let mut conn = site.begin("/arrivals?cluster=members/rpc2");
     let head = conn.read_head().expect_code(200);
     assert_eq!(head.header("content-type"), "application/x-ndjson");
     let first = conn.next_chunk().expect("a line");
@@ -78,7 +72,7 @@ fn a_stream_over_rpc_is_an_error_that_says_so() {
 fn a_client_that_leaves_a_stream_lets_the_members_go() {
     let members = [Member::start(Conduct::Fine("<int>1</int>")), Member::start(Conduct::Hangs)];
     let site = TestServer::site().cluster("members", &members.each_ref()).start();
-    let mut conn = ask(&site, "/arrivals?cluster=members/rpc2");
+    let mut conn = site.begin("/arrivals?cluster=members/rpc2");
     conn.read_head().expect_code(200);
     conn.next_chunk().expect("the line of the member that answers");
     members[1].wait_for_requests(1);
@@ -96,7 +90,7 @@ fn a_reader_that_stops_stops_the_stream() {
         let counts = site.get("/aborts").expect_code(200).json();
         (counts[0].as_u64().unwrap() as usize, counts[1].as_u64().unwrap() as usize)
     };
-    let mut conn = ask(&site, &format!("/letters?chunks={CHUNKS}"));
+    let mut conn = site.begin(&format!("/letters?chunks={CHUNKS}"));
     conn.read_head().expect_code(200);
     // Nothing is read from here on: the sockets fill up and then the stream is no longer asked.
     let mut made = (0, 0);
@@ -130,7 +124,7 @@ fn callers_that_leave_again_and_again_leave_nothing_behind() {
     let descriptors = site.descriptors();
     let mut slowest = Duration::ZERO;
     for round in 1..=rounds() {
-        let conn = ask(&site, "/outcomes?cluster=members/rpc2&way=map&timeout=25000");
+        let conn = site.begin("/outcomes?cluster=members/rpc2&way=map&timeout=25000");
         std::thread::sleep(Duration::from_millis(100));
         members.iter().for_each(|member| member.wait_for_requests(round));
         let left = Instant::now();

@@ -7,6 +7,7 @@ mod hooks;
 mod pages;
 mod rows;
 mod spec;
+mod uploads;
 mod validator;
 
 use std::process::ExitCode;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())
+        .package(uploads::package())
         .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
@@ -268,7 +270,7 @@ async fn defaults(
     many: Vec<i64>,
     rest: Form,
 ) -> Bound {
-    Bound { needed, composer, maybe, many, rest: Value::Map(rest.0) }
+    Bound { needed, composer, maybe, many, rest: Value::Map(rest.values) }
 }
 
 #[route("/scalars")]

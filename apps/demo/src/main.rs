@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`hello`] (one function, three faces), [`arguments`] (paths, queries, types), [`search`] (a call
 //! to every member of a cluster, and to one), [`cities`] (a statement on every shard), [`signin`] (sessions), [`page`]
-//! (a template), [`greetings`] (a package). What the demo needs around it, so that nothing else must be started, is in
+//! (a template), [`upload`] (files from a form), [`streaming`] (files to a client), [`greetings`] (a package). What the demo needs around it, so that nothing else must be started, is in
 //! [`members`] and [`shards`].
 
 mod arguments;
@@ -14,8 +14,10 @@ mod page;
 mod search;
 mod shards;
 mod signin;
+mod streaming;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -43,12 +45,15 @@ fn demo() -> App {
     App::new("demo")
         .use_session(true)
         .template("index.html", include_str!("../../../templates/demo/index.html"))
+        .template("upload.html", include_str!("../../../templates/demo/upload.html"))
         .template("layout.html", include_str!("../../../templates/demo/layout.html"))
         .routes(routes![page::index, hello::hello, hello::add, hello::echo])
         .routes(routes![arguments::company, arguments::company_by_name])
         .routes(routes![search::search, search::lb])
         .routes(routes![cities::cities, cities::all_cities, cities::top_city, cities::countries])
         .routes(routes![signin::sign_in, signin::sign_out])
+        .routes(routes![upload::form, upload::up, upload::lines])
+        .routes(routes![streaming::streaming, streaming::download])
         .package(greetings::package())
 }
 

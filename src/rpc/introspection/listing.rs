@@ -46,10 +46,15 @@ impl Method {
         self.route.params.iter().any(|param| param.kind == Kind::Rest)
     }
 
+    /// True where RPC cannot carry its answer, or a file that it must have.
+    pub(super) fn is_web_only(&self) -> bool {
+        self.route.returns == Kind::WebOnly || self.params().any(|param| param.required && param.kind == Kind::File)
+    }
+
     /// One list for each number of parameters it may be called with by position; none where a type is not known, for
     /// XML-RPC has no word for that.
     pub(super) fn signatures(&self) -> Option<Vec<Vec<String>>> {
-        let is_known = |kind: Kind| !matches!(kind, Kind::Any | Kind::WebOnly);
+        let is_known = |kind: Kind| !matches!(kind, Kind::Any | Kind::WebOnly | Kind::File);
         if !is_known(self.route.returns) || !self.params().all(|param| is_known(param.kind)) {
             return None;
         }

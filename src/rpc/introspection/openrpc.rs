@@ -5,7 +5,7 @@ use skitai_wire::Value;
 
 use super::listing::Method;
 use super::schema;
-use crate::app::{Kind, Was, code};
+use crate::app::{Was, code};
 
 /// The version of the specification this document keeps to: it needs nothing newer, and older tools read no newer one.
 const VERSION: &str = "1.2.6";
@@ -28,7 +28,7 @@ pub(super) fn document(was: &Was, methods: &[Method]) -> Value {
             "description": "Every method is a page, an XML-RPC method (POST to /RPC2) and a JSON-RPC 2.0 method.",
         },
         "servers": [{ "name": server.name, "url": url }],
-        "methods": methods.iter().filter(|method| method.route.returns != Kind::WebOnly).map(one).collect::<Vec<_>>(),
+        "methods": methods.iter().filter(|method| !method.is_web_only()).map(one).collect::<Vec<_>>(),
         "components": { "errors": errors() },
     });
     skitai_wire::to_value(&document).unwrap_or_default()

@@ -42,7 +42,7 @@ fn shown(method: &Method) -> Json {
         "params": params,
         "takes_rest": method.takes_rest(),
         "returns": method.route.returns.word(),
-        "web_only": method.route.returns == Kind::WebOnly,
+        "web_only": method.is_web_only(),
         "python": format!("{}({})", method.name, positional.replace("true", "True")),
         "json": format!(
             "{{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"{}\", \"params\": {{{named}}}}}",
@@ -115,7 +115,7 @@ fn target(method: &Method, form: &Form) -> String {
     // One slash at the start: `//host` would be another site.
     let mut target = format!("/{}", target.trim_start_matches('/'));
     let mut separator = '?';
-    for (name, value) in form.0.iter() {
+    for (name, value) in form.values.iter() {
         let required = method.params().any(|param| param.name == name && param.required);
         if placeholders(&method.path).any(|(placeholder, _)| placeholder == name) {
             continue;

@@ -15,8 +15,8 @@ pub(super) fn of_kind(kind: Kind) -> Value {
         Kind::List(item) => json!({ "type": "array", "items": of_kind(*item) }),
         Kind::Struct | Kind::Rest => json!({ "type": "object" }),
         Kind::Nothing => json!({ "type": "null" }),
-        // No word of it: anything may come.
-        Kind::Any | Kind::Context | Kind::WebOnly => json!({}),
+        // No word of it: anything may come, or nothing can.
+        Kind::Any | Kind::Context | Kind::WebOnly | Kind::File => json!({}),
     }
 }
 

@@ -112,6 +112,16 @@ impl Conn {
         Some(reply)
     }
 
+    /// The rest of a chunked reply whose head was read; `None` where the connection ends before its last chunk.
+    pub(crate) fn try_rest(&mut self) -> Option<Vec<u8>> {
+        self.chunks()
+    }
+
+    /// Leaves without a goodbye: what is under way is thrown away, and the server sees a reset.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+
     /// The next chunk of a chunked reply whose head was read with [`read_head`](Conn::read_head); `None` after the last.
     pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
         let chunk = self.try_chunk().expect("a chunk or the end of chunks");
@@ -185,6 +195,8 @@ impl Conn {
                 true
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // A machine that was stopped and goes on interrupts what waits with a timeout.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => true,
             Err(error) => panic!("no answer within {PATIENCE:?}: {error}"),
         }
     }

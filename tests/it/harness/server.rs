@@ -246,6 +246,13 @@ impl TestServer {
         self.ask("POST", path, &[("Content-Type", content_type)], body.as_ref())
     }
 
+    /// A GET on a connection of its own, whose reply is still to be read.
+    pub(crate) fn begin(&self, path: &str) -> Conn {
+        let mut conn = self.conn();
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        conn
+    }
+
     /// One request on a connection of its own.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut conn = self.conn();
@@ -287,6 +294,17 @@ impl TestServer {
         running.signal("TERM");
         let status = eventually("the server ends after SIGTERM", || running.child.try_wait().unwrap());
         (status, asked.elapsed(), running.all_of_log(), self.scenario.take().expect("stopped once"))
+    }
+
+    /// SIGTERM until it has ended: the second one ends what is under way. Gives its folder's scenario.
+    #[track_caller]
+    pub(crate) fn stop_at_once(mut self) -> Scenario {
+        let mut running = self.running.take().expect("stopped once");
+        eventually("the server ends after a second SIGTERM", || {
+            running.signal("TERM");
+            running.child.try_wait().unwrap()
+        });
+        self.scenario.take().expect("stopped once")
     }
 }
 

@@ -15,8 +15,13 @@ use crate::{Error, Limits, Value};
 
 /// A `methodCall` document.
 pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
+    limits.check_bytes(input)?;
+    let source = Source::of(input)?;
+    if let Some(call) = Plain::call(&source.text, limits.values) {
+        return Ok(call);
+    }
     let mut parser = Parser::new(Tag::MethodCall, limits);
-    parse(input, limits, &mut parser)?;
+    parse(&source, &mut parser)?;
     let Some(method) = parser.method.take() else {
         return Err(Error::new("methodCall: no <methodName>").at(input.len()));
     };
@@ -25,8 +30,10 @@ pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
 
 /// A `methodResponse` document: the method's answer, or its fault.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
+    limits.check_bytes(input)?;
+    let source = Source::of(input)?;
     let mut parser = Parser::new(Tag::MethodResponse, limits);
-    parse(input, limits, &mut parser)?;
+    parse(&source, &mut parser)?;
     if let Some(fault) = parser.fault.take() {
         return Ok(Err(fault));
     }
@@ -37,9 +44,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fau
     }
 }
 
-fn parse(input: &[u8], limits: &Limits, parser: &mut Parser<'_>) -> Result<(), Error> {
-    limits.check_bytes(input)?;
-    let source = Source::of(input)?;
+fn parse(source: &Source<'_>, parser: &mut Parser<'_>) -> Result<(), Error> {
     // The parser outlives the text only in what it has copied.
     let mut run = Run { parser, document: &source.text, taken: 0, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);

@@ -7,7 +7,9 @@ use crate::values::{any_bytes_of_xml, xml_value};
 
 /// The same document to any reader of XML, but with a blank in its end tags, which the shortcut does not know.
 fn without_shortcut(xml: &str) -> String {
-    xml.replace("</value>", "</value >").replace("</name>", "</name >")
+    ["</value>", "</name>", "</methodName>", "</methodCall>"]
+        .iter()
+        .fold(xml.to_owned(), |xml, tag| xml.replace(tag, &tag.replace('>', " >")))
 }
 
 /// A message without what it shows of the document, which may be cut, and be cut elsewhere.
@@ -100,6 +102,59 @@ fn where_the_shortcut_ends_the_events_go_on() {
         same(&format!("\u{feff}{}", response(value)), &Limits::default());
         for values in 0..4 {
             same(&response(value), &Limits { values, ..Limits::default() });
+        }
+    }
+}
+
+#[test]
+fn whole_calls_are_read_the_same_both_ways() {
+    let params = [
+        "",
+        "<params/>",
+        "<params></params>",
+        "<params><param><value><int>1</int></value></param></params>",
+        "<params>\n<param> <value>a</value>\t</param><param><value><nil/></value></param>\n</params>",
+        "<params><param><value><int>x</int></value></param></params>",
+        "<params><param></param></params>",
+        "<params><param><value>1</value><value>2</value></param></params>",
+        "<params><value>1</value></params>",
+        "<params><param><value>1</value></param></params><params></params>",
+        "<params><param><value><array><data><value>1</value></data></array></value></param></params>",
+        "<params><param><value>&amp;</value></param></params>",
+        "<params><!-- c --><param><value>1</value></param></params>",
+        "x<params></params>",
+        "<params>",
+    ];
+    let names = ["add", " a.b ", "", " ", "a&lt;b", "ä", "a<b/>"];
+    let heads = [
+        "",
+        "<?xml version=\"1.0\"?>",
+        "<?xml version='1.0' encoding=\"UTF-8\" ?>\n",
+        "<?xml?>",
+        "<?xml ?>",
+        "<?xml version=\"1.0\">",
+        "<?xml version=\"<\"?>",
+        "<?xml version=\"1.0\"?><?xml version=\"1.0\"?>",
+        " <?xml version=\"1.0\"?>",
+        "<?xml-stylesheet a?>",
+        "<!DOCTYPE a>",
+        "x",
+        "\u{feff}",
+    ];
+    let tails = ["", "\n ", "x", "<a/>", "<methodCall></methodCall>", "<!-- c -->"];
+    for head in heads {
+        for name in names {
+            for inner in params {
+                for tail in tails {
+                    let method = format!("<methodName>{name}</methodName>");
+                    let call = |inside: String| format!("{head}<methodCall>{inside}</methodCall>{tail}");
+                    for xml in [call(format!("{method}{inner}")), call(format!("\n{inner} {method}\n"))] {
+                        for values in 0..3 {
+                            same(&xml, &Limits { values, ..Limits::default() });
+                        }
+                    }
+                }
+            }
         }
     }
 }

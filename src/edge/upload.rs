@@ -1,0 +1,308 @@
+//! A multipart form, received: text fields into memory, files into temporary files, all within the limits of the conf.
+//!
+//! A part with a file's name is a file, any other a field. Pieces are written on the blocking pool, [`PIECE`] at a time,
+//! and nothing more is read from the client meanwhile: what an upload holds in memory does not grow with its size. Files
+//! that the route has no argument for are read and let go.
+//!
+//! A temporary file belongs to a value from its first byte on, so that no way out of here leaves one behind: an error, a
+//! client that leaves, a time that is over. What a process does that is stopped or killed, see [`shelf`](super::shelf).
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use skitai_wire::Value;
+use tempfile::NamedTempFile;
+
+use super::body::announced;
+use super::shelf::Shelf;
+use crate::app::{Error, Given, Kind, Param, Request, Upload, shortened};
+use crate::config::Server;
+
+/// Bytes collected for one write: a trip to the blocking pool costs some 20 µs, which a piece of this size makes cheap.
+const PIECE: usize = 256 * 1024;
+/// The slowest a client may be, in bytes a second, once `body_timeout` is over: a poor uplink has it.
+const SLOWEST: u64 = 16 * 1024;
+/// True for a request whose body is a multipart form.
+pub(crate) fn is_multipart(request: &Request) -> bool {
+    request.get_content_type().is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data"))
+}
+
+/// Receives a form for a route with these arguments: its fields and files with their names, in the order they came.
+pub(crate) async fn receive(
+    request: &Request,
+    payload: Payload,
+    server: &Server,
+    shelf: &Arc<Shelf>,
+    params: &[Param],
+) -> Result<Vec<(String, Given)>, Error> {
+    let limits = &server.uploads;
+    let limit = if params.iter().any(takes_files) { limits.max_all } else { server.max_body as u64 };
+    if announced(&request.headers).is_some_and(|announced| announced > limit) {
+        return Err(too_large(limit));
+    }
+    let wire = Wire::new(payload, limit, server.body_timeout);
+    let mut form = Multipart::new(&request.headers, wire.clone());
+    let mut given: Vec<(String, Given)> = Vec::new();
+    let mut texts = 0;
+    let mut parts = 0;
+    // What follows the last boundary is left to actix, which reads it before the connection goes on.
+    while let Some(part) = wire.within(form.next()).await? {
+        let after = given.last().map(|(name, _)| name.as_str());
+        let part = part.map_err(|error| wire.unread(&error, Place::After(after)))?;
+        parts += 1;
+        if parts > limits.max_parts {
+            return Err(Error::new(400, format!("the form has more than {} parts", limits.max_parts)));
+        }
+        let name = part.name().unwrap_or_default().to_owned();
+        match file_name_of(&part) {
+            Some(file_name) => {
+                let wanted = params.iter().any(|param| wants(param, &name));
+                let mut sink = Sink::new(shelf, wanted);
+                let content_type = type_of(&part);
+                sink.fill(part, &name, &wire, limits.max_file).await?;
+                // What a browser sends for a file that nobody chose.
+                let chosen = !(file_name.is_empty() && sink.size == 0);
+                if let Some(file) = sink.end(&file_name, content_type).await?.filter(|_| chosen) {
+                    given.push((name, Given::File(file)));
+                }
+            }
+            None => {
+                let value = field(part, &name, &wire, &mut texts, server.max_body).await?;
+                given.push((name, value));
+            }
+        }
+    }
+    Ok(given)
+}
+
+fn takes_files(param: &Param) -> bool {
+    matches!(param.kind, Kind::File | Kind::List(Kind::File) | Kind::Rest)
+}
+
+/// Whether a file of this name is for this argument. One that takes no files will say so.
+fn wants(param: &Param, name: &str) -> bool {
+    param.kind == Kind::Rest || (param.is_wire() && param.name == name)
+}
+
+/// A file's name, in either of the two forms that clients write one beyond ASCII.
+fn file_name_of(part: &Field) -> Option<String> {
+    let disposition = part.content_disposition()?;
+    let extended = || Some(String::from_utf8_lossy(&disposition.get_filename_ext()?.value).into_owned());
+    disposition.get_filename().map(str::to_owned).or_else(extended)
+}
+
+fn type_of(part: &Field) -> String {
+    part.content_type().map_or_else(|| "application/octet-stream".to_owned(), ToString::to_string)
+}
+
+/// A field in memory. All fields of a form together are held to the limit of any other body.
+async fn field(mut part: Field, name: &str, wire: &Wire, texts: &mut usize, most: usize) -> Result<Given, Error> {
+    let mut octets = Vec::new();
+    while let Some(chunk) = wire.within(part.next()).await? {
+        let chunk = chunk.map_err(|error| wire.unread(&error, Place::In(name)))?;
+        *texts += chunk.len();
+        if *texts > most {
+            return Err(Error::new(
+                413,
+                format!(
+                    "the form's fields are larger than the {most} bytes this server takes, at `{}`",
+                    shortened(name)
+                ),
+            ));
+        }
+        octets.extend_from_slice(&chunk);
+    }
+    match part.content_type().map(|kind| kind.essence_str()) {
+        Some("application/json") => skitai_wire::json::parse_value(&octets)
+            .map(Given::Typed)
+            .map_err(|error| Error::new(400, format!("the field `{}` is malformed JSON: {error}", shortened(name)))),
+        Some(kind) if !kind.starts_with("text/") => Ok(Given::Typed(Value::Bytes(octets))),
+        _ => String::from_utf8(octets)
+            .map(Given::Text)
+            .map_err(|_| Error::new(400, format!("the field `{}` is not UTF-8 text", shortened(name)))),
+    }
+}
+
+/// A file on its way from the wire to the disk.
+struct Sink {
+    shelf: Arc<Shelf>,
+    /// False where nobody takes it: then it is only counted.
+    wanted: bool,
+    file: Option<NamedTempFile>,
+    piece: Vec<u8>,
+    size: u64,
+}
+
+impl Sink {
+    fn new(shelf: &Arc<Shelf>, wanted: bool) -> Sink {
+        Sink { shelf: shelf.clone(), wanted, file: None, piece: Vec::new(), size: 0 }
+    }
+
+    async fn fill(&mut self, mut part: Field, name: &str, wire: &Wire, most: u64) -> Result<(), Error> {
+        while let Some(chunk) = wire.within(part.next()).await? {
+            let chunk = chunk.map_err(|error| wire.unread(&error, Place::In(name)))?;
+            self.size += chunk.len() as u64;
+            if self.size > most {
+                let name = shortened(name);
+                return Err(Error::new(
+                    413,
+                    format!("the file of `{name}` is larger than the {most} bytes this server takes"),
+                ));
+            }
+            if self.wanted {
+                self.piece.extend_from_slice(&chunk);
+                if self.piece.len() >= PIECE {
+                    self.write().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was collected. The file travels with the piece: should the request end meanwhile, it goes over there.
+    async fn write(&mut self) -> Result<(), Error> {
+        let (file, mut piece, shelf) = (self.file.take(), std::mem::take(&mut self.piece), self.shelf.clone());
+        let write = move || {
+            let mut file = file.map_or_else(|| shelf.create(), Ok)?;
+            file.write_all(&piece)?;
+            piece.clear();
+            Ok((file, piece))
+        };
+        let (file, piece) = tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|_| Error::new(503, "the server is stopping"))?
+            .map_err(|error| unwritten(&error))?;
+        (self.file, self.piece) = (Some(file), piece);
+        Ok(())
+    }
+
+    async fn end(mut self, file_name: &str, content_type: String) -> Result<Option<Upload>, Error> {
+        if self.wanted && (self.file.is_none() || !self.piece.is_empty()) {
+            self.write().await?;
+        }
+        let size = self.size;
+        // The descriptor is closed: whoever wants to read the file opens it.
+        Ok(self.file.map(|file| Upload::new(file_name, content_type, size, file.into_temp_path())))
+    }
+}
+
+/// The client's file was good; our disk was not.
+fn unwritten(error: &io::Error) -> Error {
+    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    tracing::error!("an upload could not be written: {error}");
+    let why = if full { "the server has no room for the upload" } else { "the upload could not be stored" };
+    Error::new(if full { 507 } else { 500 }, why)
+}
+
+/// The request's body: counted, limited and timed.
+#[derive(Clone)]
+struct Wire(Rc<RefCell<Received>>);
+
+struct Received {
+    payload: Payload,
+    bytes: u64,
+    limit: u64,
+    is_over: bool,
+    began: Instant,
+    timeout: Duration,
+}
+
+/// Where in a form something went wrong.
+#[derive(Clone, Copy)]
+enum Place<'n> {
+    In(&'n str),
+    After(Option<&'n str>),
+}
+
+impl Wire {
+    fn new(payload: Payload, limit: u64, timeout: Duration) -> Wire {
+        let received = Received { payload, bytes: 0, limit, is_over: false, began: Instant::now(), timeout };
+        Wire(Rc::new(RefCell::new(received)))
+    }
+
+    /// Waits for the client, as long as it has.
+    async fn within<F: Future>(&self, wait: F) -> Result<F::Output, Error> {
+        let (began, time) = {
+            let received = self.0.borrow();
+            let earned = Duration::from_secs(received.bytes / SLOWEST);
+            (received.began, received.timeout + earned)
+        };
+        let waited = tokio::time::timeout_at((began + time).into(), wait).await;
+        waited.map_err(|_| {
+            let bytes = self.0.borrow().bytes;
+            Error::new(408, format!("the upload did not arrive in time: {bytes} bytes in {} s", time.as_secs()))
+        })
+    }
+
+    /// What the client sent wrong.
+    fn unread(&self, error: &MultipartError, place: Place<'_>) -> Error {
+        let place = match place {
+            Place::In(name) => format!(" in the part `{}`", shortened(name)),
+            Place::After(Some(name)) => format!(" after the part `{}`", shortened(name)),
+            Place::After(None) => String::new(),
+        };
+        let what = match error {
+            MultipartError::Payload(_) if self.0.borrow().is_over => return too_large(self.0.borrow().limit),
+            MultipartError::Payload(PayloadError::Overflow) => "the head of a part is larger than 64 KiB",
+            MultipartError::Payload(error) => {
+                return Error::new(400, format!("the multipart form could not be read{place}: {error}"));
+            }
+            MultipartError::ContentTypeMissing
+            | MultipartError::ContentTypeParse
+            | MultipartError::ContentTypeIncompatible => "its content type cannot be read",
+            MultipartError::BoundaryMissing if self.0.borrow().bytes == 0 => "its content type names no boundary",
+            MultipartError::BoundaryMissing => "a line that should be the boundary is not",
+            MultipartError::ContentDispositionMissing => "a part has no `Content-Disposition: form-data`",
+            MultipartError::ContentDispositionNameMissing => "a part has no name",
+            MultipartError::Nested => "a multipart form within another is not taken",
+            MultipartError::Incomplete => "it ends before its last boundary",
+            MultipartError::Parse(_) => "the head of a part cannot be read",
+            other => return Error::new(400, format!("the multipart form is malformed{place}: {other}")),
+        };
+        Error::new(400, format!("the multipart form is malformed{place}: {what}"))
+    }
+}
+
+fn too_large(limit: u64) -> Error {
+    Error::new(413, format!("the multipart form is larger than the {limit} bytes this route takes"))
+}
+
+impl Stream for Wire {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut received = self.0.borrow_mut();
+        let polled = Pin::new(&mut received.payload).poll_next(context);
+        if let Poll::Ready(Some(Ok(chunk))) = &polled {
+            received.bytes += chunk.len() as u64;
+            if received.bytes > received.limit {
+                received.is_over = true;
+                return Poll::Ready(Some(Err(PayloadError::Overflow)));
+            }
+        }
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let status = |kind: io::ErrorKind| unwritten(&kind.into()).status();
+        assert_eq!([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded].map(status), [507, 507]);
+        assert_eq!(status(io::ErrorKind::PermissionDenied), 500);
+    }
+}

@@ -4,8 +4,9 @@
 //! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`], set
 //! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
-//! by [`reply`] ([`files`] among them), [`streaming`] ([`more`]: from an object that blocks) or [`error`]. An
-//! [`application`] collects routes, [`templates`] and a [`registry`] of shared objects.
+//! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
+//! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
+//! [`registry`] of shared objects.
 
 mod application;
 mod argument;
@@ -18,11 +19,15 @@ mod calls;
 mod cookie;
 mod csv;
 mod error;
+mod excerpt;
 mod export;
+mod failure;
 pub(crate) mod files;
 mod form;
+pub mod hooks;
 mod merged;
 mod more;
+mod page;
 pub(crate) mod pattern;
 mod registry;
 mod reply;
@@ -37,7 +42,9 @@ pub(crate) mod streaming;
 pub(crate) mod table;
 mod task;
 mod tasks;
+mod template_error;
 mod templates;
+mod trace;
 mod transaction;
 mod upload;
 mod was;
@@ -50,14 +57,18 @@ pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
-pub use error::{Error, IntoError, Result, code};
+pub use error::{Error, ErrorId, IntoError, Result, code};
+pub(crate) use excerpt::Excerpt;
+pub use failure::Failure;
 pub use files::path_in;
 pub use form::Form;
+pub use hooks::{Done, Instead, Verdict};
 pub use merged::Merged;
 pub use more::More;
+pub use page::Page;
 pub use registry::{Registry, Wasc};
 pub(crate) use reply::Content;
-pub use reply::{Answer, Give, GivePlain, Page, Reply, Response};
+pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
 pub use request::Request;
 pub(crate) use response::Parts;
 pub use response::ResponseHead;
@@ -69,8 +80,9 @@ pub use sql::Sql;
 pub use streaming::Streaming;
 pub use task::Task;
 pub use tasks::Tasks;
-pub use templates::{TemplateError, Templates};
+pub use template_error::TemplateError;
+pub use templates::Templates;
 pub use transaction::{Connection, Tx};
 pub use upload::Upload;
-pub(crate) use was::Draft;
+pub(crate) use was::{Draft, NO_ROUTE};
 pub use was::{Face, Inner, Was};

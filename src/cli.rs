@@ -3,10 +3,11 @@
 //!
 //! - [`args`]: what may be written;
 //! - [`program`]: a site's program, from its apps to its exit code;
-//! - [`run`], [`check`], [`routes`], [`rpc`]: one command each.
+//! - [`run`], [`check`], [`routes`], [`rpc`], [`new`]: one command each.
 
 mod args;
 mod check;
+mod new;
 pub(crate) mod program;
 mod routes;
 mod rpc;

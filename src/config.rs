@@ -16,6 +16,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 mod clusters;
 mod find;
@@ -31,7 +32,7 @@ pub mod routes;
 mod server;
 pub mod settings;
 mod source;
-mod spelling;
+pub(crate) mod spelling;
 mod values;
 
 pub use find::{NotFound, Places, find};
@@ -52,13 +53,24 @@ pub struct Loaded {
     pub warnings: Report,
     /// The folder of the conf: where its paths begin.
     pub base: PathBuf,
+    /// The file it was read from, where it was one.
+    pub file: Option<PathBuf>,
+    pub(crate) stamp: Option<(SystemTime, u64)>,
     source: Arc<Source>,
+}
+
+/// When a file was changed last, and its length: what tells one state of it from the next.
+pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.modified().ok()?, meta.len()))
 }
 
 /// Reads the conf at `path`, with the environment of this process.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let refused = |problem: Problem| Report::new(Arc::new(Source::new(&name, "", Vec::new())), vec![problem]);
+    // Before it is read: a change meanwhile is then seen at the next look.
+    let stamp = stamp(path);
     let bytes = std::fs::read(path).map_err(|why| {
         let message = format!("the conf cannot be read: {why}");
         refused(Problem::error(0..0, message).whole_file())
@@ -70,7 +82,8 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
         refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"))
     })?;
     let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    parse(&name, &text, base, &|name| std::env::var(name).ok())
+    let loaded = parse(&name, &text, base, &|name| std::env::var(name).ok())?;
+    Ok(Loaded { file: Some(path.to_owned()), stamp, ..loaded })
 }
 
 /// Reads the text of a conf. `base` is the folder its paths begin in, `env` answers `env:NAME`.
@@ -105,7 +118,7 @@ pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Opt
         return Err(report);
     }
     let settings = Settings { server, routes, clusters, certification };
-    Ok(Loaded { settings, warnings: report, base: base.to_owned(), source })
+    Ok(Loaded { settings, warnings: report, base: base.to_owned(), file: None, stamp: None, source })
 }
 
 impl Loaded {
@@ -116,6 +129,8 @@ impl Loaded {
             settings: Settings::default_for_devel(here, apps),
             warnings: Report::new(Arc::clone(&source), Vec::new()),
             base: here.to_owned(),
+            file: None,
+            stamp: None,
             source,
         }
     }

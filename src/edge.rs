@@ -4,14 +4,17 @@
 //! - [`body`]: reading the body, within its limit and its time; [`upload`]: a multipart form, its
 //!   files onto the [`shelf`];
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
+//! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
 //! - [`stream`]: the body of a reply that is made while it is sent;
-//! - [`respond`]: what a client sees: pages, JSON, error pages. The one place that decides it.
+//! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
 pub(crate) mod body;
+mod error_page;
 pub(crate) mod files;
+mod hooked;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;

@@ -31,6 +31,7 @@
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
 //! - [`sql`]: merging the rows of shards;
 //! - `admin`: the status page, written on `app` alone;
+//! - [`mod@test`]: for an author's own tests: the app on a free port, a client, fake clusters;
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
 //! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on every
@@ -49,6 +50,7 @@ pub mod prelude;
 mod rpc;
 mod serve;
 pub mod sql;
+pub mod test;
 
 pub use app::{App, Error, Package, Result, Was};
 pub use cli::program::{Program, main};

@@ -1,11 +1,16 @@
 //! An app: routes, packages, templates, and what happens when it starts and stops.
 
+use std::future::Future;
 use std::sync::Arc;
 
+use super::failure::{Failure, OnError};
+use super::hooks::{Done, Level, Verdict, hooks};
 use super::registry::Wasc;
+use super::reply::Reply;
 use super::route::Route;
-use super::table::Table;
+use super::table::{Listed, Table};
 use super::templates::Templates;
+use super::was::Was;
 use crate::observe::panics;
 
 type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
@@ -14,9 +19,12 @@ type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 /// mounts it by its name (`/ = webapp`).
 pub struct App {
     pub(crate) name: String,
-    pub(crate) routes: Vec<(String, &'static Route)>,
+    pub(crate) routes: Vec<Listed>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) devel: Option<bool>,
+    pub(crate) level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -35,6 +43,9 @@ impl App {
             routes: Vec::new(),
             templates: Vec::new(),
             use_session: false,
+            on_error: None,
+            devel: None,
+            level: Level::default(),
             startup: Vec::new(),
             shutdown: Vec::new(),
         }
@@ -43,18 +54,20 @@ impl App {
     /// Adds routes: `.routes(routes![hello, search])`.
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> App {
-        self.routes.extend(routes.into_iter().map(|route| (String::new(), route)));
+        self.routes.extend(routes.into_iter().map(|route| Listed::new("", route)));
         self
     }
 
     /// Adds a package and the packages in it; what they have becomes the app's own.
     #[must_use]
     pub fn package(mut self, package: Package) -> App {
-        self.routes.extend(package.routes);
+        self.routes.extend(within(&package.level, "", package.routes));
         self.startup.extend(package.startup);
         self.shutdown.extend(package.shutdown);
         self
     }
+
+    hooks!();
 
     /// Turns sessions on or off. Default: off; `was.session` is empty then.
     #[must_use]
@@ -68,6 +81,26 @@ impl App {
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));
+        self
+    }
+
+    /// Turns devel mode on or off for this app, whatever the configuration says: templates are read again at each page,
+    /// and errors tell everything. On, it is refused where others than this machine can reach the server.
+    #[must_use]
+    pub fn devel(mut self, on: bool) -> App {
+        self.devel = Some(on);
+        self
+    }
+
+    /// Answers errors in the app's own way: `.on_error(|_, failure| Some(Page::new("sorry.html").with("status",
+    /// failure.status)))`. `None` leaves an error to the app's templates (`errors/404.html` for one status,
+    /// `errors/error.html` for all others), and those to the built-in page. The reply has the error's status, unless it is
+    /// a [`Response`](super::Response). Errors of every client on the web come here, not of browsers alone; over RPC an
+    /// error is a fault and stays one. In devel mode a browser sees an error of ours (5xx) on the page that tells
+    /// everything instead.
+    #[must_use]
+    pub fn on_error<R: Reply>(mut self, answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> App {
+        self.on_error = Some(OnError::new(answer));
         self
     }
 
@@ -103,7 +136,8 @@ impl App {
 #[derive(Default)]
 pub struct Package {
     prefix: &'static str,
-    routes: Vec<(String, &'static Route)>,
+    routes: Vec<Listed>,
+    level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
@@ -129,7 +163,7 @@ impl Package {
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(routes.into_iter().map(|route| (prefix.to_owned(), route)));
+        self.routes.extend(routes.into_iter().map(|route| Listed::new(prefix, route)));
         self
     }
 
@@ -137,11 +171,13 @@ impl Package {
     #[must_use]
     pub fn package(mut self, package: Package) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(package.routes.into_iter().map(|(inner, route)| (format!("{prefix}{inner}"), route)));
+        self.routes.extend(within(&package.level, prefix, package.routes));
         self.startup.extend(package.startup);
         self.shutdown.extend(package.shutdown);
         self
     }
+
+    hooks!();
 
     /// Runs once when the server starts, as for [`App::startup`].
     #[must_use]
@@ -158,6 +194,19 @@ impl Package {
     }
 }
 
+/// The routes of a package as those of what it is added to.
+fn within(level: &Level, prefix: &str, routes: Vec<Listed>) -> impl Iterator<Item = Listed> {
+    let level = (!level.is_empty()).then(|| Arc::new(level.clone()));
+    routes.into_iter().map(move |mut listed| {
+        listed.prefix.insert_str(0, prefix);
+        // Outermost first.
+        if let Some(level) = &level {
+            listed.levels.insert(0, level.clone());
+        }
+        listed
+    })
+}
+
 /// An app in its place: what requests see of it.
 #[derive(Debug)]
 pub struct Mounted {
@@ -165,12 +214,27 @@ pub struct Mounted {
     pub(crate) use_session: bool,
     pub(crate) table: Table,
     pub(crate) templates: Arc<Templates>,
+    pub(crate) on_error: Option<OnError>,
+    pub(crate) devel: bool,
 }
 
 impl Mounted {
     /// The app's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it runs in devel mode.
+    pub fn is_devel(&self) -> bool {
+        self.devel
+    }
+
+    pub(crate) fn on_error(&self) -> Option<&OnError> {
+        self.on_error.as_ref()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     /// The app's templates, to render one by hand.

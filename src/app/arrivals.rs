@@ -59,14 +59,17 @@ impl Stream for AsCompleted {
 
 fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
     let made = task.made();
+    let (was, mark) = task.origin();
     let inlet = stream::once(task.into_inlet(until));
     inlet.flat_map(move |inlet| {
-        stream::unfold(inlet, move |mut inlet| async move {
+        let was = was.clone();
+        stream::unfold((inlet, was), move |(mut inlet, was)| async move {
             let (_, mut outcome) = inlet.next(until).await?;
             if outcome.latency.is_zero() {
                 outcome.latency = made.elapsed();
             }
-            Some((outcome, inlet))
+            Task::remember(&was, mark, std::slice::from_ref(&outcome));
+            Some((outcome, (inlet, was)))
         })
     })
 }

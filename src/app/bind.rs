@@ -131,6 +131,20 @@ impl Bind {
         }
     }
 
+    /// What was given, by name, as it is told in devel mode.
+    pub(crate) fn shown(&self) -> Vec<(String, String)> {
+        let text = |given: &Given| match given {
+            Given::Text(text) => text.clone(),
+            Given::File(file) => format!("{}, {} bytes of {}", file.name(), file.size(), file.content_type()),
+            Given::Typed(value) => {
+                String::from_utf8(skitai_wire::json::to_vec(value).unwrap_or_default()).unwrap_or_default()
+            }
+        };
+        let known = self.params.iter().zip(&self.given);
+        let known = known.flat_map(|(param, given)| given.iter().map(|given| (param.name.to_owned(), text(given))));
+        known.chain(self.rest.iter().map(|(name, given)| (name.clone(), text(given)))).collect()
+    }
+
     /// All faults of this call.
     pub fn faults(&mut self) -> Faults {
         Faults(std::mem::take(&mut self.faults))

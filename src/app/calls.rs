@@ -67,6 +67,8 @@ pub(super) struct Options {
     pub(super) on_arrival: Option<OnArrival<Outcome>>,
     pub(super) cache: Option<Duration>,
     pub(super) rule: Rule,
+    /// What it asks, told in devel mode alone.
+    pub(super) what: Option<String>,
 }
 
 impl Options {
@@ -249,6 +251,9 @@ impl Calls {
                 ));
             }
         };
+        if self.was.trace().is_some() {
+            self.options.what = Some(format!("{method} of {}", self.target.shown()));
+        }
         match written {
             Ok(request) => self.send(request),
             Err(error) => self.unsendable(format!("{method}: {error}")),
@@ -312,7 +317,7 @@ impl Calls {
     }
 
     fn send(self, mut request: Request) -> Task {
-        let Calls { was, target, login, headers, max_answer, encoding, idempotent, key, options, .. } = self;
+        let Calls { was, target, login, headers, max_answer, encoding, idempotent, key, mut options, .. } = self;
         request.max_answer = max_answer;
         if let Some(name) = encoding {
             request.encoding = Encoding::named(&name);
@@ -332,6 +337,9 @@ impl Calls {
         }
         for (name, value) in headers {
             request = request.header(name, value);
+        }
+        if was.trace().is_some() && options.what.is_none() {
+            options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
         let deadline = was.deadline();
         let hands = was.hands().clone();

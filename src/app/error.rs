@@ -6,8 +6,10 @@
 //! client.
 
 use std::any::Any;
+use std::panic::Location;
 
 use actix_web::http::StatusCode;
+use ring::rand::{SecureRandom, SystemRandom};
 
 use super::results::AllFailed;
 
@@ -44,14 +46,40 @@ pub struct Error {
     retry_after: Option<u32>,
     /// What really happened, for the log alone.
     internal: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Where it was made, or became one by `?`.
+    place: &'static Location<'static>,
+    /// By which its line in the log is found; none until it is there.
+    id: Option<ErrorId>,
+}
+
+/// Names one error in a page, a header or a fault, and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorId([u8; 6]);
+
+impl ErrorId {
+    /// A new one. It tells nothing of the error or of how many there were.
+    pub(crate) fn new() -> ErrorId {
+        let mut id = [0; 6];
+        // Without random bytes ids are alike, and errors are told nevertheless.
+        let _ = SystemRandom::new().fill(&mut id);
+        ErrorId(id)
+    }
+}
+
+impl std::fmt::Display for ErrorId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl Error {
     /// An error for the client: an HTTP status from 400 to 599 (another number becomes 500) and a text.
+    #[track_caller]
     pub fn new(status: u16, message: impl Into<String>) -> Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Error { status, code: code_of(status), message: message.into(), retry_after: None, internal: None }
+        let (code, message, place) = (code_of(status), message.into(), Location::caller());
+        Error { status, code, message, retry_after: None, internal: None, place, id: None }
     }
 
     /// The same with a code of the application's own over RPC.
@@ -67,6 +95,7 @@ impl Error {
     }
 
     /// An internal fault: the text is for the log.
+    #[track_caller]
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         let mut made = Error::new(500, "Internal Server Error");
         made.internal = Some(error.into());
@@ -83,6 +112,21 @@ impl Error {
         self.code
     }
 
+    /// Where it was made, or became one by `?`.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    /// By which its line in the log is found, once it is there.
+    pub fn id(&self) -> Option<ErrorId> {
+        self.id
+    }
+
+    /// The same error, told in the log under this id.
+    pub(crate) fn told_as(&mut self, id: ErrorId) {
+        self.id = Some(id);
+    }
+
     /// Seconds after which asking again may help.
     pub(crate) fn retries_after(&self) -> Option<u32> {
         self.retry_after
@@ -97,7 +141,7 @@ impl Error {
     }
 
     /// What really happened, where that is not what the client reads.
-    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync)> {
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.internal.as_deref()
     }
 }
@@ -114,6 +158,7 @@ fn code_of(status: StatusCode) -> i64 {
 
 // `Error` itself is not a `std::error::Error`: that is what lets `?` turn every such error into it.
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
+    #[track_caller]
     fn from(error: E) -> Error {
         match (&error as &dyn Any).downcast_ref::<AllFailed>() {
             // Nothing was sent for want of room: the client may ask again, now is not the time.
@@ -142,6 +187,7 @@ impl std::fmt::Display for Error {
 )]
 pub trait IntoError {
     /// As our error.
+    #[track_caller]
     fn into_error(self) -> Error;
 }
 
@@ -149,6 +195,7 @@ impl<E> IntoError for E
 where
     Error: From<E>,
 {
+    #[track_caller]
     fn into_error(self) -> Error {
         Error::from(self)
     }

@@ -1,7 +1,7 @@
 //! What a handler may return, and how it becomes an answer for the face that asked.
 //!
-//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil. [`Page`] renders a
-//! template, [`Response`] is full control. A `Result` always goes the error way: see [`Give`].
+//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil. [`Page`](super::Page)
+//! renders a template, [`Response`] is full control. A `Result` always goes the error way: see [`Give`].
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -13,6 +13,8 @@ use skitai_wire::{Value, xmlrpc};
 
 use super::error::{Error, IntoError};
 use super::files::path_in;
+use super::hooks::Instead;
+use super::route::Work;
 use super::streaming::Streaming;
 use super::was::{Face, Was};
 
@@ -33,6 +35,19 @@ pub enum Answer {
     Streaming(Box<Streaming>),
     /// An error.
     Failed(Error),
+    /// An error, and what stands in place of its page.
+    Instead(Box<Instead>),
+    /// What is known only after waiting; the wait is the request's.
+    Later(Later),
+}
+
+/// An answer that is waited for.
+pub struct Later(pub(crate) Work);
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Later")
+    }
 }
 
 /// A type a handler can return.
@@ -88,47 +103,6 @@ impl<T: Serialize + 'static> Reply for T {
             Ok(octets) if was.face() == Face::Web => Answer::Octets(octets),
             Ok(octets) => data(was, &Value::Bytes(octets)),
             Err(value) => data(was, &value),
-        }
-    }
-}
-
-/// A page from a template of the app: `Page::new("index.html").with("title", "Skitai")`.
-#[derive(Clone, Debug)]
-pub struct Page {
-    template: Cow<'static, str>,
-    context: Vec<(Cow<'static, str>, Result<Value, String>)>,
-}
-
-impl Page {
-    /// A page of this template.
-    pub fn new(template: impl Into<Cow<'static, str>>) -> Page {
-        Page { template: template.into(), context: Vec::new() }
-    }
-
-    /// Gives the template a value.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Page {
-        // A value that cannot be serialised is reported when the page is rendered, by its name.
-        self.context.push((name.into(), skitai_wire::to_value(&value).map_err(|error| error.to_string())));
-        self
-    }
-
-    fn render(self, was: &Was) -> Result<String, Error> {
-        let mut pairs = Vec::with_capacity(self.context.len());
-        for (name, value) in self.context {
-            let value =
-                value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
-            pairs.push((name, value));
-        }
-        was.app().templates().render(&self.template, &Value::from_pairs(pairs)).map_err(Error::internal)
-    }
-}
-
-impl Reply for Page {
-    fn into_answer(self, was: &Was) -> Answer {
-        match self.render(was) {
-            Ok(text) => String::into_answer(text, was),
-            Err(error) => Answer::Failed(error),
         }
     }
 }
@@ -214,6 +188,7 @@ pub struct Give<T>(pub T);
 
 impl<T, E> Give<Result<T, E>> {
     /// A success is its value's answer, an error the error's.
+    #[track_caller]
     pub fn answer(self, was: &Was) -> Answer
     where
         T: Reply,

@@ -59,6 +59,13 @@ impl ResponseHead {
         self.get(name).is_some()
     }
 
+    /// Takes back what status was set: what it was set for has failed.
+    pub(crate) fn forget_status(&self) {
+        if let Some(parts) = self.lock().as_mut() {
+            parts.status = None;
+        }
+    }
+
     pub(crate) fn take(&self) -> Option<Box<Parts>> {
         self.lock().take()
     }

@@ -24,6 +24,10 @@ pub struct Route {
     pub function: &'static str,
     /// The module it stands in.
     pub module: &'static str,
+    /// The file it stands in, as the compiler names it.
+    pub file: &'static str,
+    /// The line of its `#[route]`.
+    pub line: u32,
     /// Its doc comment.
     pub doc: &'static str,
     /// True for a plain `fn`, which runs on the blocking pool.

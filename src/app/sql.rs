@@ -165,8 +165,11 @@ impl Sql {
     /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
-        let Sql { was, base, shards, lane, options, .. } = self;
+        let Sql { was, base, shards, lane, mut options, .. } = self;
         let (sql, params) = (sql.into(), params.into_params());
+        if was.trace().is_some() {
+            options.what = Some(sql.to_string());
+        }
         let (deadline, asker) = (was.deadline(), was.rule());
         let hands = was.hands().clone();
         match base {

@@ -5,11 +5,29 @@
 //! without placeholders has it; any other clash keeps the server from starting.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::argument::Kind;
+use super::hooks::Level;
 use super::pattern::Pattern;
 use super::route::Route;
 use skitai_wire::Value;
+
+/// A route as an app or a package lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// What its rule begins with.
+    pub(crate) prefix: String,
+    pub(crate) route: &'static Route,
+    /// Those of its levels that have hooks, outermost first.
+    pub(crate) levels: Vec<Arc<Level>>,
+}
+
+impl Listed {
+    pub(crate) fn new(prefix: &str, route: &'static Route) -> Listed {
+        Listed { prefix: prefix.to_owned(), route, levels: Vec::new() }
+    }
+}
 
 /// A route in its app.
 #[derive(Debug)]
@@ -18,6 +36,8 @@ pub(crate) struct Placed {
     pub(crate) rule: String,
     pub(crate) route: &'static Route,
     pub(crate) pattern: Pattern,
+    /// Those of its levels that have hooks, the app's first.
+    pub(crate) levels: Box<[Arc<Level>]>,
 }
 
 /// All routes of an app.
@@ -40,10 +60,11 @@ pub(crate) enum Found<'t> {
 
 impl Table {
     /// Places routes given with their package's prefix. The errors are all that is wrong, one line each.
-    pub(crate) fn new(routes: &[(String, &'static Route)]) -> Result<Table, Vec<String>> {
+    pub(crate) fn new(routes: &[Listed], app: &Level) -> Result<Table, Vec<String>> {
         let mut table = Table::default();
         let mut errors = Vec::new();
-        for (prefix, route) in routes {
+        let app = (!app.is_empty()).then(|| Arc::new(app.clone()));
+        for Listed { prefix, route, levels } in routes {
             let rule = format!("{prefix}{}", route.rule);
             if !rule.starts_with('/') {
                 errors.push(format!(
@@ -54,7 +75,8 @@ impl Table {
             match Pattern::parse(&rule) {
                 Ok(pattern) => {
                     check_kinds(&pattern, &rule, route, &mut errors);
-                    table.placed.push(Placed { rule, route, pattern });
+                    let levels = app.iter().chain(levels).cloned().collect();
+                    table.placed.push(Placed { rule, route, pattern, levels });
                 }
                 Err(problem) => errors.push(format!("{}: rule {rule}: {problem}", who(route))),
             }
@@ -221,8 +243,8 @@ mod tests {
     }
 
     fn table(prefix: &str, routes: &[&'static Route]) -> Result<Table, String> {
-        let routes: Vec<_> = routes.iter().map(|&route| (prefix.to_owned(), route)).collect();
-        Table::new(&routes).map_err(|problems| problems.join("\n"))
+        let routes: Vec<_> = routes.iter().map(|&route| Listed::new(prefix, route)).collect();
+        Table::new(&routes, &Level::default()).map_err(|problems| problems.join("\n"))
     }
 
     #[test]

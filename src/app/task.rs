@@ -12,6 +12,7 @@ use super::arrivals::AsCompleted;
 use super::caching::Caching;
 use super::calls::{Options, Way};
 use super::results::{AllFailed, Answered, Results};
+use super::trace::Mark;
 use super::was::Was;
 
 /// Hands a call to its actor. Boxed because a call that waits for an equal one may yet have to be made.
@@ -37,6 +38,8 @@ pub struct Task {
     /// It went to one member, so `fetch` gives its data and not a list.
     single: bool,
     made: Instant,
+    /// Its place in what devel mode remembers of the request.
+    mark: Option<Mark>,
 }
 
 impl std::fmt::Debug for Task {
@@ -50,12 +53,13 @@ impl Task {
     pub(super) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
         let source = Source::Inlet(Inlet::ready(outcomes));
         let (caching, ttl, leader, rule) = (None, None, None, Rule::All);
-        Task { was, source, caching, ttl, leader, rule, single: true, made: Instant::now() }
+        Task { was, source, caching, ttl, leader, rule, single: true, made: Instant::now(), mark: None }
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
     pub(super) fn start(was: Was, question: Option<Question>, way: Way, options: Options, dispatch: Dispatch) -> Task {
-        let Options { on_arrival, cache, rule } = options;
+        let Options { on_arrival, cache, rule, what } = options;
+        let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), way == Way::Lb);
         let caching = question.map(|question| Caching { hands: was.hands().clone(), question });
         let ttl = cache.filter(|_| caching.is_some());
@@ -70,7 +74,7 @@ impl Task {
                 Begun::Follow(follower) => {
                     let source = Source::Follow(follower, on_arrival, dispatch);
                     let caching = Some(Caching::clone(caching));
-                    return Task { was, source, caching, ttl, leader: None, rule, single, made };
+                    return Task { was, source, caching, ttl, leader: None, rule, single, made, mark };
                 }
             },
             (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.question.key()),
@@ -78,10 +82,10 @@ impl Task {
         };
         match hit {
             // What came from the cache is not kept anew: it would never grow old.
-            Some(outcomes) => Task { rule, single, made, ..Task::ready(was, outcomes.to_vec()) },
+            Some(outcomes) => Task { rule, single, made, mark, ..Task::ready(was, outcomes.to_vec()) },
             None => {
                 let source = Source::Inlet(dispatch(on_arrival).under(rule));
-                Task { was, source, caching, ttl, leader, rule, single, made }
+                Task { was, source, caching, ttl, leader, rule, single, made, mark }
             }
         }
     }
@@ -155,7 +159,7 @@ impl Task {
     pub(super) async fn into_inlet(self, until: Instant) -> Inlet<Outcome> {
         match self {
             Task { source: Source::Inlet(inlet), .. } => inlet,
-            following => Inlet::ready(following.gather(until).await.0),
+            following => Inlet::ready(following.outcomes(until).await.0),
         }
     }
 
@@ -173,6 +177,25 @@ impl Task {
     }
 
     pub(super) async fn gather(self, until: Instant) -> (Vec<Outcome>, Option<Caching>) {
+        let (was, mark) = (self.was.clone(), self.mark);
+        let gathered = self.outcomes(until).await;
+        Self::remember(&was, mark, &gathered.0);
+        gathered
+    }
+
+    /// Devel mode remembers what came.
+    pub(super) fn remember(was: &Was, mark: Option<Mark>, outcomes: &[Outcome]) {
+        if let (Some(trace), Some(mark)) = (was.trace(), mark) {
+            trace.came(mark, outcomes, was.request.begun);
+        }
+    }
+
+    /// The request it belongs to, and its place in what is remembered of that.
+    pub(super) fn origin(&self) -> (Was, Option<Mark>) {
+        (self.was.clone(), self.mark)
+    }
+
+    async fn outcomes(self, until: Instant) -> (Vec<Outcome>, Option<Caching>) {
         let Task { was, mut source, caching, ttl, mut leader, rule, made, .. } = self;
         let until = until.min(was.latest_wait());
         let mut outcomes = loop {

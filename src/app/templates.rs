@@ -1,8 +1,9 @@
 //! The templates of one app: Tera, hidden behind "render this name with these values".
 //!
 //! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder, else
-//! from the program itself ([`App::template`](super::App::template)). In devel mode the folders are read again at each page, and a set with an
-//! error leaves the message, not the old page; otherwise they are read once, at the start, and an error stops it.
+//! from the program itself ([`App::template`](super::App::template)). In devel mode the folders are read again at each
+//! page, and a set with an error leaves the message, not the old page; otherwise they are read once, at the start, and an
+//! error stops it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,22 +12,7 @@ use std::sync::{PoisonError, RwLock};
 use serde::Serialize;
 use tera::{Context, Tera};
 
-/// A template could not be loaded or rendered; the text names the template, and where known the line.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateError(String);
-
-impl From<tera::Error> for TemplateError {
-    fn from(error: tera::Error) -> TemplateError {
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        TemplateError(text)
-    }
-}
+use super::template_error::TemplateError;
 
 /// Templates by name.
 #[derive(Debug)]
@@ -46,30 +32,60 @@ impl Templates {
     ) -> Result<Templates, TemplateError> {
         let folder =
             folder.map(|folder| Some(folder.join(app)).filter(|own| own.is_dir()).unwrap_or(folder.to_owned()));
-        let engine = read(&compiled_in, folder.as_deref())?;
-        Ok(Templates { compiled_in, folder, devel, engine: RwLock::new(engine) })
+        let mut templates = Templates { compiled_in, folder, devel, engine: RwLock::default() };
+        match templates.read() {
+            Ok(engine) => templates.engine = RwLock::new(engine),
+            // Its pages tell it until it is mended; a restart for each mistake would be slower.
+            Err(error) if devel => tracing::warn!("app `{app}`: template: {error}"),
+            Err(error) => return Err(error),
+        }
+        Ok(templates)
     }
 
     /// Renders a template. `.html`, `.htm` and `.xml` escape what they print.
     pub fn render(&self, name: &str, values: &impl Serialize) -> Result<String, TemplateError> {
         if self.devel {
-            let fresh = read(&self.compiled_in, self.folder.as_deref())?;
+            let fresh = self.read()?;
             *self.engine.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
-        let context = Context::from_serialize(values)?;
-        Ok(self.engine.read().unwrap_or_else(PoisonError::into_inner).render(name, &context)?)
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        let rendered = Context::from_serialize(values).and_then(|context| engine.render(name, &context));
+        rendered.map_err(|error| {
+            let names: Vec<String> = engine.get_template_names().map(str::to_owned).collect();
+            TemplateError::of(&error, |name| self.text_of(name), &names)
+        })
     }
-}
 
-fn read(compiled_in: &[(&'static str, &'static str)], folder: Option<&Path>) -> Result<Tera, TemplateError> {
-    let mut texts: BTreeMap<String, String> =
-        compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    if let Some(folder) = folder {
-        collect(folder, folder, &mut texts).map_err(|error| TemplateError(format!("{}: {error}", folder.display())))?;
+    /// True where there is a template of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).contains_template(name)
     }
-    let mut engine = Tera::default();
-    engine.add_raw_templates(texts)?;
-    Ok(engine)
+
+    /// Reads all templates anew.
+    fn read(&self) -> Result<Tera, TemplateError> {
+        let mut texts: BTreeMap<String, String> =
+            self.compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        if let Some(folder) = &self.folder {
+            collect(folder, folder, &mut texts)
+                .map_err(|error| TemplateError::new(format!("{}: {error}", folder.display())))?;
+        }
+        let mut engine = Tera::default();
+        let names: Vec<String> = texts.keys().cloned().collect();
+        match engine.add_raw_templates(texts) {
+            Ok(()) => Ok(engine),
+            Err(error) => Err(TemplateError::of(&error, |name| self.text_of(name), &names)),
+        }
+    }
+
+    /// A template's file, or its name where it is compiled in; and its text.
+    fn text_of(&self, name: &str) -> Option<(String, String)> {
+        let file = self.folder.as_ref().map(|folder| folder.join(name));
+        if let Some((path, text)) = file.and_then(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?))) {
+            return Some((path.display().to_string(), text));
+        }
+        let compiled_in = self.compiled_in.iter().find(|(known, _)| *known == name);
+        compiled_in.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+    }
 }
 
 /// The error of one file, with its name.
@@ -130,6 +146,31 @@ mod tests {
         std::fs::write(folder.path().join("page.html"), "{% if").expect("written");
         let problem = devel.render("page.html", &serde_json::json!({})).expect_err("broken").to_string();
         assert!(problem.contains("page.html"), "{problem}");
+    }
+
+    #[test]
+    fn an_error_has_its_place_its_text_and_a_suggestion() {
+        let problem = |text: &str| {
+            let folder = folder(&[("base.html", b"{% block a %}{% endblock %}"), ("page.html", text.as_bytes())]);
+            let templates = Templates::load("a", Vec::new(), Some(folder.path()), true).expect("devel mode starts");
+            let error = templates.render("page.html", &serde_json::json!({ "title": "x" })).expect_err(text);
+            let place = error.place().map(|place| (place.line, place.column, place.lines.len()));
+            (error.to_string().replace(&folder.path().display().to_string(), ""), place)
+        };
+        let (text, place) = problem("one\ntwo\n  {{ titel }}\nfour");
+        assert!(text.starts_with("/page.html:3:6: Variable `titel` is not defined."), "{text}");
+        assert!(text.ends_with("did you mean `title`?"), "{text}");
+        assert_eq!(place, Some((3, 6, 4)));
+        for (text, meant) in [
+            ("{{ title | uper }}", "`upper`"),
+            ("{% iff title %}{% endif %}", "`if`"),
+            ("{% extends \"bas.html\" %}", "`base.html`"),
+            ("{% include \"bse.html\" %}", "`base.html`"),
+            ("{{ title is strng }}", "`string`"),
+        ] {
+            let (told, _) = problem(text);
+            assert!(told.ends_with(&format!("did you mean {meant}?")), "{text}: {told}");
+        }
     }
 
     #[test]

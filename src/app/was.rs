@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::application::Mounted;
+use super::argument::Kind;
 use super::budget::{self, Budget};
 use super::calls::{Calls, Protocol, Way};
 use super::cookie::Cookies;
@@ -18,6 +19,7 @@ use super::response::ResponseHead;
 use super::route::Route;
 use super::session::Session;
 use super::sql::Sql;
+use super::trace::Trace;
 use crate::serve::hands::Hands;
 
 /// How the client speaks, and so how the answer is written.
@@ -46,12 +48,31 @@ pub struct Inner {
     /// The session; empty and without effect unless the app says `use_session(true)`.
     pub session: Session,
     face: Face,
-    rule: &'static str,
+    route: &'static Route,
     /// The place of its app among the mounts.
     mount: usize,
     hands: Arc<Hands>,
     budget: Budget,
+    /// In devel mode alone.
+    trace: Option<Box<Trace>>,
 }
+
+/// The route of a request that no route answers: an error page is all it gets.
+pub(crate) static NO_ROUTE: Route = Route {
+    rule: "",
+    methods: &[],
+    name: None,
+    function: "",
+    module: "",
+    file: "",
+    line: 0,
+    doc: "",
+    blocking: false,
+    deadline: None,
+    params: &[],
+    returns: Kind::Any,
+    call: |_, bind| Err(bind.faults()),
+};
 
 impl Deref for Was {
     type Target = Inner;
@@ -88,10 +109,11 @@ impl Draft {
             cookie,
             session,
             face: Face::Web,
-            rule: "",
+            route: &NO_ROUTE,
             mount: 0,
             hands,
             budget,
+            trace: None,
         }))
     }
 
@@ -116,12 +138,13 @@ impl Draft {
     }
 
     /// The handle for a call of this route of the app at this mount.
-    pub(crate) fn ready(mut self, face: Face, session: Session, route: &Route, mount: usize) -> Was {
+    pub(crate) fn ready(mut self, face: Face, session: Session, route: &'static Route, mount: usize) -> Was {
         let inner = self.inner();
         let own = route.deadline.map_or(inner.hands.deadline(), crate::prelude::secs);
         let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
         inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
-        (inner.face, inner.session, inner.rule, inner.mount) = (face, session, route.rule, mount);
+        (inner.face, inner.session, inner.route, inner.mount) = (face, session, route, mount);
+        inner.trace = inner.hands.site().app(mount).is_devel().then(Box::default);
         Was(self.0)
     }
 }
@@ -235,7 +258,22 @@ impl Inner {
 
     /// The rule of the route that answers, as it was written: how others name this request.
     pub(crate) fn rule(&self) -> &'static str {
-        self.rule
+        self.route.rule
+    }
+
+    /// The route that answers.
+    pub(crate) fn route(&self) -> &'static Route {
+        self.route
+    }
+
+    /// What devel mode remembers of this request.
+    pub(crate) fn trace(&self) -> Option<&Trace> {
+        self.trace.as_deref()
+    }
+
+    /// What has changed in the configuration and waits for a restart.
+    pub(crate) fn restart_needed(&self) -> &[String] {
+        self.hands.site().restart_needed()
     }
 
     pub(crate) fn hands(&self) -> &Arc<Hands> {

@@ -2,6 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 
+use super::new::New;
+
 /// A Skitai site.
 #[derive(Debug, Parser)]
 #[command(version, about = "Serves this site; without a command, `run`", disable_help_subcommand = true)]
@@ -20,6 +22,8 @@ pub(super) enum Command {
     Check(Which),
     /// Lists every route with its methods, arguments and RPC name
     Routes(Which),
+    /// Writes a project of your own: app, template, static file, tests, configuration
+    New(New),
     /// Calls a method of any XML-RPC or JSON-RPC server and prints the answer
     Rpc(Box<Rpc>),
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{Arguments, Command, Which};
-use super::{check, routes, rpc, run};
+use super::{check, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config::{self, Loaded, Places};
 
@@ -73,6 +73,7 @@ impl Program {
             Some(Command::Check(which)) => check::check(&self, &which.or(&arguments.site)),
             Some(Command::Rpc(call)) => rpc::rpc(&call),
             Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),
+            Some(Command::New(asked)) => new::new(&asked),
         }
     }
 

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
+use crate::serve::mount::Mount;
 use crate::serve::site;
 
 pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
@@ -13,7 +14,7 @@ pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
     };
     match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
         Ok(mounts) => {
-            for line in mounts.iter().flat_map(site::Mount::list) {
+            for line in mounts.iter().flat_map(Mount::list) {
                 print(&line);
             }
             ExitCode::SUCCESS

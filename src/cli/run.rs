@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
@@ -10,6 +11,7 @@ use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
 use crate::serve::server;
 use crate::serve::site::{self, Site};
+use crate::serve::watch::Watch;
 
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     log::start();
@@ -42,19 +44,19 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
         Some(Err(error)) => return fail(&format!("error: {error}")),
         None => None,
     };
-    serve(program, &loaded, &keys, listener)
+    let watch = Watch::of(&loaded, which.port);
+    serve(program, &loaded, &keys, listener, watch)
 }
 
-fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener) -> ExitCode {
+fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, watch: Option<Arc<Watch>>) -> ExitCode {
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
         let site = match Site::open(loaded, apps, keys, site::templates_of(loaded).as_deref()) {
             Ok(site) => site,
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };
-        let threads = site.settings.server.threads;
         let address = listener.local_addr();
-        let started = server::start(&site, listener, threads)
+        let started = server::start(&site, listener, watch)
             .and_then(|server| server::stop_on_signals(server.handle()).map(|second| (server, second)));
         let (server, second) = match started {
             Ok(started) => started,

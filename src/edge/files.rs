@@ -29,18 +29,26 @@ const INDEX: [&str; 2] = ["index.htm", "index.html"];
 
 /// What one worker knows of paths that are no files of one mount.
 #[derive(Debug, Default)]
-pub(crate) struct Misses(RefCell<HashMap<String, Instant>>);
+pub(crate) struct Misses {
+    known: RefCell<HashMap<String, Instant>>,
+    /// In devel mode nothing is remembered: a new file is there at the next request.
+    is_off: bool,
+}
 
 impl Misses {
+    pub(crate) fn new(remembers: bool) -> Misses {
+        Misses { is_off: !remembers, ..Misses::default() }
+    }
+
     fn holds(&self, key: &str, now: Instant) -> bool {
-        self.0.borrow().get(key).is_some_and(|&since| now.duration_since(since) < MISS_HOLDS)
+        self.known.borrow().get(key).is_some_and(|&since| now.duration_since(since) < MISS_HOLDS)
     }
 
     fn note(&self, key: &str, now: Instant) {
-        if key.len() > REMEMBERED {
+        if self.is_off || key.len() > REMEMBERED {
             return;
         }
-        let mut misses = self.0.borrow_mut();
+        let mut misses = self.known.borrow_mut();
         if misses.len() >= MISSES {
             misses.clear();
         }
@@ -119,11 +127,11 @@ pub(crate) async fn reply(path: PathBuf, was: &Was, incoming: &mut ServiceReques
     incoming.head_mut().headers = was.request.headers.clone();
     let shown = path.display().to_string();
     opened(path, incoming.request()).await.map_err(|error| {
-        let error = match error.kind() {
+        let mut error = match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
             _ => Error::internal(format!("the file {shown}: {error}")),
         };
-        pipeline::tell(&was.request, &error);
+        pipeline::tell(&was.request, &mut error);
         error
     })
 }
@@ -176,7 +184,7 @@ mod tests {
         let (misses, now) = (Misses::default(), Instant::now());
         let long = "x".repeat(REMEMBERED + 1);
         assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses, now), Found::Nothing);
-        assert!(misses.0.borrow().is_empty());
+        assert!(misses.known.borrow().is_empty());
     }
 
     #[test]

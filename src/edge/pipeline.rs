@@ -4,7 +4,7 @@
 //! 2. RPC is told apart by content type (or the path `/RPC2` or `/rpc3`) and goes to the [endpoint](crate::rpc::endpoint);
 //! 3. the mounts whose path leads to the request's, longest first: a file stands before an app;
 //! 4. the app's route by path and method; then the body is read, within its limit;
-//! 5. the session is loaded, arguments are bound, the handler runs, within the deadline and without its panic spreading;
+//! 5. the session is loaded, hooks run, arguments are bound, the handler runs, hooks run, within the deadline and without its panic spreading;
 //! 6. the session is kept, the answer is written as the client wants it;
 //! 7. counters and the access log.
 
@@ -13,20 +13,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
 use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
 use skitai_wire::Value;
 
-use super::{arguments, body, files, respond, sessions};
+use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
-use crate::app::table::Found;
-use crate::app::{Answer, Bind, Draft, Error, Face, Given, Request, Route, Was};
+use crate::app::table::{Found, Placed};
+use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Given, Later, NO_ROUTE, Request, Route, Session, Was};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -57,6 +57,15 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         BodySize::Stream => None,
     };
     drop(account);
+    let mut response = incoming.into_response(response);
+    respond::restart_needed(response.response_mut(), worker.site.restart_needed());
+    response
+}
+
+/// A request to a site whose changed configuration has mistakes.
+pub(crate) fn unfit(why: &str, incoming: ServiceRequest) -> ServiceResponse {
+    let accept = incoming.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let response = respond::unfit(why, respond::wants_html(accept));
     incoming.into_response(response)
 }
 
@@ -99,18 +108,34 @@ pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request 
 }
 
 /// An error met before a handler had its say.
-fn refuse(worker: &Worker, request: &Request, error: &Error) -> HttpResponse {
-    tell(request, error);
-    respond::error(error, respond::wants_html(request.get_header("accept")), worker.site.settings.server.devel)
+async fn refuse(worker: &Worker, draft: Draft, mut error: Error, incoming: &mut ServiceRequest) -> HttpResponse {
+    tell(draft.request(), &mut error);
+    match worker.site.app_at(&canonical(draft.request().uri.path())) {
+        Some(mount) => {
+            let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
+            respond::web(&was, Answer::Failed(error), incoming).await
+        }
+        None => {
+            let html = respond::wants_html(draft.request().get_header("accept"));
+            respond::mark(respond::error(&error, html, worker.site.settings.server.devel), &error)
+        }
+    }
 }
 
-/// Errors that are ours or our members' go to the log, one line each; what the client did wrong is the client's to read.
-pub(crate) fn tell(request: &Request, error: &Error) {
+/// Errors that are ours or our members' go to the log, one line each, under an id that the client is told, too; what the
+/// client did wrong is the client's to read.
+pub(crate) fn tell(request: &Request, error: &mut Error) {
+    if error.status() < 500 && error.cause().is_none() {
+        return;
+    }
+    let (id, at) = (ErrorId::new(), error.place());
+    error.told_as(id);
+    let (method, uri) = (request.method(), request.uri());
     if let Some(cause) = error.cause() {
-        tracing::error!(method = request.method(), uri = request.uri(), "{}", one_line(&cause.to_string()));
-    } else if error.status() >= 500 {
+        tracing::error!(%id, method, uri, %at, "{}", one_line(&cause.to_string()));
+    } else {
         let shown = error.shown(true);
-        tracing::warn!(method = request.method(), uri = request.uri(), "{} {}", error.status(), one_line(&shown));
+        tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&shown));
     }
 }
 
@@ -121,6 +146,8 @@ enum Led<'s> {
     File(PathBuf),
     /// An answer that needs nobody.
     Reply(HttpResponse),
+    /// A path that has other methods.
+    Wrong(Vec<&'static str>),
 }
 
 async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
@@ -129,16 +156,22 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
             let params = meant.placed.route.params;
             match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
                 Ok(parts) => call(worker, meant, parts, values, draft, incoming).await,
-                Err(error) => refuse(worker, draft.request(), &error),
+                Err(error) => refuse(worker, draft, error, incoming).await,
             }
         }
         Ok(Led::File(file)) => {
             give_head_back(incoming, draft.into_request());
-            let max_age = worker.site.settings.server.static_max_age;
+            let server = &worker.site.settings.server;
+            // In devel mode a file shows as it is now.
+            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
             Box::pin(files::send(file, incoming.request(), max_age)).await
         }
         Ok(Led::Reply(reply)) => reply,
-        Err(error) => refuse(worker, draft.request(), &error),
+        Ok(Led::Wrong(allowed)) => {
+            let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
+            respond::allowing(refuse(worker, draft, error, incoming).await, &allowed)
+        }
+        Err(error) => refuse(worker, draft, error, incoming).await,
     }
 }
 
@@ -146,7 +179,6 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
 fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     let site = &worker.site;
     let path = &*canonical(request.uri.path());
-    let html = || respond::wants_html(request.get_header("accept"));
     let mut wrong: Option<Vec<&'static str>> = None;
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     for (at, mount) in site.mounts.iter().enumerate() {
@@ -172,7 +204,7 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     }
     match wrong {
         Some(allowed) if request.method == Method::OPTIONS => Ok(Led::Reply(respond::options(&allowed))),
-        Some(allowed) => Ok(Led::Reply(respond::wrong_method(request.method.as_str(), &allowed, html()))),
+        Some(allowed) => Ok(Led::Wrong(allowed)),
         None => Err(Error::new(404, format!("there is nothing at {path}"))),
     }
 }
@@ -193,23 +225,34 @@ async fn call(
     draft: Draft,
     incoming: &mut ServiceRequest,
 ) -> HttpResponse {
-    let devel = worker.site.settings.server.devel;
     let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft.request(), &error),
+        Err(error) => return refuse(worker, draft, error, incoming).await,
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
-        Ok(()) => run(worker, &was, placed.route, bind).await,
+        Ok(()) => run(worker, &was, placed, bind).await,
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer, devel, incoming).await
+    respond::web(&was, answer, incoming).await
+}
+
+/// Runs a handler and the hooks around it.
+pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
+    if let Some(trace) = was.trace() {
+        trace.called_with(bind.shown());
+    }
+    if placed.levels.is_empty() {
+        return handle(worker, was, placed.route, bind).await;
+    }
+    // Boxed, as RPC above: most requests have no hooks, and all are moved with the room for them.
+    Box::pin(hooked::run(worker, was, placed, bind)).await
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
-pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
+pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
@@ -218,26 +261,38 @@ pub(crate) async fn run(worker: &Worker, was: &Was, route: &'static Route, mut b
     let work = match bound {
         Ok(Ok(work)) => work,
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
-        Err(panicked) => return panic(worker, panicked),
+        Err(panicked) => return Answer::Failed(panic(worker, panicked)),
     };
-    let mut work = Catching(Timed::new(work, route, worker.site.settings.server.devel));
+    let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
     // Most handlers that wait for nobody are done at once, and need no timer.
     let ended = match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
         Poll::Ready(ended) => Ok(ended),
         Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
     };
     match ended {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(panicked)) => panic(worker, panicked),
-        Err(_) => {
-            Answer::Failed(Error::new(504, "the request's time is over; whatever it still waited for was stopped"))
-        }
+        Ok(Ok(answer)) => settled(worker, was, answer).await,
+        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        Err(_) => Answer::Failed(too_late()),
     }
 }
 
-fn panic(worker: &Worker, panicked: Panicked) -> Answer {
+/// An answer that nobody has to wait for.
+pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answer {
+    let Answer::Later(Later(work)) = answer else { return answer };
+    match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        Err(_) => Answer::Failed(too_late()),
+    }
+}
+
+pub(super) fn too_late() -> Error {
+    Error::new(504, "the request's time is over; whatever it still waited for was stopped")
+}
+
+pub(super) fn panic(worker: &Worker, panicked: Panicked) -> Error {
     worker.counts.panic();
-    Answer::Failed(Error::internal(panicked))
+    Error::internal(panicked)
 }
 
 /// What follows every handler: the session is kept (not by a call that shares it with others), an error of ours is told.
@@ -250,8 +305,15 @@ pub(crate) async fn end(worker: &Worker, was: &Was, visit: Option<sessions::Visi
             Err(error) => Answer::Failed(error),
         },
     };
-    if let Answer::Failed(error) = &answer {
-        tell(&was.request, error);
+    match answer {
+        Answer::Failed(mut error) => {
+            tell(&was.request, &mut error);
+            Answer::Failed(error)
+        }
+        Answer::Instead(mut instead) => {
+            tell(&was.request, &mut instead.error);
+            Answer::Instead(instead)
+        }
+        answer => answer,
     }
-    answer
 }

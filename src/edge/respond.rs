@@ -8,9 +8,10 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use bytes::Bytes;
 
-use super::files;
 use super::stream::Body;
-use crate::app::{Answer, Content, Error, Parts, Response, Streaming, Was};
+use super::{error_page, files};
+use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
+use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -20,31 +21,69 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 pub(crate) type Made = HttpResponse<BoxBody>;
 
 /// The reply of the web to an answer. Nothing is awaited but the opening of a file.
-pub(crate) async fn web(was: &Was, answer: Answer, devel: bool, incoming: &mut ServiceRequest) -> Made {
-    let failed = |failed: &Error| error(failed, wants_html(was.request.get_header("accept")), devel);
-    let (reply, holds) = match answer {
+pub(crate) async fn web(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Made {
+    let failed = match shaped(was, answer, incoming).await {
+        Ok(reply) => return finish(was, reply, Holds::Nothing),
+        Err(failed) => failed,
+    };
+    // Boxed: every reply is made with the room for whatever it might become.
+    Box::pin(told(was, failed, incoming)).await
+}
+
+/// The reply to an error, and whatever stands in place of its page.
+async fn told(was: &Was, failed: Instead, incoming: &mut ServiceRequest) -> Made {
+    let Instead { error, answer } = failed;
+    if !matches!(answer, Answer::Nothing)
+        && let Some(reply) = in_place_of(was, answer, error.status(), incoming).await
+    {
+        return finish(was, mark(reply, &error), Holds::Nothing);
+    }
+    finish(was, error_page::reply(was, &error, incoming).await, Holds::Both)
+}
+
+/// An answer as a reply; an error, and what is to stand in place of its page, comes back.
+async fn shaped(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Result<Made, Instead> {
+    let bare = |error: Error| Instead { error, answer: Answer::Nothing };
+    Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
-            (with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes())), Holds::Nothing)
+            with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
         }
-        Answer::Page(std::borrow::Cow::Owned(text)) => (with_body(StatusCode::OK, HTML, text.into()), Holds::Nothing),
-        Answer::Octets(octets) => (with_body(StatusCode::OK, OCTETS, octets.into()), Holds::Nothing),
-        Answer::Data(data) => (with_body(StatusCode::OK, JSON, data.into()), Holds::Nothing),
-        Answer::Nothing => (HttpResponse::new(StatusCode::NO_CONTENT), Holds::Nothing),
+        Answer::Page(std::borrow::Cow::Owned(text)) => with_body(StatusCode::OK, HTML, text.into()),
+        Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
+        Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
+        Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers), Holds::Nothing)
+            headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers)
         }
-        // Boxed: every reply is made with the room for whatever it might become.
+        // Boxed, as errors above.
         Answer::Full(Response { headers, content: Content::File(path), .. }) => {
-            match Box::pin(files::reply(path, was, incoming)).await {
-                Ok(reply) => (headed(reply, &headers), Holds::Nothing),
-                Err(error) => (failed(&error), Holds::Both),
-            }
+            headed(Box::pin(files::reply(path, was, incoming)).await.map_err(bare)?, &headers)
         }
-        Answer::Streaming(streaming) => (stream(was, *streaming), Holds::Nothing),
-        Answer::Failed(error) => (failed(&error), Holds::Both),
-    };
-    finish(was, reply, holds)
+        Answer::Streaming(streaming) => stream(was, *streaming),
+        Answer::Failed(error) => return Err(bare(error)),
+        Answer::Instead(instead) => return Err(*instead),
+        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
+        Answer::Later(_) => return Err(bare(Error::internal("this answer cannot wait"))),
+    })
+}
+
+/// An app's own answer to an error, with the error's status unless it is a reply in full.
+pub(crate) async fn in_place_of(was: &Was, answer: Answer, status: u16, incoming: &mut ServiceRequest) -> Option<Made> {
+    let is_full = matches!(answer, Answer::Full(_));
+    match shaped(was, answer, incoming).await {
+        Ok(mut reply) => {
+            if !is_full {
+                *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+            Some(reply)
+        }
+        Err(failed) => {
+            let failed = failed.error.to_string();
+            tracing::error!(uri = was.request.uri(), "in place of an error: {}", one_line(&failed));
+            None
+        }
+    }
 }
 
 /// What of a reply the handler's wishes cannot change.
@@ -148,39 +187,70 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 
 /// An error: a small page for a browser, JSON for everybody else.
 pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
-    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let shown = error.shown(devel);
-    let mut reply = if html {
-        let reason = status.canonical_reason().unwrap_or("Error");
-        let page = format!(
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{status} {reason}</title>\
-             <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:40em;margin:4em auto;padding:0 1em}}h1{{font-size:1.4em}}</style>\
-             <h1>{status} {reason}</h1><p>{}</p></html>\n",
-            escape(&shown),
-            status = status.as_u16()
-        );
-        with_body(status, HTML, page.into())
-    } else {
-        let body = serde_json::json!({ "error": { "code": status.as_u16(), "message": shown } });
-        with_body(status, JSON, body.to_string().into())
-    };
+    let failure = Failure::of(error, devel);
+    if html {
+        return page(error, error_page::plain(&failure));
+    }
+    let mut told = serde_json::json!({ "code": failure.status, "message": failure.message });
+    if let Some(id) = &failure.id {
+        told["id"] = id.as_str().into();
+        if devel {
+            told["at"] = error.place().to_string().into();
+        }
+    }
+    with_body(status_of(error), JSON, serde_json::json!({ "error": told }).to_string().into())
+}
+
+/// A page with an error's status.
+pub(crate) fn page(error: &Error, text: String) -> Made {
+    with_body(status_of(error), HTML, text.into())
+}
+
+/// A page with this status.
+pub(crate) fn html(status: u16, text: String) -> Made {
+    with_body(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), HTML, text.into())
+}
+
+fn status_of(error: &Error) -> StatusCode {
+    StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// The id of an error's line in the log.
+pub(crate) const ERROR_ID: HeaderName = HeaderName::from_static("x-error-id");
+
+/// What every reply to an error has in its head, whoever made its body.
+pub(crate) fn mark(mut reply: Made, error: &Error) -> Made {
+    if let Some(id) = error.id().and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+        reply.headers_mut().insert(ERROR_ID, id);
+    }
     if let Some(seconds) = error.retries_after() {
         reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
 }
 
-/// Text for HTML: `&`, `<`, `>` and quotes.
-pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// 405: the path has other methods.
+pub(crate) fn wrong_method(method: &str, allowed: &[&str]) -> Error {
+    Error::new(405, format!("{method} is not allowed here; allowed: {}", allowed.join(", ")))
 }
 
-/// 405 with the methods that are allowed.
-pub(crate) fn wrong_method(method: &str, allowed: &[&str], html: bool) -> Made {
-    let list = allowed.join(", ");
-    let mut reply = error(&Error::new(405, format!("{method} is not allowed here; allowed: {list}")), html, false);
-    append(&mut reply, "allow", &list);
+/// The same reply, saying which methods there are.
+pub(crate) fn allowing(mut reply: Made, allowed: &[&str]) -> Made {
+    append(&mut reply, "allow", &allowed.join(", "));
     reply
+}
+
+/// The configuration has changed to one that cannot be served; only in devel mode is it looked at.
+pub(crate) fn unfit(why: &str, html: bool) -> Made {
+    let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
+    self::error(&error, html, true)
+}
+
+/// Says which keys of the configuration have changed and wait for a restart.
+pub(crate) fn restart_needed(reply: &mut Made, keys: &[String]) {
+    if !keys.is_empty() {
+        append(reply, "x-restart-needed", &keys.join(", "));
+    }
 }
 
 /// OPTIONS: the methods, and nothing else.

@@ -19,6 +19,7 @@ use crate::serve::keys::Keys;
 use crate::serve::site::Site;
 use crate::serve::worker::Worker;
 
+mod devel;
 mod forms;
 mod ready;
 
@@ -341,7 +342,7 @@ fn a_shutdown_hook_runs_even_after_one_that_panics_and_for_apps_that_did_not_sta
     let second = App::new("b").startup(|_| panic!("b cannot")).shutdown(tell("b stops"));
     let problem = actix_rt::System::new().block_on(async {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
-        Site::open(&loaded, vec![first, second], &Keys::passing(), None).err().expect("b does not start")
+        Site::open(&loaded, vec![first, second], &Keys::passing(), None).expect_err("b does not start")
     });
     assert!(problem.to_string().contains("app `b`: startup: panicked") && problem.to_string().contains("b cannot"));
     assert_eq!(*told.lock().expect("no panic inside"), ["a starts", "b stops", "a stops"]);

@@ -60,7 +60,7 @@ fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
 pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
     if let Err(error) = body::read(draft.request_mut(), payload, settings).await {
-        return respond::error(&error, false, settings.devel);
+        return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {
         Protocol::Xml => xml(worker, draft).await,
@@ -160,8 +160,8 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &'
     match many {
         Ok((answers, reply)) if answers.is_empty() => with_document(reply, Vec::new()),
         Ok((answers, reply)) => with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
-        Err(failed) => {
-            pipeline::tell(&request, &failed);
+        Err(mut failed) => {
+            pipeline::tell(&request, &mut failed);
             respond::rpc(kind, error(Fault::of(&failed, worker.site.settings.server.devel)))
         }
     }
@@ -205,8 +205,8 @@ async fn several(
     };
     match many {
         Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers))),
-        Err(failed) => {
-            pipeline::tell(&request, &failed);
+        Err(mut failed) => {
+            pipeline::tell(&request, &mut failed);
             let mut reply = respond::rpc("", Vec::new());
             if let Some(kind) = kind {
                 reply.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -281,14 +281,14 @@ async fn run(
         worker.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));
     };
-    let devel = worker.site.settings.server.devel;
+    let devel = app.is_devel();
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),
         None => match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
             Ok((session, visit)) => (session, Some(visit)),
-            Err(error) => {
-                pipeline::tell(draft.request(), &error);
+            Err(mut error) => {
+                pipeline::tell(draft.request(), &mut error);
                 worker.counts.rpc(true);
                 return (None, Err(Fault::of(&error, devel)));
             }
@@ -297,11 +297,17 @@ async fn run(
     let was = draft.ready(face, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
-    let answer = pipeline::run(worker, &was, placed.route, bind).await;
+    let answer = pipeline::run(worker, &was, placed, bind).await;
     let result = match pipeline::end(worker, &was, visit, answer).await {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
-        Answer::Page(_) | Answer::Octets(_) | Answer::Nothing | Answer::Full(_) | Answer::Streaming(_) => {
+        Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),
+        Answer::Page(_)
+        | Answer::Octets(_)
+        | Answer::Nothing
+        | Answer::Full(_)
+        | Answer::Streaming(_)
+        | Answer::Later(_) => {
             // Replies write data for RPC; these are the web's alone.
             Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }

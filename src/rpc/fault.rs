@@ -16,7 +16,12 @@ impl Fault {
 
     /// A handler's error, with as much of it as the client may see.
     pub(crate) fn of(error: &Error, devel: bool) -> Fault {
-        Fault::new(error.code(), error.shown(devel))
+        let shown = error.shown(devel);
+        // Of an internal fault nothing else leads to what happened.
+        match error.id().filter(|_| error.cause().is_some()) {
+            Some(id) => Fault::new(error.code(), format!("{shown} (id {id})")),
+            None => Fault::new(error.code(), shown),
+        }
     }
 
     /// The text could not be read.

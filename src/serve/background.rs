@@ -1,7 +1,8 @@
-//! A small server inside a program: one app, one worker thread, its own port. The demo's members are such servers.
+//! A small server inside a program, on its own port. The demo's members are such servers, and the sites of
+//! [`test`](mod@crate::test).
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -10,6 +11,7 @@ use actix_web::dev::ServerHandle;
 use super::keys::Keys;
 use super::server;
 use super::site::Site;
+use super::watch::Watch;
 use crate::app::App;
 use crate::config::Loaded;
 
@@ -26,23 +28,40 @@ pub struct Background {
 #[error("{0}")]
 pub struct NotStarted(String);
 
+impl NotStarted {
+    pub(crate) fn because(why: impl Into<String>) -> NotStarted {
+        NotStarted(why.into())
+    }
+}
+
 impl Background {
     /// Serves `app` at `/` on an address such as `127.0.0.1:5001`; port 0 takes a free one.
     pub fn start(app: App, address: SocketAddr) -> Result<Background, NotStarted> {
+        let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&app.name]);
+        loaded.settings.server.threads = 1;
+        Background::serve(vec![app], loaded, Keys::passing(), None, address)
+    }
+
+    /// Serves apps as a configuration says, but at this address.
+    pub(crate) fn serve(
+        apps: Vec<App>,
+        mut loaded: Loaded,
+        keys: Keys,
+        templates: Option<PathBuf>,
+        address: SocketAddr,
+    ) -> Result<Background, NotStarted> {
         let listener = server::listen(Some(address.ip()), address.port())
             .map_err(|error| NotStarted(format!("{address} cannot be listened on: {error}")))?;
         let address = listener.local_addr().map_err(|error| NotStarted(format!("{address}: {error}")))?;
+        loaded.settings.server.port = address.port();
         let (tell, told) = mpsc::channel();
         let run = move || {
             actix_rt::System::new().block_on(async move {
-                let name = app.name.clone();
-                let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&name]);
-                loaded.settings.server.port = address.port();
-                loaded.settings.server.threads = 1;
-                let started = Site::open(&loaded, vec![app], &Keys::passing(), None)
+                let watch = Watch::of(&loaded, Some(address.port()));
+                let started = Site::open(&loaded, apps, &keys, templates.as_deref())
                     .map_err(|unfit| unfit.to_string())
                     .and_then(|site| {
-                        server::start(&site, listener, 1)
+                        server::start(&site, listener, watch)
                             .map(|server| (site, server))
                             .map_err(|error| error.to_string())
                     });

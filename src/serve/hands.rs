@@ -14,7 +14,7 @@ use skitai_actors::status::{self, StatusActor};
 use skitai_wire::Value;
 
 use super::pool::BlockingPool;
-use super::site::{Fleet, Site};
+use super::site::Site;
 use crate::app::Registry;
 use crate::edge::sessions::COOKIE;
 
@@ -50,7 +50,7 @@ impl Hands {
         let admission = Admission::default();
         let registry = &site.reporters;
         let mut clusters = HashMap::new();
-        for Fleet { roster, .. } in &site.clusters {
+        for roster in site.clusters.iter().map(|fleet| &fleet.roster) {
             let (made, name) = (roster.clone(), &roster.spec().name);
             let post = Post::open(format!("cluster:{name}"), admission, move || Cluster::new(made.clone()));
             registry.register(worker, post.reporter());

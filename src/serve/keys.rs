@@ -50,6 +50,12 @@ impl Keys {
     pub(crate) fn passing() -> Keys {
         Keys { securekey: random(32), admin_password: None, password_file: None }
     }
+
+    /// The configuration's secrets; what it lacks is for this process alone, and nothing is written.
+    pub(crate) fn passing_of(server: &Server) -> Keys {
+        let securekey = server.securekey.clone().unwrap_or_else(|| random(32));
+        Keys { securekey, admin_password: server.admin_password.clone(), password_file: None }
+    }
 }
 
 /// The secret in a file; made first where there is none.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -12,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::pool;
 use super::site::Site;
-use super::worker::Worker;
+use super::watch::{Seat, Watch};
 use crate::edge::pipeline;
 
 /// Connections the kernel may keep for us before we accept them.
@@ -49,16 +48,26 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Starts the workers on a socket. Must be called inside the actor system.
-pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, threads: usize) -> io::Result<actix_web::dev::Server> {
+pub(crate) fn start(
+    site: &Arc<Site>,
+    listener: TcpListener,
+    watch: Option<Arc<Watch>>,
+) -> io::Result<actix_web::dev::Server> {
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
+    let threads = site.settings.server.threads;
     let head_timeout = site.settings.server.head_timeout;
     let server = HttpServer::new(move || {
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
-        let worker = Worker::start(site.clone(), number.fetch_add(1, Relaxed));
+        let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone());
         ActixApp::new().default_service(fn_service(move |request: ServiceRequest| {
-            let worker = Rc::clone(&worker);
-            async move { Ok::<_, ActixError>(pipeline::serve(&worker, request).await) }
+            let worker = seat.worker();
+            async move {
+                Ok::<_, ActixError>(match worker {
+                    Ok(worker) => pipeline::serve(&worker, request).await,
+                    Err(why) => pipeline::unfit(&why, request),
+                })
+            }
         }))
     })
     .workers(threads)

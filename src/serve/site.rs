@@ -13,98 +13,17 @@ use skitai_actors::status::{Registry, StatusActor};
 use skitai_wire::Value;
 
 use super::keys::Keys;
+use super::mount::Mount;
 use super::pool::BlockingPool;
+use super::watch::keep_of_process;
 use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Mounted, Templates, Wasc};
-use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Settings};
+use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Server, Settings};
 use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::rpc::introspection::{self, Access};
-
-/// What is served below one path: folders first, then an app.
-#[derive(Debug)]
-pub(crate) struct Mount {
-    /// Without a trailing slash; empty for `/`.
-    path: String,
-    /// What the RPC names of its app begin with: `/test/deep` is `test.deep`; empty for `/`.
-    prefix: String,
-    /// Written with a trailing slash: the path without it is sent there.
-    slash: bool,
-    pub(crate) folders: Vec<PathBuf>,
-    pub(crate) app: Option<Arc<Mounted>>,
-}
-
-impl Mount {
-    fn at(path: &str, app: Option<Mounted>) -> Mount {
-        let at = path.trim_end_matches('/');
-        Mount {
-            path: at.to_owned(),
-            prefix: at.trim_start_matches('/').replace('/', "."),
-            slash: path.ends_with('/'),
-            folders: Vec::new(),
-            app: app.map(Arc::new),
-        }
-    }
-
-    /// True for the path of this mount, without a slash at its end.
-    pub(crate) fn is_at(&self, path: &str) -> bool {
-        self.path == path
-    }
-
-    /// The path of one of its rules, from the root of the site.
-    pub(crate) fn path_of(&self, rule: &str) -> String {
-        format!("{}{rule}", self.path)
-    }
-
-    /// The RPC name by which one of its methods is reached from anywhere.
-    pub(crate) fn name_of(&self, name: &str) -> String {
-        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
-    }
-
-    /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
-    pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
-        let rest = path.strip_prefix(self.path.as_str())?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
-    }
-
-    pub(crate) fn needs_slash(&self, path: &str) -> bool {
-        self.slash && path == self.path && !self.path.is_empty()
-    }
-
-    /// Where it is and what is there, for `check`.
-    pub(crate) fn describe(&self) -> String {
-        let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-        targets.extend(self.app.as_ref().map(|app| format!("app {} ({} routes)", app.name, app.table.placed().len())));
-        format!("{}/ = {}", self.path, targets.join(", then "))
-    }
-
-    /// One line per route: methods, path, RPC name, arguments, and the function behind it.
-    pub(crate) fn list(&self) -> Vec<String> {
-        let Some(app) = &self.app else { return Vec::new() };
-        let line = |placed: &Placed| {
-            let names = app.table.names();
-            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| self.name_of(name));
-            let route = placed.route;
-            let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
-                let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
-                let optional = if param.required || param.default.is_some() { "" } else { "?" };
-                format!("{}{optional}: {}{default}", param.name, param.kind.word())
-            });
-            let params = params.collect::<Vec<_>>().join(", ");
-            let path = self.path_of(&placed.rule);
-            let name = name.unwrap_or_else(|| "-".to_owned());
-            format!(
-                "{:<16} {path:<36} {name}({params})   {}::{}",
-                route.methods.join(","),
-                route.module,
-                route.function
-            )
-        };
-        app.table.placed().iter().map(line).collect()
-    }
-}
 
 /// A cluster of HTTP members: who they are, who finds them and who asks after their health.
 pub(crate) struct Fleet {
@@ -142,7 +61,7 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     /// Longest path first.
     pub(crate) mounts: Vec<Mount>,
-    pub(crate) clusters: Vec<Fleet>,
+    pub(crate) clusters: Vec<Arc<Fleet>>,
     /// Each with what the workers know together of its members.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
     pub(crate) results: Arc<Store>,
@@ -151,15 +70,22 @@ pub(crate) struct Site {
     pub(crate) status: Post<StatusActor>,
     pub(crate) wasc: Wasc,
     /// Who may ask what methods there are.
-    pub(crate) access: Access,
+    pub(crate) access: Arc<Access>,
     pub(crate) blocking: Arc<BlockingPool>,
     /// Where uploaded files are.
     pub(crate) shelf: Arc<Shelf>,
     /// One set per worker.
     counts: Arc<[Arc<Counts>]>,
-    apps: Vec<App>,
+    apps: Arc<[App]>,
     // One per worker: what is in their buffers is written at the end.
-    logs: Mutex<Vec<Arc<AccessLog>>>,
+    logs: Arc<Mutex<Vec<Arc<AccessLog>>>>,
+    restart_needed: Vec<String>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("mounts", &self.mounts).finish_non_exhaustive()
+    }
 }
 
 /// Where the status page is.
@@ -198,7 +124,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, templates, loaded.settings.server.devel)) {
+                match found.map(|app| place(app, templates, &loaded.settings.server)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -215,13 +141,27 @@ pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
     [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-fn place(app: &App, templates: Option<&Path>, devel: bool) -> Result<Mounted, Vec<String>> {
-    let table = Table::new(&app.routes).map_err(|problems| {
+fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted, Vec<String>> {
+    let devel = app.devel.unwrap_or(server.devel);
+    if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
+        return Err(vec![format!(
+            "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` nobody else can reach it",
+            app.name
+        )]);
+    }
+    let table = Table::new(&app.routes, &app.level).map_err(|problems| {
         problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
     })?;
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)
         .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
-    Ok(Mounted { name: app.name.clone(), use_session: app.use_session, table, templates: Arc::new(templates) })
+    Ok(Mounted {
+        name: app.name.clone(),
+        use_session: app.use_session,
+        table,
+        templates: Arc::new(templates),
+        on_error: app.on_error.clone(),
+        devel,
+    })
 }
 
 impl Site {
@@ -247,17 +187,18 @@ impl Site {
             }
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
-            let placed = place(&app, None, settings.server.devel).map_err(Unfit)?;
-            mounts.push(Mount::at(STATUS, Some(placed)));
+            let placed = place(&app, None, &settings.server).map_err(Unfit)?;
+            mounts.push(Mount { is_own: true, ..Mount::at(STATUS, Some(placed)) });
             apps.push(app);
         }
-        let access = Access::of(&settings.server, keys.admin_password.as_ref());
+        let access = Arc::new(Access::of(&settings.server, keys.admin_password.as_ref()));
         if settings.server.introspection != Introspection::Off {
             if mounts.iter().any(|mount| mount.is_at(METHODS)) {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
                 let app = introspection::app();
-                mounts.push(Mount::at(METHODS, Some(place(&app, None, settings.server.devel).map_err(Unfit)?)));
+                let placed = place(&app, None, &settings.server).map_err(Unfit)?;
+                mounts.push(Mount { is_own: true, ..Mount::at(METHODS, Some(placed)) });
             }
         }
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
@@ -265,7 +206,7 @@ impl Site {
         let mut databases = Vec::new();
         for declared in &settings.clusters {
             match declared {
-                Declared::Http(spec) => clusters.push(Fleet::open(spec)),
+                Declared::Http(spec) => clusters.push(Arc::new(Fleet::open(spec))),
                 Declared::Db(spec) => databases.push((Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)))),
             }
         }
@@ -302,8 +243,53 @@ impl Site {
             blocking: Arc::default(),
             shelf: Arc::new(shelf),
             counts,
-            apps,
-            logs: Mutex::default(),
+            apps: apps.into(),
+            logs: Arc::default(),
+            restart_needed: Vec::new(),
+        }))
+    }
+
+    /// The same process with another configuration: see [`watch`](super::watch). Nothing is changed where it does not
+    /// fit.
+    pub(super) fn reopened(&self, loaded: &Loaded, templates: Option<&Path>) -> Result<Arc<Site>, Unfit> {
+        let mut loaded = loaded.clone();
+        let restart_needed = keep_of_process(&mut loaded.settings.server, &self.settings.server);
+        let settings = loaded.settings.clone();
+        let mut mounts = mounts(&loaded, &self.apps, templates)?;
+        // The server's own pages are in no conf.
+        mounts.extend(self.mounts.iter().filter(|mount| mount.is_own).cloned());
+        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path.len()));
+        let (mut clusters, mut databases) = (Vec::new(), Vec::new());
+        for declared in &settings.clusters {
+            match declared {
+                Declared::Http(spec) => {
+                    let same = self.clusters.iter().find(|fleet| *fleet.roster.spec() == **spec);
+                    clusters.push(same.cloned().unwrap_or_else(|| Arc::new(Fleet::open(spec))));
+                }
+                Declared::Db(spec) => {
+                    let same = self.databases.iter().find(|(known, _)| **known == *spec);
+                    let opened = || (Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)));
+                    databases.push(same.cloned().unwrap_or_else(opened));
+                }
+            }
+        }
+        Ok(Arc::new(Site {
+            results: self.results.clone(),
+            sealer: self.sealer.clone(),
+            settings,
+            mounts,
+            clusters,
+            databases,
+            reporters: self.reporters.clone(),
+            status: self.status.clone(),
+            wasc: self.wasc.clone(),
+            access: self.access.clone(),
+            blocking: self.blocking.clone(),
+            shelf: self.shelf.clone(),
+            counts: self.counts.clone(),
+            apps: self.apps.clone(),
+            logs: self.logs.clone(),
+            restart_needed,
         }))
     }
 
@@ -343,6 +329,16 @@ impl Site {
     /// The app of a mount that has one.
     pub(crate) fn app(&self, mount: usize) -> &Mounted {
         self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
+    }
+
+    /// The app whose mount leads to a path, and its place among the mounts.
+    pub(crate) fn app_at(&self, path: &str) -> Option<usize> {
+        self.mounts.iter().position(|mount| mount.app.is_some() && mount.rest_of(path).is_some())
+    }
+
+    /// The keys of the configuration that have changed and are taken up by a restart alone.
+    pub(crate) fn restart_needed(&self) -> &[String] {
+        &self.restart_needed
     }
 
     /// The counters of one worker.

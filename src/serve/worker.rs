@@ -34,7 +34,7 @@ impl Worker {
                 None
             }
         });
-        let misses = site.mounts.iter().map(|_| Misses::default()).collect();
+        let misses = site.mounts.iter().map(|_| Misses::new(!site.settings.server.devel)).collect();
         let counts = site.counts(number).clone();
         Rc::new(Worker { site, hands, misses, log, counts })
     }

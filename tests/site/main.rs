@@ -3,6 +3,8 @@
 
 mod calls;
 mod chaos;
+mod hooks;
+mod pages;
 mod rows;
 mod spec;
 mod uploads;
@@ -31,17 +33,18 @@ fn main() -> ExitCode {
             large
         ])
         .routes(routes![arrivals, events, letters, aborts, upload])
-        .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of])
+        .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of, hooks::notes])
         .package(Package::at("/deep").routes(routes![inner]))
         .package(calls::package())
         .package(chaos::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())
-        .package(uploads::package());
+        .package(uploads::package())
+        .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
-    skitai::main([testsite, clashing])
+    skitai::main([testsite, clashing, pages::own(), hooks::app()])
 }
 
 #[route("/panic")]

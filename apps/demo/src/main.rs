@@ -15,6 +15,8 @@ mod search;
 mod shards;
 mod signin;
 mod streaming;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::path::Path;

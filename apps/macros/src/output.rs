@@ -67,6 +67,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 name: #name,
                 function: #function_name,
                 module: ::core::module_path!(),
+                file: ::core::file!(),
+                line: ::core::line!(),
                 doc: #doc,
                 blocking: #blocking,
                 deadline: #deadline,

@@ -1,0 +1,117 @@
+//! What devel mode remembers of one request, for the page that tells its error: the arguments, and every call with what
+//! became of it. Outside devel mode there is none, and nothing is remembered.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use skitai_actors::Outcome;
+
+/// Calls remembered of one request: a loop that makes thousands needs no page of thousands.
+const CALLS: usize = 100;
+/// Letters of one argument or message.
+const LETTERS: usize = 200;
+
+/// One request's.
+#[derive(Debug, Default)]
+pub(crate) struct Trace(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    arguments: Vec<(String, String)>,
+    calls: Vec<Traced>,
+}
+
+/// A call, as it is told.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Traced {
+    /// Whom it asked for what.
+    what: String,
+    /// When it was made, in milliseconds since the request's head was read.
+    at: f64,
+    /// When its handler stopped waiting, likewise; none where it never waited.
+    until: Option<f64>,
+    outcomes: Vec<Member>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Member {
+    node: String,
+    reason: &'static str,
+    is_ok: bool,
+    code: u16,
+    milliseconds: f64,
+    attempts: u32,
+    message: String,
+}
+
+/// A call's place in its request's trace.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(usize);
+
+impl Trace {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the handler is called with. What may be a secret is not told.
+    pub(crate) fn called_with(&self, arguments: Vec<(String, String)>) {
+        let discreet = |(name, value): (String, String)| {
+            let lower = name.to_lowercase();
+            let is_secret = ["password", "passwd", "secret", "token", "apikey", "api_key"];
+            let is_secret = is_secret.iter().any(|word| lower.contains(word));
+            (cut(&name), if is_secret { "(hidden)".to_owned() } else { cut(&value) })
+        };
+        self.lock().arguments = arguments.into_iter().map(discreet).collect();
+    }
+
+    /// Notes a call.
+    pub(super) fn call(&self, what: &str, since: Instant) -> Option<Mark> {
+        let mut kept = self.lock();
+        let mark = Mark(kept.calls.len());
+        (mark.0 < CALLS).then(|| {
+            kept.calls.push(Traced {
+                what: cut(what),
+                at: milliseconds(since.elapsed()),
+                until: None,
+                outcomes: Vec::new(),
+            });
+            mark
+        })
+    }
+
+    /// Notes what came of it, or of a part of it.
+    pub(super) fn came(&self, mark: Mark, outcomes: &[Outcome], since: Instant) {
+        let told = outcomes.iter().map(|outcome| Member {
+            node: outcome.node.to_string(),
+            reason: outcome.reason.word(),
+            is_ok: outcome.is_ok(),
+            code: outcome.code,
+            milliseconds: milliseconds(outcome.latency),
+            attempts: outcome.attempts,
+            message: cut(&outcome.msg),
+        });
+        let mut kept = self.lock();
+        if let Some(call) = kept.calls.get_mut(mark.0) {
+            call.outcomes.extend(told);
+            call.until = Some(milliseconds(since.elapsed()));
+        }
+    }
+
+    /// The arguments, and the calls in the order they were made.
+    pub(crate) fn told(&self) -> (Vec<(String, String)>, Vec<Traced>) {
+        let kept = self.lock();
+        (kept.arguments.clone(), kept.calls.clone())
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 10.0
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

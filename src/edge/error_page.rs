@@ -1,0 +1,153 @@
+//! The page of an error: the app's own, else the built-in one; in devel mode one that tells all there is to know.
+//!
+//! In this order:
+//!
+//! 1. in devel mode a browser gets the page with the source, the arguments and the calls for every error of ours (5xx);
+//! 2. what the app's [`on_error`](crate::App::on_error) answers;
+//! 3. for a browser the app's template `errors/404.html` (the status), else its `errors/error.html`;
+//! 4. in devel mode, for a browser, the page of 1. for every other error, too;
+//! 5. the built-in page, or JSON for everybody who is no browser.
+
+use std::sync::LazyLock;
+
+use actix_web::dev::ServiceRequest;
+use serde_json::json;
+use tera::{Context, Tera};
+
+use super::respond::{self, Made};
+use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
+use crate::observe::log::one_line;
+use crate::observe::panics::{Panicked, catch};
+
+/// The built-in pages.
+static PAGES: LazyLock<Tera> = LazyLock::new(|| {
+    let mut pages = Tera::default();
+    let added = pages.add_raw_templates([
+        ("layout.html", include_str!("../../templates/errors/layout.html")),
+        ("error.html", include_str!("../../templates/errors/error.html")),
+        ("devel.html", include_str!("../../templates/errors/devel.html")),
+    ]);
+    added.expect("the built-in pages are tested");
+    pages
+});
+
+/// Where this crate's own sources are, as the compiler names them.
+const OWN: &str = file!();
+
+/// The reply to an error of a request that has been led to an app.
+pub(crate) async fn reply(was: &Was, error: &Error, incoming: &mut ServiceRequest) -> Made {
+    let devel = was.app().is_devel();
+    let html = respond::wants_html(was.request.get_header("accept"));
+    let failure = Failure::of(error, devel);
+    let own = if devel && html && error.status() >= 500 { None } else { of_app(was, &failure, html, incoming).await };
+    let made = own.unwrap_or_else(|| match devel && html {
+        true => respond::page(error, telling(was, error, &failure)),
+        false => respond::error(error, html, devel),
+    });
+    respond::mark(made, error)
+}
+
+/// The page of an app that has one for this.
+async fn of_app(was: &Was, failure: &Failure, html: bool, incoming: &mut ServiceRequest) -> Option<Made> {
+    let app = was.app();
+    let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
+        Ok(answer) => answer,
+        Err(panicked) => {
+            tracing::error!(uri = was.request.uri(), "on_error: {}", one_line(&panicked.to_string()));
+            None
+        }
+    });
+    if let Some(answer) = answer {
+        return respond::in_place_of(was, answer, failure.status, incoming).await;
+    }
+    let names = [format!("errors/{}.html", failure.status), "errors/error.html".to_owned()];
+    let name = names.iter().filter(|_| html).find(|name| app.templates().has(name))?;
+    match app.templates().render(name, failure) {
+        Ok(text) => Some(respond::html(failure.status, text)),
+        Err(error) => {
+            tracing::error!(uri = was.request.uri(), "{name}: {}", one_line(&error.to_string()));
+            None
+        }
+    }
+}
+
+/// The built-in page.
+pub(crate) fn plain(failure: &Failure) -> String {
+    written("error.html", &json!({ "failure": failure }))
+}
+
+/// The page that tells all.
+fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
+    let route = was.route();
+    let (arguments, calls) = was.trace().map(|trace| trace.told()).unwrap_or_default();
+    let headers: Vec<(&str, String)> =
+        was.request.get_headers().map(|(name, value)| (name, shown(name, &value))).collect();
+    let table = was.app().table();
+    let routes: Vec<_> = match error.status() {
+        404 | 405 => table.placed().iter().map(|placed| (placed.route.methods.join(", "), &placed.rule)).collect(),
+        _ => Vec::new(),
+    };
+    let takes = route.params.iter().filter(|param| param.is_wire());
+    let takes: Vec<_> =
+        takes.map(|param| json!([param.name, param.kind.word(), param.required, param.default])).collect();
+    let places = places(error);
+    let handler = (!route.function.is_empty()).then(|| {
+        let mut at = Excerpt::of_source(route.file, route.line as usize, 1);
+        if !places.is_empty() {
+            at.lines.clear();
+        }
+        json!({ "function": format!("{}::{}", route.module, route.function), "rule": route.rule, "at": at, "takes": takes })
+    });
+    let details = json!({
+        "failure": failure,
+        "places": places,
+        "handler": handler,
+        "app": was.app().name(),
+        "method": was.request.method(),
+        "uri": was.request.uri(),
+        "remote": was.request.get_remote_addr().map(|address| address.to_string()),
+        "headers": headers,
+        "arguments": arguments,
+        "calls": calls,
+        "routes": routes,
+        "restart": was.restart_needed(),
+    });
+    written("devel.html", &details)
+}
+
+/// Where it went wrong: in a template, where a panic was, or where an error was made; sources of ours are left out.
+fn places(error: &Error) -> Vec<Excerpt> {
+    let mut places = Vec::new();
+    let cause = error.cause();
+    if let Some(template) = cause.and_then(|cause| cause.downcast_ref::<TemplateError>()) {
+        places.extend(template.place().cloned());
+    }
+    let panicked = cause.and_then(|cause| cause.downcast_ref::<Panicked>()).and_then(|panicked| {
+        let (place, column) = panicked.place.rsplit_once(':')?;
+        let (file, line) = place.rsplit_once(':')?;
+        Some(Excerpt::of_source(file, line.parse().ok()?, column.parse().ok()?))
+    });
+    let is_ours = |file: &str| OWN.strip_suffix("edge/error_page.rs").is_some_and(|own| file.starts_with(own));
+    match panicked {
+        Some(panicked) => places.push(panicked),
+        None if !is_ours(error.place().file()) => places.push(Excerpt::at(error.place())),
+        None => {}
+    }
+    places
+}
+
+/// A header's value, but for those that let somebody in.
+fn shown(name: &str, value: &str) -> String {
+    match name {
+        "authorization" | "proxy-authorization" | "cookie" => "(hidden)".to_owned(),
+        _ => value.to_owned(),
+    }
+}
+
+fn written(name: &str, values: &serde_json::Value) -> String {
+    let rendered = Context::from_serialize(values).and_then(|context| PAGES.render(name, &context));
+    rendered.unwrap_or_else(|error| {
+        tracing::error!("{name}: {}", one_line(&error.to_string()));
+        "<!doctype html><title>Error</title><h1>Error</h1>\n".to_owned()
+    })
+}

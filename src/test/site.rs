@@ -1,0 +1,195 @@
+//! What a test serves: a program's apps, with its configuration or without, and fake clusters in place of real ones.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use skitai_wire::Value;
+
+use super::client::{Client, Fault, Reply};
+use super::fake::FakeCluster;
+use crate::app::App;
+use crate::config::{self, Loaded};
+use crate::serve::background::{Background, NotStarted};
+use crate::serve::keys::Keys;
+use crate::serve::site;
+
+/// Where the configuration comes from.
+#[derive(Debug)]
+enum Conf {
+    /// Devel mode, `static` before the first app, as `skitai::main` does without one.
+    None,
+    File(PathBuf),
+    Text(String),
+}
+
+/// A site to be tested. `TestSite::of([app()]).start()` serves the apps as `skitai::main([app()])` does without a
+/// configuration: in devel mode, so that an error tells what really happened, with the current folder's `static` and
+/// `templates`.
+#[derive(Debug)]
+pub struct TestSite {
+    apps: Vec<App>,
+    conf: Conf,
+    clusters: Vec<(String, String)>,
+    folder: Option<PathBuf>,
+    is_devel: Option<bool>,
+}
+
+impl TestSite {
+    /// A site of these apps.
+    pub fn of(apps: impl IntoIterator<Item = App>) -> TestSite {
+        TestSite {
+            apps: apps.into_iter().collect(),
+            conf: Conf::None,
+            clusters: Vec::new(),
+            folder: None,
+            is_devel: None,
+        }
+    }
+
+    /// Serves what this configuration says, but for its address, port, access log and keys: a test has its own.
+    #[must_use]
+    pub fn conf(mut self, path: impl Into<PathBuf>) -> TestSite {
+        self.conf = Conf::File(path.into());
+        self
+    }
+
+    /// The same, given as text.
+    #[must_use]
+    pub fn conf_text(mut self, text: impl Into<String>) -> TestSite {
+        self.conf = Conf::Text(text.into());
+        self
+    }
+
+    /// A cluster of these fake members, in place of the configuration's cluster of that name, if it has one.
+    #[must_use]
+    pub fn cluster(mut self, name: &str, members: &FakeCluster) -> TestSite {
+        self.clusters.push((name.trim_start_matches('@').to_owned(), members.nodes().join(", ")));
+        self
+    }
+
+    /// The folder that has its `static` and `templates`, and in which paths of a configuration given as text begin. Default:
+    /// the current one, which is the project's own where Cargo runs the tests.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> TestSite {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Serves as in production: no text of an internal fault reaches a client.
+    #[must_use]
+    pub fn production(mut self) -> TestSite {
+        self.is_devel = Some(false);
+        self
+    }
+
+    /// Starts it on a free port of 127.0.0.1, with a thread of its own.
+    ///
+    /// # Panics
+    /// When it cannot be served; the text says why.
+    #[track_caller]
+    pub fn start(self) -> TestServer {
+        match self.try_start() {
+            Ok(server) => server,
+            Err(why) => panic!("the site cannot be served:\n{why}"),
+        }
+    }
+
+    /// The same, for a test of what keeps it from starting.
+    pub fn try_start(self) -> Result<TestServer, NotStarted> {
+        let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
+        let here = self.folder.as_deref().unwrap_or(Path::new("."));
+        let env = |name: &str| std::env::var(name).ok();
+        let mut loaded = match &self.conf {
+            Conf::None => {
+                let mut loaded = Loaded::without_conf(here, &names);
+                loaded.settings.server.threads = 1;
+                loaded
+            }
+            Conf::File(path) => config::load(path).map_err(|report| NotStarted::because(report.to_string()))?,
+            Conf::Text(text) => config::parse("test.conf", text, here, &env)
+                .map_err(|report| NotStarted::because(report.to_string()))?,
+        };
+        for (name, members) in &self.clusters {
+            let section = format!("[routes:line]\n\n[@{name}]\nmembers = {members}\n");
+            let faked = config::parse("a fake cluster", &section, here, &env)
+                .map_err(|report| NotStarted::because(report.to_string()))?;
+            loaded.settings.clusters.retain(|declared| declared.name() != name);
+            loaded.settings.clusters.extend(faked.settings.clusters);
+        }
+        let server = &mut loaded.settings.server;
+        server.ip = Some(Ipv4Addr::LOCALHOST.into());
+        server.access_log = None;
+        server.devel = self.is_devel.unwrap_or(server.devel);
+        let keys = Keys::passing_of(server);
+        // A change of it would take the fake clusters away.
+        loaded.file = None;
+        let templates = match &self.folder {
+            Some(folder) => Some(folder.join("templates")).filter(|templates| templates.is_dir()),
+            None => site::templates_of(&loaded),
+        };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let background = Background::serve(self.apps, loaded, keys, templates, address)?;
+        Ok(TestServer { background })
+    }
+}
+
+/// A site that is served, until it is dropped. Its requests are those of a new [`Client`] each, without cookies;
+/// [`client`](TestServer::client) gives one that keeps them.
+#[derive(Debug)]
+pub struct TestServer {
+    background: Background,
+}
+
+impl TestServer {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.background.address()
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address())
+    }
+
+    /// A client that keeps cookies.
+    pub fn client(&self) -> Client {
+        Client::new(self.address())
+    }
+
+    /// See [`Client::get`].
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Reply {
+        self.client().get(path)
+    }
+
+    /// See [`Client::post`].
+    #[track_caller]
+    pub fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        self.client().post(path, form)
+    }
+
+    /// See [`Client::post_json`].
+    #[track_caller]
+    pub fn post_json(&self, path: &str, value: &impl Serialize) -> Reply {
+        self.client().post_json(path, value)
+    }
+
+    /// See [`Client::ask`].
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.client().ask(method, path, headers, body)
+    }
+
+    /// See [`Client::xmlrpc`].
+    #[track_caller]
+    pub fn xmlrpc(&self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+        self.client().xmlrpc(method, params)
+    }
+
+    /// See [`Client::jsonrpc`].
+    #[track_caller]
+    pub fn jsonrpc(&self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+        self.client().jsonrpc(method, params)
+    }
+}

@@ -1,0 +1,180 @@
+//! What a client is told of an error: in production a status, a text and an id that the log has, too; in devel mode
+//! everything; by an app's own page where it has one.
+
+use crate::harness::call::{json, xml};
+use crate::harness::raw::Reply;
+use crate::harness::{Conduct, Member, Scenario, TestServer, eventually};
+
+const BROWSER: (&str, &str) = ("Accept", "text/html,*/*;q=0.8");
+
+/// As a browser asks.
+fn browse(site: &TestServer, path: &str) -> Reply {
+    site.ask("GET", path, &[BROWSER], b"")
+}
+
+fn broken(devel: &str) -> (Scenario, Member, Member) {
+    let (fine, closed) = (Member::start(Conduct::Fine("<string>x</string>")), Member::start(Conduct::Closed));
+    let scenario = TestServer::site().server("devel", devel).cluster("two", &[&fine, &closed]);
+    (scenario, fine, closed)
+}
+
+/// The line of the log that has this id.
+fn line_of(site: &TestServer, id: &str) -> String {
+    assert_eq!(id.len(), 12, "{id:?} is an id");
+    let line = || site.log().lines().find(|line| line.contains(id)).map(str::to_owned);
+    eventually("the log has the id", line)
+}
+
+#[test]
+fn in_production_an_id_leads_from_every_face_to_the_log() {
+    let (scenario, _fine, _closed) = broken("no");
+    let site = scenario.start();
+    let path = "/broken?cluster=two&password=hunter2";
+    let page = browse(&site, path);
+    assert_eq!(page.code, 500);
+    let id = page.header("x-error-id").to_owned();
+    assert!(page.text().contains(&id), "{}", page.text());
+    for secret in ["nonexistent", "No such file", "pages.rs", "hunter2", "127.0.0.1"] {
+        assert!(!page.text().contains(secret), "{secret} is not for clients: {}", page.text());
+    }
+    let line = line_of(&site, &id);
+    assert!(
+        line.contains("No such file") && line.contains("tests/site/pages.rs:") && line.contains("/broken"),
+        "{line}"
+    );
+
+    let machine = site.get(path);
+    let error = &machine.json()["error"];
+    assert_eq!((machine.code, error["message"].as_str()), (500, Some("Internal Server Error")));
+    assert_eq!(error["id"], machine.header("x-error-id"));
+    assert!(error["at"].is_null(), "{error}");
+    assert_ne!(error["id"].as_str(), Some(id.as_str()), "each error has its own");
+
+    let strings = ["<string>two</string>", "<string>p</string>"];
+    let fault = site.post("/RPC2", "text/xml", xml("broken", &strings)).text();
+    let id = fault.split("(id ").nth(1).and_then(|rest| rest.split(')').next()).expect("an id").to_owned();
+    assert!(fault.contains("Internal Server Error") && !fault.contains("nonexistent"), "{fault}");
+    line_of(&site, &id);
+    let call = json("broken", &serde_json::json!(["two", "p"]));
+    let fault = site.post("/", "application/json-rpc", call).json()["error"]["message"].to_string();
+    let id = fault.split("(id ").nth(1).and_then(|rest| rest.split(')').next()).expect("an id").to_owned();
+    line_of(&site, &id);
+}
+
+#[test]
+fn devel_mode_tells_source_arguments_and_calls() {
+    let (scenario, fine, closed) = broken("yes");
+    let site = scenario.start();
+    let page = browse(&site, "/broken?cluster=two&password=hunter2").text();
+    for told in
+        ["No such file", "tests/site/pages.rs:", "pages::broken", "search of @two", &fine.node(), &closed.node()]
+    {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(page.contains("refused") && page.contains("(hidden)"), "{page}");
+    assert!(!page.contains("<code>hunter2</code>"), "{page}");
+    let machine = site.get("/broken?cluster=two&password=x").json();
+    assert!(machine["error"]["at"].as_str().is_some_and(|at| at.contains("pages.rs:")), "{machine}");
+}
+
+#[test]
+fn devel_mode_names_what_was_asked_for_in_vain() {
+    let site = TestServer::site().server("devel", "yes").start();
+    let missing = browse(&site, "/nowhere");
+    assert_eq!(missing.code, 404);
+    assert!(missing.text().contains("/broken") && missing.text().contains("Routes of"), "{}", missing.text());
+    let refused = browse(&site, "/broken?cluster=two");
+    assert_eq!(refused.code, 400);
+    let text = refused.text();
+    assert!(text.contains("argument `password` is missing") && text.contains("required"), "{text}");
+    let script = browse(&site, "/broken?cluster=%3Cscript%3Ealert(1)%3C/script%3E&password=x").text();
+    assert!(script.contains("alert(1)") && !script.contains("<script>"), "what a client sends stays text: {script}");
+    let quiet = TestServer::site().start();
+    assert!(!browse(&quiet, "/nowhere").text().contains("/broken"), "in production nobody is shown around");
+}
+
+#[test]
+fn a_panic_is_shown_where_it_was() {
+    let site = TestServer::site().server("devel", "yes").panics_expected().start();
+    let page = browse(&site, "/panic").text();
+    assert!(page.contains("on purpose, in an async fn") && page.contains("tests/site/main.rs:"), "{page}");
+    assert!(browse(&site, "/panic-plain").text().contains("on purpose, in a plain fn"));
+}
+
+#[test]
+fn a_templates_mistake_has_its_place_and_a_suggestion_in_the_browser() {
+    let good = "one\ntwo\n<b>{{ title }}</b>\nfour\n";
+    let typo = good.replace("title", "titel");
+    let site = TestServer::site().server("devel", "yes").file("templates/page.html", &typo).start();
+    let page = browse(&site, "/page");
+    let text = page.text();
+    assert_eq!(page.code, 500, "{text}");
+    assert!(text.contains("templates/page.html:3:"), "{text}");
+    assert!(text.contains("did you mean `title`?"), "{text}");
+    assert!(text.contains("{{ titel }}") && !text.contains("<b>{{ titel }}"), "its text, as text: {text}");
+    std::fs::write(site.dir().join("templates/page.html"), good).unwrap();
+    assert_eq!(browse(&site, "/page").text(), "one\ntwo\n<b>a title</b>\nfour\n");
+
+    let site = TestServer::site().file("templates/page.html", &typo).start();
+    let page = browse(&site, "/page");
+    assert_eq!(page.code, 500);
+    assert!(!page.text().contains("titel"), "in production an id alone: {}", page.text());
+    let line = line_of(&site, page.header("x-error-id"));
+    assert!(line.contains("templates/page.html:3:") && line.contains("did you mean `title`?"), "{line}");
+}
+
+#[test]
+fn an_app_has_its_own_pages_by_template_and_by_handler() {
+    let site = TestServer::site()
+        .file("templates/errors/404.html", "not here: {{ message }}")
+        .file("templates/errors/error.html", "{{ status }} {{ reason }} {{ id | default(value=\"\") }}")
+        .file("templates/found.html", "{{ nothing_of_this_name }}")
+        .file("templates/page.html", "{{ title }}")
+        .route("/own = own")
+        .start();
+    let missing = browse(&site, "/nowhere");
+    assert_eq!((missing.code, &*missing.text()), (404, "not here: there is nothing at /nowhere"));
+    assert_eq!(site.get("/nowhere").json()["error"]["code"], 404, "a template is for browsers");
+    let broken = browse(&site, "/broken?cluster=none&password=x");
+    let id = broken.header("x-error-id").to_owned();
+    assert_eq!((broken.code, broken.text()), (500, format!("500 Internal Server Error {id}")));
+    let refused = site.ask("DELETE", "/page", &[BROWSER], b"");
+    assert_eq!((refused.code, &*refused.text()), (405, "405 Method Not Allowed "));
+    assert!(!refused.header("allow").is_empty());
+
+    let own = browse(&site, "/own/nowhere");
+    assert_eq!((own.code, &*own.text()), (404, "own: /own/nowhere there is nothing at /own/nowhere"));
+    let full = site.get("/own/fails?status=409");
+    assert_eq!((full.code, &*full.text()), (200, "all is well"), "a reply in full is the app's word");
+    let panicked = site.get("/own/fails?status=418");
+    assert_eq!((panicked.code, panicked.json()["error"]["message"].as_str()), (418, Some("as it was asked to")));
+    eventually("it is told", || site.log().contains("on purpose, in on_error").then_some(()));
+    let rpc = site.post("/own", "text/xml", xml("fails", &["<int>409</int>"])).text();
+    assert!(rpc.contains("as it was asked to"), "over RPC an error is a fault: {rpc}");
+    let left = browse(&site, "/own/fails?status=410");
+    assert_eq!((left.code, &*left.text()), (410, "410 Gone "), "what on_error leaves is the templates'");
+    drop(site.stop());
+}
+
+#[test]
+fn a_page_waits_for_its_calls_and_says_what_is_missing() {
+    let (fine, closed) = (Member::start(Conduct::Fine("<string>Requiem</string>")), Member::start(Conduct::Closed));
+    let hangs = Member::start(Conduct::Hangs);
+    let site = TestServer::site()
+        .file(
+            "templates/found.html",
+            "{% for work in works.data %}[{{ work }}]{% endfor %} {{ works.coverage }} {{ works.outcomes | length }}",
+        )
+        .file("templates/page.html", "")
+        .cluster("two", &[&fine, &closed])
+        .cluster("none", &[&closed])
+        .cluster("hung", &[&hangs])
+        .start();
+    let page = site.get("/found-page?cluster=two");
+    assert_eq!((page.code, &*page.text()), (200, "[Requiem] 1 of 2 ok (1 not sent) 2"));
+    assert_eq!(page.header("x-coverage"), "1 of 2 ok (1 not sent)");
+    let missing = site.get("/found-page?cluster=none");
+    assert_eq!(missing.code, 502, "{}", missing.text());
+    let late = site.get("/slow-page?cluster=hung");
+    assert_eq!(late.code, 504, "{}", late.text());
+}

@@ -1,0 +1,103 @@
+//! Devel mode: templates, static files and the configuration change under a running site and show at the next request.
+
+use crate::harness::{Conduct, Member, TestServer, eventually};
+
+/// Rewrites the conf of a running site.
+fn rewrite(site: &TestServer, from: &str, to: &str) {
+    let path = site.dir().join("test.conf");
+    let conf = std::fs::read_to_string(&path).unwrap();
+    assert!(conf.contains(from), "{from} is not in\n{conf}");
+    std::fs::write(path, conf.replace(from, to)).unwrap();
+}
+
+fn write(site: &TestServer, name: &str, text: &str) {
+    std::fs::write(site.dir().join(name), text).unwrap();
+}
+
+#[test]
+fn a_file_and_a_template_show_at_the_next_request() {
+    let site = TestServer::site()
+        .server("devel", "yes")
+        .route("/ = static")
+        .file("static/old.txt", "old")
+        .file("templates/page.html", "one")
+        .start();
+    // More requests than worker threads: each has looked for it.
+    for _ in 0..8 {
+        assert_eq!(site.get("/new.txt").code, 404);
+    }
+    write(&site, "static/new.txt", "new");
+    for _ in 0..8 {
+        assert_eq!(site.get("/new.txt").text(), "new", "a path that was no file is one now");
+    }
+    let old = site.get("/old.txt");
+    assert_eq!((&*old.text(), old.header("cache-control")), ("old", "max-age=0"));
+    assert_eq!(site.get("/page").text(), "one");
+    write(&site, "templates/page.html", "two");
+    assert_eq!(site.get("/page").text(), "two");
+}
+
+#[test]
+fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
+    let first = Member::start(Conduct::Fine("<string>first</string>"));
+    let second = Member::start(Conduct::Fine("<string>second</string>"));
+    let same = Member::start(Conduct::Fine("<string>same</string>"));
+    let site = TestServer::site()
+        .server("devel", "yes")
+        .server("max_body", "1m")
+        .cluster("one", &[&first])
+        .cluster("same", &[&same])
+        .file("shelf/book.txt", "a book")
+        .start();
+    let asked = |cluster: &str| site.get(&format!("/outcomes?cluster={cluster}")).json();
+    let told = |cluster: &str| asked(cluster)["outcomes"][0]["data"].as_str().map(str::to_owned);
+    assert_eq!((told("one").as_deref(), told("same").as_deref()), (Some("first"), Some("same")));
+    assert_eq!(site.get("/shelf/book.txt").code, 404);
+
+    rewrite(&site, &first.node(), &second.node());
+    rewrite(&site, "[routes:line]\n", "[routes:line]\n/shelf = shelf\n");
+    // More requests than worker threads: whichever thread is asked has the new one.
+    for _ in 0..8 {
+        assert_eq!(told("one").as_deref(), Some("second"));
+    }
+    assert_eq!(site.get("/shelf/book.txt").text(), "a book");
+    assert_eq!(told("same").as_deref(), Some("same"));
+    assert_eq!(site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]).code, 200);
+    rewrite(&site, "max_body = 1m", "max_body = 100k");
+    let refused = site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]);
+    assert_eq!((refused.code, refused.header("x-restart-needed")), (413, ""));
+
+    rewrite(&site, "threads = 2", "threads = 3");
+    let reply = site.get("/large?bytes=1");
+    assert_eq!((reply.code, reply.header("x-restart-needed")), (200, "threads"));
+    let page = site.ask("GET", "/nowhere", &[("Accept", "text/html")], b"").text();
+    assert!(page.contains("needs a restart") && page.contains("threads"), "{page}");
+    eventually("it is told", || site.log().contains("but for threads").then_some(()));
+    rewrite(&site, "threads = 3", "threads = 2");
+    assert_eq!(site.get("/large?bytes=1").header("x-restart-needed"), "");
+}
+
+#[test]
+fn a_conf_with_a_mistake_is_told_until_it_is_mended() {
+    let site = TestServer::site().server("devel", "yes").start();
+    assert_eq!(site.get("/large?bytes=3").text(), "xxx");
+    rewrite(&site, "threads = 2", "thread = 2");
+    for _ in 0..4 {
+        let told = site.get("/large?bytes=3");
+        let message = told.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(told.code, 500);
+        assert!(message.contains("did you mean `threads`?") && message.contains("test.conf:"), "{message}");
+    }
+    eventually("it is told", || site.log().contains("cannot be taken up").then_some(()));
+    rewrite(&site, "thread = 2", "threads = 2");
+    assert_eq!(site.get("/large?bytes=3").text(), "xxx");
+}
+
+#[test]
+fn outside_devel_mode_nothing_is_read_again() {
+    let site = TestServer::site().file("templates/page.html", "one").start();
+    assert_eq!(site.get("/page").text(), "one");
+    write(&site, "templates/page.html", "two");
+    rewrite(&site, "threads = 2", "thread = 2");
+    assert_eq!(site.get("/page").text(), "one");
+}

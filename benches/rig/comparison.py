@@ -32,6 +32,8 @@ HELLO = Load("hello", lambda scene: scene.server, lambda scene: "/hello")
 LOG = Load("hello with access log", lambda scene: scene.logging, lambda scene: "/hello")
 XML_ADD = Load("add over XML-RPC", lambda scene: scene.server, lambda scene: ADD_XML.path, ADD_XML.script())
 JSON_ADD = Load("add over JSON-RPC", lambda scene: scene.server, lambda scene: ADD_JSON.path, ADD_JSON.script())
+XML_READ = Load("actix-web reads the XML", lambda scene: scene.bare, lambda scene: ADD_XML.path, ADD_XML.script())
+JSON_READ = Load("actix-web reads the JSON", lambda scene: scene.bare, lambda scene: ADD_JSON.path, ADD_JSON.script())
 LEAN = Load("lean awc fan-out", lambda scene: scene.lean, lambda scene: scene.search)
 MAP = Load("map over 3 XML-RPC members", lambda scene: scene.server, lambda scene: scene.search)
 LEAN20 = Load("lean awc fan-out to 20", lambda scene: scene.lean20, lambda scene: scene.search)
@@ -48,6 +50,9 @@ ROWS = {
     "log": Row("hello with access log / bare actix-web", LOG, BARE, None),
     "add": Row("add over XML-RPC / bare actix-web", XML_ADD, BARE, 1.4),
     "json": Row("add over JSON-RPC / bare actix-web", JSON_ADD, BARE, 1.3),
+    # What of that is the body's, which nobody looks at here.
+    "addread": Row("  actix-web reads and answers it, no more", XML_READ, BARE, None),
+    "jsonread": Row("  actix-web reads and answers it, no more", JSON_READ, BARE, None),
     "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
     "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 1.15),
     "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),

@@ -112,7 +112,7 @@ class Scene:
                 raise SystemExit(f"the baseline sends\n{theirs.decode()}\nbut the server\n{ours.decode()}")
 
         for call in (ADD_XML, ADD_JSON):
-            call.check(self.server)
+            call.check(self.server, self.bare)
 
     def call(self, member, side):
         """What one side sends to a member."""

@@ -1,24 +1,45 @@
 //! actix-web's "Hello World": what a request costs before anybody adds anything. `bare-hello THREADS PORT`
+//!
+//! Beside it two routes that read the body of a call and answer what `add(1200, 34)` is answered, without looking at it:
+//! what a call by RPC costs before anybody understands it.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{App, HttpResponse, HttpServer, web};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+const XML: &str = concat!(
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n",
+    "<methodResponse><params><param><value><int>1234</int></value></param></params></methodResponse>"
+);
+const JSON: &str = r#"{"jsonrpc":"2.0","result":1234,"id":1}"#;
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 fn main() -> std::io::Result<()> {
     let (threads, [port]) = benches::arguments()?;
     actix_rt::System::new().block_on(async move {
-        HttpServer::new(|| App::new().route("/hello", web::get().to(hello)))
-            .workers(threads)
-            .bind(("127.0.0.1", port))?
-            .run()
-            .await
+        let app = || {
+            App::new()
+                .route("/hello", web::get().to(hello))
+                .route("/RPC2", web::post().to(xml))
+                .route("/rpc", web::post().to(json))
+        };
+        HttpServer::new(app).workers(threads).bind(("127.0.0.1", port))?.run().await
     })
 }
 
 async fn hello() -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, HTML)).body("Hello World")
+}
+
+async fn xml(body: Bytes) -> HttpResponse {
+    std::hint::black_box(body);
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"))).body(XML)
+}
+
+async fn json(body: Bytes) -> HttpResponse {
+    std::hint::black_box(body);
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json-rpc"))).body(JSON)
 }

@@ -135,26 +135,21 @@ impl Query {
             Lane::Pipelined => true,
         };
         let refused = if shares { lasting::unshared(&sql) } else { lasting::refused(&sql, Place::Alone) };
-        Query::told(sql, params, asker, refused, shares, backstop)
+        Query { sql, params, asker, refused, pipelined: shares, backstop, columns: OnceLock::new() }.checked()
     }
 
     /// One of several on a connection, which are looked at there.
     fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        Query::told(sql, params, asker, None, false, Backstop::Kept)
+        let (refused, backstop, columns) = (None, Backstop::Kept, OnceLock::new());
+        Query { sql, params, asker, refused, pipelined: false, backstop, columns }.checked()
     }
 
-    fn told(
-        sql: Cow<'static, str>,
-        params: Vec<Value>,
-        asker: &'static str,
-        refused: Option<String>,
-        pipelined: bool,
-        backstop: Backstop,
-    ) -> Arc<Query> {
-        let has_nul =
-            || sql.as_bytes().contains(&0).then(|| "the statement's text contains a NUL character".to_owned());
-        let refused = refused.or_else(has_nul);
-        Arc::new(Query { sql, params, asker, refused, pipelined, backstop, columns: OnceLock::new() })
+    /// Refused, too, where no protocol can carry the text.
+    fn checked(mut self) -> Arc<Query> {
+        if self.refused.is_none() && self.sql.as_bytes().contains(&0) {
+            self.refused = Some("the statement's text contains a NUL character".to_owned());
+        }
+        Arc::new(self)
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::backstop::Backstop;
 use super::member::{Limits, Member};
+use super::stream::Sink;
 use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
@@ -127,15 +128,29 @@ impl Answers<AdHocStatement> for AdHoc {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+        let started = Instant::now();
+        let backstop = Backstop::of(outlet.deadline, started, self.limits.member_timeout);
+        self.execute(statement, backstop, [].into(), started, outlet)
+    }
+}
+
+impl AdHoc {
+    /// A statement to its target, its rows to the sink if there is one.
+    pub(super) fn execute(
+        &mut self,
+        statement: AdHocStatement,
+        backstop: Backstop,
+        sinks: Box<[Sink]>,
+        started: Instant,
+        outlet: Outlet<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
         let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
-        let started = Instant::now();
-        let backstop = Backstop::of(outlet.deadline, started, self.limits.member_timeout);
         let query = Query::on(lane, false, sql, params, asker, backstop);
         async move {
             let outcome = match member {
-                Some(member) => ask(&member, query, None, None, started).await,
+                Some(member) => ask(&member, query, None, sinks.first(), started).await,
                 None => full(node),
             };
             outlet.put(0, outcome);

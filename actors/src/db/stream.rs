@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backstop::Backstop;
-use super::{AdHoc, AdHocStatement, Database, Lane, Query, Statement, adhoc, ask};
+use super::{AdHoc, AdHocStatement, Database, Lane, Statement};
 use crate::kit::{Answers, Inlet, Outlet};
 use crate::outcome::Outcome;
 pub use rows::{Broken, RowStream};
@@ -81,18 +81,9 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
         Streamed { statement, sinks }: Streamed<AdHocStatement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker, lane: _ } = statement;
-        let node = spec.node.clone();
-        let member = self.member(spec);
         let started = Instant::now();
-        let query =
-            Query::on(Lane::Exclusive, false, sql, params, asker, Backstop::of_stream(outlet.deadline, started));
-        async move {
-            let outcome = match member {
-                Some(member) => ask(&member, query, None, sinks.first(), started).await,
-                None => adhoc::full(node),
-            };
-            outlet.put(0, outcome);
-        }
+        let backstop = Backstop::of_stream(outlet.deadline, started);
+        let statement = AdHocStatement { lane: Lane::Exclusive, ..statement };
+        self.execute(statement, backstop, sinks, started, outlet)
     }
 }

@@ -76,19 +76,22 @@ impl<'i> Plain<'i> {
     /// `<methodName>text</methodName>`.
     #[inline]
     pub(super) fn method(&mut self) -> Option<&'i str> {
-        self.element("<methodName>")?;
-        let name = self.text();
-        self.tag("</methodName>")?;
-        Some(name)
+        self.enclosed("<methodName>", "</methodName>")
     }
 
     /// `<name>text</name>`.
     #[inline]
     pub(super) fn name(&mut self) -> Option<&'i str> {
-        self.element("<name>")?;
-        let name = self.text();
-        self.tag("</name>")?;
-        Some(name)
+        self.enclosed("<name>", "</name>")
+    }
+
+    /// The text of an element that holds nothing else.
+    #[inline]
+    fn enclosed(&mut self, start: &str, end: &str) -> Option<&'i str> {
+        self.element(start)?;
+        let text = self.text();
+        self.tag(end)?;
+        Some(text)
     }
 
     /// `<value>text</value>`, or the same with a type around the text.

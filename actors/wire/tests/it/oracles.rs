@@ -45,18 +45,24 @@ proptest! {
     }
 }
 
-/// Reads our call and answers with what it read, once as XML of its own and once as JSON.
-const PYTHON: &str = r#"
-import base64, json, sys, xmlrpc.client as x
-x.Marshaller.dispatch[int] = lambda self, v, write: write("<value><i8>%d</i8></value>" % v)
-params, method = x.loads(sys.stdin.buffer.read())
-assert method == "echo", method
+/// Values of Python's codec as JSON has them; what both scripts begin with.
+const PLAIN: &str = r#"
+import base64
+import xmlrpc.client as x
 def plain(v):
     if isinstance(v, x.DateTime): return v.value
     if isinstance(v, x.Binary): return base64.b64encode(v.data).decode()
     if isinstance(v, list): return [plain(i) for i in v]
     if isinstance(v, dict): return {k: plain(i) for k, i in v.items()}
     return v
+"#;
+
+/// Reads our call and answers with what it read, once as XML of its own and once as JSON.
+const PYTHON: &str = r#"
+import json, sys
+x.Marshaller.dispatch[int] = lambda self, v, write: write("<value><i8>%d</i8></value>" % v)
+params, method = x.loads(sys.stdin.buffer.read())
+assert method == "echo", method
 sys.stdout.buffer.write(x.dumps((list(params),), methodresponse=True, allow_none=True).encode())
 sys.stdout.buffer.write(b"\0")
 sys.stdout.buffer.write(json.dumps(plain(list(params))).encode())
@@ -73,7 +79,7 @@ fn python_agrees() {
     values.push(Value::from([f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e300, 0.1]));
 
     let mut python = Command::new("python3")
-        .args(["-c", PYTHON])
+        .args(["-c", &[PLAIN, PYTHON].concat()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -100,7 +106,7 @@ fn python_agrees() {
 /// Makes values of its own, sends each as a call or a response, and wants it back as the same: as `xmlrpc.client` reads it,
 /// and as JSON. The seed is told where it fails.
 const MAKER: &str = r#"
-import base64, datetime, json, random, struct, sys, xmlrpc.client as x
+import datetime, json, random, struct, sys
 seed = random.randrange(2**32)
 r = random.Random(seed)
 def text():
@@ -118,12 +124,6 @@ def value(depth):
     if depth == 0 or r.random() < .4: return leaf()
     if r.random() < .5: return [value(depth - 1) for _ in range(r.randrange(5))]
     return {text().strip(): value(depth - 1) for _ in range(r.randrange(5))}
-def plain(v):
-    if isinstance(v, x.DateTime): return v.value
-    if isinstance(v, x.Binary): return base64.b64encode(v.data).decode()
-    if isinstance(v, list): return [plain(i) for i in v]
-    if isinstance(v, dict): return {k: plain(i) for k, i in v.items()}
-    return v
 def send(data):
     sys.stdout.buffer.write(struct.pack(">I", len(data)) + data)
     sys.stdout.buffer.flush()
@@ -148,7 +148,7 @@ send(b"")
 fn python_gets_back_what_it_made() {
     let turns = 1_000;
     let mut python = Command::new("python3")
-        .args(["-c", MAKER, &turns.to_string()])
+        .args(["-c", &[PLAIN, MAKER].concat(), &turns.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -6,11 +6,13 @@
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
+//! - [`behind`]: actix-web's `App`, for what takes its kind of request: files;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
 //! - [`stream`]: the body of a reply that is made while it is sent;
 //! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
+pub(crate) mod behind;
 pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;

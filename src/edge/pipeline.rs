@@ -13,16 +13,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri};
-use actix_web::{HttpMessage, HttpResponse};
 use bytes::Bytes;
 use skitai_wire::Value;
 
+use super::behind::Incoming;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
@@ -35,7 +36,7 @@ use crate::serve::site::Meant;
 use crate::serve::worker::Worker;
 
 /// Serves one request.
-pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> ServiceResponse {
+pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
     let draft = Draft::new(take_head(&mut incoming, started), worker.hands.clone());
@@ -45,10 +46,10 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         let request = draft.request();
         account.head = Some(Box::new((request.peer, request.method.clone(), request.uri.clone())));
     }
-    let response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
+    let mut response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
         Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
-        None => web(worker, draft, payload, &mut incoming).await,
+        None => web(worker, draft, payload).await,
     };
     account.status = response.status().as_u16();
     account.bytes = match response.body().size() {
@@ -57,16 +58,14 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         BodySize::Stream => None,
     };
     drop(account);
-    let mut response = incoming.into_response(response);
-    respond::restart_needed(response.response_mut(), worker.site.restart_needed());
+    respond::restart_needed(&mut response, worker.site.restart_needed());
     response
 }
 
 /// A request to a site whose changed configuration has mistakes.
-pub(crate) fn unfit(why: &str, incoming: ServiceRequest) -> ServiceResponse {
-    let accept = incoming.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let response = respond::unfit(why, respond::wants_html(accept));
-    incoming.into_response(response)
+pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
+    let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    respond::unfit(why, respond::wants_html(accept))
 }
 
 /// In the log and the counters alone: the client was gone before there was an answer (nginx has the number, too).
@@ -92,7 +91,7 @@ impl Drop for Account<'_> {
     }
 }
 
-pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
+pub(super) fn take_head(incoming: &mut Incoming, now: Instant) -> Request {
     let peer = incoming.peer_addr();
     let head = incoming.head_mut();
     Request {
@@ -108,12 +107,12 @@ pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request 
 }
 
 /// An error met before a handler had its say.
-async fn refuse(worker: &Worker, draft: Draft, mut error: Error, incoming: &mut ServiceRequest) -> HttpResponse {
+async fn refuse(worker: &Worker, draft: Draft, mut error: Error) -> HttpResponse {
     tell(draft.request(), &mut error);
     match worker.site.app_at(&canonical(draft.request().uri.path())) {
         Some(mount) => {
             let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
-            respond::web(&was, Answer::Failed(error), incoming).await
+            respond::web(worker, &was, Answer::Failed(error)).await
         }
         None => {
             let html = respond::wants_html(draft.request().get_header("accept"));
@@ -150,28 +149,22 @@ enum Led<'s> {
     Wrong(Vec<&'static str>),
 }
 
-async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
+async fn web(worker: &Worker, mut draft: Draft, payload: Payload) -> HttpResponse {
     match lead(worker, draft.request()) {
         Ok(Led::Call(meant, values)) => {
             let params = meant.placed.route.params;
             match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
-                Ok(parts) => call(worker, meant, parts, values, draft, incoming).await,
-                Err(error) => refuse(worker, draft, error, incoming).await,
+                Ok(parts) => call(worker, meant, parts, values, draft).await,
+                Err(error) => refuse(worker, draft, error).await,
             }
         }
-        Ok(Led::File(file)) => {
-            give_head_back(incoming, draft.into_request());
-            let server = &worker.site.settings.server;
-            // In devel mode a file shows as it is now.
-            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
-            Box::pin(files::send(file, incoming.request(), max_age)).await
-        }
+        Ok(Led::File(file)) => Box::pin(files::send(worker, file, &draft.into_request())).await,
         Ok(Led::Reply(reply)) => reply,
         Ok(Led::Wrong(allowed)) => {
             let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
-            respond::allowing(refuse(worker, draft, error, incoming).await, &allowed)
+            respond::allowing(refuse(worker, draft, error).await, &allowed)
         }
-        Err(error) => refuse(worker, draft, error, incoming).await,
+        Err(error) => refuse(worker, draft, error).await,
     }
 }
 
@@ -209,13 +202,6 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     }
 }
 
-/// The head goes back into actix's request, for actix-files, which reads conditions and ranges from it.
-fn give_head_back(incoming: &mut ServiceRequest, request: Request) {
-    let head = incoming.head_mut();
-    head.uri = request.uri;
-    head.headers = request.headers;
-}
-
 /// A web call from bound arguments to a reply.
 async fn call(
     worker: &Worker,
@@ -223,11 +209,10 @@ async fn call(
     parts: Vec<(String, Given)>,
     values: Vec<(String, Value)>,
     draft: Draft,
-    incoming: &mut ServiceRequest,
 ) -> HttpResponse {
     let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft, error, incoming).await,
+        Err(error) => return refuse(worker, draft, error).await,
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
     let mut bind = Bind::new(was.clone(), placed.route.params);
@@ -236,7 +221,7 @@ async fn call(
         Err(error) => Answer::Failed(error),
     };
     let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer, incoming).await
+    respond::web(worker, &was, answer).await
 }
 
 /// Runs a handler and the hooks around it.

@@ -25,7 +25,7 @@ const fn param(name: &'static str, kind: Kind) -> Param {
 const REST: &[Param] = &[param("form", Kind::Rest)];
 
 fn request(content_type: &str) -> Request {
-    let mut made = TestRequest::post().insert_header(("content-type", content_type)).to_srv_request();
+    let mut made = TestRequest::post().insert_header(("content-type", content_type)).to_request();
     pipeline::take_head(&mut made, std::time::Instant::now())
 }
 
@@ -183,7 +183,7 @@ proptest! {
         let (a, b, c, rest, faults) = super::with_worker(async |worker| {
             let uri = format!("/x?{}", encoded(&sent.query));
             let head = TestRequest::post().uri(&uri).insert_header(("content-type", "application/x-www-form-urlencoded"));
-            let mut head = head.to_srv_request();
+            let mut head = head.to_request();
             let mut request = pipeline::take_head(&mut head, std::time::Instant::now());
             request.body = encoded(&sent.form).into();
             let mut bind = Bind::new(super::was(&worker), THREE);

@@ -139,6 +139,7 @@ fn slips_that_once_showed_a_secret_do_not() {
         ("type = postgresql\n", "type = postgresql"),
         ("postgres://user:", "postgres//user:"),
         ("postgres://user:", "/ostgres://user:"),
+        ("postgres://user:", "postgres:/user:"),
         ("securekey = ", "securekey"),
         ("securekey = ", "securekey "),
         ("port = 5000\nthreads = 4\n", "port = 5000"),

@@ -1,7 +1,7 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`], set
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] (until then a [`draft`]) to read the [`request`], set
 //! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
 //! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
@@ -18,6 +18,7 @@ mod caching;
 mod calls;
 mod cookie;
 mod csv;
+mod draft;
 mod error;
 mod excerpt;
 mod export;
@@ -57,6 +58,7 @@ pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
+pub(crate) use draft::{Draft, Spares};
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
 pub use failure::Failure;
@@ -84,5 +86,5 @@ pub use template_error::TemplateError;
 pub use templates::Templates;
 pub use transaction::{Connection, Tx};
 pub use upload::Upload;
-pub(crate) use was::{Draft, NO_ROUTE};
+pub(crate) use was::NO_ROUTE;
 pub use was::{Face, Inner, Was};

@@ -1,7 +1,7 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a request, from head to log;
-//! - [`body`]: reading the body, within its limit and its time; [`upload`]: a multipart form, its
+//! - [`body`]: reading the body, within its limit and its time ([`unwatched`]: without a needless wake-up); [`upload`]: a multipart form, its
 //!   files onto the [`shelf`];
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
@@ -24,4 +24,5 @@ pub(crate) mod shelf;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unwatched;
 pub(crate) mod upload;

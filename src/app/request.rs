@@ -23,6 +23,20 @@ pub struct Request {
 }
 
 impl Request {
+    /// One of nobody.
+    pub(crate) fn empty(now: Instant) -> Request {
+        Request {
+            method: Method::GET,
+            uri: Uri::default(),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            peer: None,
+            body: Bytes::new(),
+            received: now,
+            begun: now,
+        }
+    }
+
     /// The first header of this name, as text. Names are compared without case.
     pub fn get_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

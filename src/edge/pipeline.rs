@@ -9,6 +9,7 @@
 //! 7. counters and the access log.
 
 use std::future::{Future, poll_fn};
+use std::mem::swap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,16 +19,15 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::http::{Method, Uri};
-use bytes::Bytes;
 use skitai_wire::Value;
 
 use super::behind::Incoming;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
-use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Given, Later, NO_ROUTE, Request, Route, Session, Was};
+use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was, Work};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -39,7 +39,8 @@ use crate::serve::worker::Worker;
 pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let draft = Draft::new(take_head(&mut incoming, started), worker.hands.clone());
+    let mut draft = worker.spares.draft(started, &worker.hands);
+    draft.fill(|request| take_head(&mut incoming, request));
     let mut account = Account { worker, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if worker.log.is_some() {
         // What the log needs, where the head has moved on by then.
@@ -91,19 +92,14 @@ impl Drop for Account<'_> {
     }
 }
 
-pub(super) fn take_head(incoming: &mut Incoming, now: Instant) -> Request {
-    let peer = incoming.peer_addr();
+/// Takes the head out of actix's request, which gets the empty one in exchange.
+pub(super) fn take_head(incoming: &mut Incoming, request: &mut Request) {
     let head = incoming.head_mut();
-    Request {
-        method: head.method.clone(),
-        uri: std::mem::take(&mut head.uri),
-        version: head.version,
-        headers: std::mem::replace(&mut head.headers, HeaderMap::new()),
-        peer,
-        body: Bytes::new(),
-        received: now,
-        begun: now,
-    }
+    request.method = head.method.clone();
+    request.version = head.version;
+    request.peer = head.peer_addr;
+    swap(&mut request.uri, &mut head.uri);
+    swap(&mut request.headers, &mut head.headers);
 }
 
 /// An error met before a handler had its say.
@@ -149,21 +145,54 @@ enum Led<'s> {
     Wrong(Vec<&'static str>),
 }
 
+/// A request of the web. What waits or is rare is boxed: every request is moved with the room for whatever it might
+/// become.
 async fn web(worker: &Worker, mut draft: Draft, payload: Payload) -> HttpResponse {
-    match lead(worker, draft.request()) {
-        Ok(Led::Call(meant, values)) => {
-            let params = meant.placed.route.params;
-            match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
-                Ok(parts) => call(worker, meant, parts, values, draft).await,
-                Err(error) => refuse(worker, draft, error).await,
-            }
-        }
-        Ok(Led::File(file)) => Box::pin(files::send(worker, file, &draft.into_request())).await,
+    let (Meant { mount, app, placed }, values) = match lead(worker, draft.request()) {
+        Ok(Led::Call(meant, values)) => (meant, values),
+        elsewhere => return Box::pin(uncalled(worker, elsewhere, draft)).await,
+    };
+    let params = placed.route.params;
+    let parts = match payload {
+        Payload::None => Vec::new(),
+        payload => match Box::pin(body::read_or_receive(worker, draft.request_mut(), payload, params)).await {
+            Ok(parts) => parts,
+            Err(error) => return Box::pin(refuse(worker, draft, error)).await,
+        },
+    };
+    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
+        Ok(loaded) => loaded,
+        Err(error) => return Box::pin(refuse(worker, draft, error)).await,
+    };
+    let was = draft.ready(Face::Web, session, placed.route, mount);
+    let mut bind = Bind::new(was.clone(), params);
+    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
+        Ok(()) => run(worker, &was, placed, bind).await,
+        Err(error) => Answer::Failed(error),
+    };
+    let answer = match sessions::to_keep(&was, visit) {
+        Some(keeping) => Box::pin(kept(worker, &was, keeping, answer)).await,
+        None => answer,
+    };
+    let answer = ended(&was, answer);
+    let reply = match respond::plain(&was, answer) {
+        Ok(reply) => reply,
+        Err(answer) => Box::pin(respond::web(worker, &was, answer)).await,
+    };
+    worker.spares.keep(was);
+    reply
+}
+
+/// The reply to a request that no handler is called for.
+async fn uncalled(worker: &Worker, led: Result<Led<'_>, Error>, draft: Draft) -> HttpResponse {
+    match led {
+        Ok(Led::File(file)) => files::send(worker, file, draft.request()).await,
         Ok(Led::Reply(reply)) => reply,
         Ok(Led::Wrong(allowed)) => {
             let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
             respond::allowing(refuse(worker, draft, error).await, &allowed)
         }
+        Ok(Led::Call(..)) => unreachable!("its handler is called"),
         Err(error) => refuse(worker, draft, error).await,
     }
 }
@@ -202,28 +231,6 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     }
 }
 
-/// A web call from bound arguments to a reply.
-async fn call(
-    worker: &Worker,
-    Meant { mount, app, placed }: Meant<'_>,
-    parts: Vec<(String, Given)>,
-    values: Vec<(String, Value)>,
-    draft: Draft,
-) -> HttpResponse {
-    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft, error).await,
-    };
-    let was = draft.ready(Face::Web, session, placed.route, mount);
-    let mut bind = Bind::new(was.clone(), placed.route.params);
-    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
-        Ok(()) => run(worker, &was, placed, bind).await,
-        Err(error) => Answer::Failed(error),
-    };
-    let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(worker, &was, answer).await
-}
-
 /// Runs a handler and the hooks around it.
 pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
     if let Some(trace) = was.trace() {
@@ -243,6 +250,8 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
         // The author's code runs here, too: defaults, and the types of `Json`.
         false => catch(|| (route.call)(was.clone(), &mut bind)),
     };
+    // The handle in it would keep this request's from serving another.
+    drop(bind);
     let work = match bound {
         Ok(Ok(work)) => work,
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
@@ -250,20 +259,26 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
     };
     let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
     // Most handlers that wait for nobody are done at once, and need no timer.
-    let ended = match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
-        Poll::Ready(ended) => Ok(ended),
-        Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
-    };
-    match ended {
-        Ok(Ok(answer)) => settled(worker, was, answer).await,
-        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
-        Err(_) => Answer::Failed(too_late()),
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
+        Poll::Ready(Ok(Answer::Later(Later(work)))) => Box::pin(waited(worker, was, work)).await,
+        Poll::Ready(ended) => ended.unwrap_or_else(|panicked| Answer::Failed(panic(worker, panicked))),
+        Poll::Pending => match Box::pin(tokio::time::timeout_at(was.deadline().into(), work)).await {
+            Ok(Ok(answer)) => settled(worker, was, answer).await,
+            Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+            Err(_) => Answer::Failed(too_late()),
+        },
     }
 }
 
 /// An answer that nobody has to wait for.
 pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answer {
-    let Answer::Later(Later(work)) = answer else { return answer };
+    match answer {
+        Answer::Later(Later(work)) => Box::pin(waited(worker, was, work)).await,
+        answer => answer,
+    }
+}
+
+async fn waited(worker: &Worker, was: &Was, work: Work) -> Answer {
     match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
@@ -280,25 +295,21 @@ pub(super) fn panic(worker: &Worker, panicked: Panicked) -> Error {
     Error::internal(panicked)
 }
 
-/// What follows every handler: the session is kept (not by a call that shares it with others), an error of ours is told.
-pub(crate) async fn end(worker: &Worker, was: &Was, visit: Option<sessions::Visit>, answer: Answer) -> Answer {
-    let answer = match visit {
-        None => answer,
-        Some(visit) => match sessions::keep(worker, was, visit).await {
-            Ok(()) => answer,
-            // What the handler meant to remember is lost: the client must not believe otherwise.
-            Err(error) => Answer::Failed(error),
-        },
-    };
-    match answer {
-        Answer::Failed(mut error) => {
-            tell(&was.request, &mut error);
-            Answer::Failed(error)
-        }
-        Answer::Instead(mut instead) => {
-            tell(&was.request, &mut instead.error);
-            Answer::Instead(instead)
-        }
-        answer => answer,
+/// What follows a handler that changed its session, or whose session is to be renewed.
+pub(crate) async fn kept(worker: &Worker, was: &Was, keeping: sessions::Keeping, answer: Answer) -> Answer {
+    match sessions::keep(worker, was, keeping).await {
+        Ok(()) => answer,
+        // What the handler meant to remember is lost: the client must not believe otherwise.
+        Err(error) => Answer::Failed(error),
     }
+}
+
+/// What follows every handler: an error of ours is told.
+pub(crate) fn ended(was: &Was, mut answer: Answer) -> Answer {
+    match &mut answer {
+        Answer::Failed(error) => tell(&was.request, error),
+        Answer::Instead(instead) => tell(&was.request, &mut instead.error),
+        _ => {}
+    }
+    answer
 }

@@ -20,7 +20,12 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// A reply and what the log needs to know of it.
 pub(crate) type Made = HttpResponse<BoxBody>;
 
-/// The reply of the web to an answer. Nothing is awaited but the opening of a file.
+/// The reply of the web to an answer that nothing is awaited for; any other answer comes back.
+pub(crate) fn plain(was: &Was, answer: Answer) -> Result<Made, Answer> {
+    Ok(finish(was, at_once(was, answer)?, Holds::Nothing))
+}
+
+/// The reply of the web to any answer. Nothing is awaited but the opening of a file.
 pub(crate) async fn web(worker: &Worker, was: &Was, answer: Answer) -> Made {
     let failed = match shaped(worker, was, answer).await {
         Ok(reply) => return finish(was, reply, Holds::Nothing),
@@ -44,6 +49,21 @@ async fn told(worker: &Worker, was: &Was, failed: Instead) -> Made {
 /// An answer as a reply; an error, and what is to stand in place of its page, comes back.
 async fn shaped(worker: &Worker, was: &Was, answer: Answer) -> Result<Made, Instead> {
     let bare = |error: Error| Instead { error, answer: Answer::Nothing };
+    match at_once(was, answer) {
+        Ok(reply) => Ok(reply),
+        // Boxed, as errors above.
+        Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
+            Ok(headed(Box::pin(files::reply(worker, path, was)).await.map_err(bare)?, &headers))
+        }
+        Err(Answer::Failed(error)) => Err(bare(error)),
+        Err(Answer::Instead(instead)) => Err(*instead),
+        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
+        Err(_) => Err(bare(Error::internal("this answer cannot wait"))),
+    }
+}
+
+/// An answer as a reply, where it is one; any other comes back.
+fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
     Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
@@ -54,17 +74,10 @@ async fn shaped(worker: &Worker, was: &Was, answer: Answer) -> Result<Made, Inst
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers)
-        }
-        // Boxed, as errors above.
-        Answer::Full(Response { headers, content: Content::File(path), .. }) => {
-            headed(Box::pin(files::reply(worker, path, was)).await.map_err(bare)?, &headers)
+            headed(HttpResponse::with_body(status, BoxBody::new(body)), &headers)
         }
         Answer::Streaming(streaming) => stream(was, *streaming),
-        Answer::Failed(error) => return Err(bare(error)),
-        Answer::Instead(instead) => return Err(*instead),
-        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
-        Answer::Later(_) => return Err(bare(Error::internal("this answer cannot wait"))),
+        other => return Err(other),
     })
 }
 
@@ -96,7 +109,7 @@ pub(crate) enum Holds {
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made {
-    let mut reply = HttpResponse::with_body(status, body).map_into_boxed_body();
+    let mut reply = HttpResponse::with_body(status, BoxBody::new(body));
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
     reply
 }

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
+use super::behind::Incoming;
 use super::pipeline;
 use crate as skitai;
-use crate::app::{App, Draft, Face, Form, Json, Package, Result, Routed, Session, Was};
+use crate::app::{App, Draft, Face, Form, Json, Package, Request, Result, Routed, Session, Was};
 use crate::config::Loaded;
 use crate::observe::counts::Counts;
 use crate::prelude::route;
@@ -22,6 +23,7 @@ use crate::serve::worker::Worker;
 
 mod devel;
 mod forms;
+mod handles;
 mod ready;
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -147,10 +149,17 @@ fn with_worker_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<Worker>) -> 
     })
 }
 
+/// The head of a request.
+fn taken(incoming: &mut Incoming) -> Request {
+    let mut request = Request::empty(std::time::Instant::now());
+    pipeline::take_head(incoming, &mut request);
+    request
+}
+
 /// A handle for binding alone.
 fn was(worker: &Worker) -> Was {
     let mut head = TestRequest::default().to_request();
-    let draft = Draft::new(pipeline::take_head(&mut head, std::time::Instant::now()), worker.hands.clone());
+    let draft = Draft::new(taken(&mut head), worker.hands.clone());
     draft.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 

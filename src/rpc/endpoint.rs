@@ -59,7 +59,7 @@ fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
 /// read is an HTTP error.
 pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
-    if let Err(error) = body::read(draft.request_mut(), payload, settings).await {
+    if let Err(error) = body::read(worker, draft.request_mut(), payload).await {
         return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {
@@ -93,7 +93,7 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
     };
-    respond_with(was, XML, document)
+    respond_with(worker, was, XML, document)
 }
 
 async fn json(worker: &Worker, draft: Draft, kind: &'static str) -> HttpResponse {
@@ -111,7 +111,7 @@ async fn json(worker: &Worker, draft: Draft, kind: &'static str) -> HttpResponse
         }
         Ok(Incoming::Single(call)) => {
             let Ended { was, answer } = one_json(worker, draft, call, None).await;
-            respond_with(was, kind, answer.unwrap_or_default())
+            respond_with(worker, was, kind, answer.unwrap_or_default())
         }
         Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, kind)).await,
     }
@@ -248,13 +248,13 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(was: Option<Was>, kind: &'static str, document: Vec<u8>) -> HttpResponse {
+fn respond_with(worker: &Worker, was: Option<Was>, kind: &'static str, document: Vec<u8>) -> HttpResponse {
     let is_silent = document.is_empty();
-    let reply = respond::rpc(kind, document);
-    let reply = match was {
-        Some(was) => respond::finish(&was, reply, Holds::Both),
-        None => reply,
-    };
+    let mut reply = respond::rpc(kind, document);
+    if let Some(was) = was {
+        reply = respond::finish(&was, reply, Holds::Both);
+        worker.spares.keep(was);
+    }
     if is_silent { with_document(reply, Vec::new()) } else { reply }
 }
 
@@ -298,7 +298,11 @@ async fn run(
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
     let answer = pipeline::run(worker, &was, placed, bind).await;
-    let result = match pipeline::end(worker, &was, visit, answer).await {
+    let answer = match visit.and_then(|visit| sessions::to_keep(&was, visit)) {
+        Some(keeping) => Box::pin(pipeline::kept(worker, &was, keeping, answer)).await,
+        None => answer,
+    };
+    let result = match pipeline::ended(&was, answer) {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
         Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),

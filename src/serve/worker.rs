@@ -7,8 +7,10 @@ use actix_web::dev::AppConfig;
 
 use super::hands::Hands;
 use super::site::Site;
+use crate::app::Spares;
 use crate::edge::behind::Behind;
 use crate::edge::files::Misses;
+use crate::edge::unwatched::Unwatched;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
@@ -22,6 +24,8 @@ pub(crate) struct Worker {
     /// Its own: what it counts is in its own core's cache.
     pub(crate) counts: Arc<Counts>,
     pub(crate) behind: Behind,
+    pub(crate) spares: Spares,
+    pub(crate) unwatched: Rc<Unwatched>,
 }
 
 impl Worker {
@@ -40,6 +44,7 @@ impl Worker {
         });
         let misses = site.mounts.iter().map(|_| Misses::new(!site.settings.server.devel)).collect();
         let counts = site.counts(number).clone();
-        Rc::new(Worker { site, hands, misses, log, counts, behind: Behind::new(config) })
+        let (behind, spares, unwatched) = (Behind::new(config), Spares::default(), Unwatched::start());
+        Rc::new(Worker { site, hands, misses, log, counts, behind, spares, unwatched })
     }
 }

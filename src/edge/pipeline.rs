@@ -262,11 +262,15 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
     match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
         Poll::Ready(Ok(Answer::Later(Later(work)))) => Box::pin(waited(worker, was, work)).await,
         Poll::Ready(ended) => ended.unwrap_or_else(|panicked| Answer::Failed(panic(worker, panicked))),
-        Poll::Pending => match Box::pin(tokio::time::timeout_at(was.deadline().into(), work)).await {
-            Ok(Ok(answer)) => settled(worker, was, answer).await,
-            Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
-            Err(_) => Answer::Failed(too_late()),
-        },
+        Poll::Pending => Box::pin(in_time(worker, was, work)).await,
+    }
+}
+
+async fn in_time(worker: &Worker, was: &Was, work: Catching<Timed>) -> Answer {
+    match tokio::time::timeout_at(was.deadline().into(), work).await {
+        Ok(Ok(answer)) => settled(worker, was, answer).await,
+        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        Err(_) => Answer::Failed(too_late()),
     }
 }
 

@@ -139,8 +139,8 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
 }
 
 /// A document of RPC: always 200, whatever it says.
-pub(crate) fn rpc(content_type: &'static str, document: Vec<u8>) -> Made {
-    with_body(StatusCode::OK, HeaderValue::from_static(content_type), document.into())
+pub(crate) fn rpc(content_type: HeaderValue, document: Vec<u8>) -> Made {
+    with_body(StatusCode::OK, content_type, document.into())
 }
 
 /// Adds what the handler set: status, headers, cookies.

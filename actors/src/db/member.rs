@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
@@ -86,21 +87,64 @@ impl Member {
         self.pulse.as_ref().is_some_and(|pulse| pulse.is_out())
     }
 
-    /// One statement on one connection of its own, asked for at `started`. Dropping the future cancels it at the database.
-    /// `call`: the choice of this member has admitted it already. With a sink its rows go there as they come, and the
-    /// outcome tells of them alone.
+    /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the future
+    /// cancels it at the database, or throws its answer away. `call`: the choice of this member has admitted it already.
+    /// With a sink its rows go there as they come, and the outcome tells of them alone.
     ///
-    /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
-    pub(super) async fn execute(
-        &self,
+    /// Boxed here, where it is made: each way has the room it needs, and nothing of it is moved again.
+    pub(super) fn execute<'m>(
+        &'m self,
         query: Arc<Query>,
         call: Option<Call>,
+        sink: Option<&'m Sink>,
+        started: Instant,
+    ) -> LocalBoxFuture<'m, Outcome> {
+        match &self.engine {
+            Engine::Postgres(postgres) if query.pipelined => Box::pin(self.counted(sink, started, async move |sent| {
+                let case = self.admit(call, &query)?;
+                self.run_pipelined(postgres, query, case, started, sent).await
+            })),
+            Engine::Postgres(postgres) => Box::pin(self.counted(sink, started, async move |sent| {
+                let mut case = self.admit(call, &query)?;
+                let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
+                let (loan, since) = lent?;
+                *sent = Some(since);
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                let result = match sink {
+                    None => self.limited(since, postgres.send(loan, query)).await,
+                    // Boxed: every other statement would have the room for this.
+                    Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
+                };
+                case.ended(&result);
+                result
+            })),
+            Engine::Sqlite(sqlite) => Box::pin(self.counted(sink, started, async move |sent| {
+                let mut case = self.admit(call, &query)?;
+                let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
+                *sent = Some(since);
+                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                let result = match sink {
+                    None => self.limited(since, sqlite.send(loan, query)).await,
+                    Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
+                };
+                case.ended(&result);
+                result
+            })),
+        }
+    }
+
+    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with it.
+    ///
+    /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
+    async fn counted(
+        &self,
         sink: Option<&Sink>,
         started: Instant,
+        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, Failure>,
     ) -> Outcome {
         let mark = self.tally.begin();
         let mut sent = None;
-        let result = self.run(query, (call, sink), started, &mut sent).await;
+        let result = run(&mut sent).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
@@ -113,53 +157,15 @@ impl Member {
         outcome
     }
 
-    /// `sent` is told when the connection came and the statement with it.
-    async fn run(
-        &self,
-        query: Arc<Query>,
-        (call, sink): (Option<Call>, Option<&Sink>),
-        started: Instant,
-        sent: &mut Option<Instant>,
-    ) -> Result<Rows, Failure> {
-        let mut case = self.admit(call)?;
-        if let Some(why) = &query.refused {
-            return Err(Failure::new(Reason::Sql, why.clone()));
+    fn admit(&self, call: Option<Call>, query: &Query) -> Result<Case<'_>, Failure> {
+        let case = self.open(call)?;
+        match &query.refused {
+            Some(why) => Err(Failure::new(Reason::Sql, why.clone())),
+            None => Ok(case),
         }
-        let result = match &self.engine {
-            // Boxed: every other statement is moved with the room for this.
-            Engine::Postgres(postgres) if query.pipelined => {
-                return Box::pin(self.run_pipelined(postgres, query, case, started, sent)).await;
-            }
-            Engine::Postgres(postgres) => {
-                let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
-                let (loan, since) = lent?;
-                *sent = Some(since);
-                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                match sink {
-                    None => self.limited(since, postgres.send(loan, query)).await,
-                    // Boxed, as below.
-                    Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
-                }
-            }
-            // Boxed: every statement for the other engine is moved with the room for this.
-            Engine::Sqlite(sqlite) => {
-                Box::pin(async {
-                    let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
-                    *sent = Some(since);
-                    let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                    match sink {
-                        None => self.limited(since, sqlite.send(loan, query)).await,
-                        Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
-                    }
-                })
-                .await
-            }
-        };
-        case.ended(&result);
-        result
     }
 
-    fn admit(&self, call: Option<Call>) -> Result<Case<'_>, Failure> {
+    fn open(&self, call: Option<Call>) -> Result<Case<'_>, Failure> {
         let case = Case::open(self.pulse.as_deref(), call)?;
         if case.is_trial() {
             // What is left of the time before proves nothing: a trial makes a connection.
@@ -247,7 +253,7 @@ impl Member {
 
     /// A connection to be kept for several statements.
     async fn seat(&self, call: Option<Call>) -> Result<Seat, Failure> {
-        let mut case = self.admit(call)?;
+        let mut case = self.open(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
                 let checkout = pin!(postgres.checkout());

@@ -52,6 +52,8 @@ mod serve;
 pub mod sql;
 pub mod test;
 
+/// The actix-web that this server is built on, for [`App::actix`].
+pub use actix_web;
 pub use app::{App, Error, Package, Result, Was};
 pub use cli::program::{Program, main};
 pub use serve::background::{Background, NotStarted};

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use actix_web::web::ServiceConfig;
+
 use super::failure::{Failure, OnError};
 use super::hooks::{Done, Level, Verdict, hooks};
 use super::registry::Wasc;
@@ -12,6 +14,16 @@ use super::table::{Listed, Table};
 use super::templates::Templates;
 use super::was::Was;
 use crate::observe::panics;
+
+/// Services of actix-web that an app brings.
+#[derive(Clone)]
+pub(crate) struct ActixServices(pub(crate) Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>);
+
+impl std::fmt::Debug for ActixServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ActixServices")
+    }
+}
 
 type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 
@@ -24,6 +36,7 @@ pub struct App {
     pub(crate) use_session: bool,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: Option<bool>,
+    pub(crate) actix: Option<ActixServices>,
     pub(crate) level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
@@ -45,6 +58,7 @@ impl App {
             use_session: false,
             on_error: None,
             devel: None,
+            actix: None,
             level: Level::default(),
             startup: Vec::new(),
             shutdown: Vec::new(),
@@ -101,6 +115,22 @@ impl App {
     #[must_use]
     pub fn on_error<R: Reply>(mut self, answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> App {
         self.on_error = Some(OnError::new(answer));
+        self
+    }
+
+    /// Mounts services of actix-web, for what routes have no words for, such as WebSockets:
+    /// `.actix(|services| { services.route("/socket", web::get().to(socket)); })`. Paths are below the one where the app is
+    /// mounted.
+    ///
+    /// They come last: files and routes of the same path stand before them, and what none of them takes is a 404 like any
+    /// other. A request meets them as it came, with its body unread: hooks, sessions, `was`, limits of bodies and deadlines
+    /// are the app's and not theirs, and they are no methods over RPC. What they answer is in the access log and counted, and
+    /// a panic of theirs is a 500. The crate is re-exported as [`skitai::actix_web`](crate::actix_web).
+    ///
+    /// Called once on every worker thread, when the first request asks for one of them. Called twice, the second stands.
+    #[must_use]
+    pub fn actix(mut self, services: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> App {
+        self.actix = Some(ActixServices(Arc::new(services)));
         self
     }
 
@@ -216,6 +246,7 @@ pub struct Mounted {
     pub(crate) templates: Arc<Templates>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: bool,
+    pub(crate) actix: Option<ActixServices>,
 }
 
 impl Mounted {

@@ -1,5 +1,5 @@
 //! actix-web's own `App`, behind the pipeline, for what takes actix-web's own kind of request: actix-files, which sends
-//! static files and reads their conditions and ranges.
+//! static files and reads their conditions and ranges, and the services that an app [brings](crate::App::actix).
 //!
 //! Every other request goes straight from the connection to the pipeline, as actix-http hands it out. What `App` makes of
 //! it first (a pooled request, its path once more, data of the application, a route to the one service there would be)
@@ -13,51 +13,93 @@ use std::path::PathBuf;
 use actix_files::NamedFile;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse, fn_service};
-use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::web::scope;
+use actix_web::{App, Error as ActixError, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::app::Request;
+use crate::observe::panics::{Catching, Panicked};
+use crate::serve::site::Site;
 
 /// A request as it comes from a connection.
 pub(crate) type Incoming = actix_http::Request;
 
-type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, Error>>;
+/// What an [`App`] begins with; actix-web has no public name for it.
+trait Entry:
+    ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()> + 'static
+{
+}
 
-/// The services of one worker.
+impl<T> Entry for T where
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()>
+        + 'static
+{
+}
+
+type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
+
+/// Those of one worker. There are two: a service of an app must not be met on the way to a file.
 pub(crate) struct Behind {
     /// Where the server listens.
     config: AppConfig,
+    files: OnceCell<Box<Services>>,
     services: OnceCell<Box<Services>>,
 }
 
 /// In the data of a request: the file it is answered with.
 struct Wanted(PathBuf);
 
+/// In the data of an answer: no service took the request.
+struct Untaken;
+
 impl Behind {
     pub(crate) fn new(config: AppConfig) -> Behind {
-        Behind { config, services: OnceCell::new() }
+        Behind { config, files: OnceCell::new(), services: OnceCell::new() }
     }
 
     /// A file, as the request wants it: whole, in part, or not again.
     pub(crate) async fn file(&self, path: PathBuf, request: &Request) -> io::Result<HttpResponse> {
-        let incoming = of(request);
+        let incoming = filled(Incoming::new(), request);
         incoming.extensions_mut().insert(Wanted(path));
-        self.call(incoming).await.map_err(|error| match error.as_error::<io::Error>() {
+        let open = || open(App::new().default_service(fn_service(wanted)), &self.config);
+        let answer = async { self.files.get_or_try_init(open).await?(incoming).await };
+        answer.await.map_err(|error: ActixError| match error.as_error::<io::Error>() {
             Some(error) => io::Error::new(error.kind(), error.to_string()),
             None => io::Error::other(error.to_string()),
         })
     }
 
-    async fn call(&self, incoming: Incoming) -> Result<HttpResponse, Error> {
-        let services = self.services.get_or_try_init(|| open(self.config.clone())).await?;
-        services(incoming).await
+    /// The answer of the app's service that takes the request, whose head is given back for it; `None` where none does.
+    pub(crate) async fn service(
+        &self,
+        site: &Site,
+        incoming: Incoming,
+        request: &Request,
+    ) -> Result<Option<HttpResponse>, Panicked> {
+        let incoming = filled(incoming, request);
+        let open = || open(services(site), &self.config);
+        let call = Box::pin(async { self.services.get_or_try_init(open).await?(incoming).await });
+        let answer = Catching(call).await?.unwrap_or_else(HttpResponse::from_error);
+        let is_untaken = answer.extensions().contains::<Untaken>();
+        Ok(if is_untaken { None } else { Some(answer) })
     }
 }
 
-async fn open(config: AppConfig) -> Result<Box<Services>, Error> {
-    let app = App::new().default_service(fn_service(rest));
-    let opened = app.into_factory().new_service(config).await;
+/// The services of all apps, each below the path of its app.
+fn services(site: &Site) -> App<impl Entry> {
+    let mut app = App::new();
+    // The longest path first, as everywhere: the first scope that fits keeps a request.
+    for mount in &site.mounts {
+        if let Some(services) = mount.app.as_ref().and_then(|app| app.actix.clone()) {
+            app = app.service(scope(mount.path()).configure(|config| (services.0)(config)));
+        }
+    }
+    app.default_service(fn_service(untaken))
+}
+
+async fn open(app: App<impl Entry>, config: &AppConfig) -> Result<Box<Services>, ActixError> {
+    let opened = app.into_factory().new_service(config.clone()).await;
     let service = opened.map_err(|()| io::Error::other("the services behind the server could not be opened"))?;
     Ok(Box::new(move |incoming| {
         let answer = service.call(incoming);
@@ -65,15 +107,17 @@ async fn open(config: AppConfig) -> Result<Box<Services>, Error> {
     }))
 }
 
-/// What no service takes.
-async fn rest(incoming: ServiceRequest) -> Result<ServiceResponse, Error> {
+async fn untaken(incoming: ServiceRequest) -> Result<ServiceResponse, ActixError> {
+    let mut response = HttpResponse::NotFound().finish();
+    response.extensions_mut().insert(Untaken);
+    Ok(incoming.into_response(response))
+}
+
+async fn wanted(incoming: ServiceRequest) -> Result<ServiceResponse, ActixError> {
     let wanted = incoming.extensions_mut().remove::<Wanted>();
-    let (request, _) = incoming.into_parts();
-    let response = match wanted {
-        Some(Wanted(path)) => opened(path, &request).await?,
-        None => HttpResponse::NotFound().finish(),
-    };
-    Ok(ServiceResponse::new(request, response))
+    let Wanted(path) = wanted.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let response = opened(path, incoming.request()).await?;
+    Ok(incoming.into_response(response))
 }
 
 async fn opened(path: PathBuf, request: &HttpRequest) -> io::Result<HttpResponse> {
@@ -87,9 +131,8 @@ async fn opened(path: PathBuf, request: &HttpRequest) -> io::Result<HttpResponse
     Ok(file.prefer_utf8(true).disable_content_disposition().into_response(request))
 }
 
-/// A request of ours as one of actix's, without its body.
-fn of(request: &Request) -> Incoming {
-    let mut incoming = Incoming::new();
+/// A request of actix's with the head of one of ours.
+fn filled(mut incoming: Incoming, request: &Request) -> Incoming {
     let head = incoming.head_mut();
     head.method = request.method.clone();
     head.uri = request.uri.clone();

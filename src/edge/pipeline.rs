@@ -50,7 +50,7 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpRespon
     let mut response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
         Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
-        None => web(worker, draft, payload).await,
+        None => web(worker, draft, payload, &mut incoming).await,
     };
     account.status = response.status().as_u16();
     account.bytes = match response.body().size() {
@@ -141,16 +141,18 @@ enum Led<'s> {
     File(PathBuf),
     /// An answer that needs nobody.
     Reply(HttpResponse),
+    /// Perhaps a service of actix-web's knows it.
+    Behind,
     /// A path that has other methods.
     Wrong(Vec<&'static str>),
 }
 
 /// A request of the web. What waits or is rare is boxed: every request is moved with the room for whatever it might
 /// become.
-async fn web(worker: &Worker, mut draft: Draft, payload: Payload) -> HttpResponse {
+async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut Incoming) -> HttpResponse {
     let (Meant { mount, app, placed }, values) = match lead(worker, draft.request()) {
         Ok(Led::Call(meant, values)) => (meant, values),
-        elsewhere => return Box::pin(uncalled(worker, elsewhere, draft)).await,
+        elsewhere => return Box::pin(uncalled(worker, elsewhere, draft, payload, incoming)).await,
     };
     let params = placed.route.params;
     let parts = match payload {
@@ -184,8 +186,26 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload) -> HttpRespons
 }
 
 /// The reply to a request that no handler is called for.
-async fn uncalled(worker: &Worker, led: Result<Led<'_>, Error>, draft: Draft) -> HttpResponse {
+async fn uncalled(
+    worker: &Worker,
+    led: Result<Led<'_>, Error>,
+    draft: Draft,
+    payload: Payload,
+    incoming: &mut Incoming,
+) -> HttpResponse {
     match led {
+        Ok(Led::Behind) => {
+            *incoming.payload() = payload;
+            let incoming = std::mem::replace(incoming, Incoming::new());
+            match worker.behind.service(&worker.site, incoming, draft.request()).await {
+                Ok(Some(answer)) => answer,
+                Ok(None) => {
+                    let nothing = nothing_at(&canonical(draft.request().uri.path()));
+                    refuse(worker, draft, nothing).await
+                }
+                Err(panicked) => refuse(worker, draft, panic(worker, panicked)).await,
+            }
+        }
         Ok(Led::File(file)) => files::send(worker, file, draft.request()).await,
         Ok(Led::Reply(reply)) => reply,
         Ok(Led::Wrong(allowed)) => {
@@ -219,6 +239,7 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
         match app.table.find(rest, request.method.as_str()) {
             Found::Route(placed, values) => return Ok(Led::Call(Meant { mount: at, app, placed }, values)),
             Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
+            Found::Nothing if app.actix.is_some() => return Ok(Led::Behind),
             Found::Nothing => {}
         }
         // The longest mount that has an app answers for everything below it.
@@ -227,8 +248,12 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     match wrong {
         Some(allowed) if request.method == Method::OPTIONS => Ok(Led::Reply(respond::options(&allowed))),
         Some(allowed) => Ok(Led::Wrong(allowed)),
-        None => Err(Error::new(404, format!("there is nothing at {path}"))),
+        None => Err(nothing_at(path)),
     }
+}
+
+fn nothing_at(path: &str) -> Error {
+    Error::new(404, format!("there is nothing at {path}"))
 }
 
 /// Runs a handler and the hooks around it.

@@ -49,6 +49,11 @@ impl Mount {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
 
+    /// Where it is: without a trailing slash, empty for `/`.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
     pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.path.as_str())?;
@@ -62,7 +67,10 @@ impl Mount {
     /// Where it is and what is there, for `check`.
     pub(crate) fn describe(&self) -> String {
         let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-        targets.extend(self.app.as_ref().map(|app| format!("app {} ({} routes)", app.name, app.table.placed().len())));
+        targets.extend(self.app.as_ref().map(|app| {
+            let more = if app.actix.is_some() { ", then services of actix-web" } else { "" };
+            format!("app {} ({} routes{more})", app.name, app.table.placed().len())
+        }));
         format!("{}/ = {}", self.path, targets.join(", then "))
     }
 

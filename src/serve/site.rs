@@ -161,6 +161,7 @@ fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted
         templates: Arc::new(templates),
         on_error: app.on_error.clone(),
         devel,
+        actix: app.actix.clone(),
     })
 }
 

@@ -64,6 +64,7 @@ mod rows;
 mod rpc_calls;
 mod rpc_command;
 mod rpc_many;
+mod services;
 mod sessions;
 mod sql;
 mod sql_leaving;

@@ -6,6 +6,7 @@ mod chaos;
 mod hooks;
 mod pages;
 mod rows;
+mod services;
 mod spec;
 mod uploads;
 mod validator;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
-    skitai::main([testsite, clashing, pages::own(), hooks::app()])
+    skitai::main([testsite, clashing, pages::own(), hooks::app(), services::app()])
 }
 
 #[route("/panic")]

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`hello`] (one function, three faces), [`arguments`] (paths, queries, types), [`search`] (a call
 //! to every member of a cluster, and to one), [`cities`] (a statement on every shard), [`signin`] (sessions), [`page`]
-//! (a template), [`upload`] (files from a form), [`streaming`] (files to a client), [`greetings`] (a package). What the demo needs around it, so that nothing else must be started, is in
+//! (a template), [`upload`] (files from a form), [`streaming`] (files to a client), [`greetings`] (a package), [`websocket`] (a service of actix-web's). What the demo needs around it, so that nothing else must be started, is in
 //! [`members`] and [`shards`].
 
 mod arguments;
@@ -18,6 +18,7 @@ mod streaming;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod websocket;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ fn demo() -> App {
         .routes(routes![upload::form, upload::up, upload::lines])
         .routes(routes![streaming::streaming, streaming::download])
         .package(greetings::package())
+        .actix(websocket::services)
 }
 
 /// The configuration where the command line names none: everything on this machine. The folder `static` is mounted

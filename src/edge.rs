@@ -7,7 +7,7 @@
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
-//! - [`stream`]: the body of a reply that is made while it is sent;
+//! - [`stream`]: the body of a reply that is made while it is sent; [`parting`]: of the last one of a connection;
 //! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
@@ -15,6 +15,7 @@ pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;
 mod hooked;
+mod parting;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;

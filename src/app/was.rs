@@ -98,7 +98,10 @@ impl std::fmt::Debug for Inner {
 pub(crate) struct Draft(Arc<Inner>);
 
 impl Draft {
-    pub(crate) fn new(request: Request, hands: Arc<Hands>) -> Draft {
+    pub(crate) fn new(mut request: Request, hands: Arc<Hands>) -> Draft {
+        if let Some(proxies) = hands.proxies() {
+            request.proxies = Some(proxies.clone());
+        }
         let cookie = Cookies::of(&request.headers);
         // Its time is known with its route.
         let budget = Budget::none(request.begun);
@@ -233,6 +236,11 @@ impl Inner {
     /// The app this request belongs to.
     pub fn app(&self) -> &Mounted {
         self.hands.site().app(self.mount)
+    }
+
+    /// Where the app is mounted, without a slash at the end; empty for the root.
+    pub(super) fn mount_path(&self) -> &str {
+        self.hands.site().mounts[self.mount].path()
     }
 
     /// The request's body, as far as it was read for this face.

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::upload;
-use crate::app::{Error, Given, Param, Request};
+use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 use crate::config::Server;
 use crate::serve::site::Site;
 
@@ -42,6 +42,11 @@ pub(crate) async fn read_or_receive(
     }
     let parts = Box::pin(upload::receive(request, payload, server, &site.shelf, params)).await?;
     request.received = Instant::now();
+    // The parts become arguments; hooks run before those are looked at and see the request alone.
+    request.form_token = parts.iter().find_map(|(name, given)| match given {
+        Given::Text(text) if name == CSRF_FIELD => Some(text.as_str().into()),
+        _ => None,
+    });
     Ok(parts)
 }
 

@@ -1,8 +1,9 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`] (also
-//! as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`] (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] (until then a [`draft`]) to
+//! read the [`request`] (also as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`]
+//! (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
 //! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
 //! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
@@ -20,6 +21,7 @@ mod client;
 mod cookie;
 mod csrf;
 mod csv;
+mod draft;
 mod env;
 mod error;
 mod excerpt;
@@ -62,6 +64,7 @@ pub use calls::{Calls, Protocol};
 pub use cookie::{Cookie, Cookies, SameSite};
 pub(crate) use csrf::FIELD as CSRF_FIELD;
 pub use csrf::csrf;
+pub(crate) use draft::{Draft, Spares};
 pub use env::Env;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
@@ -90,5 +93,5 @@ pub use template_error::TemplateError;
 pub use templates::Templates;
 pub use transaction::{Connection, Tx};
 pub use upload::Upload;
-pub(crate) use was::{Draft, NO_ROUTE};
+pub(crate) use was::NO_ROUTE;
 pub use was::{Face, Inner, Was};

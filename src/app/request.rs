@@ -34,6 +34,23 @@ pub struct Request {
 pub type SplitUri<'r> = (&'r str, Option<&'r str>, Option<&'r str>, Option<&'r str>);
 
 impl Request {
+    /// One of nobody.
+    pub(crate) fn empty(now: Instant) -> Request {
+        Request {
+            method: Method::GET,
+            uri: Uri::default(),
+            version: Version::HTTP_11,
+            headers: HeaderMap::new(),
+            peer: None,
+            body: Bytes::new(),
+            received: now,
+            begun: now,
+            // Known with the worker's hands.
+            proxies: None,
+            form_token: None,
+        }
+    }
+
     /// The first header of this name, as text. Names are compared without case.
     pub fn get_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+
 use super::argument::Kind;
 use super::hooks::Level;
 use super::pattern::Pattern;
@@ -45,9 +47,10 @@ pub(crate) struct Placed {
 pub(crate) struct Table {
     placed: Vec<Placed>,
     // One rule may stand several times with different methods, so each path leads to a list.
-    exact: HashMap<String, Vec<usize>>,
+    exact: HashMap<String, Vec<usize>, FixedState>,
     patterns: Vec<usize>,
-    names: HashMap<String, usize>,
+    // Nobody but the author chooses what is in here, so a quick hash does.
+    names: HashMap<String, usize, FixedState>,
 }
 
 /// What a path leads to.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::application::Mounted;
 use super::argument::Kind;
-use super::budget::{self, Budget};
+use super::budget::Budget;
 use super::calls::{Calls, Protocol, Way};
 use super::cookie::Cookies;
 use super::request::Request;
@@ -35,7 +35,7 @@ pub enum Face {
 
 /// The handle of one request.
 #[derive(Clone)]
-pub struct Was(Arc<Inner>);
+pub struct Was(pub(super) Arc<Inner>);
 
 /// What the handle holds.
 pub struct Inner {
@@ -47,14 +47,14 @@ pub struct Inner {
     pub cookie: Cookies,
     /// The session; empty and without effect unless the app says `use_session(true)`.
     pub session: Session,
-    face: Face,
-    route: &'static Route,
+    pub(super) face: Face,
+    pub(super) route: &'static Route,
     /// The place of its app among the mounts.
-    mount: usize,
-    hands: Arc<Hands>,
-    budget: Budget,
+    pub(super) mount: usize,
+    pub(super) hands: Arc<Hands>,
+    pub(super) budget: Budget,
     /// In devel mode alone.
-    trace: Option<Box<Trace>>,
+    pub(super) trace: Option<Box<Trace>>,
 }
 
 /// The route of a request that no route answers: an error page is all it gets.
@@ -90,65 +90,6 @@ impl std::fmt::Debug for Was {
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner").field("request", &self.request).finish_non_exhaustive()
-    }
-}
-
-/// A request on its way to its handler: a [`Was`] that nobody else has yet. It is allocated once, when the head is
-/// read, and filled in where it is: moving it from step to step would copy it a dozen times.
-pub(crate) struct Draft(Arc<Inner>);
-
-impl Draft {
-    pub(crate) fn new(mut request: Request, hands: Arc<Hands>) -> Draft {
-        if let Some(proxies) = hands.proxies() {
-            request.proxies = Some(proxies.clone());
-        }
-        let cookie = Cookies::of(&request.headers);
-        // Its time is known with its route.
-        let budget = Budget::none(request.begun);
-        let (response, session) = (ResponseHead::default(), Session::default());
-        Draft(Arc::new(Inner {
-            request,
-            response,
-            cookie,
-            session,
-            face: Face::Web,
-            route: &NO_ROUTE,
-            mount: 0,
-            hands,
-            budget,
-            trace: None,
-        }))
-    }
-
-    fn inner(&mut self) -> &mut Inner {
-        Arc::get_mut(&mut self.0).expect("a draft is never cloned")
-    }
-
-    pub(crate) fn request(&self) -> &Request {
-        &self.0.request
-    }
-
-    pub(crate) fn request_mut(&mut self) -> &mut Request {
-        &mut self.inner().request
-    }
-
-    pub(crate) fn cookie(&self) -> &Cookies {
-        &self.0.cookie
-    }
-
-    pub(crate) fn into_request(self) -> Request {
-        Arc::into_inner(self.0).expect("a draft is never cloned").request
-    }
-
-    /// The handle for a call of this route of the app at this mount.
-    pub(crate) fn ready(mut self, face: Face, session: Session, route: &'static Route, mount: usize) -> Was {
-        let inner = self.inner();
-        let own = route.deadline.map_or(inner.hands.deadline(), crate::prelude::secs);
-        let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
-        inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
-        (inner.face, inner.session, inner.route, inner.mount) = (face, session, route, mount);
-        inner.trace = inner.hands.site().app(mount).is_devel().then(Box::default);
-        Was(self.0)
     }
 }
 

@@ -164,8 +164,8 @@ fn announced(line: &str) -> Vec<Range<usize>> {
         }
     }
     let mut from = 0;
-    // Not `://`: the colon may be what is missing.
-    while let Some(at) = line[from..end].find("//").map(|at| from + at + 2) {
+    // Not `://`: the colon, or one slash, may be what is missing.
+    while let Some(at) = line[from..end].find('/').map(|at| from + at + 1) {
         let stop = line[at..end].find(char::is_whitespace).map_or(end, |stop| at + stop);
         if let Some(login) = line[at..stop].rfind('@').map(|login| at + login)
             && let Some(colon) = line[at..login].find(':').map(|colon| at + colon + 1)

@@ -10,7 +10,6 @@
 
 use std::sync::LazyLock;
 
-use actix_web::dev::ServiceRequest;
 use serde_json::json;
 use tera::{Context, Tera};
 
@@ -18,6 +17,7 @@ use super::respond::{self, Made};
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
+use crate::serve::worker::Worker;
 
 /// The built-in pages.
 static PAGES: LazyLock<Tera> = LazyLock::new(|| {
@@ -35,11 +35,11 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
 const OWN: &str = file!();
 
 /// The reply to an error of a request that has been led to an app.
-pub(crate) async fn reply(was: &Was, error: &Error, incoming: &mut ServiceRequest) -> Made {
+pub(crate) async fn reply(worker: &Worker, was: &Was, error: &Error) -> Made {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
     let failure = Failure::of(error, devel);
-    let own = if devel && html && error.status() >= 500 { None } else { of_app(was, &failure, html, incoming).await };
+    let own = if devel && html && error.status() >= 500 { None } else { of_app(worker, was, &failure, html).await };
     let made = own.unwrap_or_else(|| match devel && html {
         true => respond::page(error, telling(was, error, &failure)),
         false => respond::error(error, html, devel),
@@ -48,7 +48,7 @@ pub(crate) async fn reply(was: &Was, error: &Error, incoming: &mut ServiceReques
 }
 
 /// The page of an app that has one for this.
-async fn of_app(was: &Was, failure: &Failure, html: bool, incoming: &mut ServiceRequest) -> Option<Made> {
+async fn of_app(worker: &Worker, was: &Was, failure: &Failure, html: bool) -> Option<Made> {
     let app = was.app();
     let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
         Ok(answer) => answer,
@@ -58,7 +58,7 @@ async fn of_app(was: &Was, failure: &Failure, html: bool, incoming: &mut Service
         }
     });
     if let Some(answer) = answer {
-        return respond::in_place_of(was, answer, failure.status, incoming).await;
+        return respond::in_place_of(worker, was, answer, failure.status).await;
     }
     let names = [format!("errors/{}.html", failure.status), "errors/error.html".to_owned()];
     let name = names.iter().filter(|_| html).find(|name| app.templates().has(name))?;

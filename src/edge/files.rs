@@ -8,15 +8,14 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use actix_files::NamedFile;
-use actix_web::dev::ServiceRequest;
+use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::percent_decode_str;
 
 use super::pipeline;
 use crate::app::files::relative;
-use crate::app::{Error, Was};
+use crate::app::{Error, Request, Was};
+use crate::serve::worker::Worker;
 
 /// How long "no such file" holds: a new file appears at most so much later.
 const MISS_HOLDS: Duration = Duration::from_secs(1);
@@ -105,9 +104,12 @@ fn safe(rest: &str) -> Option<PathBuf> {
 }
 
 /// Sends a file of a folder: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
-pub(crate) async fn send(path: PathBuf, request: &HttpRequest, max_age: Duration) -> HttpResponse {
-    match opened(path, request).await {
+pub(crate) async fn send(worker: &Worker, path: PathBuf, request: &Request) -> HttpResponse {
+    let server = &worker.site.settings.server;
+    match worker.behind.file(path, request).await {
         Ok(mut response) => {
+            // In devel mode a file shows as it is now.
+            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
             if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())) {
                 response.headers_mut().insert(CACHE_CONTROL, value);
             }
@@ -115,18 +117,16 @@ pub(crate) async fn send(path: PathBuf, request: &HttpRequest, max_age: Duration
         }
         Err(error) => {
             // It was there a moment ago: gone, or not ours to read.
-            tracing::warn!(uri = %request.uri(), "static file: {error}");
+            tracing::warn!(uri = request.uri(), "static file: {error}");
             HttpResponse::NotFound().finish()
         }
     }
 }
 
 /// The file that a handler replies with.
-pub(crate) async fn reply(path: PathBuf, was: &Was, incoming: &mut ServiceRequest) -> Result<HttpResponse, Error> {
-    // Conditions and ranges are read from actix's request, whose headers are with the handle now.
-    incoming.head_mut().headers = was.request.headers.clone();
+pub(crate) async fn reply(worker: &Worker, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
     let shown = path.display().to_string();
-    opened(path, incoming.request()).await.map_err(|error| {
+    worker.behind.file(path, &was.request).await.map_err(|error| {
         let mut error = match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
             _ => Error::internal(format!("the file {shown}: {error}")),
@@ -134,17 +134,6 @@ pub(crate) async fn reply(path: PathBuf, was: &Was, incoming: &mut ServiceReques
         pipeline::tell(&was.request, &mut error);
         error
     })
-}
-
-async fn opened(path: PathBuf, request: &HttpRequest) -> std::io::Result<HttpResponse> {
-    // Opening may wait for a disk; the event loop must not.
-    let open = move || {
-        let file = NamedFile::open(path)?;
-        // A folder opens like a file and then cannot be read.
-        if file.metadata().is_file() { Ok(file) } else { Err(std::io::Error::from(std::io::ErrorKind::NotFound)) }
-    };
-    let file = tokio::task::spawn_blocking(open).await.map_err(std::io::Error::other)??;
-    Ok(file.prefer_utf8(true).disable_content_disposition().into_response(request))
 }
 
 #[cfg(test)]

@@ -9,24 +9,25 @@
 //! 7. counters and the access log.
 
 use std::future::{Future, poll_fn};
+use std::mem::swap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::dev::Payload;
+use actix_web::http::header;
 use actix_web::http::{Method, Uri};
-use actix_web::{HttpMessage, HttpResponse};
-use bytes::Bytes;
 use skitai_wire::Value;
 
+use super::behind::Incoming;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
-use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Given, Later, NO_ROUTE, Request, Route, Session, Was};
+use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was, Work};
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -35,20 +36,21 @@ use crate::serve::site::Meant;
 use crate::serve::worker::Worker;
 
 /// Serves one request.
-pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> ServiceResponse {
+pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let draft = Draft::new(take_head(&mut incoming, started), worker.hands.clone());
+    let mut draft = worker.spares.draft(started, &worker.hands);
+    draft.fill(|request| take_head(&mut incoming, request));
     let mut account = Account { worker, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if worker.log.is_some() {
         // What the log needs, where the head has moved on by then.
         let request = draft.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
-    let response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
+    let mut response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
         Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
-        None => web(worker, draft, payload, &mut incoming).await,
+        None => web(worker, draft, payload).await,
     };
     account.status = response.status().as_u16();
     account.bytes = match response.body().size() {
@@ -57,16 +59,14 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: ServiceRequest) -> Serv
         BodySize::Stream => None,
     };
     drop(account);
-    let mut response = incoming.into_response(response);
-    respond::restart_needed(response.response_mut(), worker.site.restart_needed());
+    respond::restart_needed(&mut response, worker.site.restart_needed());
     response
 }
 
 /// A request to a site whose changed configuration has mistakes.
-pub(crate) fn unfit(why: &str, incoming: ServiceRequest) -> ServiceResponse {
-    let accept = incoming.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let response = respond::unfit(why, respond::wants_html(accept));
-    incoming.into_response(response)
+pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
+    let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    respond::unfit(why, respond::wants_html(accept))
 }
 
 /// In the log and the counters alone: the client was gone before there was an answer (nginx has the number, too).
@@ -92,31 +92,23 @@ impl Drop for Account<'_> {
     }
 }
 
-pub(super) fn take_head(incoming: &mut ServiceRequest, now: Instant) -> Request {
-    let peer = incoming.peer_addr();
+/// Takes the head out of actix's request, which gets the empty one in exchange.
+pub(super) fn take_head(incoming: &mut Incoming, request: &mut Request) {
     let head = incoming.head_mut();
-    Request {
-        method: head.method.clone(),
-        uri: std::mem::take(&mut head.uri),
-        version: head.version,
-        headers: std::mem::replace(&mut head.headers, HeaderMap::new()),
-        peer,
-        body: Bytes::new(),
-        received: now,
-        begun: now,
-        // Known with the worker's hands.
-        proxies: None,
-        form_token: None,
-    }
+    request.method = head.method.clone();
+    request.version = head.version;
+    request.peer = head.peer_addr;
+    swap(&mut request.uri, &mut head.uri);
+    swap(&mut request.headers, &mut head.headers);
 }
 
 /// An error met before a handler had its say.
-async fn refuse(worker: &Worker, draft: Draft, mut error: Error, incoming: &mut ServiceRequest) -> HttpResponse {
+async fn refuse(worker: &Worker, draft: Draft, mut error: Error) -> HttpResponse {
     tell(draft.request(), &mut error);
     match worker.site.app_at(&canonical(draft.request().uri.path())) {
         Some(mount) => {
             let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
-            respond::web(&was, Answer::Failed(error), incoming).await
+            respond::web(worker, &was, Answer::Failed(error)).await
         }
         None => {
             let html = respond::wants_html(draft.request().get_header("accept"));
@@ -153,28 +145,55 @@ enum Led<'s> {
     Wrong(Vec<&'static str>),
 }
 
-async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut ServiceRequest) -> HttpResponse {
-    match lead(worker, draft.request()) {
-        Ok(Led::Call(meant, values)) => {
-            let params = meant.placed.route.params;
-            match body::read_or_receive(draft.request_mut(), payload, &worker.site, params).await {
-                Ok(parts) => call(worker, meant, parts, values, draft, incoming).await,
-                Err(error) => refuse(worker, draft, error, incoming).await,
-            }
-        }
-        Ok(Led::File(file)) => {
-            give_head_back(incoming, draft.into_request());
-            let server = &worker.site.settings.server;
-            // In devel mode a file shows as it is now.
-            let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
-            Box::pin(files::send(file, incoming.request(), max_age)).await
-        }
+/// A request of the web. What waits or is rare is boxed: every request is moved with the room for whatever it might
+/// become.
+async fn web(worker: &Worker, mut draft: Draft, payload: Payload) -> HttpResponse {
+    let (Meant { mount, app, placed }, values) = match lead(worker, draft.request()) {
+        Ok(Led::Call(meant, values)) => (meant, values),
+        elsewhere => return Box::pin(uncalled(worker, elsewhere, draft)).await,
+    };
+    let params = placed.route.params;
+    let parts = match payload {
+        Payload::None => Vec::new(),
+        payload => match Box::pin(body::read_or_receive(worker, draft.request_mut(), payload, params)).await {
+            Ok(parts) => parts,
+            Err(error) => return Box::pin(refuse(worker, draft, error)).await,
+        },
+    };
+    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
+        Ok(loaded) => loaded,
+        Err(error) => return Box::pin(refuse(worker, draft, error)).await,
+    };
+    let was = draft.ready(Face::Web, session, placed.route, mount);
+    let mut bind = Bind::new(was.clone(), params);
+    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
+        Ok(()) => run(worker, &was, placed, bind).await,
+        Err(error) => Answer::Failed(error),
+    };
+    let answer = match sessions::to_keep(&was, visit) {
+        Some(keeping) => Box::pin(kept(worker, &was, keeping, answer)).await,
+        None => answer,
+    };
+    let answer = ended(&was, answer);
+    let reply = match respond::plain(&was, answer) {
+        Ok(reply) => reply,
+        Err(answer) => Box::pin(respond::web(worker, &was, answer)).await,
+    };
+    worker.spares.keep(was);
+    reply
+}
+
+/// The reply to a request that no handler is called for.
+async fn uncalled(worker: &Worker, led: Result<Led<'_>, Error>, draft: Draft) -> HttpResponse {
+    match led {
+        Ok(Led::File(file)) => files::send(worker, file, draft.request()).await,
         Ok(Led::Reply(reply)) => reply,
         Ok(Led::Wrong(allowed)) => {
             let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
-            respond::allowing(refuse(worker, draft, error, incoming).await, &allowed)
+            respond::allowing(refuse(worker, draft, error).await, &allowed)
         }
-        Err(error) => refuse(worker, draft, error, incoming).await,
+        Ok(Led::Call(..)) => unreachable!("its handler is called"),
+        Err(error) => refuse(worker, draft, error).await,
     }
 }
 
@@ -212,36 +231,6 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     }
 }
 
-/// The head goes back into actix's request, for actix-files, which reads conditions and ranges from it.
-fn give_head_back(incoming: &mut ServiceRequest, request: Request) {
-    let head = incoming.head_mut();
-    head.uri = request.uri;
-    head.headers = request.headers;
-}
-
-/// A web call from bound arguments to a reply.
-async fn call(
-    worker: &Worker,
-    Meant { mount, app, placed }: Meant<'_>,
-    parts: Vec<(String, Given)>,
-    values: Vec<(String, Value)>,
-    draft: Draft,
-    incoming: &mut ServiceRequest,
-) -> HttpResponse {
-    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
-        Ok(loaded) => loaded,
-        Err(error) => return refuse(worker, draft, error, incoming).await,
-    };
-    let was = draft.ready(Face::Web, session, placed.route, mount);
-    let mut bind = Bind::new(was.clone(), placed.route.params);
-    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
-        Ok(()) => run(worker, &was, placed, bind).await,
-        Err(error) => Answer::Failed(error),
-    };
-    let answer = end(worker, &was, Some(visit), answer).await;
-    respond::web(&was, answer, incoming).await
-}
-
 /// Runs a handler and the hooks around it.
 pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
     if let Some(trace) = was.trace() {
@@ -261,6 +250,8 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
         // The author's code runs here, too: defaults, and the types of `Json`.
         false => catch(|| (route.call)(was.clone(), &mut bind)),
     };
+    // The handle in it would keep this request's from serving another.
+    drop(bind);
     let work = match bound {
         Ok(Ok(work)) => work,
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
@@ -268,11 +259,15 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
     };
     let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
     // Most handlers that wait for nobody are done at once, and need no timer.
-    let ended = match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
-        Poll::Ready(ended) => Ok(ended),
-        Poll::Pending => tokio::time::timeout_at(was.deadline().into(), work).await,
-    };
-    match ended {
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
+        Poll::Ready(Ok(Answer::Later(Later(work)))) => Box::pin(waited(worker, was, work)).await,
+        Poll::Ready(ended) => ended.unwrap_or_else(|panicked| Answer::Failed(panic(worker, panicked))),
+        Poll::Pending => Box::pin(in_time(worker, was, work)).await,
+    }
+}
+
+async fn in_time(worker: &Worker, was: &Was, work: Catching<Timed>) -> Answer {
+    match tokio::time::timeout_at(was.deadline().into(), work).await {
         Ok(Ok(answer)) => settled(worker, was, answer).await,
         Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
         Err(_) => Answer::Failed(too_late()),
@@ -281,7 +276,13 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
 
 /// An answer that nobody has to wait for.
 pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answer {
-    let Answer::Later(Later(work)) = answer else { return answer };
+    match answer {
+        Answer::Later(Later(work)) => Box::pin(waited(worker, was, work)).await,
+        answer => answer,
+    }
+}
+
+async fn waited(worker: &Worker, was: &Was, work: Work) -> Answer {
     match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
@@ -298,25 +299,21 @@ pub(super) fn panic(worker: &Worker, panicked: Panicked) -> Error {
     Error::internal(panicked)
 }
 
-/// What follows every handler: the session is kept (not by a call that shares it with others), an error of ours is told.
-pub(crate) async fn end(worker: &Worker, was: &Was, visit: Option<sessions::Visit>, answer: Answer) -> Answer {
-    let answer = match visit {
-        None => answer,
-        Some(visit) => match sessions::keep(worker, was, visit).await {
-            Ok(()) => answer,
-            // What the handler meant to remember is lost: the client must not believe otherwise.
-            Err(error) => Answer::Failed(error),
-        },
-    };
-    match answer {
-        Answer::Failed(mut error) => {
-            tell(&was.request, &mut error);
-            Answer::Failed(error)
-        }
-        Answer::Instead(mut instead) => {
-            tell(&was.request, &mut instead.error);
-            Answer::Instead(instead)
-        }
-        answer => answer,
+/// What follows a handler that changed its session, or whose session is to be renewed.
+pub(crate) async fn kept(worker: &Worker, was: &Was, keeping: sessions::Keeping, answer: Answer) -> Answer {
+    match sessions::keep(worker, was, keeping).await {
+        Ok(()) => answer,
+        // What the handler meant to remember is lost: the client must not believe otherwise.
+        Err(error) => Answer::Failed(error),
     }
+}
+
+/// What follows every handler: an error of ours is told.
+pub(crate) fn ended(was: &Was, mut answer: Answer) -> Answer {
+    match &mut answer {
+        Answer::Failed(error) => tell(&was.request, error),
+        Answer::Instead(instead) => tell(&was.request, &mut instead.error),
+        _ => {}
+    }
+    answer
 }

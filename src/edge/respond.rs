@@ -3,7 +3,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
-use actix_web::dev::ServiceRequest;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use super::stream::Body;
 use super::{error_page, files};
 use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
+use crate::serve::worker::Worker;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -21,30 +21,50 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// A reply and what the log needs to know of it.
 pub(crate) type Made = HttpResponse<BoxBody>;
 
-/// The reply of the web to an answer. Nothing is awaited but the opening of a file.
-pub(crate) async fn web(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Made {
-    let failed = match shaped(was, answer, incoming).await {
+/// The reply of the web to an answer that nothing is awaited for; any other answer comes back.
+pub(crate) fn plain(was: &Was, answer: Answer) -> Result<Made, Answer> {
+    Ok(finish(was, at_once(was, answer)?, Holds::Nothing))
+}
+
+/// The reply of the web to any answer. Nothing is awaited but the opening of a file.
+pub(crate) async fn web(worker: &Worker, was: &Was, answer: Answer) -> Made {
+    let failed = match shaped(worker, was, answer).await {
         Ok(reply) => return finish(was, reply, Holds::Nothing),
         Err(failed) => failed,
     };
     // Boxed: every reply is made with the room for whatever it might become.
-    Box::pin(told(was, failed, incoming)).await
+    Box::pin(told(worker, was, failed)).await
 }
 
 /// The reply to an error, and whatever stands in place of its page.
-async fn told(was: &Was, failed: Instead, incoming: &mut ServiceRequest) -> Made {
+async fn told(worker: &Worker, was: &Was, failed: Instead) -> Made {
     let Instead { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
-        && let Some(reply) = in_place_of(was, answer, error.status(), incoming).await
+        && let Some(reply) = in_place_of(worker, was, answer, error.status()).await
     {
         return finish(was, mark(reply, &error), Holds::Nothing);
     }
-    finish(was, error_page::reply(was, &error, incoming).await, Holds::Both)
+    finish(was, error_page::reply(worker, was, &error).await, Holds::Both)
 }
 
 /// An answer as a reply; an error, and what is to stand in place of its page, comes back.
-async fn shaped(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Result<Made, Instead> {
+async fn shaped(worker: &Worker, was: &Was, answer: Answer) -> Result<Made, Instead> {
     let bare = |error: Error| Instead { error, answer: Answer::Nothing };
+    match at_once(was, answer) {
+        Ok(reply) => Ok(reply),
+        // Boxed, as errors above.
+        Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
+            Ok(headed(Box::pin(files::reply(worker, path, was)).await.map_err(bare)?, &headers))
+        }
+        Err(Answer::Failed(error)) => Err(bare(error)),
+        Err(Answer::Instead(instead)) => Err(*instead),
+        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
+        Err(_) => Err(bare(Error::internal("this answer cannot wait"))),
+    }
+}
+
+/// An answer as a reply, where it is one; any other comes back.
+fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
     Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
@@ -55,24 +75,17 @@ async fn shaped(was: &Was, answer: Answer, incoming: &mut ServiceRequest) -> Res
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            headed(HttpResponse::with_body(status, body).map_into_boxed_body(), &headers)
-        }
-        // Boxed, as errors above.
-        Answer::Full(Response { headers, content: Content::File(path), .. }) => {
-            headed(Box::pin(files::reply(path, was, incoming)).await.map_err(bare)?, &headers)
+            headed(HttpResponse::with_body(status, BoxBody::new(body)), &headers)
         }
         Answer::Streaming(streaming) => stream(was, *streaming),
-        Answer::Failed(error) => return Err(bare(error)),
-        Answer::Instead(instead) => return Err(*instead),
-        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
-        Answer::Later(_) => return Err(bare(Error::internal("this answer cannot wait"))),
+        other => return Err(other),
     })
 }
 
 /// An app's own answer to an error, with the error's status unless it is a reply in full.
-pub(crate) async fn in_place_of(was: &Was, answer: Answer, status: u16, incoming: &mut ServiceRequest) -> Option<Made> {
+pub(crate) async fn in_place_of(worker: &Worker, was: &Was, answer: Answer, status: u16) -> Option<Made> {
     let is_full = matches!(answer, Answer::Full(_));
-    match shaped(was, answer, incoming).await {
+    match shaped(worker, was, answer).await {
         Ok(mut reply) => {
             if !is_full {
                 *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -97,7 +110,7 @@ pub(crate) enum Holds {
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made {
-    let mut reply = HttpResponse::with_body(status, body).map_into_boxed_body();
+    let mut reply = HttpResponse::with_body(status, BoxBody::new(body));
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
     reply
 }
@@ -127,8 +140,8 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
 }
 
 /// A document of RPC: always 200, whatever it says.
-pub(crate) fn rpc(content_type: &'static str, document: Vec<u8>) -> Made {
-    with_body(StatusCode::OK, HeaderValue::from_static(content_type), document.into())
+pub(crate) fn rpc(content_type: HeaderValue, document: Vec<u8>) -> Made {
+    with_body(StatusCode::OK, content_type, document.into())
 }
 
 /// Adds what the handler set: status, headers, cookies.

@@ -26,12 +26,20 @@ pub(crate) struct Visit {
 
 /// Loads the session of a request, if sessions are used and the client sent one.
 pub(crate) async fn load(hands: &Hands, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
+    match at_once(use_session, sent) {
+        Ok(loaded) => Ok(loaded),
+        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
+        Err(cookie) => Box::pin(opened(hands, cookie)).await,
+    }
+}
+
+/// The session of a request that needs no asking; else the cookie to ask with.
+fn at_once(use_session: bool, sent: &Cookies) -> Result<(Session, Visit), String> {
     if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
     match sent.get(COOKIE) {
-        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
-        Some(cookie) => Box::pin(opened(hands, cookie)).await,
+        Some(cookie) => Err(cookie),
         None => Ok((Session::loaded(Map::default()), Visit::default())),
     }
 }
@@ -51,18 +59,24 @@ async fn opened(hands: &Hands, cookie: String) -> Result<(Session, Visit), Error
     }
 }
 
-/// Keeps the session, if the handler changed it or its time is to be renewed.
-pub(crate) async fn keep(worker: &Worker, was: &Was, visit: Visit) -> Result<(), Error> {
-    let changed = was.session.take_changed();
-    let data = match changed {
-        Some(data) => data,
-        None if visit.renew => was.session.values(),
-        None => return Ok(()),
-    };
-    Box::pin(sealed(worker, was, visit, data)).await
+/// A session that is to be kept, and what the edge remembers of it.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    data: Map,
+    visit: Visit,
 }
 
-async fn sealed(worker: &Worker, was: &Was, visit: Visit, data: Map) -> Result<(), Error> {
+/// The session, if the handler changed it or its time is to be renewed.
+pub(crate) fn to_keep(was: &Was, visit: Visit) -> Option<Keeping> {
+    match was.session.take_changed() {
+        Some(data) => Some(Keeping { data, visit }),
+        None if visit.renew => Some(Keeping { data: was.session.values(), visit }),
+        None => None,
+    }
+}
+
+/// Keeps a session.
+pub(crate) async fn keep(worker: &Worker, was: &Was, Keeping { data, visit }: Keeping) -> Result<(), Error> {
     let life = worker.site.settings.server.sessiontimeout;
     let until = Instant::now() + WITHIN;
     let save = Save { cookie: visit.cookie, state: data, ttl: life };

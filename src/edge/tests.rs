@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use actix_web::dev::AppConfig;
 use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::test::TestRequest;
@@ -9,9 +10,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
+use super::behind::Incoming;
 use super::pipeline;
 use crate as skitai;
-use crate::app::{App, Draft, Face, Form, Json, Package, Result, Routed, Session, Was};
+use crate::app::{App, Draft, Face, Form, Json, Package, Request, Result, Routed, Session, Was};
 use crate::config::Loaded;
 use crate::observe::counts::Counts;
 use crate::prelude::route;
@@ -21,6 +23,7 @@ use crate::serve::worker::Worker;
 
 mod devel;
 mod forms;
+mod handles;
 mod ready;
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -143,19 +146,26 @@ fn with_worker_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<Worker>) -> 
         let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
         loaded.settings.server.devel = devel;
         let site = Site::open(&loaded, vec![app()], &Keys::passing(), None).expect("a good site");
-        run(Worker::start(site, 0)).await
+        run(Worker::start(site, 0, AppConfig::default())).await
     })
+}
+
+/// The head of a request.
+fn taken(incoming: &mut Incoming) -> Request {
+    let mut request = Request::empty(std::time::Instant::now());
+    pipeline::take_head(incoming, &mut request);
+    request
 }
 
 /// A handle for binding alone.
 fn was(worker: &Worker) -> Was {
-    let mut head = TestRequest::default().to_srv_request();
-    let draft = Draft::new(pipeline::take_head(&mut head, std::time::Instant::now()), worker.hands.clone());
+    let mut head = TestRequest::default().to_request();
+    let draft = Draft::new(taken(&mut head), worker.hands.clone());
     draft.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 
 async fn serve(worker: &Worker, request: TestRequest) -> Got {
-    let response = pipeline::serve(worker, request.to_srv_request()).await.into_parts().1;
+    let response = pipeline::serve(worker, request.to_request()).await;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
     Got { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
@@ -374,7 +384,7 @@ fn mounts_meet_at_segments_and_the_nearest_has_the_name() {
     let other = App::new("b").routes(skitai::routes![other_hello]);
     actix_rt::System::new().block_on(async {
         let site = Site::open(&loaded, vec![app(), other], &Keys::passing(), None).expect("a good site");
-        let worker = Worker::start(site, 0);
+        let worker = Worker::start(site, 0, AppConfig::default());
         let get = async |uri: &str| serve(&worker, TestRequest::with_uri(uri)).await;
         // A miss in the folder of `/deep` says nothing of the folder of `/`.
         assert_eq!(get("/deep/y.txt").await.body, "two/deep/y.txt");

@@ -6,6 +6,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, StatusCode, header};
 use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
@@ -20,12 +21,28 @@ use crate::edge::{body, pipeline, respond, sessions};
 use crate::serve::site::{Meant, Site};
 use crate::serve::worker::Worker;
 
+/// How JSON-RPC is called by who speaks it: some clients read nothing but `application/json`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Words {
+    JsonRpc,
+    Json,
+}
+
+impl Words {
+    const fn content_type(self) -> HeaderValue {
+        match self {
+            Words::JsonRpc => HeaderValue::from_static("application/json-rpc"),
+            Words::Json => HeaderValue::from_static("application/json"),
+        }
+    }
+}
+
 /// How an RPC client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Xml,
-    /// Answered in the words it used: some clients read nothing but `application/json`.
-    Json(&'static str),
+    /// Answered in the words it used.
+    Json(Words),
 }
 
 /// The protocol of a request, if it is RPC.
@@ -33,23 +50,27 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     if request.method != Method::POST {
         return None;
     }
-    let kind = request.get_content_type().unwrap_or_default();
-    if kind.eq_ignore_ascii_case("text/xml") || kind.eq_ignore_ascii_case("application/xml") {
+    // As bytes: every call comes by here.
+    let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if kind.eq_ignore_ascii_case(b"text/xml") || kind.eq_ignore_ascii_case(b"application/xml") {
         Some(Protocol::Xml)
-    } else if kind.eq_ignore_ascii_case(JSON_RPC) {
-        Some(Protocol::Json(JSON_RPC))
+    } else if kind.eq_ignore_ascii_case(b"application/json-rpc") {
+        Some(Protocol::Json(Words::JsonRpc))
     } else {
         by_path(site, request.path(), kind)
     }
 }
 
 /// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
-fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
+fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<Protocol> {
     let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;
     let protocol = match last {
         last if last.eq_ignore_ascii_case("rpc2") => Protocol::Xml,
-        last if last.eq_ignore_ascii_case("rpc3") && kind.eq_ignore_ascii_case(JSON) => Protocol::Json(JSON),
-        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json(JSON_RPC),
+        last if last.eq_ignore_ascii_case("rpc3") && kind.eq_ignore_ascii_case(b"application/json") => {
+            Protocol::Json(Words::Json)
+        }
+        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json(Words::JsonRpc),
         _ => return None,
     };
     (above.is_empty() || site.mounts.iter().any(|mount| mount.is_at(above))).then_some(protocol)
@@ -59,18 +80,16 @@ fn by_path(site: &Site, path: &str, kind: &str) -> Option<Protocol> {
 /// read is an HTTP error.
 pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
     let settings = &worker.site.settings.server;
-    if let Err(error) = body::read(draft.request_mut(), payload, settings).await {
+    if let Err(error) = body::read(worker, draft.request_mut(), payload).await {
         return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {
         Protocol::Xml => xml(worker, draft).await,
-        Protocol::Json(kind) => json(worker, draft, kind).await,
+        Protocol::Json(words) => json(worker, draft, words).await,
     }
 }
 
-const XML: &str = "text/xml; charset=utf-8";
-const JSON: &str = "application/json";
-const JSON_RPC: &str = "application/json-rpc";
+const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
     let call = match xmlrpc::parse_call(&draft.request().body, &Limits::default()) {
@@ -93,27 +112,27 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
     };
-    respond_with(was, XML, document)
+    respond_with(worker, was, XML, document)
 }
 
-async fn json(worker: &Worker, draft: Draft, kind: &'static str) -> HttpResponse {
+async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
     let body = draft.request().body.clone();
     match jsonrpc::parse(&body) {
         Err(error) => {
             let fault = Fault::malformed(&error);
             worker.counts.rpc(true);
-            respond::rpc(kind, json_error(None, &fault, false))
+            respond::rpc(words.content_type(), json_error(None, &fault, false))
         }
         Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
-            let reply = respond::rpc(kind, Vec::new());
+            let reply = respond::rpc(words.content_type(), Vec::new());
             let (reply, result) = Box::pin(several(worker, Face::JsonRpc, draft, call.params, reply)).await;
             with_document(reply, call.id.map(|id| json_answer(id, call.v1, result)).unwrap_or_default())
         }
         Ok(Incoming::Single(call)) => {
             let Ended { was, answer } = one_json(worker, draft, call, None).await;
-            respond_with(was, kind, answer.unwrap_or_default())
+            respond_with(worker, was, words.content_type(), answer.unwrap_or_default())
         }
-        Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, kind)).await,
+        Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, words)).await,
     }
 }
 
@@ -121,13 +140,13 @@ async fn json(worker: &Worker, draft: Draft, kind: &'static str) -> HttpResponse
 type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
 /// The calls of a batch run side by side and the answers keep their order.
-async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &'static str) -> HttpResponse {
+async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: Words) -> HttpResponse {
     let error = |fault: Fault| json_error(None, &fault, false);
     let most = worker.site.settings.server.max_batch;
     if calls.len() > most {
         worker.counts.rpc(true);
         let text = format!("a batch of {} requests, more than the limit of {most}", calls.len());
-        return respond::rpc(kind, error(Fault::new(code::INVALID_REQUEST, text)));
+        return respond::rpc(words.content_type(), error(Fault::new(code::INVALID_REQUEST, text)));
     }
     let request = draft.request().clone();
     let call = |many: &Many<'_>, call: Sent<'b>| {
@@ -154,7 +173,7 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &'
     };
     let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
     let many = match Many::of(worker, draft).await {
-        Ok(many) => many.run(calls, call, refuse, respond::rpc(kind, Vec::new())).await,
+        Ok(many) => many.run(calls, call, refuse, respond::rpc(words.content_type(), Vec::new())).await,
         Err(error) => Err(error),
     };
     match many {
@@ -162,7 +181,7 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, kind: &'
         Ok((answers, reply)) => with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
         Err(mut failed) => {
             pipeline::tell(&request, &mut failed);
-            respond::rpc(kind, error(Fault::of(&failed, worker.site.settings.server.devel)))
+            respond::rpc(words.content_type(), error(Fault::of(&failed, worker.site.settings.server.devel)))
         }
     }
 }
@@ -207,7 +226,7 @@ async fn several(
         Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers))),
         Err(mut failed) => {
             pipeline::tell(&request, &mut failed);
-            let mut reply = respond::rpc("", Vec::new());
+            let mut reply = respond::rpc(XML, Vec::new());
             if let Some(kind) = kind {
                 reply.headers_mut().insert(header::CONTENT_TYPE, kind);
             }
@@ -248,13 +267,13 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(was: Option<Was>, kind: &'static str, document: Vec<u8>) -> HttpResponse {
+fn respond_with(worker: &Worker, was: Option<Was>, kind: HeaderValue, document: Vec<u8>) -> HttpResponse {
     let is_silent = document.is_empty();
-    let reply = respond::rpc(kind, document);
-    let reply = match was {
-        Some(was) => respond::finish(&was, reply, Holds::Both),
-        None => reply,
-    };
+    let mut reply = respond::rpc(kind, document);
+    if let Some(was) = was {
+        reply = respond::finish(&was, reply, Holds::Both);
+        worker.spares.keep(was);
+    }
     if is_silent { with_document(reply, Vec::new()) } else { reply }
 }
 
@@ -298,7 +317,11 @@ async fn run(
     let mut bind = Bind::new(was.clone(), placed.route.params);
     lay(&mut bind, params);
     let answer = pipeline::run(worker, &was, placed, bind).await;
-    let result = match pipeline::end(worker, &was, visit, answer).await {
+    let answer = match visit.and_then(|visit| sessions::to_keep(&was, visit)) {
+        Some(keeping) => Box::pin(pipeline::kept(worker, &was, keeping, answer)).await,
+        None => answer,
+    };
+    let result = match pipeline::ended(&was, answer) {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
         Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),

@@ -89,7 +89,9 @@ impl<'w> Many<'w> {
             }
         }
         if let Some(was) = keeper {
-            sessions::keep(self.worker, &was, self.visit).await?;
+            if let Some(keeping) = sessions::to_keep(&was, self.visit) {
+                sessions::keep(self.worker, &was, keeping).await?;
+            }
             reply = respond::finish(&was, reply, Holds::Both);
         }
         Ok((answers, reply))

@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use actix_web::dev::{ServerHandle, ServiceRequest, fn_service};
-use actix_web::{App as ActixApp, Error as ActixError, HttpServer};
+use actix_service::fn_factory_with_config;
+use actix_web::dev::{AppConfig, ServerHandle, fn_service};
+use actix_web::{Error as ActixError, HttpServer};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::pool;
 use super::site::Site;
 use super::watch::{Seat, Watch};
+use crate::edge::behind::Incoming;
 use crate::edge::pipeline;
 
 /// Connections the kernel may keep for us before we accept them.
@@ -58,17 +60,21 @@ pub(crate) fn start(
     let threads = site.settings.server.threads;
     let head_timeout = site.settings.server.head_timeout;
     let server = HttpServer::new(move || {
+        let (site, number, watch) = (site.clone(), number.clone(), watch.clone());
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
-        let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone());
-        ActixApp::new().default_service(fn_service(move |request: ServiceRequest| {
-            let worker = seat.worker();
-            async move {
-                Ok::<_, ActixError>(match worker {
-                    Ok(worker) => pipeline::serve(&worker, request).await,
-                    Err(why) => pipeline::unfit(&why, request),
-                })
-            }
-        }))
+        fn_factory_with_config(move |config: AppConfig| {
+            let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
+            let service = fn_service(move |incoming: Incoming| {
+                let worker = seat.worker();
+                async move {
+                    Ok::<_, ActixError>(match worker {
+                        Ok(worker) => pipeline::serve(&worker, incoming).await,
+                        Err(why) => pipeline::unfit(&why, &incoming),
+                    })
+                }
+            });
+            async { Ok::<_, ()>(service) }
+        })
     })
     .workers(threads)
     .worker_max_blocking_threads((pool::THREADS / threads).max(1))

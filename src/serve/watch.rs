@@ -15,6 +15,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use actix_web::dev::AppConfig;
+
 use super::site::{self, Site};
 use super::worker::Worker;
 use crate::config::{self, Loaded, Server};
@@ -110,11 +112,12 @@ pub(crate) struct Seat {
     number: usize,
     now: RefCell<Rc<Worker>>,
     watch: Option<Arc<Watch>>,
+    config: AppConfig,
 }
 
 impl Seat {
-    pub(crate) fn take(site: Arc<Site>, number: usize, watch: Option<Arc<Watch>>) -> Rc<Seat> {
-        Rc::new(Seat { number, now: RefCell::new(Worker::start(site, number)), watch })
+    pub(crate) fn take(site: Arc<Site>, number: usize, watch: Option<Arc<Watch>>, config: AppConfig) -> Rc<Seat> {
+        Rc::new(Seat { number, now: RefCell::new(Worker::start(site, number, config.clone())), watch, config })
     }
 
     /// The worker that serves, or why none can.
@@ -125,7 +128,7 @@ impl Seat {
             Some(Ok(site)) if !Arc::ptr_eq(&site, &now.site) => {
                 // Its actors report in place of the old ones; those end with the requests that still use them.
                 site.reporters.withdraw(self.number);
-                let worker = Worker::start(site, self.number);
+                let worker = Worker::start(site, self.number, self.config.clone());
                 *self.now.borrow_mut() = worker.clone();
                 Ok(worker)
             }

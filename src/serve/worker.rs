@@ -3,9 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use actix_web::dev::AppConfig;
+
 use super::hands::Hands;
 use super::site::Site;
+use crate::app::Spares;
+use crate::edge::behind::Behind;
 use crate::edge::files::Misses;
+use crate::edge::unwatched::Unwatched;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
@@ -18,11 +23,14 @@ pub(crate) struct Worker {
     pub(crate) log: Option<Arc<AccessLog>>,
     /// Its own: what it counts is in its own core's cache.
     pub(crate) counts: Arc<Counts>,
+    pub(crate) behind: Behind,
+    pub(crate) spares: Spares,
+    pub(crate) unwatched: Rc<Unwatched>,
 }
 
 impl Worker {
-    /// Starts the actors of this thread.
-    pub(crate) fn start(site: Arc<Site>, number: usize) -> Rc<Worker> {
+    /// Starts the actors of this thread. `config` says where the server listens.
+    pub(crate) fn start(site: Arc<Site>, number: usize, config: AppConfig) -> Rc<Worker> {
         let hands = Hands::start(&site, number);
         let log = site.settings.server.access_log.as_deref().and_then(|path| match AccessLog::open(path) {
             Ok(log) => {
@@ -36,6 +44,7 @@ impl Worker {
         });
         let misses = site.mounts.iter().map(|_| Misses::new(!site.settings.server.devel)).collect();
         let counts = site.counts(number).clone();
-        Rc::new(Worker { site, hands, misses, log, counts })
+        let (behind, spares, unwatched) = (Behind::new(config), Spares::default(), Unwatched::start());
+        Rc::new(Worker { site, hands, misses, log, counts, behind, spares, unwatched })
     }
 }

@@ -293,3 +293,20 @@ fn a_head_or_a_body_that_does_not_come_is_408_in_the_time_of_the_conf() {
     let text = conn.read().expect_code(408).text();
     assert!(text.contains("within 0.3 s"), "{text:?}");
 }
+
+#[test]
+fn a_body_that_does_not_come_behind_another_request_has_its_time_too() {
+    let demo = TestServer::demo().server("body_timeout", "300ms").start();
+    let head = format!("POST /add HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM}\r\nContent-Length: 7\r\n\r\n");
+    let mut conn = demo.conn();
+    // In one piece, so that the second stands in line while the first is served.
+    conn.send(format!("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n{head}a=1"));
+    assert_eq!(conn.read().expect_code(200).text(), "Hello World");
+    conn.read().expect_code(408);
+    // The same in time.
+    let mut conn = demo.conn();
+    conn.send(format!("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n{head}a=1"));
+    conn.read().expect_code(200);
+    conn.send("&b=2");
+    assert_eq!(conn.read().expect_code(200).text(), "3");
+}

@@ -50,7 +50,13 @@ const RULES: &[Rule] = &[
         why: "http alone names awc: limits, redirects and timeouts are decided in one place",
         within: &["actors/src", "src", "apps", "tests/site"],
         except: &["actors/src/http"],
-        names: &["awc", "actix_http"],
+        names: &["awc"],
+    },
+    Rule {
+        why: "actix-http, below actix-web, is named where requests come in and by the client",
+        within: &["actors/src", "src", "apps", "tests/site"],
+        except: &["actors/src/http", "src/edge/behind.rs"],
+        names: &["actix_http"],
     },
     Rule {
         why: "db alone names the drivers: deadlines, cancelling and discarding are decided in one place",

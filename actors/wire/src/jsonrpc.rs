@@ -1,12 +1,13 @@
 //! JSON-RPC 2.0, and 1.0 leniently, on raw JSON: ids are echoed exactly as they came, numbers keep all their digits.
 //!
-//! `request` reads what a server receives, `write` is everything that is written, `response` reads what a client
+//! `request` reads what a server receives (`usual`: the usual one, quickly), `write` is everything that is written, `response` reads what a client
 //! receives. Whatever is malformed within a batch spoils its own entry alone.
 
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
+mod usual;
 mod write;
 
 pub use request::{Incoming, Invalid, Params, Request, parse};

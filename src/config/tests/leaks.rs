@@ -141,6 +141,7 @@ fn slips_that_once_showed_a_secret_do_not() {
         ("type = postgresql\n", "type = postgresql"),
         ("postgres://user:", "postgres//user:"),
         ("postgres://user:", "/ostgres://user:"),
+        ("postgres://user:", "postgres:/user:"),
         ("securekey = ", "securekey"),
         ("securekey = ", "securekey "),
         ("previous_securekeys = ", "previous_securekeys "),

@@ -1,5 +1,6 @@
 //! Devel mode of one app alone: its own templates and errors, and only where nobody else can reach it.
 
+use actix_web::dev::AppConfig;
 use actix_web::test::TestRequest;
 
 use super::serve;
@@ -31,7 +32,7 @@ fn an_app_has_a_word_of_its_own() {
     for (of_site, of_app) in [(false, true), (true, false)] {
         let body = actix_rt::System::new().block_on(async {
             let site = Site::open(&loaded(of_site), vec![app(of_app)], &Keys::passing(), None).expect("on loopback");
-            let worker = Worker::start(site, 0);
+            let worker = Worker::start(site, 0, AppConfig::default());
             serve(&worker, TestRequest::with_uri("/fails").insert_header(("accept", "text/html"))).await.body
         });
         assert_eq!(body.contains("No such file"), of_app, "{body}");

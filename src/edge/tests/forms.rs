@@ -15,7 +15,7 @@ use skitai_wire::{Map, Value};
 use crate::app::{Bind, Error, Form, Given, Kind, Param, Request};
 use crate::config::Server;
 use crate::edge::shelf::Shelf;
-use crate::edge::{arguments, pipeline, upload};
+use crate::edge::{arguments, upload};
 
 const fn param(name: &'static str, kind: Kind) -> Param {
     Param { name, kind, required: false, default: None, doc: "" }
@@ -25,8 +25,8 @@ const fn param(name: &'static str, kind: Kind) -> Param {
 const REST: &[Param] = &[param("form", Kind::Rest)];
 
 fn request(content_type: &str) -> Request {
-    let mut made = TestRequest::post().insert_header(("content-type", content_type)).to_srv_request();
-    pipeline::take_head(&mut made, std::time::Instant::now())
+    let mut made = TestRequest::post().insert_header(("content-type", content_type)).to_request();
+    super::taken(&mut made)
 }
 
 /// Receives a body that comes in pieces of these sizes.
@@ -183,8 +183,8 @@ proptest! {
         let (a, b, c, rest, faults) = super::with_worker(async |worker| {
             let uri = format!("/x?{}", encoded(&sent.query));
             let head = TestRequest::post().uri(&uri).insert_header(("content-type", "application/x-www-form-urlencoded"));
-            let mut head = head.to_srv_request();
-            let mut request = pipeline::take_head(&mut head, std::time::Instant::now());
+            let mut head = head.to_request();
+            let mut request = super::taken(&mut head);
             request.body = encoded(&sent.form).into();
             let mut bind = Bind::new(super::was(&worker), THREE);
             let path = sent.path.map(|number| ("a".to_owned(), Value::Int(number))).into_iter().collect();

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use actix_web::dev::AppConfig;
 use actix_web::test::TestRequest;
 use skitai_actors::spec::Secret;
 use skitai_wire::Value;
@@ -47,7 +48,7 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::passing() };
         let app = App::new("a").routes(skitai::routes![all, reasons]);
         let site = Site::open(&loaded(), vec![app], &keys, None).expect("a good site");
-        let workers: [Rc<Worker>; 2] = [0, 1].map(|number| Worker::start(site.clone(), number));
+        let workers: [Rc<Worker>; 2] = [0, 1].map(|number| Worker::start(site.clone(), number, AppConfig::default()));
         assert_eq!(ready(&workers[0]).await, (200, r#"{"ready":true}"#.to_owned()));
 
         // On one worker it is failed, and each of them says so.
@@ -77,7 +78,7 @@ fn readiness_needs_no_login_and_the_rest_does() {
     actix_rt::System::new().block_on(async {
         let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::passing() };
         let site = Site::open(&loaded(), vec![App::new("a")], &keys, None).expect("a good site");
-        let worker = Worker::start(site, 0);
+        let worker = Worker::start(site, 0, AppConfig::default());
         assert_eq!(serve(&worker, TestRequest::with_uri("/status/ready")).await.status, 200);
         assert_eq!(serve(&worker, TestRequest::with_uri("/status")).await.status, 401);
         assert_eq!(serve(&worker, TestRequest::with_uri("/status/tree")).await.status, 404);

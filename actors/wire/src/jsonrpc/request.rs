@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::usual;
 use crate::error::plain_json_message;
 use crate::limits::Limits;
 use crate::value::deserialize::Budget;
@@ -70,12 +71,12 @@ pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
     parsed.map_err(|error| Error { offset: error.offset.map(|at| at + skipped), ..error })
 }
 
-/// Nearly every request is an object of the right members, and is seen once. What is not is seen again: to tell what is
-/// not JSON from what is JSON and no request.
+/// Nearly every request is a usual one, and is seen once. What is not is seen again: to tell what is not JSON from what
+/// is JSON and no request, and what is wrong with that.
 fn single<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
-    let entry = match serde_json::from_str::<Members<'a>>(body) {
-        Ok(members) => members.request(limits),
-        Err(_) => request(whole::<&RawValue>(body)?, limits),
+    let entry = match usual::request(body, limits) {
+        Some(request) => Ok(request),
+        None => request(whole::<&RawValue>(body)?, limits),
     };
     Ok(Incoming::Single(entry))
 }
@@ -152,7 +153,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-fn request<'a>(entry: &'a RawValue, limits: &Limits) -> Result<Request<'a>, Invalid<'a>> {
+pub(super) fn request<'a>(entry: &'a RawValue, limits: &Limits) -> Result<Request<'a>, Invalid<'a>> {
     let nameless = |message: String| Invalid { id: None, message };
     if !entry.get().starts_with('{') {
         return Err(nameless("a request is an object".to_owned()));
@@ -189,7 +190,7 @@ impl<'a> Members<'a> {
 }
 
 /// The id if it is one: a string, a number or null; in 1.0 anything.
-fn good_id(id: Option<&RawValue>, v1: bool) -> Option<&RawValue> {
+pub(super) fn good_id(id: Option<&RawValue>, v1: bool) -> Option<&RawValue> {
     id.filter(|id| v1 || id.get() == "null" || id.get().starts_with(|c: char| matches!(c, '"' | '-' | '0'..='9')))
 }
 

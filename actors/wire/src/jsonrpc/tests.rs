@@ -278,3 +278,36 @@ fn errors_carry_their_data() {
     );
     assert_eq!(write_raw_result(RawValue::NULL, b"[1]", false), br#"{"jsonrpc":"2.0","result":[1],"id":null}"#);
 }
+
+#[test]
+fn the_usual_way_reads_what_the_careful_way_reads() {
+    let limits = Limits::default();
+    let texts = [
+        r#"{"jsonrpc":"2.0","method":"a","params":[1,{"b":[null,true]}],"id":7}"#,
+        r#" { "id" : "x\"y", "params" : {"b": 1.5}, "method" : "m\u0041" , "jsonrpc" : "2.0" } "#,
+        r#"{"jsonrpc":"2.0","method":"a"}"#,
+        r#"{"jsonrpc":"2.0","method":"a","id":null,"more":[1,2]}"#,
+        r#"{"jsonrpc":"2.0","method":"a","id":18446744073709551616}"#,
+        r#"{"jsonrpc":"2.0","method":"a","params":null,"id":1}"#,
+        r#"{"jsonrpc":"2.0","method":"a","params":3,"id":1}"#,
+        r#"{"jsonrpc":"2.0","method":"a","method":"b","id":1}"#,
+        r#"{"jsonrpc":"2.0","jsonrpc":"2.0","method":"a","id":1}"#,
+        r#"{"jsonrpc":"2.1","method":"a","id":1}"#,
+        r#"{"method":"a","params":[],"id":1}"#,
+        r#"{"jsonrpc":"2.0","method":"a","id":[1]}"#,
+        r#"{"jsonrpc":"2.0","method":5,"id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"j\u0073onrpc":"2.0","method":"a","id":1}"#,
+    ];
+    let mut usual = 0;
+    for text in texts {
+        let whole = serde_json::from_str::<&RawValue>(text).expect("it is JSON");
+        let careful = super::request::request(whole, &limits);
+        let Some(quick) = super::usual::request(text, &limits) else { continue };
+        usual += 1;
+        let careful = careful.unwrap_or_else(|invalid| panic!("{text}: {invalid:?}"));
+        assert_eq!(format!("{quick:?}"), format!("{careful:?}"), "{text}");
+    }
+    assert_eq!(usual, 4, "of these, so many are usual");
+    assert!(super::usual::request(r#"{"jsonrpc":"2.0","method":"a"} x"#, &limits).is_none());
+}

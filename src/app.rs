@@ -1,8 +1,9 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] (until then a [`draft`]) to read the [`request`], set
-//! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] (until then a [`draft`]) to
+//! read the [`request`] (also as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`]
+//! (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
 //! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
 //! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
@@ -16,9 +17,12 @@ mod blocking;
 mod budget;
 mod caching;
 mod calls;
+mod client;
 mod cookie;
+mod csrf;
 mod csv;
 mod draft;
+mod env;
 mod error;
 mod excerpt;
 mod export;
@@ -57,8 +61,11 @@ pub(crate) use bind::shortened;
 pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
-pub use cookie::Cookies;
+pub use cookie::{Cookie, Cookies, SameSite};
+pub(crate) use csrf::FIELD as CSRF_FIELD;
+pub use csrf::csrf;
 pub(crate) use draft::{Draft, Spares};
+pub use env::Env;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
 pub use failure::Failure;
@@ -71,7 +78,7 @@ pub use page::Page;
 pub use registry::{Registry, Wasc};
 pub(crate) use reply::Content;
 pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
-pub use request::Request;
+pub use request::{Request, SplitUri};
 pub(crate) use response::Parts;
 pub use response::ResponseHead;
 pub use results::{All, AllFailed, Answered, Fault, Require, Results};

@@ -6,7 +6,7 @@
 //! - [`keys`]: every key with its default, limits and unit: the one table;
 //! - `ini`: text → sections and entries with their bytes in the file;
 //! - `reading`: one section and its table → values; `values` says how each kind of value is written;
-//! - `server`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
+//! - `server` with `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -25,6 +25,7 @@ mod ini;
 pub mod keys;
 mod mask;
 mod members;
+mod network;
 mod reaching;
 mod reading;
 pub mod report;
@@ -36,9 +37,13 @@ pub(crate) mod spelling;
 mod values;
 
 pub use find::{NotFound, Places, find};
+pub use network::Network;
 pub use report::{Problem, Report, Severity};
 pub use routes::{Mount, MountTarget};
-pub use settings::{Certification, Declared, Introspection, Route, RouteTarget, Server, Settings, Uploads};
+pub use settings::{
+    Certification, Declared, ForwardedHeader, Introspection, Route, RouteTarget, Server, Settings, TrustedProxies,
+    Uploads,
+};
 
 use ini::{Section, SectionKind};
 use reading::Reading;

@@ -8,7 +8,7 @@
 //! - [`files`]: static files, which stand before apps;
 //! - [`behind`]: actix-web's `App`, for what takes its kind of request: files;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
-//! - [`stream`]: the body of a reply that is made while it is sent;
+//! - [`stream`]: the body of a reply that is made while it is sent; [`parting`]: of the last one of a connection;
 //! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
@@ -17,6 +17,7 @@ pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;
 mod hooked;
+mod parting;
 pub(crate) mod pipeline;
 pub(crate) mod respond;
 pub(crate) mod sessions;

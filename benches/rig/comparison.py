@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Callable, NamedTuple, Optional
 
+from . import visit
 from .calls import ADD_JSON, ADD_XML
 
 # Seconds of load that are not counted, once per program: connections are made, caches are filled.
@@ -17,7 +18,8 @@ class Load(NamedTuple):
     name: str
     process: Callable
     path: Callable
-    script: str = ""
+    # For wrk: a text, or what makes one for a process.
+    script: str | Callable = ""
 
 
 class Row(NamedTuple):
@@ -42,6 +44,8 @@ POOL = Load("deadpool fan-out", lambda scene: scene.pool, lambda scene: scene.ci
 DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: scene.cities)
 PIPELINED = Load("pipelined dmap over 3", lambda scene: scene.pipelining, lambda scene: scene.cities)
 SHARED = Load("hand-written pipelining", lambda scene: scene.pipelined, lambda scene: scene.cities)
+ORDER = Load("path, session", lambda scene: scene.orders, lambda scene: visit.ORDER, visit.script)
+BARE_ORDER = Load("actix-web, actix-session", lambda scene: scene.bare_orders, lambda scene: visit.ORDER, visit.script)
 ASYNCPG = Load("Python, asyncpg gather", lambda scene: scene.asyncpg, lambda scene: scene.cities)
 PLPROXY = Load("PL/Proxy and its server", lambda scene: scene.plproxy, lambda scene: scene.cities)
 
@@ -53,6 +57,7 @@ ROWS = {
     # What of that is the body's, which nobody looks at here.
     "addread": Row("  actix-web reads and answers it, no more", XML_READ, BARE, None),
     "jsonread": Row("  actix-web reads and answers it, no more", JSON_READ, BARE, None),
+    "session": Row("arguments, session / actix-session", ORDER, BARE_ORDER, 1.5),
     "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
     "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 1.15),
     "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),
@@ -106,7 +111,7 @@ def measure(scene, load, seconds):
     if load.script:
         path = os.path.join(scene.folder.name, "call.lua")
         with open(path, "w") as script:
-            script.write(load.script)
+            script.write(load.script(process) if callable(load.script) else load.script)
         command += ["-s", path]
     said = subprocess.run([*command, process.url(load.path(scene))], capture_output=True, text=True, check=True).stdout
     spent = process.cpu() - before

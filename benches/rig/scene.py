@@ -3,7 +3,7 @@ import http.client
 import re
 import tempfile
 
-from . import machine
+from . import machine, visit
 from .calls import ADD_JSON, ADD_XML
 from .plproxy import Coordinator, Together
 from .postgres import PASSWORD, Postgres
@@ -64,6 +64,12 @@ class Scene:
         self.server = self.site("server", ports)
         self.server20 = self.site("server20", many)
         self.logging = self.site("logging", ports, f"access_log = {self.folder.name}/access.log")
+        if "session" in self.rows:
+            port, path = free_port(), f"{self.folder.name}/orders.conf"
+            with open(path, "w") as conf:
+                conf.write(visit.CONF.format(port=port, threads=self.threads))
+            self.orders = self.keep(Process(machine.alone([self.built.path("session-site"), "-f", path]), port, self.folder.name))
+            self.bare_orders = self.program("session-bare", free_port())
         # These have needs of their own, so they are there only for the rows that ask for them.
         if self.rows & {"pipelined", "asyncpg", "plproxy"}:
             self.pipelining = self.site("pipelining", ports, database="pipeline = yes")
@@ -111,6 +117,8 @@ class Scene:
             if theirs != ours:
                 raise SystemExit(f"the baseline sends\n{theirs.decode()}\nbut the server\n{ours.decode()}")
 
+        if "session" in self.rows:
+            visit.check(self.orders, self.bare_orders)
         for call in (ADD_XML, ADD_JSON):
             call.check(self.server, self.bare)
 

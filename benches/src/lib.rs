@@ -1,6 +1,7 @@
 //! What Skitai is measured against. `benches/run` builds and runs all of it; nothing in here is part of the server.
 //!
 //! - `bin/bare-hello.rs`: actix-web and nothing else, for the price of a request;
+//! - `bin/session-bare.rs`: actix-web with actix-session, and `bin/session-site.rs`, the same as a Skitai app;
 //! - `bin/lean-fanout.rs`: XML-RPC members asked with awc, as one would write it for this one purpose;
 //! - `bin/pool-fanout.rs`: three PostgreSQL databases asked with deadpool, likewise;
 //! - `bin/pipelined-fanout.rs`: the same over one connection to each, shared by all requests;

@@ -56,8 +56,9 @@ impl Inner {
     fn clear(&mut self) {
         // Each by its name: a new field must be decided on here, or one client would see what another sent.
         let Inner { request, response, cookie, session, face, route, mount, hands: _, budget, trace } = self;
-        let Request { method: _, uri, version: _, headers, peer, body, received: _, begun } = request;
-        (*uri, *peer, *body) = (Uri::default(), None, Bytes::new());
+        let Request { method: _, uri, version: _, headers, peer, body, received: _, begun, proxies: _, form_token } =
+            request;
+        (*uri, *peer, *body, *form_token) = (Uri::default(), None, Bytes::new(), None);
         headers.clear();
         *budget = Budget::none(*begun);
         (*response, *cookie, *session, *trace) = Default::default();
@@ -70,7 +71,9 @@ impl Inner {
 pub(crate) struct Draft(Arc<Inner>);
 
 impl Draft {
-    pub(crate) fn new(request: Request, hands: Arc<Hands>) -> Draft {
+    pub(crate) fn new(mut request: Request, hands: Arc<Hands>) -> Draft {
+        // As the hands, they are the worker's: a handle that serves again keeps them.
+        request.proxies = hands.proxies().cloned();
         let cookie = Cookies::of(&request.headers);
         // Its time is known with its route.
         let budget = Budget::none(request.begun);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use skitai_wire::Value;
 
+use super::csrf::FIELD as CSRF_FIELD;
 use super::error::Error;
 use super::reply::{Answer, Later, Reply};
 use super::task::Task;
@@ -17,12 +18,13 @@ pub struct Page {
     template: Cow<'static, str>,
     context: Vec<(Cow<'static, str>, Result<Value, String>)>,
     awaited: Vec<(Cow<'static, str>, Task, Duration)>,
+    has_csrf: bool,
 }
 
 impl Page {
     /// A page of this template.
     pub fn new(template: impl Into<Cow<'static, str>>) -> Page {
-        Page { template: template.into(), context: Vec::new(), awaited: Vec::new() }
+        Page { template: template.into(), context: Vec::new(), awaited: Vec::new(), has_csrf: false }
     }
 
     /// Gives the template a value.
@@ -45,6 +47,14 @@ impl Page {
         self
     }
 
+    /// Gives the template a token against forged requests, `csrf_token`, for its forms: see [`csrf`](mod@super::csrf). The app
+    /// must use sessions; a visitor without one gets one.
+    #[must_use]
+    pub fn with_csrf(mut self) -> Page {
+        self.has_csrf = true;
+        self
+    }
+
     /// Waits for what is under way, then renders.
     async fn wait(mut self, was: Was) -> Answer {
         for (name, task, timeout) in std::mem::take(&mut self.awaited) {
@@ -59,6 +69,9 @@ impl Page {
     /// The text of the page.
     pub(crate) fn render(self, was: &Was) -> Result<String, Error> {
         let mut pairs = Vec::with_capacity(self.context.len());
+        if self.has_csrf {
+            pairs.push((CSRF_FIELD.into(), Value::String(was.csrf_token()?)));
+        }
         for (name, value) in self.context {
             let value =
                 value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;

@@ -1,11 +1,15 @@
 //! What the client sent: head, peer and body.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
+
+use super::client::{self, Client};
+use crate::config::TrustedProxies;
 
 /// A request, moved out of actix so that it can travel between threads.
 #[derive(Clone, Debug)]
@@ -20,7 +24,14 @@ pub struct Request {
     pub(crate) received: Instant,
     /// When its head was read: its sender waits since then, or longer.
     pub(crate) begun: Instant,
+    /// Who is believed for whom it asks; nobody where it is not set.
+    pub(crate) proxies: Option<Arc<TrustedProxies>>,
+    /// The token that a multipart form had against forgery; of another form it is in the body.
+    pub(crate) form_token: Option<Box<str>>,
 }
+
+/// The parts of a request's target, each with the character it begins with.
+pub type SplitUri<'r> = (&'r str, Option<&'r str>, Option<&'r str>, Option<&'r str>);
 
 impl Request {
     /// One of nobody.
@@ -34,6 +45,9 @@ impl Request {
             body: Bytes::new(),
             received: now,
             begun: now,
+            // Known with the worker's hands.
+            proxies: None,
+            form_token: None,
         }
     }
 
@@ -81,15 +95,70 @@ impl Request {
         self.uri.query().unwrap_or("")
     }
 
+    /// The target in four parts, each with the character it begins with: path, `;params`, `?query`, `#fragment`. What is
+    /// not there is `None`. No browser sends a fragment.
+    ///
+    /// ```
+    /// # use skitai::prelude::*;
+    /// #[route("/where")]
+    /// async fn place(was: Was) -> String {
+    ///     let (path, params, query, _fragment) = was.request.split_uri(); // of /a;v=1?b=2: "/a", ";v=1", "?b=2"
+    ///     format!("{path} {params:?} {query:?}")
+    /// }
+    /// ```
+    pub fn split_uri(&self) -> SplitUri<'_> {
+        split(self.uri())
+    }
+
     /// The content type without its parameters, such as `text/xml`.
     pub fn get_content_type(&self) -> Option<&str> {
         let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-        Some(value.split(';').next().unwrap_or("").trim())
+        Some(value.split(';').next().unwrap_or("").trim()).filter(|kind| !kind.is_empty())
     }
 
-    /// The address of the peer.
+    /// The first half of the content type: `text` of `text/xml`.
+    pub fn get_main_type(&self) -> Option<&str> {
+        let kind = self.get_content_type()?;
+        Some(kind.split_once('/').map_or(kind, |(main, _)| main.trim_end()))
+    }
+
+    /// The second half of the content type: `xml` of `text/xml; charset=utf-8`.
+    pub fn get_sub_type(&self) -> Option<&str> {
+        Some(self.get_content_type()?.split_once('/')?.1.trim_start())
+    }
+
+    /// The address of the client: the peer's, or, where the peer is one of `trusted_proxies`, whom the proxies asked for.
+    /// `None` only where a request came by no network.
     pub fn get_remote_addr(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.ip())
+        self.client().map(|client| client.address.ip())
+    }
+
+    /// The address at the other end of the connection: the client's, or that of the last proxy before this server.
+    pub fn get_peer_addr(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip().to_canonical())
+    }
+
+    /// True where the client spoke TLS: a trusted proxy says so, with `X-Forwarded-Proto` or `Forwarded`.
+    pub fn is_secure(&self) -> bool {
+        self.proxies.is_some() && self.client().is_some_and(|client| client.is_secure)
+    }
+
+    /// `https` or `http`: how the client asked.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_secure() { "https" } else { "http" }
+    }
+
+    /// For the log: the client's address, with port 0 where no proxy told its port.
+    pub(crate) fn client_addr(&self) -> Option<SocketAddr> {
+        self.client().map(|client| client.address)
+    }
+
+    fn client(&self) -> Option<Client> {
+        let peer = self.peer?;
+        Some(match &self.proxies {
+            Some(trusted) => client::client(peer, &self.headers, trusted),
+            None => Client { address: client::canonical(peer), is_secure: false },
+        })
     }
 
     /// What the client calls itself.
@@ -100,5 +169,34 @@ impl Request {
     /// The body, within the server's limit. Empty where it was a multipart form: its parts are arguments.
     pub fn body(&self) -> &Bytes {
         &self.body
+    }
+}
+
+fn split(target: &str) -> SplitUri<'_> {
+    // From the last part to the first: each ends where the next begins.
+    let (rest, fragment) = cut(target, '#');
+    let (rest, query) = cut(rest, '?');
+    let (path, params) = cut(rest, ';');
+    (path, params, query, fragment)
+}
+
+fn cut(text: &str, at: char) -> (&str, Option<&str>) {
+    match text.find(at) {
+        Some(at) => (&text[..at], Some(&text[at..])),
+        None => (text, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_has_four_parts() {
+        assert_eq!(split("/a"), ("/a", None, None, None));
+        assert_eq!(split("/a;v=1?b=;2#c?d"), ("/a", Some(";v=1"), Some("?b=;2"), Some("#c?d")));
+        assert_eq!(split("/a?"), ("/a", None, Some("?"), None));
+        assert_eq!(split("/a?b=/;c"), ("/a", None, Some("?b=/;c"), None));
+        assert_eq!(split("*"), ("*", None, None, None));
     }
 }

@@ -53,6 +53,17 @@ impl Session {
         Ok(())
     }
 
+    /// True when there is a value of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.lock().is_some_and(|state| state.values.get(name).is_some())
+    }
+
+    /// The names of all values, in alphabetical order as a session is loaded, then as they were set.
+    pub fn names(&self) -> Vec<String> {
+        let Some(state) = self.lock() else { return Vec::new() };
+        state.values.0.iter().map(|(name, _)| String::from(&**name)).collect()
+    }
+
     /// Takes a value away; true if it was there.
     pub fn del(&self, name: &str) -> bool {
         let Some(mut state) = self.lock() else { return false };

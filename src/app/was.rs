@@ -179,6 +179,11 @@ impl Inner {
         self.hands.site().app(self.mount)
     }
 
+    /// Where the app is mounted, without a slash at the end; empty for the root.
+    pub(super) fn mount_path(&self) -> &str {
+        self.hands.site().mounts[self.mount].path()
+    }
+
     /// The request's body, as far as it was read for this face.
     pub fn body(&self) -> &Bytes {
         self.request.body()

@@ -47,6 +47,10 @@ pub enum Kind {
     Text,
     /// A secret: itself, `env:NAME` or `file:PATH`. Never shown.
     Secret,
+    /// Several secrets, with commas between them.
+    Secrets,
+    /// Addresses and networks, with commas between them.
+    Networks,
     /// A file, relative to the conf.
     File,
     /// The members of a cluster.
@@ -95,6 +99,8 @@ pub(super) const NUM_RESULT_CACHE_MAX: Key =
     key("num_result_cache_max", count(0, 10_000_000), "2000", "RPC and SQL results kept; 0 keeps none");
 pub(super) const SECUREKEY: Key =
     key("securekey", Kind::Secret, "", "seals the sessions; at least 16 bytes, better 32, at random");
+pub(super) const PREVIOUS_SECUREKEYS: Key =
+    key("previous_securekeys", Kind::Secrets, "", "former `securekey`s, whose sessions go on under the present one");
 pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
 pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
@@ -129,6 +135,15 @@ pub(super) const INTROSPECTION: Key = key(
     Kind::Text,
     "",
     "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
+);
+
+pub(super) const TRUSTED_PROXIES: Key =
+    key("trusted_proxies", Kind::Networks, "", "proxies that are believed who their client is: addresses and networks");
+pub(super) const FORWARDED_HEADER: Key = key(
+    "forwarded_header",
+    Kind::Text,
+    "",
+    "where they say it: `x-forwarded-for` or `forwarded`; the second where the first is missing, if not given",
 );
 
 pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");
@@ -216,6 +231,7 @@ pub const SERVER: &[Key] = &[
     STATIC_MAX_AGE,
     NUM_RESULT_CACHE_MAX,
     SECUREKEY,
+    PREVIOUS_SECUREKEYS,
     ADMIN_PASSWORD,
     MAX_BODY,
     MAX_UPLOAD,
@@ -229,6 +245,8 @@ pub const SERVER: &[Key] = &[
     MAX_BATCH_ANSWER,
     INTROSPECTION,
     ACCESS_LOG,
+    TRUSTED_PROXIES,
+    FORWARDED_HEADER,
     SSL,
     PROXY,
     ENABLE_PROXY,
@@ -299,7 +317,8 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Whether the value of a key may have a `/` in it.
 pub(super) fn takes_path(name: &str) -> bool {
     let takes = |key: &Key| {
-        let is_of_paths = matches!(key.kind, Kind::File | Kind::Members | Kind::Secret);
+        let is_of_paths =
+            matches!(key.kind, Kind::File | Kind::Members | Kind::Secret | Kind::Secrets | Kind::Networks);
         key.name == name && (is_of_paths || name == CHECK.name)
     };
     TABLES.iter().any(|(_, table)| table.iter().any(takes))
@@ -307,7 +326,11 @@ pub(super) fn takes_path(name: &str) -> bool {
 
 /// Keys whose value is never shown.
 pub(super) fn secret_names() -> impl Iterator<Item = &'static str> {
-    TABLES.iter().flat_map(|(_, table)| table.iter()).filter(|key| matches!(key.kind, Kind::Secret)).map(|key| key.name)
+    TABLES
+        .iter()
+        .flat_map(|(_, table)| table.iter())
+        .filter(|key| matches!(key.kind, Kind::Secret | Kind::Secrets))
+        .map(|key| key.name)
 }
 
 #[cfg(test)]

@@ -14,8 +14,18 @@ const MEMBERS: &str = "members";
 
 /// Words that announce a secret wherever they stand before a `=` or `:`; members do so behind something else alone,
 /// because in a line of their own their passwords are known.
-const ANNOUNCING: &[&str] =
-    &[MEMBERS, "securekey", "admin_password", "passphrase", "pass_phrase", "password", "passwd", "secret", "token"];
+const ANNOUNCING: &[&str] = &[
+    MEMBERS,
+    "securekey",
+    "securekeys",
+    "admin_password",
+    "passphrase",
+    "pass_phrase",
+    "password",
+    "passwd",
+    "secret",
+    "token",
+];
 
 /// Parts of an unknown key's name that make its value doubtful.
 const DOUBTFUL: &[&str] = &["key", "pass", "pwd", "pw", "secret", "token", "cred", "auth", "login"];
@@ -56,9 +66,9 @@ pub(super) fn quotable(text: &str) -> Option<String> {
     shown.then(|| format!("`{text}`"))
 }
 
-/// Whether a secret is only named here, and lies elsewhere.
+/// Whether a secret is only named here, and lies elsewhere. Of several, each must be.
 pub(super) fn is_reference(text: &str) -> bool {
-    text.starts_with("env:") || text.starts_with("file:")
+    text.split(',').all(|part| part.trim_start().starts_with("env:") || part.trim_start().starts_with("file:"))
 }
 
 fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Range<usize>>) {

@@ -8,6 +8,7 @@ use skitai_actors::spec::Secret;
 use super::ini::{Entry, Section, Value, printable};
 use super::keys::{self, Key};
 use super::mask;
+use super::network::Network;
 use super::report::Problem;
 use super::settings::default_of;
 use super::spelling::nearest;
@@ -149,6 +150,38 @@ impl Reading<'_> {
         }
     }
 
+    /// Several secrets, each with its place; those that are not to be had are left out and reported.
+    pub(super) fn secrets(&mut self, section: Option<&Section>, key: &Key) -> Vec<(Secret, Range<usize>)> {
+        let Some(value) = find(section, key) else { return Vec::new() };
+        let mut read = Vec::new();
+        for (text, range) in parts(&value.text) {
+            let span = value.span_of(&range);
+            match values::secret(text, self.base, self.env) {
+                Ok(secret) => read.push((Secret(secret), span)),
+                Err(why) => self.push(Problem::error(span, format!("`{}`: {why}", key.name)).label("not to be had")),
+            }
+        }
+        read
+    }
+
+    /// Addresses and networks, each with its place; those that are none are left out and reported.
+    pub(super) fn networks(&mut self, section: Option<&Section>, key: &Key) -> Vec<(Network, Range<usize>)> {
+        let Some(value) = find(section, key) else { return Vec::new() };
+        let mut read = Vec::new();
+        for (text, range) in parts(&value.text) {
+            let span = value.span_of(&range);
+            match text.parse::<Network>() {
+                Ok(network) => read.push((network, span)),
+                Err(why) => {
+                    let shown = mask::quotable(text).filter(|_| !text.contains(['=', '@']));
+                    let message = format!("{} is no network for `{}`", shown.as_deref().unwrap_or("this"), key.name);
+                    self.push(Problem::error(span, message).label(why));
+                }
+            }
+        }
+        read
+    }
+
     /// A file, relative to the conf's folder.
     pub(super) fn file(&mut self, section: Option<&Section>, key: &Key) -> Option<PathBuf> {
         let value = self.file_name(section, key)?;
@@ -179,6 +212,15 @@ impl Reading<'_> {
         }
         Some(value)
     }
+}
+
+/// The parts of a list with commas, and where each is in it; empty ones are left out.
+fn parts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+    text.split(',').filter_map(move |part| {
+        let part = part.trim();
+        let at = part.as_ptr() as usize - text.as_ptr() as usize;
+        (!part.is_empty()).then_some((part, at..at + part.len()))
+    })
 }
 
 /// The first value given for a key; a second one is a problem of its own.

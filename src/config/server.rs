@@ -9,7 +9,7 @@ use super::ini::{Section, Value};
 use super::keys::{self, Key};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::{Certification, Introspection, Server, Uploads, cores};
+use super::settings::{Certification, ForwardedHeader, Introspection, Server, TrustedProxies, Uploads, cores};
 
 /// Below this a key can be searched for, in bytes.
 const SECUREKEY_MIN: usize = 16;
@@ -32,6 +32,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     if let Some(value) = devel_value.filter(|_| devel) {
         keep_devel_on_loopback(reading, section, ip, value);
     }
+    let securekey = securekey(reading, section);
     Server {
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
         // More than one is refused above.
@@ -42,7 +43,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         sessiontimeout: reading.time(section, &keys::SESSIONTIMEOUT),
         static_max_age: reading.time(section, &keys::STATIC_MAX_AGE),
         num_result_cache_max: reading.number(section, &keys::NUM_RESULT_CACHE_MAX),
-        securekey: securekey(reading, section),
+        previous_securekeys: previous_securekeys(reading, section, securekey.as_ref()),
+        securekey,
         admin_password: admin_password(reading, section),
         devel,
         max_body: reading.count(section, &keys::MAX_BODY),
@@ -54,6 +56,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
+        trusted_proxies: trusted_proxies(reading, section),
     }
 }
 
@@ -226,6 +229,58 @@ fn securekey(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Sec
         );
     }
     Some(secret)
+}
+
+/// Former keys. Whoever has one of them can make sessions, so they are held to what the present one is.
+fn previous_securekeys(reading: &mut Reading<'_>, section: Option<&Section>, current: Option<&Secret>) -> Vec<Secret> {
+    let read = reading.secrets(section, &keys::PREVIOUS_SECUREKEYS);
+    for (secret, span) in &read {
+        if secret.0 == SAMPLE_SECUREKEY {
+            reading.push(
+                Problem::error(span.clone(), "a previous `securekey` is the one of Skitai's sample")
+                    .label("anybody could make sessions with it")
+                    .help("leave it out; the sessions it sealed end"),
+            );
+        } else if secret.0.len() < SECUREKEY_MIN {
+            let message = format!("a previous `securekey` is shorter than {SECUREKEY_MIN} bytes");
+            reading.push(
+                Problem::error(span.clone(), message).label("can be guessed, and sessions made with it").help(
+                    "leave it out; the sessions it sealed end. A key with a comma in it is given by env: or file:",
+                ),
+            );
+        } else if Some(secret) == current {
+            reading.push(
+                Problem::warning(span.clone(), "a previous `securekey` is the present one").label("has no effect"),
+            );
+        }
+    }
+    read.into_iter().map(|(secret, _)| secret).collect()
+}
+
+fn trusted_proxies(reading: &mut Reading<'_>, section: Option<&Section>) -> TrustedProxies {
+    let read = reading.networks(section, &keys::TRUSTED_PROXIES);
+    for (_, span) in read.iter().filter(|(network, _)| network.is_everything()) {
+        reading.push(
+            Problem::warning(span.clone(), "`trusted_proxies` believes everybody")
+                .label("every client may say who it is")
+                .help("name the proxies' own addresses"),
+        );
+    }
+    let mut header = None;
+    if let Some(value) = find(section, &keys::FORWARDED_HEADER).filter(|value| !value.text.is_empty()) {
+        match value.text.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => header = Some(ForwardedHeader::XForwardedFor),
+            "forwarded" => header = Some(ForwardedHeader::Forwarded),
+            _ => reading.refuse(&keys::FORWARDED_HEADER, value, "expected `x-forwarded-for` or `forwarded`", None),
+        }
+        if find(section, &keys::TRUSTED_PROXIES).is_none() {
+            reading.push(
+                Problem::warning(value.span(), "`forwarded_header` has no effect without `trusted_proxies`")
+                    .label("nobody is believed"),
+            );
+        }
+    }
+    TrustedProxies { networks: read.into_iter().map(|(network, _)| network).collect(), header }
 }
 
 fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Secret> {

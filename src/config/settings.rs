@@ -8,6 +8,7 @@ use std::time::Duration;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
 use super::keys;
+use super::network::Network;
 use super::values;
 
 /// One instance.
@@ -44,6 +45,8 @@ pub struct Server {
     pub num_result_cache_max: u64,
     /// Seals the sessions; where there is none, one is made and kept.
     pub securekey: Option<Secret>,
+    /// Former `securekey`s: sessions they sealed go on, sealed anew with the present one.
+    pub previous_securekeys: Vec<Secret>,
     /// Password of `admin` on the status pages.
     pub admin_password: Option<Secret>,
     /// Devel mode.
@@ -66,6 +69,33 @@ pub struct Server {
     pub introspection: Introspection,
     /// File of the access log; none for no access log.
     pub access_log: Option<PathBuf>,
+    /// Who is believed when it says for whom it asks.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// The proxies that are believed who their client is, and where they say it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    /// Where they are; empty where nobody is believed.
+    pub networks: Vec<Network>,
+    /// Where they say it; none for X-Forwarded-For, and Forwarded where there is no X-Forwarded-For.
+    pub header: Option<ForwardedHeader>,
+}
+
+impl TrustedProxies {
+    /// Whether such a peer is one of them.
+    pub fn has(&self, peer: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(peer))
+    }
+}
+
+/// A header in which a proxy says for whom it asks (`forwarded_header`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto` beside it.
+    XForwardedFor,
+    /// `Forwarded` of RFC 7239.
+    Forwarded,
 }
 
 /// Who may ask what methods there are (`introspection`).
@@ -180,6 +210,7 @@ impl Default for Server {
             static_max_age: values::duration(default_of(&keys::STATIC_MAX_AGE)),
             num_result_cache_max: default_of(&keys::NUM_RESULT_CACHE_MAX),
             securekey: None,
+            previous_securekeys: Vec::new(),
             admin_password: None,
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
@@ -191,6 +222,7 @@ impl Default for Server {
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             access_log: None,
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 }

@@ -49,9 +49,15 @@ pub(super) fn number(text: &str, kind: Kind) -> Result<u64, String> {
             let read = scaled(number, bytes).ok_or_else(why)?;
             within(read, min, max, show_size)
         }
-        Kind::Flag | Kind::Address | Kind::Text | Kind::Secret | Kind::File | Kind::Members | Kind::Type => {
-            Err("expected no number".to_owned())
-        }
+        Kind::Flag
+        | Kind::Address
+        | Kind::Text
+        | Kind::Secret
+        | Kind::Secrets
+        | Kind::Networks
+        | Kind::File
+        | Kind::Members
+        | Kind::Type => Err("expected no number".to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::upload;
-use crate::app::{Error, Given, Param, Request};
+use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 use crate::serve::worker::Worker;
 
 /// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
@@ -37,6 +37,11 @@ pub(crate) async fn read_or_receive(
     let (server, shelf) = (&worker.site.settings.server, &worker.site.shelf);
     let parts = Box::pin(upload::receive(request, payload, server, shelf, params)).await?;
     request.received = Instant::now();
+    // The parts become arguments; hooks run before those are looked at and see the request alone.
+    request.form_token = parts.iter().find_map(|(name, given)| match given {
+        Given::Text(text) if name == CSRF_FIELD => Some(text.as_str().into()),
+        _ => None,
+    });
     Ok(parts)
 }
 

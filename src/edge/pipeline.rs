@@ -45,7 +45,7 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpRespon
     if worker.log.is_some() {
         // What the log needs, where the head has moved on by then.
         let request = draft.request();
-        account.head = Some(Box::new((request.peer, request.method.clone(), request.uri.clone())));
+        account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
     let mut response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.

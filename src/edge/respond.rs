@@ -4,9 +4,10 @@
 use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
 
+use super::parting::Parting;
 use super::stream::Body;
 use super::{error_page, files};
 use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
@@ -146,7 +147,11 @@ pub(crate) fn rpc(content_type: HeaderValue, document: Vec<u8>) -> Made {
 /// Adds what the handler set: status, headers, cookies.
 pub(crate) fn finish(was: &Was, mut reply: Made, holds: Holds) -> Made {
     if let Some(parts) = was.response.take() {
-        let Parts { status, headers } = *parts;
+        let Parts { status, headers, closes } = *parts;
+        if closes {
+            reply.head_mut().set_connection_type(ConnectionType::Close);
+            reply = reply.map_body(|_, body| BoxBody::new(Parting::new(body)));
+        }
         if let Some(status) = status.filter(|_| holds == Holds::Nothing).and_then(final_status) {
             *reply.status_mut() = status;
         }
@@ -161,7 +166,7 @@ pub(crate) fn finish(was: &Was, mut reply: Made, holds: Holds) -> Made {
         }
     }
     for cookie in was.cookie.take() {
-        append(&mut reply, "set-cookie", &cookie.to_string());
+        append(&mut reply, "set-cookie", &cookie);
     }
     if matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         // A body after such a head would be read as the beginning of the next reply.

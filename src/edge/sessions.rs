@@ -82,8 +82,8 @@ pub(crate) async fn keep(worker: &Worker, was: &Was, Keeping { data, visit }: Ke
     let save = Save { cookie: visit.cookie, state: data, ttl: life };
     let asked = worker.hands.sessions().ask(save, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
-        Some(Saved::Cookie(value)) => was.cookie.put_session(COOKIE, value, life),
-        Some(Saved::Removed) => was.cookie.delete(COOKIE),
+        Some(Saved::Cookie(value)) => was.cookie.put_session(COOKIE, Some(value), life, was.request.is_secure()),
+        Some(Saved::Removed) => was.cookie.put_session(COOKIE, None, life, was.request.is_secure()),
         Some(Saved::Not(why)) => return Err(Error::internal(why)),
         None => return Err(Error::new(503, "the session store did not answer; try again")),
     }

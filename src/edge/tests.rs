@@ -102,7 +102,8 @@ async fn count(was: Was, by: i64) -> Result<i64> {
 
 #[route("/cookie")]
 async fn cookie(was: Was, name: String, value: String) -> Option<String> {
-    was.cookie.set(&name, &value);
+    let set = was.cookie.set(&name, &value);
+    assert_eq!(set.is_err(), name.contains(';'), "a bad name is an error");
     was.cookie.get("sent")
 }
 

@@ -40,11 +40,11 @@ impl AccessLog {
         Ok(log)
     }
 
-    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, peer, method, target, status, bytes of the
-    /// body (`-` for a stream), milliseconds.
+    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, client (without a port where a proxy told none,
+    /// which is port 0 here), method, target, status, bytes of the body (`-` for a stream), milliseconds.
     pub(crate) fn line(
         &self,
-        peer: Option<SocketAddr>,
+        client: Option<SocketAddr>,
         method: &str,
         uri: &str,
         status: u16,
@@ -55,8 +55,9 @@ impl AccessLog {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Writing to a Vec cannot fail.
         let _ = write!(buffer, "{}.{:03} ", now.as_secs(), now.subsec_millis());
-        let _ = match peer {
-            Some(peer) => write!(buffer, "{peer} "),
+        let _ = match client {
+            Some(client) if client.port() == 0 => write!(buffer, "{} ", client.ip()),
+            Some(client) => write!(buffer, "{client} "),
             None => write!(buffer, "- "),
         };
         let _ = write!(buffer, "{method} {uri} {status} ");
@@ -105,13 +106,15 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let log = AccessLog::open(&path).expect("opened");
             log.line("127.0.0.1:40000".parse().ok(), "GET", "/hello?a=b", 200, Some(11), Instant::now());
+            log.line("[2001:db8::1]:0".parse().ok(), "GET", "/", 200, Some(0), Instant::now());
             log.line(None, "GET", "/stream", 499, None, Instant::now());
             log.flush();
             let text = std::fs::read_to_string(&path).expect("read");
             let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
-            assert_eq!(lines.len(), 2, "{text}");
+            assert_eq!(lines.len(), 3, "{text}");
             assert_eq!(lines[0][1..6], ["127.0.0.1:40000", "GET", "/hello?a=b", "200", "11"]);
-            assert_eq!(lines[1][1..6], ["-", "GET", "/stream", "499", "-"]);
+            assert_eq!(lines[1][1], "2001:db8::1");
+            assert_eq!(lines[2][1..6], ["-", "GET", "/stream", "499", "-"]);
         });
     }
 }

@@ -16,6 +16,7 @@ use skitai_wire::Value;
 use super::pool::BlockingPool;
 use super::site::Site;
 use crate::app::Registry;
+use crate::config::TrustedProxies;
 use crate::edge::sessions::COOKIE;
 
 /// One worker's actors. Made on the worker's thread, where they live; usable from any.
@@ -32,6 +33,7 @@ pub(crate) struct Hands {
     blocking: Arc<BlockingPool>,
     runtime: tokio::runtime::Handle,
     deadline: Duration,
+    proxies: Option<Arc<TrustedProxies>>,
 }
 
 /// How long an actor may take to tell of itself before the status page says that it did not.
@@ -91,6 +93,9 @@ impl Hands {
             blocking: site.blocking.clone(),
             runtime: tokio::runtime::Handle::current(),
             deadline: site.settings.server.deadline,
+            proxies: Some(&site.settings.server.trusted_proxies)
+                .filter(|trusted| !trusted.networks.is_empty())
+                .map(|trusted| Arc::new(trusted.clone())),
         })
     }
 
@@ -138,6 +143,11 @@ impl Hands {
 
     pub(crate) fn deadline(&self) -> Duration {
         self.deadline
+    }
+
+    /// Who is believed for whom it asks, where anybody is. A worker's own: requests share it by counting.
+    pub(crate) fn proxies(&self) -> Option<&Arc<TrustedProxies>> {
+        self.proxies.as_ref()
     }
 
     /// Asks the status actor, which asks every actor of every worker.

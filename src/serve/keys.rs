@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
+use skitai_actors::session::Sealer;
 use skitai_actors::spec::Secret;
 
 use crate::config::Server;
@@ -17,6 +18,8 @@ use crate::config::Server;
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) securekey: Secret,
+    /// What they sealed is opened, too.
+    pub(crate) previous_securekeys: Vec<Secret>,
     pub(crate) admin_password: Option<Secret>,
     /// Where the password was made or found, if not in the configuration.
     pub(crate) password_file: Option<PathBuf>,
@@ -43,18 +46,26 @@ impl Keys {
             Some(password) => (password.clone(), None),
             None => (kept(&file, "admin_password", 12)?, Some(file)),
         };
-        Ok(Keys { securekey, admin_password: Some(admin_password), password_file })
+        let previous_securekeys = server.previous_securekeys.clone();
+        Ok(Keys { securekey, previous_securekeys, admin_password: Some(admin_password), password_file })
+    }
+
+    /// What seals sessions, and opens those that a previous key sealed.
+    pub(crate) fn sealer(&self) -> Sealer {
+        let previous: Vec<Vec<u8>> = self.previous_securekeys.iter().map(|key| key.0.clone().into_bytes()).collect();
+        Sealer::new(self.securekey.0.as_bytes(), &previous)
     }
 
     /// Secrets for this process alone, and no status page.
     pub(crate) fn passing() -> Keys {
-        Keys { securekey: random(32), admin_password: None, password_file: None }
+        Keys { securekey: random(32), previous_securekeys: Vec::new(), admin_password: None, password_file: None }
     }
 
     /// The configuration's secrets; what it lacks is for this process alone, and nothing is written.
     pub(crate) fn passing_of(server: &Server) -> Keys {
         let securekey = server.securekey.clone().unwrap_or_else(|| random(32));
-        Keys { securekey, admin_password: server.admin_password.clone(), password_file: None }
+        let previous_securekeys = server.previous_securekeys.clone();
+        Keys { securekey, previous_securekeys, admin_password: server.admin_password.clone(), password_file: None }
     }
 }
 

@@ -39,6 +39,11 @@ impl Mount {
         self.path == path
     }
 
+    /// Its path, without a slash at its end; empty for the root.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The path of one of its rules, from the root of the site.
     pub(crate) fn path_of(&self, rule: &str) -> String {
         format!("{}{rule}", self.path)

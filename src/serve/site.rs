@@ -232,7 +232,7 @@ impl Site {
         let most = usize::try_from(settings.server.num_result_cache_max).unwrap_or(usize::MAX);
         Ok(Arc::new(Site {
             results: Store::new(most),
-            sealer: Arc::new(Sealer::new(keys.securekey.0.as_bytes(), &[])),
+            sealer: Arc::new(keys.sealer()),
             settings,
             mounts,
             clusters,

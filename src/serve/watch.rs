@@ -99,7 +99,7 @@ pub(super) fn keep_of_process(server: &mut Server, began: &Server) -> Vec<String
         };
     }
     keep!(ip, port, threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
-    keep!(introspection, head_timeout);
+    keep!(introspection, head_timeout, previous_securekeys);
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);

@@ -17,7 +17,9 @@
 //! - [`sql_leaving`]: clients that leave while databases work, and databases that are lost;
 //! - [`rows`]: rows that leave while the shards still send them;
 //! - [`config`]: `check`, first and second start, signals;
-//! - [`sessions`], [`status`]: sealed cookies, the status tree;
+//! - [`asking`], [`responding`]: what a handler sees of its request, its client behind proxies, and what it may set;
+//! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
+//! - [`status`]: the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client is told of an error, and its id in the log;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
@@ -38,6 +40,7 @@
 )]
 
 mod arguments;
+mod asking;
 mod bad_input;
 mod bombs;
 mod calls;
@@ -50,6 +53,7 @@ mod error_pages;
 mod faces;
 mod fanout;
 mod files;
+mod forgery;
 mod harness;
 mod hooks;
 mod introspection;
@@ -60,6 +64,7 @@ mod overload;
 mod reaching;
 mod reload;
 mod replies;
+mod responding;
 mod rows;
 mod rpc_calls;
 mod rpc_command;

@@ -172,3 +172,115 @@ fn a_page_without_a_session_sets_no_cookie() {
     let demo = TestServer::demo().start();
     assert_eq!(demo.get("/hello").expect_code(200).header_all("set-cookie"), [""; 0]);
 }
+
+/// A site with an app that keeps what it is told; `name` of the session's cookie is what the client has.
+fn visits(site: crate::harness::Scenario) -> TestServer {
+    site.route("/visits = visits").start()
+}
+
+fn recalled(site: &TestServer, jar: &mut Jar) -> String {
+    get(site, "/visits/recall?name=who", jar)
+}
+
+fn remembering(site: &TestServer) -> Jar {
+    let mut jar = Jar::default();
+    jar.keep(&site.get("/visits/remember?name=who&value=ann").expect_code(204));
+    jar
+}
+
+#[test]
+fn a_new_key_logs_nobody_out() {
+    const OLD: &str = "the-old-key-of-the-tests-0123456789-abcdefghij";
+    const NEW: &str = "the-new-key-of-the-tests-0123456789-abcdefghij";
+    let old = visits(TestServer::site().server("securekey", OLD));
+    let mut jar = remembering(&old);
+    let rotated =
+        visits(TestServer::site().server("securekey", NEW).server("previous_securekeys", &format!("{NEW}x, {OLD}")));
+    let before = jar.session().clone();
+    assert_eq!(recalled(&rotated, &mut jar), "\"ann\"");
+    assert_ne!(*jar.session(), before, "it is sealed anew");
+    let resealed = jar.session().clone();
+    assert_eq!(recalled(&rotated, &mut jar), "\"ann\"");
+    assert_eq!(*jar.session(), resealed, "once");
+    let new = visits(TestServer::site().server("securekey", NEW));
+    assert_eq!(recalled(&new, &mut jar), "\"ann\"", "with the new key");
+    let mut stale = Jar(vec![("SESSION".to_owned(), before)]);
+    assert_eq!(recalled(&new, &mut stale), "null", "and the old one is nobody's without its key");
+    for site in [&old, &rotated, &new] {
+        assert!(!site.log().contains(OLD) && !site.log().contains(NEW));
+    }
+}
+
+#[test]
+fn weak_or_known_keys_are_refused_as_previous_keys_too() {
+    for key in ["too-short", "ASDF34x5=DFu$3FD45i&*YTnU+78"] {
+        let (status, log) = TestServer::site().server("previous_securekeys", key).start_refused();
+        assert!(!status.success() && log.contains("previous `securekey`"), "{log}");
+        assert!(!log.contains(key), "{log}");
+    }
+}
+
+#[test]
+fn a_session_in_use_slides_and_is_sent_again_only_when_due() {
+    let site = visits(TestServer::site().server("sessiontimeout", "20"));
+    let mut jar = remembering(&site);
+    let line = ("Cookie", jar.line());
+    let ask = || site.ask("GET", "/visits/recall?name=who", &[(line.0, &line.1)], b"").expect_code(200);
+    assert_eq!(ask().header("set-cookie"), "", "a tenth of its life is not gone");
+    std::thread::sleep(std::time::Duration::from_millis(3_100));
+    let renewed = ask();
+    assert!(renewed.header("set-cookie").contains("Max-Age=20"), "{:?}", renewed.headers);
+    jar.keep(&renewed);
+    assert_eq!(recalled(&site, &mut jar), "\"ann\"");
+
+    let short = visits(TestServer::site().server("sessiontimeout", "2"));
+    let mut jar = remembering(&short);
+    for _ in 0..4 {
+        std::thread::sleep(std::time::Duration::from_millis(900));
+        assert_eq!(recalled(&short, &mut jar), "\"ann\"", "it is in use");
+    }
+    std::thread::sleep(std::time::Duration::from_millis(2_100));
+    assert_eq!(recalled(&short, &mut jar), "null", "and ends when it is not");
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_and_what_was_there_stays() {
+    let site = visits(TestServer::site());
+    let mut jar = remembering(&site);
+    let refused = site.ask("GET", "/visits/fill?bytes=4000", &[("Cookie", &jar.line())], b"").expect_code(500);
+    assert_eq!(refused.header("set-cookie"), "");
+    crate::harness::eventually("the log says why", || {
+        site.log().contains("the session is too large for a cookie").then_some(())
+    });
+    assert_eq!(recalled(&site, &mut jar), "\"ann\"");
+    let kept = site.ask("GET", "/visits/fill?bytes=2500", &[("Cookie", &jar.line())], b"").expect_code(200);
+    assert!(kept.header("set-cookie").len() < 4_096, "a browser keeps it");
+}
+
+#[test]
+fn the_cookie_is_for_tls_alone_where_the_client_spoke_tls() {
+    let site = visits(TestServer::site().server("trusted_proxies", "127.0.0.1"));
+    let set =
+        |headers: &[(&str, &str)], path: &str| site.ask("GET", path, headers, b"").header("set-cookie").to_owned();
+    let remember = "/visits/remember?name=who&value=ann";
+    let plain = set(&[], remember);
+    assert!(!plain.contains("Secure"), "{plain}");
+    let secure = set(&[("X-Forwarded-Proto", "https")], remember);
+    assert!(secure.contains("; Secure") && secure.contains("HttpOnly; SameSite=Lax"), "{secure}");
+    let cookie = secure.split(';').next().unwrap().to_owned();
+    let gone = set(&[("X-Forwarded-Proto", "https"), ("Cookie", &cookie)], "/visits/forget");
+    assert!(gone.contains("Max-Age=0") && gone.contains("; Secure"), "{gone}");
+    let untrusting = visits(TestServer::site());
+    let forged = untrusting.ask("GET", remember, &[("X-Forwarded-Proto", "https")], b"");
+    assert!(!forged.header("set-cookie").contains("Secure"), "{:?}", forged.headers);
+}
+
+#[test]
+fn a_session_tells_its_names_and_is_emptied() {
+    let site = visits(TestServer::site());
+    let mut jar = remembering(&site);
+    assert_eq!(get(&site, "/visits/forget", &mut jar), r#"["who"]"#);
+    assert!(jar.0.is_empty(), "the cookie is taken back");
+    let oversized = Jar(vec![("SESSION".to_owned(), "A".repeat(6_000))]);
+    assert_eq!(recalled(&site, &mut oversized.clone()), "null", "no session, and no error");
+}

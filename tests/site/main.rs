@@ -1,6 +1,7 @@
 //! A second program for the black-box tests: routes that no demo would have. They panic, compute, wait, bind every kind
 //! of argument and tell everything a fan-out came to. Written on the prelude like any other app.
 
+mod asking;
 mod calls;
 mod chaos;
 mod hooks;
@@ -10,6 +11,7 @@ mod services;
 mod spec;
 mod uploads;
 mod validator;
+mod visits;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         .routes(routes![arrivals, events, letters, aborts, upload])
         .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of, hooks::notes])
         .package(Package::at("/deep").routes(routes![inner]))
+        .package(asking::package())
         .package(calls::package())
         .package(chaos::package())
         .package(rows::package())
@@ -45,7 +48,16 @@ fn main() -> ExitCode {
         .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
-    skitai::main([testsite, clashing, pages::own(), hooks::app(), services::app()])
+    skitai::main([
+        testsite,
+        clashing,
+        pages::own(),
+        hooks::app(),
+        services::app(),
+        visits::app(),
+        visits::guarded(),
+        visits::sessionless(),
+    ])
 }
 
 #[route("/panic")]

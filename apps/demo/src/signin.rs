@@ -11,19 +11,19 @@ pub(crate) async fn sign_in(was: Was, username: String) -> Result<String> {
     if username != "hansroh" {
         return Err(Error::new(403, "Sorry, you have no permission"));
     }
-    was.cookie.set("username", &username);
+    was.cookie.set("username", &username)?;
     was.session.set("username", &username)?;
     Ok(format!("Welcome {username}"))
 }
 
 /// Signs out.
 #[route("/test/signout")]
-pub(crate) async fn sign_out(was: Was) -> String {
+pub(crate) async fn sign_out(was: Was) -> Result<String> {
     let known = was.session.get::<String>("username");
     was.session.del("username");
-    was.cookie.delete("username");
-    match known {
+    was.cookie.delete("username")?;
+    Ok(match known {
         Some(username) => format!("{username}, signed out"),
         None => "Nobody was signed in".to_owned(),
-    }
+    })
 }

@@ -5,12 +5,14 @@ use proptest::sample::Index;
 
 use super::parsed;
 
-const SECRETS: [&str; 4] = ["Zq9xWv7=Lk3$Jh2", "Yt6.Rf4pNb8", "Xs5dGm1cPe0", "Vu2hBk7wTa3"];
+const SECRETS: [&str; 6] =
+    ["Zq9xWv7=Lk3$Jh2", "Yt6.Rf4pNb8", "Xs5dGm1cPe0", "Vu2hBk7wTa3", "Ro8fCj5vSz1+Qe6yDi4u", "Mn3gHw0/Aq7kLx2t"];
 
 fn conf() -> Vec<String> {
-    let [key, password, phrase, db] = SECRETS;
+    let [key, password, phrase, db, old, older] = SECRETS;
     let text = format!(
-        "[server]\nport = 5000\nthreads = 4\nsecurekey = {key}\nadmin_password = {password}\nssl = yes\n\n\
+        "[server]\nport = 5000\nthreads = 4\nsecurekey = {key}\nprevious_securekeys = {old}, {older}\n\
+         trusted_proxies = 10.0.0.0/8, x\nadmin_password = {password}\nssl = yes\n\n\
          [certification]\ncertfile = a.pem\npassphrase = {phrase} ; a comment\n\n[routes:line]\n/ = webapp\n/x = @mydb\n\n\
          [@mydb]\ntype = postgresql\nmembers = a.host:5432/mydb/user/{db}, b.host/mydb/user/{db} 2,\n  \
          postgres://user:{db}@c.host/mydb\nwait = soon\n\n[@mysearch]\nmembers = a:1,b:x\n"
@@ -142,6 +144,10 @@ fn slips_that_once_showed_a_secret_do_not() {
         ("postgres://user:", "postgres:/user:"),
         ("securekey = ", "securekey"),
         ("securekey = ", "securekey "),
+        ("previous_securekeys = ", "previous_securekeys "),
+        ("previous_securekeys = ", "previous_securekeys = env:NOBODY, "),
+        ("previous_securekeys = ", "previous_securekeys = file:none,"),
+        ("10.0.0.0/8, x\n", "10.0.0.0/8,"),
         ("port = 5000\nthreads = 4\n", "port = 5000"),
         ("securekey", "  securekey"),
         ("a.host:5432/mydb/", "a.host:5432,mydb,"),

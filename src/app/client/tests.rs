@@ -1,0 +1,151 @@
+use actix_web::http::header::{HeaderName, HeaderValue};
+use proptest::prelude::*;
+
+use super::*;
+
+fn trusted(header: Option<ForwardedHeader>) -> TrustedProxies {
+    let networks = ["10.0.0.0/8", "127.0.0.1", "fd00::/8"];
+    TrustedProxies { networks: networks.iter().map(|text| text.parse().expect("a network")).collect(), header }
+}
+
+fn headers(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+        headers.append(HeaderName::try_from(*name).expect("a name"), value);
+    }
+    headers
+}
+
+/// `peer` and the client behind it by these headers, as `address secure`.
+fn seen(peer: &str, header: Option<ForwardedHeader>, lines: &[(&str, &str)]) -> String {
+    let Client { address, is_secure } = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
+    let address = if address.port() == 0 { address.ip().to_string() } else { address.to_string() };
+    format!("{address}{}", if is_secure { " secure" } else { "" })
+}
+
+#[test]
+fn x_forwarded_for_is_read_from_its_end_through_trusted_hops_alone() {
+    for (peer, lines, client) in [
+        ("10.0.0.1", &["192.0.2.7"][..], "192.0.2.7"),
+        ("10.0.0.1", &["192.0.2.7:4711"], "192.0.2.7:4711"),
+        ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+        ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+        ("10.0.0.1", &["[2001:db8::1]:80"], "[2001:db8::1]:80"),
+        ("10.0.0.1", &["::ffff:192.0.2.7"], "192.0.2.7"),
+        // What the client itself wrote stands to the left of what the proxy saw.
+        ("10.0.0.1", &["127.0.0.1, 192.0.2.7"], "192.0.2.7"),
+        ("10.0.0.1", &["127.0.0.1", "192.0.2.7"], "192.0.2.7"),
+        ("10.0.0.1", &["1.1.1.1, 192.0.2.7, 10.0.0.3 ,127.0.0.1"], "192.0.2.7"),
+        ("10.0.0.1", &["1.1.1.1, 192.0.2.7", "10.0.0.3", "127.0.0.1"], "192.0.2.7"),
+        ("fd00::1", &["192.0.2.7, fd12::2"], "192.0.2.7"),
+        ("::ffff:10.0.0.1", &["192.0.2.7"], "192.0.2.7"),
+        // Everybody is trusted: the first of all.
+        ("10.0.0.1", &["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
+        // Nobody is trusted.
+        ("192.0.2.1", &["10.0.0.9"], "192.0.2.1"),
+        ("192.0.2.1", &["10.0.0.9, 10.0.0.1"], "192.0.2.1"),
+        // What cannot be read ends the walk.
+        ("10.0.0.1", &[""], "10.0.0.1"),
+        ("10.0.0.1", &["192.0.2.7, unknown"], "10.0.0.1"),
+        ("10.0.0.1", &["192.0.2.7, "], "10.0.0.1"),
+        ("10.0.0.1", &["192.0.2.7, evil.example, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", &["192.0.2.7, 10.0.0.2.3"], "10.0.0.1"),
+        ("10.0.0.1", &["192.0.2.7", "\u{fc}ber"], "10.0.0.1"),
+        ("10.0.0.1", &["192.0.2.7:99999"], "10.0.0.1"),
+        ("10.0.0.1", &["[192.0.2.7]"], "10.0.0.1"),
+        ("10.0.0.1", &["[::1"], "10.0.0.1"),
+        ("10.0.0.1", &[], "10.0.0.1"),
+    ] {
+        let lines: Vec<_> = lines.iter().map(|line| (FOR, *line)).collect();
+        assert_eq!(seen(peer, None, &lines), client, "{peer} {lines:?}");
+    }
+}
+
+#[test]
+fn forwarded_is_read_from_its_end_and_quotes_hide_nothing() {
+    for (peer, lines, client) in [
+        ("10.0.0.1", &["for=192.0.2.7"][..], "192.0.2.7"),
+        ("10.0.0.1", &["For=\"192.0.2.7:4711\" ; PROTO=https;by=10.0.0.1"], "192.0.2.7:4711 secure"),
+        ("10.0.0.1", &["for=\"[2001:db8::1]:80\";proto=http"], "[2001:db8::1]:80"),
+        ("10.0.0.1", &["for=\"[2001:db8::1]\""], "2001:db8::1"),
+        ("10.0.0.1", &["for=\"192.0.2.7:_hidden\""], "192.0.2.7"),
+        ("10.0.0.1", &["for=1.1.1.1;proto=https, for=192.0.2.7, for=10.0.0.2;proto=https"], "192.0.2.7"),
+        ("10.0.0.1", &["for=192.0.2.7;proto=https, for=10.0.0.2;proto=http"], "192.0.2.7 secure"),
+        ("10.0.0.1", &["for=1.1.1.1", "for=192.0.2.7", "for=10.0.0.2"], "192.0.2.7"),
+        // A quote or a backslash that the client left open.
+        ("10.0.0.1", &["for=\"1.1.1.1, for=192.0.2.7"], "192.0.2.7"),
+        ("10.0.0.1", &["for=\"\\, for=192.0.2.7"], "192.0.2.7"),
+        ("10.0.0.1", &["for=\\\", for=192.0.2.7;host=\"a\\\",b;for=10.1.1.1\""], "192.0.2.7"),
+        // One that names nobody tells how the client spoke nevertheless.
+        ("10.0.0.1", &["for=1.1.1.1, for=unknown;proto=https"], "10.0.0.1 secure"),
+        ("10.0.0.1", &["for=1.1.1.1, for=_hidden"], "10.0.0.1"),
+        ("10.0.0.1", &["proto=https"], "10.0.0.1 secure"),
+        // Malformed.
+        ("10.0.0.1", &["for=1.1.1.1, for=2.2.2.2;for=3.3.3.3"], "10.0.0.1"),
+        ("10.0.0.1", &["for=1.1.1.1, 192.0.2.7"], "10.0.0.1"),
+        ("10.0.0.1", &["for=1.1.1.1, for=\"192.0.2.7"], "10.0.0.1"),
+        ("10.0.0.1", &["for=1.1.1.1,"], "10.0.0.1"),
+        ("192.0.2.1", &["for=10.0.0.9;proto=https"], "192.0.2.1"),
+    ] {
+        let lines: Vec<_> = lines.iter().map(|line| (FORWARDED, *line)).collect();
+        assert_eq!(seen(peer, None, &lines), client, "{peer} {lines:?}");
+        assert_eq!(seen(peer, Some(ForwardedHeader::Forwarded), &lines), client, "{peer} {lines:?}");
+    }
+}
+
+#[test]
+fn one_header_is_believed() {
+    let both = [(FOR, "192.0.2.7"), (FORWARDED, "for=192.0.2.8;proto=https")];
+    assert_eq!(seen("10.0.0.1", None, &both), "192.0.2.7");
+    assert_eq!(seen("10.0.0.1", Some(ForwardedHeader::XForwardedFor), &both), "192.0.2.7");
+    assert_eq!(seen("10.0.0.1", Some(ForwardedHeader::Forwarded), &both), "192.0.2.8 secure");
+    assert_eq!(seen("10.0.0.1", Some(ForwardedHeader::XForwardedFor), &both[1..]), "10.0.0.1");
+    assert_eq!(seen("10.0.0.1", Some(ForwardedHeader::Forwarded), &both[..1]), "10.0.0.1");
+}
+
+#[test]
+fn how_the_client_spoke_is_what_the_proxy_next_to_it_says() {
+    for (lines, client) in [
+        (&[(FOR, "192.0.2.7"), (PROTO, "https")][..], "192.0.2.7 secure"),
+        (&[(FOR, "192.0.2.7"), (PROTO, "HTTPS")], "192.0.2.7 secure"),
+        (&[(FOR, "192.0.2.7"), (PROTO, "http")], "192.0.2.7"),
+        (&[(FOR, "192.0.2.7"), (PROTO, "gopher")], "192.0.2.7"),
+        (&[(FOR, "192.0.2.7")], "192.0.2.7"),
+        (&[(PROTO, "https")], "10.0.0.1 secure"),
+        // One that was replaced on the way is the client's; of those that were added to, the one beside it is.
+        (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "https")], "192.0.2.7 secure"),
+        (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "https, http")], "192.0.2.7 secure"),
+        (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "http"), (PROTO, "https")], "192.0.2.7"),
+        // What the client wrote itself.
+        (&[(FOR, "1.1.1.1, 192.0.2.7"), (PROTO, "https, http")], "192.0.2.7"),
+        (&[(FORWARDED, "for=192.0.2.7"), (PROTO, "https")], "192.0.2.7 secure"),
+    ] {
+        assert_eq!(seen("10.0.0.1", None, lines), client, "{lines:?}");
+    }
+    assert_eq!(seen("192.0.2.1", None, &[(PROTO, "https")]), "192.0.2.1");
+}
+
+proptest! {
+    /// Whatever a client writes to the left, the hop that the proxy added is the client.
+    #[test]
+    fn nobody_talks_a_trusted_proxy_down(written in "[ -~]{0,60}") {
+        let x = [(FOR, format!("{written}, 192.0.2.7"))];
+        let forwarded = [(FORWARDED, format!("{written}, for=192.0.2.7"))];
+        for lines in [x, forwarded] {
+            let lines = [(lines[0].0, lines[0].1.as_str())];
+            prop_assert_eq!(seen("10.0.0.1", None, &lines), "192.0.2.7");
+        }
+    }
+
+    #[test]
+    fn no_header_makes_it_panic(x in "\\PC{0,60}", y in "[\",;\\\\=a-f0-9:.\\[\\] ]{0,60}") {
+        for text in [&x, &y] {
+            for name in [FOR, FORWARDED, PROTO] {
+                if HeaderValue::from_bytes(text.as_bytes()).is_ok() {
+                    seen("10.0.0.1", None, &[(name, text)]);
+                }
+            }
+        }
+    }
+}

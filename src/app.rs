@@ -6,7 +6,7 @@
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
 //! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
 //! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
-//! [`registry`] of shared objects.
+//! [`registry`] of shared objects; [`links`] makes the paths that lead back to routes.
 
 mod application;
 mod argument;
@@ -25,6 +25,7 @@ mod failure;
 pub(crate) mod files;
 mod form;
 pub mod hooks;
+mod links;
 mod merged;
 mod more;
 mod page;
@@ -63,6 +64,8 @@ pub use failure::Failure;
 pub use files::path_in;
 pub use form::Form;
 pub use hooks::{Done, Instead, Verdict};
+pub(crate) use links::Links;
+pub use links::{Destination, Sought};
 pub use merged::Merged;
 pub use more::More;
 pub use page::Page;

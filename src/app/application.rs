@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::failure::{Failure, OnError};
 use super::hooks::{Done, Level, Verdict, hooks};
+use super::links::Links;
 use super::registry::Wasc;
 use super::reply::Reply;
 use super::route::Route;
@@ -212,7 +213,8 @@ fn within(level: &Level, prefix: &str, routes: Vec<Listed>) -> impl Iterator<Ite
 pub struct Mounted {
     pub(crate) name: String,
     pub(crate) use_session: bool,
-    pub(crate) table: Table,
+    pub(crate) table: Arc<Table>,
+    pub(crate) links: Arc<Links>,
     pub(crate) templates: Arc<Templates>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: bool,

@@ -21,6 +21,17 @@ enum Converter {
     Path,
 }
 
+impl Converter {
+    /// What a value for it must be.
+    fn takes(self) -> &'static str {
+        match self {
+            Converter::Text | Converter::Path => "a text that is not empty",
+            Converter::Int => "a whole number",
+            Converter::Float => "a number",
+        }
+    }
+}
+
 /// A parsed rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
@@ -88,6 +99,48 @@ impl Pattern {
         })
     }
 
+    /// The names of the placeholders.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(_, name) => Some(name.as_str()),
+            Piece::Fixed(_) => None,
+        })
+    }
+
+    /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error says
+    /// which cannot stand there.
+    pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
+        let mut path = String::new();
+        let mut meant = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Fixed(text) => path.push_str(text),
+                Piece::Placeholder(converter, name) => {
+                    let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
+                    let Some(value) = read(*converter, text) else {
+                        return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
+                    };
+                    // A slash divides segments for `<path:>` alone.
+                    let divider = if *converter == Converter::Path { "/" } else { "\0" };
+                    for (index, part) in text.split(divider).enumerate() {
+                        path.push_str(if index == 0 { "" } else { divider });
+                        path.extend(percent_encoding::utf8_percent_encode(part, UNRESERVED_ALONE));
+                    }
+                    meant.push((name.clone(), value));
+                }
+            }
+        }
+        // Clients resolve these before they ask; nobody would arrive.
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(format!("no client would ask for {path} as it stands: a segment of dots leads elsewhere"));
+        }
+        // Such as `<a>-<b>` of values with dashes.
+        if self.matches(&canonical(&path)).is_none_or(|found| found != meant) {
+            return Err(format!("its placeholders would be read from {path} as other values"));
+        }
+        Ok(path)
+    }
+
     /// The placeholders' values if the whole path (in the form of [`canonical`]) matches. Placeholders of numbers give
     /// numbers.
     pub(crate) fn matches(&self, path: &str) -> Option<Vec<(String, Value)>> {
@@ -118,6 +171,10 @@ const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b'`')
     .add(b'{')
     .add(b'}');
+
+/// All that a value in a path needs no escape for, wherever it stands (RFC 3986, 2.3).
+pub(crate) const UNRESERVED_ALONE: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A rule's fixed text as clients send it: `/größe` is `/gr%C3%B6%C3%9Fe`.
 fn fixed(text: &str) -> String {
@@ -197,6 +254,14 @@ fn fits(converter: Converter, text: &str) -> bool {
     match converter {
         Converter::Int | Converter::Float => convert(converter, text).is_some(),
         Converter::Text | Converter::Path => true,
+    }
+}
+
+/// A text that is not escaped, as a placeholder's value.
+fn read(converter: Converter, text: &str) -> Option<Value> {
+    match converter {
+        Converter::Int | Converter::Float => convert(converter, text),
+        Converter::Text | Converter::Path => (!text.is_empty()).then(|| Value::String(text.to_owned())),
     }
 }
 
@@ -300,6 +365,39 @@ mod tests {
         let started = std::time::Instant::now();
         assert_eq!(matched("/<path:a>/<path:b>/<path:c>/x", &path), None);
         assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_path_is_filled_so_that_the_same_values_are_found_on_it() {
+        let filled = |rule: &str, values: &[&str]| {
+            let pattern = Pattern::parse(rule).expect("a good rule");
+            let names: Vec<String> = pattern.names().map(str::to_owned).collect();
+            pattern.fill(|name| values.get(names.iter().position(|known| known == name)?).copied())
+        };
+        for (rule, values, path) in [
+            ("/company/<int:cid>/<cname>", &["555", "Skitai Corp"][..], "/company/555/Skitai%20Corp"),
+            ("/u/<name>", &["a/b+c?d#e%2F\"'&한"], "/u/a%2Fb%2Bc%3Fd%23e%252F%22%27%26%ED%95%9C"),
+            ("/p/<path:p>", &["a/b c/d.txt"], "/p/a/b%20c/d.txt"),
+            ("/f/<float:x>", &["-1.5"], "/f/-1.5"),
+            ("/größe/<int:n>", &["-7"], "/gr%C3%B6%C3%9Fe/-7"),
+            ("/u/<name>.json", &["..."], "/u/....json"),
+            ("/", &[], "/"),
+        ] {
+            assert_eq!(filled(rule, values).as_deref(), Ok(path), "{rule}");
+        }
+        for (rule, values, told) in [
+            ("/company/<int:cid>/<cname>", &["555"][..], "`cname` is missing"),
+            ("/a/<int:x>", &["five"], "`x` must be a whole number, got \"five\""),
+            ("/a/<int:x>", &["99999999999999999999"], "must be a whole number"),
+            ("/f/<float:x>", &["NaN"], "must be a number"),
+            ("/u/<name>", &[""], "`name` must be a text that is not empty"),
+            ("/u/<name>", &[".."], "leads elsewhere"),
+            ("/p/<path:p>", &["a/../../b"], "leads elsewhere"),
+            ("/<a>-<b>", &["1", "2-3"], "as other values"),
+        ] {
+            let problem = filled(rule, values).expect_err(rule);
+            assert!(problem.contains(told), "{rule}: {problem}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] to read the [`request`], set
 //! the [`response`], [`cookie`] and [`session`], and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
-//! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
+//! by [`reply`] ([`files`] among them, [`either`] of two), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
 //! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
 //! [`registry`] of shared objects; [`links`] makes the paths that lead back to routes.
 
@@ -18,6 +18,7 @@ mod caching;
 mod calls;
 mod cookie;
 mod csv;
+mod either;
 mod error;
 mod excerpt;
 mod export;
@@ -58,6 +59,7 @@ pub use bind::{Bind, Faults, Given};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::Cookies;
+pub use either::Either;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
 pub use failure::Failure;

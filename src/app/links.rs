@@ -94,7 +94,10 @@ impl Links {
         }
         let in_path: Vec<&str> = placed.pattern.names().collect();
         if let Some((name, many)) = texts.iter().find(|(name, of)| of.len() > 1 && in_path.contains(&name.as_str())) {
-            return Err(format!("`{name}` was given {} values and stands in the path, where there is room for one", many.len()));
+            return Err(format!(
+                "`{name}` was given {} values and stands in the path, where there is room for one",
+                many.len()
+            ));
         }
         let value = |name: &str| texts.iter().find(|(known, _)| known == name)?.1.first().map(String::as_str);
         let mut url = match placed.pattern.fill(value)? {
@@ -131,7 +134,8 @@ impl Links {
         };
         let names = self.table.names().into_iter().map(|(name, _)| name);
         let functions = self.table.placed().iter().map(|placed| placed.route.function);
-        let meant = nearest(name, names.chain(functions)).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        let meant =
+            nearest(name, names.chain(functions)).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
         format!("url_for: there is no route `{name}`{meant}")
     }
 }
@@ -152,7 +156,8 @@ fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, String
         Value::Nil => Ok(Vec::new()),
         Value::Map(map) => Ok(map.0.into_iter().map(|(name, value)| (name.to_string(), value)).collect()),
         Value::List(values) => {
-            let names: Vec<&str> = route.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
+            let names: Vec<&str> =
+                route.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
             if values.len() > names.len() {
                 return Err(format!("{} arguments were given, and the function takes {}", values.len(), names.len()));
             }
@@ -181,7 +186,9 @@ fn text_of(value: Value) -> Result<String, String> {
         Value::Int(number) => Ok(number.to_string()),
         Value::UInt(number) => Ok(number.to_string()),
         Value::Double(number) if number.is_finite() => Ok(number.to_string()),
-        Value::Bytes(octets) => String::from_utf8(octets).map_err(|_| "is no UTF-8 text, and a link is text".to_owned()),
+        Value::Bytes(octets) => {
+            String::from_utf8(octets).map_err(|_| "is no UTF-8 text, and a link is text".to_owned())
+        }
         Value::Map(_) => skitai_wire::json::to_vec(&value)
             .ok()
             .and_then(|json| String::from_utf8(json).ok())

@@ -124,7 +124,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, (&at, mount.slash), templates, &loaded.settings.server)) {
+                match found.map(|app| place(app, (&at, mount.slash), templates, &names, &loaded.settings.server)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -141,11 +141,12 @@ pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
     [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-/// An app below a path, which was written with a slash at its end or not.
+/// An app below a path, which was written with a slash at its end or not; `names` are those of all apps of the program.
 fn place(
     app: &App,
     (path, slash): (&str, bool),
     templates: Option<&Path>,
+    names: &[&str],
     server: &Server,
 ) -> Result<Mounted, Vec<String>> {
     let devel = app.devel.unwrap_or(server.devel);
@@ -160,7 +161,7 @@ fn place(
     })?;
     let table = Arc::new(table);
     let links = Arc::new(Links::new(path, slash, table.clone()));
-    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, &links)
+    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, (&links, names))
         .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
     Ok(Mounted {
         name: app.name.clone(),
@@ -196,7 +197,7 @@ impl Site {
             }
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
-            let placed = place(&app, (STATUS, false), None, &settings.server).map_err(Unfit)?;
+            let placed = place(&app, (STATUS, false), None, &[], &settings.server).map_err(Unfit)?;
             mounts.push(Mount { is_own: true, ..Mount::at(STATUS, Some(placed)) });
             apps.push(app);
         }
@@ -206,7 +207,7 @@ impl Site {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
                 let app = introspection::app();
-                let placed = place(&app, (METHODS, false), None, &settings.server).map_err(Unfit)?;
+                let placed = place(&app, (METHODS, false), None, &[], &settings.server).map_err(Unfit)?;
                 mounts.push(Mount { is_own: true, ..Mount::at(METHODS, Some(placed)) });
             }
         }
@@ -223,6 +224,7 @@ impl Site {
             if let Err(error) = app.run_startup(&wasc) {
                 // What was opened is closed, by those that were ready and by the one that was half so.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
+                wasc.clear();
                 return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
             }
         }
@@ -380,6 +382,7 @@ impl Site {
     /// Ends the apps, the last one first, removes what is left of uploads, and writes the logs out.
     pub(crate) fn close(&self) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+        self.wasc.clear();
         self.shelf.clear();
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }

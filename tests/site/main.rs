@@ -5,6 +5,7 @@ mod calls;
 mod chaos;
 mod hooks;
 mod pages;
+mod routing;
 mod rows;
 mod spec;
 mod uploads;
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         .package(pages::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
-    skitai::main([testsite, clashing, pages::own(), hooks::app()])
+    skitai::main([testsite, clashing, pages::own(), hooks::app(), routing::app(), routing::failing()])
 }
 
 #[route("/panic")]

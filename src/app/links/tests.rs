@@ -31,7 +31,9 @@ fn links(mount: &str) -> Links {
 fn url(mount: &str, to: impl Destination, arguments: impl Serialize) -> Result<String, String> {
     let links = links(mount);
     let placed = links.find(to.sought())?.ok_or_else(|| links.unknown(to.sought()))?;
-    links.path_to(placed, skitai_wire::to_value(&arguments).expect("a value")).map_err(|problem| about(placed, &problem))
+    links
+        .path_to(placed, skitai_wire::to_value(&arguments).expect("a value"))
+        .map_err(|problem| about(placed, &problem))
 }
 
 #[test]
@@ -55,7 +57,9 @@ fn arguments_go_into_the_path_and_the_others_into_the_query() {
 
 #[test]
 fn a_link_knows_its_mount() {
-    for (mount, root, other) in [("/", "/", "/company"), ("/test", "/test", "/test/company"), ("/a/b/", "/a/b/", "/a/b/company")] {
+    for (mount, root, other) in
+        [("/", "/", "/company"), ("/test", "/test", "/test/company"), ("/a/b/", "/a/b/", "/a/b/company")]
+    {
         assert_eq!(url(mount, index {}, ()).as_deref(), Ok(root), "{mount}");
         assert_eq!(url(mount, "lookup", ()).as_deref(), Ok(other), "{mount}");
     }
@@ -84,5 +88,8 @@ fn a_function_at_two_rules_is_linked_to_by_name() {
     let problem = links.find(Sought::Name("company_of")).expect_err("one of them");
     assert!(problem.contains("/a/company/") && problem.contains("/b/company/"), "{problem}");
     assert!(links.find((company_of {}).sought()).is_err());
-    assert_eq!(links.url("b.company", skitai_wire::to_value(&(1, "x")).expect("a value")).as_deref(), Ok("/b/company/1/x"));
+    assert_eq!(
+        links.url("b.company", skitai_wire::to_value(&(1, "x")).expect("a value")).as_deref(),
+        Ok("/b/company/1/x")
+    );
 }

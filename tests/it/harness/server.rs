@@ -38,6 +38,7 @@ pub(crate) struct Scenario {
     server: Vec<String>,
     routes: Vec<String>,
     sections: String,
+    env: Vec<(String, String)>,
     /// Without one the program runs on its defaults.
     has_conf: bool,
     panics_expected: bool,
@@ -58,6 +59,7 @@ impl Scenario {
             ],
             routes: routes.iter().map(|&route| route.to_owned()).collect(),
             sections: String::new(),
+            env: Vec::new(),
             has_conf: true,
             panics_expected: false,
         }
@@ -97,6 +99,12 @@ impl Scenario {
     /// Any section, as written in a configuration.
     pub(crate) fn section(mut self, text: &str) -> Scenario {
         write!(self.sections, "\n{text}\n").expect("a String takes everything");
+        self
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Scenario {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -171,6 +179,7 @@ impl Scenario {
         command.current_dir(self.dir()).stdin(Stdio::null());
         // What the developer's shell says must not change what a test sees.
         command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -217,6 +226,12 @@ impl TestServer {
     pub(crate) fn site() -> Scenario {
         let demo = Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
         Scenario::of(&demo.with_file_name("examples").join("testsite"), &["/ = testsite"])
+    }
+
+    /// The same program with nothing mounted but what the scenario says.
+    pub(crate) fn site_of(routes: &[&str]) -> Scenario {
+        let demo = Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
+        Scenario::of(&demo.with_file_name("examples").join("testsite"), routes)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -277,6 +292,11 @@ impl TestServer {
     /// What it has written so far, both streams.
     pub(crate) fn log(&self) -> String {
         self.running.as_ref().expect("until stopped").log()
+    }
+
+    /// What it writes, also after it has ended.
+    pub(crate) fn watched(&self) -> Arc<Mutex<String>> {
+        Arc::clone(&self.running.as_ref().expect("until stopped").log)
     }
 
     /// SIGKILL: it ends in the midst of whatever it does.

@@ -78,7 +78,8 @@ impl App {
     }
 
     /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name stands before
-    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder.
+    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder
+    /// (but for the folders of the program's other apps).
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));

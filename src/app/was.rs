@@ -232,6 +232,7 @@ impl Was {
     /// Names that no route has, and arguments that are missing in the path or cannot stand there, are an error of ours
     /// (500) that says which.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a link is written with its arguments in it, as a call is")]
     pub fn url_for(&self, to: impl Destination, arguments: impl serde::Serialize) -> super::Result<String> {
         // The error begins at the link, not in here.
         let link = || {

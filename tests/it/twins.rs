@@ -98,6 +98,16 @@ fn one_function_gives_a_page_or_data() {
 }
 
 #[test]
+fn values_as_text() {
+    let demo = TestServer::demo().start();
+    let json = demo.post("/test/text", "application/json", r#"{"value": {"a": [1, null, "<"]}}"#).expect_code(200);
+    assert_eq!(json.text(), r#"{"a":[1,null,"<"]}"#);
+    let xml = demo.post("/test/text?form=xml", "application/json", r#"{"value": [1, "<"]}"#).expect_code(200).text();
+    assert!(xml.contains("<methodResponse><params><param><value><array><data><value><int>1</int></value>"), "{xml}");
+    assert!(xml.contains("&lt;"), "{xml}");
+}
+
+#[test]
 fn getting_args() {
     let demo = TestServer::demo().start();
     let get = |path: &str| demo.get(path).expect_code(200).text();

@@ -65,7 +65,7 @@ fn demo() -> App {
         .template("layout.html", include_str!("../../../templates/demo/layout.html"))
         .routes(routes![page::index, hello::hello, hello::add, hello::echo])
         .routes(routes![request::request, response::moved, response::headers, response::no_get, response::no_get_error])
-        .routes(routes![response::multi_purpose])
+        .routes(routes![response::multi_purpose, response::text])
         .routes(routes![arguments::company, arguments::company_by_name, arguments::company_mixed])
         .routes(routes![arguments::company_form, arguments::company_called])
         .routes(routes![requesting::wget, requesting::post, requesting::multipart, requesting::rpc])

@@ -63,3 +63,9 @@ pub(crate) async fn multi_purpose(was: Was) -> Either<Page, Known> {
         Face::XmlRpc | Face::JsonRpc => Either::Right(known),
     }
 }
+
+/// A value as text: JSON, or the answer that XML-RPC would have.
+#[route("/test/text")]
+pub(crate) async fn text(was: Was, value: Value, #[arg(default = "json")] form: String) -> Result<String> {
+    if form == "xml" { was.toxml(&value) } else { was.tojson(&value) }
+}

@@ -28,6 +28,7 @@ fn links(mount: &str) -> Links {
     Links::new(mount, mount.ends_with('/'), Arc::new(Table::new(&listed, &Level::default()).expect("no clash")))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `Was::url_for` takes it")]
 fn url(mount: &str, to: impl Destination, arguments: impl Serialize) -> Result<String, String> {
     let links = links(mount);
     let placed = links.find(to.sought())?.ok_or_else(|| links.unknown(to.sought()))?;

@@ -4,12 +4,9 @@
 //! a folder of its own, so a test sees what it leaves there. Dropping it stops it and fails the test if it panicked.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,13 +14,11 @@ use tempfile::TempDir;
 use super::data::root;
 use super::patience::{PATIENCE, eventually};
 use super::raw::{Conn, Reply, request};
+use super::running::{Running, keep};
 use super::{Member, ports};
 
 /// The word that only a panic puts into a log.
 const PANIC: &str = "panicked";
-
-/// How long a server may drain after SIGTERM before the harness kills it. A test of the drain itself uses `stop`.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// Starts tried when a port turns out to be taken.
 const STARTS: usize = 5;
@@ -340,72 +335,4 @@ impl Drop for TestServer {
         let expected = self.scenario.as_ref().is_some_and(|scenario| scenario.panics_expected);
         assert!(expected || !log.contains(PANIC), "the server panicked:\n{log}");
     }
-}
-
-/// The process and what it writes.
-struct Running {
-    child: Child,
-    log: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Running {
-    /// False when it ended or stayed silent.
-    fn answers_at(&mut self, port: u16) -> bool {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                // Somebody listens; it is our child unless that could not bind and is about to end.
-                std::thread::sleep(Duration::from_millis(20));
-                return self.child.try_wait().unwrap().is_none();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
-    }
-
-    /// std can only kill; the shell's built-in can be polite.
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
-    }
-
-    fn end(&mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            self.signal("TERM");
-            let end = Instant::now() + DRAIN;
-            while self.child.try_wait().unwrap().is_none() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        drop(self.child.kill());
-        self.child.wait().unwrap();
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// The log to its last line; the process has ended.
-    fn all_of_log(&mut self) -> String {
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        self.log()
-    }
-}
-
-/// Reads a stream to its end, line by line, into the log.
-fn keep(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let mut log = log.lock().unwrap();
-            log.push_str(&String::from_utf8_lossy(&line));
-            log.push('\n');
-        }
-    })
 }

@@ -5,9 +5,9 @@
 //! read the [`request`] (also as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`]
 //! (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
-//! by [`reply`] ([`files`] among them), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
+//! by [`reply`] ([`files`] among them, [`either`] of two), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
 //! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
-//! [`registry`] of shared objects.
+//! [`registry`] of shared objects; [`links`] makes the paths that lead back to routes.
 
 mod application;
 mod argument;
@@ -22,6 +22,7 @@ mod cookie;
 mod csrf;
 mod csv;
 mod draft;
+mod either;
 mod env;
 mod error;
 mod excerpt;
@@ -30,6 +31,7 @@ mod failure;
 pub(crate) mod files;
 mod form;
 pub mod hooks;
+mod links;
 mod merged;
 mod more;
 mod page;
@@ -65,6 +67,7 @@ pub use cookie::{Cookie, Cookies, SameSite};
 pub(crate) use csrf::FIELD as CSRF_FIELD;
 pub use csrf::csrf;
 pub(crate) use draft::{Draft, Spares};
+pub use either::Either;
 pub use env::Env;
 pub use error::{Error, ErrorId, IntoError, Result, code};
 pub(crate) use excerpt::Excerpt;
@@ -72,6 +75,8 @@ pub use failure::Failure;
 pub use files::path_in;
 pub use form::Form;
 pub use hooks::{Done, Instead, Verdict};
+pub(crate) use links::Links;
+pub use links::{Destination, Sought};
 pub use merged::Merged;
 pub use more::More;
 pub use page::Page;

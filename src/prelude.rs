@@ -10,8 +10,8 @@ pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Cookie, Error, Face, Failure, Fault, Form, Json, Merged, More, Package, Page, Protocol,
-    Require, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc,
+    All, AllFailed, App, Cookie, Either, Error, Face, Failure, Fault, Form, Json, Merged, More, Package, Page,
+    Protocol, Require, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc,
 };
 pub use crate::{routes, tasks};
 

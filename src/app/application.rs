@@ -7,6 +7,7 @@ use actix_web::web::ServiceConfig;
 
 use super::failure::{Failure, OnError};
 use super::hooks::{Done, Level, Verdict, hooks};
+use super::links::Links;
 use super::registry::Wasc;
 use super::reply::Reply;
 use super::route::Route;
@@ -91,7 +92,8 @@ impl App {
     }
 
     /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name stands before
-    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder.
+    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder
+    /// (but for the folders of the program's other apps).
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));
@@ -242,7 +244,8 @@ fn within(level: &Level, prefix: &str, routes: Vec<Listed>) -> impl Iterator<Ite
 pub struct Mounted {
     pub(crate) name: String,
     pub(crate) use_session: bool,
-    pub(crate) table: Table,
+    pub(crate) table: Arc<Table>,
+    pub(crate) links: Arc<Links>,
     pub(crate) templates: Arc<Templates>,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: bool,

@@ -21,6 +21,17 @@ enum Converter {
     Path,
 }
 
+impl Converter {
+    /// What a value for it must be.
+    fn takes(self) -> &'static str {
+        match self {
+            Converter::Text | Converter::Path => "a text that is not empty",
+            Converter::Int => "a whole number",
+            Converter::Float => "a number",
+        }
+    }
+}
+
 /// A parsed rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
@@ -88,6 +99,48 @@ impl Pattern {
         })
     }
 
+    /// The names of the placeholders.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(_, name) => Some(name.as_str()),
+            Piece::Fixed(_) => None,
+        })
+    }
+
+    /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error says
+    /// which cannot stand there.
+    pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
+        let mut path = String::new();
+        let mut meant = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Fixed(text) => path.push_str(text),
+                Piece::Placeholder(converter, name) => {
+                    let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
+                    let Some(value) = read(*converter, text) else {
+                        return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
+                    };
+                    // A slash divides segments for `<path:>` alone.
+                    let divider = if *converter == Converter::Path { "/" } else { "\0" };
+                    for (index, part) in text.split(divider).enumerate() {
+                        path.push_str(if index == 0 { "" } else { divider });
+                        path.extend(percent_encoding::utf8_percent_encode(part, UNRESERVED_ALONE));
+                    }
+                    meant.push((name.clone(), value));
+                }
+            }
+        }
+        // Clients resolve these before they ask; nobody would arrive.
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(format!("no client would ask for {path} as it stands: a segment of dots leads elsewhere"));
+        }
+        // Such as `<a>-<b>` of values with dashes.
+        if self.matches(&canonical(&path)).is_none_or(|found| found != meant) {
+            return Err(format!("its placeholders would be read from {path} as other values"));
+        }
+        Ok(path)
+    }
+
     /// The placeholders' values if the whole path (in the form of [`canonical`]) matches. Placeholders of numbers give
     /// numbers.
     pub(crate) fn matches(&self, path: &str) -> Option<Vec<(String, Value)>> {
@@ -118,6 +171,10 @@ const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b'`')
     .add(b'{')
     .add(b'}');
+
+/// All that a value in a path needs no escape for, wherever it stands (RFC 3986, 2.3).
+pub(crate) const UNRESERVED_ALONE: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A rule's fixed text as clients send it: `/größe` is `/gr%C3%B6%C3%9Fe`.
 fn fixed(text: &str) -> String {
@@ -200,6 +257,14 @@ fn fits(converter: Converter, text: &str) -> bool {
     }
 }
 
+/// A text that is not escaped, as a placeholder's value.
+fn read(converter: Converter, text: &str) -> Option<Value> {
+    match converter {
+        Converter::Int | Converter::Float => convert(converter, text),
+        Converter::Text | Converter::Path => (!text.is_empty()).then(|| Value::String(text.to_owned())),
+    }
+}
+
 fn convert(converter: Converter, text: &str) -> Option<Value> {
     if text.is_empty() {
         return None;
@@ -225,87 +290,4 @@ fn convert(converter: Converter, text: &str) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matched(rule: &str, path: &str) -> Option<Vec<Value>> {
-        let values = Pattern::parse(rule).expect("a good rule").matches(path)?;
-        Some(values.into_iter().map(|(_, value)| value).collect())
-    }
-
-    fn text(text: &str) -> Value {
-        Value::String(text.to_owned())
-    }
-
-    #[test]
-    fn placeholders_take_what_their_kind_says() {
-        assert_eq!(
-            matched("/company/<int:cid>/<cname>", "/company/555/Skitai+Corp"),
-            Some(vec![Value::Int(555), text("Skitai Corp")])
-        );
-        assert_eq!(matched("/a/<int:x>", "/a/-7"), Some(vec![Value::Int(-7)]));
-        assert_eq!(matched("/f/<float:x>", "/f/1.5"), Some(vec![Value::Double(1.5)]));
-        assert_eq!(matched("/f/<float:x>", "/f/3"), Some(vec![Value::Double(3.0)]));
-        assert_eq!(matched("/p/<path:p>", "/p/a/b/c.txt"), Some(vec![text("a/b/c.txt")]));
-        assert_eq!(matched("/p/<path:p>/end", "/p/a/end/end"), Some(vec![text("a/end")]));
-        assert_eq!(matched("/u/<name>.json", "/u/x.y.json"), Some(vec![text("x.y")]));
-        assert_eq!(matched("/u/<name>", "/u/%ED%95%9C%2F1"), Some(vec![text("한/1")]));
-    }
-
-    #[test]
-    fn what_does_not_fit_does_not_match() {
-        for (rule, path) in [
-            ("/a/<int:x>", "/a/x"),
-            ("/a/<int:x>", "/a/99999999999999999999"),
-            ("/a/<int:x>", "/a/"),
-            ("/a/<int:x>", "/zzz/a/1"),
-            ("/a/<int:x>", "/a/1/b"),
-            ("/f/<float:x>", "/f/1.2.3"),
-            ("/f/<float:x>", "/f/."),
-            ("/u/<name>", "/u/a/b"),
-            ("/u/<name>", "/u/%ff"),
-        ] {
-            assert_eq!(matched(rule, path), None, "{rule} against {path}");
-        }
-    }
-
-    #[test]
-    fn rpc_names_are_the_fixed_segments() {
-        let name = |rule: &str| Pattern::parse(rule).expect("a good rule").rpc_name();
-        assert_eq!(name("/hello"), "hello");
-        assert_eq!(name("/test/hello/world"), "test.hello.world");
-        assert_eq!(name("/company/<int:cid>/<cname>"), "company");
-        assert_eq!(name("/"), "index");
-    }
-
-    #[test]
-    fn an_escape_that_is_none_changes_nothing() {
-        for (sent, form) in [
-            ("/hell%6f", "/hello"),
-            ("/a%2fb%2Bc%25", "/a%2Fb%2Bc%25"),
-            ("/%ed%95%9c", "/%ED%95%9C"),
-            ("/100%", "/100%"),
-            ("/%zz%4", "/%zz%4"),
-        ] {
-            assert_eq!(canonical(sent), form, "{sent}");
-        }
-        let rule = Pattern::parse("/größe").expect("a good rule");
-        assert_eq!(rule.as_path(), canonical("/gr%c3%b6%c3%9fe"));
-        assert_eq!(rule.rpc_name(), "größe");
-    }
-
-    #[test]
-    fn a_path_made_to_be_tried_for_ever_is_no_match_at_once() {
-        let path = "/a".repeat(30_000);
-        let started = std::time::Instant::now();
-        assert_eq!(matched("/<path:a>/<path:b>/<path:c>/x", &path), None);
-        assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
-    }
-
-    #[test]
-    fn rules_that_cannot_work_are_refused() {
-        assert!(Pattern::parse("/a/<b").is_err());
-        assert!(Pattern::parse("/a/<b><c>").is_err());
-        assert!(Pattern::parse("/a/<uuid:b>").is_err());
-    }
-}
+mod tests;

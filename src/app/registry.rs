@@ -32,7 +32,8 @@ impl Registry {
 pub struct Wasc(Arc<Registry>);
 
 impl Wasc {
-    /// Shares an object with every app under a name. A name that is taken is an error.
+    /// Shares an object with every app under a name. A name that is taken is an error. What is not unregistered is let go
+    /// (dropped) when the site has ended, after every app's `shutdown`.
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, object: T) -> super::Result<()> {
         let mut objects = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
         if objects.contains_key(name) {
@@ -47,6 +48,13 @@ impl Wasc {
         self.0.0.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
     }
 
+    /// Lets go of whatever is left: the site has ended. What a request still holds lives as long as that.
+    pub(crate) fn clear(&self) {
+        // Taken out first: the end of an object may be code of the app's, and that may look for another.
+        let left = std::mem::take(&mut *self.0.0.write().unwrap_or_else(PoisonError::into_inner));
+        drop(left);
+    }
+
     /// An object by name and type.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.get(name)
@@ -54,5 +62,38 @@ impl Wasc {
 
     pub(crate) fn registry(&self) -> &Arc<Registry> {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_had_by_its_name_and_its_type() {
+        let wasc = Wasc::default();
+        wasc.register("number", 7_i64).expect("nobody has the name");
+        assert_eq!(wasc.get::<i64>("number").map(|number| *number).ok(), Some(7));
+        assert_eq!(wasc.registry().get::<i64>("number").map(|number| *number).ok(), Some(7), "what `was` asks");
+        let told = |problem: super::super::Result<Arc<String>>| problem.expect_err("no such text").to_string();
+        assert!(told(wasc.get("number")).contains("`number` is not a alloc::string::String"));
+        assert!(told(wasc.get("text")).contains("no object `text` is registered"));
+        let taken = wasc.register("number", 8_i64).expect_err("the name is taken").to_string();
+        assert!(taken.contains("`number` is registered already"), "{taken}");
+        assert!(wasc.unregister("number") && !wasc.unregister("number"));
+        assert!(wasc.get::<i64>("number").is_err());
+    }
+
+    #[test]
+    fn what_is_left_at_the_end_is_let_go_but_not_from_under_a_request() {
+        let wasc = Wasc::default();
+        wasc.register("held", String::from("held")).expect("registered");
+        let held = wasc.get::<String>("held").expect("there");
+        let gone = Arc::downgrade(&held);
+        wasc.clear();
+        assert!(wasc.get::<String>("held").is_err());
+        assert_eq!(*held, "held");
+        drop(held);
+        assert!(gone.upgrade().is_none());
     }
 }

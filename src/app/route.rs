@@ -71,6 +71,14 @@ impl Param {
 /// #[route("/company/<int:cid>")]
 /// async fn company(id: i64) {} // no argument is called `cid`
 /// ```
+///
+/// and where no two arguments have one name outside:
+///
+/// ```compile_fail
+/// # use skitai::prelude::*;
+/// #[route("/company")]
+/// async fn company(#[arg(name = "id")] cid: i64, id: i64) {}
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a route",
     note = "put #[route(\"/…\")] above the function; in routes![…] a function is named by its path, such as greetings::morning"

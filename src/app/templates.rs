@@ -1,17 +1,19 @@
 //! The templates of one app: Tera, hidden behind "render this name with these values".
 //!
-//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder, else
-//! from the program itself ([`App::template`](super::App::template)). In devel mode the folders are read again at each
+//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder (but for
+//! what is in it of the program's other apps), else from the program itself
+//! ([`App::template`](super::App::template)). In devel mode the folders are read again at each
 //! page, and a set with an error leaves the message, not the old page; otherwise they are read once, at the start, and an
-//! error stops it.
+//! error stops it. `url_for` makes links in them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
-use tera::{Context, Tera};
+use tera::{Context, Kwargs, State, Tera, TeraResult};
 
+use super::links::Links;
 use super::template_error::TemplateError;
 
 /// Templates by name.
@@ -19,8 +21,11 @@ use super::template_error::TemplateError;
 pub struct Templates {
     compiled_in: Vec<(&'static str, &'static str)>,
     folder: Option<PathBuf>,
+    /// Folders in it that are other apps' own.
+    others: Vec<PathBuf>,
     devel: bool,
     engine: RwLock<Tera>,
+    links: Arc<Links>,
 }
 
 impl Templates {
@@ -29,10 +34,14 @@ impl Templates {
         compiled_in: Vec<(&'static str, &'static str)>,
         folder: Option<&Path>,
         devel: bool,
+        (links, others): (&Arc<Links>, &[&str]),
     ) -> Result<Templates, TemplateError> {
         let folder =
             folder.map(|folder| Some(folder.join(app)).filter(|own| own.is_dir()).unwrap_or(folder.to_owned()));
-        let mut templates = Templates { compiled_in, folder, devel, engine: RwLock::default() };
+        let of_other =
+            |folder: &PathBuf| others.iter().filter(|&&other| other != app).map(|other| folder.join(other)).collect();
+        let (others, links) = (folder.as_ref().map(of_other).unwrap_or_default(), links.clone());
+        let mut templates = Templates { compiled_in, folder, others, devel, engine: RwLock::default(), links };
         match templates.read() {
             Ok(engine) => templates.engine = RwLock::new(engine),
             // Its pages tell it until it is mended; a restart for each mistake would be slower.
@@ -66,10 +75,12 @@ impl Templates {
         let mut texts: BTreeMap<String, String> =
             self.compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         if let Some(folder) = &self.folder {
-            collect(folder, folder, &mut texts)
+            collect(folder, folder, &self.others, &mut texts)
                 .map_err(|error| TemplateError::new(format!("{}: {error}", folder.display())))?;
         }
         let mut engine = Tera::default();
+        let links = self.links.clone();
+        engine.register_function("url_for", move |arguments: Kwargs, _: &State<'_>| url_for(&links, &arguments));
         let names: Vec<String> = texts.keys().cloned().collect();
         match engine.add_raw_templates(texts) {
             Ok(()) => Ok(engine),
@@ -88,16 +99,36 @@ impl Templates {
     }
 }
 
+/// `url_for(route="company", cid=555)`: the path of a route of the app; arguments that have no place in it are its query.
+fn url_for(links: &Links, arguments: &Kwargs) -> TeraResult<String> {
+    let route = arguments.must_get::<&str>("route")?;
+    let mut values = Vec::new();
+    for (name, value) in arguments.iter().filter(|(name, _)| name.as_str() != Some("route")) {
+        let value = skitai_wire::to_value(value).map_err(tera::Error::message)?;
+        values.push((name.to_string(), value));
+    }
+    // They come in no order, and a page should not change from one rendering to the next.
+    values.sort_by(|(one, _), (other, _)| one.cmp(other));
+    links.url(route, skitai_wire::Value::from_pairs(values)).map_err(tera::Error::message)
+}
+
 /// The error of one file, with its name.
 fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-fn collect(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) -> std::io::Result<()> {
+fn collect(
+    root: &Path,
+    folder: &Path,
+    others: &[PathBuf],
+    texts: &mut BTreeMap<String, String>,
+) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            collect(root, &path, texts)?;
+            if !others.contains(&path) {
+                collect(root, &path, others, texts)?;
+            }
         } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
             // Editors leave backups and swap files beside a template; those are not templates.
             if !name.ends_with('~') && !name.rsplit('/').next().is_some_and(|file| file.starts_with('.')) {
@@ -113,6 +144,10 @@ fn collect(root: &Path, folder: &Path, texts: &mut BTreeMap<String, String>) -> 
 mod tests {
     use super::*;
 
+    fn links() -> Arc<Links> {
+        Arc::new(Links::new("/", true, Arc::default()))
+    }
+
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for (name, text) in files {
@@ -127,7 +162,8 @@ mod tests {
     fn a_file_stands_before_what_is_compiled_in_and_html_is_escaped() {
         let folder = folder(&[("a/page.html", b"file {{ x }}"), ("a/.page.html.swp", b"{% broken"), ("a/b~", b"{%")]);
         let compiled = vec![("page.html", "program"), ("plain.txt", "{{ x }}")];
-        let templates = Templates::load("a", compiled.clone(), Some(folder.path()), false).expect("good");
+        let templates =
+            Templates::load("a", compiled.clone(), Some(folder.path()), false, (&links(), &["a", "b"])).expect("good");
         let values = serde_json::json!({ "x": "<b>" });
         assert_eq!(templates.render("page.html", &values).ok().as_deref(), Some("file &lt;b&gt;"));
         assert_eq!(templates.render("plain.txt", &values).ok().as_deref(), Some("<b>"));
@@ -138,8 +174,9 @@ mod tests {
     #[test]
     fn devel_mode_reads_again_and_tells_an_error_where_it_is() {
         let folder = folder(&[("page.html", b"one")]);
-        let devel = Templates::load("a", Vec::new(), Some(folder.path()), true).expect("good");
-        let still = Templates::load("a", Vec::new(), Some(folder.path()), false).expect("good");
+        let devel = Templates::load("a", Vec::new(), Some(folder.path()), true, (&links(), &["a", "b"])).expect("good");
+        let still =
+            Templates::load("a", Vec::new(), Some(folder.path()), false, (&links(), &["a", "b"])).expect("good");
         std::fs::write(folder.path().join("page.html"), "two").expect("written");
         assert_eq!(devel.render("page.html", &serde_json::json!({})).ok().as_deref(), Some("two"));
         assert_eq!(still.render("page.html", &serde_json::json!({})).ok().as_deref(), Some("one"));
@@ -152,7 +189,8 @@ mod tests {
     fn an_error_has_its_place_its_text_and_a_suggestion() {
         let problem = |text: &str| {
             let folder = folder(&[("base.html", b"{% block a %}{% endblock %}"), ("page.html", text.as_bytes())]);
-            let templates = Templates::load("a", Vec::new(), Some(folder.path()), true).expect("devel mode starts");
+            let templates = Templates::load("a", Vec::new(), Some(folder.path()), true, (&links(), &["a", "b"]))
+                .expect("devel mode starts");
             let error = templates.render("page.html", &serde_json::json!({ "title": "x" })).expect_err(text);
             let place = error.place().map(|place| (place.line, place.column, place.lines.len()));
             (error.to_string().replace(&folder.path().display().to_string(), ""), place)
@@ -174,9 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn an_app_without_a_folder_of_its_own_leaves_those_of_others_alone() {
+        let files =
+            [("page.html", &b"mine"[..]), ("b/page.html", b"{% extends \"of b alone\" %}"), ("c/page.html", b"c")];
+        let folder = folder(&files);
+        let templates =
+            Templates::load("a", Vec::new(), Some(folder.path()), false, (&links(), &["a", "b"])).expect("good");
+        assert!(templates.has("page.html") && templates.has("c/page.html") && !templates.has("b/page.html"));
+    }
+
+    #[test]
     fn a_file_that_is_no_text_is_named() {
         let folder = folder(&[("logo.png", b"\x89PNG\xff")]);
-        let problem = Templates::load("a", Vec::new(), Some(folder.path()), false).expect_err("no text").to_string();
+        let problem = Templates::load("a", Vec::new(), Some(folder.path()), false, (&links(), &["a", "b"]))
+            .expect_err("no text")
+            .to_string();
         assert!(problem.contains("logo.png"), "{problem}");
     }
 }

@@ -14,6 +14,7 @@ use super::argument::Kind;
 use super::budget::Budget;
 use super::calls::{Calls, Protocol, Way};
 use super::cookie::Cookies;
+use super::links::{Destination, about};
 use super::request::Request;
 use super::response::ResponseHead;
 use super::route::Route;
@@ -160,6 +161,33 @@ impl Was {
     /// XML-RPC text of anything that is `Serialize`: a complete response document.
     pub fn toxml<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::xmlrpc::write_response(value)?)?)
+    }
+
+    /// The path, with its query, that leads to a route: `was.url_for("company", (555, "Skitai Corp"))` is
+    /// `/company/555/Skitai%20Corp`, and `/test/company/555/Skitai%20Corp` where the app is mounted at `/test`.
+    ///
+    /// The route is named as RPC names it, or as its function is called, or is the function's type: `company {}`. Its
+    /// arguments are a tuple in the order of the function's own (`was` is none of them), or a structure, a map or a
+    /// [`Value`](skitai_wire::Value) with names; `()` is none. Those that have no place in the path are the query: a
+    /// list is its name several times, nothing (`None`) is left out. A route of another app is found, too, by the name
+    /// it has from anywhere (`shop.cart` of the app at `/shop`) or by its type. In templates it is
+    /// `url_for(route="company", cid=555, cname=name)`, for routes of the template's own app.
+    ///
+    /// Names that no route has, and arguments that are missing in the path or cannot stand there, are an error of ours
+    /// (500) that says which.
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "a link is written with its arguments in it, as a call is")]
+    pub fn url_for(&self, to: impl Destination, arguments: impl serde::Serialize) -> super::Result<String> {
+        // The error begins at the link, not in here.
+        let link = || {
+            let (links, placed) = self.0.hands.site().linked(self.0.mount, to.sought())?;
+            let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, &error.to_string()))?;
+            links.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
+        };
+        match link() {
+            Ok(url) => Ok(url),
+            Err(problem) => Err(super::Error::internal(problem)),
+        }
     }
 
     /// An object the app shared at start-up with [`Wasc::register`](super::Wasc::register), by its name and type.

@@ -54,11 +54,6 @@ impl Mount {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
 
-    /// Where it is: without a trailing slash, empty for `/`.
-    pub(crate) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
     pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.path.as_str())?;

@@ -18,7 +18,7 @@ use super::pool::BlockingPool;
 use super::watch::keep_of_process;
 use crate::admin;
 use crate::app::table::{Placed, Table};
-use crate::app::{App, Mounted, Templates, Wasc};
+use crate::app::{App, Links, Mounted, Sought, Templates, Wasc};
 use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Server, Settings};
 use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
@@ -124,7 +124,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
             }
             MountTarget::App(name) => {
                 let found = apps.iter().find(|app| app.name == name);
-                match found.map(|app| place(app, templates, &loaded.settings.server)) {
+                match found.map(|app| place(app, (&at, mount.slash), templates, &names, &loaded.settings.server)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
                     Some(Err(problems)) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
@@ -141,7 +141,14 @@ pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
     [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted, Vec<String>> {
+/// An app below a path, which was written with a slash at its end or not; `names` are those of all apps of the program.
+fn place(
+    app: &App,
+    (path, slash): (&str, bool),
+    templates: Option<&Path>,
+    names: &[&str],
+    server: &Server,
+) -> Result<Mounted, Vec<String>> {
     let devel = app.devel.unwrap_or(server.devel);
     if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
         return Err(vec![format!(
@@ -152,12 +159,15 @@ fn place(app: &App, templates: Option<&Path>, server: &Server) -> Result<Mounted
     let table = Table::new(&app.routes, &app.level).map_err(|problems| {
         problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
     })?;
-    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel)
+    let table = Arc::new(table);
+    let links = Arc::new(Links::new(path, slash, table.clone()));
+    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, (&links, names))
         .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
     Ok(Mounted {
         name: app.name.clone(),
         use_session: app.use_session,
         table,
+        links,
         templates: Arc::new(templates),
         on_error: app.on_error.clone(),
         devel,
@@ -188,7 +198,7 @@ impl Site {
             }
             let (requests, failed) = (counts.clone(), reporters.clone());
             let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
-            let placed = place(&app, None, &settings.server).map_err(Unfit)?;
+            let placed = place(&app, (STATUS, false), None, &[], &settings.server).map_err(Unfit)?;
             mounts.push(Mount { is_own: true, ..Mount::at(STATUS, Some(placed)) });
             apps.push(app);
         }
@@ -198,7 +208,7 @@ impl Site {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
                 let app = introspection::app();
-                let placed = place(&app, None, &settings.server).map_err(Unfit)?;
+                let placed = place(&app, (METHODS, false), None, &[], &settings.server).map_err(Unfit)?;
                 mounts.push(Mount { is_own: true, ..Mount::at(METHODS, Some(placed)) });
             }
         }
@@ -215,6 +225,7 @@ impl Site {
             if let Err(error) = app.run_startup(&wasc) {
                 // What was opened is closed, by those that were ready and by the one that was half so.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
+                wasc.clear();
                 return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
             }
         }
@@ -318,6 +329,23 @@ impl Site {
             })
     }
 
+    /// The route that a link of the app at a mount leads to, and whose it is: of the app itself, else of another.
+    pub(crate) fn linked(&self, from: usize, sought: Sought<'_>) -> Result<(&Links, &Placed), String> {
+        let own = &self.app(from).links;
+        if let Some(placed) = own.find(sought)? {
+            return Ok((own, placed));
+        }
+        let found = match sought {
+            Sought::Name(name) => self.method("/", name).map(|meant| (&*meant.app.links, meant.placed)),
+            Sought::Route(_) => self
+                .mounts
+                .iter()
+                .filter_map(|mount| Some(&*mount.app.as_ref()?.links))
+                .find_map(|links| Some((links, links.find(sought).ok()??))),
+        };
+        found.ok_or_else(|| own.unknown(sought))
+    }
+
     /// The mounts of the site's own apps: not the pages of the server.
     pub(crate) fn of_apps(&self) -> impl Iterator<Item = (&Mount, &Mounted)> {
         let of_server = |mount: &Mount| [STATUS, METHODS].iter().any(|own| mount.is_at(own));
@@ -355,6 +383,7 @@ impl Site {
     /// Ends the apps, the last one first, removes what is left of uploads, and writes the logs out.
     pub(crate) fn close(&self) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+        self.wasc.clear();
         self.shelf.clear();
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }

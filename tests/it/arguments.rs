@@ -79,6 +79,82 @@ fn a_name_given_in_several_places_is_a_list_with_types_kept() {
 }
 
 #[test]
+fn an_argument_may_have_another_name_outside() {
+    let site = TestServer::site().start();
+    assert_eq!(json_of(site.get("/called/7")), json!([7, "none", []]));
+    assert_eq!(json_of(site.get("/called/7?type=a&list[]=1&list%5B%5D=2")), json!([7, "a", [1, 2]]));
+    assert_eq!(json_of(site.post("/called/7", FORM, "type=a&list%5B%5D=1")), json!([7, "a", [1]]));
+    assert_eq!(
+        json_of(site.post("/called/7", "application/json", r#"{"type":"a","list[]":[1]}"#)),
+        json!([7, "a", [1]])
+    );
+    assert_eq!(rpc(&site, "called", &json!({"the-number": 7, "type": "a"})), json!([7, "a", []]));
+    assert_eq!(rpc(&site, "called", &json!([7, "a", [1]])), json!([7, "a", [1]]));
+    // The names of the source are nobody's business.
+    assert_eq!(json_of(site.get("/called/7?kind=a&number=8")), json!([7, "none", []]));
+    let refused = site.post("/", "application/json-rpc", call::json("called", &json!({"number": 7}))).json();
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    assert!(refused.to_string().contains("`number`") && refused.to_string().contains("the-number"), "{refused}");
+    assert!(site.get("/called/7?list[]=x").expect_code(400).text().contains("`list[]`"));
+}
+
+#[test]
+fn structures_are_read_by_their_type() {
+    let site = TestServer::site().start();
+    let all = json!([{"sides": 3, "name": "triangle"}, [{"sides": 4, "name": null}], {"sides": 5, "name": null}]);
+    let body = json!({"shape": {"sides": 3, "name": "triangle"}, "more": [{"sides": 4}], "last": {"sides": 5}});
+    assert_eq!(json_of(site.post("/shaped", "application/json", body.to_string())), all);
+    assert_eq!(rpc(&site, "shaped", &body), all);
+    let query = "shape=%7B%22sides%22:3%7D&more=%7B%22sides%22:4%7D&more=%7B%22sides%22:5%7D";
+    let told = json_of(site.get(&format!("/shaped?{query}")));
+    assert_eq!(
+        told,
+        json!([{"sides": 3, "name": null}, [{"sides": 4, "name": null}, {"sides": 5, "name": null}], null])
+    );
+    let wrong = json!({"shape": {"sides": 300}, "more": [{"sides": 1}, {"name": "x"}], "last": 5});
+    let text = site.post("/shaped", "application/json", wrong.to_string()).expect_code(400).text();
+    for fault in ["`shape` does not fit", "`more` [1] does not fit", "`last` does not fit"] {
+        assert!(text.contains(fault), "{fault}: {text}");
+    }
+}
+
+#[test]
+fn a_scalar_given_twice_is_named_and_so_is_every_other_fault() {
+    let site = TestServer::site().start();
+    let query = "/scalars?truth=1&truth=0&small=256&wide=x";
+    for reply in [site.get(query), site.post("/scalars?truth=1", FORM, "truth=0&small=256&wide=x")] {
+        let text = reply.expect_code(400).text();
+        for fault in [
+            "`truth` was given 2 times",
+            "`small` must be a whole number from 0 to 255",
+            "`wide` must be a number",
+            "`text` is missing",
+        ] {
+            assert!(text.contains(fault), "{fault}: {text}");
+        }
+    }
+    // Once in the query and once in the path is twice.
+    let text = site.get("/renamed/7?n=8").expect_code(400).text();
+    assert!(text.contains("`n` was given 2 times"), "{text}");
+}
+
+#[test]
+fn unknown_names_are_ignored_on_the_web_and_refused_over_rpc() {
+    let site = TestServer::site().start();
+    assert_eq!(json_of(site.get("/renamed/7?utm_source=x&n2=1")), 7);
+    assert_eq!(json_of(site.post("/renamed/7?x=1", FORM, "y=2")), 7);
+    assert_eq!(json_of(site.post("/renamed/7", "application/json", r#"{"y":{"z":[1]}}"#)), 7);
+    let part = "--b\r\nContent-Disposition: form-data; name=\"y\"\r\n\r\n2\r\n--b--\r\n";
+    assert_eq!(json_of(site.post("/renamed/7", "multipart/form-data; boundary=b", part)), 7);
+    for params in [json!([7, 8]), json!({"n": 7, "m": 8})] {
+        let refused = site.post("/", "application/json-rpc", call::json("lookup.number", &params)).json();
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    }
+    let refused = site.post("/RPC2", "text/xml", call::xml("lookup.number", &["<int>7</int>", "<int>8</int>"])).text();
+    assert!(refused.contains("-32602") && refused.contains("<fault>"), "{refused}");
+}
+
+#[test]
 fn rpc_names_follow_the_rule() {
     let site = TestServer::site().start();
     assert_eq!(rpc(&site, "lookup.number", &json!([7])), 7);

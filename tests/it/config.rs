@@ -196,6 +196,16 @@ fn without_a_configuration_the_demo_serves_everything_it_shows() {
     let count = data::cities().iter().filter(|city| city.population >= 1_000_000).count();
     let cities = demo.get("/cities").expect_code(200).text();
     assert_eq!(cities.matches("\"population\"").count(), count, "{cities}");
+    // The calls of the other chapters reach these members, and no one else.
+    assert_eq!(demo.get("/test/wget").expect_code(200).text(), "<pre>&lt;h1&gt;A member of the demo&lt;/h1&gt;</pre>");
+    assert_eq!(demo.get("/test/post").expect_code(200).text(), "\"555 - Skitai Corp\"");
+    assert_eq!(demo.get("/test/multipart").expect_code(200).text(), "\"555 - Skitai Corp, with logo.gif of 6 bytes\"");
+    assert!(demo.get("/test/rpc").expect_code(200).text().contains("Beethoven"));
+    let (all, small) =
+        (demo.get("/test/map").expect_code(200).json(), demo.get("/test/map/filtered").expect_code(200).json());
+    assert!(all.as_i64().unwrap() <= 15 * 99 && small.as_i64().unwrap() <= 15 * 9, "{all} {small}");
+    assert_eq!(demo.get("/quick/hello/world").expect_code(200).text(), "Hello");
+    demo.get("/test/get_top_city").expect_code(200);
     let log = demo.log();
     assert!(log.contains(&demo.url("")), "it prints what to open:\n{log}");
 }

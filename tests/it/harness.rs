@@ -1,6 +1,6 @@
 //! What scenarios are made of. Read in this order:
 //!
-//! - [`server`]: the program under test: a configuration in its own folder, a port, its log; stopped on drop;
+//! - [`server`]: the program under test: a configuration in its own folder, a port, its log; stopped on drop ([`running`]: its process);
 //! - [`raw`]: an HTTP client that shows the exact bytes; [`call`]: RPC bodies as text;
 //! - [`foreign`]: curl and Python, clients that know nothing of us;
 //! - [`member`]: HTTP members on raw sockets, most of which misbehave;
@@ -22,6 +22,7 @@ pub(crate) mod postgres;
 mod proof;
 pub(crate) mod raw;
 pub(crate) mod relay;
+mod running;
 pub(crate) mod server;
 
 pub(crate) use chaos::Chaos;

@@ -29,6 +29,8 @@
 //! - [`reaching`]: members by DNS, over TLS, packed; whether the server is ready;
 //! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
+//! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an app;
+//! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
 //! - [`directions`]: who may name whom in the source tree.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
@@ -45,6 +47,7 @@ mod bad_input;
 mod bombs;
 mod calls;
 mod chaos;
+mod coming;
 mod completion;
 mod config;
 mod deadlines;
@@ -58,6 +61,7 @@ mod harness;
 mod hooks;
 mod introspection;
 mod jsonrpc_spec;
+mod life;
 mod load;
 mod newcomer;
 mod overload;
@@ -65,6 +69,7 @@ mod reaching;
 mod reload;
 mod replies;
 mod responding;
+mod routing;
 mod rows;
 mod rpc_calls;
 mod rpc_command;
@@ -75,5 +80,6 @@ mod sql;
 mod sql_leaving;
 mod status;
 mod streams;
+mod twins;
 mod uploads;
 mod validator;

@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod hooks;
 mod pages;
+mod routing;
 mod rows;
 mod services;
 mod spec;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             large
         ])
         .routes(routes![arrivals, events, letters, aborts, upload])
-        .routes(routes![defaults, scalars, float, path, dup, lookup, clash, clash_of, hooks::notes])
+        .routes(routes![defaults, scalars, float, path, dup, called, shaped, lookup, clash, clash_of, hooks::notes])
         .package(Package::at("/deep").routes(routes![inner]))
         .package(asking::package())
         .package(calls::package())
@@ -53,6 +54,8 @@ fn main() -> ExitCode {
         clashing,
         pages::own(),
         hooks::app(),
+        routing::app(),
+        routing::failing(),
         services::app(),
         visits::app(),
         visits::guarded(),
@@ -304,6 +307,32 @@ async fn path(p: String) -> String {
 #[route("/dup/<int:x>")]
 async fn dup(x: Vec<Value>) -> Vec<Value> {
     x
+}
+
+/// Clients call its arguments by names that none in Rust can have.
+#[route("/called/<int:the-number>")]
+async fn called(
+    #[arg(name = "the-number")] number: i64,
+    #[arg(name = "type", default = "none")] kind: String,
+    #[arg(name = "list[]")] list: Vec<i64>,
+) -> (i64, String, Vec<i64>) {
+    (number, kind, list)
+}
+
+/// A type of one's own among the arguments.
+#[derive(serde::Deserialize, Serialize)]
+struct Shape {
+    sides: u8,
+    name: Option<String>,
+}
+
+#[route("/shaped")]
+async fn shaped(
+    shape: Json<Shape>,
+    more: Vec<Json<Shape>>,
+    last: Option<Json<Shape>>,
+) -> (Shape, Vec<Shape>, Option<Shape>) {
+    (shape.0, more.into_iter().map(|shape| shape.0).collect(), last.map(|shape| shape.0))
 }
 
 #[route("/renamed/<int:n>", name = "lookup.number")]

@@ -1,4 +1,4 @@
-//! Arguments from the path, and the same ones by name.
+//! Arguments from the path, and the same ones by name, from wherever a client puts them.
 
 use skitai::prelude::*;
 
@@ -15,4 +15,24 @@ pub(crate) async fn company_by_name(
     #[arg(doc = "the company's name")] cname: String,
 ) -> String {
     format!("{cid} - {cname}")
+}
+
+/// Both mixed: `/company/555?cname=Skitai+Corp`. A name that is given twice is a list of what was given, first the query's,
+/// last the path's: with `&cid=333` behind it the number is `["333",555]`.
+#[route("/company/<int:cid>")]
+pub(crate) async fn company_mixed(was: Was, cid: Value, cname: String) -> Result<String> {
+    Ok(format!("{} - {cname}", was.tojson(&cid)?))
+}
+
+/// Everything that was sent, whatever its name: `/company/form?cid=555&cname=Skitai+Corp`.
+#[route("/company/form")]
+pub(crate) async fn company_form(form: Form) -> Result<String> {
+    let given = |name: &str| form.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
+    Ok(format!("{} - {} of {} arguments", given("cid"), given("cname"), form.values.len()))
+}
+
+/// An argument that clients call what no name in Rust can be: the field `submit-name` of a form.
+#[route("/company/called")]
+pub(crate) async fn company_called(#[arg(name = "submit-name")] name: String) -> String {
+    name
 }

@@ -42,6 +42,23 @@ pub(crate) async fn countries(was: Was, #[arg(default = 10)] top: u16) -> Result
     found.require(All)?.group_by("country", countries)?.top(top.into(), "-people, country")
 }
 
+/// The largest city, by name and population: what all shards have, put together here.
+#[route("/test/get_top_city")]
+pub(crate) async fn get_top_city(was: Was) -> Result<(String, i64)> {
+    let s = was.dmap("mydb").execute("SELECT name, country, population FROM cities", ());
+    let cities: Vec<City> = s.getswait(secs(5)).await.require(All)?.rows()?;
+    let top = cities.into_iter().max_by_key(|city| city.population);
+    top.map(|city| (city.name, city.population)).ok_or_else(|| Error::new(404, "there are no cities"))
+}
+
+/// The largest cities of one shard, the one with the least to do.
+#[route("/test/dlb")]
+pub(crate) async fn dlb(was: Was) -> Result<Vec<City>> {
+    let s =
+        was.dlb("mydb").execute("SELECT name, country, population FROM cities ORDER BY population DESC LIMIT 10", ());
+    s.getswait(secs(2)).await.rows()
+}
+
 /// The largest city. The filter runs as each shard answers, while the others still work.
 #[route("/top-city")]
 pub(crate) async fn top_city(was: Was) -> Result<City> {

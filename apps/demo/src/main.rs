@@ -1,16 +1,30 @@
 //! The demo: an app written on Skitai as a user would write one, one file per topic.
 //!
-//! Read in this order: [`hello`] (one function, three faces), [`arguments`] (paths, queries, types), [`search`] (a call
-//! to every member of a cluster, and to one), [`cities`] (a statement on every shard), [`signin`] (sessions), [`page`]
-//! (a template), [`upload`] (files from a form), [`streaming`] (files to a client), [`greetings`] (a package), [`websocket`] (a service of actix-web's). What the demo needs around it, so that nothing else must be started, is in
-//! [`members`] and [`shards`].
+//! Read in this order: [`hello`] (one function, three faces), [`quickstart`] (an app below a path), [`greetings`] (a
+//! package), [`life`] (start and end), [`request`] and [`response`], [`arguments`] (paths, queries, types), [`requesting`]
+//! (a call to a URL), [`search`] (a call to every member of a cluster, and to one), [`mapreduce`] (filtered as it comes),
+//! [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`], [`page`] (a template), [`signin`]
+//! (sessions), [`orders`] (what runs around handlers), [`streaming`] (files to a client), [`upload`] (files from a form),
+//! [`websocket`] (a service of actix-web's).
+//! What the demo needs around it, so that nothing else must be started, is in [`members`] and [`shards`].
+//!
+//! Every example of the first Skitai's README has its twin here; `docs/coming-from-skitai.md` says where.
 
 mod arguments;
+mod caching;
 mod cities;
+mod database;
 mod greetings;
 mod hello;
+mod life;
+mod mapreduce;
 mod members;
+mod orders;
 mod page;
+mod quickstart;
+mod request;
+mod requesting;
+mod response;
 mod search;
 mod shards;
 mod signin;
@@ -30,7 +44,7 @@ use skitai::{Background, Program};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Program::new([demo()])
+    Program::new([demo(), quickstart::app()])
         .conf("demo.conf", conf())
         .prepare(surroundings)
         .hint("/", "what there is to see")
@@ -45,17 +59,26 @@ fn main() -> ExitCode {
 fn demo() -> App {
     App::new("demo")
         .use_session(true)
+        .startup(life::startup)
+        .shutdown(life::shutdown)
         .template("index.html", include_str!("../../../templates/demo/index.html"))
+        .template("multi_purpose.html", include_str!("../../../templates/demo/multi_purpose.html"))
         .template("upload.html", include_str!("../../../templates/demo/upload.html"))
         .template("layout.html", include_str!("../../../templates/demo/layout.html"))
         .routes(routes![page::index, hello::hello, hello::add, hello::echo])
-        .routes(routes![arguments::company, arguments::company_by_name])
-        .routes(routes![search::search, search::lb])
+        .routes(routes![request::request, response::moved, response::headers, response::no_get, response::no_get_error])
+        .routes(routes![response::multi_purpose, response::text])
+        .routes(routes![arguments::company, arguments::company_by_name, arguments::company_mixed])
+        .routes(routes![arguments::company_form, arguments::company_called])
+        .routes(routes![requesting::wget, requesting::post, requesting::multipart, requesting::rpc])
+        .routes(routes![search::search, search::lb, mapreduce::map, mapreduce::filtered])
+        .routes(routes![database::db, cities::get_top_city, cities::dlb, caching::database, caching::members])
         .routes(routes![cities::cities, cities::all_cities, cities::top_city, cities::countries])
         .routes(routes![signin::sign_in, signin::sign_out])
         .routes(routes![upload::form, upload::up, upload::lines])
         .routes(routes![streaming::streaming, streaming::download])
         .package(greetings::package())
+        .package(orders::package())
         .actix(websocket::services)
 }
 

@@ -1,5 +1,5 @@
 //! The three RPC members of the demo: small Skitai servers on ports of their own, each holding a third of a catalogue
-//! of musical works.
+//! of musical works. Besides the catalogue they have what the demo's other calls ask for.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -28,9 +28,13 @@ struct Catalogue(Vec<Work>);
 pub(crate) fn start() -> Result<Vec<Background>> {
     let mut members = Vec::new();
     for (third, port) in (0..SHARDS).zip(FIRST_PORT..) {
-        let app = App::new("member")
-            .startup(move |wasc| wasc.register("catalogue", catalogue(third)))
-            .routes(routes![search]);
+        let app = App::new("member").startup(move |wasc| wasc.register("catalogue", catalogue(third))).routes(routes![
+            index,
+            order,
+            keep,
+            search,
+            generate_random_int_list
+        ]);
         members.push(Background::start(app, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?);
     }
     Ok(members)
@@ -42,6 +46,36 @@ fn catalogue(third: usize) -> Catalogue {
         Work { composer: field(0), title: field(1), year: field(2), opus: field(3) }
     });
     Catalogue(works.collect())
+}
+
+/// A page.
+#[route("/")]
+async fn index() -> &'static str {
+    "<h1>A member of the demo</h1>"
+}
+
+/// Takes a form.
+#[route("/order")]
+async fn order(cid: i64, cname: String) -> String {
+    format!("{cid} - {cname}")
+}
+
+/// Takes a form with a file.
+#[route("/keep", methods = ["POST"])]
+async fn keep(cid: i64, cname: String, file: Upload) -> String {
+    format!("{cid} - {cname}, with {} of {} bytes", file.name(), file.size())
+}
+
+/// So many whole numbers, each from 0 to 99.
+#[route("/generate_random_int_list")]
+async fn generate_random_int_list(n: usize) -> Result<Vec<u32>> {
+    if n > 1000 {
+        return Err(Error::new(400, "at most 1000"));
+    }
+    // The clock is as random as a demo needs (a linear congruential generator, from Numerical Recipes).
+    let seed = std::time::SystemTime::UNIX_EPOCH.elapsed()?.subsec_nanos();
+    let next = |number: &u32| Some(number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    Ok(std::iter::successors(Some(seed), next).skip(1).take(n).map(|number| (number >> 16) % 100).collect())
 }
 
 /// The works whose composer or title holds the keyword, whatever its case.

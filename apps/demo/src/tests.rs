@@ -4,7 +4,10 @@ use skitai::prelude::*;
 use skitai::test::{FakeCluster, TestServer, TestSite};
 
 fn site(members: &FakeCluster) -> TestServer {
-    TestSite::of([super::demo()]).conf_text(include_str!("../demo.conf")).cluster("mysearch", members).start()
+    TestSite::of([super::demo(), crate::quickstart::app()])
+        .conf_text(include_str!("../demo.conf"))
+        .cluster("mysearch", members)
+        .start()
 }
 
 #[test]

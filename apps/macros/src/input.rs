@@ -1,6 +1,6 @@
 //! What the attribute and the function say. Bodies are never parsed, so a syntax error inside one is rustc's to report.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
@@ -22,6 +22,8 @@ pub(crate) struct Handler {
 /// One argument of the function.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
+    /// What clients call it, where that is not the name it has in here.
+    pub(crate) outside: Option<LitStr>,
     pub(crate) ty: Type,
     pub(crate) default: Option<Expr>,
     pub(crate) doc: String,
@@ -139,9 +141,15 @@ impl Handler {
                 Err(error) => note(error),
             }
         }
+        for (index, argument) in arguments.iter().enumerate() {
+            let name = argument.wire_name();
+            if arguments[..index].iter().any(|other| other.wire_name().value() == name.value()) {
+                note(Error::new(name.span(), format!("two arguments are called `{}` by clients", name.value())));
+            }
+        }
         for placeholder in placeholders(&rule) {
             match placeholder {
-                Ok(name) if arguments.iter().any(|argument| argument.name.unraw() == name) => {}
+                Ok(name) if arguments.iter().any(|argument| argument.wire_name().value() == name) => {}
                 Ok(name) => note(Error::new(
                     rule.span(),
                     format!("the rule has a placeholder `{name}`, but the function has no argument of that name"),
@@ -199,21 +207,28 @@ fn argument(input: &mut FnArg) -> Result<Argument> {
         return Err(Error::new_spanned(&typed.pat, "an argument of a route is a plain name: it is what clients write"));
     };
     let name = pattern.ident.clone();
+    let mut outside = None;
     let mut default = None;
     let mut doc = String::new();
     for attribute in typed.attrs.extract_if(.., |attribute| attribute.path().is_ident("arg")) {
         attribute.parse_nested_meta(|meta| {
-            if meta.path.is_ident("default") {
+            if meta.path.is_ident("name") {
+                let name: LitStr = meta.value()?.parse()?;
+                if name.value().is_empty() {
+                    return Err(Error::new(name.span(), "clients cannot write an empty name"));
+                }
+                outside = Some(name);
+            } else if meta.path.is_ident("default") {
                 default = Some(meta.value()?.parse()?);
             } else if meta.path.is_ident("doc") {
                 doc = meta.value()?.parse::<LitStr>()?.value();
             } else {
-                return Err(meta.error("an argument has `default = …` and `doc = \"…\"`"));
+                return Err(meta.error("an argument has `name = \"…\"`, `default = …` and `doc = \"…\"`"));
             }
             Ok(())
         })?;
     }
-    Ok(Argument { name, ty: (*typed.ty).clone(), default, doc })
+    Ok(Argument { name, outside, ty: (*typed.ty).clone(), default, doc })
 }
 
 /// The text of `///` comments, one leading blank of each line taken away.
@@ -245,6 +260,6 @@ pub(crate) fn without_arg_attributes(item: TokenStream) -> TokenStream {
 impl Argument {
     /// The name as clients write it.
     pub(crate) fn wire_name(&self) -> LitStr {
-        LitStr::new(&self.name.unraw().to_string(), Span::call_site())
+        self.outside.clone().unwrap_or_else(|| LitStr::new(&self.name.unraw().to_string(), self.name.span()))
     }
 }

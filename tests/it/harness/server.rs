@@ -4,12 +4,9 @@
 //! a folder of its own, so a test sees what it leaves there. Dropping it stops it and fails the test if it panicked.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -17,13 +14,11 @@ use tempfile::TempDir;
 use super::data::root;
 use super::patience::{PATIENCE, eventually};
 use super::raw::{Conn, Reply, request};
+use super::running::{Running, keep};
 use super::{Member, ports};
 
 /// The word that only a panic puts into a log.
 const PANIC: &str = "panicked";
-
-/// How long a server may drain after SIGTERM before the harness kills it. A test of the drain itself uses `stop`.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// Starts tried when a port turns out to be taken.
 const STARTS: usize = 5;
@@ -38,6 +33,7 @@ pub(crate) struct Scenario {
     server: Vec<String>,
     routes: Vec<String>,
     sections: String,
+    env: Vec<(String, String)>,
     /// Without one the program runs on its defaults.
     has_conf: bool,
     panics_expected: bool,
@@ -58,6 +54,7 @@ impl Scenario {
             ],
             routes: routes.iter().map(|&route| route.to_owned()).collect(),
             sections: String::new(),
+            env: Vec::new(),
             has_conf: true,
             panics_expected: false,
         }
@@ -97,6 +94,12 @@ impl Scenario {
     /// Any section, as written in a configuration.
     pub(crate) fn section(mut self, text: &str) -> Scenario {
         write!(self.sections, "\n{text}\n").expect("a String takes everything");
+        self
+    }
+
+    /// A variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Scenario {
+        self.env.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -171,6 +174,7 @@ impl Scenario {
         command.current_dir(self.dir()).stdin(Stdio::null());
         // What the developer's shell says must not change what a test sees.
         command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -217,6 +221,12 @@ impl TestServer {
     pub(crate) fn site() -> Scenario {
         let demo = Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
         Scenario::of(&demo.with_file_name("examples").join("testsite"), &["/ = testsite"])
+    }
+
+    /// The same program with nothing mounted but what the scenario says.
+    pub(crate) fn site_of(routes: &[&str]) -> Scenario {
+        let demo = Path::new(env!("CARGO_BIN_EXE_skitai-demo"));
+        Scenario::of(&demo.with_file_name("examples").join("testsite"), routes)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -279,6 +289,11 @@ impl TestServer {
         self.running.as_ref().expect("until stopped").log()
     }
 
+    /// What it writes, also after it has ended.
+    pub(crate) fn watched(&self) -> Arc<Mutex<String>> {
+        Arc::clone(&self.running.as_ref().expect("until stopped").log)
+    }
+
     /// SIGKILL: it ends in the midst of whatever it does.
     pub(crate) fn kill(mut self) {
         let mut running = self.running.take().expect("until stopped");
@@ -320,72 +335,4 @@ impl Drop for TestServer {
         let expected = self.scenario.as_ref().is_some_and(|scenario| scenario.panics_expected);
         assert!(expected || !log.contains(PANIC), "the server panicked:\n{log}");
     }
-}
-
-/// The process and what it writes.
-struct Running {
-    child: Child,
-    log: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Running {
-    /// False when it ended or stayed silent.
-    fn answers_at(&mut self, port: u16) -> bool {
-        let end = Instant::now() + PATIENCE;
-        while Instant::now() < end {
-            if self.child.try_wait().unwrap().is_some() {
-                return false;
-            }
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                // Somebody listens; it is our child unless that could not bind and is about to end.
-                std::thread::sleep(Duration::from_millis(20));
-                return self.child.try_wait().unwrap().is_none();
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
-    }
-
-    /// std can only kill; the shell's built-in can be polite.
-    fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id());
-        Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
-    }
-
-    fn end(&mut self) {
-        if self.child.try_wait().unwrap().is_none() {
-            self.signal("TERM");
-            let end = Instant::now() + DRAIN;
-            while self.child.try_wait().unwrap().is_none() && Instant::now() < end {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-        drop(self.child.kill());
-        self.child.wait().unwrap();
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    /// The log to its last line; the process has ended.
-    fn all_of_log(&mut self) -> String {
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        self.log()
-    }
-}
-
-/// Reads a stream to its end, line by line, into the log.
-fn keep(stream: impl Read + Send + 'static, log: &Arc<Mutex<String>>) -> JoinHandle<()> {
-    let log = Arc::clone(log);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            let mut log = log.lock().unwrap();
-            log.push_str(&String::from_utf8_lossy(&line));
-            log.push('\n');
-        }
-    })
 }

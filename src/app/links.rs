@@ -1,0 +1,201 @@
+//! Paths of routes, made from their rules: `was.url_for("company", (555, "Skitai Corp"))`, and `url_for` in templates.
+//!
+//! A link that is written by hand is wrong as soon as the rule or the mount changes, and wrong for a name with a `/` in it
+//! from the start. One made here is found again by the rule it was made from; what cannot be is an error that says why.
+
+use std::sync::Arc;
+
+use skitai_wire::Value;
+
+use super::pattern::UNRESERVED_ALONE;
+use super::route::{Route, Routed};
+use super::table::{Placed, Table};
+use crate::config::spelling::nearest;
+
+/// What a link leads to: a route by its name, or by its function, written as the type beside it: `company {}`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is nothing that a link can lead to",
+    note = "give the name of a route (\"company\"), or its function with braces behind it: company {{}}"
+)]
+pub trait Destination {
+    /// What is sought.
+    fn sought(&self) -> Sought<'_>;
+}
+
+/// How a route is sought.
+#[derive(Clone, Copy, Debug)]
+pub enum Sought<'n> {
+    /// By its RPC name, else by the name of its function.
+    Name(&'n str),
+    /// Itself.
+    Route(&'static Route),
+}
+
+impl Destination for &str {
+    fn sought(&self) -> Sought<'_> {
+        Sought::Name(self)
+    }
+}
+
+impl Destination for &String {
+    fn sought(&self) -> Sought<'_> {
+        Sought::Name(self)
+    }
+}
+
+impl<R: Routed> Destination for R {
+    fn sought(&self) -> Sought<'_> {
+        Sought::Route(R::ROUTE)
+    }
+}
+
+/// The routes of one app in its place.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// Of the mount, without a slash at its end; empty for `/`.
+    path: String,
+    /// Whether the mount was written with one.
+    slash: bool,
+    table: Arc<Table>,
+}
+
+impl Links {
+    pub(crate) fn new(mount: &str, slash: bool, table: Arc<Table>) -> Links {
+        Links { path: mount.trim_end_matches('/').to_owned(), slash, table }
+    }
+
+    /// The route that is meant, if it is one of this app. Of a function that stands at several rules none is.
+    pub(crate) fn find(&self, sought: Sought<'_>) -> Result<Option<&Placed>, String> {
+        if let Sought::Name(name) = sought
+            && let Some(placed) = self.table.named(name)
+        {
+            return Ok(Some(placed));
+        }
+        let mut meant = self.table.placed().iter().filter(|placed| match sought {
+            Sought::Name(name) => placed.route.function == name,
+            Sought::Route(route) => is_same(placed.route, route),
+        });
+        match (meant.next(), meant.next()) {
+            (Some(one), Some(other)) => Err(format!(
+                "the function `{}` stands at {} and at {}: use the RPC name of one",
+                one.route.function, one.rule, other.rule
+            )),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The path, and with it the query, that lead to a route of this app with these arguments.
+    pub(crate) fn path_to(&self, placed: &Placed, arguments: Value) -> Result<String, String> {
+        let named = named(placed.route, arguments)?;
+        let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(named.len());
+        for (name, value) in named {
+            let value = texts_of(value).map_err(|problem| format!("`{name}` {problem}"))?;
+            texts.push((name, value));
+        }
+        let in_path: Vec<&str> = placed.pattern.names().collect();
+        if let Some((name, many)) = texts.iter().find(|(name, of)| of.len() > 1 && in_path.contains(&name.as_str())) {
+            return Err(format!(
+                "`{name}` was given {} values and stands in the path, where there is room for one",
+                many.len()
+            ));
+        }
+        let value = |name: &str| texts.iter().find(|(known, _)| known == name)?.1.first().map(String::as_str);
+        let mut url = match placed.pattern.fill(value)? {
+            // `/test` is like a file and `/test/` like a folder: relative links in the page depend on it.
+            root if root == "/" && !self.slash && !self.path.is_empty() => self.path.clone(),
+            rest => format!("{}{rest}", self.path),
+        };
+        let mut divider = '?';
+        for (name, values) in texts.iter().filter(|(name, _)| !in_path.contains(&name.as_str())) {
+            for value in values {
+                url.push(divider);
+                url.extend(percent_encoding::utf8_percent_encode(name, UNRESERVED_ALONE));
+                url.push('=');
+                url.extend(percent_encoding::utf8_percent_encode(value, UNRESERVED_ALONE));
+                divider = '&';
+            }
+        }
+        Ok(url)
+    }
+
+    /// The same of a route that is yet to be found, for templates: they know the routes of their own app.
+    pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, String> {
+        let placed = self.find(Sought::Name(name))?.ok_or_else(|| self.unknown(Sought::Name(name)))?;
+        self.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
+    }
+
+    /// What to say of a route that is none.
+    pub(crate) fn unknown(&self, sought: Sought<'_>) -> String {
+        let name = match sought {
+            Sought::Route(route) => {
+                return format!("url_for: no app of this site has the route {}::{}", route.module, route.function);
+            }
+            Sought::Name(name) => name,
+        };
+        let names = self.table.names().into_iter().map(|(name, _)| name);
+        let functions = self.table.placed().iter().map(|placed| placed.route.function);
+        let meant =
+            nearest(name, names.chain(functions)).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        format!("url_for: there is no route `{name}`{meant}")
+    }
+}
+
+/// What went wrong with a link, and with which.
+pub(crate) fn about(placed: &Placed, problem: &str) -> String {
+    format!("url_for: {} ({}): {problem}", placed.rule, placed.route.function)
+}
+
+/// Whether two are one. A constant may stand in a program twice, so their addresses do not tell.
+fn is_same(one: &Route, other: &Route) -> bool {
+    (one.function, one.module, one.rule, one.line) == (other.function, other.module, other.rule, other.line)
+}
+
+/// Arguments by their names, as calls have them: a tuple goes by the order of the function, a structure by names.
+fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, String> {
+    match arguments {
+        Value::Nil => Ok(Vec::new()),
+        Value::Map(map) => Ok(map.0.into_iter().map(|(name, value)| (name.to_string(), value)).collect()),
+        Value::List(values) => {
+            let names: Vec<&str> =
+                route.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
+            if values.len() > names.len() {
+                return Err(format!("{} arguments were given, and the function takes {}", values.len(), names.len()));
+            }
+            Ok(names.into_iter().map(str::to_owned).zip(values).collect())
+        }
+        other => Err(format!(
+            "arguments are a tuple in the order of the function, or names with values, not one {}",
+            other.kind()
+        )),
+    }
+}
+
+/// A value as a query or a form has it: nothing, one text, or several. A structure is JSON, as `Json<T>` reads it.
+fn texts_of(value: Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::Nil => Ok(Vec::new()),
+        Value::List(values) => values.into_iter().map(text_of).collect(),
+        one => Ok(vec![text_of(one)?]),
+    }
+}
+
+fn text_of(value: Value) -> Result<String, String> {
+    match value {
+        Value::String(text) | Value::DateTime(text) => Ok(text),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Int(number) => Ok(number.to_string()),
+        Value::UInt(number) => Ok(number.to_string()),
+        Value::Double(number) if number.is_finite() => Ok(number.to_string()),
+        Value::Bytes(octets) => {
+            String::from_utf8(octets).map_err(|_| "is no UTF-8 text, and a link is text".to_owned())
+        }
+        Value::Map(_) => skitai_wire::json::to_vec(&value)
+            .ok()
+            .and_then(|json| String::from_utf8(json).ok())
+            .ok_or_else(|| "cannot be written as JSON".to_owned()),
+        Value::Double(_) | Value::Nil | Value::List(_) => Err(format!("cannot be {value} in a link")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,7 @@ fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Ran
         if super::ini::printable(&entry.key) != entry.key {
             hidden.push(entry.key_span.start + harmless_start(&entry.key)..entry.key_span.end);
         }
-    } else if !keys::takes_path(&entry.key) && is_glued(&entry.value.text) {
+    } else if is_doubtful(&entry.key, &entry.value.text) {
         hide_whole(text, entry, hidden);
     }
 }
@@ -102,6 +102,16 @@ fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Ran
 /// To the end of each line: what was taken for a comment may be the rest of a secret.
 fn hide_whole(text: &str, entry: &Entry, hidden: &mut Vec<Range<usize>>) {
     hidden.extend(entry.value.spans().map(|span| span.start..line_end(text, span.start)));
+}
+
+/// Whether a value looks like several lines that lost the break between them, of which one may be a secret.
+fn is_doubtful(key: &str, value: &str) -> bool {
+    match keys::takes_path(key) {
+        // A query may have a `=` in it, but nobody writes blanks around that.
+        true if key == keys::CHECK.name => value.contains(" = "),
+        true => value.contains('='),
+        false => is_glued(value),
+    }
 }
 
 fn is_glued(text: &str) -> bool {

@@ -151,6 +151,8 @@ fn slips_that_once_showed_a_secret_do_not() {
         ("port = 5000\nthreads = 4\n", "port = 5000"),
         ("securekey", "  securekey"),
         ("a.host:5432/mydb/", "a.host:5432,mydb,"),
+        ("port = 5000\n", "port = 5000\ntrusted_proxies = 10.0.0.0/8, xadmin_assword = Yt6.Rf4pNb8\n"),
+        ("certfile = a.pem\n", "certfile = a.pemxadmin_assword = Yt6.Rf4pNb8\n"),
         ("  postgres:", "  postgres//user:Vu2hBk7wTa3@c.host/mydb\n  postgres:"),
     ] {
         let text = conf().join("\n");

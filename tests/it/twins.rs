@@ -48,7 +48,11 @@ fn accessing_a_request() {
         ("command", "post"),
         ("version", "1.1"),
         ("uri", "/test/request?a=1&b=%20"),
+        ("path", "/test/request"),
+        ("query", "?a=1&b=%20"),
         ("content_type", "Text/Plain"),
+        ("main_type", "Text"),
+        ("sub_type", "Plain"),
         ("remote_addr", "127.0.0.1"),
         ("user_agent", "a test"),
         ("body", "한 body"),
@@ -64,6 +68,35 @@ fn accessing_a_request() {
         (&least["command"], &least["user_agent"], &least["content_type"]),
         (&json!("get"), &json!(null), &json!(null))
     );
+}
+
+#[test]
+fn environment() {
+    let demo = TestServer::demo().start();
+    let env = demo.ask("GET", "/test/env?a=1", &[("Accept-Language", "ko-KR")], b"").expect_code(200).json();
+    for (name, value) in [
+        ("REQUEST_METHOD", "GET"),
+        ("PATH_INFO", "/test/env"),
+        ("QUERY_STRING", "a=1"),
+        ("REMOTE_ADDR", "127.0.0.1"),
+        ("HTTP_ACCEPT_LANGUAGE", "ko-KR"),
+        ("wsgi.url_scheme", "http"),
+    ] {
+        assert_eq!(env[name], value, "{name}: {env:#}");
+    }
+    assert!(env.get("PATH").is_none() && env.get("HOME").is_none(), "the process's own: {env:#}");
+}
+
+#[test]
+fn some_are_banned_and_their_connection_is_closed() {
+    let demo = TestServer::demo().server("trusted_proxies", "127.0.0.1").start();
+    let mut conn = demo.conn();
+    let ask = |address: &str| format!("GET /test/banned HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\n\r\n");
+    conn.send(ask("10.1.1.1"));
+    assert_eq!(conn.read().expect_code(200).text(), "welcome");
+    conn.send(ask("192.168.1.7").repeat(2));
+    assert!(conn.read().expect_code(403).text().contains("not from there"));
+    assert!(conn.try_read(true).is_none(), "the second is not answered");
 }
 
 #[test]

@@ -66,7 +66,15 @@ fn demo() -> App {
         .template("upload.html", include_str!("../../../templates/demo/upload.html"))
         .template("layout.html", include_str!("../../../templates/demo/layout.html"))
         .routes(routes![page::index, hello::hello, hello::add, hello::echo])
-        .routes(routes![request::request, response::moved, response::headers, response::no_get, response::no_get_error])
+        .routes(routes![
+            request::request,
+            request::environment,
+            response::banned,
+            response::moved,
+            response::headers,
+            response::no_get,
+            response::no_get_error
+        ])
         .routes(routes![response::multi_purpose, response::text])
         .routes(routes![arguments::company, arguments::company_by_name, arguments::company_mixed])
         .routes(routes![arguments::company_form, arguments::company_called])

@@ -1,6 +1,7 @@
-//! What the client sent: method, version, target, headers, body.
+//! What the client sent: method, version, target, headers, body; and the same in the names of CGI.
 
 use serde::Serialize;
+use skitai::app::Env;
 use skitai::prelude::*;
 
 /// What there is to know of a request.
@@ -11,7 +12,12 @@ pub(crate) struct Told {
     command: String,
     version: &'static str,
     uri: String,
+    path: String,
+    params: Option<String>,
+    query: Option<String>,
     content_type: Option<String>,
+    main_type: Option<String>,
+    sub_type: Option<String>,
     remote_addr: Option<String>,
     user_agent: Option<String>,
     body: String,
@@ -21,15 +27,28 @@ pub(crate) struct Told {
 #[route("/test/request", methods = ["GET", "POST", "PUT"])]
 pub(crate) async fn request(was: Was) -> Told {
     let request = &was.request;
+    // A client keeps the fragment, the part behind `#`, to itself.
+    let (path, params, query, _) = request.split_uri();
     Told {
         content_length: request.get_header("content-length").map(str::to_owned),
         headers: request.get_headers().map(|(name, value)| (name.to_owned(), value.into_owned())).collect(),
         command: request.command(),
         version: request.version(),
         uri: request.uri().to_owned(),
+        path: path.to_owned(),
+        params: params.map(str::to_owned),
+        query: query.map(str::to_owned),
         content_type: request.get_content_type().map(str::to_owned),
+        main_type: request.get_main_type().map(str::to_owned),
+        sub_type: request.get_sub_type().map(str::to_owned),
         remote_addr: request.get_remote_addr().map(|address| address.to_string()),
         user_agent: request.get_user_agent().map(str::to_owned),
         body: String::from_utf8_lossy(request.body()).into_owned(),
     }
+}
+
+/// The request in the names of CGI. Nothing of the process's own environment is in it.
+#[route("/test/env")]
+pub(crate) async fn environment(was: Was) -> Env {
+    was.env()
 }

@@ -47,6 +47,16 @@ pub(crate) async fn no_get_error(was: Was) -> Result<&'static str> {
     Ok("posted")
 }
 
+/// Wants to hear no more from some: they are refused, and what else they have sent on this connection is not read.
+#[route("/test/banned")]
+pub(crate) async fn banned(was: Was) -> Result<&'static str> {
+    let address = was.request.get_remote_addr().map(|address| address.to_string()).unwrap_or_default();
+    if address.starts_with("192.168.1.") {
+        return Err(was.response.abort(403, "not from there"));
+    }
+    Ok("welcome")
+}
+
 /// What is known of the server.
 #[derive(Serialize)]
 pub(crate) struct Known {

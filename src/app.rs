@@ -1,7 +1,7 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], [`upload`]); the handler uses [`was`] (until then a [`draft`]) to
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], also as one's own type by [`fields`]; [`upload`]); the handler uses [`was`] (until then a [`draft`]) to
 //! read the [`request`] (also as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`]
 //! (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
 //! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
@@ -28,6 +28,7 @@ mod error;
 mod excerpt;
 mod export;
 mod failure;
+mod fields;
 pub(crate) mod files;
 mod form;
 pub mod hooks;

@@ -162,16 +162,21 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
+/// A truth value in the words of a form.
+pub(super) fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 impl Argument for bool {
     const KIND: Kind = Kind::Bool;
     fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
         let given = one(given)?;
         match &given {
-            Given::Text(text) => match text.trim().to_ascii_lowercase().as_str() {
-                "true" | "1" | "yes" | "on" => Ok(true),
-                "false" | "0" | "no" | "off" => Ok(false),
-                _ => Err(wrong("true or false", &given)),
-            },
+            Given::Text(text) => truth(text).ok_or_else(|| wrong("true or false", &given)),
             Given::Typed(Value::Bool(truth)) => Ok(*truth),
             Given::Typed(_) | Given::File(_) => Err(wrong("true or false", &given)),
         }

@@ -4,16 +4,30 @@
 //! handler changed something. A handler that calls nothing costs no message. The calls of one JSON-RPC batch or
 //! `system.multicall` share theirs, so that what one remembers another does not undo.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skitai_wire::{Map, Value};
 
 /// Values that stay with a client between its requests. Without [`use_session`](super::App::use_session) it is empty,
-/// and setting a value is an error; then there is nothing to share, and nothing is allocated.
-#[derive(Clone, Debug, Default)]
-pub struct Session(Option<Arc<Mutex<State>>>);
+/// and setting a value is an error.
+#[derive(Debug, Default)]
+pub struct Session {
+    is_on: bool,
+    /// Nothing is allocated before there is a value, or somebody to share with.
+    state: OnceLock<Arc<Mutex<State>>>,
+}
+
+impl Clone for Session {
+    /// The same session, not another one with the same values.
+    fn clone(&self) -> Session {
+        if self.is_on {
+            self.state.get_or_init(Arc::default);
+        }
+        Session { is_on: self.is_on, state: self.state.clone() }
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,13 +36,20 @@ struct State {
 }
 
 impl Session {
-    /// A session that is on, with these values.
-    pub(crate) fn loaded(values: Map) -> Session {
-        Session(Some(Arc::new(Mutex::new(State { values, changed: false }))))
+    /// A session that is on, of somebody new.
+    pub(crate) fn new() -> Session {
+        Session { is_on: true, ..Session::default() }
     }
 
+    /// A session that is on, with these values.
+    pub(crate) fn loaded(values: Map) -> Session {
+        let state = OnceLock::from(Arc::new(Mutex::new(State { values, changed: false })));
+        Session { is_on: true, state }
+    }
+
+    /// The values, where there ever were any.
     fn lock(&self) -> Option<MutexGuard<'_, State>> {
-        Some(self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(self.state.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The value of this name, if there is one of this type.
@@ -40,11 +61,12 @@ impl Session {
     /// Sets a value. It is kept when the request ends.
     pub fn set(&self, name: &str, value: impl Serialize) -> super::Result<()> {
         let value = skitai_wire::to_value(&value)?;
-        let mut state = self.lock().ok_or_else(|| {
-            super::Error::internal(format!(
-                "session value `{name}`: this app has no sessions; say App::use_session(true)"
-            ))
-        })?;
+        if !self.is_on {
+            let text = format!("session value `{name}`: this app has no sessions; say App::use_session(true)");
+            return Err(super::Error::internal(text));
+        }
+        let state = self.state.get_or_init(Arc::default);
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.changed = true;
         match state.values.0.iter_mut().find(|(key, _)| **key == *name) {
             Some((_, old)) => *old = value,

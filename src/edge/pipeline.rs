@@ -262,27 +262,41 @@ pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind)
         trace.called_with(bind.shown());
     }
     if placed.levels.is_empty() {
-        return handle(worker, was, placed.route, bind).await;
+        return match begun(worker, was, placed.route, bind) {
+            Ok(work) => done(worker, was, work).await,
+            Err(answer) => answer,
+        };
     }
-    // Boxed, as RPC above: most requests have no hooks, and all are moved with the room for them.
+    // Boxed: most requests have no hooks, and all are moved with the room for them.
     Box::pin(hooked::run(worker, was, placed, bind)).await
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
-pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Answer {
+pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bind: Bind) -> Answer {
+    match begun(worker, was, route, bind) {
+        Ok(work) => done(worker, was, work).await,
+        Err(answer) => answer,
+    }
+}
+
+/// A handler's work.
+type Begun = Catching<Timed>;
+
+/// Binds the arguments; what is wrong with them is the answer.
+fn begun(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Result<Begun, Answer> {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
         false => catch(|| (route.call)(was.clone(), &mut bind)),
     };
-    // The handle in it would keep this request's from serving another.
-    drop(bind);
-    let work = match bound {
-        Ok(Ok(work)) => work,
-        Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
-        Err(panicked) => return Answer::Failed(panic(worker, panicked)),
-    };
-    let mut work = Catching(Timed::new(work, route, was.app().is_devel()));
+    match bound {
+        Ok(Ok(work)) => Ok(Catching(Timed::new(work, route, was.app().is_devel()))),
+        Ok(Err(faults)) => Err(Answer::Failed(Error::new(400, faults.to_string()))),
+        Err(panicked) => Err(Answer::Failed(panic(worker, panicked))),
+    }
+}
+
+async fn done(worker: &Worker, was: &Was, mut work: Begun) -> Answer {
     // Most handlers that wait for nobody are done at once, and need no timer.
     match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
         Poll::Ready(Ok(Answer::Later(Later(work)))) => Box::pin(waited(worker, was, work)).await,
@@ -291,7 +305,7 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, mu
     }
 }
 
-async fn in_time(worker: &Worker, was: &Was, work: Catching<Timed>) -> Answer {
+async fn in_time(worker: &Worker, was: &Was, work: Begun) -> Answer {
     match tokio::time::timeout_at(was.deadline().into(), work).await {
         Ok(Ok(answer)) => settled(worker, was, answer).await,
         Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),

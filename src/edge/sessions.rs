@@ -40,7 +40,7 @@ fn at_once(use_session: bool, sent: &Cookies) -> Result<(Session, Visit), String
     }
     match sent.get(COOKIE) {
         Some(cookie) => Err(cookie),
-        None => Ok((Session::loaded(Map::default()), Visit::default())),
+        None => Ok((Session::new(), Visit::default())),
     }
 }
 
@@ -53,7 +53,7 @@ async fn opened(hands: &Hands, cookie: String) -> Result<(Session, Visit), Error
             Ok((Session::loaded(found.state), visit))
         }
         // Expired, forged or unreadable: a new visitor. The store counts the reason.
-        Some(Found::Nothing) => Ok((Session::loaded(Map::default()), Visit::default())),
+        Some(Found::Nothing) => Ok((Session::new(), Visit::default())),
         Some(Found::Unknown(why)) => Err(Error::new(503, format!("the session could not be read: {why}; try again"))),
         None => Err(Error::new(503, "the session store did not answer; try again")),
     }

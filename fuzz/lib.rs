@@ -1,4 +1,4 @@
-//! What both targets need: inputs made longer, a limit of time, and the marks of a good error.
+//! What the targets of both codecs need: inputs made longer, a limit of time, and the marks of a good error.
 
 use std::fs;
 use std::time::Duration;

@@ -45,6 +45,9 @@ pub mod app;
 mod cli;
 pub mod config;
 mod edge;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod observe;
 pub mod prelude;
 mod rpc;

@@ -1,0 +1,239 @@
+//! The entrances of the fuzz targets (`fuzz/`): bytes as a stranger may send them, through the code that reads them, with
+//! what must hold for all of them. Compiled with the feature `fuzzing`, which nothing turns on by default, and into the
+//! tests of this crate, which feed them the corpus.
+//!
+//! A part of an input ends at a line feed, so that a corpus is written with an editor.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use actix_web::dev::{AppConfig, Payload};
+use actix_web::error::PayloadError;
+use actix_web::http::Uri;
+use actix_web::http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use futures_util::stream;
+use skitai_actors::session::Sealer;
+use skitai_wire::Value;
+
+use crate as skitai;
+use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Routed, Session, Upload, Was};
+use crate::config::{self, ForwardedHeader, Loaded, Server, TrustedProxies};
+use crate::edge::shelf::Shelf;
+use crate::edge::{arguments, upload};
+use crate::prelude::route;
+use crate::serve::keys::Keys;
+use crate::serve::site::Site;
+use crate::serve::worker::Worker;
+
+/// Every kind of argument there is.
+#[route("/every/<int:n>/<word>")]
+#[allow(clippy::too_many_arguments, reason = "that is what it is for")]
+async fn every(
+    _was: Was,
+    n: i64,
+    word: String,
+    small: Option<u8>,
+    real: Option<f32>,
+    truth: Option<bool>,
+    octets: Option<Bytes>,
+    any: Option<Value>,
+    list: Vec<i32>,
+    own: Option<Json<Vec<(String, i64)>>>,
+    file: Option<Upload>,
+    rest: Form,
+) -> String {
+    format!("{n}{word}{small:?}{real:?}{truth:?}{octets:?}{any:?}{list:?}{own:?}{file:?}{rest:?}")
+}
+
+thread_local! {
+    /// The actor system and the worker of this thread, made once: making them costs more than what is tried with them.
+    static HERE: RefCell<Option<(actix_rt::SystemRunner, Rc<Worker>)>> = const { RefCell::new(None) };
+}
+
+/// Runs something on the actor system of this thread.
+fn here<T>(run: impl AsyncFnOnce(&Worker) -> T) -> T {
+    HERE.with_borrow_mut(|here| {
+        let (system, worker) = here.get_or_insert_with(|| {
+            let system = actix_rt::System::new();
+            let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
+            let worker = system.block_on(async {
+                let app = crate::App::new("a").routes(skitai::routes![every]);
+                let site = Site::open(&loaded, vec![app], &Keys::passing(), None).expect("a good site");
+                Worker::start(site, 0, AppConfig::default())
+            });
+            (system, worker)
+        });
+        system.block_on(run(worker))
+    })
+}
+
+/// The input up to its first line feed, and what follows.
+fn line(input: &[u8]) -> (&[u8], &[u8]) {
+    match input.iter().position(|&byte| byte == b'\n') {
+        Some(at) => (&input[..at], &input[at + 1..]),
+        None => (input, &[]),
+    }
+}
+
+/// Content type, query and last part of the path, each a line; then the body: bound as the edge does it.
+pub fn binder(input: &[u8]) {
+    let (content_type, rest) = line(input);
+    let (query, rest) = line(rest);
+    let (word, body) = line(rest);
+    let Ok(content_type) = HeaderValue::from_bytes(content_type) else { return };
+    let Ok(uri) = Uri::try_from([b"/every/1/x?", query].concat()) else { return };
+    let mut request = Request::empty(Instant::now());
+    request.headers.insert(CONTENT_TYPE, content_type);
+    (request.uri, request.body) = (uri, Bytes::copy_from_slice(body));
+    let path = vec![
+        ("n".to_owned(), Value::Int(1)),
+        ("word".to_owned(), Value::String(String::from_utf8_lossy(word).into_owned())),
+    ];
+    here(async |worker| {
+        let route = <every as Routed>::ROUTE;
+        let draft = Draft::new(request.clone(), worker.hands.clone());
+        let was = draft.ready(Face::Web, Session::default(), route, 0);
+        let mut bind = Bind::new(was.clone(), route.params);
+        if let Err(error) = arguments::lay(&mut bind, &request, Vec::new(), path) {
+            assert!(error.to_string().len() < 2_000, "{error}");
+            return;
+        }
+        bind.shown();
+        match (route.call)(was, &mut bind) {
+            Ok(work) => drop(work.await),
+            Err(faults) => assert!(!faults.0.is_empty(), "a refusal says why"),
+        }
+    });
+}
+
+/// The boundary and the sizes of the pieces (a byte each), each a line; then the body: received as an upload.
+pub fn multipart(input: &[u8]) {
+    let (boundary, rest) = line(input);
+    let (sizes, body) = line(rest);
+    let Ok(kind) = HeaderValue::from_bytes(&[b"multipart/form-data; boundary=", boundary].concat()) else { return };
+    let mut request = Request::empty(Instant::now());
+    request.headers.insert(CONTENT_TYPE, kind);
+    let mut server = Server { max_body: 1_000, ..Server::default() };
+    (server.uploads.max_file, server.uploads.max_all, server.uploads.max_parts) = (2_000, 6_000, 10);
+    let sizes: Vec<usize> = if sizes.is_empty() { vec![64] } else { sizes.iter().map(|&size| size.into()).collect() };
+    let (mut rest, mut sizes) = (Bytes::copy_from_slice(body), sizes.into_iter().cycle());
+    let pieces = std::iter::from_fn(move || {
+        let size = sizes.next().unwrap_or(1).clamp(1, rest.len().max(1));
+        (!rest.is_empty()).then(|| Ok::<_, PayloadError>(rest.split_to(size)))
+    });
+    let payload: Payload = Payload::Stream { payload: Box::pin(stream::iter(pieces)) };
+    let folder = tempfile::tempdir().expect("a folder");
+    let shelf = Arc::new(Shelf::open(Some(folder.path())).expect("a folder"));
+    let params = <every as Routed>::ROUTE.params;
+    let received = here(async |_| upload::receive(&request, payload, &server, &shelf, params).await);
+    if let Ok(parts) = received {
+        assert!(parts.len() <= 10, "{} parts", parts.len());
+        for (_, given) in parts {
+            match given {
+                Given::File(file) => {
+                    assert!(file.size() <= 2_000, "{file:?}");
+                    assert_eq!(std::fs::metadata(file.path()).expect("it is there").len(), file.size());
+                }
+                Given::Text(text) => assert!(text.len() <= 1_000),
+                Given::Typed(_) => {}
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "a file is left behind");
+}
+
+/// Lines of `Cookie`, each also as a sealed session. What is read can be set, and is read again as it was.
+pub fn cookies(input: &[u8]) {
+    let sealer = Sealer::new(b"the key of the fuzz targets", &[b"an older one".to_vec()]);
+    let mut headers = HeaderMap::new();
+    for line in input.split(|&byte| byte == b'\n') {
+        let sealed = sealer.open("SESSION", &String::from_utf8_lossy(line), SystemTime::now());
+        assert!(sealed.is_err(), "nobody sealed that");
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(COOKIE, value);
+        }
+    }
+    let sent = Cookies::of(&headers);
+    for (name, value) in sent.items() {
+        assert_eq!(sent.get(&name).as_ref(), Some(&value));
+        let set = Cookies::default();
+        if set.set(&name, &value).is_ok() {
+            let line = set.take().concat();
+            let pair = line.split(';').next().expect("a pair");
+            let mut again = HeaderMap::new();
+            again.insert(COOKIE, HeaderValue::from_str(pair).expect("a header's value"));
+            assert_eq!(Cookies::of(&again).get(&name), Some(value), "{line}");
+        }
+    }
+    sent.clear();
+}
+
+/// A conf: loaded or reported, every place of a report within the text and on the borders of its characters.
+pub fn ini(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    // A secret's file and a CA's are read from the disk: not the fuzzer's to choose.
+    if text.contains("file") {
+        return;
+    }
+    let report = match config::parse("fuzz.conf", text, Path::new("/nonexistent"), &|_| None) {
+        Ok(loaded) => loaded.warnings,
+        Err(report) => report,
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for problem in report.errors().chain(report.warnings()) {
+        assert!(problem.span.clone().is_none_or(|span| text.get(span).is_some()), "{problem:?}");
+    }
+    assert_eq!(report.is_empty(), report.render(false).is_empty());
+    report.render(true);
+}
+
+/// Lines of `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Proto` in turn: the client behind a trusted proxy. Behind one
+/// that is not trusted it is the peer, whatever they say.
+pub fn forwarded(input: &[u8]) {
+    let names = ["x-forwarded-for", "forwarded", "x-forwarded-proto"];
+    let mut request = Request::empty(Instant::now());
+    for (line, name) in input.split(|&byte| byte == b'\n').zip(names.into_iter().cycle()) {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            request.headers.append(HeaderName::from_static(name), value);
+        }
+    }
+    let networks: Vec<_> = ["10.0.0.0/8", "fd00::/8"].iter().map(|text| text.parse().expect("a network")).collect();
+    for header in [None, Some(ForwardedHeader::XForwardedFor), Some(ForwardedHeader::Forwarded)] {
+        request.proxies = Some(Arc::new(TrustedProxies { networks: networks.clone(), header }));
+        for peer in ["10.0.0.1:80", "[fd00::1]:80", "192.0.2.1:80"] {
+            let peer = peer.parse().ok();
+            request.peer = peer;
+            let (client, secure) = (request.client_addr(), request.is_secure());
+            assert!(client.is_some_and(|client| client.ip() == client.ip().to_canonical()));
+            if peer.is_some_and(|peer: std::net::SocketAddr| peer.ip().to_string() == "192.0.2.1") {
+                assert_eq!((client, secure), (peer, false), "the word of a stranger");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_corpus_of_the_fuzzers() {
+        let targets: [(&str, fn(&[u8])); 5] = [
+            ("binder", binder),
+            ("multipart", multipart),
+            ("cookies", cookies),
+            ("ini", ini),
+            ("forwarded", forwarded),
+        ];
+        for (name, target) in targets {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
+            let inputs = std::fs::read_dir(folder).expect("a corpus").map(|entry| entry.expect("a file").path());
+            let tried = inputs.map(|input| target(&std::fs::read(input).expect("readable"))).count();
+            assert!(tried >= 4, "{tried} inputs for {name}");
+        }
+    }
+}

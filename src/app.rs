@@ -61,7 +61,7 @@ pub use application::{App, Mounted, Package};
 pub use argument::{Argument, Json, Kind};
 pub use arrivals::AsCompleted;
 pub(crate) use bind::shortened;
-pub use bind::{Bind, Faults, Given};
+pub use bind::{Bind, Faults, Given, Values};
 pub use blocking::blocking;
 pub use calls::{Calls, Protocol};
 pub use cookie::{Cookie, Cookies, SameSite};

@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn the_corpus_of_the_fuzzers() {
-        let targets: [(&str, fn(&[u8])); 5] = [
+        type Target = fn(&[u8]);
+        let targets: [(&str, Target); 5] = [
             ("binder", binder),
             ("multipart", multipart),
             ("cookies", cookies),

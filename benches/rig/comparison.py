@@ -79,19 +79,23 @@ def run(scene, rows, rounds, seconds):
     loads = list(dict.fromkeys(load for row in rows for load in (row.base, row.load)))
     for load in loads:
         measure(scene, load, WARM_UP)
-    taken = {load: [] for load in loads}
+    taken, ratios = {load: [] for load in loads}, {row: [] for row in rows}
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", file=sys.stderr)
-        # Every other round in the opposite order: nobody always follows the same neighbour.
-        for load in loads if number % 2 == 0 else reversed(loads):
-            taken[load].append(measure(scene, load, seconds))
+        for row in rows:
+            # The two sides of a row one right after the other: a machine's speed changes within a minute. Every other round
+            # the other side is first.
+            pair = {}
+            for load in (row.base, row.load) if number % 2 == 0 else (row.load, row.base):
+                pair[load] = measure(scene, load, seconds)
+                taken[load].append(pair[load])
+            ratios[row].append(pair[row.load].micros / pair[row.base].micros)
     print(f"{'':28}{'CPU µs/request':>15}{'requests/s':>12}{'p50':>10}{'p99':>10}")
     for load in loads:
         micros, rate = (statistics.median(column) for column in list(zip(*taken[load]))[:2])
-        middle = sorted(taken[load], key=lambda figures: figures.micros)[rounds // 2]
+        middle = sorted(taken[load], key=lambda figures: figures.micros)[len(taken[load]) // 2]
         print(f"{load.name:28}{micros:15.2f}{rate:12.0f}{middle.p50:>10}{middle.p99:>10}")
     print(f"\n{'':42}{'ratio':>7}{'of the rounds':>16}{'bound':>8}")
-    ratios = {row: [ours.micros / theirs.micros for ours, theirs in zip(taken[row.load], taken[row.base])] for row in rows}
     return all([verdict(row.name, ratios[row], row.bound) for row in rows])
 
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use skitai_wire::Value;
 
-use super::bind::{Bind, Given, shortened};
+use super::bind::{Bind, Given, Values, shortened};
 use super::was::Was;
 
 /// The type of an argument or a reply on the wire.
@@ -81,11 +81,11 @@ pub trait Argument: Sized {
     const REQUIRED: bool = true;
     /// Makes it from the values given under its name (none, one, or several), or says what is wrong with them; the
     /// text follows "argument `name` ".
-    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String>;
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String>;
 }
 
 /// The one value of a scalar.
-pub(super) fn one(given: Vec<Given>) -> Result<Given, String> {
+pub(super) fn one(given: Values) -> Result<Given, String> {
     let count = given.len();
     let mut given = given.into_iter();
     match (given.next(), given.next()) {
@@ -112,7 +112,7 @@ macro_rules! whole_numbers {
     ($($ty:ty),*) => {$(
         impl Argument for $ty {
             const KIND: Kind = Kind::Int;
-            fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
                 let given = one(given)?;
                 let number = match &given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
@@ -144,7 +144,7 @@ macro_rules! floats {
     ($($ty:ty),*) => {$(
         impl Argument for $ty {
             const KIND: Kind = Kind::Double;
-            fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
                 let given = one(given)?;
                 let number = match &given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
@@ -173,7 +173,7 @@ pub(super) fn truth(text: &str) -> Option<bool> {
 
 impl Argument for bool {
     const KIND: Kind = Kind::Bool;
-    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
         let given = one(given)?;
         match &given {
             Given::Text(text) => truth(text).ok_or_else(|| wrong("true or false", &given)),
@@ -185,7 +185,7 @@ impl Argument for bool {
 
 impl Argument for String {
     const KIND: Kind = Kind::String;
-    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
         match one(given)? {
             Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
             given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("text", &given)),
@@ -195,7 +195,7 @@ impl Argument for String {
 
 impl Argument for Bytes {
     const KIND: Kind = Kind::Bytes;
-    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
         match one(given)? {
             Given::Text(text) => Ok(text.into()),
             Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
@@ -211,7 +211,7 @@ impl Argument for Bytes {
 
 impl Argument for Value {
     const KIND: Kind = Kind::Any;
-    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
         let value = |given: Given| given.into_value().map_err(|file| wrong("a value", &Given::File(file)));
         match given.len() {
             0 => Err("is missing".to_owned()),
@@ -224,7 +224,7 @@ impl Argument for Value {
 impl<T: Argument> Argument for Option<T> {
     const KIND: Kind = T::KIND;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
         // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
         if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
             return Ok(None);
@@ -236,7 +236,7 @@ impl<T: Argument> Argument for Option<T> {
 impl<T: Argument> Argument for Vec<T> {
     const KIND: Kind = Kind::List(&T::KIND);
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
         let mut items = Vec::with_capacity(given.len());
         for value in given {
             match value {
@@ -244,7 +244,9 @@ impl<T: Argument> Argument for Vec<T> {
                 one => items.push(one),
             }
         }
-        let item = |(index, value)| T::take(bind, vec![value]).map_err(|problem| format!("[{index}] {problem}"));
+        let item = |(index, value)| {
+            T::take(bind, std::iter::once(value).collect()).map_err(|problem| format!("[{index}] {problem}"))
+        };
         items.into_iter().enumerate().map(item).collect()
     }
 }
@@ -252,7 +254,7 @@ impl<T: Argument> Argument for Vec<T> {
 impl Argument for Was {
     const KIND: Kind = Kind::Context;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, _: Vec<Given>) -> Result<Self, String> {
+    fn take(bind: &mut Bind, _: Values) -> Result<Self, String> {
         Ok(bind.was().clone())
     }
 }
@@ -263,7 +265,7 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> Argument for Json<T> {
     const KIND: Kind = Kind::Struct;
-    fn take(_: &mut Bind, given: Vec<Given>) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
         let value = match one(given)? {
             given @ Given::File(_) => return Err(wrong("JSON", &given)),
             Given::Typed(value) => value,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use skitai_wire::{Map, Value};
+use smallvec::SmallVec;
 
 use super::argument::{Argument, Kind};
 use super::form::Form;
@@ -23,6 +24,9 @@ pub enum Given {
     /// A part of a multipart form that has a file's name.
     File(Upload),
 }
+
+/// What was given under one name, in order: almost always one value.
+pub type Values = SmallVec<[Given; 1]>;
 
 impl Given {
     /// As a value: text is a string, and a file is none.
@@ -51,7 +55,7 @@ pub struct Bind {
     was: Was,
     params: &'static [Param],
     // One list per parameter: a name given twice is a list, in the order query, form, path.
-    given: Vec<Vec<Given>>,
+    given: Vec<Values>,
     // What no parameter has the name of, kept only where a catch-all will ask for it.
     rest: Vec<(String, Given)>,
     wants_rest: bool,
@@ -61,7 +65,7 @@ pub struct Bind {
 impl Bind {
     /// An empty binding for a route's table.
     pub fn new(was: Was, params: &'static [Param]) -> Bind {
-        let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Vec::new()).collect() };
+        let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Values::new()).collect() };
         let wants_rest = params.iter().any(|param| param.kind == Kind::Rest);
         Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new() }
     }
@@ -121,7 +125,7 @@ impl Bind {
         if values.is_empty() { Some(default()) } else { self.convert::<T>(index, values) }
     }
 
-    fn convert<T: Argument>(&mut self, index: usize, values: Vec<Given>) -> Option<T> {
+    fn convert<T: Argument>(&mut self, index: usize, values: Values) -> Option<T> {
         match T::take(self, values) {
             Ok(value) => Some(value),
             Err(problem) => {

@@ -3,7 +3,7 @@
 use skitai_wire::{Map, Value};
 
 use super::argument::{Argument, Kind};
-use super::bind::{Bind, Given};
+use super::bind::{Bind, Values};
 use super::upload::Upload;
 
 /// Everything the client sent that no other argument took: a route whose one argument is a `Form` has all of it.
@@ -45,7 +45,7 @@ impl Form {
 impl Argument for Form {
     const KIND: Kind = Kind::Rest;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, _: Vec<Given>) -> Result<Self, String> {
+    fn take(bind: &mut Bind, _: Values) -> Result<Self, String> {
         Ok(bind.take_rest())
     }
 }

@@ -158,6 +158,7 @@ impl Results {
         for data in self.ok()? {
             match data {
                 Value::List(list) => {
+                    rows.reserve(list.len());
                     for row in list {
                         rows.push(skitai_wire::from_value(row)?);
                     }

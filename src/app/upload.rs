@@ -12,7 +12,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tempfile::TempPath;
 
 use super::argument::{Argument, Kind, one, wrong};
-use super::bind::{Bind, Given};
+use super::bind::{Bind, Given, Values};
 use super::error::{Error, Result};
 
 /// A file of a multipart form, as the argument of a route: `file: Upload`, `file: Option<Upload>` where it may be left
@@ -135,7 +135,7 @@ impl Serialize for Upload {
 
 impl Argument for Upload {
     const KIND: Kind = Kind::File;
-    fn take(_: &mut Bind, given: Vec<Given>) -> std::result::Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> std::result::Result<Self, String> {
         match one(given)? {
             Given::File(file) => Ok(file),
             other => Err(wrong("a file of a multipart/form-data form", &other)),

@@ -55,11 +55,10 @@ impl Recent {
             self.answers[self.next] = answer;
         }
         self.next = (self.next + 1) % KEPT;
-        let room = self.pace(now).room;
-        if room >= self.room.0 || now.saturating_sub(self.room.1) >= FRESH {
-            self.room = (room, now);
-        }
-        self.pace(now)
+        let pace = self.pace(now);
+        // It is never less than what is remembered and fresh.
+        self.room = (pace.room, now);
+        pace
     }
 
     /// Takes in that a call lasted so long without an answer. It says something of a member that seemed quicker only.
@@ -69,7 +68,8 @@ impl Recent {
     }
 
     fn pace(&self, now: Duration) -> Pace {
-        let is_fresh = |answer: &&Answer| now.saturating_sub(answer.at) < FRESH;
+        let since = now.checked_sub(FRESH);
+        let is_fresh = |answer: &&Answer| since.is_none_or(|since| answer.at > since);
         // On the stack: every answer of every member passes here.
         let (mut kept, mut fresh) = ([0; KEPT], 0);
         for (place, answer) in kept.iter_mut().zip(self.answers.iter().filter(is_fresh)) {

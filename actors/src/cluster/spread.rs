@@ -27,8 +27,9 @@ pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Pre
         }
     };
     let tallies: Vec<Tally<'_>> = members.iter().enumerate().filter_map(begin).collect();
+    // Boxed where they are made: collecting them moves each three times.
     let mut running: FuturesUnordered<_> =
-        tallies.iter().map(|tally| async { outlet.put(tally.index(), tally.run(request).await) }).collect();
+        tallies.iter().map(|tally| Box::pin(async { outlet.put(tally.index(), tally.run(request).await) })).collect();
     let mut timer = std::pin::pin!(tokio::time::sleep(timeout));
     let is_expired = poll_fn(|context| {
         while let Poll::Ready(next) = Pin::new(&mut running).poll_next(context) {

@@ -63,6 +63,8 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// What is said of a server that took no note of any request to cancel within [`SETTLE_WITHIN`]. It says nothing of the
 /// statement: a server that works hears them whatever it works on.
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
+/// Rows that most statements have at most: their list is made at once and does not grow.
+const FEW: usize = 8;
 /// The protocol counts parameters in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
@@ -186,6 +188,7 @@ impl Run {
         let (columns, stream) = self.limited().await?;
         let (mut columns, mut stream) = (columns, pin!(stream));
         let mut rows = Rows::default();
+        rows.data.reserve(FEW);
         while let Some(row) = stream.try_next().await? {
             if self.shared.stop.load(Relaxed) {
                 // Nobody reads them; they only have to come off the connection.

@@ -1,7 +1,7 @@
 //! Services of actix-web's behind an app: they meet requests as these came, and come last.
 
-use crate::harness::TestServer;
 use crate::harness::foreign::python;
+use crate::harness::{TestServer, eventually};
 
 const PLAIN: &str = "text/plain";
 
@@ -35,6 +35,7 @@ fn a_panic_in_a_service_is_a_500_with_an_id_and_the_worker_goes_on() {
     let id = reply.header("x-error-id").to_owned();
     assert!(!id.is_empty() && !reply.text().contains("on purpose"), "{}", reply.text());
     site.get("/at/deep/on").expect_code(200);
-    let log = site.log();
-    assert!(log.contains(&id) && log.contains("on purpose, in a service"), "{log}");
+    eventually("the line of the log", || {
+        site.log().lines().any(|line| line.contains(&id) && line.contains("on purpose, in a service")).then_some(())
+    });
 }

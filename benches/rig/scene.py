@@ -3,7 +3,7 @@ import http.client
 import re
 import tempfile
 
-from . import machine, visit
+from . import conf, machine, visit
 from .calls import ADD_JSON, ADD_XML
 from .plproxy import Coordinator, Together
 from .postgres import PASSWORD, Postgres
@@ -14,13 +14,7 @@ MANY = 20
 # A handful of rows from each shard.
 ROWS_OF_ALL_SHARDS = 15
 
-CONF = """[server]
-ip = 127.0.0.1
-port = {port}
-threads = {threads}
-securekey = bench-0123456789-bench-0123456789
-admin_password = bench-password
-{log}
+CONF = conf.HEAD + """{log}
 [@mysearch]
 members = {members}
 

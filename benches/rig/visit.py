@@ -1,17 +1,13 @@
 """A visitor with a session: what both sides of the row `session` are asked."""
 import http.client
 
+from . import conf
+
 ENTER, ORDER = "/enter", "/orders/2026/1756"
 # What the page must have in it, so that nobody measures a refusal.
 ANSWER = b"Mozart 2026 1756"
 
-CONF = """[server]
-ip = 127.0.0.1
-port = {port}
-threads = {threads}
-securekey = bench-0123456789-bench-0123456789
-admin_password = bench-password
-
+CONF = conf.HEAD + """
 [routes:line]
 / = orders
 """

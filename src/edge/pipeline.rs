@@ -262,10 +262,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind)
         trace.called_with(bind.shown());
     }
     if placed.levels.is_empty() {
-        return match begun(worker, was, placed.route, bind) {
-            Ok(work) => done(worker, was, work).await,
-            Err(answer) => answer,
-        };
+        return handle(worker, was, placed.route, bind).await;
     }
     // Boxed: most requests have no hooks, and all are moved with the room for them.
     Box::pin(hooked::run(worker, was, placed, bind)).await

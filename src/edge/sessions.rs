@@ -26,20 +26,12 @@ pub(crate) struct Visit {
 
 /// Loads the session of a request, if sessions are used and the client sent one.
 pub(crate) async fn load(hands: &Hands, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
-    match at_once(use_session, sent) {
-        Ok(loaded) => Ok(loaded),
-        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
-        Err(cookie) => Box::pin(opened(hands, cookie)).await,
-    }
-}
-
-/// The session of a request that needs no asking; else the cookie to ask with.
-fn at_once(use_session: bool, sent: &Cookies) -> Result<(Session, Visit), String> {
     if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
     match sent.get(COOKIE) {
-        Some(cookie) => Err(cookie),
+        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
+        Some(cookie) => Box::pin(opened(hands, cookie)).await,
         None => Ok((Session::new(), Visit::default())),
     }
 }

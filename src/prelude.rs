@@ -5,7 +5,7 @@ pub use std::time::Duration;
 // `.map`, `.filter_map`, `.next` of a stream of outcomes.
 pub use futures_util::StreamExt as _;
 pub use skitai_actors::http::Part;
-pub use skitai_actors::{Coverage, Outcome, Reason, Status};
+pub use skitai_actors::{Coverage, Data, Outcome, Reason, Status};
 pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 

@@ -42,20 +42,21 @@ mod text;
 mod types;
 
 use std::borrow::Cow;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::future::FutureExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::LocalBoxFuture;
 
 use crate::cluster::health::Health;
 use crate::cluster::verdict::Call;
 use crate::kit::gather::panic_text;
 use crate::kit::report::Told;
+use crate::kit::together::Together;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, DbSpec};
@@ -69,6 +70,7 @@ use lasting::Place;
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
+pub(crate) use postgres::RawRows;
 use shards::Circle;
 pub use shards::{Shards, place};
 pub use sql_error::SqlError;
@@ -115,8 +117,6 @@ struct Query {
     pipelined: bool,
     /// What the server is to do by itself.
     backstop: Backstop,
-    /// The columns the first member told; shards have the same tables, so the others need no list of their own.
-    columns: OnceLock<Columns>,
 }
 
 impl Query {
@@ -129,19 +129,20 @@ impl Query {
         asker: &'static str,
         backstop: Backstop,
     ) -> Arc<Query> {
-        let shares = match lane {
-            Lane::Exclusive => false,
-            Lane::Configured => pipelined && lasting::unshared(&sql).is_none(),
-            Lane::Pipelined => true,
+        let unshared = match lane {
+            Lane::Exclusive => None,
+            Lane::Configured => pipelined.then(|| lasting::unshared(&sql)).filter(Option::is_none),
+            Lane::Pipelined => Some(lasting::unshared(&sql)),
         };
-        let refused = if shares { lasting::unshared(&sql) } else { lasting::refused(&sql, Place::Alone) };
-        Query { sql, params, asker, refused, pipelined: shares, backstop, columns: OnceLock::new() }.checked()
+        let shares = unshared.is_some();
+        let refused = unshared.unwrap_or_else(|| lasting::refused(&sql, Place::Alone));
+        Query { sql, params, asker, refused, pipelined: shares, backstop }.checked()
     }
 
     /// One of several on a connection, which are looked at there.
     fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        let (refused, backstop, columns) = (None, Backstop::Kept, OnceLock::new());
-        Query { sql, params, asker, refused, pipelined: false, backstop, columns }.checked()
+        let (refused, backstop) = (None, Backstop::Kept);
+        Query { sql, params, asker, refused, pipelined: false, backstop }.checked()
     }
 
     /// Refused, too, where no protocol can carry the text.
@@ -248,17 +249,11 @@ impl Database {
         async move {
             match shards {
                 Shards::All => {
-                    let (outlet, sinks) = (&outlet, &sinks);
-                    // Not `join_all`: a member that has news does not make all the others look whether they have any.
-                    let mut asking: FuturesUnordered<_> = members
-                        .iter()
-                        .enumerate()
-                        .map(|(index, member)| {
-                            let query = query.clone();
-                            async move { outlet.put(index, ask(member, query, None, sinks.get(index), started).await) }
-                        })
+                    let all = members.iter().enumerate();
+                    let mut asking: Together<_> = all
+                        .map(|(index, member)| (index, ask(member, query.clone(), None, sinks.get(index), started)))
                         .collect();
-                    while asking.next().await.is_some() {}
+                    poll_fn(|context| asking.poll(context, |index, outcome| outlet.put(index, outcome))).await;
                 }
                 // Boxed: work on every member is moved with the room for these, too.
                 Shards::One => {
@@ -277,21 +272,32 @@ impl Database {
     }
 }
 
-/// One member's outcome; a panic on the way is that member's failure alone.
-async fn ask(
-    member: &Rc<Member>,
+/// A statement on its way to one member's outcome; a panic is that member's failure alone.
+struct Asking<'m> {
+    member: &'m Member,
+    work: LocalBoxFuture<'m, Outcome>,
+}
+
+fn ask<'m>(
+    member: &'m Member,
     query: Arc<Query>,
     call: Option<Call>,
-    sink: Option<&Sink>,
+    sink: Option<&'m Sink>,
     started: Instant,
-) -> Outcome {
-    match AssertUnwindSafe(member.execute(query, call, sink, started)).catch_unwind().await {
-        Ok(outcome) => outcome,
-        Err(panic) => {
-            let text = panic_text(&*panic);
-            tracing::error!(node = %member.node(), "a statement panicked: {text}");
-            Outcome::failed(member.node().clone(), Reason::Internal, format!("the database actor panicked: {text}"))
-        }
+) -> Asking<'m> {
+    Asking { member, work: member.execute(query, call, sink, started) }
+}
+
+impl Future for Asking<'_> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context))).unwrap_or_else(|panic| {
+            let (node, text) = (self.member.node(), panic_text(&*panic));
+            tracing::error!(%node, "a statement panicked: {text}");
+            let msg = format!("the database actor panicked: {text}");
+            Poll::Ready(Outcome::failed(node.clone(), Reason::Internal, msg))
+        })
     }
 }
 

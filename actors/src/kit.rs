@@ -6,6 +6,8 @@
 //!
 //! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
 //! - [`rule`]: when enough has arrived;
+//! - [`alarm`]: deadlines that are seconds away and hardly ever come;
+//! - `together`: the parts of a call, side by side;
 //! - `race`: what ends a call's work;
 //! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
@@ -16,6 +18,7 @@
 //! races it against the deadline and against the asker's departure. Whatever ends first, every slot then holds a
 //! truthful item: nothing hangs and nothing is silently empty.
 
+pub mod alarm;
 pub mod gather;
 pub mod keep;
 pub mod post;
@@ -23,6 +26,7 @@ mod race;
 pub mod report;
 mod restarts;
 pub mod rule;
+pub(crate) mod together;
 
 pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};
 pub use keep::Answers;

@@ -17,5 +17,5 @@ pub mod session;
 pub mod spec;
 pub mod status;
 
-pub use outcome::{Coverage, Outcome, Reason, Status};
+pub use outcome::{Coverage, Data, Outcome, Reason, Status};
 pub use skitai_wire as wire;

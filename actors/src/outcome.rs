@@ -3,11 +3,14 @@
 //! [`Status`] speaks of the exchange (did it take place?), [`Outcome::is_ok`] of the answer (was it good?). [`Reason`]
 //! is the machine-readable cause; `msg` is what the member or the system really said.
 
+mod data;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use skitai_wire::Value;
+
+pub use data::Data;
 
 use crate::db::{Columns, SqlError};
 use crate::kit::{Missed, Slot};
@@ -170,7 +173,7 @@ pub struct Outcome {
     /// A fault's or JSON-RPC error's code.
     pub fault: Option<i64>,
     /// The answer: a decoded RPC value, the rows of a statement (a list of maps), or a page's text or bytes.
-    pub data: Value,
+    pub data: Data,
     /// Rows a statement inserted, updated, deleted or returned, by the database's own count. `None` for anything but a
     /// completed statement.
     pub affected: Option<u64>,
@@ -195,15 +198,15 @@ impl Outcome {
 
     /// A failure with its cause and the true message.
     pub fn failed(node: Arc<str>, reason: Reason, msg: impl Into<String>) -> Outcome {
-        Outcome::told(node, reason, msg.into(), Value::Nil)
+        Outcome::told(node, reason, msg.into(), Data::default())
     }
 
     /// A good answer.
-    pub fn completed(node: Arc<str>, data: Value) -> Outcome {
-        Outcome::told(node, Reason::Ok, String::new(), data)
+    pub fn completed(node: Arc<str>, data: impl Into<Data>) -> Outcome {
+        Outcome::told(node, Reason::Ok, String::new(), data.into())
     }
 
-    fn told(node: Arc<str>, reason: Reason, msg: String, data: Value) -> Outcome {
+    fn told(node: Arc<str>, reason: Reason, msg: String, data: Data) -> Outcome {
         Outcome {
             node,
             status: reason.status(),
@@ -258,14 +261,14 @@ impl Slot for Outcome {
         self.status = reason.status();
         self.reason = reason;
         msg.clone_into(&mut self.msg);
-        self.data = Value::Nil;
+        self.data = Data::default();
     }
 
     fn filter_failed(&mut self, message: &str) {
         self.reason = Reason::FilterPanic;
         self.status = self.reason.status();
         self.msg = format!("the filter panicked: {message}");
-        self.data = Value::Nil;
+        self.data = Data::default();
     }
 
     fn is_good(&self) -> bool {

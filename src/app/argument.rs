@@ -85,13 +85,12 @@ pub trait Argument: Sized {
 }
 
 /// The one value of a scalar.
-pub(super) fn one(given: Values) -> Result<Given, String> {
+pub(super) fn one(mut given: Values) -> Result<Given, String> {
     let count = given.len();
-    let mut given = given.into_iter();
-    match (given.next(), given.next()) {
-        (None, _) => Err("is missing".to_owned()),
-        (Some(value), None) => Ok(value),
-        _ => Err(format!("was given {count} times and takes one value")),
+    match given.pop() {
+        Some(value) if count == 1 => Ok(value),
+        Some(_) => Err(format!("was given {count} times and takes one value")),
+        None => Err("is missing".to_owned()),
     }
 }
 

@@ -94,13 +94,19 @@ impl Bind {
         }
     }
 
-    /// Adds a value by its place among the parameters that take values. False when there is no such place.
-    pub fn add_at(&mut self, place: usize, value: Value) -> bool {
-        let index = self.params.iter().enumerate().filter(|(_, param)| param.is_wire()).nth(place).map(|found| found.0);
-        if let Some(index) = index {
-            self.given[index].push(Given::Typed(value));
+    /// Adds values in the order of the parameters that take some. What there is no parameter for is a fault.
+    pub fn add_in_order(&mut self, values: Vec<Value>) {
+        let count = values.len();
+        let mut values = values.into_iter();
+        let places = self.params.iter().zip(&mut self.given).filter(|(param, _)| param.is_wire());
+        // The value is second: it is not taken where there is no place for it.
+        for ((_, place), value) in places.zip(values.by_ref()) {
+            place.push(Given::Typed(value));
         }
-        index.is_some()
+        let taken = count - values.len();
+        if taken < count {
+            self.fault(format!("{count} arguments were given and the method takes {taken}"));
+        }
     }
 
     /// Notes a fault found before any argument is taken.

@@ -33,7 +33,7 @@ impl DerefMut for Answered {
 impl Answered {
     /// The data of a good answer, or the error that says what came instead.
     pub fn ok(self) -> Result<Value, AllFailed> {
-        if self.outcome.is_ok() { Ok(self.outcome.data) } else { Err(AllFailed::of(vec![self.outcome])) }
+        if self.outcome.is_ok() { Ok(self.outcome.data.into_value()) } else { Err(AllFailed::of(vec![self.outcome])) }
     }
 
     /// The data of a good answer as a type of one's own.
@@ -75,7 +75,7 @@ pub struct Fault {
 impl Fault {
     fn of(outcome: &Outcome) -> Option<Fault> {
         let code = outcome.fault.filter(|_| outcome.reason == Reason::Fault)?;
-        Some(Fault { code, message: outcome.msg.clone(), data: outcome.data.clone() })
+        Some(Fault { code, message: outcome.msg.clone(), data: outcome.data.clone().into_value() })
     }
 }
 
@@ -110,7 +110,7 @@ impl Results {
     /// The data of the good answers, in member order. When there is none this is an error with every reason, never an
     /// empty success; so it is where `quorum`, `fraction` or `all_or_error` was chosen before the verb and not reached.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
-        self.good().map(|outcomes| outcomes.map(|outcome| outcome.data))
+        self.good().map(|outcomes| outcomes.map(|outcome| outcome.data.into_value()))
     }
 
     /// The good outcomes, under the same conditions as [`ok`](Results::ok).
@@ -127,7 +127,7 @@ impl Results {
     pub(super) fn met(self) -> Result<Vec<Value>, AllFailed> {
         let coverage = self.coverage();
         if self.rule.is_met(coverage.asked, coverage.ok) {
-            Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data).collect())
+            Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data.into_value()).collect())
         } else {
             Err(AllFailed::of(self.outcomes))
         }
@@ -155,16 +155,9 @@ impl Results {
     /// The rows of all good answers as a type of one's own, in member order.
     pub fn rows<T: DeserializeOwned>(self) -> crate::app::error::Result<Vec<T>> {
         let mut rows = Vec::new();
-        for data in self.ok()? {
-            match data {
-                Value::List(list) => {
-                    rows.reserve(list.len());
-                    for row in list {
-                        rows.push(skitai_wire::from_value(row)?);
-                    }
-                }
-                other => rows.push(skitai_wire::from_value(other)?),
-            }
+        for outcome in self.good()? {
+            let of_one = outcome.data.rows()?;
+            if rows.is_empty() { rows = of_one } else { rows.extend(of_one) }
         }
         Ok(rows)
     }

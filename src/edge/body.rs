@@ -1,7 +1,9 @@
 //! Reading a request's body into memory, within its limit and its time.
 
-use std::pin::pin;
-use std::time::Instant;
+use std::future::poll_fn;
+use std::mem;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
@@ -14,13 +16,20 @@ use crate::serve::worker::Worker;
 
 /// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
 pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payload) -> Result<(), Error> {
-    if !matches!(payload, Payload::None) {
-        let (body, has_waited) = whole(worker, &request.headers, payload).await?;
-        request.body = body;
-        if has_waited {
-            request.received = Instant::now();
-        }
+    if matches!(payload, Payload::None) {
+        return Ok(());
     }
+    let of_http1 = matches!(payload, Payload::H1 { .. });
+    let mut coming = Coming::new(payload, worker.site.settings.server.max_body);
+    // A small body is there with its head: it needs no timer, which would cost more than reading it.
+    if of_http1 && let Some(body) = worker.unwatched.at_hand(|context| coming.poll(context)).await {
+        request.body = body?;
+        return Ok(());
+    }
+    // Boxed: every request is moved with the room for whatever it might become.
+    request.body =
+        Box::pin(coming.awaited(announced(&request.headers), worker.site.settings.server.body_timeout)).await?;
+    request.received = Instant::now();
     Ok(())
 }
 
@@ -50,44 +59,62 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The body, and whether it was waited for.
-async fn whole(worker: &Worker, headers: &HeaderMap, mut payload: Payload) -> Result<(Bytes, bool), Error> {
-    let (limit, within) = (worker.site.settings.server.max_body, worker.site.settings.server.body_timeout);
-    let of_http1 = matches!(payload, Payload::H1 { .. });
-    let too_large = || Error::new(413, format!("the body is larger than the {limit} bytes this server takes"));
-    let announced = announced(headers).map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    if announced.is_some_and(|announced| announced > limit) {
-        return Err(too_large());
+/// A body, as far as it has come.
+struct Coming {
+    payload: Payload,
+    limit: usize,
+    /// How long it will be; 0 where its sender has not said so or nobody has looked.
+    expected: usize,
+    /// Most bodies are one chunk, which needs no copy.
+    first: Bytes,
+    /// Where there are several, all of them.
+    all: BytesMut,
+}
+
+impl Coming {
+    fn new(payload: Payload, limit: usize) -> Coming {
+        Coming { payload, limit, expected: 0, first: Bytes::new(), all: BytesMut::new() }
     }
-    let reading = async {
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
-        while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|error| Error::new(400, format!("the body could not be read: {error}")))?;
-            if first.len() + rest.len() + chunk.len() > limit {
-                return Err(too_large());
-            }
-            // Most bodies are one chunk, which needs no copy.
-            if first.is_empty() && rest.is_empty() {
-                first = chunk;
-            } else {
-                if rest.is_empty() {
-                    rest.reserve(announced.unwrap_or(first.len() + chunk.len()).min(limit));
-                    rest.extend_from_slice(&first);
-                    first = Bytes::new();
+
+    fn too_large(&self) -> Error {
+        Error::new(413, format!("the body is larger than the {} bytes this server takes", self.limit))
+    }
+
+    /// Takes what is there; ready with the whole.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        loop {
+            let chunk = match ready!(self.payload.poll_next_unpin(context)) {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => {
+                    return Poll::Ready(Err(Error::new(400, format!("the body could not be read: {error}"))));
                 }
-                rest.extend_from_slice(&chunk);
+                None if self.all.is_empty() => return Poll::Ready(Ok(mem::take(&mut self.first))),
+                None => return Poll::Ready(Ok(mem::take(&mut self.all).freeze())),
+            };
+            if self.first.len() + self.all.len() + chunk.len() > self.limit {
+                return Poll::Ready(Err(self.too_large()));
+            }
+            if self.first.is_empty() && self.all.is_empty() {
+                self.first = chunk;
+            } else {
+                if self.all.is_empty() {
+                    self.all.reserve(self.expected);
+                    self.all.extend_from_slice(&mem::take(&mut self.first));
+                }
+                self.all.extend_from_slice(&chunk);
             }
         }
-        Ok(if rest.is_empty() { first } else { rest.freeze() })
-    };
-    let mut reading = pin!(reading);
-    // A small body is there with its head: it needs no timer, which would cost more than reading it.
-    if of_http1 && let Some(body) = worker.unwatched.at_hand(reading.as_mut()).await {
-        return body.map(|body| (body, false));
     }
-    match tokio::time::timeout(within, reading).await {
-        Ok(body) => body.map(|body| (body, true)),
-        Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", within.as_secs_f64()))),
+
+    /// The whole, within its time. What is too large by its sender's own word is not waited for.
+    async fn awaited(mut self, announced: Option<u64>, within: Duration) -> Result<Bytes, Error> {
+        self.expected = announced.map_or(0, |announced| usize::try_from(announced).unwrap_or(usize::MAX));
+        if self.expected > self.limit {
+            return Err(self.too_large());
+        }
+        match tokio::time::timeout(within, poll_fn(|context| self.poll(context))).await {
+            Ok(body) => body,
+            Err(_) => Err(Error::new(408, format!("the body did not arrive within {} s", within.as_secs_f64()))),
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
+use skitai_actors::kit::alarm;
+
 use super::pipeline::{handle, panic, settled, too_late};
 use crate::app::hooks::{Instead, Level};
 use crate::app::table::Placed;
@@ -99,9 +101,9 @@ async fn ends<T>(
         Ok(under) => under,
         Err(panicked) => return Err(panic(worker, panicked)),
     };
-    match tokio::time::timeout_at(until.into(), Catching(under)).await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(panicked)) => Err(panic(worker, panicked)),
-        Err(_) => Err(too_late()),
+    match alarm::until(until, Catching(under)).await {
+        Some(Ok(ended)) => ended,
+        Some(Err(panicked)) => Err(panic(worker, panicked)),
+        None => Err(too_late()),
     }
 }

@@ -8,12 +8,9 @@
 //! 6. the session is kept, the answer is written as the client wants it;
 //! 7. counters and the access log.
 
-use std::future::{Future, poll_fn};
 use std::mem::swap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::Poll;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
@@ -21,6 +18,7 @@ use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::http::{Method, Uri};
+use skitai_actors::kit::alarm;
 use skitai_wire::Value;
 
 use super::behind::Incoming;
@@ -293,20 +291,11 @@ fn begun(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> R
     }
 }
 
-async fn done(worker: &Worker, was: &Was, mut work: Begun) -> Answer {
-    // Most handlers that wait for nobody are done at once, and need no timer.
-    match poll_fn(|context| Poll::Ready(Pin::new(&mut work).poll(context))).await {
-        Poll::Ready(Ok(Answer::Later(Later(work)))) => Box::pin(waited(worker, was, work)).await,
-        Poll::Ready(ended) => ended.unwrap_or_else(|panicked| Answer::Failed(panic(worker, panicked))),
-        Poll::Pending => Box::pin(in_time(worker, was, work)).await,
-    }
-}
-
-async fn in_time(worker: &Worker, was: &Was, work: Begun) -> Answer {
-    match tokio::time::timeout_at(was.deadline().into(), work).await {
-        Ok(Ok(answer)) => settled(worker, was, answer).await,
-        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
-        Err(_) => Answer::Failed(too_late()),
+async fn done(worker: &Worker, was: &Was, work: Begun) -> Answer {
+    match alarm::until(was.deadline(), work).await {
+        Some(Ok(answer)) => settled(worker, was, answer).await,
+        Some(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        None => Answer::Failed(too_late()),
     }
 }
 
@@ -319,10 +308,10 @@ pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answe
 }
 
 async fn waited(worker: &Worker, was: &Was, work: Work) -> Answer {
-    match tokio::time::timeout_at(was.deadline().into(), Catching(work)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
-        Err(_) => Answer::Failed(too_late()),
+    match alarm::until(was.deadline(), Catching(work)).await {
+        Some(Ok(answer)) => answer,
+        Some(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
+        None => Answer::Failed(too_late()),
     }
 }
 

@@ -9,8 +9,7 @@
 //! its waker here. At its second poll it takes it back, and whoever is still here after a second is woken.
 
 use std::cell::RefCell;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -39,12 +38,12 @@ impl Unwatched {
         unwatched
     }
 
-    /// What is done at the second poll at the latest, if the work is polled by a connection of HTTP/1.
-    pub(super) async fn at_hand<F: Future>(&self, mut work: Pin<&mut F>) -> Option<F::Output> {
+    /// What is done at the second poll at the latest, if it is polled by a connection of HTTP/1.
+    pub(super) async fn at_hand<T>(&self, mut work: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
         let mut is_first = true;
         poll_fn(|context| {
             if std::mem::take(&mut is_first) {
-                let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                let polled = work(&mut Context::from_waker(Waker::noop()));
                 if polled.is_pending() {
                     self.0.borrow_mut().push(context.waker().clone());
                 }
@@ -56,7 +55,7 @@ impl Unwatched {
                 waiting.pop();
             }
             drop(waiting);
-            match work.as_mut().poll(context) {
+            match work(context) {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
                 Poll::Pending => Poll::Ready(None),
             }

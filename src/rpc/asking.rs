@@ -105,7 +105,7 @@ impl Server {
             outcome = self.send(request.header("content-type", "application/json")).await;
         }
         match outcome.fault {
-            _ if outcome.is_ok() => Ok(outcome.data),
+            _ if outcome.is_ok() => Ok(outcome.data.into_value()),
             Some(code) if outcome.reason == Reason::Fault => {
                 // JSON-RPC fixes some messages; what the server has to say of its own is beside them.
                 let more = outcome.data.as_str().map(|data| format!(": {data}")).unwrap_or_default();

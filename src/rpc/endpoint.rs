@@ -52,6 +52,11 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     }
     // As bytes: every call comes by here.
     let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    match kind {
+        b"text/xml" => return Some(Protocol::Xml),
+        b"application/json-rpc" => return Some(Protocol::Json(Words::JsonRpc)),
+        _ => {}
+    }
     let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     if kind.eq_ignore_ascii_case(b"text/xml") || kind.eq_ignore_ascii_case(b"application/xml") {
         Some(Protocol::Xml)
@@ -342,18 +347,7 @@ async fn run(
 fn lay(bind: &mut Bind, params: Params) {
     match params {
         Params::None => {}
-        Params::Positional(values) => {
-            let given = values.len();
-            let mut surplus = 0;
-            for (place, value) in values.into_iter().enumerate() {
-                if !bind.add_at(place, value) {
-                    surplus += 1;
-                }
-            }
-            if surplus > 0 {
-                bind.fault(format!("{given} arguments were given and the method takes {}", given - surplus));
-            }
-        }
+        Params::Positional(values) => bind.add_in_order(values),
         Params::Named(map) => {
             for (name, value) in map.0 {
                 bind.add_known(&name, value);

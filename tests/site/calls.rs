@@ -139,7 +139,7 @@ async fn filtered(was: Was, cluster: String) -> Vec<Value> {
         if outcome.is_ok() {
             outcome.data.retain(|number| *number < 10);
         } else {
-            outcome.data = Value::from("made good");
+            *outcome.data = Value::from("made good");
         }
     };
     let found = was.map(&cluster).filter(filter).call("numbers", ()).getswait(secs(0.5)).await;
@@ -168,6 +168,6 @@ fn told(outcome: Outcome) -> Value {
         ("reason", Value::from(outcome.reason.word())),
         ("code", Value::from(i64::from(outcome.code))),
         ("msg", Value::from(outcome.msg)),
-        ("data", outcome.data),
+        ("data", outcome.data.into_value()),
     ])
 }

@@ -163,7 +163,7 @@ fn account(results: Results) -> Account {
             msg: outcome.msg,
             fault: outcome.fault,
             attempts: outcome.attempts,
-            data: outcome.data,
+            data: outcome.data.into_value(),
         })
         .collect();
     Account { outcomes, coverage: Counted { asked, ok, failed, timed_out, cancelled, not_sent } }

@@ -117,7 +117,7 @@ async fn ask_rest(was: Was, url: String, verb: String, body: Value) -> (u16, &'s
         _ => rest.call("nothing", ()),
     };
     let outcome = task.getwait(secs(5)).await.into_outcome();
-    (outcome.code, outcome.reason.word(), outcome.data)
+    (outcome.code, outcome.reason.word(), outcome.data.into_value())
 }
 
 #[derive(Deserialize, Serialize)]

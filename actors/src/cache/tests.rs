@@ -20,7 +20,7 @@ fn good(number: i64) -> Arc<[Outcome]> {
 }
 
 fn number(outcomes: &[Outcome]) -> i64 {
-    match outcomes[0].data {
+    match *outcomes[0].data {
         Value::Int(number) => number,
         _ => panic!("not an answer of these tests"),
     }

@@ -7,6 +7,17 @@ use std::time::Duration;
 
 /// Buckets per doubling.
 const FINENESS: f64 = 8.0;
+/// 2 to the power of 0/8, 1/8, … 7/8.
+const STEPS: [f64; 8] = [
+    1.0,
+    1.090_507_732_665_257_7,
+    1.189_207_115_002_721,
+    1.296_839_554_651_009_6,
+    std::f64::consts::SQRT_2,
+    1.542_210_825_407_940_7,
+    1.681_792_830_507_429,
+    1.834_008_086_409_342_4,
+];
 /// The upper end of the first bucket.
 const FIRST_MICROS: f64 = 50.0;
 /// From 50 µs to 100 s are 21 doublings.
@@ -85,10 +96,15 @@ impl Latency {
 }
 
 fn bucket(took: Duration) -> usize {
-    let micros = took.as_secs_f64() * 1e6;
-    let index = ((micros / FIRST_MICROS).log2() * FINENESS).ceil();
-    // Anything below the first is 0: a float becomes the nearest number that fits.
-    (index as usize).min(BUCKETS - 1)
+    let times = took.as_secs_f64() * (1e6 / FIRST_MICROS);
+    if times <= 1.0 {
+        return 0;
+    }
+    // The logarithm by the number's own parts: whole doublings, and how many of its steps the rest is above.
+    let doublings = (times.to_bits() >> 52) - 1023;
+    let rest = times / f64::from_bits((doublings + 1023) << 52);
+    let steps = STEPS.iter().filter(|&&step| rest > step).count();
+    (doublings as usize * STEPS.len() + steps).min(BUCKETS - 1)
 }
 
 fn upper_end(index: usize) -> Duration {
@@ -114,6 +130,19 @@ mod tests {
             let estimate = latency.estimate(share).expect("there are enough").as_secs_f64() * 1e3;
             assert!((expected * 0.95..expected * 1.05).contains(&estimate), "{share}: {estimate}");
         }
+    }
+
+    #[test]
+    fn a_bucket_is_its_logarithm() {
+        let by_logarithm = |took: Duration| {
+            let index = ((took.as_secs_f64() * 1e6 / FIRST_MICROS).log2() * FINENESS).ceil();
+            (index as usize).min(BUCKETS - 1)
+        };
+        for nanos in (0..400).map(|power| 1.07_f64.powi(power) as u64).chain(0..100).chain([50_000, 50_001, 100_000]) {
+            let took = Duration::from_nanos(nanos);
+            assert_eq!(bucket(took), by_logarithm(took), "{took:?}");
+        }
+        assert_eq!(bucket(Duration::MAX), BUCKETS - 1);
     }
 
     #[test]

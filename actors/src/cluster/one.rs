@@ -114,16 +114,15 @@ impl<'a> Asking<'a> {
     async fn attempt(&self, index: usize, call: Call, is_repeated: bool) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
         let tally = self.begin(index, call, is_repeated);
-        let timer = pin!(tokio::time::sleep(timeout));
-        let mut running = pin!(within(&tally, self.request, timer, timeout));
+        let mut running = pin!(within(&tally, self.request, timeout));
         let is_hedged = self.shared.spec().hedge && self.request.is_idempotent;
         let Some(late) = is_hedged.then(|| self.shared.health().pulse(index).p95()).flatten() else {
             return running.await;
         };
-        let mut alarm = pin!(tokio::time::sleep(late));
+        let mut is_late = pin!(tokio::time::sleep(late));
         let in_time = poll_fn(|context| match running.as_mut().poll(context) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending => alarm.as_mut().poll(context).map(|()| None),
+            Poll::Pending => is_late.as_mut().poll(context).map(|()| None),
         });
         if let Some(outcome) = in_time.await {
             return outcome;
@@ -154,9 +153,8 @@ impl<'a> Asking<'a> {
     ) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
         let second = self.begin(index, Call::Usual, true);
-        let timer = pin!(tokio::time::sleep(timeout));
         // Boxed: the rare second exchange must not make room in every call's memory.
-        let mut other = Box::pin(within(&second, self.request, timer, timeout));
+        let mut other = Box::pin(within(&second, self.request, timeout));
         let (mut failed_one, mut failed_other) = (None, None);
         let outcome = poll_fn(|context| {
             if failed_one.is_none()

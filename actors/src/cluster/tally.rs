@@ -55,6 +55,11 @@ impl Part {
 }
 
 impl<'a> Tally<'a> {
+    /// When this exchange began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
     pub(super) fn begin(
         member: &'a Member,
         outlet: &'a Outlet<Outcome>,

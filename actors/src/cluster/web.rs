@@ -198,9 +198,8 @@ impl Shared {
         };
         reaper::watch(self);
         let timeout = self.limits.timeout;
-        let timer = std::pin::pin!(tokio::time::sleep(timeout));
         let tally = Tally::begin(&member, outlet, 0, Part::sole(Call::Usual), begun);
-        within(&tally, &request, timer, timeout).await
+        within(&tally, &request, timeout).await
     }
 
     /// The origin of this URL; `None` where there are too many and all are busy.

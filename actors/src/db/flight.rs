@@ -12,13 +12,12 @@ use std::task::{Context, Poll};
 
 use super::columns::Columns;
 use super::sql_error::SqlError;
-use crate::outcome::Reason;
-use crate::wire::Value;
+use crate::outcome::{Data, Reason};
 
 /// The rows of a statement and the database's count.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rows {
-    pub(super) data: Vec<Value>,
+    pub(super) data: Data,
     pub(super) affected: Option<u64>,
     pub(super) columns: Option<Columns>,
 }

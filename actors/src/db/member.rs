@@ -2,6 +2,7 @@
 
 mod pipelined;
 
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use super::stream::Sink;
 use super::tally::Tally;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{Call, Judged};
+use crate::kit::alarm;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
@@ -183,12 +185,20 @@ impl Member {
         checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
-        let mut lent = self.persistent(case, checkout).await;
+        let (mut lent, now) = {
+            let mut lending = pin!(self.persistent(case, checkout));
+            let mut is_first = true;
+            poll_fn(|context| {
+                let was_first = std::mem::take(&mut is_first);
+                // One that is at hand is there at once, and the clock need not be read for it.
+                lending.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
+            })
+            .await
+        };
         match &lent {
             Ok(_) => case.connected(),
             Err(_) => case.ended(&lent),
         }
-        let now = Instant::now();
         let took = now - asked;
         let dial = match &lent {
             // No dial that came to its end: all of the time it took was one.
@@ -231,7 +241,7 @@ impl Member {
         flight: impl Future<Output = Result<Rows, Failure>>,
     ) -> Result<Rows, Failure> {
         let limit = self.limits.member_timeout;
-        tokio::time::timeout_at((sent + limit).into(), flight).await.unwrap_or_else(|_| {
+        alarm::until(sent + limit, flight).await.unwrap_or_else(|| {
             let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
             Err(Failure::new(Reason::Deadline, msg))
         })
@@ -305,7 +315,7 @@ impl Member {
     pub(super) fn outcome(&self, result: Result<Rows, Failure>) -> Outcome {
         match result {
             Ok(rows) => {
-                let mut outcome = Outcome::completed(self.node().clone(), Value::List(rows.data));
+                let mut outcome = Outcome::completed(self.node().clone(), rows.data);
                 outcome.affected = rows.affected;
                 outcome.columns = rows.columns;
                 outcome

@@ -20,6 +20,7 @@ mod lines;
 mod persist;
 mod pool;
 mod pour;
+mod rows;
 mod seat;
 mod tls;
 mod told;
@@ -36,14 +37,13 @@ use deadpool::managed::Object;
 use futures_util::TryStreamExt;
 use futures_util::future::join;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Error, RowStream, Statement};
+use tokio_postgres::{Error, RowStream};
 
 use super::Query;
 use super::backstop::GRACE;
-use super::columns::{Column, ColumnType, Columns};
+use super::columns::Columns;
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
-use super::types;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{EjectReason, Judged};
 use crate::outcome::Reason;
@@ -52,7 +52,8 @@ use crate::wire::Value;
 use bind::Bound;
 use dial::Dialer;
 use lines::Lines;
-use pool::{Keeper, Loan, Pool};
+use pool::{Keeper, Loan, Pool, Prepared};
+pub(crate) use rows::RawRows;
 pub(super) use seat::Seat;
 use ways::Ways;
 
@@ -187,33 +188,22 @@ impl Run {
         self.check()?;
         let (columns, stream) = self.limited().await?;
         let (mut columns, mut stream) = (columns, pin!(stream));
-        let mut rows = Rows::default();
-        rows.data.reserve(FEW);
+        let mut rows = Vec::with_capacity(FEW);
         while let Some(row) = stream.try_next().await? {
             if self.shared.stop.load(Relaxed) {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            let columns = columns.get_or_insert_with(|| self.described(row.columns()));
-            rows.data.push(types::row(&row, columns)?);
+            if columns.is_none() {
+                columns = Some(pool::described(row.columns()));
+            }
+            rows.push(row);
         }
-        rows.affected = stream.rows_affected();
-        rows.columns = columns;
-        Ok(rows)
-    }
-
-    /// The columns, in the list of the first member if they are the same.
-    fn described(&self, columns: &[tokio_postgres::Column]) -> Columns {
-        let list = || -> Columns {
-            let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
-            columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
+        let data = match &columns {
+            Some(columns) if !rows.is_empty() => RawRows::new(rows, columns.clone()).into(),
+            _ => Value::List(Vec::new()).into(),
         };
-        let same = |(told, column): (&Column, &tokio_postgres::Column)| {
-            told.name() == column.name() && matches!(told.ty(), ColumnType::Postgres(ty) if ty == column.type_())
-        };
-        let first = self.query.columns.get_or_init(list);
-        let shared = first.len() == columns.len() && first.iter().zip(columns).all(same);
-        if shared { first.clone() } else { list() }
+        Ok(Rows { data, affected: stream.rows_affected(), columns })
     }
 
     /// What the client would refuse to encode, in plainer words than it has.
@@ -251,11 +241,11 @@ impl Run {
             None => Box::pin(self.shared.loan.prepare(text)).await,
         };
         let started = match prepared {
-            Ok(statement) => {
+            Ok(prepared) => {
                 if lasting.is_none() {
-                    self.ways.learn(text, &statement);
+                    self.ways.learn(text, &prepared.statement);
                 }
-                self.bound(&statement).await?
+                self.bound(prepared).await?
             }
             Err(error) => Err(error),
         };
@@ -270,23 +260,24 @@ impl Run {
             }
             (Err(error), Some(text)) if told::is_stale_name(&error) => {
                 self.shared.loan.forget(text);
-                let statement = Box::pin(self.shared.loan.prepared(text)).await?;
-                Ok(Box::pin(self.bound(&statement)).await??)
+                let prepared = Box::pin(self.shared.loan.prepared(text)).await?;
+                Ok(Box::pin(self.bound(prepared)).await??)
             }
             (started, _) => Ok(started?),
         }
     }
 
     /// The columns are told before the first row, if there are any.
-    async fn bound(&self, statement: &Statement) -> Result<Result<(Option<Columns>, RowStream), Error>, Stopped> {
+    async fn bound(
+        &self,
+        Prepared { statement, columns }: Prepared,
+    ) -> Result<Result<(Option<Columns>, RowStream), Error>, Stopped> {
         self.go_on()?;
         let (given, wanted) = (self.query.params.len(), statement.params().len());
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        let columns = statement.columns();
-        let columns = (!columns.is_empty()).then(|| self.described(columns));
-        let started = self.shared.loan.query_raw(statement, self.query.params.iter().map(Bound)).await;
+        let started = self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound)).await;
         Ok(started.map(|stream| (columns, stream)))
     }
 

@@ -30,7 +30,7 @@ use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use super::stream::{Batch, Sink};
 use crate::kit::gather::panic_text;
-use crate::outcome::Reason;
+use crate::outcome::{Data, Reason};
 use crate::wire::{Map, Value};
 use close::{Held, closing};
 
@@ -301,10 +301,10 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
     };
     let columns = (!columns.is_empty()).then_some(columns);
     let data = match halt.sink {
-        None => batch.into_rows(),
+        None => Value::List(batch.into_rows()).into(),
         Some(_) => {
             halt.pour(batch);
-            Vec::new()
+            Data::default()
         }
     };
     Ok(Rows { data, affected: Some(affected), columns })

@@ -17,21 +17,23 @@ mod network;
 mod numeric;
 mod time;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Kind, Type};
-use tokio_postgres::{Error, Row};
 
-use super::columns::Columns;
+use super::columns::{Column, Columns};
 use crate::wire::{Map, Value};
 use bytes::Field;
 
 /// A row as a map, in the order of its columns.
-pub(super) fn row(row: &Row, columns: &Columns) -> Result<Value, Error> {
-    let mut pairs = Vec::with_capacity(columns.len());
-    for (index, column) in columns.iter().enumerate() {
-        let Decoded(value) = row.try_get(index)?;
-        pairs.push((column.shared_name().clone(), value));
-    }
-    Ok(Value::Map(Map(pairs)))
+pub(super) fn row(row: &Row, columns: &Columns) -> Value {
+    let pair = |(at, of): (usize, &Column)| (of.shared_name().clone(), column(row, at));
+    Value::Map(Map(columns.iter().enumerate().map(pair).collect()))
+}
+
+/// One value of a row.
+pub(super) fn column(row: &Row, at: usize) -> Value {
+    let Decoded(value) = row.get(at);
+    value
 }
 
 /// One column of one row: decoded while tokio-postgres hands out the bytes, so nothing is copied twice.
@@ -52,10 +54,25 @@ impl<'a> FromSql<'a> for Decoded {
 }
 
 /// The value of a column that is not NULL.
+#[inline]
 pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
-    known(ty, raw).unwrap_or_else(|| {
-        Value::from_pairs([("$type", Value::String(ty.name().to_owned())), ("hex", Value::String(bytes::hex(raw)))])
-    })
+    usual(ty, raw).unwrap_or_else(|| unknown(ty, raw))
+}
+
+/// What most columns are, before the long way through all that there is.
+#[inline]
+fn usual(ty: &Type, raw: &[u8]) -> Option<Value> {
+    match *ty {
+        Type::INT4 => raw.try_into().ok().map(|raw| Value::Int(i32::from_be_bytes(raw).into())),
+        Type::INT8 => raw.try_into().ok().map(|raw| Value::Int(i64::from_be_bytes(raw))),
+        Type::TEXT | Type::VARCHAR => text(raw),
+        _ => known(ty, raw),
+    }
+}
+
+#[cold]
+fn unknown(ty: &Type, raw: &[u8]) -> Value {
+    Value::from_pairs([("$type", Value::String(ty.name().to_owned())), ("hex", Value::String(bytes::hex(raw)))])
 }
 
 /// `None` for a type that is not known here, and for bytes that are not what the type promises.
@@ -64,8 +81,6 @@ fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
     let value = match *ty {
         Type::BOOL => Value::Bool(field.u8()? != 0),
         Type::INT2 => Value::Int(field.i16()?.into()),
-        Type::INT4 => Value::Int(field.i32()?.into()),
-        Type::INT8 => Value::Int(field.i64()?),
         Type::FLOAT4 => Value::Double(numeric::widened(f32::from_bits(field.u32()?))),
         Type::FLOAT8 => Value::Double(f64::from_bits(field.u64()?)),
         Type::NUMERIC => Value::String(numeric::numeric(&mut field)?),
@@ -125,7 +140,7 @@ fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
     let mut field = Field(raw);
     let value = match ty.kind() {
         Kind::Enum(_) => text(field.rest())?,
-        Kind::Domain(base) => return known(base, raw),
+        Kind::Domain(base) => return usual(base, raw),
         Kind::Array(element) => nested::array(element, &mut field)?,
         Kind::Composite(fields) => nested::composite(Some(fields), &mut field)?,
         Kind::Range(element) => Value::String(nested::range(element, &mut field)?),

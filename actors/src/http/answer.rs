@@ -84,7 +84,7 @@ impl Answer {
             },
             Decode::JsonRpc => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 Ok(Ok(value)) => Outcome::completed(node, value),
-                Ok(Err(error)) => Outcome { data: error.data, ..fault_of(node, error.code, error.message) },
+                Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
         };

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use super::alarm;
 use super::rule::{Arrived, Rule};
 
 /// Why a slot closed without an answer.
@@ -320,7 +321,7 @@ impl<T: Slot> Inlet<T> {
     /// Waits until every slot is filled or `until` has come; then the empty ones are closed as missed and the work on
     /// them is stopped. Items come back in slot order, which is the order of the configuration.
     pub async fn all(self, until: Instant) -> Vec<T> {
-        if tokio::time::timeout_at(until.into(), self.filled()).await.is_err() {
+        if alarm::until(until, self.filled()).await.is_none() {
             self.gather.close(Missed::Deadline);
             // On another thread the actor's end may be closing a slot at this moment; it is filled in an instant.
             self.filled().await;
@@ -331,9 +332,9 @@ impl<T: Slot> Inlet<T> {
     /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
     /// closed as missed and given out like arrivals.
     pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
-        match tokio::time::timeout_at(until.into(), poll_fn(|context| self.poll_arrival(context))).await {
-            Ok(arrival) => arrival,
-            Err(_) => {
+        match alarm::until(until, poll_fn(|context| self.poll_arrival(context))).await {
+            Some(arrival) => arrival,
+            None => {
                 self.gather.close(Missed::Deadline);
                 self.gather.lock().give()
             }

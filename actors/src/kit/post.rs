@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix::{Actor, Addr};
 
+use super::alarm;
 use super::gather::{Inlet, OnArrival};
 use super::keep::{Answers, Kept, Letter, Permit, now};
 use super::report::{Gauges, Report, Reporter, Told};
@@ -46,6 +47,7 @@ impl<S: Unpin + 'static> Post<S> {
     pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> Post<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
         let kept = Kept::new(Box::new(make), gauges.clone());
+        alarm::keep();
         Post { addr: kept.start(), gauges }
     }
 

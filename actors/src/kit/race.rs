@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Instant;
 
+use super::alarm::Alarm;
 use super::gather::{Slot, Watch, panic_text};
 
 /// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
@@ -14,7 +15,7 @@ pub(crate) async fn race<T: Slot>(
     watch: &Watch<T>,
     deadline: Instant,
 ) -> Ended {
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(deadline.into()));
+    let mut alarm = Alarm::at(deadline);
     poll_fn(|context| {
         if watch.is_unwanted(context.waker()) {
             return Poll::Ready(Ended::Unwanted);
@@ -26,7 +27,7 @@ pub(crate) async fn race<T: Slot>(
             Ok(Poll::Pending) if watch.is_over() => return Poll::Ready(Ended::Unwanted),
             Ok(Poll::Pending) => {}
         }
-        timer.as_mut().poll(context).map(|()| Ended::Deadline)
+        Pin::new(&mut alarm).poll(context).map(|()| Ended::Deadline)
     })
     .await
 }

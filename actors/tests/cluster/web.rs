@@ -46,7 +46,7 @@ fn echo() -> Member {
 }
 
 fn text(outcome: &Outcome) -> &str {
-    match &outcome.data {
+    match &*outcome.data {
         Value::String(text) => text,
         other => panic!("{other:?} in {outcome:?}"),
     }

@@ -122,7 +122,7 @@ impl Cluster {
 }
 
 fn rows(outcome: &Outcome) -> &[Value] {
-    let Value::List(rows) = &outcome.data else { panic!("no rows in {outcome:?}") };
+    let Value::List(rows) = &*outcome.data else { panic!("no rows in {outcome:?}") };
     rows
 }
 

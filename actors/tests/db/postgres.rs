@@ -141,7 +141,7 @@ fn a_write_runs_once_and_tells_its_count() {
         assert_eq!(cluster.value("SELECT count(*) FROM t", ()).await, Value::Int(3));
         assert_eq!(cluster.one("UPDATE t SET a = 0 WHERE a > 1", ()).await.affected, Some(2));
         let empty = cluster.one("SELECT a FROM t WHERE a = 99", ()).await;
-        assert_eq!((empty.is_ok(), empty.data), (true, Value::List(Vec::new())));
+        assert_eq!((empty.is_ok(), &*empty.data), (true, &Value::List(Vec::new())));
     });
 }
 
@@ -204,7 +204,7 @@ fn no_connection_is_not_connected_with_its_reason() {
             let outcome = cluster.all("SELECT 1", ()).await.remove(0);
             assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, reason), "{node}: {}", outcome.msg);
             assert!(outcome.msg.contains(part), "{node}: {}", outcome.msg);
-            assert_eq!((outcome.data, &outcome.node), (Value::Nil, &node));
+            assert_eq!((&*outcome.data, &outcome.node), (&Value::Nil, &node));
             let last = get(&cluster.report().await, "last_error");
             assert_eq!(get(&last, "reason"), text(reason.word()));
             assert!(matches!(get(&last, "at"), Value::DateTime(at) if at.starts_with("20") && at.ends_with("+00:00")));

@@ -1,5 +1,7 @@
 //! Every column type against what the server itself says of the value.
 
+use std::collections::BTreeMap;
+
 use skitai_actors::wire::{Map, Value};
 
 use crate::{Cluster, cell, get, rows, run, server, text};
@@ -229,6 +231,42 @@ fn every_type_is_what_the_server_says() {
                 "{typed}: {value:?} is not read back"
             );
         }
+    });
+}
+
+#[test]
+fn rows_read_into_a_type_are_the_rows_one_looks_at() {
+    run(async {
+        let cluster = cluster().await;
+        let every: Vec<String> = CASES
+            .iter()
+            .enumerate()
+            .map(|(at, (ty, expression, _))| format!("({expression})::{ty} AS c{at}"))
+            .collect();
+        let sql = format!(
+            "SELECT {}, NULL::int AS none, 1 AS twice, 2 AS twice FROM generate_series(1, 3)",
+            every.join(", ")
+        );
+        let ask = async || {
+            let outcome = cluster.one(sql.clone(), ()).await;
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+            outcome
+        };
+        // As text: a NaN is not equal to itself.
+        let looked_at = format!("{:?}", ask().await.data.into_list());
+        assert_eq!(looked_at.matches("\"twice\"").count(), 6);
+        assert_eq!(format!("{:?}", ask().await.data.rows::<Value>().unwrap()), looked_at);
+        let outcome = ask().await;
+        assert_eq!((outcome.data.len(), format!("{:?}", outcome.data.clone().into_list())), (3, looked_at.clone()));
+        assert_eq!(format!("{:?}", outcome.data.rows::<Value>().unwrap()), looked_at, "and after they were looked at");
+        let mut outcome = ask().await;
+        outcome.data.retain(|row| row["none"] == 1);
+        assert!(outcome.data.rows::<Value>().unwrap().is_empty());
+
+        let rows = cluster.one("SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, NULL", ()).await.data;
+        assert_eq!(rows.clone().rows::<BTreeMap<String, Value>>().unwrap()[1]["b"], Value::Nil);
+        let error = rows.rows::<BTreeMap<String, i64>>().unwrap_err();
+        assert_eq!(error.to_string(), "b: invalid type: string \"x\", expected i64");
     });
 }
 

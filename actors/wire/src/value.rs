@@ -2,13 +2,14 @@
 //!
 //! Here: the type and how an app reads it. In `value/`: `compare` (`row["population"] >= 100_000`), `convert` (`From`),
 //! `marked` ([`DateTime`] and [`Bytes`] as fields of one's own types), `serialize` and `deserialize` (a value through
-//! any serde format), `into_type` ([`from_value`]) and `of_type` ([`to_value`]).
+//! any serde format), `into_type` ([`from_value`]), `fields` ([`from_fields`]) and `of_type` ([`to_value`]).
 //!
 //! Keys are `Arc<str>` because the thousand rows of one answer share the names of their columns.
 
 mod compare;
 mod convert;
 pub(crate) mod deserialize;
+mod fields;
 mod into_type;
 pub(crate) mod key;
 pub(crate) mod marked;
@@ -21,6 +22,7 @@ use std::fmt;
 use std::ops::Index;
 use std::sync::Arc;
 
+pub use fields::{Fields, from_fields};
 pub use into_type::from_value;
 pub use marked::{Bytes, DateTime};
 pub use of_type::to_value;

@@ -33,7 +33,7 @@ pub(crate) async fn filtered(was: Was) -> i64 {
             if rs.status == Status::Completed {
                 rs.data.retain(|number| number.as_i64().is_some_and(|number| number < 10));
             } else {
-                rs.data = Value::List(Vec::new());
+                *rs.data = Value::List(Vec::new());
             }
         })
         .call(METHOD, (5,));

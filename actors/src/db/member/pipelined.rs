@@ -9,6 +9,7 @@ use crate::db::Query;
 use crate::db::flight::{Failure, Rows};
 use crate::db::postgres::Postgres;
 use crate::db::standing::Case;
+use crate::kit::alarm;
 use crate::outcome::Reason;
 
 impl Member {
@@ -35,8 +36,9 @@ impl Member {
         };
         *sent = Some(since);
         let limit = self.limits.member_timeout;
-        let answered = tokio::time::timeout_at((since + limit).into(), postgres.send_on(place, query)).await;
-        let (result, is_news) = answered.unwrap_or_else(|_| {
+        // In its place: passed by value it would be moved at every step down.
+        let answered = alarm::until(since + limit, pin!(postgres.send_on(place, query))).await;
+        let (result, is_news) = answered.unwrap_or_else(|| {
             let msg = format!(
                 "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the \
                  statement may have run, or runs still"

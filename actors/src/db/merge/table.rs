@@ -47,7 +47,7 @@ impl Table {
             if let Some(columns) = &outcome.columns {
                 table.learn(columns, &outcome.node)?;
             }
-            match outcome.data {
+            match outcome.data.into_value() {
                 Value::List(rows) if rows.iter().all(|row| row.as_map().is_some()) => {
                     if table.rows.is_empty() {
                         table.rows = rows

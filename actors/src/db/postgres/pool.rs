@@ -1,6 +1,5 @@
 //! The pool: a connection with what it has prepared, how it is made, and how an idle one is looked at before it is lent.
 
-use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +13,7 @@ use tokio_postgres::{Client, Config, Error, Statement};
 
 use super::dial::Dialer;
 use crate::db::backstop::Backstop;
+use crate::db::columns::{Column, ColumnType, Columns};
 
 /// A member's connections on this worker.
 pub(in crate::db) type Pool = managed::Pool<Keeper>;
@@ -29,8 +29,15 @@ const LISTEN_AFTER: Duration = Duration::from_millis(5);
 /// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
+/// A statement that the server keeps, and the columns of its rows; `None` where it has no rows.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    pub(super) statement: Statement,
+    pub(super) columns: Option<Columns>,
+}
+
 /// Each is prepared once, also where many who share the connection want it at the same moment.
-type Prepared = HashMap<(usize, usize), Arc<OnceCell<Statement>>>;
+type AllPrepared = foldhash::HashMap<(usize, usize), Arc<OnceCell<Prepared>>>;
 
 /// One connection.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ pub(in crate::db) struct Connection {
     task: JoinHandle<()>,
     /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
     /// up in a tenth of the time.
-    prepared: Mutex<Prepared>,
+    prepared: Mutex<AllPrepared>,
     /// The server's own limit as it was made, and as it was set last, in milliseconds; 0 where it is never set.
     limit: (u64, AtomicU64),
 }
@@ -80,14 +87,21 @@ impl Connection {
     }
 
     /// The statement that was prepared for this text, here and now if it was not before.
-    pub(super) async fn prepared(&self, text: &'static str) -> Result<Statement, Error> {
+    pub(super) async fn prepared(&self, text: &'static str) -> Result<Prepared, Error> {
         let kept = self.kept().get(&place(text)).and_then(|kept| kept.get().cloned());
-        if let Some(statement) = kept {
-            return Ok(statement);
+        if let Some(prepared) = kept {
+            return Ok(prepared);
         }
         // Boxed, because every other statement would move the room for it.
         let kept = self.kept().entry(place(text)).or_default().clone();
-        Box::pin(async move { kept.get_or_try_init(|| self.client.prepare(text)).await.cloned() }).await
+        Box::pin(async move { kept.get_or_try_init(|| self.prepare(text)).await.cloned() }).await
+    }
+
+    /// The same for a text that is not kept: the statement lasts as long as somebody has it.
+    pub(super) async fn prepare(&self, text: &str) -> Result<Prepared, Error> {
+        let statement = self.client.prepare(text).await?;
+        let columns = (!statement.columns().is_empty()).then(|| described(statement.columns()));
+        Ok(Prepared { statement, columns })
     }
 
     /// The server knows the statement of this text no more, or not as it was.
@@ -100,10 +114,16 @@ impl Connection {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Prepared> {
+    fn kept(&self) -> MutexGuard<'_, AllPrepared> {
         // Nothing is left half-done under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The columns as an outcome tells them.
+pub(super) fn described(columns: &[tokio_postgres::Column]) -> Columns {
+    let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
+    columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
 }
 
 fn millis(limit: Duration) -> u64 {

@@ -12,12 +12,13 @@ use std::task::Context;
 
 use futures_util::{FutureExt, TryStreamExt};
 
-use super::pool::Loan;
+use super::pool::{self, Loan};
 use super::{Lent, Postgres, Run, Shared, Stopped};
 use crate::db::Query;
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
 use crate::db::types;
+use crate::outcome::Data;
 
 impl Postgres {
     /// The statement on that connection, its rows into a sink. Nothing is sent before the first poll.
@@ -54,12 +55,12 @@ impl Run {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            let columns = columns.get_or_insert_with(|| self.described(row.columns()));
-            batch.push(columns, types::row(&row, columns)?, row.raw_size_bytes());
+            let columns = columns.get_or_insert_with(|| pool::described(row.columns()));
+            batch.push(columns, types::row(&row, columns), row.raw_size_bytes());
             if batch.is_full() {
                 sink.pour(std::mem::take(&mut batch), stopped).await;
             }
         }
-        Ok(Rows { data: Vec::new(), affected: stream.rows_affected(), columns })
+        Ok(Rows { data: Data::default(), affected: stream.rows_affected(), columns })
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::BATCHES;
 use crate::db::columns::Columns;
 use crate::db::flight::{Failure, Rows};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Data, Outcome, Reason};
 use crate::wire::Value;
 
 /// Rows of a batch at most: enough that the channel costs nothing beside them.
@@ -140,7 +140,7 @@ impl Sink {
     /// Tells an outcome of its rows, which are not in it; gives the time in which they waited for their reader.
     pub(in crate::db) fn told(&self, outcome: &mut Outcome) -> Duration {
         let Clock { rows, reading, .. } = *self.clock();
-        outcome.data = Value::Nil;
+        outcome.data = Data::default();
         if !outcome.is_ok() && rows > 0 {
             // A String takes every write.
             let _ = write!(outcome.msg, "; {rows} rows had come by then");

@@ -90,7 +90,8 @@ fn batch<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
     if kept.is_empty() {
         return refused("an empty batch".to_owned());
     }
-    Ok(Incoming::Batch(kept.into_iter().map(|entry| request(entry, limits)).collect()))
+    let one = |entry: &'a RawValue| usual::request(entry.get(), limits).map_or_else(|| request(entry, limits), Ok);
+    Ok(Incoming::Batch(kept.into_iter().map(one).collect()))
 }
 
 /// The entries of a batch, and how many beyond the limit were only counted: two bytes of input are no reason to keep
@@ -202,7 +203,7 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-fn params(raw: Option<&RawValue>, limits: &Limits) -> Result<Params, String> {
+pub(super) fn params(raw: Option<&RawValue>, limits: &Limits) -> Result<Params, String> {
     let Some(raw) = raw.map(RawValue::get).filter(|&raw| raw != "null") else { return Ok(Params::None) };
     if !raw.starts_with(['[', '{']) {
         return Err("params is neither an array nor an object".to_owned());

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
@@ -287,6 +288,7 @@ fn the_usual_way_reads_what_the_careful_way_reads() {
         r#" { "id" : "x\"y", "params" : {"b": 1.5}, "method" : "m\u0041" , "jsonrpc" : "2.0" } "#,
         r#"{"jsonrpc":"2.0","method":"a"}"#,
         r#"{"jsonrpc":"2.0","method":"a","id":null,"more":[1,2]}"#,
+        r#"{"jsonrpc":"2.0","method":"a","id":null,"params":["x"]}"#,
         r#"{"jsonrpc":"2.0","method":"a","id":18446744073709551616}"#,
         r#"{"jsonrpc":"2.0","method":"a","params":null,"id":1}"#,
         r#"{"jsonrpc":"2.0","method":"a","params":3,"id":1}"#,
@@ -299,15 +301,104 @@ fn the_usual_way_reads_what_the_careful_way_reads() {
         r#"{"jsonrpc":"2.0","id":1}"#,
         r#"{"j\u0073onrpc":"2.0","method":"a","id":1}"#,
     ];
-    let mut usual = 0;
-    for text in texts {
-        let whole = serde_json::from_str::<&RawValue>(text).expect("it is JSON");
-        let careful = super::request::request(whole, &limits);
-        let Some(quick) = super::usual::request(text, &limits) else { continue };
-        usual += 1;
-        let careful = careful.unwrap_or_else(|invalid| panic!("{text}: {invalid:?}"));
-        assert_eq!(format!("{quick:?}"), format!("{careful:?}"), "{text}");
-    }
+    let usual = texts.iter().filter(|text| is_read_alike(text)).count();
     assert_eq!(usual, 4, "of these, so many are usual");
-    assert!(super::usual::request(r#"{"jsonrpc":"2.0","method":"a"} x"#, &limits).is_none());
+    for text in [r#"{"jsonrpc":"2.0","method":"a"} x"#, r#"{"jsonrpc":"2.0","method":"a","params":[1,"#, ""] {
+        assert!(super::usual::request(text, &limits).is_none());
+    }
+    let two = r#"{"jsonrpc":"2.0","method":"a","params":[1,2]}"#;
+    for (values, depth) in [(0, 64), (1, 64), (2, 64), (3, 0)] {
+        assert!(super::usual::request(two, &Limits { values, depth, ..limits }).is_none(), "{values} {depth}");
+    }
+    assert!(super::usual::request(two, &Limits { values: 3, depth: 1, ..limits }).is_some());
+}
+
+/// Whether it is usual. If it is, both ways read the same.
+fn is_read_alike(text: &str) -> bool {
+    let limits = Limits::default();
+    let Some(quick) = super::usual::request(text, &limits) else { return false };
+    let whole = serde_json::from_str::<&RawValue>(text).unwrap_or_else(|error| panic!("{text} is no JSON: {error}"));
+    let careful = super::request::request(whole, &limits);
+    let careful = careful.unwrap_or_else(|invalid| panic!("{text}: {invalid:?}"));
+    assert_eq!(format!("{quick:?}"), format!("{careful:?}"), "{text}");
+    true
+}
+
+/// Values, some of them usual, some not, and some that are no JSON.
+const VALUES: &[&str] = &[
+    "0",
+    "-0",
+    "7",
+    "-12",
+    "01",
+    "-",
+    "+1",
+    "1.5",
+    "1e3",
+    "1E",
+    "999999999999999999",
+    "9999999999999999999",
+    "1x",
+    "true",
+    "false",
+    "null",
+    "tru",
+    "nulll",
+    r#""""#,
+    r#""ä €""#,
+    r#""a\"b""#,
+    "\"a\tb\"",
+    r#""2.0""#,
+    r#""add""#,
+    "[]",
+    "[ ]",
+    "[,]",
+    "[1,]",
+    "[1 2]",
+    "[ 1 , -2\n]",
+    r#"["a",true,false,null,3]"#,
+    "[1.5]",
+    "[[1],{}]",
+    "[01]",
+    "{}",
+    r#"{"a": [1]}"#,
+    r#"{"a" 1}"#,
+    "[-0]",
+    "[-5]",
+    "[9999999999999999999]",
+    "[-999999999999999999]",
+    r#"["\u00e4"]"#,
+    "[1e2]",
+    "[12,]",
+    "[truex]",
+    "",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_usual_is_read_alike(
+        mut members in Just(vec!["jsonrpc", "method", "params", "id"]).prop_shuffle(),
+        dropped in prop::option::weighted(0.3, 0_usize..4),
+        more in prop::option::weighted(0.2, prop::sample::select(vec!["more", "id", "params", "method"])),
+        values in prop::collection::vec(prop::sample::select(VALUES), 6),
+        usual in prop::collection::vec(prop::bool::weighted(0.9), 6),
+        blank in prop::sample::select(vec!["", " ", "\n\t", "\r"]),
+        cut in prop::option::weighted(0.2, any::<prop::sample::Index>()),
+    ) {
+        dropped.map(|at| members.remove(at));
+        members.extend(more);
+        let member = |(at, name): (usize, &&str)| {
+            let value = match (usual[at], *name) {
+                (true, "jsonrpc") => r#""2.0""#,
+                (true, "method") => r#""add""#,
+                _ => values[at],
+            };
+            format!("{blank}\"{name}\"{blank}:{blank}{value}{blank}")
+        };
+        let text = format!("{{{}}}{blank}", members.iter().enumerate().map(member).collect::<Vec<_>>().join(","));
+        let end = cut.map_or(text.len(), |cut| text.floor_char_boundary(cut.index(text.len())));
+        is_read_alike(&text[..end]);
+    }
 }

@@ -5,11 +5,12 @@ use std::vec;
 
 use serde::de::value::{StrDeserializer, UnitDeserializer};
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, Unexpected, VariantAccess, Visitor,
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
+use super::fields::{Fields, Pairs};
 use super::marked::VALUE;
 use super::{Value, whole};
 use crate::Error;
@@ -70,7 +71,7 @@ impl<'de> Deserializer<'de> for Value {
             Value::String(text) | Value::DateTime(text) => visitor.visit_string(text),
             Value::Bytes(bytes) => visitor.visit_byte_buf(bytes),
             Value::List(items) => Items::of(items).visit(visitor),
-            Value::Map(map) => visitor.visit_map(Pairs { pairs: map.0, at: 0, is_due: false }),
+            Value::Map(map) => visitor.visit_map(Pairs::of(map.0)),
         }
     }
 
@@ -181,42 +182,23 @@ impl<'de, T: IntoDeserializer<'de, Error>> SeqAccess<'de> for &mut Items<T> {
     }
 }
 
-/// The pairs of a map, each error told under which name it happened. Values are taken out in their places: names and all,
-/// they would be moved once more each.
-struct Pairs {
-    pairs: Vec<(Arc<str>, Value)>,
-    /// The pair whose name comes next.
-    at: usize,
-    /// The value of the pair before it was not asked for yet.
-    is_due: bool,
-}
-
-impl<'de> MapAccess<'de> for Pairs {
-    type Error = Error;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        let Some((name, _)) = self.pairs.get(self.at) else { return Ok(None) };
-        let key = seed.deserialize(Key(name)).map_err(|error| error.in_field(name))?;
-        self.at += 1;
-        self.is_due = true;
-        Ok(Some(key))
+/// Values are taken out in their places: names and all, they would be moved once more each.
+impl Fields for Vec<(Arc<str>, Value)> {
+    fn count(&self) -> usize {
+        self.len()
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
-        if !std::mem::take(&mut self.is_due) {
-            return Err(Error::new("a value was asked for without its name"));
-        }
-        let (name, value) = &mut self.pairs[self.at - 1];
-        seed.deserialize(std::mem::take(value)).map_err(|error| error.in_field(name))
+    fn name(&self, at: usize) -> &str {
+        &self[at].0
     }
 
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.pairs.len() - self.at)
+    fn take(&mut self, at: usize) -> Value {
+        std::mem::take(&mut self[at].1)
     }
 }
 
 /// A name as whatever type the keys of the map have: text, or a number written as text.
-struct Key<'n>(&'n str);
+pub(super) struct Key<'n>(pub(super) &'n str);
 
 macro_rules! numeric_keys {
     ($($method:ident: $plain:ty => $visit:ident,)*) => {$(

@@ -239,3 +239,36 @@ fn json_is_bounded() {
     assert_eq!(json::parse_value(b" {\"a\": 1, \"a\": 2} ").unwrap().len(), 2);
     assert!(json::to_vec(&BTreeMap::from([((1, 2), 3)])).is_err());
 }
+
+#[test]
+fn fields_are_read_as_the_map_they_would_make() {
+    #[derive(Debug, Deserialize)]
+    struct Named(#[expect(dead_code, reason = "shown in what is compared")] BTreeMap<String, Value>);
+
+    fn both<T: serde::de::DeserializeOwned + fmt::Debug>(value: &Value) -> String {
+        let Value::Map(Map(pairs)) = value.clone() else { panic!("no map: {value}") };
+        let (made, unmade) = (from_value::<T>(value.clone()), from_fields::<T>(pairs));
+        assert_eq!(format!("{made:?}"), format!("{unmade:?}"));
+        format!("{unmade:?}")
+    }
+
+    let whole = to_value(&city(Shape::Line(1, 2))).unwrap();
+    assert!(both::<City>(&whole).starts_with("Ok(City"));
+    assert!(both::<Option<City>>(&whole).starts_with("Ok(Some(City"));
+    assert!(both::<Value>(&whole).contains("datetime") || both::<Value>(&whole).contains("DateTime"));
+    assert!(both::<HashMap<String, serde::de::IgnoredAny>>(&Value::from_pairs([("a", Value::Nil)])).contains("\"a\""));
+    assert!(both::<Named>(&row()).contains("the second"), "a map keeps the last of two of one name");
+    assert!(both::<BTreeMap<i64, bool>>(&Value::from_pairs([("-7", Value::Bool(true))])).contains("-7: true"));
+    assert!(both::<Shape>(&Value::from_pairs([("Circle", Value::Int(1))])).contains("Circle(1.0)"));
+    assert!(both::<serde::de::IgnoredAny>(&whole).starts_with("Ok"));
+    assert!(both::<City>(&row()).contains("duplicate field `name`"), "a type keeps neither");
+    assert!(both::<City>(&Value::from_pairs([("area", Value::Nil)])).contains("missing field `name`"));
+    assert!(
+        both::<City>(&Value::from_pairs([("name", Value::Int(1))])).contains("path: \"name\""),
+        "and the field is named"
+    );
+    for error in [both::<i64>(&whole), both::<f32>(&whole), both::<Vec<u8>>(&whole), both::<String>(&whole)] {
+        assert!(error.contains("invalid type: map"), "{error}");
+    }
+    assert!(both::<Shape>(&whole).contains("variant"));
+}

@@ -1,0 +1,112 @@
+//! [`from_fields`]: a map as one's own type before there is a map. A row of a database is read so: what would become a
+//! [`Value`] only to be taken apart again never does.
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::into_type::Key;
+use super::{Map, Value};
+use crate::Error;
+
+/// The names and values of a map in their order, each value made when it is read.
+pub trait Fields {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// The name of one, counted from 0.
+    fn name(&self, at: usize) -> &str;
+    /// The value of one. Asked for once at most.
+    fn take(&mut self, at: usize) -> Value;
+}
+
+/// A type of one's own of what would be a map with these fields: by the rules of [`from_value`](super::from_value), with
+/// the same errors.
+pub fn from_fields<T: DeserializeOwned>(fields: impl Fields) -> Result<T, Error> {
+    T::deserialize(Unmade(fields))
+}
+
+struct Unmade<F>(F);
+
+impl<'de, F: Fields> IntoDeserializer<'de, Error> for Unmade<F> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(Pairs::of(self.0))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        mut self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        let made = (0..self.0.count()).map(|at| (self.0.name(at).into(), self.0.take(at))).collect();
+        Value::Map(Map(made)).deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier
+    }
+}
+
+/// The pairs of a map on their way into a type, each error told under which name it happened.
+pub(super) struct Pairs<F> {
+    fields: F,
+    /// The pair whose name comes next.
+    at: usize,
+    /// The value of the pair before it was not asked for yet.
+    is_due: bool,
+}
+
+impl<F> Pairs<F> {
+    pub(super) fn of(fields: F) -> Pairs<F> {
+        Pairs { fields, at: 0, is_due: false }
+    }
+}
+
+impl<'de, F: Fields> MapAccess<'de> for Pairs<F> {
+    type Error = Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        if self.at == self.fields.count() {
+            return Ok(None);
+        }
+        let name = self.fields.name(self.at);
+        let key = seed.deserialize(Key(name)).map_err(|error| error.in_field(name))?;
+        self.at += 1;
+        self.is_due = true;
+        Ok(Some(key))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+        if !std::mem::take(&mut self.is_due) {
+            return Err(Error::new("a value was asked for without its name"));
+        }
+        let value = self.fields.take(self.at - 1);
+        seed.deserialize(value).map_err(|error| error.in_field(self.fields.name(self.at - 1)))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.count() - self.at)
+    }
+}

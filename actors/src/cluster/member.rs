@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
@@ -51,6 +51,8 @@ struct LastError {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
     call: Call,
+    /// When it began: later than its call, where another member was tried before.
+    pub(super) started: Instant,
     /// How many the member had in flight then, all workers', this one included.
     among: usize,
 }
@@ -98,9 +100,9 @@ impl Member {
     }
 
     /// Asks whether a call may go to this very member; the refusal is its outcome.
-    pub(super) fn admit(&self) -> Result<Call, Box<Outcome>> {
+    pub(super) fn admit(&self, now: Instant) -> Result<Call, Box<Outcome>> {
         let Some(pulse) = &self.pulse else { return Ok(Call::Usual) };
-        let now = pulse.now();
+        let now = pulse.at(now);
         match pulse.admit(now) {
             Admitted::Yes => Ok(Call::Usual),
             Admitted::Trial => Ok(Call::Trial),
@@ -112,16 +114,16 @@ impl Member {
         }
     }
 
-    pub(super) fn enter(&self, call: Call) -> Entry {
+    pub(super) fn enter(&self, call: Call, started: Instant) -> Entry {
         self.in_flight.update(|count| count + 1);
-        Entry { call, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.now())) }
+        Entry { call, started, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.at(started))) }
     }
 
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
-    pub(super) fn leave(&self, ended: &Ended<'_>) {
+    pub(super) fn leave(&self, ended: &Ended<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
         if let Some(pulse) = &self.pulse {
-            pulse.ended(ended, pulse.now());
+            pulse.ended(ended, pulse.at(now));
         }
     }
 
@@ -129,26 +131,30 @@ impl Member {
         self.in_flight.get() == 0
     }
 
-    /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here. `took` is
-    /// the time of this exchange alone; `was_silent`: the member had its whole time and not a byte came.
-    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, took: Duration, was_silent: bool) {
+    /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
+    /// `was_silent`: the member had its whole time and not a byte came.
+    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, was_silent: bool, now: Instant) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
         {
-            pulse.hold(time, pulse.now());
+            pulse.hold(time, pulse.at(now));
         }
+        let took = now - entry.started;
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
-        self.leave(&Ended {
-            call: entry.call,
-            among: entry.among,
-            judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
-            is_refusal,
-            // How fast somebody says no tells nothing of how fast he works.
-            took: (outcome.code != 0 && !is_refusal).then_some(took),
-            waited: (outcome.reason == Reason::Deadline).then_some(took),
-            msg: &outcome.msg,
-        });
+        self.leave(
+            &Ended {
+                call: entry.call,
+                among: entry.among,
+                judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
+                is_refusal,
+                // How fast somebody says no tells nothing of how fast he works.
+                took: (outcome.code != 0 && !is_refusal).then_some(took),
+                waited: (outcome.reason == Reason::Deadline).then_some(took),
+                msg: &outcome.msg,
+            },
+            now,
+        );
     }
 
     fn count(&self, outcome: &Outcome) {
@@ -173,28 +179,24 @@ impl Member {
         }
     }
 
-    /// Counts an exchange that was given up after `waited`. It says nothing of the member's health: its caller may have had
+    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had
     /// little time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
     /// learnt, its quantiles would sink and ever more calls count as late.
-    pub(super) fn record_abandoned(
-        &self,
-        entry: Entry,
-        how: Abandoned,
-        was_sent: bool,
-        waited: Duration,
-        is_outrun: bool,
-    ) {
+    pub(super) fn record_abandoned(&self, entry: Entry, how: Abandoned, was_sent: bool, is_outrun: bool, now: Instant) {
         self.count_abandoned(how, was_sent);
-        let waited = was_sent.then_some(waited);
-        self.leave(&Ended {
-            call: entry.call,
-            among: entry.among,
-            judged: Judged::Neutral,
-            is_refusal: false,
-            took: waited.filter(|_| is_outrun),
-            waited,
-            msg: "",
-        });
+        let waited = was_sent.then_some(now - entry.started);
+        self.leave(
+            &Ended {
+                call: entry.call,
+                among: entry.among,
+                judged: Judged::Neutral,
+                is_refusal: false,
+                took: waited.filter(|_| is_outrun),
+                waited,
+                msg: "",
+            },
+            now,
+        );
     }
 
     fn count_abandoned(&self, how: Abandoned, was_sent: bool) {

@@ -18,7 +18,7 @@ use crate::outcome::Outcome;
 /// all: they begin together and may take equally long.
 pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Prepared, outlet: &Outlet<Outcome>) {
     let begun = Instant::now();
-    let begin = |(index, member): (usize, &'_ Rc<Member>)| match member.admit() {
+    let begin = |(index, member): (usize, &'_ Rc<Member>)| match member.admit(begun) {
         Ok(call) => Some(Tally::begin(&members[index], outlet, index, Part::sole(call), begun)),
         Err(ejected) => {
             outlet.put(index, *ejected);

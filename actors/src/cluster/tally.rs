@@ -27,8 +27,6 @@ pub(super) struct Tally<'a> {
     index: usize,
     /// When the call came.
     begun: Instant,
-    /// When this exchange began: later, where another member was tried before.
-    started: Instant,
     part: Part,
     entry: Entry,
     progress: Progress,
@@ -57,7 +55,7 @@ impl Part {
 impl<'a> Tally<'a> {
     /// When this exchange began.
     pub(super) fn started(&self) -> Instant {
-        self.started
+        self.entry.started
     }
 
     pub(super) fn begin(
@@ -67,7 +65,7 @@ impl<'a> Tally<'a> {
         part: Part,
         begun: Instant,
     ) -> Tally<'a> {
-        let entry = member.enter(part.call);
+        let entry = member.enter(part.call, if part.attempt == 1 { begun } else { Instant::now() });
         outlet.revise(index, |slot| {
             slot.node = member.node.clone();
             slot.attempts = part.attempt;
@@ -75,10 +73,9 @@ impl<'a> Tally<'a> {
                 *slot = Outcome { attempts: part.attempt, ..Outcome::unsent(member.node.clone()) };
             }
         });
-        let started = if part.attempt == 1 { begun } else { Instant::now() };
         let progress = Progress::default();
         let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
-        Tally { member, outlet, index, begun, started, part, entry, progress, is_done, is_unwanted }
+        Tally { member, outlet, index, begun, part, entry, progress, is_done, is_unwanted }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -131,10 +128,11 @@ impl<'a> Tally<'a> {
     }
 
     fn finish(&self, mut outcome: Outcome, was_silent: bool) -> Outcome {
-        outcome.latency = self.begun.elapsed();
+        let now = Instant::now();
+        outcome.latency = now - self.begun;
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.entry, &outcome, self.started.elapsed(), was_silent);
+        self.member.record(self.entry, &outcome, was_silent, now);
         outcome
     }
 
@@ -174,7 +172,7 @@ impl Drop for Tally<'_> {
             !self.is_unwanted.get() && (self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
         let was_sent = self.progress.get().written > 0;
-        self.member.record_abandoned(self.entry, how, was_sent, self.started.elapsed(), self.is_unwanted.get());
+        self.member.record_abandoned(self.entry, how, was_sent, self.is_unwanted.get(), Instant::now());
     }
 }
 

@@ -21,8 +21,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
 use super::columns::{Column, Columns};
-use crate::wire::{Map, Value};
-use bytes::Field;
+use crate::wire::{Field, Map, Value};
+use bytes::Field as Octets;
 
 /// A row as a map, in the order of its columns.
 pub(super) fn row(row: &Row, columns: &Columns) -> Value {
@@ -34,6 +34,32 @@ pub(super) fn row(row: &Row, columns: &Columns) -> Value {
 pub(super) fn column(row: &Row, at: usize) -> Value {
     let Decoded(value) = row.get(at);
     value
+}
+
+/// The same, lent where it can be.
+pub(super) fn field(row: &Row, at: usize) -> Field<'_> {
+    let Lent(field) = row.get(at);
+    field
+}
+
+/// One column of one row, a text as it lies there.
+struct Lent<'a>(Field<'a>);
+
+impl<'a> FromSql<'a> for Lent<'a> {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Lent(match *ty {
+            Type::TEXT | Type::VARCHAR if let Ok(text) = std::str::from_utf8(raw) => Field::Text(text),
+            _ => Field::Value(decode(ty, raw)),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Lent(Field::Value(Value::Nil)))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
 }
 
 /// One column of one row: decoded while tokio-postgres hands out the bytes, so nothing is copied twice.
@@ -77,7 +103,7 @@ fn unknown(ty: &Type, raw: &[u8]) -> Value {
 
 /// `None` for a type that is not known here, and for bytes that are not what the type promises.
 fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
-    let mut field = Field(raw);
+    let mut field = Octets(raw);
     let value = match *ty {
         Type::BOOL => Value::Bool(field.u8()? != 0),
         Type::INT2 => Value::Int(field.i16()?.into()),
@@ -137,7 +163,7 @@ fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
 }
 
 fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
-    let mut field = Field(raw);
+    let mut field = Octets(raw);
     let value = match ty.kind() {
         Kind::Enum(_) => text(field.rest())?,
         Kind::Domain(base) => return usual(base, raw),

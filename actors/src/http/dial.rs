@@ -60,6 +60,8 @@ pub(crate) struct Trace {
     pub(crate) read: u64,
     /// The origin closed its side while we still wanted more.
     pub(crate) eof: bool,
+    /// When something of the answer came last.
+    pub(crate) heard: Option<Instant>,
 }
 
 /// The cell through which the exchange being polled and the connections of its origin meet.
@@ -199,8 +201,9 @@ impl AsyncRead for Traced {
             if trace.read == 0 {
                 head::announce_end(&mut buffer.filled_mut()[before..]);
             }
-            self.wire.set(Trace { read: trace.read + count as u64, eof: trace.eof || count == 0, ..trace });
             self.used = Instant::now();
+            let (read, eof) = (trace.read + count as u64, trace.eof || count == 0);
+            self.wire.set(Trace { read, eof, heard: Some(self.used), ..trace });
         }
         Poll::Ready(Ok(()))
     }

@@ -169,7 +169,7 @@ impl Origin {
         progress.set(Trace::default());
         let talk = std::pin::pin!(self.talk(&client, request));
         let outcome = self.observed(talk, progress).await;
-        self.pool.borrow_mut().used = Some(Instant::now());
+        self.pool.borrow_mut().used = Some(progress.get().heard.unwrap_or_else(Instant::now));
         outcome.map_err(|failure| (failure, generation))
     }
 

@@ -79,7 +79,7 @@ impl<S> Kept<S> {
 
     /// The state, made where there is none. `None` while the actor is failed, or when making it fails.
     fn state(&mut self) -> Option<&mut S> {
-        if self.gauges.is_failed(now()) {
+        if self.gauges.is_failed() {
             return None;
         }
         if self.state.is_none() {

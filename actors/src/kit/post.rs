@@ -7,7 +7,7 @@ use actix::{Actor, Addr};
 
 use super::alarm;
 use super::gather::{Inlet, OnArrival};
-use super::keep::{Answers, Kept, Letter, Permit, now};
+use super::keep::{Answers, Kept, Letter, Permit};
 use super::report::{Gauges, Report, Reporter, Told};
 
 /// How many messages may be on their way through one actor. actix's own mailbox bound does not bound `send`.
@@ -71,7 +71,7 @@ impl<S: Unpin + 'static> Post<S> {
     {
         let (inlet, mut outlet) = Inlet::open(slots, on_arrival);
         outlet.deadline = Some(deadline);
-        if let Err(why) = self.gauges.enter(S::NAME, now()) {
+        if let Err(why) = self.gauges.enter(S::NAME) {
             outlet.close(why);
             return inlet;
         }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use crate::kit::Reporter;
-use crate::kit::keep::now;
 
 /// An actor of a worker.
 #[derive(Clone)]
@@ -61,9 +60,8 @@ impl Registry {
     /// The names of those that are failed now, on whichever worker, each once. Nobody is asked: it costs a look at each
     /// actor's counters, and one that hangs cannot hold it up.
     pub fn failed(&self) -> Vec<String> {
-        let now = now();
         let actors = self.lock();
-        let failed = actors.iter().filter(|actor| actor.reporter.gauges().is_failed(now));
+        let failed = actors.iter().filter(|actor| actor.reporter.gauges().is_failed());
         let names: BTreeSet<String> = failed.map(|actor| actor.reporter.name()).collect();
         names.into_iter().collect()
     }

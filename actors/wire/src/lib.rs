@@ -16,4 +16,4 @@ pub mod xmlrpc;
 
 pub use error::Error;
 pub use limits::Limits;
-pub use value::{Bytes, DateTime, Fields, Map, Value, from_fields, from_value, to_value};
+pub use value::{Bytes, DateTime, Field, Fields, Map, Value, from_fields, from_value, to_value};

@@ -22,7 +22,7 @@ use std::fmt;
 use std::ops::Index;
 use std::sync::Arc;
 
-pub use fields::{Fields, from_fields};
+pub use fields::{Field, Fields, from_fields};
 pub use into_type::from_value;
 pub use marked::{Bytes, DateTime};
 pub use of_type::to_value;

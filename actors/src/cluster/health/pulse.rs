@@ -159,6 +159,11 @@ impl Pulse {
         self.common.epoch.elapsed()
     }
 
+    /// The same for a moment that somebody has read off the clock already.
+    pub fn at(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.common.epoch)
+    }
+
     /// True for the same member.
     pub(in crate::cluster) fn is(&self, other: &Pulse) -> bool {
         Arc::ptr_eq(&self.vital, &other.vital)

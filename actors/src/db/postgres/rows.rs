@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use crate::db::columns::Columns;
 use crate::db::types;
-use crate::wire::{Error, Fields, Value, from_fields, from_value};
+use crate::wire::{Error, Field, Fields, Value, from_fields, from_value};
 
 /// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
 /// reader's. Decoding cannot fail: whatever the octets are, they are worth something (see `types`).
@@ -73,7 +73,7 @@ impl Fields for Columned<'_> {
         self.columns[at].name()
     }
 
-    fn take(&mut self, at: usize) -> Value {
-        types::column(self.row, at)
+    fn take(&mut self, at: usize) -> Field<'_> {
+        types::field(self.row, at)
     }
 }

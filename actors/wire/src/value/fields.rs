@@ -15,7 +15,25 @@ pub trait Fields {
     /// The name of one, counted from 0.
     fn name(&self, at: usize) -> &str;
     /// The value of one. Asked for once at most.
-    fn take(&mut self, at: usize) -> Value;
+    fn take(&mut self, at: usize) -> Field<'_>;
+}
+
+/// A value on its way into a type.
+#[derive(Debug)]
+pub enum Field<'a> {
+    /// What would be a [`Value::String`], lent.
+    Text(&'a str),
+    /// Any value.
+    Value(Value),
+}
+
+impl From<Field<'_>> for Value {
+    fn from(field: Field<'_>) -> Value {
+        match field {
+            Field::Text(text) => Value::String(text.to_owned()),
+            Field::Value(value) => value,
+        }
+    }
 }
 
 /// A type of one's own of what would be a map with these fields: by the rules of [`from_value`](super::from_value), with
@@ -55,7 +73,7 @@ impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let made = (0..self.0.count()).map(|at| (self.0.name(at).into(), self.0.take(at))).collect();
+        let made = (0..self.0.count()).map(|at| (self.0.name(at).into(), self.0.take(at).into())).collect();
         Value::Map(Map(made)).deserialize_enum(name, variants, visitor)
     }
 
@@ -102,11 +120,51 @@ impl<'de, F: Fields> MapAccess<'de> for Pairs<F> {
         if !std::mem::take(&mut self.is_due) {
             return Err(Error::new("a value was asked for without its name"));
         }
-        let value = self.fields.take(self.at - 1);
-        seed.deserialize(value).map_err(|error| error.in_field(self.fields.name(self.at - 1)))
+        let read = match self.fields.take(self.at - 1) {
+            Field::Text(text) => seed.deserialize(Text(text)),
+            Field::Value(value) => seed.deserialize(value),
+        };
+        read.map_err(|error| error.in_field(self.fields.name(self.at - 1)))
     }
 
     fn size_hint(&self) -> Option<usize> {
         Some(self.fields.count() - self.at)
+    }
+}
+
+/// A text as a [`Value::String`] of it would be read.
+struct Text<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for Text<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        Value::String(self.0.to_owned()).deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct identifier
     }
 }

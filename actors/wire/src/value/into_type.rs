@@ -10,7 +10,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::fields::{Fields, Pairs};
+use super::fields::{Field, Fields, Pairs};
 use super::marked::VALUE;
 use super::{Value, whole};
 use crate::Error;
@@ -192,8 +192,8 @@ impl Fields for Vec<(Arc<str>, Value)> {
         &self[at].0
     }
 
-    fn take(&mut self, at: usize) -> Value {
-        std::mem::take(&mut self[at].1)
+    fn take(&mut self, at: usize) -> Field<'_> {
+        Field::Value(std::mem::take(&mut self[at].1))
     }
 }
 

@@ -245,10 +245,28 @@ fn fields_are_read_as_the_map_they_would_make() {
     #[derive(Debug, Deserialize)]
     struct Named(#[expect(dead_code, reason = "shown in what is compared")] BTreeMap<String, Value>);
 
+    /// The same with its texts lent.
+    struct Lent(Vec<(Arc<str>, Value)>);
+    impl Fields for Lent {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+        fn name(&self, at: usize) -> &str {
+            &self.0[at].0
+        }
+        fn take(&mut self, at: usize) -> Field<'_> {
+            match &mut self.0[at].1 {
+                Value::String(text) => Field::Text(text),
+                value => Field::Value(std::mem::take(value)),
+            }
+        }
+    }
+
     fn both<T: serde::de::DeserializeOwned + fmt::Debug>(value: &Value) -> String {
         let Value::Map(Map(pairs)) = value.clone() else { panic!("no map: {value}") };
-        let (made, unmade) = (from_value::<T>(value.clone()), from_fields::<T>(pairs));
+        let (made, unmade) = (from_value::<T>(value.clone()), from_fields::<T>(pairs.clone()));
         assert_eq!(format!("{made:?}"), format!("{unmade:?}"));
+        assert_eq!(format!("{made:?}"), format!("{:?}", from_fields::<T>(Lent(pairs))), "texts lent");
         format!("{unmade:?}")
     }
 
@@ -271,4 +289,13 @@ fn fields_are_read_as_the_map_they_would_make() {
         assert!(error.contains("invalid type: map"), "{error}");
     }
     assert!(both::<Shape>(&whole).contains("variant"));
+    let texts = Value::from_pairs([("a", Value::from("Point")), ("b", Value::from("AAE="))]);
+    assert!(both::<BTreeMap<String, Shape>>(&texts).contains("unknown variant `AAE=`"));
+    assert!(both::<BTreeMap<String, Option<DateTime>>>(&texts).starts_with("Ok"));
+    assert!(both::<BTreeMap<String, Value>>(&texts).contains("String(\"Point\")"));
+    assert!(both::<BTreeMap<String, serde::de::IgnoredAny>>(&texts).starts_with("Ok"));
+    assert!(both::<BTreeMap<String, i64>>(&texts).contains("string \\\"Point\\\", expected i64"));
+    for read in [both::<BTreeMap<String, Bytes>>(&texts), both::<BTreeMap<String, Vec<u8>>>(&texts)] {
+        assert!(!read.is_empty());
+    }
 }

@@ -22,6 +22,8 @@ pub struct Recent {
     /// A ring: once it is full the oldest is at `next`.
     answers: Vec<Answer>,
     next: usize,
+    /// How long they took, in order.
+    order: Vec<u32>,
     /// The most room of late, and when that was. Kept for longer than the answers: what comes after a pause of our own
     /// machine comes all at once, and the few calls before it say little of how many are borne.
     room: (u32, Duration),
@@ -49,10 +51,21 @@ impl Recent {
     pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> Pace {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
         let answer = Answer { micros, among: u32::try_from(among).unwrap_or(u32::MAX).max(1), at: now };
+        let place = self.order.partition_point(|&other| other < micros);
         if self.answers.len() < KEPT {
             self.answers.push(answer);
+            self.order.insert(place, micros);
         } else {
-            self.answers[self.next] = answer;
+            let old = std::mem::replace(&mut self.answers[self.next], answer).micros;
+            let gone = self.order.partition_point(|&other| other < old);
+            // What lies between the old place and the new one moves by one.
+            if gone < place {
+                self.order[gone..place].rotate_left(1);
+                self.order[place - 1] = micros;
+            } else {
+                self.order[place..=gone].rotate_right(1);
+                self.order[place] = micros;
+            }
         }
         self.next = (self.next + 1) % KEPT;
         let pace = self.pace(now);
@@ -70,16 +83,18 @@ impl Recent {
     fn pace(&self, now: Duration) -> Pace {
         let since = now.checked_sub(FRESH);
         let is_fresh = |answer: &&Answer| since.is_none_or(|since| answer.at > since);
-        // On the stack: every answer of every member passes here.
-        let (mut kept, mut fresh) = ([0; KEPT], 0);
-        for (place, answer) in kept.iter_mut().zip(self.answers.iter().filter(is_fresh)) {
-            *place = answer.micros;
-            fresh += 1;
-        }
-        if fresh == 0 {
-            return Pace::default();
-        }
-        let median = *kept[..fresh].select_nth_unstable((fresh - 1) / 2).1;
+        let oldest = self.answers.get(self.next).or(self.answers.first());
+        // Every answer of every member passes here, and under load all are fresh.
+        let median = if oldest.is_some_and(|oldest| is_fresh(&oldest)) {
+            self.order[(self.order.len() - 1) / 2]
+        } else {
+            let mut fresh: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
+            if fresh.is_empty() {
+                return Pace::default();
+            }
+            let middle = (fresh.len() - 1) / 2;
+            *fresh.select_nth_unstable(middle).1
+        };
         let quick = self.answers.iter().filter(is_fresh).filter(|answer| answer.micros <= median);
         let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
         Pace { micros: median, room: quick.map(|answer| answer.among).fold(before, u32::max) }
@@ -176,6 +191,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_order_is_that_of_the_fresh_answers(
+            answers in prop::collection::vec((1u32..9, 0u32..4), 1..60),
+        ) {
+            let (mut recent, mut now) = (Recent::default(), SECOND);
+            for (millis, pause) in answers {
+                now += SECOND * pause;
+                let pace = recent.learn(MILLI * millis, 1, now);
+                let is_fresh = |answer: &&Answer| answer.at + FRESH > now;
+                let mut fresh: Vec<u32> = recent.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
+                fresh.sort_unstable();
+                prop_assert_eq!(pace.micros, fresh[(fresh.len() - 1) / 2]);
+                let mut all: Vec<u32> = recent.answers.iter().map(|answer| answer.micros).collect();
+                all.sort_unstable();
+                prop_assert_eq!(&recent.order, &all);
+            }
+        }
+
         #[test]
         fn it_is_one_of_the_answers_and_half_of_them_were_no_slower(
             answers in prop::collection::vec((1u32..1_000, 1usize..50), 1..40),

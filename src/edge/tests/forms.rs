@@ -210,6 +210,80 @@ proptest! {
     }
 }
 
+/// A value as JSON writes it.
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Nil),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        (-1_000..1_000_i32).prop_map(|quarters| Value::Double(f64::from(quarters) / 4.0)),
+        "[ -~\u{e4}]{0,3}".prop_map(Value::String),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        let pairs = vec(("[ab]", inner.clone()), 0..3);
+        let map = pairs.prop_map(|pairs| Map(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect()));
+        prop_oneof![vec(inner, 0..3).prop_map(Value::List), map.prop_map(Value::Map)]
+    })
+}
+
+/// What a scalar takes: nothing where nothing or only nil was given, else the one value that it can read.
+fn scalar<T>(given: &[Value], read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
+    match given {
+        [] | [Value::Nil] => Some(None),
+        [one] => read(one).map(Some),
+        _ => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn arguments_of_a_json_body_keep_their_types(
+        query in vec(("[abcd]", "[ -~]{0,3}"), 0..4),
+        body in vec(("[abcd\u{e4}]", json()), 0..6),
+    ) {
+        let (a, b, c, rest, faults) = super::with_worker(async |worker| {
+            let uri = format!("/x?{}", encoded(&query));
+            let mut head = TestRequest::post().uri(&uri).insert_header(("content-type", "application/json")).to_request();
+            let mut request = super::taken(&mut head);
+            let body = Map(body.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect());
+            request.body = skitai_wire::json::to_vec(&Value::Map(body)).expect("it is JSON").into();
+            let mut bind = Bind::new(super::was(&worker), THREE);
+            arguments::lay(&mut bind, &request, Vec::new(), Vec::new()).expect("it is well encoded");
+            let taken = (bind.take::<Vec<Value>>(0), bind.take::<Option<i64>>(1), bind.take::<Option<String>>(2));
+            let rest = bind.take::<Form>(3).expect("it takes everything").values;
+            (taken.0, taken.1, taken.2, rest, bind.faults().0)
+        });
+        let texts = |wanted: &str| query.iter().filter(|(name, _)| name == wanted).map(|(_, text)| text.clone()).collect::<Vec<_>>();
+        let typed = |wanted: &str| body.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect::<Vec<_>>();
+        let of = |wanted: &str| texts(wanted).into_iter().map(Value::String).chain(typed(wanted)).collect::<Vec<_>>();
+        // A list is as many values.
+        let expected: Vec<Value> = texts("a").into_iter().map(Value::String).chain(typed("a").into_iter().flat_map(|value| match value {
+            Value::List(items) => items,
+            one => vec![one],
+        })).collect();
+        prop_assert_eq!(a, Some(expected));
+        let is_text = !texts("b").is_empty();
+        let number = scalar(&of("b"), |value| match value {
+            Value::Int(number) => Some(*number),
+            Value::Double(number) if number.fract() == 0.0 => Some(*number as i64),
+            Value::String(text) if is_text => text.trim().parse().ok(),
+            _ => None,
+        });
+        prop_assert_eq!(b, number);
+        let text = scalar(&of("c"), |value| if let Value::String(text) = value { Some(text.clone()) } else { None });
+        prop_assert_eq!(&c, &text);
+        prop_assert_eq!(faults.len(), usize::from(number.is_none()) + usize::from(text.is_none()), "{:?}", faults);
+        for name in ["d", "\u{e4}"] {
+            let expected = match of(name) {
+                none if none.is_empty() => None,
+                mut one if one.len() == 1 => one.pop(),
+                several => Some(Value::List(several)),
+            };
+            prop_assert_eq!(rest.get(name), expected.as_ref());
+        }
+    }
+}
+
 fn count(rest: &Map) -> usize {
     rest.0.iter().map(|(_, value)| if let Value::List(list) = value { list.len() } else { 1 }).sum()
 }

@@ -108,7 +108,8 @@ impl Task {
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
     /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
-    /// work is stopped. A completion rule chosen before the verb ends the wait earlier.
+    /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more may end
+    /// 16 ms late.
     pub async fn getswait(self, timeout: Duration) -> Results {
         let until = after(self.made, timeout);
         self.getswait_until(until).await

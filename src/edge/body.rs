@@ -20,15 +20,14 @@ pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payloa
         return Ok(());
     }
     let of_http1 = matches!(payload, Payload::H1 { .. });
-    let mut coming = Coming::new(payload, worker.site.settings.server.max_body);
+    let mut coming = Coming::new(payload, worker.site.settings.server.max_body, &request.headers);
     // A small body is there with its head: it needs no timer, which would cost more than reading it.
     if of_http1 && let Some(body) = worker.unwatched.at_hand(|context| coming.poll(context)).await {
         request.body = body?;
         return Ok(());
     }
     // Boxed: every request is moved with the room for whatever it might become.
-    request.body =
-        Box::pin(coming.awaited(announced(&request.headers), worker.site.settings.server.body_timeout)).await?;
+    request.body = Box::pin(coming.awaited(worker.site.settings.server.body_timeout)).await?;
     request.received = Instant::now();
     Ok(())
 }
@@ -60,20 +59,24 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// A body, as far as it has come.
-struct Coming {
+struct Coming<'r> {
     payload: Payload,
     limit: usize,
-    /// How long it will be; 0 where its sender has not said so or nobody has looked.
-    expected: usize,
+    headers: &'r HeaderMap,
     /// Most bodies are one chunk, which needs no copy.
     first: Bytes,
     /// Where there are several, all of them.
     all: BytesMut,
 }
 
-impl Coming {
-    fn new(payload: Payload, limit: usize) -> Coming {
-        Coming { payload, limit, expected: 0, first: Bytes::new(), all: BytesMut::new() }
+impl<'r> Coming<'r> {
+    fn new(payload: Payload, limit: usize, headers: &'r HeaderMap) -> Coming<'r> {
+        Coming { payload, limit, headers, first: Bytes::new(), all: BytesMut::new() }
+    }
+
+    /// How long it will be; 0 where its sender does not say.
+    fn announced(&self) -> usize {
+        announced(self.headers).map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     fn too_large(&self) -> Error {
@@ -98,7 +101,7 @@ impl Coming {
                 self.first = chunk;
             } else {
                 if self.all.is_empty() {
-                    self.all.reserve(self.expected);
+                    self.all.reserve(self.announced().min(self.limit));
                     self.all.extend_from_slice(&mem::take(&mut self.first));
                 }
                 self.all.extend_from_slice(&chunk);
@@ -107,9 +110,8 @@ impl Coming {
     }
 
     /// The whole, within its time. What is too large by its sender's own word is not waited for.
-    async fn awaited(mut self, announced: Option<u64>, within: Duration) -> Result<Bytes, Error> {
-        self.expected = announced.map_or(0, |announced| usize::try_from(announced).unwrap_or(usize::MAX));
-        if self.expected > self.limit {
+    async fn awaited(mut self, within: Duration) -> Result<Bytes, Error> {
+        if self.announced() > self.limit {
             return Err(self.too_large());
         }
         match tokio::time::timeout(within, poll_fn(|context| self.poll(context))).await {

@@ -52,6 +52,7 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     }
     // As bytes: every call comes by here.
     let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    // As most clients write it.
     match kind {
         b"text/xml" => return Some(Protocol::Xml),
         b"application/json-rpc" => return Some(Protocol::Json(Words::JsonRpc)),

@@ -24,6 +24,12 @@ pub(super) enum ColumnType {
     Sqlite(Option<Arc<str>>),
 }
 
+/// Columns as PostgreSQL describes them.
+pub(super) fn described(columns: &[tokio_postgres::Column]) -> Columns {
+    let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
+    columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
+}
+
 impl Column {
     pub(super) fn new(name: Arc<str>, ty: ColumnType) -> Column {
         Column { name, ty }

@@ -41,7 +41,7 @@ use tokio_postgres::{Error, RowStream};
 
 use super::Query;
 use super::backstop::GRACE;
-use super::columns::Columns;
+use super::columns::{Columns, described};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use crate::cluster::health::Pulse;
@@ -195,7 +195,7 @@ impl Run {
                 continue;
             }
             if columns.is_none() {
-                columns = Some(pool::described(row.columns()));
+                columns = Some(described(row.columns()));
             }
             rows.push(row);
         }

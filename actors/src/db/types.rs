@@ -26,23 +26,17 @@ use bytes::Field as Octets;
 
 /// A row as a map, in the order of its columns.
 pub(super) fn row(row: &Row, columns: &Columns) -> Value {
-    let pair = |(at, of): (usize, &Column)| (of.shared_name().clone(), column(row, at));
+    let pair = |(at, of): (usize, &Column)| (of.shared_name().clone(), field(row, at).into());
     Value::Map(Map(columns.iter().enumerate().map(pair).collect()))
 }
 
-/// One value of a row.
-pub(super) fn column(row: &Row, at: usize) -> Value {
-    let Decoded(value) = row.get(at);
-    value
-}
-
-/// The same, lent where it can be.
+/// One value of a row, lent where it can be.
 pub(super) fn field(row: &Row, at: usize) -> Field<'_> {
     let Lent(field) = row.get(at);
     field
 }
 
-/// One column of one row, a text as it lies there.
+/// One column of one row, read while tokio-postgres hands out the bytes; a text as it lies there.
 struct Lent<'a>(Field<'a>);
 
 impl<'a> FromSql<'a> for Lent<'a> {
@@ -62,23 +56,6 @@ impl<'a> FromSql<'a> for Lent<'a> {
     }
 }
 
-/// One column of one row: decoded while tokio-postgres hands out the bytes, so nothing is copied twice.
-struct Decoded(Value);
-
-impl<'a> FromSql<'a> for Decoded {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Decoded(decode(ty, raw)))
-    }
-
-    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Decoded(Value::Nil))
-    }
-
-    fn accepts(_: &Type) -> bool {
-        true
-    }
-}
-
 /// The value of a column that is not NULL.
 #[inline]
 pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
@@ -91,7 +68,6 @@ fn usual(ty: &Type, raw: &[u8]) -> Option<Value> {
     match *ty {
         Type::INT4 => raw.try_into().ok().map(|raw| Value::Int(i32::from_be_bytes(raw).into())),
         Type::INT8 => raw.try_into().ok().map(|raw| Value::Int(i64::from_be_bytes(raw))),
-        Type::TEXT | Type::VARCHAR => text(raw),
         _ => known(ty, raw),
     }
 }

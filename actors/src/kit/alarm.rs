@@ -2,8 +2,8 @@
 //!
 //! A fan-out over three shards is inside of six deadlines: the request's, the asker's, the actor's, one for each
 //! statement. All are seconds away, all are set anew for every request, and under a healthy load none is ever reached. A
-//! timer of tokio's is exact to the millisecond and costs a quarter of a microsecond; these may be [`TICK`] late and cost a
-//! tenth of that.
+//! timer of tokio's is exact to the millisecond and costs some 700 instructions; these may be [`TICK`] late and cost half
+//! of that.
 //!
 //! It is the timing wheel with one wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its tick,
 //! those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a slot each

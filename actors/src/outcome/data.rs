@@ -14,10 +14,8 @@ use crate::wire::{Error, Value, from_value};
 ///
 /// The rows of a PostgreSQL statement become a value when they are first looked at. [`rows`](Data::rows) reads them without
 /// that, and saves a third of what they cost.
-#[derive(Clone)]
 pub struct Data(Kept);
 
-#[derive(Clone)]
 enum Kept {
     Value(Value),
     /// Boxed: every other answer would have the room for it.
@@ -68,6 +66,13 @@ impl DerefMut for Data {
             Kept::Value(value) => value,
             Kept::Rows(_) => unreachable!("they have just become a value"),
         }
+    }
+}
+
+/// A copy is a value: it may be kept for long, and rows hold the octets that they came in.
+impl Clone for Data {
+    fn clone(&self) -> Data {
+        Data(Kept::Value(Value::clone(self)))
     }
 }
 

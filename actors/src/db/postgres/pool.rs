@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config, Error, Statement};
 
 use super::dial::Dialer;
 use crate::db::backstop::Backstop;
-use crate::db::columns::{Column, ColumnType, Columns};
+use crate::db::columns::{Columns, described};
 
 /// A member's connections on this worker.
 pub(in crate::db) type Pool = managed::Pool<Keeper>;
@@ -118,12 +118,6 @@ impl Connection {
         // Nothing is left half-done under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The columns as an outcome tells them.
-pub(super) fn described(columns: &[tokio_postgres::Column]) -> Columns {
-    let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
-    columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
 }
 
 fn millis(limit: Duration) -> u64 {

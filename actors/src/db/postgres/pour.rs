@@ -12,9 +12,10 @@ use std::task::Context;
 
 use futures_util::{FutureExt, TryStreamExt};
 
-use super::pool::{self, Loan};
+use super::pool::Loan;
 use super::{Lent, Postgres, Run, Shared, Stopped};
 use crate::db::Query;
+use crate::db::columns::described;
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
 use crate::db::types;
@@ -55,7 +56,7 @@ impl Run {
                 // Nobody reads them; they only have to come off the connection.
                 continue;
             }
-            let columns = columns.get_or_insert_with(|| pool::described(row.columns()));
+            let columns = columns.get_or_insert_with(|| described(row.columns()));
             batch.push(columns, types::row(&row, columns), row.raw_size_bytes());
             if batch.is_full() {
                 sink.pour(std::mem::take(&mut batch), stopped).await;

@@ -11,8 +11,6 @@ use crate::wire::{Error, Field, Fields, Value, from_fields, from_value};
 
 /// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
 /// reader's. Decoding cannot fail: whatever the octets are, they are worth something (see `types`).
-///
-/// They hold the octets that came over the connection, so a copy, which may be kept for long, is a value.
 pub(crate) struct RawRows {
     rows: Vec<Row>,
     columns: Columns,
@@ -49,12 +47,6 @@ impl RawRows {
             all.push(from_fields(Columned { row, columns: &self.columns })?);
         }
         Ok(all)
-    }
-}
-
-impl Clone for RawRows {
-    fn clone(&self) -> RawRows {
-        RawRows { rows: Vec::new(), columns: self.columns.clone(), value: self.value().clone().into() }
     }
 }
 

@@ -129,13 +129,19 @@ impl Query {
         asker: &'static str,
         backstop: Backstop,
     ) -> Arc<Query> {
-        let unshared = match lane {
-            Lane::Exclusive => None,
-            Lane::Configured => pipelined.then(|| lasting::unshared(&sql)).filter(Option::is_none),
-            Lane::Pipelined => Some(lasting::unshared(&sql)),
+        let wants = lane == Lane::Pipelined || (lane == Lane::Configured && pipelined);
+        let alone = || (false, lasting::refused(&sql, Place::Alone));
+        let (shares, refused) = if lasting::is_plain(&sql) {
+            (wants, None)
+        } else if wants {
+            match lasting::unshared(&sql) {
+                // Only who asked for a shared connection himself is told that he cannot have one.
+                Some(_) if lane == Lane::Configured => alone(),
+                why => (true, why),
+            }
+        } else {
+            alone()
         };
-        let shares = unshared.is_some();
-        let refused = unshared.unwrap_or_else(|| lasting::refused(&sql, Place::Alone));
         Query { sql, params, asker, refused, pipelined: shares, backstop }.checked()
     }
 
@@ -292,12 +298,20 @@ impl Future for Asking<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        catch_unwind(AssertUnwindSafe(|| self.work.as_mut().poll(context))).unwrap_or_else(|panic| {
+        // Not what the poll gives: an outcome has many parts, and most polls give none.
+        let mut ended = None;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if let Poll::Ready(outcome) = self.work.as_mut().poll(context) {
+                ended = Some(outcome);
+            }
+        }));
+        if let Err(panic) = polled {
             let (node, text) = (self.member.node(), panic_text(&*panic));
             tracing::error!(%node, "a statement panicked: {text}");
             let msg = format!("the database actor panicked: {text}");
-            Poll::Ready(Outcome::failed(node.clone(), Reason::Internal, msg))
-        })
+            return Poll::Ready(Outcome::failed(node.clone(), Reason::Internal, msg));
+        }
+        ended.map_or(Poll::Pending, Poll::Ready)
     }
 }
 

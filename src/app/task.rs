@@ -18,18 +18,21 @@ use super::was::Was;
 /// Hands a call to its actor. Boxed because a call that waits for an equal one may yet have to be made.
 pub(super) type Dispatch = Box<dyn FnOnce(Option<OnArrival<Outcome>>) -> Inlet<Outcome> + Send>;
 
-/// Where the answers come from.
-enum Source {
-    Inlet(Inlet<Outcome>),
-    /// An equal call is under way; its answer will be ours.
-    Follow(Follower, Option<OnArrival<Outcome>>, Dispatch),
-}
+/// An equal call that is under way, whose answer will be ours; and our own, should that one fail.
+struct Following(Follower, Option<OnArrival<Outcome>>, Dispatch);
 
 /// A call under way. Dropping it stops it: the members' sockets are closed, statements are cancelled.
 #[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
 pub struct Task {
+    // Boxed: it is handed from the verb to whoever waits, and each step would move it and have its own room for it.
+    call: Box<Call>,
+}
+
+struct Call {
     was: Was,
-    source: Source,
+    /// Where the answers arrive; `None` while an equal call is followed.
+    inlet: Option<Inlet<Outcome>>,
+    following: Option<Following>,
     caching: Option<Caching>,
     // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
     ttl: Option<Duration>,
@@ -44,16 +47,15 @@ pub struct Task {
 
 impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Task").field("age", &self.made.elapsed()).finish_non_exhaustive()
+        f.debug_struct("Task").field("age", &self.call.made.elapsed()).finish_non_exhaustive()
     }
 }
 
 impl Task {
     /// A call whose answer is known already.
     pub(super) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
-        let source = Source::Inlet(Inlet::ready(outcomes));
-        let (caching, ttl, leader, rule) = (None, None, None, Rule::All);
-        Task { was, source, caching, ttl, leader, rule, single: true, made: Instant::now(), mark: None }
+        let (made, rule, single) = (Instant::now(), Rule::All, true);
+        Call::new(was, Some(Inlet::ready(outcomes)), rule, single, made).into()
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
@@ -62,19 +64,20 @@ impl Task {
         let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), way == Way::Lb);
         let caching = question.map(|question| Caching { hands: was.hands().clone(), question });
+        let mut call = Call::new(was, None, rule, single, made);
+        call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
-        let mut leader = None;
         let hit = match (&caching, ttl) {
             (Some(caching), Some(_)) => match caching.store().begin(caching.question.key()) {
                 Begun::Hit(outcomes) => Some(outcomes),
                 Begun::Lead(lead) => {
-                    leader = Some(lead);
+                    call.leader = Some(lead);
                     None
                 }
                 Begun::Follow(follower) => {
-                    let source = Source::Follow(follower, on_arrival, dispatch);
-                    let caching = Some(Caching::clone(caching));
-                    return Task { was, source, caching, ttl, leader: None, rule, single, made, mark };
+                    call.following = Some(Following(follower, on_arrival, dispatch));
+                    (call.caching, call.ttl) = (Some(caching.clone()), ttl);
+                    return call.into();
                 }
             },
             (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.question.key()),
@@ -82,19 +85,20 @@ impl Task {
         };
         match hit {
             // What came from the cache is not kept anew: it would never grow old.
-            Some(outcomes) => Task { rule, single, made, mark, ..Task::ready(was, outcomes.to_vec()) },
+            Some(outcomes) => call.inlet = Some(Inlet::ready(outcomes.to_vec())),
             None => {
-                let source = Source::Inlet(dispatch(on_arrival).under(rule));
-                Task { was, source, caching, ttl, leader, rule, single, made, mark }
+                call.inlet = Some(dispatch(on_arrival).under(rule));
+                (call.caching, call.ttl) = (caching, ttl);
             }
         }
+        call.into()
     }
 
     /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
     /// made, and no longer than the request may last.
-    pub async fn getwait(self, timeout: Duration) -> Answered {
-        let until = after(self.made, timeout);
-        let (mut outcomes, caching) = self.gather(until).await;
+    pub async fn getwait(mut self, timeout: Duration) -> Answered {
+        let until = after(self.call.made, timeout);
+        let mut outcomes = self.call.gather(until).await;
         let outcome = match outcomes.len() {
             1 => outcomes.remove(0),
             several => Outcome::failed(
@@ -103,7 +107,7 @@ impl Task {
                 format!("getwait gives one outcome and this call has {several}; use getswait"),
             ),
         };
-        Answered { outcome, caching }
+        Answered { outcome, caching: self.call.caching.take() }
     }
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
@@ -111,13 +115,14 @@ impl Task {
     /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more may end
     /// 16 ms late.
     pub async fn getswait(self, timeout: Duration) -> Results {
-        let until = after(self.made, timeout);
+        let until = after(self.call.made, timeout);
         self.getswait_until(until).await
     }
 
-    pub(super) async fn getswait_until(self, until: Instant) -> Results {
-        let (was, rule) = (self.was.clone(), self.rule);
-        let (outcomes, caching) = self.gather(until).await;
+    pub(super) async fn getswait_until(mut self, until: Instant) -> Results {
+        let outcomes = self.call.gather(until).await;
+        let Call { was, rule, caching, .. } = &mut *self.call;
+        let rule = *rule;
         let coverage = Coverage::of(&outcomes);
         if coverage.ok > 0 && !coverage.is_complete() {
             // A partial answer is never silent: the client can see it and, unless it was asked for, so can the operator.
@@ -131,19 +136,19 @@ impl Task {
             }
             was.response.set("x-coverage", coverage.to_string());
         }
-        Results { outcomes, caching, rule }
+        Results { outcomes, caching: caching.take(), rule }
     }
 
     /// Waits like `getwait` or `getswait` and gives the data alone: of `lb`, `dlb`, `db`, `rpc` and `wget` the one
     /// answer's, of `map` and `dmap` a list with one entry per good answer. It is an error with every reason unless
     /// every member answered, or as many as the completion rule asked for.
     pub async fn fetch(self, timeout: Duration) -> Result<Value, AllFailed> {
-        let until = after(self.made, timeout);
+        let until = after(self.call.made, timeout);
         self.fetch_until(until).await
     }
 
     pub(super) async fn fetch_until(self, until: Instant) -> Result<Value, AllFailed> {
-        let single = self.single;
+        let single = self.call.single;
         let mut data = self.getswait_until(until).await.met()?;
         if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
     }
@@ -152,36 +157,28 @@ impl Task {
     /// request's time; [`within`](AsCompleted::within) sets an earlier end. What comes this way is not kept in the
     /// result cache, though it may come from it.
     pub fn as_completed(self) -> AsCompleted {
-        let until = self.was.latest_wait();
+        let until = self.call.was.latest_wait();
         AsCompleted::new(self, until)
     }
 
     /// Where the answers arrive. Those of an equal call under way arrive together.
-    pub(super) async fn into_inlet(self, until: Instant) -> Inlet<Outcome> {
-        match self {
-            Task { source: Source::Inlet(inlet), .. } => inlet,
-            following => Inlet::ready(following.outcomes(until).await.0),
+    pub(super) async fn into_inlet(mut self, until: Instant) -> Inlet<Outcome> {
+        match self.call.inlet.take() {
+            Some(inlet) => inlet,
+            None => Inlet::ready(self.call.outcomes(until).await),
         }
     }
 
     /// When the call was made.
     pub(super) fn made(&self) -> Instant {
-        self.made
+        self.call.made
     }
 
     /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
-    pub fn detach(self) {
-        match self.source {
-            Source::Inlet(inlet) => inlet.detach(),
-            Source::Follow(..) => {}
+    pub fn detach(mut self) {
+        if let Some(inlet) = self.call.inlet.take() {
+            inlet.detach();
         }
-    }
-
-    pub(super) async fn gather(self, until: Instant) -> (Vec<Outcome>, Option<Caching>) {
-        let (was, mark) = (self.was.clone(), self.mark);
-        let gathered = self.outcomes(until).await;
-        Self::remember(&was, mark, &gathered.0);
-        gathered
     }
 
     /// Devel mode remembers what came.
@@ -193,45 +190,72 @@ impl Task {
 
     /// The request it belongs to, and its place in what is remembered of that.
     pub(super) fn origin(&self) -> (Was, Option<Mark>) {
-        (self.was.clone(), self.mark)
+        (self.call.was.clone(), self.call.mark)
+    }
+}
+
+impl From<Box<Call>> for Task {
+    fn from(call: Box<Call>) -> Task {
+        Task { call }
+    }
+}
+
+impl Call {
+    fn new(was: Was, inlet: Option<Inlet<Outcome>>, rule: Rule, single: bool, made: Instant) -> Box<Call> {
+        let (following, caching, ttl, leader, mark) = (None, None, None, None, None);
+        Box::new(Call { was, inlet, following, caching, ttl, leader, rule, single, made, mark })
     }
 
-    async fn outcomes(self, until: Instant) -> (Vec<Outcome>, Option<Caching>) {
-        let Task { was, mut source, caching, ttl, mut leader, rule, made, .. } = self;
-        let until = until.min(was.latest_wait());
-        let mut outcomes = loop {
-            match source {
-                Source::Inlet(inlet) => break inlet.all(until).await,
-                Source::Follow(follower, on_arrival, dispatch) => {
-                    if let Some(outcomes) = follower.wait(until).await {
-                        return (outcomes.to_vec(), None);
-                    }
-                    // The one who led has failed or given up: one of those who waited leads now.
-                    let begun = caching.as_ref().map(|caching| caching.store().begin(caching.question.key()));
-                    source = match begun {
-                        Some(Begun::Hit(outcomes)) => return (outcomes.to_vec(), None),
-                        Some(Begun::Follow(follower)) if Instant::now() < until => {
-                            Source::Follow(follower, on_arrival, dispatch)
-                        }
-                        Some(Begun::Lead(lead)) => {
-                            leader = Some(lead);
-                            Source::Inlet(dispatch(on_arrival).under(rule))
-                        }
-                        _ => Source::Inlet(dispatch(on_arrival).under(rule)),
-                    };
-                }
-            }
-        };
+    /// The outcomes, remembered in devel mode.
+    async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
+        let outcomes = self.outcomes(until).await;
+        Task::remember(&self.was, self.mark, &outcomes);
+        outcomes
+    }
+
+    async fn outcomes(&mut self, until: Instant) -> Vec<Outcome> {
+        let until = until.min(self.was.latest_wait());
+        if let Some(following) = self.following.take()
+            // Boxed: every other call would have the room for this.
+            && let Some(outcomes) = Box::pin(self.follow(following, until)).await
+        {
+            self.caching = None;
+            return outcomes;
+        }
+        let Some(inlet) = &mut self.inlet else { return Vec::new() };
+        let mut outcomes = inlet.gather(until).await;
         for outcome in &mut outcomes {
             if outcome.latency.is_zero() && matches!(outcome.reason, Reason::Deadline | Reason::Cancelled) {
-                outcome.latency = made.elapsed();
+                outcome.latency = self.made.elapsed();
             }
         }
-        if let (Some(leader), Some(ttl)) = (leader, ttl) {
+        if let (Some(leader), Some(ttl)) = (self.leader.take(), self.ttl) {
             // An incomplete answer is not kept; those who waited for it are told and ask for themselves.
             let _ = leader.finish(outcomes.clone().into(), ttl);
         }
-        (outcomes, caching)
+        outcomes
+    }
+
+    /// Waits for an equal call's answer. `None` where there will be none and the call has been made after all.
+    async fn follow(&mut self, mut following: Following, until: Instant) -> Option<Vec<Outcome>> {
+        loop {
+            let Following(follower, on_arrival, dispatch) = following;
+            if let Some(outcomes) = follower.wait(until).await {
+                return Some(outcomes.to_vec());
+            }
+            // The one who led has failed or given up: one of those who waited leads now.
+            match self.caching.as_ref().map(|caching| caching.store().begin(caching.question.key())) {
+                Some(Begun::Hit(outcomes)) => return Some(outcomes.to_vec()),
+                Some(Begun::Follow(follower)) if Instant::now() < until => {
+                    following = Following(follower, on_arrival, dispatch);
+                    continue;
+                }
+                Some(Begun::Lead(lead)) => self.leader = Some(lead),
+                _ => {}
+            }
+            self.inlet = Some(dispatch(on_arrival).under(self.rule));
+            return None;
+        }
     }
 }
 

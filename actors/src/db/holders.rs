@@ -1,6 +1,6 @@
 //! Who holds a member's connections: named when a statement waited in vain for one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,13 +15,12 @@ const HEAD: usize = 60;
 /// The holders of one member's connections on this worker.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    held: RefCell<Vec<Held>>,
-    next: Cell<u64>,
+    /// In places that are given again.
+    held: RefCell<Vec<Option<Held>>>,
 }
 
 #[derive(Debug)]
 struct Held {
-    id: u64,
     since: Instant,
     asker: &'static str,
     /// `None` where a transaction or session stands between two statements.
@@ -32,23 +31,34 @@ struct Held {
 #[derive(Debug)]
 pub(super) struct Holding<'h> {
     holders: &'h Holders,
-    id: u64,
+    place: usize,
 }
 
 impl Holders {
     /// A connection was lent, at this moment.
     pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>, since: Instant) -> Holding<'_> {
-        let id = self.next.get();
-        self.next.set(id + 1);
-        self.held.borrow_mut().push(Held { id, since, asker, query });
-        Holding { holders: self, id }
+        let held = Some(Held { since, asker, query });
+        let mut all = self.held.borrow_mut();
+        // There are no more of them than connections.
+        let place = match all.iter().position(Option::is_none) {
+            Some(free) => {
+                all[free] = held;
+                free
+            }
+            None => {
+                all.push(held);
+                all.len() - 1
+            }
+        };
+        Holding { holders: self, place }
     }
 
     /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty where nobody holds one.
     pub(super) fn told(&self) -> String {
-        let held = self.held.borrow();
+        let all = self.held.borrow();
+        let mut held: Vec<&Held> = all.iter().flatten().collect();
+        held.sort_by_key(|one| one.since);
         let mut text = String::new();
-        // Pushed as they came, so the first are the oldest.
         for (place, one) in held.iter().take(NAMED).enumerate() {
             let doing = match &one.query {
                 Some(query) => head(&query.sql),
@@ -68,7 +78,7 @@ impl Holders {
 impl Holding<'_> {
     /// What the holder does with it now.
     pub(super) fn does(&self, query: Option<Arc<Query>>) {
-        if let Some(held) = self.holders.held.borrow_mut().iter_mut().find(|held| held.id == self.id) {
+        if let Some(held) = &mut self.holders.held.borrow_mut()[self.place] {
             held.query = query;
         }
     }
@@ -76,7 +86,7 @@ impl Holding<'_> {
 
 impl Drop for Holding<'_> {
     fn drop(&mut self) {
-        self.holders.held.borrow_mut().retain(|held| held.id != self.id);
+        self.holders.held.borrow_mut()[self.place] = None;
     }
 }
 

@@ -92,6 +92,18 @@ pub(super) fn unshared(sql: &str) -> Option<String> {
     ))
 }
 
+/// Whether the text begins with one of [`SHARED`] and nothing before it, as nearly all do: then nothing stands against it on
+/// any connection.
+pub(super) fn is_plain(sql: &str) -> bool {
+    let text = sql.as_bytes();
+    let begins = |word: &str| {
+        let (head, next) = (text.get(..word.len()), text.get(word.len()));
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+            && next.is_some_and(|next| next.is_ascii_whitespace())
+    };
+    SHARED.iter().any(|word| begins(word))
+}
+
 /// The first word after blanks, comments and empty statements, and what follows it.
 fn first_word(sql: &str) -> (&str, &str) {
     let mut rest = sql;
@@ -130,10 +142,24 @@ fn after_block(mut rest: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, refused, unshared};
+    use super::{Place, SHARED, is_plain, refused, unshared};
 
     fn alone(sql: &str) -> Option<String> {
         refused(sql, Place::Alone)
+    }
+
+    #[test]
+    fn a_plain_text_is_one_that_nothing_is_said_against() {
+        for word in SHARED {
+            for sql in [format!("{word} 1"), format!("{}\n1", word.to_lowercase())] {
+                assert!(is_plain(&sql) && alone(&sql).is_none() && unshared(&sql).is_none(), "{sql}");
+            }
+        }
+        for sql in
+            ["", "SELECT", "SELECT*", " SELECT 1", "SELECTED 1", "COPY t TO STDOUT", "BEGIN ", "/**/SELECT 1", "ÄÖ"]
+        {
+            assert!(!is_plain(sql), "{sql}");
+        }
     }
 
     #[test]

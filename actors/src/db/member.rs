@@ -2,6 +2,7 @@
 
 mod pipelined;
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -102,55 +103,69 @@ impl Member {
         started: Instant,
     ) -> LocalBoxFuture<'m, Outcome> {
         match &self.engine {
-            Engine::Postgres(postgres) if query.pipelined => Box::pin(self.counted(sink, started, async move |sent| {
-                let case = self.admit(call, &query)?;
-                self.run_pipelined(postgres, query, case, started, sent).await
-            })),
-            Engine::Postgres(postgres) => Box::pin(self.counted(sink, started, async move |sent| {
-                let mut case = self.admit(call, &query)?;
-                let lent = self.lent(&mut case, started, pin!(postgres.checkout()), || postgres.last_dial()).await;
-                let (loan, since) = lent?;
-                *sent = Some(since);
-                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                let result = match sink {
-                    None => self.limited(since, postgres.send(loan, query)).await,
-                    // Boxed: every other statement would have the room for this.
-                    Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
-                };
-                case.ended(&result);
-                result
-            })),
-            Engine::Sqlite(sqlite) => Box::pin(self.counted(sink, started, async move |sent| {
-                let mut case = self.admit(call, &query)?;
-                let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
-                *sent = Some(since);
-                let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
-                let result = match sink {
-                    None => self.limited(since, sqlite.send(loan, query)).await,
-                    Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
-                };
-                case.ended(&result);
-                result
-            })),
+            Engine::Postgres(postgres) if query.pipelined => Box::pin(async move {
+                let sent = Cell::new(None);
+                let way = pin!(async {
+                    let case = self.admit(call, &query)?;
+                    self.run_pipelined(postgres, query, case, started, &sent).await
+                });
+                self.counted(sink, started, &sent, way).await
+            }),
+            Engine::Postgres(postgres) => Box::pin(async move {
+                let sent = Cell::new(None);
+                let way = pin!(async {
+                    let mut case = self.admit(call, &query)?;
+                    let checkout = pin!(postgres.checkout(started));
+                    let (loan, since) = self.lent(&mut case, started, checkout, || postgres.last_dial()).await?;
+                    sent.set(Some(since));
+                    let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                    let result = match sink {
+                        None => self.limited(since, postgres.send(loan, query)).await,
+                        // Boxed: every other statement would have the room for this.
+                        Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
+                    };
+                    case.ended(&result);
+                    result
+                });
+                self.counted(sink, started, &sent, way).await
+            }),
+            Engine::Sqlite(sqlite) => Box::pin(async move {
+                let sent = Cell::new(None);
+                let way = pin!(async {
+                    let mut case = self.admit(call, &query)?;
+                    let checkout = pin!(sqlite.checkout());
+                    let (loan, since) = self.lent(&mut case, started, checkout, || None).await?;
+                    sent.set(Some(since));
+                    let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
+                    let result = match sink {
+                        None => self.limited(since, sqlite.send(loan, query)).await,
+                        Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
+                    };
+                    case.ended(&result);
+                    result
+                });
+                self.counted(sink, started, &sent, way).await
+            }),
         }
     }
 
-    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with it.
+    /// A statement's way to its outcome, in the counters. `sent`: when its connection came and the statement with it.
     ///
     /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
     async fn counted(
         &self,
         sink: Option<&Sink>,
         started: Instant,
-        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, Failure>,
+        sent: &Cell<Option<Instant>>,
+        // In its place: passed by value it would be moved at every step down.
+        way: Pin<&mut impl Future<Output = Result<Rows, Failure>>>,
     ) -> Outcome {
         let mark = self.tally.begin();
-        let mut sent = None;
-        let result = run(&mut sent).await;
+        let result = way.await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
-        if let Some(sent) = sent {
+        if let Some(sent) = sent.get() {
             self.tally.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.latency = ended - started;
@@ -181,7 +196,7 @@ impl Member {
         &self,
         case: &mut Case<'_>,
         asked: Instant,
-        // In its place: passed by value it would be moved at every step down.
+        // In its place, too.
         checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
@@ -266,8 +281,9 @@ impl Member {
         let mut case = self.open(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
-                let checkout = pin!(postgres.checkout());
-                let (loan, _) = self.lent(&mut case, Instant::now(), checkout, || postgres.last_dial()).await?;
+                let asked = Instant::now();
+                let checkout = pin!(postgres.checkout(asked));
+                let (loan, _) = self.lent(&mut case, asked, checkout, || postgres.last_dial()).await?;
                 Ok(Seat::Postgres(postgres.seat(loan)))
             }
             Engine::Sqlite(sqlite) => {

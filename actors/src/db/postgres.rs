@@ -1,6 +1,6 @@
 //! PostgreSQL: a pool of this worker's own connections.
 //!
-//! - here: the checkout, and the statement itself; `pool`: looking at a connection before it is lent;
+//! - here: the statement itself; `queue`: who waits for a connection; `pool`: looking at one before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
 //! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
@@ -20,6 +20,7 @@ mod lines;
 mod persist;
 mod pool;
 mod pour;
+mod queue;
 mod rows;
 mod seat;
 mod tls;
@@ -27,17 +28,18 @@ mod told;
 mod ways;
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Duration;
+use std::task::{Poll, ready};
+use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use deadpool::managed::Object;
-use futures_util::TryStreamExt;
+use futures_util::TryStream;
 use futures_util::future::join;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Error, RowStream};
+use tokio_postgres::{Error, Row, RowStream};
 
 use super::Query;
 use super::backstop::GRACE;
@@ -52,7 +54,8 @@ use crate::wire::Value;
 use bind::Bound;
 use dial::Dialer;
 use lines::Lines;
-use pool::{Keeper, Loan, Pool, Prepared};
+use pool::{Keeper, Pool, Prepared};
+use queue::{Loan, Queue};
 pub(crate) use rows::RawRows;
 pub(super) use seat::Seat;
 use ways::Ways;
@@ -82,7 +85,7 @@ pub(super) struct Login<'a> {
 /// One member's pool.
 #[derive(Debug)]
 pub(super) struct Postgres {
-    pool: Pool,
+    queue: Arc<Queue>,
     dialer: Arc<Dialer>,
     limits: Limits,
     ways: Arc<Ways>,
@@ -107,13 +110,10 @@ impl Postgres {
         let pool = Pool::builder(Keeper { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(limits.wait))
-            .create_timeout(Some(limits.connect_timeout))
-            // What is looked at before a connection is lent has bounds of its own.
             .build()
-            .expect("a pool with a runtime and timeouts is complete");
+            .expect("a pool with a runtime is complete");
         Postgres {
-            pool,
+            queue: Queue::new(pool, limits),
             dialer,
             limits,
             // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
@@ -125,11 +125,11 @@ impl Postgres {
     }
 
     /// A connection for one statement alone.
-    pub(super) async fn checkout(&self) -> Result<Loan, Failure> {
+    pub(super) async fn checkout(&self, asked: Instant) -> Result<Loan, Failure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(Failure::new(Reason::Tls, why));
         }
-        self.pool.get().await.map_err(|error| told::checkout(&error, self.limits))
+        self.queue.lend(asked).await
     }
 
     /// How long the dial took that the last checkout ended with; `None` where it dialled nobody.
@@ -145,11 +145,11 @@ impl Postgres {
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
-        self.pool.retain(|_, metrics| metrics.last_used() < idle && metrics.age() < lifetime);
+        self.queue.pool().retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {
-        let status = self.pool.status();
+        let status = self.queue.pool().status();
         Connections { open: self.dialer.open(), idle: status.available, limit: status.max_size }
     }
 }
@@ -169,8 +169,9 @@ struct Run {
 }
 
 impl Run {
+    // What is awaited on a statement's way is pinned where it is made; `.await` by itself would move it first, step by step.
     async fn end(self) -> Ended {
-        Run::ended(self.rows().await)
+        Run::ended(pin!(self.rows()).await)
     }
 
     fn ended(result: Result<Rows, Stopped>) -> Ended {
@@ -186,19 +187,20 @@ impl Run {
 
     async fn rows(&self) -> Result<Rows, Stopped> {
         self.check()?;
-        let (columns, stream) = self.limited().await?;
-        let (mut columns, mut stream) = (columns, pin!(stream));
+        let (columns, stream) = pin!(self.limited()).await?;
+        let mut stream = pin!(stream);
         let mut rows = Vec::with_capacity(FEW);
-        while let Some(row) = stream.try_next().await? {
-            if self.shared.stop.load(Relaxed) {
-                // Nobody reads them; they only have to come off the connection.
-                continue;
+        poll_fn(|context| {
+            while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
+                // Nobody reads them once it is stopped; they only have to come off the connection.
+                if !self.shared.stop.load(Relaxed) {
+                    rows.push(row);
+                }
             }
-            if columns.is_none() {
-                columns = Some(described(row.columns()));
-            }
-            rows.push(row);
-        }
+            Poll::Ready(Ok::<_, Error>(()))
+        })
+        .await?;
+        let columns = columns.or_else(|| rows.first().map(|row: &Row| described(row.columns())));
         let data = match &columns {
             Some(columns) if !rows.is_empty() => RawRows::new(rows, columns.clone()).into(),
             _ => Value::List(Vec::new()).into(),
@@ -219,7 +221,7 @@ impl Run {
     async fn limited(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
         let backstop = self.query.backstop;
         if self.query.pipelined || self.shared.loan.has(backstop) {
-            return self.start().await;
+            return pin!(self.start()).await;
         }
         Box::pin(async { join(self.shared.loan.limit_to(backstop), self.start()).await.1 }).await
     }
@@ -237,7 +239,7 @@ impl Run {
             return Ok((None, Box::pin(self.unnamed()).await?));
         }
         let prepared = match lasting {
-            Some(text) => self.shared.loan.prepared(text).await,
+            Some(text) => pin!(self.shared.loan.prepared(text)).await,
             None => Box::pin(self.shared.loan.prepare(text)).await,
         };
         let started = match prepared {
@@ -245,7 +247,7 @@ impl Run {
                 if lasting.is_none() {
                     self.ways.learn(text, &prepared.statement);
                 }
-                self.bound(prepared).await?
+                pin!(self.bound(prepared)).await?
             }
             Err(error) => Err(error),
         };
@@ -277,7 +279,7 @@ impl Run {
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        let started = self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound)).await;
+        let started = pin!(self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound))).await;
         Ok(started.map(|stream| (columns, stream)))
     }
 
@@ -371,8 +373,8 @@ impl Lent {
 
 /// Takes a connection out of the pool and closes it.
 fn discard(shared: Arc<Shared>) {
-    // Whoever else held it has ended by now; were it not so, the pool would get it back and find it closed or idle.
+    // Whoever else held it has ended by now; were it not so, it would be lent again, and be found closed or idle.
     if let Some(shared) = Arc::into_inner(shared) {
-        drop(Object::take(shared.loan));
+        shared.loan.close();
     }
 }

@@ -5,9 +5,9 @@
 //! slots that are still empty. The asker is woken once, when the last slot is filled, unless it asked for each.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -49,6 +49,8 @@ pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
 struct Entry<T> {
     item: Option<T>,
     filled: bool,
+    /// The slot that was filled next.
+    next: Option<usize>,
     /// Closed because nobody wanted it any more.
     unwanted: bool,
 }
@@ -58,30 +60,45 @@ struct State<T> {
     empty: usize,
     good: usize,
     rule: Rule,
-    /// The rule ended the call before every slot was filled.
-    over: bool,
     /// Why the work is being stopped: what its outlet, dropped with it, says of the slots it leaves empty.
     stopping: Option<Missed>,
-    arrived: VecDeque<usize>,
+    /// The first and the last of the filled slots that were not given out yet. A list through the slots: it needs no room
+    /// of its own.
+    arrived: Option<(usize, usize)>,
     each: bool,
     asker: Option<Waker>,
     worker: Option<Waker>,
-    asker_gone: bool,
 }
 
 impl<T> State<T> {
     /// What has arrived first of all that was not given out yet.
     fn give(&mut self) -> Option<(usize, T)> {
-        let index = self.arrived.pop_front()?;
-        let item = self.slots[index].item.take()?;
-        Some((index, item))
+        let (first, last) = self.arrived?;
+        let slot = &mut self.slots[first];
+        self.arrived = slot.next.map(|next| (next, last));
+        Some((first, slot.item.take()?))
+    }
+
+    fn arrive(&mut self, index: usize) {
+        self.arrived = match self.arrived {
+            Some((first, last)) => {
+                self.slots[last].next = Some(index);
+                Some((first, index))
+            }
+            None => Some((index, index)),
+        };
     }
 }
 
 struct Gather<T> {
     state: Mutex<State<T>>,
+    // Apart from `state`, too: the work looks at both before and after each of its steps. They are set under its lock.
+    /// The asker has dropped its inlet.
+    asker_gone: AtomicBool,
+    /// The rule ended the call before every slot was filled.
+    over: AtomicBool,
     // Apart from `state`, so that user code never runs while the slots are locked.
-    on_arrival: Mutex<Option<OnArrival<T>>>,
+    on_arrival: Option<Mutex<OnArrival<T>>>,
 }
 
 /// The text of a caught panic.
@@ -100,10 +117,9 @@ impl<T: Slot> Gather<T> {
     }
 
     fn filter(&self, item: &mut T) {
-        let mut on_arrival = self.on_arrival.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filter) = on_arrival.as_mut()
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| filter(item)))
-        {
+        let Some(on_arrival) = &self.on_arrival else { return };
+        let mut filter = on_arrival.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| filter(item))) {
             item.filter_failed(&panic_text(&*panic));
         }
     }
@@ -126,7 +142,7 @@ impl<T: Slot> Gather<T> {
             entry.unwanted = unwanted;
             state.empty -= 1;
             state.good += usize::from(good);
-            state.arrived.push_back(index);
+            state.arrive(index);
             let wake = if state.each || state.empty == 0 { state.asker.take() } else { None };
             (wake, state.empty > 0 && state.rule != Rule::All)
         };
@@ -142,10 +158,10 @@ impl<T: Slot> Gather<T> {
             let mut state = self.lock();
             let (asked, good) = (state.slots.len(), state.good);
             let arrived = Arrived { asked, good, bad: asked - state.empty - good };
-            if state.over || state.empty == 0 || !state.rule.is_over(arrived) {
+            if self.is_over() || state.empty == 0 || !state.rule.is_over(arrived) {
                 return;
             }
-            state.over = true;
+            self.over.store(true, Ordering::Release);
             state.worker.take()
         };
         self.close(Missed::Cancelled);
@@ -153,6 +169,14 @@ impl<T: Slot> Gather<T> {
         if let Some(waker) = worker {
             waker.wake();
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    fn asker_is_gone(&self) -> bool {
+        self.asker_gone.load(Ordering::Acquire)
     }
 
     /// Closes every slot that is still empty, with the reason, through the filter like any other arrival.
@@ -195,7 +219,7 @@ impl<T: Slot> Outlet<T> {
     /// True while somebody waits for slot `index`; false once it was filled or closed, or the asker left.
     pub fn is_awaited(&self, index: usize) -> bool {
         let state = self.gather.lock();
-        !state.asker_gone && state.slots.get(index).is_some_and(|entry| !entry.filled)
+        !self.gather.asker_is_gone() && state.slots.get(index).is_some_and(|entry| !entry.filled)
     }
 
     /// True once slot `index` holds its final item, put there or closed by a clock; false where it was closed because
@@ -211,7 +235,7 @@ impl<T: Slot> Outlet<T> {
 
     /// Another handle, that sees whether the asker left and whose drop closes nothing.
     pub(crate) fn watch(&self) -> Watch<T> {
-        Watch { gather: self.gather.clone() }
+        Watch { gather: self.gather.clone(), waker: None }
     }
 }
 
@@ -231,20 +255,19 @@ impl<T: Slot> std::fmt::Debug for Outlet<T> {
 /// The kit's own view of a call in flight.
 pub(crate) struct Watch<T: Slot> {
     gather: Arc<Gather<T>>,
+    /// Whom the gather wakes.
+    waker: Option<Waker>,
 }
 
 impl<T: Slot> Watch<T> {
     /// True once the asker has dropped its inlet or the rule has ended the call; until then the waker is kept.
-    pub(crate) fn is_unwanted(&self, waker: &Waker) -> bool {
-        let mut state = self.gather.lock();
-        let unwanted = state.asker_gone || state.over;
-        if !unwanted {
-            match &mut state.worker {
-                Some(kept) if kept.will_wake(waker) => {}
-                kept => *kept = Some(waker.clone()),
-            }
+    pub(crate) fn is_unwanted(&mut self, waker: &Waker) -> bool {
+        if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.gather.lock().worker = Some(waker.clone());
+            self.waker = Some(waker.clone());
         }
-        unwanted
+        // After the waker is there for whoever ends the call from now on.
+        self.gather.asker_is_gone() || self.gather.is_over()
     }
 
     /// Says why the work is about to be dropped.
@@ -254,7 +277,7 @@ impl<T: Slot> Watch<T> {
 
     /// True once the rule has ended the call.
     pub(crate) fn is_over(&self) -> bool {
-        self.gather.lock().over
+        self.gather.is_over()
     }
 }
 
@@ -268,21 +291,24 @@ impl<T: Slot> Inlet<T> {
     /// Opens one slot per item, each in its "not sent" form, and returns both ends.
     pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Inlet<T>, Outlet<T>) {
         let empty = slots.len();
-        let slots = slots.into_iter().map(|item| Entry { item: Some(item), filled: false, unwanted: false }).collect();
+        let slots = slots
+            .into_iter()
+            .map(|item| Entry { item: Some(item), filled: false, next: None, unwanted: false })
+            .collect();
         let state = State {
             slots,
             empty,
             good: 0,
             rule: Rule::All,
-            over: false,
             stopping: None,
-            arrived: VecDeque::new(),
+            arrived: None,
             each: false,
             asker: None,
             worker: None,
-            asker_gone: false,
         };
-        let gather = Arc::new(Gather { state: Mutex::new(state), on_arrival: Mutex::new(on_arrival) });
+        let (asker_gone, over) = Default::default();
+        let (state, on_arrival) = (Mutex::new(state), on_arrival.map(Mutex::new));
+        let gather = Arc::new(Gather { state, asker_gone, over, on_arrival });
         (Inlet { gather: gather.clone(), detached: false }, Outlet { gather, deadline: None })
     }
 
@@ -292,7 +318,7 @@ impl<T: Slot> Inlet<T> {
         {
             let mut state = inlet.gather.lock();
             state.slots.iter_mut().for_each(|entry| entry.filled = true);
-            state.arrived = (0..state.slots.len()).collect();
+            (0..state.slots.len()).for_each(|index| state.arrive(index));
             state.empty = 0;
         }
         drop(outlet);
@@ -320,7 +346,12 @@ impl<T: Slot> Inlet<T> {
 
     /// Waits until every slot is filled or `until` has come; then the empty ones are closed as missed and the work on
     /// them is stopped. Items come back in slot order, which is the order of the configuration.
-    pub async fn all(self, until: Instant) -> Vec<T> {
+    pub async fn all(mut self, until: Instant) -> Vec<T> {
+        self.gather(until).await
+    }
+
+    /// The same for one who keeps the inlet, which stops nothing more.
+    pub async fn gather(&mut self, until: Instant) -> Vec<T> {
         if alarm::until(until, self.filled()).await.is_none() {
             self.gather.close(Missed::Deadline);
             // On another thread the actor's end may be closing a slot at this moment; it is filled in an instant.
@@ -345,7 +376,7 @@ impl<T: Slot> Inlet<T> {
     /// the work's own deadline closes the slots.
     pub fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, T)>> {
         let mut state = self.gather.lock();
-        if state.empty > 0 && state.arrived.is_empty() {
+        if state.empty > 0 && state.arrived.is_none() {
             state.each = true;
             state.asker = Some(context.waker().clone());
             return Poll::Pending;
@@ -383,7 +414,7 @@ impl<T: Slot> Drop for Inlet<T> {
         }
         let waker = {
             let mut state = self.gather.lock();
-            state.asker_gone = true;
+            self.gather.asker_gone.store(true, Ordering::Release);
             state.worker.take()
         };
         if let Some(waker) = waker {

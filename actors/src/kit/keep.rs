@@ -134,7 +134,7 @@ where
             outlet.close(Missed::Failed);
             return;
         };
-        let watch = outlet.watch();
+        let mut watch = outlet.watch();
         match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
             Ok(work) => {
                 // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
@@ -144,7 +144,7 @@ where
                 // with the actor. A call in flight outlives a rebuilt state.
                 actix_rt::spawn(async move {
                     let _permit = permit;
-                    let ended = race(work.as_mut(), &watch, deadline).await;
+                    let ended = race(work.as_mut(), &mut watch, deadline).await;
                     match ended {
                         Ended::Deadline => watch.stop(Missed::Deadline),
                         Ended::Unwanted => watch.stop(Missed::Cancelled),

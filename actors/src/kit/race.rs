@@ -12,7 +12,7 @@ use super::gather::{Slot, Watch, panic_text};
 /// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
 pub(crate) async fn race<T: Slot>(
     mut work: Pin<&mut impl Future<Output = ()>>,
-    watch: &Watch<T>,
+    watch: &mut Watch<T>,
     deadline: Instant,
 ) -> Ended {
     let mut alarm = Alarm::at(deadline);

@@ -21,7 +21,8 @@ pub(crate) enum Together<F: Future + Unpin> {
 
 impl<F: Future + Unpin> FromIterator<(usize, F)> for Together<F> {
     fn from_iter<I: IntoIterator<Item = (usize, F)>>(futures: I) -> Self {
-        let mut all: Vec<Option<F>> = Vec::new();
+        let futures = futures.into_iter();
+        let mut all: Vec<Option<F>> = Vec::with_capacity(futures.size_hint().0);
         for (number, future) in futures {
             all.resize_with(number, || None);
             all.push(Some(future));

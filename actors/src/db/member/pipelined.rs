@@ -1,5 +1,6 @@
 //! A statement that shares its connection with others, from its place on a line to its result.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ impl Member {
         query: Arc<Query>,
         mut case: Case<'_>,
         asked: Instant,
-        sent: &mut Option<Instant>,
+        sent: &Cell<Option<Instant>>,
     ) -> Result<Rows, Failure> {
         // A trial makes a connection; the neighbours of one that is there prove nothing.
         let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
@@ -34,7 +35,7 @@ impl Member {
                 self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
             }
         };
-        *sent = Some(since);
+        sent.set(Some(since));
         let limit = self.limits.member_timeout;
         // In its place: passed by value it would be moved at every step down.
         let answered = alarm::until(since + limit, pin!(postgres.send_on(place, query))).await;

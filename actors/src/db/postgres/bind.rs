@@ -1,6 +1,6 @@
-//! Parameters as text that the server types for itself.
+//! Parameters as text that the server types for itself, and whole numbers for whole-number places as they are.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::db::text;
@@ -24,6 +24,7 @@ impl std::fmt::Debug for Bound<'_> {
 impl ToSql for Bound<'_> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         match self.0 {
+            Value::Int(number) if *ty == Type::INT8 => out.put_i64(*number),
             Value::String(text) | Value::DateTime(text) => out.extend_from_slice(text.as_bytes()),
             Value::List(_) if matches!(*ty, Type::JSON | Type::JSONB) => {
                 out.extend_from_slice(text::json(self.0).as_bytes());
@@ -40,8 +41,8 @@ impl ToSql for Bound<'_> {
         true
     }
 
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
+    fn encode_format(&self, ty: &Type) -> Format {
+        if matches!(self.0, Value::Int(_)) && *ty == Type::INT8 { Format::Binary } else { Format::Text }
     }
 
     to_sql_checked!();

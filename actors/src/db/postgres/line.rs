@@ -11,9 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::Object;
-
-use super::pool::Loan;
+use super::queue::Loan;
 use super::{Shared, discard};
 use crate::db::{LIFETIME, Query};
 
@@ -127,14 +125,13 @@ impl State {
     /// The connection, if one more statement may go there.
     fn open(&mut self, now: Instant) -> Option<&Arc<Shared>> {
         let head = self.queue.front().and_then(Option::as_ref);
-        if self.is_leaving || head.is_some_and(|head| now.saturating_duration_since(head.since) > HEAD_LIMIT) {
+        if self.is_leaving || head.is_some_and(|head| now > head.since + HEAD_LIMIT) {
             return None;
         }
         let shared = self.shared.as_ref()?;
-        if now.saturating_duration_since(self.looked) > LOOK_EVERY {
+        if now > self.looked + LOOK_EVERY {
             self.looked = now;
-            let is_awaited = Object::pool(&shared.loan).is_some_and(|pool| pool.status().waiting > 0);
-            self.is_leaving = is_awaited || Object::metrics(&shared.loan).age() > LIFETIME;
+            self.is_leaving = shared.loan.is_awaited() || shared.loan.age() > LIFETIME;
         }
         self.is_leaving |= shared.loan.is_closed();
         if self.is_leaving { None } else { Some(shared) }

@@ -12,7 +12,7 @@ use std::time::Instant;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
 
 use super::line::{Line, Place};
-use super::{Postgres, Run, told};
+use super::{Postgres, Run};
 use crate::db::Query;
 use crate::db::backstop::{Backstop, GRACE};
 use crate::db::flight::{Failure, Rows};
@@ -82,10 +82,10 @@ impl Postgres {
         if let Some(under_way) = under_way {
             return under_way;
         }
-        let (pool, limits) = (self.pool.clone(), self.limits);
-        let patience = limits.member_timeout + GRACE * 2;
+        let queue = self.queue.clone();
+        let patience = self.limits.member_timeout + GRACE * 2;
         let checkout = async move {
-            let loan = pool.get().await.map_err(|error| told::checkout(&error, limits))?;
+            let loan = queue.lend(Instant::now()).await?;
             if !loan.has(Backstop::Member) {
                 loan.limit_to(Backstop::Member).await;
             }

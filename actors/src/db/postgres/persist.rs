@@ -5,17 +5,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
-use super::{Postgres, pool::Pool, told};
+use super::Postgres;
+use super::queue::Queue;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{Call, Judged};
-use crate::db::member::Limits;
 use crate::db::standing::judged;
 
 /// The right to be the one that goes on.
 pub(in crate::db) struct GoingOn {
-    pool: Pool,
-    limits: Limits,
+    queue: Arc<Queue>,
     persists: Arc<AtomicBool>,
 }
 
@@ -26,7 +26,7 @@ impl Postgres {
         if is_full || self.dialer.unusable().is_some() || self.persists.swap(true, Relaxed) {
             return None;
         }
-        Some(GoingOn { pool: self.pool.clone(), limits: self.limits, persists: self.persists.clone() })
+        Some(GoingOn { queue: self.queue.clone(), persists: self.persists.clone() })
     }
 }
 
@@ -40,13 +40,10 @@ impl GoingOn {
         };
         let mut end = End { going_on: self, pulse, call: Some(call) };
         runtime.spawn(async move {
-            match end.going_on.pool.get().await {
+            match end.going_on.queue.lend(Instant::now()).await {
                 // Given back at once: the next asker finds it.
                 Ok(_) => end.tell(Judged::Good, ""),
-                Err(error) => {
-                    let failure = told::checkout(&error, end.going_on.limits);
-                    end.tell(judged(&failure), &failure.msg);
-                }
+                Err(failure) => end.tell(judged(&failure), &failure.msg),
             }
         });
     }

@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use deadpool::managed::{self, Manager, Metrics, Object, RecycleError, RecycleResult};
+use deadpool::managed::{self, Manager, Metrics, RecycleError, RecycleResult};
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
@@ -17,8 +17,6 @@ use crate::db::columns::{Columns, described};
 
 /// A member's connections on this worker.
 pub(in crate::db) type Pool = managed::Pool<Keeper>;
-/// A connection while it is lent. Dropped, it goes back to the pool.
-pub(in crate::db) type Loan = Object<Keeper>;
 
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
 /// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
@@ -48,6 +46,8 @@ pub(in crate::db) struct Connection {
     /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
     /// up in a tenth of the time.
     prepared: Mutex<AllPrepared>,
+    /// Since when nobody has it.
+    idle_since: Instant,
     /// The server's own limit as it was made, and as it was set last, in milliseconds; 0 where it is never set.
     limit: (u64, AtomicU64),
 }
@@ -56,6 +56,16 @@ pub(in crate::db) struct Connection {
 const UNKNOWN: u64 = u64::MAX;
 
 impl Connection {
+    /// Nobody has it any more.
+    pub(super) fn rests(&mut self) {
+        self.idle_since = Instant::now();
+    }
+
+    /// For how long nobody has had it.
+    pub(super) fn idle(&self) -> Duration {
+        self.idle_since.elapsed()
+    }
+
     /// Whether the server's own limit is what a statement needs.
     pub(super) fn has(&self, backstop: Backstop) -> bool {
         self.limit.0 == 0 || self.needed(backstop).is_none_or(|needed| needed == self.limit.1.load(Relaxed))
@@ -158,12 +168,13 @@ impl Manager for Keeper {
         let (client, task) = Box::pin(self.dialer.dial(&self.config)).await?;
         let limit = self.dialer.limit().map_or(0, millis);
         let limit = (limit, AtomicU64::new(limit));
-        Ok(Box::new(Connection { client, task, prepared: Mutex::default(), limit }))
+        Ok(Box::new(Connection { client, task, prepared: Mutex::default(), idle_since: Instant::now(), limit }))
     }
 
     /// A failure makes the pool drop that connection and go on to the next.
-    async fn recycle(&self, connection: &mut Box<Connection>, metrics: &Metrics) -> RecycleResult<Error> {
-        let idle = metrics.last_used();
+    async fn recycle(&self, connection: &mut Box<Connection>, _: &Metrics) -> RecycleResult<Error> {
+        // Not the pool's own measure, which counts from when it was lent last.
+        let idle = connection.idle();
         if idle < LISTEN_AFTER && !connection.is_closed() {
             // Busy ones are nearly all there are under load.
             return Ok(());

@@ -12,7 +12,7 @@ use std::task::Context;
 
 use futures_util::{FutureExt, TryStreamExt};
 
-use super::pool::Loan;
+use super::queue::Loan;
 use super::{Lent, Postgres, Run, Shared, Stopped};
 use crate::db::Query;
 use crate::db::columns::described;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, pool::Loan, ways::Ways};
+use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, queue::Loan, ways::Ways};
 use crate::db::Query;
 use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;

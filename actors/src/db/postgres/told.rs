@@ -72,19 +72,13 @@ fn parameter(place: &str) -> Option<u32> {
 
 /// No connection came. Whatever the cause, no statement has been sent.
 pub(super) fn checkout(error: &PoolError<Error>, limits: Limits) -> Failure {
-    let Limits { connections, wait, connect_timeout, .. } = limits;
+    let connect_timeout = limits.connect_timeout;
     let error_parts = match error {
         PoolError::Backend(error) => error.as_db_error(),
         _ => None,
     };
     let (reason, msg) = match error {
-        PoolError::Timeout(TimeoutType::Wait) => (
-            Reason::NoPermit,
-            format!(
-                "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more \
-                 connections, or make the statements shorter"
-            ),
-        ),
+        PoolError::Timeout(TimeoutType::Wait) => return no_permit(limits),
         PoolError::Timeout(TimeoutType::Create) => {
             (Reason::ConnectTimeout, format!("no connection within {connect_timeout:?}"))
         }
@@ -97,6 +91,15 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: Limits) -> Failure {
         }
     };
     Failure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
+}
+
+/// All connections are lent, and none came back in time.
+pub(super) fn no_permit(Limits { connections, wait, .. }: Limits) -> Failure {
+    let msg = format!(
+        "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more connections, or \
+         make the statements shorter"
+    );
+    Failure::new(Reason::NoPermit, msg)
 }
 
 /// Why a dial failed.

@@ -1,0 +1,324 @@
+//! Who waits for a connection, and how one goes from hand to hand.
+//!
+//! The pool keeps what is idle, makes what is missing, and looks at a connection before it lends it. Under load nothing is
+//! idle: all are lent, and one that comes back is the next one's. So the wait is here, in front of the pool, and a
+//! connection that comes back while somebody waits goes to the first of them as it is, in the turn of the loop in which it
+//! had its last answer. To look at it again would tell nothing new, and the pool's own way (a semaphore, a timer, three
+//! readings of the clock) costs more than the statement's bytes do.
+//!
+//! Everybody who has a connection or makes one has a [`Turn`]; there are as many as the pool may have connections, so
+//! nobody ever waits inside of the pool. A turn that is dropped goes to the first who waits: with its connection if there
+//! is one, else with the right to make one.
+
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use deadpool::managed::{Object, Timeouts};
+use tokio::sync::oneshot;
+
+use super::pool::{Connection, Keeper, Pool};
+use super::told;
+use crate::db::flight::Failure;
+use crate::db::member::Limits;
+use crate::kit::alarm;
+
+/// The pool of one member on this worker, and those who wait for a connection of it.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pool: Pool,
+    limits: Limits,
+    // A mutex although all is on one thread: a statement that is to be stopped moves into a task, and tasks are `Send`.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Turns that somebody has.
+    taken: usize,
+    /// The first is the next. Who has left is closed, and passed over.
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+    /// How many of them have left.
+    gone: usize,
+}
+
+impl Queue {
+    pub(super) fn new(pool: Pool, limits: Limits) -> Arc<Queue> {
+        Arc::new(Queue { pool, limits, state: Mutex::default() })
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Whether somebody waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        let state = self.state();
+        state.waiting.len() > state.gone
+    }
+
+    /// A connection, `asked` for at that moment: an idle one, a new one, or the next one that comes back.
+    pub(super) async fn lend(self: &Arc<Queue>, asked: Instant) -> Result<Loan, Failure> {
+        let free = self.free();
+        let mut turn = match free {
+            Some(turn) => turn,
+            None => {
+                let place = self.stand();
+                alarm::until(asked + self.limits.wait, place.turn())
+                    .await
+                    .ok_or_else(|| told::no_permit(self.limits))?
+            }
+        };
+        if turn.connection.as_ref().is_some_and(|connection| connection.is_closed()) {
+            turn.close();
+        }
+        if turn.connection.is_none() {
+            // Boxed: who is handed one has no use for the room.
+            turn.connection = Some(
+                Box::pin(self.pool.timeout_get(&self.timeouts()))
+                    .await
+                    .map_err(|error| told::checkout(&error, self.limits))?,
+            );
+        }
+        Ok(Loan(turn))
+    }
+
+    /// A turn that nobody has. There is none while somebody waits: he would have it.
+    fn free(self: &Arc<Queue>) -> Option<Turn> {
+        let mut state = self.state();
+        if state.taken >= self.limits.connections.max(1) {
+            return None;
+        }
+        state.taken += 1;
+        Some(Turn { queue: self.clone(), connection: None })
+    }
+
+    /// A place behind all others.
+    fn stand(self: &Arc<Queue>) -> Standing {
+        let (sender, turn) = oneshot::channel();
+        self.state().waiting.push_back(sender);
+        Standing { queue: self.clone(), turn: Some(turn) }
+    }
+
+    /// Gives a turn to the first who waits, or back.
+    fn pass(self: &Arc<Queue>, connection: Option<Object<Keeper>>) {
+        let mut state = self.state();
+        if let Some(next) = state.next() {
+            drop(state);
+            // Should he leave in this very moment, the turn comes back, is dropped, and so passed on.
+            drop(next.send(Turn { queue: self.clone(), connection }));
+            return;
+        }
+        // First the connection, then the turn: who has a turn never waits inside of the pool.
+        if let Some(mut connection) = connection {
+            connection.rests();
+        }
+        state.taken -= 1;
+    }
+
+    /// The pool is asked by those alone who have a turn: it never lets them wait.
+    fn timeouts(&self) -> Timeouts {
+        let create = Some(self.limits.connect_timeout);
+        // What is looked at before a connection is lent has bounds of its own.
+        Timeouts { wait: Some(Duration::ZERO), create, recycle: None }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing is left half-done under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The first who has not left.
+    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        while let Some(next) = self.waiting.pop_front() {
+            if !next.is_closed() {
+                return Some(next);
+            }
+            self.gone -= 1;
+        }
+        None
+    }
+
+    /// One has left. Where nothing comes back for long they would pile up.
+    fn left(&mut self) {
+        self.gone += 1;
+        if self.gone > self.waiting.len() / 2 {
+            self.waiting.retain(|one| !one.is_closed());
+            self.gone = 0;
+        }
+    }
+}
+
+/// One who waits.
+struct Standing {
+    queue: Arc<Queue>,
+    /// `None` once it was his turn.
+    turn: Option<oneshot::Receiver<Turn>>,
+}
+
+impl Standing {
+    async fn turn(mut self) -> Turn {
+        let turn = self.turn.as_mut().expect("it is taken here alone").await;
+        self.turn = None;
+        turn.expect("a queue outlives those who stand in it")
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        let Some(mut turn) = self.turn.take() else { return };
+        turn.close();
+        // A turn that came meanwhile is dropped, and so passed on.
+        if turn.try_recv().is_err() {
+            self.queue.state().left();
+        }
+    }
+}
+
+/// The right to one of the pool's connections, and the connection once it is there. Dropped, it is the next one's.
+#[derive(Debug)]
+struct Turn {
+    queue: Arc<Queue>,
+    connection: Option<Object<Keeper>>,
+}
+
+impl Turn {
+    /// Closes the connection.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.queue.pass(self.connection.take());
+    }
+}
+
+/// A connection while it is lent. Dropped, it is lent to the next, or rests in the pool.
+#[derive(Debug)]
+pub(in crate::db) struct Loan(Turn);
+
+impl Loan {
+    /// Takes it out of the pool and closes it.
+    pub(super) fn close(mut self) {
+        self.0.close();
+    }
+
+    /// Whether somebody waits for it.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.0.queue.is_awaited()
+    }
+
+    /// How long ago it was made.
+    pub(super) fn age(&self) -> Duration {
+        self.0.connection.as_ref().map_or(Duration::ZERO, |connection| Object::metrics(connection).age())
+    }
+}
+
+impl Deref for Loan {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.0.connection.as_ref().expect("a loan has its connection until it is closed, which takes it")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool::Runtime;
+    use futures_util::FutureExt;
+
+    use super::super::dial::Dialer;
+    use super::*;
+    use crate::outcome::Reason;
+    use crate::spec::DbTls;
+
+    /// One for so many connections to a server that is not there.
+    fn queue(connections: usize) -> Arc<Queue> {
+        let wait = Duration::from_secs(1);
+        let timeout = Duration::from_secs(5);
+        let limits =
+            Limits { connections, wait, connect_timeout: timeout, member_timeout: timeout, statement_timeout: false };
+        let mut config = tokio_postgres::Config::new();
+        // Nobody listens on the port of tcpmux.
+        config.host("127.0.0.1").port(1).user("nobody");
+        let dialer = Arc::new(Dialer::new("127.0.0.1", 1, &DbTls::Off, None, None));
+        let pool = Pool::builder(Keeper { config, dialer }).max_size(connections).runtime(Runtime::Tokio1);
+        Queue::new(pool.build().expect("a pool with a runtime is complete"), limits)
+    }
+
+    fn lend(queue: &Arc<Queue>) -> impl Future<Output = Result<Loan, Failure>> {
+        queue.lend(Instant::now())
+    }
+
+    #[tokio::test]
+    async fn a_turn_goes_to_the_first_who_still_waits() {
+        let queue = queue(2);
+        let (one, other) = (queue.free(), queue.free());
+        assert!(one.is_some() && other.is_some() && queue.free().is_none());
+        assert!(!queue.is_awaited());
+        let (left, first, second) = (queue.stand(), queue.stand(), queue.stand());
+        drop(left);
+        assert!(queue.is_awaited());
+        drop(one);
+        let mut second = Box::pin(second.turn());
+        assert!((&mut second).now_or_never().is_none());
+        let first = first.turn().await;
+        drop(first);
+        let second = second.await;
+        assert!(!queue.is_awaited());
+        drop((second, other));
+        assert_eq!(queue.state().taken, 0);
+    }
+
+    #[tokio::test]
+    async fn a_turn_nobody_fetched_is_not_lost() {
+        let queue = queue(1);
+        let turn = queue.free();
+        let (leaves, stays) = (queue.stand(), queue.stand());
+        drop(turn);
+        // The turn is his, and he never looks.
+        drop(leaves);
+        drop(stays.turn().await);
+        assert_eq!(queue.state().taken, 0);
+        assert!(queue.free().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_leaves_leaves_no_trace() {
+        let queue = queue(1);
+        let turn = queue.free();
+        let stays = queue.stand();
+        for _ in 0..1_000 {
+            drop(queue.stand());
+        }
+        assert!(queue.state().waiting.len() < 4, "{}", queue.state().waiting.len());
+        drop(turn);
+        drop(stays.turn().await);
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_server_leaves_the_try_to_the_next() {
+        let queue = queue(1);
+        let all = futures_util::future::join_all((0..5).map(|_| lend(&queue))).await;
+        for one in all {
+            assert_eq!(one.expect_err("nobody listens there").reason, Reason::Refused);
+        }
+        assert_eq!(queue.state().taken, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_is_told_so() {
+        let queue = queue(1);
+        let _turn = queue.free();
+        let failure = lend(&queue).await.expect_err("there is one turn, and it is taken");
+        assert_eq!(failure.reason, Reason::NoPermit);
+        assert!(failure.msg.starts_with("no connection was free within 1s: all 1 of this worker"), "{}", failure.msg);
+        assert!(!queue.is_awaited());
+    }
+}

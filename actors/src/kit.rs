@@ -4,10 +4,10 @@
 //! bound `send`, does not survive a panic, does not stop work whose asker has left, and knows no deadline. The kit
 //! adds exactly these. Read in this order:
 //!
-//! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for;
+//! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for; `slots`: their row;
 //! - [`rule`]: when enough has arrived;
 //! - [`alarm`]: deadlines that are seconds away and hardly ever come;
-//! - `together`: the parts of a call, side by side;
+//! - `together`: the parts of a call, side by side; `placed`: how one is boxed;
 //! - `race`: what ends a call's work;
 //! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
@@ -21,11 +21,13 @@
 pub mod alarm;
 pub mod gather;
 pub mod keep;
+pub(crate) mod placed;
 pub mod post;
 mod race;
 pub mod report;
 mod restarts;
 pub mod rule;
+mod slots;
 pub(crate) mod together;
 
 pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};

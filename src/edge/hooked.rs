@@ -17,7 +17,7 @@ use crate::serve::worker::Worker;
 /// What a teardown has at least: where the request's time is over, it still has to give back what before took.
 const TEARDOWN: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
+pub(super) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: &mut Bind) -> Answer {
     let mut entered = 0;
     let mut failed = None;
     for level in &*placed.levels {

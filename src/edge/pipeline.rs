@@ -165,10 +165,12 @@ async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut
         Err(error) => return Box::pin(refuse(worker, draft, error)).await,
     };
     let was = draft.ready(Face::Web, session, placed.route, mount);
-    let mut bind = Bind::new(was.clone(), params);
-    let answer = match arguments::lay(&mut bind, &was.request, parts, values) {
-        Ok(()) => run(worker, &was, placed, bind).await,
-        Err(error) => Answer::Failed(error),
+    let answer = {
+        let mut bind = Bind::new(was.clone(), params);
+        match arguments::lay(&mut bind, &was.request, parts, values) {
+            Ok(()) => run(worker, &was, placed, &mut bind).await,
+            Err(error) => Answer::Failed(error),
+        }
     };
     let answer = match sessions::to_keep(&was, visit) {
         Some(keeping) => Box::pin(kept(worker, &was, keeping, answer)).await,
@@ -255,7 +257,7 @@ fn nothing_at(path: &str) -> Error {
 }
 
 /// Runs a handler and the hooks around it.
-pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind) -> Answer {
+pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: &mut Bind) -> Answer {
     if let Some(trace) = was.trace() {
         trace.called_with(bind.shown());
     }
@@ -267,7 +269,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: Bind)
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
-pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bind: Bind) -> Answer {
+pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
     match begun(worker, was, route, bind) {
         Ok(work) => done(worker, was, work).await,
         Err(answer) => answer,
@@ -278,11 +280,11 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bi
 type Begun = Catching<Timed>;
 
 /// Binds the arguments; what is wrong with them is the answer.
-fn begun(worker: &Worker, was: &Was, route: &'static Route, mut bind: Bind) -> Result<Begun, Answer> {
+fn begun(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> Result<Begun, Answer> {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
-        false => catch(|| (route.call)(was.clone(), &mut bind)),
+        false => catch(|| (route.call)(was.clone(), bind)),
     };
     match bound {
         Ok(Ok(work)) => Ok(Catching(Timed::new(work, route, was.app().is_devel()))),

@@ -11,6 +11,7 @@ use super::tally::{Part, Tally};
 use crate::http::Prepared;
 use crate::kit::Outlet;
 use crate::kit::alarm::{self, Alarm};
+use crate::kit::placed::placed;
 use crate::kit::together::Together;
 use crate::outcome::Outcome;
 
@@ -27,7 +28,7 @@ pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Pre
     };
     let tallies: Vec<Tally<'_>> = members.iter().enumerate().filter_map(begin).collect();
     // Boxed where they are made: collecting them moves each three times.
-    let mut running: Together<_> = tallies.iter().map(|tally| Box::pin(tally.run(request))).enumerate().collect();
+    let mut running: Together<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
     let mut alarm = Alarm::at(begun + timeout);
     let is_expired = poll_fn(|context| {
         let ended = running.poll(context, |number, outcome| outlet.put(tallies[number].index(), outcome));

@@ -25,6 +25,7 @@ use super::tally::Tally;
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{Call, Judged};
 use crate::kit::alarm;
+use crate::kit::placed::placed;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
@@ -103,7 +104,7 @@ impl Member {
         started: Instant,
     ) -> LocalBoxFuture<'m, Outcome> {
         match &self.engine {
-            Engine::Postgres(postgres) if query.pipelined => Box::pin(async move {
+            Engine::Postgres(postgres) if query.pipelined => placed(|| async move {
                 let sent = Cell::new(None);
                 let way = pin!(async {
                     let case = self.admit(call, &query)?;
@@ -111,16 +112,18 @@ impl Member {
                 });
                 self.counted(sink, started, &sent, way).await
             }),
-            Engine::Postgres(postgres) => Box::pin(async move {
+            Engine::Postgres(postgres) => placed(|| async move {
                 let sent = Cell::new(None);
                 let way = pin!(async {
                     let mut case = self.admit(call, &query)?;
-                    let checkout = pin!(postgres.checkout(started));
-                    let (loan, since) = self.lent(&mut case, started, checkout, || postgres.last_dial()).await?;
+                    let (loan, since) = {
+                        let checkout = pin!(postgres.checkout(started));
+                        self.lent(&mut case, started, checkout, || postgres.last_dial()).await?
+                    };
                     sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
-                        None => self.limited(since, postgres.send(loan, query)).await,
+                        None => self.limited(since, pin!(postgres.send(loan, query))).await,
                         // Boxed: every other statement would have the room for this.
                         Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
                     };
@@ -129,16 +132,18 @@ impl Member {
                 });
                 self.counted(sink, started, &sent, way).await
             }),
-            Engine::Sqlite(sqlite) => Box::pin(async move {
+            Engine::Sqlite(sqlite) => placed(|| async move {
                 let sent = Cell::new(None);
                 let way = pin!(async {
                     let mut case = self.admit(call, &query)?;
-                    let checkout = pin!(sqlite.checkout());
-                    let (loan, since) = self.lent(&mut case, started, checkout, || None).await?;
+                    let (loan, since) = {
+                        let checkout = pin!(sqlite.checkout());
+                        self.lent(&mut case, started, checkout, || None).await?
+                    };
                     sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
-                        None => self.limited(since, sqlite.send(loan, query)).await,
+                        None => self.limited(since, pin!(sqlite.send(loan, query))).await,
                         Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
                     };
                     case.ended(&result);
@@ -253,10 +258,10 @@ impl Member {
     async fn limited(
         &self,
         sent: Instant,
-        flight: impl Future<Output = Result<Rows, Failure>>,
+        flight: Pin<&mut impl Future<Output = Result<Rows, Failure>>>,
     ) -> Result<Rows, Failure> {
-        let limit = self.limits.member_timeout;
-        alarm::until(sent + limit, flight).await.unwrap_or_else(|| {
+        alarm::until(sent + self.limits.member_timeout, flight).await.unwrap_or_else(|| {
+            let limit = self.limits.member_timeout;
             let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
             Err(Failure::new(Reason::Deadline, msg))
         })
@@ -265,7 +270,7 @@ impl Member {
     /// The same for a statement of a conversation, its time at the database measured.
     pub(super) async fn timed(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
         let sent = Instant::now();
-        let result = self.limited(sent, flight).await;
+        let result = self.limited(sent, pin!(flight)).await;
         let now = Instant::now();
         self.tally.queried(now - sent, now);
         result

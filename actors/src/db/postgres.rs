@@ -48,6 +48,7 @@ use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{EjectReason, Judged};
+use crate::kit::placed::placed;
 use crate::outcome::Reason;
 use crate::spec::DbTls;
 use crate::wire::Value;
@@ -141,7 +142,7 @@ impl Postgres {
     pub(super) fn send(&self, loan: Loan, query: Arc<Query>) -> Flight<Lent> {
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
         let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
-        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
+        Flight::new(placed(|| run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
@@ -279,7 +280,10 @@ impl Run {
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        let started = pin!(self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound))).await;
+        // Boxed, for it is large because of what it does where there is no statement yet; the parameters by reference, for so
+        // it has just the size up to which the allocator is at its best.
+        let mut params = self.query.params.iter().map(Bound);
+        let started = placed(|| self.shared.loan.query_raw(&statement, &mut params)).await;
         Ok(started.map(|stream| (columns, stream)))
     }
 

@@ -14,80 +14,20 @@ use std::time::Instant;
 
 use super::alarm;
 use super::rule::{Arrived, Rule};
-
-/// Why a slot closed without an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Missed {
-    /// The deadline passed first.
-    Deadline,
-    /// The one who waited no longer needs this answer (a completion rule was met).
-    Cancelled,
-    /// The actor had no room: it was never handed over.
-    NotAdmitted,
-    /// The actor's task ended without answering: it panicked, or its thread is gone.
-    Abandoned,
-    /// The actor panics again and again and is left alone for a while: it was never handed over.
-    Failed,
-}
-
-/// What a slot holds. It is opened in its "not sent" form, so that a slot nobody touched is still a true statement.
-pub trait Slot: Send + 'static {
-    /// Turns the item into the statement that no answer came, and why.
-    fn missed(&mut self, why: Missed);
-    /// Turns the item into the statement that the caller's filter failed on it.
-    fn filter_failed(&mut self, message: &str);
-    /// True for an answer that a completion rule counts as good.
-    fn is_good(&self) -> bool {
-        true
-    }
-}
+use super::slots::Slots;
+pub use super::slots::{Missed, Slot};
 
 /// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
 
-struct Entry<T> {
-    item: Option<T>,
-    filled: bool,
-    /// The slot that was filled next.
-    next: Option<usize>,
-    /// Closed because nobody wanted it any more.
-    unwanted: bool,
-}
-
 struct State<T> {
-    slots: Vec<Entry<T>>,
-    empty: usize,
-    good: usize,
+    slots: Slots<T>,
     rule: Rule,
     /// Why the work is being stopped: what its outlet, dropped with it, says of the slots it leaves empty.
     stopping: Option<Missed>,
-    /// The first and the last of the filled slots that were not given out yet. A list through the slots: it needs no room
-    /// of its own.
-    arrived: Option<(usize, usize)>,
     each: bool,
     asker: Option<Waker>,
     worker: Option<Waker>,
-}
-
-impl<T> State<T> {
-    /// What has arrived first of all that was not given out yet.
-    fn give(&mut self) -> Option<(usize, T)> {
-        let (first, last) = self.arrived?;
-        let slot = &mut self.slots[first];
-        self.arrived = slot.next.map(|next| (next, last));
-        Some((first, slot.item.take()?))
-    }
-
-    fn arrive(&mut self, index: usize) {
-        self.arrived = match self.arrived {
-            Some((first, last)) => {
-                self.slots[last].next = Some(index);
-                Some((first, index))
-            }
-            None => Some((index, index)),
-        };
-    }
 }
 
 struct Gather<T> {
@@ -135,16 +75,12 @@ impl<T: Slot> Gather<T> {
         self.filter(&mut item);
         let (wake, is_open) = {
             let mut state = self.lock();
-            let Some(entry) = state.slots.get_mut(index).filter(|entry| !entry.filled) else { return false };
-            let good = item.is_good();
-            entry.item = Some(item);
-            entry.filled = true;
-            entry.unwanted = unwanted;
-            state.empty -= 1;
-            state.good += usize::from(good);
-            state.arrive(index);
-            let wake = if state.each || state.empty == 0 { state.asker.take() } else { None };
-            (wake, state.empty > 0 && state.rule != Rule::All)
+            if !state.slots.fill(index, item, unwanted) {
+                return false;
+            }
+            let is_full = state.slots.empty() == 0;
+            let wake = if state.each || is_full { state.asker.take() } else { None };
+            (wake, !is_full && state.rule != Rule::All)
         };
         if let Some(waker) = wake {
             waker.wake();
@@ -156,9 +92,9 @@ impl<T: Slot> Gather<T> {
     fn judge(&self) {
         let worker = {
             let mut state = self.lock();
-            let (asked, good) = (state.slots.len(), state.good);
-            let arrived = Arrived { asked, good, bad: asked - state.empty - good };
-            if self.is_over() || state.empty == 0 || !state.rule.is_over(arrived) {
+            let (asked, good, empty) = (state.slots.len(), state.slots.good(), state.slots.empty());
+            let arrived = Arrived { asked, good, bad: asked - empty - good };
+            if self.is_over() || empty == 0 || !state.rule.is_over(arrived) {
                 return;
             }
             self.over.store(true, Ordering::Release);
@@ -182,12 +118,9 @@ impl<T: Slot> Gather<T> {
     /// Closes every slot that is still empty, with the reason, through the filter like any other arrival.
     fn close(&self, why: Missed) {
         loop {
-            let next = {
-                let mut state = self.lock();
-                let open = state.slots.iter().position(|entry| !entry.filled && entry.item.is_some());
-                open.map(|index| (index, state.slots[index].item.take()))
-            };
-            let Some((index, Some(mut item))) = next else { return };
+            // The lock is not held while the item is filtered.
+            let next = self.lock().slots.take_open();
+            let Some((index, mut item)) = next else { return };
             item.missed(why);
             self.fill(index, item, why == Missed::Cancelled);
         }
@@ -209,23 +142,20 @@ impl<T: Slot> Outlet<T> {
 
     /// Changes what an empty slot says should nobody fill it: who is being tried, why nothing was sent so far.
     pub fn revise(&self, index: usize, change: impl FnOnce(&mut T)) {
-        let mut state = self.gather.lock();
-        let open = state.slots.get_mut(index).filter(|entry| !entry.filled);
-        if let Some(item) = open.and_then(|entry| entry.item.as_mut()) {
+        if let Some(item) = self.gather.lock().slots.open_item(index) {
             change(item);
         }
     }
 
     /// True while somebody waits for slot `index`; false once it was filled or closed, or the asker left.
     pub fn is_awaited(&self, index: usize) -> bool {
-        let state = self.gather.lock();
-        !self.gather.asker_is_gone() && state.slots.get(index).is_some_and(|entry| !entry.filled)
+        !self.gather.asker_is_gone() && self.gather.lock().slots.is_open(index)
     }
 
     /// True once slot `index` holds its final item, put there or closed by a clock; false where it was closed because
     /// nobody wanted it any more.
     pub fn is_settled(&self, index: usize) -> bool {
-        self.gather.lock().slots.get(index).is_some_and(|entry| entry.filled && !entry.unwanted)
+        self.gather.lock().slots.is_settled(index)
     }
 
     /// Closes all empty slots with a reason.
@@ -248,7 +178,7 @@ impl<T: Slot> Drop for Outlet<T> {
 
 impl<T: Slot> std::fmt::Debug for Outlet<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outlet").field("empty", &self.gather.lock().empty).finish_non_exhaustive()
+        f.debug_struct("Outlet").field("empty", &self.gather.lock().slots.empty()).finish_non_exhaustive()
     }
 }
 
@@ -290,22 +220,8 @@ pub struct Inlet<T: Slot> {
 impl<T: Slot> Inlet<T> {
     /// Opens one slot per item, each in its "not sent" form, and returns both ends.
     pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Inlet<T>, Outlet<T>) {
-        let empty = slots.len();
-        let slots = slots
-            .into_iter()
-            .map(|item| Entry { item: Some(item), filled: false, next: None, unwanted: false })
-            .collect();
-        let state = State {
-            slots,
-            empty,
-            good: 0,
-            rule: Rule::All,
-            stopping: None,
-            arrived: None,
-            each: false,
-            asker: None,
-            worker: None,
-        };
+        let (rule, stopping, each, asker, worker) = (Rule::All, None, false, None, None);
+        let state = State { slots: Slots::open(slots), rule, stopping, each, asker, worker };
         let (asker_gone, over) = Default::default();
         let (state, on_arrival) = (Mutex::new(state), on_arrival.map(Mutex::new));
         let gather = Arc::new(Gather { state, asker_gone, over, on_arrival });
@@ -314,12 +230,13 @@ impl<T: Slot> Inlet<T> {
 
     /// An inlet whose answers are all here already (a cache hit).
     pub fn ready(items: Vec<T>) -> Inlet<T> {
+        let count = items.len();
         let (inlet, outlet) = Inlet::open(items, None);
-        {
+        for _ in 0..count {
             let mut state = inlet.gather.lock();
-            state.slots.iter_mut().for_each(|entry| entry.filled = true);
-            (0..state.slots.len()).for_each(|index| state.arrive(index));
-            state.empty = 0;
+            if let Some((index, item)) = state.slots.take_open() {
+                state.slots.fill(index, item, false);
+            }
         }
         drop(outlet);
         inlet
@@ -357,7 +274,7 @@ impl<T: Slot> Inlet<T> {
             // On another thread the actor's end may be closing a slot at this moment; it is filled in an instant.
             self.filled().await;
         }
-        self.take()
+        self.gather.lock().slots.take()
     }
 
     /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
@@ -367,7 +284,7 @@ impl<T: Slot> Inlet<T> {
             Some(arrival) => arrival,
             None => {
                 self.gather.close(Missed::Deadline);
-                self.gather.lock().give()
+                self.gather.lock().slots.give()
             }
         }
     }
@@ -376,19 +293,19 @@ impl<T: Slot> Inlet<T> {
     /// the work's own deadline closes the slots.
     pub fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, T)>> {
         let mut state = self.gather.lock();
-        if state.empty > 0 && state.arrived.is_none() {
+        if state.slots.empty() > 0 && !state.slots.has_arrivals() {
             state.each = true;
             state.asker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        Poll::Ready(state.give())
+        Poll::Ready(state.slots.give())
     }
 
     /// Waits until every slot is filled.
     async fn filled(&self) {
         poll_fn(|context| {
             let mut state = self.gather.lock();
-            if state.empty == 0 {
+            if state.slots.empty() == 0 {
                 return Poll::Ready(());
             }
             state.asker = Some(context.waker().clone());
@@ -400,10 +317,6 @@ impl<T: Slot> Inlet<T> {
     /// Lets the work go on to its own deadline after this inlet is dropped.
     pub fn detach(mut self) {
         self.detached = true;
-    }
-
-    fn take(&self) -> Vec<T> {
-        self.gather.lock().slots.iter_mut().filter_map(|entry| entry.item.take()).collect()
     }
 }
 
@@ -426,6 +339,9 @@ impl<T: Slot> Drop for Inlet<T> {
 impl<T: Slot> std::fmt::Debug for Inlet<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.gather.lock();
-        f.debug_struct("Inlet").field("slots", &state.slots.len()).field("empty", &state.empty).finish_non_exhaustive()
+        f.debug_struct("Inlet")
+            .field("slots", &state.slots.len())
+            .field("empty", &state.slots.empty())
+            .finish_non_exhaustive()
     }
 }

@@ -26,7 +26,9 @@ impl Default for Admission {
 
 /// The address of an actor that keeps a state `S` on its own thread.
 pub struct Post<S: Unpin + 'static> {
-    addr: Addr<Kept<S>>,
+    // Shared, because a clone of an address is a room of its own in the mailbox's list of senders, and posts are cloned for
+    // every call.
+    addr: Arc<Addr<Kept<S>>>,
     gauges: Arc<Gauges>,
 }
 
@@ -48,7 +50,7 @@ impl<S: Unpin + 'static> Post<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
         let kept = Kept::new(Box::new(make), gauges.clone());
         alarm::keep();
-        Post { addr: kept.start(), gauges }
+        Post { addr: Arc::new(kept.start()), gauges }
     }
 
     /// The actor's counters.

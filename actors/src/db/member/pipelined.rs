@@ -23,23 +23,25 @@ impl Member {
         asked: Instant,
         sent: &Cell<Option<Instant>>,
     ) -> Result<Rows, Failure> {
-        // A trial makes a connection; the neighbours of one that is there prove nothing.
-        let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
-        let (place, since) = match joined {
-            Some(place) => {
-                self.tally.waited(Duration::ZERO, asked);
-                (place, asked)
-            }
-            None => {
-                let opened = pin!(postgres.open_line(&query));
-                self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
+        let (place, since) = {
+            // A trial makes a connection; the neighbours of one that is there prove nothing.
+            let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
+            match joined {
+                Some(place) => {
+                    self.tally.waited(Duration::ZERO, asked);
+                    (place, asked)
+                }
+                None => {
+                    let opened = pin!(postgres.open_line(&query));
+                    self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
+                }
             }
         };
         sent.set(Some(since));
-        let limit = self.limits.member_timeout;
         // In its place: passed by value it would be moved at every step down.
-        let answered = alarm::until(since + limit, pin!(postgres.send_on(place, query))).await;
+        let answered = alarm::until(since + self.limits.member_timeout, pin!(postgres.send_on(place, query))).await;
         let (result, is_news) = answered.unwrap_or_else(|| {
+            let limit = self.limits.member_timeout;
             let msg = format!(
                 "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the \
                  statement may have run, or runs still"

@@ -12,7 +12,9 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Object, Timeouts};
@@ -22,7 +24,8 @@ use super::pool::{Connection, Keeper, Pool};
 use super::told;
 use crate::db::flight::Failure;
 use crate::db::member::Limits;
-use crate::kit::alarm;
+use crate::kit::alarm::Alarm;
+use crate::kit::placed::placed;
 
 /// The pool of one member on this worker, and those who wait for a connection of it.
 #[derive(Debug)]
@@ -63,25 +66,24 @@ impl Queue {
         let free = self.free();
         let mut turn = match free {
             Some(turn) => turn,
-            None => {
-                let place = self.stand();
-                alarm::until(asked + self.limits.wait, place.turn())
-                    .await
-                    .ok_or_else(|| told::no_permit(self.limits))?
-            }
+            None => self.stand(asked + self.limits.wait).await.ok_or_else(|| told::no_permit(self.limits))?,
         };
         if turn.connection.as_ref().is_some_and(|connection| connection.is_closed()) {
             turn.close();
         }
         if turn.connection.is_none() {
             // Boxed: who is handed one has no use for the room.
-            turn.connection = Some(
-                Box::pin(self.pool.timeout_get(&self.timeouts()))
-                    .await
-                    .map_err(|error| told::checkout(&error, self.limits))?,
-            );
+            turn.connection = Some(placed(|| self.draw()).await?);
         }
         Ok(Loan(turn))
+    }
+
+    /// A connection of the pool, idle or new. It is asked by those alone who have a turn, so it never lets them wait.
+    async fn draw(&self) -> Result<Object<Keeper>, Failure> {
+        let create = Some(self.limits.connect_timeout);
+        // What is looked at before a connection is lent has bounds of its own.
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: None };
+        self.pool.timeout_get(&timeouts).await.map_err(|error| told::checkout(&error, self.limits))
     }
 
     /// A turn that nobody has. There is none while somebody waits: he would have it.
@@ -94,11 +96,11 @@ impl Queue {
         Some(Turn { queue: self.clone(), connection: None })
     }
 
-    /// A place behind all others.
-    fn stand(self: &Arc<Queue>) -> Standing {
+    /// A place behind all others, for so long.
+    fn stand(self: &Arc<Queue>, until: Instant) -> Standing {
         let (sender, turn) = oneshot::channel();
         self.state().waiting.push_back(sender);
-        Standing { queue: self.clone(), turn: Some(turn) }
+        Standing { queue: self.clone(), turn: Some(turn), alarm: Alarm::at(until) }
     }
 
     /// Gives a turn to the first who waits, or back.
@@ -115,13 +117,6 @@ impl Queue {
             connection.rests();
         }
         state.taken -= 1;
-    }
-
-    /// The pool is asked by those alone who have a turn: it never lets them wait.
-    fn timeouts(&self) -> Timeouts {
-        let create = Some(self.limits.connect_timeout);
-        // What is looked at before a connection is lent has bounds of its own.
-        Timeouts { wait: Some(Duration::ZERO), create, recycle: None }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,18 +147,26 @@ impl State {
     }
 }
 
-/// One who waits.
+/// One who waits, until it is his turn, or in vain.
 struct Standing {
     queue: Arc<Queue>,
     /// `None` once it was his turn.
     turn: Option<oneshot::Receiver<Turn>>,
+    alarm: Alarm,
 }
 
-impl Standing {
-    async fn turn(mut self) -> Turn {
-        let turn = self.turn.as_mut().expect("it is taken here alone").await;
-        self.turn = None;
-        turn.expect("a queue outlives those who stand in it")
+impl Future for Standing {
+    type Output = Option<Turn>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Turn>> {
+        let Some(turn) = &mut self.turn else { return Poll::Ready(None) };
+        match Pin::new(turn).poll(context) {
+            Poll::Ready(turn) => {
+                self.turn = None;
+                Poll::Ready(turn.ok())
+            }
+            Poll::Pending => Pin::new(&mut self.alarm).poll(context).map(|()| None),
+        }
     }
 }
 
@@ -252,6 +255,10 @@ mod tests {
         Queue::new(pool.build().expect("a pool with a runtime is complete"), limits)
     }
 
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
     fn lend(queue: &Arc<Queue>) -> impl Future<Output = Result<Loan, Failure>> {
         queue.lend(Instant::now())
     }
@@ -262,13 +269,13 @@ mod tests {
         let (one, other) = (queue.free(), queue.free());
         assert!(one.is_some() && other.is_some() && queue.free().is_none());
         assert!(!queue.is_awaited());
-        let (left, first, second) = (queue.stand(), queue.stand(), queue.stand());
+        let (left, first, second) = (queue.stand(soon()), queue.stand(soon()), queue.stand(soon()));
         drop(left);
         assert!(queue.is_awaited());
         drop(one);
-        let mut second = Box::pin(second.turn());
+        let mut second = second;
         assert!((&mut second).now_or_never().is_none());
-        let first = first.turn().await;
+        let first = first.await;
         drop(first);
         let second = second.await;
         assert!(!queue.is_awaited());
@@ -280,11 +287,11 @@ mod tests {
     async fn a_turn_nobody_fetched_is_not_lost() {
         let queue = queue(1);
         let turn = queue.free();
-        let (leaves, stays) = (queue.stand(), queue.stand());
+        let (leaves, stays) = (queue.stand(soon()), queue.stand(soon()));
         drop(turn);
         // The turn is his, and he never looks.
         drop(leaves);
-        drop(stays.turn().await);
+        drop(stays.await);
         assert_eq!(queue.state().taken, 0);
         assert!(queue.free().is_some());
     }
@@ -293,13 +300,13 @@ mod tests {
     async fn who_leaves_leaves_no_trace() {
         let queue = queue(1);
         let turn = queue.free();
-        let stays = queue.stand();
+        let stays = queue.stand(soon());
         for _ in 0..1_000 {
-            drop(queue.stand());
+            drop(queue.stand(soon()));
         }
         assert!(queue.state().waiting.len() < 4, "{}", queue.state().waiting.len());
         drop(turn);
-        drop(stays.turn().await);
+        drop(stays.await);
     }
 
     #[tokio::test]

@@ -10,7 +10,9 @@ use crate::wire::Value;
 /// How often something was done, how long that took in all, and how long it takes of late.
 #[derive(Debug)]
 struct Times {
-    since: Instant,
+    begun: Instant,
+    /// How long ago that was, to the second, and until when this is so: to subtract two instants costs as much as the rest.
+    age: Cell<(Duration, Instant)>,
     count: Cell<u64>,
     total: Cell<Duration>,
     longest: Cell<Duration>,
@@ -20,13 +22,19 @@ struct Times {
 impl Default for Times {
     fn default() -> Times {
         let (count, total, longest) = Default::default();
-        Times { since: Instant::now(), count, total, longest, recent: RefCell::default() }
+        let begun = Instant::now();
+        Times { begun, age: Cell::new((Duration::ZERO, begun)), count, total, longest, recent: RefCell::default() }
     }
 }
 
 impl Times {
     fn add(&self, time: Duration, now: Instant) {
-        self.recent.borrow_mut().learn(time, now.saturating_duration_since(self.since));
+        let (mut age, valid) = self.age.get();
+        if now >= valid {
+            age = now.saturating_duration_since(self.begun);
+            self.age.set((age, now + Duration::from_secs(1)));
+        }
+        self.recent.borrow_mut().learn(time, age);
         add(&self.count);
         self.total.set(self.total.get() + time);
         self.longest.set(self.longest.get().max(time));

@@ -8,6 +8,9 @@
 //! It is the timing wheel with one wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its tick,
 //! those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a slot each
 //! tick, and rests while nothing is set. Short waits, and those on threads without that task, are timers of tokio's.
+//!
+//! The deadlines of one fan-out have all the same task to wake. So an alarm leans on the one that was set just before, where
+//! that wakes the same task and no later: woken by it, it looks at the clock and is set by itself if its time is yet to come.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -74,9 +77,10 @@ impl Future for Alarm {
             match &mut self.state {
                 State::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
                     Look::Waiting => return Poll::Pending,
-                    Look::Over => return Poll::Ready(()),
-                    // Its task has moved to another thread.
-                    Look::Elsewhere => self.state = State::Unset,
+                    // Gone off; where it leant on another, its own time may be yet to come.
+                    Look::Over if tokio::time::Instant::now().into_std() >= self.deadline => return Poll::Ready(()),
+                    // Or its task has moved to another thread, or it wakes another task than the one it leant on.
+                    Look::Over | Look::Elsewhere => self.state = State::Unset,
                 },
                 State::Exact(sleep) => return sleep.as_mut().poll(context),
                 State::Unset => {
@@ -129,6 +133,10 @@ struct Inner {
     begun: tokio::time::Instant,
     /// The tick up to which alarms have gone off.
     tick: u64,
+    /// Deadlines before this are near, and exact.
+    near: Instant,
+    /// The one that was set last, which others may lean on.
+    last: Option<Place>,
     /// The keeper, while it rests.
     resting: Option<Waker>,
 }
@@ -136,6 +144,9 @@ struct Inner {
 struct Entry {
     /// `None` for a place that is free.
     waker: Option<Waker>,
+    /// The alarm that was set here, and those that lean on it.
+    holders: u32,
+    deadline: Instant,
     tick: u64,
     /// Its place in its slot.
     at: u32,
@@ -152,14 +163,17 @@ enum Look {
 impl Inner {
     fn new() -> Inner {
         static WHEELS: AtomicU32 = AtomicU32::new(0);
+        let begun = tokio::time::Instant::now();
         Inner {
             number: WHEELS.fetch_add(1, Relaxed),
             is_kept: false,
             slots: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
-            begun: tokio::time::Instant::now(),
+            begun,
             tick: 0,
+            near: begun.into_std(),
+            last: None,
             resting: None,
         }
     }
@@ -174,17 +188,39 @@ impl Inner {
         (since.as_secs() * 1_000 + u64::from(since.subsec_millis())) / MILLIS
     }
 
-    fn insert(&mut self, tick: u64, waker: Waker) -> Place {
+    /// Alarms have gone off up to this tick.
+    fn reach(&mut self, tick: u64) {
+        self.tick = tick;
+        self.near = self.end_of(tick + SHORT).into_std();
+    }
+
+    fn end_of(&self, tick: u64) -> tokio::time::Instant {
+        self.begun + Duration::from_millis(MILLIS * tick)
+    }
+
+    /// The place of the alarm that was set last, for one that may lean on it.
+    fn lean(&mut self, deadline: Instant, waker: &Waker) -> Option<Place> {
+        let place = self.last?;
+        let last = self.find(place)?;
+        if last.deadline > deadline || !last.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            return None;
+        }
+        last.holders += 1;
+        Some(place)
+    }
+
+    fn insert(&mut self, deadline: Instant, tick: u64, waker: Waker) -> Place {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Vec::new);
         }
         let entry = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { waker: None, tick: 0, at: 0, turn: 0 });
+            self.entries.push(Entry { waker: None, holders: 0, deadline, tick, at: 0, turn: 0 });
             index(self.entries.len() - 1)
         });
         let slot = &mut self.slots[slot_of(tick)];
         let place = &mut self.entries[entry as usize];
-        (place.waker, place.tick, place.at) = (Some(waker), tick, index(slot.len()));
+        (place.waker, place.holders) = (Some(waker), 1);
+        (place.deadline, place.tick, place.at) = (deadline, tick, index(slot.len()));
         place.turn = place.turn.wrapping_add(1);
         slot.push(entry);
         Place { wheel: self.number, entry, turn: place.turn }
@@ -219,7 +255,7 @@ impl Inner {
             let over: Vec<u32> = slot.iter().copied().filter(|&one| self.entries[one as usize].tick <= now).collect();
             woken.extend(over.into_iter().filter_map(|entry| self.remove(entry)));
         }
-        self.tick = now;
+        self.reach(now);
         woken
     }
 }
@@ -233,13 +269,18 @@ impl Wheel {
         }
         if inner.is_empty() {
             // Nobody has looked at the clock of late.
-            inner.tick = inner.tick_of(tokio::time::Instant::now());
+            let now = inner.tick_of(tokio::time::Instant::now());
+            inner.reach(now);
         }
-        let tick = inner.tick_of(deadline.into()) + 1;
-        if tick < inner.tick + SHORT {
+        if deadline < inner.near {
             return None;
         }
-        let place = inner.insert(tick, waker.clone());
+        if let Some(place) = inner.lean(deadline, waker) {
+            return Some(place);
+        }
+        let tick = inner.tick_of(deadline.into()) + 1;
+        let place = inner.insert(deadline, tick, waker.clone());
+        inner.last = Some(place);
         let resting = inner.resting.take();
         drop(inner);
         resting.into_iter().for_each(Waker::wake);
@@ -254,6 +295,11 @@ impl Wheel {
         let Some(entry) = inner.find(place) else { return Look::Over };
         let other = match &mut entry.waker {
             Some(kept) if kept.will_wake(waker) => None,
+            // Others wait for what was to be woken.
+            _ if entry.holders > 1 => {
+                entry.holders -= 1;
+                return Look::Elsewhere;
+            }
             kept => kept.replace(waker.clone()),
         };
         drop(inner);
@@ -266,8 +312,9 @@ impl Wheel {
         if inner.number != place.wheel {
             return None;
         }
-        inner.find(place)?;
-        inner.remove(place.entry)
+        let entry = inner.find(place)?;
+        entry.holders -= 1;
+        if entry.holders > 0 { None } else { inner.remove(place.entry) }
     }
 }
 
@@ -289,7 +336,7 @@ impl Keeper {
             std::future::poll_fn(|context| WHEEL.with(|wheel| rest(wheel, context))).await;
             let next = WHEEL.with(|wheel| {
                 let inner = wheel.0.borrow();
-                inner.begun + Duration::from_millis(MILLIS * (inner.tick + 1))
+                inner.end_of(inner.tick + 1)
             });
             tokio::time::sleep_until(next).await;
             let woken = WHEEL.with(|wheel| {

@@ -17,9 +17,24 @@ fn kept<T>(test: impl Future<Output = T>) -> T {
     })
 }
 
-/// Polls it once, with nobody to be woken.
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Woken(AtomicU32);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// Polls it once, for this task.
+fn is_pending_for(alarm: &mut Alarm, task: &Arc<Woken>) -> bool {
+    Pin::new(alarm).poll(&mut Context::from_waker(&Waker::from(task.clone()))).is_pending()
+}
+
+/// Polls it once, for a task of its own.
 fn is_pending(alarm: &mut Alarm) -> bool {
-    Pin::new(alarm).poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    is_pending_for(alarm, &Arc::default())
 }
 
 /// How many are set.
@@ -150,5 +165,64 @@ fn a_waker_may_be_the_end_of_another_alarm() {
             drop(outer);
             assert_eq!(left(), 0);
         }
+    });
+}
+
+#[test]
+fn alarms_of_one_task_lean_on_the_first() {
+    kept(async {
+        let in_millis = |millis| Alarm::at(later(Duration::from_millis(millis)));
+        let task = Arc::<Woken>::default();
+        let (mut first, mut same, mut late) = (in_millis(1_000), in_millis(1_000), in_millis(9_000));
+        for alarm in [&mut first, &mut same, &mut late] {
+            assert!(is_pending_for(alarm, &task));
+        }
+        assert_eq!(left(), 1);
+        // An earlier one does not, nor one of another task.
+        let (mut early, mut other) = (in_millis(600), in_millis(2_000));
+        assert!(is_pending_for(&mut early, &task) && is_pending(&mut other));
+        assert_eq!(left(), 3);
+        drop((early, other));
+        assert_eq!(left(), 1);
+        // Who was leant on leaves; the others wait on in its place.
+        drop(first);
+        assert_eq!(left(), 1);
+        tokio::time::sleep(Duration::from_millis(1_020)).await;
+        assert_eq!((left(), task.0.load(Relaxed)), (0, 1));
+        assert!(!is_pending_for(&mut same, &task), "its time has come");
+        assert!(is_pending_for(&mut late, &task), "it was woken too early and is set by itself");
+        assert_eq!(left(), 1);
+        tokio::time::sleep(Duration::from_millis(8_000)).await;
+        assert_eq!(task.0.load(Relaxed), 2);
+        assert!(!is_pending_for(&mut late, &task));
+    });
+}
+
+#[test]
+fn who_moves_to_another_task_leaves_what_others_lean_on() {
+    kept(async {
+        let (here, there) = (Arc::<Woken>::default(), Arc::<Woken>::default());
+        let (mut first, mut second) = (Alarm::at(later(TICK * 100)), Alarm::at(later(TICK * 100)));
+        assert!(is_pending_for(&mut first, &here) && is_pending_for(&mut second, &here));
+        assert!(is_pending_for(&mut first, &there));
+        assert_eq!(left(), 2);
+        tokio::time::sleep(TICK * 102).await;
+        assert_eq!((here.0.load(Relaxed), there.0.load(Relaxed), left()), (1, 1, 0));
+        assert!(!is_pending_for(&mut first, &there) && !is_pending_for(&mut second, &here));
+    });
+}
+
+#[test]
+fn short_waits_stay_exact() {
+    kept(async {
+        let task = Arc::<Woken>::default();
+        let mut long = Alarm::at(later(Duration::from_millis(600)));
+        assert!(is_pending_for(&mut long, &task));
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        // Nearer than half a second and later than the other: leaning on it would do, and be late.
+        let deadline = later(Duration::from_millis(201));
+        let mut short = Alarm::at(deadline);
+        assert!(is_pending_for(&mut short, &task));
+        assert!(matches!(short.state, State::Exact(_)), "{short:?}");
     });
 }

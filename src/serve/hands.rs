@@ -1,9 +1,9 @@
 //! What a worker reaches out with: the addresses of its own actors, and what the process shares.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use skitai_actors::cache::{CacheActor, Store};
 use skitai_actors::cluster::{Cluster, Roster, Web, WebLimits};
 use skitai_actors::db::{AdHoc, Database};
@@ -51,14 +51,14 @@ impl Hands {
     pub(crate) fn start(site: &Arc<Site>, worker: usize) -> Arc<Hands> {
         let admission = Admission::default();
         let registry = &site.reporters;
-        let mut clusters = HashMap::new();
+        let mut clusters = HashMap::default();
         for roster in site.clusters.iter().map(|fleet| &fleet.roster) {
             let (made, name) = (roster.clone(), &roster.spec().name);
             let post = Post::open(format!("cluster:{name}"), admission, move || Cluster::new(made.clone()));
             registry.register(worker, post.reporter());
             clusters.insert(name.clone(), (post, roster.clone()));
         }
-        let mut databases = HashMap::new();
+        let mut databases = HashMap::default();
         for (spec, health) in &site.databases {
             let (made, health) = (spec.clone(), health.clone());
             let post =

@@ -202,18 +202,27 @@ impl Member {
         case: &mut Case<'_>,
         asked: Instant,
         // In its place, too.
-        checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
+        mut checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
         let (mut lent, now) = {
-            let mut lending = pin!(self.persistent(case, checkout));
+            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial takes
+            // would else never get a connection, nor learn that there is none to be had.
+            let mut dialling = match (&self.engine, &self.pulse) {
+                (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
+                _ => None,
+            };
             let mut is_first = true;
-            poll_fn(|context| {
+            let lent = poll_fn(|context| {
                 let was_first = std::mem::take(&mut is_first);
                 // One that is at hand is there at once, and the clock need not be read for it.
-                lending.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
+                checkout.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
             })
-            .await
+            .await;
+            if let Some(dialling) = &mut dialling {
+                dialling.case = None;
+            }
+            lent
         };
         match &lent {
             Ok(_) => case.connected(),
@@ -238,20 +247,6 @@ impl Member {
             }
         }
         Ok((lent?, now))
-    }
-
-    /// A checkout that is not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than
-    /// a dial takes would else never get a connection, nor learn that there is none to be had.
-    async fn persistent<C>(
-        &self,
-        case: &mut Case<'_>,
-        checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
-    ) -> Result<C, Failure> {
-        let (Engine::Postgres(postgres), Some(pulse)) = (&self.engine, &self.pulse) else { return checkout.await };
-        let mut dialling = Dialling { postgres, pulse, case: Some(case) };
-        let lent = checkout.await;
-        dialling.case = None;
-        lent
     }
 
     /// The flight of a statement that was `sent` then, or its cancellation at the member's own limit.

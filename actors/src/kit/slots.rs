@@ -122,8 +122,12 @@ impl<T: Slot> Slots<T> {
     }
 
     /// Takes all that was not given out, in the order of the slots.
+    #[expect(
+        clippy::filter_map_identity,
+        reason = "the list becomes the other in its place, which `flatten` does not do"
+    )]
     pub(super) fn take(&mut self) -> Vec<T> {
         self.arrived = None;
-        std::mem::take(&mut self.items).into_iter().flatten().collect()
+        std::mem::take(&mut self.items).into_iter().filter_map(|item| item).collect()
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Read in this order:
 //!
-//! - here: what a cluster answers, and how it spreads a statement over its members;
+//! - here: what a cluster answers, and how it spreads a statement over its members; `query`: what each of them gets;
 //! - `member`: one database: its engine, its counters, one statement from checkout to outcome;
 //! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
 //! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
@@ -32,6 +32,7 @@ pub mod merge;
 mod params;
 mod pick;
 mod postgres;
+mod query;
 mod shards;
 mod sql_error;
 mod sqlite;
@@ -66,11 +67,11 @@ pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 use backstop::Backstop;
 pub use columns::{Column, Columns};
 pub use conversation::{Bond, Conversation, Order};
-use lasting::Place;
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
 pub(crate) use postgres::RawRows;
+use query::Query;
 use shards::Circle;
 pub use shards::{Shards, place};
 pub use sql_error::SqlError;
@@ -103,61 +104,6 @@ pub enum Lane {
     /// One that it shares with others: it costs less, and cannot be cancelled. Refused for statements that begin with other
     /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on SQLite.
     Pipelined,
-}
-
-/// Text and parameters, shared by the members they go to.
-#[derive(Debug)]
-struct Query {
-    sql: Cow<'static, str>,
-    params: Vec<Value>,
-    asker: &'static str,
-    /// Why no member is asked: found once for all of them.
-    refused: Option<String>,
-    /// It shares a connection with others.
-    pipelined: bool,
-    /// What the server is to do by itself.
-    backstop: Backstop,
-}
-
-impl Query {
-    /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
-    fn on(
-        lane: Lane,
-        pipelined: bool,
-        sql: Cow<'static, str>,
-        params: Vec<Value>,
-        asker: &'static str,
-        backstop: Backstop,
-    ) -> Arc<Query> {
-        let wants = lane == Lane::Pipelined || (lane == Lane::Configured && pipelined);
-        let alone = || (false, lasting::refused(&sql, Place::Alone));
-        let (shares, refused) = if lasting::is_plain(&sql) {
-            (wants, None)
-        } else if wants {
-            match lasting::unshared(&sql) {
-                // Only who asked for a shared connection himself is told that he cannot have one.
-                Some(_) if lane == Lane::Configured => alone(),
-                why => (true, why),
-            }
-        } else {
-            alone()
-        };
-        Query { sql, params, asker, refused, pipelined: shares, backstop }.checked()
-    }
-
-    /// One of several on a connection, which are looked at there.
-    fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
-        let (refused, backstop) = (None, Backstop::Kept);
-        Query { sql, params, asker, refused, pipelined: false, backstop }.checked()
-    }
-
-    /// Refused, too, where no protocol can carry the text.
-    fn checked(mut self) -> Arc<Query> {
-        if self.refused.is_none() && self.sql.as_bytes().contains(&0) {
-            self.refused = Some("the statement's text contains a NUL character".to_owned());
-        }
-        Arc::new(self)
-    }
 }
 
 /// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.

@@ -1,0 +1,64 @@
+//! A statement as its members get it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Lane;
+use super::backstop::Backstop;
+use super::lasting::{self, Place};
+use crate::wire::Value;
+
+/// Text and parameters, shared by the members they go to.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub(super) sql: Cow<'static, str>,
+    pub(super) params: Vec<Value>,
+    pub(super) asker: &'static str,
+    /// Why no member is asked: found once for all of them.
+    pub(super) refused: Option<String>,
+    /// It shares a connection with others.
+    pub(super) pipelined: bool,
+    /// What the server is to do by itself.
+    pub(super) backstop: Backstop,
+}
+
+impl Query {
+    /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
+    pub(super) fn on(
+        lane: Lane,
+        pipelined: bool,
+        sql: Cow<'static, str>,
+        params: Vec<Value>,
+        asker: &'static str,
+        backstop: Backstop,
+    ) -> Arc<Query> {
+        let wants = lane == Lane::Pipelined || (lane == Lane::Configured && pipelined);
+        let alone = || (false, lasting::refused(&sql, Place::Alone));
+        let (shares, refused) = if lasting::is_plain(&sql) {
+            (wants, None)
+        } else if wants {
+            match lasting::unshared(&sql) {
+                // Only who asked for a shared connection himself is told that he cannot have one.
+                Some(_) if lane == Lane::Configured => alone(),
+                why => (true, why),
+            }
+        } else {
+            alone()
+        };
+        Query { sql, params, asker, refused, pipelined: shares, backstop }.checked()
+    }
+
+    /// One of several on a connection, which are looked at there.
+    pub(super) fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+        let (refused, backstop) = (None, Backstop::Kept);
+        Query { sql, params, asker, refused, pipelined: false, backstop }.checked()
+    }
+
+    /// Refused, too, where no protocol can carry the text.
+    fn checked(mut self) -> Arc<Query> {
+        if self.refused.is_none() && self.sql.as_bytes().contains(&0) {
+            self.refused = Some("the statement's text contains a NUL character".to_owned());
+        }
+        Arc::new(self)
+    }
+}

@@ -122,5 +122,7 @@ def measure(scene, load, seconds):
     if re.search(r"Non-2xx|Socket errors", said):
         raise SystemExit(f"{load.name} failed under load:\n{said}")
     requests = int(re.search(r"(\d+) requests in", said)[1])
+    if not requests:
+        raise SystemExit(f"{load.name} answered nothing in {seconds} s:\n{said}")
     latency = {part: re.search(rf"^\s+{part}%\s+(\S+)", said, re.M)[1] for part in (50, 99)}
     return Figures(spent / requests * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), latency[50], latency[99])

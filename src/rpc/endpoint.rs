@@ -320,9 +320,11 @@ async fn run(
         },
     };
     let was = draft.ready(face, session, placed.route, mount);
-    let mut bind = Bind::new(was.clone(), placed.route.params);
-    lay(&mut bind, params);
-    let answer = pipeline::run(worker, &was, placed, &mut bind).await;
+    let answer = {
+        let mut bind = Bind::new(was.clone(), placed.route.params);
+        lay(&mut bind, params);
+        pipeline::run(worker, &was, placed, &mut bind).await
+    };
     let answer = match visit.and_then(|visit| sessions::to_keep(&was, visit)) {
         Some(keeping) => Box::pin(pipeline::kept(worker, &was, keeping, answer)).await,
         None => answer,

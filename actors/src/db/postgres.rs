@@ -146,7 +146,7 @@ impl Postgres {
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
-        self.queue.pool().retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);
+        self.queue.close_old(idle, lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {

@@ -6,12 +6,10 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::gather::{Missed, Outlet, Slot, panic_text};
-use super::placed::placed;
 use super::race::{Ended, race};
 use super::report::Gauges;
 use super::restarts::{Restarts, Verdict};
@@ -139,24 +137,22 @@ where
         let mut watch = outlet.watch();
         match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
             Ok(work) => {
+                // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
+                let mut work = Box::pin(work);
                 let gauges = self.gauges.clone();
-                // Boxed, because a task is moved several times on its way into the runtime, and some work is kilobytes. Not
-                // spawned on the actix context: its tasks live in a list that is searched linearly, and they end with the
-                // actor. A call in flight outlives a rebuilt state.
-                actix_rt::spawn(placed(|| async move {
+                // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
+                // with the actor. A call in flight outlives a rebuilt state.
+                actix_rt::spawn(async move {
                     let _permit = permit;
-                    let ended = {
-                        let mut work = pin!(work);
-                        let ended = race(work.as_mut(), &mut watch, deadline).await;
-                        match ended {
-                            Ended::Deadline => watch.stop(Missed::Deadline),
-                            Ended::Unwanted => watch.stop(Missed::Cancelled),
-                            Ended::Done | Ended::Panicked(_) => {}
-                        }
-                        ended
-                        // What the work holds goes here, so that a member's socket is closed before anybody is told; the
-                        // outlet in it closes the slots.
-                    };
+                    let ended = race(work.as_mut(), &mut watch, deadline).await;
+                    match ended {
+                        Ended::Deadline => watch.stop(Missed::Deadline),
+                        Ended::Unwanted => watch.stop(Missed::Cancelled),
+                        Ended::Done | Ended::Panicked(_) => {}
+                    }
+                    // What it holds goes first, so that a member's socket is closed before anybody is told; the outlet
+                    // in it closes the slots.
+                    drop(work);
                     match ended {
                         Ended::Done => gauges.done(),
                         Ended::Deadline => gauges.expired(),
@@ -166,7 +162,7 @@ where
                             tracing::error!(actor = gauges.name(), message = S::NAME, "a call panicked: {text}");
                         }
                     }
-                }));
+                });
             }
             Err(panic) => self.panicked(&panic_text(&*panic), &format!("the message {} panicked", S::NAME)),
         }

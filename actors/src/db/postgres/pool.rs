@@ -1,7 +1,7 @@
 //! The pool: a connection with what it has prepared, how it is made, and how an idle one is looked at before it is lent.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,8 @@ pub(in crate::db) struct Connection {
     prepared: Mutex<AllPrepared>,
     /// Since when nobody has it.
     idle_since: Instant,
+    /// It may have been silent for long although somebody has it.
+    in_doubt: AtomicBool,
     /// The server's own limit as it was made, and as it was set last, in milliseconds; 0 where it is never set.
     limit: (u64, AtomicU64),
 }
@@ -59,6 +61,15 @@ impl Connection {
     /// Nobody has it any more.
     pub(super) fn rests(&mut self) {
         self.idle_since = Instant::now();
+    }
+
+    /// Whoever has it may let it be silent for as long as he likes: it is looked at before anybody else gets it.
+    pub(super) fn doubt(&self) {
+        self.in_doubt.store(true, Relaxed);
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_doubt.load(Relaxed)
     }
 
     /// For how long nobody has had it.
@@ -168,12 +179,20 @@ impl Manager for Keeper {
         let (client, task) = Box::pin(self.dialer.dial(&self.config)).await?;
         let limit = self.dialer.limit().map_or(0, millis);
         let limit = (limit, AtomicU64::new(limit));
-        Ok(Box::new(Connection { client, task, prepared: Mutex::default(), idle_since: Instant::now(), limit }))
+        Ok(Box::new(Connection {
+            client,
+            task,
+            prepared: Mutex::default(),
+            idle_since: Instant::now(),
+            in_doubt: AtomicBool::new(false),
+            limit,
+        }))
     }
 
     /// A failure makes the pool drop that connection and go on to the next.
     async fn recycle(&self, connection: &mut Box<Connection>, _: &Metrics) -> RecycleResult<Error> {
-        // Not the pool's own measure, which counts from when it was lent last.
+        // Not the pool's own measure, which counts from when it was lent last. Where it is in doubt, so does ours.
+        *connection.in_doubt.get_mut() = false;
         let idle = connection.idle();
         if idle < LISTEN_AFTER && !connection.is_closed() {
             // Busy ones are nearly all there are under load.

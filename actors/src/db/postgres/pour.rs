@@ -24,6 +24,8 @@ use crate::outcome::Data;
 impl Postgres {
     /// The statement on that connection, its rows into a sink. Nothing is sent before the first poll.
     pub(in crate::db) fn pour(&self, loan: Loan, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
+        // Its reader may take minutes over the last rows.
+        loan.doubt();
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
         let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
         let work = async move { Run::ended(run.pour(&sink).await) };

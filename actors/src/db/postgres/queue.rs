@@ -40,6 +40,8 @@ pub(super) struct Queue {
 struct State {
     /// Turns that somebody has.
     taken: usize,
+    /// Connections made before that are not handed on: they have had their time.
+    retired: Option<Instant>,
     /// The first is the next. Who has left is closed, and passed over.
     waiting: VecDeque<oneshot::Sender<Turn>>,
     /// How many of them have left.
@@ -55,6 +57,13 @@ impl Queue {
         &self.pool
     }
 
+    /// Closes connections that nobody has used for `idle`, and those that are older than `lifetime`: idle ones now, the others
+    /// when they come back.
+    pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
+        self.state().retired = Instant::now().checked_sub(lifetime);
+        self.pool.retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);
+    }
+
     /// Whether somebody waits.
     pub(super) fn is_awaited(&self) -> bool {
         let state = self.state();
@@ -63,13 +72,15 @@ impl Queue {
 
     /// A connection, `asked` for at that moment: an idle one, a new one, or the next one that comes back.
     pub(super) async fn lend(self: &Arc<Queue>, asked: Instant) -> Result<Loan, Failure> {
-        let free = self.free();
-        let mut turn = match free {
-            Some(turn) => turn,
-            None => self.stand(asked + self.limits.wait).await.ok_or_else(|| told::no_permit(self.limits))?,
+        let mut turn = match self.step_up(asked + self.limits.wait) {
+            Ok(turn) => turn,
+            Err(standing) => standing.await.ok_or_else(|| told::no_permit(self.limits))?,
         };
-        if turn.connection.as_ref().is_some_and(|connection| connection.is_closed()) {
-            turn.close();
+        if let Some(connection) = &turn.connection {
+            let retired = self.state().retired;
+            if connection.is_closed() || retired.is_some_and(|before| Object::metrics(connection).created < before) {
+                turn.close();
+            }
         }
         if turn.connection.is_none() {
             // Boxed: who is handed one has no use for the room.
@@ -86,64 +97,61 @@ impl Queue {
         self.pool.timeout_get(&timeouts).await.map_err(|error| told::checkout(&error, self.limits))
     }
 
-    /// A turn that nobody has. There is none while somebody waits: he would have it.
-    fn free(self: &Arc<Queue>) -> Option<Turn> {
+    /// A turn that nobody has, or a place behind all who wait, for so long. There is no such turn while somebody waits: he
+    /// would have it.
+    fn step_up(self: &Arc<Queue>, until: Instant) -> Result<Turn, Standing> {
         let mut state = self.state();
-        if state.taken >= self.limits.connections.max(1) {
-            return None;
+        if state.taken < self.limits.connections.max(1) {
+            state.taken += 1;
+            return Ok(Turn { queue: self.clone(), connection: None });
         }
-        state.taken += 1;
-        Some(Turn { queue: self.clone(), connection: None })
-    }
-
-    /// A place behind all others, for so long.
-    fn stand(self: &Arc<Queue>, until: Instant) -> Standing {
         let (sender, turn) = oneshot::channel();
-        self.state().waiting.push_back(sender);
-        Standing { queue: self.clone(), turn: Some(turn), alarm: Alarm::at(until) }
+        state.waiting.push_back(sender);
+        Err(Standing { queue: self.clone(), turn: Some(turn), alarm: Alarm::at(until) })
     }
 
     /// Gives a turn to the first who waits, or back.
-    fn pass(self: &Arc<Queue>, connection: Option<Object<Keeper>>) {
-        let mut state = self.state();
-        if let Some(next) = state.next() {
+    fn pass(self: &Arc<Queue>, mut connection: Option<Object<Keeper>>) {
+        // One that is in doubt is left to the pool, which looks at it before it lends it.
+        connection = connection.filter(|connection| !connection.is_in_doubt());
+        loop {
+            let mut state = self.state();
+            let Some(next) = state.waiting.pop_front() else {
+                // First the connection, then the turn: who has a turn never waits inside of the pool.
+                if let Some(mut connection) = connection {
+                    connection.rests();
+                }
+                state.taken -= 1;
+                return;
+            };
+            let is_gone = next.is_closed();
+            state.gone = state.gone.saturating_sub(usize::from(is_gone));
+            // Neither is woken nor dropped under the lock: a waker may hold whatever it likes.
             drop(state);
-            // Should he leave in this very moment, the turn comes back, is dropped, and so passed on.
-            drop(next.send(Turn { queue: self.clone(), connection }));
-            return;
+            if !is_gone {
+                // Should he leave in this very moment, the turn comes back, is dropped, and so passed on.
+                drop(next.send(Turn { queue: self.clone(), connection }));
+                return;
+            }
         }
-        // First the connection, then the turn: who has a turn never waits inside of the pool.
-        if let Some(mut connection) = connection {
-            connection.rests();
+    }
+
+    /// One who waited has left. Where nothing comes back for long they would pile up.
+    fn left(&self) {
+        let mut state = self.state();
+        state.gone += 1;
+        if state.gone > state.waiting.len() / 2 {
+            let (gone, waiting) = std::mem::take(&mut state.waiting).into_iter().partition(oneshot::Sender::is_closed);
+            (state.waiting, state.gone) = (waiting, 0);
+            // Not under the lock, as above.
+            drop(state);
+            drop::<VecDeque<_>>(gone);
         }
-        state.taken -= 1;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing is left half-done under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// The first who has not left.
-    fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
-        while let Some(next) = self.waiting.pop_front() {
-            if !next.is_closed() {
-                return Some(next);
-            }
-            self.gone -= 1;
-        }
-        None
-    }
-
-    /// One has left. Where nothing comes back for long they would pile up.
-    fn left(&mut self) {
-        self.gone += 1;
-        if self.gone > self.waiting.len() / 2 {
-            self.waiting.retain(|one| !one.is_closed());
-            self.gone = 0;
-        }
     }
 }
 
@@ -176,7 +184,7 @@ impl Drop for Standing {
         turn.close();
         // A turn that came meanwhile is dropped, and so passed on.
         if turn.try_recv().is_err() {
-            self.queue.state().left();
+            self.queue.left();
         }
     }
 }
@@ -259,6 +267,14 @@ mod tests {
         Instant::now() + Duration::from_secs(5)
     }
 
+    fn free(queue: &Arc<Queue>) -> Option<Turn> {
+        queue.step_up(soon()).ok()
+    }
+
+    fn stand(queue: &Arc<Queue>) -> Standing {
+        queue.step_up(soon()).expect_err("all turns are taken")
+    }
+
     fn lend(queue: &Arc<Queue>) -> impl Future<Output = Result<Loan, Failure>> {
         queue.lend(Instant::now())
     }
@@ -266,10 +282,10 @@ mod tests {
     #[tokio::test]
     async fn a_turn_goes_to_the_first_who_still_waits() {
         let queue = queue(2);
-        let (one, other) = (queue.free(), queue.free());
-        assert!(one.is_some() && other.is_some() && queue.free().is_none());
+        let (one, other) = (free(&queue), free(&queue));
+        assert!(one.is_some() && other.is_some() && free(&queue).is_none());
         assert!(!queue.is_awaited());
-        let (left, first, second) = (queue.stand(soon()), queue.stand(soon()), queue.stand(soon()));
+        let (left, first, second) = (stand(&queue), stand(&queue), stand(&queue));
         drop(left);
         assert!(queue.is_awaited());
         drop(one);
@@ -286,23 +302,23 @@ mod tests {
     #[tokio::test]
     async fn a_turn_nobody_fetched_is_not_lost() {
         let queue = queue(1);
-        let turn = queue.free();
-        let (leaves, stays) = (queue.stand(soon()), queue.stand(soon()));
+        let turn = free(&queue);
+        let (leaves, stays) = (stand(&queue), stand(&queue));
         drop(turn);
         // The turn is his, and he never looks.
         drop(leaves);
         drop(stays.await);
         assert_eq!(queue.state().taken, 0);
-        assert!(queue.free().is_some());
+        assert!(free(&queue).is_some());
     }
 
     #[tokio::test]
     async fn who_leaves_leaves_no_trace() {
         let queue = queue(1);
-        let turn = queue.free();
-        let stays = queue.stand(soon());
+        let turn = free(&queue);
+        let stays = stand(&queue);
         for _ in 0..1_000 {
-            drop(queue.stand(soon()));
+            drop(stand(&queue));
         }
         assert!(queue.state().waiting.len() < 4, "{}", queue.state().waiting.len());
         drop(turn);
@@ -322,7 +338,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_in_vain_is_told_so() {
         let queue = queue(1);
-        let _turn = queue.free();
+        let _turn = free(&queue);
         let failure = lend(&queue).await.expect_err("there is one turn, and it is taken");
         assert_eq!(failure.reason, Reason::NoPermit);
         assert!(failure.msg.starts_with("no connection was free within 1s: all 1 of this worker"), "{}", failure.msg);

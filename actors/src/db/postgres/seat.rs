@@ -21,6 +21,8 @@ pub(in crate::db) struct Seat {
 
 impl Postgres {
     pub(in crate::db) fn seat(&self, loan: Loan) -> Seat {
+        // Minutes may lie between two statements, or behind the last.
+        loan.doubt();
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
         Seat { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
     }

@@ -30,11 +30,12 @@ pub mod rule;
 mod slots;
 pub(crate) mod together;
 
-pub use gather::{Inlet, Missed, OnArrival, Outlet, Slot};
+pub use gather::{Inlet, OnArrival, Outlet};
 pub use keep::Answers;
 pub use post::{Admission, Post};
 pub use report::{Gauges, Report, Reporter};
 pub use rule::{Arrived, Rule};
+pub use slots::{Missed, Slot};
 
 #[cfg(test)]
 mod tests;

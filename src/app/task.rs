@@ -55,7 +55,7 @@ impl Task {
     /// A call whose answer is known already.
     pub(super) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
         let (made, rule, single) = (Instant::now(), Rule::All, true);
-        Call::new(was, Some(Inlet::ready(outcomes)), rule, single, made).into()
+        Task { call: Call::new(was, Some(Inlet::ready(outcomes)), rule, single, made) }
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
@@ -77,7 +77,7 @@ impl Task {
                 Begun::Follow(follower) => {
                     call.following = Some(Following(follower, on_arrival, dispatch));
                     (call.caching, call.ttl) = (Some(caching.clone()), ttl);
-                    return call.into();
+                    return Task { call };
                 }
             },
             (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.question.key()),
@@ -91,7 +91,7 @@ impl Task {
                 (call.caching, call.ttl) = (caching, ttl);
             }
         }
-        call.into()
+        Task { call }
     }
 
     /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
@@ -191,12 +191,6 @@ impl Task {
     /// The request it belongs to, and its place in what is remembered of that.
     pub(super) fn origin(&self) -> (Was, Option<Mark>) {
         (self.call.was.clone(), self.call.mark)
-    }
-}
-
-impl From<Box<Call>> for Task {
-    fn from(call: Box<Call>) -> Task {
-        Task { call }
     }
 }
 

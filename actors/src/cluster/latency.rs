@@ -96,9 +96,6 @@ impl Latency {
 }
 
 fn bucket(took: Duration) -> usize {
-    if took.is_zero() {
-        return 0;
-    }
     let times = took.as_secs_f64() * (1e6 / FIRST_MICROS);
     if times <= 1.0 {
         return 0;

@@ -2,7 +2,6 @@
 
 mod pipelined;
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -104,23 +103,20 @@ impl Member {
         started: Instant,
     ) -> LocalBoxFuture<'m, Outcome> {
         match &self.engine {
-            Engine::Postgres(postgres) if query.pipelined => placed(|| async move {
-                let sent = Cell::new(None);
-                let way = pin!(async {
+            Engine::Postgres(postgres) if query.pipelined => placed(|| {
+                self.counted(sink, started, async move |sent| {
                     let case = self.admit(call, &query)?;
-                    self.run_pipelined(postgres, query, case, started, &sent).await
-                });
-                self.counted(sink, started, &sent, way).await
+                    self.run_pipelined(postgres, query, case, started, sent).await
+                })
             }),
-            Engine::Postgres(postgres) => placed(|| async move {
-                let sent = Cell::new(None);
-                let way = pin!(async {
+            Engine::Postgres(postgres) => placed(|| {
+                self.counted(sink, started, async move |sent| {
                     let mut case = self.admit(call, &query)?;
                     let (loan, since) = {
                         let checkout = pin!(postgres.checkout(started));
                         self.lent(&mut case, started, checkout, || postgres.last_dial()).await?
                     };
-                    sent.set(Some(since));
+                    *sent = Some(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(postgres.send(loan, query))).await,
@@ -129,18 +125,13 @@ impl Member {
                     };
                     case.ended(&result);
                     result
-                });
-                self.counted(sink, started, &sent, way).await
+                })
             }),
-            Engine::Sqlite(sqlite) => placed(|| async move {
-                let sent = Cell::new(None);
-                let way = pin!(async {
+            Engine::Sqlite(sqlite) => placed(|| {
+                self.counted(sink, started, async move |sent| {
                     let mut case = self.admit(call, &query)?;
-                    let (loan, since) = {
-                        let checkout = pin!(sqlite.checkout());
-                        self.lent(&mut case, started, checkout, || None).await?
-                    };
-                    sent.set(Some(since));
+                    let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
+                    *sent = Some(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(sqlite.send(loan, query))).await,
@@ -148,29 +139,28 @@ impl Member {
                     };
                     case.ended(&result);
                     result
-                });
-                self.counted(sink, started, &sent, way).await
+                })
             }),
         }
     }
 
-    /// A statement's way to its outcome, in the counters. `sent`: when its connection came and the statement with it.
+    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with it.
     ///
     /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
     async fn counted(
         &self,
         sink: Option<&Sink>,
         started: Instant,
-        sent: &Cell<Option<Instant>>,
-        // In its place: passed by value it would be moved at every step down.
-        way: Pin<&mut impl Future<Output = Result<Rows, Failure>>>,
+        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, Failure>,
     ) -> Outcome {
         let mark = self.tally.begin();
-        let result = way.await;
+        let mut sent = None;
+        // In its place: passed by value it would be moved at every step down.
+        let result = pin!(run(&mut sent)).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
-        if let Some(sent) = sent.get() {
+        if let Some(sent) = sent {
             self.tally.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.latency = ended - started;

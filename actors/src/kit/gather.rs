@@ -14,8 +14,7 @@ use std::time::Instant;
 
 use super::alarm;
 use super::rule::{Arrived, Rule};
-use super::slots::Slots;
-pub use super::slots::{Missed, Slot};
+use super::slots::{Missed, Slot, Slots};
 
 /// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
@@ -230,12 +229,11 @@ impl<T: Slot> Inlet<T> {
 
     /// An inlet whose answers are all here already (a cache hit).
     pub fn ready(items: Vec<T>) -> Inlet<T> {
-        let count = items.len();
         let (inlet, outlet) = Inlet::open(items, None);
-        for _ in 0..count {
-            let mut state = inlet.gather.lock();
-            if let Some((index, item)) = state.slots.take_open() {
-                state.slots.fill(index, item, false);
+        {
+            let slots = &mut inlet.gather.lock().slots;
+            while let Some((index, item)) = slots.take_open() {
+                slots.fill(index, item, false);
             }
         }
         drop(outlet);

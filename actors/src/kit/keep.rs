@@ -9,10 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gather::{Missed, Outlet, Slot, panic_text};
+use super::gather::{Outlet, panic_text};
 use super::race::{Ended, race};
 use super::report::Gauges;
 use super::restarts::{Restarts, Verdict};
+use super::slots::{Missed, Slot};
 
 /// State that answers messages of type `M`.
 pub trait Answers<M: Send + 'static>: Sized + 'static {

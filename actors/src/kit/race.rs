@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::alarm::Alarm;
-use super::gather::{Slot, Watch, panic_text};
+use super::gather::{Watch, panic_text};
+use super::slots::Slot;
 
 /// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
 pub(crate) async fn race<T: Slot>(

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use skitai_wire::{Map, Value};
 
-use super::gather::{Inlet, Missed, Slot};
+use super::gather::Inlet;
 use super::keep::now;
+use super::slots::{Missed, Slot};
 
 /// The message every actor answers with what it knows of itself.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,5 @@
 //! A statement that shares its connection with others, from its place on a line to its result.
 
-use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ impl Member {
         query: Arc<Query>,
         mut case: Case<'_>,
         asked: Instant,
-        sent: &Cell<Option<Instant>>,
+        sent: &mut Option<Instant>,
     ) -> Result<Rows, Failure> {
         let (place, since) = {
             // A trial makes a connection; the neighbours of one that is there prove nothing.
@@ -37,7 +36,7 @@ impl Member {
                 }
             }
         };
-        sent.set(Some(since));
+        *sent = Some(since);
         // In its place: passed by value it would be moved at every step down.
         let answered = alarm::until(since + self.limits.member_timeout, pin!(postgres.send_on(place, query))).await;
         let (result, is_news) = answered.unwrap_or_else(|| {

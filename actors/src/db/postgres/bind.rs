@@ -21,10 +21,23 @@ impl std::fmt::Debug for Bound<'_> {
     }
 }
 
+impl Bound<'_> {
+    /// A whole number on its way to a place of its own size: nothing is gained by writing it as text.
+    fn whole(&self, ty: &Type) -> Option<i64> {
+        match self.0 {
+            Value::Int(number) if *ty == Type::INT8 => Some(*number),
+            _ => None,
+        }
+    }
+}
+
 impl ToSql for Bound<'_> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        if let Some(number) = self.whole(ty) {
+            out.put_i64(number);
+            return Ok(IsNull::No);
+        }
         match self.0 {
-            Value::Int(number) if *ty == Type::INT8 => out.put_i64(*number),
             Value::String(text) | Value::DateTime(text) => out.extend_from_slice(text.as_bytes()),
             Value::List(_) if matches!(*ty, Type::JSON | Type::JSONB) => {
                 out.extend_from_slice(text::json(self.0).as_bytes());
@@ -42,7 +55,7 @@ impl ToSql for Bound<'_> {
     }
 
     fn encode_format(&self, ty: &Type) -> Format {
-        if matches!(self.0, Value::Int(_)) && *ty == Type::INT8 { Format::Binary } else { Format::Text }
+        if self.whole(ty).is_some() { Format::Binary } else { Format::Text }
     }
 
     to_sql_checked!();

@@ -36,6 +36,7 @@ mod links;
 mod merged;
 mod more;
 mod page;
+mod paper;
 pub(crate) mod pattern;
 mod registry;
 mod reply;

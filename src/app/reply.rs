@@ -14,6 +14,7 @@ use skitai_wire::{Value, xmlrpc};
 use super::error::{Error, IntoError};
 use super::files::path_in;
 use super::hooks::Instead;
+use super::paper;
 use super::route::Work;
 use super::streaming::Streaming;
 use super::was::{Face, Was};
@@ -26,7 +27,7 @@ pub enum Answer {
     /// Octets.
     Octets(Vec<u8>),
     /// Data in the face's own form: JSON on the web and over JSON-RPC, a whole response document over XML-RPC.
-    Data(Vec<u8>),
+    Data(Bytes),
     /// Nothing: 204 on the web.
     Nothing,
     /// A reply in full.
@@ -63,8 +64,8 @@ pub trait Reply {
 /// Data over any face; over RPC also what is a page on the web.
 fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     let written = match was.face() {
-        Face::Web | Face::JsonRpc => skitai_wire::json::to_vec(value),
-        Face::XmlRpc => xmlrpc::write_response(value),
+        Face::Web | Face::JsonRpc => paper::written(value),
+        Face::XmlRpc => xmlrpc::write_response(value).map(Bytes::from),
     };
     match written {
         Ok(bytes) => Answer::Data(bytes),

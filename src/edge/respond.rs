@@ -71,7 +71,7 @@ fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
         }
         Answer::Page(std::borrow::Cow::Owned(text)) => with_body(StatusCode::OK, HTML, text.into()),
         Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
-        Answer::Data(data) => with_body(StatusCode::OK, JSON, data.into()),
+        Answer::Data(data) => with_body(StatusCode::OK, JSON, data),
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -140,7 +140,7 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
 }
 
 /// A document of RPC: always 200, whatever it says.
-pub(crate) fn rpc(content_type: HeaderValue, document: Vec<u8>) -> Made {
+pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> Made {
     with_body(StatusCode::OK, content_type, document.into())
 }
 

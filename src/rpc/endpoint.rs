@@ -8,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, StatusCode, header};
+use bytes::Bytes;
 use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
 use skitai_wire::{Limits, Value, xmlrpc};
@@ -110,13 +111,13 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
     if call.method == multicall::NAME {
         let reply = respond::rpc(XML, Vec::new());
         let (reply, result) = Box::pin(several(worker, Face::XmlRpc, draft, params, reply)).await;
-        let document = result.unwrap_or_else(|fault| xmlrpc::write_fault(fault.code, &fault.message));
+        let document = result.unwrap_or_else(|fault| xmlrpc::write_fault(fault.code, &fault.message).into());
         return with_document(reply, document);
     }
     let (was, result) = run(worker, Face::XmlRpc, draft, &call.method, params, None).await;
     let document = match result {
         Ok(document) => document,
-        Err(fault) => xmlrpc::write_fault(fault.code, &fault.message),
+        Err(fault) => xmlrpc::write_fault(fault.code, &fault.message).into(),
     };
     respond_with(worker, was, XML, document)
 }
@@ -199,7 +200,7 @@ async fn several(
     draft: Draft,
     params: Params,
     reply: HttpResponse,
-) -> (HttpResponse, Result<Vec<u8>, Fault>) {
+) -> (HttpResponse, Result<Bytes, Fault>) {
     let entries = match multicall::entries(params, worker.site.settings.server.max_batch) {
         Ok(entries) => entries,
         Err(fault) => {
@@ -229,7 +230,7 @@ async fn several(
         Err(error) => Err(error),
     };
     match many {
-        Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers))),
+        Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers).into())),
         Err(mut failed) => {
             pipeline::tell(&request, &mut failed);
             let mut reply = respond::rpc(XML, Vec::new());
@@ -255,7 +256,7 @@ async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<
     Ended { was, answer: call.id.map(|id| json_answer(id, call.v1, result)) }
 }
 
-fn json_answer(id: &RawValue, v1: bool, result: Result<Vec<u8>, Fault>) -> Vec<u8> {
+fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, Fault>) -> Vec<u8> {
     match result {
         Ok(result) => jsonrpc::write_raw_result(id, &result, v1),
         Err(fault) => json_error(Some(id), &fault, v1),
@@ -273,18 +274,20 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(worker: &Worker, was: Option<Was>, kind: HeaderValue, document: Vec<u8>) -> HttpResponse {
+fn respond_with(worker: &Worker, was: Option<Was>, kind: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
+    let document = document.into();
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
         reply = respond::finish(&was, reply, Holds::Both);
         worker.spares.keep(was);
     }
-    if is_silent { with_document(reply, Vec::new()) } else { reply }
+    if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }
 
 /// The reply with its document; where every call was a notification there is none, and the reply is 204.
-fn with_document(mut reply: HttpResponse, document: Vec<u8>) -> HttpResponse {
+fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpResponse {
+    let document = document.into();
     if document.is_empty() {
         *reply.status_mut() = StatusCode::NO_CONTENT;
         reply.headers_mut().remove(header::CONTENT_TYPE);
@@ -301,7 +304,7 @@ async fn run(
     method: &str,
     params: Params,
     shared: Option<Session>,
-) -> (Option<Was>, Result<Vec<u8>, Fault>) {
+) -> (Option<Was>, Result<Bytes, Fault>) {
     let Some(Meant { mount, app, placed }) = worker.site.method(draft.request().path(), method) else {
         worker.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));

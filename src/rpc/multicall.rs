@@ -4,6 +4,7 @@
 //! of the one value, or a structure `{faultCode, faultString}`. Over JSON-RPC it is the same, though a batch does as
 //! much. It cannot call itself, and no batch can call it: one request would be a million calls.
 
+use bytes::Bytes;
 use skitai_wire::jsonrpc::Params;
 use skitai_wire::{Value, xmlrpc};
 
@@ -60,13 +61,13 @@ fn entry(call: Value) -> Entry {
 }
 
 /// One entry of the answer. A result is a whole document over XML-RPC and JSON text over JSON-RPC.
-pub(super) fn written(face: Face, result: &Result<Vec<u8>, Fault>) -> Vec<u8> {
+pub(super) fn written(face: Face, result: &Result<Bytes, Fault>) -> Vec<u8> {
     match (face, result) {
         (Face::XmlRpc, Ok(document)) => {
             [b"<value><array><data>", value_of(document).1, b"</data></array></value>"].concat()
         }
         (Face::XmlRpc, Err(fault)) => value_of(&xmlrpc::write_fault(fault.code, &fault.message)).1.to_vec(),
-        (_, Ok(json)) => [b"[", json.as_slice(), b"]"].concat(),
+        (_, Ok(json)) => [b"[", &json[..], b"]"].concat(),
         (_, Err(fault)) => {
             let fault = serde_json::json!({ "faultCode": fault.code, "faultString": fault.message });
             fault.to_string().into_bytes()
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn a_value_is_cut_out_of_its_document() {
         let document = xmlrpc::write_response("</value> & <value>").expect("text can be written");
-        let answer = super::document(Face::XmlRpc, &[written(Face::XmlRpc, &Ok(document))]);
+        let answer = super::document(Face::XmlRpc, &[written(Face::XmlRpc, &Ok(document.into()))]);
         let value = xmlrpc::parse_response(&answer, &skitai_wire::Limits::default()).expect("XML").expect("no fault");
         assert_eq!(value, Value::List(vec![Value::List(vec![Value::String("</value> & <value>".to_owned())])]));
     }

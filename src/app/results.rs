@@ -115,9 +115,14 @@ impl Results {
 
     /// The good outcomes, under the same conditions as [`ok`](Results::ok).
     pub(super) fn good(self) -> Result<impl Iterator<Item = Outcome>, AllFailed> {
+        Ok(self.enough()?.into_iter().filter(Outcome::is_ok))
+    }
+
+    /// All outcomes, enough of them good.
+    fn enough(self) -> Result<Vec<Outcome>, AllFailed> {
         let coverage = self.coverage();
         if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
-            Ok(self.outcomes.into_iter().filter(Outcome::is_ok))
+            Ok(self.outcomes)
         } else {
             Err(AllFailed::of(self.outcomes))
         }
@@ -154,10 +159,9 @@ impl Results {
 
     /// The rows of all good answers as a type of one's own, in member order.
     pub fn rows<T: DeserializeOwned>(self) -> crate::app::error::Result<Vec<T>> {
-        let mut rows = Vec::new();
-        for outcome in self.good()? {
-            let of_one = outcome.data.rows()?;
-            if rows.is_empty() { rows = of_one } else { rows.extend(of_one) }
+        let mut rows = Vec::with_capacity(self.outcomes.iter().map(|outcome| outcome.data.count()).sum());
+        for outcome in self.enough()?.iter_mut().filter(|outcome| outcome.is_ok()) {
+            std::mem::take(&mut outcome.data).rows_into(&mut rows)?;
         }
         Ok(rows)
     }

@@ -1,6 +1,7 @@
 //! PostgreSQL: a pool of this worker's own connections.
 //!
-//! - here: the statement itself; `queue`: who waits for a connection; `pool`: looking at one before it is lent;
+//! - here: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: who waits for a connection;
+//!   `pool`: looking at one before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
 //! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
@@ -22,42 +23,34 @@ mod pool;
 mod pour;
 mod queue;
 mod rows;
+mod run;
 mod seat;
 mod tls;
 mod told;
 mod ways;
 
-use std::borrow::Cow;
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use futures_util::TryStream;
-use futures_util::future::join;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Error, Row, RowStream};
 
 use super::Query;
 use super::backstop::GRACE;
-use super::columns::{Columns, described};
-use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
+use super::flight::{Failure, Flight, Lease, Work};
 use super::member::{Connections, Limits};
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{EjectReason, Judged};
 use crate::kit::placed::placed;
 use crate::outcome::Reason;
 use crate::spec::DbTls;
-use crate::wire::Value;
-use bind::Bound;
 use dial::Dialer;
 use lines::Lines;
-use pool::{Keeper, Pool, Prepared};
+use pool::{Keeper, Pool};
 use queue::{Loan, Queue};
 pub(crate) use rows::RawRows;
+use run::Run;
 pub(super) use seat::Seat;
 use ways::Ways;
 
@@ -68,10 +61,6 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// What is said of a server that took no note of any request to cancel within [`SETTLE_WITHIN`]. It says nothing of the
 /// statement: a server that works hears them whatever it works on.
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
-/// Rows that most statements have at most: their list is made at once and does not grow.
-const FEW: usize = 8;
-/// The protocol counts parameters in 16 bits.
-const MAX_PARAMS: usize = 65_535;
 
 /// Where a member is, and as whom it is asked.
 pub(super) struct Login<'a> {
@@ -160,169 +149,6 @@ struct Shared {
     loan: Loan,
     /// Set when nobody wants the rows any more.
     stop: AtomicBool,
-}
-
-/// Everything one running statement needs.
-struct Run {
-    shared: Arc<Shared>,
-    ways: Arc<Ways>,
-    query: Arc<Query>,
-}
-
-impl Run {
-    // What is awaited on a statement's way is pinned where it is made; `.await` by itself would move it first, step by step.
-    async fn end(self) -> Ended {
-        Run::ended(pin!(self.rows()).await)
-    }
-
-    fn ended(result: Result<Rows, Stopped>) -> Ended {
-        match result {
-            Ok(rows) => Ended { result: Ok(rows), reusable: true },
-            Err(Stopped::Server(error)) => {
-                let (failure, reusable) = told::statement(&error);
-                Ended { result: Err(failure), reusable }
-            }
-            Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
-        }
-    }
-
-    async fn rows(&self) -> Result<Rows, Stopped> {
-        self.check()?;
-        let (columns, stream) = pin!(self.limited()).await?;
-        let mut stream = pin!(stream);
-        let mut rows = Vec::with_capacity(FEW);
-        poll_fn(|context| {
-            while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
-                // Nobody reads them once it is stopped; they only have to come off the connection.
-                if !self.shared.stop.load(Relaxed) {
-                    rows.push(row);
-                }
-            }
-            Poll::Ready(Ok::<_, Error>(()))
-        })
-        .await?;
-        let columns = columns.or_else(|| rows.first().map(|row: &Row| described(row.columns())));
-        let data = match &columns {
-            Some(columns) if !rows.is_empty() => RawRows::new(rows, columns.clone()).into(),
-            _ => Value::List(Vec::new()).into(),
-        };
-        Ok(Rows { data, affected: stream.rows_affected(), columns })
-    }
-
-    /// What the client would refuse to encode, in plainer words than it has.
-    fn check(&self) -> Result<(), Stopped> {
-        let count = self.query.params.len();
-        if count > MAX_PARAMS {
-            return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
-        }
-        Ok(())
-    }
-
-    /// The statement, and before it what it needs of the server's own limit, where that is not there.
-    async fn limited(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
-        let backstop = self.query.backstop;
-        if self.query.pipelined || self.shared.loan.has(backstop) {
-            return pin!(self.start()).await;
-        }
-        Box::pin(async { join(self.shared.loan.limit_to(backstop), self.start()).await.1 }).await
-    }
-
-    /// The running statement, and its columns where they are known before its first row.
-    async fn start(&self) -> Result<(Option<Columns>, RowStream), Stopped> {
-        let Query { sql: text, params, .. } = &*self.query;
-        let lasting = match text {
-            Cow::Borrowed(text) => Some(*text),
-            Cow::Owned(_) => None,
-        };
-        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
-        let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
-        if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
-            return Ok((None, Box::pin(self.unnamed()).await?));
-        }
-        let prepared = match lasting {
-            Some(text) => pin!(self.shared.loan.prepared(text)).await,
-            None => Box::pin(self.shared.loan.prepare(text)).await,
-        };
-        let started = match prepared {
-            Ok(prepared) => {
-                if lasting.is_none() {
-                    self.ways.learn(text, &prepared.statement);
-                }
-                pin!(self.bound(prepared)).await?
-            }
-            Err(error) => Err(error),
-        };
-        match (started, lasting) {
-            // These come before anything ran: the name is unknown or taken, or the plan is older than the tables.
-            (Err(error), _) if told::is_lost_name(&error) => {
-                if let Some(text) = lasting {
-                    self.shared.loan.forget(text);
-                }
-                self.ways.without_names();
-                Ok((None, Box::pin(self.unnamed()).await?))
-            }
-            (Err(error), Some(text)) if told::is_stale_name(&error) => {
-                self.shared.loan.forget(text);
-                let prepared = Box::pin(self.shared.loan.prepared(text)).await?;
-                Ok(Box::pin(self.bound(prepared)).await??)
-            }
-            (started, _) => Ok(started?),
-        }
-    }
-
-    /// The columns are told before the first row, if there are any.
-    async fn bound(
-        &self,
-        Prepared { statement, columns }: Prepared,
-    ) -> Result<Result<(Option<Columns>, RowStream), Error>, Stopped> {
-        self.go_on()?;
-        let (given, wanted) = (self.query.params.len(), statement.params().len());
-        if given != wanted {
-            return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
-        }
-        // Boxed, for it is large because of what it does where there is no statement yet; the parameters by reference, for so
-        // it has just the size up to which the allocator is at its best.
-        let mut params = self.query.params.iter().map(Bound);
-        let started = placed(|| self.shared.loan.query_raw(&statement, &mut params)).await;
-        Ok(started.map(|stream| (columns, stream)))
-    }
-
-    async fn unnamed(&self) -> Result<RowStream, Stopped> {
-        self.go_on()?;
-        let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        let watched = self.ways.watched(&self.query.sql);
-        let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
-        watched.began();
-        started.map_err(|error| {
-            // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
-            if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
-        })
-    }
-
-    /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
-    fn go_on(&self) -> Result<(), Stopped> {
-        if self.shared.stop.load(Relaxed) {
-            let msg = "stopped before it ran".to_owned();
-            return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
-        }
-        Ok(())
-    }
-}
-
-/// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
-enum Stopped {
-    Server(Error),
-    Ours(Failure),
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Stopped::Server(error)
-    }
-}
-
-fn sql(msg: String) -> Stopped {
-    Stopped::Ours(Failure::new(Reason::Sql, msg))
 }
 
 /// The lease on a pooled connection.

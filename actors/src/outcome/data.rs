@@ -38,10 +38,31 @@ impl Data {
 
     /// The items of a list as a type of one's own; anything else is the only item. An error names the field.
     pub fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
+        let mut rows = Vec::with_capacity(self.count());
+        self.rows_into(&mut rows)?;
+        Ok(rows)
+    }
+
+    /// The same, behind those that are there.
+    pub fn rows_into<T: DeserializeOwned>(self, all: &mut Vec<T>) -> Result<(), Error> {
         match self.0 {
-            Kept::Rows(rows) => rows.typed(),
-            Kept::Value(Value::List(items)) => items.into_iter().map(from_value).collect(),
-            Kept::Value(one) => Ok(vec![from_value(one)?]),
+            Kept::Rows(rows) => return rows.typed_into(all),
+            Kept::Value(Value::List(items)) => {
+                for item in items {
+                    all.push(from_value(item)?);
+                }
+            }
+            Kept::Value(one) => all.push(from_value(one)?),
+        }
+        Ok(())
+    }
+
+    /// How many rows [`rows`](Data::rows) will give.
+    pub fn count(&self) -> usize {
+        match &self.0 {
+            Kept::Rows(rows) => rows.count(),
+            Kept::Value(Value::List(items)) => items.len(),
+            Kept::Value(_) => 1,
         }
     }
 }
@@ -88,9 +109,9 @@ impl<V: Into<Value>> From<V> for Data {
     }
 }
 
-impl From<RawRows> for Data {
-    fn from(rows: RawRows) -> Data {
-        Data(Kept::Rows(Box::new(rows)))
+impl From<Box<RawRows>> for Data {
+    fn from(rows: Box<RawRows>) -> Data {
+        Data(Kept::Rows(rows))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Every column type against what the server itself says of the value.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use skitai_actors::wire::{Map, Value};
 
 use crate::{Cluster, cell, get, rows, run, server, text};
@@ -267,6 +270,69 @@ fn rows_read_into_a_type_are_the_rows_one_looks_at() {
         assert_eq!(rows.clone().rows::<BTreeMap<String, Value>>().unwrap()[1]["b"], Value::Nil);
         let error = rows.rows::<BTreeMap<String, i64>>().unwrap_err();
         assert_eq!(error.to_string(), "b: invalid type: string \"x\", expected i64");
+    });
+}
+
+/// A type with fields of its own.
+#[derive(Debug, Deserialize, PartialEq)]
+struct Pair {
+    a: i64,
+    b: Option<String>,
+}
+
+/// The same, written by hand: it knows names and no order.
+#[derive(Debug, PartialEq)]
+struct ByName(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for ByName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ByName, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = ByName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("names and values")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ByName, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(ByName(pairs))
+            }
+        }
+        deserializer.deserialize_struct("ByName", &["a", "b"], Names)
+    }
+}
+
+#[test]
+fn a_type_finds_its_fields_wherever_they_stand() {
+    run(async {
+        let cluster = cluster().await;
+        let pair = |a, b: Option<&str>| Pair { a, b: b.map(str::to_owned) };
+        let two = [pair(1, Some("x")), pair(2, None)];
+        for columns in ["a, b", "b, a", "a, 7 AS c, b", "b, a, a AS d"] {
+            let sql = format!("SELECT {columns} FROM (VALUES (1::bigint, 'x'), (2, NULL)) AS rows(a, b)");
+            let data = cluster.one(sql, ()).await.data;
+            assert_eq!(data.clone().rows::<Pair>().unwrap(), two, "{columns}, after it was looked at");
+            assert_eq!(data.rows::<Pair>().unwrap(), two, "{columns}");
+        }
+        assert_eq!(cluster.one("SELECT 3 AS a", ()).await.data.rows::<Pair>().unwrap(), [pair(3, None)]);
+        let rows = || cluster.one("SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, 'y'", ());
+        let by_name = rows().await.data.rows::<ByName>().unwrap();
+        let known = |a, b: &str| ByName(vec![("a".to_owned(), Value::Int(a)), ("b".to_owned(), b.into())]);
+        assert_eq!(by_name, [known(1, "x"), known(2, "y")]);
+        let error = async |sql: &'static str| cluster.one(sql, ()).await.data.rows::<Pair>().unwrap_err().to_string();
+        assert_eq!(
+            error("SELECT 1 AS a, 'x' AS b UNION ALL SELECT NULL, 'y'").await,
+            "a: invalid type: unit value, expected i64"
+        );
+        assert_eq!(error("SELECT 1 AS a, 2 AS b").await, "b: invalid type: integer `2`, expected a string");
+        assert_eq!(error("SELECT 'x' AS b").await, "missing field `a`");
+        assert!(error("SELECT 1 AS a, 2 AS a, 'x' AS b").await.contains("duplicate field `a`"));
+        // More than lie in their place, and each of them.
+        let many = cluster.one("SELECT i AS a, i::text AS b FROM generate_series(1::bigint, 100) AS i", ()).await.data;
+        let many = many.rows::<Pair>().unwrap();
+        assert!(many.len() == 100 && (1..).zip(&many).all(|(a, row)| *row == pair(a, Some(&a.to_string()))));
     });
 }
 

@@ -107,15 +107,15 @@ impl Connection {
         self.limit.1.store(self.limit.0, Relaxed);
     }
 
-    /// The statement that was prepared for this text, here and now if it was not before.
+    /// The statement that was prepared for this text before.
+    pub(super) fn known(&self, text: &'static str) -> Option<Prepared> {
+        self.kept().get(&place(text))?.get().cloned()
+    }
+
+    /// The same, prepared here and now if it was not before.
     pub(super) async fn prepared(&self, text: &'static str) -> Result<Prepared, Error> {
-        let kept = self.kept().get(&place(text)).and_then(|kept| kept.get().cloned());
-        if let Some(prepared) = kept {
-            return Ok(prepared);
-        }
-        // Boxed, because every other statement would move the room for it.
         let kept = self.kept().entry(place(text)).or_default().clone();
-        Box::pin(async move { kept.get_or_try_init(|| self.prepare(text)).await.cloned() }).await
+        kept.get_or_try_init(|| self.prepare(text)).await.cloned()
     }
 
     /// The same for a text that is not kept: the statement lasts as long as somebody has it.

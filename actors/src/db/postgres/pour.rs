@@ -13,7 +13,8 @@ use std::task::Context;
 use futures_util::{FutureExt, TryStreamExt};
 
 use super::queue::Loan;
-use super::{Lent, Postgres, Run, Shared, Stopped};
+use super::run::{Run, Stopped};
+use super::{Lent, Postgres, Shared};
 use crate::db::Query;
 use crate::db::columns::described;
 use crate::db::flight::{Flight, Rows};
@@ -35,8 +36,7 @@ impl Postgres {
 
 impl Run {
     async fn pour(&self, sink: &Sink) -> Result<Rows, Stopped> {
-        self.check()?;
-        let (columns, stream) = self.limited().await?;
+        let (columns, stream) = self.start().await?;
         let (mut columns, mut stream) = (columns, pin!(stream));
         let stopped = |_: &Context<'_>| self.shared.stop.load(Relaxed);
         let mut batch = Batch::default();

@@ -1,7 +1,7 @@
 //! [`from_fields`]: a map as one's own type before there is a map. A row of a database is read so: what would become a
 //! [`Value`] only to be taken apart again never does.
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::into_type::Key;
@@ -16,6 +16,12 @@ pub trait Fields {
     fn name(&self, at: usize) -> &str;
     /// The value of one. Asked for once at most.
     fn take(&mut self, at: usize) -> Field<'_>;
+    /// True where these are the names of all, in this order: then the values are read in their order and no name is looked
+    /// at, as a type that was derived has it. One that was written by hand may know no other way than by name; who says
+    /// true reads again by name what failed.
+    fn are(&self, _names: &'static [&'static str]) -> bool {
+        false
+    }
 }
 
 /// A value on its way into a type.
@@ -77,13 +83,51 @@ impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
         Value::Map(Map(made)).deserialize_enum(name, variants, visitor)
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.are(names) {
+            visitor.visit_seq(Values { fields: self.0, at: 0 })
+        } else {
+            self.deserialize_any(visitor)
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_unit()
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier
+        tuple_struct map identifier
+    }
+}
+
+/// The values alone.
+struct Values<F> {
+    fields: F,
+    at: usize,
+}
+
+impl<'de, F: Fields> SeqAccess<'de> for Values<F> {
+    type Error = Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
+        if self.at == self.fields.count() {
+            return Ok(None);
+        }
+        self.at += 1;
+        read(self.fields.take(self.at - 1), seed).map(Some)
+    }
+}
+
+fn read<'de, S: DeserializeSeed<'de>>(field: Field<'_>, seed: S) -> Result<S::Value, Error> {
+    match field {
+        Field::Text(text) => seed.deserialize(Text(text)),
+        Field::Value(value) => seed.deserialize(value),
     }
 }
 
@@ -120,11 +164,7 @@ impl<'de, F: Fields> MapAccess<'de> for Pairs<F> {
         if !std::mem::take(&mut self.is_due) {
             return Err(Error::new("a value was asked for without its name"));
         }
-        let read = match self.fields.take(self.at - 1) {
-            Field::Text(text) => seed.deserialize(Text(text)),
-            Field::Value(value) => seed.deserialize(value),
-        };
-        read.map_err(|error| error.in_field(self.fields.name(self.at - 1)))
+        read(self.fields.take(self.at - 1), seed).map_err(|error| error.in_field(self.fields.name(self.at - 1)))
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -1,0 +1,216 @@
+//! One statement on its connection, from its text to its rows.
+//!
+//! Nearly every statement is one whose text was prepared on its connection before: it has a way of its own, short enough that
+//! what it remembers between its polls is little. Whatever else may be is boxed.
+
+use std::borrow::Cow;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Poll, ready};
+
+use futures_util::TryStream;
+use futures_util::future::join;
+use tokio_postgres::{Error, RowStream};
+
+use super::bind::{self, Bound};
+use super::pool::Prepared;
+use super::rows::RawRows;
+use super::ways::Ways;
+use super::{Shared, told};
+use crate::db::Query;
+use crate::db::columns::{Columns, described};
+use crate::db::flight::{Ended, Failure, Rows};
+use crate::kit::placed::placed;
+use crate::outcome::{Data, Reason};
+use crate::wire::Value;
+
+/// The protocol counts parameters in 16 bits.
+const MAX_PARAMS: usize = 65_535;
+
+/// Everything one running statement needs.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ways: Arc<Ways>,
+    pub(super) query: Arc<Query>,
+}
+
+/// Rows on their way, and their columns where they are known before the first row.
+type Started = (Option<Columns>, RowStream);
+
+impl Run {
+    // What is awaited on a statement's way is pinned where it is made; `.await` by itself would move it first, step by step.
+    pub(super) async fn end(self) -> Ended {
+        Run::ended(pin!(self.rows()).await)
+    }
+
+    pub(super) fn ended(result: Result<Rows, Stopped>) -> Ended {
+        match result {
+            Ok(rows) => Ended { result: Ok(rows), reusable: true },
+            Err(Stopped::Server(error)) => {
+                let (failure, reusable) = told::statement(&error);
+                Ended { result: Err(failure), reusable }
+            }
+            Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
+        }
+    }
+
+    async fn rows(&self) -> Result<Rows, Stopped> {
+        let (mut columns, stream) = match self.at_hand() {
+            Some(Prepared { statement, columns }) => {
+                // Boxed, for it is large because of what it does where there is no statement yet; the parameters by
+                // reference, for so it has just the size up to which the allocator is at its best.
+                let mut params = self.query.params.iter().map(Bound);
+                match placed(|| self.shared.loan.query_raw(&statement, &mut params)).await {
+                    Ok(stream) => (columns, stream),
+                    Err(error) => Box::pin(self.again(error)).await?,
+                }
+            }
+            None => Box::pin(self.start()).await?,
+        };
+        let (mut stream, mut rows) = (pin!(stream), None);
+        poll_fn(|context| {
+            while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
+                // Nobody reads them once it is stopped; they only have to come off the connection.
+                if !self.shared.stop.load(Relaxed) {
+                    let columns = columns.get_or_insert_with(|| described(row.columns()));
+                    rows.get_or_insert_with(|| RawRows::of(columns.clone())).push(row);
+                }
+            }
+            Poll::Ready(Ok::<_, Error>(()))
+        })
+        .await?;
+        let data = rows.map_or_else(|| Value::List(Vec::new()).into(), Data::from);
+        Ok(Rows { data, affected: stream.rows_affected(), columns })
+    }
+
+    /// The statement prepared for this text, where it is all that is needed.
+    fn at_hand(&self) -> Option<Prepared> {
+        let is_plain = self.is_limited() && self.ways.has_names() && !self.shared.stop.load(Relaxed);
+        let prepared = self.shared.loan.known(self.lasting().filter(|_| is_plain)?)?;
+        (prepared.statement.params().len() == self.query.params.len()).then_some(prepared)
+    }
+
+    /// A text of the program itself.
+    fn lasting(&self) -> Option<&'static str> {
+        match self.query.sql {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
+    /// Whether the server's own limit is what the statement needs.
+    fn is_limited(&self) -> bool {
+        self.query.pipelined || self.shared.loan.has(self.query.backstop)
+    }
+
+    /// The running statement, and before it what it needs of the server's own limit, where that is not there.
+    pub(super) async fn start(&self) -> Result<Started, Stopped> {
+        // What the client would refuse to encode, in plainer words than it has.
+        let count = self.query.params.len();
+        if count > MAX_PARAMS {
+            return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
+        }
+        if self.is_limited() {
+            return self.begin().await;
+        }
+        join(self.shared.loan.limit_to(self.query.backstop), self.begin()).await.1
+    }
+
+    async fn begin(&self) -> Result<Started, Stopped> {
+        let Query { sql: text, params, .. } = &*self.query;
+        let lasting = self.lasting();
+        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
+        let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
+        if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
+            return Ok((None, self.unnamed().await?));
+        }
+        let prepared = match lasting {
+            Some(text) => self.shared.loan.prepared(text).await,
+            None => self.shared.loan.prepare(text).await,
+        };
+        let started = match prepared {
+            Ok(prepared) => {
+                if lasting.is_none() {
+                    self.ways.learn(text, &prepared.statement);
+                }
+                self.bound(prepared).await?
+            }
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(started) => Ok(started),
+            Err(error) => self.again(error).await,
+        }
+    }
+
+    /// Another try where the error came before anything ran: the name is unknown or taken, or the plan is older than the
+    /// tables.
+    async fn again(&self, error: Error) -> Result<Started, Stopped> {
+        let lasting = self.lasting();
+        let (is_lost, is_stale) = (told::is_lost_name(&error), told::is_stale_name(&error));
+        if let Some(text) = lasting.filter(|_| is_lost || is_stale) {
+            self.shared.loan.forget(text);
+        }
+        match lasting {
+            _ if is_lost => {
+                self.ways.without_names();
+                Ok((None, self.unnamed().await?))
+            }
+            Some(text) if is_stale => {
+                let prepared = self.shared.loan.prepared(text).await?;
+                Ok(self.bound(prepared).await??)
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    /// The columns are told before the first row, if there are any.
+    async fn bound(&self, Prepared { statement, columns }: Prepared) -> Result<Result<Started, Error>, Stopped> {
+        self.go_on()?;
+        let (given, wanted) = (self.query.params.len(), statement.params().len());
+        if given != wanted {
+            return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
+        }
+        let started = self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound)).await;
+        Ok(started.map(|stream| (columns, stream)))
+    }
+
+    async fn unnamed(&self) -> Result<RowStream, Stopped> {
+        self.go_on()?;
+        let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
+        let watched = self.ways.watched(&self.query.sql);
+        let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
+        watched.began();
+        started.map_err(|error| {
+            // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
+            if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
+        })
+    }
+
+    /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
+    fn go_on(&self) -> Result<(), Stopped> {
+        if self.shared.stop.load(Relaxed) {
+            let msg = "stopped before it ran".to_owned();
+            return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
+        }
+        Ok(())
+    }
+}
+
+/// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
+pub(super) enum Stopped {
+    Server(Error),
+    Ours(Failure),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped::Server(error)
+    }
+}
+
+fn sql(msg: String) -> Stopped {
+    Stopped::Ours(Failure::new(Reason::Sql, msg))
+}

@@ -30,7 +30,9 @@ pub use multipart::Part;
 pub use request::{Decode, Encoding, Method, Request};
 pub use tls::Authority;
 
-pub(crate) use dial::{Stage, Trace};
+pub(crate) use dial::Stage;
+#[cfg(test)]
+pub(crate) use dial::Trace;
 pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Place, Progress};
 pub(crate) use prepared::Prepared;
 pub(crate) use retry_after::wait_of;

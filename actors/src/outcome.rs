@@ -191,9 +191,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A slot as the caller opens it: not sent, by nobody's fault yet.
+    /// A slot as the caller opens it: not sent, by nobody's fault yet. It has no words: whoever closes it says why.
     pub fn unsent(node: Arc<str>) -> Outcome {
-        Outcome::failed(node, Reason::NotAdmitted, "not sent")
+        Outcome::told(node, Reason::NotAdmitted, String::new(), Data::default())
     }
 
     /// A failure with its cause and the true message.

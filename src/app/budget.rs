@@ -56,8 +56,9 @@ impl Budget {
     }
 
     /// What a member called `now` may be told, in whole milliseconds.
-    pub(super) fn told(&self, now: Instant) -> u128 {
-        self.latest_wait().saturating_duration_since(now).as_millis()
+    pub(super) fn told(&self, now: Instant) -> u64 {
+        let left = self.latest_wait().saturating_duration_since(now);
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

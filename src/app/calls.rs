@@ -3,18 +3,18 @@
 //! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the worker's own actor at once and
 //! gives a [`Task`] to wait on. Nothing here does I/O.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use skitai_actors::cluster::{self, Call, Fetch};
+use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
 use skitai_actors::http::{Encoding, Method, Part, Request};
-use skitai_actors::kit::{OnArrival, Rule};
+use skitai_actors::kit::{OnArrival, Post, Rule};
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
-use super::budget;
 use super::caching::KeyParts;
 use super::task::{Dispatch, Task};
 use super::was::Was;
@@ -46,17 +46,18 @@ pub enum Protocol {
     Rest,
 }
 
-#[derive(Clone, Debug)]
 enum Target {
-    Cluster(Way, String),
+    Cluster(Way, Post<Cluster>, Arc<Roster>),
     Url(String),
+    Unusable(Outcome),
 }
 
 impl Target {
     fn shown(&self) -> Arc<str> {
         match self {
-            Target::Cluster(_, name) => format!("@{name}").into(),
+            Target::Cluster(.., roster) => format!("@{}", roster.spec().name).into(),
             Target::Url(url) => url.as_str().into(),
+            Target::Unusable(outcome) => outcome.node.clone(),
         }
     }
 }
@@ -137,18 +138,20 @@ pub struct Calls {
 impl std::fmt::Debug for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The login stays out of it.
-        f.debug_struct("Calls").field("target", &self.target).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Calls").field("target", &self.target.shown()).field("path", &self.path).finish_non_exhaustive()
     }
 }
 
 impl Calls {
     pub(super) fn cluster(was: &Was, way: Way, text: &str) -> Calls {
         let text = text.strip_prefix('@').unwrap_or(text);
-        let (name, path) = match text.split_once('/') {
-            Some((name, path)) => (name, Some(format!("/{path}"))),
-            None => (text, None),
+        let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+        let path = Some(path.to_owned()).filter(|path| !path.is_empty());
+        let target = match was.hands().cluster(name) {
+            Some((post, roster)) => Target::Cluster(way, post.clone(), roster.clone()),
+            None => Target::Unusable(undeclared(name, "members = host:port, …")),
         };
-        Calls::new(was, Target::Cluster(way, name.to_owned()), path)
+        Calls::new(was, target, path)
     }
 
     pub(super) fn url(was: &Was, url: &str) -> Calls {
@@ -157,8 +160,8 @@ impl Calls {
     }
 
     fn new(was: &Was, target: Target, path: Option<String>) -> Calls {
-        let is_json =
-            path.as_deref().is_some_and(|path| path.trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3"));
+        let last = path.as_deref().and_then(|path| path.trim_end_matches('/').rsplit_once('/'));
+        let is_json = last.is_some_and(|(_, last)| last.eq_ignore_ascii_case("rpc3"));
         let protocol = if is_json { Protocol::JsonRpc } else { Protocol::XmlRpc };
         Calls {
             was: was.clone(),
@@ -241,10 +244,12 @@ impl Calls {
     pub fn call(mut self, method: &str, params: impl Serialize) -> Task {
         let path = self.path.take();
         let written = match self.protocol {
-            Protocol::XmlRpc => xmlrpc::write_call(method, &params)
-                .map(|body| Request::xmlrpc(path.unwrap_or_else(|| "/RPC2".to_owned()), body)),
-            Protocol::JsonRpc => jsonrpc::write_call(1, method, &params)
-                .map(|body| Request::jsonrpc(path.unwrap_or_else(|| "/rpc3".to_owned()), body)),
+            Protocol::XmlRpc => {
+                xmlrpc::write_call(method, &params).map(|body| Request::xmlrpc(path_or(path, "/RPC2"), body))
+            }
+            Protocol::JsonRpc => {
+                jsonrpc::write_call(1, method, &params).map(|body| Request::jsonrpc(path_or(path, "/rpc3"), body))
+            }
             Protocol::Rest => {
                 return self.unsendable(format!(
                     "{method}: REST has no methods to call; use get, post_json, put, patch or delete"
@@ -270,7 +275,7 @@ impl Calls {
         if self.protocol == Protocol::Rest {
             return self.json(Method::Get, None::<&()>);
         }
-        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        let path = path_or(self.path.take(), "/");
         self.send(Request::get(path))
     }
 
@@ -295,7 +300,7 @@ impl Calls {
     }
 
     fn json(mut self, method: Method, body: Option<&impl Serialize>) -> Task {
-        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        let path = path_or(self.path.take(), "/");
         match body.map(skitai_wire::json::to_vec).transpose() {
             Ok(body) => self.send(Request::rest(method, path, body)),
             Err(error) => self.unsendable(format!("the body has no form in JSON: {error}")),
@@ -304,7 +309,7 @@ impl Calls {
 
     /// Posts a form to the path, now.
     pub fn post(mut self, form: &[(&str, &str)]) -> Task {
-        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        let path = path_or(self.path.take(), "/");
         let form: Vec<(String, String)> =
             form.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         self.send(Request::form(path, &form))
@@ -312,7 +317,7 @@ impl Calls {
 
     /// Posts a form with files (`multipart/form-data`) to the path, now.
     pub fn upload(mut self, parts: &[Part]) -> Task {
-        let path = self.path.take().unwrap_or_else(|| "/".to_owned());
+        let path = path_or(self.path.take(), "/");
         self.send(Request::multipart(path, parts))
     }
 
@@ -344,19 +349,16 @@ impl Calls {
         let deadline = was.deadline();
         let hands = was.hands().clone();
         match target {
-            Target::Cluster(way, name) => {
-                let Some((post, roster)) = hands.cluster(&name) else {
-                    return Task::ready(was, vec![undeclared(&name, "members = host:port, …")]);
-                };
+            Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
+            Target::Cluster(way, post, roster) => {
                 let question = (!hands.results().is_off())
-                    .then(|| KeyParts::Rpc { way, target: &name, request: &request }.question());
-                let (post, roster, spread) = (post.clone(), roster.clone(), way.spread());
-                let asker = was.clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                    .then(|| KeyParts::Rpc { way, target: &roster.spec().name, request: &request }.question());
+                let (spread, asker) = (way.spread(), was.clone());
+                let dispatch: Dispatch = Box::new(move |on_arrival, now| {
                     // The members of now: slots and exchanges follow from the same list.
                     let lineup = roster.lineup();
                     let slots = lineup.slots(spread);
-                    let request = timed(request, &asker);
+                    let request = timed(request, &asker, now);
                     post.ask(Call { lineup, spread, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, way, options, dispatch)
@@ -366,9 +368,9 @@ impl Calls {
                     .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.question());
                 let post = hands.web().clone();
                 let asker = was.clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                let dispatch: Dispatch = Box::new(move |on_arrival, now| {
                     let slots = cluster::fetch_slots(&url);
-                    let request = timed(request, &asker);
+                    let request = timed(request, &asker, now);
                     post.ask(Fetch { url, request }, slots, on_arrival, deadline)
                 });
                 Task::start(was, question, Way::Lb, options, dispatch)
@@ -377,13 +379,14 @@ impl Calls {
     }
 }
 
+fn path_or(path: Option<String>, usual: &'static str) -> Cow<'static, str> {
+    path.map_or(Cow::Borrowed(usual), Cow::Owned)
+}
+
 /// Tells the member how long its answer is waited for. Done at dispatch, so that it is what is left then, and after the
 /// key of the cache was made, of which it is no part. A header of the caller's own stands.
-fn timed(request: Request, was: &Was) -> Request {
-    if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(budget::HEADER)) {
-        return request;
-    }
-    request.header(budget::HEADER, was.told().to_string())
+fn timed(request: Request, was: &Was, now: Instant) -> Request {
+    Request { left: Some(was.told(now)), ..request }
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

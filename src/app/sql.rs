@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skitai_actors::db::stream::{RowStream, streamed};
-use skitai_actors::db::{self, AdHocStatement, IntoParams, Lane, Param, Shards, Statement};
-use skitai_actors::kit::{Inlet, Rule};
-use skitai_actors::spec::{DbMember, DbTls, Secret, Shard};
+use skitai_actors::db::{self, AdHocStatement, Database, IntoParams, Lane, Param, Shards, Statement};
+use skitai_actors::kit::{Inlet, Post, Rule};
+use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
 
 use super::caching::KeyParts;
@@ -18,12 +18,12 @@ use super::task::{Dispatch, Task};
 use super::was::Was;
 
 /// What a section of a cluster of databases needs.
-pub(super) const HOW: &str = "type = postgresql (or sqlite3) and members";
+const HOW: &str = "type = postgresql (or sqlite3) and members";
 
 /// Whose databases.
 #[derive(Clone, Debug)]
 pub(super) enum Base {
-    Cluster(Way, String),
+    Cluster(Way, Post<Database>, Arc<DbSpec>),
     Server(DbMember),
     Unusable(Outcome),
 }
@@ -42,7 +42,7 @@ pub struct Sql {
 impl Base {
     fn shown(&self) -> Arc<str> {
         match self {
-            Base::Cluster(_, name) => format!("@{name}").into(),
+            Base::Cluster(.., spec) => format!("@{}", spec.name).into(),
             Base::Server(member) => member.node.clone(),
             Base::Unusable(outcome) => outcome.node.clone(),
         }
@@ -51,14 +51,18 @@ impl Base {
 
 impl std::fmt::Debug for Sql {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sql").field("base", &self.base).finish_non_exhaustive()
+        f.debug_struct("Sql").field("base", &self.base.shown()).finish_non_exhaustive()
     }
 }
 
 impl Sql {
     pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
-        let name = name.strip_prefix('@').unwrap_or(name).to_owned();
-        Sql::new(was, Base::Cluster(way, name))
+        let name = name.strip_prefix('@').unwrap_or(name);
+        let base = match was.hands().database(name) {
+            Some((post, spec)) => Base::Cluster(way, post.clone(), spec.clone()),
+            None => Base::Unusable(undeclared(name, HOW)),
+        };
+        Sql::new(was, base)
     }
 
     pub(super) fn server(was: &Was, server: &str, database: &str, user: &str, password: &str) -> Sql {
@@ -109,7 +113,8 @@ impl Sql {
         match &mut self.base {
             Base::Server(DbMember { shard: Shard::Postgres { tls, .. }, .. }) => *tls = DbTls::Verified(roots),
             Base::Server(_) | Base::Unusable(_) => {}
-            Base::Cluster(_, name) => {
+            Base::Cluster(.., spec) => {
+                let name = &spec.name;
                 let msg = format!("TLS to the members of @{name} is said in their URLs: ?sslmode=verify-full");
                 self.base = Base::Unusable(Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg));
             }
@@ -174,20 +179,17 @@ impl Sql {
         let hands = was.hands().clone();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Base::Cluster(way, name) => {
-                let Some((post, spec)) = hands.database(&name) else {
-                    return Task::ready(was, vec![undeclared(&name, HOW)]);
-                };
+            Base::Cluster(way, post, spec) => {
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let way = if shards.is_some() { Way::Lb } else { way };
                 let question = (!hands.results().is_off()).then(|| {
                     // No cluster's name has a space.
-                    let target = shards.map_or(Cow::Borrowed(name.as_str()), |one| format!("{name} {one:?}").into());
+                    let name = &*spec.name;
+                    let target = shards.map_or(Cow::Borrowed(name), |one| format!("{name} {one:?}").into());
                     KeyParts::Sql { way, target: &target, user: "", sql: &sql, params: &params }.question()
                 });
                 let shards = shards.unwrap_or(way.spread().into());
-                let (post, spec) = (post.clone(), spec.clone());
-                let dispatch: Dispatch = Box::new(move |on_arrival| {
+                let dispatch: Dispatch = Box::new(move |on_arrival, _| {
                     let slots = db::slots(&spec, shards);
                     post.ask(Statement { shards, sql, params, asker, lane }, slots, on_arrival, deadline)
                 });
@@ -203,7 +205,7 @@ impl Sql {
                         .question()
                 });
                 let post = hands.ad_hoc_db().clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival| -> Inlet<Outcome> {
+                let dispatch: Dispatch = Box::new(move |on_arrival, _| -> Inlet<Outcome> {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     post.ask(AdHocStatement { member, sql, params, asker, lane }, slots, on_arrival, deadline)
                 });
@@ -229,16 +231,13 @@ impl Sql {
         let base = refused.map_or(base, Base::Unusable);
         let rows = match base {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
-            Base::Cluster(way, name) => match was.hands().database(&name) {
-                None => RowStream::ready(vec![undeclared(&name, HOW)]),
-                Some((post, spec)) => {
-                    let shards = shards.unwrap_or(way.spread().into());
-                    let statement = Statement { shards, sql, params, asker, lane };
-                    streamed(statement, db::slots(spec, shards), patience, |message, slots| {
-                        post.ask(message, slots, None, deadline)
-                    })
-                }
-            },
+            Base::Cluster(way, post, spec) => {
+                let shards = shards.unwrap_or(way.spread().into());
+                let statement = Statement { shards, sql, params, asker, lane };
+                streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
+                    post.ask(message, slots, None, deadline)
+                })
+            }
             Base::Server(member) => {
                 let statement = AdHocStatement { member, sql, params, asker, lane };
                 let slots = statement.slots();

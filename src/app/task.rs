@@ -15,8 +15,8 @@ use super::results::{AllFailed, Answered, Results};
 use super::trace::Mark;
 use super::was::Was;
 
-/// Hands a call to its actor. Boxed because a call that waits for an equal one may yet have to be made.
-pub(super) type Dispatch = Box<dyn FnOnce(Option<OnArrival<Outcome>>) -> Inlet<Outcome> + Send>;
+/// Hands a call to its actor, now. Boxed because a call that waits for an equal one may yet have to be made.
+pub(super) type Dispatch = Box<dyn FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send>;
 
 /// An equal call that is under way, whose answer will be ours; and our own, should that one fail.
 struct Following(Follower, Option<OnArrival<Outcome>>, Dispatch);
@@ -87,7 +87,7 @@ impl Task {
             // What came from the cache is not kept anew: it would never grow old.
             Some(outcomes) => call.inlet = Some(Inlet::ready(outcomes.to_vec())),
             None => {
-                call.inlet = Some(dispatch(on_arrival).under(rule));
+                call.inlet = Some(dispatch(on_arrival, made).under(rule));
                 (call.caching, call.ttl) = (caching, ttl);
             }
         }
@@ -247,7 +247,7 @@ impl Call {
                 Some(Begun::Lead(lead)) => self.leader = Some(lead),
                 _ => {}
             }
-            self.inlet = Some(dispatch(on_arrival).under(self.rule));
+            self.inlet = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
             return None;
         }
     }

@@ -12,10 +12,10 @@ use skitai_actors::kit::Inlet;
 use skitai_actors::{Outcome, Reason};
 use tokio::sync::{mpsc, oneshot};
 
-use super::calls::{Way, undeclared};
+use super::calls::Way;
 use super::error::Result;
 use super::results::{AllFailed, Answered};
-use super::sql::{Base, HOW, Sql};
+use super::sql::{Base, Sql};
 
 /// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
 #[derive(Clone, Debug)]
@@ -110,14 +110,11 @@ impl Sql {
         let (hands, asker) = (was.hands(), was.rule());
         let inlet = match base {
             Base::Unusable(outcome) => Inlet::ready(vec![outcome]),
-            Base::Cluster(way, name) => match hands.database(&name) {
-                None => Inlet::ready(vec![undeclared(&name, HOW)]),
-                Some((post, spec)) => {
-                    let with = shards.unwrap_or(if way == Way::Lb { Shards::One } else { Shards::All });
-                    let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
-                    post.ask(Conversation { with, bond, asker, orders: received, ready }, slots, None, deadline)
-                }
-            },
+            Base::Cluster(way, post, spec) => {
+                let with = shards.unwrap_or(if way == Way::Lb { Shards::One } else { Shards::All });
+                let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
+                post.ask(Conversation { with, bond, asker, orders: received, ready }, slots, None, deadline)
+            }
             Base::Server(member) => {
                 let slots = vec![Outcome::unsent(member.node.clone())];
                 let with = AdHocTarget(member);

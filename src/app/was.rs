@@ -229,8 +229,8 @@ impl Inner {
     }
 
     /// What a member that is called now may be told of the time it has, in milliseconds.
-    pub(crate) fn told(&self) -> u128 {
-        self.budget.told(Instant::now())
+    pub(crate) fn told(&self, now: Instant) -> u64 {
+        self.budget.told(now)
     }
 
     /// The rule of the route that answers, as it was written: how others name this request.

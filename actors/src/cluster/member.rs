@@ -88,12 +88,12 @@ impl Member {
     }
 
     /// One exchange. Latency and attempts are the caller's to fill.
-    pub(super) async fn exchange(&self, request: &Prepared, progress: &Progress) -> Outcome {
+    pub(super) async fn exchange(&self, request: &Prepared, progress: &Progress, begun: Instant) -> Outcome {
         let origin = match &self.origin {
             Ok(origin) => origin,
             Err(why) => return Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
         };
-        match origin.exchange(request, progress).await {
+        match origin.exchange(request, progress, begun).await {
             Ok(answer) => answer.into_outcome(self.node.clone()),
             Err(failure) => Outcome::failed(self.node.clone(), failure.reason, failure.msg),
         }
@@ -122,6 +122,9 @@ impl Member {
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
     pub(super) fn leave(&self, ended: &Ended<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
+        if let Ok(origin) = &self.origin {
+            origin.used(now);
+        }
         if let Some(pulse) = &self.pulse {
             pulse.ended(ended, pulse.at(now));
         }
@@ -133,14 +136,15 @@ impl Member {
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
     /// `was_silent`: the member had its whole time and not a byte came.
-    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, was_silent: bool, now: Instant) {
+    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, was_silent: bool, (begun, now): (Instant, Instant)) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
         {
             pulse.hold(time, pulse.at(now));
         }
-        let took = now - entry.started;
+        // The first exchange of a call began with it, and to subtract two instants costs more than to compare them.
+        let took = if entry.started == begun { outcome.latency } else { now - entry.started };
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(
             &Ended {

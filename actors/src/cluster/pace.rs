@@ -60,10 +60,10 @@ impl Recent {
             let gone = self.order.partition_point(|&other| other < old);
             // What lies between the old place and the new one moves by one.
             if gone < place {
-                self.order[gone..place].rotate_left(1);
+                self.order.copy_within(gone + 1..place, gone);
                 self.order[place - 1] = micros;
             } else {
-                self.order[place..=gone].rotate_right(1);
+                self.order.copy_within(place..gone, place + 1);
                 self.order[place] = micros;
             }
         }
@@ -85,19 +85,21 @@ impl Recent {
         let is_fresh = |answer: &&Answer| since.is_none_or(|since| answer.at > since);
         let oldest = self.answers.get(self.next).or(self.answers.first());
         // Every answer of every member passes here, and under load all are fresh.
-        let median = if oldest.is_some_and(|oldest| is_fresh(&oldest)) {
-            self.order[(self.order.len() - 1) / 2]
-        } else {
-            let mut fresh: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
-            if fresh.is_empty() {
-                return Pace::default();
-            }
-            let middle = (fresh.len() - 1) / 2;
-            *fresh.select_nth_unstable(middle).1
-        };
-        let quick = self.answers.iter().filter(is_fresh).filter(|answer| answer.micros <= median);
         let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
-        Pace { micros: median, room: quick.map(|answer| answer.among).fold(before, u32::max) }
+        // Slower answers than the median say nothing of how many calls are borne.
+        let most =
+            |median: u32| move |room: u32, one: &Answer| if one.micros <= median { room.max(one.among) } else { room };
+        if oldest.is_some_and(|oldest| is_fresh(&oldest)) {
+            let median = self.order[(self.order.len() - 1) / 2];
+            return Pace { micros: median, room: self.answers.iter().fold(before, most(median)) };
+        }
+        let mut fresh: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
+        if fresh.is_empty() {
+            return Pace::default();
+        }
+        let middle = (fresh.len() - 1) / 2;
+        let median = *fresh.select_nth_unstable(middle).1;
+        Pace { micros: median, room: self.answers.iter().filter(is_fresh).fold(before, most(median)) }
     }
 }
 

@@ -9,7 +9,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -92,15 +92,16 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
     let spec = roster.spec();
     let request = match kind {
         CheckKind::Tcp => return connect(member).await.map_err(|error| error.to_string()),
-        CheckKind::Rpc(path) => Request::xmlrpc(path.as_str(), LIST_METHODS),
-        CheckKind::Http(path) => Request::get(path.as_str()),
+        CheckKind::Rpc(path) => Request::xmlrpc(path.clone(), LIST_METHODS),
+        CheckKind::Http(path) => Request::get(path.clone()),
     };
     let request = Prepared::new(spec.completed(request))?;
     let limits =
         Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
     let origin = Origin::new(place, limits)?;
-    let answer = origin.exchange(&request, &Progress::default()).await.map_err(|failure| failure.msg)?;
+    let answer =
+        origin.exchange(&request, &Progress::default(), Instant::now()).await.map_err(|failure| failure.msg)?;
     let outcome = answer.into_outcome(member.node.clone());
     let is_alive = match kind {
         CheckKind::Http(_) => (200..400).contains(&outcome.code),

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::member::Member;
 use super::tally::{Part, Tally};
 use crate::http::Prepared;
@@ -26,7 +28,7 @@ pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Pre
             None
         }
     };
-    let tallies: Vec<Tally<'_>> = members.iter().enumerate().filter_map(begin).collect();
+    let tallies: SmallVec<[Tally<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
     // Boxed where they are made: collecting them moves each three times.
     let mut running: Together<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
     let mut alarm = Alarm::at(begun + timeout);

@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 
 use super::member::{Abandoned, Entry, Member};
 use super::verdict::Call;
-use crate::http::{Prepared, Progress, Stage, Trace};
+use crate::http::{Prepared, Progress, Stage};
 use crate::kit::Outlet;
 use crate::kit::gather::panic_text;
 use crate::outcome::{Outcome, Reason};
@@ -93,7 +93,7 @@ impl<'a> Tally<'a> {
 
     /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
     pub(super) async fn run(&self, request: &Prepared) -> Outcome {
-        let exchange = std::pin::pin!(self.member.exchange(request, &self.progress));
+        let exchange = std::pin::pin!(self.member.exchange(request, &self.progress, self.entry.started));
         self.guarded(exchange).await
     }
 
@@ -105,8 +105,8 @@ impl<'a> Tally<'a> {
             let polled = exchange.as_mut().poll(context);
             let stage = self.progress.get().stage;
             if polled.is_pending() && stage != told && !self.part.is_repeated {
+                self.tell(told, stage);
                 told = stage;
-                self.tell(stage);
             }
             polled
         })
@@ -122,7 +122,7 @@ impl<'a> Tally<'a> {
     /// Ends the exchange because the member had its time.
     pub(super) fn expire(&self, timeout: Duration) -> Outcome {
         let trace = self.progress.get();
-        let (reason, what) = unsent(trace).unwrap_or((Reason::Deadline, "no answer"));
+        let (reason, what) = unsent(trace.stage).unwrap_or((Reason::Deadline, "no answer"));
         let msg = format!("{what} within the member's timeout of {timeout:?}");
         self.finish(Outcome::failed(self.member.node.clone(), reason, msg), trace.read == 0)
     }
@@ -132,15 +132,19 @@ impl<'a> Tally<'a> {
         outcome.latency = now - self.begun;
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.entry, &outcome, was_silent, now);
+        self.member.record(self.entry, &outcome, was_silent, (self.begun, now));
         outcome
     }
 
-    fn tell(&self, stage: Stage) {
-        let trace = Trace { stage, ..self.progress.get() };
-        let (reason, msg) = match unsent(trace) {
+    /// Says in the slot how far the exchange has come, where that is something else than `before`.
+    fn tell(&self, before: Stage, now: Stage) {
+        let (before, now) = (unsent(before), unsent(now));
+        if before == now {
+            return;
+        }
+        let (reason, msg) = match now {
             Some((reason, what)) => (reason, format!("{what} before the deadline")),
-            None => (Reason::NotAdmitted, "not sent".to_owned()),
+            None => (Reason::NotAdmitted, String::new()),
         };
         self.outlet.revise(self.index, |slot| {
             slot.reason = reason;
@@ -151,8 +155,8 @@ impl<'a> Tally<'a> {
 }
 
 /// Why nothing was sent so far; `None` where something may have been.
-fn unsent(trace: Trace) -> Option<(Reason, &'static str)> {
-    match trace.stage {
+fn unsent(stage: Stage) -> Option<(Reason, &'static str)> {
+    match stage {
         Stage::Waiting => Some((Reason::NoPermit, "not sent: no connection to the member was free")),
         Stage::Resolving => Some((Reason::Dns, "not sent: no answer from the name server")),
         Stage::Dialling => Some((Reason::ConnectTimeout, "not sent: no connection")),
@@ -179,7 +183,7 @@ impl Drop for Tally<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::{Limits, Place};
+    use crate::http::{Limits, Place, Trace};
     use crate::kit::Inlet;
 
     fn member() -> Member {

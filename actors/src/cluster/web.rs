@@ -178,7 +178,7 @@ impl Shared {
     }
 
     async fn ask(self: &Rc<Self>, url: &Url, request: &Request, outlet: &Outlet<Outcome>, begun: Instant) -> Outcome {
-        let mut request = Request { path: url.path.clone(), ..request.clone() };
+        let mut request = Request { path: url.path.clone().into(), ..request.clone() };
         if let Some((user, password)) = &url.login
             && !request.has_header("authorization")
         {

@@ -60,8 +60,8 @@ pub(crate) struct Trace {
     pub(crate) read: u64,
     /// The origin closed its side while we still wanted more.
     pub(crate) eof: bool,
-    /// When something of the answer came last.
-    pub(crate) heard: Option<Instant>,
+    /// When the exchange began.
+    pub(crate) begun: Option<Instant>,
 }
 
 /// The cell through which the exchange being polled and the connections of its origin meet.
@@ -164,6 +164,7 @@ const REST: Duration = Duration::from_millis(100);
 pub(super) struct Traced {
     line: Line,
     wire: Wire,
+    /// When the last exchange on it began. When that ended would be more exact, and a reading of the clock for each.
     used: Instant,
 }
 
@@ -201,9 +202,8 @@ impl AsyncRead for Traced {
             if trace.read == 0 {
                 head::announce_end(&mut buffer.filled_mut()[before..]);
             }
-            self.used = Instant::now();
             let (read, eof) = (trace.read + count as u64, trace.eof || count == 0);
-            self.wire.set(Trace { read, eof, heard: Some(self.used), ..trace });
+            self.wire.set(Trace { read, eof, ..trace });
         }
         Poll::Ready(Ok(()))
     }
@@ -212,8 +212,12 @@ impl AsyncRead for Traced {
 impl AsyncWrite for Traced {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let trace = self.wire.get();
-        if trace.written == 0 && !trace.dialled && self.used.elapsed() > REST {
-            self.check_alive()?;
+        if trace.written == 0 {
+            let begun = trace.begun.unwrap_or_else(Instant::now);
+            if !trace.dialled && begun.saturating_duration_since(self.used) > REST {
+                self.check_alive()?;
+            }
+            self.used = begun;
         }
         let count = ready!(match &mut self.line {
             Line::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),

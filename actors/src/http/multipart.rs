@@ -40,7 +40,7 @@ impl Part {
 
 impl Request {
     /// A posted form of these fields and files, in this order.
-    pub fn multipart(path: impl Into<String>, parts: &[Part]) -> Request {
+    pub fn multipart(path: impl Into<std::borrow::Cow<'static, str>>, parts: &[Part]) -> Request {
         let boundary = boundary();
         let size: usize = parts.iter().map(|part| part.content.len() + part.name.len() + 200).sum();
         let mut body = Vec::with_capacity(size);

@@ -120,15 +120,20 @@ impl Origin {
     ///
     /// A used connection that turns out dead is no failure yet: where no byte left, or asking twice does no harm, and no
     /// byte of an answer came, the request goes out once more on a connection made for it.
-    pub(crate) async fn exchange(&self, request: &Prepared, progress: &Progress) -> Result<Answer, Failure> {
-        let _permit = self.permit(progress).await?;
-        let first = self.attempt(request, progress).await;
+    pub(crate) async fn exchange(
+        &self,
+        request: &Prepared,
+        progress: &Progress,
+        begun: Instant,
+    ) -> Result<Answer, Failure> {
+        let (_permit, begun) = self.permit(progress, begun).await?;
+        let first = self.attempt(request, progress, begun).await;
         let trace = progress.get();
         let again = !trace.dialled && trace.read == 0 && (trace.written == 0 || request.is_idempotent);
         match first {
             Err((failure, generation)) if again && failure.is_broken_connection() => {
                 self.discard(generation);
-                self.attempt(request, progress).await.map_err(|failed| failed.0)
+                self.attempt(request, progress, Instant::now()).await.map_err(|failed| failed.0)
             }
             other => other.map_err(|failed| failed.0),
         }
@@ -145,9 +150,10 @@ impl Origin {
         idle && pool.client.is_none()
     }
 
-    async fn permit(&self, progress: &Progress) -> Result<SemaphorePermit<'_>, Failure> {
+    /// The right to a connection, and since when there is one.
+    async fn permit(&self, progress: &Progress, begun: Instant) -> Result<(SemaphorePermit<'_>, Instant), Failure> {
         if let Ok(permit) = self.permits.try_acquire() {
-            return Ok(permit);
+            return Ok((permit, begun));
         }
         let busy = self.limits.connections;
         let most = busy.saturating_mul(WAITING_EACH).max(WAITING_LEAST);
@@ -161,16 +167,23 @@ impl Origin {
         let _turn = Turn::take(&self.waiting);
         let permit = self.permits.acquire().await;
         progress.set(Trace::default());
-        permit.map_err(|_| Failure::new(Reason::NoPermit, "not sent: the cluster is shut down"))
+        let permit = permit.map_err(|_| Failure::new(Reason::NoPermit, "not sent: the cluster is shut down"))?;
+        Ok((permit, Instant::now()))
     }
 
-    async fn attempt(&self, request: &Prepared, progress: &Progress) -> Result<Answer, (Failure, u64)> {
+    async fn attempt(&self, request: &Prepared, progress: &Progress, begun: Instant) -> Result<Answer, (Failure, u64)> {
         let (client, generation) = self.client();
-        progress.set(Trace::default());
+        progress.set(Trace { begun: Some(begun), ..Trace::default() });
         let talk = std::pin::pin!(self.talk(&client, request));
         let outcome = self.observed(talk, progress).await;
-        self.pool.borrow_mut().used = Some(progress.get().heard.unwrap_or_else(Instant::now));
+        self.used(begun);
         outcome.map_err(|failure| (failure, generation))
+    }
+
+    /// An exchange was under way until `now`.
+    pub(crate) fn used(&self, now: Instant) {
+        let mut pool = self.pool.borrow_mut();
+        pool.used = pool.used.max(Some(now));
     }
 
     /// Runs `work` with the exchange's trace laid where the sockets write to it. `work` is pinned by the caller: an

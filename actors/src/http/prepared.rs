@@ -1,5 +1,7 @@
 //! A [`Request`] in awc's words: checked and converted once per call, then shared by every member.
 
+use std::borrow::Cow;
+
 use awc::http::header::{
     ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
@@ -7,6 +9,9 @@ use awc::http::uri::PathAndQuery;
 use bytes::Bytes;
 
 use super::request::{Decode, Encoding, Method, Request};
+
+/// How long the sender goes on waiting, in milliseconds.
+const TIME_LEFT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// Cloning a path, a name or a value counts a reference; nothing is parsed or copied per member.
 pub(crate) struct Prepared {
@@ -31,15 +36,20 @@ impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
         let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
-        let Request { method, mut path, headers, body, decode, max_answer, encoding: _, idempotent, key: _ } = request;
+        let Request { method, mut path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
+            request;
         if !path.starts_with('/') {
-            path.insert(0, '/');
+            path.to_mut().insert(0, '/');
         }
-        let path = PathAndQuery::from_maybe_shared(Bytes::from(path))
+        let path = match path {
+            Cow::Borrowed(path) => Bytes::from_static(path.as_bytes()),
+            Cow::Owned(path) => Bytes::from(path),
+        };
+        let path = PathAndQuery::from_maybe_shared(path)
             .map_err(|error| format!("the path cannot be sent: {error}; encode spaces and other signs as %XX"))?;
-        // Room for those that are ours: the type of the body, and how the answer may come.
-        let mut converted = Vec::with_capacity(headers.len() + 1 + usize::from(may_be_packed));
-        let mut typed = false;
+        // Room for those that are ours: the time left, the type of the body, and how the answer may come.
+        let mut converted = Vec::with_capacity(headers.len() + 2 + usize::from(may_be_packed));
+        let (mut typed, mut timed) = (false, false);
         for (name, value) in headers {
             let parsed = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("the header name {name:?} cannot be sent: it is not a token of HTTP"))?;
@@ -51,7 +61,11 @@ impl Prepared {
                 continue;
             }
             typed |= parsed == CONTENT_TYPE;
+            timed |= parsed == TIME_LEFT;
             converted.push((parsed, value));
+        }
+        if let Some(left) = left.filter(|_| !timed) {
+            converted.push((TIME_LEFT, HeaderValue::from(left)));
         }
         match decode {
             Decode::XmlRpc if !typed => converted.push((CONTENT_TYPE, HeaderValue::from_static("text/xml"))),

@@ -1,5 +1,7 @@
 //! What to send, without a word of awc: made by the callers, shared by all members of a fan-out.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -86,7 +88,7 @@ pub struct Request {
     /// How it is sent.
     pub method: Method,
     /// The path with its query, as it goes over the wire. Empty stands for `/`.
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// Headers of the caller. `host`, `content-length` and `connection` are ours; a missing `content-type` of an RPC
     /// call is added.
     pub headers: Vec<(String, String)>,
@@ -96,6 +98,9 @@ pub struct Request {
     pub decode: Decode,
     /// The largest answer accepted, in bytes, where that is less than the origin's limit.
     pub max_answer: Option<usize>,
+    /// How long its answer is waited for, in milliseconds, which the member is told in `x-request-timeout-ms`. A header of
+    /// the caller's own goes before it.
+    pub left: Option<u64>,
     /// How the answer may come; `None` for what the cluster says. A caller's own `accept-encoding` goes before it, and
     /// then the answer stays as it came.
     pub encoding: Option<Encoding>,
@@ -107,7 +112,7 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) fn new(method: Method, path: impl Into<String>, body: Bytes, decode: Decode) -> Request {
+    pub(super) fn new(method: Method, path: impl Into<Cow<'static, str>>, body: Bytes, decode: Decode) -> Request {
         let idempotent = method.is_safe() && matches!(decode, Decode::Http | Decode::Rest);
         Request {
             method,
@@ -116,6 +121,7 @@ impl Request {
             body,
             decode,
             max_answer: None,
+            left: None,
             encoding: None,
             idempotent,
             key: None,
@@ -123,22 +129,22 @@ impl Request {
     }
 
     /// An XML-RPC call; `body` is the whole `<methodCall>`.
-    pub fn xmlrpc(path: impl Into<String>, body: impl Into<Bytes>) -> Request {
+    pub fn xmlrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
         Request::new(Method::Post, path, body.into(), Decode::XmlRpc)
     }
 
     /// A JSON-RPC call; `body` is the whole request object.
-    pub fn jsonrpc(path: impl Into<String>, body: impl Into<Bytes>) -> Request {
+    pub fn jsonrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
         Request::new(Method::Post, path, body.into(), Decode::JsonRpc)
     }
 
     /// A plain fetch.
-    pub fn get(path: impl Into<String>) -> Request {
+    pub fn get(path: impl Into<Cow<'static, str>>) -> Request {
         Request::new(Method::Get, path, Bytes::new(), Decode::Http)
     }
 
     /// A posted form of these names and values, in this order.
-    pub fn form(path: impl Into<String>, fields: &[(String, String)]) -> Request {
+    pub fn form(path: impl Into<Cow<'static, str>>, fields: &[(String, String)]) -> Request {
         let mut body = String::new();
         for (name, value) in fields {
             if !body.is_empty() {
@@ -153,7 +159,7 @@ impl Request {
     }
 
     /// A request whose body, if there is one, is JSON, and whose answer is.
-    pub fn rest(method: Method, path: impl Into<String>, body: Option<Vec<u8>>) -> Request {
+    pub fn rest(method: Method, path: impl Into<Cow<'static, str>>, body: Option<Vec<u8>>) -> Request {
         let has_body = body.is_some();
         let request = Request::new(method, path, body.unwrap_or_default().into(), Decode::Rest);
         let request = request.header("accept", "application/json");

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::gather::{Outlet, panic_text};
+use super::placed::placed;
 use super::race::{Ended, race};
 use super::report::Gauges;
 use super::restarts::{Restarts, Verdict};
@@ -136,10 +137,9 @@ where
             return;
         };
         let mut watch = outlet.watch();
-        match catch_unwind(AssertUnwindSafe(|| state.answer(message, outlet))) {
-            Ok(work) => {
-                // Boxed once: a task is moved several times on its way into the runtime, and some work is kilobytes.
-                let mut work = Box::pin(work);
+        // Boxed where it is made: a task is moved several times on its way into the runtime, and some work is kilobytes.
+        match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, outlet)))) {
+            Ok(mut work) => {
                 let gauges = self.gauges.clone();
                 // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
                 // with the actor. A call in flight outlives a rebuilt state.

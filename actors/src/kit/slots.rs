@@ -1,5 +1,7 @@
 //! The row of slots of one call: what each holds, which are filled, and in what order they were.
 
+use smallvec::SmallVec;
+
 /// Why a slot closed without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,7 +33,8 @@ pub trait Slot: Send + 'static {
 /// The slots. The items lie apart from what is known of them: they come as a list, and as that list they are given out.
 pub(super) struct Slots<T> {
     items: Vec<Option<T>>,
-    marks: Vec<Mark>,
+    /// In their place for a few.
+    marks: SmallVec<[Mark; 4]>,
     empty: usize,
     good: usize,
     /// The first and the last of the filled slots that were not given out yet: a list through the marks.
@@ -44,13 +47,13 @@ struct Mark {
     /// Closed because nobody wanted it any more.
     unwanted: bool,
     /// The slot that was filled next.
-    next: Option<usize>,
+    next: Option<u32>,
 }
 
 impl<T: Slot> Slots<T> {
     /// One slot per item, empty but for that.
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
-        let (empty, marks) = (items.len(), vec![Mark::default(); items.len()]);
+        let (empty, marks) = (items.len(), smallvec::smallvec![Mark::default(); items.len()]);
         Slots { items: items.into_iter().map(Some).collect(), marks, empty, good: 0, arrived: None }
     }
 
@@ -106,7 +109,7 @@ impl<T: Slot> Slots<T> {
         (self.marks[index].filled, self.marks[index].unwanted) = (true, unwanted);
         self.arrived = match self.arrived {
             Some((first, last)) => {
-                self.marks[last].next = Some(index);
+                self.marks[last].next = u32::try_from(index).ok();
                 Some((first, index))
             }
             None => Some((index, index)),
@@ -117,7 +120,7 @@ impl<T: Slot> Slots<T> {
     /// Gives out what has arrived first of all that was not given out yet.
     pub(super) fn give(&mut self) -> Option<(usize, T)> {
         let (first, last) = self.arrived?;
-        self.arrived = self.marks[first].next.map(|next| (next, last));
+        self.arrived = self.marks[first].next.map(|next| (next as usize, last));
         Some((first, self.items.get_mut(first)?.take()?))
     }
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::stream::{FuturesUnordered, Stream};
+use smallvec::SmallVec;
 
 /// How many are a few.
 const FEW: usize = 6;
@@ -15,14 +16,14 @@ const FEW: usize = 6;
 /// Futures, numbered from 0.
 pub(crate) enum Together<F: Future + Unpin> {
     /// Those that have not ended.
-    Few(Vec<Option<F>>),
+    Few(SmallVec<[Option<F>; 3]>),
     Many(FuturesUnordered<Numbered<F>>),
 }
 
 impl<F: Future + Unpin> FromIterator<(usize, F)> for Together<F> {
     fn from_iter<I: IntoIterator<Item = (usize, F)>>(futures: I) -> Self {
         let futures = futures.into_iter();
-        let mut all: Vec<Option<F>> = Vec::with_capacity(futures.size_hint().0);
+        let mut all: SmallVec<[Option<F>; 3]> = SmallVec::with_capacity(futures.size_hint().0);
         for (number, future) in futures {
             all.resize_with(number, || None);
             all.push(Some(future));

@@ -327,8 +327,10 @@ impl Pulse {
             }
             is_free
         };
-        let dice = Dice::seeded(now.as_nanos() as u64 ^ vital.salt);
-        let mut draw = |limit| dice.below(limit);
+        // Thrown by the few acts that need them.
+        let mut dice = None;
+        let mut draw =
+            |limit| dice.get_or_insert_with(|| Dice::seeded(now.as_nanos() as u64 ^ vital.salt)).below(limit);
         let mut ground = Ground {
             rules: &common.rules,
             has_checks: common.has_checks,

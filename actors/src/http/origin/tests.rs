@@ -79,8 +79,8 @@ fn trusting(port: u16) -> Origin {
 
 async fn get(origin: &Origin, path: &str) -> (Result<Answer, Failure>, Trace) {
     let progress = Progress::default();
-    let request = Prepared::new(Request::get(path)).expect("it can be sent");
-    (origin.exchange(&request, &progress).await, progress.get())
+    let request = Prepared::new(Request::get(path.to_owned())).expect("it can be sent");
+    (origin.exchange(&request, &progress, Instant::now()).await, progress.get())
 }
 
 #[test]

@@ -6,11 +6,10 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
-
-use futures_util::FutureExt as _;
 
 use super::member::{Abandoned, Entry, Member};
 use super::verdict::Call;
@@ -99,24 +98,33 @@ impl<'a> Tally<'a> {
 
     /// Pinned by the caller: an argument that is pinned here would be in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
-        let mut exchange = std::pin::pin!(AssertUnwindSafe(exchange).catch_unwind());
-        let mut told = Stage::Admitted;
-        let outcome = poll_fn(|context| {
-            let polled = exchange.as_mut().poll(context);
+        let (mut exchange, mut told) = (exchange, Stage::Admitted);
+        poll_fn(|context| {
+            // Not what the poll gives: an outcome has many parts, and each step would move it.
+            let mut ended = None;
+            let polled = catch_unwind(AssertUnwindSafe(|| {
+                if let Poll::Ready(outcome) = exchange.as_mut().poll(context) {
+                    ended = Some(outcome);
+                }
+            }));
+            if let Err(panic) = polled {
+                let text = panic_text(&*panic);
+                tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
+                let msg = format!("our own code panicked: {text}");
+                ended = Some(Outcome::failed(self.member.node.clone(), Reason::Internal, msg));
+            }
+            if let Some(mut outcome) = ended {
+                self.finish(&mut outcome, false);
+                return Poll::Ready(outcome);
+            }
             let stage = self.progress.get().stage;
-            if polled.is_pending() && stage != told && !self.part.is_repeated {
+            if stage != told && !self.part.is_repeated {
                 self.tell(told, stage);
                 told = stage;
             }
-            polled
+            Poll::Pending
         })
-        .await;
-        let outcome = outcome.unwrap_or_else(|panic| {
-            let text = panic_text(&*panic);
-            tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
-            Outcome::failed(self.member.node.clone(), Reason::Internal, format!("our own code panicked: {text}"))
-        });
-        self.finish(outcome, false)
+        .await
     }
 
     /// Ends the exchange because the member had its time.
@@ -124,16 +132,17 @@ impl<'a> Tally<'a> {
         let trace = self.progress.get();
         let (reason, what) = unsent(trace.stage).unwrap_or((Reason::Deadline, "no answer"));
         let msg = format!("{what} within the member's timeout of {timeout:?}");
-        self.finish(Outcome::failed(self.member.node.clone(), reason, msg), trace.read == 0)
+        let mut outcome = Outcome::failed(self.member.node.clone(), reason, msg);
+        self.finish(&mut outcome, trace.read == 0);
+        outcome
     }
 
-    fn finish(&self, mut outcome: Outcome, was_silent: bool) -> Outcome {
+    fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         outcome.latency = now - self.begun;
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.entry, &outcome, was_silent, (self.begun, now));
-        outcome
+        self.member.record(self.entry, outcome, was_silent, (self.begun, now));
     }
 
     /// Says in the slot how far the exchange has come, where that is something else than `before`.
@@ -182,6 +191,8 @@ impl Drop for Tally<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::http::{Limits, Place, Trace};
     use crate::kit::Inlet;

@@ -17,30 +17,47 @@ struct Times {
     total: Cell<Duration>,
     longest: Cell<Duration>,
     recent: RefCell<Latency>,
+    /// How often it took no time at all that `recent` does not know of yet.
+    at_once: Cell<u32>,
 }
 
 impl Default for Times {
     fn default() -> Times {
-        let (count, total, longest) = Default::default();
-        let begun = Instant::now();
-        Times { begun, age: Cell::new((Duration::ZERO, begun)), count, total, longest, recent: RefCell::default() }
+        let (count, total, longest, at_once) = Default::default();
+        let (begun, recent) = (Instant::now(), RefCell::default());
+        Times { begun, age: Cell::new((Duration::ZERO, begun)), count, total, longest, recent, at_once }
     }
 }
 
 impl Times {
     fn add(&self, time: Duration, now: Instant) {
         let (mut age, valid) = self.age.get();
-        if now >= valid {
+        let is_old = now >= valid;
+        if is_old {
             age = now.saturating_duration_since(self.begun);
             self.age.set((age, now + Duration::from_secs(1)));
         }
-        self.recent.borrow_mut().learn(time, age);
         add(&self.count);
+        if time.is_zero() && !is_old {
+            self.at_once.set(self.at_once.get() + 1);
+            return;
+        }
+        self.catch_up(age);
+        self.recent.borrow_mut().learn(time, age);
         self.total.set(self.total.get() + time);
         self.longest.set(self.longest.get().max(time));
     }
 
+    /// Learns what was only counted: most waits are none, and to count is all that there is to them.
+    fn catch_up(&self, age: Duration) {
+        match self.at_once.take() {
+            0 => {}
+            count => self.recent.borrow_mut().learn_many(Duration::ZERO, count, age),
+        }
+    }
+
     fn told(&self) -> Value {
+        self.catch_up(self.age.get().0);
         let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1_000.0);
         let recent = |share| self.recent.borrow().estimate(share).map_or(Value::Nil, millis);
         Value::from_pairs([
@@ -163,5 +180,24 @@ impl Drop for Mark<'_> {
             // The asker left or its deadline passed; the kit dropped us without a word.
             add(&self.tally.cancelled);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_that_were_none_count_as_all_others_do() {
+        let (times, now) = (Times::default(), Instant::now());
+        (0..99).for_each(|_| times.add(Duration::ZERO, now));
+        times.add(Duration::from_millis(80), now);
+        let told = times.told();
+        let millis = |name: &str| told[name].as_f64().expect("there are enough");
+        assert_eq!((&told["count"], millis("longest_ms")), (&Value::Int(100), 80.0));
+        assert!(millis("p50_ms") <= 0.05 && millis("p95_ms") <= 0.05, "{told}");
+        (0..10).for_each(|_| times.add(Duration::from_millis(80), now));
+        let told = times.told();
+        assert!(told["p95_ms"].as_f64().is_some_and(|p95| (70.0..90.0).contains(&p95)), "{told}");
     }
 }

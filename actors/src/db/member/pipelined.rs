@@ -22,7 +22,7 @@ impl Member {
         asked: Instant,
         sent: &mut Option<Instant>,
     ) -> Result<Rows, Failure> {
-        let (place, since) = {
+        let (mut place, since) = {
             // A trial makes a connection; the neighbours of one that is there prove nothing.
             let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
             match joined {
@@ -37,19 +37,21 @@ impl Member {
             }
         };
         *sent = Some(since);
+        let limit = self.limits.member_timeout;
         // In its place: passed by value it would be moved at every step down.
-        let answered = alarm::until(since + self.limits.member_timeout, pin!(postgres.send_on(place, query))).await;
-        let (result, is_news) = answered.unwrap_or_else(|| {
-            let limit = self.limits.member_timeout;
+        let answered = alarm::until(since + limit, pin!(postgres.send_on(&mut place, query))).await;
+        let Some(ended) = answered else {
             let msg = format!(
                 "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the \
                  statement may have run, or runs still"
             );
-            (Err(Failure::new(Reason::Deadline, msg)), true)
-        });
-        if is_news {
+            let result = Err(Failure::new(Reason::Deadline, msg));
             case.ended(&result);
+            return result;
+        };
+        if place.ended(&ended) {
+            case.ended(&ended.result);
         }
-        result
+        ended.result
     }
 }

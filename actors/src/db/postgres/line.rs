@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::queue::Loan;
 use super::{Shared, discard};
+use crate::db::flight::{Ended, Failure};
 use crate::db::{LIFETIME, Query};
+use crate::outcome::Reason;
 
 /// Who has been on the line for so long, others' statements before his included, keeps new ones away: they would wait
 /// behind him. Far above what a statement takes that is worth sharing a connection, far below what a user notices.
@@ -152,15 +154,14 @@ impl Place {
         self.shared.as_ref().expect("only its end takes it")
     }
 
-    /// The statement has ended, `is_well` with a complete answer.
-    pub(super) fn ended(mut self, is_well: bool) {
+    /// The statement has ended. True where that is news of the connection, or lies with the statement: that many have lost
+    /// the connection they were on is one event, and the first of them tells.
+    pub(in crate::db) fn ended(mut self, ended: &Ended) -> bool {
+        let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));
+        let is_news = !is_lost || !std::mem::replace(&mut self.line.state().is_told, true);
         self.shared = None;
-        self.line.left(self.number, is_well);
-    }
-
-    /// True for the first of those who lost their connection: it is one event, however many were on it.
-    pub(super) fn is_first_to_tell(&self) -> bool {
-        !std::mem::replace(&mut self.line.state().is_told, true)
+        self.line.left(self.number, ended.reusable);
+        is_news
     }
 }
 

@@ -15,7 +15,7 @@ use super::line::{Line, Place};
 use super::{Postgres, Run};
 use crate::db::Query;
 use crate::db::backstop::{Backstop, GRACE};
-use crate::db::flight::{Failure, Rows};
+use crate::db::flight::{Ended, Failure};
 use crate::outcome::Reason;
 use crate::wire::Value;
 
@@ -97,15 +97,9 @@ impl Postgres {
     }
 
     /// The statement in its place. Dropped before its end, the statement stays on the line, and its answer is thrown away.
-    /// True beside a failure that is news of the connection, or lies with the statement; false where others told already.
-    pub(in crate::db) async fn send_on(&self, mut place: Place, query: Arc<Query>) -> (Result<Rows, Failure>, bool) {
-        let run = Run { shared: place.shared().clone(), ways: self.ways.clone(), query };
+    pub(in crate::db) fn send_on(&self, place: &mut Place, query: Arc<Query>) -> impl Future<Output = Ended> + use<> {
         place.was_sent = true;
-        let ended = run.end().await;
-        let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));
-        let is_news = !is_lost || place.is_first_to_tell();
-        place.ended(ended.reusable);
-        (ended.result, is_news)
+        Run { shared: place.shared().clone(), ways: self.ways.clone(), query }.end()
     }
 
     /// What the shared connections do now, for the status page.

@@ -25,6 +25,8 @@ pub(super) fn written<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, Error> 
             return json::to_vec(value).map(Bytes::from);
         };
         paper.clear();
+        // Of one that was given up by a panic.
+        paper.shrink_to(2 * LONG);
         let done = json::write(&mut paper, value);
         if done.is_err() || paper.len() > LONG {
             let paper = std::mem::take(&mut *paper);

@@ -68,7 +68,8 @@ impl<'a> Tally<'a> {
         outlet.revise(index, |slot| {
             slot.node = member.node.clone();
             slot.attempts = part.attempt;
-            if part.is_repeated {
+            // What the slot says of the member before is not to be said of this one.
+            if part.attempt > 1 || part.is_repeated {
                 *slot = Outcome { attempts: part.attempt, ..Outcome::unsent(member.node.clone()) };
             }
         });
@@ -201,6 +202,26 @@ mod tests {
         let limits = Limits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
         let place = Place { trust: None, host: "127.0.0.1", port: 1, address: None };
         Member::new("127.0.0.1:1".into(), place, 1, limits)
+    }
+
+    #[test]
+    fn what_was_said_of_one_member_is_not_said_of_the_next() {
+        let member = member();
+        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
+        let said = || {
+            let mut said = None;
+            outlet.revise(0, |slot| said = Some((slot.reason, slot.attempts)));
+            said.expect("the slot is open")
+        };
+        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
+        tally.tell(Stage::Admitted, Stage::Dialling);
+        assert_eq!(said(), (Reason::ConnectTimeout, 1));
+        drop(tally);
+        let part = Part { attempt: 2, ..Part::sole(Call::Usual) };
+        let tally = Tally::begin(&member, &outlet, 0, part, Instant::now());
+        // A connection that is at hand: it may be sent in the very step in which it has one.
+        tally.tell(Stage::Admitted, Stage::Connected);
+        assert_eq!(said(), (Reason::NotAdmitted, 2), "a deadline now must say that it may have run");
     }
 
     #[test]

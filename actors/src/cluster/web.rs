@@ -157,8 +157,12 @@ impl Shared {
         begun: Instant,
     ) -> Outcome {
         let mut redirects = 0;
+        let mut since = begun;
         loop {
-            let outcome = self.ask(&url, &request, outlet, begun).await;
+            let mut outcome = self.ask(&url, &request, outlet, since).await;
+            if redirects > 0 {
+                outcome.latency = begun.elapsed();
+            }
             let Some(location) = location_of(&outcome, &request) else { return outcome };
             if redirects == REDIRECTS {
                 let msg = format!("given up after {REDIRECTS} redirects");
@@ -173,7 +177,7 @@ impl Shared {
                 }
             };
             redirect(&mut request, outcome.code, &url, &next);
-            url = next;
+            (url, since) = (next, Instant::now());
         }
     }
 

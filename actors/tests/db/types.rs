@@ -329,6 +329,16 @@ fn a_type_finds_its_fields_wherever_they_stand() {
         assert_eq!(error("SELECT 1 AS a, 2 AS b").await, "b: invalid type: integer `2`, expected a string");
         assert_eq!(error("SELECT 'x' AS b").await, "missing field `a`");
         assert!(error("SELECT 1 AS a, 2 AS a, 'x' AS b").await.contains("duplicate field `a`"));
+        /// Its list of names is as long as the columns, and is not one name for each field.
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it cannot be made")]
+        struct Renamed {
+            #[serde(alias = "a")]
+            b: i64,
+            c: i64,
+        }
+        let twice = cluster.one("SELECT 1 AS a, 2 AS b, 3 AS c", ()).await.data.rows::<Renamed>().unwrap_err();
+        assert_eq!(twice.to_string(), "duplicate field `b`");
         // More than lie in their place, and each of them.
         let many = cluster.one("SELECT i AS a, i::text AS b FROM generate_series(1::bigint, 100) AS i", ()).await.data;
         let many = many.rows::<Pair>().unwrap();

@@ -89,11 +89,13 @@ impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
         names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        if self.0.are(names) {
-            visitor.visit_seq(Values { fields: self.0, at: 0 })
-        } else {
-            self.deserialize_any(visitor)
+        if !self.0.are(names) {
+            return self.deserialize_any(visitor);
         }
+        let mut values = Values { fields: self.0, at: 0 };
+        let read = visitor.visit_seq(&mut values)?;
+        // A type with other names for its fields lists those, too: then their order says nothing.
+        if values.at == values.fields.count() { Ok(read) } else { Err(Error::new("the type has fewer fields")) }
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -56,7 +56,6 @@ pub(crate) async fn receive(
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut texts = 0;
     let mut parts = 0;
-    // What follows the last boundary is left to actix, which reads it before the connection goes on.
     while let Some(part) = wire.within(form.next()).await? {
         let after = given.last().map(|(name, _)| name.as_str());
         let part = part.map_err(|error| wire.unread(&error, Place::After(after)))?;
@@ -82,6 +81,12 @@ pub(crate) async fn receive(
                 given.push((name, value));
             }
         }
+    }
+    // What follows the last boundary is nobody's, but the request is over only behind it: answered while some of it is still
+    // to come, the connection would end with the answer.
+    let mut rest = wire.clone();
+    while let Some(read) = wire.within(rest.next()).await? {
+        read.map_err(|error| wire.unread(&MultipartError::Payload(error), Place::After(None)))?;
     }
     Ok(given)
 }

@@ -44,7 +44,6 @@ mod types;
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -55,7 +54,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::cluster::health::Health;
 use crate::cluster::verdict::Call;
-use crate::kit::gather::panic_text;
+use crate::kit::race::step;
 use crate::kit::report::Told;
 use crate::kit::together::Together;
 use crate::kit::{Answers, Outlet, Report};
@@ -244,19 +243,12 @@ impl Future for Asking<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        // Not what the poll gives: an outcome has many parts, and most polls give none.
-        let mut ended = None;
-        let polled = catch_unwind(AssertUnwindSafe(|| {
-            if let Poll::Ready(outcome) = self.work.as_mut().poll(context) {
-                ended = Some(outcome);
-            }
-        }));
-        if let Err(panic) = polled {
-            let (node, text) = (self.member.node(), panic_text(&*panic));
+        let ended = step(self.work.as_mut(), context).unwrap_or_else(|text| {
+            let node = self.member.node();
             tracing::error!(%node, "a statement panicked: {text}");
             let msg = format!("the database actor panicked: {text}");
-            return Poll::Ready(Outcome::failed(node.clone(), Reason::Internal, msg));
-        }
+            Some(Outcome::failed(node.clone(), Reason::Internal, msg))
+        });
         ended.map_or(Poll::Pending, Poll::Ready)
     }
 }

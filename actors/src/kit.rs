@@ -23,7 +23,7 @@ pub mod gather;
 pub mod keep;
 pub(crate) mod placed;
 pub mod post;
-mod race;
+pub(crate) mod race;
 pub mod report;
 mod restarts;
 pub mod rule;

@@ -6,7 +6,6 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use super::member::{Abandoned, Entry, Member};
 use super::verdict::Call;
 use crate::http::{Prepared, Progress, Stage};
 use crate::kit::Outlet;
-use crate::kit::gather::panic_text;
+use crate::kit::race::step;
 use crate::outcome::{Outcome, Reason};
 
 /// Counts an exchange in when made and out when dropped.
@@ -101,19 +100,11 @@ impl<'a> Tally<'a> {
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let (mut exchange, mut told) = (exchange, Stage::Admitted);
         poll_fn(|context| {
-            // Not what the poll gives: an outcome has many parts, and each step would move it.
-            let mut ended = None;
-            let polled = catch_unwind(AssertUnwindSafe(|| {
-                if let Poll::Ready(outcome) = exchange.as_mut().poll(context) {
-                    ended = Some(outcome);
-                }
-            }));
-            if let Err(panic) = polled {
-                let text = panic_text(&*panic);
+            let ended = step(exchange.as_mut(), context).unwrap_or_else(|text| {
                 tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
                 let msg = format!("our own code panicked: {text}");
-                ended = Some(Outcome::failed(self.member.node.clone(), Reason::Internal, msg));
-            }
+                Some(Outcome::failed(self.member.node.clone(), Reason::Internal, msg))
+            });
             if let Some(mut outcome) = ended {
                 self.finish(&mut outcome, false);
                 return Poll::Ready(outcome);

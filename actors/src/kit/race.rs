@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::alarm::Alarm;
@@ -21,16 +21,31 @@ pub(crate) async fn race<T: Slot>(
         if watch.is_unwanted(context.waker()) {
             return Poll::Ready(Ended::Unwanted);
         }
-        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-            Err(panic) => return Poll::Ready(Ended::Panicked(panic_text(&*panic))),
-            Ok(Poll::Ready(())) => return Poll::Ready(Ended::Done),
+        match step(work.as_mut(), context) {
+            Err(text) => return Poll::Ready(Ended::Panicked(text)),
+            Ok(Some(())) => return Poll::Ready(Ended::Done),
             // The answer that met the rule came in this very poll: the others' sockets are closed with it.
-            Ok(Poll::Pending) if watch.is_over() => return Poll::Ready(Ended::Unwanted),
-            Ok(Poll::Pending) => {}
+            Ok(None) if watch.is_over() => return Poll::Ready(Ended::Unwanted),
+            Ok(None) => {}
         }
         Pin::new(&mut alarm).poll(context).map(|()| Ended::Deadline)
     })
     .await
+}
+
+/// One step of work of ours: what came of it, if it has ended, or the text of its panic. Not what a poll gives: where an outcome
+/// has many parts each step would move it.
+pub(crate) fn step<F: Future + ?Sized>(
+    work: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Result<Option<F::Output>, String> {
+    let mut ended = None;
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        if let Poll::Ready(output) = work.poll(context) {
+            ended = Some(output);
+        }
+    }));
+    polled.map(|()| ended).map_err(|panic| panic_text(&*panic))
 }
 
 /// How the work on one message ended.

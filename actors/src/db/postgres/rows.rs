@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 
 use crate::db::columns::{Column, Columns};
 use crate::db::types;
+use crate::kit::placed::boxed;
 use crate::wire::{Error, Field, Fields, Value, from_fields, from_value};
 
 /// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
@@ -23,7 +24,7 @@ pub(crate) struct RawRows {
 impl RawRows {
     /// Room for rows that have these columns.
     pub(super) fn of(columns: Columns) -> Box<RawRows> {
-        Box::write(Box::new_uninit(), RawRows { rows: SmallVec::new(), columns, value: OnceLock::new() })
+        boxed(|| RawRows { rows: SmallVec::new(), columns, value: OnceLock::new() })
     }
 
     pub(super) fn push(&mut self, row: Row) {

@@ -39,7 +39,7 @@ pub fn read(rows: &[Row]) -> Result<Vec<City>, tokio_postgres::Error> {
 /// The answer, the largest city first.
 pub fn answer(mut cities: Vec<City>) -> Result<HttpResponse> {
     cities.sort_by(|one, other| other.population.cmp(&one.population).then_with(|| one.name.cmp(&other.name)));
-    let cities = skitai_wire::json::to_vec(&cities).map_err(ErrorInternalServerError)?;
+    let cities = serde_json::to_vec(&cities).map_err(ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(cities))
 }
 

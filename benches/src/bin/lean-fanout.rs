@@ -13,7 +13,7 @@ use awc::http::Uri;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde::Deserialize;
-use skitai_wire::{Limits, Value, json, xmlrpc};
+use skitai_wire::{Limits, Value, xmlrpc};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -68,7 +68,7 @@ async fn search(asked: Query<Asked>, members: Data<Members>) -> Result<HttpRespo
     let asking = try_join_all(members.members.iter().map(|member| members.ask(member, body.clone(), left.clone())));
     let found = tokio::time::timeout(members.within, asking).await.map_err(ErrorGatewayTimeout)??;
     let found: Vec<Value> = found.into_iter().flatten().collect();
-    let found = json::to_vec(&found).map_err(ErrorInternalServerError)?;
+    let found = serde_json::to_vec(&found).map_err(ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(found))
 }
 

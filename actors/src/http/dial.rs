@@ -108,7 +108,7 @@ impl Dial {
             }
         };
         self.stage(Stage::Connected);
-        Ok(Connection::new(uri, Traced { line, wire: self.wire.clone(), used: Instant::now() }))
+        Ok(Connection::new(uri, Traced { line, wire: self.wire.clone(), used: Instant::now(), is_over: false }))
     }
 }
 
@@ -166,6 +166,8 @@ pub(super) struct Traced {
     wire: Wire,
     /// When the last exchange on it began. When that ended would be more exact, and a reading of the clock for each.
     used: Instant,
+    /// The server has said all that it will say on it.
+    is_over: bool,
 }
 
 impl Traced {
@@ -179,9 +181,13 @@ impl Traced {
             Err(error) => Err(error),
             // TLS has messages of its own (session tickets) that may lie there unread.
             Ok(count) if count > 0 && matches!(self.line, Line::Secure(_)) => Ok(()),
-            Ok(_) => Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the idle connection had been closed")),
+            Ok(_) => Err(ended("the idle connection had been closed")),
         }
     }
+}
+
+fn ended(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, why)
 }
 
 impl AsyncRead for Traced {
@@ -200,6 +206,7 @@ impl AsyncRead for Traced {
         // Before the first write it is the pool that reads, to see whether the connection lives.
         if trace.written > 0 {
             if trace.read == 0 {
+                self.is_over |= head::is_last(&buffer.filled()[before..]);
                 head::announce_end(&mut buffer.filled_mut()[before..]);
             }
             let (read, eof) = (trace.read + count as u64, trace.eof || count == 0);
@@ -213,6 +220,9 @@ impl AsyncWrite for Traced {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let trace = self.wire.get();
         if trace.written == 0 {
+            if self.is_over {
+                return Poll::Ready(Err(ended("the server keeps no connection")));
+            }
             let begun = trace.begun.unwrap_or_else(Instant::now);
             if !trace.dialled && begun.saturating_duration_since(self.used) > REST {
                 self.check_alive()?;

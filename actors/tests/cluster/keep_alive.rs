@@ -1,5 +1,7 @@
 //! Connections: kept, found dead, given back, closed.
 
+use std::io::Write;
+
 use skitai_actors::{Reason, Status};
 
 use super::member::{After, answer, fine, hanging, member, xml};
@@ -33,6 +35,29 @@ fn a_connection_that_was_closed_while_idle_is_no_failure() {
             std::thread::sleep(Duration::from_millis(150));
         }
         assert_eq!((there.seen.connections(), there.seen.requests()), (3, 3));
+    });
+}
+
+/// It closes after its answer, a little later than the next call may come.
+#[test]
+fn a_server_of_http_1_0_gets_each_call_on_a_connection_of_its_own_unless_it_keeps_them() {
+    in_system(async {
+        for (says, after, connections) in
+            [("", After::AwaitEof, 3), ("connection: keep-alive\r\n", After::KeepAlive, 1)]
+        {
+            let there = member(move |stream, _| {
+                let xml = xml("a");
+                let head = format!("HTTP/1.0 200 OK\r\ncontent-type: text/xml\r\n{says}content-length: {}", xml.len());
+                drop(stream.write_all(format!("{head}\r\n\r\n{xml}").as_bytes()));
+                after
+            });
+            let cluster = Started::new(spec(&[there.port]));
+            for _ in 0..3 {
+                let outcome = cluster.one(call()).await;
+                assert!(outcome.is_ok(), "{outcome:?}");
+            }
+            assert_eq!((there.seen.connections(), there.seen.requests()), (connections, 3), "{says}");
+        }
     });
 }
 

@@ -30,5 +30,8 @@ class Together:
     def __init__(self, server, coordinator):
         self.server, self.coordinator, self.port, self.url = server, coordinator, server.port, server.url
 
+    def restart(self):
+        self.server.restart()
+
     def cpu(self):
         return self.server.cpu() + process.cpu(self.coordinator.keeper.pid)

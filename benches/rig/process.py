@@ -29,20 +29,24 @@ class Process:
     """A program that serves a port. Its output is kept for the case that it does not start."""
 
     def __init__(self, command, port, folder, environment=None):
-        self.port = port
+        self.command, self.port, self.folder, self.environment = command, port, folder, environment or {}
         self.output = os.path.join(folder, f"output-{port}")
+        self.start()
+
+    def start(self):
+        command = [str(word) for word in self.command]
         with open(self.output, "wb") as output:
-            self.child = subprocess.Popen([str(word) for word in command], cwd=folder, stdin=subprocess.DEVNULL,
-                                          stdout=output, stderr=output, env={**os.environ, **(environment or {})})
+            self.child = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                          env={**os.environ, **self.environment})
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
                 return
             except OSError:
                 if self.child.poll() is not None or time.monotonic() > until:
                     self.stop()
-                    raise SystemExit(f"{command[0]} does not serve port {port}:\n{open(self.output).read()}")
+                    raise SystemExit(f"{command[0]} does not serve port {self.port}:\n{open(self.output).read()}")
             time.sleep(0.0005)
 
     def url(self, path):
@@ -59,6 +63,10 @@ class Process:
                 if line.startswith("Pss:"):
                     kib += int(line.split()[1])
         return kib / 1024
+
+    def restart(self):
+        self.stop()
+        self.start()
 
     def stop(self):
         if self.child.poll() is None:

@@ -85,9 +85,11 @@ pub struct Statement {
     /// once per connection and then only bound; of a text made at run time nothing is kept, because servers never forget.
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
-    pub params: Vec<Value>,
+    pub params: Arc<[Value]>,
     /// Who asks, for the message of another who waited in vain for the connection: a route.
     pub asker: &'static str,
+    /// When: waits and latencies count from then.
+    pub asked: Instant,
     /// On what connection.
     pub lane: Lane,
 }
@@ -177,9 +179,8 @@ impl Answers<Statement> for Database {
     const NAME: &'static str = "execute";
 
     fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let started = Instant::now();
-        let backstop = Backstop::of(outlet.deadline, started, self.spec.member_timeout);
-        self.spread(statement, backstop, [].into(), started, outlet)
+        let backstop = Backstop::of(outlet.deadline, statement.asked, self.spec.member_timeout);
+        self.spread(statement, backstop, [].into(), outlet)
     }
 }
 
@@ -190,10 +191,9 @@ impl Database {
         statement: Statement,
         backstop: Backstop,
         sinks: Box<[Sink]>,
-        started: Instant,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Statement { shards, sql, params, asker, lane } = statement;
+        let Statement { shards, sql, params, asker, asked: started, lane } = statement;
         let query = Query::on(lane, self.spec.pipeline, sql, params, asker, backstop);
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());

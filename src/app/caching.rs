@@ -1,11 +1,14 @@
 //! What makes two calls equal: everything that could change the answer is in the key.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use skitai_actors::Outcome;
-use skitai_actors::cache::{KeyBuilder, Question, Store};
+use skitai_actors::cache::{Key, KeyBuilder, Question, Store};
+use skitai_actors::db::Shards;
 use skitai_actors::http::Request;
+use skitai_actors::spec::DbSpec;
 use skitai_wire::Value;
 
 use super::calls::Way;
@@ -15,7 +18,7 @@ use crate::serve::hands::Hands;
 #[derive(Clone)]
 pub(super) struct Caching {
     pub(super) hands: Arc<Hands>,
-    pub(super) question: Question,
+    pub(super) asked: Asked,
 }
 
 impl std::fmt::Debug for Caching {
@@ -29,10 +32,44 @@ impl Caching {
         self.hands.results()
     }
 
+    /// What the call is looked up by.
+    pub(super) fn key(&self) -> Key {
+        self.asked.key()
+    }
+
     /// Keeps the outcomes, if they are complete and good.
     pub(super) fn keep(&self, outcomes: &[Outcome], ttl: Duration) {
-        if let Err(why) = self.store().put(self.question.key(), outcomes.into(), ttl) {
+        if let Err(why) = self.store().put(self.key(), outcomes.into(), ttl) {
             tracing::debug!("not cached: {why:?}");
+        }
+    }
+}
+
+/// What was asked, as it is kept until somebody wants its key. Most calls are asked once, of a site that keeps nothing.
+#[derive(Clone)]
+pub(super) enum Asked {
+    /// Written out.
+    Question(Question),
+    /// A statement to a cluster: all of it is shared with the statement that was sent.
+    Statement { way: Way, spec: Arc<DbSpec>, shards: Option<Shards>, sql: Cow<'static, str>, params: Arc<[Value]> },
+}
+
+impl From<Question> for Asked {
+    fn from(question: Question) -> Asked {
+        Asked::Question(question)
+    }
+}
+
+impl Asked {
+    fn key(&self) -> Key {
+        match self {
+            Asked::Question(question) => question.key(),
+            Asked::Statement { way, spec, shards, sql, params } => {
+                // No cluster's name has a space.
+                let name = &*spec.name;
+                let target = shards.map_or(Cow::Borrowed(name), |one| format!("{name} {one:?}").into());
+                KeyParts::Sql { way: *way, target: &target, user: "", sql, params }.question().key()
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
 use super::caching::KeyParts;
-use super::task::{Dispatch, Task};
+use super::task::Task;
 use super::was::Was;
 
 /// Whom a cluster's call goes to.
@@ -347,33 +347,33 @@ impl Calls {
             options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
         let deadline = was.deadline();
-        let hands = was.hands().clone();
+        let is_kept = !was.hands().results().is_off();
         match target {
             Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Target::Cluster(way, post, roster) => {
-                let question = (!hands.results().is_off())
-                    .then(|| KeyParts::Rpc { way, target: &roster.spec().name, request: &request }.question());
+                let asked = is_kept
+                    .then(|| KeyParts::Rpc { way, target: &roster.spec().name, request: &request }.question().into());
                 let (spread, asker) = (way.spread(), was.clone());
-                let dispatch: Dispatch = Box::new(move |on_arrival, now| {
+                let dispatch = move |on_arrival, now| {
                     // The members of now: slots and exchanges follow from the same list.
                     let lineup = roster.lineup();
                     let slots = lineup.slots(spread);
                     let request = timed(request, &asker, now);
                     post.ask(Call { lineup, spread, request }, slots, on_arrival, deadline)
-                });
-                Task::start(was, question, way, options, dispatch)
+                };
+                Task::start(was, asked, way, options, dispatch)
             }
             Target::Url(url) => {
-                let question = (!hands.results().is_off())
-                    .then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.question());
-                let post = hands.web().clone();
+                let asked =
+                    is_kept.then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.question().into());
+                let post = was.hands().web().clone();
                 let asker = was.clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival, now| {
+                let dispatch = move |on_arrival, now| {
                     let slots = cluster::fetch_slots(&url);
                     let request = timed(request, &asker, now);
                     post.ask(Fetch { url, request }, slots, on_arrival, deadline)
-                });
-                Task::start(was, question, Way::Lb, options, dispatch)
+                };
+                Task::start(was, asked, Way::Lb, options, dispatch)
             }
         }
     }

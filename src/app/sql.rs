@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skitai_actors::db::stream::{RowStream, streamed};
 use skitai_actors::db::{self, AdHocStatement, Database, IntoParams, Lane, Param, Shards, Statement};
-use skitai_actors::kit::{Inlet, Post, Rule};
+use skitai_actors::kit::{Post, Rule};
 use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard};
 use skitai_actors::{Outcome, Reason};
 
-use super::caching::KeyParts;
+use super::caching::{Asked, KeyParts};
 use super::calls::{Options, Way, completion_rules, undeclared};
 use super::rows::{PATIENCE, Rows};
-use super::task::{Dispatch, Task};
+use super::task::Task;
 use super::was::Was;
 
 /// What a section of a cluster of databases needs.
@@ -176,40 +176,42 @@ impl Sql {
             options.what = Some(sql.to_string());
         }
         let (deadline, asker) = (was.deadline(), was.rule());
-        let hands = was.hands().clone();
+        let is_kept = !was.hands().results().is_off();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Base::Cluster(way, post, spec) => {
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let way = if shards.is_some() { Way::Lb } else { way };
-                let question = (!hands.results().is_off()).then(|| {
-                    // No cluster's name has a space.
-                    let name = &*spec.name;
-                    let target = shards.map_or(Cow::Borrowed(name), |one| format!("{name} {one:?}").into());
-                    KeyParts::Sql { way, target: &target, user: "", sql: &sql, params: &params }.question()
+                let asked = is_kept.then(|| Asked::Statement {
+                    way,
+                    spec: spec.clone(),
+                    shards,
+                    sql: sql.clone(),
+                    params: params.clone(),
                 });
                 let shards = shards.unwrap_or(way.spread().into());
-                let dispatch: Dispatch = Box::new(move |on_arrival, _| {
+                let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
-                    post.ask(Statement { shards, sql, params, asker, lane }, slots, on_arrival, deadline)
-                });
-                Task::start(was, question, way, options, dispatch)
+                    post.ask(Statement { shards, sql, params, asker, asked, lane }, slots, on_arrival, deadline)
+                };
+                Task::start(was, asked, way, options, dispatch)
             }
             Base::Server(member) => {
                 let user = match &member.shard {
                     Shard::Postgres { user, .. } => user.clone(),
                     Shard::Sqlite { .. } => String::new(),
                 };
-                let question = (!hands.results().is_off()).then(|| {
+                let asked = is_kept.then(|| {
                     KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }
                         .question()
+                        .into()
                 });
-                let post = hands.ad_hoc_db().clone();
-                let dispatch: Dispatch = Box::new(move |on_arrival, _| -> Inlet<Outcome> {
+                let post = was.hands().ad_hoc_db().clone();
+                let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     post.ask(AdHocStatement { member, sql, params, asker, lane }, slots, on_arrival, deadline)
-                });
-                Task::start(was, question, Way::Lb, options, dispatch)
+                };
+                Task::start(was, asked, Way::Lb, options, dispatch)
             }
         }
     }
@@ -233,7 +235,7 @@ impl Sql {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
             Base::Cluster(way, post, spec) => {
                 let shards = shards.unwrap_or(way.spread().into());
-                let statement = Statement { shards, sql, params, asker, lane };
+                let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
                     post.ask(message, slots, None, deadline)
                 })

@@ -3,23 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skitai_actors::cache::{Begun, Follower, Leader, Question};
+use skitai_actors::cache::{Begun, Follower, Leader};
 use skitai_actors::kit::{Inlet, OnArrival, Rule};
 use skitai_actors::{Coverage, Outcome, Reason};
 use skitai_wire::Value;
 
 use super::arrivals::AsCompleted;
-use super::caching::Caching;
+use super::caching::{Asked, Caching};
 use super::calls::{Options, Way};
 use super::results::{AllFailed, Answered, Results};
 use super::trace::Mark;
 use super::was::Was;
 
-/// Hands a call to its actor, now. Boxed because a call that waits for an equal one may yet have to be made.
-pub(super) type Dispatch = Box<dyn FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send>;
+/// Hands a call to its actor, now.
+pub(super) trait Dispatch:
+    FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static
+{
+}
+impl<F: FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static> Dispatch for F {}
 
-/// An equal call that is under way, whose answer will be ours; and our own, should that one fail.
-struct Following(Follower, Option<OnArrival<Outcome>>, Dispatch);
+/// An equal call that is under way, whose answer will be ours; and our own, which may yet have to be made.
+struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn Dispatch<Output = Inlet<Outcome>>>);
 
 /// A call under way. Dropping it stops it: the members' sockets are closed, statements are cancelled.
 #[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
@@ -59,28 +63,28 @@ impl Task {
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under way.
-    pub(super) fn start(was: Was, question: Option<Question>, way: Way, options: Options, dispatch: Dispatch) -> Task {
+    pub(super) fn start(was: Was, asked: Option<Asked>, way: Way, options: Options, dispatch: impl Dispatch) -> Task {
         let Options { on_arrival, cache, rule, what } = options;
         let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), way == Way::Lb);
-        let caching = question.map(|question| Caching { hands: was.hands().clone(), question });
+        let caching = asked.map(|asked| Caching { hands: was.hands().clone(), asked });
         let mut call = Call::new(was, None, rule, single, made);
         call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
         let hit = match (&caching, ttl) {
-            (Some(caching), Some(_)) => match caching.store().begin(caching.question.key()) {
+            (Some(caching), Some(_)) => match caching.store().begin(caching.key()) {
                 Begun::Hit(outcomes) => Some(outcomes),
                 Begun::Lead(lead) => {
                     call.leader = Some(lead);
                     None
                 }
                 Begun::Follow(follower) => {
-                    call.following = Some(Following(follower, on_arrival, dispatch));
+                    call.following = Some(Following(follower, on_arrival, Box::new(dispatch)));
                     (call.caching, call.ttl) = (Some(caching.clone()), ttl);
                     return Task { call };
                 }
             },
-            (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.question.key()),
+            (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.key()),
             _ => None,
         };
         match hit {
@@ -238,7 +242,7 @@ impl Call {
                 return Some(outcomes.to_vec());
             }
             // The one who led has failed or given up: one of those who waited leads now.
-            match self.caching.as_ref().map(|caching| caching.store().begin(caching.question.key())) {
+            match self.caching.as_ref().map(|caching| caching.store().begin(caching.key())) {
                 Some(Begun::Hit(outcomes)) => return Some(outcomes.to_vec()),
                 Some(Begun::Follow(follower)) if Instant::now() < until => {
                     following = Following(follower, on_arrival, dispatch);

@@ -34,11 +34,11 @@ use crate::serve::site::Meant;
 use crate::serve::worker::Worker;
 
 /// Serves one request.
-pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpResponse {
+pub(crate) async fn serve(worker: &Worker, incoming: &mut Incoming) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
     let mut draft = worker.spares.draft(started, &worker.hands);
-    draft.fill(|request| take_head(&mut incoming, request));
+    draft.fill(|request| take_head(incoming, request));
     let mut account = Account { worker, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if worker.log.is_some() {
         // What the log needs, where the head has moved on by then.
@@ -48,7 +48,7 @@ pub(crate) async fn serve(worker: &Worker, mut incoming: Incoming) -> HttpRespon
     let mut response = match rpc::endpoint::protocol(&worker.site, draft.request()) {
         // Boxed, as the file below: every request is moved with the room for whatever it might become.
         Some(protocol) => Box::pin(rpc::endpoint::serve(worker, protocol, draft, payload)).await,
-        None => web(worker, draft, payload, &mut incoming).await,
+        None => web(worker, draft, payload, incoming).await,
     };
     account.status = response.status().as_u16();
     account.bytes = match response.body().size() {
@@ -147,42 +147,55 @@ enum Led<'s> {
 
 /// A request of the web. What waits or is rare is boxed: every request is moved with the room for whatever it might
 /// become.
-async fn web(worker: &Worker, mut draft: Draft, payload: Payload, incoming: &mut Incoming) -> HttpResponse {
-    let (Meant { mount, app, placed }, values) = match lead(worker, draft.request()) {
-        Ok(Led::Call(meant, values)) => (meant, values),
-        elsewhere => return Box::pin(uncalled(worker, elsewhere, draft, payload, incoming)).await,
-    };
-    let params = placed.route.params;
-    let parts = match payload {
-        Payload::None => Vec::new(),
-        payload => match Box::pin(body::read_or_receive(worker, draft.request_mut(), payload, params)).await {
-            Ok(parts) => parts,
-            Err(error) => return Box::pin(refuse(worker, draft, error)).await,
-        },
-    };
-    let (session, visit) = match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
-        Ok(loaded) => loaded,
-        Err(error) => return Box::pin(refuse(worker, draft, error)).await,
-    };
-    let was = draft.ready(Face::Web, session, placed.route, mount);
-    let answer = {
-        let mut bind = Bind::new(was.clone(), params);
-        match arguments::lay(&mut bind, &was.request, parts, values) {
-            Ok(()) => run(worker, &was, placed, &mut bind).await,
-            Err(error) => Answer::Failed(error),
-        }
-    };
-    let answer = match sessions::to_keep(&was, visit) {
-        Some(keeping) => Box::pin(kept(worker, &was, keeping, answer)).await,
-        None => answer,
-    };
-    let answer = ended(&was, answer);
-    let reply = match respond::plain(&was, answer) {
-        Ok(reply) => reply,
-        Err(answer) => Box::pin(respond::web(worker, &was, answer)).await,
-    };
-    worker.spares.keep(was);
-    reply
+#[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
+fn web<'w>(
+    worker: &'w Worker,
+    mut draft: Draft,
+    payload: Payload,
+    incoming: &'w mut Incoming,
+) -> impl Future<Output = HttpResponse> + 'w {
+    async move {
+        let (Meant { mount, app, placed }, values) = match lead(worker, draft.request()) {
+            Ok(Led::Call(meant, values)) => (meant, values),
+            elsewhere => return Box::pin(uncalled(worker, elsewhere, draft, payload, incoming)).await,
+        };
+        let params = placed.route.params;
+        let parts = match payload {
+            Payload::None => Vec::new(),
+            payload => {
+                let read = Box::pin(body::read_or_receive(worker, draft.request_mut(), payload, params));
+                match read.await.map_err(Box::new) {
+                    Ok(parts) => parts,
+                    Err(error) => return Box::pin(refuse(worker, draft, *error)).await,
+                }
+            }
+        };
+        let loaded = sessions::load(&worker.hands, app.use_session, draft.cookie()).await;
+        let (session, visit) = match loaded.map_err(Box::new) {
+            Ok(loaded) => loaded,
+            Err(error) => return Box::pin(refuse(worker, draft, *error)).await,
+        };
+        let was = draft.ready(Face::Web, session, placed.route, mount);
+        let answer = {
+            let mut bind = Bind::new(was.clone(), params);
+            // Boxed, too: what is matched on stays while the handler runs.
+            match arguments::lay(&mut bind, &was.request, parts, values).map_err(Box::new) {
+                Ok(()) => run(worker, &was, placed, &mut bind).await,
+                Err(error) => Answer::Failed(*error),
+            }
+        };
+        let answer = match sessions::to_keep(&was, visit) {
+            Some(keeping) => Box::pin(kept(worker, &was, keeping, answer)).await,
+            None => answer,
+        };
+        let answer = ended(&was, answer);
+        let reply = match respond::plain(&was, answer) {
+            Ok(reply) => reply,
+            Err(answer) => Box::pin(respond::web(worker, &was, answer)).await,
+        };
+        worker.spares.keep(was);
+        reply
+    }
 }
 
 /// The reply to a request that no handler is called for.
@@ -272,7 +285,7 @@ pub(crate) async fn run(worker: &Worker, was: &Was, placed: &Placed, bind: &mut 
 pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
     match begun(worker, was, route, bind) {
         Ok(work) => done(worker, was, work).await,
-        Err(answer) => answer,
+        Err(answer) => *answer,
     }
 }
 
@@ -280,7 +293,7 @@ pub(super) async fn handle(worker: &Worker, was: &Was, route: &'static Route, bi
 type Begun = Catching<Timed>;
 
 /// Binds the arguments; what is wrong with them is the answer.
-fn begun(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> Result<Begun, Answer> {
+fn begun(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> Result<Begun, Box<Answer>> {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
@@ -288,14 +301,22 @@ fn begun(worker: &Worker, was: &Was, route: &'static Route, bind: &mut Bind) -> 
     };
     match bound {
         Ok(Ok(work)) => Ok(Catching(Timed::new(work, route, was.app().is_devel()))),
-        Ok(Err(faults)) => Err(Answer::Failed(Error::new(400, faults.to_string()))),
-        Err(panicked) => Err(Answer::Failed(panic(worker, panicked))),
+        Ok(Err(faults)) => Err(Box::new(Answer::Failed(Error::new(400, faults.to_string())))),
+        Err(panicked) => Err(Box::new(Answer::Failed(panic(worker, panicked)))),
     }
 }
 
 async fn done(worker: &Worker, was: &Was, work: Begun) -> Answer {
-    match alarm::until(was.deadline(), work).await {
-        Some(Ok(answer)) => settled(worker, was, answer).await,
+    match in_time(worker, alarm::until(was.deadline(), work).await) {
+        Answer::Later(Later(work)) => Box::pin(waited(worker, was, work)).await,
+        answer => answer,
+    }
+}
+
+/// What came of work within the request's time.
+fn in_time(worker: &Worker, ended: Option<Result<Answer, Panicked>>) -> Answer {
+    match ended {
+        Some(Ok(answer)) => answer,
         Some(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
         None => Answer::Failed(too_late()),
     }
@@ -310,11 +331,7 @@ pub(super) async fn settled(worker: &Worker, was: &Was, answer: Answer) -> Answe
 }
 
 async fn waited(worker: &Worker, was: &Was, work: Work) -> Answer {
-    match alarm::until(was.deadline(), Catching(work)).await {
-        Some(Ok(answer)) => answer,
-        Some(Err(panicked)) => Answer::Failed(panic(worker, panicked)),
-        None => Answer::Failed(too_late()),
-    }
+    in_time(worker, alarm::until(was.deadline(), Catching(work)).await)
 }
 
 pub(super) fn too_late() -> Error {

@@ -165,7 +165,7 @@ fn was(worker: &Worker) -> Was {
 }
 
 async fn serve(worker: &Worker, request: TestRequest) -> Got {
-    let response = pipeline::serve(worker, request.to_request()).await;
+    let response = pipeline::serve(worker, &mut request.to_request()).await;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
     Got { status, headers, body: String::from_utf8_lossy(&body).into_owned() }

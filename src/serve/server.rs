@@ -64,11 +64,11 @@ pub(crate) fn start(
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
         fn_factory_with_config(move |config: AppConfig| {
             let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
-            let service = fn_service(move |incoming: Incoming| {
+            let service = fn_service(move |mut incoming: Incoming| {
                 let worker = seat.worker();
                 async move {
                     Ok::<_, ActixError>(match worker {
-                        Ok(worker) => pipeline::serve(&worker, incoming).await,
+                        Ok(worker) => pipeline::serve(&worker, &mut incoming).await,
                         Err(why) => pipeline::unfit(&why, &incoming),
                     })
                 }

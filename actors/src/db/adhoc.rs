@@ -34,7 +34,7 @@ pub struct AdHocStatement {
     /// One statement, with `$1`, `$2`, … where parameters go.
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
-    pub params: Vec<Value>,
+    pub params: Arc<[Value]>,
     /// Who asks: a route.
     pub asker: &'static str,
     /// On what connection.

@@ -58,7 +58,7 @@ pub enum Order {
         /// One statement.
         sql: Cow<'static, str>,
         /// `$1` first.
-        params: Vec<Value>,
+        params: Arc<[Value]>,
         /// Where its outcome goes.
         answer: oneshot::Sender<Outcome>,
     },
@@ -182,7 +182,7 @@ impl Talk<'_> {
         Ok(())
     }
 
-    async fn statement(&self, sql: Cow<'static, str>, params: Vec<Value>) -> Result<Rows, Failure> {
+    async fn statement(&self, sql: Cow<'static, str>, params: Arc<[Value]>) -> Result<Rows, Failure> {
         let place = if self.bond == Bond::Transaction { Place::Transaction } else { Place::Session };
         if let Some(why) = lasting::refused(&sql, place) {
             return Err(Failure::new(Reason::Sql, why));
@@ -192,7 +192,7 @@ impl Talk<'_> {
 
     /// A word of our own.
     async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, Failure> {
-        self.run(Query::among(sql, Vec::new(), self.asker)).await
+        self.run(Query::among(sql, Arc::default(), self.asker)).await
     }
 
     async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {

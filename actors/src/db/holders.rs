@@ -118,7 +118,7 @@ mod tests {
     fn the_oldest_are_named_with_what_they_do() {
         let holders = Holders::default();
         assert_eq!(holders.told(), "");
-        let query = |sql: &'static str| Some(Query::among(sql.into(), Vec::new(), "/a"));
+        let query = |sql: &'static str| Some(Query::among(sql.into(), [].into(), "/a"));
         let first = holders.hold("/a", query("SELECT\n   1"), Instant::now());
         let others: Vec<_> = (0..5).map(|_| holders.hold("/b", None, Instant::now())).collect();
         let told = holders.told();

@@ -18,11 +18,11 @@ use super::holders::Holders;
 use super::pick::Load;
 use super::postgres::{Login, Postgres};
 use super::sqlite::Sqlite;
-use super::standing::{self, Case};
+use super::standing::Case;
 use super::stream::Sink;
-use super::tally::Tally;
+use super::tally::{Mark, Tally};
 use crate::cluster::health::Pulse;
-use crate::cluster::verdict::{Call, Judged};
+use crate::cluster::verdict::Call;
 use crate::kit::alarm;
 use crate::kit::placed::placed;
 use crate::outcome::{Outcome, Reason};
@@ -103,12 +103,7 @@ impl Member {
         started: Instant,
     ) -> LocalBoxFuture<'m, Outcome> {
         match &self.engine {
-            Engine::Postgres(postgres) if query.pipelined => placed(|| {
-                self.counted(sink, started, async move |sent| {
-                    let case = self.admit(call, &query)?;
-                    self.run_pipelined(postgres, query, case, started, sent).await
-                })
-            }),
+            Engine::Postgres(postgres) if query.pipelined => placed(|| self.pipelined(postgres, query, call, started)),
             Engine::Postgres(postgres) => placed(|| {
                 self.counted(sink, started, async move |sent| {
                     let mut case = self.admit(call, &query)?;
@@ -157,6 +152,18 @@ impl Member {
         let mut sent = None;
         // In its place: passed by value it would be moved at every step down.
         let result = pin!(run(&mut sent)).await;
+        self.told(mark, result, sink, started, sent)
+    }
+
+    /// The outcome of a statement that ends now, in the counters.
+    fn told(
+        &self,
+        mark: Mark<'_>,
+        result: Result<Rows, Failure>,
+        sink: Option<&Sink>,
+        started: Instant,
+        sent: Option<Instant>,
+    ) -> Outcome {
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
@@ -302,10 +309,7 @@ impl Member {
                 let holding = self.holders.hold(asker, None, Instant::now());
                 let ended =
                     Talk { member: self, seat, bond, asker, backstop, holding, doomed: None }.go(orders, ready).await;
-                if let Some(pulse) = &self.pulse {
-                    let judged = ended.as_ref().map_or_else(standing::judged, |()| Judged::Good);
-                    pulse.told(Call::Usual, judged, ended.as_ref().map_or_else(|failure| &*failure.msg, |()| ""));
-                }
+                Case::usual(self.pulse.as_deref()).ended(&ended);
                 ended
             }
             Err(failure) => Err(failure),

@@ -1,5 +1,7 @@
 //! What a handler writes as the parameters of a statement: `(1, "x")`, `(city,)`, `()`, or a list made at run time.
 
+use std::sync::Arc;
+
 use crate::wire::Value;
 
 /// One parameter. It is bound, never spliced into the text, so it is data whatever it says.
@@ -10,8 +12,8 @@ pub trait Param {
 
 /// All parameters of one statement, `$1` first.
 pub trait IntoParams {
-    /// In the order of their numbers.
-    fn into_params(self) -> Vec<Value>;
+    /// In the order of their numbers. Shared: they are sent to many members, and part of what the cache knows an answer by.
+    fn into_params(self) -> Arc<[Value]>;
 }
 
 macro_rules! whole {
@@ -121,19 +123,19 @@ impl<T: Param> Param for Vec<T> {
 }
 
 impl IntoParams for () {
-    fn into_params(self) -> Vec<Value> {
-        Vec::new()
+    fn into_params(self) -> Arc<[Value]> {
+        Arc::default()
     }
 }
 
 impl<T: Param> IntoParams for Vec<T> {
-    fn into_params(self) -> Vec<Value> {
+    fn into_params(self) -> Arc<[Value]> {
         self.into_iter().map(Param::into_param).collect()
     }
 }
 
 impl<T: Param, const N: usize> IntoParams for [T; N] {
-    fn into_params(self) -> Vec<Value> {
+    fn into_params(self) -> Arc<[Value]> {
         self.into_iter().map(Param::into_param).collect()
     }
 }
@@ -141,10 +143,10 @@ impl<T: Param, const N: usize> IntoParams for [T; N] {
 macro_rules! tuple {
     ($($name:ident),+) => {
         impl<$($name: Param),+> IntoParams for ($($name,)+) {
-            fn into_params(self) -> Vec<Value> {
+            fn into_params(self) -> Arc<[Value]> {
                 #[expect(non_snake_case, reason = "the type parameters name the values too")]
                 let ($($name,)+) = self;
-                vec![$($name.into_param()),+]
+                Arc::new([$($name.into_param()),+])
             }
         }
     };
@@ -179,8 +181,8 @@ mod tests {
             Value::String(u64::MAX.to_string()),
             Value::Double(0.1),
         ];
-        assert_eq!(params, expected);
-        assert_eq!(().into_params(), Vec::<Value>::new());
+        assert_eq!(params[..], expected);
+        assert!(().into_params().is_empty());
         assert_eq!(["a", "b"].into_params().len(), 2);
     }
 }

@@ -50,7 +50,6 @@ use lines::Lines;
 use pool::{Keeper, Pool};
 use queue::{Loan, Queue};
 pub(crate) use rows::RawRows;
-use run::Run;
 pub(super) use seat::Seat;
 use ways::Ways;
 
@@ -130,8 +129,8 @@ impl Postgres {
     /// The statement on that connection. Nothing is sent before the first poll.
     pub(super) fn send(&self, loan: Loan, query: Arc<Query>) -> Flight<Lent> {
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
-        Flight::new(placed(|| run.end()), Lent { shared, dialer: self.dialer.clone(), closes: false })
+        let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
+        Flight::new(work, Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {

@@ -12,7 +12,7 @@ use crate::wire::Value;
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) sql: Cow<'static, str>,
-    pub(super) params: Vec<Value>,
+    pub(super) params: Arc<[Value]>,
     pub(super) asker: &'static str,
     /// Why no member is asked: found once for all of them.
     pub(super) refused: Option<String>,
@@ -28,7 +28,7 @@ impl Query {
         lane: Lane,
         pipelined: bool,
         sql: Cow<'static, str>,
-        params: Vec<Value>,
+        params: Arc<[Value]>,
         asker: &'static str,
         backstop: Backstop,
     ) -> Arc<Query> {
@@ -49,7 +49,7 @@ impl Query {
     }
 
     /// One of several on a connection, which are looked at there.
-    pub(super) fn among(sql: Cow<'static, str>, params: Vec<Value>, asker: &'static str) -> Arc<Query> {
+    pub(super) fn among(sql: Cow<'static, str>, params: Arc<[Value]>, asker: &'static str) -> Arc<Query> {
         let (refused, backstop) = (None, Backstop::Kept);
         Query { sql, params, asker, refused, pipelined: false, backstop }.checked()
     }

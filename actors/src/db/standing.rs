@@ -33,6 +33,11 @@ impl<'m> Case<'m> {
         }
     }
 
+    /// One that was admitted and is like any other.
+    pub(super) fn usual(pulse: Option<&'m Pulse>) -> Case<'m> {
+        Case { pulse, call: Call::Usual }
+    }
+
     /// Whether it decides about the member.
     pub(super) fn is_trial(&self) -> bool {
         self.call == Call::Trial

@@ -64,11 +64,10 @@ impl Answers<Streamed<Statement>> for Database {
         Streamed { statement, sinks }: Streamed<Statement>,
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let started = Instant::now();
-        let backstop = Backstop::of_stream(outlet.deadline, started);
+        let backstop = Backstop::of_stream(outlet.deadline, statement.asked);
         // One who takes his time would hold up all behind him.
         let statement = Statement { lane: Lane::Exclusive, ..statement };
-        self.spread(statement, backstop, sinks, started, outlet)
+        self.spread(statement, backstop, sinks, outlet)
     }
 }
 

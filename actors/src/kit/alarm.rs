@@ -29,14 +29,25 @@ const SHORT: u64 = 32;
 /// One turn of the wheel is 16 seconds: most deadlines are in their own slot.
 const SLOTS: usize = 1024;
 
-/// What comes of `work` until `deadline`.
-pub async fn until<F: Future>(deadline: Instant, work: F) -> Option<F::Output> {
-    let (mut work, mut alarm) = (std::pin::pin!(work), Alarm::at(deadline));
-    std::future::poll_fn(|context| match work.as_mut().poll(context) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => Pin::new(&mut alarm).poll(context).map(|()| None),
-    })
-    .await
+/// What comes of `work` until `deadline`; `None` where nothing did.
+pub fn until<F: Future + Unpin>(deadline: Instant, work: F) -> Until<F> {
+    Until { work, alarm: Alarm::at(deadline) }
+}
+
+/// Made by [`until`]. A structure, because an async function would have room for its work twice.
+#[derive(Debug)]
+pub struct Until<F> {
+    work: F,
+    alarm: Alarm,
+}
+
+impl<F: Future + Unpin> Future for Until<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let Until { work, alarm } = &mut *self;
+        alarm.bounds(Pin::new(work).poll(context), context)
+    }
 }
 
 /// A future that is ready when its deadline has come, never before it, at most [`TICK`] after it.
@@ -66,6 +77,14 @@ impl Alarm {
     /// It counts from the first poll; until then it costs nothing.
     pub fn at(deadline: Instant) -> Alarm {
         Alarm { deadline, state: State::Unset }
+    }
+
+    /// What came of other work in this very poll; `None` once the deadline has come instead.
+    pub fn bounds<T>(&mut self, polled: Poll<T>, context: &mut Context<'_>) -> Poll<Option<T>> {
+        match polled {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Pin::new(self).poll(context).map(|()| None),
+        }
     }
 }
 

@@ -300,7 +300,7 @@ impl<T: Slot> Inlet<T> {
     }
 
     /// Waits until every slot is filled.
-    async fn filled(&self) {
+    fn filled(&self) -> impl Future<Output = ()> + Unpin {
         poll_fn(|context| {
             let mut state = self.gather.lock();
             if state.slots.empty() == 0 {
@@ -309,7 +309,6 @@ impl<T: Slot> Inlet<T> {
             state.asker = Some(context.waker().clone());
             Poll::Pending
         })
-        .await;
     }
 
     /// Lets the work go on to its own deadline after this inlet is dropped.

@@ -99,7 +99,8 @@ fn the_callers_deadline_cancels_at_the_server() {
             let statement = Statement {
                 shards: Spread::All.into(),
                 sql,
-                params: Vec::new(),
+                params: [].into(),
+                asked: Instant::now(),
                 asker: "/test",
                 lane: Lane::Configured,
             };
@@ -182,9 +183,10 @@ fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
     run(async {
         let cluster = single().await;
         let shown = async |lane: Lane, left: Duration| {
-            let sql = "SELECT current_setting('statement_timeout')".into();
-            let statement = Statement { shards: Spread::One.into(), sql, params: Vec::new(), asker: "/test", lane };
-            let deadline = Instant::now() + left;
+            let (asked, sql) = (Instant::now(), "SELECT current_setting('statement_timeout')".into());
+            let statement =
+                Statement { shards: Spread::One.into(), sql, params: [].into(), asker: "/test", asked, lane };
+            let deadline = asked + left;
             let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::One.into()), None, deadline);
             let outcome = inlet.all(deadline).await.remove(0);
             assert!(outcome.is_ok(), "{}", outcome.msg);

@@ -135,7 +135,7 @@ fn a_statement_under_way_is_cancelled_with_its_transaction() {
         let line = Line::open(&cluster, Bond::Transaction).await;
         line.execute(INSERT, (1,)).await;
         let (answer, answered) = oneshot::channel();
-        let slow = Order::Execute { sql: "SELECT pg_sleep(30)".into(), params: Vec::new(), answer };
+        let slow = Order::Execute { sql: "SELECT pg_sleep(30)".into(), params: [].into(), answer };
         line.orders.send(slow).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(200), answered).await.is_err());
         let began = Instant::now();

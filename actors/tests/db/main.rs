@@ -84,7 +84,14 @@ impl Cluster {
         params: impl IntoParams,
     ) -> Inlet<Outcome> {
         let shards = spread.into();
-        let statement = Statement { shards, sql: sql.into(), params: params.into_params(), asker: "/test", lane };
+        let statement = Statement {
+            shards,
+            sql: sql.into(),
+            params: params.into_params(),
+            asker: "/test",
+            asked: Instant::now(),
+            lane,
+        };
         self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 

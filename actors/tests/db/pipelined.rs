@@ -269,6 +269,52 @@ fn the_members_limit_ends_the_wait_and_not_the_statement() {
     });
 }
 
+/// A statement that finds a line, and itself prepared on it, has a way of its own. It leads to the same ends.
+#[test]
+fn what_is_at_hand_ends_as_everything_else() {
+    const SLEEP: &str = "SELECT pg_sleep($1)";
+    const INVERSE: &str = "SELECT 12 / $1::int AS mine";
+    const ALL: &str = "SELECT * FROM changing WHERE $1::int = $1::int";
+    run(async {
+        let cluster = with(1, |spec| spec.member_timeout = Duration::from_millis(400)).await;
+        for made in ["CREATE TABLE changing (a int)", "INSERT INTO changing VALUES (1)"] {
+            assert!(cluster.one(made, ()).await.is_ok());
+        }
+        let before = [cluster.one(SLEEP, (0.0,)).await, cluster.one(INVERSE, (4,)).await, cluster.one(ALL, (1,)).await];
+        assert!(before.iter().all(Outcome::is_ok), "{before:?}");
+        // What its name stands for has other columns now.
+        assert!(cluster.one("ALTER TABLE changing ADD COLUMN b int DEFAULT 2", ()).await.is_ok());
+
+        // Keeps the line for others, for less than it takes to be left for.
+        let hold = async || {
+            let held = cluster.ask(Spread::One, SLEEP, (0.03,));
+            until("the line is there", async || told(&cluster, "pipelined", "in_flight").await == Value::Int(1)).await;
+            held
+        };
+        let held = hold().await;
+        let asked = [(INVERSE, 6), (INVERSE, 0), (ALL, 1), (INVERSE, 3)];
+        let asked = asked.map(|(sql, number)| cluster.ask(Spread::One, sql, (number,)));
+        assert_eq!(told(&cluster, "pipelined", "in_flight").await, Value::Int(5), "all are on it");
+        let mut outcomes = futures_util::future::join_all(asked.into_iter().map(ended)).await.into_iter();
+        let mut next = || outcomes.next().unwrap();
+        assert_eq!(cell(&next(), 0, 0), Value::Int(2));
+        let failed = next();
+        assert_eq!((failed.reason, failed.msg.contains("22012")), (Reason::Sql, true), "{}", failed.msg);
+        let changed = next();
+        assert_eq!(cell(&changed, 0, 1), Value::Int(2), "{}", changed.msg);
+        assert_eq!(cell(&next(), 0, 0), Value::Int(4));
+        assert!(ended(held).await.is_ok());
+        let held = hold().await;
+        let late = ended(cluster.ask(Spread::One, SLEEP, (0.9,))).await;
+        assert!(ended(held).await.is_ok());
+        assert_eq!(late.reason, Reason::Deadline);
+        assert!(late.msg.contains("nothing is cancelled"), "{}", late.msg);
+        until("the line is given back", async || told(&cluster, "connections", "idle").await == Value::Int(1)).await;
+        let statements = get(&cluster.report().await, "statements");
+        assert_eq!([get(&statements, "failed"), get(&statements, "timed_out")], [1, 1].map(Value::Int));
+    });
+}
+
 #[test]
 fn only_six_words_share_and_an_exclusive_one_is_cancelled() {
     run(async {

@@ -32,8 +32,14 @@ fn pacing() -> Pacing {
 impl Cluster {
     fn rows(&self, shards: impl Into<Shards>, sql: &'static str, pacing: Pacing) -> RowStream {
         let shards = shards.into();
-        let statement =
-            Statement { shards, sql: sql.into(), params: Vec::new(), asker: "/test", lane: Lane::Configured };
+        let statement = Statement {
+            shards,
+            sql: sql.into(),
+            params: [].into(),
+            asker: "/test",
+            asked: Instant::now(),
+            lane: Lane::Configured,
+        };
         streamed(statement, slots(&self.spec, shards), pacing.patience, |message, slots| {
             self.post.ask(message, slots, None, pacing.deadline)
         })

@@ -11,8 +11,10 @@ use std::time::Instant;
 
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
 
+use super::Postgres;
 use super::line::{Line, Place};
-use super::{Postgres, Run};
+use super::pool::Prepared;
+use super::run::Run;
 use crate::db::Query;
 use crate::db::backstop::{Backstop, GRACE};
 use crate::db::flight::{Ended, Failure};
@@ -96,10 +98,42 @@ impl Postgres {
         new
     }
 
-    /// The statement in its place. Dropped before its end, the statement stays on the line, and its answer is thrown away.
-    pub(in crate::db) fn send_on(&self, place: &mut Place, query: Arc<Query>) -> impl Future<Output = Ended> + use<> {
+    /// The same and the statement as it was prepared there before, where both are at hand.
+    pub(in crate::db) fn join_prepared(&self, query: &Arc<Query>, now: Instant) -> Option<(Place, Prepared)> {
+        let place = self.join(query, now)?;
+        let prepared = self.run(&place, query).at_hand()?;
+        Some((place, prepared))
+    }
+
+    /// That statement, in its place. Dropped before its end it stays on the line, and its answer is thrown away.
+    pub(in crate::db) fn send_prepared<'p>(
+        &'p self,
+        place: &'p mut Place,
+        query: &'p Query,
+        prepared: Prepared,
+    ) -> impl Future<Output = Ended> + 'p {
         place.was_sent = true;
-        Run { shared: place.shared().clone(), ways: self.ways.clone(), query }.end()
+        self.run(place, query).end(prepared)
+    }
+
+    /// The same for one that may not have been prepared yet.
+    pub(in crate::db) fn send_on<'p>(
+        &'p self,
+        place: &'p mut Place,
+        query: &'p Query,
+    ) -> impl Future<Output = Ended> + 'p {
+        place.was_sent = true;
+        let run = self.run(place, query);
+        async move {
+            match run.at_hand() {
+                Some(prepared) => run.end(prepared).await,
+                None => run.begin_and_end().await,
+            }
+        }
+    }
+
+    fn run<'r>(&'r self, place: &'r Place, query: &'r Query) -> Run<'r> {
+        Run { shared: place.shared(), ways: &self.ways, query }
     }
 
     /// What the shared connections do now, for the status page.

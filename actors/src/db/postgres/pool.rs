@@ -29,7 +29,7 @@ const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
 /// A statement that the server keeps, and the columns of its rows; `None` where it has no rows.
 #[derive(Clone, Debug)]
-pub(super) struct Prepared {
+pub(in crate::db) struct Prepared {
     pub(super) statement: Statement,
     pub(super) columns: Option<Columns>,
 }

@@ -13,7 +13,7 @@ use std::task::Context;
 use futures_util::{FutureExt, TryStreamExt};
 
 use super::queue::Loan;
-use super::run::{Run, Stopped};
+use super::run::{Run, Stopped, ended};
 use super::{Lent, Postgres, Shared};
 use crate::db::Query;
 use crate::db::columns::described;
@@ -28,14 +28,17 @@ impl Postgres {
         // Its reader may take minutes over the last rows.
         loan.doubt();
         let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
-        let work = async move { Run::ended(run.pour(&sink).await) };
+        let (lent, ways) = (shared.clone(), self.ways.clone());
+        let work = async move {
+            let run = Run { shared: &lent, ways: &ways, query: &query };
+            ended(run.pour(&sink).await)
+        };
         Flight::new(Box::pin(work), Lent { shared, dialer: self.dialer.clone(), closes: false })
     }
 }
 
-impl Run {
-    async fn pour(&self, sink: &Sink) -> Result<Rows, Stopped> {
+impl Run<'_> {
+    async fn pour(self, sink: &Sink) -> Result<Rows, Stopped> {
         let (columns, stream) = self.start().await?;
         let (mut columns, mut stream) = (columns, pin!(stream));
         let stopped = |_: &Context<'_>| self.shared.stop.load(Relaxed);

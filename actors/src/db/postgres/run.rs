@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
 
 use futures_util::TryStream;
 use futures_util::future::join;
@@ -30,70 +30,75 @@ use crate::wire::Value;
 const MAX_PARAMS: usize = 65_535;
 
 /// Everything one running statement needs.
-pub(super) struct Run {
-    pub(super) shared: Arc<Shared>,
-    pub(super) ways: Arc<Ways>,
-    pub(super) query: Arc<Query>,
+#[derive(Clone, Copy)]
+pub(super) struct Run<'r> {
+    pub(super) shared: &'r Shared,
+    pub(super) ways: &'r Ways,
+    pub(super) query: &'r Query,
 }
 
 /// Rows on their way, and their columns where they are known before the first row.
 type Started = (Option<Columns>, RowStream);
 
-impl Run {
-    // What is awaited on a statement's way is pinned where it is made; `.await` by itself would move it first, step by step.
-    pub(super) async fn end(self) -> Ended {
-        Run::ended(pin!(self.rows()).await)
+/// A statement that has its connection for itself, to its end.
+pub(super) async fn alone(shared: Arc<Shared>, ways: Arc<Ways>, query: Arc<Query>) -> Ended {
+    let run = Run { shared: &shared, ways: &ways, query: &query };
+    match run.at_hand() {
+        Some(prepared) => run.end(prepared).await,
+        None => run.begin_and_end().await,
     }
+}
 
-    pub(super) fn ended(result: Result<Rows, Stopped>) -> Ended {
-        match result {
-            Ok(rows) => Ended { result: Ok(rows), reusable: true },
-            Err(Stopped::Server(error)) => {
-                let (failure, reusable) = told::statement(&error);
-                Ended { result: Err(failure), reusable }
-            }
-            Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
-        }
-    }
-
-    async fn rows(&self) -> Result<Rows, Stopped> {
-        let (mut columns, stream) = match self.at_hand() {
-            Some(Prepared { statement, columns }) => {
-                // Boxed, for it is large because of what it does where there is no statement yet; the parameters by
-                // reference, for so it has just the size up to which the allocator is at its best.
-                let mut params = self.query.params.iter().map(Bound);
-                match placed(|| self.shared.loan.query_raw(&statement, &mut params)).await {
-                    Ok(stream) => (columns, stream),
-                    Err(error) => Box::pin(self.again(error)).await?,
-                }
-            }
-            None => Box::pin(self.start()).await?,
-        };
-        let (mut stream, mut rows) = (pin!(stream), None);
-        poll_fn(|context| {
-            while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
-                // Nobody reads them once it is stopped; they only have to come off the connection.
-                if !self.shared.stop.load(Relaxed) {
-                    let columns = columns.get_or_insert_with(|| described(row.columns()));
-                    rows.get_or_insert_with(|| RawRows::of(columns.clone())).push(row);
-                }
-            }
-            Poll::Ready(Ok::<_, Error>(()))
-        })
-        .await?;
-        let data = rows.map_or_else(|| Value::List(Vec::new()).into(), Data::from);
-        Ok(Rows { data, affected: stream.rows_affected(), columns })
-    }
-
+impl<'r> Run<'r> {
     /// The statement prepared for this text, where it is all that is needed.
-    fn at_hand(&self) -> Option<Prepared> {
+    pub(super) fn at_hand(self) -> Option<Prepared> {
         let is_plain = self.is_limited() && self.ways.has_names() && !self.shared.stop.load(Relaxed);
         let prepared = self.shared.loan.known(self.lasting().filter(|_| is_plain)?)?;
         (prepared.statement.params().len() == self.query.params.len()).then_some(prepared)
     }
 
+    /// To the end of the statement that was at hand.
+    #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
+    pub(super) fn end(self, mut prepared: Prepared) -> impl Future<Output = Ended> + use<'r> {
+        async move {
+            let asked = {
+                // Boxed, for it is large because of what it does where there is no statement yet; the parameters by
+                // reference, for so it has just the size up to which the allocator is at its best.
+                let mut params = self.query.params.iter().map(Bound);
+                placed(|| self.shared.loan.query_raw(&prepared.statement, &mut params)).await
+            };
+            let mut stream = pin!(match asked {
+                Ok(stream) => stream,
+                Err(error) => return Box::pin(self.again_and_end(error)).await,
+            });
+            let mut rows = Reading { columns: prepared.columns.take(), rows: None };
+            let over = poll_fn(|context| rows.poll(stream.as_mut(), &self.shared.stop, context)).await;
+            ended(over.map(|()| rows.done(&stream)).map_err(Stopped::Server))
+        }
+    }
+
+    /// From the beginning, whatever it needs. Boxed, for what is at hand has no use for the room.
+    pub(super) fn begin_and_end(self) -> impl Future<Output = Ended> {
+        placed(|| async move { self.read(self.start().await).await })
+    }
+
+    async fn again_and_end(self, error: Error) -> Ended {
+        self.read(self.again(error).await).await
+    }
+
+    async fn read(self, started: Result<Started, Stopped>) -> Ended {
+        let (columns, stream) = match started {
+            Ok(started) => started,
+            Err(stopped) => return ended(Err(stopped)),
+        };
+        let mut rows = Reading { columns, rows: None };
+        let mut stream = pin!(stream);
+        let over = poll_fn(|context| rows.poll(stream.as_mut(), &self.shared.stop, context)).await;
+        ended(over.map(|()| rows.done(&stream)).map_err(Stopped::Server))
+    }
+
     /// A text of the program itself.
-    fn lasting(&self) -> Option<&'static str> {
+    fn lasting(self) -> Option<&'static str> {
         match self.query.sql {
             Cow::Borrowed(text) => Some(text),
             Cow::Owned(_) => None,
@@ -101,12 +106,12 @@ impl Run {
     }
 
     /// Whether the server's own limit is what the statement needs.
-    fn is_limited(&self) -> bool {
+    fn is_limited(self) -> bool {
         self.query.pipelined || self.shared.loan.has(self.query.backstop)
     }
 
     /// The running statement, and before it what it needs of the server's own limit, where that is not there.
-    pub(super) async fn start(&self) -> Result<Started, Stopped> {
+    pub(super) async fn start(self) -> Result<Started, Stopped> {
         // What the client would refuse to encode, in plainer words than it has.
         let count = self.query.params.len();
         if count > MAX_PARAMS {
@@ -118,8 +123,8 @@ impl Run {
         join(self.shared.loan.limit_to(self.query.backstop), self.begin()).await.1
     }
 
-    async fn begin(&self) -> Result<Started, Stopped> {
-        let Query { sql: text, params, .. } = &*self.query;
+    async fn begin(self) -> Result<Started, Stopped> {
+        let Query { sql: text, params, .. } = self.query;
         let lasting = self.lasting();
         // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
@@ -147,7 +152,7 @@ impl Run {
 
     /// Another try where the error came before anything ran: the name is unknown or taken, or the plan is older than the
     /// tables.
-    async fn again(&self, error: Error) -> Result<Started, Stopped> {
+    async fn again(self, error: Error) -> Result<Started, Stopped> {
         let lasting = self.lasting();
         let (is_lost, is_stale) = (told::is_lost_name(&error), told::is_stale_name(&error));
         if let Some(text) = lasting.filter(|_| is_lost || is_stale) {
@@ -167,7 +172,7 @@ impl Run {
     }
 
     /// The columns are told before the first row, if there are any.
-    async fn bound(&self, Prepared { statement, columns }: Prepared) -> Result<Result<Started, Error>, Stopped> {
+    async fn bound(self, Prepared { statement, columns }: Prepared) -> Result<Result<Started, Error>, Stopped> {
         self.go_on()?;
         let (given, wanted) = (self.query.params.len(), statement.params().len());
         if given != wanted {
@@ -177,7 +182,7 @@ impl Run {
         Ok(started.map(|stream| (columns, stream)))
     }
 
-    async fn unnamed(&self) -> Result<RowStream, Stopped> {
+    async fn unnamed(self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
         let watched = self.ways.watched(&self.query.sql);
@@ -190,12 +195,54 @@ impl Run {
     }
 
     /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
-    fn go_on(&self) -> Result<(), Stopped> {
+    fn go_on(self) -> Result<(), Stopped> {
         if self.shared.stop.load(Relaxed) {
             let msg = "stopped before it ran".to_owned();
             return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
         }
         Ok(())
+    }
+}
+
+/// The rows of a statement as they come.
+struct Reading {
+    columns: Option<Columns>,
+    rows: Option<Box<RawRows>>,
+}
+
+impl Reading {
+    /// Takes what has come; ready when all has.
+    fn poll(
+        &mut self,
+        mut stream: Pin<&mut RowStream>,
+        stop: &AtomicBool,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
+            // Nobody reads them once it is stopped; they only have to come off the connection.
+            if !stop.load(Relaxed) {
+                let columns = self.columns.get_or_insert_with(|| described(row.columns()));
+                self.rows.get_or_insert_with(|| RawRows::of(columns.clone())).push(row);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn done(&mut self, stream: &RowStream) -> Rows {
+        let data = self.rows.take().map_or_else(|| Value::List(Vec::new()).into(), Data::from);
+        Rows { data, affected: stream.rows_affected(), columns: self.columns.take() }
+    }
+}
+
+/// How a statement ended on its connection.
+pub(super) fn ended(result: Result<Rows, Stopped>) -> Ended {
+    match result {
+        Ok(rows) => Ended { result: Ok(rows), reusable: true },
+        Err(Stopped::Server(error)) => {
+            let (failure, reusable) = told::statement(&error);
+            Ended { result: Err(failure), reusable }
+        }
+        Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Lent, Postgres, Run, Shared, dial::Dialer, discard, queue::Loan, ways::Ways};
+use super::{Lent, Postgres, Shared, dial::Dialer, discard, queue::Loan, run, ways::Ways};
 use crate::db::Query;
 use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;
+use crate::kit::placed::placed;
 
 /// How long a connection may take to forget what a session left behind; after it the connection is closed instead.
 const CLEAN_WITHIN: Duration = Duration::from_secs(1);
@@ -47,9 +48,9 @@ impl Seat {
     pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
         // A statement that was stopped stops all that follow: the connection is not used again.
         let shared = self.shared.clone().expect("only leaving takes it");
-        let run = Run { shared: shared.clone(), ways: self.ways.clone(), query };
+        let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
         // While the seat holds the connection, too, the lease has nothing to close; once it does not, it must.
-        Flight::new(Box::pin(run.end()), Lent { shared, dialer: self.dialer.clone(), closes: true })
+        Flight::new(work, Lent { shared, dialer: self.dialer.clone(), closes: true })
     }
 
     /// Gives the connection back to the pool. Unless it is `clean`, it first forgets everything: an open transaction,

@@ -7,6 +7,7 @@
 //!
 //! How each value crosses each protocol is a table in `docs/PROTOCOLS.md`, which a test writes from the code.
 mod error;
+pub mod http1;
 pub mod json;
 pub mod jsonrpc;
 mod limits;

@@ -5,6 +5,7 @@ mod bombs;
 mod counted;
 mod crossing;
 mod hostile;
+mod http1;
 mod oracles;
 mod properties;
 mod shortcut;

@@ -1,0 +1,159 @@
+//! A chunked body (RFC 9112, 7.1).
+//!
+//! ```text
+//! size [padding] [; extension] CRLF  data CRLF  …  0 CRLF  [trailer CRLF …] CRLF
+//! ```
+//!
+//! A bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. Extensions and
+//! trailers are read and forgotten.
+
+use std::ops::Range;
+
+use super::answer::MAX_HEAD;
+use super::refusal::Refusal;
+
+/// What ends a chunked body without trailers.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Puts a chunk of this content behind `out`; nothing for no content, which would be the end.
+pub fn write_chunk(out: &mut Vec<u8>, content: &[u8]) {
+    if !content.is_empty() {
+        out.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
+        out.extend_from_slice(content);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What the next octets of a chunked body are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Octets that are done with.
+    pub used: usize,
+    /// Those of them that are content; empty where more octets are needed, or none will come.
+    pub content: Range<usize>,
+}
+
+/// Finds the content in a chunked body that comes in pieces.
+#[derive(Debug, Default)]
+pub struct ChunkReader {
+    state: State,
+    /// Content left of the present chunk.
+    left: u64,
+    /// Octets of content so far.
+    content: u64,
+    /// Octets of extensions and trailers so far.
+    extras: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Before the first digit of a size.
+    #[default]
+    Begin,
+    Size,
+    Padding,
+    Extension,
+    /// Behind the carriage return of a size's line.
+    SizeEnd,
+    Content,
+    /// Behind a chunk's content.
+    ContentEnd,
+    /// Behind the carriage return of that.
+    ContentEndLine,
+    /// At the begin of a trailer's line.
+    Trailer,
+    /// Within it.
+    TrailerLine,
+    /// Behind the carriage return of the empty line.
+    LastLine,
+    Done,
+}
+
+/// No chunk is larger: no file is.
+const MAX_CHUNK: u64 = i64::MAX.unsigned_abs();
+
+impl ChunkReader {
+    /// True behind the last octet of the body.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Looks at the next octets, up to the end of the first content among them.
+    pub fn read(&mut self, octets: &[u8]) -> Result<Piece, Refusal> {
+        let mut used = 0;
+        while let Some(&octet) = octets.get(used) {
+            match self.state {
+                State::Content => {
+                    let rest = octets.len() - used;
+                    let length = usize::try_from(self.left).map_or(rest, |left| left.min(rest));
+                    self.left -= length as u64;
+                    self.content += length as u64;
+                    if self.left == 0 {
+                        self.state = State::ContentEnd;
+                    }
+                    return Ok(Piece { used: used + length, content: used..used + length });
+                }
+                State::Done => break,
+                _ => self.state = self.step(octet)?,
+            }
+            used += 1;
+        }
+        Ok(Piece { used, content: used..used })
+    }
+
+    /// What one octet between the contents leads to.
+    fn step(&mut self, octet: u8) -> Result<State, Refusal> {
+        Ok(match (self.state, octet) {
+            (State::Begin | State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let digit = char::from(octet).to_digit(16).unwrap_or_default();
+                self.left = self.left.checked_mul(16).map_or(u64::MAX, |left| left | u64::from(digit));
+                if self.left > MAX_CHUNK {
+                    return Err(Refusal::TooLarge("a chunk of more than 2^63 octets".to_owned()));
+                }
+                // Zeros before a size are digits that lead nowhere.
+                self.extra(u64::from(self.left == 0))?;
+                State::Size
+            }
+            (State::Size | State::Padding | State::Extension, b'\r') => State::SizeEnd,
+            (State::Size | State::Padding | State::Extension | State::SizeEnd, b'\n') if self.left > 0 => {
+                State::Content
+            }
+            (State::Size | State::Padding | State::Extension | State::SizeEnd, b'\n') => State::Trailer,
+            (State::Size | State::Padding, b' ' | b'\t') => {
+                self.extra(1)?;
+                State::Padding
+            }
+            (State::Size | State::Padding, b';') | (State::Extension, _) => {
+                self.extra(1)?;
+                State::Extension
+            }
+            (State::ContentEnd, b'\r') => State::ContentEndLine,
+            (State::ContentEnd | State::ContentEndLine, b'\n') => State::Begin,
+            (State::Trailer, b'\r') => State::LastLine,
+            (State::Trailer | State::LastLine, b'\n') => State::Done,
+            (State::TrailerLine, b'\n') => State::Trailer,
+            (State::Trailer | State::TrailerLine, _) => {
+                self.extra(1)?;
+                State::TrailerLine
+            }
+            (State::Begin | State::Size | State::Padding, _) => return Err(unexpected("in a chunk's size", octet)),
+            (State::SizeEnd | State::LastLine, _) => return Err(unexpected("behind a carriage return", octet)),
+            (State::ContentEnd | State::ContentEndLine, _) => return Err(unexpected("where a chunk must end", octet)),
+            (State::Content | State::Done, _) => self.state,
+        })
+    }
+
+    /// Extensions and trailers may be as long as a head, and as the content itself: some servers sign each chunk.
+    fn extra(&mut self, octets: u64) -> Result<(), Refusal> {
+        self.extras += octets;
+        if self.extras > MAX_HEAD as u64 + self.content {
+            return Err(Refusal::TooLarge(format!("chunk extensions and trailers of more than {MAX_HEAD} bytes")));
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn unexpected(place: &str, octet: u8) -> Refusal {
+    Refusal::Malformed(format!("\"{}\" {place}", octet.escape_ascii()))
+}

@@ -1,0 +1,108 @@
+//! Answers of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
+
+mod slow;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use slow::{quick, slow};
+
+/// Lines of heads, right and wrong, and what stands around them.
+const LINES: [&str; 40] = [
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 200\r\n",
+    "HTTP/1.0 404 Not \u{fc}\r\n",
+    "HTTP/1.1 204 No Content\n",
+    "HTTP/1.1 304 x\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\n",
+    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+    "HTTP/1.1 101 x\r\n\r\n",
+    "HTTP/1.2 200 OK\r\n",
+    "Content-Length: 5\r\n",
+    "content-length: 5, 5\r\n",
+    "content-length: 05\n",
+    "content-length: 6\r\n",
+    "content-length: +5\r\n",
+    "Content-Length:\r\n 5\r\n",
+    "content-length: 99999999999999999999\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "transfer-encoding: identity\r\n",
+    "transfer-encoding: identity,\r\n\tChunked\r\n",
+    "transfer-encoding: gzip\r\n",
+    "connection: close\r\n",
+    "Connection: keep-alive\r\n",
+    "x: a\r\n b\r\n",
+    "x : a\r\n",
+    "X Y: 1\r\n",
+    "no colon\r\n",
+    "x: \0\r\n",
+    "x:\r\n",
+    "\r\n",
+    "\n",
+    "hello",
+    "5\r\nhello\r\n",
+    "5;a=\"b;c\"\r\nhello\r\n",
+    "5 \nhello\n",
+    "00\r\n\r\n",
+    "0\r\nTrailer: x\r\n\r\n",
+    "0x5\r\n",
+    "8000000000000000\r\n",
+    "\r",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+];
+
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    // Mostly something that begins as an answer does, and now and then an octet that is another.
+    let lines = proptest::collection::vec(select(LINES.to_vec()), 1..12);
+    let first = select(LINES[..7].to_vec());
+    let odd = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), any::<u8>()));
+    (first, lines, odd).prop_map(|(first, lines, odd)| {
+        let mut octets = (first.to_owned() + &lines.concat()).into_bytes();
+        if let Some((place, octet)) = odd {
+            let place = place.index(octets.len());
+            octets[place] = octet;
+        }
+        octets
+    })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 20_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_the_slow_reader_understands_is_understood_alike(octets in octets(), is_head: bool) {
+        if let Some(expected) = slow(&octets, is_head) {
+            prop_assert_eq!(quick(&octets, is_head, &[]), Ok(Some(expected)));
+        }
+    }
+
+    #[test]
+    fn in_whatever_pieces_an_answer_comes_it_is_the_same(octets in octets(), is_head: bool, ends in proptest::collection::vec(0_usize..300, 0..6)) {
+        let mut ends = ends;
+        ends.sort_unstable();
+        // A bad line may wait to be told of until there is more of its head, so there is an end to every head.
+        let octets = [&octets[..], b"\r\n\r\n"].concat();
+        // A line that is refused before its end is here is told by what is here of it.
+        let quick = |ends: &[usize]| quick(&octets, is_head, ends).map_err(|refusal| std::mem::discriminant(&refusal));
+        let whole = quick(&[]);
+        prop_assert_eq!(&quick(&ends), &whole);
+        let each: Vec<usize> = (0..octets.len()).collect();
+        prop_assert_eq!(&quick(&each), &whole);
+    }
+}
+
+/// The properties above would hold of two readers that understand nothing.
+#[test]
+fn the_slow_reader_understands_what_it_should() {
+    let read = |octets: &str| slow(octets.as_bytes(), false).map(|answer| (answer.code, answer.body, answer.behind));
+    let hello = |code| Some((code, b"hello".to_vec(), 0));
+    assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), hello(200));
+    assert_eq!(read("HTTP/1.1 103 x\r\n\r\nHTTP/1.0 404 x\r\n\r\nhello"), hello(404));
+    assert_eq!(read("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n"), hello(200));
+    assert_eq!(read("HTTP/1.1 204 x\r\ncontent-length: 5\r\n\r\nhello"), Some((204, Vec::new(), 5)));
+    assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello"), None);
+}

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use crate::http::{Limits, Place, Prepared, Request};
+use crate::http::{Limits, Origin, Place, Prepared, Request};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{ClusterSpec, Spread};
@@ -122,7 +122,9 @@ impl Shared {
             known.iter().find(|known| known.has(pulse)).cloned().unwrap_or_else(|| {
                 let crate::spec::Member { host, port, address, .. } = member;
                 let place = Place { trust: roster.trust(), host, port: *port, address: *address };
-                Rc::new(Member::new(member.node.clone(), place, member.weight, limits).with_pulse(pulse.clone()))
+                let origin = Origin::member(place, limits);
+                let new = Member::new(member.node.clone(), member.weight, limits.connections, origin);
+                Rc::new(new.with_pulse(pulse.clone()))
             })
         };
         let members = lineup.members.iter().enumerate().map(member).collect();
@@ -203,7 +205,7 @@ impl reaper::Reaped for Shared {
 fn key_of(request: &Request) -> u64 {
     match &request.key {
         Some(key) => pick::hash(&[key.as_bytes()]),
-        None => pick::hash(&[request.path.as_bytes(), &request.body]),
+        None => pick::hash(&[request.path.as_bytes(), request.question()]),
     }
 }
 

@@ -1,39 +1,45 @@
-//! One HTTP exchange with one origin: the only place that names awc.
+//! One HTTP exchange with one origin.
 //!
-//! awc brings the HTTP/1.1 codec and the pool. It does not say whether a request left before its connection broke,
-//! takes a shortened answer for a whole one, keeps dead sockets until their host is asked again, and lets one slow host
-//! use up the connections of all. This room adds exactly these. Read in this order:
+//! Members of clusters are asked by a leg of our own: a connection, one buffer, the octets by `skitai_wire::http1`. Any URL
+//! is asked by awc, whose sockets read by the same code. Both know whether a request left before its connection broke and
+//! whether an answer is whole; neither lends a connection on which anything lies. Read in this order:
 //!
-//! - [`request`]: what to send, in words that every other module may use;
-//! - `prepared`: the same in awc's words, made once per call and shared by all members;
-//! - `origin`: one host and port: its permits, its pool, one exchange, one second try where that is safe;
-//! - `dial`: our own sockets, which note how far the exchange came (`Trace`); `head`: one correction of what they read;
+//! - [`request`]: what to send, in words that every other module may use; `multipart`: forms with files;
+//! - `prepared`: the same as octets, made once per call and shared by all members;
+//! - `origin`: one host and port: its permits, one exchange, one second try where that is safe;
+//! - `dial`: our own connections, and how far an exchange came (`Trace`);
+//! - `reading`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
+//!   connections rest; `client`: awc instead of both;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
-//! - `failure`: what an error of awc means, and whether the call may have run;
+//! - `failure`: what a broken exchange means, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
 
 mod answer;
+mod client;
 mod dial;
+mod exchange;
 mod failure;
 mod gunzip;
-mod head;
 mod multipart;
 pub mod names;
 mod origin;
+mod pool;
 mod prepared;
+mod reading;
 pub mod request;
 mod resolve;
 mod retry_after;
 mod tls;
 
 pub use multipart::Part;
-pub use request::{Decode, Encoding, Method, Request};
+pub use request::{Decode, Encoding, Method, Request, next_id};
 pub use tls::Authority;
 
-pub(crate) use dial::Stage;
 #[cfg(test)]
 pub(crate) use dial::Trace;
-pub(crate) use origin::{KEEP_ALIVE, Limits, Origin, Place, Progress};
+pub(crate) use dial::{Progress, Stage};
+pub(crate) use origin::{Limits, Origin, Place};
+pub(crate) use pool::KEEP_ALIVE;
 pub(crate) use prepared::Prepared;
 pub(crate) use retry_after::wait_of;
 pub(crate) use tls::Trust;

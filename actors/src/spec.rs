@@ -208,7 +208,8 @@ pub struct Check {
 pub enum CheckKind {
     /// A connection.
     Tcp,
-    /// `system.listMethods` by XML-RPC at this path: any RPC answer will do, a fault too.
+    /// `system.listMethods` at this path: any RPC answer will do, a fault too. A path that ends in `/rpc3` is asked by
+    /// JSON-RPC, any other by XML-RPC and, where no XML-RPC comes back, by JSON-RPC.
     Rpc(String),
     /// A GET of this path: a code from 200 to 399.
     Http(String),

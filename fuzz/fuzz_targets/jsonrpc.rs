@@ -23,8 +23,15 @@ fn read(document: &[u8]) {
         Err(error) => check_error(&error, document),
     }
     match jsonrpc::parse_response(document, &limits) {
-        Ok(Ok(value)) => same_again(&value),
-        Ok(Err(error)) => same_again(&error.data),
+        Ok(response) => {
+            match &response.answer {
+                Ok(value) => same_again(value),
+                Err(error) => same_again(&error.data),
+            }
+            let is_ours = response.has_id(1);
+            let is_taken = response.clone().to_call(1).is_ok();
+            assert_eq!(is_taken, is_ours || (response.id.is_none() && response.answer.is_err()));
+        }
         Err(error) => check_error(&error, document),
     }
     match json::parse_value_within(document, &limits) {

@@ -91,7 +91,7 @@ impl KeyParts<'_> {
                     .target(target)
                     .other("method", request.method.as_str())
                     .path(&request.path)
-                    .arguments(&request.body);
+                    .arguments(request.question());
                 for (name, value) in &request.headers {
                     key = key.header(name, value);
                 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
-use skitai_actors::http::{Encoding, Method, Part, Request};
+use skitai_actors::http::{Encoding, Method, Part, Request, next_id};
 use skitai_actors::kit::{OnArrival, Post, Rule};
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
@@ -248,7 +248,9 @@ impl Calls {
                 xmlrpc::write_call(method, &params).map(|body| Request::xmlrpc(path_or(path, "/RPC2"), body))
             }
             Protocol::JsonRpc => {
-                jsonrpc::write_call(1, method, &params).map(|body| Request::jsonrpc(path_or(path, "/rpc3"), body))
+                let id = next_id();
+                let written = jsonrpc::write_call(id, method, &params);
+                written.map(|body| Request::jsonrpc(path_or(path, "/rpc3"), id, body))
             }
             Protocol::Rest => {
                 return self.unsendable(format!(

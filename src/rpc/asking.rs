@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use skitai_actors::cluster::{Fetch, Web, WebLimits, fetch_slots};
-use skitai_actors::http::{Authority, Encoding, Request};
+use skitai_actors::http::{Authority, Encoding, Request, next_id};
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::jsonrpc::{self, Params};
@@ -187,19 +187,20 @@ fn of_openrpc(method: &Value) -> Told {
 }
 
 fn written(protocol: Protocol, method: &str, params: &Params) -> Result<Request, String> {
+    let id = next_id();
     let written = match (protocol, params) {
         (Protocol::Rest, _) => return Err("REST has no methods".to_owned()),
         (Protocol::XmlRpc, Params::None) => xmlrpc::write_call(method, &()),
         (Protocol::XmlRpc, Params::Positional(values)) => xmlrpc::write_call(method, values),
         (Protocol::XmlRpc, Params::Named(_)) => return Err("XML-RPC has no named parameters".to_owned()),
-        (Protocol::JsonRpc, Params::None) => jsonrpc::write_call(1, method, &()),
-        (Protocol::JsonRpc, Params::Positional(values)) => jsonrpc::write_call(1, method, values),
-        (Protocol::JsonRpc, Params::Named(map)) => jsonrpc::write_call(1, method, &Value::Map(map.clone())),
+        (Protocol::JsonRpc, Params::None) => jsonrpc::write_call(id, method, &()),
+        (Protocol::JsonRpc, Params::Positional(values)) => jsonrpc::write_call(id, method, values),
+        (Protocol::JsonRpc, Params::Named(map)) => jsonrpc::write_call(id, method, &Value::Map(map.clone())),
     };
     let body = written.map_err(|error| error.to_string())?;
     Ok(match protocol {
         Protocol::XmlRpc => Request::xmlrpc("/", body),
-        Protocol::JsonRpc | Protocol::Rest => Request::jsonrpc("/", body),
+        Protocol::JsonRpc | Protocol::Rest => Request::jsonrpc("/", id, body),
     })
 }
 

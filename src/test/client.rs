@@ -129,7 +129,7 @@ impl Client {
     pub fn jsonrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
         let call = jsonrpc::write_call(1, method, &params).expect("the parameters are written as JSON");
         let reply = self.ask("POST", "/", &[("content-type", "application/json-rpc")], &call);
-        match jsonrpc::parse_response(&reply.body, &Limits::default()) {
+        match jsonrpc::parse_response(&reply.body, &Limits::default()).and_then(|response| response.to_call(1)) {
             Ok(answer) => answer.map_err(|error| Fault { code: error.code, message: error.message }),
             Err(error) => {
                 panic!("{method}: {error}; status {}: {}", reply.status, String::from_utf8_lossy(&reply.body))

@@ -8,7 +8,7 @@ use skitai_wire::Value;
 
 use super::health::{Ended, Pulse};
 use super::verdict::{self, Admitted, Call, Judged};
-use crate::http::{self, Limits, Origin, Place, Prepared, Progress};
+use crate::http::{self, Origin, Prepared, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
 /// A member of a cluster, or one origin of the actor for any URL.
@@ -65,16 +65,8 @@ pub(super) enum Abandoned {
 }
 
 impl Member {
-    pub(super) fn new(node: Arc<str>, place: Place<'_>, weight: u32, limits: Limits) -> Member {
-        Member {
-            node,
-            weight,
-            connections: limits.connections,
-            origin: Origin::new(place, limits),
-            pulse: None,
-            in_flight: Cell::new(0),
-            counts: RefCell::default(),
-        }
+    pub(super) fn new(node: Arc<str>, weight: u32, connections: usize, origin: Result<Origin, String>) -> Member {
+        Member { node, weight, connections, origin, pulse: None, in_flight: Cell::new(0), counts: RefCell::default() }
     }
 
     /// The same, judged together with the others of its cluster.
@@ -89,13 +81,9 @@ impl Member {
 
     /// One exchange. Latency and attempts are the caller's to fill.
     pub(super) async fn exchange(&self, request: &Prepared, progress: &Progress, begun: Instant) -> Outcome {
-        let origin = match &self.origin {
-            Ok(origin) => origin,
-            Err(why) => return Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
-        };
-        match origin.exchange(request, progress, begun).await {
-            Ok(answer) => answer.into_outcome(self.node.clone()),
-            Err(failure) => Outcome::failed(self.node.clone(), failure.reason, failure.msg),
+        match &self.origin {
+            Ok(origin) => origin.ask(request, progress, begun, &self.node).await,
+            Err(why) => Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
         }
     }
 
@@ -122,9 +110,6 @@ impl Member {
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
     pub(super) fn leave(&self, ended: &Ended<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
-        if let Ok(origin) = &self.origin {
-            origin.used(now);
-        }
         if let Some(pulse) = &self.pulse {
             pulse.ended(ended, pulse.at(now));
         }

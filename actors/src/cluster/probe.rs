@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use skitai_wire::jsonrpc;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -19,8 +20,8 @@ use super::health::Pulse;
 use super::pick::Dice;
 use super::roster::Roster;
 use crate::http::names::{Names as _, SystemNames};
-use crate::http::{Limits, Origin, Place, Prepared, Progress, Request};
-use crate::outcome::Reason;
+use crate::http::{Limits, Origin, Place, Prepared, Progress, Request, next_id};
+use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
 
 /// The call every server that can introspect answers; one that cannot answers with a fault, and is alive.
@@ -89,25 +90,53 @@ async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: Pulse) 
 }
 
 async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration) -> Result<(), String> {
-    let spec = roster.spec();
-    let request = match kind {
+    let said = match kind {
         CheckKind::Tcp => return connect(member).await.map_err(|error| error.to_string()),
-        CheckKind::Rpc(path) => Request::xmlrpc(path.clone(), LIST_METHODS),
-        CheckKind::Http(path) => Request::get(path.clone()),
+        CheckKind::Http(path) => {
+            let said = exchange(roster, Request::get(path.clone()), member, limit).await?;
+            return if (200..400).contains(&said.code) { Ok(()) } else { Err(said.msg) };
+        }
+        CheckKind::Rpc(path) if is_json(path) => exchange(roster, in_json(path), member, limit).await?,
+        CheckKind::Rpc(path) => {
+            let said = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
+            // There is somebody, who does not speak XML: he is asked in JSON, and if that is not it either, the first
+            // answer tells more.
+            if !is_alive(&said) && said.code != 0 {
+                let again = exchange(roster, in_json(path), member, limit).await?;
+                if is_alive(&again) { again } else { said }
+            } else {
+                said
+            }
+        }
     };
+    if is_alive(&said) { Ok(()) } else { Err(said.msg) }
+}
+
+/// A fault is an answer, too.
+fn is_alive(outcome: &Outcome) -> bool {
+    matches!(outcome.reason, Reason::Ok | Reason::Fault)
+}
+
+/// The path where JSON-RPC is spoken alone.
+fn is_json(path: &str) -> bool {
+    path.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3")
+}
+
+fn in_json(path: &str) -> Request {
+    let id = next_id();
+    let call = jsonrpc::write_call(id, "system.listMethods", &()).unwrap_or_default();
+    Request::jsonrpc(path.to_owned(), id, call)
+}
+
+/// One exchange on a connection of its own.
+async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Duration) -> Result<Outcome, String> {
+    let spec = roster.spec();
     let request = Prepared::new(spec.completed(request))?;
     let limits =
         Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
-    let origin = Origin::new(place, limits)?;
-    let answer =
-        origin.exchange(&request, &Progress::default(), Instant::now()).await.map_err(|failure| failure.msg)?;
-    let outcome = answer.into_outcome(member.node.clone());
-    let is_alive = match kind {
-        CheckKind::Http(_) => (200..400).contains(&outcome.code),
-        CheckKind::Rpc(_) | CheckKind::Tcp => matches!(outcome.reason, Reason::Ok | Reason::Fault),
-    };
-    if is_alive { Ok(()) } else { Err(outcome.msg) }
+    let origin = Origin::member(place, limits)?;
+    Ok(origin.ask(&request, &Progress::default(), Instant::now(), &member.node).await)
 }
 
 async fn connect(member: &Member) -> std::io::Result<()> {

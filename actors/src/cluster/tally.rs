@@ -186,13 +186,13 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::http::{Limits, Place, Trace};
+    use crate::http::{Limits, Origin, Place, Trace};
     use crate::kit::Inlet;
 
     fn member() -> Member {
         let limits = Limits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
         let place = Place { trust: None, host: "127.0.0.1", port: 1, address: None };
-        Member::new("127.0.0.1:1".into(), place, 1, limits)
+        Member::new("127.0.0.1:1".into(), 1, 1, Origin::member(place, limits))
     }
 
     #[test]

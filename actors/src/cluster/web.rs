@@ -14,7 +14,7 @@ use super::spread::within;
 use super::tally::{Part, Tally};
 use super::url::{self, Url};
 use super::verdict::Call;
-use crate::http::{Authority, Decode, KEEP_ALIVE, Limits, Method, Place, Prepared, Request, Trust};
+use crate::http::{Authority, Decode, KEEP_ALIVE, Limits, Method, Origin, Place, Prepared, Request, Trust};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
 
@@ -224,7 +224,7 @@ impl Shared {
         let limits = Limits { connect_timeout, connections, max_answer };
         let trust = url.tls.then(|| self.trust.clone().unwrap_or_else(Trust::web));
         let place = Place { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
-        let member = Rc::new(Member::new(url.node(), place, 1, limits));
+        let member = Rc::new(Member::new(url.node(), 1, connections, Origin::any(place, limits)));
         origins.insert(key, Entry { member: member.clone(), used });
         Some(member)
     }

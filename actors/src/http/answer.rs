@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use awc::http::StatusCode;
-use awc::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use bytes::Bytes;
 use skitai_wire::{Value, jsonrpc, xmlrpc};
 
 use super::failure::Failure;
 use super::gunzip::gunzip;
 use super::prepared::Prepared;
+use super::reading::Whole;
 use super::request::Decode;
 use crate::outcome::{Outcome, Reason};
 
@@ -27,42 +27,16 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(code: u16, headers: &HeaderMap, body: Bytes, request: &Prepared) -> Answer {
-        let decode = request.decode;
-        let is_wanted = matches!(decode, Decode::Http | Decode::Rest) || code != 200;
-        let headers = if is_wanted { headers.iter().map(shown).collect() } else { Vec::new() };
-        Answer { code, headers, body, decode }
-    }
-
-    /// True where less came than was announced.
-    pub(super) fn is_cut_short(&self, headers: &HeaderMap, request: &Prepared, eof: bool) -> bool {
-        if request.is_head || matches!(self.code, 100..=199 | 204 | 304) {
-            return false;
+    /// The body is unpacked where it came as we said it may. What it came like is no longer told then.
+    pub(super) async fn unpacked(whole: Whole, request: &Prepared, limit: usize) -> Result<Answer, Failure> {
+        let Whole { code, fields, is_packed, body, .. } = whole;
+        let mut answer = Answer { code, headers: fields, body, decode: request.decode };
+        if is_packed && request.may_be_packed && !answer.body.is_empty() {
+            // Boxed: most calls have no use for its room.
+            answer.body = Box::pin(gunzip(&answer.body, limit)).await?.into();
+            answer.headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
         }
-        // A body without an announced end goes to the end of the connection, by the rules.
-        let is_framed = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-        // The codec reads no further than the end of a whole body: if it met the end of the connection, it wanted more.
-        is_framed && eof
-    }
-
-    /// Unpacks the body where it came as we said it may. What it came like is no longer told then.
-    pub(super) async fn unpack(
-        &mut self,
-        headers: &HeaderMap,
-        request: &Prepared,
-        limit: usize,
-    ) -> Result<(), Failure> {
-        let is_packed = |value: &HeaderValue| {
-            let word = value.as_bytes().trim_ascii();
-            word.eq_ignore_ascii_case(b"gzip") || word.eq_ignore_ascii_case(b"x-gzip")
-        };
-        if !request.may_be_packed || self.body.is_empty() || !headers.get(CONTENT_ENCODING).is_some_and(is_packed) {
-            return Ok(());
-        }
-        // Boxed: most calls have no use for its room.
-        self.body = Box::pin(gunzip(&self.body, limit)).await?.into();
-        self.headers.retain(|(name, _)| *name != CONTENT_ENCODING.as_str() && *name != CONTENT_LENGTH.as_str());
-        Ok(())
+        Ok(answer)
     }
 
     /// The first header of this name, which is in lower case.
@@ -76,15 +50,23 @@ impl Answer {
             Decode::Http => self.page(node),
             Decode::Rest if self.is_json() => self.json(node),
             Decode::Rest => self.page(node),
-            Decode::XmlRpc | Decode::JsonRpc if self.code != 200 => self.refused(node),
             Decode::XmlRpc => match xmlrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
-                Ok(Ok(value)) => Outcome::completed(node, value),
+                // Some servers say it twice: a fault, and a code of HTTP that is none of success.
                 Ok(Err(fault)) => fault_of(node, fault.code, fault.message),
+                _ if self.code != 200 => self.refused(node),
+                Ok(Ok(value)) => Outcome::completed(node, value),
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
-            Decode::JsonRpc => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
-                Ok(Ok(value)) => Outcome::completed(node, value),
-                Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
+            Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
+                // A gateway's own words may look like an error of JSON-RPC, but they do not say that they are one.
+                Ok(response) if self.code != 200 && !(response.is_marked || response.has_id(id)) => self.refused(node),
+                Ok(response) => match response.to_call(id) {
+                    Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
+                    Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
+                    Ok(Ok(_)) if self.code != 200 => self.refused(node),
+                    Ok(Ok(value)) => Outcome::completed(node, value),
+                },
+                Err(_) if self.code != 200 => self.refused(node),
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
         };
@@ -95,7 +77,7 @@ impl Answer {
 
     fn page(&mut self, node: Arc<str>) -> Outcome {
         let body = Vec::from(std::mem::take(&mut self.body));
-        let data = match Text::of(self.header(CONTENT_TYPE.as_str()).unwrap_or_default()) {
+        let data = match Text::of(self.header("content-type").unwrap_or_default()) {
             None => Value::Bytes(body),
             Some(text) => text.decode(body).map_or_else(Value::Bytes, Value::String),
         };
@@ -103,7 +85,7 @@ impl Answer {
     }
 
     fn is_json(&self) -> bool {
-        let kind = self.header(CONTENT_TYPE.as_str()).unwrap_or_default().split(';').next().unwrap_or_default();
+        let kind = self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
         let kind = kind.trim().to_ascii_lowercase();
         !self.body.is_empty() && (kind == "application/json" || kind.ends_with("+json"))
     }
@@ -145,10 +127,6 @@ impl Answer {
         let usual = StatusCode::from_u16(self.code).ok().and_then(|code| code.canonical_reason()).unwrap_or_default();
         format!("HTTP {} {usual}", self.code).trim_end().to_owned()
     }
-}
-
-fn shown((name, value): (&awc::http::header::HeaderName, &awc::http::header::HeaderValue)) -> (String, String) {
-    (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 fn fault_of(node: Arc<str>, code: i64, message: String) -> Outcome {

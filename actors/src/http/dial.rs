@@ -1,33 +1,23 @@
-//! Our own connections. They set TCP_NODELAY (awc never does), speak TLS below awc's sight and note how far the exchange
-//! that uses them came.
-//!
-//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection is
-//! only touched while its exchange is polled: so the exchange lays its [`Trace`] into the cell it shares with the
-//! connections of its origin before each poll and takes it out after. No allocation, no look-up.
-//!
-//! TLS is done here, and not by awc, because the bytes counted must be those of the request, not of the handshake.
+//! Our own connections: made here, for both ways to ask. They set TCP_NODELAY, and speak TLS below everybody's sight, so
+//! that the bytes counted are those of the request and not of the handshake.
 
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use actix_rt::net::{ActixStream, Ready, TcpStream};
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
-use awc::http::Uri;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::head;
+use super::failure::{self, Failure};
 use super::resolve::Resolver;
 
 /// Where an exchange stands.
@@ -35,7 +25,7 @@ use super::resolve::Resolver;
 pub(crate) enum Stage {
     /// All connections to the origin are busy.
     Waiting,
-    /// It may have a connection; the pool has one or a dial begins.
+    /// It may have a connection; one rests, or a dial begins.
     #[default]
     Admitted,
     /// A name is looked up.
@@ -54,18 +44,30 @@ pub(crate) struct Trace {
     pub(crate) stage: Stage,
     /// The connection was made for this exchange.
     pub(crate) dialled: bool,
+    /// An interim answer (1xx) came: the member has begun.
+    pub(crate) interim: bool,
     /// Bytes of the request that left.
     pub(crate) written: u64,
     /// Bytes of the answer that came.
     pub(crate) read: u64,
-    /// The origin closed its side while we still wanted more.
-    pub(crate) eof: bool,
-    /// When the exchange began.
-    pub(crate) begun: Option<Instant>,
 }
 
-/// The cell through which the exchange being polled and the connections of its origin meet.
-pub(super) type Wire = Rc<Cell<Trace>>;
+impl Trace {
+    pub(super) fn with_written(self, count: usize) -> Trace {
+        Trace { stage: Stage::Connected, written: self.written + count as u64, ..self }
+    }
+
+    pub(super) fn with_read(self, count: usize) -> Trace {
+        Trace { read: self.read + count as u64, ..self }
+    }
+
+    pub(super) fn with_interim(self) -> Trace {
+        Trace { interim: true, ..self }
+    }
+}
+
+/// How far an exchange has come, readable by whoever gives up on it.
+pub(crate) type Progress = Cell<Trace>;
 
 /// What a connection to the origin starts with besides TCP.
 #[derive(Clone)]
@@ -75,45 +77,44 @@ pub(super) struct Tls {
     pub(super) name: ServerName<'static>,
 }
 
-/// Makes connections for awc's pool.
+/// Makes connections to one origin.
 #[derive(Clone)]
 pub(super) struct Dial {
     pub(super) resolver: Rc<Resolver>,
     pub(super) tls: Option<Tls>,
-    pub(super) wire: Wire,
     pub(super) timeout: Duration,
 }
 
 impl Dial {
-    fn stage(&self, stage: Stage) {
-        self.wire.update(|trace| Trace { stage, dialled: true, ..trace });
+    /// A new connection, within the timeout. `progress` tells how far it has come, whatever becomes of it.
+    pub(super) async fn open(&self, progress: &Progress) -> Result<Line, Failure> {
+        let opened = tokio::time::timeout(self.timeout, self.opened(progress)).await;
+        opened.unwrap_or_else(|_| Err(failure::late(progress.get().stage, self.timeout)))
     }
 
-    async fn open(&self, uri: Uri) -> Result<Connection<Uri, Traced>, ConnectError> {
-        self.stage(Stage::Resolving);
-        let addresses = match self.resolver.addresses().await {
-            Ok(addresses) => addresses,
-            Err(error) => return Err(ConnectError::Resolver(Box::new(error))),
-        };
-        self.stage(Stage::Dialling);
-        let tcp = connect(&addresses, self.timeout).await.map_err(ConnectError::Io)?;
+    async fn opened(&self, progress: &Progress) -> Result<Line, Failure> {
+        let stage = |stage: Stage| progress.update(|trace| Trace { stage, dialled: true, ..trace });
+        stage(Stage::Resolving);
+        let addresses = self.resolver.addresses().await.map_err(|error| failure::unresolved(&error))?;
+        stage(Stage::Dialling);
+        let tcp = connect(&addresses, self.timeout).await.map_err(|error| failure::unconnected(&error))?;
         // A failure to set it costs time, not correctness.
         drop(tcp.set_nodelay(true));
         let line = match &self.tls {
             None => Line::Plain(tcp),
             Some(Tls { config, name }) => {
-                self.stage(Stage::Greeting);
+                stage(Stage::Greeting);
                 let greeting = TlsConnector::from(config.clone()).connect(name.clone(), tcp);
-                Line::Secure(Box::new(greeting.await.map_err(ConnectError::Io)?))
+                Line::Secure(Box::new(greeting.await.map_err(|error| failure::unsecured(&error))?))
             }
         };
-        self.stage(Stage::Connected);
-        Ok(Connection::new(uri, Traced { line, wire: self.wire.clone(), used: Instant::now(), is_over: false }))
+        stage(Stage::Connected);
+        Ok(line)
     }
 }
 
 /// Tries the addresses in turn. Each but the last may use its share of the time, so that one black hole of two does not
-/// use it all up; the last is bounded by awc's own clock.
+/// use it all up; the last is bounded by the dial's own clock.
 async fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
     let share = timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let Some((last, others)) = addresses.split_last() else {
@@ -127,137 +128,66 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpS
     TcpStream::connect(last).await
 }
 
-impl Service<ConnectInfo<Uri>> for Dial {
-    type Response = Connection<Uri, Traced>;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
-
-    actix_service::always_ready!();
-
-    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let dial = self.clone();
-        Box::pin(async move { dial.open(info.request().clone()).await })
-    }
-}
-
+/// A connection to an origin.
 #[derive(Debug)]
-enum Line {
+pub(super) enum Line {
     Plain(TcpStream),
     Secure(Box<TlsStream<TcpStream>>),
 }
 
 impl Line {
-    fn tcp(&self) -> &TcpStream {
+    pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Line::Plain(tcp) => tcp,
             Line::Secure(tls) => tls.get_ref().0,
         }
     }
-}
 
-/// A used connection that lay still this long is looked at before it is written to. A shorter rest means traffic, and
-/// under traffic one more system call per exchange is not free.
-const REST: Duration = Duration::from_millis(100);
-
-/// A connection that notes what passes through it.
-#[derive(Debug)]
-pub(super) struct Traced {
-    line: Line,
-    wire: Wire,
-    /// When the last exchange on it began. When that ended would be more exact, and a reading of the clock for each.
-    used: Instant,
-    /// The server has said all that it will say on it.
-    is_over: bool,
-}
-
-impl Traced {
-    /// Fails if the peer has closed in the meantime. awc asks the event loop's memory, which has not heard of a close
-    /// that came while this thread was busy; this asks the kernel. No byte has left by then, so the call can go out on
-    /// a new connection instead of ending as "may have run".
-    fn check_alive(&self) -> io::Result<()> {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        match socket2::SockRef::from(self.line.tcp()).peek(&mut byte) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
-            // TLS has messages of its own (session tickets) that may lie there unread.
-            Ok(count) if count > 0 && matches!(self.line, Line::Secure(_)) => Ok(()),
-            Ok(_) => Err(ended("the idle connection had been closed")),
+    /// True where nothing has come that nobody asked for, the end of the connection included. The event loop's memory
+    /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system call
+    /// each time.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        if let Line::Secure(tls) = self {
+            // TLS has messages of its own (session tickets), which are no answer. This reads those that are known of.
+            let mut byte = [MaybeUninit::uninit(); 1];
+            let mut context = Context::from_waker(Waker::noop());
+            if Pin::new(tls).poll_read(&mut context, &mut ReadBuf::uninit(&mut byte)).is_ready() {
+                return false;
+            }
         }
+        let peeked = socket2::SockRef::from(self.tcp()).peek(&mut [MaybeUninit::uninit(); 1]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
-fn ended(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, why)
-}
-
-impl AsyncRead for Traced {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(match &mut self.line {
+impl AsyncRead for Line {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
             Line::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Line::Secure(tls) => Pin::new(tls).poll_read(context, buffer),
-        })?;
-        let count = buffer.filled().len() - before;
-        let trace = self.wire.get();
-        // Before the first write it is the pool that reads, to see whether the connection lives.
-        if trace.written > 0 {
-            if trace.read == 0 {
-                self.is_over |= head::is_last(&buffer.filled()[before..]);
-                head::announce_end(&mut buffer.filled_mut()[before..]);
-            }
-            let (read, eof) = (trace.read + count as u64, trace.eof || count == 0);
-            self.wire.set(Trace { read, eof, ..trace });
         }
-        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Traced {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let trace = self.wire.get();
-        if trace.written == 0 {
-            if self.is_over {
-                return Poll::Ready(Err(ended("the server keeps no connection")));
-            }
-            let begun = trace.begun.unwrap_or_else(Instant::now);
-            if !trace.dialled && begun.saturating_duration_since(self.used) > REST {
-                self.check_alive()?;
-            }
-            self.used = begun;
-        }
-        let count = ready!(match &mut self.line {
+impl AsyncWrite for Line {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
             Line::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
             Line::Secure(tls) => Pin::new(tls).poll_write(context, bytes),
-        })?;
-        self.wire.set(Trace { stage: Stage::Connected, written: trace.written + count as u64, ..trace });
-        Poll::Ready(Ok(count))
+        }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.line {
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
             Line::Plain(tcp) => Pin::new(tcp).poll_flush(context),
             Line::Secure(tls) => Pin::new(tls).poll_flush(context),
         }
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.line {
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
             Line::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
             Line::Secure(tls) => Pin::new(tls).poll_shutdown(context),
         }
-    }
-}
-
-impl ActixStream for Traced {
-    fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_read_ready(self.line.tcp(), context)
-    }
-
-    fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_write_ready(self.line.tcp(), context)
     }
 }

@@ -1,19 +1,18 @@
-//! What an error of awc means. The question behind every line: may the call have run?
+//! What a failed exchange means. The question behind every line: may the call have run?
 //!
-//! awc reports a peer that closed after our request with the same variant as a dial that failed, so the variant alone
-//! does not answer it; the [`Trace`] of the exchange does.
+//! An error of the system does not answer it by itself: the [`Trace`] of the exchange does.
 
 use std::io;
 use std::time::Duration;
 
-use actix_http::error::ParseError;
-use awc::error::{ConnectError, PayloadError, SendRequestError};
+use skitai_wire::http1::Refusal;
 
 use super::dial::{Stage, Trace};
 use crate::outcome::Reason;
 
 /// A failed exchange: the cause, and what the system or the origin said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{msg}")]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
     pub(crate) msg: String,
@@ -30,69 +29,53 @@ impl Failure {
     }
 }
 
-/// An error before the head of the answer was here.
-pub(super) fn of_sending(error: SendRequestError, trace: Trace, timeout: Duration) -> Failure {
-    match error {
-        SendRequestError::Connect(error) => of_connecting(error, trace, timeout),
-        SendRequestError::Send(error) => lost(&error, trace),
-        SendRequestError::Response(error) => match error {
-            ParseError::Io(error) => lost(&error, trace),
-            ParseError::TooLarge => Failure::new(Reason::TooLarge, "the head of the answer is too large"),
-            ParseError::Incomplete => closed(trace),
-            other => Failure::new(Reason::Malformed, format!("the answer is not HTTP: {other}")),
-        },
-        // Our own requests are built from checked parts and the clients have no clock of their own: what is left are
-        // bugs of ours, and they must not pass for "not sent".
-        other => Failure::new(Reason::Internal, other.to_string()),
-    }
+/// No connection in time.
+pub(super) fn late(stage: Stage, timeout: Duration) -> Failure {
+    let what = match stage {
+        Stage::Resolving => {
+            return Failure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
+        }
+        Stage::Greeting => "the TLS handshake was not done",
+        Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => "no connection",
+    };
+    Failure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
 }
 
-fn of_connecting(error: ConnectError, trace: Trace, timeout: Duration) -> Failure {
-    match error {
-        // Only said of a connection that was there: the peer closed it instead of answering.
-        ConnectError::Disconnected => closed(trace),
-        ConnectError::Timeout => {
-            let what = match trace.stage {
-                Stage::Resolving => {
-                    return Failure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
-                }
-                Stage::Greeting => "the TLS handshake was not done",
-                Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => "no connection",
-            };
-            Failure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
-        }
-        ConnectError::Resolver(error) => Failure::new(Reason::Dns, error.to_string()),
-        ConnectError::NoRecords | ConnectError::Unresolved => Failure::new(Reason::Dns, error.to_string()),
-        ConnectError::Io(error) => {
-            let reason = if trace.stage == Stage::Greeting { Reason::Tls } else { of_dialling(error.kind()) };
-            Failure::new(reason, error.to_string())
-        }
-        other => Failure::new(Reason::Tls, other.to_string()),
-    }
+/// The name led nowhere.
+pub(super) fn unresolved(error: &io::Error) -> Failure {
+    Failure::new(Reason::Dns, error.to_string())
 }
 
-fn of_dialling(kind: io::ErrorKind) -> Reason {
-    match kind {
+/// There was no connection to be had.
+pub(super) fn unconnected(error: &io::Error) -> Failure {
+    let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => Reason::Refused,
         io::ErrorKind::TimedOut => Reason::ConnectTimeout,
         _ => Reason::Connect,
+    };
+    Failure::new(reason, error.to_string())
+}
+
+/// The handshake failed.
+pub(super) fn unsecured(error: &io::Error) -> Failure {
+    Failure::new(Reason::Tls, error.to_string())
+}
+
+/// What came is no head of an answer.
+pub(super) fn of_head(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Malformed(why) => Failure::new(Reason::Malformed, format!("the answer is not HTTP: {why}")),
+        Refusal::TooLarge(why) => Failure::new(Reason::TooLarge, format!("the head of the answer: {why}")),
     }
 }
 
-/// An error while the body of the answer was read.
-pub(super) fn of_reading(error: PayloadError, trace: Trace, limit: usize) -> Failure {
-    match error {
-        PayloadError::Overflow => {
-            Failure::new(Reason::TooLarge, format!("the answer is larger than the limit of {limit} bytes"))
+/// What came is no body of an answer.
+pub(super) fn of_body(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Malformed(why) => {
+            Failure::new(Reason::Malformed, format!("the body of the answer is not HTTP: {why}"))
         }
-        PayloadError::Incomplete(_) => closed(trace),
-        PayloadError::Io(error)
-            if error.kind() == io::ErrorKind::InvalidInput || error.kind() == io::ErrorKind::InvalidData =>
-        {
-            Failure::new(Reason::Malformed, format!("the body of the answer is not HTTP: {error}"))
-        }
-        PayloadError::Io(error) => lost(&error, trace),
-        other => Failure::new(Reason::Malformed, other.to_string()),
+        Refusal::TooLarge(why) => Failure::new(Reason::TooLarge, format!("the body of the answer: {why}")),
     }
 }
 
@@ -106,9 +89,10 @@ pub(super) fn closed(trace: Trace) -> Failure {
     }
 }
 
-fn lost(error: &io::Error, trace: Trace) -> Failure {
-    // A connection that ends in the middle of a head is an "other" error in awc's codec; the socket knows better.
-    if trace.eof {
+/// The connection broke.
+pub(super) fn lost(error: &io::Error, trace: Trace) -> Failure {
+    // What TLS calls an end without farewell is one all the same.
+    if error.kind() == io::ErrorKind::UnexpectedEof && trace.written > 0 {
         return closed(trace);
     }
     // Nothing left: the call has certainly not run.
@@ -122,43 +106,34 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn at(stage: Stage) -> Trace {
-        Trace { stage, dialled: true, ..Trace::default() }
-    }
-
-    fn sent() -> Trace {
-        Trace { written: 10, ..at(Stage::Connected) }
-    }
-
     #[test]
-    fn each_error_has_its_reason_and_status() {
+    fn each_error_has_its_reason() {
         let io = |kind: io::ErrorKind| io::Error::from(kind);
-        let connect = |error: ConnectError| SendRequestError::Connect(error);
-        let table = [
-            (connect(ConnectError::Io(io(io::ErrorKind::ConnectionRefused))), at(Stage::Dialling), Reason::Refused),
-            (connect(ConnectError::Io(io(io::ErrorKind::HostUnreachable))), at(Stage::Dialling), Reason::Connect),
-            (connect(ConnectError::Io(io(io::ErrorKind::TimedOut))), at(Stage::Dialling), Reason::ConnectTimeout),
-            (connect(ConnectError::Io(io(io::ErrorKind::InvalidData))), at(Stage::Greeting), Reason::Tls),
-            (connect(ConnectError::Timeout), at(Stage::Dialling), Reason::ConnectTimeout),
-            (connect(ConnectError::Timeout), at(Stage::Resolving), Reason::Dns),
-            (connect(ConnectError::Resolver("no such name".into())), at(Stage::Resolving), Reason::Dns),
-            (connect(ConnectError::Disconnected), sent(), Reason::Closed),
-            (SendRequestError::Send(io(io::ErrorKind::BrokenPipe)), sent(), Reason::Reset),
-            (SendRequestError::Send(io(io::ErrorKind::BrokenPipe)), at(Stage::Connected), Reason::Connect),
-            (SendRequestError::Response(ParseError::Io(io(io::ErrorKind::ConnectionReset))), sent(), Reason::Reset),
-            (SendRequestError::Response(ParseError::Header), sent(), Reason::Malformed),
-            (SendRequestError::Response(ParseError::TooLarge), sent(), Reason::TooLarge),
-        ];
-        for (error, trace, reason) in table {
-            let said = error.to_string();
-            assert_eq!(of_sending(error, trace, SECOND).reason, reason, "{said}");
+        let sent = Trace { written: 10, ..Trace::default() };
+        for (failure, reason) in [
+            (unconnected(&io(io::ErrorKind::ConnectionRefused)), Reason::Refused),
+            (unconnected(&io(io::ErrorKind::HostUnreachable)), Reason::Connect),
+            (unconnected(&io(io::ErrorKind::TimedOut)), Reason::ConnectTimeout),
+            (unsecured(&io(io::ErrorKind::InvalidData)), Reason::Tls),
+            (late(Stage::Dialling, SECOND), Reason::ConnectTimeout),
+            (late(Stage::Resolving, SECOND), Reason::Dns),
+            (unresolved(&io(io::ErrorKind::NotFound)), Reason::Dns),
+            (closed(sent), Reason::Closed),
+            (lost(&io(io::ErrorKind::BrokenPipe), sent), Reason::Reset),
+            (lost(&io(io::ErrorKind::BrokenPipe), Trace::default()), Reason::Connect),
+            (lost(&io(io::ErrorKind::ConnectionReset), sent), Reason::Reset),
+            (lost(&io(io::ErrorKind::UnexpectedEof), sent), Reason::Closed),
+            (of_head(Refusal::Malformed(String::new())), Reason::Malformed),
+            (of_head(Refusal::TooLarge(String::new())), Reason::TooLarge),
+        ] {
+            assert_eq!(failure.reason, reason, "{failure}");
         }
     }
 
     #[test]
     fn only_what_was_not_written_never_ran() {
-        let broken = |trace| of_sending(SendRequestError::Send(io::ErrorKind::BrokenPipe.into()), trace, SECOND);
-        assert!(broken(at(Stage::Connected)).reason.never_ran());
-        assert!(!broken(sent()).reason.never_ran());
+        let broken = |written| lost(&io::ErrorKind::BrokenPipe.into(), Trace { written, ..Trace::default() });
+        assert!(broken(0).reason.never_ran());
+        assert!(!broken(1).reason.never_ran());
     }
 }

@@ -1,24 +1,30 @@
-//! A [`Request`] in awc's words: checked and converted once per call, then shared by every member.
+//! A [`Request`] as octets: checked and written once per call, then shared by every member.
 
 use std::borrow::Cow;
 
-use awc::http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
-};
-use awc::http::uri::PathAndQuery;
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use skitai_wire::http1;
 
 use super::request::{Decode, Encoding, Method, Request};
 
 /// How long the sender goes on waiting, in milliseconds.
-const TIME_LEFT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
+const TIME_LEFT: &str = "x-request-timeout-ms";
 
-/// Cloning a path, a name or a value counts a reference; nothing is parsed or copied per member.
+/// Headers that are never the caller's: how the body is framed, which host is meant and what becomes of the connection
+/// follows from what is sent. Nobody waits for a `100 Continue` either, so none is asked for.
+const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "expect"];
+
+/// Up to this many octets, a head and its body leave in one write.
+const TOGETHER: usize = 16 * 1024;
+
 pub(crate) struct Prepared {
-    pub(super) method: awc::http::Method,
-    pub(super) path: PathAndQuery,
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) headers: Vec<(Cow<'static, str>, String)>,
     pub(super) body: Bytes,
+    /// The request line, and every header but the one that names the member.
+    line: Vec<u8>,
+    fields: Vec<u8>,
     pub(super) decode: Decode,
     /// In bytes, where that is less than the origin's limit.
     pub(super) max_answer: Option<usize>,
@@ -28,78 +34,81 @@ pub(crate) struct Prepared {
     pub(crate) is_idempotent: bool,
     /// An empty body is not announced as one of length 0.
     pub(super) is_bodyless: bool,
-    /// The answer to it has no body, whatever its headers say.
-    pub(super) is_head: bool,
 }
 
 impl Prepared {
     /// Checks the path and the headers; the error says which one cannot be sent.
     pub(crate) fn new(request: Request) -> Result<Prepared, String> {
         let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
-        let Request { method, mut path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
+        let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
             request;
-        if !path.starts_with('/') {
-            path.to_mut().insert(0, '/');
-        }
-        let path = match path {
-            Cow::Borrowed(path) => Bytes::from_static(path.as_bytes()),
-            Cow::Owned(path) => Bytes::from(path),
-        };
-        let path = PathAndQuery::from_maybe_shared(path)
-            .map_err(|error| format!("the path cannot be sent: {error}; encode spaces and other signs as %XX"))?;
-        // Room for those that are ours: the time left, the type of the body, and how the answer may come.
-        let mut converted = Vec::with_capacity(headers.len() + 2 + usize::from(may_be_packed));
-        let (mut typed, mut timed) = (false, false);
-        for (name, value) in headers {
-            let parsed = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| format!("the header name {name:?} cannot be sent: it is not a token of HTTP"))?;
-            let value = HeaderValue::from_maybe_shared(Bytes::from(value)).map_err(|_| {
-                format!("the value of the header {name:?} cannot be sent: it holds a control character")
-            })?;
-            // How the body is framed and which host is meant follows from what is sent, never from the caller.
-            if parsed == HOST || parsed == CONTENT_LENGTH || parsed == TRANSFER_ENCODING || parsed == CONNECTION {
-                continue;
+        // What stands behind `#` is the reader's own affair.
+        let path = path.split('#').next().unwrap_or_default();
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        let lower = |(name, value): (String, String)| (Cow::Owned(name.to_ascii_lowercase()), value);
+        let mut headers: Vec<(Cow<'static, str>, String)> =
+            headers.into_iter().map(lower).filter(|header| !OURS.contains(&&*header.0)).collect();
+        let mut add = |name: &'static str, value: &dyn Fn() -> String| {
+            if !headers.iter().any(|header| header.0 == name) {
+                headers.push((name.into(), value()));
             }
-            typed |= parsed == CONTENT_TYPE;
-            timed |= parsed == TIME_LEFT;
-            converted.push((parsed, value));
-        }
-        if let Some(left) = left.filter(|_| !timed) {
-            converted.push((TIME_LEFT, HeaderValue::from(left)));
+        };
+        if let Some(left) = left {
+            add(TIME_LEFT, &|| left.to_string());
         }
         match decode {
-            Decode::XmlRpc if !typed => converted.push((CONTENT_TYPE, HeaderValue::from_static("text/xml"))),
-            Decode::JsonRpc if !typed => {
-                converted.push((CONTENT_TYPE, HeaderValue::from_static("application/json-rpc")));
-            }
-            Decode::XmlRpc | Decode::JsonRpc | Decode::Http | Decode::Rest => {}
+            Decode::XmlRpc => add("content-type", &|| "text/xml".to_owned()),
+            Decode::JsonRpc { .. } => add("content-type", &|| "application/json-rpc".to_owned()),
+            Decode::Http | Decode::Rest => {}
         }
         if may_be_packed {
-            converted.push((ACCEPT_ENCODING, HeaderValue::from_static("gzip")));
+            add("accept-encoding", &|| "gzip".to_owned());
         }
         let is_bodyless = method.is_safe() || method == Method::Delete;
-        let is_head = method == Method::Head;
-        let method = match method {
-            Method::Get => awc::http::Method::GET,
-            Method::Head => awc::http::Method::HEAD,
-            Method::Post => awc::http::Method::POST,
-            Method::Put => awc::http::Method::PUT,
-            Method::Patch => awc::http::Method::PATCH,
-            Method::Delete => awc::http::Method::DELETE,
-            Method::Options => awc::http::Method::OPTIONS,
-        };
+        let (mut line, mut fields) = (Vec::with_capacity(path.len() + 32), Vec::with_capacity(160));
+        http1::write_request_line(&mut line, method.as_str(), &path)?;
+        if !(body.is_empty() && is_bodyless) {
+            http1::write_length(&mut fields, body.len());
+        }
+        for (name, value) in &headers {
+            http1::write_field(&mut fields, name, value.as_bytes())?;
+        }
         Ok(Prepared {
             method,
             path,
-            headers: converted,
+            headers,
             body,
+            line,
+            fields,
             decode,
             max_answer,
             may_be_packed,
             is_idempotent: idempotent,
             is_bodyless,
-            is_head,
         })
+    }
+
+    /// The octets for the member of this `host` header, which is a whole line; and the body, where it is too large to be
+    /// copied behind the head.
+    pub(super) fn octets(&self, host: &[u8]) -> (BytesMut, Bytes) {
+        let head = self.line.len() + host.len() + self.fields.len() + 2;
+        let is_small = head + self.body.len() <= TOGETHER;
+        // The answer will be read into the same room.
+        let length = if is_small { head + self.body.len() } else { head };
+        let mut octets = BytesMut::with_capacity(length.max(super::reading::ROOM));
+        for part in [&self.line[..], host, &self.fields, b"\r\n"] {
+            octets.put_slice(part);
+        }
+        if is_small {
+            octets.put_slice(&self.body);
+            return (octets, Bytes::new());
+        }
+        (octets, self.body.clone())
+    }
+
+    /// The answer to it has no body, whatever its headers say.
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::Head
     }
 }
 
@@ -116,10 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn framing_headers_of_the_caller_are_not_sent() {
-        let request = Request::xmlrpc("rpc2?a=1", "<x/>").header("Host", "evil").header("Content-Length", "9");
-        let prepared = Prepared::new(request).expect("it is a good request");
-        assert_eq!(prepared.path.as_str(), "/rpc2?a=1");
-        assert_eq!(prepared.headers, [(CONTENT_TYPE, HeaderValue::from_static("text/xml"))]);
+    fn what_is_ours_is_not_the_callers() {
+        let request = Request::form("x", &[("a".to_owned(), "1".to_owned())]);
+        let forged = OURS.iter().fold(request, |request, name| request.header(name.to_uppercase(), "9"));
+        let prepared = Prepared::new(forged.header("Content-Type", "text/csv")).expect("it can be sent");
+        let (octets, rest) = prepared.octets(b"host: a\r\n");
+        let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: \
+                        application/x-www-form-urlencoded\r\ncontent-type: text/csv\r\n\r\na=1";
+        assert_eq!((octets, rest.len()), (BytesMut::from(expected), 0));
     }
 }

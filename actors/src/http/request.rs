@@ -1,10 +1,12 @@
 //! What to send, without a word of awc: made by the callers, shared by all members of a fan-out.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use skitai_wire::jsonrpc;
 
 /// The HTTP methods a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +56,10 @@ pub enum Decode {
     /// An XML-RPC answer: a value or a fault. Another HTTP code than 200 is an error.
     XmlRpc,
     /// A JSON-RPC answer: a value or an error. Another HTTP code than 200 is an error.
-    JsonRpc,
+    JsonRpc {
+        /// The call's. An answer with another one is not its answer.
+        id: u64,
+    },
     /// A page: text or bytes, whatever the code.
     Http,
     /// A page whose JSON is read: a value, whatever the code. JSON that cannot be read is an error.
@@ -133,9 +138,9 @@ impl Request {
         Request::new(Method::Post, path, body.into(), Decode::XmlRpc)
     }
 
-    /// A JSON-RPC call; `body` is the whole request object.
-    pub fn jsonrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
-        Request::new(Method::Post, path, body.into(), Decode::JsonRpc)
+    /// A JSON-RPC call; `body` is the whole request object, whose id is `id`: see [`next_id`].
+    pub fn jsonrpc(path: impl Into<Cow<'static, str>>, id: u64, body: impl Into<Bytes>) -> Request {
+        Request::new(Method::Post, path, body.into(), Decode::JsonRpc { id })
     }
 
     /// A plain fetch.
@@ -187,6 +192,14 @@ impl Request {
         self
     }
 
+    /// What is asked: the body, without the id that makes each JSON-RPC call another one.
+    pub fn question(&self) -> &[u8] {
+        match self.decode {
+            Decode::JsonRpc { id } => jsonrpc::without_id(&self.body, id),
+            Decode::XmlRpc | Decode::Http | Decode::Rest => &self.body,
+        }
+    }
+
     /// True where the caller set this header; `name` in any case.
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
@@ -198,6 +211,12 @@ impl Request {
         let encoded = STANDARD.encode(format!("{user}:{password}"));
         self.header("authorization", format!("Basic {encoded}"))
     }
+}
+
+/// An id for a JSON-RPC call, as no other call of this process has. One below 2^53, so that every server can keep it.
+pub fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Relaxed) % (1 << 53) + 1
 }
 
 /// The encoding of HTML forms: a space is `+`, and only what the URL standard lists stays as it is.

@@ -26,7 +26,7 @@ fn garbage_is_malformed() {
         assert_error(&raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"), call(), Reason::Malformed, "").await;
         let half = raw("HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n<?xml version='1.0'?><me");
         assert_error(&half, call(), Reason::Malformed, "").await;
-        let json = Request::jsonrpc("/", "{}");
+        let json = Request::jsonrpc("/", 1, "{}");
         assert_error(&raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"), json, Reason::Malformed, "").await;
     });
 }
@@ -128,7 +128,7 @@ fn json_rpc_answers_and_errors_are_told_apart() {
             After::KeepAlive
         });
         let call = |method: &str| {
-            Request::jsonrpc("/rpc", format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[]}}"#))
+            Request::jsonrpc("/rpc", 1, format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[]}}"#))
         };
         let outcome = ask(&there, call("good")).await;
         assert_eq!(outcome.data, Value::List(vec![Value::Int(1), Value::String("a".to_owned())]), "{outcome:?}");

@@ -1,7 +1,7 @@
 //! JSON-RPC 2.0, and 1.0 leniently, on raw JSON: ids are echoed exactly as they came, numbers keep all their digits.
 //!
 //! `request` reads what a server receives (`usual`: the usual one, quickly), `write` is everything that is written, `response` reads what a client
-//! receives. Whatever is malformed within a batch spoils its own entry alone.
+//! receives, and says to which call it belongs. Whatever is malformed within a batch spoils its own entry alone.
 
 mod request;
 mod response;
@@ -11,6 +11,6 @@ mod usual;
 mod write;
 
 pub use request::{Incoming, Invalid, Params, Request, parse};
-pub use response::{RpcError, parse_response};
+pub use response::{Response, RpcError, parse_response};
 pub use serde_json::value::RawValue;
-pub use write::{write_call, write_error, write_raw_result, write_result};
+pub use write::{without_id, write_call, write_error, write_raw_result, write_result};

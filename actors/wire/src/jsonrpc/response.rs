@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
+use crate::error::shown;
 use crate::limits::Limits;
 use crate::value::deserialize::Budget;
 use crate::{Error, Value};
@@ -20,8 +21,46 @@ pub struct RpcError {
     pub data: Value,
 }
 
-/// One response: the method's answer, or its error. A response of 1.0 may carry both members if one of them is null.
-pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, RpcError>, Error> {
+/// What a server sent, and which call it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// The method's answer, or its error.
+    pub answer: Result<Value, RpcError>,
+    /// As it came; `None` where it is null or missing.
+    pub id: Option<Value>,
+    /// It says which JSON-RPC it is of, as no other JSON does.
+    pub is_marked: bool,
+}
+
+impl Response {
+    /// True for the id of this call: as a number, or as the text of that number, which some servers make of it.
+    pub fn has_id(&self, id: u64) -> bool {
+        match &self.id {
+            Some(Value::Int(number)) => u64::try_from(*number) == Ok(id),
+            // What a server without whole numbers makes of it; exact below 2^53.
+            Some(Value::Double(number)) => *number == id as f64,
+            Some(Value::String(text)) => *text == id.to_string(),
+            _ => false,
+        }
+    }
+
+    /// What it says to the call of this id. An answer to another call is an error and never data; an error without an id
+    /// is of this call, because a server that could not read a call does not know its id.
+    pub fn to_call(self, id: u64) -> Result<Result<Value, RpcError>, Error> {
+        match &self.id {
+            _ if self.has_id(id) => Ok(self.answer),
+            None if self.answer.is_err() => Ok(self.answer),
+            None => Err(Error::new(format!("a result without an id, and the call has the id {id}"))),
+            Some(other) => {
+                let other = other.to_string();
+                Err(Error::new(format!("the answer to call {}, and this is call {id}", shown(&other))))
+            }
+        }
+    }
+}
+
+/// One response. A response of 1.0 may carry both members if one of them is null.
+pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> {
     limits.check_bytes(input)?;
     let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
     let offset = input.len() - body.len();
@@ -32,45 +71,49 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Rpc
     };
     let budget = Budget::new(limits);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let response = reader.deserialize_map(Members(&budget)).map_err(fail)?;
+    let Parts { result, error, id, is_marked } = reader.deserialize_map(Members(&budget)).map_err(fail)?;
     reader.end().map_err(fail)?;
-    match response {
-        Response { error: Some(error), result: None | Some(Value::Nil), .. } if !error.is_nil() => {
-            rpc_error(&error).map(Err)
-        }
-        Response { error: None | Some(Value::Nil), result: Some(result), .. } => Ok(Ok(result)),
-        Response { error: Some(_), result: Some(_), .. } => Err(Error::new("a response with both result and error")),
-        Response { .. } => Err(Error::new("a response with neither result nor error")),
-    }
+    let answer = match (result, error) {
+        (None | Some(Value::Nil), Some(error)) if !error.is_nil() => Err(rpc_error(&error)?),
+        (Some(result), None | Some(Value::Nil)) => Ok(result),
+        (Some(_), Some(_)) => return Err(Error::new("a response with both result and error")),
+        (None, _) => return Err(Error::new("a response with neither result nor error")),
+    };
+    Ok(Response { answer, id: id.filter(|id| !id.is_nil()), is_marked })
 }
 
+/// The members that count.
 #[derive(Default)]
-struct Response {
+struct Parts {
     result: Option<Value>,
     error: Option<Value>,
+    id: Option<Value>,
+    is_marked: bool,
 }
 
 /// Reads the members straight into values; all of them share one budget.
 struct Members<'b>(&'b Budget);
 
 impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Response;
+    type Value = Parts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON-RPC response, which is an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Response, A::Error> {
-        let mut response = Response::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parts, A::Error> {
+        let mut parts = Parts::default();
         while let Some(name) = map.next_key::<std::borrow::Cow<'_, str>>()? {
             let slot = match &*name {
-                "result" => &mut response.result,
-                "error" => &mut response.error,
+                "result" => &mut parts.result,
+                "error" => &mut parts.error,
+                "id" => &mut parts.id,
                 "jsonrpc" => {
                     let version = map.next_value_seed(self.0.seed())?;
                     if version != "2.0" && version != "1.0" {
                         return Err(A::Error::custom("jsonrpc is not \"2.0\""));
                     }
+                    parts.is_marked = true;
                     continue;
                 }
                 _ => {
@@ -83,7 +126,7 @@ impl<'de> Visitor<'de> for Members<'_> {
             }
             *slot = Some(map.next_value_seed(self.0.seed())?);
         }
-        Ok(response)
+        Ok(parts)
     }
 }
 

@@ -233,7 +233,7 @@ fn calls_are_written_by_the_shape_of_their_parameters() {
 
 #[test]
 fn responses_are_read() {
-    let read = |text: &str| parse_response(text.as_bytes(), &Limits::default());
+    let read = |text: &str| parse_response(text.as_bytes(), &Limits::default()).map(|response| response.answer);
     assert_eq!(read(r#"{"jsonrpc":"2.0","result":[1,{"a":null}],"id":1}"#).unwrap().unwrap()[1]["a"], Value::Nil);
     assert_eq!(read(r#"{"jsonrpc":"2.0","result":null,"id":1}"#).unwrap(), Ok(Value::Nil));
     assert_eq!(read(r#"{"result":1,"error":null,"id":1}"#).unwrap(), Ok(Value::Int(1)));
@@ -268,6 +268,59 @@ fn responses_are_read() {
     let three = r#"{"result":[1,2]}"#;
     let limits = Limits { values: 2, ..Limits::default() };
     assert!(parse_response(three.as_bytes(), &limits).unwrap_err().message.contains("more than 2 values"));
+}
+
+#[test]
+fn a_response_belongs_to_the_call_of_its_id() {
+    let read = |id: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","result":5{id}}}"#);
+        parse_response(text.as_bytes(), &Limits::default()).unwrap().to_call(7)
+    };
+    for id in [r#","id":7"#, r#","id":"7""#, r#","id":7.0"#, r#","id":70e-1"#] {
+        assert_eq!(read(id), Ok(Ok(Value::Int(5))), "{id}");
+    }
+    for id in [
+        "8",
+        "-7",
+        "7.5",
+        r#""8""#,
+        r#""07""#,
+        r#"" 7""#,
+        r#""7.0""#,
+        "true",
+        "[7]",
+        r#"{"id":7}"#,
+        "18446744073709551623",
+        "null",
+    ] {
+        let error = read(&format!(r#","id":{id}"#)).expect_err(id);
+        assert!(error.message.contains('7'), "{error}");
+    }
+    assert!(read("").unwrap_err().message.contains("without an id"));
+    let twice = parse_response(br#"{"result":5,"id":7,"id":8}"#, &Limits::default());
+    assert!(twice.unwrap_err().message.contains("id occurs twice"));
+}
+
+#[test]
+fn an_error_without_an_id_is_of_the_call_that_was_not_understood() {
+    let read = |id: &str| {
+        let text = format!(r#"{{"error":{{"code":-32700,"message":"what?"}}{id}}}"#);
+        parse_response(text.as_bytes(), &Limits::default()).unwrap()
+    };
+    for id in ["", r#","id":null"#, r#","id":7"#] {
+        let error = read(id).to_call(7).expect(id).unwrap_err();
+        assert_eq!((error.code, &*error.message), (-32700, "what?"), "{id}");
+    }
+    assert!(read(r#","id":999"#).to_call(7).unwrap_err().message.contains("999"));
+    assert!(!read("").is_marked && !read("").has_id(7));
+}
+
+#[test]
+fn two_calls_that_ask_the_same_differ_in_their_ids_alone() {
+    let (one, two) = (write_call(7, "f", &("7",)).unwrap(), write_call(1_000, "f", &("7",)).unwrap());
+    assert_eq!(without_id(&one, 7), without_id(&two, 1_000));
+    assert_ne!(without_id(&one, 7), without_id(&write_call(7, "f", &("8",)).unwrap(), 7));
+    assert_eq!(without_id(b"{}", 7), b"{}");
 }
 
 #[test]

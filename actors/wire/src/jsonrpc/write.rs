@@ -42,13 +42,22 @@ pub fn write_call<P: Serialize + ?Sized>(id: u64, method: &str, params: &P) -> R
     Ok(call(id, &method, &[open.as_bytes(), &params, close.as_bytes()]))
 }
 
+/// A call that [`write_call`] wrote, up to its id: the same for two calls that ask the same.
+pub fn without_id(call: &[u8], id: u64) -> &[u8] {
+    call.strip_suffix(end(id).as_bytes()).unwrap_or(call)
+}
+
 fn call(id: u64, method: &[u8], params: &[&[u8]]) -> Vec<u8> {
     let mut out = [br#"{"jsonrpc":"2.0","method":"#, method].concat();
     for part in params {
         out.extend_from_slice(part);
     }
-    out.extend_from_slice(format!(r#","id":{id}}}"#).as_bytes());
+    out.extend_from_slice(end(id).as_bytes());
     out
+}
+
+fn end(id: u64) -> String {
+    format!(r#","id":{id}}}"#)
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,202 @@
+//! One answer, read from a connection: the socket's side of [`skitai_wire::http1`].
+//!
+//! Head and body lie in one buffer, where most answers come in one read. What lies behind the last octet of an answer
+//! belongs to nobody who asked, so the connection it came on is not kept.
+
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::dial::Progress;
+use super::failure::{self, Failure};
+use crate::outcome::Reason;
+
+/// Room for a usual answer, in bytes. One that fills it exactly costs a second read, and is none too many.
+pub(super) const ROOM: usize = 4 * 1024;
+/// How much more is asked for at once of a body that is larger.
+const MORE: usize = 256 * 1024;
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) code: u16,
+    /// Names in lower case, in their order; empty where nobody reads them.
+    pub(super) fields: Vec<(String, String)>,
+    /// It says that its body is packed by gzip.
+    pub(super) is_packed: bool,
+    pub(super) body: Bytes,
+    /// The connection may be used again: the answer ended where both sides say, with nothing behind it.
+    pub(super) is_kept: bool,
+}
+
+/// What of an answer is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// The largest body, in bytes.
+    pub(super) limit: usize,
+    /// The request is a HEAD.
+    pub(super) is_head: bool,
+    /// Also of a status of 200 somebody reads the headers.
+    pub(super) fields: bool,
+}
+
+/// An answer of which some may have come.
+#[derive(Debug)]
+pub(super) struct Reading {
+    buffer: BytesMut,
+    wanted: Wanted,
+    state: State,
+    fields: Vec<(String, String)>,
+    is_packed: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(HeadReader),
+    Body(Head),
+    /// `content`: where the content so far ends; what came of the rest lies right behind it.
+    Chunks {
+        head: Head,
+        reader: ChunkReader,
+        content: usize,
+    },
+}
+
+impl Reading {
+    /// `room` is read into, and what is in it is forgotten.
+    pub(super) fn new(mut room: BytesMut, wanted: Wanted) -> Reading {
+        room.clear();
+        let state = State::Head(HeadReader::default());
+        Reading { buffer: room, wanted, state, fields: Vec::new(), is_packed: false }
+    }
+
+    /// True once the head of the final answer is here: nothing that is still to be sent will change it.
+    pub(super) fn has_head(&self) -> bool {
+        !matches!(self.state, State::Head(_))
+    }
+
+    /// Reads on, until the answer is whole.
+    pub(super) fn poll(
+        &mut self,
+        mut line: Pin<&mut impl AsyncRead>,
+        progress: &Progress,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Whole, Failure>> {
+        loop {
+            if let Some(whole) = self.take_in(progress)? {
+                return Poll::Ready(Ok(whole));
+            }
+            if self.buffer.len() == self.buffer.capacity() {
+                self.buffer.reserve(self.lacking().clamp(ROOM, MORE));
+            }
+            // Made anew at each poll: it holds nothing between two.
+            let read = pin!(line.read_buf(&mut self.buffer)).poll(context);
+            match ready!(read) {
+                Ok(0) => return Poll::Ready(self.ended(progress)),
+                Ok(count) => progress.update(|trace| trace.with_read(count)),
+                Err(error) => return Poll::Ready(Err(failure::lost(&error, progress.get()))),
+            }
+        }
+    }
+
+    /// Looks at what came; the answer, if it is whole.
+    fn take_in(&mut self, progress: &Progress) -> Result<Option<Whole>, Failure> {
+        loop {
+            match &mut self.state {
+                State::Head(reader) => {
+                    let (wanted, fields, is_packed) = (self.wanted, &mut self.fields, &mut self.is_packed);
+                    let head = reader.read(&self.buffer, wanted.is_head, |code, name, value| {
+                        *is_packed |= is_gzip(name, value);
+                        if wanted.fields || code != 200 {
+                            fields.push((name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned()));
+                        }
+                    });
+                    if reader.has_interim() {
+                        progress.update(|trace| trace.with_interim());
+                    }
+                    let Some(head) = head.map_err(failure::of_head)? else { return Ok(None) };
+                    self.state = match head.framing {
+                        Framing::Chunked => State::Chunks { head, reader: ChunkReader::default(), content: head.end },
+                        Framing::Length(length) if length > self.wanted.limit as u64 => return Err(self.too_large()),
+                        Framing::None | Framing::Length(_) | Framing::ToTheEnd => State::Body(head),
+                    };
+                }
+                State::Body(head) => {
+                    let head = *head;
+                    let end = match head.framing {
+                        Framing::Length(length) => head.end + usize::try_from(length).unwrap_or(usize::MAX - head.end),
+                        Framing::ToTheEnd if self.buffer.len() - head.end > self.wanted.limit => {
+                            return Err(self.too_large());
+                        }
+                        Framing::ToTheEnd => return Ok(None),
+                        Framing::None | Framing::Chunked => head.end,
+                    };
+                    let is_whole = self.buffer.len() >= end;
+                    return Ok(is_whole.then(|| self.whole(head, end, self.buffer.len() > end)));
+                }
+                State::Chunks { head, reader, content } => {
+                    let (head, begin) = (*head, *content);
+                    let mut at = begin;
+                    while at < self.buffer.len() && !reader.is_done() {
+                        let piece = reader.read(&self.buffer[at..]).map_err(failure::of_body)?;
+                        let found = at + piece.content.start..at + piece.content.end;
+                        at += piece.used;
+                        let length = found.len();
+                        self.buffer.copy_within(found, *content);
+                        *content += length;
+                        if *content - head.end > self.wanted.limit {
+                            return Err(self.too_large());
+                        }
+                    }
+                    let (end, is_done, behind) = (*content, reader.is_done(), self.buffer.len() - at);
+                    if is_done {
+                        return Ok(Some(self.whole(head, end, behind > 0)));
+                    }
+                    self.buffer.truncate(end);
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn whole(&mut self, head: Head, end: usize, is_more: bool) -> Whole {
+        let body = std::mem::take(&mut self.buffer).freeze().slice(head.end..end);
+        let (fields, is_packed) = (std::mem::take(&mut self.fields), self.is_packed);
+        Whole { code: head.code, fields, is_packed, body, is_kept: head.is_kept && !is_more }
+    }
+
+    /// The member closed its side.
+    fn ended(&mut self, progress: &Progress) -> Result<Whole, Failure> {
+        match &self.state {
+            State::Body(head) if head.framing == Framing::ToTheEnd => {
+                let (head, end) = (*head, self.buffer.len());
+                Ok(self.whole(head, end, false))
+            }
+            _ => Err(failure::closed(progress.get())),
+        }
+    }
+
+    /// Bytes that are known to be still to come, and one of room behind them: a read that fills its buffer asks again.
+    fn lacking(&self) -> usize {
+        match &self.state {
+            State::Body(Head { framing: Framing::Length(length), end, .. }) => {
+                usize::try_from(*length).map_or(MORE, |length| (end + length + 1).saturating_sub(self.buffer.len()))
+            }
+            State::Body(_) | State::Chunks { .. } => self.buffer.len(),
+            State::Head(_) => ROOM,
+        }
+    }
+
+    fn too_large(&self) -> Failure {
+        let limit = self.wanted.limit;
+        Failure::new(Reason::TooLarge, format!("the answer is larger than the limit of {limit} bytes"))
+    }
+}
+
+fn is_gzip(name: &str, value: &[u8]) -> bool {
+    name.eq_ignore_ascii_case("content-encoding")
+        && [&b"gzip"[..], b"x-gzip"].iter().any(|word| value.trim_ascii().eq_ignore_ascii_case(word))
+}

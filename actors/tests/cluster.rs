@@ -8,6 +8,8 @@ mod member;
 mod discover;
 #[path = "cluster/fan_out.rs"]
 mod fan_out;
+#[path = "cluster/framing.rs"]
+mod framing;
 #[path = "cluster/health.rs"]
 mod health;
 #[path = "cluster/keep_alive.rs"]
@@ -24,6 +26,8 @@ mod panics;
 mod repeat;
 #[path = "cluster/web.rs"]
 mod web;
+#[path = "cluster/whose.rs"]
+mod whose;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -93,6 +97,12 @@ impl Started {
 /// An XML-RPC call whose content no member here looks at.
 fn call() -> Request {
     Request::xmlrpc("/rpc2", "<?xml version='1.0'?><methodCall><methodName>who</methodName><params/></methodCall>")
+}
+
+/// A JSON-RPC call of this id; its only argument says it again.
+fn json_call(id: u64) -> Request {
+    let body = format!(r#"{{"jsonrpc":"2.0","method":"who","params":["own-{id}"],"id":{id}}}"#);
+    Request::jsonrpc("/rpc", body)
 }
 
 /// Waits until `what` is true; `why` names what did not become true within two seconds.

@@ -68,6 +68,15 @@ pub(crate) fn member_at(
     address: &str,
     act: impl Fn(&mut TcpStream, &Heard) -> After + Send + Sync + 'static,
 ) -> Member {
+    listening(address, move |stream, seen| serve(stream, seen, &act))
+}
+
+/// A member that does `act` with every connection, before anything is read from it.
+pub(crate) fn on_sockets(act: impl Fn(TcpStream, &Seen) + Send + Sync + 'static) -> Member {
+    listening("127.0.0.1:0", act)
+}
+
+fn listening(address: &str, act: impl Fn(TcpStream, &Seen) + Send + Sync + 'static) -> Member {
     let listener = TcpListener::bind(address).unwrap();
     let port = listener.local_addr().unwrap().port();
     let seen = Arc::new(Seen::default());
@@ -76,7 +85,10 @@ pub(crate) fn member_at(
         for stream in listener.incoming() {
             let (act, seen) = (act.clone(), watched.clone());
             seen.connections.fetch_add(1, SeqCst);
-            thread::spawn(move || serve(stream.unwrap(), &seen, &*act));
+            let stream = stream.unwrap();
+            // What is written in pieces leaves in pieces.
+            stream.set_nodelay(true).unwrap();
+            thread::spawn(move || act(stream, &seen));
         }
     });
     Member { port, seen }
@@ -100,7 +112,8 @@ fn serve(mut stream: TcpStream, seen: &Seen, act: &dyn Fn(&mut TcpStream, &Heard
     *seen.last_eof.lock().unwrap() = Some(Instant::now());
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
+/// The next request; `None` once the client has closed.
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
     let mut head = String::new();
     loop {
         let mut line = String::new();
@@ -140,6 +153,14 @@ pub(crate) fn xml(value: &str) -> String {
 pub(crate) fn fine(value: &'static str) -> Member {
     member(move |stream, _| {
         answer(stream, "200 OK", "content-type: text/xml\r\n", &xml(value));
+        After::KeepAlive
+    })
+}
+
+/// A member whose every page says `hello`.
+pub(crate) fn fine_page() -> Member {
+    member(|stream, _| {
+        answer(stream, "200 OK", "content-type: text/plain\r\n", "hello");
         After::KeepAlive
     })
 }

@@ -7,15 +7,18 @@ use skitai_actors::{Reason, Status};
 use super::member::{After, Member, answer, closed_port, fine, member};
 use super::*;
 
-struct Browser(Post<Web>);
+pub(crate) struct Browser(Post<Web>);
 
 impl Browser {
-    fn new() -> Browser {
+    pub(crate) fn new() -> Browser {
         Browser(Post::open("web", Admission::default(), || Web::new(WebLimits::default())))
     }
 
     async fn fetch(&self, url: &str, request: Request) -> Outcome {
-        let deadline = after(2_000);
+        self.fetch_until(after(2_000), url, request).await
+    }
+
+    pub(crate) async fn fetch_until(&self, deadline: Instant, url: &str, request: Request) -> Outcome {
         let fetch = Fetch { url: url.to_owned(), request };
         self.0.ask(fetch, fetch_slots(url), None, deadline).all(deadline).await.remove(0)
     }

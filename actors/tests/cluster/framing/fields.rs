@@ -157,7 +157,7 @@ fn chunks_that_are_none_are_refused() {
         }
         for (name, body) in [
             ("an octet too many", "5\r\nhelloX\r\n0\r\n\r\n"),
-            ("an octet too few", "6\r\nhello\r\n0\r\n\r\n"),
+            ("two octets too few", "7\r\nhello\r\n0\r\n\r\n"),
             ("the size right behind", "5\r\nhello0\r\n\r\n"),
             ("a return and something", "5\r\nhello\rX0\r\n\r\n"),
         ] {

@@ -58,11 +58,10 @@ impl Frame {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
-    /// True where a name, a value, a member or a parameter may stand.
+    /// True where elements may stand.
     #[inline]
-    pub(super) fn holds_leaves(self) -> bool {
-        use Frame::{Data, Member, MethodCall, Param, Params, Struct};
-        matches!(self, Member { .. } | Struct { .. } | Data { .. } | Param { .. } | Params { .. } | MethodCall)
+    pub(super) fn holds_elements(self) -> bool {
+        !matches!(self, Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
     /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.

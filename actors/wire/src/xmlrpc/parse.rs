@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use quick_xml::Reader;
+use quick_xml::errors::IllFormedError;
 use quick_xml::events::Event;
 
 use super::frame::{Frame, Tag};
@@ -45,9 +46,13 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fau
 }
 
 fn parse(source: &Source<'_>, parser: &mut Parser<'_>) -> Result<(), Error> {
+    let names = Vec::with_capacity(16);
     // The parser outlives the text only in what it has copied.
-    let mut run = Run { parser, document: &source.text, taken: 0, text: "", pieces: String::new() };
+    let mut run = Run { parser, document: &source.text, taken: 0, names, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);
+    // The run compares the names: the reader has not seen those that the shortcut took.
+    reader.config_mut().check_end_names = false;
+    reader.config_mut().allow_unmatched_ends = true;
     let (at, error) = match run.read(&mut reader) {
         Ok(()) => return Ok(()),
         Err(failed) => failed,
@@ -69,6 +74,8 @@ struct Run<'p, 'l, 'i> {
     document: &'i str,
     /// Bytes that the shortcut took, which the reader does not count.
     taken: usize,
+    /// The open elements as they are spelled, which their ends have to repeat.
+    names: Vec<&'i str>,
     /// The text of the innermost element that holds text, while it is one piece.
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
@@ -83,14 +90,19 @@ impl<'i> Run<'_, '_, 'i> {
             self.beginning(reader.get_ref()).map_err(|error| (at, *error))?;
             // Matched where it lies: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
-                Ok(Event::Start(tag)) => self.open(tag.name().0).map(|()| self.shortcut(reader)),
-                Ok(Event::End(_)) => self.close().map(|()| self.shortcut(reader)),
+                Ok(Event::Start(tag)) => self.open(at, tag.name().0.len()).map(|()| self.shortcut(reader)),
+                Ok(Event::End(tag)) => {
+                    self.ends(tag.name().0).and_then(|()| self.close()).map(|()| self.shortcut(reader))
+                }
                 Ok(Event::Text(text)) => self.text(text.xml10_content()),
-                Ok(Event::Empty(tag)) => self.open(tag.name().0).and_then(|()| self.close()),
+                Ok(Event::Empty(tag)) => self.open(at, tag.name().0.len()).and_then(|()| self.close()),
                 Ok(Event::GeneralRef(name)) => referenced(&name).and_then(|text| self.text(text)),
                 Ok(Event::CData(text)) => self.text(text.xml10_content()),
                 Ok(Event::Comment(_) | Event::PI(_)) => Ok(()),
-                Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => Ok(()),
+                Ok(Event::Decl(_)) if self.parser.stack.is_empty() && !self.parser.done => {
+                    self.shortcut(reader);
+                    Ok(())
+                }
                 Ok(Event::Decl(_)) => Err(fail("an XML declaration within the document")),
                 Ok(Event::DocType(_)) => Err(fail("a DTD is not accepted")),
                 Ok(Event::Eof) => return self.parser.finished().map_err(|error| (at, *error)),
@@ -127,15 +139,39 @@ impl<'i> Run<'_, '_, 'i> {
     /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag: only
     /// then does it expect text or markup next, whichever comes.
     fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
-        if !self.parser.stack.last().is_some_and(|frame| frame.holds_leaves()) {
+        if self.parser.stack.last().is_some_and(|frame| !frame.holds_elements()) {
             return;
         }
         let mut plain = Plain::new(&self.document[self.at(reader)..]);
         let before = plain.left();
-        while self.parser.take(&mut plain) {}
+        while self.parser.take(&mut plain) || self.take_end(&mut plain) || self.take_start(&mut plain) {}
         let taken = before - plain.left();
         *reader.get_mut() = &reader.get_ref()[taken..];
         self.taken += taken;
+    }
+
+    /// Opens the element whose plainly spelled start comes next, if it belongs here.
+    fn take_start(&mut self, plain: &mut Plain<'i>) -> bool {
+        let mut ahead = *plain;
+        let Some((tag, name)) = ahead.start() else { return false };
+        let Ok(frame) = self.parser.enclosed(tag, name) else { return false };
+        self.parser.push(frame);
+        self.names.push(name);
+        *plain = ahead;
+        true
+    }
+
+    /// Closes the innermost element if its end comes next and no text is needed for that.
+    fn take_end(&mut self, plain: &mut Plain<'i>) -> bool {
+        let Some(name) = self.names.last() else { return false };
+        let mut ahead = *plain;
+        let holds_text = self.parser.stack.last().is_some_and(|frame| frame.holds_text());
+        if holds_text || ahead.end(name).is_none() || self.parser.close("").is_err() {
+            return false;
+        }
+        self.names.pop();
+        *plain = ahead;
+        true
     }
 
     fn text(&mut self, piece: Cow<'i, str>) -> Step {
@@ -170,26 +206,39 @@ impl<'i> Run<'_, '_, 'i> {
         self.pieces.push_str(piece);
     }
 
-    fn open(&mut self, name: &str) -> Step {
+    /// Opens the element whose start is at this place and whose name has this length.
+    fn open(&mut self, at: usize, length: usize) -> Step {
+        let name = &self.document[at + 1..][..length];
         let frame = self.parser.enclosed(Tag::named(name), name)?;
-        if let Some(value) = self.parser.stack.last_mut()
-            && let Frame::Value { at } = *value
-        {
+        if let Some(Frame::Value { .. }) = self.parser.stack.last() {
             let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
             if !is_blank(text) {
                 return Err(fail(format!("text beside <{}>: {:?}", shown(name), shown(text))));
             }
-            *value = Frame::Valued { at };
         }
         self.text = "";
         self.pieces.clear();
-        self.parser.stack.push(frame);
+        self.parser.push(frame);
+        self.names.push(name);
         Ok(())
+    }
+
+    /// Refuses an end that is not that of the innermost element, as the reader would.
+    fn ends(&self, found: &str) -> Step {
+        let error = match self.names.last() {
+            Some(&expected) if expected == found => return Ok(()),
+            Some(&expected) => {
+                IllFormedError::MismatchedEndTag { expected: expected.to_owned(), found: found.to_owned() }
+            }
+            None => IllFormedError::UnmatchedEndTag(found.to_owned()),
+        };
+        Err(fail(format!("not well-formed: {}", quick_xml::Error::IllFormed(error))))
     }
 
     fn close(&mut self) -> Step {
         let text = if self.pieces.is_empty() { self.text } else { &self.pieces };
         self.parser.close(text)?;
+        self.names.pop();
         self.text = "";
         self.pieces.clear();
         Ok(())

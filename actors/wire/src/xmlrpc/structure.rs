@@ -139,6 +139,16 @@ impl<'l> Parser<'l> {
         Ok(frame)
     }
 
+    /// Opens an element within the innermost open one.
+    pub(super) fn push(&mut self, frame: Frame) {
+        if let Some(value) = self.stack.last_mut()
+            && let Frame::Value { at } = *value
+        {
+            *value = Frame::Valued { at };
+        }
+        self.stack.push(frame);
+    }
+
     pub(super) fn deepen(&mut self) -> Step {
         if self.depth >= self.limits.depth {
             return Err(fail(format!("nested more than {} deep", self.limits.depth)));
@@ -192,7 +202,7 @@ impl<'l> Parser<'l> {
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
             // The outermost list: all items are its own.
             Frame::Params { .. } => self.params = Some(mem::take(&mut self.items)),
-            Frame::Fault { .. } => self.fault = Some(fault(&mem::take(&mut self.value))?),
+            Frame::Fault { .. } => self.fault = Some(fault(&self.value)?),
             Frame::MethodName => match text.trim_ascii() {
                 "" => return Err(fail("the name of the method is empty")),
                 name => self.method = Some(name.to_owned()),

@@ -5,11 +5,19 @@ use skitai_wire::{Limits, xmlrpc};
 
 use crate::values::{any_bytes_of_xml, xml_value};
 
-/// The same document to any reader of XML, but with a blank in its end tags, which the shortcut does not know.
+/// The elements that the shortcut knows.
+#[rustfmt::skip]
+const NAMES: [&str; 27] = [
+    "methodCall", "methodName", "methodResponse", "params", "param", "fault", "value", "array", "data", "struct", "member",
+    "name", "string", "int", "i1", "i2", "i4", "i8", "biginteger", "double", "float", "bigdecimal", "boolean", "base64",
+    "dateTime.iso8601", "dateTime", "nil",
+];
+
+/// The same document to any reader of XML, but with a blank in its tags, which the shortcut does not know.
 fn without_shortcut(xml: &str) -> String {
-    ["</value>", "</name>", "</methodName>", "</methodCall>"]
-        .iter()
-        .fold(xml.to_owned(), |xml, tag| xml.replace(tag, &tag.replace('>', " >")))
+    NAMES.iter().fold(xml.to_owned(), |xml, name| {
+        xml.replace(&format!("<{name}>"), &format!("<{name} >")).replace(&format!("</{name}>"), &format!("</{name} >"))
+    })
 }
 
 /// A message without what it shows of the document, which may be cut, and be cut elsewhere.

@@ -116,6 +116,12 @@ impl<'i> Plain<'i> {
         if self.tag("<nil/>").is_some() {
             return Some((Scalar::Nil, ""));
         }
+        // Most leaves are strings: their tag is compared sooner than a name is searched and looked up.
+        if self.tag("<string>").is_some() {
+            let text = self.text();
+            self.tag("</string>")?;
+            return Some((Scalar::String, text));
+        }
         let (Tag::Scalar(scalar), name) = self.opened()? else { return None };
         let text = self.text();
         self.closed(name)?;

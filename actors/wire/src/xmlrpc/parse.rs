@@ -74,8 +74,9 @@ struct Run<'p, 'l, 'i> {
     document: &'i str,
     /// Bytes that the shortcut took, which the reader does not count.
     taken: usize,
-    /// The open elements as they are spelled, which their ends have to repeat.
-    names: Vec<&'i str>,
+    /// The open elements as they are spelled, which their ends have to repeat, and whether the shortcut opened them. It
+    /// closes no others: the reader keeps a name until it reads the end.
+    names: Vec<(&'i str, bool)>,
     /// The text of the innermost element that holds text, while it is one piece.
     text: &'i str,
     /// The same once it has more pieces; its memory serves one text after the other.
@@ -156,14 +157,14 @@ impl<'i> Run<'_, '_, 'i> {
         let Some((tag, name)) = ahead.start() else { return false };
         let Ok(frame) = self.parser.enclosed(tag, name) else { return false };
         self.parser.push(frame);
-        self.names.push(name);
+        self.names.push((name, true));
         *plain = ahead;
         true
     }
 
-    /// Closes the innermost element if its end comes next and no text is needed for that.
+    /// Closes the innermost element if `take_start` opened it, its end comes next and no text is needed for that.
     fn take_end(&mut self, plain: &mut Plain<'i>) -> bool {
-        let Some(name) = self.names.last() else { return false };
+        let Some((name, true)) = self.names.last() else { return false };
         let mut ahead = *plain;
         let holds_text = self.parser.stack.last().is_some_and(|frame| frame.holds_text());
         if holds_text || ahead.end(name).is_none() || self.parser.close("").is_err() {
@@ -219,15 +220,15 @@ impl<'i> Run<'_, '_, 'i> {
         self.text = "";
         self.pieces.clear();
         self.parser.push(frame);
-        self.names.push(name);
+        self.names.push((name, false));
         Ok(())
     }
 
     /// Refuses an end that is not that of the innermost element, as the reader would.
     fn ends(&self, found: &str) -> Step {
         let error = match self.names.last() {
-            Some(&expected) if expected == found => return Ok(()),
-            Some(&expected) => {
+            Some(&(expected, _)) if expected == found => return Ok(()),
+            Some(&(expected, _)) => {
                 IllFormedError::MismatchedEndTag { expected: expected.to_owned(), found: found.to_owned() }
             }
             None => IllFormedError::UnmatchedEndTag(found.to_owned()),

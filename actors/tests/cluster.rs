@@ -102,7 +102,7 @@ fn call() -> Request {
 /// A JSON-RPC call of this id; its only argument says it again.
 fn json_call(id: u64) -> Request {
     let body = format!(r#"{{"jsonrpc":"2.0","method":"who","params":["own-{id}"],"id":{id}}}"#);
-    Request::jsonrpc("/rpc", body)
+    Request::jsonrpc("/rpc", id, body)
 }
 
 /// Waits until `what` is true; `why` names what did not become true within two seconds.

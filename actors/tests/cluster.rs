@@ -4,6 +4,8 @@
 #[path = "cluster/member.rs"]
 mod member;
 
+#[path = "cluster/checks.rs"]
+mod checks;
 #[path = "cluster/discover.rs"]
 mod discover;
 #[path = "cluster/fan_out.rs"]

@@ -42,7 +42,7 @@ impl Started {
         members[index].get("shared").unwrap().clone()
     }
 
-    async fn word(&self, index: usize, name: &str) -> String {
+    pub(super) async fn word(&self, index: usize, name: &str) -> String {
         self.shared(index).await.get(name).and_then(Value::as_str).unwrap_or("-").to_owned()
     }
 }

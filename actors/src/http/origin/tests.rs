@@ -157,3 +157,19 @@ fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
         assert!(begun.elapsed() < connect_timeout * 5 + Duration::from_secs(1), "{:?}", begun.elapsed());
     });
 }
+
+#[test]
+fn no_octet_of_a_host_becomes_another_header() {
+    for octet in 0..=u8::MAX {
+        let host = format!("a{}b", char::from(octet));
+        let place = Place { trust: None, host: &host, port: 80, address: None };
+        for origin in [Origin::member(place, LIMITS), Origin::any(place, LIMITS)] {
+            let is_bad = matches!(octet, b'\0' | b'\r' | b'\n' | b' ' | b'\t' | b'/' | b'?' | b'#' | b'@' | b'\\');
+            assert!(!is_bad || origin.is_err_and(|why| why.contains("is not the name of a host")), "{host:?}");
+        }
+    }
+    for host in ["a", "a-b.c", "127.0.0.1", "::1", "a_b"] {
+        let place = Place { trust: None, host, port: 80, address: None };
+        assert!(Origin::member(place, LIMITS).is_ok() && Origin::any(place, LIMITS).is_ok(), "{host}");
+    }
+}

@@ -23,6 +23,10 @@ class Load(NamedTuple):
     path: Callable
     # For wrk: a text, or what makes one for a process.
     script: str | Callable = ""
+    # Requests under way at once.
+    connections: int = 64
+    # Where the cost of a request is told by the member.
+    members: int = 1
 
 
 class Row(NamedTuple):
@@ -43,6 +47,9 @@ LEAN = Load("lean awc fan-out", lambda scene: scene.lean, lambda scene: scene.se
 MAP = Load("map over 3 XML-RPC members", lambda scene: scene.server, lambda scene: scene.search)
 LEAN20 = Load("lean awc fan-out to 20", lambda scene: scene.lean20, lambda scene: scene.search)
 MAP20 = Load("map over 20 XML-RPC members", lambda scene: scene.server20, lambda scene: scene.search)
+# As few requests at once as keep the descriptors of 1,000 members below what a process may have.
+WIDE = {count: Load(f"map over {count}, each member", lambda scene, count=count: scene.wide[count],
+                    lambda scene: scene.search, connections=8, members=count) for count in (10, 300, 1000)}
 POOL = Load("deadpool fan-out", lambda scene: scene.pool, lambda scene: scene.cities)
 DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: scene.cities)
 PIPELINED = Load("pipelined dmap over 3", lambda scene: scene.pipelining, lambda scene: scene.cities)
@@ -61,8 +68,10 @@ ROWS = {
     "addread": Row("  actix-web reads and answers it, no more", XML_READ, BARE, None),
     "jsonread": Row("  actix-web reads and answers it, no more", JSON_READ, BARE, None),
     "session": Row("arguments, session / actix-session", ORDER, BARE_ORDER, 1.5),
-    "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 1.15),
-    "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 1.15),
+    "map": Row("map over 3 / lean awc fan-out", MAP, LEAN, 0.9),
+    "map20": Row("map over 20 / lean awc fan-out to 20", MAP20, LEAN20, 0.75),
+    "wide300": Row("a member of 300 / a member of 10", WIDE[300], WIDE[10], 1.15),
+    "wide1000": Row("a member of 1000 / a member of 10", WIDE[1000], WIDE[10], 1.15),
     "dmap": Row("dmap over 3 / deadpool fan-out", DMAP, POOL, 1.15),
     "pipelined": Row("pipelined dmap / hand-written pipelining", PIPELINED, SHARED, 1.15),
     "asyncpg": Row("pipelined dmap / asyncpg gather", PIPELINED, ASYNCPG, None),
@@ -122,7 +131,7 @@ def verdict(name, ratios, bound):
 def measure(scene, load, seconds):
     process = load.process(scene)
     before = process.cpu()
-    command = ["wrk", "-t1", "-c64", f"-d{seconds}", "--latency", "--timeout", "10"]
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}", "--latency", "--timeout", "10"]
     if load.script:
         path = os.path.join(scene.folder.name, "call.lua")
         with open(path, "w") as script:
@@ -136,4 +145,4 @@ def measure(scene, load, seconds):
     if not requests:
         raise SystemExit(f"{load.name} answered nothing in {seconds} s:\n{said}")
     latency = {part: re.search(rf"^\s+{part}%\s+(\S+)", said, re.M)[1] for part in (50, 99)}
-    return Figures(spent / requests * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), latency[50], latency[99])
+    return Figures(spent / requests / load.members * 1e6, float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]), latency[50], latency[99])

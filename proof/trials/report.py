@@ -9,13 +9,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def prepare(options):
-    """Builds the program, and says of which commit, build and machine the figures are."""
+def prepare(options, *what):
+    """Builds the program, unless one is named, and says of which commit, build and machine the figures are."""
     profile = ["--release"] if options.release else []
-    subprocess.run(["cargo", "build", "-q", "-p", "skitai-demo", "--example", "testsite", *profile], cwd=ROOT, check=True)
+    build = "release build" if options.release else "debug build"
+    if named := getattr(options, "program", None):
+        build = f"{Path(named).name} as it was given"
+    else:
+        what = what or ("--example", "testsite")
+        subprocess.run(["cargo", "build", "-q", "-p", "skitai-demo", *what, *profile], cwd=ROOT, check=True)
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
     now = datetime.datetime.now(datetime.timezone.utc)
-    print(f"{now:%F %H:%M} UTC, commit {commit.stdout.strip()}, {'release' if options.release else 'debug'} build, "
+    print(f"{now:%F %H:%M} UTC, commit {commit.stdout.strip()}, {build}, "
           f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
           f"load of the machine before {os.getloadavg()[0]:.2f}", flush=True)
 

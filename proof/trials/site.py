@@ -19,21 +19,27 @@ def free_port():
         return one.getsockname()[1]
 
 
+def program_of(options, app):
+    """The binary that has the app, or the one that the command line names."""
+    if named := getattr(options, "program", None):
+        return Path(named).resolve()
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / ("release" if options.release else "debug")
+    return target / {"testsite": "examples/testsite", "demo": "skitai-demo"}[app]
+
+
 class Site:
-    def __init__(self, options, *sections, threads=2, deadline=30, keys=(), folders=()):
+    def __init__(self, options, *sections, threads=2, deadline=30, keys=(), folders=(), app="testsite"):
         self.folder = tempfile.TemporaryDirectory()
         for folder in folders:
             Path(self.folder.name, folder).mkdir()
         self.port = free_port()
         server = ["[server]", "ip = 127.0.0.1", f"port = {self.port}", f"threads = {threads}", f"deadline = {deadline}",
                   "securekey = a-key-of-the-proof-0123456789-abcdefghij", f"admin_password = {PASSWORD}",
-                  *keys, "[routes:line]", "/ = testsite"]
+                  *keys, "[routes:line]", f"/ = {app}"]
         Path(self.folder.name, "proof.conf").write_text("\n".join([*server, *sections]) + "\n")
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        program = target / ("release" if options.release else "debug") / "examples/testsite"
         self.log = open(Path(self.folder.name, "log"), "w+b")
-        self.process = subprocess.Popen([program, "-f", "proof.conf"], cwd=self.folder.name, stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen([program_of(options, app), "-f", "proof.conf"], cwd=self.folder.name,
+                                        stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait()
 
     def wait(self):

@@ -25,7 +25,7 @@ use awc::error::{PayloadError, SendRequestError};
 use awc::http::header::{HOST, HeaderName, HeaderValue};
 use awc::http::uri::{Authority, PathAndQuery, Scheme};
 use awc::http::{Method, Uri};
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::dial::{Dial, Line, Progress};
@@ -237,7 +237,7 @@ impl Canonical {
     /// Reads on in the answer. Ready when all of it is here, or none will be.
     fn poll_answer(&mut self, is_cut: bool, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let State::Asking(reading) = &mut self.state else { return Poll::Ready(Ok(())) };
-        let whole = ready!(reading.poll(Pin::new(&mut self.line), &self.wire.progress, context));
+        let whole = ready!(reading.poll(&mut self.line, &self.wire.progress, context));
         self.state = State::Over;
         let whole = whole.map_err(io::Error::other)?;
         let is_kept = whole.is_kept && !is_cut;
@@ -291,7 +291,7 @@ impl AsyncWrite for Canonical {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let State::Resting = this.state {
-            this.state = State::Asking(Reading::new(BytesMut::new(), this.wire.wanted.get()));
+            this.state = State::Asking(Reading::new(this.wire.wanted.get()));
             this.is_cut = false;
         }
         if !this.is_answered() {

@@ -143,6 +143,16 @@ impl Line {
         }
     }
 
+    /// Ready where there is something to read, or may be; asks nobody but the event loop's memory.
+    pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            // An error is the reader's to find.
+            Line::Plain(tcp) => tcp.poll_read_ready(context).map(drop),
+            // TLS may have read more of the socket than it has given out.
+            Line::Secure(_) => Poll::Ready(()),
+        }
+    }
+
     /// True where nothing has come that nobody asked for, the end of the connection included. The event loop's memory
     /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system call
     /// each time.

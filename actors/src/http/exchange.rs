@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::AsyncWrite as _;
 
 use super::dial::{Line, Progress};
@@ -25,42 +25,40 @@ pub(super) async fn exchange(
     progress: &Progress,
 ) -> Result<Whole, Failure> {
     let (head, body) = request.octets(host);
-    let mut both = Both { head, body, written: 0, is_sent: false, reading: None };
-    poll_fn(|context| both.poll(line, wanted, progress, context)).await
+    let mut both = Both { head, body, written: 0, is_sent: false, reading: Reading::new(wanted) };
+    poll_fn(|context| both.poll(line, progress, context)).await
 }
 
 /// Both sides of an exchange.
 struct Both {
-    head: BytesMut,
+    head: Vec<u8>,
     /// Where it is not behind the head already.
     body: Bytes,
     /// Of both.
     written: usize,
     is_sent: bool,
-    reading: Option<Reading>,
+    reading: Reading,
 }
 
 impl Both {
     fn poll(
         &mut self,
         line: &mut Line,
-        wanted: Wanted,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, Failure>> {
         let mut broken = None;
-        if !self.is_sent && !self.reading.as_ref().is_some_and(Reading::has_head) {
+        if !self.is_sent && !self.reading.has_head() {
             match self.poll_sent(line, progress, context) {
                 Poll::Ready(sent) => broken = sent.err(),
                 Poll::Pending => {}
             }
         }
-        let reading = self.reading.get_or_insert_with(|| {
-            // The room of a head that is gone serves the answer.
-            let room = if self.is_sent { std::mem::take(&mut self.head) } else { BytesMut::new() };
-            Reading::new(room, wanted)
-        });
-        let answered = reading.poll(Pin::new(line), progress, context);
+        if self.is_sent {
+            // What is written is not held while the member works.
+            (self.head, self.body) = (Vec::new(), Bytes::new());
+        }
+        let answered = self.reading.poll(line, progress, context);
         match (answered, broken) {
             (Poll::Ready(Ok(whole)), _) => Poll::Ready(Ok(Whole { is_kept: whole.is_kept && self.is_sent, ..whole })),
             (_, Some(error)) => Poll::Ready(Err(failure::lost(&error, progress.get()))),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use skitai_wire::http1;
 
 use super::request::{Decode, Encoding, Method, Request};
@@ -90,17 +90,15 @@ impl Prepared {
 
     /// The octets for the member of this `host` header, which is a whole line; and the body, where it is too large to be
     /// copied behind the head.
-    pub(super) fn octets(&self, host: &[u8]) -> (BytesMut, Bytes) {
+    pub(super) fn octets(&self, host: &[u8]) -> (Vec<u8>, Bytes) {
         let head = self.line.len() + host.len() + self.fields.len() + 2;
         let is_small = head + self.body.len() <= TOGETHER;
-        // The answer will be read into the same room.
-        let length = if is_small { head + self.body.len() } else { head };
-        let mut octets = BytesMut::with_capacity(length.max(super::reading::ROOM));
+        let mut octets = Vec::with_capacity(if is_small { head + self.body.len() } else { head });
         for part in [&self.line[..], host, &self.fields, b"\r\n"] {
-            octets.put_slice(part);
+            octets.extend_from_slice(part);
         }
         if is_small {
-            octets.put_slice(&self.body);
+            octets.extend_from_slice(&self.body);
             return (octets, Bytes::new());
         }
         (octets, self.body.clone())
@@ -132,6 +130,6 @@ mod tests {
         let (octets, rest) = prepared.octets(b"host: a\r\n");
         let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: \
                         application/x-www-form-urlencoded\r\ncontent-type: text/csv\r\n\r\na=1";
-        assert_eq!((octets, rest.len()), (BytesMut::from(expected), 0));
+        assert_eq!((octets, rest.len()), (expected.as_bytes().to_vec(), 0));
     }
 }

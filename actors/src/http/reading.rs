@@ -1,21 +1,22 @@
 //! One answer, read from a connection: the socket's side of [`skitai_wire::http1`].
 //!
-//! Head and body lie in one buffer, where most answers come in one read. What lies behind the last octet of an answer
+//! Head and body lie in one buffer, where most answers come in one read. There is none before something has come: of a
+//! thousand members asked at once one after the other reads into the same memory, which is warm. What lies behind the last octet of an answer
 //! belongs to nobody who asked, so the connection it came on is not kept.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::AsyncReadExt as _;
 
-use super::dial::Progress;
+use super::dial::{Line, Progress};
 use super::failure::{self, Failure};
 use crate::outcome::Reason;
 
 /// Room for a usual answer, in bytes. One that fills it exactly costs a second read, and is none too many.
-pub(super) const ROOM: usize = 4 * 1024;
+const ROOM: usize = 4 * 1024;
 /// How much more is asked for at once of a body that is larger.
 const MORE: usize = 256 * 1024;
 
@@ -66,11 +67,9 @@ enum State {
 }
 
 impl Reading {
-    /// `room` is read into, and what is in it is forgotten.
-    pub(super) fn new(mut room: BytesMut, wanted: Wanted) -> Reading {
-        room.clear();
+    pub(super) fn new(wanted: Wanted) -> Reading {
         let state = State::Head(HeadReader::default());
-        Reading { buffer: room, wanted, state, fields: Vec::new(), is_packed: false }
+        Reading { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false }
     }
 
     /// True once the head of the final answer is here: nothing that is still to be sent will change it.
@@ -81,13 +80,16 @@ impl Reading {
     /// Reads on, until the answer is whole.
     pub(super) fn poll(
         &mut self,
-        mut line: Pin<&mut impl AsyncRead>,
+        line: &mut Line,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, Failure>> {
         loop {
             if let Some(whole) = self.take_in(progress)? {
                 return Poll::Ready(Ok(whole));
+            }
+            if self.buffer.is_empty() {
+                ready!(line.poll_readable(context));
             }
             if self.buffer.len() == self.buffer.capacity() {
                 self.buffer.reserve(self.lacking().clamp(ROOM, MORE));

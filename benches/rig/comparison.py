@@ -47,9 +47,11 @@ LEAN = Load("lean awc fan-out", lambda scene: scene.lean, lambda scene: scene.se
 MAP = Load("map over 3 XML-RPC members", lambda scene: scene.server, lambda scene: scene.search)
 LEAN20 = Load("lean awc fan-out to 20", lambda scene: scene.lean20, lambda scene: scene.search)
 MAP20 = Load("map over 20 XML-RPC members", lambda scene: scene.server20, lambda scene: scene.search)
-# As few requests at once as keep the descriptors of 1,000 members below what a process may have.
+# What a member costs in a crowd: with about as many member calls under way at once at each width, so that what differs is the
+# width and not how many sockets and futures lie cold.
 WIDE = {count: Load(f"map over {count}, each member", lambda scene, count=count: scene.wide[count],
-                    lambda scene: scene.search, connections=8, members=count) for count in (10, 300, 1000)}
+                    lambda scene: scene.search, connections=at_once, members=count)
+        for count, at_once in ((10, 64), (300, 2), (1000, 1))}
 POOL = Load("deadpool fan-out", lambda scene: scene.pool, lambda scene: scene.cities)
 DMAP = Load("dmap over 3 PostgreSQL", lambda scene: scene.server, lambda scene: scene.cities)
 PIPELINED = Load("pipelined dmap over 3", lambda scene: scene.pipelining, lambda scene: scene.cities)

@@ -8,13 +8,14 @@
 //! - `prepared`: the same as octets, made once per call and shared by all members;
 //! - `origin`: one host and port: its permits, one exchange, one second try where that is safe;
 //! - `dial`: our own connections, and how far an exchange came (`Trace`);
-//! - `reading`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
+//! - `arrival`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
 //!   connections rest; `client`: awc instead of both;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
 //! - `failure`: what a broken exchange means, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
 
 mod answer;
+mod arrival;
 mod client;
 mod dial;
 mod exchange;
@@ -25,7 +26,6 @@ pub mod names;
 mod origin;
 mod pool;
 mod prepared;
-mod reading;
 pub mod request;
 mod resolve;
 mod retry_after;

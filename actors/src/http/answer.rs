@@ -6,10 +6,10 @@ use awc::http::StatusCode;
 use bytes::Bytes;
 use skitai_wire::{Value, jsonrpc, xmlrpc};
 
+use super::arrival::Whole;
 use super::failure::Failure;
 use super::gunzip::gunzip;
 use super::prepared::Prepared;
-use super::reading::Whole;
 use super::request::Decode;
 use crate::outcome::{Outcome, Reason};
 

@@ -1,7 +1,7 @@
 //! awc as the client of any URL, over the framing of this room.
 //!
 //! awc reads an answer as its own server would write it: it takes a 1xx for the answer, knows no folded line and no 97th
-//! header. So the sockets it is given are [`Canonical`]: they read a member's answer by [`Reading`], as the leg does, and
+//! header. So the sockets it is given are [`Canonical`]: they read a member's answer by [`Arrival`], as the leg does, and
 //! show awc the one form that it cannot misread. What awc has no room for, the headers, is laid beside, in the [`Wire`].
 //!
 //! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection is
@@ -28,11 +28,11 @@ use awc::http::{Method, Uri};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::arrival::{Arrival, Wanted, Whole};
 use super::dial::{Dial, Line, Progress};
 use super::failure::{self, Failure};
 use super::pool::KEEP_ALIVE;
 use super::prepared::Prepared;
-use super::reading::{Reading, Wanted, Whole};
 use super::tls;
 use crate::outcome::Reason;
 
@@ -220,7 +220,7 @@ enum State {
     /// Between two exchanges.
     Resting,
     /// The request is under way, or its answer.
-    Asking(Reading),
+    Asking(Arrival),
     /// awc reads the answer.
     Telling { head: Bytes, body: Bytes, is_kept: bool },
     /// Nothing more is to be had of it.
@@ -236,8 +236,8 @@ impl std::fmt::Debug for Canonical {
 impl Canonical {
     /// Reads on in the answer. Ready when all of it is here, or none will be.
     fn poll_answer(&mut self, is_cut: bool, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let State::Asking(reading) = &mut self.state else { return Poll::Ready(Ok(())) };
-        let whole = ready!(reading.poll(&mut self.line, &self.wire.progress, context));
+        let State::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
         self.state = State::Over;
         let whole = whole.map_err(io::Error::other)?;
         let is_kept = whole.is_kept && !is_cut;
@@ -255,7 +255,7 @@ impl Canonical {
     /// The member has answered: what is left of the request is not sent any more, and the connection not used again.
     fn is_answered(&self) -> bool {
         match &self.state {
-            State::Asking(reading) => reading.has_head(),
+            State::Asking(arrival) => arrival.has_head(),
             State::Telling { .. } => true,
             State::Resting | State::Over => false,
         }
@@ -291,7 +291,7 @@ impl AsyncWrite for Canonical {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         if let State::Resting = this.state {
-            this.state = State::Asking(Reading::new(this.wire.wanted.get()));
+            this.state = State::Asking(Arrival::new(this.wire.wanted.get()));
             this.is_cut = false;
         }
         if !this.is_answered() {
@@ -304,6 +304,8 @@ impl AsyncWrite for Canonical {
             let answered = this.poll_answer(true, context);
             match (written, answered) {
                 (_, Poll::Ready(Ok(()))) => {}
+                // The reader is about to be told, too, and of what came before.
+                (Poll::Ready(Err(error)), Poll::Pending) if failure::is_hang_up(&error) => return Poll::Pending,
                 (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
                 (_, Poll::Pending) if !this.is_answered() => return Poll::Pending,
                 (_, Poll::Pending) => {}

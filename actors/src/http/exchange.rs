@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite as _;
 
+use super::arrival::{Arrival, Wanted, Whole};
 use super::dial::{Line, Progress};
 use super::failure::{self, Failure};
 use super::prepared::Prepared;
-use super::reading::{Reading, Wanted, Whole};
 
 /// Writes the request and reads its answer. A connection is to be used again only if the answer says so.
 pub(super) async fn exchange(
@@ -25,7 +25,7 @@ pub(super) async fn exchange(
     progress: &Progress,
 ) -> Result<Whole, Failure> {
     let (head, body) = request.octets(host);
-    let mut both = Both { head, body, written: 0, is_sent: false, reading: Reading::new(wanted) };
+    let mut both = Both { head, body, written: 0, is_sent: false, arrival: Arrival::new(wanted) };
     poll_fn(|context| both.poll(line, progress, context)).await
 }
 
@@ -37,7 +37,7 @@ struct Both {
     /// Of both.
     written: usize,
     is_sent: bool,
-    reading: Reading,
+    arrival: Arrival,
 }
 
 impl Both {
@@ -48,7 +48,7 @@ impl Both {
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, Failure>> {
         let mut broken = None;
-        if !self.is_sent && !self.reading.has_head() {
+        if !self.is_sent && !self.arrival.has_head() {
             match self.poll_sent(line, progress, context) {
                 Poll::Ready(sent) => broken = sent.err(),
                 Poll::Pending => {}
@@ -58,9 +58,11 @@ impl Both {
             // What is written is not held while the member works.
             (self.head, self.body) = (Vec::new(), Bytes::new());
         }
-        let answered = self.reading.poll(line, progress, context);
+        let answered = self.arrival.poll(line, progress, context);
         match (answered, broken) {
             (Poll::Ready(Ok(whole)), _) => Poll::Ready(Ok(Whole { is_kept: whole.is_kept && self.is_sent, ..whole })),
+            // The reader is about to be told, too, and of what came before.
+            (Poll::Pending, Some(error)) if failure::is_hang_up(&error) => Poll::Pending,
             (_, Some(error)) => Poll::Ready(Err(failure::lost(&error, progress.get()))),
             (answered, None) => answered,
         }

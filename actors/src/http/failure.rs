@@ -89,6 +89,12 @@ pub(super) fn closed(trace: Trace) -> Failure {
     }
 }
 
+/// True where the peer hung up while it was written to, which whoever reads hears of as well.
+pub(super) fn is_hang_up(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted)
+}
+
 /// The connection broke.
 pub(super) fn lost(error: &io::Error, trace: Trace) -> Failure {
     // What TLS calls an end without farewell is one all the same.

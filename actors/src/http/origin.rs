@@ -12,14 +12,14 @@ use rustls::pki_types::ServerName;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::Answer;
+use super::arrival::{Wanted, Whole};
 use super::client::Awc;
 use super::dial::{Dial, Line, Progress, Stage, Tls, Trace};
 use super::exchange::exchange;
 use super::failure::Failure;
 use super::names::SystemNames;
-use super::pool::Pool;
+use super::pool::IdlePool;
 use super::prepared::Prepared;
-use super::reading::{Wanted, Whole};
 use super::request::Decode;
 use super::resolve::Resolver;
 use super::tls::Trust;
@@ -70,7 +70,7 @@ enum Way {
     Leg {
         dial: Dial,
         host: Vec<u8>,
-        pool: Pool,
+        pool: IdlePool,
     },
     Awc(Box<Awc>),
 }
@@ -80,7 +80,7 @@ impl Origin {
     pub(crate) fn member(place: Place<'_>, limits: Limits) -> Result<Origin, String> {
         let (dial, host, _) = reached(place, limits)?;
         let host = format!("host: {host}\r\n").into_bytes();
-        Ok(Origin::of(Way::Leg { dial, host, pool: Pool::default() }, limits))
+        Ok(Origin::of(Way::Leg { dial, host, pool: IdlePool::default() }, limits))
     }
 
     /// The origin of any URL.

@@ -15,14 +15,14 @@ use super::dial::Line;
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 #[derive(Default)]
-pub(super) struct Pool(RefCell<Vec<Resting>>);
+pub(super) struct IdlePool(RefCell<Vec<Resting>>);
 
 struct Resting {
     line: Line,
     since: Instant,
 }
 
-impl Pool {
+impl IdlePool {
     /// A connection that lives, and on which nothing lies.
     pub(super) fn lend(&self) -> Option<Line> {
         let mut resting = self.0.borrow_mut();

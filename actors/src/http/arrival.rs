@@ -46,7 +46,7 @@ pub(super) struct Wanted {
 
 /// An answer of which some may have come.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct Arrival {
     buffer: BytesMut,
     wanted: Wanted,
     state: State,
@@ -66,10 +66,10 @@ enum State {
     },
 }
 
-impl Reading {
-    pub(super) fn new(wanted: Wanted) -> Reading {
+impl Arrival {
+    pub(super) fn new(wanted: Wanted) -> Arrival {
         let state = State::Head(HeadReader::default());
-        Reading { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false }
+        Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false }
     }
 
     /// True once the head of the final answer is here: nothing that is still to be sent will change it.

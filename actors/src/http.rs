@@ -9,13 +9,14 @@
 //! - `origin`: one host and port: its permits, one exchange, one second try where that is safe;
 //! - `dial`: our own connections, and how far an exchange came (`Trace`);
 //! - `arrival`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
-//!   connections rest; `client`: awc instead of both;
+//!   connections rest; `client`: awc instead of both, on sockets that are `canonical`;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
 //! - `failure`: what a broken exchange means, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
 
 mod answer;
 mod arrival;
+mod canonical;
 mod client;
 mod dial;
 mod exchange;

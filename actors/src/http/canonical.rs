@@ -1,0 +1,186 @@
+//! The sockets that awc is given, on which it meets one form of an answer alone: the one that it cannot misread.
+//!
+//! awc reads an answer as its own server would write it: it takes a 1xx for the answer, knows no folded line and no 97th
+//! header. So a member's answer is read here by [`Arrival`], as the leg does it, and shown to awc as a status, a length and a
+//! body. What awc has no room for, the headers, is laid beside, in the [`Wire`].
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use actix_rt::net::{ActixStream, Ready};
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
+use awc::http::Uri;
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::arrival::{Arrival, Wanted, Whole};
+use super::dial::{Dial, Line, Progress};
+use super::failure;
+
+/// Through which the exchange being polled and the connections of its origin meet.
+#[derive(Default)]
+pub(super) struct Wire {
+    pub(super) progress: Progress,
+    pub(super) wanted: Cell<Wanted>,
+    /// What the member answered, as awc is about to read it, but for the body.
+    pub(super) answered: Cell<Option<Whole>>,
+}
+
+/// Makes connections for awc's pool.
+#[derive(Clone)]
+pub(super) struct Connect {
+    pub(super) dial: Dial,
+    pub(super) wire: Rc<Wire>,
+}
+
+impl Service<ConnectInfo<Uri>> for Connect {
+    type Response = Connection<Uri, Canonical>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    actix_service::always_ready!();
+
+    fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
+        let Connect { dial, wire } = self.clone();
+        Box::pin(async move {
+            let opened = dial.open(&wire.progress).await;
+            let line = opened.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
+            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: State::Resting, is_cut: false }))
+        })
+    }
+}
+
+/// A connection on which awc meets canonical answers alone.
+pub(super) struct Canonical {
+    line: Line,
+    wire: Rc<Wire>,
+    state: State,
+    /// Some of the present request was not sent, because its answer came first.
+    is_cut: bool,
+}
+
+enum State {
+    /// Between two exchanges.
+    Resting,
+    /// The request is under way, or its answer.
+    Asking(Arrival),
+    /// awc reads the answer.
+    Telling { head: Bytes, body: Bytes, is_kept: bool },
+    /// Nothing more is to be had of it.
+    Over,
+}
+
+impl std::fmt::Debug for Canonical {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Canonical").field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
+impl Canonical {
+    /// Reads on in the answer. Ready when all of it is here, or none will be.
+    fn poll_answer(&mut self, is_cut: bool, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let State::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
+        self.state = State::Over;
+        let whole = whole.map_err(io::Error::other)?;
+        let is_kept = whole.is_kept && !is_cut;
+        let mut head = format!("HTTP/1.1 {} -\r\n", whole.code);
+        if !matches!(whole.code, 204 | 304) {
+            // A String takes every write.
+            let _ = write!(head, "content-length: {}\r\n", whole.body.len());
+        }
+        head.push_str(if is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
+        self.state = State::Telling { head: head.into(), body: whole.body.clone(), is_kept };
+        self.wire.answered.set(Some(Whole { body: Bytes::new(), is_kept, ..whole }));
+        Poll::Ready(Ok(()))
+    }
+
+    /// The member has answered: what is left of the request is not sent any more, and the connection not used again.
+    fn is_answered(&self) -> bool {
+        match &self.state {
+            State::Asking(arrival) => arrival.has_head(),
+            State::Telling { .. } => true,
+            State::Resting | State::Over => false,
+        }
+    }
+}
+
+impl AsyncRead for Canonical {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        match this.state {
+            // It is the pool that reads, to see whether the connection lives. An end tells it that it does not.
+            State::Resting if this.line.is_quiet() => return Poll::Pending,
+            State::Resting | State::Over => return Poll::Ready(Ok(())),
+            // awc reads when it has written everything, as far as it knows.
+            State::Asking(_) => ready!(this.poll_answer(this.is_cut, context))?,
+            State::Telling { .. } => {}
+        }
+        if let State::Telling { head, body, is_kept } = &mut this.state {
+            for part in [&mut *head, &mut *body] {
+                let count = part.len().min(buffer.remaining());
+                buffer.put_slice(&part[..count]);
+                part.advance(count);
+            }
+            if head.is_empty() && body.is_empty() {
+                this.state = if *is_kept { State::Resting } else { State::Over };
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Canonical {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let State::Resting = this.state {
+            this.state = State::Asking(Arrival::new(this.wire.wanted.get()));
+            this.is_cut = false;
+        }
+        if !this.is_answered() {
+            let written = Pin::new(&mut this.line).poll_write(context, bytes);
+            if let Poll::Ready(Ok(count)) = written {
+                this.wire.progress.update(|trace| trace.with_written(count));
+                return written;
+            }
+            // What the member says before it goes on, or said before it hung up.
+            let answered = this.poll_answer(true, context);
+            match (written, answered) {
+                (_, Poll::Ready(Ok(()))) => {}
+                // The reader is about to be told, too, and of what came before.
+                (Poll::Ready(Err(error)), Poll::Pending) if failure::is_hang_up(&error) => return Poll::Pending,
+                (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
+                (_, Poll::Pending) if !this.is_answered() => return Poll::Pending,
+                (_, Poll::Pending) => {}
+            }
+        }
+        // awc takes the rest for written.
+        this.is_cut = true;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.is_answered() { Poll::Ready(Ok(())) } else { Pin::new(&mut this.line).poll_flush(context) }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().line).poll_shutdown(context)
+    }
+}
+
+impl ActixStream for Canonical {
+    fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_read_ready(self.line.tcp(), context)
+    }
+
+    fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
+        ActixStream::poll_write_ready(self.line.tcp(), context)
+    }
+}

@@ -7,7 +7,7 @@
 //! - [`request`]: what to send, in words that every other module may use; `multipart`: forms with files;
 //! - `prepared`: the same as octets, made once per call and shared by all members;
 //! - `origin`: one host and port: its permits, one exchange, one second try where that is safe;
-//! - `dial`: our own connections, and how far an exchange came (`Trace`);
+//! - `dial`: our own connections, and how far an exchange came (`Trace`); `records`: those of TLS below them;
 //! - `arrival`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
 //!   connections rest; `client`: awc instead of both, on sockets that are `canonical`;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
@@ -27,6 +27,7 @@ pub mod names;
 mod origin;
 mod pool;
 mod prepared;
+mod records;
 pub mod request;
 mod resolve;
 mod retry_after;

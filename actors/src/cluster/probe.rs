@@ -99,9 +99,9 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
         CheckKind::Rpc(path) if is_json(path) => exchange(roster, in_json(path), member, limit).await?,
         CheckKind::Rpc(path) => {
             let said = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
-            // There is somebody, who does not speak XML: he is asked in JSON, and if that is not it either, the first
+            // Somebody may be there who does not speak XML: he is asked in JSON, and if that is not it either, the first
             // answer tells more.
-            if !is_alive(&said) && said.code != 0 {
+            if !is_alive(&said) && !said.reason.never_ran() {
                 let again = exchange(roster, in_json(path), member, limit).await?;
                 if is_alive(&again) { again } else { said }
             } else {
@@ -112,9 +112,10 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
     if is_alive(&said) { Ok(()) } else { Err(said.msg) }
 }
 
-/// A fault is an answer, too.
+/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says.
 fn is_alive(outcome: &Outcome) -> bool {
-    matches!(outcome.reason, Reason::Ok | Reason::Fault)
+    let is_value = outcome.reason == Reason::HttpStatus && !outcome.data.is_nil();
+    is_value || matches!(outcome.reason, Reason::Ok | Reason::Fault)
 }
 
 /// The path where JSON-RPC is spoken alone.

@@ -53,18 +53,19 @@ impl Answer {
             Decode::XmlRpc => match xmlrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 // Some servers say it twice: a fault, and a code of HTTP that is none of success.
                 Ok(Err(fault)) => fault_of(node, fault.code, fault.message),
-                _ if self.code != 200 => self.refused(node),
-                Ok(Ok(value)) => Outcome::completed(node, value),
+                Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
+                Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
+                Err(_) if self.code != 200 => self.refused(node),
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
             Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 // A gateway's own words may look like an error of JSON-RPC, but they do not say that they are one.
-                Ok(response) if self.code != 200 && !(response.is_marked || response.has_id(id)) => self.refused(node),
+                Ok(response) if !self.is_good() && !(response.is_marked || response.has_id(id)) => self.refused(node),
                 Ok(response) => match response.to_call(id) {
                     Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
                     Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
-                    Ok(Ok(_)) if self.code != 200 => self.refused(node),
-                    Ok(Ok(value)) => Outcome::completed(node, value),
+                    Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
+                    Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
                 },
                 Err(_) if self.code != 200 => self.refused(node),
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
@@ -97,9 +98,13 @@ impl Answer {
         }
     }
 
+    fn is_good(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
     fn completed(&self, node: Arc<str>, data: Value) -> Outcome {
         let mut outcome = Outcome::completed(node, data);
-        if !(200..300).contains(&self.code) {
+        if !self.is_good() {
             // Completed, for an answer came; but the reason must not say that it was a good one.
             outcome.reason = Reason::HttpStatus;
             outcome.msg = self.status_line();

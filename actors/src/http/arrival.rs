@@ -1,9 +1,10 @@
 //! One answer, read from a connection: the socket's side of [`skitai_wire::http1`].
 //!
-//! Head and body lie in one buffer, where most answers come in one read. There is none before something has come: of a
-//! thousand members asked at once one after the other reads into the same memory, which is warm. What lies behind the last octet of an answer
-//! belongs to nobody who asked, so the connection it came on is not kept.
+//! Head and body lie in one buffer, where most answers come in one read. Without TLS there is none before something has
+//! come: of a thousand members asked at once one after the other reads into the same memory, which is warm. What lies
+//! behind the last octet of an answer belongs to nobody who asked, so the connection it came on is not kept.
 
+use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
@@ -29,8 +30,22 @@ pub(super) struct Whole {
     /// It says that its body is packed by gzip.
     pub(super) is_packed: bool,
     pub(super) body: Bytes,
-    /// The connection may be used again: the answer ended where both sides say, with nothing behind it.
+    /// The connection may be used again: the whole request left, and the answer ended where both sides say, with nothing
+    /// behind it.
     pub(super) is_kept: bool,
+    /// The member says that it ends the connection.
+    pub(super) says_close: bool,
+}
+
+/// How much of the request has left. An answer may come before that: a member that refuses an upload may not read on.
+#[derive(Debug, Default)]
+pub(super) enum Sent {
+    /// Some of it, and there is no reason why the rest should not follow.
+    #[default]
+    Partly,
+    Wholly,
+    /// Some of it, and no more will: the peer hung up.
+    Broken(io::Error),
 }
 
 /// What of an answer is wanted.
@@ -52,6 +67,8 @@ pub(super) struct Arrival {
     state: State,
     fields: Vec<(String, String)>,
     is_packed: bool,
+    /// For whoever writes to say.
+    pub(super) sent: Sent,
 }
 
 #[derive(Debug)]
@@ -69,12 +86,7 @@ enum State {
 impl Arrival {
     pub(super) fn new(wanted: Wanted) -> Arrival {
         let state = State::Head(HeadReader::default());
-        Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false }
-    }
-
-    /// True once the head of the final answer is here: nothing that is still to be sent will change it.
-    pub(super) fn has_head(&self) -> bool {
-        !matches!(self.state, State::Head(_))
+        Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false, sent: Sent::default() }
     }
 
     /// Reads on, until the answer is whole.
@@ -97,9 +109,9 @@ impl Arrival {
             // Made anew at each poll: it holds nothing between two.
             let read = pin!(line.read_buf(&mut self.buffer)).poll(context);
             match ready!(read) {
-                Ok(0) => return Poll::Ready(self.ended(progress)),
+                Ok(0) => return Poll::Ready(self.ended(None, progress)),
                 Ok(count) => progress.update(|trace| trace.with_read(count)),
-                Err(error) => return Poll::Ready(Err(failure::lost(&error, progress.get()))),
+                Err(error) => return Poll::Ready(self.ended(Some(&error), progress)),
             }
         }
     }
@@ -129,7 +141,9 @@ impl Arrival {
                 State::Body(head) => {
                     let head = *head;
                     let end = match head.framing {
-                        Framing::Length(length) => head.end + usize::try_from(length).unwrap_or(usize::MAX - head.end),
+                        Framing::Length(length) => {
+                            usize::try_from(length).unwrap_or(usize::MAX).saturating_add(head.end)
+                        }
                         Framing::ToTheEnd if self.buffer.len() - head.end > self.wanted.limit => {
                             return Err(self.too_large());
                         }
@@ -167,26 +181,35 @@ impl Arrival {
     fn whole(&mut self, head: Head, end: usize, is_more: bool) -> Whole {
         let body = std::mem::take(&mut self.buffer).freeze().slice(head.end..end);
         let (fields, is_packed) = (std::mem::take(&mut self.fields), self.is_packed);
-        Whole { code: head.code, fields, is_packed, body, is_kept: head.is_kept && !is_more }
+        let is_kept = head.is_kept && !is_more && matches!(self.sent, Sent::Wholly);
+        Whole { code: head.code, fields, is_packed, body, is_kept, says_close: head.says_close }
     }
 
-    /// The member closed its side.
-    fn ended(&mut self, progress: &Progress) -> Result<Whole, Failure> {
-        match &self.state {
-            State::Body(head) if head.framing == Framing::ToTheEnd => {
-                let (head, end) = (*head, self.buffer.len());
-                Ok(self.whole(head, end, false))
+    /// The connection is at its end, in peace or with an error.
+    fn ended(&mut self, error: Option<&io::Error>, progress: &Progress) -> Result<Whole, Failure> {
+        let broken = match &self.sent {
+            Sent::Broken(broken) => Some(broken),
+            Sent::Partly | Sent::Wholly => error,
+        };
+        if let State::Body(head) = self.state
+            && head.framing == Framing::ToTheEnd
+        {
+            // A member that refuses a request which it does not read on ends with a reset, and its refusal ends there. A
+            // good answer that ends so may have had more to say.
+            let is_refusal = head.code >= 400 && !matches!(self.sent, Sent::Wholly);
+            if broken.is_none() || is_refusal {
+                let end = self.buffer.len();
+                return Ok(self.whole(head, end, false));
             }
-            _ => Err(failure::closed(progress.get())),
         }
+        Err(broken.map_or_else(|| failure::closed(progress.get()), |broken| failure::lost(broken, progress.get())))
     }
 
     /// Bytes that are known to be still to come, and one of room behind them: a read that fills its buffer asks again.
     fn lacking(&self) -> usize {
         match &self.state {
-            State::Body(Head { framing: Framing::Length(length), end, .. }) => {
-                usize::try_from(*length).map_or(MORE, |length| (end + length + 1).saturating_sub(self.buffer.len()))
-            }
+            State::Body(Head { framing: Framing::Length(length), end, .. }) => usize::try_from(*length)
+                .map_or(MORE, |length| length.saturating_add(end + 1).saturating_sub(self.buffer.len())),
             State::Body(_) | State::Chunks { .. } => self.buffer.len(),
             State::Head(_) => ROOM,
         }

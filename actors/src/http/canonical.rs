@@ -19,7 +19,7 @@ use awc::http::Uri;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::arrival::{Arrival, Wanted, Whole};
+use super::arrival::{Arrival, Sent, Wanted, Whole};
 use super::dial::{Dial, Line, Progress};
 use super::failure;
 
@@ -51,7 +51,7 @@ impl Service<ConnectInfo<Uri>> for Connect {
         Box::pin(async move {
             let opened = dial.open(&wire.progress).await;
             let line = opened.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
-            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: State::Resting, is_cut: false }))
+            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: State::Resting }))
         })
     }
 }
@@ -61,8 +61,6 @@ pub(super) struct Canonical {
     line: Line,
     wire: Rc<Wire>,
     state: State,
-    /// Some of the present request was not sent, because its answer came first.
-    is_cut: bool,
 }
 
 enum State {
@@ -84,30 +82,39 @@ impl std::fmt::Debug for Canonical {
 
 impl Canonical {
     /// Reads on in the answer. Ready when all of it is here, or none will be.
-    fn poll_answer(&mut self, is_cut: bool, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let State::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
         let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
         self.state = State::Over;
         let whole = whole.map_err(io::Error::other)?;
-        let is_kept = whole.is_kept && !is_cut;
         let mut head = format!("HTTP/1.1 {} -\r\n", whole.code);
         if !matches!(whole.code, 204 | 304) {
             // A String takes every write.
             let _ = write!(head, "content-length: {}\r\n", whole.body.len());
         }
-        head.push_str(if is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
-        self.state = State::Telling { head: head.into(), body: whole.body.clone(), is_kept };
-        self.wire.answered.set(Some(Whole { body: Bytes::new(), is_kept, ..whole }));
+        head.push_str(if whole.is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
+        self.state = State::Telling { head: head.into(), body: whole.body.clone(), is_kept: whole.is_kept };
+        self.wire.answered.set(Some(Whole { body: Bytes::new(), ..whole }));
         Poll::Ready(Ok(()))
     }
 
-    /// The member has answered: what is left of the request is not sent any more, and the connection not used again.
-    fn is_answered(&self) -> bool {
-        match &self.state {
-            State::Asking(arrival) => arrival.has_head(),
-            State::Telling { .. } => true,
-            State::Resting | State::Over => false,
+    /// Sends on, by `step`, and looks whether the answer is here before it is done: then awc may take the rest for sent.
+    fn poll_sending<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        rest: T,
+        step: impl FnOnce(Pin<&mut Line>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let State::Asking(Arrival { sent: sent @ Sent::Partly, .. }) = &mut self.state {
+            match step(Pin::new(&mut self.line), context) {
+                Poll::Pending => {}
+                // The reader is told of it, too, but of what came before first.
+                Poll::Ready(Err(error)) if failure::is_hang_up(&error) => *sent = Sent::Broken(error),
+                done => return done,
+            }
         }
+        ready!(self.poll_answer(context))?;
+        Poll::Ready(Ok(rest))
     }
 }
 
@@ -118,8 +125,14 @@ impl AsyncRead for Canonical {
             // It is the pool that reads, to see whether the connection lives. An end tells it that it does not.
             State::Resting if this.line.is_quiet() => return Poll::Pending,
             State::Resting | State::Over => return Poll::Ready(Ok(())),
-            // awc reads when it has written everything, as far as it knows.
-            State::Asking(_) => ready!(this.poll_answer(this.is_cut, context))?,
+            State::Asking(ref mut arrival) => {
+                // awc reads when it has written everything.
+                if let Sent::Partly = arrival.sent {
+                    arrival.sent = Sent::Wholly;
+                    this.wire.progress.update(|trace| trace.wholly_sent());
+                }
+                ready!(this.poll_answer(context))?;
+            }
             State::Telling { .. } => {}
         }
         if let State::Telling { head, body, is_kept } = &mut this.state {
@@ -141,33 +154,17 @@ impl AsyncWrite for Canonical {
         let this = self.get_mut();
         if let State::Resting = this.state {
             this.state = State::Asking(Arrival::new(this.wire.wanted.get()));
-            this.is_cut = false;
         }
-        if !this.is_answered() {
-            let written = Pin::new(&mut this.line).poll_write(context, bytes);
-            if let Poll::Ready(Ok(count)) = written {
-                this.wire.progress.update(|trace| trace.with_written(count));
-                return written;
-            }
-            // What the member says before it goes on, or said before it hung up.
-            let answered = this.poll_answer(true, context);
-            match (written, answered) {
-                (_, Poll::Ready(Ok(()))) => {}
-                // The reader is about to be told, too, and of what came before.
-                (Poll::Ready(Err(error)), Poll::Pending) if failure::is_hang_up(&error) => return Poll::Pending,
-                (Poll::Ready(Err(error)), _) | (_, Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
-                (_, Poll::Pending) if !this.is_answered() => return Poll::Pending,
-                (_, Poll::Pending) => {}
-            }
-        }
-        // awc takes the rest for written.
-        this.is_cut = true;
-        Poll::Ready(Ok(bytes.len()))
+        let wire = this.wire.clone();
+        this.poll_sending(context, bytes.len(), |line, context| {
+            let count = ready!(line.poll_write(context, bytes))?;
+            wire.progress.update(|trace| trace.with_written(count));
+            Poll::Ready(Ok(count))
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.is_answered() { Poll::Ready(Ok(())) } else { Pin::new(&mut this.line).poll_flush(context) }
+        self.get_mut().poll_sending(context, (), |line, context| line.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

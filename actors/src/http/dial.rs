@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::failure::{self, Failure};
+use super::records::Records;
 use super::resolve::Resolver;
 
 /// Where an exchange stands.
@@ -48,6 +49,8 @@ pub(crate) struct Trace {
     pub(crate) interim: bool,
     /// Bytes of the request that left.
     pub(crate) written: u64,
+    /// All of the request has left.
+    pub(crate) sent: bool,
     /// Bytes of the answer that came.
     pub(crate) read: u64,
 }
@@ -55,6 +58,10 @@ pub(crate) struct Trace {
 impl Trace {
     pub(super) fn with_written(self, count: usize) -> Trace {
         Trace { stage: Stage::Connected, written: self.written + count as u64, ..self }
+    }
+
+    pub(super) fn wholly_sent(self) -> Trace {
+        Trace { sent: true, ..self }
     }
 
     pub(super) fn with_read(self, count: usize) -> Trace {
@@ -104,7 +111,7 @@ impl Dial {
             None => Line::Plain(tcp),
             Some(Tls { config, name }) => {
                 stage(Stage::Greeting);
-                let greeting = TlsConnector::from(config.clone()).connect(name.clone(), tcp);
+                let greeting = TlsConnector::from(config.clone()).connect(name.clone(), Records::of(tcp));
                 Line::Secure(Box::new(greeting.await.map_err(|error| failure::unsecured(&error))?))
             }
         };
@@ -132,14 +139,14 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpS
 #[derive(Debug)]
 pub(super) enum Line {
     Plain(TcpStream),
-    Secure(Box<TlsStream<TcpStream>>),
+    Secure(Box<TlsStream<Records>>),
 }
 
 impl Line {
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
             Line::Plain(tcp) => tcp,
-            Line::Secure(tls) => tls.get_ref().0,
+            Line::Secure(tls) => &tls.get_ref().0.tcp,
         }
     }
 
@@ -161,7 +168,8 @@ impl Line {
             // TLS has messages of its own (session tickets), which are no answer. This reads those that are known of.
             let mut byte = [MaybeUninit::uninit(); 1];
             let mut context = Context::from_waker(Waker::noop());
-            if Pin::new(tls).poll_read(&mut context, &mut ReadBuf::uninit(&mut byte)).is_ready() {
+            let is_read = Pin::new(&mut *tls).poll_read(&mut context, &mut ReadBuf::uninit(&mut byte)).is_ready();
+            if is_read || !tls.get_ref().0.is_between() {
                 return false;
             }
         }

@@ -1,8 +1,8 @@
 //! One exchange on a connection: the request is written, the answer read, both sides watched at once.
 //!
-//! A member may answer before it has the whole request: it refuses an upload (413, 401) and may not read on. So while a
-//! write waits the reading side is looked at, and the head of a final answer ends the sending. Where the write breaks, what
-//! the member said before is read first.
+//! A member may answer before it has the whole request. Some refuse an upload (413, 401) and read no more; some go on reading
+//! while they answer. So the sending goes on until the answer is whole, and where it breaks, the reader has the last word:
+//! what the member said before it hung up.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::io::AsyncWrite as _;
 
-use super::arrival::{Arrival, Wanted, Whole};
+use super::arrival::{Arrival, Sent, Wanted, Whole};
 use super::dial::{Line, Progress};
 use super::failure::{self, Failure};
 use super::prepared::Prepared;
@@ -25,7 +25,7 @@ pub(super) async fn exchange(
     progress: &Progress,
 ) -> Result<Whole, Failure> {
     let (head, body) = request.octets(host);
-    let mut both = Both { head, body, written: 0, is_sent: false, arrival: Arrival::new(wanted) };
+    let mut both = Both { head, body, written: 0, arrival: Arrival::new(wanted) };
     poll_fn(|context| both.poll(line, progress, context)).await
 }
 
@@ -36,7 +36,6 @@ struct Both {
     body: Bytes,
     /// Of both.
     written: usize,
-    is_sent: bool,
     arrival: Arrival,
 }
 
@@ -47,25 +46,21 @@ impl Both {
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, Failure>> {
-        let mut broken = None;
-        if !self.is_sent && !self.arrival.has_head() {
+        if let Sent::Partly = self.arrival.sent {
             match self.poll_sent(line, progress, context) {
-                Poll::Ready(sent) => broken = sent.err(),
                 Poll::Pending => {}
+                Poll::Ready(Ok(())) => {
+                    self.arrival.sent = Sent::Wholly;
+                    progress.update(|trace| trace.wholly_sent());
+                    // What is written is not held while the member works.
+                    (self.head, self.body) = (Vec::new(), Bytes::new());
+                }
+                // The reader is told of it, too, but of what came before first.
+                Poll::Ready(Err(error)) if failure::is_hang_up(&error) => self.arrival.sent = Sent::Broken(error),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(failure::lost(&error, progress.get()))),
             }
         }
-        if self.is_sent {
-            // What is written is not held while the member works.
-            (self.head, self.body) = (Vec::new(), Bytes::new());
-        }
-        let answered = self.arrival.poll(line, progress, context);
-        match (answered, broken) {
-            (Poll::Ready(Ok(whole)), _) => Poll::Ready(Ok(Whole { is_kept: whole.is_kept && self.is_sent, ..whole })),
-            // The reader is about to be told, too, and of what came before.
-            (Poll::Pending, Some(error)) if failure::is_hang_up(&error) => Poll::Pending,
-            (_, Some(error)) => Poll::Ready(Err(failure::lost(&error, progress.get()))),
-            (answered, None) => answered,
-        }
+        self.arrival.poll(line, progress, context)
     }
 
     fn poll_sent(
@@ -87,8 +82,6 @@ impl Both {
             self.written += count;
             progress.update(|trace| trace.with_written(count));
         }
-        ready!(line.poll_flush(context))?;
-        self.is_sent = true;
-        Poll::Ready(Ok(()))
+        line.poll_flush(context)
     }
 }

@@ -81,8 +81,14 @@ pub(super) fn of_body(refusal: Refusal) -> Failure {
 
 /// The peer closed its side where it should have gone on.
 pub(super) fn closed(trace: Trace) -> Failure {
-    if trace.read == 0 {
+    if trace.read == 0 && trace.sent {
         Failure::new(Reason::Closed, "closed by the member after the request was sent, before an answer")
+    } else if trace.read == 0 {
+        let written = trace.written;
+        Failure::new(
+            Reason::Closed,
+            format!("closed by the member while it was sent the request, after {written} bytes"),
+        )
     } else {
         let read = trace.read;
         Failure::new(Reason::Closed, format!("closed by the member in the middle of its answer, after {read} bytes"))

@@ -177,15 +177,19 @@ impl Origin {
                     trace.read == 0 && never_ran && failure.is_broken_connection()
                 }
                 Ok((whole, _)) => {
-                    let is_farewell = whole.code == REQUEST_TIMEOUT && !whole.is_kept && !trace.interim;
+                    let is_farewell = whole.code == REQUEST_TIMEOUT && whole.says_close && !trace.interim;
                     is_farewell && begun.elapsed() < FAREWELL
                 }
             };
         if !is_over {
             return first;
         }
-        drop(first);
-        self.attempt(request, progress, false).await
+        let second = self.attempt(request, progress, false).await;
+        match (first, second) {
+            // The member may have run what went out first, whatever the second try comes to.
+            (Err(first), Err(second)) if trace.written > 0 && second.reason.never_ran() => Err(first),
+            (_, second) => second,
+        }
     }
 
     /// One exchange; with a connection that rests, if there is one and it may be.

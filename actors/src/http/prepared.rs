@@ -48,6 +48,11 @@ impl Prepared {
         let lower = |(name, value): (String, String)| (Cow::Owned(name.to_ascii_lowercase()), value);
         let mut headers: Vec<(Cow<'static, str>, String)> =
             headers.into_iter().map(lower).filter(|header| !OURS.contains(&&*header.0)).collect();
+        // Of two that say what the body is, the caller's own was said last.
+        if let Some(last) = headers.iter().rposition(|header| header.0 == "content-type") {
+            let mut nth = 0..;
+            headers.retain(|header| nth.next() == Some(last) || header.0 != "content-type");
+        }
         let mut add = |name: &'static str, value: &dyn Fn() -> String| {
             if !headers.iter().any(|header| header.0 == name) {
                 headers.push((name.into(), value()));
@@ -128,8 +133,7 @@ mod tests {
         let forged = OURS.iter().fold(request, |request, name| request.header(name.to_uppercase(), "9"));
         let prepared = Prepared::new(forged.header("Content-Type", "text/csv")).expect("it can be sent");
         let (octets, rest) = prepared.octets(b"host: a\r\n");
-        let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: \
-                        application/x-www-form-urlencoded\r\ncontent-type: text/csv\r\n\r\na=1";
+        let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: text/csv\r\n\r\na=1";
         assert_eq!((octets, rest.len()), (expected.as_bytes().to_vec(), 0));
     }
 }

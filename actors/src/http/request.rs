@@ -94,7 +94,7 @@ pub struct Request {
     pub method: Method,
     /// The path with its query, as it goes over the wire. Empty stands for `/`.
     pub path: Cow<'static, str>,
-    /// Headers of the caller. `host`, `content-length` and `connection` are ours; a missing `content-type` of an RPC
+    /// Headers of the caller. Those of framing, `host`, `connection` and `expect` are ours; a missing `content-type` of an RPC
     /// call is added.
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.

@@ -59,6 +59,8 @@ fn every_answer_of_the_protocol_is_alive() {
         };
         for (name, path, there) in [
             ("a result", "/RPC2", saying(|_| ("200 OK", xml("a")))),
+            ("a result under 202", "/RPC2", saying(|_| ("202 Accepted", xml("a")))),
+            ("a result under 500", "/RPC2", saying(|_| ("500 x", xml("a")))),
             ("a fault", "/RPC2", saying(|_| ("200 OK", XML_FAULT.to_owned()))),
             ("a fault under 500", "/RPC2", saying(|_| ("500 Internal Server Error", XML_FAULT.to_owned()))),
             ("a fault under 400", "/x", saying(|_| ("400 Bad Request", XML_FAULT.to_owned()))),
@@ -112,7 +114,6 @@ fn what_answers_for_nobody_is_not() {
                 "/rpc3",
                 saying(|_| ("200 OK", r#"{"jsonrpc":"2.0","result":[],"id":"x"}"#.to_owned())),
             ),
-            ("a result under an error's code", "/RPC2", saying(|_| ("500 x", xml("a")))),
             ("nothing", "/rpc3", saying(|_| ("200 OK", String::new()))),
         ] {
             let (state, heard) = judged(rpc(path), &there).await;

@@ -26,6 +26,8 @@ mod packed;
 mod panics;
 #[path = "cluster/repeat.rs"]
 mod repeat;
+#[path = "cluster/secure.rs"]
+mod secure;
 #[path = "cluster/web.rs"]
 mod web;
 #[path = "cluster/whose.rs"]

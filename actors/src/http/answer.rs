@@ -60,7 +60,7 @@ impl Answer {
             },
             Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 // A gateway's own words may look like an error of JSON-RPC, but they do not say that they are one.
-                Ok(response) if !self.is_good() && !(response.is_marked || response.has_id(id)) => self.refused(node),
+                Ok(response) if !(self.is_good() || response.is_marked || response.has_id(id)) => self.refused(node),
                 Ok(response) => match response.to_call(id) {
                     Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
                     Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),

@@ -194,10 +194,9 @@ impl Arrival {
         if let State::Body(head) = self.state
             && head.framing == Framing::ToTheEnd
         {
-            // A member that refuses a request which it does not read on ends with a reset, and its refusal ends there. A
-            // good answer that ends so may have had more to say.
-            let is_refusal = head.code >= 400 && !matches!(self.sent, Sent::Wholly);
-            if broken.is_none() || is_refusal {
+            // A member that refuses what it does not read ends with a reset, and its refusal ends there, too. A good answer
+            // that ends so may have had more to say.
+            if broken.is_none() || head.code >= 400 {
                 let end = self.buffer.len();
                 return Ok(self.whole(head, end, false));
             }

@@ -53,9 +53,9 @@ impl Method {
 /// What becomes of the answer's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decode {
-    /// An XML-RPC answer: a value or a fault. Another HTTP code than 200 is an error.
+    /// An XML-RPC answer: a value or a fault. A value under an HTTP code that is no 2xx is an error.
     XmlRpc,
-    /// A JSON-RPC answer: a value or an error. Another HTTP code than 200 is an error.
+    /// A JSON-RPC answer: a value or an error. A value under an HTTP code that is no 2xx is an error.
     JsonRpc {
         /// The call's. An answer with another one is not its answer.
         id: u64,

@@ -3,6 +3,8 @@
 //! Each case is what a member writes. It is asked as a page and, where that makes sense, as an XML-RPC call; it is written
 //! in one piece and octet by octet; and a second call must get its own answer, over the connection that is right.
 
+#[path = "framing/duplex.rs"]
+mod duplex;
 #[path = "framing/early.rs"]
 mod early;
 #[path = "framing/fields.rs"]

@@ -112,8 +112,8 @@ fn serve(mut stream: TcpStream, seen: &Seen, act: &dyn Fn(&mut TcpStream, &Heard
     *seen.last_eof.lock().unwrap() = Some(Instant::now());
 }
 
-/// The next request; `None` once the client has closed.
-pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
+/// The head of the next request; `None` once the client has closed.
+pub(crate) fn read_head(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let mut head = String::new();
     loop {
         let mut line = String::new();
@@ -121,15 +121,22 @@ pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
             return None;
         }
         if line == "\r\n" {
-            break;
+            return Some(head);
         }
         head.push_str(&line);
     }
-    let length = head
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .find(|header| header.0.eq_ignore_ascii_case("content-length"))
-        .map_or(0, |header| header.1.trim().parse().unwrap());
+}
+
+pub(crate) fn content_length(head: &str) -> usize {
+    let mut headers = head.lines().filter_map(|line| line.split_once(':'));
+    let length = headers.find(|header| header.0.eq_ignore_ascii_case("content-length"));
+    length.map_or(0, |header| header.1.trim().parse().unwrap())
+}
+
+/// The next request; `None` once the client has closed.
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Heard> {
+    let head = read_head(reader)?;
+    let length = content_length(&head);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     Some(Heard { head, body: String::from_utf8(body).unwrap() })

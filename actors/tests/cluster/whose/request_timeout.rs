@@ -156,3 +156,26 @@ fn a_408_behind_a_sign_of_life_is_the_answer() {
         }
     });
 }
+
+#[test]
+fn without_close_a_408_is_an_answer_like_any_other() {
+    in_system(async {
+        for (name, text) in [
+            ("its connection is kept", "HTTP/1.1 408 x\r\nContent-Length: 2\r\n\r\nno"),
+            ("octets behind it", "HTTP/1.1 408 x\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nno\r\n"),
+            (
+                "a length and chunks",
+                "HTTP/1.1 408 x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n",
+            ),
+            ("HTTP/1.0 that keeps", "HTTP/1.0 408 x\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nno"),
+        ] {
+            for nth in 0..2 {
+                let there = saying(move |nth, _| if nth == 0 { Says::Well } else { Says::Ends(text) });
+                let way = Way::both(there.port).into_iter().nth(nth).unwrap();
+                assert!(way.ask(Request::form("/x", &[])).await.is_ok());
+                let outcome = way.ask(Request::form("/x", &[])).await;
+                assert_eq!((outcome.code, there.seen.requests()), (408, 2), "{name} {}", way.name());
+            }
+        }
+    });
+}

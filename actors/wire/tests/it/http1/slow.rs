@@ -1,7 +1,7 @@
 //! A slow reader of answers, written after RFC 9112 alone and without a thought for speed: what the quick one is held
 //! against. Whatever this one understands, that one must understand alike; what this one refuses, that one may read.
 
-use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader, Refusal};
+use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader, MAX_FIELDS, Refusal};
 
 /// An answer that is whole.
 #[derive(Debug, PartialEq, Eq)]
@@ -108,6 +108,9 @@ fn fields(rest: &mut &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
             return None;
         }
         fields.push((name.to_ascii_lowercase(), value.trim_ascii().to_vec()));
+        if fields.len() > MAX_FIELDS {
+            return None;
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! no harm and the cluster says so. Read in this order:
 //!
 //! - pure code, without clock, socket or thread: [`verdict`] (does a member take part?), [`trust`] (how much of its
-//!   weight is in force?), [`latency`] (how fast was it?), [`pace`] (how soon will it answer?), [`pick`] (which member next?), [`budget`] (may one more request
-//!   be sent?);
+//!   weight is in force?), [`latency`] (how fast was it?), [`pace`] (how soon will it answer?), [`pick`] (which member
+//!   next?), [`budget`] (may one more request be sent?);
 //! - [`health`]: what these say of the members, shared by all workers; `probe` asks the members by itself;
 //! - `roster`: who the members are, at the moment of a call; `discover` finds them by their names;
 //! - `member`: one member, its counters, and `record`, the one place where every outcome passes;

@@ -1,8 +1,8 @@
 //! One HTTP exchange with one origin.
 //!
-//! Members of clusters are asked by a leg of our own: a connection, one buffer, the octets by `skitai_wire::http1`. Any URL
-//! is asked by awc, whose sockets read by the same code. Both know whether a request left before its connection broke and
-//! whether an answer is whole; neither lends a connection on which anything lies. Read in this order:
+//! Members of clusters are asked by a leg of our own: a connection, one buffer, the octets by `skitai_wire::http1`. Any
+//! URL is asked by awc, whose sockets read by the same code. Both know whether a request left before its connection
+//! broke and whether an answer is whole; neither lends a connection on which anything lies. Read in this order:
 //!
 //! - [`request`]: what to send, in words that every other module may use; `multipart`: forms with files;
 //! - `prepared`: the same as octets, made once per call and shared by all members;
@@ -12,7 +12,8 @@
 //!   connections rest; `client`: awc instead of both, on sockets that are `canonical`;
 //! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
 //! - `failure`: what a broken exchange means, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of it.
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of
+//!   it.
 
 mod answer;
 mod arrival;

@@ -34,8 +34,8 @@ pub struct Member {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Where it is dialled, whatever its name leads to; `None` for wherever the name leads. Found by [`discover`], never
-    /// configured.
+    /// Where it is dialled, whatever its name leads to; `None` for wherever the name leads. Found by [`discover`],
+    /// never configured.
     ///
     /// [`discover`]: ClusterSpec::discover
     pub address: Option<IpAddr>,
@@ -168,8 +168,8 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Those of databases. Nobody stands in for a shard, so it is tried again sooner; and it gets its full share at once,
-    /// because the one with the least to do is chosen anyway.
+    /// Those of databases. Nobody stands in for a shard, so it is tried again sooner; and it gets its full share at
+    /// once, because the one with the least to do is chosen anyway.
     pub fn of_databases() -> Rules {
         Rules {
             eject_time: Duration::from_secs(1),
@@ -277,10 +277,11 @@ pub struct DbSpec {
     /// How long one statement may run. Default 10 s; a shorter deadline of the caller wins.
     pub member_timeout: Duration,
     /// Whether PostgreSQL is told to end a statement by itself a second after that, for the case that nobody is left to
-    /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler, where
-    /// either would meet others.
+    /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler,
+    /// where either would meet others.
     pub statement_timeout: bool,
-    /// Whether statements share a connection per worker with PostgreSQL members, unless a call says otherwise. Default no.
+    /// Whether statements share a connection per worker with PostgreSQL members, unless a call says otherwise. Default
+    /// no.
     pub pipeline: bool,
     /// When a member is ejected and readmitted.
     pub rules: Rules,

@@ -168,8 +168,8 @@ impl Member {
         }
     }
 
-    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had
-    /// little time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
+    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had little
+    /// time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
     /// learnt, its quantiles would sink and ever more calls count as late.
     pub(super) fn record_abandoned(&self, entry: Entry, how: Abandoned, was_sent: bool, is_outrun: bool, now: Instant) {
         self.count_abandoned(how, was_sent);

@@ -1,8 +1,9 @@
 //! Active checks: asks the members of a cluster by itself whether they are alive.
 //!
-//! Period: the cluster's `check_interval`, within a tenth, for each member by itself and first at a random moment of the
-//! first period, so that neither the members nor the processes that check them are in step. One prober per cluster and
-//! process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread stops. It prevents that a caller has to find out.
+//! Period: the cluster's `check_interval`, within a tenth, for each member by itself and first at a random moment of
+//! the first period, so that neither the members nor the processes that check them are in step. One prober per cluster
+//! and process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread
+//! stops. It prevents that a caller has to find out.
 //!
 //! Every check makes a connection of its own: it must not wait behind the callers' requests, and a kept one would say
 //! nothing about whether a new one can be made.
@@ -99,8 +100,8 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
         CheckKind::Rpc(path) if is_json(path) => exchange(roster, in_json(path), member, limit).await?,
         CheckKind::Rpc(path) => {
             let said = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
-            // Somebody may be there who does not speak XML: he is asked in JSON, and if that is not it either, the first
-            // answer tells more.
+            // Somebody may be there who does not speak XML: he is asked in JSON, and if that is not it either, the
+            // first answer tells more.
             if !is_alive(&said) && !said.reason.never_ran() {
                 let again = exchange(roster, in_json(path), member, limit).await?;
                 if is_alive(&again) { again } else { said }

@@ -39,7 +39,8 @@ pub(super) struct Part {
     pub(super) attempt: u32,
     /// Whether it decides about the member.
     pub(super) call: Call,
-    /// Another member may have run the call already: whatever becomes of this exchange, the slot must not say "not sent".
+    /// Another member may have run the call already: whatever becomes of this exchange, the slot must not say "not
+    /// sent".
     pub(super) is_repeated: bool,
 }
 

@@ -1,4 +1,5 @@
-//! The actor for any URL (`was.wget`, `was.rpc`): an origin is made when it is first asked and dropped when it was idle.
+//! The actor for any URL (`was.wget`, `was.rpc`): an origin is made when it is first asked and dropped when it was
+//! idle.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

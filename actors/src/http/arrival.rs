@@ -30,8 +30,8 @@ pub(super) struct Whole {
     /// It says that its body is packed by gzip.
     pub(super) is_packed: bool,
     pub(super) body: Bytes,
-    /// The connection may be used again: the whole request left, and the answer ended where both sides say, with nothing
-    /// behind it.
+    /// The connection may be used again: the whole request left, and the answer ended where both sides say, with
+    /// nothing behind it.
     pub(super) is_kept: bool,
     /// The member says that it ends the connection.
     pub(super) says_close: bool,
@@ -194,8 +194,8 @@ impl Arrival {
         if let State::Body(head) = self.state
             && head.framing == Framing::ToTheEnd
         {
-            // A member that refuses what it does not read ends with a reset, and its refusal ends there, too. A good answer
-            // that ends so may have had more to say.
+            // A member that refuses what it does not read ends with a reset, and its refusal ends there, too. A good
+            // answer that ends so may have had more to say.
             if broken.is_none() || head.code >= 400 {
                 let end = self.buffer.len();
                 return Ok(self.whole(head, end, false));

@@ -1,8 +1,8 @@
 //! The sockets that awc is given, on which it meets one form of an answer alone: the one that it cannot misread.
 //!
-//! awc reads an answer as its own server would write it: it takes a 1xx for the answer, knows no folded line and no 97th
-//! header. So a member's answer is read here by [`Arrival`], as the leg does it, and shown to awc as a status, a length and a
-//! body. What awc has no room for, the headers, is laid beside, in the [`Wire`].
+//! awc reads an answer as its own server would write it: it takes a 1xx for the answer, knows no folded line and no
+//! 97th header. So a member's answer is read here by [`Arrival`], as the leg does it, and shown to awc as a status, a
+//! length and a body. What awc has no room for, the headers, is laid beside, in the [`Wire`].
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -98,7 +98,8 @@ impl Canonical {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends on, by `step`, and looks whether the answer is here before it is done: then awc may take the rest for sent.
+    /// Sends on, by `step`, and looks whether the answer is here before it is done: then awc may take the rest for
+    /// sent.
     fn poll_sending<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -1,8 +1,9 @@
-//! awc as the client of any URL, over the framing of this room: its sockets are [`Canonical`](super::canonical::Canonical).
+//! awc as the client of any URL, over the framing of this room: its sockets are
+//! [`Canonical`](super::canonical::Canonical).
 //!
-//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection is
-//! only touched while its exchange is polled: so the exchange lays what it knows into the cells of the [`Wire`], which it
-//! shares with the connections of its origin, before each poll, and takes out what was told after.
+//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection
+//! is only touched while its exchange is polled: so the exchange lays what it knows into the cells of the [`Wire`],
+//! which it shares with the connections of its origin, before each poll, and takes out what was told after.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
@@ -84,8 +85,8 @@ impl Awc {
         *self.client.borrow_mut() = None;
     }
 
-    /// Gives up the connections of an origin that nobody asked for longer than [`KEEP_ALIVE`]: awc looks at them only when
-    /// it is asked again, so what the peer closed would stay in CLOSE_WAIT. True if there is nothing left.
+    /// Gives up the connections of an origin that nobody asked for longer than [`KEEP_ALIVE`]: awc looks at them only
+    /// when it is asked again, so what the peer closed would stay in CLOSE_WAIT. True if there is nothing left.
     pub(super) fn reap(&self) -> bool {
         if self.used.get().is_none_or(|used| used.elapsed() >= KEEP_ALIVE) {
             self.discard();
@@ -136,8 +137,8 @@ impl Awc {
                 self.of_io(error)
             }
             SendRequestError::Response(actix_http::error::ParseError::Io(error)) => self.of_io(error),
-            // Our own requests are built from checked parts, and awc reads answers that we wrote: bugs of ours, and they
-            // must not pass for "not sent".
+            // Our own requests are built from checked parts, and awc reads answers that we wrote: bugs of ours, and
+            // they must not pass for "not sent".
             other => Failure::new(Reason::Internal, other.to_string()),
         }
     }

@@ -1,5 +1,5 @@
-//! Our own connections: made here, for both ways to ask. They set TCP_NODELAY, and speak TLS below everybody's sight, so
-//! that the bytes counted are those of the request and not of the handshake.
+//! Our own connections: made here, for both ways to ask. They set TCP_NODELAY, and speak TLS below everybody's sight,
+//! so that the bytes counted are those of the request and not of the handshake.
 
 use std::cell::Cell;
 use std::io;
@@ -161,8 +161,8 @@ impl Line {
     }
 
     /// True where nothing has come that nobody asked for, the end of the connection included. The event loop's memory
-    /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system call
-    /// each time.
+    /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system
+    /// call each time.
     pub(super) fn is_quiet(&mut self) -> bool {
         if let Line::Secure(tls) = self {
             // TLS has messages of its own (session tickets), which are no answer. This reads those that are known of.

@@ -1,8 +1,8 @@
 //! One exchange on a connection: the request is written, the answer read, both sides watched at once.
 //!
-//! A member may answer before it has the whole request. Some refuse an upload (413, 401) and read no more; some go on reading
-//! while they answer. So the sending goes on until the answer is whole, and where it breaks, the reader has the last word:
-//! what the member said before it hung up.
+//! A member may answer before it has the whole request. Some refuse an upload (413, 401) and read no more; some go on
+//! reading while they answer. So the sending goes on until the answer is whole, and where it breaks, the reader has the
+//! last word: what the member said before it hung up.
 
 use std::future::poll_fn;
 use std::pin::Pin;

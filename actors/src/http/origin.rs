@@ -1,7 +1,7 @@
 //! One host and port: a bounded number of exchanges, and a second try where that does no harm.
 //!
-//! Members of clusters are asked by the leg, on the connections of the pool; any URL by awc. Every origin has connections of
-//! its own: shared ones would let a slow member use up those of the fast ones.
+//! Members of clusters are asked by the leg, on the connections of the pool; any URL by awc. Every origin has
+//! connections of its own: shared ones would let a slow member use up those of the fast ones.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -31,8 +31,8 @@ const WAITING_EACH: usize = 10;
 /// Where there is a single connection, a burst of a few callers is still served in turn.
 const WAITING_LEAST: usize = 20;
 
-/// A 408 that comes so soon after a request on a used connection was sent before it: its server was tired of waiting for
-/// one (RFC 9110, 15.5.9). A member that gives up on a call that it runs takes longer.
+/// A 408 that comes so soon after a request on a used connection was sent before it: its server was tired of waiting
+/// for one (RFC 9110, 15.5.9). A member that gives up on a call that it runs takes longer.
 const FAREWELL: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: u16 = 408;
 
@@ -160,8 +160,9 @@ impl Origin {
         Ok((permit, Instant::now()))
     }
 
-    /// Asks; once more, on a connection made for it, where a used one turns out dead and that does no harm: no byte left,
-    /// or asking twice is harmless, and no byte of an answer came; or the member said that it had read no request.
+    /// Asks; once more, on a connection made for it, where a used one turns out dead and that does no harm: no byte
+    /// left, or asking twice is harmless, and no byte of an answer came; or the member said that it had read no
+    /// request.
     async fn exchange(
         &self,
         request: &Prepared,

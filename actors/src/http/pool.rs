@@ -1,8 +1,8 @@
 //! The connections of an origin that rest between two exchanges.
 //!
-//! The last one back is the first one out, so that those that are too many grow old and are closed. None is lent on which
-//! anything lies: what came before a request was written is nobody's answer, be it a farewell (408), a second answer, or
-//! the end of the connection.
+//! The last one back is the first one out, so that those that are too many grow old and are closed. None is lent on
+//! which anything lies: what came before a request was written is nobody's answer, be it a farewell (408), a second
+//! answer, or the end of the connection.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};

@@ -93,8 +93,8 @@ impl Prepared {
         })
     }
 
-    /// The octets for the member of this `host` header, which is a whole line; and the body, where it is too large to be
-    /// copied behind the head.
+    /// The octets for the member of this `host` header, which is a whole line; and the body, where it is too large to
+    /// be copied behind the head.
     pub(super) fn octets(&self, host: &[u8]) -> (Vec<u8>, Bytes) {
         let head = self.line.len() + host.len() + self.fields.len() + 2;
         let is_small = head + self.body.len() <= TOGETHER;

@@ -1,7 +1,7 @@
 //! The records of TLS as they pass, so that a connection is known to be between two of them.
 //!
-//! rustls keeps what has come of a record until the rest has: nothing to read then, and nothing in the socket, yet it may be the
-//! begin of an answer that nobody asked for.
+//! rustls keeps what has come of a record until the rest has: nothing to read then, and nothing in the socket, yet it
+//! may be the begin of an answer that nobody asked for.
 
 use std::io;
 use std::pin::Pin;

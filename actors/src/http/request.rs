@@ -94,8 +94,8 @@ pub struct Request {
     pub method: Method,
     /// The path with its query, as it goes over the wire. Empty stands for `/`.
     pub path: Cow<'static, str>,
-    /// Headers of the caller. Those of framing, `host`, `connection` and `expect` are ours; a missing `content-type` of an RPC
-    /// call is added.
+    /// Headers of the caller. Those of framing, `host`, `connection` and `expect` are ours; a missing `content-type` of
+    /// an RPC call is added.
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Bytes,
@@ -103,8 +103,8 @@ pub struct Request {
     pub decode: Decode,
     /// The largest answer accepted, in bytes, where that is less than the origin's limit.
     pub max_answer: Option<usize>,
-    /// How long its answer is waited for, in milliseconds, which the member is told in `x-request-timeout-ms`. A header of
-    /// the caller's own goes before it.
+    /// How long its answer is waited for, in milliseconds, which the member is told in `x-request-timeout-ms`. A header
+    /// of the caller's own goes before it.
     pub left: Option<u64>,
     /// How the answer may come; `None` for what the cluster says. A caller's own `accept-encoding` goes before it, and
     /// then the answer stays as it came.

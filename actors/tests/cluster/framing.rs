@@ -1,7 +1,8 @@
 //! Where an answer ends and what it is refused for, asked both ways: of a cluster's member, and of any URL.
 //!
-//! Each case is what a member writes. It is asked as a page and, where that makes sense, as an XML-RPC call; it is written
-//! in one piece and octet by octet; and a second call must get its own answer, over the connection that is right.
+//! Each case is what a member writes. It is asked as a page and, where that makes sense, as an XML-RPC call; it is
+//! written in one piece and octet by octet; and a second call must get its own answer, over the connection that is
+//! right.
 
 #[path = "framing/duplex.rs"]
 mod duplex;
@@ -91,8 +92,8 @@ impl Kind {
         }
     }
 
-    /// The octets of a template: a char is the octet of its number, `$T` the type of the body `$B`, `$L` its length, `$X`
-    /// and `$U` its length in hexadecimal, `$2` its first two octets, `$R` the others and `$Y` their number.
+    /// The octets of a template: a char is the octet of its number, `$T` the type of the body `$B`, `$L` its length,
+    /// `$X` and `$U` its length in hexadecimal, `$2` its first two octets, `$R` the others and `$Y` their number.
     fn octets(self, template: &str, text: &str) -> Vec<u8> {
         let body = self.body(text);
         let kind = if self == Kind::Page { "text/plain" } else { "text/xml" };

@@ -9,9 +9,9 @@
 //! | just lent | x | x | x | | x | x | JSON |
 //! | at the limit of 1 or 2 | x | x | x | | x | x | JSON |
 //!
-//! A fresh connection has no rest, and what a member does then is no matter of it. A second answer that comes behind the
-//! next request is that request's as far as HTTP/1.1 can tell: only JSON-RPC has ids. So it comes late in XML-RPC only
-//! where the callers await it before they go on.
+//! A fresh connection has no rest, and what a member does then is no matter of it. A second answer that comes behind
+//! the next request is that request's as far as HTTP/1.1 can tell: only JSON-RPC has ids. So it comes late in XML-RPC
+//! only where the callers await it before they go on.
 
 #[path = "whose/request_timeout.rs"]
 mod request_timeout;

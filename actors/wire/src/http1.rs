@@ -1,9 +1,9 @@
-//! The octets of HTTP/1: where a head ends, what it says, how the body behind it is framed. Without a socket and without a
-//! clock: whoever reads brings the octets as they come, and is told what they are.
+//! The octets of HTTP/1: where a head ends, what it says, how the body behind it is framed. Without a socket and
+//! without a clock: whoever reads brings the octets as they come, and is told what they are.
 //!
 //! An answer is read as RFC 9110 and 9112 ask of a user agent: tolerant where no two readers can differ (equal lengths,
-//! folded lines, odd reason phrases, a bare line feed), strict where they can (two lengths, a length that is no number).
-//! What is refused is named by its header and its line. Read in this order:
+//! folded lines, odd reason phrases, a bare line feed), strict where they can (two lengths, a length that is no
+//! number). What is refused is named by its header and its line. Read in this order:
 //!
 //! - `answer`: the head of an answer, behind all the interim ones (1xx) before it;
 //! - `framing`: how a body ends: by its status first, then by its transfer coding, then by its length;

@@ -1,7 +1,8 @@
 //! JSON-RPC 2.0, and 1.0 leniently, on raw JSON: ids are echoed exactly as they came, numbers keep all their digits.
 //!
-//! `request` reads what a server receives (`usual`: the usual one, quickly), `write` is everything that is written, `response` reads what a client
-//! receives, and says to which call it belongs. Whatever is malformed within a batch spoils its own entry alone.
+//! `request` reads what a server receives (`usual`: the usual one, quickly), `write` is everything that is written,
+//! `response` reads what a client receives, and says to which call it belongs. Whatever is malformed within a batch
+//! spoils its own entry alone.
 
 mod request;
 mod response;

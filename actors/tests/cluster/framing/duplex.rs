@@ -68,7 +68,8 @@ fn a_member_may_answer_while_it_reads_on() {
     });
 }
 
-/// A member that reads more of each upload than of the one before, writes this, and hangs up, which the kernel tells by a reset.
+/// A member that reads more of each upload than of the one before, writes this, and hangs up, which the kernel tells by
+/// a reset.
 fn hanging_up(pause: u64, text: &'static str) -> Member {
     on_sockets(move |mut stream, seen| {
         let mut reader = BufReader::new(stream.try_clone().unwrap());

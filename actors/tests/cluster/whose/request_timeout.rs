@@ -1,5 +1,5 @@
-//! A 408 is said to a connection that rested, or to a call that took too long. Which of them it is decides whether the call
-//! is sent again (RFC 9110, 15.5.9).
+//! A 408 is said to a connection that rested, or to a call that took too long. Which of them it is decides whether the
+//! call is sent again (RFC 9110, 15.5.9).
 
 use skitai_actors::Status;
 use skitai_actors::http::{Method, Part};
@@ -66,7 +66,8 @@ fn requests() -> Vec<(&'static str, Request)> {
     ]
 }
 
-/// Asks twice, so that the second time meets a used connection, and judges that outcome, the requests and the connections.
+/// Asks twice, so that the second time meets a used connection, and judges that outcome, the requests and the
+/// connections.
 async fn twice(name: &str, there: impl Fn() -> Member, code: u16, requests_and_connections: (usize, usize)) {
     let mut all = Vec::new();
     for (what, request) in requests() {

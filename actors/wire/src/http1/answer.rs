@@ -48,9 +48,9 @@ impl HeadReader {
         self.has_interim
     }
 
-    /// Reads the head, if it is whole. `octets` is all that came so far: nothing may be taken off it before there is a head.
-    /// `is_head`: the request was a HEAD. `field` is given the status and each header of the final answer, in their order,
-    /// with its folds undone.
+    /// Reads the head, if it is whole. `octets` is all that came so far: nothing may be taken off it before there is a
+    /// head. `is_head`: the request was a HEAD. `field` is given the status and each header of the final answer, in
+    /// their order, with its folds undone.
     pub fn read(
         &mut self,
         octets: &[u8],
@@ -96,8 +96,8 @@ impl HeadReader {
         }
     }
 
-    /// Most heads come whole, and are parsed at once. One that did not is parsed again when its end has come, or twice as
-    /// much: so nonsense is told early, and a head that drips in costs no more than three of its length.
+    /// Most heads come whole, and are parsed at once. One that did not is parsed again when its end has come, or twice
+    /// as much: so nonsense is told early, and a head that drips in costs no more than three of its length.
     fn is_worth_parsing(&mut self, head: &[u8]) -> bool {
         if head.is_empty() {
             return false;

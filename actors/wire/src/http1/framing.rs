@@ -1,5 +1,5 @@
-//! Where the body behind a head ends (RFC 9112, 6.3): by the status first, then by the transfer coding, then by the length,
-//! else by the end of the connection.
+//! Where the body behind a head ends (RFC 9112, 6.3): by the status first, then by the transfer coding, then by the
+//! length, else by the end of the connection.
 
 use super::refusal::Refusal;
 
@@ -38,8 +38,9 @@ impl Announced {
         Ok(())
     }
 
-    /// Takes in the value of a `transfer-encoding`. The codings of several lines are one list. `identity` says that there
-    /// is no coding (RFC 2616, 3.6; gone since, but still sent); any other than `chunked` is none that is read here.
+    /// Takes in the value of a `transfer-encoding`. The codings of several lines are one list. `identity` says that
+    /// there is no coding (RFC 2616, 3.6; gone since, but still sent); any other than `chunked` is none that is read
+    /// here.
     pub(super) fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         self.is_coded = true;
         for word in value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
@@ -66,8 +67,8 @@ impl Announced {
         }
     }
 
-    /// True where another reader may see another end: a coding beside a length, or from a server of HTTP/1.0, which knew
-    /// none (RFC 9112, 6.1). The body is read, but nothing behind it is to be trusted.
+    /// True where another reader may see another end: a coding beside a length, or from a server of HTTP/1.0, which
+    /// knew none (RFC 9112, 6.1). The body is read, but nothing behind it is to be trusted.
     pub(super) fn is_doubtful(&self, is_1_0: bool) -> bool {
         self.is_coded && (self.length.is_some() || is_1_0)
     }

@@ -44,8 +44,8 @@ impl Response {
         }
     }
 
-    /// What it says to the call of this id. An answer to another call is an error and never data; an error without an id
-    /// is of this call, because a server that could not read a call does not know its id.
+    /// What it says to the call of this id. An answer to another call is an error and never data; an error without an
+    /// id is of this call, because a server that could not read a call does not know its id.
     pub fn to_call(self, id: u64) -> Result<Result<Value, RpcError>, Error> {
         match &self.id {
             _ if self.has_id(id) => Ok(self.answer),

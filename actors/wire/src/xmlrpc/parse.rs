@@ -116,7 +116,8 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
-    /// Refuses what can be told by its first bytes before the reader looks for its end, which may be that of the document.
+    /// Refuses what can be told by its first bytes before the reader looks for its end, which may be that of the
+    /// document.
     fn beginning(&self, rest: &[u8]) -> Step {
         match rest {
             [b'<', b'!', b'D' | b'd', ..] => Err(fail("a DTD is not accepted")),
@@ -137,8 +138,8 @@ impl<'i> Run<'_, '_, 'i> {
         self.document.len() - reader.get_ref().len()
     }
 
-    /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag: only
-    /// then does it expect text or markup next, whichever comes.
+    /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag:
+    /// only then does it expect text or markup next, whichever comes.
     fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
         if self.parser.stack.last().is_some_and(|frame| !frame.holds_elements()) {
             return;

@@ -1,10 +1,11 @@
 //! The shortcut: what is spelled as nearly every writer spells it is read without events.
 //!
-//! Most of a document is `<name>id</name><value><int>7</int></value>`: nine events for two words. What stands in front of
-//! the parser exactly like that, with text that is one piece, is taken at once, and the bare tags around it are taken one
-//! by one; everything else (attributes, prefixes, entities, CDATA, comments, carriage returns, text that is not what its
-//! type says) is left to the events, and so is every error. Nothing is decided here that the events would decide otherwise:
-//! `tests/it/shortcut.rs` holds both ways to the same outcome. It spares two thirds of the work of a typical answer.
+//! Most of a document is `<name>id</name><value><int>7</int></value>`: nine events for two words. What stands in front
+//! of the parser exactly like that, with text that is one piece, is taken at once, and the bare tags around it are
+//! taken one by one; everything else (attributes, prefixes, entities, CDATA, comments, carriage returns, text that is
+//! not what its type says) is left to the events, and so is every error. Nothing is decided here that the events would
+//! decide otherwise: `tests/it/shortcut.rs` holds both ways to the same outcome. It spares two thirds of the work of a
+//! typical answer.
 
 use super::Call;
 use super::frame::Tag;

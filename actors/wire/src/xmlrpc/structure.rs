@@ -24,7 +24,8 @@ pub(super) struct Parser<'l> {
     /// A value whose place is not known yet: that of a parameter or fault, of a member before its name, of an array
     /// before its end. No other value is read in between.
     pub(super) value: Value,
-    /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact piece.
+    /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact
+    /// piece.
     pub(super) items: Vec<Value>,
     pub(super) pairs: Vec<(Arc<str>, Value)>,
     pub(super) names: Names,
@@ -213,8 +214,8 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Takes one name, value, member or parameter that is plainly spelled and belongs here, if that is what comes next. What would be
-    /// an error is left to the events, which can say where it is.
+    /// Takes one name, value, member or parameter that is plainly spelled and belongs here, if that is what comes next.
+    /// What would be an error is left to the events, which can say where it is.
     #[inline]
     pub(super) fn take(&mut self, plain: &mut Plain<'_>) -> bool {
         let mut ahead = *plain;

@@ -81,7 +81,11 @@ proptest! {
     }
 
     #[test]
-    fn in_whatever_pieces_an_answer_comes_it_is_the_same(octets in octets(), is_head: bool, ends in proptest::collection::vec(0_usize..300, 0..6)) {
+    fn in_whatever_pieces_an_answer_comes_it_is_the_same(
+        octets in octets(),
+        is_head: bool,
+        ends in proptest::collection::vec(0_usize..300, 0..6),
+    ) {
         let mut ends = ends;
         ends.sort_unstable();
         // A bad line may wait to be told of until there is more of its head, so there is an end to every head.

@@ -3,7 +3,7 @@
 //! Period: the cluster's `check_interval`, within a tenth, for each member by itself and first at a random moment of
 //! the first period, so that neither the members nor the processes that check them are in step. One prober per cluster
 //! and process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread
-//! stops. It prevents that a caller has to find out.
+//! stops. So no caller has to find out.
 //!
 //! Every check makes a connection of its own: it must not wait behind the callers' requests, and a kept one would say
 //! nothing about whether a new one can be made.
@@ -113,7 +113,7 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
     if is_alive(&said) { Ok(()) } else { Err(said.msg) }
 }
 
-/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says.
+/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says. (A list of methods is never nil.)
 fn is_alive(outcome: &Outcome) -> bool {
     let is_value = outcome.reason == Reason::HttpStatus && !outcome.data.is_nil();
     is_value || matches!(outcome.reason, Reason::Ok | Reason::Fault)

@@ -1,7 +1,7 @@
 //! One answer, read from a connection: the socket's side of [`skitai_wire::http1`].
 //!
 //! Head and body lie in one buffer, where most answers come in one read. Without TLS there is none before something has
-//! come: of a thousand members asked at once one after the other reads into the same memory, which is warm. What lies
+//! come: a thousand members asked at once read, one after the other, into the same memory, which is warm. What lies
 //! behind the last octet of an answer belongs to nobody who asked, so the connection it came on is not kept.
 
 use std::io;
@@ -16,7 +16,7 @@ use super::dial::{Line, Progress};
 use super::failure::{self, Failure};
 use crate::outcome::Reason;
 
-/// Room for a usual answer, in bytes. One that fills it exactly costs a second read, and is none too many.
+/// Room for a usual answer, in bytes. An answer that fills it exactly costs one read more.
 const ROOM: usize = 4 * 1024;
 /// How much more is asked for at once of a body that is larger.
 const MORE: usize = 256 * 1024;
@@ -40,7 +40,7 @@ pub(super) struct Whole {
 /// How much of the request has left. An answer may come before that: a member that refuses an upload may not read on.
 #[derive(Debug, Default)]
 pub(super) enum Sent {
-    /// Some of it, and there is no reason why the rest should not follow.
+    /// Not all of it yet.
     #[default]
     Partly,
     Wholly,
@@ -87,6 +87,16 @@ impl Arrival {
     pub(super) fn new(wanted: Wanted) -> Arrival {
         let state = State::Head(HeadReader::default());
         Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false, sent: Sent::default() }
+    }
+
+    /// Takes in that a write broke. Where some of the request has left, the reader is told of it, too, but of what came
+    /// before first. Where nothing has, what lies there is nobody's answer.
+    pub(super) fn hung_up(&mut self, error: io::Error, progress: &Progress) -> io::Result<()> {
+        if progress.get().written == 0 || !failure::is_hang_up(&error) {
+            return Err(error);
+        }
+        self.sent = Sent::Broken(error);
+        Ok(())
     }
 
     /// Reads on, until the answer is whole.
@@ -223,4 +233,23 @@ impl Arrival {
 fn is_gzip(name: &str, value: &[u8]) -> bool {
     name.eq_ignore_ascii_case("content-encoding")
         && [&b"gzip"[..], b"x-gzip"].iter().any(|word| value.trim_ascii().eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_anything_was_written_nobody_is_listened_to() {
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let wanted = Wanted { limit: 10, is_head: false, fields: true };
+        let (mut arrival, progress) = (Arrival::new(wanted), Progress::default());
+        let error = arrival.hung_up(reset(), &progress).expect_err("nothing was written");
+        assert!(failure::lost(&error, progress.get()).reason.never_ran() && matches!(arrival.sent, Sent::Partly));
+        progress.update(|trace| trace.with_written(1));
+        arrival.hung_up(reset(), &progress).expect("the reader has the last word");
+        assert!(matches!(arrival.sent, Sent::Broken(_)));
+        // What no reader hears of ends the exchange at once.
+        assert!(arrival.hung_up(io::ErrorKind::WriteZero.into(), &progress).is_err());
+    }
 }

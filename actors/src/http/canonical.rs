@@ -21,7 +21,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::arrival::{Arrival, Sent, Wanted, Whole};
 use super::dial::{Dial, Line, Progress};
-use super::failure;
 
 /// Through which the exchange being polled and the connections of its origin meet.
 #[derive(Default)]
@@ -106,11 +105,12 @@ impl Canonical {
         rest: T,
         step: impl FnOnce(Pin<&mut Line>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let State::Asking(Arrival { sent: sent @ Sent::Partly, .. }) = &mut self.state {
+        if let State::Asking(arrival) = &mut self.state
+            && let Sent::Partly = arrival.sent
+        {
             match step(Pin::new(&mut self.line), context) {
                 Poll::Pending => {}
-                // The reader is told of it, too, but of what came before first.
-                Poll::Ready(Err(error)) if failure::is_hang_up(&error) => *sent = Sent::Broken(error),
+                Poll::Ready(Err(error)) => arrival.hung_up(error, &self.wire.progress)?,
                 done => return done,
             }
         }

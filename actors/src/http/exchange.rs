@@ -55,9 +55,10 @@ impl Both {
                     // What is written is not held while the member works.
                     (self.head, self.body) = (Vec::new(), Bytes::new());
                 }
-                // The reader is told of it, too, but of what came before first.
-                Poll::Ready(Err(error)) if failure::is_hang_up(&error) => self.arrival.sent = Sent::Broken(error),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(failure::lost(&error, progress.get()))),
+                Poll::Ready(Err(error)) => {
+                    let held = self.arrival.hung_up(error, progress);
+                    held.map_err(|error| failure::lost(&error, progress.get()))?;
+                }
             }
         }
         self.arrival.poll(line, progress, context)

@@ -1,7 +1,7 @@
 //! The records of TLS as they pass, so that a connection is known to be between two of them.
 //!
 //! rustls keeps what has come of a record until the rest has: nothing to read then, and nothing in the socket, yet it
-//! may be the begin of an answer that nobody asked for.
+//! may be the beginning of an answer that nobody asked for.
 
 use std::io;
 use std::pin::Pin;
@@ -75,6 +75,19 @@ impl AsyncRead for Records {
 impl AsyncWrite for Records {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().tcp).poll_write(context, bytes)
+    }
+
+    /// rustls writes its records together.
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().tcp).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

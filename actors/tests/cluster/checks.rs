@@ -78,6 +78,11 @@ fn every_answer_of_the_protocol_is_alive() {
                 json(r#"{"result":null,"error":{"code":-8,"message":"no"},"id":ID}"#, "500 x"),
             ),
             (
+                "an error of 1.0 that knows no id",
+                "/rpc3",
+                json(r#"{"result":null,"error":{"code":1,"message":"no"},"id":null}"#, "500 x"),
+            ),
+            (
                 "an error without an id",
                 "/rpc3",
                 json(r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"},"id":null}"#, "400 x"),

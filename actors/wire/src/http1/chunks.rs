@@ -108,7 +108,7 @@ impl ChunkReader {
                 let digit = char::from(octet).to_digit(16).unwrap_or_default();
                 self.left = self.left.checked_mul(16).map_or(u64::MAX, |left| left | u64::from(digit));
                 if self.left > MAX_CHUNK {
-                    return Err(Refusal::TooLarge("a chunk of more than 2^63 octets".to_owned()));
+                    return Err(Refusal::TooLarge("a chunk of 2^63 octets or more".to_owned()));
                 }
                 // Zeros before a size are digits that lead nowhere.
                 self.extra(u64::from(self.left == 0))?;

@@ -28,7 +28,7 @@ pub struct Response {
     pub answer: Result<Value, RpcError>,
     /// As it came; `None` where it is null or missing.
     pub id: Option<Value>,
-    /// It says which JSON-RPC it is of, as no other JSON does.
+    /// It is of JSON-RPC, as it says or as its members show: no other JSON has all three.
     pub is_marked: bool,
 }
 
@@ -111,7 +111,7 @@ impl<'de> Visitor<'de> for Members<'_> {
                 "jsonrpc" => {
                     let version = map.next_value_seed(self.0.seed())?;
                     if version != "2.0" && version != "1.0" {
-                        return Err(A::Error::custom("jsonrpc is not \"2.0\""));
+                        return Err(A::Error::custom("jsonrpc is neither \"2.0\" nor \"1.0\""));
                     }
                     parts.is_marked = true;
                     continue;
@@ -126,6 +126,8 @@ impl<'de> Visitor<'de> for Members<'_> {
             }
             *slot = Some(map.next_value_seed(self.0.seed())?);
         }
+        // What 1.0 has in place of a mark: a result, an error and an id, of which one is null.
+        parts.is_marked |= parts.result.is_some() && parts.error.is_some() && parts.id.is_some();
         Ok(parts)
     }
 }

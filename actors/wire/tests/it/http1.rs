@@ -5,6 +5,7 @@ mod slow;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use skitai_wire::http1::{HeadReader, MAX_HEAD};
 use slow::{quick, slow};
 
 /// Lines of heads, right and wrong, and what stands around them.
@@ -109,4 +110,34 @@ fn the_slow_reader_understands_what_it_should() {
     assert_eq!(read("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n"), hello(200));
     assert_eq!(read("HTTP/1.1 204 x\r\ncontent-length: 5\r\n\r\nhello"), Some((204, Vec::new(), 5)));
     assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello"), None);
+}
+
+/// In pieces of an octet each, empty lines before a head are no dearer than the head itself: no square of them.
+#[test]
+fn empty_lines_that_drip_cost_little() {
+    let lines = "\r\n".repeat(MAX_HEAD / 2 - 100);
+    let octets = format!("{lines}HTTP/1.1 200 OK\r\nx: y\r\n\r\n");
+    let (mut reader, begun) = (HeadReader::default(), std::time::Instant::now());
+    for end in 1..octets.len() {
+        assert_eq!(reader.read(&octets.as_bytes()[..end], false, |_, _, _| {}), Ok(None));
+    }
+    assert!(reader.read(octets.as_bytes(), false, |_, _, _| {}).unwrap().is_some() && !reader.has_interim());
+    assert!(begun.elapsed().as_secs() < 5, "{:?}, where the square of it takes minutes", begun.elapsed());
+}
+
+/// What the fuzzer begins with (`fuzz/corpus`): as its target does, without the fuzzer.
+#[test]
+fn the_corpus_is_read_the_same_in_pieces() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/http1");
+    let inputs: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(inputs.len() >= 6, "{inputs:?}");
+    for input in inputs {
+        let octets = std::fs::read(&input).unwrap();
+        let (is_head, octets) = (octets[0] & 1 == 1, &octets[1..]);
+        let whole = quick(octets, is_head, &[]);
+        assert_eq!(quick(octets, is_head, &(0..octets.len()).collect::<Vec<_>>()), whole, "{input:?}");
+        if let Some(expected) = slow(octets, is_head) {
+            assert_eq!(whole, Ok(Some(expected)), "{input:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use skitai_wire::Value;
 
 use super::health::{Ended, Pulse};
-use super::verdict::{self, Admitted, Call, Judged};
+use super::verdict::{Admitted, Call, Judged};
 use crate::http::{self, Origin, Prepared, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
@@ -120,8 +120,7 @@ impl Member {
     }
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
-    /// `was_silent`: the member had its whole time and not a byte came.
-    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, was_silent: bool, (begun, now): (Instant, Instant)) {
+    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, judged: Judged, (begun, now): (Instant, Instant)) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
@@ -135,7 +134,7 @@ impl Member {
             &Ended {
                 call: entry.call,
                 among: entry.among,
-                judged: verdict::judge(outcome.reason, outcome.status, outcome.code, was_silent),
+                judged,
                 is_refusal,
                 // How fast somebody says no tells nothing of how fast he works.
                 took: (outcome.code != 0 && !is_refusal).then_some(took),

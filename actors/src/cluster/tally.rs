@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::member::{Abandoned, Entry, Member};
-use super::verdict::Call;
+use super::verdict::{self, Call, Judged};
 use crate::http::{Prepared, Progress, Stage};
 use crate::kit::Outlet;
 use crate::kit::race::step;
@@ -130,12 +130,24 @@ impl<'a> Tally<'a> {
         outcome
     }
 
+    /// `was_silent`: the member had its whole time and not a byte came.
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         outcome.latency = now - self.begun;
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.entry, outcome, was_silent, (self.begun, now));
+        self.member.record(self.entry, outcome, self.judged(outcome, was_silent), (self.begun, now));
+    }
+
+    /// A used connection that ended under a call, without a word, says that it was idle for too long and nothing of the
+    /// member: servers close what rests, and some calls always meet the close on its way. Whoever is really gone fails the
+    /// next dial.
+    fn judged(&self, outcome: &Outcome, was_silent: bool) -> Judged {
+        let trace = self.progress.get();
+        match outcome.reason {
+            Reason::Reset | Reason::Closed if !trace.dialled && trace.read == 0 => Judged::Neutral,
+            reason => verdict::judge(reason, outcome.status, outcome.code, was_silent),
+        }
     }
 
     /// Says in the slot how far the exchange has come, where that is something else than `before`.

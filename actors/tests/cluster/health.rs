@@ -327,3 +327,40 @@ fn a_check_by_tcp_wants_a_connection_alone() {
         assert_eq!(there.seen.requests(), 0);
     });
 }
+
+/// A server may close what rests just when many calls are on their way: each of them fails, and the server is well.
+#[test]
+fn connections_that_end_of_old_age_eject_nobody_and_new_ones_do() {
+    in_system(async {
+        let hurried = Arc::new(AtomicBool::new(false));
+        let hurry = hurried.clone();
+        // Answers the first request of a connection and hangs up at the second; in a hurry it hangs up at once.
+        let there = super::member::on_sockets(move |mut stream, _| {
+            let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
+            if super::member::read_request(&mut reader).is_some() && !hurry.load(SeqCst) {
+                answer(&mut stream, "200 OK", "content-type: text/xml\r\n", &xml("well"));
+                super::member::read_request(&mut reader);
+            }
+        });
+        let well = fine("a");
+        let cluster = judged(hasty(), &[there.port, well.port]);
+        let all_at_once = async || {
+            let deadline = after(2_000);
+            let asked: Vec<_> = (0..8).map(|_| cluster.ask(Spread::All, call(), deadline)).collect();
+            let mut failed = 0;
+            for inlet in asked {
+                failed += usize::from(inlet.all(deadline).await[0].reason == Reason::Closed);
+            }
+            failed
+        };
+        for _ in 0..3 {
+            assert_eq!(all_at_once().await, 0, "each on a connection of its own");
+            assert_eq!(all_at_once().await, 8, "each on a used one");
+            assert_eq!(cluster.word(0, "state").await, "healthy");
+        }
+        hurried.store(true, SeqCst);
+        all_at_once().await;
+        all_at_once().await;
+        assert_eq!(cluster.word(0, "state").await, "ejected");
+    });
+}

@@ -200,8 +200,8 @@ impl Calls {
         self
     }
 
-    /// Sends a header with each request. `host`, `connection`, `expect` and those that frame the body are not the caller's: they
-    /// are left out.
+    /// Sends a header with each request. `host`, `connection`, `expect` and those that frame the body are not the
+    /// caller's: they are left out.
     pub fn header(mut self, name: &str, value: &str) -> Calls {
         self.headers.push((name.to_owned(), value.to_owned()));
         self

@@ -113,7 +113,8 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
     if is_alive(&said) { Ok(()) } else { Err(said.msg) }
 }
 
-/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says. (A list of methods is never nil.)
+/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says. (A list of methods is never
+/// nil.)
 fn is_alive(outcome: &Outcome) -> bool {
     let is_value = outcome.reason == Reason::HttpStatus && !outcome.data.is_nil();
     is_value || matches!(outcome.reason, Reason::Ok | Reason::Fault)

@@ -140,8 +140,8 @@ impl<'a> Tally<'a> {
     }
 
     /// A used connection that ended under a call, without a word, says that it was idle for too long and nothing of the
-    /// member: servers close what rests, and some calls always meet the close on its way. Whoever is really gone fails the
-    /// next dial.
+    /// member: servers close what rests, and some calls always meet the close on its way. Whoever is really gone fails
+    /// the next dial.
     fn judged(&self, outcome: &Outcome, was_silent: bool) -> Judged {
         let trace = self.progress.get();
         match outcome.reason {

@@ -3,12 +3,13 @@
 //!
 //! An answer is read as RFC 9110 and 9112 ask of a user agent: tolerant where no two readers can differ (equal lengths,
 //! folded lines, odd reason phrases, a bare line feed), strict where they can (two lengths, a length that is no
-//! number). What is refused is named by its header and its line. Read in this order:
+//! number). A request is read as a server must: where a proxy before it may read the same octets otherwise, it is refused.
+//! What is refused is named by its header and its line. Read in this order:
 //!
 //! - `answer`: the head of an answer, behind all the interim ones (1xx) before it;
 //! - `framing`: how a body ends: by its status first, then by its transfer coding, then by its length;
 //! - `chunks`: a chunked body, read and written;
-//! - `request`: the head of a request, written from checked parts;
+//! - `request`: the head of a request, read strictly, and written from checked parts;
 //! - `refusal`: what is told of octets that are no message.
 
 mod answer;
@@ -23,4 +24,7 @@ pub use answer::{Head, HeadReader, MAX_FIELDS, MAX_HEAD};
 pub use chunks::{ChunkReader, LAST_CHUNK, Piece, write_chunk};
 pub use framing::Framing;
 pub use refusal::Refusal;
-pub use request::{write_field, write_length, write_request_line};
+pub use request::{
+    Denied, MAX_REQUEST_FIELDS, MAX_TARGET, RequestHead, RequestReader, escaped, read_request, write_field,
+    write_length, write_request_line,
+};

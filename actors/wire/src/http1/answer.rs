@@ -6,8 +6,7 @@ use std::mem::MaybeUninit;
 use httparse::{Header, ParserConfig, Response, Status};
 
 use super::framing::{Announced, Framing};
-use super::refusal::Refusal;
-use crate::error::shown;
+use super::refusal::{Kind, Refusal, at, named};
 
 /// The largest head, in octets, all interim ones before it included.
 pub const MAX_HEAD: usize = 128 * 1024;
@@ -72,7 +71,7 @@ impl HeadReader {
                     self.parsed = head.len();
                     return within_bound(octets.len());
                 }
-                Err(error) => return Err(refusal(head, error)),
+                Err(error) => return Err(named(head, error, &ANSWER)),
             };
             within_bound(self.begin + length)?;
             let code = answer.code.unwrap_or_default();
@@ -166,48 +165,10 @@ fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.fold(first, |value, line| [&value, &b" "[..], line].concat()))
 }
 
-/// The refusal of a header's value, with its name and its line.
-#[cold]
-fn at(refusal: Refusal, head: &[u8], name: &str) -> Refusal {
-    // The name is a part of the head.
-    let offset = name.as_ptr().addr().saturating_sub(head.as_ptr().addr());
-    let line = 1 + head[..offset.min(head.len())].iter().filter(|&&octet| octet == b'\n').count();
-    let name = name.to_ascii_lowercase();
-    match refusal {
-        Refusal::Malformed(why) => Refusal::Malformed(format!("line {line}, {name}: {why}")),
-        Refusal::TooLarge(why) => Refusal::TooLarge(format!("line {line}, {name}: {why}")),
-    }
-}
+/// An answer's head, for who looks at one that httparse refuses.
+const ANSWER: Kind = Kind { first: "status line", good: b"HTTP/1.1 200\r\n", fields: MAX_FIELDS, is_refused };
 
-/// What httparse refuses, with the line that it does not name: the first one that is refused by itself, too.
-#[cold]
-fn refusal(head: &[u8], error: httparse::Error) -> Refusal {
-    if error == httparse::Error::TooManyHeaders {
-        return Refusal::TooLarge(format!("the head has more header lines than the limit of {MAX_FIELDS}"));
-    }
-    let mut lines = head.split_inclusive(|&octet| octet == b'\n').enumerate().peekable();
-    let Some((number, first)) = lines.next() else { return Refusal::Malformed(error.to_string()) };
-    if is_refused(first, b"\r\n\r\n") {
-        let first = String::from_utf8_lossy(first.trim_ascii()).into_owned();
-        return Refusal::Malformed(format!("line {}: {:?} is no status line of HTTP/1", number + 1, shown(&first)));
-    }
-    while let Some((number, line)) = lines.next() {
-        let mut whole = line.to_vec();
-        while let Some((_, fold)) = lines.next_if(|(_, line)| matches!(line, [b' ' | b'\t', ..])) {
-            whole.extend_from_slice(fold);
-        }
-        if is_refused(b"HTTP/1.1 200\r\n", &[&whole, &b"\r\n\r\n"[..]].concat()) {
-            // No more than the name: values may be secrets.
-            let name =
-                String::from_utf8_lossy(line.split(|&octet| octet == b':').next().unwrap_or_default().trim_ascii())
-                    .into_owned();
-            return Refusal::Malformed(format!("line {}: {:?} is no header: {error}", number + 1, shown(&name)));
-        }
-    }
-    Refusal::Malformed(error.to_string())
-}
-
-fn is_refused(first: &[u8], rest: &[u8]) -> bool {
+fn is_refused(head: &[u8]) -> bool {
     let mut room = [httparse::EMPTY_HEADER; 1];
-    tolerant().parse_response(&mut Response::new(&mut room), &[first, rest].concat()).is_err()
+    tolerant().parse_response(&mut Response::new(&mut room), head).is_err()
 }

@@ -4,8 +4,9 @@
 //! size [padding] [; extension] CRLF  data CRLF  …  0 CRLF  [trailer CRLF …] CRLF
 //! ```
 //!
-//! A bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. Extensions and
-//! trailers are read and forgotten.
+//! In an answer a bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. In a
+//! request it does not: where a proxy before us sees a line's end in another place, a chunk may hide a request. Extensions
+//! and trailers are read and forgotten.
 
 use std::ops::Range;
 
@@ -43,6 +44,10 @@ pub struct ChunkReader {
     content: u64,
     /// Octets of extensions and trailers so far.
     extras: u64,
+    /// A line ends with CR LF and in no other way.
+    is_strict: bool,
+    /// The octet before this one was a carriage return.
+    is_behind_return: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +78,11 @@ enum State {
 const MAX_CHUNK: u64 = i64::MAX.unsigned_abs();
 
 impl ChunkReader {
+    /// For the body of a request.
+    pub fn of_request() -> ChunkReader {
+        ChunkReader { is_strict: true, ..ChunkReader::default() }
+    }
+
     /// True behind the last octet of the body.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
@@ -94,11 +104,29 @@ impl ChunkReader {
                     return Ok(Piece { used: used + length, content: used..used + length });
                 }
                 State::Done => break,
-                _ => self.state = self.step(octet)?,
+                _ => {
+                    if self.is_strict {
+                        self.keep_lines(octet)?;
+                    }
+                    self.state = self.step(octet)?;
+                }
             }
             used += 1;
         }
         Ok(Piece { used, content: used..used })
+    }
+
+    /// Refuses what is no line in the strict sense.
+    fn keep_lines(&mut self, octet: u8) -> Result<(), Refusal> {
+        let was_return = std::mem::replace(&mut self.is_behind_return, octet == b'\r');
+        match octet {
+            b'\n' if !was_return => Err(unexpected("without a carriage return before it", octet)),
+            b'\n' | b'\t' => Ok(()),
+            _ if was_return => Err(unexpected("behind a carriage return", octet)),
+            b'\r' => Ok(()),
+            _ if octet.is_ascii_control() => Err(unexpected("in a line of a chunked body", octet)),
+            _ => Ok(()),
+        }
     }
 
     /// What one octet between the contents leads to.

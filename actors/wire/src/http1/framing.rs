@@ -1,9 +1,9 @@
-//! Where the body behind a head ends (RFC 9112, 6.3): by the status first, then by the transfer coding, then by the
-//! length, else by the end of the connection.
+//! Where the body behind a head ends (RFC 9112, 6.3): of an answer by the status first, then by the transfer coding, then
+//! by the length, else by the end of the connection; of a request by its coding or its length, or there is none.
 
 use super::refusal::Refusal;
 
-/// How the body of an answer ends.
+/// How the body of a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is none, whatever the head announces.
@@ -67,11 +67,46 @@ impl Announced {
         }
     }
 
+    /// The framing of a request (RFC 9112, 6.3, 3 to 6): without a coding and without a length it has no body. What a
+    /// proxy before us may read in another way is refused, where an answer's would be read: it could hide a request.
+    pub(super) fn of_request(&self, is_1_0: bool) -> Result<Framing, Refusal> {
+        match (self.is_coded, self.length) {
+            (false, None | Some(0)) => Ok(Framing::None),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+            (true, Some(_)) => Err(malformed("a request has content-length or transfer-encoding, not both")),
+            (true, None) if is_1_0 => Err(malformed("HTTP/1.0 has no transfer-encoding")),
+            (true, None) if !self.is_chunked => Err(malformed("the transfer-encoding of a request ends with chunked")),
+            (true, None) => Ok(Framing::Chunked),
+        }
+    }
+
+    /// Takes in the value of the one `content-length` there may be.
+    pub(super) fn only_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.length.is_some() {
+            return Err(malformed("a second length"));
+        }
+        self.length(value)
+    }
+
+    /// True where there was a `transfer-encoding`.
+    pub(super) fn is_coded(&self) -> bool {
+        self.is_coded
+    }
+
+    /// True where a length or a coding was announced.
+    pub(super) fn has_framing(&self) -> bool {
+        self.is_coded || self.length.is_some()
+    }
+
     /// True where another reader may see another end: a coding beside a length, or from a server of HTTP/1.0, which
     /// knew none (RFC 9112, 6.1). The body is read, but nothing behind it is to be trusted.
     pub(super) fn is_doubtful(&self, is_1_0: bool) -> bool {
         self.is_coded && (self.length.is_some() || is_1_0)
     }
+}
+
+fn malformed(why: &str) -> Refusal {
+    Refusal::Malformed(why.to_owned())
 }
 
 fn number(word: &[u8]) -> Result<u64, Refusal> {

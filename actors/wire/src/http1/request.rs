@@ -1,7 +1,339 @@
-//! The head of a request, written. Nothing leaves that could begin a line of its own: what has no place in a head is an
-//! error that says why, never a request of another meaning.
+//! The head of a request: read, as a server meets it, and written, as a client does.
+//!
+//! A server is stricter than a client. Between it and who asks there may be a proxy that reads the same octets by rules of
+//! its own; where the two may differ, one's body is the other's next request (request smuggling). So what RFC 9112 leaves
+//! to a server's taste is refused: two lengths, even equal ones, a length beside a coding, a coding other than `chunked`, a
+//! folded line, blanks before a colon. httparse reads the lines; what they come to is decided here.
+//!
+//! One thing is mended and not refused: octets in the target that should have been written as `%XX`. Browsers and scripts
+//! send them, and nobody reads them in two ways.
 
-/// Puts the request line behind `out`. The path is sent as it is, so it must be visible ASCII: everything else is for
+use std::mem::MaybeUninit;
+
+use httparse::{Header, Request, Status};
+use memchr::{memchr, memchr_iter};
+
+use super::answer::MAX_HEAD;
+use super::framing::{Announced, Framing};
+use super::refusal::{Kind, Refusal, at, named};
+use crate::error::shown;
+
+/// The most header lines of a request, as actix-http has it.
+pub const MAX_REQUEST_FIELDS: usize = 96;
+/// The longest target, in octets: what a `Uri` of the crate `http` holds.
+pub const MAX_TARGET: usize = 65_534;
+
+/// Why a request is not served, and the status that says so.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Denied {
+    /// 400, 414, 431, 501 or 505.
+    pub status: u16,
+    /// A sentence for its sender.
+    pub why: String,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Denied {
+        match refusal {
+            Refusal::Malformed(why) => Denied { status: 400, why },
+            Refusal::TooLarge(why) => Denied { status: 431, why },
+        }
+    }
+}
+
+/// What the head of a request says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestHead<'o> {
+    /// A token, as sent.
+    pub method: &'o str,
+    /// As sent: `/path?query`, `http://host/path`, `*` or, for CONNECT, `host:port`.
+    pub target: &'o str,
+    /// HTTP/1.0; otherwise it is HTTP/1.1.
+    pub is_1_0: bool,
+    /// How the body ends: never with the connection.
+    pub framing: Framing,
+    /// The client wants to ask more on this connection.
+    pub is_kept: bool,
+    /// The client waits for a 100 before it sends the body.
+    pub expects_continue: bool,
+    /// The client offers to go on in another protocol.
+    pub offers_upgrade: bool,
+}
+
+/// Finds the head of a request in octets that come in pieces. No octet is looked at more than a few times, in however many
+/// pieces a head comes.
+#[derive(Debug, Default)]
+pub struct RequestReader {
+    /// Octets in which no end was found.
+    searched: usize,
+    /// Octets that were parsed in vain.
+    parsed: usize,
+}
+
+impl RequestReader {
+    /// Where the body begins, once the head is whole; what can be no head is refused before. `octets` is all that came so
+    /// far of this request.
+    pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Denied> {
+        let begin = octets.iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
+        let from = begin.max(self.searched.saturating_sub(2));
+        let ends = memchr_iter(b'\n', &octets[from..]).find_map(|at| match &octets[from + at + 1..] {
+            [b'\n', ..] => Some(from + at + 2),
+            [b'\r', b'\n', ..] => Some(from + at + 3),
+            _ => None,
+        });
+        if let Some(end) = ends.filter(|&end| end <= MAX_HEAD) {
+            return Ok(Some(end));
+        }
+        self.searched = octets.len();
+        if octets.len() > MAX_HEAD {
+            let first = memchr(b'\n', &octets[begin..]).unwrap_or(octets.len());
+            return Err(if first > MAX_TARGET { long_target() } else { large_head() });
+        }
+        // Nonsense is told early, and a head that drips in costs no more than three of its length.
+        if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {
+            self.parsed = octets.len();
+            let escaped = escaped(octets);
+            parse(escaped.as_deref().unwrap_or(octets), |_| Ok(()))?;
+        }
+        Ok(None)
+    }
+}
+
+/// The head with every octet of its target escaped that should have been; `None` where there is none of them.
+pub fn escaped(head: &[u8]) -> Option<Vec<u8>> {
+    let begin = head.iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
+    let line = begin + memchr(b'\n', &head[begin..]).unwrap_or(head.len() - begin);
+    let target = begin + memchr(b' ', &head[begin..line])?;
+    if !head[target..line].iter().any(|&octet| needs_escape(octet)) {
+        return None;
+    }
+    let mut whole = Vec::with_capacity(head.len() + 64);
+    whole.extend_from_slice(&head[..target]);
+    for &octet in &head[target..line] {
+        if needs_escape(octet) {
+            whole.extend_from_slice(format!("%{octet:02X}").as_bytes());
+        } else {
+            whole.push(octet);
+        }
+    }
+    whole.extend_from_slice(&head[line..]);
+    Some(whole)
+}
+
+/// What has no place in a target, and no meaning of its own that could be lost (RFC 3986, appendix C and 2.2).
+fn needs_escape(octet: u8) -> bool {
+    octet >= 0x80 || matches!(octet, b'"' | b'<' | b'>' | b'`')
+}
+
+/// Reads a head that is whole. `field` is given each header, in their order, as sent.
+pub fn read_request<'o>(
+    head: &'o [u8],
+    mut field: impl FnMut(&'o str, &'o [u8]),
+) -> Result<Option<RequestHead<'o>>, Denied> {
+    parse(head, |request| {
+        let is_1_0 = request.version == Some(0);
+        let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
+        check_target(method, target)?;
+        let mut said = Said::default();
+        for Header { name, value } in &*request.headers {
+            said.take(name, value).map_err(|refusal| at(refusal, head, name))?;
+            field(name, value);
+        }
+        if !said.has_host && !is_1_0 {
+            return Err(Refusal::Malformed("there is no host, which HTTP/1.1 asks for".to_owned()).into());
+        }
+        if said.other_coding {
+            let why = "of the transfer codings only chunked is read here";
+            return Err(Denied { status: 501, why: why.to_owned() });
+        }
+        let framing = said.announced.of_request(is_1_0)?;
+        if is_1_0 && method == "POST" && !said.announced.has_framing() {
+            let why = "a POST in HTTP/1.0 has a content-length";
+            return Err(Refusal::Malformed(why.to_owned()).into());
+        }
+        Ok(RequestHead {
+            method,
+            target,
+            is_1_0,
+            framing,
+            is_kept: if is_1_0 { said.keeps && !said.closes } else { !said.closes },
+            expects_continue: said.expects_continue && !is_1_0 && framing != Framing::None,
+            offers_upgrade: said.names_upgrade && said.has_upgrade && !is_1_0 && !said.closes,
+        })
+    })
+}
+
+/// What the headers of a request say of itself and of its connection.
+#[derive(Default)]
+struct Said {
+    announced: Announced,
+    has_host: bool,
+    other_coding: bool,
+    keeps: bool,
+    closes: bool,
+    names_upgrade: bool,
+    has_upgrade: bool,
+    expects_continue: bool,
+}
+
+impl Said {
+    /// Takes in one header.
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
+        // By length first: most headers are none of these.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => {
+                if std::mem::replace(&mut self.has_host, true) {
+                    return Err(Refusal::Malformed("a second host".to_owned()));
+                }
+                if !is_host(value) {
+                    let value = String::from_utf8_lossy(value);
+                    return Err(Refusal::Malformed(format!("{:?} is no host", shown(&value))));
+                }
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                if value.contains(&b',') {
+                    return Err(Refusal::Malformed("a list of lengths".to_owned()));
+                }
+                self.announced.only_length(value)?;
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.coding(value)?,
+            10 if name.eq_ignore_ascii_case("connection") => {
+                for word in words(value) {
+                    self.closes |= word.eq_ignore_ascii_case(b"close");
+                    self.keeps |= word.eq_ignore_ascii_case(b"keep-alive");
+                    self.names_upgrade |= word.eq_ignore_ascii_case(b"upgrade");
+                }
+            }
+            7 if name.eq_ignore_ascii_case("upgrade") => self.has_upgrade = true,
+            6 if name.eq_ignore_ascii_case("expect") => {
+                self.expects_continue |= words(value).any(|word| word.eq_ignore_ascii_case(b"100-continue"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in the coding: one line, `chunked`. A known way to say more is told from nonsense, which could be read by
+    /// others as if it said `chunked`.
+    fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        if self.announced.is_coded() {
+            return Err(Refusal::Malformed("a second line of it".to_owned()));
+        }
+        if value.eq_ignore_ascii_case(b"chunked") {
+            return self.announced.coding(value);
+        }
+        let known = [&b"gzip"[..], b"x-gzip", b"deflate", b"compress", b"x-compress", b"br", b"zstd"];
+        let is_known = |word: &[u8]| known.iter().any(|known| word.eq_ignore_ascii_case(known));
+        let mut codings: Vec<&[u8]> = words(value).collect();
+        if codings.last().is_some_and(|last| last.eq_ignore_ascii_case(b"chunked")) {
+            codings.pop();
+        }
+        if !codings.is_empty() && codings.into_iter().all(is_known) {
+            self.other_coding = true;
+            return Ok(());
+        }
+        let value = String::from_utf8_lossy(value);
+        Err(Refusal::Malformed(format!("{:?} is not chunked", shown(&value))))
+    }
+}
+
+fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii)
+}
+
+/// The forms that a target has (RFC 9112, 3.2).
+fn check_target(method: &str, target: &str) -> Result<(), Denied> {
+    if target.len() > MAX_TARGET {
+        return Err(long_target());
+    }
+    let is_absolute = || {
+        let (scheme, rest) = target.split_once("://").unwrap_or_default();
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+            && is_host(&rest.as_bytes()[..end])
+    };
+    let is_good = match method {
+        "CONNECT" => is_host(target.as_bytes()),
+        "OPTIONS" if target == "*" => true,
+        _ => target.starts_with('/') || is_absolute(),
+    };
+    if is_good {
+        return Ok(());
+    }
+    let why = format!("line 1: the target {:?} is neither a path, which begins with /, nor a URL", shown(target));
+    Err(Denied { status: 400, why })
+}
+
+/// A name or an address, with a port or without (RFC 3986, 3.2.2). No user: a host with one is another host for some.
+fn is_host(value: &[u8]) -> bool {
+    let (name, port) = match value {
+        [b'[', rest @ ..] => match memchr(b']', rest) {
+            Some(end) if end > 0 && rest[..end].iter().all(|&octet| is_of_name(octet) || octet == b':') => {
+                (&value[..1], &rest[end + 1..])
+            }
+            _ => return false,
+        },
+        _ => value.split_at(memchr(b':', value).unwrap_or(value.len())),
+    };
+    let is_port = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    !name.is_empty() && is_port && (name == b"[" || name.iter().copied().all(is_of_name))
+}
+
+fn is_of_name(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet)
+}
+
+/// Has httparse read a head. What comes of it; `None` where the head is not whole.
+fn parse<'o, T>(head: &'o [u8], read: impl FnOnce(&Request<'_, 'o>) -> Result<T, Denied>) -> Result<Option<T>, Denied> {
+    let mut room = [const { MaybeUninit::uninit() }; MAX_REQUEST_FIELDS];
+    let mut request = Request::new(&mut []);
+    match request.parse_with_uninit_headers(head, &mut room) {
+        Ok(Status::Complete(_)) => read(&request).map(Some),
+        Ok(Status::Partial) => Ok(None),
+        Err(error) => Err(denied(head, error)),
+    }
+}
+
+#[cold]
+fn denied(head: &[u8], error: httparse::Error) -> Denied {
+    let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    let version = first.trim_ascii().rsplit(|&octet| octet == b' ').next().unwrap_or_default();
+    if error == httparse::Error::Version && is_version(version) {
+        let version = String::from_utf8_lossy(version);
+        return Denied { status: 505, why: format!("line 1: {version:?} is not spoken here, HTTP/1.1 is") };
+    }
+    named(head, error, &REQUEST).into()
+}
+
+/// `HTTP/` and two digits, with a dot between them.
+fn is_version(word: &[u8]) -> bool {
+    matches!(word, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
+}
+
+/// A request's head, for who looks at one that httparse refuses.
+const REQUEST: Kind =
+    Kind { first: "request line", good: b"GET / HTTP/1.1\r\n", fields: MAX_REQUEST_FIELDS, is_refused };
+
+fn is_refused(head: &[u8]) -> bool {
+    let mut room = [httparse::EMPTY_HEADER; 1];
+    Request::new(&mut room).parse(head).is_err()
+}
+
+#[cold]
+fn long_target() -> Denied {
+    Denied { status: 414, why: format!("the target is longer than the limit of {MAX_TARGET} bytes") }
+}
+
+#[cold]
+fn large_head() -> Denied {
+    Denied { status: 431, why: format!("the head is larger than the limit of {MAX_HEAD} bytes") }
+}
+
 /// its maker to encode.
 pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), String> {
     if method.is_empty() || !method.bytes().all(is_token) {

@@ -17,7 +17,7 @@ mod blocking;
 mod budget;
 mod caching;
 mod calls;
-mod client;
+pub(crate) mod client;
 mod cookie;
 mod csrf;
 mod csv;

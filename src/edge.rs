@@ -1,14 +1,14 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a request, from head to log;
-//! - [`body`]: reading the body, within its limit and its time ([`unwatched`]: without a needless wake-up); [`upload`]: a multipart form, its
-//!   files onto the [`shelf`];
+//! - [`body`]: reading the body, within its limit and its time; [`upload`]: a multipart form, its files onto the [`shelf`];
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
 //! - [`behind`]: actix-web's `App`, for what takes its kind of request: files;
 //! - [`sessions`]: the session, loaded before and kept after the handler;
-//! - [`stream`]: the body of a reply that is made while it is sent; [`parting`]: of the last one of a connection;
+//! - [`refused`]: the answer to what is no request;
+//! - [`stream`]: the body of a reply that is made while it is sent;
 //! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
 
 pub(crate) mod arguments;
@@ -17,13 +17,12 @@ pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;
 mod hooked;
-mod parting;
 pub(crate) mod pipeline;
+pub(crate) mod refused;
 pub(crate) mod respond;
 pub(crate) mod sessions;
 pub(crate) mod shelf;
 mod stream;
 #[cfg(test)]
 mod tests;
-pub(crate) mod unwatched;
 pub(crate) mod upload;

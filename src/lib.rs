@@ -27,6 +27,7 @@
 //! In the order a request meets them:
 //!
 //! - `serve`: one process: sockets, worker threads, the actors of each;
+//! - `connection`: HTTP/1 between a client's socket and who answers;
 //! - `edge`: one request, step by step; `rpc`: the same by name;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
 //! - [`sql`]: merging the rows of shards;
@@ -44,6 +45,7 @@ mod admin;
 pub mod app;
 mod cli;
 pub mod config;
+mod connection;
 mod edge;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -28,7 +28,7 @@ pub(super) struct Client {
 }
 
 /// An IPv4 address that a socket for both shows in its IPv6 form is the IPv4 address.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

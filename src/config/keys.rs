@@ -117,11 +117,14 @@ pub(super) const MAX_UPLOAD_PARTS: Key =
     key("max_upload_parts", count(1, 1_000_000), "1000", "files and fields of one multipart form");
 pub(super) const UPLOAD_FOLDER: Key =
     key("upload_folder", Kind::File, "", "where uploaded files are until their handler is done; the system's if empty");
-// Not below a second: the clock that actix measures it by stands still for half of one.
 pub(super) const HEAD_TIMEOUT: Key =
     key("head_timeout", time(1000, HOUR), "5", "how long a client may take to send the head of a request");
+pub(super) const KEEP_ALIVE: Key =
+    key("keep_alive", time(1000, HOUR), "75", "how long a connection may rest between two requests");
 pub(super) const BODY_TIMEOUT: Key =
     key("body_timeout", time(100, HOUR), "30", "how long a client may take to send the body of a request");
+pub(super) const SEND_TIMEOUT: Key =
+    key("send_timeout", time(1000, HOUR), "30", "how long a client may take less than 1 KiB of what waits for it");
 pub(super) const ACCESS_LOG: Key =
     key("access_log", Kind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
@@ -239,7 +242,9 @@ pub const SERVER: &[Key] = &[
     MAX_UPLOAD_PARTS,
     UPLOAD_FOLDER,
     HEAD_TIMEOUT,
+    KEEP_ALIVE,
     BODY_TIMEOUT,
+    SEND_TIMEOUT,
     DEADLINE,
     MAX_BATCH,
     MAX_BATCH_ANSWER,

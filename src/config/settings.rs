@@ -57,8 +57,12 @@ pub struct Server {
     pub uploads: Uploads,
     /// How long the head of a request may take to arrive.
     pub head_timeout: Duration,
-    /// How long its body may.
+    /// How long a connection may rest between two requests.
+    pub keep_alive: Duration,
+    /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
+    /// How long a client may take less than 1 KiB of what waits for it.
+    pub send_timeout: Duration,
     /// How long a request may take.
     pub deadline: Duration,
     /// Calls in one JSON-RPC batch or one `system.multicall`.
@@ -216,7 +220,9 @@ impl Default for Server {
             max_body: default_count(&keys::MAX_BODY),
             uploads: Uploads::default(),
             head_timeout: values::duration(default_of(&keys::HEAD_TIMEOUT)),
+            keep_alive: values::duration(default_of(&keys::KEEP_ALIVE)),
             body_timeout: values::duration(default_of(&keys::BODY_TIMEOUT)),
+            send_timeout: values::duration(default_of(&keys::SEND_TIMEOUT)),
             deadline: values::duration(default_of(&keys::DEADLINE)),
             max_batch: default_count(&keys::MAX_BATCH),
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),

@@ -8,6 +8,7 @@
 //! Nothing is opened before the first request that needs it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use actix_files::NamedFile;
@@ -19,11 +20,9 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::app::Request;
+use crate::connection::{Incoming, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
 use crate::serve::site::Site;
-
-/// A request as it comes from a connection.
-pub(crate) type Incoming = actix_http::Request;
 
 /// What an [`App`] begins with; actix-web has no public name for it.
 trait Entry:
@@ -35,6 +34,12 @@ impl<T> Entry for T where
     T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()>
         + 'static
 {
+}
+
+/// What `App` is told of where the server listens. It has no public name for it; a test of this module sees whether it
+/// still means what it says.
+pub(crate) fn config(address: SocketAddr) -> AppConfig {
+    AppConfig::__priv_test_new(false, address.to_string(), address)
 }
 
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
@@ -77,7 +82,12 @@ impl Behind {
         incoming: Incoming,
         request: &Request,
     ) -> Result<Option<HttpResponse>, Panicked> {
-        let incoming = filled(incoming, request);
+        let mut incoming = filled(incoming, request);
+        // Who takes the offer to go on in another protocol has what is sent then as his body.
+        let offered = incoming.extensions_mut().remove::<Tunnel>();
+        if let Some(Tunnel(tunnel)) = offered {
+            *incoming.payload() = tunnel;
+        }
         let open = || open(services(site), &self.config);
         let call = Box::pin(async { self.services.get_or_try_init(open).await?(incoming).await });
         let answer = Catching(call).await?.unwrap_or_else(HttpResponse::from_error);

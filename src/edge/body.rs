@@ -14,20 +14,22 @@ use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 use crate::serve::worker::Worker;
 
-/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none.
+/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none, or
+/// where it came with its head, as most do.
 pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payload) -> Result<(), Error> {
     if matches!(payload, Payload::None) {
         return Ok(());
     }
-    let of_http1 = matches!(payload, Payload::H1 { .. });
-    let mut coming = Coming::new(payload, worker.site.settings.server.max_body, &request.headers);
-    // A small body is there with its head: it needs no timer, which would cost more than reading it.
-    if of_http1 && let Some(body) = worker.unwatched.at_hand(|context| coming.poll(context)).await {
-        request.body = body?;
+    // A body that lay behind its head is handed over whole, in actix's own queue.
+    let is_here = matches!(payload, Payload::H1 { .. });
+    let server = &worker.site.settings.server;
+    let mut coming = Coming::new(payload, server.max_body, &request.headers);
+    if is_here {
+        request.body = poll_fn(|context| coming.poll(context)).await?;
         return Ok(());
     }
     // Boxed: every request is moved with the room for whatever it might become.
-    request.body = Box::pin(coming.awaited(worker.site.settings.server.body_timeout)).await?;
+    request.body = Box::pin(coming.awaited(server.body_timeout)).await?;
     request.received = Instant::now();
     Ok(())
 }

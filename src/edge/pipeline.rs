@@ -21,11 +21,11 @@ use actix_web::http::{Method, Uri};
 use skitai_actors::kit::alarm;
 use skitai_wire::Value;
 
-use super::behind::Incoming;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
 use crate::app::{Answer, Bind, Draft, Error, ErrorId, Face, Later, NO_ROUTE, Request, Route, Session, Was, Work};
+use crate::connection::Incoming;
 use crate::observe::holdups::Timed;
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -235,6 +235,16 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     let site = &worker.site;
     let path = &*canonical(request.uri.path());
     let mut wrong: Option<Vec<&'static str>> = None;
+    match request.method {
+        // Of the whole server.
+        Method::OPTIONS if path == "*" => {
+            return Ok(Led::Reply(respond::options(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])));
+        }
+        Method::CONNECT => return Err(Error::new(501, "CONNECT is not served: this server is no proxy")),
+        _ => {}
+    }
+    // What is called by POST alone has no route.
+    let asks_rpc = request.method == Method::OPTIONS && rpc::endpoint::is_endpoint(site, path);
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     for (at, mount) in site.mounts.iter().enumerate() {
         let Some(rest) = mount.rest_of(path) else { continue };
@@ -252,7 +262,7 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
         match app.table.find(rest, request.method.as_str()) {
             Found::Route(placed, values) => return Ok(Led::Call(Meant { mount: at, app, placed }, values)),
             Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
-            Found::Nothing if app.actix.is_some() => return Ok(Led::Behind),
+            Found::Nothing if app.actix.is_some() && !asks_rpc => return Ok(Led::Behind),
             Found::Nothing => {}
         }
         // The longest mount that has an app answers for everything below it.
@@ -261,6 +271,7 @@ fn lead<'w>(worker: &'w Worker, request: &Request) -> Result<Led<'w>, Error> {
     match wrong {
         Some(allowed) if request.method == Method::OPTIONS => Ok(Led::Reply(respond::options(&allowed))),
         Some(allowed) => Ok(Led::Wrong(allowed)),
+        None if asks_rpc => Ok(Led::Reply(respond::options(&["OPTIONS", "POST"]))),
         None => Err(nothing_at(path)),
     }
 }

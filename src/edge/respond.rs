@@ -7,7 +7,6 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
 
-use super::parting::Parting;
 use super::stream::Body;
 use super::{error_page, files};
 use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
@@ -150,7 +149,6 @@ pub(crate) fn finish(was: &Was, mut reply: Made, holds: Holds) -> Made {
         let Parts { status, headers, closes } = *parts;
         if closes {
             reply.head_mut().set_connection_type(ConnectionType::Close);
-            reply = reply.map_body(|_, body| BoxBody::new(Parting::new(body)));
         }
         if let Some(status) = status.filter(|_| holds == Holds::Nothing).and_then(final_status) {
             *reply.status_mut() = status;

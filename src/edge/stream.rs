@@ -28,9 +28,8 @@ impl Body {
         self.on_abort = None;
     }
 
-    /// The head is sent, so there is no status left to say it with: the connection is cut.
+    /// The head is sent, so there is no status left to say it with: the connection is cut, and that is told.
     fn fail(&mut self, why: &str) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
-        tracing::error!(uri = self.uri, "the reply was cut: {why}");
         self.end();
         Poll::Ready(Some(Err(why.into())))
     }

@@ -10,11 +10,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
-use super::behind::Incoming;
 use super::pipeline;
 use crate as skitai;
 use crate::app::{App, Draft, Face, Form, Json, Package, Request, Result, Routed, Session, Was};
 use crate::config::Loaded;
+use crate::connection::Incoming;
 use crate::observe::counts::Counts;
 use crate::prelude::route;
 use crate::serve::keys::Keys;

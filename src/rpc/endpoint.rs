@@ -69,6 +69,11 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     }
 }
 
+/// True for a path at which there is nothing but RPC.
+pub(crate) fn is_endpoint(site: &Site, path: &str) -> bool {
+    by_path(site, path, b"").is_some()
+}
+
 /// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
 fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<Protocol> {
     let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;

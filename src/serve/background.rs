@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use actix_web::dev::ServerHandle;
+use actix_server::ServerHandle;
 
 use super::keys::Keys;
 use super::server;

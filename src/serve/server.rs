@@ -2,22 +2,26 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use actix_service::fn_factory_with_config;
-use actix_web::dev::{AppConfig, ServerHandle, fn_service};
-use actix_web::{Error as ActixError, HttpServer};
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_factory, fn_service};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 
 use super::pool;
 use super::site::Site;
 use super::watch::{Seat, Watch};
-use crate::edge::behind::Incoming;
-use crate::edge::pipeline;
+use crate::connection::{self, Ending};
+use crate::edge::behind;
+use crate::observe::panics::Catching;
 
 /// Connections the kernel may keep for us before we accept them.
 const BACKLOG: i32 = 1024;
+/// Octets that the kernel keeps for a client beyond those that are on their way.
+const AHEAD: u32 = 128 * 1024;
 /// How long a drain waits for requests to finish; the longest a request may take by default.
 const DRAIN_SECONDS: u64 = 30;
 
@@ -43,6 +47,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(address.ip() != IpAddr::from(Ipv6Addr::UNSPECIFIED))?;
     }
+    // What these say is inherited by every connection. A reply is sent as it is made, and what the kernel has not sent yet
+    // is bounded as what we have not.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(AHEAD)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -50,42 +58,46 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Starts the workers on a socket. Must be called inside the actor system.
-pub(crate) fn start(
-    site: &Arc<Site>,
-    listener: TcpListener,
-    watch: Option<Arc<Watch>>,
-) -> io::Result<actix_web::dev::Server> {
+pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, watch: Option<Arc<Watch>>) -> io::Result<Server> {
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
     let threads = site.settings.server.threads;
-    let head_timeout = site.settings.server.head_timeout;
-    let server = HttpServer::new(move || {
-        let (site, number, watch) = (site.clone(), number.clone(), watch.clone());
+    let address = listener.local_addr()?;
+    let builder = Server::build();
+    let ends = builder.graceful_shutdown_signal();
+    let connections = move || {
+        let (site, number, watch, ends) = (site.clone(), number.clone(), watch.clone(), ends.clone());
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
-        fn_factory_with_config(move |config: AppConfig| {
+        fn_factory(move || {
+            let config = behind::config(address);
             let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
-            let service = fn_service(move |mut incoming: Incoming| {
-                let worker = seat.worker();
+            let ending = Rc::<Ending>::default();
+            let (told, ends) = (ending.clone(), ends.clone());
+            actix_rt::spawn(async move {
+                ends.notified().await;
+                told.begin();
+            });
+            let service = fn_service(move |socket: TcpStream| {
+                let peer = socket.peer_addr().ok();
+                let drive = connection::drive(socket, peer, ending.clone(), seat.clone());
+                let seat = seat.clone();
                 async move {
-                    Ok::<_, ActixError>(match worker {
-                        Ok(worker) => pipeline::serve(&worker, &mut incoming).await,
-                        Err(why) => pipeline::unfit(&why, &incoming),
-                    })
+                    if let Err(panicked) = Catching(Box::pin(drive)).await {
+                        seat.broken(peer, &panicked);
+                    }
+                    Ok::<_, ()>(())
                 }
             });
             async { Ok::<_, ()>(service) }
         })
-    })
-    .workers(threads)
-    .worker_max_blocking_threads((pool::THREADS / threads).max(1))
-    // A client that leaves is seen at once, and its handler is dropped with everything it waits for. The price: a
-    // client that closes its sending half after the request is taken for gone.
-    .h1_allow_half_closed(false)
-    .client_request_timeout(head_timeout)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    };
+    let server = builder
+        .workers(threads)
+        .worker_max_blocking_threads((pool::THREADS / threads).max(1))
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen("http", listener, connections)?
+        .run();
     Ok(server)
 }
 

@@ -10,6 +10,7 @@
 //! mistakes is told to every request until it is mended: an old site that goes on would hide that nothing is taken up.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ use actix_web::dev::AppConfig;
 use super::site::{self, Site};
 use super::worker::Worker;
 use crate::config::{self, Loaded, Server};
+use crate::connection::{Incoming, Outgoing, Refused, Service, Settings};
+use crate::edge::{pipeline, refused};
+use crate::observe::panics::Panicked;
 
 /// The conf of a site in devel mode.
 #[derive(Debug)]
@@ -99,7 +103,7 @@ pub(super) fn keep_of_process(server: &mut Server, began: &Server) -> Vec<String
         };
     }
     keep!(ip, port, threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
-    keep!(introspection, head_timeout, previous_securekeys);
+    keep!(introspection, previous_securekeys);
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);
@@ -134,5 +138,43 @@ impl Seat {
             }
             _ => Ok(now),
         }
+    }
+}
+
+/// Who answers the connections of a thread: whoever serves there at that moment.
+impl Service for Rc<Seat> {
+    fn settings(&self) -> Settings {
+        let now = self.now.borrow();
+        let server = &now.site.settings.server;
+        Settings {
+            head_timeout: server.head_timeout,
+            keep_alive: server.keep_alive,
+            body_timeout: server.body_timeout,
+            send_timeout: server.send_timeout,
+        }
+    }
+
+    fn call(&self, mut request: Incoming) -> impl Future<Output = Outgoing> {
+        let worker = self.worker();
+        async move {
+            let response = match worker {
+                Ok(worker) => pipeline::serve(&worker, &mut request).await,
+                Err(why) => pipeline::unfit(&why, &request),
+            };
+            response.into()
+        }
+    }
+
+    fn refuse(&self, refused: &Refused<'_>) -> Outgoing {
+        refused::reply(&self.now.borrow(), refused).into()
+    }
+}
+
+impl Seat {
+    /// A connection ended by a panic that nobody else had caught.
+    pub(crate) fn broken(&self, peer: Option<SocketAddr>, panicked: &Panicked) {
+        self.now.borrow().counts.panic();
+        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+        tracing::error!(peer, "a connection was cut: {panicked}");
     }
 }

@@ -10,7 +10,6 @@ use super::site::Site;
 use crate::app::Spares;
 use crate::edge::behind::Behind;
 use crate::edge::files::Misses;
-use crate::edge::unwatched::Unwatched;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
@@ -25,7 +24,6 @@ pub(crate) struct Worker {
     pub(crate) counts: Arc<Counts>,
     pub(crate) behind: Behind,
     pub(crate) spares: Spares,
-    pub(crate) unwatched: Rc<Unwatched>,
 }
 
 impl Worker {
@@ -44,7 +42,7 @@ impl Worker {
         });
         let misses = site.mounts.iter().map(|_| Misses::new(!site.settings.server.devel)).collect();
         let counts = site.counts(number).clone();
-        let (behind, spares, unwatched) = (Behind::new(config), Spares::default(), Unwatched::start());
-        Rc::new(Worker { site, hands, misses, log, counts, behind, spares, unwatched })
+        let (behind, spares) = (Behind::new(config), Spares::default());
+        Rc::new(Worker { site, hands, misses, log, counts, behind, spares })
     }
 }

@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
     Rule {
         why: "actix-http, below actix-web, is named where requests come in and by the client",
         within: &["actors/src", "src", "apps", "tests/site"],
-        except: &["actors/src/http", "src/edge/behind.rs"],
+        except: &["actors/src/http", "src/connection"],
         names: &["actix_http"],
     },
     Rule {
@@ -63,6 +63,23 @@ const RULES: &[Rule] = &[
         within: &["actors/src", "src", "tests/site"],
         except: &["actors/src/db"],
         names: &["tokio_postgres", "deadpool_postgres", "deadpool_sqlite", "deadpool", "rusqlite"],
+    },
+    Rule {
+        why: "a connection is handed a service and its times: it drives for anybody",
+        within: &["src/connection"],
+        except: &[],
+        names: &[
+            "skitai_actors",
+            "crate::admin",
+            "crate::app",
+            "crate::cli",
+            "crate::config",
+            "crate::edge",
+            "crate::proxy",
+            "crate::rpc",
+            "crate::serve",
+            "crate::supervise",
+        ],
     },
     Rule {
         why: "the edge carries a request to its app; what an app asks of clusters and databases is not its business",

@@ -1,0 +1,374 @@
+//! The states of a connection, one after the other: each waits for one thing, and knows how long.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use actix_http::body::MessageBody;
+use actix_http::{HttpMessage as _, Payload, Request};
+use actix_web::http::header::{HOST, HeaderName, HeaderValue};
+use actix_web::http::{Method, Uri, Version};
+use bytes::Bytes;
+use skitai_wire::http1::{Denied, RequestReader, escaped, read_request};
+use tokio::time::{Instant, Sleep};
+
+use super::intake::{HELD, Queues, Shared};
+use super::reply::{self, Asked, Cut, Frame, Sending};
+use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
+
+/// Octets that a client takes within `send_timeout`, or it is gone.
+const LEAST: u64 = 1024;
+/// The slowest body, in octets a second, once `body_timeout` is over.
+const SLOWEST: u64 = 16 * 1024;
+/// A service that reads a body with a clock of its own has the first word on it.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a client that is still sending is listened to behind the last reply, so that it can read that.
+const LINGER: Duration = Duration::from_secs(5);
+/// Requests that came together and are answered in one turn; then other connections have theirs.
+const TURN: usize = 4;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The client is gone, or it is to be seen that something is missing.
+    Cut,
+    /// Nothing more will be sent, and the client sends nothing.
+    Closed,
+    /// The client may still be sending. Closed over that, it would lose the reply.
+    Lingering,
+}
+
+pub(super) struct Driver<S> {
+    queues: Shared,
+    peer: Option<SocketAddr>,
+    ending: Rc<Ending>,
+    service: S,
+    clock: Clock,
+}
+
+/// What a wait for a head comes to.
+enum Next {
+    Head(Bytes),
+    Refused(Denied),
+    End(End),
+}
+
+impl<S: Service> Driver<S> {
+    pub(super) fn new(queues: Queues, peer: Option<SocketAddr>, ending: Rc<Ending>, service: S) -> Driver<S> {
+        Driver { queues: Rc::new(RefCell::new(queues)), peer, ending, service, clock: Clock(None) }
+    }
+
+    /// The task of this connection, which a body that is read in another task may have to wake.
+    pub(super) fn is_driven_by(&self, waker: &Waker) {
+        self.queues.borrow_mut().driven_by(waker);
+    }
+
+    /// One request after the other.
+    pub(super) async fn requests(&mut self) -> End {
+        // The first head is waited for from the accept on.
+        let settings = self.service.settings();
+        let mut until = Some(Instant::now() + settings.head_timeout);
+        let mut turn = 0;
+        loop {
+            match self.head(until.take()).await {
+                Next::Head(head) => {
+                    if let Err(end) = self.exchange(head).await {
+                        return end;
+                    }
+                }
+                Next::Refused(denied) => return self.refuse(denied, &[]).await,
+                Next::End(end) => return end,
+            }
+            turn += 1;
+            if turn % TURN == 0 && !self.queues.borrow().input.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Waits for the head of a request: the first one of a connection until then.
+    async fn head(&mut self, until: Option<Instant>) -> Next {
+        let Driver { queues, ending, service, clock, .. } = self;
+        let mut reader = RequestReader::default();
+        let mut is_looked_at = false;
+        // When the client is given up, resting or within a head.
+        let (mut rests_until, mut head_until) = (until, until);
+        poll_fn(|context| {
+            let queues = &mut *queues.borrow_mut();
+            loop {
+                if !is_looked_at && !queues.input.is_empty() {
+                    is_looked_at = true;
+                    match reader.end(&queues.input) {
+                        Ok(Some(end)) => return Poll::Ready(Next::Head(queues.input.split_to(end).freeze())),
+                        Ok(None) => {}
+                        Err(denied) => return Poll::Ready(Next::Refused(denied)),
+                    }
+                }
+                match queues.poll_fill(context, HELD) {
+                    Poll::Ready(Ok(1..)) => is_looked_at = false,
+                    Poll::Ready(_) => return Poll::Ready(Next::End(End::Closed)),
+                    Poll::Pending => break,
+                }
+            }
+            // Some clients send an empty line behind a body.
+            let is_resting = queues.input.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
+            if is_resting {
+                queues.rest();
+                if ending.has_begun.get() {
+                    return Poll::Ready(Next::End(End::Closed));
+                }
+            }
+            let (place, time) = match is_resting {
+                true => (&mut rests_until, service.settings().keep_alive),
+                false => (&mut head_until, service.settings().head_timeout),
+            };
+            let until = *place.get_or_insert_with(|| Instant::now() + time);
+            ready!(clock.poll(context, until));
+            if is_resting {
+                return Poll::Ready(Next::End(End::Closed));
+            }
+            let why = format!("the head did not arrive within {} s", service.settings().head_timeout.as_secs_f64());
+            Poll::Ready(Next::Refused(Denied { status: 408, why }))
+        })
+        .await
+    }
+
+    /// One request and its reply. An error where the connection ends with it.
+    async fn exchange(&mut self, head: Bytes) -> Result<(), End> {
+        let head = escaped(&head).map_or(head, Bytes::from);
+        let (request, asked) = match self.request(&head) {
+            Ok(request) => request,
+            Err(denied) => return Err(self.refuse(denied, &head).await),
+        };
+        let response = self.answered(request).await.ok_or(End::Cut)?;
+        self.send(response, asked, &head).await
+    }
+
+    /// The request of a head, with its body.
+    fn request(&self, head: &Bytes) -> Result<(Incoming, Asked), Denied> {
+        let mut request = Request::with_payload(Payload::None);
+        let parts = request.head_mut();
+        let mut bad_field = None;
+        let read = read_request(head, |name, value| {
+            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_maybe_shared(head.slice_ref(value))) {
+                (Ok(name), Ok(value)) => parts.headers.append(name, value),
+                _ => bad_field = Some(name.to_owned()),
+            }
+        });
+        let bad = |why: String| Denied { status: 400, why };
+        let read = read?.ok_or_else(|| bad("the head has no end".to_owned()))?;
+        if let Some(name) = bad_field {
+            return Err(bad(format!("the header {name:?} cannot be read")));
+        }
+        parts.method =
+            Method::from_bytes(read.method.as_bytes()).map_err(|_| bad("the method is no token".to_owned()))?;
+        parts.version = if read.is_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
+        parts.uri = Uri::from_maybe_shared(head.slice_ref(read.target.as_bytes()))
+            .map_err(|error| bad(format!("line 1: the target cannot be read: {error}")))?;
+        parts.peer_addr = self.peer;
+        // The target's word on whom it is for wins over the header's (RFC 9112, 3.2.2).
+        if let Some(authority) = parts.uri.authority().filter(|_| parts.method != Method::CONNECT) {
+            let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(error.to_string()))?;
+            parts.headers.insert(HOST, host);
+        }
+        let asked = Asked { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
+        let (payload, tunnel) =
+            Queues::begin_body(&self.queues, read.framing, read.expects_continue, read.offers_upgrade);
+        *request.payload() = payload;
+        if let Some(tunnel) = tunnel {
+            request.extensions_mut().insert(Tunnel(tunnel));
+        }
+        Ok((request, asked))
+    }
+
+    /// The service's answer; `None` where the client leaves before.
+    async fn answered(&mut self, request: Incoming) -> Option<Outgoing> {
+        let Driver { queues, service, clock, .. } = self;
+        let mut call = pin!(service.call(request));
+        let mut began = None;
+        poll_fn(|context| {
+            if let Poll::Ready(response) = call.as_mut().poll(context) {
+                return Poll::Ready(Some(response));
+            }
+            let queues = &mut *queues.borrow_mut();
+            if matches!(queues.poll_flush(context), Poll::Ready(Err(_))) || queues.poll_gone(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            if let Some(arrived) = queues.awaited() {
+                let began = *began.get_or_insert_with(Instant::now);
+                let earned = Duration::from_secs(arrived / SLOWEST);
+                if clock.poll(context, began + service.settings().body_timeout + earned + GRACE).is_ready() {
+                    queues.break_body(io::ErrorKind::TimedOut, "it did not arrive in time");
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Sends a reply, and leaves the connection as it is to be for the next request. An error where it ends.
+    async fn send(&mut self, response: Outgoing, asked: Asked, head: &[u8]) -> Result<(), End> {
+        let (response, body) = response.into_parts();
+        let (status, size) = (response.head().status, body.size());
+        let frame = Frame::of(response.head(), size, asked);
+        let is_wrong = status.is_informational() && (frame != Frame::Tunnel || !self.queues.borrow_mut().open_tunnel());
+        if is_wrong {
+            let why = format!("the service answered {} to a request that did not ask for it", status.as_u16());
+            return Err(Box::pin(self.refuse(Denied { status: 500, why }, head)).await);
+        }
+        let keeps = asked.is_kept
+            && !reply::closes(response.head())
+            && frame.ends_itself()
+            && !self.ending.has_begun.get()
+            && self.queues.borrow_mut().may_go_on();
+        let sending = {
+            let queues = &mut *self.queues.borrow_mut();
+            queues.is_within_reply = frame != Frame::Tunnel;
+            reply::write_head(queues.output.buffer(), response.head(), size, frame, asked, keeps);
+            Sending::begin(queues, body, frame)
+        };
+        drop(response);
+        if let Err(cut) = self.sent(sending, frame).await {
+            if let Cut::Broken(why) = cut {
+                let line = head.split(|&octet| octet == b'\r').next().unwrap_or_default();
+                let uri = String::from_utf8_lossy(line.split(|&octet| octet == b' ').nth(1).unwrap_or_default());
+                tracing::error!(%uri, "the reply was cut: {}", crate::observe::log::one_line(&why));
+            }
+            return Err(End::Cut);
+        }
+        self.queues.borrow_mut().is_within_reply = false;
+        self.read_away(keeps).await
+    }
+
+    /// Sends the reply that has begun.
+    async fn sent(&mut self, mut sending: Sending, frame: Frame) -> Result<(), Cut> {
+        let Driver { queues, service, clock, .. } = self;
+        // Since when octets wait; since when the client of a tunnel sends nothing more.
+        let (mut waits, mut ended) = (None, None);
+        poll_fn(|context| {
+            if let Poll::Ready(sent) = sending.poll(queues, context) {
+                return Poll::Ready(sent);
+            }
+            let queues = &mut *queues.borrow_mut();
+            if ended.is_none() && queues.poll_gone(context).is_ready() {
+                if frame != Frame::Tunnel {
+                    return Poll::Ready(Err(Cut::Gone));
+                }
+                ended = Some(Instant::now());
+            }
+            if ended.is_some_and(|ended| clock.poll(context, ended + LINGER).is_ready()) {
+                return Poll::Ready(Err(Cut::Gone));
+            }
+            if queues.output.waiting() == 0 {
+                waits = None;
+                return Poll::Pending;
+            }
+            let time = service.settings().send_timeout;
+            let since = *waits.get_or_insert_with(|| {
+                queues.output.taken();
+                Instant::now()
+            });
+            ready!(clock.poll(context, since + time));
+            if queues.output.taken() < LEAST {
+                return Poll::Ready(Err(Cut::Gone));
+            }
+            let since = *waits.insert(Instant::now());
+            clock.poll(context, since + time).map(|()| Err(Cut::Gone))
+        })
+        .await
+    }
+
+    /// Reads the rest of the body away, so that it is no request, where the connection is kept.
+    async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
+        let Driver { queues, service, clock, .. } = self;
+        let is_over = {
+            let queues = &mut *queues.borrow_mut();
+            let is_whole = !queues.is_held && queues.leaves_little();
+            match keeps {
+                false if is_whole && queues.is_read() && queues.input.is_empty() => return Err(End::Closed),
+                true if is_whole => queues.is_read(),
+                _ => return Err(End::Lingering),
+            }
+        };
+        if is_over {
+            return Ok(());
+        }
+        let until = Instant::now() + service.settings().body_timeout;
+        let is_read = poll_fn(|context| {
+            if let Poll::Ready(is_read) = queues.borrow_mut().poll_read_away(context) {
+                return Poll::Ready(is_read);
+            }
+            clock.poll(context, until).map(|()| false)
+        });
+        if is_read.await { Ok(()) } else { Err(End::Lingering) }
+    }
+
+    /// Says why there is no other answer, as the last word on this connection.
+    async fn refuse(&mut self, denied: Denied, head: &[u8]) -> End {
+        let Denied { status, why } = denied;
+        // What came is all there is of a head that did not come to its end.
+        let came = if head.is_empty() { self.queues.borrow().input.clone().freeze() } else { Bytes::new() };
+        let head = if head.is_empty() { &came[..] } else { head };
+        let response = self.service.refuse(&Refused { status, why, peer: self.peer, head });
+        let asked = Asked { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
+        match self.send(response, asked, head).await {
+            Err(End::Cut) => End::Cut,
+            _ => End::Lingering,
+        }
+    }
+
+    /// Ends the connection.
+    pub(super) async fn end(&mut self, end: End) {
+        let Driver { queues, clock, .. } = self;
+        if end != End::Cut {
+            let until = Instant::now() + LINGER;
+            let mut is_shut = false;
+            poll_fn(|context| {
+                let queues = &mut *queues.borrow_mut();
+                if !is_shut {
+                    match queues.poll_shutdown(context) {
+                        Poll::Ready(Ok(())) => is_shut = true,
+                        Poll::Ready(Err(_)) => return Poll::Ready(()),
+                        Poll::Pending => return clock.poll(context, until),
+                    }
+                }
+                if end == End::Closed || queues.poll_linger(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                clock.poll(context, until)
+            })
+            .await;
+        }
+        queues.borrow_mut().end();
+    }
+}
+
+/// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not moved
+/// along: it is looked at when it rings, and set to what is the deadline by then.
+struct Clock(Option<Pin<Box<Sleep>>>);
+
+impl Clock {
+    /// Ready when `until` has come.
+    fn poll(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
+        let is_new = self.0.is_none();
+        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if !is_new && sleep.deadline() <= until && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        if !is_new && sleep.deadline() > until {
+            sleep.as_mut().reset(until);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(context));
+            if sleep.deadline() >= until || Instant::now() >= until {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(until);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! What comes from a client: octets that nobody has taken yet, and the body of the request at work.
+//!
+//! The body is read by whom it was given to, and by its pace: its stream takes what has come, and where that is not enough
+//! it polls the socket itself, in whatever task it is polled. While it waits the driver does not read. At all other times
+//! the driver does, up to [`HELD`] octets, so that a client that leaves is seen.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use actix_http::error::PayloadError;
+use actix_http::{BoxedPayloadStream, Payload};
+use bytes::{Buf, Bytes, BytesMut};
+use futures_core::Stream;
+use skitai_wire::http1::{ChunkReader, Framing};
+use tokio::io::ReadBuf;
+
+use super::transport::{Output, Transport};
+
+/// The most of what a client sends ahead that is held for it, in octets.
+pub(super) const HELD: usize = 16 * 1024;
+/// The most that is read at once.
+const PIECE: usize = 64 * 1024;
+/// The body that is left behind an answer is read away, if it is no longer than this: cheaper than a new connection.
+const READ_AWAY: u64 = 64 * 1024;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+thread_local! {
+    /// What is read lands here, and is copied to where it is just as large: an idle connection has no buffer.
+    static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into());
+}
+
+/// The two queues of a connection, shared by its driver and the body that it gave away.
+pub(super) type Shared = Rc<RefCell<Queues>>;
+
+pub(super) struct Queues {
+    /// `None` once the connection has ended: a body may be held longer, by a task of its service's.
+    transport: Option<Transport>,
+    /// What came and is not taken yet.
+    pub(super) input: BytesMut,
+    pub(super) output: Output,
+    body: Body,
+    /// Octets of the body that came.
+    arrived: u64,
+    /// The client waits for a 100.
+    owes_continue: bool,
+    /// Somebody has the body, and may read on.
+    pub(super) is_held: bool,
+    /// Who waits for octets of the body.
+    reader: Option<Waker>,
+    /// The task of the connection.
+    driver: Option<Waker>,
+    /// Its client must not take what it has of a reply for the whole.
+    pub(super) is_within_reply: bool,
+}
+
+/// The body of the request at work.
+enum Body {
+    /// None, or its last octet was taken.
+    Done,
+    /// So many octets are to come.
+    Left(u64),
+    Chunks(ChunkReader),
+    /// The client offers to go on in another protocol; nobody has agreed yet.
+    Offered,
+    /// It was agreed: whatever comes is for the service, to the end of the connection.
+    Tunnel,
+    /// It cannot be read on.
+    Broken(io::ErrorKind, String),
+}
+
+impl Queues {
+    pub(super) fn new(transport: Transport) -> Queues {
+        Queues {
+            transport: Some(transport),
+            input: BytesMut::new(),
+            output: Output::default(),
+            body: Body::Done,
+            arrived: 0,
+            owes_continue: false,
+            is_held: false,
+            reader: None,
+            driver: None,
+            is_within_reply: false,
+        }
+    }
+
+    /// Reads once. 0 at the end of the input.
+    pub(super) fn poll_fill(&mut self, context: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
+        ROOM.with_borrow_mut(|room| {
+            let mut room = ReadBuf::new(&mut room[..most.min(PIECE)]);
+            let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(0)) };
+            ready!(transport.poll_read(context, &mut room))?;
+            self.input.extend_from_slice(room.filled());
+            Poll::Ready(Ok(room.filled().len()))
+        })
+    }
+
+    /// A connection that rests holds no memory.
+    pub(super) fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+    }
+
+    /// Reads on while a request is at work; ready when its client is gone.
+    pub(super) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Before it is agreed to go on in another protocol, what comes is held as always.
+        if self.reader.is_some() && !matches!(self.body, Body::Offered) {
+            return Poll::Pending;
+        }
+        if matches!(self.body, Body::Broken(io::ErrorKind::UnexpectedEof, _)) {
+            return Poll::Ready(());
+        }
+        while self.input.len() < HELD {
+            let room = HELD - self.input.len();
+            if !matches!(ready!(self.poll_fill(context, room)), Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Sends what waits. Ready when nothing does.
+    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Some(transport) => self.output.poll_flush(transport, context),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport.as_mut().map_or(Poll::Ready(Ok(())), |transport| transport.poll_shutdown(context))
+    }
+
+    /// Ends the connection, whoever still holds its body: in the midst of a reply by a reset.
+    pub(super) fn end(&mut self) {
+        if let Some(transport) = self.transport.take().filter(|_| self.is_within_reply) {
+            transport.reset();
+        }
+        if !matches!(self.body, Body::Done) {
+            self.break_body(io::ErrorKind::ConnectionAborted, "the connection has ended");
+        }
+    }
+
+    // The body of the request at work.
+
+    /// Begins with the body of a request. What comes of it is for the service.
+    pub(super) fn begin_body(
+        this: &Shared,
+        framing: Framing,
+        expects_continue: bool,
+        offers_upgrade: bool,
+    ) -> (Payload, Option<Payload>) {
+        let queues = &mut *this.borrow_mut();
+        (queues.arrived, queues.owes_continue) = (0, false);
+        let mut stream = || {
+            queues.is_held = true;
+            Payload::from(Box::pin(BodyStream(this.clone())) as BoxedPayloadStream)
+        };
+        match framing {
+            Framing::Length(length) if queues.input.len() as u64 >= length => {
+                queues.body = Body::Done;
+                // Not more than what is there, which is far from the bounds of the type.
+                let whole = queues.input.split_to(usize::try_from(length).unwrap_or(usize::MAX)).freeze();
+                return (Payload::from(whole), None);
+            }
+            Framing::Length(length) => queues.body = Body::Left(length),
+            Framing::Chunked => queues.body = Body::Chunks(ChunkReader::of_request()),
+            Framing::None | Framing::ToTheEnd if offers_upgrade => {
+                queues.body = Body::Offered;
+                return (Payload::None, Some(stream()));
+            }
+            Framing::None | Framing::ToTheEnd => {
+                queues.body = Body::Done;
+                return (Payload::None, None);
+            }
+        }
+        // A client that sends without waiting is not waited for.
+        queues.owes_continue = expects_continue && queues.input.is_empty();
+        (stream(), None)
+    }
+
+    /// Agrees to the other protocol. False where none was offered.
+    pub(super) fn open_tunnel(&mut self) -> bool {
+        let is_offered = matches!(self.body, Body::Offered);
+        if is_offered {
+            self.body = Body::Tunnel;
+            if let Some(reader) = self.reader.take() {
+                reader.wake();
+            }
+        }
+        is_offered
+    }
+
+    /// What its reader waits for does not come in time.
+    pub(super) fn break_body(&mut self, kind: io::ErrorKind, why: &str) {
+        self.body = Body::Broken(kind, why.to_owned());
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    /// Octets of the body so far, while somebody waits for more; never of a tunnel, which has all the time.
+    pub(super) fn awaited(&self) -> Option<u64> {
+        let is_body = matches!(self.body, Body::Left(_) | Body::Chunks(_));
+        (is_body && self.reader.is_some()).then_some(self.arrived)
+    }
+
+    /// True where the connection may go on behind the answer, as far as is known before that is sent.
+    pub(super) fn may_go_on(&mut self) -> bool {
+        self.is_held || self.leaves_little()
+    }
+
+    /// True where the connection can go on behind the answer: the rest of the body is nothing, or little and on its way.
+    pub(super) fn leaves_little(&mut self) -> bool {
+        // What has come of it is nothing to wait for.
+        while let Some(Ok(_)) = self.next_piece() {}
+        match &self.body {
+            Body::Done | Body::Offered => true,
+            Body::Left(left) => *left <= READ_AWAY && !self.owes_continue,
+            Body::Chunks(_) | Body::Tunnel | Body::Broken(..) => false,
+        }
+    }
+
+    /// True behind the last octet of the body.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.body, Body::Done | Body::Offered)
+    }
+
+    /// Reads the rest of the body away. Ready with false where the client is gone before its end.
+    pub(super) fn poll_read_away(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            match self.next_piece() {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Poll::Ready(false),
+                None if matches!(self.body, Body::Done | Body::Offered) => {
+                    self.body = Body::Done;
+                    return Poll::Ready(true);
+                }
+                None => {
+                    if !matches!(ready!(self.poll_fill(context, PIECE)), Ok(1..)) {
+                        return Poll::Ready(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads away whatever comes. Ready at the end of it.
+    pub(super) fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.input.clear();
+            if !matches!(ready!(self.poll_fill(context, PIECE)), Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Content that is here; `None` where there is none of it, for now or for good.
+    fn next_piece(&mut self) -> Option<Result<Bytes, PayloadError>> {
+        loop {
+            if self.input.is_empty() && !matches!(self.body, Body::Broken(..)) {
+                return None;
+            }
+            let content = match &mut self.body {
+                Body::Done | Body::Offered => return None,
+                Body::Left(left) => {
+                    let length = usize::try_from(*left).unwrap_or(usize::MAX).min(self.input.len());
+                    *left -= length as u64;
+                    if *left == 0 {
+                        self.body = Body::Done;
+                    }
+                    self.input.split_to(length)
+                }
+                Body::Chunks(chunks) => match chunks.read(&self.input) {
+                    Ok(piece) => {
+                        if chunks.is_done() {
+                            self.body = Body::Done;
+                        }
+                        let mut used = self.input.split_to(piece.used);
+                        used.truncate(piece.content.end);
+                        used.advance(piece.content.start);
+                        used
+                    }
+                    Err(refusal) => {
+                        self.body = Body::Broken(io::ErrorKind::InvalidData, refusal.to_string());
+                        continue;
+                    }
+                },
+                Body::Tunnel => self.input.split(),
+                Body::Broken(kind, why) => {
+                    return Some(Err(PayloadError::Io(io::Error::new(*kind, why.clone()))));
+                }
+            };
+            if !content.is_empty() {
+                self.arrived += content.len() as u64;
+                return Some(Ok(content.freeze()));
+            }
+        }
+    }
+
+    /// The task of the connection is the one that polls this.
+    pub(super) fn driven_by(&mut self, driver: &Waker) {
+        self.driver = Some(driver.clone());
+    }
+
+    /// Nobody waits for the body now. In the task of the connection the driver is polled anyway.
+    fn let_driver_read(&mut self) {
+        if let (Some(reader), Some(driver)) = (self.reader.take(), &self.driver)
+            && !reader.will_wake(driver)
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        loop {
+            if let Some(piece) = self.next_piece() {
+                self.let_driver_read();
+                return Poll::Ready(Some(piece));
+            }
+            match self.body {
+                Body::Done => {
+                    self.let_driver_read();
+                    return Poll::Ready(None);
+                }
+                Body::Offered => return self.wait(context),
+                _ => {}
+            }
+            if std::mem::take(&mut self.owes_continue) {
+                self.output.buffer().extend_from_slice(CONTINUE);
+                if self.poll_flush(context).is_pending() {
+                    self.wake_driver();
+                }
+            }
+            match self.poll_fill(context, PIECE) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) if matches!(self.body, Body::Tunnel) => {
+                    self.body = Body::Done;
+                    self.reader = None;
+                    self.wake_driver();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(_) => {
+                    self.body = Body::Broken(io::ErrorKind::UnexpectedEof, "the client left before its end".to_owned());
+                    self.let_driver_read();
+                }
+                Poll::Pending => return self.wait(context),
+            }
+        }
+    }
+
+    fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+            self.reader = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+impl Drop for Queues {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The body of a request, as the service reads it.
+struct BodyStream(Shared);
+
+impl Stream for BodyStream {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.borrow_mut().poll_next(context)
+    }
+}
+
+impl Drop for BodyStream {
+    fn drop(&mut self) {
+        let queues = &mut *self.0.borrow_mut();
+        queues.is_held = false;
+        queues.let_driver_read();
+    }
+}

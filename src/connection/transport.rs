@@ -1,0 +1,127 @@
+//! The socket of a connection, of whatever kind: TCP, a Unix socket; TLS will be a third. And what waits to be sent by it.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A socket to a client.
+#[derive(Debug)]
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl From<TcpStream> for Transport {
+    fn from(socket: TcpStream) -> Transport {
+        Transport::Tcp(socket)
+    }
+}
+
+impl From<UnixStream> for Transport {
+    fn from(socket: UnixStream) -> Transport {
+        Transport::Unix(socket)
+    }
+}
+
+impl Transport {
+    pub(super) fn poll_read(&mut self, context: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Tcp(socket) => Pin::new(socket).poll_read(context, room),
+            Transport::Unix(socket) => Pin::new(socket).poll_read(context, room),
+        }
+    }
+
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, parts),
+            Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(context, parts),
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
+            Transport::Unix(socket) => Pin::new(socket).poll_shutdown(context),
+        }
+    }
+
+    /// Has the end of this socket be a reset: its client must not take what it got for the whole. A Unix socket has no
+    /// such end; there the framing alone tells.
+    pub(super) fn reset(&self) {
+        if let Transport::Tcp(socket) = self {
+            // It fails where the client is gone already.
+            let _ = socket.set_zero_linger();
+        }
+    }
+}
+
+/// A buffer that has grown beyond this is not kept.
+const KEPT: usize = 16 * 1024;
+
+thread_local! {
+    /// A buffer that waits for the next reply of this thread.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What waits to be sent: octets, and behind them others that stay where they are.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    octets: Vec<u8>,
+    sent: usize,
+    tail: Bytes,
+    /// Octets that the socket took since somebody asked.
+    taken: u64,
+}
+
+impl Output {
+    /// Where what is to be sent next is written.
+    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.octets.capacity() == 0 {
+            self.octets = SPARE.take();
+        }
+        &mut self.octets
+    }
+
+    /// Sends these octets behind what is in the buffer, without a copy.
+    pub(super) fn send_behind(&mut self, tail: Bytes) {
+        self.tail = tail;
+    }
+
+    /// Octets that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.octets.len() - self.sent + self.tail.len()
+    }
+
+    /// Octets that the socket took since this was asked before.
+    pub(super) fn taken(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
+    }
+
+    /// Sends. Ready when nothing waits.
+    pub(super) fn poll_flush(&mut self, transport: &mut Transport, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.waiting() > 0 {
+            let parts = [IoSlice::new(&self.octets[self.sent..]), IoSlice::new(&self.tail)];
+            let taken = ready!(transport.poll_write(context, &parts))?;
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.taken += taken as u64;
+            let of_octets = taken.min(self.octets.len() - self.sent);
+            self.sent += of_octets;
+            self.tail.advance(taken - of_octets);
+        }
+        let mut sent = std::mem::take(&mut self.octets);
+        self.sent = 0;
+        if (1..=KEPT).contains(&sent.capacity()) {
+            sent.clear();
+            SPARE.set(sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -31,6 +31,6 @@ pub(crate) use foreign::{curl, python};
 pub(crate) use member::{Conduct, Member};
 pub(crate) use patience::eventually;
 pub(crate) use postgres::Postgres;
-pub(crate) use raw::{Conn, Reply};
+pub(crate) use raw::{Conn, End, Reply};
 pub(crate) use relay::Relay;
 pub(crate) use server::{Scenario, TestServer};

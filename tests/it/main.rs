@@ -31,6 +31,7 @@
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an app;
 //! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
+//! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`directions`]: who may name whom in the source tree.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
@@ -50,6 +51,7 @@ mod chaos;
 mod coming;
 mod completion;
 mod config;
+mod connections;
 mod deadlines;
 mod directions;
 mod error_pages;

@@ -4,6 +4,7 @@
 mod asking;
 mod calls;
 mod chaos;
+mod connections;
 mod hooks;
 mod pages;
 mod routing;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         .package(asking::package())
         .package(calls::package())
         .package(chaos::package())
+        .package(connections::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())

@@ -1,5 +1,9 @@
 //! Services of actix-web's, some of which do not behave.
 
+use std::convert::Infallible;
+
+use futures_util::stream::iter;
+use skitai::actix_web::body::SizedStream;
 use skitai::actix_web::web::{self, Bytes, ServiceConfig};
 use skitai::actix_web::{HttpRequest, HttpResponse};
 use skitai::prelude::*;
@@ -18,6 +22,9 @@ fn services(services: &mut ServiceConfig) {
     services
         .route("/echo", web::post().to(echo))
         .route("/panics", web::get().to(panics))
+        .route("/longer", web::get().to(longer))
+        .route("/shorter", web::get().to(shorter))
+        .route("/body-panics", web::get().to(body_panics))
         // A route of the app has the same path, and stands before it.
         .route("/before", web::get().to(hidden))
         .service(web::scope("/deep").route("/{name}", web::get().to(deep)));
@@ -30,6 +37,28 @@ async fn echo(request: HttpRequest, body: Bytes) -> HttpResponse {
 
 async fn panics() -> HttpResponse {
     panic!("on purpose, in a service")
+}
+
+/// Chunks under a length that somebody announced.
+fn announced(length: u64, chunks: impl Iterator<Item = &'static str> + 'static) -> HttpResponse {
+    let chunks = chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from_static(chunk.as_bytes())));
+    HttpResponse::Ok().body(SizedStream::new(length, iter(chunks)))
+}
+
+/// Announces nine octets and gives more, which look like a reply.
+async fn longer() -> HttpResponse {
+    announced(9, ["announced", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"].into_iter())
+}
+
+/// Announces nine octets and gives four.
+async fn shorter() -> HttpResponse {
+    announced(9, ["anno"].into_iter())
+}
+
+/// Announces nine octets and panics behind four.
+async fn body_panics() -> HttpResponse {
+    let panics = std::iter::from_fn(|| panic!("on purpose, in the body of a service"));
+    announced(9, std::iter::once("anno").chain(panics))
 }
 
 async fn hidden() -> &'static str {

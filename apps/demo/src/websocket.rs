@@ -1,6 +1,6 @@
 //! What routes have no words for is a service of actix-web's: here a WebSocket that says everything back.
 
-use actix_ws::Message;
+use actix_ws::AggregatedMessage;
 use skitai::actix_web::web::{self, Payload};
 use skitai::actix_web::{self, HttpRequest, HttpResponse};
 use skitai::prelude::*;
@@ -10,16 +10,20 @@ pub(crate) fn services(services: &mut web::ServiceConfig) {
     services.route("/websocket/echo", web::get().to(echo));
 }
 
+/// The largest message that is taken, in one frame or in several.
+const LARGEST: usize = 2 << 20;
+
 async fn echo(request: HttpRequest, body: Payload) -> actix_web::Result<HttpResponse> {
-    let (answer, mut session, mut messages) = actix_ws::handle(&request, body)?;
+    let (answer, mut session, messages) = actix_ws::handle(&request, body)?;
+    let mut messages = messages.max_frame_size(LARGEST).aggregate_continuations().max_continuation_size(LARGEST);
     skitai::actix_web::rt::spawn(async move {
         while let Some(Ok(message)) = messages.next().await {
             let sent = match message {
-                Message::Text(text) => session.text(text).await,
-                Message::Binary(octets) => session.binary(octets).await,
-                Message::Ping(octets) => session.pong(&octets).await,
-                Message::Close(reason) => return drop(session.close(reason).await),
-                _ => Ok(()),
+                AggregatedMessage::Text(text) => session.text(text).await,
+                AggregatedMessage::Binary(octets) => session.binary(octets).await,
+                AggregatedMessage::Ping(octets) => session.pong(&octets).await,
+                AggregatedMessage::Close(reason) => return drop(session.close(reason).await),
+                AggregatedMessage::Pong(_) => Ok(()),
             };
             if sent.is_err() {
                 // The client has left.

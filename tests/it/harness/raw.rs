@@ -1,8 +1,10 @@
 //! An HTTP/1.1 client on a plain socket: it sends exactly the bytes it is given and shows exactly what came back.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::patience::PATIENCE;
 
@@ -11,6 +13,15 @@ pub(crate) struct Conn {
     stream: TcpStream,
     /// What was received and not yet taken by a reply.
     received: Vec<u8>,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// In order: what was received is all there was to send.
+    Finished,
+    /// Cut: something is missing.
+    Reset,
 }
 
 /// One response.
@@ -54,6 +65,18 @@ impl Reply {
 impl Conn {
     pub(crate) fn to(port: u16) -> Conn {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Conn { stream, received: Vec::new() }
+    }
+
+    /// A client that takes little: its window is as small as the kernel allows, whatever it may have to receive.
+    pub(crate) fn narrow(port: u16) -> Conn {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(2048).unwrap();
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("the server listens");
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
@@ -144,6 +167,58 @@ impl Conn {
         self.received.is_empty()
     }
 
+    /// Everything that comes until the connection ends, and how it ends.
+    #[track_caller]
+    pub(crate) fn to_end(&mut self) -> (Vec<u8>, End) {
+        let mut buffer = [0; 16 * 1024];
+        let how = loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break End::Finished,
+                Ok(n) => self.received.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break End::Reset,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("no end within {PATIENCE:?}: {error}; so far {:?}", self.so_far()),
+            }
+        };
+        (std::mem::take(&mut self.received), how)
+    }
+
+    fn so_far(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.received)
+    }
+
+    /// The number by which the access log has this client.
+    pub(crate) fn own_port(&self) -> u16 {
+        self.stream.local_addr().unwrap().port()
+    }
+
+    /// Receives at most so many octets, as they come; empty at the end in order, `None` after a reset.
+    pub(crate) fn sip(&mut self, most: usize) -> Option<Vec<u8>> {
+        let mut some = vec![0; most];
+        let n = self.stream.read(&mut some).ok()?;
+        some.truncate(n);
+        Some(some)
+    }
+
+    /// True once the server has reset this connection. Takes nothing of what was received.
+    pub(crate) fn was_reset(&self) -> bool {
+        self.stream.take_error().unwrap().is_some()
+    }
+
+    /// Sends as much as fits into what lies between client and server, without waiting for room; gives how much.
+    pub(crate) fn send_what_fits(&mut self, bytes: &[u8]) -> usize {
+        self.stream.set_nonblocking(true).unwrap();
+        let sent = self.stream.write(bytes).unwrap_or(0);
+        self.stream.set_nonblocking(false).unwrap();
+        sent
+    }
+
+    /// Says that no more is sent, and still listens.
+    pub(crate) fn half_close(&mut self) -> &mut Conn {
+        drop(self.stream.shutdown(Shutdown::Write));
+        self
+    }
+
     /// True when nothing arrives for this long.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).unwrap();
@@ -194,9 +269,9 @@ impl Conn {
                 self.received.extend_from_slice(&buffer[..n]);
                 true
             }
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
             // A machine that was stopped and goes on interrupts what waits with a timeout.
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => true,
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) => panic!("no answer within {PATIENCE:?}: {error}"),
         }
     }

@@ -1,0 +1,122 @@
+//! Requests hidden in others. Each case is a request that two readers could take for different ones, with a request inside
+//! that must not be executed, and beside it a legal twin that must be: both its requests, once, in order.
+//!
+//! - [`lengths`]: what says how long a body is; [`chunks`]: the body in pieces; [`heads`]: lines, targets and names.
+
+mod chunks;
+mod heads;
+mod lengths;
+
+use std::thread::scope;
+
+use super::notes;
+use crate::harness::{Conn, TestServer};
+
+/// Refused as a whole, and the connection ends.
+const REFUSED: &[&str] = &[""];
+/// Legal: what is hidden is the body of the first, and the second follows.
+const BODY: &[&str] = &["first second"];
+/// Legal: what is hidden is a request of its own, and no secret to anybody.
+const SEPARATE: &[&str] = &["first hidden second"];
+/// The RFC leaves the choice: refused, or read in the one safe way, and then the connection may go on or end.
+const EITHER: &[&str] = &["", "first", "first second"];
+/// The same, where the connection must end behind it (RFC 9112, 6.1).
+const CLOSED: &[&str] = &["", "first"];
+/// The first is answered with an error and its body read, or the connection ends.
+const UNKNOWN: &[&str] = &["", "first", "first second", "second"];
+
+/// One case. Its requests are written with `¶` for a line end; `<first>` is the target of the first request, `<hidden>` the
+/// hidden request as a whole, `<n>` how long that is (`<x>` in hexadecimal digits, `<n+5>` with five more). The second
+/// request follows by itself and asks for the end of the connection.
+struct Case {
+    name: &'static str,
+    attack: String,
+    /// What may be executed, in order: one of these.
+    allowed: &'static [&'static str],
+    twin: String,
+}
+
+/// The head of a POST up to what says how long its body is.
+const POST: &str = "POST <first> HTTP/1.1¶Host: h¶Content-Type: text/plain¶";
+/// The legal ways to send a body.
+const WITH_LENGTH: &str = "Content-Length: <n>¶¶<hidden>";
+const IN_CHUNKS: &str = "Transfer-Encoding: chunked¶¶<x>¶<hidden>¶0¶¶";
+
+/// The whole of what is sent in a case of this number.
+fn written(template: &str, case: &str) -> Vec<u8> {
+    let hidden = format!("GET /noted/{case}/hidden HTTP/1.1\r\nHost: h\r\n\r\n");
+    let second = format!("GET /noted/{case}/second HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let text = template
+        .replace('¶', "\r\n")
+        .replace("<first>", &format!("/noted/{case}/first"))
+        .replace("<n>", &hidden.len().to_string())
+        .replace("<n+5>", &(hidden.len() + 5).to_string())
+        .replace("<x>", &format!("{:x}", hidden.len()))
+        .replace("<X>", &format!("{:X}", hidden.len()))
+        .replace("<hidden>", &hidden);
+    (text + &second).into_bytes()
+}
+
+/// The codes of all replies, but for 100.
+fn codes(bytes: &[u8]) -> Vec<u16> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split("HTTP/1.").skip(1).filter_map(|line| line.get(2..5)?.parse().ok());
+    lines.filter(|code| *code != 100).collect()
+}
+
+/// Sends one case's octets in pieces of this size and gives the codes that came back.
+fn sent(site: &TestServer, bytes: &[u8], piece: usize) -> Vec<u16> {
+    let mut conn: Conn = site.conn();
+    for piece in bytes.chunks(piece) {
+        conn.send_reluctantly(piece);
+    }
+    codes(&conn.to_end().0)
+}
+
+/// What is wrong with one case, sent in one of two ways.
+fn judged(site: &TestServer, case: &Case, number: usize, piece: usize) -> Result<(), String> {
+    let said = |what: &str| Err(format!("{} ({piece} octets at a time): {what}", case.name));
+    let (attack, twin) = (format!("a{number}x{piece}"), format!("t{number}x{piece}"));
+    let answers = sent(site, &written(&case.attack, &attack), piece);
+    let executed = notes(site, &attack).join(" ");
+    let good = answers.iter().filter(|code| **code == 200).count();
+    if !case.allowed.contains(&executed.as_str()) {
+        return said(&format!("executed {executed:?}, answered {answers:?}"));
+    }
+    if good != executed.split_terminator(' ').count() {
+        return said(&format!("executed {executed:?} but answered {answers:?}"));
+    }
+    if executed.is_empty() && !matches!(answers[..], [400..=599]) {
+        return said(&format!("refused with {answers:?}"));
+    }
+    let answers = sent(site, &written(&case.twin, &twin), piece);
+    let executed = notes(site, &twin).join(" ");
+    if executed != "first second" || answers != [200, 200] {
+        return said(&format!("its legal twin executed {executed:?}, answered {answers:?}"));
+    }
+    Ok(())
+}
+
+/// All cases of a table, side by side, each in one piece and in small ones.
+fn hold(table: &[Case], least: usize) {
+    assert!(table.len() >= least, "{} cases", table.len());
+    let site = TestServer::site().server("body_timeout", "700ms").server("head_timeout", "2s").start();
+    let judge = |(number, case)| {
+        [usize::MAX, 13].into_iter().filter_map(|piece| judged(&site, case, number, piece).err()).collect::<Vec<_>>()
+    };
+    let wrong: Vec<String> = scope(|threads| {
+        let judge = &judge;
+        let cases: Vec<_> = table.iter().enumerate().map(|case| threads.spawn(move || judge(case))).collect();
+        cases.into_iter().flat_map(|case| case.join().expect("every case ends")).collect()
+    });
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+    // Once more, when all is over: nothing was executed late.
+    for (number, case) in table.iter().enumerate().filter(|(_, case)| case.allowed != SEPARATE) {
+        for piece in [usize::MAX, 13] {
+            let executed = notes(&site, &format!("a{number}x{piece}"));
+            assert!(!executed.contains(&"hidden".to_owned()), "{}: {executed:?}", case.name);
+        }
+    }
+    site.get("/defaults?needed=1").expect_code(200);
+    assert!(!site.stop().2.contains("ERROR"), "what clients do wrong is no fault of ours");
+}

@@ -37,7 +37,6 @@ fn replies_of_every_kind_come_in_the_order_of_their_requests() {
         &get("/no/such/page"),
         &get("/breaks?how=well"),
         &last("/noted/order/last"),
-        &get("/noted/order/behind"),
     ]
     .concat();
     beside_a_healthy_client(&site, || {
@@ -65,6 +64,20 @@ fn replies_of_every_kind_come_in_the_order_of_their_requests() {
         }
     });
     assert_eq!(notes(&site, "order"), ["get", "post", "chunked", "last"].repeat(3));
+}
+
+#[test]
+fn nothing_behind_the_last_request_of_a_connection_is_executed() {
+    let site = site().start();
+    for first in [last("/noted/closed/last"), get("/noted/closed/last").replace("HTTP/1.1", "HTTP/1.0")] {
+        for _ in 0..10 {
+            let mut conn = site.conn();
+            conn.send(first.clone() + &get("/noted/closed/behind").repeat(3));
+            assert_eq!(conn.read().expect_code(200).text(), "closed last");
+            assert!(conn.try_read(true).is_none(), "RFC 9112, 9.6");
+        }
+    }
+    assert_eq!(notes(&site, "closed"), ["last"; 20]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! HTTP/1.0, and nginx's default upstream with it: a body without a length ends with the connection. So a good one must
 //! end in order and a broken one must not, or nobody could tell them apart.
 
-use super::{beside_a_healthy_client, get};
+use super::{beside_a_healthy_client, get, notes};
 use crate::harness::raw::find;
 use crate::harness::{Conduct, Conn, End, Member, TestServer};
 
@@ -25,6 +25,8 @@ fn asked(site: &TestServer, request: &str) -> (String, String, End) {
 }
 
 const CHUNKS: &str = "chunk 0\nchunk 1\nchunk 2\n";
+/// A piece goes out before the panic.
+const PANICS: &str = "/pieces?pieces=1&millis=100&end=panics";
 
 #[test]
 fn a_stream_has_no_chunks_and_ends_with_its_connection() {
@@ -55,14 +57,17 @@ fn a_stream_has_no_chunks_and_ends_with_its_connection() {
 fn a_stream_that_breaks_ends_in_a_reset() {
     let site = TestServer::site().panics_expected().start();
     beside_a_healthy_client(&site, || {
+        // Of what breaks at once nothing need have been sent.
         for path in ["/breaks?how=error", "/breaks?how=panic", "/breaks?how=error&after=0"] {
             let (head, body, end) = asked(&site, &old(path, ""));
             assert!(!head.contains("transfer-encoding"), "{path}: {head}");
             assert!(CHUNKS.starts_with(&body), "{path}: {body:?}");
             assert_eq!(end, End::Reset, "{path}: what came would pass for the whole");
         }
-        for path in ["/pieces?pieces=2&end=fails", "/pieces?pieces=2&end=panics"] {
-            let (_, body, end) = asked(&site, &old(path, ""));
+        for how in ["fails", "panics"] {
+            let path = format!("/pieces?pieces=2&millis=100&end={how}");
+            let (head, body, end) = asked(&site, &old(&path, ""));
+            assert!(head.contains(" 200 ") && !head.contains("transfer-encoding"), "{path}: {head}");
             assert!(body.len() <= 2 << 16, "{path}: {}", body.len());
             assert_eq!(end, End::Reset, "{path}: what came would pass for the whole");
         }
@@ -74,14 +79,15 @@ fn a_stream_that_breaks_ends_in_a_reset() {
 fn a_stream_that_breaks_has_no_last_chunk_either() {
     let site = TestServer::site().panics_expected().start();
     beside_a_healthy_client(&site, || {
-        for path in
-            ["/breaks?how=error", "/breaks?how=panic", "/pieces?pieces=2&end=fails", "/pieces?pieces=1&end=panics"]
-        {
+        for path in ["/breaks?how=error", "/breaks?how=panic", "/pieces?pieces=2&millis=100&end=fails", PANICS] {
             let (head, body, end) = asked(&site, &(get(path) + &get("/noted/behind/x")));
-            assert!(head.contains("transfer-encoding: chunked"), "{path}: {head}");
+            if path.contains("millis") {
+                assert!(head.contains("transfer-encoding: chunked"), "{path}: {head}");
+            }
             assert!(!body.contains("\r\n0\r\n") && !body.contains("HTTP/1.1"), "{path}");
             assert_eq!(end, End::Reset, "{path}");
         }
+        assert!(notes(&site, "behind").is_empty(), "what follows a cut is not executed");
         // A good one, for the same eyes.
         let closing = get("/breaks?how=well").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
         let (head, body, end) = asked(&site, &closing);

@@ -159,12 +159,6 @@ fn a_service_that_takes_it_has_it_and_one_that_does_not_says_so() {
         assert_eq!(reply.header("sec-websocket-accept"), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         conn.send(b"\x81\x82\0\0\0\0ok");
         assert_eq!(conn.sip(4).expect("an echo"), b"\x81\x02ok");
-        // The first frame may come along with the head.
-        let mut conn = demo.conn();
-        let head = format!("GET /websocket/echo HTTP/1.1\r\nHost: h\r\n{way}\r\n");
-        conn.send([head.as_bytes(), b"\x81\x82\0\0\0\0ok"].concat());
-        conn.read_head().expect_code(101);
-        assert_eq!(conn.sip(4).expect("an echo"), b"\x81\x02ok");
     }
     // Without what makes it a WebSocket it is refused in plain HTTP.
     let mut conn = demo.conn();

@@ -22,8 +22,8 @@ fn services(services: &mut ServiceConfig) {
     services
         .route("/echo", web::post().to(echo))
         .route("/panics", web::get().to(panics))
-        .route("/longer", web::get().to(longer))
-        .route("/shorter", web::get().to(shorter))
+        .route("/longer", web::route().to(longer))
+        .route("/shorter", web::route().to(shorter))
         .route("/body-panics", web::get().to(body_panics))
         // A route of the app has the same path, and stands before it.
         .route("/before", web::get().to(hidden))

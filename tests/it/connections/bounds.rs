@@ -107,7 +107,8 @@ fn a_slow_reader_that_goes_on_is_served_and_one_that_takes_next_to_nothing_is_no
     let site = site().start();
     std::thread::scope(|threads| {
         threads.spawn(|| {
-            // Its kernel and the server's hold far more for it than it reads in this time, and it is served all the same.
+            // Its kernel and the server's hold far more for it than it reads in this time, and it is served all the
+            // same.
             let mut slow = Conn::narrow(site.port());
             slow.send(get("/letters?chunks=100"));
             let (since, mut read) = (Instant::now(), 0);

@@ -86,7 +86,7 @@ fn tried(site: &TestServer, early: &Early, case: &str, in_chunks: bool, cut: Cut
         conn.is_silent_for(Duration::from_millis(60));
     }
     conn.send_reluctantly(&whole.as_bytes()[at..]);
-    let (bytes, _) = conn.to_end();
+    let (bytes, _) = conn.until_end();
     let told = String::from_utf8_lossy(&bytes);
     let codes: Vec<u16> = told.split("HTTP/1.1 ").skip(1).filter_map(|reply| reply.get(..3)?.parse().ok()).collect();
     // A large body that nobody reads may cost the words; then the connection ends and nothing follows.

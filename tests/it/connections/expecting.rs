@@ -22,7 +22,7 @@ fn begun(site: &TestServer, path: &str, framing: &str) -> Conn {
 fn a_body_over_the_limit_is_413_without_a_100() {
     let site = site().start();
     beside_a_healthy_client(&site, || {
-        for length in ["1000000000000", "65537", "100000", "18446744073709551615"] {
+        for length in ["1000000000000", "65537", "100000", "1000000000000000000"] {
             let mut conn = begun(&site, "/noted/over/x", &format!("Content-Length: {length}"));
             // No 100 goes before it.
             let reply = conn.read().expect_code(413);

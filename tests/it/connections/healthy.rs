@@ -1,5 +1,5 @@
-//! What all other clients do, and what must stay as it is: order, HEAD, ranges, streams, uploads, clients that leave, and
-//! the end of the server.
+//! What all other clients do, and what must stay as it is: order, HEAD, ranges, streams, uploads, clients that leave,
+//! and the end of the server.
 
 use std::thread::scope;
 use std::time::{Duration, Instant};
@@ -137,7 +137,7 @@ fn a_client_that_closes_its_half_gets_what_is_quick_and_is_gone_to_all_else() {
     // Half a request and no more is no request.
     let mut half = site.conn();
     half.send("POST /noted/half/never HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc").half_close();
-    let (bytes, _) = half.to_end();
+    let (bytes, _) = half.until_end();
     assert!(!String::from_utf8_lossy(&bytes).contains(" 200 "));
     assert_eq!(notes(&site, "half").len(), 20);
 }

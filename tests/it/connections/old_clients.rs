@@ -12,7 +12,7 @@ fn old(path: &str, more: &str) -> String {
 
 /// The head and the body of the one reply of a connection, and how it ends.
 fn whole(mut conn: Conn) -> (String, String, End) {
-    let (bytes, end) = conn.to_end();
+    let (bytes, end) = conn.until_end();
     let head = find(&bytes, b"\r\n\r\n").unwrap_or(bytes.len());
     let body = bytes.get(head + 4..).unwrap_or_default();
     (String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase(), String::from_utf8_lossy(body).into_owned(), end)

@@ -14,11 +14,12 @@ fn all_refused(code: u16, heads: &[(&str, Vec<u8>)]) {
     let mut sentences = Vec::new();
     beside_a_healthy_client(&site, || {
         for (name, head) in heads {
+            // Which one it was, where it fails.
+            eprintln!("{name}");
             let mut conn = site.conn();
             // What the server does not read any more is lost, and not the test's business.
             conn.send_reluctantly(head);
-            println!("{name}");
-            sentences.push(refused(&mut conn, code));
+            sentences.push((name, refused(&mut conn, code)));
             logged(&site, conn.own_port(), code);
             // Behind a request that was answered, too.
             let mut conn = site.conn();
@@ -31,7 +32,7 @@ fn all_refused(code: u16, heads: &[(&str, Vec<u8>)]) {
     assert!(notes(&site, "refused").is_empty(), "nothing of it is executed");
     let log = site.stop().2;
     assert!(!log.contains("ERROR"), "{log}");
-    assert_eq!(sentences.len(), heads.len());
+    assert_eq!(sentences.len(), heads.len(), "{sentences:?}");
 }
 
 /// A request whose header lines are these.
@@ -51,7 +52,7 @@ fn a_header_that_is_none_is_400() {
             ("a name that is no token", with("X(Y): 1\r\n")),
             ("a name beyond ASCII", with("Größe: 1\r\n")),
             ("a folded line", with("X: 1\r\n 2\r\n")),
-            ("NUL in a value", with("X: 1\02\r\n")),
+            ("NUL in a value", with("X: \0\r\n")),
             ("a lone CR in a value", with("X: 1\r2\r\n")),
         ],
     );
@@ -151,7 +152,7 @@ fn a_head_that_does_not_come_has_its_words_too() {
             let mut conn = site.conn();
             conn.send(part);
             let sentence = refused(&mut conn, 408);
-            assert!(sentence.contains("within 1 s"), "{part:?}: {sentence}");
+            assert!(sentence.contains("1 s"), "{part:?}: {sentence}");
             logged(&site, conn.own_port(), 408);
         }
     });

@@ -1,5 +1,5 @@
-//! Requests hidden in others. Each case is a request that two readers could take for different ones, with a request inside
-//! that must not be executed, and beside it a legal twin that must be: both its requests, once, in order.
+//! Requests hidden in others. Each case is a request that two readers could take for different ones, with a request
+//! inside that must not be executed, and beside it a legal twin that must be: both its requests, once, in order.
 //!
 //! - [`lengths`]: what says how long a body is; [`chunks`]: the body in pieces; [`heads`]: lines, targets and names.
 
@@ -25,9 +25,9 @@ const CLOSED: &[&str] = &["", "first"];
 /// The first is answered with an error and its body read, or the connection ends.
 const UNKNOWN: &[&str] = &["", "first", "first second", "second"];
 
-/// One case. Its requests are written with `¶` for a line end; `<first>` is the target of the first request, `<hidden>` the
-/// hidden request as a whole, `<n>` how long that is (`<x>` in hexadecimal digits, `<n+5>` with five more). The second
-/// request follows by itself and asks for the end of the connection.
+/// One case. Its requests are written with `¶` for a line end; `<first>` is the target of the first request, `<hidden>`
+/// the hidden request as a whole, `<n>` how long that is (`<x>` in hexadecimal digits, `<n+5>` with five more). The
+/// second request follows by itself and asks for the end of the connection.
 struct Case {
     name: &'static str,
     attack: String,
@@ -70,7 +70,7 @@ fn sent(site: &TestServer, bytes: &[u8], piece: usize) -> (Vec<u16>, End) {
     for piece in bytes.chunks(piece) {
         conn.send_reluctantly(piece);
     }
-    let (bytes, end) = conn.to_end();
+    let (bytes, end) = conn.until_end();
     (codes(&bytes), end)
 }
 

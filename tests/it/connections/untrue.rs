@@ -1,5 +1,5 @@
-//! Bodies of replies that are not what their head says: they end in a reset, so that nothing of them is ever taken for the
-//! next reply. And panics while a body is sent: one connection ends, it is counted and logged, and others go on.
+//! Bodies of replies that are not what their head says: they end in a reset, so that nothing of them is ever taken for
+//! the next reply. And panics while a body is sent: one connection ends, it is counted and logged, and others go on.
 
 use super::{beside_a_healthy_client, get, notes};
 use crate::harness::raw::find;
@@ -9,7 +9,7 @@ use crate::harness::{End, TestServer, eventually};
 fn cut(site: &TestServer, request: &str) -> (String, End) {
     let mut conn = site.conn();
     conn.send(request);
-    let (bytes, end) = conn.to_end();
+    let (bytes, end) = conn.until_end();
     // A reset may come before anything was sent.
     let head = find(&bytes, b"\r\n\r\n").map_or(bytes.len(), |head| head + 4);
     (String::from_utf8_lossy(&bytes[head..]).into_owned(), end)
@@ -44,7 +44,7 @@ fn a_client_that_asked_for_the_next_in_time_gets_no_octet_of_the_former() {
         let mut conn = site.conn();
         conn.send(get("/at/deep/one") + &get("/at/longer") + &get("/at/deep/two"));
         assert_eq!(conn.read().expect_code(200).text(), "deep one");
-        let (rest, end) = conn.to_end();
+        let (rest, end) = conn.until_end();
         let rest = String::from_utf8_lossy(&rest);
         assert!(!rest.contains("forged") && !rest.contains("deep two") && end == End::Reset, "{end:?}: {rest}");
     }

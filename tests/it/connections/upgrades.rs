@@ -1,5 +1,5 @@
-//! `Upgrade` that nobody takes is ignored: the request is answered as if it had not been there, and the connection goes on
-//! (RFC 9110, 7.8). Where a service takes it, it is taken.
+//! `Upgrade` that nobody takes is ignored: the request is answered as if it had not been there, and the connection goes
+//! on (RFC 9110, 7.8). Where a service takes it, it is taken.
 
 use std::time::{Duration, Instant};
 

@@ -4,8 +4,8 @@ use super::{beside_a_healthy_client, get};
 use crate::harness::foreign::{node, python};
 use crate::harness::{TestServer, eventually};
 
-/// What both clients print when all went well: the codes with which their connections ended, and the refusals: of a path
-/// where there is none, and of a version of the protocol that is not spoken.
+/// What both clients print when all went well: the codes with which their connections ended, and the refusals: of a
+/// path where there is none, and of a version of the protocol that is not spoken.
 const TOLD: [&str; 6] = ["1000", "1001", "3001", "4999", "404", "426"];
 
 #[test]

@@ -159,7 +159,8 @@ impl Conn {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// The next chunk of a chunked reply whose head was read with [`read_head`](Conn::read_head); `None` after the last.
+    /// The next chunk of a chunked reply whose head was read with [`read_head`](Conn::read_head); `None` after the
+    /// last.
     pub(crate) fn next_chunk(&mut self) -> Option<Vec<u8>> {
         let chunk = self.try_chunk().expect("a chunk or the end of chunks");
         (!chunk.is_empty()).then_some(chunk)
@@ -182,7 +183,7 @@ impl Conn {
     }
 
     /// Everything that comes until the connection ends, and how it ends.
-    pub(crate) fn to_end(&mut self) -> (Vec<u8>, End) {
+    pub(crate) fn until_end(&mut self) -> (Vec<u8>, End) {
         let mut buffer = [0; 16 * 1024];
         let how = loop {
             match self.stream.read(&mut buffer) {

@@ -27,6 +27,7 @@ mod reply;
 mod transport;
 
 use std::cell::Cell;
+use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -70,6 +71,9 @@ pub(crate) trait Service {
 
     /// Answers what is no request, and tells of it. The connection ends behind it.
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing;
+
+    /// Is told that the reply to a request could not be made to its end.
+    fn cut(&self, uri: &str, why: &(dyn Error + 'static));
 }
 
 /// What was no request, or none that is served.

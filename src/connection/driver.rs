@@ -237,7 +237,7 @@ impl<S: Service> Driver<S> {
             if let Cut::Broken(why) = cut {
                 let line = head.split(|&octet| octet == b'\r').next().unwrap_or_default();
                 let uri = String::from_utf8_lossy(line.split(|&octet| octet == b' ').nth(1).unwrap_or_default());
-                tracing::error!(%uri, "the reply was cut: {}", crate::observe::log::one_line(&why));
+                self.service.cut(&uri, &*why);
             }
             return Err(End::Cut);
         }

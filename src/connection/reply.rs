@@ -1,6 +1,7 @@
 //! A reply on its way out: its head, how its body is framed, and the body, piece by piece, as its client has room for it.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -175,7 +176,7 @@ pub(super) enum Cut {
     /// The client took nothing more.
     Gone,
     /// Its maker failed, or made another length than it had announced.
-    Broken(String),
+    Broken(Box<dyn Error>),
 }
 
 /// The body of a reply, as far as it is sent.
@@ -254,7 +255,7 @@ impl Sending {
                     match &mut self.frame {
                         Frame::Chunked => write_chunk(queues.output.buffer(), &piece),
                         Frame::Length(left) if *left < piece.len() as u64 => {
-                            return Err(Cut::Broken("it is longer than it had announced".to_owned()));
+                            return Err(Cut::Broken("it is longer than it had announced".into()));
                         }
                         Frame::Length(left) => {
                             *left -= piece.len() as u64;
@@ -264,12 +265,12 @@ impl Sending {
                         Frame::None => {}
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Err(Cut::Broken(error.to_string())),
+                Poll::Ready(Some(Err(error))) => return Err(Cut::Broken(error)),
                 Poll::Ready(None) => {
                     self.body = None;
                     match self.frame {
                         Frame::Length(1..) => {
-                            return Err(Cut::Broken("it is shorter than it had announced".to_owned()));
+                            return Err(Cut::Broken("it is shorter than it had announced".into()));
                         }
                         Frame::Chunked => queues.borrow_mut().output.buffer().extend_from_slice(LAST_CHUNK),
                         _ => {}

@@ -61,6 +61,9 @@ impl Transport {
     }
 }
 
+/// A slow client is given so many octets at a time. The kernel takes up to 64 KiB at once, and lets us know that its client
+/// reads only when most of them are gone: he would seem to stand still.
+const SLICE: usize = 16 * 1024;
 /// A buffer that has grown beyond this is not kept.
 const KEPT: usize = 16 * 1024;
 
@@ -77,6 +80,10 @@ pub(super) struct Output {
     tail: Bytes,
     /// Octets that the socket took since somebody asked.
     taken: u64,
+    /// What waits had to wait.
+    has_waited: bool,
+    /// The client has not taken at once what was given to it before.
+    is_slow: bool,
 }
 
 impl Output {
@@ -106,8 +113,15 @@ impl Output {
     /// Sends. Ready when nothing waits.
     pub(super) fn poll_flush(&mut self, transport: &mut Transport, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.waiting() > 0 {
-            let parts = [IoSlice::new(&self.octets[self.sent..]), IoSlice::new(&self.tail)];
-            let taken = ready!(transport.poll_write(context, &parts))?;
+            let most = if self.is_slow { SLICE } else { usize::MAX };
+            let octets = &self.octets[self.sent..];
+            let octets = &octets[..octets.len().min(most)];
+            let tail = &self.tail[..self.tail.len().min(most - octets.len())];
+            let polled = transport.poll_write(context, &[IoSlice::new(octets), IoSlice::new(tail)]);
+            if polled.is_pending() {
+                (self.is_slow, self.has_waited) = (true, true);
+            }
+            let taken = ready!(polled)?;
             if taken == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -116,6 +130,7 @@ impl Output {
             self.sent += of_octets;
             self.tail.advance(taken - of_octets);
         }
+        self.is_slow = std::mem::take(&mut self.has_waited);
         let mut sent = std::mem::take(&mut self.octets);
         self.sent = 0;
         if (1..=KEPT).contains(&sent.capacity()) {

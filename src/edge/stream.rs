@@ -7,7 +7,7 @@ use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
 use crate::app::streaming::{Chunks, OnAbort};
-use crate::observe::panics::catch;
+use crate::observe::panics::{Panicked, catch};
 
 /// The body. Dropped before its last chunk, it tells who wanted to know.
 pub(super) struct Body {
@@ -29,7 +29,10 @@ impl Body {
     }
 
     /// The head is sent, so there is no status left to say it with: the connection is cut, and that is told.
-    fn fail(&mut self, why: &str) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
+    fn fail(
+        &mut self,
+        why: impl Into<Box<dyn std::error::Error>>,
+    ) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
         self.end();
         Poll::Ready(Some(Err(why.into())))
     }
@@ -50,12 +53,18 @@ impl MessageBody for Body {
                 // A chunk of no bytes would be the last by the rules of chunked encoding.
                 Ok(Poll::Ready(Some(Ok(chunk)))) if chunk.is_empty() => continue,
                 Ok(Poll::Ready(Some(Ok(chunk)))) => Poll::Ready(Some(Ok(chunk))),
-                Ok(Poll::Ready(Some(Err(error)))) => self.fail(&error.to_string()),
+                Ok(Poll::Ready(Some(Err(error)))) => {
+                    match error.cause().and_then(|cause| cause.downcast_ref::<Panicked>()) {
+                        // On the blocking pool.
+                        Some(panicked) => self.fail(panicked.clone()),
+                        None => self.fail(error.to_string()),
+                    }
+                }
                 Ok(Poll::Ready(None)) => {
                     self.end();
                     Poll::Ready(None)
                 }
-                Err(panicked) => self.fail(&panicked.to_string()),
+                Err(panicked) => self.fail(panicked),
             };
         }
     }

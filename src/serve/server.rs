@@ -21,7 +21,7 @@ use crate::observe::panics::Catching;
 /// Connections the kernel may keep for us before we accept them.
 const BACKLOG: i32 = 1024;
 /// Octets that the kernel keeps for a client beyond those that are on their way.
-const AHEAD: u32 = 128 * 1024;
+const AHEAD: u32 = 16 * 1024;
 /// How long a drain waits for requests to finish; the longest a request may take by default.
 const DRAIN_SECONDS: u64 = 30;
 

@@ -10,6 +10,7 @@
 //! mistakes is told to every request until it is mended: an old site that goes on would hide that nothing is taken up.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -23,6 +24,7 @@ use super::worker::Worker;
 use crate::config::{self, Loaded, Server};
 use crate::connection::{Incoming, Outgoing, Refused, Service, Settings};
 use crate::edge::{pipeline, refused};
+use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
 
 /// The conf of a site in devel mode.
@@ -167,6 +169,13 @@ impl Service for Rc<Seat> {
 
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing {
         refused::reply(&self.now.borrow(), refused).into()
+    }
+
+    fn cut(&self, uri: &str, why: &(dyn Error + 'static)) {
+        if why.is::<Panicked>() {
+            self.now.borrow().counts.panic();
+        }
+        tracing::error!(uri, "the reply was cut: {}", one_line(&why.to_string()));
     }
 }
 

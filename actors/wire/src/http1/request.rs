@@ -23,6 +23,9 @@ pub const MAX_REQUEST_FIELDS: usize = 96;
 /// The longest target, in octets: what a `Uri` of the crate `http` holds.
 pub const MAX_TARGET: usize = 65_534;
 
+/// What else a first line may hold, generously.
+const LONGEST_REST: usize = 256;
+
 /// Why a request is not served, and the status that says so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
@@ -86,9 +89,14 @@ impl RequestReader {
             return Ok(Some(end));
         }
         self.searched = octets.len();
-        if octets.len() > MAX_HEAD {
-            let first = memchr(b'\n', &octets[begin..]).unwrap_or(octets.len());
-            return Err(if first > MAX_TARGET { long_target() } else { large_head() });
+        if octets.len() > MAX_TARGET {
+            let first = memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
+            if first > MAX_TARGET + LONGEST_REST {
+                return Err(long_target());
+            }
+            if octets.len() > MAX_HEAD {
+                return Err(large_head());
+            }
         }
         // Nonsense is told early, and a head that drips in costs no more than three of its length.
         if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {
@@ -302,12 +310,13 @@ fn parse<'o, T>(head: &'o [u8], read: impl FnOnce(&Request<'_, 'o>) -> Result<T,
 #[cold]
 fn denied(head: &[u8], error: httparse::Error) -> Denied {
     let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
-    let version = first.trim_ascii().rsplit(|&octet| octet == b' ').next().unwrap_or_default();
-    if error == httparse::Error::Version && is_version(version) {
+    let mut words = first.trim_ascii().splitn(3, |&octet| octet == b' ').skip(2);
+    if let Some(version) = words.next().filter(|word| error == httparse::Error::Version && is_version(word)) {
         let version = String::from_utf8_lossy(version);
         return Denied { status: 505, why: format!("line 1: {version:?} is not spoken here, HTTP/1.1 is") };
     }
-    named(head, error, &REQUEST).into()
+    let begin = head.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+    named(&head[begin..], error, &REQUEST).into()
 }
 
 /// `HTTP/` and two digits, with a dot between them.

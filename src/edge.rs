@@ -1,7 +1,7 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a request, from head to log;
-//! - [`body`]: reading the body, within its limit and its time; [`upload`]: a multipart form, its files onto the [`shelf`];
+//! - [`body`]: reading the body, within its limit and its time, [`large`] ones within a memory that all have together; [`upload`]: a multipart form, its files onto the [`shelf`];
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
@@ -17,6 +17,7 @@ pub(crate) mod body;
 mod error_page;
 pub(crate) mod files;
 mod hooked;
+pub(crate) mod large;
 pub(crate) mod pipeline;
 pub(crate) mod refused;
 pub(crate) mod respond;

@@ -22,6 +22,7 @@ use skitai_wire::Value;
 use crate as skitai;
 use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Routed, Session, Upload, Was};
 use crate::config::{self, ForwardedHeader, Loaded, Server, TrustedProxies};
+use crate::edge::large::Held;
 use crate::edge::shelf::Shelf;
 use crate::edge::{arguments, upload};
 use crate::prelude::route;
@@ -98,7 +99,7 @@ pub fn binder(input: &[u8]) {
         let draft = Draft::new(request.clone(), worker.hands.clone());
         let was = draft.ready(Face::Web, Session::default(), route, 0);
         let mut bind = Bind::new(was.clone(), route.params);
-        if let Err(error) = arguments::lay(&mut bind, &request, Vec::new(), path) {
+        if let Err(error) = arguments::lay(&mut bind, &request, None, Vec::new(), path) {
             assert!(error.to_string().len() < 2_000, "{error}");
             return;
         }
@@ -129,7 +130,7 @@ pub fn multipart(input: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let shelf = Arc::new(Shelf::open(Some(folder.path())).expect("a folder"));
     let params = <every as Routed>::ROUTE.params;
-    let received = here(async |_| upload::receive(&request, payload, &server, &shelf, params).await);
+    let received = here(async |_| upload::receive(&request, payload, &server, &shelf, Held::alone(), params).await);
     if let Ok(parts) = received {
         assert!(parts.len() <= 10, "{} parts", parts.len());
         for (_, given) in parts {

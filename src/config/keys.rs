@@ -105,6 +105,12 @@ pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
 pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
 pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
+pub(super) const MAX_BODIES: Key = key(
+    "max_bodies",
+    size(KIB, 1024 * 1024 * MIB),
+    "",
+    "memory of all bodies that are still coming; 64m if not given, twice `max_body` if that is more",
+);
 pub(super) const MAX_UPLOAD: Key =
     key("max_upload", size(KIB, 1024 * 1024 * MIB), "100m", "largest multipart form of a route that takes files");
 pub(super) const MAX_UPLOAD_FILE: Key = key(
@@ -237,6 +243,7 @@ pub const SERVER: &[Key] = &[
     PREVIOUS_SECUREKEYS,
     ADMIN_PASSWORD,
     MAX_BODY,
+    MAX_BODIES,
     MAX_UPLOAD,
     MAX_UPLOAD_FILE,
     MAX_UPLOAD_PARTS,

@@ -9,7 +9,9 @@ use super::ini::{Section, Value};
 use super::keys::{self, Key};
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::settings::{Certification, ForwardedHeader, Introspection, Server, TrustedProxies, Uploads, cores};
+use super::settings::{
+    Certification, ForwardedHeader, Introspection, MAX_BODIES, Server, TrustedProxies, Uploads, cores,
+};
 
 /// Below this a key can be searched for, in bytes.
 const SECUREKEY_MIN: usize = 16;
@@ -33,6 +35,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         keep_devel_on_loopback(reading, section, ip, value);
     }
     let securekey = securekey(reading, section);
+    let max_body = reading.count(section, &keys::MAX_BODY);
     Server {
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
         // More than one is refused above.
@@ -47,7 +50,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         securekey,
         admin_password: admin_password(reading, section),
         devel,
-        max_body: reading.count(section, &keys::MAX_BODY),
+        max_body,
+        max_bodies: max_bodies(reading, section, max_body),
         uploads: uploads(reading, section),
         head_timeout: reading.time(section, &keys::HEAD_TIMEOUT),
         keep_alive: reading.time(section, &keys::KEEP_ALIVE),
@@ -60,6 +64,20 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         access_log: reading.file(section, &keys::ACCESS_LOG),
         trusted_proxies: trusted_proxies(reading, section),
     }
+}
+
+fn max_bodies(reading: &mut Reading<'_>, section: Option<&Section>, max_body: usize) -> usize {
+    let Some(given) = reading.maybe_number(section, &keys::MAX_BODIES).map(as_size) else {
+        return MAX_BODIES.max(max_body.saturating_mul(2));
+    };
+    if let Some(value) = find(section, &keys::MAX_BODIES).filter(|_| given < max_body) {
+        reading.push(
+            Problem::error(value.span(), "`max_bodies` is below `max_body`: no body of that size could come")
+                .label(format!("less than {max_body} bytes"))
+                .help("raise it to several times `max_body`, or leave it out"),
+        );
+    }
+    given
 }
 
 fn uploads(reading: &mut Reading<'_>, section: Option<&Section>) -> Uploads {

@@ -53,6 +53,8 @@ pub struct Server {
     pub devel: bool,
     /// Largest body of a request, in bytes.
     pub max_body: usize,
+    /// Memory of all bodies that are still coming, in bytes.
+    pub max_bodies: usize,
     /// Multipart forms.
     pub uploads: Uploads,
     /// How long the head of a request may take to arrive.
@@ -201,6 +203,9 @@ impl Settings {
     }
 }
 
+/// What bodies that are still coming may hold together, unless one alone may be half of it, in bytes.
+pub(super) const MAX_BODIES: usize = 64 << 20;
+
 impl Default for Server {
     /// An empty `[server]`: every number is that of the table of keys.
     fn default() -> Server {
@@ -218,6 +223,7 @@ impl Default for Server {
             admin_password: None,
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
+            max_bodies: MAX_BODIES,
             uploads: Uploads::default(),
             head_timeout: values::duration(default_of(&keys::HEAD_TIMEOUT)),
             keep_alive: values::duration(default_of(&keys::KEEP_ALIVE)),

@@ -128,6 +128,7 @@ fn an_empty_conf_is_the_table_of_defaults() {
     assert_eq!((server.port, server.processes, server.num_result_cache_max), (5000, 1, 2000));
     assert_eq!((server.max_body, server.deadline), (5 * 1024 * 1024, Duration::from_secs(30)));
     assert_eq!((server.head_timeout, server.body_timeout), (Duration::from_secs(5), Duration::from_secs(30)));
+    assert_eq!((server.keep_alive, server.send_timeout), (Duration::from_secs(75), Duration::from_secs(30)));
     let uploads = Uploads { max_all: 100 << 20, max_file: 100 << 20, max_parts: 1000, folder: None };
     assert_eq!(server.uploads, uploads);
     assert!(server.threads >= 1);
@@ -142,7 +143,8 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
                 keys::Kind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
                 keys::Kind::Count { .. } | keys::Kind::Time { .. } | keys::Kind::Size { .. } => {
                     assert_eq!(values::number(key.default, key.kind).is_ok(), !key.default.is_empty(), "{what}");
-                    assert!(!key.default.is_empty() || matches!(key.name, "threads" | "max_upload_file"), "{what}");
+                    let follows_another = matches!(key.name, "threads" | "max_upload_file" | "max_bodies");
+                    assert!(!key.default.is_empty() || follows_another, "{what}");
                 }
                 _ => assert!(key.default.is_empty(), "{what}"),
             }
@@ -170,6 +172,8 @@ fn values_are_read_in_every_spelling() {
     }
     assert_eq!(server("max_upload = 1024m").uploads.max_file, 1 << 30, "a file may be all of a form");
     assert_eq!(server("max_upload_file = 3m").uploads.max_file, 3 << 20);
+    let bodies = ["", "max_body = 40m", "max_bodies = 6m"].map(|line| server(line).max_bodies >> 20);
+    assert_eq!(bodies, [64, 80, 6], "room for two of the largest");
     assert_eq!(server("ip = localhost").ip, Some(Ipv4Addr::LOCALHOST.into()));
     assert_eq!(server("ip = [::1]").ip, "::1".parse().ok());
     assert_eq!(server("ip = \"\"").ip, None);

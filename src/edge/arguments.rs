@@ -5,21 +5,25 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use skitai_wire::Value;
 
+use super::large::{Bodies, LARGE};
 use crate::app::{Bind, Error, Given, Request, shortened};
 
 /// Lays everything the request carries before the binder. Broken encodings are errors, not guesses.
-/// `parts` is what was received of a multipart form.
+/// `parts` is what was received of a multipart form, `apart` what was read [apart](read_apart) of a large body.
 pub(crate) fn lay(
     bind: &mut Bind,
     request: &Request,
+    apart: Option<Apart>,
     parts: Vec<(String, Given)>,
     path: Vec<(String, Value)>,
 ) -> Result<(), Error> {
     if let Some(query) = request.uri.query() {
-        pairs(bind, query, "query")?;
+        each_pair(query, "query", |name, value| bind.add(name, Given::Text(value.into_owned())))?;
     }
-    if !request.body.is_empty() {
-        lay_body(bind, request)?;
+    match apart {
+        Some(apart) => lay_apart(bind, apart)?,
+        None if !request.body.is_empty() => lay_body(bind, request)?,
+        None => {}
     }
     for (name, value) in parts {
         bind.add(Cow::Owned(name), value);
@@ -40,17 +44,55 @@ fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
     match content_type.as_str() {
         // A form is what clients mean when they say nothing but send pairs.
         "application/x-www-form-urlencoded" | "" => {
-            let text = std::str::from_utf8(&request.body).map_err(|_| Error::new(400, "the form is not UTF-8 text"))?;
-            pairs(bind, text, "form")
+            each_pair(form(&request.body)?, "form", |name, value| bind.add(name, Given::Text(value.into_owned())))
         }
-        "application/json" => json(bind, &request.body),
+        "application/json" => json(bind, skitai_wire::json::parse_value(&request.body)),
         // Any other body is the handler's own to read: was.request.body().
         _ => Ok(()),
     }
 }
 
-fn json(bind: &mut Bind, body: &[u8]) -> Result<(), Error> {
-    match skitai_wire::json::parse_value(body) {
+/// A large body, read on the blocking pool.
+pub(crate) enum Apart {
+    Json(Result<Value, skitai_wire::Error>),
+    Pairs(Vec<(String, String)>),
+}
+
+/// Reads a large body away from the event loop; `None` where there is none to be read. It is told like any other what is
+/// wrong with it.
+pub(crate) async fn read_apart(bodies: &Bodies, request: &Request) -> Result<Option<Apart>, Error> {
+    if request.body.len() <= LARGE {
+        return Ok(None);
+    }
+    let body = request.body.clone();
+    match request.get_content_type().unwrap_or("").to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" | "" => {
+            let read = move || {
+                let mut read = Vec::new();
+                each_pair(form(&body)?, "form", |name, value| read.push((name.into_owned(), value.into_owned())))?;
+                Ok(read)
+            };
+            bodies.aside(read).await?.map(|read| Some(Apart::Pairs(read)))
+        }
+        "application/json" => {
+            bodies.aside(move || skitai_wire::json::parse_value(&body)).await.map(|read| Some(Apart::Json(read)))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn lay_apart(bind: &mut Bind, apart: Apart) -> Result<(), Error> {
+    match apart {
+        Apart::Json(read) => json(bind, read),
+        Apart::Pairs(read) => {
+            read.into_iter().for_each(|(name, value)| bind.add(Cow::Owned(name), Given::Text(value)));
+            Ok(())
+        }
+    }
+}
+
+fn json(bind: &mut Bind, read: Result<Value, skitai_wire::Error>) -> Result<(), Error> {
+    match read {
         Ok(Value::Map(map)) => {
             for (name, value) in map.0 {
                 bind.add(Cow::Borrowed(&name), Given::Typed(value));
@@ -69,7 +111,7 @@ fn json(bind: &mut Bind, body: &[u8]) -> Result<(), Error> {
 const PAIRS: usize = 10_000;
 
 /// `a=1&b=x+y`: pairs in order; a name without `=` has the empty text.
-fn pairs(bind: &mut Bind, text: &str, place: &str) -> Result<(), Error> {
+fn each_pair<'t>(text: &'t str, place: &str, mut pair_of: impl FnMut(Cow<'t, str>, Cow<'t, str>)) -> Result<(), Error> {
     if text.bytes().filter(|&byte| byte == b'&').count() >= PAIRS {
         return Err(Error::new(400, format!("the {place} has more than {PAIRS} arguments")));
     }
@@ -77,9 +119,13 @@ fn pairs(bind: &mut Bind, text: &str, place: &str) -> Result<(), Error> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name).ok_or_else(|| not_utf8(place, name))?;
         let value = decode(value).ok_or_else(|| not_utf8(place, &name))?;
-        bind.add(name, Given::Text(value.into_owned()));
+        pair_of(name, value);
     }
     Ok(())
+}
+
+fn form(body: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(body).map_err(|_| Error::new(400, "the form is not UTF-8 text"))
 }
 
 fn not_utf8(place: &str, name: &str) -> Error {

@@ -1,15 +1,18 @@
 //! Reading a request's body into memory, within its limit and its time.
 
 use std::future::poll_fn;
+use std::io;
 use std::mem;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
+use super::large::Held;
 use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 use crate::serve::worker::Worker;
@@ -23,7 +26,8 @@ pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payloa
     // A body that lay behind its head is handed over whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
     let server = &worker.site.settings.server;
-    let mut coming = Coming::new(payload, server.max_body, &request.headers);
+    let held = Held::new(&worker.site.bodies, server.max_bodies);
+    let mut coming = Coming::new(payload, server.max_body, held, &request.headers);
     if is_here {
         request.body = poll_fn(|context| coming.poll(context)).await?;
         return Ok(());
@@ -44,8 +48,9 @@ pub(crate) async fn read_or_receive(
     if matches!(payload, Payload::None) || !upload::is_multipart(request) {
         return read(worker, request, payload).await.map(|()| Vec::new());
     }
-    let (server, shelf) = (&worker.site.settings.server, &worker.site.shelf);
-    let parts = Box::pin(upload::receive(request, payload, server, shelf, params)).await?;
+    let site = &*worker.site;
+    let held = Held::new(&site.bodies, site.settings.server.max_bodies);
+    let parts = Box::pin(upload::receive(request, payload, &site.settings.server, &site.shelf, held, params)).await?;
     request.received = Instant::now();
     // The parts become arguments; hooks run before those are looked at and see the request alone.
     request.form_token = parts.iter().find_map(|(name, given)| match given {
@@ -64,6 +69,7 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
 struct Coming<'r> {
     payload: Payload,
     limit: usize,
+    held: Held,
     headers: &'r HeaderMap,
     /// Most bodies are one chunk, which needs no copy.
     first: Bytes,
@@ -72,8 +78,8 @@ struct Coming<'r> {
 }
 
 impl<'r> Coming<'r> {
-    fn new(payload: Payload, limit: usize, headers: &'r HeaderMap) -> Coming<'r> {
-        Coming { payload, limit, headers, first: Bytes::new(), all: BytesMut::new() }
+    fn new(payload: Payload, limit: usize, held: Held, headers: &'r HeaderMap) -> Coming<'r> {
+        Coming { payload, limit, held, headers, first: Bytes::new(), all: BytesMut::new() }
     }
 
     /// How long it will be; 0 where its sender does not say.
@@ -90,6 +96,9 @@ impl<'r> Coming<'r> {
         loop {
             let chunk = match ready!(self.payload.poll_next_unpin(context)) {
                 Some(Ok(chunk)) => chunk,
+                Some(Err(PayloadError::Io(error))) if error.kind() == io::ErrorKind::TimedOut => {
+                    return Poll::Ready(Err(Error::new(408, error.to_string())));
+                }
                 Some(Err(error)) => {
                     return Poll::Ready(Err(Error::new(400, format!("the body could not be read: {error}"))));
                 }
@@ -98,6 +107,9 @@ impl<'r> Coming<'r> {
             };
             if self.first.len() + self.all.len() + chunk.len() > self.limit {
                 return Poll::Ready(Err(self.too_large()));
+            }
+            if let Err(full) = self.held.grow(chunk.len()) {
+                return Poll::Ready(Err(full));
             }
             if self.first.is_empty() && self.all.is_empty() {
                 self.first = chunk;

@@ -21,6 +21,7 @@ use actix_web::http::{Method, Uri};
 use skitai_actors::kit::alarm;
 use skitai_wire::Value;
 
+use super::large::LARGE;
 use super::{arguments, body, files, hooked, respond, sessions};
 use crate::app::pattern::canonical;
 use crate::app::table::{Found, Placed};
@@ -176,10 +177,17 @@ fn web<'w>(
             Err(error) => return Box::pin(refuse(worker, draft, *error)).await,
         };
         let was = draft.ready(Face::Web, session, placed.route, mount);
+        let apart = match was.request.body.len() > LARGE {
+            true => Box::pin(arguments::read_apart(&worker.site.bodies, &was.request)).await.map_err(Box::new),
+            false => Ok(None),
+        };
         let answer = {
             let mut bind = Bind::new(was.clone(), params);
-            // Boxed, too: what is matched on stays while the handler runs.
-            match arguments::lay(&mut bind, &was.request, parts, values).map_err(Box::new) {
+            let laid = apart.and_then(|apart| {
+                // Boxed, too: what is matched on stays while the handler runs.
+                arguments::lay(&mut bind, &was.request, apart, parts, values).map_err(Box::new)
+            });
+            match laid {
                 Ok(()) => run(worker, &was, placed, &mut bind).await,
                 Err(error) => Answer::Failed(*error),
             }

@@ -25,6 +25,7 @@ use skitai_wire::Value;
 use tempfile::NamedTempFile;
 
 use super::body::announced;
+use super::large::Held;
 use super::shelf::Shelf;
 use crate::app::{Error, Given, Kind, Param, Request, Upload, shortened};
 use crate::config::Server;
@@ -44,6 +45,7 @@ pub(crate) async fn receive(
     payload: Payload,
     server: &Server,
     shelf: &Arc<Shelf>,
+    mut held: Held,
     params: &[Param],
 ) -> Result<Vec<(String, Given)>, Error> {
     let limits = &server.uploads;
@@ -67,7 +69,7 @@ pub(crate) async fn receive(
         match file_name_of(&part) {
             Some(file_name) => {
                 let wanted = params.iter().any(|param| wants(param, &name));
-                let mut sink = Sink::new(shelf, wanted);
+                let mut sink = Sink::new(shelf, wanted, held.another());
                 let content_type = type_of(&part);
                 sink.fill(part, &name, &wire, limits.max_file).await?;
                 // What a browser sends for a file that nobody chose.
@@ -77,7 +79,7 @@ pub(crate) async fn receive(
                 }
             }
             None => {
-                let value = field(part, &name, &wire, &mut texts, server.max_body).await?;
+                let value = field(part, &name, &wire, &mut texts, server.max_body, &mut held).await?;
                 given.push((name, value));
             }
         }
@@ -112,7 +114,14 @@ fn type_of(part: &Field) -> String {
 }
 
 /// A field in memory. All fields of a form together are held to the limit of any other body.
-async fn field(mut part: Field, name: &str, wire: &Wire, texts: &mut usize, most: usize) -> Result<Given, Error> {
+async fn field(
+    mut part: Field,
+    name: &str,
+    wire: &Wire,
+    texts: &mut usize,
+    most: usize,
+    held: &mut Held,
+) -> Result<Given, Error> {
     let mut octets = Vec::new();
     while let Some(chunk) = wire.within(part.next()).await? {
         let chunk = chunk.map_err(|error| wire.unread(&error, Place::In(name)))?;
@@ -126,6 +135,7 @@ async fn field(mut part: Field, name: &str, wire: &Wire, texts: &mut usize, most
                 ),
             ));
         }
+        held.grow(chunk.len())?;
         octets.extend_from_slice(&chunk);
     }
     match part.content_type().map(|kind| kind.essence_str()) {
@@ -146,12 +156,14 @@ struct Sink {
     wanted: bool,
     file: Option<NamedTempFile>,
     piece: Vec<u8>,
+    /// The memory of the piece.
+    held: Held,
     size: u64,
 }
 
 impl Sink {
-    fn new(shelf: &Arc<Shelf>, wanted: bool) -> Sink {
-        Sink { shelf: shelf.clone(), wanted, file: None, piece: Vec::new(), size: 0 }
+    fn new(shelf: &Arc<Shelf>, wanted: bool, held: Held) -> Sink {
+        Sink { shelf: shelf.clone(), wanted, file: None, piece: Vec::new(), held, size: 0 }
     }
 
     async fn fill(&mut self, mut part: Field, name: &str, wire: &Wire, most: u64) -> Result<(), Error> {
@@ -166,6 +178,7 @@ impl Sink {
                 ));
             }
             if self.wanted {
+                self.held.grow(chunk.len())?;
                 self.piece.extend_from_slice(&chunk);
                 if self.piece.len() >= PIECE {
                     self.write().await?;
@@ -189,6 +202,7 @@ impl Sink {
             .map_err(|_| Error::new(503, "the server is stopping"))?
             .map_err(|error| unwritten(&error))?;
         (self.file, self.piece) = (Some(file), piece);
+        self.held.clear();
         Ok(())
     }
 

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -17,14 +19,35 @@ pub(crate) fn start() {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let discreet = filter_fn(|about| is_discreet(about.target(), *about.level()));
+    let once = dynamic_filter_fn(|about, _| !is_accept_error(about.target()) || ACCEPT_ERRORS.is_new(Instant::now()));
     // An embedding program may have its own log; then that one stays.
-    let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
 }
 
 /// False for what must never be told, whatever `RUST_LOG` says: below `info` tokio-postgres prints the values bound to
 /// statements.
 fn is_discreet(target: &str, level: Level) -> bool {
     level <= Level::INFO || target.split("::").next() != Some("tokio_postgres")
+}
+
+/// The acceptor pauses where it can accept nothing, for want of descriptors as a rule, and says so every half second.
+fn is_accept_error(target: &str) -> bool {
+    target == "actix_server::accept"
+}
+
+static ACCEPT_ERRORS: Repeated = Repeated(Mutex::new(None));
+
+/// What is said again and again while it lasts, and told when it begins.
+struct Repeated(Mutex<Option<Instant>>);
+
+impl Repeated {
+    /// After so long without a word it is over.
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    fn is_new(&self, now: Instant) -> bool {
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        before.is_none_or(|before| now.duration_since(before) > Repeated::PAUSE)
+    }
 }
 
 /// A text for one line of the log: an error may quote a client, who could otherwise write lines of its own.
@@ -47,6 +70,13 @@ mod tests {
             assert!(is_discreet(target, Level::INFO) && is_discreet(target, Level::WARN));
         }
         assert!(is_discreet("skitai::edge", Level::TRACE) && is_discreet("tokio_postgres_like", Level::DEBUG));
+    }
+
+    #[test]
+    fn what_lasts_is_told_when_it_begins() {
+        let (repeated, begun) = (Repeated(Mutex::new(None)), Instant::now());
+        let at = |seconds| repeated.is_new(begun + Duration::from_secs(seconds));
+        assert_eq!([0, 1, 4, 9, 20, 21].map(at), [true, false, false, false, true, false]);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! `application/json-rpc` to any path, or of anything to `/rpc3`. Below a mount's path a method's name may also leave the
 //! mount's part out: a POST to `/test` finds `hello` as well as `test.hello`.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderValue;
@@ -17,6 +19,7 @@ use super::fault::Fault;
 use super::many::{Ended, Many};
 use super::multicall;
 use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
+use crate::edge::large::LARGE;
 use crate::edge::respond::Holds;
 use crate::edge::{body, pipeline, respond, sessions};
 use crate::serve::site::{Meant, Site};
@@ -104,7 +107,16 @@ pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft,
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
-    let call = match xmlrpc::parse_call(&draft.request().body, &Limits::default()) {
+    let body = draft.request().body.clone();
+    let parsed = match body.len() > LARGE {
+        true => Box::pin(worker.site.bodies.aside(move || xmlrpc::parse_call(&body, &Limits::default()))).await,
+        false => Ok(xmlrpc::parse_call(&body, &Limits::default())),
+    };
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return respond::rpc(XML, xml_fault(&failed(worker, &draft, error))),
+    };
+    let call = match parsed {
         Ok(call) => call,
         Err(error) => {
             let fault = Fault::malformed(&error);
@@ -129,7 +141,21 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
 
 async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
     let body = draft.request().body.clone();
-    match jsonrpc::parse(&body) {
+    let parsed = match body.len() > LARGE {
+        true => {
+            let body = body.clone();
+            let parse = move || jsonrpc::parse(&body).map(Incoming::into_owned);
+            Box::pin(worker.site.bodies.aside(parse)).await
+        }
+        false => Ok(jsonrpc::parse(&body)),
+    };
+    let parsed = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return respond::rpc(words.content_type(), json_error(None, &failed(worker, &draft, error), false));
+        }
+    };
+    match parsed {
         Err(error) => {
             let fault = Fault::malformed(&error);
             worker.counts.rpc(true);
@@ -138,7 +164,7 @@ async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
         Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
             let reply = respond::rpc(words.content_type(), Vec::new());
             let (reply, result) = Box::pin(several(worker, Face::JsonRpc, draft, call.params, reply)).await;
-            with_document(reply, call.id.map(|id| json_answer(id, call.v1, result)).unwrap_or_default())
+            with_document(reply, call.id.map(|id| json_answer(&id, call.v1, result)).unwrap_or_default())
         }
         Ok(Incoming::Single(call)) => {
             let Ended { was, answer } = one_json(worker, draft, call, None).await;
@@ -146,6 +172,17 @@ async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
         }
         Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, words)).await,
     }
+}
+
+/// What kept a call from being read.
+fn failed(worker: &Worker, draft: &Draft, mut error: Error) -> Fault {
+    pipeline::tell(draft.request(), &mut error);
+    worker.counts.rpc(true);
+    Fault::of(&error, worker.site.settings.server.devel)
+}
+
+fn xml_fault(fault: &Fault) -> Vec<u8> {
+    xmlrpc::write_fault(fault.code, &fault.message)
 }
 
 /// A JSON-RPC call, or what is none.
@@ -169,7 +206,7 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: W
                 Ok(jsonrpc::Request { method, id, v1, .. }) if method == multicall::NAME => {
                     worker.counts.rpc(true);
                     let fault = Fault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
-                    Ended { was: None, answer: id.map(|id| json_answer(id, v1, Err(fault))) }
+                    Ended { was: None, answer: id.map(|id| json_answer(&id, v1, Err(fault))) }
                 }
                 call => one_json(worker, draft, call, Some(session)).await,
             }
@@ -177,11 +214,11 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: W
     };
     // A notification is answered by nothing; what is no call has its answer even without an id.
     let key = |call: &Sent<'b>| match call {
-        Ok(call) => (call.id, call.v1, call.id.is_some()),
-        Err(invalid) => (invalid.id, false, true),
+        Ok(call) => (call.id.clone(), call.v1, call.id.is_some()),
+        Err(invalid) => (invalid.id.clone(), false, true),
     };
-    let refuse = |(id, v1, answered): (Option<&'b RawValue>, bool, bool), fault: &Fault| {
-        answered.then(|| json_error(id, fault, v1))
+    let refuse = |(id, v1, answered): (Option<Cow<'b, RawValue>>, bool, bool), fault: &Fault| {
+        answered.then(|| json_error(id.as_deref(), fault, v1))
     };
     let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
     let many = match Many::of(worker, draft).await {
@@ -253,12 +290,12 @@ async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<
         Ok(call) => call,
         Err(invalid) => {
             worker.counts.rpc(true);
-            let answer = json_error(invalid.id, &Fault::new(code::INVALID_REQUEST, invalid.message), false);
+            let answer = json_error(invalid.id.as_deref(), &Fault::new(code::INVALID_REQUEST, invalid.message), false);
             return Ended { was: None, answer: Some(answer) };
         }
     };
     let (was, result) = run(worker, Face::JsonRpc, draft, &call.method, call.params, shared).await;
-    Ended { was, answer: call.id.map(|id| json_answer(id, call.v1, result)) }
+    Ended { was, answer: call.id.map(|id| json_answer(&id, call.v1, result)) }
 }
 
 fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, Fault>) -> Vec<u8> {

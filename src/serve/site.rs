@@ -20,6 +20,7 @@ use crate::admin;
 use crate::app::table::{Placed, Table};
 use crate::app::{App, Links, Mounted, Sought, Templates, Wasc};
 use crate::config::{Declared, Introspection, Loaded, Mount as Mounting, MountTarget, Server, Settings};
+use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
@@ -74,6 +75,7 @@ pub(crate) struct Site {
     pub(crate) blocking: Arc<BlockingPool>,
     /// Where uploaded files are.
     pub(crate) shelf: Arc<Shelf>,
+    pub(crate) bodies: Arc<Bodies>,
     /// One set per worker.
     counts: Arc<[Arc<Counts>]>,
     apps: Arc<[App]>,
@@ -241,6 +243,7 @@ impl Site {
             Post::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
         };
         let most = usize::try_from(settings.server.num_result_cache_max).unwrap_or(usize::MAX);
+        let threads = settings.server.threads;
         Ok(Arc::new(Site {
             results: Store::new(most),
             sealer: Arc::new(keys.sealer()),
@@ -254,6 +257,7 @@ impl Site {
             access,
             blocking: Arc::default(),
             shelf: Arc::new(shelf),
+            bodies: Arc::new(Bodies::new(threads)),
             counts,
             apps: apps.into(),
             logs: Arc::default(),
@@ -298,6 +302,7 @@ impl Site {
             access: self.access.clone(),
             blocking: self.blocking.clone(),
             shelf: self.shelf.clone(),
+            bodies: self.bodies.clone(),
             counts: self.counts.clone(),
             apps: self.apps.clone(),
             logs: self.logs.clone(),

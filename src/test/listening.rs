@@ -170,10 +170,10 @@ impl<'m> Asked<'m> {
             Asked::Json(call) => {
                 let Some(id) = call.id else { return (204, "application/json", Vec::new()) };
                 let document = match result(conduct, &call.method, &given(&call.params)) {
-                    Ok(value) => jsonrpc::write_result(id, &value, call.v1).unwrap_or_else(|error| {
-                        jsonrpc::write_error(Some(id), code::INTERNAL, &error.to_string(), None, call.v1)
+                    Ok(value) => jsonrpc::write_result(&id, &value, call.v1).unwrap_or_else(|error| {
+                        jsonrpc::write_error(Some(&id), code::INTERNAL, &error.to_string(), None, call.v1)
                     }),
-                    Err((code, message)) => jsonrpc::write_error(Some(id), code, &message, None, call.v1),
+                    Err((code, message)) => jsonrpc::write_error(Some(&id), code, &message, None, call.v1),
                 };
                 (200, "application/json", document)
             }

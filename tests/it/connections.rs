@@ -5,11 +5,13 @@
 //! - [`refusals`]: heads that are refused have a sentence, a line of the access log and no line at level ERROR;
 //! - [`targets`]: hosts, targets and the methods that are the server's to answer; [`expecting`]: `Expect:
 //!   100-continue`;
+//! - [`bodies`]: the memory of those that are still coming, and large ones;
 //! - [`upgrades`]: what nobody takes is ignored; [`old_clients`]: HTTP/1.0, and how a body without a length ends;
 //! - [`smuggling`]: requests hidden in others, each with its legal twin; [`early`]: replies that come before the body;
 //! - [`untrue`]: bodies that are not what their head says; [`healthy`]: what all others go on doing;
 //! - [`websockets`]: two foreign clients.
 
+mod bodies;
 mod bounds;
 mod clocks;
 mod early;

@@ -8,7 +8,9 @@ use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
     let guarded = Package::at("/guarded").before_request(refuse).routes(routes![guarded]);
-    Package::new().routes(routes![noted, notes, nothing, moved, host, slept, late, breaks, quiet]).package(guarded)
+    Package::new()
+        .routes(routes![noted, notes, nothing, moved, host, slept, late, breaks, quiet, counted])
+        .package(guarded)
 }
 
 /// What was executed: the case and the request's own word.
@@ -36,6 +38,12 @@ async fn nothing() {}
 #[route("/moved")]
 async fn moved(was: Was) -> Response {
     was.response.redirect("/elsewhere")
+}
+
+/// How many items there are, by any face.
+#[route("/counted", methods = ["POST"])]
+async fn counted(items: Vec<Value>) -> usize {
+    items.len()
 }
 
 /// Whom the client asked for, and with what.

@@ -14,6 +14,7 @@ use skitai_wire::{Map, Value};
 
 use crate::app::{Bind, Error, Form, Given, Kind, Param, Request};
 use crate::config::Server;
+use crate::edge::large::Held;
 use crate::edge::shelf::Shelf;
 use crate::edge::{arguments, upload};
 
@@ -44,7 +45,15 @@ async fn receive(
     });
     let payload: Payload = Payload::Stream { payload: Box::pin(stream::iter(pieces)) };
     let shelf = Arc::new(Shelf::open(Some(folder)).expect("a folder"));
-    upload::receive(&request("multipart/form-data; boundary=b0und"), payload, &Server::default(), &shelf, params).await
+    upload::receive(
+        &request("multipart/form-data; boundary=b0und"),
+        payload,
+        &Server::default(),
+        &shelf,
+        Held::alone(),
+        params,
+    )
+    .await
 }
 
 #[derive(Clone, Debug)]
@@ -188,7 +197,7 @@ proptest! {
             request.body = encoded(&sent.form).into();
             let mut bind = Bind::new(super::was(&worker), THREE);
             let path = sent.path.map(|number| ("a".to_owned(), Value::Int(number))).into_iter().collect();
-            arguments::lay(&mut bind, &request, Vec::new(), path).expect("it is well encoded");
+            arguments::lay(&mut bind, &request, None, Vec::new(), path).expect("it is well encoded");
             let taken = (bind.take::<Vec<Value>>(0), bind.take::<Option<i64>>(1), bind.take::<Option<String>>(2));
             let rest = bind.take::<Form>(3).expect("it takes everything").values;
             (taken.0, taken.1, taken.2, rest, bind.faults().0)
@@ -248,7 +257,7 @@ proptest! {
             let body = Map(body.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect());
             request.body = skitai_wire::json::to_vec(&Value::Map(body)).expect("it is JSON").into();
             let mut bind = Bind::new(super::was(&worker), THREE);
-            arguments::lay(&mut bind, &request, Vec::new(), Vec::new()).expect("it is well encoded");
+            arguments::lay(&mut bind, &request, None, Vec::new(), Vec::new()).expect("it is well encoded");
             let taken = (bind.take::<Vec<Value>>(0), bind.take::<Option<i64>>(1), bind.take::<Option<String>>(2));
             let rest = bind.take::<Form>(3).expect("it takes everything").values;
             (taken.0, taken.1, taken.2, rest, bind.faults().0)

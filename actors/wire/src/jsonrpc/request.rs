@@ -34,9 +34,29 @@ pub struct Request<'a> {
     /// What it is called with.
     pub params: Params,
     /// What the answer has to carry, exactly as it came. `None` is a notification: no answer is wanted.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<Cow<'a, RawValue>>,
     /// A request of JSON-RPC 1.0, to be answered in its form.
     pub v1: bool,
+}
+
+impl Incoming<'_> {
+    /// The same, without a part of the body that it was read from: for whoever reads in another thread.
+    pub fn into_owned(self) -> Incoming<'static> {
+        let owned = |entry: Result<Request<'_>, Invalid<'_>>| match entry {
+            Ok(Request { method, params, id, v1 }) => {
+                Ok(Request { method: Cow::Owned(method.into_owned()), params, id: id.map(owned_id), v1 })
+            }
+            Err(Invalid { id, message }) => Err(Invalid { id: id.map(owned_id), message }),
+        };
+        match self {
+            Incoming::Single(entry) => Incoming::Single(owned(entry)),
+            Incoming::Batch(entries) => Incoming::Batch(entries.into_iter().map(owned).collect()),
+        }
+    }
+}
+
+fn owned_id(id: Cow<'_, RawValue>) -> Cow<'static, RawValue> {
+    Cow::Owned(id.into_owned())
 }
 
 /// The parameters of a call.
@@ -55,7 +75,7 @@ pub enum Params {
 #[derive(Clone, Debug)]
 pub struct Invalid<'a> {
     /// The id, where there was a good one.
-    pub id: Option<&'a RawValue>,
+    pub id: Option<Cow<'a, RawValue>>,
     /// What is wrong with it.
     pub message: String,
 }
@@ -171,11 +191,11 @@ impl<'a> Members<'a> {
             Some(r#""2.0""#) => false,
             Some(_) => {
                 let id = good_id(self.id, false);
-                return Err(Invalid { id, message: "jsonrpc is not \"2.0\"".to_owned() });
+                return Err(Invalid { id: id.map(Cow::Borrowed), message: "jsonrpc is not \"2.0\"".to_owned() });
             }
         };
         let id = good_id(self.id, v1);
-        let invalid = |message: String| Invalid { id, message };
+        let invalid = |message: String| Invalid { id: id.map(Cow::Borrowed), message };
         if self.id.is_some() && id.is_none() {
             return Err(invalid("id is neither a string, a number nor null".to_owned()));
         }
@@ -186,7 +206,7 @@ impl<'a> Members<'a> {
         let params = params(self.params, limits).map_err(invalid)?;
         // 1.0 says that it is a notification by a null id, which in 2.0 is an id like any other.
         let notification = self.jsonrpc.is_none() && id.is_some_and(|id| id.get() == "null");
-        Ok(Request { method, params, id: id.filter(|_| !notification), v1 })
+        Ok(Request { method, params, id: id.filter(|_| !notification).map(Cow::Borrowed), v1 })
     }
 }
 

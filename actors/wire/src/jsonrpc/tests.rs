@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::*;
@@ -21,7 +23,11 @@ fn batch(text: &str) -> Vec<Result<Request<'_>, Invalid<'_>>> {
 }
 
 fn id<'a>(request: &Request<'a>) -> Option<&'a str> {
-    request.id.map(RawValue::get)
+    match &request.id {
+        Some(Cow::Borrowed(id)) => Some(id.get()),
+        Some(Cow::Owned(id)) => panic!("{id} was copied"),
+        None => None,
+    }
 }
 
 fn ints(numbers: &[i64]) -> Params {
@@ -68,7 +74,7 @@ fn spec_non_existent_method() {
     let request = single(r#"{"jsonrpc": "2.0", "method": "foobar", "id": "1"}"#).unwrap();
     assert_eq!(id(&request), Some(r#""1""#));
     assert_eq!(
-        write_error(request.id, -32601, "Method not found", None, false),
+        write_error(request.id.as_deref(), -32601, "Method not found", None, false),
         br#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":"1"}"#
     );
 }
@@ -94,7 +100,7 @@ fn spec_invalid_requests() {
     let invalid = single("[]").unwrap_err();
     assert!(invalid.id.is_none());
     assert_eq!(
-        write_error(invalid.id, -32600, "Invalid Request", None, false),
+        write_error(invalid.id.as_deref(), -32600, "Invalid Request", None, false),
         br#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request"},"id":null}"#
     );
     let one = batch("[1]");
@@ -134,7 +140,7 @@ fn ids_are_echoed_as_they_came() {
         let request = format!(r#"{{"jsonrpc":"2.0","method":"f","id": {text} }}"#);
         let request = single(&request).unwrap();
         assert_eq!(id(&request), Some(text));
-        let answer = write_result(request.id.unwrap(), &19, false).unwrap();
+        let answer = write_result(&request.id.unwrap(), &19, false).unwrap();
         assert_eq!(String::from_utf8(answer).unwrap(), format!(r#"{{"jsonrpc":"2.0","result":19,"id":{text}}}"#));
     }
 }
@@ -157,7 +163,7 @@ fn what_is_no_request_says_why() {
         ("null", None, "a request is an object"),
     ] {
         let invalid = single(text).unwrap_err();
-        assert_eq!(invalid.id.map(RawValue::get), id, "{text}");
+        assert_eq!(invalid.id.as_deref().map(RawValue::get), id, "{text}");
         assert!(invalid.message.contains(message), "{text}: {}", invalid.message);
         assert!(!invalid.message.contains(" line "), "{text}: {}", invalid.message);
     }
@@ -174,9 +180,9 @@ fn version_1_is_understood() {
     let any_id = single(r#"{"method":"echo","params":[],"id":{"a":[1]}}"#).unwrap();
     assert_eq!(id(&any_id), Some(r#"{"a":[1]}"#));
     let id = request.id.unwrap();
-    assert_eq!(write_result(id, "a", true).unwrap(), br#"{"result":"a","error":null,"id":1}"#);
+    assert_eq!(write_result(&id, "a", true).unwrap(), br#"{"result":"a","error":null,"id":1}"#);
     assert_eq!(
-        write_error(Some(id), 1, "x", None, true),
+        write_error(Some(&id), 1, "x", None, true),
         br#"{"result":null,"error":{"code":1,"message":"x"},"id":1}"#
     );
 }
@@ -209,7 +215,7 @@ fn depth_and_batches_are_limited() {
         let text = nested(depth);
         let invalid = single(&text).unwrap_err();
         assert!(invalid.message.contains("nested more than 64 deep"), "{}", invalid.message);
-        assert_eq!(invalid.id.map(RawValue::get), Some("1"));
+        assert_eq!(invalid.id.as_deref().map(RawValue::get), Some("1"));
     }
     let entries = |count: usize| format!("[{}]", vec!["1"; count].join(","));
     assert_eq!(batch(&entries(10_000)).len(), 10_000);

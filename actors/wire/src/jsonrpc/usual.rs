@@ -44,7 +44,7 @@ pub(super) fn request<'a>(body: &'a str, limits: &Limits) -> Option<Request<'a>>
     (is_v2 && is_whole).then(|| Request {
         method: Cow::Borrowed(method),
         params: params.unwrap_or_default(),
-        id,
+        id: id.map(Cow::Borrowed),
         v1: false,
     })
 }

@@ -101,7 +101,7 @@ fn deep_json_requests_are_refused_with_their_id() {
         let (memory, parsed) = most_memory(|| jsonrpc::parse(text.as_bytes()));
         let Ok(Incoming::Single(Err(invalid))) = parsed else { panic!("{depth} deep is refused") };
         assert!(invalid.message.contains("nested more than 64 deep"), "{}", invalid.message);
-        assert_eq!(invalid.id.map(|id| id.get()), Some("7"));
+        assert_eq!(invalid.id.as_deref().map(|id| id.get()), Some("7"));
         assert!(memory < ROOM + 3 * text.len(), "{depth} deep took {memory} bytes");
         assert!(start.elapsed() < Duration::from_secs(1), "{depth} deep took {:?}", start.elapsed());
     }

@@ -35,7 +35,7 @@ proptest! {
         let call = jsonrpc::write_call(7, "f", &(&value,)).unwrap();
         let Ok(jsonrpc::Incoming::Single(Ok(request))) = jsonrpc::parse(&call) else { panic!("a call of ours") };
         prop_assert_eq!(request.params, jsonrpc::Params::Positional(vec![value.clone()]));
-        let answer = jsonrpc::write_result(request.id.unwrap(), &value, false).unwrap();
+        let answer = jsonrpc::write_result(&request.id.unwrap(), &value, false).unwrap();
         prop_assert_eq!(jsonrpc::parse_response(&answer, &Limits::default()).unwrap().to_call(7).unwrap(), Ok(value));
     }
 

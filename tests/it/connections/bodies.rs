@@ -1,0 +1,116 @@
+//! Large bodies: the memory that all of them have while they come, and the event loop that goes on while one is read.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread::scope;
+use std::time::Duration;
+
+use super::{get, refusal};
+use crate::harness::{Conn, Reply, TestServer, eventually};
+
+const MIB: usize = 1 << 20;
+
+/// A form of so many octets that is whole but for its last ones.
+fn begun(site: &TestServer, octets: usize) -> (Conn, Vec<u8>) {
+    let mut conn = site.conn();
+    let body = format!("items=1&items=2&rest={}", "x".repeat(octets));
+    let (most, rest) = body.as_bytes().split_at(body.len() - 3);
+    conn.send(head("/counted", "application/x-www-form-urlencoded", body.len())).send(most);
+    (conn, rest.to_vec())
+}
+
+fn head(path: &str, kind: &str, length: usize) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n")
+}
+
+#[test]
+fn bodies_that_are_still_coming_have_a_memory_together() {
+    let site = TestServer::site().server("max_body", "5m").server("max_bodies", "6m").start();
+    let (mut first, rest_of_first) = begun(&site, 4 * MIB);
+    // Until the first one's octets are held the second has room enough.
+    let (mut refused, more) = eventually("a body for which there is no room", || {
+        let (mut conn, rest) = begun(&site, 3 * MIB);
+        (!conn.is_silent_for(Duration::from_millis(200))).then_some((conn, rest))
+    });
+    let reply = refused.read();
+    assert_eq!(reply.header("retry-after"), "1", "{:?}", reply.headers);
+    assert!(refusal(reply, 503).contains("memory"), "{more:?}");
+    // A small one has room, and a large one that is here with its head is no concern of others.
+    assert_eq!(site.post("/counted", "application/x-www-form-urlencoded", "items=1").expect_code(200).text(), "1");
+    first.send(rest_of_first);
+    assert_eq!(first.read().expect_code(200).text(), "2");
+    // What it held is there for the next; so is what was refused, and what its client left behind.
+    drop(begun(&site, 4 * MIB));
+    eventually("there is room again", || {
+        let (mut conn, rest) = begun(&site, 4 * MIB);
+        conn.send(rest);
+        (conn.read().code == 200).then_some(())
+    });
+}
+
+/// Posts a large body to a server of one thread, and counts the answers others get from its last octet to its answer.
+fn beside(kind: &str, path: &str, body: &str) -> (Reply, usize) {
+    let site = TestServer::site().server("threads", "1").start();
+    let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    scope(|threads| {
+        threads.spawn(|| {
+            let mut conn = site.conn();
+            while !is_over.load(SeqCst) {
+                conn.send(get("/nothing"));
+                conn.read().expect_code(204);
+                answered.fetch_add(1, SeqCst);
+            }
+        });
+        let mut conn = site.conn();
+        conn.send(head(path, kind, body.len())).send(&body[..body.len() - 1]);
+        let before = answered.load(SeqCst);
+        conn.send(&body[body.len() - 1..]);
+        let reply = conn.read();
+        let meanwhile = answered.load(SeqCst) - before;
+        is_over.store(true, SeqCst);
+        (reply, meanwhile)
+    })
+}
+
+const ITEMS: usize = 200_000;
+
+#[test]
+fn a_large_body_is_read_beside_the_others() {
+    let numbers = vec!["123456"; ITEMS].join(",");
+    let json = format!(r#"{{"items":[{numbers}]}}"#);
+    let rpc = format!(r#"{{"jsonrpc":"2.0","method":"counted","params":[[{numbers}]],"id":7}}"#);
+    let items = "<value><int>1</int></value>".repeat(ITEMS * 3 / 4);
+    let xml = format!(
+        "<?xml version=\"1.0\"?><methodCall><methodName>counted</methodName><params><param><value><array><data>{items}\
+         </data></array></value></param></params></methodCall>"
+    );
+    for (kind, path, body, answer) in [
+        ("application/json", "/counted", &json, ITEMS.to_string()),
+        ("application/json-rpc", "/", &rpc, format!(r#""result":{ITEMS},"id":7"#)),
+        ("text/xml", "/RPC2", &xml, format!("<int>{}</int>", ITEMS * 3 / 4)),
+    ] {
+        let (reply, meanwhile) = beside(kind, path, body);
+        let text = reply.expect_code(200).text();
+        assert!(text.contains(&answer), "{kind}: {text}");
+        // On the event loop nobody would be answered; one who was in line before it may be.
+        assert!(meanwhile > 5, "{kind}: {meanwhile} answers while it was read");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_large_body_is_told_as_of_a_small_one() {
+    let site = TestServer::site().start();
+    let numbers = vec!["123456"; 20_000].join(",");
+    let reply = site.post("/counted", "application/json", format!(r#"{{"items":[{numbers}"#)).expect_code(400);
+    assert!(reply.text().contains("malformed"), "{}", reply.text());
+    let reply = site.post("/", "application/json-rpc", format!(r#"[{{"id":1,"params":[{numbers}]"#)).expect_code(200);
+    assert_eq!(reply.json()["error"]["code"], -32700, "{}", reply.text());
+    let batch = format!(r#"[{{"jsonrpc":"2.0","method":"counted","params":[[{numbers}]],"id":"a\u0062"}}, 5]"#);
+    let answers = site.post("/", "application/json-rpc", batch).expect_code(200).json();
+    assert_eq!((&answers[0]["result"], &answers[0]["id"]), (&20_000.into(), &"ab".into()), "{answers}");
+    assert_eq!(answers[1]["error"]["code"], -32600, "{answers}");
+    let xml = format!("<?xml version=\"1.0\"?><methodCall><methodName>{}", "x".repeat(100_000));
+    assert!(site.post("/RPC2", "text/xml", xml).expect_code(200).text().contains("<fault>"));
+    let form = format!("items=%ff&rest={}", "x".repeat(100_000));
+    let reply = site.post("/counted", "application/x-www-form-urlencoded", form).expect_code(400);
+    assert!(reply.text().contains("UTF-8"), "{}", reply.text());
+}

@@ -42,8 +42,11 @@ async fn moved(was: Was) -> Response {
 
 /// How many items there are, by any face.
 #[route("/counted", methods = ["POST"])]
-async fn counted(items: Vec<Value>) -> usize {
-    items.len()
+async fn counted(items: Value) -> usize {
+    match items {
+        Value::List(items) => items.len(),
+        _ => 1,
+    }
 }
 
 /// Whom the client asked for, and with what.

@@ -29,6 +29,8 @@ const SLOWEST: u64 = 16 * 1024;
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a client that is still sending is listened to behind the last reply, so that it can read that.
 const LINGER: Duration = Duration::from_secs(5);
+/// The same when the server is ending.
+const HASTY: Duration = Duration::from_millis(500);
 /// Requests that came together and are answered in one turn; then other connections have theirs.
 const TURN: usize = 4;
 
@@ -37,9 +39,9 @@ const TURN: usize = 4;
 pub(super) enum End {
     /// The client is gone, or it is to be seen that something is missing.
     Cut,
-    /// Nothing more will be sent, and the client sends nothing.
+    /// The connection rested for long enough.
     Closed,
-    /// The client may still be sending. Closed over that, it would lose the reply.
+    /// Behind a reply. The client may still be sending; closed over that, it could lose the reply (RFC 9112, 9.6).
     Lingering,
 }
 
@@ -101,7 +103,8 @@ impl<S: Service> Driver<S> {
         poll_fn(|context| {
             let queues = &mut *queues.borrow_mut();
             loop {
-                if !is_looked_at && !queues.input.is_empty() {
+                queues.skip_empty_lines();
+                if !is_looked_at && !queues.is_resting() {
                     is_looked_at = true;
                     match reader.end(&queues.input) {
                         Ok(Some(end)) => return Poll::Ready(Next::Head(queues.input.split_to(end).freeze())),
@@ -115,13 +118,9 @@ impl<S: Service> Driver<S> {
                     Poll::Pending => break,
                 }
             }
-            // Some clients send an empty line behind a body.
-            let is_resting = queues.input.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
-            if is_resting {
-                queues.rest();
-                if ending.has_begun.get() {
-                    return Poll::Ready(Next::End(End::Closed));
-                }
+            let is_resting = queues.is_resting();
+            if is_resting && ending.has_begun.get() {
+                return Poll::Ready(Next::End(End::Closed));
             }
             let (place, time) = match is_resting {
                 true => (&mut rests_until, service.settings().keep_alive),
@@ -226,12 +225,12 @@ impl<S: Service> Driver<S> {
             && frame.ends_itself()
             && !self.ending.has_begun.get()
             && self.queues.borrow_mut().may_go_on();
-        let sending = {
+        {
             let queues = &mut *self.queues.borrow_mut();
             queues.is_within_reply = frame != Frame::Tunnel;
             reply::write_head(queues.output.buffer(), response.head(), size, frame, asked, keeps);
-            Sending::begin(queues, body, frame)
-        };
+        }
+        let sending = Sending::begin(&self.queues, body, frame);
         drop(response);
         if let Err(cut) = self.sent(sending, frame).await {
             if let Cut::Broken(why) = cut {
@@ -286,17 +285,14 @@ impl<S: Service> Driver<S> {
     /// Reads the rest of the body away, so that it is no request, where the connection is kept.
     async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
         let Driver { queues, service, clock, .. } = self;
-        let is_over = {
+        {
             let queues = &mut *queues.borrow_mut();
-            let is_whole = !queues.is_held && queues.leaves_little();
-            match keeps {
-                false if is_whole && queues.is_read() && queues.input.is_empty() => return Err(End::Closed),
-                true if is_whole => queues.is_read(),
-                _ => return Err(End::Lingering),
+            if !keeps || queues.is_held || !queues.leaves_little() {
+                return Err(End::Lingering);
             }
-        };
-        if is_over {
-            return Ok(());
+            if queues.is_read() {
+                return Ok(());
+            }
         }
         let until = Instant::now() + service.settings().body_timeout;
         let is_read = poll_fn(|context| {
@@ -324,9 +320,9 @@ impl<S: Service> Driver<S> {
 
     /// Ends the connection.
     pub(super) async fn end(&mut self, end: End) {
-        let Driver { queues, clock, .. } = self;
+        let Driver { queues, clock, ending, .. } = self;
         if end != End::Cut {
-            let until = Instant::now() + LINGER;
+            let until = Instant::now() + if ending.has_begun.get() { HASTY } else { LINGER };
             let mut is_shut = false;
             poll_fn(|context| {
                 let queues = &mut *queues.borrow_mut();

@@ -36,6 +36,7 @@ thread_local! {
 /// The two queues of a connection, shared by its driver and the body that it gave away.
 pub(super) type Shared = Rc<RefCell<Queues>>;
 
+#[derive(Default)]
 pub(super) struct Queues {
     /// `None` once the connection has ended: a body may be held longer, by a task of its service's.
     transport: Option<Transport>,
@@ -58,8 +59,10 @@ pub(super) struct Queues {
 }
 
 /// The body of the request at work.
+#[derive(Default)]
 enum Body {
     /// None, or its last octet was taken.
+    #[default]
     Done,
     /// So many octets are to come.
     Left(u64),
@@ -74,18 +77,9 @@ enum Body {
 
 impl Queues {
     pub(super) fn new(transport: Transport) -> Queues {
-        Queues {
-            transport: Some(transport),
-            input: BytesMut::new(),
-            output: Output::default(),
-            body: Body::Done,
-            arrived: 0,
-            owes_continue: false,
-            is_held: false,
-            reader: None,
-            driver: None,
-            is_within_reply: false,
-        }
+        let mut queues = Queues::default();
+        queues.transport = Some(transport);
+        queues
     }
 
     /// Reads once. 0 at the end of the input.
@@ -99,11 +93,22 @@ impl Queues {
         })
     }
 
-    /// A connection that rests holds no memory.
-    pub(super) fn rest(&mut self) {
+    /// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
+    pub(super) fn skip_empty_lines(&mut self) {
+        let mut lines = 0;
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = self.input[lines..] {
+            lines += if self.input[lines] == b'\n' { 1 } else { 2 };
+        }
+        self.input.advance(lines);
         if self.input.is_empty() {
+            // A connection that rests holds no memory.
             self.input = BytesMut::new();
         }
+    }
+
+    /// True where no octet of a head has come.
+    pub(super) fn is_resting(&self) -> bool {
+        matches!(self.input[..], [] | [b'\r'])
     }
 
     /// Reads on while a request is at work; ready when its client is gone.

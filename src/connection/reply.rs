@@ -189,14 +189,16 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Begins with a body: one that is there is sent as it is.
-    pub(super) fn begin(queues: &mut Queues, body: BoxBody, frame: Frame) -> Sending {
+    /// Begins with a body: one that is there is sent as it is. Without a hold on the queues: a body that is dropped may have
+    /// that of its request.
+    pub(super) fn begin(queues: &RefCell<Queues>, body: BoxBody, frame: Frame) -> Sending {
         let ended = Sending { body: None, frame, is_stalled: false };
         if frame == Frame::None || frame == Frame::Length(0) {
             return ended;
         }
         match (body.try_into_bytes(), frame) {
             (Ok(octets), Frame::Length(length)) if octets.len() as u64 == length => {
+                let queues = &mut *queues.borrow_mut();
                 if octets.len() <= COPIED {
                     queues.output.buffer().extend_from_slice(&octets);
                 } else {

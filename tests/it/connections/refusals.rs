@@ -11,7 +11,7 @@ fn site() -> Scenario {
 /// Each of these is refused with this code, is in the access log, and says so at no level that wakes anybody.
 fn all_refused(code: u16, heads: &[(&str, Vec<u8>)]) {
     let site = site().start();
-    let mut sentences = Vec::new();
+    let (mut sentences, mut clients) = (Vec::new(), Vec::new());
     beside_a_healthy_client(&site, || {
         for (name, head) in heads {
             // Which one it was, where it fails.
@@ -20,15 +20,17 @@ fn all_refused(code: u16, heads: &[(&str, Vec<u8>)]) {
             // What the server does not read any more is lost, and not the test's business.
             conn.send_reluctantly(head);
             sentences.push((name, refused(&mut conn, code)));
-            logged(&site, conn.own_port(), code);
+            clients.push(conn.own_port());
             // Behind a request that was answered, too.
             let mut conn = site.conn();
             conn.send(get("/defaults?needed=3")).send_reluctantly(head);
             assert_eq!(conn.read().expect_code(200).json()["needed"], 3, "{name}");
             refused(&mut conn, code);
-            logged(&site, conn.own_port(), code);
+            clients.push(conn.own_port());
         }
     });
+    // The log is written once a second.
+    clients.into_iter().for_each(|client| drop(logged(&site, client, code)));
     assert!(notes(&site, "refused").is_empty(), "nothing of it is executed");
     let log = site.stop().2;
     assert!(!log.contains("ERROR"), "{log}");
@@ -147,15 +149,17 @@ fn a_target_over_64_kib_is_414() {
 #[test]
 fn a_head_that_does_not_come_has_its_words_too() {
     let site = site().start();
+    let mut clients = Vec::new();
     beside_a_healthy_client(&site, || {
         for part in ["GET /noted/refused/x HTTP/1.1\r\nHost: h\r\n", "GET /noted/refu", "G"] {
             let mut conn = site.conn();
             conn.send(part);
             let sentence = refused(&mut conn, 408);
             assert!(sentence.contains("1 s"), "{part:?}: {sentence}");
-            logged(&site, conn.own_port(), 408);
+            clients.push(conn.own_port());
         }
     });
+    clients.into_iter().for_each(|client| drop(logged(&site, client, 408)));
     assert!(notes(&site, "refused").is_empty());
     assert!(!site.stop().2.contains("ERROR"));
 }

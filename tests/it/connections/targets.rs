@@ -40,6 +40,7 @@ fn raw_utf_8_in_a_target_is_read_as_if_it_were_escaped() {
 #[test]
 fn octets_that_are_no_utf_8_are_the_clients_mistake() {
     let site = site().start();
+    let mut clients = Vec::new();
     beside_a_healthy_client(&site, || {
         for octets in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"gr\xf6\xdfe"] {
             let mut conn = site.conn();
@@ -48,9 +49,10 @@ fn octets_that_are_no_utf_8_are_the_clients_mistake() {
             // Read as if they were escaped they lead nowhere; to refuse them is as good.
             let code = conn.read().code;
             assert!(matches!(code, 400 | 404), "{octets:?}: {code}");
-            logged(&site, conn.own_port(), code);
+            clients.push((conn.own_port(), code));
         }
     });
+    clients.into_iter().for_each(|(client, code)| drop(logged(&site, client, code)));
     assert!(!site.stop().2.contains("ERROR"));
 }
 
@@ -75,14 +77,16 @@ fn a_host_that_is_none_is_400_and_the_end() {
         "Host: [::1\r\n",
     ];
     beside_a_healthy_client(&site, || {
+        let mut clients = Vec::new();
         for host in hosts {
             let mut conn = site.conn();
             // Which one it was, where it fails.
             eprintln!("{host:?}");
             conn.send(format!("GET /host HTTP/1.1\r\n{host}\r\n") + &get("/noted/hosts/behind"));
             refused(&mut conn, 400);
-            logged(&site, conn.own_port(), 400);
+            clients.push(conn.own_port());
         }
+        clients.into_iter().for_each(|client| drop(logged(&site, client, 400)));
         assert!(super::notes(&site, "hosts").is_empty(), "what came along is not executed");
         for host in ["h", "h:80", "127.0.0.1:5000", "[::1]:80", "xn--bcher-kva.example", "a_b", "A.Example.", "h:"] {
             let mut conn = site.conn();
@@ -103,14 +107,16 @@ fn a_host_that_is_none_is_400_and_the_end() {
 fn a_target_that_is_none_is_400_and_the_end() {
     let site = site().start();
     beside_a_healthy_client(&site, || {
+        let mut clients = Vec::new();
         for target in ["hello", "host", "h:80", "*", "http:/host", "http://", "http:///host", "?a=1", "/a b", "/a\u{1}"]
         {
             let mut conn = site.conn();
             eprintln!("{target:?}");
             conn.send(get(target) + &get("/noted/targets/behind"));
             refused(&mut conn, 400);
-            logged(&site, conn.own_port(), 400);
+            clients.push(conn.own_port());
         }
+        clients.into_iter().for_each(|client| drop(logged(&site, client, 400)));
         assert!(super::notes(&site, "targets").is_empty(), "what came along is not executed");
         for target in ["//", "/..", "/a:b", "/a@b", "/?a?b", "/a|b\"c<d>^`{e}"] {
             let mut conn = site.conn();

@@ -25,10 +25,10 @@ class Keeper:
         if self.keeper.stdout.readline().strip() != "ready":
             raise SystemExit(f"PostgreSQL did not start: {self.keeper.stderr.read()}")
 
-    def psql(self, database, statement, rows=""):
-        subprocess.run([f"{self.bin}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-w", "-h", "127.0.0.1", "-U", "skitai",
-                        "-p", str(self.port), "-d", database, "-c", statement],
-                       input=rows, text=True, check=True, env={**os.environ, "PGPASSWORD": PASSWORD})
+    def psql(self, database, statement, rows="", *options, **more):
+        return subprocess.run([f"{self.bin}/psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-w", "-h", "127.0.0.1", "-U", "skitai",
+                               "-p", str(self.port), "-d", database, *options, "-c", statement],
+                              input=rows, text=True, check=True, env={**os.environ, "PGPASSWORD": PASSWORD}, **more)
 
     def stop(self):
         self.keeper.stdin.close()

@@ -82,16 +82,18 @@ def found(name):
     return shutil.which(name, path=PATH)
 
 
-def install():
-    """Installs the proxies that are missing, or says how. Debian starts what it installs where there is somebody to do
+PACKAGES = {"nginx": "nginx-light", "haproxy": "haproxy"}
+
+
+def install(packages=PACKAGES, script="proof/proxies"):
+    """Installs the programs that are missing, or says how. Debian starts what it installs where there is somebody to do
     that; a policy of our own forbids it for as long as this takes."""
-    packages = {"nginx": "nginx-light", "haproxy": "haproxy"}
     missing = [package for name, package in packages.items() if not found(name)]
     if not missing:
         return
     line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(missing)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"missing: {', '.join(missing)}. Run this, then proof/proxies again:\n    sudo sh -c '{line}'")
+        sys.exit(f"missing: {', '.join(missing)}. Run this, then {script} again:\n    sudo sh -c '{line}'")
     policy = Path("/usr/sbin/policy-rc.d")
     is_ours = not policy.exists()
     if is_ours:

@@ -13,8 +13,9 @@ def prepare(options, *what):
     """Builds the program, unless one is named, and says of which commit, build and machine the figures are."""
     profile = ["--release"] if options.release else []
     build = "release build" if options.release else "debug build"
-    if named := getattr(options, "program", None):
-        build = f"{Path(named).name} as it was given"
+    named = [getattr(options, option, None) for option in ("program", "demo", "testsite")]
+    if any(named):
+        build = f"{' and '.join(Path(one).name for one in named if one)} as given"
     else:
         what = what or ("--example", "testsite")
         subprocess.run(["cargo", "build", "-q", "-p", "skitai-demo", *what, *profile], cwd=ROOT, check=True)

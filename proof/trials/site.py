@@ -20,15 +20,16 @@ def free_port():
 
 
 def program_of(options, app):
-    """The binary that has the app, or the one that the command line names."""
-    if named := getattr(options, "program", None):
+    """The binary that has the app, or the one that the command line names: for the app, or for whatever is asked for."""
+    if named := getattr(options, app, None) or getattr(options, "program", None):
         return Path(named).resolve()
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / ("release" if options.release else "debug")
     return target / {"testsite": "examples/testsite", "demo": "skitai-demo"}[app]
 
 
 class Site:
-    def __init__(self, options, *sections, threads=2, deadline=30, keys=(), folders=(), app="testsite"):
+    def __init__(self, options, *sections, threads=2, deadline=30, keys=(), folders=(), app="testsite",
+                 files=0):
         self.folder = tempfile.TemporaryDirectory()
         for folder in folders:
             Path(self.folder.name, folder).mkdir()
@@ -38,7 +39,9 @@ class Site:
                   *keys, "[routes:line]", f"/ = {app}"]
         Path(self.folder.name, "proof.conf").write_text("\n".join([*server, *sections]) + "\n")
         self.log = open(Path(self.folder.name, "log"), "w+b")
-        self.process = subprocess.Popen([program_of(options, app), "-f", "proof.conf"], cwd=self.folder.name,
+        # So many descriptors and no more; without a number as many as we have ourselves.
+        limit = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh"] if files else []
+        self.process = subprocess.Popen([*limit, program_of(options, app), "-f", "proof.conf"], cwd=self.folder.name,
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.wait()
 
@@ -81,6 +84,10 @@ class Site:
         login = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
         _, body, _ = self.get("/status", {"Authorization": f"Basic {login}", "Accept": "application/json"})
         return json.loads(body)["clusters"][cluster]["members"]
+
+    def said(self):
+        """The log so far."""
+        return Path(self.folder.name, "log").read_text(errors="replace")
 
     def memory(self):
         """MiB in use."""

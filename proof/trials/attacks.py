@@ -1,0 +1,180 @@
+"""So many connections that mean no good, beside one client that means well: what they cost, and when they are ended.
+
+Each attack has a server of its own, so that no memory is one of another's. A client asks for a small page all the time:
+before, meanwhile and afterwards. The bounds are in proportion to what that client and that server were like before.
+"""
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from .helpers import Attackers, Healthy
+from .site import Site
+from .watch import Watch
+
+# What the site is configured with, so that everything ends soon enough to be waited for. In seconds.
+CLOCKS = {"head_timeout": 3, "keep_alive": 5, "body_timeout": 5, "send_timeout": 3}
+# An older build does not know these.
+NEW_CLOCKS = ("keep_alive", "send_timeout")
+# How late a clock may be: it may look at its connections once a second or two, and a machine of two cores has much to do.
+SLACK = 3
+# MiB a connection, at the peak.
+EACH = 0.5
+# What the server has more than when it was idle, once they are gone: a share, and what an allocator keeps. In MiB.
+KEPT, ALLOCATOR = 0.2, 8
+BACK_WITHIN = 10
+# The healthy client's p99 beside its own alone; what is below the floor is the machine's. In milliseconds.
+SLOWER, FLOOR = 2, 2.0
+# The share of its requests that have to be right. All that were answered must be; these have to be made at all.
+MADE = 0.95
+# The share of the attack's connections that the server has to have held at once, or it was no attack.
+HELD = 0.9
+
+PAGES = {"demo": ("/hello", "Hello World"), "testsite": ("/get_data", '["hello",5]')}
+BODY = 5_000_000
+
+
+def get(path, more=""):
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n"
+
+
+class Attack(NamedTuple):
+    what: str
+    clock: str
+    plan: dict
+    app: str = "demo"
+    # Whether the server may have let go of the first before the last is there.
+    may_be_refused: bool = False
+
+
+def posts(length):
+    return f"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+
+
+def burst(path, times):
+    return {"first": get(path), "copies": 4600, "times": times, "window": 2048}
+
+
+ATTACKS = {
+    "second head": Attack(
+        "a request, its answer read, then one octet of the next and silence", "head_timeout",
+        {"first": get("/hello"), "answer": "Hello World", "second": "G"}),
+    "slow heads": Attack(
+        "heads that come an octet a second", "head_timeout",
+        {"first": "GET /hello HTTP/1.1\r\nHost: x\r\nX-Slow: ", "drip": "a"}),
+    "slow bodies": Attack(
+        "bodies that come an octet a second, then not at all", "body_timeout",
+        {"first": posts(BODY) + '{"value": "', "drip": "a", "drips": 2}),
+    "endless bodies": Attack(
+        "bodies of 5 MB that lack their last octet", "body_timeout",
+        {"first": posts(BODY), "padding": BODY - 1}, may_be_refused=True),
+    "burst of pages": Attack(
+        "4 600 small pages asked for in one write, none read", "send_timeout", burst("/hello", 1)),
+    "burst of nothing": Attack(
+        "46 000 answers without a body asked for, none read", "send_timeout", burst("/notify_hello?n=0", 10), "testsite"),
+    "burst of redirects": Attack(
+        "4 600 redirects asked for in one write, none read", "send_timeout", burst("/away?to=/x", 1), "testsite"),
+    "burst of 2 700": Attack(
+        "4 600 pages of 2 700 octets asked for in one write, none read", "send_timeout", burst("/large?bytes=2700", 1),
+        "testsite"),
+    "file unread": Attack(
+        "a file of 64 MB asked for, with a window of 2 KiB, nothing read", "send_timeout",
+        {"first": get("/files/large.bin"), "window": 2048}),
+    "stream unread": Attack(
+        "an endless stream asked for, with a window of 2 KiB, nothing read", "send_timeout",
+        {"first": get("/letters?chunks=1000000000"), "window": 2048}, "testsite"),
+    "file sipped": Attack(
+        "a file of 64 MB, read an octet a second", "send_timeout",
+        {"first": get("/files/large.bin"), "window": 2048, "sip": 1}),
+    "stream sipped": Attack(
+        "an endless stream, read an octet a second", "send_timeout",
+        {"first": get("/letters?chunks=1000000000"), "window": 2048, "sip": 1}, "testsite"),
+    "kept": Attack(
+        "a request, its answer read, then nothing", "keep_alive", {"first": get("/hello"), "answer": "Hello World"}),
+    "silent": Attack("nothing is ever sent", "head_timeout", {}),
+}
+
+# Bounds that a server without the clocks and bounds of connections must miss, at every count. Of the bursts it is their
+# end: what they cost depends on how much the kernel takes off the server's hands.
+MISSED_WITHOUT = {
+    "second head": ["all ended by the server"],
+    "burst of pages": ["all ended by the server"],
+    "burst of nothing": ["all ended by the server"],
+    "burst of redirects": ["all ended by the server"],
+    "burst of 2 700": ["all ended by the server", "memory at the peak"],
+    "file unread": ["all ended by the server"],
+    "stream unread": ["all ended by the server"],
+    "file sipped": ["all ended by the server"],
+    "stream sipped": ["all ended by the server"],
+}
+
+
+def clocks(options, **others):
+    """The keys of the conf that this build knows."""
+    values = {**CLOCKS, **others}
+    return [f"{name} = {seconds}s" for name, seconds in values.items() if not (options.control and name in NEW_CLOCKS)]
+
+
+def missed_without(name, count):
+    """Bounds that a build without the clocks of connections has to miss."""
+    # What is unread of so few pages is less than one may hold.
+    return MISSED_WITHOUT.get(name, [])
+
+
+def run(report, options, attack, count):
+    with Site(options, "/files = files", keys=clocks(options), folders=("files",), app=attack.app) as site:
+        large = Path(site.folder.name, "files", "large.bin")
+        large.touch()
+        os.truncate(large, 64_000_000)
+        path, body = PAGES[attack.app]
+        with Healthy(site.port, path, body) as healthy, Watch(site) as watch:
+            tried(report, options, attack, count, healthy, watch)
+
+
+def tried(report, options, attack, count, healthy, watch):
+    # Its first requests find a server that has never been asked anything.
+    time.sleep(1)
+    alone_since = time.monotonic()
+    time.sleep(options.alone)
+    idle, descriptors, began = watch.memory, watch.held, time.monotonic()
+    watch.anew()
+    clock, held_at_once = CLOCKS[attack.clock], 1 if attack.may_be_refused else int(HELD * count)
+    with Attackers(watch.site.port, count, attack.plan) as attackers:
+        watch.call_off = attackers.process.terminate
+        placed = attackers.in_place()
+        since = placed.get("in_place", time.monotonic())
+        # What was just done is not seen at once.
+        watch.waits(lambda: watch.most - descriptors >= held_at_once, since + 1)
+        ended = watch.waits(lambda: watch.held <= descriptors + 1, since + clock + SLACK + 1)
+        held = watch.held - descriptors
+        attacked_until = time.monotonic()
+        told = attackers.end()
+    left = time.monotonic()
+    limit = idle * (1 + KEPT) + ALLOCATOR
+    watch.is_called_off, called_off = False, watch.is_called_off
+    back = watch.waits(lambda: watch.memory <= limit and watch.held <= descriptors + 1, left + BACK_WITHIN)
+    after, still = watch.memory, watch.held - descriptors
+    healthy.end()
+
+    alone, beside = healthy.seen(alone_since, began), healthy.seen(began, attacked_until)
+    report.note(f"idle {idle:.1f} MiB, {watch.peak:.1f} at the peak; the server said "
+                f"{told.get('said') or 'nothing'}; they sent {told.get('sent', 0) / 1e6:.1f} MB")
+    report.note(f"the healthy client: p50 {alone.p50:.2f} ms alone, {beside.p50:.2f} beside; "
+                f"held up by the machine for up to {healthy.held_up:.0f} ms")
+    if called_off:
+        report.note(f"called off: the server had {watch.peak:.0f} MiB")
+    report.bound("connections of the attack", told.get("connected", 0), count, at_least=True)
+    report.bound("of these, held by the server at once", watch.most - descriptors, held_at_once, at_least=True)
+    if "answer" in attack.plan:
+        report.bound("of these, answered rightly before", told.get("right", 0), count, at_least=True)
+    took = f"{ended - since:.1f} s" if ended else f"{held} are not"
+    report.told(f"all ended by the server ({attack.clock})", took, f"≤ {clock} s + {SLACK} s",
+                bool(ended) and ended - since <= clock + SLACK)
+    report.bound("memory at the peak, above idle", watch.peak - idle, EACH * count, "MiB")
+    report.told("memory and descriptors are back after they are gone", f"{back - left:.1f} s" if back else
+                f"{after:.1f} MiB, {still}", f"≤ {limit:.1f} MiB in {BACK_WITHIN} s", bool(back))
+    report.bound("the healthy client's p99", beside.p99, max(SLOWER * alone.p99, FLOOR),
+                 f"ms ({alone.p99:.2f} alone)")
+    expected = int(MADE * healthy.rate * (attacked_until - began))
+    report.bound("its right answers meanwhile", beside.right, expected, at_least=True)
+    report.bound("its answers that were wrong or never came, at any time", sum(not right for *_, right in healthy.asked), 0)

@@ -47,8 +47,8 @@ class Attack(NamedTuple):
     may_be_refused: bool = False
 
 
-def posts(length):
-    return f"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+def posts(length, path="/echo"):
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
 
 
 def burst(path, times):
@@ -113,12 +113,6 @@ def clocks(options, **others):
     """The keys of the conf that this build knows."""
     values = {**CLOCKS, **others}
     return [f"{name} = {seconds}s" for name, seconds in values.items() if not (options.control and name in NEW_CLOCKS)]
-
-
-def missed_without(name, count):
-    """Bounds that a build without the clocks of connections has to miss."""
-    # What is unread of so few pages is less than one may hold.
-    return MISSED_WITHOUT.get(name, [])
 
 
 def run(report, options, attack, count):

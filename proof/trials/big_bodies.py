@@ -6,7 +6,7 @@ answered is in proportion to nothing (the first and the last text), so that it i
 import json
 import time
 
-from .attacks import CLOCKS, PAGES, clocks
+from .attacks import PAGES, clocks
 from .helpers import Healthy, Posters, json_post, posted
 from .site import Site
 

@@ -6,7 +6,7 @@ beyond their stay, so that the limit is met all the time.
 import re
 import time
 
-from rig import process
+from rig.process import cpu
 
 from .attacks import PAGES, clocks
 from .helpers import Attackers, Healthy
@@ -30,9 +30,9 @@ def run(report, options):
             with Attackers(site.port, CONNECTS, {}) as attackers:
                 attackers.in_place()
                 time.sleep(STAY)
-                processor = used(site)
+                processor = cpu(site.process.pid)
                 time.sleep(1)
-                processor = used(site) - processor
+                processor = cpu(site.process.pid) - processor
                 most, said = watch.most, lines(site)[before:]
                 told = attackers.end()
             left = time.monotonic()
@@ -47,7 +47,7 @@ def run(report, options):
     report.told("lines of the log about it", str(len(said)), "= 1", len(said) == 1)
     report.bound("processor time in a second of it", processor, 0.1, "s")
     report.holds("the server lives", alive)
-    first = min((due + took / 1000 - left for due, took, is_right in healthy.asked if is_right), default=float("inf"))
+    first = min((began + took / 1000 - left for began, took, is_right in healthy.asked if is_right), default=float("inf"))
     report.bound("they leave: a healthy client is answered after", first, WITHIN, "s")
     report.bound("its right answers", sum(is_right for *_, is_right in healthy.asked), 100, at_least=True)
     report.bound("its answers that were wrong or never came", sum(not is_right for *_, is_right in healthy.asked), 0)
@@ -55,7 +55,3 @@ def run(report, options):
 
 def lines(site):
     return [line for line in site.said().splitlines() if ABOUT.search(line)]
-
-
-def used(site):
-    return sum(map(int, process.stat(site.process.pid)[11:13])) / process.TICKS

@@ -78,7 +78,7 @@ class Healthy(Helper):
         self.asked, self.held_up = told["asked"], told["held_up"]
 
     def seen(self, since, until):
-        """Of what was due between the two."""
+        """Of what began between the two."""
         asked = [one for one in self.asked if since <= one[0] < until]
         times = [took for _, took, _ in asked] or [float("inf")]
         right = sum(is_right for *_, is_right in asked)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rig.process import cpu
 
-from .helpers import Attackers, Healthy
+from .beside import Attackers, Healthy
 from .site import Site
 from .watch import Watch
 

@@ -8,7 +8,7 @@ import json
 import time
 
 from .attacks import clocks
-from .helpers import Healthy, Posters, json_post
+from .beside import Healthy, Posters, json_post
 from .members import Members
 from .site import Site
 

@@ -7,7 +7,7 @@ import json
 import time
 
 from .attacks import PAGES, clocks
-from .helpers import Healthy, Posters, json_post, posted
+from .beside import Healthy, Posters, json_post, posted
 from .site import Site
 
 CLIENTS = 10

@@ -9,7 +9,7 @@ import time
 from rig.process import cpu
 
 from .attacks import PAGES, clocks
-from .helpers import Attackers, Healthy
+from .beside import Attackers, Healthy
 from .site import Site
 from .watch import Watch
 

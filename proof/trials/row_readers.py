@@ -13,7 +13,7 @@ from pathlib import Path
 from rig.postgres import PASSWORD, Keeper
 
 from .attacks import CLOCKS, SLACK, clocks, get
-from .helpers import Attackers
+from .beside import Attackers
 from .report import ROOT, quantile
 from .site import Site
 from .watch import Watch

@@ -36,10 +36,14 @@ impl Transport {
         }
     }
 
-    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    /// Sends octets and what lies behind them.
+    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, head: &[u8], tail: &[u8]) -> Poll<io::Result<usize>> {
+        let parts = [IoSlice::new(head), IoSlice::new(tail)];
+        // The call for one piece is the cheaper one.
         match self {
-            Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, parts),
-            Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(context, parts),
+            Transport::Tcp(socket) if tail.is_empty() => Pin::new(socket).poll_write(context, head),
+            Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, &parts),
+            Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(context, &parts),
         }
     }
 
@@ -117,7 +121,7 @@ impl Output {
             let octets = &self.octets[self.sent..];
             let octets = &octets[..octets.len().min(most)];
             let tail = &self.tail[..self.tail.len().min(most - octets.len())];
-            let polled = transport.poll_write(context, &[IoSlice::new(octets), IoSlice::new(tail)]);
+            let polled = transport.poll_write(context, octets, tail);
             if polled.is_pending() {
                 (self.is_slow, self.has_waited) = (true, true);
             }

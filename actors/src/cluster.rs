@@ -155,10 +155,11 @@ impl Answers<Call> for Cluster {
         let shared = self.of(&call.lineup);
         async move {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
-            let request = match Prepared::new(shared.spec().completed(call.request)) {
+            let mut request = match Prepared::new(shared.spec().completed(call.request)) {
                 Ok(request) => request,
                 Err(why) => return refuse(&shared.lineup, call.spread, &outlet, &why),
             };
+            request.party = outlet.party;
             if shared.members.is_empty() {
                 return refuse(&shared.lineup, call.spread, &outlet, "the cluster has no members");
             }

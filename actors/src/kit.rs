@@ -8,6 +8,8 @@
 //! - [`rule`]: when enough has arrived;
 //! - [`alarm`]: deadlines that are seconds away and hardly ever come;
 //! - `together`: the parts of a call, side by side; `placed`: how one is boxed;
+//! - [`party`]: whose calls belong together; `places`: how what there is little of is shared out to them; `gate`: the
+//!   same where nothing goes from hand to hand;
 //! - `race`: what ends a call's work;
 //! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
@@ -19,9 +21,12 @@
 //! truthful item: nothing hangs and nothing is silently empty.
 
 pub mod alarm;
+pub(crate) mod gate;
 pub mod gather;
 pub mod keep;
+pub mod party;
 pub(crate) mod placed;
+pub(crate) mod places;
 pub mod post;
 pub(crate) mod race;
 pub mod report;
@@ -32,6 +37,7 @@ pub(crate) mod together;
 
 pub use gather::{Inlet, OnArrival, Outlet};
 pub use keep::Answers;
+pub use party::Party;
 pub use post::{Admission, Post};
 pub use report::{Gauges, Report, Reporter};
 pub use rule::{Arrived, Rule};

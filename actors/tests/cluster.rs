@@ -8,6 +8,8 @@ mod member;
 mod checks;
 #[path = "cluster/discover.rs"]
 mod discover;
+#[path = "cluster/fair.rs"]
+mod fair;
 #[path = "cluster/fan_out.rs"]
 mod fan_out;
 #[path = "cluster/framing.rs"]

@@ -349,7 +349,7 @@ impl Calls {
         if was.trace().is_some() && options.what.is_none() {
             options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
-        let deadline = was.deadline();
+        let (deadline, party) = (was.deadline(), was.request.party);
         let is_kept = !was.hands().results().is_off();
         match target {
             Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
@@ -362,7 +362,7 @@ impl Calls {
                     let lineup = roster.lineup();
                     let slots = lineup.slots(spread);
                     let request = timed(request, &asker, now);
-                    post.ask(Call { lineup, spread, request }, slots, on_arrival, deadline)
+                    post.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
                 };
                 Task::start(was, asked, way, options, dispatch)
             }
@@ -374,7 +374,7 @@ impl Calls {
                 let dispatch = move |on_arrival, now| {
                     let slots = cluster::fetch_slots(&url);
                     let request = timed(request, &asker, now);
-                    post.ask(Fetch { url, request }, slots, on_arrival, deadline)
+                    post.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
                 };
                 Task::start(was, asked, Way::Lb, options, dispatch)
             }

@@ -4,12 +4,13 @@
 //! a request that has ended, and that nobody kept, serves the next one of its worker; and the table of headers of the one
 //! goes back to actix in exchange for that of the other, so that none is ever made anew.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::Uri;
 use bytes::Bytes;
+use skitai_actors::kit::Party;
 
 use super::budget::{self, Budget};
 use super::cookie::Cookies;
@@ -25,24 +26,31 @@ const SPARES: usize = 64;
 
 /// The handles of one worker that serve nobody now.
 #[derive(Default)]
-pub(crate) struct Spares(RefCell<Vec<Arc<Inner>>>);
+pub(crate) struct Spares {
+    handles: RefCell<Vec<Arc<Inner>>>,
+    /// How many requests there were.
+    requests: Cell<u64>,
+}
 
 impl Spares {
     /// A draft whose request is empty, to be filled in.
     pub(crate) fn draft(&self, now: Instant, hands: &Arc<Hands>) -> Draft {
-        if let Some(inner) = self.0.borrow_mut().pop() {
+        let number = self.requests.get() + 1;
+        self.requests.set(number);
+        let party = Party::of(number);
+        if let Some(inner) = self.handles.borrow_mut().pop() {
             let mut draft = Draft(inner);
             let inner = draft.inner();
-            (inner.request.received, inner.request.begun) = (now, now);
+            (inner.request.received, inner.request.begun, inner.request.party) = (now, now, party);
             return draft;
         }
-        Draft::new(Request::empty(now), hands.clone())
+        Draft::new(Request { party, ..Request::empty(now) }, hands.clone())
     }
 
     /// Takes a handle back, if nobody else has it.
     pub(crate) fn keep(&self, mut was: Was) {
         if let Some(inner) = Arc::get_mut(&mut was.0) {
-            let mut spares = self.0.borrow_mut();
+            let mut spares = self.handles.borrow_mut();
             if spares.len() < SPARES {
                 inner.clear();
                 spares.push(was.0);
@@ -56,9 +64,20 @@ impl Inner {
     fn clear(&mut self) {
         // Each by its name: a new field must be decided on here, or one client would see what another sent.
         let Inner { request, response, cookie, session, face, route, mount, hands: _, budget, trace } = self;
-        let Request { method: _, uri, version: _, headers, peer, body, received: _, begun, proxies: _, form_token } =
-            request;
-        (*uri, *peer, *body, *form_token) = (Uri::default(), None, Bytes::new(), None);
+        let Request {
+            method: _,
+            uri,
+            version: _,
+            headers,
+            peer,
+            body,
+            received: _,
+            begun,
+            proxies: _,
+            form_token,
+            party,
+        } = request;
+        (*uri, *peer, *body, *form_token, *party) = (Uri::default(), None, Bytes::new(), None, Party::ALONE);
         headers.clear();
         *budget = Budget::none(*begun);
         (*response, *cookie, *session, *trace) = Default::default();

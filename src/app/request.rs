@@ -7,6 +7,7 @@ use std::time::Instant;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
+use skitai_actors::kit::Party;
 
 use super::client::{self, Client};
 use crate::config::TrustedProxies;
@@ -28,6 +29,8 @@ pub struct Request {
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
     /// The token that a multipart form had against forgery; of another form it is in the body.
     pub(crate) form_token: Option<Box<str>>,
+    /// All calls that are made for it share what there is little of. Copies are of the same.
+    pub(crate) party: Party,
 }
 
 /// The parts of a request's target, each with the character it begins with.
@@ -48,6 +51,7 @@ impl Request {
             // Known with the worker's hands.
             proxies: None,
             form_token: None,
+            party: Party::ALONE,
         }
     }
 

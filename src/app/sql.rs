@@ -175,7 +175,7 @@ impl Sql {
         if was.trace().is_some() {
             options.what = Some(sql.to_string());
         }
-        let (deadline, asker) = (was.deadline(), was.rule());
+        let (deadline, asker, party) = (was.deadline(), was.rule(), was.request.party);
         let is_kept = !was.hands().results().is_off();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
@@ -192,7 +192,8 @@ impl Sql {
                 let shards = shards.unwrap_or(way.spread().into());
                 let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
-                    post.ask(Statement { shards, sql, params, asker, asked, lane }, slots, on_arrival, deadline)
+                    let statement = Statement { shards, sql, params, asker, asked, lane };
+                    post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, asked, way, options, dispatch)
             }
@@ -209,7 +210,8 @@ impl Sql {
                 let post = was.hands().ad_hoc_db().clone();
                 let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    post.ask(AdHocStatement { member, sql, params, asker, lane }, slots, on_arrival, deadline)
+                    let statement = AdHocStatement { member, sql, params, asker, lane };
+                    post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, asked, Way::Lb, options, dispatch)
             }
@@ -224,7 +226,7 @@ impl Sql {
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
         let Sql { was, base, shards, lane, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
-        let (deadline, asker, rule) = (was.deadline(), was.rule(), options.rule);
+        let (deadline, asker, rule, party) = (was.deadline(), was.rule(), options.rule, was.request.party);
         let shared = (lane == Lane::Pipelined).then_some("pipelined()");
         let refused = options.of_finished_answers().or(shared).map(|what| {
             let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
@@ -237,14 +239,16 @@ impl Sql {
                 let shards = shards.unwrap_or(way.spread().into());
                 let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
-                    post.ask(message, slots, None, deadline)
+                    post.ask_for(party, message, slots, None, deadline)
                 })
             }
             Base::Server(member) => {
                 let statement = AdHocStatement { member, sql, params, asker, lane };
                 let slots = statement.slots();
                 let post = was.hands().ad_hoc_db();
-                streamed(statement, slots, patience, |message, slots| post.ask(message, slots, None, deadline))
+                streamed(statement, slots, patience, |message, slots| {
+                    post.ask_for(party, message, slots, None, deadline)
+                })
             }
         };
         Rows::new(rows.under(rule), rule == Rule::AllOrError, was.request.uri())

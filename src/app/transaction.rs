@@ -107,23 +107,20 @@ impl Sql {
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
         let (deadline, until) = (was.deadline(), was.latest_wait());
-        let (hands, asker) = (was.hands(), was.rule());
+        let (hands, asker, party) = (was.hands(), was.rule(), was.request.party);
         let inlet = match base {
             Base::Unusable(outcome) => Inlet::ready(vec![outcome]),
             Base::Cluster(way, post, spec) => {
                 let with = shards.unwrap_or(if way == Way::Lb { Shards::One } else { Shards::All });
                 let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
-                post.ask(Conversation { with, bond, asker, orders: received, ready }, slots, None, deadline)
+                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                post.ask_for(party, conversation, slots, None, deadline)
             }
             Base::Server(member) => {
                 let slots = vec![Outcome::unsent(member.node.clone())];
                 let with = AdHocTarget(member);
-                hands.ad_hoc_db().ask(
-                    Conversation { with, bond, asker, orders: received, ready },
-                    slots,
-                    None,
-                    deadline,
-                )
+                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                hands.ad_hoc_db().ask_for(party, conversation, slots, None, deadline)
             }
         };
         match tokio::time::timeout_at(until.into(), readied).await {

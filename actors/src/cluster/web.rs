@@ -193,10 +193,11 @@ impl Shared {
         if !request.has_header("user-agent") {
             request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
         }
-        let request = match Prepared::new(request) {
+        let mut request = match Prepared::new(request) {
             Ok(request) => request,
             Err(why) => return not_sent(Outcome::unsent(url.node()), &why),
         };
+        request.party = outlet.party;
         let Some(member) = self.member(url) else {
             let msg = format!("not sent: {ORIGINS} other hosts are being asked");
             return Outcome::failed(url.node(), Reason::NoPermit, msg);

@@ -3,13 +3,11 @@
 //! Members of clusters are asked by the leg, on the connections of the pool; any URL by awc. Every origin has
 //! connections of its own: shared ones would let a slow member use up those of the fast ones.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::Answer;
 use super::arrival::{Wanted, Whole};
@@ -23,6 +21,8 @@ use super::prepared::Prepared;
 use super::request::Decode;
 use super::resolve::Resolver;
 use super::tls::Trust;
+use crate::kit::Party;
+use crate::kit::gate::{Gate, Pass};
 use crate::outcome::{Outcome, Reason};
 
 /// How many exchanges may wait for a connection of one origin, for each of its connections: 1 000 for the usual 100 of
@@ -60,8 +60,7 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Origin {
     way: Way,
     limits: Limits,
-    permits: Semaphore,
-    waiting: Cell<usize>,
+    permits: Arc<Gate>,
 }
 
 /// Who speaks HTTP.
@@ -91,8 +90,7 @@ impl Origin {
     }
 
     fn of(way: Way, limits: Limits) -> Origin {
-        let permits = Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS));
-        Origin { way, limits, permits, waiting: Cell::new(0) }
+        Origin { way, limits, permits: Gate::new(limits.connections) }
     }
 
     /// Sends the request and reads the whole answer. Dropped before its end it closes its connection at once.
@@ -104,7 +102,7 @@ impl Origin {
         node: &Arc<str>,
     ) -> Outcome {
         // Held until the connection is back, so that whoever waits for it finds it.
-        let permit = self.permit(progress, begun).await;
+        let permit = self.permit(progress, begun, request.party).await;
         let answered = match &permit {
             Ok((_, begun)) => self.exchange(request, progress, *begun).await,
             Err(failure) => Err(failure.clone()),
@@ -131,7 +129,7 @@ impl Origin {
 
     /// Closes what rests for too long; true if nothing is left.
     pub(crate) fn reap(&self) -> bool {
-        let is_idle = self.permits.available_permits() >= self.limits.connections.clamp(1, Semaphore::MAX_PERMITS);
+        let is_idle = self.permits.is_idle();
         let is_empty = match &self.way {
             Way::Leg { pool, .. } => pool.reap(),
             Way::Awc(awc) => !is_idle || awc.reap(),
@@ -139,24 +137,25 @@ impl Origin {
         is_idle && is_empty
     }
 
-    /// The right to a connection, and since when there is one.
-    async fn permit(&self, progress: &Progress, begun: Instant) -> Result<(SemaphorePermit<'_>, Instant), Failure> {
-        if let Ok(permit) = self.permits.try_acquire() {
+    /// The right to a connection, and since when there is one. While calls wait, those of one request have at most half of
+    /// the connections, and of the room to wait where it is full.
+    async fn permit(&self, progress: &Progress, begun: Instant, party: Party) -> Result<(Pass, Instant), Failure> {
+        if let Some(permit) = self.permits.enter(party) {
             return Ok((permit, begun));
         }
         let busy = self.limits.connections;
         let most = busy.saturating_mul(WAITING_EACH).max(WAITING_LEAST);
-        if self.waiting.get() >= most {
-            return Err(Failure::new(
-                Reason::NoPermit,
-                format!("not sent: all {busy} connections are busy and {most} calls wait for one"),
-            ));
+        let refused = |why: &str| {
+            let msg = format!("not sent: all {busy} connections are busy and {most} calls wait for one{why}");
+            Failure::new(Reason::NoPermit, msg)
+        };
+        if self.permits.waiting() >= most && !self.permits.make_room(party) {
+            return Err(refused(""));
         }
         progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
-        let _turn = Turn::take(&self.waiting);
-        let permit = self.permits.acquire().await;
+        let permit = self.permits.pass(party, None).await;
         progress.set(Trace::default());
-        let permit = permit.map_err(|_| Failure::new(Reason::NoPermit, "not sent: the cluster is shut down"))?;
+        let permit = permit.ok_or_else(|| refused(", most of them of this request: it makes room for others"))?;
         Ok((permit, Instant::now()))
     }
 
@@ -256,22 +255,6 @@ fn reached(place: Place<'_>, limits: Limits) -> Result<(Dial, String, String), S
     let host_header = if port == usual { name } else { authority.clone() };
     let resolver = Resolver::new(host, port, address, Arc::new(SystemNames));
     Ok((Dial { resolver, tls, timeout: limits.connect_timeout }, host_header, authority))
-}
-
-/// A place in the queue for a connection; given back on drop.
-struct Turn<'a>(&'a Cell<usize>);
-
-impl<'a> Turn<'a> {
-    fn take(waiting: &'a Cell<usize>) -> Turn<'a> {
-        waiting.update(|count| count + 1);
-        Turn(waiting)
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.update(|count| count - 1);
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use skitai_wire::http1;
 
 use super::request::{Decode, Encoding, Method, Request};
+use crate::kit::Party;
 
 /// How long the sender goes on waiting, in milliseconds.
 const TIME_LEFT: &str = "x-request-timeout-ms";
@@ -34,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) is_idempotent: bool,
     /// An empty body is not announced as one of length 0.
     pub(super) is_bodyless: bool,
+    /// Whose call it is.
+    pub(crate) party: Party,
 }
 
 impl Prepared {
@@ -90,6 +93,7 @@ impl Prepared {
             may_be_packed,
             is_idempotent: idempotent,
             is_bodyless,
+            party: Party::ALONE,
         })
     }
 

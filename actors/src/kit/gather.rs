@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::alarm;
+use super::party::Party;
 use super::rule::{Arrived, Rule};
 use super::slots::{Missed, Slot, Slots};
 
@@ -131,6 +132,8 @@ pub struct Outlet<T: Slot> {
     gather: Arc<Gather<T>>,
     /// When the work ends at the latest, for those who tell others how long to try.
     pub(crate) deadline: Option<Instant>,
+    /// The request it is for.
+    pub(crate) party: Party,
 }
 
 impl<T: Slot> Outlet<T> {
@@ -224,7 +227,7 @@ impl<T: Slot> Inlet<T> {
         let (asker_gone, over) = Default::default();
         let (state, on_arrival) = (Mutex::new(state), on_arrival.map(Mutex::new));
         let gather = Arc::new(Gather { state, asker_gone, over, on_arrival });
-        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather, deadline: None })
+        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather, deadline: None, party: Party::ALONE })
     }
 
     /// An inlet whose answers are all here already (a cache hit).

@@ -8,6 +8,7 @@ use actix::{Actor, Addr};
 use super::alarm;
 use super::gather::{Inlet, OnArrival};
 use super::keep::{Answers, Kept, Letter, Permit};
+use super::party::Party;
 use super::report::{Gauges, Report, Reporter, Told};
 
 /// How many messages may be on their way through one actor. actix's own mailbox bound does not bound `send`.
@@ -71,8 +72,24 @@ impl<S: Unpin + 'static> Post<S> {
         M: Send + 'static,
         S: Answers<M>,
     {
+        self.ask_for(Party::ALONE, message, slots, on_arrival, deadline)
+    }
+
+    /// The same for a request, with which it shares what there is little of.
+    pub fn ask_for<M>(
+        &self,
+        party: Party,
+        message: M,
+        slots: Vec<S::Item>,
+        on_arrival: Option<OnArrival<S::Item>>,
+        deadline: Instant,
+    ) -> Inlet<S::Item>
+    where
+        M: Send + 'static,
+        S: Answers<M>,
+    {
         let (inlet, mut outlet) = Inlet::open(slots, on_arrival);
-        outlet.deadline = Some(deadline);
+        (outlet.deadline, outlet.party) = (Some(deadline), party);
         if let Err(why) = self.gauges.enter(S::NAME) {
             outlet.close(why);
             return inlet;

@@ -141,6 +141,7 @@ impl Database {
     pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
         let limits = Limits {
             connections: spec.connections,
+            streams: spec.streams(),
             wait: spec.wait,
             connect_timeout: spec.connect_timeout,
             member_timeout: spec.member_timeout,
@@ -194,7 +195,7 @@ impl Database {
         outlet: Outlet<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let Statement { shards, sql, params, asker, asked: started, lane } = statement;
-        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, backstop);
+        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, (backstop, outlet.party));
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
         async move {

@@ -270,6 +270,9 @@ pub struct DbSpec {
     pub members: Vec<DbMember>,
     /// Connections per member and worker. Default 10 per member and instance, divided among the workers, at least 1.
     pub connections: usize,
+    /// The part of them, in percent, that streams of rows may have; at least one, and where there are more than one, one
+    /// less than all. Default 50.
+    pub stream_share: u32,
     /// How long a statement waits for a free connection. Default 1 s.
     pub wait: Duration,
     /// How long a dial with login may take. Default 1 s.
@@ -294,6 +297,7 @@ impl DbSpec {
             name: name.into(),
             members,
             connections: 10,
+            stream_share: STREAM_SHARE,
             wait: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             member_timeout: Duration::from_secs(10),
@@ -301,5 +305,32 @@ impl DbSpec {
             pipeline: false,
             rules: Rules::of_databases(),
         }
+    }
+
+    /// How many connections per member and worker streams of rows may have.
+    pub fn streams(&self) -> usize {
+        part(self.connections, self.stream_share)
+    }
+}
+
+/// What streams of rows may have of a member's connections where nothing else is said, in percent.
+pub(crate) const STREAM_SHARE: u32 = 50;
+
+/// The connections that streams may have, of so many: rounded down, for others are not to wait for a slow reader.
+pub(crate) fn part(connections: usize, percent: u32) -> usize {
+    let part = connections.saturating_mul(percent as usize) / 100;
+    part.clamp(1, connections.saturating_sub(1).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part;
+
+    #[test]
+    fn streams_and_statements_have_a_connection_each_where_there_are_two() {
+        let half = [1, 2, 3, 4, 5, 10, 100].map(|connections| part(connections, 50));
+        assert_eq!(half, [1, 1, 1, 2, 2, 5, 50]);
+        assert_eq!([1, 2, 3, 10].map(|connections| part(connections, 100)), [1, 1, 2, 9]);
+        assert_eq!([1, 2, 3, 10, 250].map(|connections| part(connections, 1)), [1, 1, 1, 1, 2]);
     }
 }

@@ -97,6 +97,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
                 Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
             }),
             connections: share(reading.count(section, &keys::DB_CONNECTIONS)),
+            stream_share: u32::try_from(reading.number(section, &keys::STREAM_SHARE)).unwrap_or(u32::MAX),
             wait: reading.time(section, &keys::WAIT),
             connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
             member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),

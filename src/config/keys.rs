@@ -212,6 +212,12 @@ pub(super) const CHECK_FALL: Key =
     key("check_fall", count(1, 1_000), "3", "failed checks in a row that eject a member");
 pub(super) const DB_CONNECTIONS: Key =
     key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
+pub(super) const STREAM_SHARE: Key = key(
+    "stream_share",
+    count(1, 100),
+    "50",
+    "share of a member's connections, in percent, that streams of rows may have",
+);
 pub(super) const STATEMENT_TIMEOUT: Key = key(
     "statement_timeout",
     Kind::Flag,
@@ -305,6 +311,7 @@ pub const DB_CLUSTER: &[Key] = &[
     CONNECT_TIMEOUT,
     MEMBER_TIMEOUT,
     DB_CONNECTIONS,
+    STREAM_SHARE,
     WAIT,
     STATEMENT_TIMEOUT,
     PIPELINE,

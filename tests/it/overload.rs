@@ -1,8 +1,12 @@
-//! Too much for one cluster harms nobody else, and handlers that hold up their worker are named.
+//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their worker are
+//! named.
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Conduct, Conn, Member, TestServer};
+use serde_json::{Value, json};
+
+use crate::harness::raw::request;
+use crate::harness::{Conduct, Conn, Member, Postgres, TestServer};
 
 /// With two connections, twenty calls may wait for one of them.
 const CAPACITY: usize = 22;
@@ -45,6 +49,86 @@ fn a_hanging_cluster_refuses_at_once_when_it_is_full_and_slows_nobody() {
     let mut conn = site.conn();
     conn.send("GET /full?cluster=members/rpc2 HTTP/1.1\r\nHost: x\r\n\r\n");
     hanging.wait_for_requests(3);
+}
+
+/// A batch of a hundred calls, each to all members, is under way; its answer is still to be read.
+fn batch_of_a_hundred(site: &TestServer) -> Conn {
+    let call = |id| json!({"jsonrpc": "2.0", "method": "full", "params": ["members/rpc2"], "id": id});
+    let batch: Value = (0..100).map(call).collect();
+    let mut conn = site.conn();
+    conn.send(request("POST", "/", &[("Content-Type", "application/json-rpc")], batch.to_string().as_bytes()));
+    conn
+}
+
+#[test]
+fn a_batch_of_fan_outs_leaves_half_of_the_connections_to_others() {
+    let takes = Duration::from_millis(100);
+    let member = Member::start(Conduct::SlowHead(takes, "<int>1</int>"));
+    let members = format!("[@members]\nmembers = {}\nconnections = 8", member.node());
+    let site = TestServer::site().server("threads", "1").section(&members).start();
+    let single = || {
+        let began = Instant::now();
+        assert_eq!(site.get("/full?cluster=members/rpc2").expect_code(200).json(), 1);
+        began.elapsed()
+    };
+    single();
+    let mut batch = batch_of_a_hundred(&site);
+    member.wait_for_requests(9);
+    for number in 1..=4 {
+        let took = single();
+        // A place in the line behind the batch would be seven times as long as a call takes, and its own time.
+        assert!(took < takes * 4, "call {number} beside the batch took {took:?}");
+    }
+    let asked = member.requests();
+    assert!((16..105).contains(&asked), "the batch goes on, and is not done: the member was asked {asked} times");
+    let answers = batch.read().expect_code(200).json();
+    let ids: Vec<_> = answers.as_array().unwrap().iter().map(|answer| answer["id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, (0..100).collect::<Vec<_>>());
+    assert!(answers.as_array().unwrap().iter().all(|answer| answer["result"] == 1), "{answers}");
+    assert_eq!(member.requests(), 105);
+}
+
+#[test]
+fn readers_that_do_not_read_leave_statements_their_connections() {
+    // The comment tells it from the statements of other tests.
+    let huge = "SELECT generate_series(1, 50000000) AS id, repeat('x', 100) AS x /* idle_readers */";
+    let escaped: String = huge.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let rows = format!("/rows?cluster=one&sql={escaped}");
+    let postgres = Postgres::shared();
+    let section = Postgres::section("one", &[Postgres::member(postgres.port(), "shard0")]);
+    let section = format!("{section}\nconnections = 4\nwait = 1");
+    let site = TestServer::site().server("threads", "1").section(&section).start();
+    let statements = |count: usize| {
+        for _ in 0..count {
+            let told = site.get("/shard?cluster=one&n=0").expect_code(200).json();
+            assert_eq!(told["data"][0]["name"], "shard0", "{told}");
+        }
+    };
+    let readers: Vec<Conn> = (0..10).map(|_| site.begin(&rows)).collect();
+    statements(20);
+    // Two have a connection each, and get no answer before they read; eight waited their second.
+    let (mut served, mut refused) = (Vec::new(), 0);
+    for mut reader in readers {
+        let head = reader.read_head();
+        if head.code == 200 {
+            served.push(reader);
+        } else {
+            assert_eq!(head.code, 503);
+            refused += 1;
+        }
+    }
+    assert_eq!((served.len(), refused), (2, 8));
+    let told = site.get(&rows).expect_code(503);
+    assert_eq!(told.header("retry-after"), "1");
+    assert!(
+        told.text().contains("`stream_share`") && told.text().contains("2 of the 4 connections"),
+        "{}",
+        told.text()
+    );
+    statements(20);
+    // Who leaves makes room.
+    served.pop();
+    site.begin(&rows).read_head().expect_code(200);
 }
 
 #[test]

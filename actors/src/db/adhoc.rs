@@ -18,7 +18,7 @@ use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::DbMember;
+use crate::spec::{DbMember, STREAM_SHARE, part};
 use crate::wire::Value;
 
 /// Targets one worker keeps pools for at once.
@@ -77,10 +77,9 @@ impl AdHoc {
     pub fn new(connections: usize, wait: Duration, connect_timeout: Duration, member_timeout: Duration) -> AdHoc {
         let targets = Rc::default();
         forget_idle(Rc::downgrade(&targets));
-        AdHoc {
-            targets,
-            limits: Limits { connections, wait, connect_timeout, member_timeout, statement_timeout: true },
-        }
+        let streams = part(connections, STREAM_SHARE);
+        let limits = Limits { connections, streams, wait, connect_timeout, member_timeout, statement_timeout: true };
+        AdHoc { targets, limits }
     }
 
     /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
@@ -147,7 +146,7 @@ impl AdHoc {
         let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
-        let query = Query::on(lane, false, sql, params, asker, backstop);
+        let query = Query::on(lane, false, sql, params, asker, (backstop, outlet.party));
         async move {
             let outcome = match member {
                 Some(member) => ask(&member, query, None, sinks.first(), started).await,

@@ -260,6 +260,7 @@ impl Answers<Conversation<Shards>> for Database {
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let health = self.health.clone();
         let backstop = Backstop::of(outlet.deadline, Instant::now(), self.spec.member_timeout);
+        let party = outlet.party;
         let at = match with {
             Shards::At(index) => Some(index),
             Shards::Of(place) => self.circle.owner(&self.spec, place),
@@ -274,8 +275,9 @@ impl Answers<Conversation<Shards>> for Database {
                     let mut outcome = super::nobody(&name);
                     while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
-                        outcome =
-                            members[index].converse((bond, asker, Some(call), backstop), &mut orders, &mut ready).await;
+                        outcome = members[index]
+                            .converse((bond, asker, Some(call), backstop, party), &mut orders, &mut ready)
+                            .await;
                         outcome.attempts = attempts;
                         outcome.latency = started.elapsed();
                         if ready.is_none() || !outcome.reason.never_ran() {
@@ -285,7 +287,7 @@ impl Answers<Conversation<Shards>> for Database {
                     outcome
                 }
                 (_, Some(index)) if index < members.len() => {
-                    members[index].converse((bond, asker, None, backstop), &mut orders, &mut ready).await
+                    members[index].converse((bond, asker, None, backstop, party), &mut orders, &mut ready).await
                 }
                 (Shards::All, _) => {
                     let msg = format!(
@@ -315,9 +317,12 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         let node = spec.node.clone();
         let member: Option<Rc<Member>> = self.member(spec);
         let backstop = Backstop::of(outlet.deadline, Instant::now(), self.limits.member_timeout);
+        let party = outlet.party;
         async move {
             let outcome = match member {
-                Some(member) => member.converse((bond, asker, None, backstop), &mut orders, &mut Some(ready)).await,
+                Some(member) => {
+                    member.converse((bond, asker, None, backstop, party), &mut orders, &mut Some(ready)).await
+                }
                 None => super::adhoc::full(node),
             };
             outlet.put(0, outcome);

@@ -1,8 +1,8 @@
 //! One database on one worker: its engine, and a statement's way from checkout to outcome.
 
+mod lending;
 mod pipelined;
 
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
 use super::backstop::Backstop;
-use super::conversation::{Bond, Order, Seat, Talk};
+use super::conversation::{Bond, Order, Talk};
 use super::flight::{Failure, Rows};
 use super::holders::Holders;
 use super::pick::Load;
@@ -23,8 +23,9 @@ use super::stream::Sink;
 use super::tally::{Mark, Tally};
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::Call;
-use crate::kit::alarm;
+use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
+use crate::kit::{Party, alarm};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
@@ -33,6 +34,8 @@ use crate::wire::Value;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections: usize,
+    /// How many of them streams of rows may have.
+    pub(super) streams: usize,
     pub(super) wait: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) member_timeout: Duration,
@@ -60,6 +63,8 @@ pub(super) struct Member {
     engine: Engine,
     tally: Tally,
     holders: Holders,
+    /// Streams of rows that have a connection, or want one.
+    streams: Arc<Gate>,
     /// What all workers know of it; nothing is known of a database that no configuration names.
     pulse: Option<Arc<Pulse>>,
 }
@@ -74,7 +79,8 @@ impl Member {
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        Member { spec, limits, engine, tally: Tally::default(), holders: Holders::default(), pulse }
+        let (tally, holders, streams) = (Tally::default(), Holders::default(), Gate::new(limits.streams));
+        Member { spec, limits, engine, tally, holders, streams, pulse }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -107,10 +113,12 @@ impl Member {
             Engine::Postgres(postgres) => placed(|| {
                 self.counted(sink, started, async move |sent| {
                     let mut case = self.admit(call, &query)?;
+                    let (share, is_now) = self.share_of(sink, &query, started).await?;
                     let (loan, since) = {
-                        let checkout = pin!(postgres.checkout(started));
-                        self.lent(&mut case, started, checkout, || postgres.last_dial()).await?
+                        let checkout = pin!(postgres.checkout(query.party, started));
+                        self.lent(&mut case, (started, is_now), checkout, || postgres.last_dial()).await?
                     };
+                    let loan = loan.of_stream(share);
                     *sent = Some(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
@@ -125,7 +133,12 @@ impl Member {
             Engine::Sqlite(sqlite) => placed(|| {
                 self.counted(sink, started, async move |sent| {
                     let mut case = self.admit(call, &query)?;
-                    let (loan, since) = self.lent(&mut case, started, pin!(sqlite.checkout()), || None).await?;
+                    let (share, is_now) = self.share_of(sink, &query, started).await?;
+                    let (loan, since) = {
+                        let checkout = pin!(sqlite.checkout(query.party, started));
+                        self.lent(&mut case, (started, is_now), checkout, || None).await?
+                    };
+                    let loan = loan.of_stream(share);
                     *sent = Some(since);
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
@@ -178,6 +191,21 @@ impl Member {
         outcome
     }
 
+    /// What rows as they come need beside a connection; of other statements nothing. And whether it is there at once.
+    async fn share_of(
+        &self,
+        sink: Option<&Sink>,
+        query: &Query,
+        asked: Instant,
+    ) -> Result<(Option<Pass>, bool), Failure> {
+        if sink.is_none() {
+            return Ok((None, true));
+        }
+        // Boxed: every other statement would have the room for this.
+        let (share, is_now) = Box::pin(self.share(query.party, asked)).await?;
+        Ok((Some(share), is_now))
+    }
+
     fn admit(&self, call: Option<Call>, query: &Query) -> Result<Case<'_>, Failure> {
         let case = self.open(call)?;
         match &query.refused {
@@ -193,59 +221,6 @@ impl Member {
             self.close_old(Duration::ZERO, Duration::ZERO);
         }
         Ok(case)
-    }
-
-    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
-    async fn lent<C>(
-        &self,
-        case: &mut Case<'_>,
-        asked: Instant,
-        // In its place, too.
-        mut checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
-        last_dial: impl Fn() -> Option<Duration>,
-    ) -> Result<(C, Instant), Failure> {
-        let (mut lent, now) = {
-            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial takes
-            // would else never get a connection, nor learn that there is none to be had.
-            let mut dialling = match (&self.engine, &self.pulse) {
-                (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
-                _ => None,
-            };
-            let mut is_first = true;
-            let lent = poll_fn(|context| {
-                let was_first = std::mem::take(&mut is_first);
-                // One that is at hand is there at once, and the clock need not be read for it.
-                checkout.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
-            })
-            .await;
-            if let Some(dialling) = &mut dialling {
-                dialling.case = None;
-            }
-            lent
-        };
-        match &lent {
-            Ok(_) => case.connected(),
-            Err(_) => case.ended(&lent),
-        }
-        let took = now - asked;
-        let dial = match &lent {
-            // No dial that came to its end: all of the time it took was one.
-            Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
-            _ => last_dial(),
-        };
-        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()), now);
-        if let Some(dial) = dial {
-            self.tally.dialled(dial, now);
-        }
-        if let Err(failure) = &mut lent
-            && failure.reason == Reason::NoPermit
-        {
-            failure.msg += &self.holders.told();
-            if let Engine::Postgres(postgres) = &self.engine {
-                failure.msg += &postgres.line_holders();
-            }
-        }
-        Ok((lent?, now))
     }
 
     /// The flight of a statement that was `sent` then, or its cancellation at the member's own limit.
@@ -275,36 +250,18 @@ impl Member {
         sink.watched(flight, self.limits.member_timeout).await
     }
 
-    /// A connection to be kept for several statements.
-    async fn seat(&self, call: Option<Call>) -> Result<Seat, Failure> {
-        let mut case = self.open(call)?;
-        match &self.engine {
-            Engine::Postgres(postgres) => {
-                let asked = Instant::now();
-                let checkout = pin!(postgres.checkout(asked));
-                let (loan, _) = self.lent(&mut case, asked, checkout, || postgres.last_dial()).await?;
-                Ok(Seat::Postgres(postgres.seat(loan)))
-            }
-            Engine::Sqlite(sqlite) => {
-                let checkout = pin!(sqlite.checkout());
-                let (connection, _) = self.lent(&mut case, Instant::now(), checkout, || None).await?;
-                Ok(Seat::Sqlite(sqlite.seat(connection)))
-            }
-        }
-    }
-
     /// Statements on one connection as they are ordered, until the orders end. `ready` is taken once the connection is
     /// there and nothing but an order stands between it and the first statement: an outcome that comes with `ready` still
     /// there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker, call, backstop): (Bond, &'static str, Option<Call>, Backstop),
+        (bond, asker, call, backstop, party): (Bond, &'static str, Option<Call>, Backstop, Party),
         orders: &mut mpsc::Receiver<Order>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let mark = self.tally.begin();
         let started = Instant::now();
-        let ended = match self.seat(call).await {
+        let ended = match self.seat(call, party).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
                 let ended =
@@ -374,22 +331,5 @@ impl Member {
             pairs.push(("shared", pulse.standing()));
         }
         Value::from_pairs(pairs)
-    }
-}
-
-/// A connection on its way. Dropped before it came, it sees to it that the dial goes on.
-struct Dialling<'d, 'm> {
-    postgres: &'d Postgres,
-    pulse: &'d Arc<Pulse>,
-    case: Option<&'d mut Case<'m>>,
-}
-
-impl Drop for Dialling<'_, '_> {
-    fn drop(&mut self) {
-        if let Some(case) = self.case.take()
-            && let Some(going_on) = self.postgres.go_on_dialling()
-        {
-            going_on.spawn(self.pulse.clone(), case.hand_over());
-        }
     }
 }

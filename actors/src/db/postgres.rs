@@ -42,6 +42,7 @@ use super::flight::{Failure, Flight, Lease, Work};
 use super::member::{Connections, Limits};
 use crate::cluster::health::Pulse;
 use crate::cluster::verdict::{EjectReason, Judged};
+use crate::kit::Party;
 use crate::kit::placed::placed;
 use crate::outcome::Reason;
 use crate::spec::DbTls;
@@ -114,11 +115,11 @@ impl Postgres {
     }
 
     /// A connection for one statement alone.
-    pub(super) async fn checkout(&self, asked: Instant) -> Result<Loan, Failure> {
+    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<Loan, Failure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(Failure::new(Reason::Tls, why));
         }
-        self.queue.lend(asked).await
+        self.queue.lend_to(party, asked).await
     }
 
     /// How long the dial took that the last checkout ended with; `None` where it dialled nobody.

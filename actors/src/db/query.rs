@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Lane;
 use super::backstop::Backstop;
 use super::lasting::{self, Place};
+use crate::kit::Party;
 use crate::wire::Value;
 
 /// Text and parameters, shared by the members they go to.
@@ -20,6 +21,8 @@ pub(super) struct Query {
     pub(super) pipelined: bool,
     /// What the server is to do by itself.
     pub(super) backstop: Backstop,
+    /// The request it is of.
+    pub(super) party: Party,
 }
 
 impl Query {
@@ -30,7 +33,7 @@ impl Query {
         sql: Cow<'static, str>,
         params: Arc<[Value]>,
         asker: &'static str,
-        backstop: Backstop,
+        (backstop, party): (Backstop, Party),
     ) -> Arc<Query> {
         let wants = lane == Lane::Pipelined || (lane == Lane::Configured && pipelined);
         let alone = || (false, lasting::refused(&sql, Place::Alone));
@@ -45,13 +48,13 @@ impl Query {
         } else {
             alone()
         };
-        Query { sql, params, asker, refused, pipelined: shares, backstop }.checked()
+        Query { sql, params, asker, refused, pipelined: shares, backstop, party }.checked()
     }
 
     /// One of several on a connection, which are looked at there.
     pub(super) fn among(sql: Cow<'static, str>, params: Arc<[Value]>, asker: &'static str) -> Arc<Query> {
-        let (refused, backstop) = (None, Backstop::Kept);
-        Query { sql, params, asker, refused, pipelined: false, backstop }.checked()
+        let (refused, backstop, party) = (None, Backstop::Kept, Party::ALONE);
+        Query { sql, params, asker, refused, pipelined: false, backstop, party }.checked()
     }
 
     /// Refused, too, where no protocol can carry the text.

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
-use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Object, Pool, PoolError, Runtime, TimeoutType};
+use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Pool, PoolError, Runtime};
 use futures_util::task::AtomicWaker;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
@@ -29,6 +29,8 @@ use super::columns::{Column, ColumnType, Columns};
 use super::flight::{Ended, Failure, Flight, Lease, Rows, Work};
 use super::member::{Connections, Limits};
 use super::stream::{Batch, Sink};
+use crate::kit::Party;
+use crate::kit::gate::Gate;
 use crate::kit::gather::panic_text;
 use crate::outcome::{Data, Reason};
 use crate::wire::{Map, Value};
@@ -45,6 +47,8 @@ const INTERRUPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Sqlite {
     pool: Pool,
+    /// Who has a connection, and who waits for one.
+    turns: Arc<Gate>,
     path: PathBuf,
     limits: Limits,
 }
@@ -55,27 +59,27 @@ impl Sqlite {
         let pool = Pool::builder(manager)
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(limits.wait))
             .create_timeout(Some(limits.connect_timeout))
             .recycle_timeout(Some(limits.connect_timeout))
             .post_create(settings())
             .build()
             .expect("a pool with a runtime and timeouts is complete");
-        Sqlite { pool, path: path.to_owned(), limits }
+        Sqlite { pool, turns: Gate::new(limits.connections), path: path.to_owned(), limits }
     }
 
-    /// A connection for one statement alone.
-    pub(super) async fn checkout(&self) -> Result<Object, Failure> {
+    /// A connection for one statement alone, asked for at that moment.
+    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<Held, Failure> {
         let Limits { connections, wait, connect_timeout, .. } = self.limits;
-        self.pool.get().await.map_err(|error| {
+        // There are as many as the pool may have connections, so nobody waits inside of it.
+        let turn = self.turns.pass(party, Some(asked + wait)).await.ok_or_else(|| {
+            let msg = format!(
+                "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more \
+                 connections, or make the statements shorter"
+            );
+            Failure::new(Reason::NoPermit, msg)
+        })?;
+        let connection = self.pool.get().await.map_err(|error| {
             let (reason, msg) = match error {
-                PoolError::Timeout(TimeoutType::Wait) => (
-                    Reason::NoPermit,
-                    format!(
-                        "no connection was free within {wait:?}: all {connections} of this worker are in use; allow \
-                         more connections, or make the statements shorter"
-                    ),
-                ),
                 PoolError::Timeout(_) => {
                     (Reason::ConnectTimeout, format!("the file was not open within {connect_timeout:?}"))
                 }
@@ -89,23 +93,24 @@ impl Sqlite {
                 error => (Reason::Connect, error.to_string()),
             };
             Failure::new(reason, msg)
-        })
+        })?;
+        Ok(Held::new(connection, turn))
     }
 
     /// The statement on that connection. Nothing is done before the first poll.
-    pub(super) fn send(&self, connection: Object, query: Arc<Query>) -> Flight<Lent> {
-        flight(Arc::new(Held::new(connection)), &self.path, query, Halt::default(), false)
+    pub(super) fn send(&self, connection: Held, query: Arc<Query>) -> Flight<Lent> {
+        flight(Arc::new(connection), &self.path, query, Halt::default(), false)
     }
 
     /// The same, its rows into a sink. While it is full the blocking thread waits.
-    pub(super) fn pour(&self, connection: Object, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
+    pub(super) fn pour(&self, connection: Held, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
         let halt = Halt { sink: Some(sink), ..Halt::default() };
-        flight(Arc::new(Held::new(connection)), &self.path, query, halt, false)
+        flight(Arc::new(connection), &self.path, query, halt, false)
     }
 
     /// A connection that is kept for several statements.
-    pub(super) fn seat(&self, connection: Object) -> Seat {
-        Seat { connection: Arc::new(Held::new(connection)), path: self.path.clone(), left: false }
+    pub(super) fn seat(&self, connection: Held) -> Seat {
+        Seat { connection: Arc::new(connection), path: self.path.clone(), left: false }
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {

@@ -11,6 +11,7 @@ mod pipelined;
 mod pooler;
 mod postgres;
 mod server;
+mod share;
 mod spread;
 mod sqlite;
 mod stream;

@@ -52,3 +52,21 @@ fn verification_cannot_be_turned_off() {
     let report = parsed("[@a]\nmembers = one\nssl = yes\ntls_verify = no\n").expect_err("there is no such key");
     assert!(messages(&report).iter().any(|message| message.contains("tls_verify")), "{report}");
 }
+
+#[test]
+fn streams_have_a_part_of_each_workers_connections() {
+    let section = |more: &str| format!("[server]\nthreads = 2\n[@d]\nmembers = db/shop/web/secret{more}\n");
+    let streams = |more: &str| match &loaded(&section(more)).clusters[..] {
+        [Declared::Db(spec)] => (spec.connections, spec.stream_share, spec.streams()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(streams(""), (5, 50, 2));
+    assert_eq!(streams("\nconnections = 40\nstream_share = 25"), (20, 25, 5));
+    // Where all are for streams one is for statements, and where there is one it is for both.
+    assert_eq!(streams("\nstream_share = 100"), (5, 100, 4));
+    assert_eq!(streams("\nconnections = 2\nstream_share = 1"), (1, 1, 1));
+    for wrong in ["0", "101", "half"] {
+        let report = parsed(&section(&format!("\nstream_share = {wrong}"))).expect_err("it is no share");
+        assert!(report.to_string().contains("stream_share"), "{report}");
+    }
+}

@@ -77,7 +77,7 @@ impl Member {
             }
             None => {
                 let opened = pin!(postgres.open_line(&query));
-                self.lent(&mut case, asked, opened, || postgres.last_dial()).await?
+                self.lent(&mut case, (asked, true), opened, || postgres.last_dial()).await?
             }
         };
         *sent = Some(since);

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use deadpool_sqlite::Object;
 use tokio::runtime::{Builder, Handle};
 
+use crate::kit::gate::Pass;
+
 /// Runs what closes connections, inside an event loop of some kind.
 pub(super) fn closing(close: impl FnOnce()) {
     if Handle::try_current().is_ok() {
@@ -23,14 +25,25 @@ pub(super) fn closing(close: impl FnOnce()) {
 }
 
 /// A connection on loan. Its drop gives it back, or closes it where it was given up.
-pub(super) struct Held {
+pub(in crate::db) struct Held {
     connection: Option<Object>,
     given_up: AtomicBool,
+    // Both go to the next when the connection is back.
+    _turn: Pass,
+    /// Of rows as they come: the right to one of the connections that streams may have.
+    share: Option<Pass>,
 }
 
 impl Held {
-    pub(super) fn new(connection: Object) -> Held {
-        Held { connection: Some(connection), given_up: AtomicBool::new(false) }
+    pub(super) fn new(connection: Object, turn: Pass) -> Held {
+        Held { connection: Some(connection), given_up: AtomicBool::new(false), _turn: turn, share: None }
+    }
+
+    /// It counts among those that streams have, until it is back.
+    pub(in crate::db) fn of_stream(self, share: Option<Pass>) -> Held {
+        let mut held = self;
+        held.share = share;
+        held
     }
 
     pub(super) fn object(&self) -> &Object {

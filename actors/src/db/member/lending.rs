@@ -1,0 +1,131 @@
+//! How a statement gets its connection: its wait and its dial, and what streams of rows may have of all connections.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Engine, Limits, Member};
+use crate::cluster::health::Pulse;
+use crate::cluster::verdict::Call;
+use crate::db::conversation::Seat;
+use crate::db::flight::Failure;
+use crate::db::postgres::Postgres;
+use crate::db::standing::Case;
+use crate::kit::Party;
+use crate::kit::gate::Pass;
+use crate::outcome::Reason;
+
+impl Member {
+    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
+    pub(super) async fn lent<C>(
+        &self,
+        case: &mut Case<'_>,
+        // And whether that is now.
+        (asked, is_now): (Instant, bool),
+        // In its place, too.
+        mut checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
+        last_dial: impl Fn() -> Option<Duration>,
+    ) -> Result<(C, Instant), Failure> {
+        let (mut lent, now) = {
+            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial takes
+            // would else never get a connection, nor learn that there is none to be had.
+            let mut dialling = match (&self.engine, &self.pulse) {
+                (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
+                _ => None,
+            };
+            let mut is_first = is_now;
+            let lent = poll_fn(|context| {
+                let was_first = std::mem::take(&mut is_first);
+                // One that is at hand is there at once, and the clock need not be read for it.
+                checkout.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
+            })
+            .await;
+            if let Some(dialling) = &mut dialling {
+                dialling.case = None;
+            }
+            lent
+        };
+        match &lent {
+            Ok(_) => case.connected(),
+            Err(_) => case.ended(&lent),
+        }
+        let took = now - asked;
+        let dial = match &lent {
+            // No dial that came to its end: all of the time it took was one.
+            Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
+            _ => last_dial(),
+        };
+        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()), now);
+        if let Some(dial) = dial {
+            self.tally.dialled(dial, now);
+        }
+        if let Err(failure) = &mut lent
+            && failure.reason == Reason::NoPermit
+        {
+            failure.msg += &self.holders.told();
+            if let Engine::Postgres(postgres) = &self.engine {
+                failure.msg += &postgres.line_holders();
+            }
+        }
+        Ok((lent?, now))
+    }
+
+    /// For rows as they come, the right to one of the connections that streams may have, and whether it is there at once.
+    /// A reader may take his time, and statements of others are not to wait for him.
+    pub(super) async fn share(&self, party: Party, asked: Instant) -> Result<(Pass, bool), Failure> {
+        if let Some(share) = self.streams.enter(party) {
+            return Ok((share, true));
+        }
+        let Limits { connections, wait, .. } = self.limits;
+        if let Some(share) = self.streams.pass(party, Some(asked + wait)).await {
+            return Ok((share, false));
+        }
+        let now = Instant::now();
+        self.tally.waited(now - asked, now);
+        let most = self.streams.limit();
+        let msg = format!(
+            "no connection was free for a stream of rows within {wait:?}: streams have {most} of the {connections} \
+             connections of this worker, which is all that `stream_share` gives them; read them faster, or allow more \
+             connections or a larger share{}",
+            self.holders.told()
+        );
+        Err(Failure::new(Reason::NoPermit, msg))
+    }
+
+    /// A connection to be kept for several statements.
+    pub(super) async fn seat(&self, call: Option<Call>, party: Party) -> Result<Seat, Failure> {
+        let mut case = self.open(call)?;
+        match &self.engine {
+            Engine::Postgres(postgres) => {
+                let asked = Instant::now();
+                let checkout = pin!(postgres.checkout(party, asked));
+                let (loan, _) = self.lent(&mut case, (asked, true), checkout, || postgres.last_dial()).await?;
+                Ok(Seat::Postgres(postgres.seat(loan)))
+            }
+            Engine::Sqlite(sqlite) => {
+                let asked = Instant::now();
+                let checkout = pin!(sqlite.checkout(party, asked));
+                let (loan, _) = self.lent(&mut case, (asked, true), checkout, || None).await?;
+                Ok(Seat::Sqlite(sqlite.seat(loan)))
+            }
+        }
+    }
+}
+
+/// A connection on its way. Dropped before it came, it sees to it that the dial goes on.
+struct Dialling<'d, 'm> {
+    postgres: &'d Postgres,
+    pulse: &'d Arc<Pulse>,
+    case: Option<&'d mut Case<'m>>,
+}
+
+impl Drop for Dialling<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(case) = self.case.take()
+            && let Some(going_on) = self.postgres.go_on_dialling()
+        {
+            going_on.spawn(self.pulse.clone(), case.hand_over());
+        }
+    }
+}

@@ -74,6 +74,7 @@ use query::Query;
 use shards::Circle;
 pub use shards::{Shards, place};
 pub use sql_error::SqlError;
+pub use sqlite::Files;
 use stream::Sink;
 
 /// One SQL statement for a cluster.
@@ -160,6 +161,15 @@ impl Database {
             circle: Rc::default(),
             spec,
         }
+    }
+}
+
+impl Database {
+    /// Has its SQLite files closed with those of the others, at the end of the site.
+    #[must_use]
+    pub fn closed_with(self, files: &Files) -> Database {
+        self.members.iter().for_each(|member| member.keep(files));
+        self
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
@@ -12,6 +13,9 @@ use crate::serve::keys::Keys;
 use crate::serve::server;
 use crate::serve::site::{self, Site};
 use crate::serve::watch::Watch;
+
+/// How long statements that outlive their request may take to end, once every request is answered.
+const LAST_STATEMENTS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     log::start();
@@ -69,7 +73,8 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
             ended = server => Some(ended),
             () = second => None,
         };
-        site.close();
+        // Who asked twice waits for nothing.
+        site.close(if ended.is_some() { LAST_STATEMENTS } else { Duration::ZERO });
         match ended {
             Some(Ok(())) => ExitCode::SUCCESS,
             Some(Err(error)) => fail(&format!("error: the server ended: {error}")),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_server::ServerHandle;
 
@@ -71,7 +72,7 @@ impl Background {
                         if let Err(error) = server.await {
                             tracing::error!("the server at {address} ended: {error}");
                         }
-                        site.close();
+                        site.close(Duration::ZERO);
                     }
                     Err(problem) => {
                         let _ = tell.send(Err(problem));

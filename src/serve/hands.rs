@@ -60,9 +60,10 @@ impl Hands {
         }
         let mut databases = HashMap::default();
         for (spec, health) in &site.databases {
-            let (made, health) = (spec.clone(), health.clone());
-            let post =
-                Post::open(format!("db:{}", spec.name), admission, move || Database::new(made.clone(), health.clone()));
+            let (made, health, files) = (spec.clone(), health.clone(), site.files.clone());
+            let post = Post::open(format!("db:{}", spec.name), admission, move || {
+                Database::new(made.clone(), health.clone()).closed_with(&files)
+            });
             registry.register(worker, post.reporter());
             databases.insert(spec.name.clone(), (post, spec.clone()));
         }

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::{Discovery, Health, Prober, Roster};
+use skitai_actors::db::Files;
 use skitai_actors::http::names::SystemNames;
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
@@ -65,6 +67,8 @@ pub(crate) struct Site {
     pub(crate) clusters: Vec<Arc<Fleet>>,
     /// Each with what the workers know together of its members.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
+    /// Those of SQLite, to be closed at the end.
+    pub(crate) files: Arc<Files>,
     pub(crate) results: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) reporters: Arc<Registry>,
@@ -251,6 +255,7 @@ impl Site {
             mounts,
             clusters,
             databases,
+            files: Arc::default(),
             reporters,
             status,
             wasc,
@@ -296,6 +301,7 @@ impl Site {
             mounts,
             clusters,
             databases,
+            files: self.files.clone(),
             reporters: self.reporters.clone(),
             status: self.status.clone(),
             wasc: self.wasc.clone(),
@@ -385,11 +391,13 @@ impl Site {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
     }
 
-    /// Ends the apps, the last one first, removes what is left of uploads, and writes the logs out.
-    pub(crate) fn close(&self) {
+    /// Ends the apps, the last one first, removes what is left of uploads, closes the files of databases, and writes the logs
+    /// out. Statements that are under way without a request may take so long to end.
+    pub(crate) fn close(&self, statements: Duration) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
         self.wasc.clear();
         self.shelf.clear();
+        self.files.close(statements);
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }
 }

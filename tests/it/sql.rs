@@ -315,3 +315,78 @@ fn no_statement_is_left_running_after_a_request() {
         (Postgres::shared().psql("shard0", busy).trim() == "0").then_some(())
     });
 }
+
+/// A file in WAL with one table `t`, and the section of a cluster `one` of it.
+fn file_with_a_log(dir: &Path) -> (std::path::PathBuf, String) {
+    let path = dir.join("one.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+    file.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
+    let section = format!("[@one]\ntype = sqlite3\nmembers = {}", path.display());
+    (path, section)
+}
+
+fn statement(sql: &str) -> String {
+    let escaped: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    format!("/rows?cluster=one&sql={escaped}")
+}
+
+/// How many rows a copy of the file alone has, without what lies beside it.
+fn rows_alone(path: &Path) -> i64 {
+    let copy = path.with_extension("copy");
+    std::fs::copy(path, &copy).unwrap();
+    let file = rusqlite::Connection::open(&copy).unwrap();
+    file.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn after_an_orderly_stop_a_file_has_all_that_was_committed() {
+    let scenario = TestServer::site();
+    let (path, section) = file_with_a_log(scenario.dir());
+    let log = scenario.dir().join("one.db-wal");
+    let site = scenario.section(&section).start();
+    for _ in 0..5 {
+        site.get(&statement("INSERT INTO t VALUES (7)")).expect_code(200);
+    }
+    assert_eq!(site.get(&statement("SELECT sum(a) AS sum FROM t")).expect_code(200).json()["sum"], 35);
+    assert!(log.exists() && rows_alone(&path) == 0, "while it runs they are in the log alone");
+    let (status, took, told, _scenario) = site.stop();
+    assert_eq!(status.code(), Some(0), "{told}");
+    assert!(took < Duration::from_secs(5), "the stop took {took:?}");
+    assert_eq!(rows_alone(&path), 5);
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_statement_that_never_ends_does_not_hold_a_stop_for_ever() {
+    let scenario = TestServer::site();
+    let (path, section) = file_with_a_log(scenario.dir());
+    let log = scenario.dir().join("one.db-wal");
+    let site = scenario.section(&section).start();
+    site.get(&statement("INSERT INTO t VALUES (7)")).expect_code(200);
+    let never = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) INSERT INTO t SELECT max(x) FROM c";
+    let _conn = site.begin(&statement(never));
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.busy_timeout(Duration::ZERO).unwrap();
+    eventually("the statement writes", || file.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err().then_some(()));
+    drop(file);
+    let began = Instant::now();
+    let _scenario = site.stop_at_once();
+    assert!(began.elapsed() < Duration::from_secs(5), "the stop took {:?}", began.elapsed());
+    assert_eq!(rows_alone(&path), 1, "what was committed is there, and nothing else");
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_file_is_not_turned_to_another_journal() {
+    let scenario = TestServer::site();
+    let path = scenario.dir().join("one.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let section = format!("[@one]\ntype = sqlite3\nmembers = {}", path.display());
+    let site = scenario.section(&section).start();
+    assert_eq!(site.get(&statement("SELECT 7 AS seven")).expect_code(200).json()["seven"], 7);
+    assert_eq!(site.get(&statement("PRAGMA journal_mode")).expect_code(200).json()["journal_mode"], "delete");
+    assert_eq!(std::fs::read(&path).unwrap(), before, "a SELECT changes no octet of it");
+    site.stop();
+}

@@ -17,7 +17,7 @@ use super::flight::{Failure, Rows};
 use super::holders::Holders;
 use super::pick::Load;
 use super::postgres::{Login, Postgres};
-use super::sqlite::Sqlite;
+use super::sqlite::{Files, Sqlite};
 use super::standing::Case;
 use super::stream::Sink;
 use super::tally::{Mark, Tally};
@@ -304,6 +304,13 @@ impl Member {
         match &self.engine {
             Engine::Postgres(postgres) => postgres.close_old(idle, lifetime),
             Engine::Sqlite(sqlite) => sqlite.close_old(idle, lifetime),
+        }
+    }
+
+    /// Makes its file known to those who close all at the end.
+    pub(super) fn keep(&self, files: &Files) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            files.keep(sqlite);
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod cancel;
 mod conversation;
+mod files;
 mod health;
 mod loss;
 mod merge;

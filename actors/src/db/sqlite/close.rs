@@ -4,8 +4,8 @@
 //! worker ends, its actors are dropped after the loop. A panic in a drop may end the process, so a short-lived loop
 //! stands in.
 
-use std::sync::TryLockError;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{TryLockError, mpsc};
 
 use deadpool_sqlite::Object;
 use tokio::runtime::{Builder, Handle};
@@ -17,33 +17,36 @@ pub(super) fn closing(close: impl FnOnce()) {
     if Handle::try_current().is_ok() {
         return close();
     }
-    // Its own drop waits until the connections are closed.
-    if let Ok(runtime) = Builder::new_current_thread().build() {
+    // One thread, which takes what it is given in turn: what is sent last says that all before it is done. The runtime's own
+    // drop would give up what has not begun.
+    if let Ok(runtime) = Builder::new_current_thread().max_blocking_threads(1).build() {
         let _entered = runtime.enter();
         close();
+        let (done, is_done) = mpsc::channel();
+        runtime.spawn_blocking(move || done.send(()));
+        let _ = is_done.recv();
     }
 }
 
-/// A connection on loan. Its drop gives it back, or closes it where it was given up.
+/// A connection on loan. Its drop gives it back, or closes it where it was given up, or where the pool is closed.
 pub(in crate::db) struct Held {
     connection: Option<Object>,
     given_up: AtomicBool,
-    // Both go to the next when the connection is back.
-    _turn: Pass,
+    /// Both go to the next when the connection is back, or closed.
+    turn: Option<Pass>,
     /// Of rows as they come: the right to one of the connections that streams may have.
     share: Option<Pass>,
 }
 
 impl Held {
     pub(super) fn new(connection: Object, turn: Pass) -> Held {
-        Held { connection: Some(connection), given_up: AtomicBool::new(false), _turn: turn, share: None }
+        Held { connection: Some(connection), given_up: AtomicBool::new(false), turn: Some(turn), share: None }
     }
 
     /// It counts among those that streams have, until it is back.
-    pub(in crate::db) fn of_stream(self, share: Option<Pass>) -> Held {
-        let mut held = self;
-        held.share = share;
-        held
+    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> Held {
+        self.share = share;
+        self
     }
 
     pub(super) fn object(&self) -> &Object {
@@ -65,6 +68,24 @@ impl Drop for Held {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let given_up = self.given_up.load(Relaxed);
-        closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
+        let is_closed = Object::pool(&connection).is_none_or(|pool| pool.is_closed());
+        let rights = (self.turn.take(), self.share.take());
+        let close = move || {
+            if (given_up || is_closed)
+                && let Ok(connection) = connection.try_lock()
+            {
+                // An interrupt that came after its statement lies in wait for the next, and would be for the writing of the
+                // log into the file. A statement that begins takes it away.
+                let _ = connection.execute_batch("SELECT 1");
+            }
+            closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
+            drop(rights);
+        };
+        if is_closed && Handle::try_current().is_ok() {
+            // Whoever closes the file waits for the right to come back; an event loop would close the connection later.
+            drop(std::thread::Builder::new().name("closing a file".to_owned()).spawn(close));
+        } else {
+            close();
+        }
     }
 }

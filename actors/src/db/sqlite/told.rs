@@ -1,18 +1,34 @@
-//! What SQLite says of a statement it refuses.
+//! What SQLite says of a statement it refuses, and what to do about it where that does not say so itself.
+
+use std::path::Path;
 
 use rusqlite::Error;
+use rusqlite::ffi;
 
+use crate::db::flight::{Failure, Rows};
 use crate::db::sql_error::SqlError;
 
-/// SQLite's own message with its extended code, and the position where it knows one.
+/// SQLite's own message with its extended code, the position where it knows one, and what to do where we know that.
 pub(super) fn text(error: &Error) -> String {
     match (error, parts(error)) {
         (Error::MultipleStatement, _) => "the text holds more than one statement; send them one by one".to_owned(),
-        (_, Some(SqlError { code, message, position, .. })) => {
-            let position = position.map(|position| format!(" (position {position})"));
-            format!("SQLite {code}: {message}{}", position.unwrap_or_default())
+        (_, Some(SqlError { code, message, position, hint, .. })) => {
+            let position = position.map(|position| format!(" (position {position})")).unwrap_or_default();
+            let hint = hint.map(|hint| format!(": {hint}")).unwrap_or_default();
+            format!("SQLite {code}: {message}{position}{hint}")
         }
         (error, None) => error.to_string(),
+    }
+}
+
+/// The same of a file that was not opened.
+pub(super) fn unopened(error: &Error, path: &Path) -> String {
+    match (path.try_exists(), parts(error)) {
+        (Ok(false), Some(SqlError { code, message, .. })) => {
+            format!("SQLite {code}: {message}: the file does not exist; create it first")
+        }
+        (Ok(false), None) => format!("{error}: the file does not exist; create it first"),
+        _ => text(error),
     }
 }
 
@@ -27,6 +43,84 @@ pub(super) fn parts(error: &Error) -> Option<SqlError> {
         code: code.extended_code.to_string(),
         message: message.clone(),
         position: offset.map(|offset| offset + 1),
+        hint: hint(code.extended_code).map(str::to_owned),
         ..SqlError::default()
     })
+}
+
+/// Whether the file is another than the one its connection has open: the next connection opens the one that is there.
+pub(super) fn is_moved(result: &Result<Rows, Failure>) -> bool {
+    let moved = ffi::SQLITE_READONLY_DBMOVED.to_string();
+    result.as_ref().is_err_and(|failure| failure.error.as_ref().is_some_and(|error| error.code == moved))
+}
+
+/// What to do about a code. SQLite's own words for most of these are "attempt to write a readonly database" and "unable to
+/// open database file", which name neither the folder nor the files beside the database.
+fn hint(extended_code: i32) -> Option<&'static str> {
+    Some(match extended_code {
+        ffi::SQLITE_READONLY => "the server's user may not write the file; let it write the file and its folder",
+        ffi::SQLITE_READONLY_DIRECTORY => {
+            "the folder of the file must be writable for the server's user, for SQLite writes a journal beside the file"
+        }
+        ffi::SQLITE_READONLY_RECOVERY => {
+            "the -wal file beside it is of a program that ended without closing, and has to be read back first; for that \
+             the server's user must be able to write the file and its folder"
+        }
+        ffi::SQLITE_READONLY_CANTLOCK | ffi::SQLITE_READONLY_CANTINIT => {
+            "the -shm file beside it cannot be used; the server's user must be able to write that file and the folder"
+        }
+        ffi::SQLITE_READONLY_ROLLBACK => {
+            "a transaction was interrupted and its -journal file beside the database has to be undone first; for that the \
+             server's user must be able to write the file and its folder"
+        }
+        ffi::SQLITE_READONLY_DBMOVED => {
+            "the file was moved, replaced or removed while it was open; nothing was written; put the file back where it \
+             was, and the next statement opens what is there"
+        }
+        ffi::SQLITE_CANTOPEN | ffi::SQLITE_CANTOPEN_FULLPATH => {
+            "the server's user must be able to read and write the file, and to write its folder, where SQLite makes files \
+             beside it (-journal, -wal, -shm)"
+        }
+        ffi::SQLITE_CANTOPEN_ISDIR => "this is a folder; the member must be a file",
+        ffi::SQLITE_CANTOPEN_SYMLINK => {
+            "this is a symbolic link, which is not followed here; name the file it leads to"
+        }
+        ffi::SQLITE_CANTOPEN_NOTEMPDIR => {
+            "there is no folder for temporary files that the server's user can write; set SQLITE_TMPDIR to one"
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(code: i32, message: &str) -> String {
+        text(&Error::SqliteFailure(ffi::Error::new(code), Some(message.to_owned())))
+    }
+
+    #[test]
+    fn what_to_do_is_said_where_the_code_alone_is_a_riddle() {
+        let readonly = "attempt to write a readonly database";
+        for (code, part) in [
+            (8, "may not write the file"),
+            (1544, "the folder of the file must be writable"),
+            (264, "-wal file"),
+            (520, "-shm file"),
+            (1288, "-shm file"),
+            (776, "-journal file"),
+            (1032, "moved, replaced or removed"),
+        ] {
+            let told = told(code, readonly);
+            assert!(told.starts_with(&format!("SQLite {code}: {readonly}: ")) && told.contains(part), "{told}");
+        }
+        let unable = "unable to open database file";
+        for (code, part) in [(14, "to write its folder"), (526, "a folder"), (270, "SQLITE_TMPDIR")] {
+            assert!(told(code, unable).contains(part), "{code}");
+        }
+        assert_eq!(told(1, "no such table: t"), "SQLite 1: no such table: t");
+        let parts = parts(&Error::SqliteFailure(ffi::Error::new(1544), Some(readonly.to_owned()))).expect("its parts");
+        assert!(parts.hint.is_some_and(|hint| hint.contains("folder")) && parts.message == readonly);
+    }
 }

@@ -1,0 +1,139 @@
+//! The files that a site has open, and how they are closed at its end.
+//!
+//! The last connection to a file that closes writes the write-ahead log into it and removes it. A process that ends without
+//! closing leaves the log behind: nothing is lost, but a copy of the file alone lacks what was committed last. Connections
+//! belong to the actors of worker threads, which end when they like; so every pool is known here, and closed from here.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::time::{Duration, Instant};
+
+use deadpool_sqlite::Pool;
+
+use super::INTERRUPT_AGAIN_AFTER;
+use super::close::closing;
+use super::run::Halt;
+use crate::kit::gate::Gate;
+
+/// How long statements may take to stop once they are interrupted.
+const STOP_WITHIN: Duration = Duration::from_secs(1);
+/// How long a large log may take to be written into its file. Cut off in it nothing is lost.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+
+/// One pool of connections to a file, and what is at work on them.
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) pool: Pool,
+    /// Who has a connection, and who waits for one. There are as many as the pool may have connections.
+    pub(super) turns: Arc<Gate>,
+    running: Mutex<Vec<Arc<Halt>>>,
+    /// Threads that close what nobody uses.
+    closing: AtomicUsize,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("File").field(&self.path).finish()
+    }
+}
+
+impl File {
+    pub(super) fn new(path: PathBuf, pool: Pool, connections: usize) -> File {
+        let (turns, running, closing) = (Gate::new(connections), Mutex::default(), AtomicUsize::new(0));
+        File { path, pool, turns, running, closing }
+    }
+
+    /// The pool is wanted no more. Not left to an event loop, which may end before it is done: a thread of its own is one
+    /// that can be waited for.
+    pub(super) fn abandoned(self: &Arc<File>) {
+        self.closing.fetch_add(1, SeqCst);
+        let file = self.clone();
+        let close = move || {
+            closing(|| file.pool.close());
+            file.closing.fetch_sub(1, SeqCst);
+        };
+        if std::thread::Builder::new().name("closing a file".to_owned()).spawn(close).is_err() {
+            closing(|| self.pool.close());
+            self.closing.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// A statement begins; it can be stopped from here until it has ended.
+    pub(super) fn begins(&self, halt: &Arc<Halt>) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(halt.clone());
+    }
+
+    pub(super) fn ended(&self, halt: &Arc<Halt>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = running.iter().position(|one| Arc::ptr_eq(one, halt)) {
+            running.swap_remove(index);
+        }
+    }
+
+    /// Closes what nobody uses, waits for the end of what is used, and stops what has not ended by then. False where
+    /// a connection is open still.
+    fn close(&self, finishes: Instant) -> bool {
+        // On a thread without an event loop, so it is over when they are closed.
+        closing(|| self.pool.close());
+        let stops = finishes.max(Instant::now()) + STOP_WITHIN;
+        while !self.turns.is_idle() || self.closing.load(SeqCst) > 0 {
+            let now = Instant::now();
+            if now >= stops {
+                return false;
+            }
+            if now >= finishes {
+                // Under the lock, so that none that has ended is interrupted: its connection may be about to close.
+                let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                running.iter().for_each(|halt| halt.now());
+            }
+            #[expect(clippy::disallowed_methods, reason = "a thread of its own, which does nothing else")]
+            std::thread::sleep(INTERRUPT_AGAIN_AFTER);
+        }
+        true
+    }
+}
+
+/// The SQLite files that the databases of a site have open, on all its workers.
+#[derive(Debug, Default)]
+pub struct Files(Mutex<Vec<Weak<File>>>);
+
+impl Files {
+    pub(in crate::db) fn keep(&self, file: &super::Sqlite) {
+        let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|file| file.strong_count() > 0);
+        files.push(Arc::downgrade(&file.0));
+    }
+
+    /// Closes all connections, and so writes what was committed into the files themselves. Statements under way may take
+    /// so long to end; then they are interrupted, and undone. After that nothing is asked of these files any more.
+    ///
+    /// Blocks: for so long, and a second, and the time it takes to write; 11 s more at most.
+    pub fn close(&self, finishes: Duration) {
+        let files: Vec<Arc<File>> = {
+            let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+            files.iter().filter_map(Weak::upgrade).collect()
+        };
+        if files.is_empty() {
+            return;
+        }
+        let (done, is_done) = mpsc::channel();
+        let finishes_at = Instant::now() + finishes;
+        let close = move || {
+            for file in files {
+                if !file.close(finishes_at) {
+                    let path = file.path.display();
+                    tracing::warn!(
+                        "{path}: a statement did not stop, so the file stays open; what was committed may be in {path}-wal \
+                         alone, where whoever opens the file next finds it"
+                    );
+                }
+            }
+            let _ = done.send(());
+        };
+        let closed = std::thread::Builder::new().name("closing files".to_owned()).spawn(close);
+        if closed.is_err() || is_done.recv_timeout(finishes + STOP_WITHIN + WRITE_WITHIN).is_err() {
+            tracing::warn!("not every SQLite file was closed; what was committed may be in their -wal files alone");
+        }
+    }
+}

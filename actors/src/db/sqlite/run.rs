@@ -1,0 +1,149 @@
+//! A statement on its blocking thread, from its text to its rows, and how it is stopped.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use std::task::Context;
+
+use futures_util::task::AtomicWaker;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, InterruptHandle};
+
+use super::{bind, told};
+use crate::db::Query;
+use crate::db::columns::{Column, ColumnType, Columns};
+use crate::db::flight::{Failure, Rows};
+use crate::db::stream::{Batch, Sink};
+use crate::outcome::{Data, Reason};
+use crate::wire::{Map, Value};
+
+/// How the asker's thread stops the blocking one.
+#[derive(Default)]
+pub(super) struct Halt {
+    stopped: AtomicBool,
+    interrupt: OnceLock<InterruptHandle>,
+    /// Where the rows go while the statement runs.
+    sink: Option<Sink>,
+    /// The blocking thread, where it waits for room there.
+    waits: AtomicWaker,
+}
+
+impl Halt {
+    /// Of a statement whose rows go there.
+    pub(super) fn pouring(sink: Sink) -> Halt {
+        Halt { sink: Some(sink), ..Halt::default() }
+    }
+
+    pub(super) fn now(&self) {
+        self.stopped.store(true, Relaxed);
+        if let Some(interrupt) = self.interrupt.get() {
+            interrupt.interrupt();
+        }
+        self.waits.wake();
+    }
+
+    /// Hands a batch over to the reader, who may be slow; a thread of its own can wait.
+    fn pour(&self, batch: Batch) {
+        let Some(sink) = &self.sink else { return };
+        let stopped = |context: &Context<'_>| {
+            self.waits.register(context.waker());
+            self.stopped.load(Relaxed)
+        };
+        tokio::runtime::Handle::current().block_on(sink.pour(batch, stopped));
+    }
+}
+
+pub(super) fn run(connection: &mut Connection, query: &Query, halt: &Halt, goes_on: bool) -> Result<Rows, Failure> {
+    // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
+    let _ = halt.interrupt.set(connection.get_interrupt_handle());
+    let rows = statement(connection, query, halt);
+    if !goes_on && !connection.is_autocommit() {
+        // No statement can begin a transaction here, yet one that did must not hold its locks for the next borrower.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    rows
+}
+
+fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
+    let sql = |error: rusqlite::Error| Failure {
+        reason: Reason::Sql,
+        msg: told::text(&error),
+        error: told::parts(&error).map(Arc::new),
+    };
+    let stopped = || Failure::new(Reason::Cancelled, "stopped before it ended");
+    if halt.stopped.load(Relaxed) {
+        return Err(stopped());
+    }
+    let before = connection.total_changes();
+    // The cache of prepared statements is bounded, so texts made at run time may use it too.
+    let mut statement = connection.prepare_cached(&query.sql).map_err(sql)?;
+    bind::bind(&mut statement, &query.params)?;
+    let columns: Columns = columns(&statement);
+    let reads = statement.readonly();
+    let mut batch = Batch::default();
+    let mut count = 0;
+    let mut rows = statement.raw_query();
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(error) => {
+                halt.pour(batch);
+                return Err(sql(error));
+            }
+        };
+        if halt.stopped.load(Relaxed) {
+            return Err(stopped());
+        }
+        let (mut pairs, mut octets) = (Vec::with_capacity(columns.len()), 0);
+        for (index, column) in columns.iter().enumerate() {
+            let found = row.get_ref(index).map_err(sql)?;
+            octets += found.as_bytes_or_null().ok().flatten().map_or(size_of::<i64>(), <[u8]>::len);
+            pairs.push((column.shared_name().clone(), value(found)));
+        }
+        if !pairs.is_empty() {
+            count += 1;
+            batch.push(&columns, Value::Map(Map(pairs)), octets);
+        }
+        if halt.sink.is_some() && batch.is_due() {
+            halt.pour(std::mem::take(&mut batch));
+        }
+    }
+    drop(rows);
+    let affected = match connection.total_changes() - before {
+        _ if reads => count,
+        // `changes` still tells of an earlier statement where this one changed nothing.
+        0 => 0,
+        _ => connection.changes(),
+    };
+    let columns = (!columns.is_empty()).then_some(columns);
+    let data = match halt.sink {
+        None => Value::List(batch.into_rows()).into(),
+        Some(_) => {
+            halt.pour(batch);
+            Data::default()
+        }
+    };
+    Ok(Rows { data, affected: Some(affected), columns })
+}
+
+/// Names, and what the table was declared with where a column is one of a table.
+fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
+    let column = |column: rusqlite::Column<'_>| {
+        Column::new(column.name().into(), ColumnType::Sqlite(column.decl_type().map(Arc::from)))
+    };
+    statement.columns().into_iter().map(column).collect()
+}
+
+/// The five storage classes. Text that is not UTF-8 is kept as the octets it is.
+fn value(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Nil,
+        ValueRef::Integer(number) => Value::Int(number),
+        ValueRef::Real(number) => Value::Double(number),
+        ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) => Value::String(text.to_owned()),
+            Err(_) => Value::Bytes(text.to_vec()),
+        },
+        ValueRef::Blob(octets) => Value::Bytes(octets.to_vec()),
+    }
+}

@@ -1,0 +1,204 @@
+//! SQLite files as their owner has them: how they keep their journal, what is said where they cannot be written, and that
+//! all is in them at the end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::cluster::Health;
+use skitai_actors::db::{Database, Files, Lane, Statement, slots};
+use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::spec::{DbMember, DbSpec, Shard, Spread};
+use skitai_actors::wire::Value;
+use skitai_actors::{Outcome, Reason};
+
+use crate::{Cluster, PATIENCE, run, text};
+
+fn member(path: &Path) -> DbMember {
+    let node = path.display().to_string().into();
+    DbMember { node, shard: Shard::Sqlite { path: path.to_owned() }, weight: 1 }
+}
+
+/// A file with one table, whose journal is kept so.
+fn made(path: &Path, mode: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).unwrap();
+    connection.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
+}
+
+/// What the file itself says of its journal: octets 18 and 19 are 1 for a rollback journal and 2 for a write-ahead log.
+fn mode_in_the_file(path: &Path) -> [u8; 2] {
+    std::fs::read(path).unwrap()[18..20].try_into().unwrap()
+}
+
+/// The rows of a copy of the file alone.
+fn rows_of_a_copy(path: &Path) -> i64 {
+    let copy = path.with_extension("copy");
+    std::fs::copy(path, &copy).unwrap();
+    let connection = rusqlite::Connection::open(&copy).unwrap();
+    connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap()
+}
+
+fn log_of(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+#[test]
+fn a_file_keeps_its_journal_as_its_owner_has_it() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, octets) in [("DELETE", [1, 1]), ("WAL", [2, 2])] {
+            let path = dir.path().join(format!("{mode}.db"));
+            made(&path, mode);
+            let cluster = Cluster::of(vec![member(&path)]);
+            assert_eq!(cluster.value("SELECT 7", ()).await, Value::Int(7));
+            assert!(cluster.one("INSERT INTO t VALUES (1)", ()).await.is_ok());
+            assert_eq!(cluster.value("SELECT count(*) FROM t", ()).await, Value::Int(1));
+            assert_eq!(cluster.value("PRAGMA journal_mode", ()).await, text(&mode.to_lowercase()));
+            assert_eq!(mode_in_the_file(&path), octets, "{mode}");
+            // Less than FULL is safe with a log alone.
+            let synchronous = if mode == "WAL" { 1 } else { 2 };
+            assert_eq!(cluster.value("PRAGMA synchronous", ()).await, Value::Int(synchronous), "{mode}");
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_empty_gets_a_log() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new.db");
+        std::fs::File::create(&path).unwrap();
+        let cluster = Cluster::of(vec![member(&path)]);
+        assert!(cluster.one("CREATE TABLE t (a INTEGER)", ()).await.is_ok());
+        assert_eq!(cluster.value("PRAGMA journal_mode", ()).await, text("wal"));
+        assert_eq!(mode_in_the_file(&path), [2, 2]);
+    });
+}
+
+#[test]
+fn a_file_that_was_moved_is_told_and_found_again_where_it_belongs() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("here.db");
+        made(&path, "DELETE");
+        let cluster = Cluster::with(vec![member(&path)], |spec| spec.connections = 1);
+        assert!(cluster.one("INSERT INTO t VALUES (1)", ()).await.is_ok());
+        let aside = dir.path().join("aside.db");
+        std::fs::rename(&path, &aside).unwrap();
+        let lost = cluster.one("INSERT INTO t VALUES (2)", ()).await;
+        assert_eq!(lost.reason, Reason::Sql, "{}", lost.msg);
+        assert!(lost.msg.starts_with("SQLite 1032: ") && lost.msg.contains("put the file back"), "{}", lost.msg);
+        assert!(
+            lost.sql_error
+                .is_some_and(|error| error.hint.as_ref().is_some_and(|hint| hint.contains("nothing was written")))
+        );
+        std::fs::rename(&aside, &path).unwrap();
+        assert!(cluster.one("INSERT INTO t VALUES (3)", ()).await.is_ok());
+        assert_eq!(cluster.value("SELECT sum(a) FROM t", ()).await, Value::Int(4), "what failed was not written");
+    });
+}
+
+/// Actors of several workers whose files are closed together.
+struct Site {
+    files: Arc<Files>,
+    spec: Arc<DbSpec>,
+    workers: Vec<Post<Database>>,
+}
+
+impl Site {
+    fn of(path: &Path) -> Site {
+        let files = Arc::<Files>::default();
+        let spec = Arc::new(DbSpec::new("mydb", vec![member(path)]));
+        let health = Arc::new(Health::of_databases(&spec));
+        let worker = |_| {
+            let (spec, health, files) = (spec.clone(), health.clone(), files.clone());
+            Post::open("db mydb", Admission::default(), move || {
+                Database::new(spec.clone(), health.clone()).closed_with(&files)
+            })
+        };
+        let workers = (0..2).map(worker).collect();
+        Site { files, spec, workers }
+    }
+
+    fn ask(&self, worker: usize, sql: &'static str) -> Inlet<Outcome> {
+        let (shards, asked, lane) = (Spread::One.into(), Instant::now(), Lane::Configured);
+        let statement = Statement { shards, sql: sql.into(), params: [].into(), asker: "/test", asked, lane };
+        self.workers[worker].ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
+    }
+
+    async fn one(&self, worker: usize, sql: &'static str) -> Outcome {
+        self.ask(worker, sql).all(Instant::now() + PATIENCE).await.remove(0)
+    }
+
+    /// Closes as the end of a process does: from another thread than those of the actors.
+    async fn closed(&self, finishes: Duration) -> Duration {
+        let (files, began) = (self.files.clone(), Instant::now());
+        actix_rt::task::spawn_blocking(move || files.close(finishes)).await.unwrap();
+        began.elapsed()
+    }
+}
+
+/// Waits until somebody writes: he is alone then.
+async fn written_to(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.busy_timeout(Duration::ZERO).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
+        assert!(Instant::now() < until, "nobody writes");
+        actix_rt::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[test]
+fn all_that_was_committed_is_in_the_file_once_it_is_closed() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.db");
+        made(&path, "WAL");
+        let site = Site::of(&path);
+        for number in 0..5 {
+            let outcome = site.one(number % 2, "INSERT INTO t VALUES (1)").await;
+            assert!(outcome.is_ok(), "{}", outcome.msg);
+        }
+        assert!(log_of(&path).exists() && rows_of_a_copy(&path) == 0, "until then they are in the log alone");
+        site.closed(Duration::from_secs(5)).await;
+        assert_eq!(rows_of_a_copy(&path), 5);
+        assert!(!log_of(&path).exists());
+        let late = site.one(0, "SELECT 1").await;
+        assert_eq!(late.reason, Reason::Connect, "{}", late.msg);
+        assert!(late.msg.contains("about to end"), "{}", late.msg);
+    });
+}
+
+#[test]
+fn a_statement_under_way_may_end_and_one_that_does_not_is_stopped() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("busy.db");
+        made(&path, "WAL");
+        let site = Site::of(&path);
+        assert!(site.one(0, "INSERT INTO t VALUES (1)").await.is_ok());
+        let some = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1000000) SELECT x FROM c";
+        let endless =
+            "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
+        let some = site.ask(0, some);
+        written_to(&path).await;
+        site.closed(PATIENCE).await;
+        assert!(some.all(Instant::now() + PATIENCE).await[0].is_ok(), "it had time enough");
+        assert_eq!(rows_of_a_copy(&path), 1_000_001);
+        assert!(!log_of(&path).exists());
+
+        let site = Site::of(&path);
+        let never = site.ask(0, endless);
+        written_to(&path).await;
+        let took = site.closed(Duration::ZERO).await;
+        assert!(took < Duration::from_secs(5), "closing took {took:?}");
+        let never = never.all(Instant::now() + PATIENCE).await.remove(0);
+        assert!(never.reason == Reason::Sql && never.msg.contains("interrupted"), "{}", never.msg);
+        assert_eq!(rows_of_a_copy(&path), 1_000_001, "what was not committed is undone");
+        assert!(!log_of(&path).exists());
+    });
+}

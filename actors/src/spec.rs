@@ -270,8 +270,8 @@ pub struct DbSpec {
     pub members: Vec<DbMember>,
     /// Connections per member and worker. Default 10 per member and instance, divided among the workers, at least 1.
     pub connections: usize,
-    /// The part of them, in percent, that streams of rows may have; at least one, and where there are more than one, one
-    /// less than all. Default 50.
+    /// The part of them, in percent, that streams of rows may have; at least one, and where there are more than one,
+    /// one less than all. Default 50.
     pub stream_share: u32,
     /// How long a statement waits for a free connection. Default 1 s.
     pub wait: Duration,

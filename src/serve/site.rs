@@ -391,8 +391,8 @@ impl Site {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
     }
 
-    /// Ends the apps, the last one first, removes what is left of uploads, closes the files of databases, and writes the logs
-    /// out. Statements that are under way without a request may take so long to end.
+    /// Ends the apps, the last one first, removes what is left of uploads, closes the files of databases, and writes
+    /// the logs out. Statements that are under way without a request may take so long to end.
     pub(crate) fn close(&self, statements: Duration) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
         self.wasc.clear();

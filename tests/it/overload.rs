@@ -1,5 +1,5 @@
-//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their worker are
-//! named.
+//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their worker
+//! are named.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! SQLite: a file per member, its calls on blocking threads.
 //!
-//! The file has to exist: a path with a slip in it is a failure, not a new empty database. How it keeps its journal is its
-//! owner's choice. A statement nobody waits for is interrupted.
+//! The file has to exist: a path with a slip in it is a failure, not a new empty database. How it keeps its journal is
+//! its owner's choice. A statement nobody waits for is interrupted.
 //!
 //! - here: the pool, and a statement's flight; `run`: the statement itself; `open`: a connection's first words;
 //! - [`bind`]: parameters, by name where the text has names; [`told`]: SQLite's errors in words;

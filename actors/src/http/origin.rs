@@ -137,8 +137,8 @@ impl Origin {
         is_idle && is_empty
     }
 
-    /// The right to a connection, and since when there is one. While calls wait, those of one request have at most half of
-    /// the connections, and of the room to wait where it is full.
+    /// The right to a connection, and since when there is one. While calls wait, those of one request have at most half
+    /// of the connections, and of the room to wait where it is full.
     async fn permit(&self, progress: &Progress, begun: Instant, party: Party) -> Result<(Pass, Instant), Failure> {
         if let Some(permit) = self.permits.enter(party) {
             return Ok((permit, begun));

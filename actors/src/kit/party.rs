@@ -1,9 +1,10 @@
 //! Whose calls belong together.
 
-/// The calls of one request, wherever they go: all that a handler asks, and all calls of a batch or a multicall. Of what
-/// there is little of, a party has at most half while others wait for it: see `places`.
+/// The calls of one request, wherever they go: all that a handler asks, and all calls of a batch or a multicall. Of
+/// what there is little of, a party has at most half while others wait for it: see `places`.
 ///
-/// A number and no more, so that carrying it costs nothing. It has to be one of its own among the requests of one worker.
+/// A number and no more, so that carrying it costs nothing. It has to be one of its own among the requests of one
+/// worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Party(u64);
 

@@ -1,16 +1,17 @@
 //! So many places, and those who wait for one: connections of a member, mostly.
 //!
-//! Places are given in the order in which they were asked for, whoever asks, as long as nobody has too many. Once there are
-//! calls that wait, a [`Party`] that has its share of the places stands aside: calls of others go first, until it has less
-//! again, or nobody else waits. Its share is half of the places; where several parties stand aside, they and all others
-//! have equal parts. Where there are fewer places than parts, a place goes to another party than the one that had it.
+//! Places are given in the order in which they were asked for, whoever asks, as long as nobody has too many. Once there
+//! are calls that wait, a [`Party`] that has its share of the places stands aside: calls of others go first, until it
+//! has less again, or nobody else waits. Its share is half of the places; where several parties stand aside, they and
+//! all others have equal parts. Where there are fewer places than parts, a place goes to another party than the one
+//! that had it.
 //!
-//! A party's calls keep their order, and what stands aside is older than all that waits in the line: it is the first again
-//! as soon as its party has less than its share. So nobody starves: who is held back has his share at work.
+//! A party's calls keep their order, and what stands aside is older than all that waits in the line: it is the first
+//! again as soon as its party has less than its share. So nobody starves: who is held back has his share at work.
 //!
-//! What it costs: a place is a number that says who has it, written when it is taken and given back. How many places one
-//! party has is counted when a place is passed on to somebody who waits, and then for the first of the line alone. Each
-//! who waits is set aside at most once.
+//! What it costs: a place is a number that says who has it, written when it is taken and given back. How many places
+//! one party has is counted when a place is passed on to somebody who waits, and then for the first of the line alone.
+//! Each who waits is set aside at most once.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -75,7 +76,8 @@ impl<T> Places<T> {
         self.limit
     }
 
-    /// A place that nobody has, or one behind all who wait. There is no such place while somebody waits: he would have it.
+    /// A place that nobody has, or one behind all who wait. There is no such place while somebody waits: he would have
+    /// it.
     pub(crate) fn step_up(&self, party: Party) -> Result<usize, oneshot::Receiver<T>> {
         let mut state = self.state();
         state.take(party, self.limit).ok_or_else(|| state.stand(party))
@@ -270,8 +272,8 @@ impl<T> State<T> {
     }
 }
 
-/// Whether a party has its share, which is one of so many equal parts. `held` counts the place that is passed on where it
-/// was this party's; that is no place of its any more, unless there are fewer places than parts.
+/// Whether a party has its share, which is one of so many equal parts. `held` counts the place that is passed on where
+/// it was this party's; that is no place of its any more, unless there are fewer places than parts.
 fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
     match limit / parts {
         0 => held > 0,

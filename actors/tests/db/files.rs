@@ -1,5 +1,5 @@
-//! SQLite files as their owner has them: how they keep their journal, what is said where they cannot be written, and that
-//! all is in them at the end.
+//! SQLite files as their owner has them: how they keep their journal, what is said where they cannot be written, and
+//! that all is in them at the end.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -181,7 +181,8 @@ fn a_statement_under_way_may_end_and_one_that_does_not_is_stopped() {
         made(&path, "WAL");
         let site = Site::of(&path);
         assert!(site.one(0, "INSERT INTO t VALUES (1)").await.is_ok());
-        let some = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1000000) SELECT x FROM c";
+        let some = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1000000) \
+                    SELECT x FROM c";
         let endless =
             "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
         let some = site.ask(0, some);

@@ -1,5 +1,5 @@
-//! Who gets the connections of a member: statements beside streams that nobody reads, and the calls of one request beside
-//! those of others.
+//! Who gets the connections of a member: statements beside streams that nobody reads, and the calls of one request
+//! beside those of others.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -127,8 +127,8 @@ async fn one_request_beside_others(member: DbMember, connections: usize, work: &
     futures_util::future::join(join_all(large), join_all(others)).await;
     let answered = answered.borrow();
     let last = answered.iter().rposition(|name| *name == "other").expect("five others");
-    // All connections are taken as it begins; then each that comes free beyond half is one of the others', so five others
-    // are through after about as many of the large request, and the connections' worth that was under way.
+    // All connections are taken as it begins; then each that comes free beyond half is one of the others', so five
+    // others are through after about as many of the large request, and the connections' worth that was under way.
     assert!(last < 5 + 5 + connections * 2 + 2, "the last of the others was number {last} of {}", answered.len());
     assert_eq!(answered.len(), 65);
 }

@@ -17,7 +17,8 @@ use crate::kit::gate::Pass;
 use crate::outcome::Reason;
 
 impl Member {
-    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them all.
+    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them
+    /// all.
     pub(super) async fn lent<C>(
         &self,
         case: &mut Case<'_>,
@@ -28,8 +29,8 @@ impl Member {
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), Failure> {
         let (mut lent, now) = {
-            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial takes
-            // would else never get a connection, nor learn that there is none to be had.
+            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial
+            // takes would else never get a connection, nor learn that there is none to be had.
             let mut dialling = match (&self.engine, &self.pulse) {
                 (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
                 _ => None,
@@ -71,8 +72,8 @@ impl Member {
         Ok((lent?, now))
     }
 
-    /// For rows as they come, the right to one of the connections that streams may have, and whether it is there at once.
-    /// A reader may take his time, and statements of others are not to wait for him.
+    /// For rows as they come, the right to one of the connections that streams may have, and whether it is there at
+    /// once. A reader may take his time, and statements of others are not to wait for him.
     pub(super) async fn share(&self, party: Party, asked: Instant) -> Result<(Pass, bool), Failure> {
         if let Some(share) = self.streams.enter(party) {
             return Ok((share, true));

@@ -7,9 +7,9 @@
 //! readings of the clock) costs more than the statement's bytes do.
 //!
 //! Everybody who has a connection or makes one has a [`Turn`]; there are as many as the pool may have connections, so
-//! nobody ever waits inside of the pool. A turn that is dropped goes to the next who waits: with its connection if there
-//! is one, else with the right to make one. Who that is say the [`Places`]: the first, unless his request has half of the
-//! connections already.
+//! nobody ever waits inside of the pool. A turn that is dropped goes to the next who waits: with its connection if
+//! there is one, else with the right to make one. Who that is say the [`Places`]: the first, unless his request has
+//! half of the connections already.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -17,8 +17,8 @@ pub(super) fn closing(close: impl FnOnce()) {
     if Handle::try_current().is_ok() {
         return close();
     }
-    // One thread, which takes what it is given in turn: what is sent last says that all before it is done. The runtime's own
-    // drop would give up what has not begun.
+    // One thread, which takes what it is given in turn: what is sent last says that all before it is done. The
+    // runtime's own drop would give up what has not begun.
     if let Ok(runtime) = Builder::new_current_thread().max_blocking_threads(1).build() {
         let _entered = runtime.enter();
         close();
@@ -74,8 +74,8 @@ impl Drop for Held {
             if (given_up || is_closed)
                 && let Ok(connection) = connection.try_lock()
             {
-                // An interrupt that came after its statement lies in wait for the next, and would be for the writing of the
-                // log into the file. A statement that begins takes it away.
+                // An interrupt that came after its statement lies in wait for the next, and would be for the writing of
+                // the log into the file. A statement that begins takes it away.
                 let _ = connection.execute_batch("SELECT 1");
             }
             closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });

@@ -1,8 +1,9 @@
 //! The files that a site has open, and how they are closed at its end.
 //!
-//! The last connection to a file that closes writes the write-ahead log into it and removes it. A process that ends without
-//! closing leaves the log behind: nothing is lost, but a copy of the file alone lacks what was committed last. Connections
-//! belong to the actors of worker threads, which end when they like; so every pool is known here, and closed from here.
+//! The last connection to a file that closes writes the write-ahead log into it and removes it. A process that ends
+//! without closing leaves the log behind: nothing is lost, but a copy of the file alone lacks what was committed last.
+//! Connections belong to the actors of worker threads, which end when they like; so every pool is known here, and
+//! closed from here.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -44,8 +45,8 @@ impl File {
         File { path, pool, turns, running, closing }
     }
 
-    /// The pool is wanted no more. Not left to an event loop, which may end before it is done: a thread of its own is one
-    /// that can be waited for.
+    /// The pool is wanted no more. Not left to an event loop, which may end before it is done: a thread of its own is
+    /// one that can be waited for.
     pub(super) fn abandoned(self: &Arc<File>) {
         self.closing.fetch_add(1, SeqCst);
         let file = self.clone();
@@ -105,8 +106,8 @@ impl Files {
         files.push(Arc::downgrade(&file.0));
     }
 
-    /// Closes all connections, and so writes what was committed into the files themselves. Statements under way may take
-    /// so long to end; then they are interrupted, and undone. After that nothing is asked of these files any more.
+    /// Closes all connections, and so writes what was committed into the files themselves. Statements under way may
+    /// take so long to end; then they are interrupted, and undone. After that nothing is asked of these files any more.
     ///
     /// Blocks: for so long, and a second, and the time it takes to write; 11 s more at most.
     pub fn close(&self, finishes: Duration) {
@@ -124,8 +125,8 @@ impl Files {
                 if !file.close(finishes_at) {
                     let path = file.path.display();
                     tracing::warn!(
-                        "{path}: a statement did not stop, so the file stays open; what was committed may be in {path}-wal \
-                         alone, where whoever opens the file next finds it"
+                        "{path}: a statement did not stop, so the file stays open; what was committed may be in \
+                         {path}-wal alone, where whoever opens the file next finds it"
                     );
                 }
             }

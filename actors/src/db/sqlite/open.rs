@@ -53,8 +53,8 @@ fn settings() -> Hook {
     })
 }
 
-/// How a file keeps its journal is its owner's choice and stays as it is; it is written in the file. One that is empty has
-/// made none: in a write-ahead log, readers and one writer do not wait for each other.
+/// How a file keeps its journal is its owner's choice and stays as it is; it is written in the file. One that is empty
+/// has made none: in a write-ahead log, readers and one writer do not wait for each other.
 fn prepared(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let is_empty = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0;

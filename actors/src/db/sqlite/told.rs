@@ -54,8 +54,8 @@ pub(super) fn is_moved(result: &Result<Rows, Failure>) -> bool {
     result.as_ref().is_err_and(|failure| failure.error.as_ref().is_some_and(|error| error.code == moved))
 }
 
-/// What to do about a code. SQLite's own words for most of these are "attempt to write a readonly database" and "unable to
-/// open database file", which name neither the folder nor the files beside the database.
+/// What to do about a code. SQLite's own words for most of these are "attempt to write a readonly database" and "unable
+/// to open database file", which name neither the folder nor the files beside the database.
 fn hint(extended_code: i32) -> Option<&'static str> {
     Some(match extended_code {
         ffi::SQLITE_READONLY => "the server's user may not write the file; let it write the file and its folder",
@@ -63,23 +63,23 @@ fn hint(extended_code: i32) -> Option<&'static str> {
             "the folder of the file must be writable for the server's user, for SQLite writes a journal beside the file"
         }
         ffi::SQLITE_READONLY_RECOVERY => {
-            "the -wal file beside it is of a program that ended without closing, and has to be read back first; for that \
-             the server's user must be able to write the file and its folder"
+            "the -wal file beside it is of a program that ended without closing, and has to be read back first; for \
+             that the server's user must be able to write the file and its folder"
         }
         ffi::SQLITE_READONLY_CANTLOCK | ffi::SQLITE_READONLY_CANTINIT => {
             "the -shm file beside it cannot be used; the server's user must be able to write that file and the folder"
         }
         ffi::SQLITE_READONLY_ROLLBACK => {
-            "a transaction was interrupted and its -journal file beside the database has to be undone first; for that the \
-             server's user must be able to write the file and its folder"
+            "a transaction was interrupted and its -journal file beside the database has to be undone first; for that \
+             the server's user must be able to write the file and its folder"
         }
         ffi::SQLITE_READONLY_DBMOVED => {
-            "the file was moved, replaced or removed while it was open; nothing was written; put the file back where it \
-             was, and the next statement opens what is there"
+            "the file was moved, replaced or removed while it was open; nothing was written; put the file back where \
+             it was, and the next statement opens what is there"
         }
         ffi::SQLITE_CANTOPEN | ffi::SQLITE_CANTOPEN_FULLPATH => {
-            "the server's user must be able to read and write the file, and to write its folder, where SQLite makes files \
-             beside it (-journal, -wal, -shm)"
+            "the server's user must be able to read and write the file, and to write its folder, where SQLite makes \
+             files beside it (-journal, -wal, -shm)"
         }
         ffi::SQLITE_CANTOPEN_ISDIR => "this is a folder; the member must be a file",
         ffi::SQLITE_CANTOPEN_SYMLINK => {

@@ -138,8 +138,9 @@ fn room_to_wait_is_made_by_the_party_that_has_most_of_it() {
     assert!(!day.places.make_room(Party::of(OTHER)), "nobody has more than half of the room");
 }
 
-/// The rule in its own words, looked at whenever a place goes to somebody: beside others who wait nobody gets more than half
-/// of the places, unless all others who wait have as much; a party's calls keep their order; no place is ever lost.
+/// The rule in its own words, looked at whenever a place goes to somebody: beside others who wait nobody gets more than
+/// half of the places, unless all others who wait have as much; a party's calls keep their order; no place is ever
+/// lost.
 #[test]
 fn no_day_breaks_the_rule() {
     for seed in 1..1_000_u64 {

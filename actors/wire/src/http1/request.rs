@@ -68,6 +68,8 @@ pub struct RequestHead<'o> {
 /// pieces a head comes.
 #[derive(Debug, Default)]
 pub struct RequestReader {
+    /// Empty lines before the head, in octets.
+    begin: usize,
     /// Octets in which no end was found.
     searched: usize,
     /// Octets that were parsed in vain.
@@ -78,7 +80,9 @@ impl RequestReader {
     /// Where the body begins, once the head is whole; what can be no head is refused before. `octets` is all that came so
     /// far of this request.
     pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Denied> {
-        let begin = octets.iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
+        // Each of them is stepped over once.
+        self.begin += octets[self.begin..].iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
+        let begin = self.begin;
         let from = begin.max(self.searched.saturating_sub(2));
         let ends = memchr_iter(b'\n', &octets[from..]).find_map(|at| match &octets[from + at + 1..] {
             [b'\n', ..] => Some(from + at + 2),

@@ -105,10 +105,21 @@ impl RequestReader {
         // Nonsense is told early, and a head that drips in costs no more than three of its length.
         if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {
             self.parsed = octets.len();
+            let octets = without_version(octets, begin);
             let escaped = escaped(octets);
             parse(escaped.as_deref().unwrap_or(octets), |_| Ok(()))?;
         }
         Ok(None)
+    }
+}
+
+/// What can be judged of a head that is not whole: of a first line that may go on no version, which is told by its whole
+/// word.
+fn without_version(octets: &[u8], begin: usize) -> &[u8] {
+    let line = &octets[begin..];
+    match memchr_iter(b' ', line).nth(1) {
+        Some(blank) if memchr(b'\n', line).is_none() => &octets[..=begin + blank],
+        _ => octets,
     }
 }
 

@@ -89,18 +89,19 @@ impl RequestReader {
             [b'\r', b'\n', ..] => Some(from + at + 3),
             _ => None,
         });
-        if let Some(end) = ends.filter(|&end| end <= MAX_HEAD) {
-            return Ok(Some(end));
-        }
-        self.searched = octets.len();
+        // With its end or without it: the same head is refused alike, however it comes.
         if octets.len() > MAX_TARGET {
             let first = memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
             if first > MAX_TARGET + LONGEST_REST {
                 return Err(long_target());
             }
-            if octets.len() > MAX_HEAD {
-                return Err(large_head());
-            }
+        }
+        if let Some(end) = ends.filter(|&end| end <= MAX_HEAD) {
+            return Ok(Some(end));
+        }
+        self.searched = octets.len();
+        if octets.len() > MAX_HEAD {
+            return Err(large_head());
         }
         // Nonsense is told early, and a head that drips in costs no more than three of its length.
         if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {

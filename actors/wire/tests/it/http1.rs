@@ -1,6 +1,8 @@
 //! Answers of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
 
+mod requests;
 mod slow;
+mod slow_requests;
 
 use proptest::prelude::*;
 use proptest::sample::select;

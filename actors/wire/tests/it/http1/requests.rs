@@ -1,0 +1,277 @@
+//! Requests of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use skitai_wire::http1::{MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET, RequestReader};
+
+use super::slow_requests::{quick, slow};
+
+/// First lines, right and wrong.
+const FIRST: [&str; 36] = [
+    "GET / HTTP/1.1\r\n",
+    "POST /a?b=c HTTP/1.1\r\n",
+    "GET / HTTP/1.1\n",
+    "\r\n\nPUT /a HTTP/1.1\r\n",
+    "GET /ol\u{e9}<\"`> HTTP/1.1\r\n",
+    "GET http://h/a?b HTTP/1.1\r\n",
+    "POST HTTPS://[::1]:80?b HTTP/1.1\r\n",
+    "GET http://me@h/ HTTP/1.1\r\n",
+    "GET http:///a HTTP/1.1\r\n",
+    "GET ftp://h/ HTTP/1.1\r\n",
+    "OPTIONS * HTTP/1.1\r\n",
+    "GET * HTTP/1.1\r\n",
+    "CONNECT h:443 HTTP/1.1\r\n",
+    "CONNECT /a HTTP/1.1\r\n",
+    "connect /a HTTP/1.1\r\n",
+    "GET h:443 HTTP/1.1\r\n",
+    "GET / HTTP/1.0\r\n",
+    "POST / HTTP/1.0\r\n",
+    "HEAD / HTTP/1.1\r\n",
+    "M-SEARCH /{a}|\\^#x HTTP/1.1\r\n",
+    "GET  / HTTP/1.1\r\n",
+    "GET /a b HTTP/1.1\r\n",
+    "GET / HTTP/1.1 \r\n",
+    " GET / HTTP/1.1\r\n",
+    "G@T / HTTP/1.1\r\n",
+    "GET /\t HTTP/1.1\r\n",
+    "GET /\r\n",
+    "GET / HTTP/1.2\r\n",
+    "GET / HTTP/2.0\r\n",
+    "GET / HTTP/2\r\n",
+    "GET / HTTP/1.10\r\n",
+    "GET / http/1.1\r\n",
+    "GET / HTTP/1.1<\r\n",
+    "PRI * HTTP/2.0\r\n\r\n",
+    "\r\r\nGET / HTTP/1.1\r\n",
+    "hello\r\n",
+];
+
+/// What may follow: header lines, empty lines, bodies, and what looks like them.
+const LINES: [&str; 70] = [
+    "Host: h\r\n",
+    "host: [::1]:8080\n",
+    "Host:\r\n",
+    "Host: a b\r\n",
+    "Host: me@h\r\n",
+    "Host: h:123456\r\n",
+    "Host: [::1\r\n",
+    "Host: []\r\n",
+    "Host: h:\r\n",
+    "Content-Length: 5\r\n",
+    "content-length: 05\n",
+    "Content-Length:\t5 \r\n",
+    "content-length: 0\r\n",
+    "content-length: 5, 5\r\n",
+    "content-length: +5\r\n",
+    "content-length: 0x5\r\n",
+    "content-length:\r\n",
+    "content-length: 5 5\r\n",
+    "content-length : 5\r\n",
+    "content-length: 18446744073709551615\r\n",
+    "content-length: 18446744073709551616\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "transfer-encoding: CHUNKED \r\n",
+    "transfer-encoding: identity\r\n",
+    "transfer-encoding: gzip, chunked\r\n",
+    "transfer-encoding: chunked, gzip\r\n",
+    "transfer-encoding: chunked,\r\n",
+    "transfer-encoding: xchunked\r\n",
+    "transfer-encoding: \"chunked\"\r\n",
+    "transfer-encoding:\r\n",
+    "transfer_encoding: chunked\r\n",
+    "connection: close\r\n",
+    "Connection: x, Keep-Alive\r\n",
+    "Connection: Upgrade\r\n",
+    "Upgrade: h2c\r\n",
+    "Upgrade:\r\n",
+    "Expect: 100-continue\r\n",
+    "Expect: the-worst\r\n",
+    "x: a\r\n b\r\n",
+    " x: a\r\n",
+    "\t\r\n",
+    "x : a\r\n",
+    "X Y: 1\r\n",
+    "no colon\r\n",
+    ": 1\r\n",
+    "x: \0\r\n",
+    "x: \u{7f}\r\n",
+    "x: a\rb\r\n",
+    "x: \u{fc}\t\u{1f600} \r\n",
+    "x:\r\n",
+    "x: a\r\r\n",
+    "\r\n",
+    "\n",
+    "\r\n",
+    "hello",
+    "5\r\nhello\r\n",
+    "05;a=\"b;c\"\r\nhello\r\n",
+    "5 \t\r\nhello\r\n",
+    "5\nhello\n",
+    "5\rhello\r",
+    "5\r\nhello\n",
+    "0\r\n\r\n",
+    "0\r\nTrailer: x\r\n\r\n",
+    "0\n\n",
+    "0\r\n\n",
+    "0x5\r\n",
+    "8000000000000000\r\n",
+    "\r",
+    "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
+    "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
+];
+
+/// Heads that are right up to their end, so that bodies and second requests are reached.
+const WHOLE: [&str; 6] = [
+    "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
+    "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
+    "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "PUT /b HTTP/1.1\nHost: h\nexpect: 100-continue\nTransfer-Encoding: Chunked\n\n",
+    "POST /b HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
+    "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n",
+];
+
+/// What begins as a request does, mostly a good one, and now and then an octet that is another.
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    let begin = prop_oneof![
+        (select(FIRST.to_vec()), select(LINES[..2].to_vec())).prop_map(|(first, host)| first.to_owned() + host),
+        select(FIRST.to_vec()).prop_map(str::to_owned),
+        select(WHOLE.to_vec()).prop_map(str::to_owned),
+    ];
+    let lines = proptest::collection::vec(prop_oneof![7 => select(LINES.to_vec()), 1 => select(WHOLE.to_vec())], 0..10);
+    let odd = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), any::<u8>()));
+    (begin, lines, odd).prop_map(|(begin, lines, odd)| {
+        let mut octets = (begin + &lines.concat()).into_bytes();
+        if let Some((place, octet)) = odd {
+            let place = place.index(octets.len());
+            octets[place] = octet;
+        }
+        octets
+    })
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 30_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn both_readers_understand_the_same_requests(octets in octets()) {
+        prop_assert_eq!(quick(&octets, &[]).0, slow(&octets));
+    }
+
+    #[test]
+    fn in_whatever_pieces_requests_come_they_are_the_same(
+        octets in octets(),
+        ends in proptest::collection::vec(0_usize..300, 0..6),
+    ) {
+        let mut ends = ends;
+        ends.sort_unstable();
+        // A bad line may wait to be told of until there is more of its head, so there is an end to every head.
+        let octets = [&octets[..], b"\r\n\r\n"].concat();
+        let whole = quick(&octets, &[]);
+        prop_assert_eq!(&quick(&octets, &ends), &whole);
+        let each: Vec<usize> = (0..octets.len()).collect();
+        prop_assert_eq!(&quick(&octets, &each), &whole);
+    }
+}
+
+/// The properties above would hold of two readers that understand nothing.
+#[test]
+fn the_slow_reader_understands_what_it_should() {
+    let read = |octets: &str| -> Vec<(String, String, Vec<u8>)> {
+        slow(octets.as_bytes()).into_iter().map(|asked| (asked.method, asked.target, asked.body)).collect()
+    };
+    let asked = |method: &str, target: &str, body: &str| (method.to_owned(), target.to_owned(), body.into());
+    let both = [asked("POST", "/b", "hello"), asked("GET", "/b", "")];
+    assert_eq!(read(&[WHOLE[1], "hello", WHOLE[0], "GET"].concat()), both);
+    assert_eq!(read(&[WHOLE[2], "2;x\r\nhe\r\n03\r\nllo\r\n0\r\nx\r\n\r\n", WHOLE[0]].concat()), both);
+    assert_eq!(read("GET /\u{e9} HTTP/1.0\n\n"), [asked("GET", "/%C3%A9", "")]);
+    assert_eq!(read(&[WHOLE[1], "hell"].concat()), []);
+    assert_eq!(read(&[WHOLE[2], "5\nhello\n0\n\n"].concat()), []);
+    assert_eq!(read("GET / HTTP/1.1\r\n\r\n"), []);
+}
+
+/// The status that refuses these octets, in one piece and in many.
+#[track_caller]
+fn refused(octets: &str) -> Option<u16> {
+    let (octets, halves) = (octets.as_bytes(), [octets.len() / 3, octets.len() / 2]);
+    let (asked, status) = quick(octets, &[]);
+    assert_eq!(quick(octets, &halves), (asked, status));
+    let pieces: Vec<usize> = (0..octets.len()).step_by(16 * 1024).collect();
+    assert_eq!(quick(octets, &pieces).1, status);
+    status
+}
+
+#[test]
+fn a_head_is_as_large_as_its_limits_and_no_larger() {
+    let of_size = |size: usize| {
+        let rest = "GET / HTTP/1.1\r\nHost: h\r\nx: \r\n\r\n".len();
+        format!("GET / HTTP/1.1\r\nHost: h\r\nx: {}\r\n\r\n", "y".repeat(size - rest))
+    };
+    assert_eq!(quick(of_size(MAX_HEAD).as_bytes(), &[]).0.len(), 1);
+    assert_eq!((refused(&of_size(MAX_HEAD)), refused(&of_size(MAX_HEAD + 1))), (None, Some(431)));
+    let of_lines = |count: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "x: y\r\n".repeat(count - 1));
+    assert_eq!(quick(of_lines(MAX_REQUEST_FIELDS).as_bytes(), &[]).0[0].fields.len(), MAX_REQUEST_FIELDS);
+    assert_eq!((refused(&of_lines(MAX_REQUEST_FIELDS)), refused(&of_lines(MAX_REQUEST_FIELDS + 1))), (None, Some(431)));
+    let of_target = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(length - 1));
+    assert_eq!(quick(of_target(MAX_TARGET).as_bytes(), &[]).0[0].target.len(), MAX_TARGET);
+    for (length, status) in [(MAX_TARGET, None), (MAX_TARGET + 1, Some(414)), (MAX_HEAD, Some(414))] {
+        assert_eq!(refused(&of_target(length)), status, "{length}");
+    }
+    // What is escaped is as long as it is then.
+    let escaped = |count: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "<".repeat(count));
+    let most = (MAX_TARGET - 1) / 3;
+    assert_eq!((refused(&escaped(most)), refused(&escaped(most + 1))), (None, Some(414)));
+    // Heads and lines that never end. (Of a head that is both too large and wrong, what is seen first is told.)
+    for (endless, status) in [("GET / HTTP/1.1\r\nx: ", 431), ("\r\n", 431), ("GET /", 414), ("GET", 414)] {
+        assert_eq!(refused(&(endless.to_owned() + &endless[endless.len() - 1..].repeat(MAX_HEAD))), Some(status));
+    }
+}
+
+/// A first line that is too long is refused alike, whether the end of its head is here or not.
+#[test]
+fn a_long_method_is_no_way_past_the_limit() {
+    let long = format!("{} / HTTP/1.1\r\nHost: h\r\n\r\n", "G".repeat(MAX_TARGET + 300));
+    assert_eq!(refused(&long), Some(414));
+}
+
+/// A version is told by its whole word, however it comes.
+#[test]
+fn the_first_piece_may_end_in_the_version() {
+    for (version, status) in
+        [("HTTP/2.0", 505), ("HTTP/1.2", 505), ("HTTP/2", 400), ("HTTP/1.10", 400), ("http/1.1", 400)]
+    {
+        let octets = format!("GET / {version}\r\nHost: h\r\n\r\n");
+        for end in 0..octets.len() {
+            assert_eq!(quick(octets.as_bytes(), &[end]), (Vec::new(), Some(status)), "{version} up to {end}");
+        }
+    }
+    // What can be no request is refused before a line of it has ended.
+    for early in ["\x16\x03\x01", "hello\0", "GET\t", "GET /\0"] {
+        assert_eq!(
+            RequestReader::default().end(early.as_bytes()).map_err(|denied| denied.status),
+            Err(400),
+            "{early:?}"
+        );
+    }
+}
+
+/// In pieces of an octet each, neither a long line nor empty ones are dearer than they should be: no square of them.
+#[test]
+fn heads_that_drip_cost_little() {
+    let lines = "\r\n".repeat(MAX_HEAD / 2 - 100);
+    let field = "y".repeat(MAX_HEAD - 100);
+    for octets in [
+        format!("{lines}GET / HTTP/1.1\r\nHost: h\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: h\r\nx: {field}\r\n\r\n"),
+    ] {
+        let (mut reader, begun) = (RequestReader::default(), std::time::Instant::now());
+        for end in 1..octets.len() {
+            assert_eq!(reader.end(&octets.as_bytes()[..end]), Ok(None));
+        }
+        assert_eq!(reader.end(octets.as_bytes()), Ok(Some(octets.len())));
+        assert!(begun.elapsed().as_secs() < 5, "{:?}, where the square of it takes minutes", begun.elapsed());
+    }
+}

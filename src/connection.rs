@@ -16,14 +16,19 @@
 //! - [`driver`]: the states, one after the other, and how a connection ends;
 //! - [`intake`]: what came and is not taken yet, and the body of the request at work;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
-//! - [`transport`]: the socket, and what waits to be sent by it.
+//! - [`transport`]: the socket, and what waits to be sent by it;
+//! - `heard` (in tests and for the fuzzer): a connection without a server.
 //!
 //! How the octets are read is `skitai_wire::http1`'s. Who answers is a [`Service`], which is handed actix-http's request, as
 //! a service of actix-web's expects it. This room knows nothing of sites and apps.
 
 mod driver;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod heard;
 mod intake;
 mod reply;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::cell::Cell;

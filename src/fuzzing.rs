@@ -22,6 +22,7 @@ use skitai_wire::Value;
 use crate as skitai;
 use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Routed, Session, Upload, Was};
 use crate::config::{self, ForwardedHeader, Loaded, Server, TrustedProxies};
+use crate::connection::heard::{All, heard};
 use crate::edge::large::Held;
 use crate::edge::shelf::Shelf;
 use crate::edge::{arguments, upload};
@@ -215,6 +216,23 @@ pub fn forwarded(input: &[u8]) {
             }
         }
     }
+}
+
+/// Octets of a client, heard in one piece and in pieces that end at these places: it is the same, and what another reader
+/// understands of them (methods, bodies, and whether a request may follow).
+pub fn connection(octets: &[u8], ends: &[usize], expected: &[(String, Vec<u8>, bool)]) {
+    thread_local! {
+        static SYSTEM: actix_rt::SystemRunner = actix_rt::System::new();
+    }
+    SYSTEM.with(|system| {
+        let whole = system.block_on(heard(octets, &[]));
+        let pieces = system.block_on(heard(octets, ends));
+        assert_eq!(pieces.requests, whole.requests);
+        // What is refused before its line has ended is told in other words.
+        let status = |all: &All| all.refused.as_ref().map(|(status, _)| *status);
+        assert_eq!(status(&pieces), status(&whole), "{pieces:?}, {whole:?}");
+        whole.check(expected);
+    });
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Answers of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
 
+mod lines;
+mod quick_requests;
 mod requests;
 mod slow;
 mod slow_requests;

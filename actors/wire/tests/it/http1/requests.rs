@@ -1,153 +1,11 @@
 //! Requests of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
 
 use proptest::prelude::*;
-use proptest::sample::select;
 use skitai_wire::http1::{MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET, RequestReader};
 
-use super::slow_requests::{quick, slow};
-
-/// First lines, right and wrong.
-const FIRST: [&str; 36] = [
-    "GET / HTTP/1.1\r\n",
-    "POST /a?b=c HTTP/1.1\r\n",
-    "GET / HTTP/1.1\n",
-    "\r\n\nPUT /a HTTP/1.1\r\n",
-    "GET /ol\u{e9}<\"`> HTTP/1.1\r\n",
-    "GET http://h/a?b HTTP/1.1\r\n",
-    "POST HTTPS://[::1]:80?b HTTP/1.1\r\n",
-    "GET http://me@h/ HTTP/1.1\r\n",
-    "GET http:///a HTTP/1.1\r\n",
-    "GET ftp://h/ HTTP/1.1\r\n",
-    "OPTIONS * HTTP/1.1\r\n",
-    "GET * HTTP/1.1\r\n",
-    "CONNECT h:443 HTTP/1.1\r\n",
-    "CONNECT /a HTTP/1.1\r\n",
-    "connect /a HTTP/1.1\r\n",
-    "GET h:443 HTTP/1.1\r\n",
-    "GET / HTTP/1.0\r\n",
-    "POST / HTTP/1.0\r\n",
-    "HEAD / HTTP/1.1\r\n",
-    "M-SEARCH /{a}|\\^#x HTTP/1.1\r\n",
-    "GET  / HTTP/1.1\r\n",
-    "GET /a b HTTP/1.1\r\n",
-    "GET / HTTP/1.1 \r\n",
-    " GET / HTTP/1.1\r\n",
-    "G@T / HTTP/1.1\r\n",
-    "GET /\t HTTP/1.1\r\n",
-    "GET /\r\n",
-    "GET / HTTP/1.2\r\n",
-    "GET / HTTP/2.0\r\n",
-    "GET / HTTP/2\r\n",
-    "GET / HTTP/1.10\r\n",
-    "GET / http/1.1\r\n",
-    "GET / HTTP/1.1<\r\n",
-    "PRI * HTTP/2.0\r\n\r\n",
-    "\r\r\nGET / HTTP/1.1\r\n",
-    "hello\r\n",
-];
-
-/// What may follow: header lines, empty lines, bodies, and what looks like them.
-const LINES: [&str; 70] = [
-    "Host: h\r\n",
-    "host: [::1]:8080\n",
-    "Host:\r\n",
-    "Host: a b\r\n",
-    "Host: me@h\r\n",
-    "Host: h:123456\r\n",
-    "Host: [::1\r\n",
-    "Host: []\r\n",
-    "Host: h:\r\n",
-    "Content-Length: 5\r\n",
-    "content-length: 05\n",
-    "Content-Length:\t5 \r\n",
-    "content-length: 0\r\n",
-    "content-length: 5, 5\r\n",
-    "content-length: +5\r\n",
-    "content-length: 0x5\r\n",
-    "content-length:\r\n",
-    "content-length: 5 5\r\n",
-    "content-length : 5\r\n",
-    "content-length: 18446744073709551615\r\n",
-    "content-length: 18446744073709551616\r\n",
-    "Transfer-Encoding: chunked\r\n",
-    "transfer-encoding: CHUNKED \r\n",
-    "transfer-encoding: identity\r\n",
-    "transfer-encoding: gzip, chunked\r\n",
-    "transfer-encoding: chunked, gzip\r\n",
-    "transfer-encoding: chunked,\r\n",
-    "transfer-encoding: xchunked\r\n",
-    "transfer-encoding: \"chunked\"\r\n",
-    "transfer-encoding:\r\n",
-    "transfer_encoding: chunked\r\n",
-    "connection: close\r\n",
-    "Connection: x, Keep-Alive\r\n",
-    "Connection: Upgrade\r\n",
-    "Upgrade: h2c\r\n",
-    "Upgrade:\r\n",
-    "Expect: 100-continue\r\n",
-    "Expect: the-worst\r\n",
-    "x: a\r\n b\r\n",
-    " x: a\r\n",
-    "\t\r\n",
-    "x : a\r\n",
-    "X Y: 1\r\n",
-    "no colon\r\n",
-    ": 1\r\n",
-    "x: \0\r\n",
-    "x: \u{7f}\r\n",
-    "x: a\rb\r\n",
-    "x: \u{fc}\t\u{1f600} \r\n",
-    "x:\r\n",
-    "x: a\r\r\n",
-    "\r\n",
-    "\n",
-    "\r\n",
-    "hello",
-    "5\r\nhello\r\n",
-    "05;a=\"b;c\"\r\nhello\r\n",
-    "5 \t\r\nhello\r\n",
-    "5\nhello\n",
-    "5\rhello\r",
-    "5\r\nhello\n",
-    "0\r\n\r\n",
-    "0\r\nTrailer: x\r\n\r\n",
-    "0\n\n",
-    "0\r\n\n",
-    "0x5\r\n",
-    "8000000000000000\r\n",
-    "\r",
-    "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
-];
-
-/// Heads that are right up to their end, so that bodies and second requests are reached.
-const WHOLE: [&str; 6] = [
-    "GET /b HTTP/1.1\r\nHost: h\r\n\r\n",
-    "POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
-    "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "PUT /b HTTP/1.1\nHost: h\nexpect: 100-continue\nTransfer-Encoding: Chunked\n\n",
-    "POST /b HTTP/1.0\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello",
-    "POST /b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\n\r\n",
-];
-
-/// What begins as a request does, mostly a good one, and now and then an octet that is another.
-fn octets() -> impl Strategy<Value = Vec<u8>> {
-    let begin = prop_oneof![
-        (select(FIRST.to_vec()), select(LINES[..2].to_vec())).prop_map(|(first, host)| first.to_owned() + host),
-        select(FIRST.to_vec()).prop_map(str::to_owned),
-        select(WHOLE.to_vec()).prop_map(str::to_owned),
-    ];
-    let lines = proptest::collection::vec(prop_oneof![7 => select(LINES.to_vec()), 1 => select(WHOLE.to_vec())], 0..10);
-    let odd = proptest::option::weighted(0.2, (any::<proptest::sample::Index>(), any::<u8>()));
-    (begin, lines, odd).prop_map(|(begin, lines, odd)| {
-        let mut octets = (begin + &lines.concat()).into_bytes();
-        if let Some((place, octet)) = odd {
-            let place = place.index(octets.len());
-            octets[place] = octet;
-        }
-        octets
-    })
-}
+use super::lines::{WHOLE, octets};
+use super::quick_requests::quick;
+use super::slow_requests::slow;
 
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 30_000, ..ProptestConfig::default() }
@@ -274,4 +132,21 @@ fn heads_that_drip_cost_little() {
         assert_eq!(reader.end(octets.as_bytes()), Ok(Some(octets.len())));
         assert!(begun.elapsed().as_secs() < 5, "{:?}, where the square of it takes minutes", begun.elapsed());
     }
+}
+
+/// What the fuzzer begins with (`fuzz/corpus`): as its target does, without the fuzzer.
+#[test]
+fn the_corpus_of_requests_is_read_the_same_in_pieces() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/requests");
+    let inputs: Vec<_> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(inputs.len() >= 7, "{inputs:?}");
+    let mut understood = 0;
+    for input in inputs {
+        let octets = [&std::fs::read(&input).unwrap()[1..], b"\r\n\r\n"].concat();
+        let whole = quick(&octets, &[]);
+        assert_eq!(quick(&octets, &(0..octets.len()).collect::<Vec<_>>()), whole, "{input:?}");
+        assert_eq!(whole.0, slow(&octets), "{input:?}");
+        understood += whole.0.len();
+    }
+    assert!(understood >= 10, "{understood} requests");
 }

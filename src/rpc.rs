@@ -1,6 +1,7 @@
 //! RPC: the same handlers, called by name.
 //!
 //! - [`endpoint`]: content type to protocol, method to route, answer to document;
+//! - [`reading`]: a body becomes a call;
 //! - [`many`]: several calls of one request, side by side: a batch of JSON-RPC, and [`multicall`] of both protocols;
 //! - [`fault`]: what an error is over RPC;
 //! - [`asking`]: the other side, calls of a command to any server;
@@ -12,3 +13,4 @@ pub(crate) mod fault;
 pub(crate) mod introspection;
 mod many;
 mod multicall;
+mod reading;

@@ -111,6 +111,10 @@ fn differences(ours: &All, theirs: &[Heard], is_refused: bool) -> Result<Vec<&'s
         (None, _) => Ok(names),
         (Some(_), Some((400, why))) if why.contains("is no host") => Ok([names, vec!["host"]].concat()),
         (Some(_), Some((400, why))) if why.contains("is neither a path") => Ok([names, vec!["target"]].concat()),
+        // Where the length is missed theirs asks first whether a WebSocket is offered.
+        (Some(their), Some((400, why))) if their.is_offered && why.contains("has a content-length") => {
+            Ok([names, vec!["offered"]].concat())
+        }
         (Some(_), None) if last.is_some_and(is_last) => Ok([names, vec!["last"]].concat()),
         (Some(_), None) if last.is_some_and(|last| last.body.is_none()) => Ok([names, vec!["chunks"]].concat()),
         (Some(their), refused) => Err(format!("{their:?} is theirs alone, {refused:?}")),

@@ -37,7 +37,12 @@ impl Transport {
     }
 
     /// Sends octets and what lies behind them.
-    pub(super) fn poll_write(&mut self, context: &mut Context<'_>, head: &[u8], tail: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &[u8],
+        tail: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let parts = [IoSlice::new(head), IoSlice::new(tail)];
         // The call for one piece is the cheaper one.
         match self {

@@ -13,13 +13,12 @@ use actix_web::http::{Method, StatusCode, header};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
-use skitai_wire::{Limits, Value, xmlrpc};
+use skitai_wire::{Value, xmlrpc};
 
 use super::fault::Fault;
 use super::many::{Ended, Many};
-use super::multicall;
+use super::{multicall, reading};
 use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
-use crate::edge::large::LARGE;
 use crate::edge::respond::Holds;
 use crate::edge::{body, pipeline, respond, sessions};
 use crate::serve::site::{Meant, Site};
@@ -107,14 +106,9 @@ pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft,
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
 async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
-    let body = draft.request().body.clone();
-    let parsed = match body.len() > LARGE {
-        true => Box::pin(worker.site.bodies.aside(move || xmlrpc::parse_call(&body, &Limits::default()))).await,
-        false => Ok(xmlrpc::parse_call(&body, &Limits::default())),
-    };
-    let parsed = match parsed {
+    let parsed = match reading::xml(worker, draft.request()).await {
         Ok(parsed) => parsed,
-        Err(error) => return respond::rpc(XML, xml_fault(&failed(worker, &draft, error))),
+        Err(fault) => return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message)),
     };
     let call = match parsed {
         Ok(call) => call,
@@ -141,19 +135,9 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
 
 async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
     let body = draft.request().body.clone();
-    let parsed = match body.len() > LARGE {
-        true => {
-            let body = body.clone();
-            let parse = move || jsonrpc::parse(&body).map(Incoming::into_owned);
-            Box::pin(worker.site.bodies.aside(parse)).await
-        }
-        false => Ok(jsonrpc::parse(&body)),
-    };
-    let parsed = match parsed {
+    let parsed = match reading::json(worker, draft.request(), &body).await {
         Ok(parsed) => parsed,
-        Err(error) => {
-            return respond::rpc(words.content_type(), json_error(None, &failed(worker, &draft, error), false));
-        }
+        Err(fault) => return respond::rpc(words.content_type(), json_error(None, &fault, false)),
     };
     match parsed {
         Err(error) => {
@@ -172,17 +156,6 @@ async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
         }
         Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, words)).await,
     }
-}
-
-/// What kept a call from being read.
-fn failed(worker: &Worker, draft: &Draft, mut error: Error) -> Fault {
-    pipeline::tell(draft.request(), &mut error);
-    worker.counts.rpc(true);
-    Fault::of(&error, worker.site.settings.server.devel)
-}
-
-fn xml_fault(fault: &Fault) -> Vec<u8> {
-    xmlrpc::write_fault(fault.code, &fault.message)
 }
 
 /// A JSON-RPC call, or what is none.

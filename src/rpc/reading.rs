@@ -1,0 +1,41 @@
+//! A body becomes a call: on the event loop, or beside it where it is [large](crate::edge::large).
+
+use skitai_wire::jsonrpc::{self, Incoming};
+use skitai_wire::{Limits, xmlrpc};
+
+use super::fault::Fault;
+use crate::app::{Error, Request};
+use crate::edge::large::LARGE;
+use crate::edge::pipeline;
+use crate::serve::worker::Worker;
+
+/// The call of XML-RPC in a request, or what is malformed in it. A fault where it could not be read for another reason.
+pub(super) async fn xml(worker: &Worker, request: &Request) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, Fault> {
+    let parse = |body: &[u8]| xmlrpc::parse_call(body, &Limits::default());
+    if request.body.len() <= LARGE {
+        return Ok(parse(&request.body));
+    }
+    let body = request.body.clone();
+    let parsed = Box::pin(worker.site.bodies.aside(move || parse(&body))).await;
+    parsed.map_err(|error| failed(worker, request, error))
+}
+
+/// The calls of JSON-RPC in a body.
+pub(super) async fn json<'b>(
+    worker: &Worker,
+    request: &Request,
+    body: &'b [u8],
+) -> Result<Result<Incoming<'b>, skitai_wire::Error>, Fault> {
+    if body.len() <= LARGE {
+        return Ok(jsonrpc::parse(body));
+    }
+    let body = request.body.clone();
+    let parsed = Box::pin(worker.site.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned))).await;
+    parsed.map_err(|error| failed(worker, request, error))
+}
+
+fn failed(worker: &Worker, request: &Request, mut error: Error) -> Fault {
+    pipeline::tell(request, &mut error);
+    worker.counts.rpc(true);
+    Fault::of(&error, worker.site.settings.server.devel)
+}

@@ -121,9 +121,9 @@ impl ChunkReader {
         let was_return = std::mem::replace(&mut self.is_behind_return, octet == b'\r');
         match octet {
             b'\n' if !was_return => Err(unexpected("without a carriage return before it", octet)),
-            b'\n' | b'\t' => Ok(()),
+            b'\n' => Ok(()),
             _ if was_return => Err(unexpected("behind a carriage return", octet)),
-            b'\r' => Ok(()),
+            b'\r' | b'\t' => Ok(()),
             _ if octet.is_ascii_control() => Err(unexpected("in a line of a chunked body", octet)),
             _ => Ok(()),
         }

@@ -128,7 +128,7 @@ pub(crate) const WHOLE: [&str; 6] = [
 ];
 
 /// What ends a head, and the body behind it.
-const BODIES: [&str; 14] = [
+const BODIES: [&str; 15] = [
     "\r\n",
     "\n",
     "Content-Length: 5\r\n\r\nhello",
@@ -139,6 +139,7 @@ const BODIES: [&str; 14] = [
     "Transfer-Encoding: chunked\r\n\r\n5\t\r\nhello\r\n0\r\nGET /hidden HTTP/1.1\r\nHost: h\r\n\r\n",
     "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nTrailer: \0\r\n\r\n",
     "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nTrailer: x\n\r\n",
+    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nTrailer:\r\tx\r\n\r\n",
     "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\n\r\n",
     "Transfer-Encoding: chunked\r\n\r\n5;a\nb\r\nhello\r\n0\r\n\r\n",
     "Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n",

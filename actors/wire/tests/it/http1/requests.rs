@@ -116,6 +116,28 @@ fn the_first_piece_may_end_in_the_version() {
     }
 }
 
+/// Behind a carriage return stands a line feed and nothing else, and in no line of chunks a control character but a tab.
+#[test]
+fn lines_of_chunks_end_as_they_should_whatever_stands_in_them() {
+    let around =
+        [("5", "\r\nhello\r\n0\r\n\r\n"), ("5;a", "b\r\nhello\r\n0\r\n\r\n"), ("5\r\nhello\r\n0\r\nX", "\r\n\r\n")];
+    for (nth, (before, behind)) in around.into_iter().enumerate() {
+        for octet in 0..=u8::MAX {
+            let read = |between: &[u8]| {
+                let octets = [WHOLE[2].as_bytes(), before.as_bytes(), between, behind.as_bytes()].concat();
+                let (asked, status) = quick(&octets, &[]);
+                assert_eq!(asked, slow(&octets), "{}", octets.escape_ascii());
+                assert!(asked.len() + usize::from(status.is_some()) <= 1, "{}", octets.escape_ascii());
+                asked.len() == 1
+            };
+            let is_text = octet == b'\t' || !octet.is_ascii_control();
+            // A size goes on with blanks, or with a digit and then its body is another.
+            assert!(nth == 0 || read(&[octet]) == is_text, "{before:?} and {octet}");
+            assert!(octet == b'\n' || !read(&[b'\r', octet]), "{before:?}, a carriage return and {octet}");
+        }
+    }
+}
+
 /// In pieces of an octet each, neither a long line nor empty ones are dearer than they should be: no square of them.
 #[test]
 fn heads_that_drip_cost_little() {

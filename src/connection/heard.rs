@@ -56,7 +56,10 @@ impl All {
         let heard = self.requests.iter().filter(|heard| heard.body.is_some()).count();
         if heard < expected.len() {
             let is_last = heard > 0 && !expected[heard - 1].2;
-            let is_refused = self.refused.as_ref().is_some_and(|(_, why)| why.contains("the target cannot be read"));
+            // What actix's own types do not hold: some targets, and a method with a #.
+            let unheld = ["the target cannot be read", "the method is no token"];
+            let why = self.refused.as_ref().map_or("", |(_, why)| why);
+            let is_refused = unheld.iter().any(|unheld| why.contains(unheld));
             assert!(is_last || is_refused, "{:?} was not heard, {:?}", expected[heard], self.refused);
         }
     }

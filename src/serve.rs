@@ -1,6 +1,7 @@
 //! One process that serves.
 //!
 //! - [`site`]: a configuration and the apps, resolved: mounts, clusters, what the process shares;
+//! - [`fleet`]: a cluster, as far as workers share it;
 //! - [`mount`]: what is served below one path;
 //! - [`keys`]: the secrets a first start makes and keeps;
 //! - [`hands`]: the actors of one worker; [`worker`]: all that a request meets on its thread;
@@ -10,6 +11,7 @@
 //! - [`background`]: a small server inside a program.
 
 pub(crate) mod background;
+pub(crate) mod fleet;
 pub(crate) mod hands;
 pub(crate) mod keys;
 pub(crate) mod mount;

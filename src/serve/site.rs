@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skitai_actors::cache::Store;
-use skitai_actors::cluster::{Discovery, Health, Prober, Roster};
+use skitai_actors::cluster::Health;
 use skitai_actors::db::Files;
-use skitai_actors::http::names::SystemNames;
 use skitai_actors::kit::{Admission, Post};
 use skitai_actors::session::Sealer;
-use skitai_actors::spec::{ClusterSpec, DbSpec};
+use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{Registry, StatusActor};
 use skitai_wire::Value;
 
+use super::fleet::Fleet;
 use super::keys::Keys;
 use super::mount::Mount;
 use super::pool::BlockingPool;
@@ -27,22 +27,6 @@ use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::rpc::introspection::{self, Access};
-
-/// A cluster of HTTP members: who they are, who finds them and who asks after their health.
-pub(crate) struct Fleet {
-    pub(crate) roster: Arc<Roster>,
-    _discovery: Option<Discovery>,
-    _prober: Option<Prober>,
-}
-
-impl Fleet {
-    fn open(spec: &ClusterSpec) -> Fleet {
-        let roster = Roster::new(spec.clone());
-        let _discovery = Discovery::start(&roster, Arc::new(SystemNames));
-        let _prober = Prober::start(&roster);
-        Fleet { roster, _discovery, _prober }
-    }
-}
 
 /// The route a request is led to.
 #[derive(Clone, Copy)]

@@ -9,10 +9,12 @@
 //! - `answer`: the head of an answer, behind all the interim ones (1xx) before it;
 //! - `framing`: how a body ends: by its status first, then by its transfer coding, then by its length;
 //! - `chunks`: a chunked body, read and written;
-//! - `request`: the head of a request, read strictly, and written from checked parts;
+//! - `request`: the head of a request, read strictly;
+//! - `asking`: the same, written from checked parts;
 //! - `refusal`: what is told of octets that are no message.
 
 mod answer;
+mod asking;
 mod chunks;
 mod framing;
 mod refusal;
@@ -21,10 +23,8 @@ mod request;
 mod tests;
 
 pub use answer::{Head, HeadReader, MAX_FIELDS, MAX_HEAD};
+pub use asking::{write_field, write_length, write_request_line};
 pub use chunks::{ChunkReader, LAST_CHUNK, Piece, write_chunk};
 pub use framing::Framing;
 pub use refusal::Refusal;
-pub use request::{
-    Denied, MAX_REQUEST_FIELDS, MAX_TARGET, RequestHead, RequestReader, escaped, read_request, write_field,
-    write_length, write_request_line,
-};
+pub use request::{Denied, MAX_REQUEST_FIELDS, MAX_TARGET, RequestHead, RequestReader, escaped, read_request};

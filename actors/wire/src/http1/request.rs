@@ -1,4 +1,4 @@
-//! The head of a request: read, as a server meets it, and written, as a client does.
+//! The head of a request, as a server reads it.
 //!
 //! A server is stricter than a client. Between it and who asks there may be a proxy that reads the same octets by rules of
 //! its own; where the two may differ, one's body is the other's next request (request smuggling). So what RFC 9112 leaves
@@ -357,45 +357,4 @@ fn long_target() -> Denied {
 #[cold]
 fn large_head() -> Denied {
     Denied { status: 431, why: format!("the head is larger than the limit of {MAX_HEAD} bytes") }
-}
-
-/// its maker to encode.
-pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), String> {
-    if method.is_empty() || !method.bytes().all(is_token) {
-        return Err(format!("the method {method:?} cannot be sent: it is not a token of HTTP"));
-    }
-    if let Some(bad) = path.bytes().find(|octet| !octet.is_ascii_graphic()) {
-        let bad = bad.escape_ascii();
-        return Err(format!("the path cannot be sent: it holds \"{bad}\"; encode spaces and other signs as %XX"));
-    }
-    out.extend_from_slice(method.as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(path.as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    Ok(())
-}
-
-/// Puts a header behind `out`.
-pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
-    if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(format!("the header name {name:?} cannot be sent: it is not a token of HTTP"));
-    }
-    if value.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
-        return Err(format!("the value of the header {name:?} cannot be sent: it holds a control character"));
-    }
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-    Ok(())
-}
-
-/// Puts a `content-length` behind `out`.
-pub fn write_length(out: &mut Vec<u8>, length: usize) {
-    out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }

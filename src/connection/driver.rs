@@ -13,7 +13,7 @@ use actix_http::body::MessageBody;
 use actix_http::{HttpMessage as _, Payload, Request};
 use actix_web::http::header::{HOST, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri, Version};
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use skitai_wire::http1::{Denied, RequestReader, escaped, read_request};
 use tokio::time::{Instant, Sleep};
 
@@ -27,8 +27,10 @@ const LEAST: u64 = 1024;
 const SLOWEST: u64 = 16 * 1024;
 /// A service that reads a body with a clock of its own has the first word on it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a client that is still sending is listened to behind the last reply, so that it can read that.
+/// How long a client that is still sending is listened to behind the last reply, so that it can read that; and how long it
+/// may be silent meanwhile.
 const LINGER: Duration = Duration::from_secs(5);
+const SILENT: Duration = Duration::from_secs(1);
 /// The same when the server is ending.
 const HASTY: Duration = Duration::from_millis(500);
 /// Requests that came together and are answered in one turn; then other connections have theirs.
@@ -39,7 +41,7 @@ const TURN: usize = 4;
 pub(super) enum End {
     /// The client is gone, or it is to be seen that something is missing.
     Cut,
-    /// The connection rested for long enough.
+    /// The client sends nothing.
     Closed,
     /// Behind a reply. The client may still be sending; closed over that, it could lose the reply (RFC 9112, 9.6).
     Lingering,
@@ -103,8 +105,8 @@ impl<S: Service> Driver<S> {
         poll_fn(|context| {
             let queues = &mut *queues.borrow_mut();
             loop {
-                queues.skip_empty_lines();
-                if !is_looked_at && !queues.is_resting() {
+                skip_empty_lines(&mut queues.input);
+                if !is_looked_at && !is_resting(&queues.input) {
                     is_looked_at = true;
                     match reader.end(&queues.input) {
                         Ok(Some(end)) => return Poll::Ready(Next::Head(queues.input.split_to(end).freeze())),
@@ -118,7 +120,7 @@ impl<S: Service> Driver<S> {
                     Poll::Pending => break,
                 }
             }
-            let is_resting = queues.is_resting();
+            let is_resting = is_resting(&queues.input);
             if is_resting && ending.has_begun.get() {
                 return Poll::Ready(Next::End(End::Closed));
             }
@@ -314,6 +316,8 @@ impl<S: Service> Driver<S> {
         let asked = Asked { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
         match self.send(response, asked, head).await {
             Err(End::Cut) => End::Cut,
+            // It sends nothing.
+            _ if status == 408 => End::Closed,
             _ => End::Lingering,
         }
     }
@@ -322,8 +326,9 @@ impl<S: Service> Driver<S> {
     pub(super) async fn end(&mut self, end: End) {
         let Driver { queues, clock, ending, .. } = self;
         if end != End::Cut {
-            let until = Instant::now() + if ending.has_begun.get() { HASTY } else { LINGER };
-            let mut is_shut = false;
+            let (most, silent) = if ending.has_begun.get() { (HASTY, HASTY) } else { (LINGER, SILENT) };
+            let until = Instant::now() + most;
+            let (mut is_shut, mut silent_until) = (false, until.min(Instant::now() + silent));
             poll_fn(|context| {
                 let queues = &mut *queues.borrow_mut();
                 if !is_shut {
@@ -333,15 +338,36 @@ impl<S: Service> Driver<S> {
                         Poll::Pending => return clock.poll(context, until),
                     }
                 }
-                if end == End::Closed || queues.poll_linger(context).is_ready() {
-                    return Poll::Ready(());
+                match queues.poll_linger(context) {
+                    _ if end == End::Closed => return Poll::Ready(()),
+                    (Poll::Ready(()), _) => return Poll::Ready(()),
+                    (Poll::Pending, true) => silent_until = until.min(Instant::now() + silent),
+                    (Poll::Pending, false) => {}
                 }
-                clock.poll(context, until)
+                clock.poll(context, silent_until)
             })
             .await;
         }
         queues.borrow_mut().end();
     }
+}
+
+/// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
+fn skip_empty_lines(input: &mut BytesMut) {
+    let mut lines = 0;
+    while let [b'\n', ..] | [b'\r', b'\n', ..] = input[lines..] {
+        lines += if input[lines] == b'\n' { 1 } else { 2 };
+    }
+    input.advance(lines);
+    if input.is_empty() {
+        // A connection that rests holds no memory.
+        *input = BytesMut::new();
+    }
+}
+
+/// True where no octet of a head has come.
+fn is_resting(input: &[u8]) -> bool {
+    matches!(input, [] | [b'\r'])
 }
 
 /// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not moved

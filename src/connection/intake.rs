@@ -23,6 +23,8 @@ use super::transport::{Output, Transport};
 pub(super) const HELD: usize = 16 * 1024;
 /// The most that is read at once.
 const PIECE: usize = 64 * 1024;
+/// Octets of one body after which other connections have their turn.
+const TURN: usize = 128 * 1024;
 /// The body that is left behind an answer is read away, if it is no longer than this: cheaper than a new connection.
 const READ_AWAY: u64 = 64 * 1024;
 
@@ -44,8 +46,9 @@ pub(super) struct Queues {
     pub(super) input: BytesMut,
     pub(super) output: Output,
     body: Body,
-    /// Octets of the body that came.
+    /// Octets of the body that came; and those that were given out without a pause.
     arrived: u64,
+    given: usize,
     /// The client waits for a 100.
     owes_continue: bool,
     /// Somebody has the body, and may read on.
@@ -91,24 +94,6 @@ impl Queues {
             self.input.extend_from_slice(room.filled());
             Poll::Ready(Ok(room.filled().len()))
         })
-    }
-
-    /// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
-    pub(super) fn skip_empty_lines(&mut self) {
-        let mut lines = 0;
-        while let [b'\n', ..] | [b'\r', b'\n', ..] = self.input[lines..] {
-            lines += if self.input[lines] == b'\n' { 1 } else { 2 };
-        }
-        self.input.advance(lines);
-        if self.input.is_empty() {
-            // A connection that rests holds no memory.
-            self.input = BytesMut::new();
-        }
-    }
-
-    /// True where no octet of a head has come.
-    pub(super) fn is_resting(&self) -> bool {
-        matches!(self.input[..], [] | [b'\r'])
     }
 
     /// Reads on while a request is at work; ready when its client is gone.
@@ -256,12 +241,15 @@ impl Queues {
         }
     }
 
-    /// Reads away whatever comes. Ready at the end of it.
-    pub(super) fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    /// Reads away whatever comes. Ready at the end of it; beside that, whether something came.
+    pub(super) fn poll_linger(&mut self, context: &mut Context<'_>) -> (Poll<()>, bool) {
+        let mut has_come = false;
         loop {
             self.input.clear();
-            if !matches!(ready!(self.poll_fill(context, PIECE)), Ok(1..)) {
-                return Poll::Ready(());
+            match self.poll_fill(context, PIECE) {
+                Poll::Ready(Ok(1..)) => has_come = true,
+                Poll::Ready(_) => return (Poll::Ready(()), has_come),
+                Poll::Pending => return (Poll::Pending, has_come),
             }
         }
     }
@@ -325,7 +313,14 @@ impl Queues {
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         loop {
+            if self.given >= TURN {
+                // Whoever sends as fast as it is read is not to hold the thread.
+                self.given = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             if let Some(piece) = self.next_piece() {
+                self.given += piece.as_ref().map_or(0, Bytes::len);
                 self.let_driver_read();
                 return Poll::Ready(Some(piece));
             }
@@ -361,6 +356,7 @@ impl Queues {
     }
 
     fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        self.given = 0;
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
             self.reader = Some(context.waker().clone());
         }

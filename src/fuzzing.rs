@@ -1,6 +1,6 @@
-//! The entrances of the fuzz targets (`fuzz/`): bytes as a stranger may send them, through the code that reads them, with
-//! what must hold for all of them. Compiled with the feature `fuzzing`, which nothing turns on by default, and into the
-//! tests of this crate, which feed them the corpus.
+//! The entrances of the fuzz targets (`fuzz/`): bytes as a stranger may send them, through the code that reads them,
+//! with what must hold for all of them. Compiled with the feature `fuzzing`, which nothing turns on by default, and
+//! into the tests of this crate, which feed them the corpus.
 //!
 //! A part of an input ends at a line feed, so that a corpus is written with an editor.
 
@@ -193,8 +193,8 @@ pub fn ini(input: &[u8]) {
     report.render(true);
 }
 
-/// Lines of `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Proto` in turn: the client behind a trusted proxy. Behind one
-/// that is not trusted it is the peer, whatever they say.
+/// Lines of `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Proto` in turn: the client behind a trusted proxy. Behind
+/// one that is not trusted it is the peer, whatever they say.
 pub fn forwarded(input: &[u8]) {
     let names = ["x-forwarded-for", "forwarded", "x-forwarded-proto"];
     let mut request = Request::empty(Instant::now());
@@ -218,8 +218,8 @@ pub fn forwarded(input: &[u8]) {
     }
 }
 
-/// Octets of a client, heard in one piece and in pieces that end at these places: it is the same, and what another reader
-/// understands of them (methods, bodies, and whether a request may follow).
+/// Octets of a client, heard in one piece and in pieces that end at these places: it is the same, and what another
+/// reader understands of them (methods, bodies, and whether a request may follow).
 pub fn connection(octets: &[u8], ends: &[usize], expected: &[(String, Vec<u8>, bool)]) {
     thread_local! {
         static SYSTEM: actix_rt::SystemRunner = actix_rt::System::new();

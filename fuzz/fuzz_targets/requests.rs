@@ -1,5 +1,6 @@
-//! Requests of HTTP/1: the first octet says how they are cut, the rest is what comes. No panic; the same in pieces as in
-//! one, and the same status where they are refused; and the slow reader understands what is understood here, and no more.
+//! Requests of HTTP/1: the first octet says how they are cut, the rest is what comes. No panic; the same in pieces as
+//! in one, and the same status where they are refused; and the slow reader understands what is understood here, and no
+//! more.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Connections beside other readers of the same octets: actix-http's decoder, which stood here before, and the slow reader
-//! of `skitai_wire`'s tests. Whatever differs is differing on purpose, and has a name here.
+//! Connections beside other readers of the same octets: actix-http's decoder, which stood here before, and the slow
+//! reader of `skitai_wire`'s tests. Whatever differs is differing on purpose, and has a name here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

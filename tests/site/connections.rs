@@ -9,7 +9,7 @@ use skitai::prelude::*;
 pub(crate) fn package() -> Package {
     let guarded = Package::at("/guarded").before_request(refuse).routes(routes![guarded]);
     Package::new()
-        .routes(routes![noted, notes, nothing, moved, host, slept, late, breaks, quiet, counted])
+        .routes(routes![noted, heard, notes, nothing, moved, host, slept, late, breaks, quiet, counted])
         .package(guarded)
 }
 
@@ -22,6 +22,14 @@ async fn noted(case: String, what: String) -> String {
     let told = format!("{case} {what}");
     NOTED.lock().expect("whole").push((case, what));
     told
+}
+
+/// Notes its method and its body, in hexadecimal digits, too.
+#[route("/heard/<case>/<what>", methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])]
+async fn heard(was: Was, case: String, what: String) {
+    let body: String = was.request.body().iter().map(|octet| format!("{octet:02x}")).collect();
+    let told = format!("{} {what} {body}", was.request.method());
+    NOTED.lock().expect("whole").push((case, told));
 }
 
 /// What was noted of a case, in its order.

@@ -1,4 +1,5 @@
-//! Lines of requests, and octets made of them: shared by the tests of the reader and of the connections that read with it.
+//! Lines of requests, and octets made of them: shared by the tests of the reader and of the connections that read with
+//! it.
 
 use proptest::prelude::*;
 use proptest::sample::select;

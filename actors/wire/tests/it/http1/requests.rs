@@ -116,7 +116,8 @@ fn the_first_piece_may_end_in_the_version() {
     }
 }
 
-/// Behind a carriage return stands a line feed and nothing else, and in no line of chunks a control character but a tab.
+/// Behind a carriage return stands a line feed and nothing else, and in no line of chunks a control character but a
+/// tab.
 #[test]
 fn lines_of_chunks_end_as_they_should_whatever_stands_in_them() {
     let around =

@@ -1,11 +1,12 @@
 //! A slow reader of requests, written after RFC 9112 alone and without a thought for speed: what the quick one is held
-//! against. The two understand the same requests, no more and no fewer, so each choice that the RFC leaves to a server is
-//! written down here once more:
+//! against. The two understand the same requests, no more and no fewer, so each choice that the RFC leaves to a server
+//! is written down here once more:
 //!
 //! - read: a bare line feed as a line's end, in heads alone; empty lines before a head; octets in a target that should
 //!   have been escaped, as if they were; blanks behind a chunk's size; whatever stands in extensions and trailers;
-//! - refused: all that is in doubt: two hosts, an empty one; two lengths, or a length beside a coding; codings other than
-//!   one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much (not here: of extensions and trailers).
+//! - refused: all that is in doubt: two hosts, an empty one; two lengths, or a length beside a coding; codings other
+//!   than one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much (not here: of extensions and
+//!   trailers).
 
 use skitai_wire::http1::{MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET};
 

@@ -77,7 +77,7 @@ pub(crate) const LINES: [&str; 70] = [
     "transfer-encoding: \"chunked\"\r\n",
     "transfer-encoding:\r\n",
     "transfer_encoding: chunked\r\n",
-    "connection: close\r\n",
+    "connection: Close\r\n",
     "Connection: x, Keep-Alive\r\n",
     "Connection: Upgrade\r\n",
     "Upgrade: websocket\r\n",

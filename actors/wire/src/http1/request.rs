@@ -90,11 +90,9 @@ impl RequestReader {
             _ => None,
         });
         // With its end or without it: the same head is refused alike, however it comes.
-        if octets.len() > MAX_TARGET {
-            let first = memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
-            if first > MAX_TARGET + LONGEST_REST {
-                return Err(long_target());
-            }
+        let first = || memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
+        if octets.len() > MAX_TARGET && first() > MAX_TARGET + LONGEST_REST {
+            return Err(long_target());
         }
         if let Some(end) = ends.filter(|&end| end <= MAX_HEAD) {
             return Ok(Some(end));
@@ -114,8 +112,7 @@ impl RequestReader {
     }
 }
 
-/// What can be judged of a head that is not whole: of a first line that may go on no version, which is told by its whole
-/// word.
+/// What can be judged of a head that is not whole: no version that may go on, as its whole word tells it.
 fn without_version(octets: &[u8], begin: usize) -> &[u8] {
     let line = &octets[begin..];
     match memchr_iter(b' ', line).nth(1) {

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! One request is at work at a time. What its client sends ahead is held, up to 16 KiB, and what the server has for a
-//! client that does not read is made piece by piece: neither side can make the other hold more. Every state in which the
-//! client is waited for has a clock; a handler at work has its deadline, and an event stream that has nothing to say may
-//! be silent for as long as it likes.
+//! client that does not read is made piece by piece: neither side can make the other hold more. Every state in which
+//! the client is waited for has a clock; a handler at work has its deadline, and an event stream that has nothing to
+//! say may be silent for as long as it likes.
 //!
 //! - here: what a connection is handed, its [`Settings`] of time and its [`Service`], and [`drive`];
 //! - [`driver`]: the states, one after the other, and how a connection ends;
@@ -19,8 +19,8 @@
 //! - [`transport`]: the socket, and what waits to be sent by it;
 //! - `heard` (in tests and for the fuzzer): a connection without a server.
 //!
-//! How the octets are read is `skitai_wire::http1`'s. Who answers is a [`Service`], which is handed actix-http's request, as
-//! a service of actix-web's expects it. This room knows nothing of sites and apps.
+//! How the octets are read is `skitai_wire::http1`'s. Who answers is a [`Service`], which is handed actix-http's
+//! request, as a service of actix-web's expects it. This room knows nothing of sites and apps.
 
 mod driver;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -92,8 +92,8 @@ pub(crate) struct Refused<'h> {
     pub(crate) head: &'h [u8],
 }
 
-/// In the data of a request whose client offers to go on in another protocol: what it will send then, for a service that
-/// answers 101. Nobody need take it.
+/// In the data of a request whose client offers to go on in another protocol: what it will send then, for a service
+/// that answers 101. Nobody need take it.
 pub(crate) struct Tunnel(pub(crate) Payload);
 
 /// Whether the server is ending, for all connections of a thread.

@@ -27,8 +27,8 @@ const LEAST: u64 = 1024;
 const SLOWEST: u64 = 16 * 1024;
 /// A service that reads a body with a clock of its own has the first word on it.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a client that is still sending is listened to behind the last reply, so that it can read that; and how long it
-/// may be silent meanwhile.
+/// How long a client that is still sending is listened to behind the last reply, so that it can read that; and how long
+/// it may be silent meanwhile.
 const LINGER: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_secs(1);
 /// The same when the server is ending.
@@ -370,8 +370,8 @@ fn is_resting(input: &[u8]) -> bool {
     matches!(input, [] | [b'\r'])
 }
 
-/// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not moved
-/// along: it is looked at when it rings, and set to what is the deadline by then.
+/// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not
+/// moved along: it is looked at when it rings, and set to what is the deadline by then.
 struct Clock(Option<Pin<Box<Sleep>>>);
 
 impl Clock {

@@ -1,8 +1,8 @@
 //! What comes from a client: octets that nobody has taken yet, and the body of the request at work.
 //!
-//! The body is read by whom it was given to, and by its pace: its stream takes what has come, and where that is not enough
-//! it polls the socket itself, in whatever task it is polled. While it waits the driver does not read. At all other times
-//! the driver does, up to [`HELD`] octets, so that a client that leaves is seen.
+//! The body is read by whom it was given to, and by its pace: its stream takes what has come, and where that is not
+//! enough it polls the socket itself, in whatever task it is polled. While it waits the driver does not read. At all
+//! other times the driver does, up to [`HELD`] octets, so that a client that leaves is seen.
 
 use std::cell::RefCell;
 use std::io;
@@ -206,7 +206,8 @@ impl Queues {
         self.is_held || self.leaves_little()
     }
 
-    /// True where the connection can go on behind the answer: the rest of the body is nothing, or little and on its way.
+    /// True where the connection can go on behind the answer: the rest of the body is nothing, or little and on its
+    /// way.
     pub(super) fn leaves_little(&mut self) -> bool {
         // What has come of it is nothing to wait for.
         while let Some(Ok(_)) = self.next_piece() {}

@@ -1,4 +1,5 @@
-//! A reply on its way out: its head, how its body is framed, and the body, piece by piece, as its client has room for it.
+//! A reply on its way out: its head, how its body is framed, and the body, piece by piece, as its client has room for
+//! it.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -189,8 +190,8 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    /// Begins with a body: one that is there is sent as it is. Without a hold on the queues: a body that is dropped may have
-    /// that of its request.
+    /// Begins with a body: one that is there is sent as it is. Without a hold on the queues: a body that is dropped may
+    /// have that of its request.
     pub(super) fn begin(queues: &RefCell<Queues>, body: BoxBody, frame: Frame) -> Sending {
         let ended = Sending { body: None, frame, is_stalled: false };
         if frame == Frame::None || frame == Frame::Length(0) {

@@ -1,4 +1,5 @@
-//! The socket of a connection, of whatever kind: TCP, a Unix socket; TLS will be a third. And what waits to be sent by it.
+//! The socket of a connection, of whatever kind: TCP, a Unix socket; TLS will be a third. And what waits to be sent by
+//! it.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -70,8 +71,8 @@ impl Transport {
     }
 }
 
-/// A slow client is given so many octets at a time. The kernel takes up to 64 KiB at once, and lets us know that its client
-/// reads only when most of them are gone: he would seem to stand still.
+/// A slow client is given so many octets at a time. The kernel takes up to 64 KiB at once, and lets us know that its
+/// client reads only when most of them are gone: he would seem to stand still.
 const SLICE: usize = 16 * 1024;
 /// A buffer that has grown beyond this is not kept.
 const KEPT: usize = 16 * 1024;

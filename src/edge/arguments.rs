@@ -58,8 +58,8 @@ pub(crate) enum Apart {
     Pairs(Vec<(String, String)>),
 }
 
-/// Reads a large body away from the event loop; `None` where there is none to be read. It is told like any other what is
-/// wrong with it.
+/// Reads a large body away from the event loop; `None` where there is none to be read. It is told like any other what
+/// is wrong with it.
 pub(crate) async fn read_apart(bodies: &Bodies, request: &Request) -> Result<Option<Apart>, Error> {
     if request.body.len() <= LARGE {
         return Ok(None);

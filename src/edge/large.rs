@@ -1,8 +1,9 @@
 //! Large bodies: the memory that all of them have together while they come, and their parsing away from the event loop.
 //!
-//! A client that sends 5 MB and stops before the last octet costs 5 MB until its time is over; a thousand of them would be
-//! all memory there is. So bodies that have not come to their end have a common bound (`max_bodies`), and what goes beyond it
-//! is refused. And 5 MB of XML or JSON are parsed in a tenth of a second, in which an event loop would serve nobody else.
+//! A client that sends 5 MB and stops before the last octet costs 5 MB until its time is over; a thousand of them would
+//! be all memory there is. So bodies that have not come to their end have a common bound (`max_bodies`), and what goes
+//! beyond it is refused. And 5 MB of XML or JSON are parsed in a tenth of a second, in which an event loop would serve
+//! nobody else.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -47,8 +47,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(address.ip() != IpAddr::from(Ipv6Addr::UNSPECIFIED))?;
     }
-    // What these say is inherited by every connection. A reply is sent as it is made, and what the kernel has not sent yet
-    // is bounded as what we have not.
+    // What these say is inherited by every connection. A reply is sent as it is made, and what the kernel has not sent
+    // yet is bounded as what we have not.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(AHEAD)?;
     socket.set_nonblocking(true)?;

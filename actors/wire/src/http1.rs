@@ -3,8 +3,8 @@
 //!
 //! An answer is read as RFC 9110 and 9112 ask of a user agent: tolerant where no two readers can differ (equal lengths,
 //! folded lines, odd reason phrases, a bare line feed), strict where they can (two lengths, a length that is no
-//! number). A request is read as a server must: where a proxy before it may read the same octets otherwise, it is refused.
-//! What is refused is named by its header and its line. Read in this order:
+//! number). A request is read as a server must: where a proxy before it may read the same octets otherwise, it is
+//! refused. What is refused is named by its header and its line. Read in this order:
 //!
 //! - `answer`: the head of an answer, behind all the interim ones (1xx) before it;
 //! - `framing`: how a body ends: by its status first, then by its transfer coding, then by its length;

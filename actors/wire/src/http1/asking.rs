@@ -1,8 +1,8 @@
-//! The head of a request, as a client writes it. Nothing leaves that could begin a line of its own: what has no place in a
-//! head is an error that says why, never a request of another meaning.
+//! The head of a request, as a client writes it. Nothing leaves that could begin a line of its own: what has no place
+//! in a head is an error that says why, never a request of another meaning.
 
-/// Puts the request line behind `out`. The path is sent as it is, so it must be visible ASCII: everything else is for its
-/// maker to encode.
+/// Puts the request line behind `out`. The path is sent as it is, so it must be visible ASCII: everything else is for
+/// its maker to encode.
 pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), String> {
     if method.is_empty() || !method.bytes().all(is_token) {
         return Err(format!("the method {method:?} cannot be sent: it is not a token of HTTP"));

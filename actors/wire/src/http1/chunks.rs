@@ -4,9 +4,9 @@
 //! size [padding] [; extension] CRLF  data CRLF  …  0 CRLF  [trailer CRLF …] CRLF
 //! ```
 //!
-//! In an answer a bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. In a
-//! request it does not: where a proxy before us sees a line's end in another place, a chunk may hide a request. Extensions
-//! and trailers are read and forgotten.
+//! In an answer a bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. In
+//! a request it does not: where a proxy before us sees a line's end in another place, a chunk may hide a request.
+//! Extensions and trailers are read and forgotten.
 
 use std::ops::Range;
 

@@ -1,5 +1,5 @@
-//! Where the body behind a head ends (RFC 9112, 6.3): of an answer by the status first, then by the transfer coding, then
-//! by the length, else by the end of the connection; of a request by its coding or its length, or there is none.
+//! Where the body behind a head ends (RFC 9112, 6.3): of an answer by the status first, then by the transfer coding,
+//! then by the length, else by the end of the connection; of a request by its coding or its length, or there is none.
 
 use super::refusal::Refusal;
 

@@ -1,12 +1,12 @@
 //! The head of a request, as a server reads it.
 //!
-//! A server is stricter than a client. Between it and who asks there may be a proxy that reads the same octets by rules of
-//! its own; where the two may differ, one's body is the other's next request (request smuggling). So what RFC 9112 leaves
-//! to a server's taste is refused: two lengths, even equal ones, a length beside a coding, a coding other than `chunked`, a
-//! folded line, blanks before a colon. httparse reads the lines; what they come to is decided here.
+//! A server is stricter than a client. Between it and who asks there may be a proxy that reads the same octets by rules
+//! of its own; where the two may differ, one's body is the other's next request (request smuggling). So what RFC 9112
+//! leaves to a server's taste is refused: two lengths, even equal ones, a length beside a coding, a coding other than
+//! `chunked`, a folded line, blanks before a colon. httparse reads the lines; what they come to is decided here.
 //!
-//! One thing is mended and not refused: octets in the target that should have been written as `%XX`. Browsers and scripts
-//! send them, and nobody reads them in two ways.
+//! One thing is mended and not refused: octets in the target that should have been written as `%XX`. Browsers and
+//! scripts send them, and nobody reads them in two ways.
 
 use std::mem::MaybeUninit;
 
@@ -64,8 +64,8 @@ pub struct RequestHead<'o> {
     pub offers_upgrade: bool,
 }
 
-/// Finds the head of a request in octets that come in pieces. No octet is looked at more than a few times, in however many
-/// pieces a head comes.
+/// Finds the head of a request in octets that come in pieces. No octet is looked at more than a few times, in however
+/// many pieces a head comes.
 #[derive(Debug, Default)]
 pub struct RequestReader {
     /// Empty lines before the head, in octets.
@@ -77,8 +77,8 @@ pub struct RequestReader {
 }
 
 impl RequestReader {
-    /// Where the body begins, once the head is whole; what can be no head is refused before. `octets` is all that came so
-    /// far of this request.
+    /// Where the body begins, once the head is whole; what can be no head is refused before. `octets` is all that came
+    /// so far of this request.
     pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Denied> {
         // Each of them is stepped over once.
         self.begin += octets[self.begin..].iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
-use actix_http::{HttpMessage as _, Payload, Request};
+use actix_http::{HttpMessage as _, Payload, Request, StatusCode};
 use actix_web::http::header::{HOST, HeaderName, HeaderValue};
 use actix_web::http::{Method, Uri, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -166,8 +166,8 @@ impl<S: Service> Driver<S> {
         if let Some(name) = bad_field {
             return Err(bad(format!("the header {name:?} cannot be read")));
         }
-        parts.method =
-            Method::from_bytes(read.method.as_bytes()).map_err(|_| bad("the method is no token".to_owned()))?;
+        parts.method = Method::from_bytes(read.method.as_bytes())
+            .map_err(|_| bad("line 1: the method is none that is known here".to_owned()))?;
         parts.version = if read.is_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
         parts.uri = Uri::from_maybe_shared(head.slice_ref(read.target.as_bytes()))
             .map_err(|error| bad(format!("line 1: the target cannot be read: {error}")))?;
@@ -224,6 +224,8 @@ impl<S: Service> Driver<S> {
         }
         let keeps = asked.is_kept
             && !reply::closes(response.head())
+            // What did not come in its time is not waited for once more (RFC 9110, 15.5.9).
+            && status != StatusCode::REQUEST_TIMEOUT
             && frame.ends_itself()
             && !self.ending.has_begun.get()
             && self.queues.borrow_mut().may_go_on();
@@ -249,7 +251,8 @@ impl<S: Service> Driver<S> {
     /// Sends the reply that has begun.
     async fn sent(&mut self, mut sending: Sending, frame: Frame) -> Result<(), Cut> {
         let Driver { queues, service, clock, .. } = self;
-        // Since when octets wait; since when the client of a tunnel sends nothing more.
+        // Since when octets wait, and the client takes next to nothing of them; since when the client of a tunnel sends
+        // nothing more.
         let (mut waits, mut ended) = (None, None);
         poll_fn(|context| {
             if let Poll::Ready(sent) = sending.poll(queues, context) {
@@ -269,24 +272,18 @@ impl<S: Service> Driver<S> {
                 waits = None;
                 return Poll::Pending;
             }
-            let time = service.settings().send_timeout;
-            let since = *waits.get_or_insert_with(|| {
-                queues.output.taken();
-                Instant::now()
-            });
-            ready!(clock.poll(context, since + time));
-            if queues.output.taken() < LEAST {
-                return Poll::Ready(Err(Cut::Gone));
+            let since = waits.get_or_insert_with(Instant::now);
+            if queues.output.took(LEAST) {
+                *since = Instant::now();
             }
-            let since = *waits.insert(Instant::now());
-            clock.poll(context, since + time).map(|()| Err(Cut::Gone))
+            clock.poll(context, *since + service.settings().send_timeout).map(|()| Err(Cut::Gone))
         })
         .await
     }
 
     /// Reads the rest of the body away, so that it is no request, where the connection is kept.
     async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
-        let Driver { queues, service, clock, .. } = self;
+        let Driver { queues, clock, .. } = self;
         {
             let queues = &mut *queues.borrow_mut();
             if !keeps || queues.is_held || !queues.leaves_little() {
@@ -296,7 +293,7 @@ impl<S: Service> Driver<S> {
                 return Ok(());
             }
         }
-        let until = Instant::now() + service.settings().body_timeout;
+        let until = Instant::now() + LINGER;
         let is_read = poll_fn(|context| {
             if let Poll::Ready(is_read) = queues.borrow_mut().poll_read_away(context) {
                 return Poll::Ready(is_read);

@@ -57,7 +57,7 @@ impl All {
         if heard < expected.len() {
             let is_last = heard > 0 && !expected[heard - 1].2;
             // What actix's own types do not hold: some targets, and a method with a #.
-            let unheld = ["the target cannot be read", "the method is no token"];
+            let unheld = ["the target cannot be read", "the method is none that is known"];
             let why = self.refused.as_ref().map_or("", |(_, why)| why);
             let is_refused = unheld.iter().any(|unheld| why.contains(unheld));
             assert!(is_last || is_refused, "{:?} was not heard, {:?}", expected[heard], self.refused);

@@ -24,7 +24,7 @@ pub(super) const HELD: usize = 16 * 1024;
 /// The most that is read at once.
 const PIECE: usize = 64 * 1024;
 /// Octets of one body after which other connections have their turn.
-const TURN: usize = 128 * 1024;
+const TURN: usize = 64 * 1024;
 /// The body that is left behind an answer is read away, if it is no longer than this: cheaper than a new connection.
 const READ_AWAY: u64 = 64 * 1024;
 
@@ -244,14 +244,16 @@ impl Queues {
 
     /// Reads away whatever comes. Ready at the end of it; beside that, whether something came.
     pub(super) fn poll_linger(&mut self, context: &mut Context<'_>) -> (Poll<()>, bool) {
-        let mut has_come = false;
-        loop {
-            self.input.clear();
-            match self.poll_fill(context, PIECE) {
-                Poll::Ready(Ok(1..)) => has_come = true,
-                Poll::Ready(_) => return (Poll::Ready(()), has_come),
-                Poll::Pending => return (Poll::Pending, has_come),
+        let come = self.poll_fill(context, PIECE);
+        self.input = BytesMut::new();
+        match come {
+            Poll::Ready(Ok(1..)) => {
+                // Not all at once: others have their turn.
+                context.waker().wake_by_ref();
+                (Poll::Pending, true)
             }
+            Poll::Ready(_) => (Poll::Ready(()), false),
+            Poll::Pending => (Poll::Pending, false),
         }
     }
 

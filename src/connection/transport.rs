@@ -88,7 +88,7 @@ pub(super) struct Output {
     octets: Vec<u8>,
     sent: usize,
     tail: Bytes,
-    /// Octets that the socket took since somebody asked.
+    /// Octets that the socket took since somebody was told.
     taken: u64,
     /// What waits had to wait.
     has_waited: bool,
@@ -115,9 +115,13 @@ impl Output {
         self.octets.len() - self.sent + self.tail.len()
     }
 
-    /// Octets that the socket took since this was asked before.
-    pub(super) fn taken(&mut self) -> u64 {
-        std::mem::take(&mut self.taken)
+    /// True where the socket took so many octets since this was true before.
+    pub(super) fn took(&mut self, least: u64) -> bool {
+        let has_taken = self.taken >= least;
+        if has_taken {
+            self.taken = 0;
+        }
+        has_taken
     }
 
     /// Sends. Ready when nothing waits.

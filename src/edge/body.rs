@@ -69,17 +69,22 @@ pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
 struct Coming<'r> {
     payload: Payload,
     limit: usize,
+    length: usize,
     held: Held,
     headers: &'r HeaderMap,
     /// Most bodies are one chunk, which needs no copy.
     first: Bytes,
-    /// Where there are several, all of them.
-    all: BytesMut,
+    /// Where there are several, all of them, a block for so many. Not one for the whole that was announced: what others give
+    /// back in blocks is there for the next, and nothing is held for what does not come.
+    blocks: Vec<BytesMut>,
 }
+
+/// The size of a block, in octets.
+const BLOCK: usize = 64 * 1024;
 
 impl<'r> Coming<'r> {
     fn new(payload: Payload, limit: usize, held: Held, headers: &'r HeaderMap) -> Coming<'r> {
-        Coming { payload, limit, held, headers, first: Bytes::new(), all: BytesMut::new() }
+        Coming { payload, limit, length: 0, held, headers, first: Bytes::new(), blocks: Vec::new() }
     }
 
     /// How long it will be; 0 where its sender does not say.
@@ -102,23 +107,35 @@ impl<'r> Coming<'r> {
                 Some(Err(error)) => {
                     return Poll::Ready(Err(Error::new(400, format!("the body could not be read: {error}"))));
                 }
-                None if self.all.is_empty() => return Poll::Ready(Ok(mem::take(&mut self.first))),
-                None => return Poll::Ready(Ok(mem::take(&mut self.all).freeze())),
+                None if self.blocks.is_empty() => return Poll::Ready(Ok(mem::take(&mut self.first))),
+                None => return Poll::Ready(Ok(mem::take(&mut self.blocks).concat().into())),
             };
-            if self.first.len() + self.all.len() + chunk.len() > self.limit {
+            self.length += chunk.len();
+            if self.length > self.limit {
                 return Poll::Ready(Err(self.too_large()));
             }
             if let Err(full) = self.held.grow(chunk.len()) {
                 return Poll::Ready(Err(full));
             }
-            if self.first.is_empty() && self.all.is_empty() {
+            if self.length == chunk.len() {
                 self.first = chunk;
             } else {
-                if self.all.is_empty() {
-                    self.all.reserve(self.announced().min(self.limit));
-                    self.all.extend_from_slice(&mem::take(&mut self.first));
-                }
-                self.all.extend_from_slice(&chunk);
+                let first = mem::take(&mut self.first);
+                self.add(&first);
+                self.add(&chunk);
+            }
+        }
+    }
+
+    fn add(&mut self, mut octets: &[u8]) {
+        while !octets.is_empty() {
+            let room = self.blocks.last().map_or(0, |block| BLOCK - block.len());
+            if room == 0 {
+                self.blocks.push(BytesMut::with_capacity(BLOCK));
+            } else if let Some(block) = self.blocks.last_mut() {
+                let (now, later) = octets.split_at(room.min(octets.len()));
+                block.extend_from_slice(now);
+                octets = later;
             }
         }
     }

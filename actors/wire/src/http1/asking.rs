@@ -39,6 +39,6 @@ pub fn write_length(out: &mut Vec<u8>, length: usize) {
 }
 
 /// RFC 9110, 5.6.2.
-fn is_token(octet: u8) -> bool {
+pub(super) fn is_token(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }

@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use super::answer::MAX_HEAD;
+use super::asking::is_token;
 use super::refusal::Refusal;
 
 /// What ends a chunked body without trailers.
@@ -67,6 +68,8 @@ enum State {
     ContentEndLine,
     /// At the begin of a trailer's line.
     Trailer,
+    /// Within its name, where that is looked at.
+    TrailerName,
     /// Within it.
     TrailerLine,
     /// Behind the carriage return of the empty line.
@@ -160,7 +163,18 @@ impl ChunkReader {
             (State::Trailer, b'\r') => State::LastLine,
             (State::Trailer | State::LastLine, b'\n') => State::Done,
             (State::TrailerLine, b'\n') => State::Trailer,
-            (State::Trailer | State::TrailerLine, _) => {
+            (State::TrailerName, b':') => {
+                self.extra(1)?;
+                State::TrailerLine
+            }
+            (State::Trailer | State::TrailerName, _) if self.is_strict => {
+                if !is_token(octet) {
+                    return Err(unexpected("in the name of a trailer", octet));
+                }
+                self.extra(1)?;
+                State::TrailerName
+            }
+            (State::Trailer | State::TrailerName | State::TrailerLine, _) => {
                 self.extra(1)?;
                 State::TrailerLine
             }

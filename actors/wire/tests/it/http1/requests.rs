@@ -44,7 +44,8 @@ fn the_slow_reader_understands_what_it_should() {
     let asked = |method: &str, target: &str, body: &str| (method.to_owned(), target.to_owned(), body.into());
     let both = [asked("POST", "/b", "hello"), asked("GET", "/b", "")];
     assert_eq!(read(&[WHOLE[1], "hello", WHOLE[0], "GET"].concat()), both);
-    assert_eq!(read(&[WHOLE[2], "2;x\r\nhe\r\n03\r\nllo\r\n0\r\nx\r\n\r\n", WHOLE[0]].concat()), both);
+    assert_eq!(read(&[WHOLE[2], "2;x\r\nhe\r\n03\r\nllo\r\n0\r\nx:\r\n\r\n", WHOLE[0]].concat()), both);
+    assert_eq!(read(&[WHOLE[2], "5\r\nhello\r\n0\r\nx\r\n\r\n", WHOLE[0]].concat()), []);
     assert_eq!(read("GET /\u{e9} HTTP/1.0\n\n"), [asked("GET", "/%C3%A9", "")]);
     assert_eq!(read(&[WHOLE[1], "hell"].concat()), []);
     assert_eq!(read(&[WHOLE[2], "5\nhello\n0\n\n"].concat()), []);
@@ -121,7 +122,7 @@ fn the_first_piece_may_end_in_the_version() {
 #[test]
 fn lines_of_chunks_end_as_they_should_whatever_stands_in_them() {
     let around =
-        [("5", "\r\nhello\r\n0\r\n\r\n"), ("5;a", "b\r\nhello\r\n0\r\n\r\n"), ("5\r\nhello\r\n0\r\nX", "\r\n\r\n")];
+        [("5", "\r\nhello\r\n0\r\n\r\n"), ("5;a", "b\r\nhello\r\n0\r\n\r\n"), ("5\r\nhello\r\n0\r\nX:", "\r\n\r\n")];
     for (nth, (before, behind)) in around.into_iter().enumerate() {
         for octet in 0..=u8::MAX {
             let read = |between: &[u8]| {

@@ -3,7 +3,8 @@
 //! is written down here once more:
 //!
 //! - read: a bare line feed as a line's end, in heads alone; empty lines before a head; octets in a target that should
-//!   have been escaped, as if they were; blanks behind a chunk's size; whatever stands in extensions and trailers;
+//!   have been escaped, as if they were; blanks behind a chunk's size; whatever stands in extensions and in the values of
+//!   trailers;
 //! - refused: all that is in doubt: two hosts, an empty one; two lengths, or a length beside a coding; codings other
 //!   than one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much (not here: of extensions and
 //!   trailers).
@@ -160,8 +161,13 @@ fn chunks(rest: &mut &[u8]) -> Option<Vec<u8>> {
         let blanks = size.iter().rev().take_while(|octet| matches!(octet, b' ' | b'\t')).count();
         let size = number(&size[..size.len() - blanks], 16).filter(|&size| size <= i64::MAX as u64)?;
         if size == 0 {
-            while !strict_line(rest)?.is_empty() {}
-            return Some(body);
+            loop {
+                let line = strict_line(rest)?;
+                if line.is_empty() {
+                    return Some(body);
+                }
+                token(&line[..line.iter().position(|&octet| octet == b':')?])?;
+            }
         }
         body.extend_from_slice(taken(rest, size)?);
         if !strict_line(rest)?.is_empty() {

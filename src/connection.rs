@@ -13,8 +13,8 @@
 //! say may be silent for as long as it likes.
 //!
 //! - here: what a connection is handed, its [`Settings`] of time and its [`Service`], and [`drive`];
-//! - [`driver`]: the states, one after the other, and how a connection ends;
-//! - [`intake`]: what came and is not taken yet, and the body of the request at work;
+//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`];
+//! - [`intake`]: what came and is not taken yet; [`body`]: the body of the request at work, as its service reads it;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
 //! - [`transport`]: the socket, and what waits to be sent by it;
 //! - `heard` (in tests and for the fuzzer): a connection without a server.
@@ -22,6 +22,8 @@
 //! How the octets are read is `skitai_wire::http1`'s. Who answers is a [`Service`], which is handed actix-http's
 //! request, as a service of actix-web's expects it. This room knows nothing of sites and apps.
 
+mod body;
+mod clock;
 mod driver;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod heard;

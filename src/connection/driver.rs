@@ -4,20 +4,21 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{HttpMessage as _, Payload, Request, StatusCode};
-use actix_web::http::header::{HOST, HeaderName, HeaderValue};
+use actix_web::http::header::{HOST, HeaderName, HeaderValue, UPGRADE};
 use actix_web::http::{Method, Uri, Version};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use skitai_wire::http1::{Denied, RequestReader, escaped, read_request};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use super::intake::{HELD, Queues, Shared};
+use super::clock::Clock;
+use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::reply::{self, Asked, Cut, Frame, Sending};
 use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
 
@@ -30,7 +31,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long a client that is still sending is listened to behind the last reply, so that it can read that; and how long
 /// it may be silent meanwhile.
 const LINGER: Duration = Duration::from_secs(5);
-const SILENT: Duration = Duration::from_secs(1);
+const SILENT: Duration = Duration::from_millis(500);
+/// How often it is asked whether a client is there who has sent all that is held for him.
+const LOOK: Duration = Duration::from_secs(1);
 /// The same when the server is ending.
 const HASTY: Duration = Duration::from_millis(500);
 /// Requests that came together and are answered in one turn; then other connections have theirs.
@@ -41,7 +44,7 @@ const TURN: usize = 4;
 pub(super) enum End {
     /// The client is gone, or it is to be seen that something is missing.
     Cut,
-    /// The client sends nothing.
+    /// The connection rested for long enough.
     Closed,
     /// Behind a reply. The client may still be sending; closed over that, it could lose the reply (RFC 9112, 9.6).
     Lingering,
@@ -64,7 +67,7 @@ enum Next {
 
 impl<S: Service> Driver<S> {
     pub(super) fn new(queues: Queues, peer: Option<SocketAddr>, ending: Rc<Ending>, service: S) -> Driver<S> {
-        Driver { queues: Rc::new(RefCell::new(queues)), peer, ending, service, clock: Clock(None) }
+        Driver { queues: Rc::new(RefCell::new(queues)), peer, ending, service, clock: Clock::default() }
     }
 
     /// The task of this connection, which a body that is read in another task may have to wake.
@@ -177,9 +180,13 @@ impl<S: Service> Driver<S> {
             let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(error.to_string()))?;
             parts.headers.insert(HOST, host);
         }
+        if read.is_1_0 {
+            // It is to be ignored (RFC 9110, 7.8), by services, too.
+            parts.headers.remove(UPGRADE);
+        }
+        let offers_upgrade = read.offers_upgrade && parts.method == Method::GET;
         let asked = Asked { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
-        let (payload, tunnel) =
-            Queues::begin_body(&self.queues, read.framing, read.expects_continue, read.offers_upgrade);
+        let (payload, tunnel) = Queues::begin_body(&self.queues, read.framing, read.expects_continue, offers_upgrade);
         *request.payload() = payload;
         if let Some(tunnel) = tunnel {
             request.extensions_mut().insert(Tunnel(tunnel));
@@ -193,21 +200,15 @@ impl<S: Service> Driver<S> {
         let mut call = pin!(service.call(request));
         let mut began = None;
         poll_fn(|context| {
+            queues.borrow_mut().ask_anew();
             if let Poll::Ready(response) = call.as_mut().poll(context) {
                 return Poll::Ready(Some(response));
             }
             let queues = &mut *queues.borrow_mut();
-            if matches!(queues.poll_flush(context), Poll::Ready(Err(_))) || queues.poll_gone(context).is_ready() {
+            if matches!(queues.poll_flush(context), Poll::Ready(Err(_))) {
                 return Poll::Ready(None);
             }
-            if let Some(arrived) = queues.awaited() {
-                let began = *began.get_or_insert_with(Instant::now);
-                let earned = Duration::from_secs(arrived / SLOWEST);
-                if clock.poll(context, began + service.settings().body_timeout + earned + GRACE).is_ready() {
-                    queues.break_body(io::ErrorKind::TimedOut, "it did not arrive in time");
-                }
-            }
-            Poll::Pending
+            poll_client(queues, clock, &mut began, service.settings().body_timeout, context).map(|()| None)
         })
         .await
     }
@@ -219,8 +220,9 @@ impl<S: Service> Driver<S> {
         let frame = Frame::of(response.head(), size, asked);
         let is_wrong = status.is_informational() && (frame != Frame::Tunnel || !self.queues.borrow_mut().open_tunnel());
         if is_wrong {
-            let why = format!("the service answered {} to a request that did not ask for it", status.as_u16());
-            return Err(Box::pin(self.refuse(Denied { status: 500, why }, head)).await);
+            // What has a body is no offer, however it is worded: so it is its sender's mistake, too.
+            let why = format!("{} is no answer to this request, which offers no other protocol", status.as_u16());
+            return Err(Box::pin(self.refuse(Denied { status: 400, why }, head)).await);
         }
         let keeps = asked.is_kept
             && !reply::closes(response.head())
@@ -231,7 +233,7 @@ impl<S: Service> Driver<S> {
             && self.queues.borrow_mut().may_go_on();
         {
             let queues = &mut *self.queues.borrow_mut();
-            queues.is_within_reply = frame != Frame::Tunnel;
+            queues.begin_reply(frame == Frame::Tunnel);
             reply::write_head(queues.output.buffer(), response.head(), size, frame, asked, keeps);
         }
         let sending = Sending::begin(&self.queues, body, frame);
@@ -244,7 +246,7 @@ impl<S: Service> Driver<S> {
             }
             return Err(End::Cut);
         }
-        self.queues.borrow_mut().is_within_reply = false;
+        self.queues.borrow_mut().end_reply();
         self.read_away(keeps).await
     }
 
@@ -253,13 +255,15 @@ impl<S: Service> Driver<S> {
         let Driver { queues, service, clock, .. } = self;
         // Since when octets wait, and the client takes next to nothing of them; since when the client of a tunnel sends
         // nothing more.
-        let (mut waits, mut ended) = (None, None);
+        let (mut waits, mut ended, mut began) = (None, None, None);
         poll_fn(|context| {
+            queues.borrow_mut().ask_anew();
             if let Poll::Ready(sent) = sending.poll(queues, context) {
                 return Poll::Ready(sent);
             }
             let queues = &mut *queues.borrow_mut();
-            if ended.is_none() && queues.poll_gone(context).is_ready() {
+            let time = service.settings().body_timeout;
+            if ended.is_none() && poll_client(queues, clock, &mut began, time, context).is_ready() {
                 if frame != Frame::Tunnel {
                     return Poll::Ready(Err(Cut::Gone));
                 }
@@ -283,7 +287,7 @@ impl<S: Service> Driver<S> {
 
     /// Reads the rest of the body away, so that it is no request, where the connection is kept.
     async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
-        let Driver { queues, clock, .. } = self;
+        let Driver { queues, clock, ending, .. } = self;
         {
             let queues = &mut *queues.borrow_mut();
             if !keeps || queues.is_held || !queues.leaves_little() {
@@ -297,6 +301,9 @@ impl<S: Service> Driver<S> {
         let is_read = poll_fn(|context| {
             if let Poll::Ready(is_read) = queues.borrow_mut().poll_read_away(context) {
                 return Poll::Ready(is_read);
+            }
+            if ending.has_begun.get() {
+                return Poll::Ready(false);
             }
             clock.poll(context, until).map(|()| false)
         });
@@ -313,8 +320,6 @@ impl<S: Service> Driver<S> {
         let asked = Asked { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
         match self.send(response, asked, head).await {
             Err(End::Cut) => End::Cut,
-            // It sends nothing.
-            _ if status == 408 => End::Closed,
             _ => End::Lingering,
         }
     }
@@ -349,45 +354,34 @@ impl<S: Service> Driver<S> {
     }
 }
 
-/// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
-fn skip_empty_lines(input: &mut BytesMut) {
-    let mut lines = 0;
-    while let [b'\n', ..] | [b'\r', b'\n', ..] = input[lines..] {
-        lines += if input[lines] == b'\n' { 1 } else { 2 };
-    }
-    input.advance(lines);
-    if input.is_empty() {
-        // A connection that rests holds no memory.
-        *input = BytesMut::new();
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        // By a panic, too, and where a task of the service still has the body.
+        if let Ok(mut queues) = self.queues.try_borrow_mut() {
+            queues.end();
+        }
     }
 }
 
-/// True where no octet of a head has come.
-fn is_resting(input: &[u8]) -> bool {
-    matches!(input, [] | [b'\r'])
-}
-
-/// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not
-/// moved along: it is looked at when it rings, and set to what is the deadline by then.
-struct Clock(Option<Pin<Box<Sleep>>>);
-
-impl Clock {
-    /// Ready when `until` has come.
-    fn poll(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
-        let is_new = self.0.is_none();
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-        if !is_new && sleep.deadline() <= until && !sleep.is_elapsed() {
-            return Poll::Pending;
-        }
-        if !is_new && sleep.deadline() > until {
-            sleep.as_mut().reset(until);
-        }
-        loop {
-            ready!(sleep.as_mut().poll(context));
-            if sleep.deadline() >= until || Instant::now() >= until {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(until);
-        }
+/// Looks after the client while a request is at work; ready when it is gone. `began`: since when its body is waited for.
+fn poll_client(
+    queues: &mut Queues,
+    clock: &mut Clock,
+    began: &mut Option<Instant>,
+    body_timeout: Duration,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    if queues.poll_gone(context).is_ready() {
+        return Poll::Ready(());
     }
+    if let Some(arrived) = queues.awaited() {
+        let began = *began.get_or_insert_with(Instant::now);
+        let earned = Duration::from_secs(arrived / SLOWEST);
+        if clock.poll(context, began + body_timeout + earned + GRACE).is_ready() {
+            queues.break_body(io::ErrorKind::TimedOut, "it did not arrive in time");
+        }
+    } else if queues.is_full() {
+        let _ = clock.poll(context, Instant::now() + LOOK);
+    }
+    Poll::Pending
 }

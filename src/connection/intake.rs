@@ -6,29 +6,26 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use actix_http::error::PayloadError;
 use actix_http::{BoxedPayloadStream, Payload};
 use bytes::{Buf, Bytes, BytesMut};
-use futures_core::Stream;
 use skitai_wire::http1::{ChunkReader, Framing};
 use tokio::io::ReadBuf;
 
+use super::body::BodyStream;
 use super::transport::{Output, Transport};
 
 /// The most of what a client sends ahead that is held for it, in octets.
 pub(super) const HELD: usize = 16 * 1024;
 /// The most that is read at once.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 /// Octets of one body after which other connections have their turn.
-const TURN: usize = 64 * 1024;
+pub(super) const TURN: usize = 64 * 1024;
 /// The body that is left behind an answer is read away, if it is no longer than this: cheaper than a new connection.
 const READ_AWAY: u64 = 64 * 1024;
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 thread_local! {
     /// What is read lands here, and is copied to where it is just as large: an idle connection has no buffer.
@@ -45,25 +42,25 @@ pub(super) struct Queues {
     /// What came and is not taken yet.
     pub(super) input: BytesMut,
     pub(super) output: Output,
-    body: Body,
+    pub(super) body: Body,
     /// Octets of the body that came; and those that were given out without a pause.
     arrived: u64,
-    given: usize,
+    pub(super) given: usize,
     /// The client waits for a 100.
-    owes_continue: bool,
+    pub(super) owes_continue: bool,
     /// Somebody has the body, and may read on.
     pub(super) is_held: bool,
     /// Who waits for octets of the body.
-    reader: Option<Waker>,
+    pub(super) reader: Option<Waker>,
     /// The task of the connection.
-    driver: Option<Waker>,
+    pub(super) driver: Option<Waker>,
     /// Its client must not take what it has of a reply for the whole.
-    pub(super) is_within_reply: bool,
+    is_within_reply: bool,
 }
 
 /// The body of the request at work.
 #[derive(Default)]
-enum Body {
+pub(super) enum Body {
     /// None, or its last octet was taken.
     #[default]
     Done,
@@ -111,7 +108,15 @@ impl Queues {
                 return Poll::Ready(());
             }
         }
-        Poll::Pending
+        match self.transport.as_ref().is_none_or(Transport::has_ended) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// True where nothing more is read ahead, and nobody is woken by a client that leaves.
+    pub(super) fn is_full(&self) -> bool {
+        self.input.len() >= HELD
     }
 
     /// Sends what waits. Ready when nothing does.
@@ -125,6 +130,11 @@ impl Queues {
     /// Says that nothing more will be sent.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transport.as_mut().map_or(Poll::Ready(Ok(())), |transport| transport.poll_shutdown(context))
+    }
+
+    /// The reply is sent.
+    pub(super) fn end_reply(&mut self) {
+        self.is_within_reply = false;
     }
 
     /// Ends the connection, whoever still holds its body: in the midst of a reply by a reset.
@@ -175,6 +185,11 @@ impl Queues {
         (stream(), None)
     }
 
+    /// The reply begins: an interim one would be in the midst of it.
+    pub(super) fn begin_reply(&mut self, is_tunnel: bool) {
+        (self.is_within_reply, self.owes_continue) = (!is_tunnel, false);
+    }
+
     /// Agrees to the other protocol. False where none was offered.
     pub(super) fn open_tunnel(&mut self) -> bool {
         let is_offered = matches!(self.body, Body::Offered);
@@ -187,9 +202,12 @@ impl Queues {
         is_offered
     }
 
-    /// What its reader waits for does not come in time.
+    /// What its reader waits for does not come in time. Of what was offered alone there is no body then.
     pub(super) fn break_body(&mut self, kind: io::ErrorKind, why: &str) {
-        self.body = Body::Broken(kind, why.to_owned());
+        self.body = match self.body {
+            Body::Offered => Body::Done,
+            _ => Body::Broken(kind, why.to_owned()),
+        };
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -197,7 +215,7 @@ impl Queues {
 
     /// Octets of the body so far, while somebody waits for more; never of a tunnel, which has all the time.
     pub(super) fn awaited(&self) -> Option<u64> {
-        let is_body = matches!(self.body, Body::Left(_) | Body::Chunks(_));
+        let is_body = matches!(self.body, Body::Left(_) | Body::Chunks(_) | Body::Offered);
         (is_body && self.reader.is_some()).then_some(self.arrived)
     }
 
@@ -258,7 +276,7 @@ impl Queues {
     }
 
     /// Content that is here; `None` where there is none of it, for now or for good.
-    fn next_piece(&mut self) -> Option<Result<Bytes, PayloadError>> {
+    pub(super) fn next_piece(&mut self) -> Option<Result<Bytes, PayloadError>> {
         loop {
             if self.input.is_empty() && !matches!(self.body, Body::Broken(..)) {
                 return None;
@@ -304,73 +322,6 @@ impl Queues {
     pub(super) fn driven_by(&mut self, driver: &Waker) {
         self.driver = Some(driver.clone());
     }
-
-    /// Nobody waits for the body now. In the task of the connection the driver is polled anyway.
-    fn let_driver_read(&mut self) {
-        if let (Some(reader), Some(driver)) = (self.reader.take(), &self.driver)
-            && !reader.will_wake(driver)
-        {
-            driver.wake_by_ref();
-        }
-    }
-
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
-        loop {
-            if self.given >= TURN {
-                // Whoever sends as fast as it is read is not to hold the thread.
-                self.given = 0;
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            if let Some(piece) = self.next_piece() {
-                self.given += piece.as_ref().map_or(0, Bytes::len);
-                self.let_driver_read();
-                return Poll::Ready(Some(piece));
-            }
-            match self.body {
-                Body::Done => {
-                    self.let_driver_read();
-                    return Poll::Ready(None);
-                }
-                Body::Offered => return self.wait(context),
-                _ => {}
-            }
-            if std::mem::take(&mut self.owes_continue) {
-                self.output.buffer().extend_from_slice(CONTINUE);
-                if self.poll_flush(context).is_pending() {
-                    self.wake_driver();
-                }
-            }
-            match self.poll_fill(context, PIECE) {
-                Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(_) if matches!(self.body, Body::Tunnel) => {
-                    self.body = Body::Done;
-                    self.reader = None;
-                    self.wake_driver();
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(_) => {
-                    self.body = Body::Broken(io::ErrorKind::UnexpectedEof, "the client left before its end".to_owned());
-                    self.let_driver_read();
-                }
-                Poll::Pending => return self.wait(context),
-            }
-        }
-    }
-
-    fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<T> {
-        self.given = 0;
-        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
-            self.reader = Some(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    fn wake_driver(&self) {
-        if let Some(driver) = &self.driver {
-            driver.wake_by_ref();
-        }
-    }
 }
 
 impl Drop for Queues {
@@ -379,21 +330,20 @@ impl Drop for Queues {
     }
 }
 
-/// The body of a request, as the service reads it.
-struct BodyStream(Shared);
-
-impl Stream for BodyStream {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.borrow_mut().poll_next(context)
+/// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
+pub(super) fn skip_empty_lines(input: &mut BytesMut) {
+    let mut lines = 0;
+    while let [b'\n', ..] | [b'\r', b'\n', ..] = input[lines..] {
+        lines += if input[lines] == b'\n' { 1 } else { 2 };
+    }
+    input.advance(lines);
+    if input.is_empty() {
+        // A connection that rests holds no memory.
+        *input = BytesMut::new();
     }
 }
 
-impl Drop for BodyStream {
-    fn drop(&mut self) {
-        let queues = &mut *self.0.borrow_mut();
-        queues.is_held = false;
-        queues.let_driver_read();
-    }
+/// True where no octet of a head has come.
+pub(super) fn is_resting(input: &[u8]) -> bool {
+    matches!(input, [] | [b'\r'])
 }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::{ConnectionType, ResponseHead, StatusCode};
-use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
+use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENCODING, UPGRADE};
 use skitai_wire::http1::{LAST_CHUNK, write_chunk};
 
 use super::intake::Queues;
@@ -71,7 +71,10 @@ fn announced(head: &ResponseHead) -> Option<u64> {
 
 /// True where the service wants no other request on this connection.
 pub(super) fn closes(head: &ResponseHead) -> bool {
-    head.connection_type() == ConnectionType::Close
+    let says_close = |value: &HeaderValue| {
+        value.as_bytes().split(|&octet| octet == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
+    };
+    head.connection_type() == ConnectionType::Close || head.headers.get_all(CONNECTION).any(says_close)
 }
 
 /// Writes the head of a reply.
@@ -110,6 +113,7 @@ pub(super) fn write_head(
     }
     let names_upgrade = frame == Frame::Tunnel || head.headers.contains_key(UPGRADE);
     out.extend_from_slice(match (keeps || frame == Frame::Tunnel, names_upgrade) {
+        (true, true) if asked.is_1_0 => b"connection: keep-alive, upgrade\r\n",
         (true, true) => b"connection: upgrade\r\n",
         (true, false) if asked.is_1_0 => b"connection: keep-alive\r\n",
         (true, false) => b"",

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A socket to a client.
@@ -51,6 +52,15 @@ impl Transport {
             Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, &parts),
             Transport::Unix(socket) => Pin::new(socket).poll_write_vectored(context, &parts),
         }
+    }
+
+    /// True where the client is known to send nothing more, by the last word of the kernel.
+    pub(super) fn has_ended(&self) -> bool {
+        let ready = match self {
+            Transport::Tcp(socket) => socket.ready(Interest::READABLE).now_or_never(),
+            Transport::Unix(socket) => socket.ready(Interest::READABLE).now_or_never(),
+        };
+        ready.and_then(Result::ok).is_some_and(|ready| ready.is_read_closed() || ready.is_error())
     }
 
     /// Says that nothing more will be sent.

@@ -1,11 +1,14 @@
 //! What a client sees. The one place that decides it: the shape of replies, of errors, and how much of an internal
 //! fault is shown.
 
+use std::convert::Infallible;
+
 use actix_web::HttpResponse;
-use actix_web::body::BoxBody;
+use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
+use futures_util::stream;
 
 use super::stream::Body;
 use super::{error_page, files};
@@ -130,10 +133,12 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
     let content_type = HeaderValue::try_from(&*streaming.content_type).unwrap_or(OCTETS);
     let headers = std::mem::take(&mut streaming.headers);
     let mut reply = HttpResponse::new(StatusCode::OK);
-    if was.request.method != Method::HEAD {
-        reply =
-            reply.set_body(BoxBody::new(Body::new(streaming.into_chunks(was.hands().blocking()), was.request.uri())));
-    }
+    let body = match was.request.method {
+        // As long as that of a GET: nobody knows.
+        Method::HEAD => BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>())),
+        _ => BoxBody::new(Body::new(streaming.into_chunks(was.hands().blocking()), was.request.uri())),
+    };
+    reply = reply.set_body(body);
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
     headed(reply, &headers)
 }

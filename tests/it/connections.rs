@@ -10,12 +10,13 @@
 //! - [`smuggling`]: requests hidden in others, each with its legal twin; [`beside_node`]: the same octets to a server
 //!   that knows nothing of us; [`early`]: replies that come before the body;
 //! - [`untrue`]: bodies that are not what their head says; [`healthy`]: what all others go on doing;
-//! - [`websockets`]: two foreign clients.
+//! - [`corners`]: where two of these meet; [`websockets`]: two foreign clients.
 
 mod beside_node;
 mod bodies;
 mod bounds;
 mod clocks;
+mod corners;
 mod early;
 mod expecting;
 mod healthy;

@@ -21,6 +21,8 @@ async fn before() -> &'static str {
 fn services(services: &mut ServiceConfig) {
     services
         .route("/echo", web::post().to(echo))
+        .route("/read", web::get().to(read))
+        .route("/lazy", web::post().to(lazy))
         .route("/panics", web::get().to(panics))
         .route("/longer", web::route().to(longer))
         .route("/shorter", web::route().to(shorter))
@@ -33,6 +35,16 @@ fn services(services: &mut ServiceConfig) {
 async fn echo(request: HttpRequest, body: Bytes) -> HttpResponse {
     let name = request.headers().get("x-name").and_then(|value| value.to_str().ok()).unwrap_or("-");
     HttpResponse::Created().insert_header(("x-name", name)).body(format!("{} {}", request.uri(), body.len()))
+}
+
+/// Reads the body of a GET.
+async fn read(body: Bytes) -> String {
+    format!("{} octets", body.len())
+}
+
+/// Answers at once, and gives back what it reads while it answers.
+async fn lazy(body: web::Payload) -> HttpResponse {
+    HttpResponse::Ok().streaming(body)
 }
 
 async fn panics() -> HttpResponse {

@@ -216,7 +216,7 @@ impl Said {
                 if value.contains(&b',') {
                     return Err(Refusal::Malformed("a list of lengths".to_owned()));
                 }
-                self.announced.only_length(value)?;
+                self.announced.only_length(value).map_err(|refusal| Refusal::Malformed(refusal.to_string()))?;
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => self.coding(value)?,
             10 if name.eq_ignore_ascii_case("connection") => {
@@ -226,7 +226,10 @@ impl Said {
                     self.names_upgrade |= word.eq_ignore_ascii_case(b"upgrade");
                 }
             }
-            7 if name.eq_ignore_ascii_case("upgrade") => self.has_upgrade = true,
+            7 if name.eq_ignore_ascii_case("upgrade") => {
+                // HTTP/2 on this connection is never agreed to: it is no offer to anybody.
+                self.has_upgrade |= words(value).any(|word| !word.eq_ignore_ascii_case(b"h2c"));
+            }
             6 if name.eq_ignore_ascii_case("expect") => {
                 self.expects_continue |= words(value).any(|word| word.eq_ignore_ascii_case(b"100-continue"));
             }

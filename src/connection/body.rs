@@ -1,0 +1,114 @@
+//! The body of the request at work, as the service reads it: at its pace, in whatever task it likes.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_http::error::PayloadError;
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::intake::{Body, PIECE, Queues, Shared, TURN};
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl Queues {
+    /// Nobody waits for the body now. In the task of the connection the driver is polled anyway.
+    fn let_driver_read(&mut self) {
+        if let (Some(reader), Some(driver)) = (self.reader.take(), &self.driver)
+            && !reader.will_wake(driver)
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        loop {
+            if self.given >= TURN {
+                // Whoever sends as fast as it is read is not to hold the thread.
+                self.given = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            if let Some(piece) = self.next_piece() {
+                self.given += piece.as_ref().map_or(0, Bytes::len);
+                self.let_driver_read();
+                return Poll::Ready(Some(piece));
+            }
+            match self.body {
+                Body::Done => {
+                    self.let_driver_read();
+                    return Poll::Ready(None);
+                }
+                Body::Offered => return self.wait(context),
+                _ => {}
+            }
+            if std::mem::take(&mut self.owes_continue) {
+                self.output.buffer().extend_from_slice(CONTINUE);
+                if self.poll_flush(context).is_pending() {
+                    self.wake_driver();
+                }
+            }
+            match self.poll_fill(context, PIECE) {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) if matches!(self.body, Body::Tunnel) => {
+                    self.body = Body::Done;
+                    self.reader = None;
+                    self.wake_driver();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(_) => {
+                    self.body = Body::Broken(io::ErrorKind::UnexpectedEof, "the client left before its end".to_owned());
+                    self.let_driver_read();
+                }
+                Poll::Pending => return self.wait(context),
+            }
+        }
+    }
+
+    fn wait<T>(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        self.given = 0;
+        if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
+            self.reader = Some(context.waker().clone());
+            // In another task: the driver has a clock to set.
+            if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(context.waker())) {
+                self.wake_driver();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Whoever waited in the task of the connection says so again when it is polled, or has given up.
+    pub(super) fn ask_anew(&mut self) {
+        if let (Some(reader), Some(driver)) = (&self.reader, &self.driver)
+            && reader.will_wake(driver)
+        {
+            self.reader = None;
+        }
+    }
+
+    fn wake_driver(&self) {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+/// The body of a request, as the service reads it.
+pub(super) struct BodyStream(pub(super) Shared);
+
+impl Stream for BodyStream {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.borrow_mut().poll_body(context)
+    }
+}
+
+impl Drop for BodyStream {
+    fn drop(&mut self) {
+        let queues = &mut *self.0.borrow_mut();
+        queues.is_held = false;
+        queues.let_driver_read();
+    }
+}

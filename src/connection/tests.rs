@@ -20,9 +20,10 @@ mod lines;
 mod slow_requests;
 
 /// What we read and actix-http did not, or read otherwise.
-const READ: [(&str, &str); 3] = [
+const READ: [(&str, &str); 4] = [
     ("escaped", "octets of a target that should have been escaped are read as if they were"),
     ("absolute", "the authority of an absolute target is the host, whatever the header says"),
+    ("ignored", "an upgrade that HTTP/1.0 names is nothing that a service could take"),
     ("offered", "an offer to go on in another protocol, or a CONNECT, does not swallow what follows"),
 ];
 
@@ -75,6 +76,10 @@ fn differences(ours: &All, theirs: &[Heard], is_refused: bool) -> Result<Vec<&'s
             names.push("absolute");
             our.fields.retain(|(name, _)| name != "host");
             their.fields.retain(|(name, _)| name != "host");
+        }
+        if our.version == "HTTP/1.0" && our.fields != their.fields {
+            names.push("ignored");
+            their.fields.retain(|(name, _)| name != "upgrade");
         }
         if is_escaped && our.target != their.target {
             names.push("escaped");

@@ -7,7 +7,7 @@
 //!                 └── refused: a sentence, and the end
 //! ```
 //!
-//! One request is at work at a time. What its client sends ahead is held, up to 16 KiB, and what the server has for a
+//! One request is at work at a time. What its client sends ahead is held, up to 4 KiB, and what the server has for a
 //! client that does not read is made piece by piece: neither side can make the other hold more. Every state in which
 //! the client is waited for has a clock; a handler at work has its deadline, and an event stream that has nothing to
 //! say may be silent for as long as it likes.

@@ -18,8 +18,8 @@ use tokio::io::ReadBuf;
 use super::body::BodyStream;
 use super::transport::{Output, Transport};
 
-/// The most of what a client sends ahead that is held for it, in octets.
-pub(super) const HELD: usize = 16 * 1024;
+/// The most of what a client sends ahead that is held for it, in octets: two usual heads.
+pub(super) const HELD: usize = 4 * 1024;
 /// The most that is read at once.
 pub(super) const PIECE: usize = 64 * 1024;
 /// Octets of one body after which other connections have their turn.

@@ -1,13 +1,14 @@
 //! What an app author touches.
 //!
 //! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], also as one's own type by [`fields`]; [`upload`]); the handler uses [`was`] (until then a [`draft`]) to
-//! read the [`request`] (also as [`env`]) and whose it is ([`client`]), set the [`response`], [`cookie`] and [`session`]
-//! (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose [`results`] come back
-//! ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it returns becomes an answer
-//! by [`reply`] ([`files`] among them, [`either`] of two), [`page`], [`streaming`] ([`more`]: from an object that blocks) or [`error`] (which
-//! an app's own page sees as a [`failure`]). An [`application`] collects routes, [`hooks`] around them, [`templates`] and a
-//! [`registry`] of shared objects; [`links`] makes the paths that lead back to routes.
+//! ([`bind`]) to the handler's [`argument`]s ([`form`], also as one's own type by [`fields`]; [`upload`]); the handler
+//! uses [`was`] (until then a [`draft`]) to read the [`request`] (also as [`env`]) and whose it is ([`client`]), set
+//! the [`response`], [`cookie`] and [`session`] (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose
+//! [`results`] come back ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it
+//! returns becomes an answer by [`reply`] ([`files`] among them, [`either`] of two), [`page`], [`streaming`] ([`more`]:
+//! from an object that blocks) or [`error`] (which an app's own page sees as a [`failure`]). An [`application`]
+//! collects routes, [`hooks`] around them, [`templates`] and a [`registry`] of shared objects; [`links`] makes the
+//! paths that lead back to routes.
 
 mod application;
 mod argument;

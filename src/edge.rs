@@ -1,7 +1,8 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a request, from head to log;
-//! - [`body`]: reading the body, within its limit and its time, [`large`] ones within a memory that all have together; [`upload`]: a multipart form, its files onto the [`shelf`];
+//! - [`body`]: reading the body, within its limit and its time, [`large`] ones within a memory that all have together;
+//!   [`upload`]: a multipart form, its files onto the [`shelf`];
 //! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
 //! - [`hooked`]: a handler with the hooks around it;
 //! - [`files`]: static files, which stand before apps;
@@ -9,7 +10,8 @@
 //! - [`sessions`]: the session, loaded before and kept after the handler;
 //! - [`refused`]: the answer to what is no request;
 //! - [`stream`]: the body of a reply that is made while it is sent;
-//! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's page.
+//! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's
+//!   page.
 
 pub(crate) mod arguments;
 pub(crate) mod behind;

@@ -35,8 +35,8 @@
 //! - [`mod@test`]: for an author's own tests: the app on a free port, a client, fake clusters;
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
-//! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on every
-//! worker thread; and `skitai-wire`, the codecs.
+//! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on
+//! every worker thread; and `skitai-wire`, the codecs.
 
 // The code that #[route] writes names this crate; the admin pages in here are written with it, too.
 extern crate self as skitai;

@@ -26,8 +26,8 @@
 //! assert_eq!(site.xmlrpc("search", ("Mozart",)).map(|found| found.len()), Ok(2));
 //! ```
 //!
-//! Everything here blocks the thread it is used on, as a test's own thread may, and stops the test with a panic that says
-//! what went wrong where it cannot go on: a configuration that does not fit, a server that hangs up.
+//! Everything here blocks the thread it is used on, as a test's own thread may, and stops the test with a panic that
+//! says what went wrong where it cannot go on: a configuration that does not fit, a server that hangs up.
 //!
 //! - [`TestSite`]: what to serve; [`TestServer`]: it, served;
 //! - [`Client`]: asks pages, keeps cookies, calls methods; [`Reply`] and [`Fault`] are what comes back;

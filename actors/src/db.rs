@@ -1,8 +1,8 @@
 //! Databases: one actor per worker thread for each cluster of databases, and one for targets named at run time.
 //!
 //! A statement is bound (never spliced), takes a connection of its own from this worker's pool, and either ends or is
-//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Statements may share a
-//! connection where they ask for it ([`Lane`]). Nothing that may have run is sent again.
+//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Statements may share
+//! a connection where they ask for it ([`Lane`]). Nothing that may have run is sent again.
 //!
 //! Read in this order:
 //!
@@ -83,7 +83,8 @@ pub struct Statement {
     /// Every member, one, or a certain one.
     pub shards: Shards,
     /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
-    /// once per connection and then only bound; of a text made at run time nothing is kept, because servers never forget.
+    /// once per connection and then only bound; of a text made at run time nothing is kept, because servers never
+    /// forget.
     pub sql: Cow<'static, str>,
     /// `$1` first. Bound as data, whatever they say.
     pub params: Arc<[Value]>,
@@ -103,8 +104,8 @@ pub enum Lane {
     Configured,
     /// One of its own: it can be cancelled.
     Exclusive,
-    /// One that it shares with others: it costs less, and cannot be cancelled. Refused for statements that begin with other
-    /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on SQLite.
+    /// One that it shares with others: it costs less, and cannot be cancelled. Refused for statements that begin with
+    /// other words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on SQLite.
     Pipelined,
 }
 
@@ -121,8 +122,8 @@ const TEND_EVERY: Duration = Duration::from_secs(30);
 /// A connection nobody used for so long is closed: a burst does not hold the server's connections for good.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 
-/// A connection so old is closed when it is idle: what a server process gathers in its caches is given back, and after a
-/// failover behind one name the load finds its way to the new server.
+/// A connection so old is closed when it is idle: what a server process gathers in its caches is given back, and after
+/// a failover behind one name the load finds its way to the new server.
 const LIFETIME: Duration = Duration::from_secs(1_800);
 
 /// The state of the actor of one database cluster on one worker thread.
@@ -315,8 +316,8 @@ impl<'c> Choice<'c> {
         Choice { members, picker, health, tried: vec![false; members.len()] }
     }
 
-    /// First the one whose trial is due, then the least loaded, and the ejected only when nobody else is left: perhaps we
-    /// are wrong about them.
+    /// First the one whose trial is due, then the least loaded, and the ejected only when nobody else is left: perhaps
+    /// we are wrong about them.
     fn next(&mut self) -> Option<(usize, Call)> {
         let due = if self.tried.contains(&true) { None } else { self.health.due(self.health.now()) };
         let (index, call) = match due {

@@ -1,5 +1,5 @@
-//! Answers of HTTP/1: the first octet says how they are asked for and cut, the rest is what comes. No panic; the same in
-//! pieces as in one; and what the slow reader understands is understood alike.
+//! Answers of HTTP/1: the first octet says how they are asked for and cut, the rest is what comes. No panic; the same
+//! in pieces as in one; and what the slow reader understands is understood alike.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

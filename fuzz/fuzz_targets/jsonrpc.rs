@@ -1,5 +1,5 @@
-//! Any bytes as JSON-RPC: no panic and no stall; ids come back byte for byte; what was read is written and read again as
-//! the same.
+//! Any bytes as JSON-RPC: no panic and no stall; ids come back byte for byte; what was read is written and read again
+//! as the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Any bytes as XML-RPC: no panic and no stall; the shortcut past the events decides what the events decide; what was read
-//! and can be written is read again as the same.
+//! Any bytes as XML-RPC: no panic and no stall; the shortcut past the events decides what the events decide; what was
+//! read and can be written is read again as the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -54,8 +54,8 @@ const NAMES: [&str; 27] = [
     "dateTime.iso8601", "dateTime", "nil",
 ];
 
-/// The document with a blank in its tags, which the shortcut does not know. There is none such where a tag may be text, or
-/// part of another tag: within quotes a tag goes on.
+/// The document with a blank in its tags, which the shortcut does not know. There is none such where a tag may be text,
+/// or part of another tag: within quotes a tag goes on.
 fn without_shortcut(document: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(document).ok()?;
     if text.contains("<!") || text.contains("<?") || text.contains(['"', '\'']) {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
-/// What the password of `admin` is compared with, in constant time, by digests: neither its length nor its beginning can
-/// be guessed from how long a refusal takes.
+/// What the password of `admin` is compared with, in constant time, by digests: neither its length nor its beginning
+/// can be guessed from how long a refusal takes.
 pub(crate) struct Login(Vec<u8>);
 
 impl std::fmt::Debug for Login {

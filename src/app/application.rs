@@ -110,9 +110,9 @@ impl App {
 
     /// Answers errors in the app's own way: `.on_error(|_, failure| Some(Page::new("sorry.html").with("status",
     /// failure.status)))`. `None` leaves an error to the app's templates (`errors/404.html` for one status,
-    /// `errors/error.html` for all others), and those to the built-in page. The reply has the error's status, unless it is
-    /// a [`Response`](super::Response). Errors of every client on the web come here, not of browsers alone; over RPC an
-    /// error is a fault and stays one. In devel mode a browser sees an error of ours (5xx) on the page that tells
+    /// `errors/error.html` for all others), and those to the built-in page. The reply has the error's status, unless it
+    /// is a [`Response`](super::Response). Errors of every client on the web come here, not of browsers alone; over RPC
+    /// an error is a fault and stays one. In devel mode a browser sees an error of ours (5xx) on the page that tells
     /// everything instead.
     #[must_use]
     pub fn on_error<R: Reply>(mut self, answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> App {
@@ -120,16 +120,17 @@ impl App {
         self
     }
 
-    /// Mounts services of actix-web, for what routes have no words for, such as WebSockets:
-    /// `.actix(|services| { services.route("/socket", web::get().to(socket)); })`. Paths are below the one where the app is
-    /// mounted.
+    /// Mounts services of actix-web, for what routes have no words for, such as WebSockets: `.actix(|services| {
+    /// services.route("/socket", web::get().to(socket)); })`. Paths are below the one where the app is mounted.
     ///
-    /// They come last: files and routes of the same path stand before them, and what none of them takes is a 404 like any
-    /// other. A request meets them as it came, with its body unread: hooks, sessions, `was`, limits of bodies and deadlines
-    /// are the app's and not theirs, and they are no methods over RPC. What they answer is in the access log and counted, and
-    /// a panic of theirs is a 500. The crate is re-exported as [`skitai::actix_web`](crate::actix_web).
+    /// They come last: files and routes of the same path stand before them, and what none of them takes is a 404 like
+    /// any other. A request meets them as it came, with its body unread: hooks, sessions, `was`, limits of bodies and
+    /// deadlines are the app's and not theirs, and they are no methods over RPC. What they answer is in the access log
+    /// and counted, and a panic of theirs is a 500. The crate is re-exported as
+    /// [`skitai::actix_web`](crate::actix_web).
     ///
-    /// Called once on every worker thread, when the first request asks for one of them. Called twice, the second stands.
+    /// Called once on every worker thread, when the first request asks for one of them. Called twice, the second
+    /// stands.
     #[must_use]
     pub fn actix(mut self, services: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> App {
         self.actix = Some(ActixServices(Arc::new(services)));

@@ -119,7 +119,8 @@ macro_rules! completion_rules {
 }
 pub(super) use completion_rules;
 
-/// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get), [`post`](Calls::post).
+/// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get),
+/// [`post`](Calls::post).
 #[must_use = "nothing is sent before a verb: .call(method, args), .get() or .post(form)"]
 pub struct Calls {
     was: Was,
@@ -185,8 +186,8 @@ impl Calls {
         self
     }
 
-    /// Keeps a complete, good answer for `ttl`; equal calls meanwhile get it without I/O, and equal calls made while the
-    /// first is under way wait for it instead of being sent.
+    /// Keeps a complete, good answer for `ttl`; equal calls meanwhile get it without I/O, and equal calls made while
+    /// the first is under way wait for it instead of being sent.
     pub fn cache(mut self, ttl: Duration) -> Calls {
         self.options.cache = Some(ttl);
         self

@@ -1,8 +1,8 @@
 //! Who sent a request, where proxies stand between: the word of trusted ones alone, read from the end.
 //!
-//! Each proxy adds the address of whoever asked it at the end of `X-Forwarded-For` (or of `Forwarded`, RFC 7239). So the
-//! walk begins with the peer of the connection and goes from right to left: as long as the hop it stands on is one of
-//! `trusted_proxies`, that hop is believed who came before it. The first hop that is not trusted is the client. What
+//! Each proxy adds the address of whoever asked it at the end of `X-Forwarded-For` (or of `Forwarded`, RFC 7239). So
+//! the walk begins with the peer of the connection and goes from right to left: as long as the hop it stands on is one
+//! of `trusted_proxies`, that hop is believed who came before it. The first hop that is not trusted is the client. What
 //! stands further left was written by the client, or by nobody knows whom, and is never looked at. A hop that cannot be
 //! read ends the walk where it is.
 //!

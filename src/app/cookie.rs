@@ -219,8 +219,8 @@ impl Cookies {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value of a cookie: as set in this request, else as sent by the client. What of a sent one is malformed is left
-    /// as it is; `%XX` that is not UTF-8 becomes `U+FFFD`.
+    /// The value of a cookie: as set in this request, else as sent by the client. What of a sent one is malformed is
+    /// left as it is; `%XX` that is not UTF-8 becomes `U+FFFD`.
     pub fn get(&self, name: &str) -> Option<String> {
         if let Some(changed) = self.lock().iter().rev().find(|changed| changed.name == name) {
             return changed.value.clone();
@@ -240,7 +240,8 @@ impl Cookies {
         self.get(name).is_some()
     }
 
-    /// Names and values of all there are: as [`get`](Cookies::get) has them, in the order they were sent, then those set.
+    /// Names and values of all there are: as [`get`](Cookies::get) has them, in the order they were sent, then those
+    /// set.
     pub fn items(&self) -> Vec<(String, String)> {
         let mut names: Vec<String> = Vec::new();
         self.each_sent(|name, _| {
@@ -259,8 +260,8 @@ impl Cookies {
         items
     }
 
-    /// Sets a cookie for the time the browser runs, with the defaults of [`Cookie`]. Any text may be a value; a name that
-    /// is none, and a cookie too long for a browser, are errors.
+    /// Sets a cookie for the time the browser runs, with the defaults of [`Cookie`]. Any text may be a value; a name
+    /// that is none, and a cookie too long for a browser, are errors.
     #[track_caller]
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.put(Cookie::new(name, value))
@@ -272,15 +273,16 @@ impl Cookies {
         self.put(Cookie::new(name, value).max_age(life))
     }
 
-    /// Tells the client to forget a cookie of path `/`; of another path or a domain: `put(Cookie::expired(name).path(…))`.
+    /// Tells the client to forget a cookie of path `/`; of another path or a domain:
+    /// `put(Cookie::expired(name).path(…))`.
     #[track_caller]
     pub fn delete(&self, name: &str) -> Result<()> {
         self.put(Cookie::expired(name))
     }
 
     /// Tells the client to forget every cookie it sent and takes back what was set; not the session, which
-    /// [`Session::clear`](super::Session::clear) empties. Cookies of other paths than `/` or of a domain stay: the client
-    /// does not tell those.
+    /// [`Session::clear`](super::Session::clear) empties. Cookies of other paths than `/` or of a domain stay: the
+    /// client does not tell those.
     pub fn clear(&self) {
         self.lock().clear();
         for (name, _) in self.items() {
@@ -310,8 +312,8 @@ impl Cookies {
         all.push(changed);
     }
 
-    /// Sets the session's cookie, or with no value has it forgotten: sealed, out of reach of scripts, and where the client
-    /// spoke TLS sent over TLS alone. The store has seen to its length.
+    /// Sets the session's cookie, or with no value has it forgotten: sealed, out of reach of scripts, and where the
+    /// client spoke TLS sent over TLS alone. The store has seen to its length.
     pub(crate) fn put_session(&self, name: &str, value: Option<String>, life: Duration, secure: bool) {
         let life = if value.is_some() { life } else { Duration::ZERO };
         let cookie = Cookie::new(name, value.unwrap_or_default()).max_age(life).http_only(true).secure(secure);

@@ -19,9 +19,9 @@
 //! }
 //! ```
 //!
-//! The secret of a session is made when its first token is asked for, and is kept in it. Each token is that secret under
-//! another mask, so that no two pages have equal ones, which those who can measure packed pages would find out byte by
-//! byte. Signing in or out ought to begin with `was.session.clear()`: then older tokens are void.
+//! The secret of a session is made when its first token is asked for, and is kept in it. Each token is that secret
+//! under another mask, so that no two pages have equal ones, which those who can measure packed pages would find out
+//! byte by byte. Signing in or out ought to begin with `was.session.clear()`: then older tokens are void.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -46,9 +46,10 @@ type Secret = [u8; LENGTH];
 /// A hook that refuses, with 403, what changes something and lacks the session's token: every method but GET, HEAD,
 /// OPTIONS and TRACE. `App::new("webapp").use_session(true).before_request(skitai::app::csrf)`.
 ///
-/// The token is looked for in the header `X-CSRF-Token`, then in the field `csrf_token` of a form. RPC in its own content
-/// type passes, because no form of another site can send such a type; RPC that comes as a form or as plain text does not.
-/// Routes that change something should name their methods (`methods = ["POST"]`): one that takes GET takes it unchecked.
+/// The token is looked for in the header `X-CSRF-Token`, then in the field `csrf_token` of a form. RPC in its own
+/// content type passes, because no form of another site can send such a type; RPC that comes as a form or as plain text
+/// does not. Routes that change something should name their methods (`methods = ["POST"]`): one that takes GET takes it
+/// unchecked.
 pub async fn csrf(was: Was) -> Result<()> {
     if matches!(was.request.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE") {
         return Ok(());

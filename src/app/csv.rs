@@ -1,5 +1,5 @@
-//! Rows as CSV (RFC 4180), read by spreadsheets and by `COPY … FROM … CSV HEADER` alike. NULL is nothing at all, an empty
-//! text is `""`: a reader that knows the difference can tell them apart.
+//! Rows as CSV (RFC 4180), read by spreadsheets and by `COPY … FROM … CSV HEADER` alike. NULL is nothing at all, an
+//! empty text is `""`: a reader that knows the difference can tell them apart.
 
 use skitai_wire::Value;
 

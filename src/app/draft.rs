@@ -1,8 +1,8 @@
 //! A request on its way to its handler, and where handles wait between two requests.
 //!
-//! A handle and the table of its headers are most of what a small request would take from the allocator. So the handle of
-//! a request that has ended, and that nobody kept, serves the next one of its worker; and the table of headers of the one
-//! goes back to actix in exchange for that of the other, so that none is ever made anew.
+//! A handle and the table of its headers are most of what a small request would take from the allocator. So the handle
+//! of a request that has ended, and that nobody kept, serves the next one of its worker; and the table of headers of
+//! the one goes back to actix in exchange for that of the other, so that none is ever made anew.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;

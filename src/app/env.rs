@@ -1,8 +1,8 @@
 //! The request in the names of CGI and WSGI, for code that thinks in them.
 //!
 //! It is made when it is asked for and is the request's alone: nothing of the process's environment is in it. Unlike in
-//! CGI, two names of one header (`X-A` and `X_A`) cannot be mistaken for each other, because headers with a `_` are left
-//! out; so is `Proxy`, whose name in here would be the one by which many programs find their own proxy.
+//! CGI, two names of one header (`X-A` and `X_A`) cannot be mistaken for each other, because headers with a `_` are
+//! left out; so is `Proxy`, whose name in here would be the one by which many programs find their own proxy.
 
 use std::borrow::Cow;
 

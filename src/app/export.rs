@@ -1,11 +1,12 @@
 //! Rows straight to the client: NDJSON, CSV, a JSON array.
 //!
-//! The head of the reply is not sent before the first row is there, or the end. What fails until then is an error with a
-//! status, as in any handler. What fails later can be told only by what the format has room for:
+//! The head of the reply is not sent before the first row is there, or the end. What fails until then is an error with
+//! a status, as in any handler. What fails later can be told only by what the format has room for:
 //!
-//! - NDJSON has one more line, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason", "msg"}]}`, as the last;
-//! - CSV and a JSON array have no room: the reply is cut, which a client sees as a chunked body without an end. So is an
-//!   NDJSON reply of a statement with `.all_or_error()`.
+//! - NDJSON has one more line, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason", "msg"}]}`, as the
+//!   last;
+//! - CSV and a JSON array have no room: the reply is cut, which a client sees as a chunked body without an end. So is
+//!   an NDJSON reply of a statement with `.all_or_error()`.
 //!
 //! The log has a line in each case.
 
@@ -32,16 +33,16 @@ const CHUNK: usize = 16 << 10;
 type Write<T> = fn(&mut Vec<u8>, &T) -> Result<()>;
 
 impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
-    /// A reply of one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line with
-    /// `$coverage` and `$missing` says so. If all of them do before the first row this is an error.
+    /// A reply of one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line
+    /// with `$coverage` and `$missing` says so. If all of them do before the first row this is an error.
     pub async fn ndjson(self) -> Result<Streaming> {
         let tolerant = !self.strict;
         let page = Export::begun(self, tolerant, json_line).await?;
         Ok(page.streaming("application/x-ndjson"))
     }
 
-    /// A reply of one JSON array (`application/json`), a row a line. It is whole or has no end: where a member fails on the
-    /// way the connection is cut. If one fails before the first row this is an error.
+    /// A reply of one JSON array (`application/json`), a row a line. It is whole or has no end: where a member fails on
+    /// the way the connection is cut. If one fails before the first row this is an error.
     pub async fn json(self) -> Result<Streaming> {
         let mut page = Export::begun(self, false, json_item).await?;
         match page.chunk.first_mut() {

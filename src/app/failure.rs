@@ -9,8 +9,8 @@ use super::error::Error;
 use super::reply::{Answer, Reply};
 use super::was::Was;
 
-/// What a client is told of an error. In a template of the app it is `{{ status }}`, `{{ reason }}`, `{{ message }}` and
-/// `{{ id }}`.
+/// What a client is told of an error. In a template of the app it is `{{ status }}`, `{{ reason }}`, `{{ message }}`
+/// and `{{ id }}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The HTTP status.

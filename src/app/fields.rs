@@ -15,8 +15,8 @@ use super::form::Form;
 
 impl Form {
     /// The values as a type of one's own: `let account: Account = form.read()?`. Text becomes a number or a truth value
-    /// where the field is one, in the words that arguments take; a name given once is a list of one where the field is a
-    /// list; names without a field are ignored. What does not fit is a 400 that names the field. Files are apart.
+    /// where the field is one, in the words that arguments take; a name given once is a list of one where the field is
+    /// a list; names without a field are ignored. What does not fit is a 400 that names the field. Files are apart.
     ///
     /// ```
     /// # use skitai::prelude::*;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use super::bind::shortened;
 use super::error::{Error, Result};
 
-/// The path of a file in a folder by a name that a client chose, such as `films/2026/a.mp4`. What would leave the folder,
-/// and hidden files, are a 404. Links in the folder are followed: they are its owner's.
+/// The path of a file in a folder by a name that a client chose, such as `films/2026/a.mp4`. What would leave the
+/// folder, and hidden files, are a 404. Links in the folder are followed: they are its owner's.
 pub fn path_in(folder: impl AsRef<Path>, name: &str) -> Result<PathBuf> {
     let path = relative(name).filter(|path| path.file_name().is_some());
     path.map(|path| folder.as_ref().join(path))

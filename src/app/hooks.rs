@@ -14,13 +14,13 @@
 //! The app is the outermost level, then each package that the route's own is nested in. Hooks run for pages and for RPC
 //! alike, once for each call:
 //!
-//! 1. `before_request`, from the outermost level to the innermost. A reply of one ends the request: nothing further runs.
-//!    An error of one goes on as if the handler had failed.
+//! 1. `before_request`, from the outermost level to the innermost. A reply of one ends the request: nothing further
+//!    runs. An error of one goes on as if the handler had failed.
 //! 2. the handler, with its arguments.
 //! 3. from the innermost level to the outermost, of each that was entered exactly one of `after_request`, while all is
 //!    well, and `teardown_request`, once something has failed: a handler's or a hook's error or panic, an argument that
-//!    does not fit, a missed deadline. A reply of the nearest teardown that gives one stands in place of the error's page,
-//!    with the error's status; over RPC an error stays a fault. The error is told in the log in any case.
+//!    does not fit, a missed deadline. A reply of the nearest teardown that gives one stands in place of the error's
+//!    page, with the error's status; over RPC an error stays a fault. The error is told in the log in any case.
 //!
 //! Where the client leaves, the request is dropped with what it waits for, and no further hook runs.
 
@@ -127,8 +127,8 @@ pub struct Instead {
 macro_rules! hooks {
     () => {
         /// Runs before every handler in here, once its route is known and before its arguments are looked at. A reply
-        /// ends the request: `.before_request(|was| async move { … Some(Response::redirect("/login")) })`; `None` or `()`
-        /// lets it go on. Of several the first added runs first. [The order of all hooks](crate::app::hooks).
+        /// ends the request: `.before_request(|was| async move { … Some(Response::redirect("/login")) })`; `None` or
+        /// `()` lets it go on. Of several the first added runs first. [The order of all hooks](crate::app::hooks).
         #[must_use]
         pub fn before_request<F, V>(mut self, hook: impl Fn(Was) -> F + Send + Sync + 'static) -> Self
         where
@@ -158,8 +158,8 @@ macro_rules! hooks {
         }
 
         /// Runs in place of `after_request` where something has failed, with what a client would be told of it. A reply
-        /// stands in place of the error's page, with the error's status unless `was.response.reply` sets another; its own
-        /// error goes to the log. Of several the last added runs first.
+        /// stands in place of the error's page, with the error's status unless `was.response.reply` sets another; its
+        /// own error goes to the log. Of several the last added runs first.
         #[must_use]
         pub fn teardown_request<F, V>(mut self, hook: impl Fn(Was, Failure) -> F + Send + Sync + 'static) -> Self
         where

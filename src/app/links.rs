@@ -1,7 +1,8 @@
 //! Paths of routes, made from their rules: `was.url_for("company", (555, "Skitai Corp"))`, and `url_for` in templates.
 //!
-//! A link that is written by hand is wrong as soon as the rule or the mount changes, and wrong for a name with a `/` in it
-//! from the start. One made here is found again by the rule it was made from; what cannot be is an error that says why.
+//! A link that is written by hand is wrong as soon as the rule or the mount changes, and wrong for a name with a `/` in
+//! it from the start. One made here is found again by the rule it was made from; what cannot be is an error that says
+//! why.
 
 use std::sync::Arc;
 

@@ -109,8 +109,8 @@ impl Merged {
         self.table.into_rows().into_iter().map(|row| Ok(skitai_wire::from_value(row)?)).collect()
     }
 
-    /// The rows as they are: maps in the order of the columns. A column by its number is `row[0]`, which also tells apart
-    /// two of one name.
+    /// The rows as they are: maps in the order of the columns. A column by its number is `row[0]`, which also tells
+    /// apart two of one name.
     pub fn rows(&self) -> &[Value] {
         self.table.rows()
     }

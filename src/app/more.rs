@@ -10,8 +10,8 @@ use super::error::{Error, Result};
 use crate::observe::panics;
 use crate::serve::pool::BlockingPool;
 
-/// An object that gives a reply chunk by chunk, for [`Streaming::blocking`](super::Streaming::blocking). It may wait and
-/// compute as it likes.
+/// An object that gives a reply chunk by chunk, for [`Streaming::blocking`](super::Streaming::blocking). It may wait
+/// and compute as it likes.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -30,8 +30,8 @@ use crate::serve::pool::BlockingPool;
 /// }
 /// ```
 pub trait More: Send + 'static {
-    /// The next chunk; an empty one is the end. After an error the connection is cut: the client sees that the reply has
-    /// no end, the log sees the error.
+    /// The next chunk; an empty one is the end. After an error the connection is cut: the client sees that the reply
+    /// has no end, the log sees the error.
     fn more(&mut self) -> Result<Vec<u8>>;
 
     /// Runs once if the client goes before the last chunk, before [`close`](More::close).

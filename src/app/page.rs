@@ -36,19 +36,19 @@ impl Page {
     }
 
     /// Gives the template what comes of a call, which is waited for when the page is rendered, at most until `timeout`
-    /// after the call was made. Under its name the template finds `data` (a list with one entry for each good answer, in
-    /// member order), `coverage` (such as `2 of 3 ok (1 not sent)`) and `outcomes` (one for each member).
+    /// after the call was made. Under its name the template finds `data` (a list with one entry for each good answer,
+    /// in member order), `coverage` (such as `2 of 3 ok (1 not sent)`) and `outcomes` (one for each member).
     ///
-    /// Where nobody answered, or not as many as the call's completion rule asks for, the page is not rendered: that is an
-    /// error with every reason, as for [`Results::ok`](super::Results::ok).
+    /// Where nobody answered, or not as many as the call's completion rule asks for, the page is not rendered: that is
+    /// an error with every reason, as for [`Results::ok`](super::Results::ok).
     #[must_use]
     pub fn with_task(mut self, name: impl Into<Cow<'static, str>>, task: Task, timeout: Duration) -> Page {
         self.awaited.push((name.into(), task, timeout));
         self
     }
 
-    /// Gives the template a token against forged requests, `csrf_token`, for its forms: see [`csrf`](mod@super::csrf). The app
-    /// must use sessions; a visitor without one gets one.
+    /// Gives the template a token against forged requests, `csrf_token`, for its forms: see [`csrf`](mod@super::csrf).
+    /// The app must use sessions; a visitor without one gets one.
     #[must_use]
     pub fn with_csrf(mut self) -> Page {
         self.has_csrf = true;

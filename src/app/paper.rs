@@ -1,8 +1,8 @@
 //! Answers in JSON, each written where the one before was.
 //!
-//! Nobody knows how long a text will be before it is written. In room of its own it would grow several times, and each time
-//! be copied to memory that was not touched for long. The paper of a thread is at hand and has the length of earlier answers;
-//! what is copied from it is as large as it has to be.
+//! Nobody knows how long a text will be before it is written. In room of its own it would grow several times, and each
+//! time be copied to memory that was not touched for long. The paper of a thread is at hand and has the length of
+//! earlier answers; what is copied from it is as large as it has to be.
 
 use std::cell::RefCell;
 

@@ -107,8 +107,8 @@ impl Pattern {
         })
     }
 
-    /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error says
-    /// which cannot stand there.
+    /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error
+    /// says which cannot stand there.
     pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
         let mut path = String::new();
         let mut meant = Vec::new();
@@ -160,7 +160,8 @@ impl Pattern {
     }
 }
 
-/// The characters a path may hold unescaped (RFC 3986, 3.3) but for `+`, which is a blank here, and what must be escaped.
+/// The characters a path may hold unescaped (RFC 3986, 3.3) but for `+`, which is a blank here, and what must be
+/// escaped.
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b' ')
     .add(b'"')

@@ -32,8 +32,8 @@ impl Registry {
 pub struct Wasc(Arc<Registry>);
 
 impl Wasc {
-    /// Shares an object with every app under a name. A name that is taken is an error. What is not unregistered is let go
-    /// (dropped) when the site has ended, after every app's `shutdown`.
+    /// Shares an object with every app under a name. A name that is taken is an error. What is not unregistered is let
+    /// go (dropped) when the site has ended, after every app's `shutdown`.
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, object: T) -> super::Result<()> {
         let mut objects = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
         if objects.contains_key(name) {

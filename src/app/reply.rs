@@ -1,7 +1,8 @@
 //! What a handler may return, and how it becomes an answer for the face that asked.
 //!
-//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil. [`Page`](super::Page)
-//! renders a template, [`Response`] is full control. A `Result` always goes the error way: see [`Give`].
+//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil.
+//! [`Page`](super::Page) renders a template, [`Response`] is full control. A `Result` always goes the error way: see
+//! [`Give`].
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -130,9 +131,9 @@ impl Response {
         Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()) }
     }
 
-    /// A file: its type by its name, with ETag and Last-Modified, whole or in the ranges that the client asks for, or 304
-    /// where the client has it. 404 if it is not there. The path is the handler's own; one that a client had a word in
-    /// goes through [`file_in`](Response::file_in).
+    /// A file: its type by its name, with ETag and Last-Modified, whole or in the ranges that the client asks for, or
+    /// 304 where the client has it. 404 if it is not there. The path is the handler's own; one that a client had a word
+    /// in goes through [`file_in`](Response::file_in).
     pub fn file(path: impl Into<PathBuf>) -> Response {
         Response { status: 200, headers: Vec::new(), content: Content::File(path.into()) }
     }

@@ -99,8 +99,8 @@ impl Request {
         self.uri.query().unwrap_or("")
     }
 
-    /// The target in four parts, each with the character it begins with: path, `;params`, `?query`, `#fragment`. What is
-    /// not there is `None`. No browser sends a fragment.
+    /// The target in four parts, each with the character it begins with: path, `;params`, `?query`, `#fragment`. What
+    /// is not there is `None`. No browser sends a fragment.
     ///
     /// ```
     /// # use skitai::prelude::*;
@@ -131,8 +131,8 @@ impl Request {
         Some(self.get_content_type()?.split_once('/')?.1.trim_start())
     }
 
-    /// The address of the client: the peer's, or, where the peer is one of `trusted_proxies`, whom the proxies asked for.
-    /// `None` only where a request came by no network.
+    /// The address of the client: the peer's, or, where the peer is one of `trusted_proxies`, whom the proxies asked
+    /// for. `None` only where a request came by no network.
     pub fn get_remote_addr(&self) -> Option<IpAddr> {
         self.client().map(|client| client.address.ip())
     }

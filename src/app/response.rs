@@ -36,8 +36,8 @@ impl ResponseHead {
         self.with(|parts| parts.status = Some(status));
     }
 
-    /// Adds a header; one of the same name may be there already. What is not valid HTTP is told in the log and not sent;
-    /// length, transfer coding and connection are the server's own.
+    /// Adds a header; one of the same name may be there already. What is not valid HTTP is told in the log and not
+    /// sent; length, transfer coding and connection are the server's own.
     pub fn set(&self, name: &str, value: impl Into<String>) {
         self.with(|parts| parts.headers.push((name.to_owned(), value.into())));
     }

@@ -32,18 +32,19 @@ use super::error::{Error, Result};
 use super::merged::Merged;
 use super::results::AllFailed;
 
-/// How long a reader may read nothing, unless [`Sql::patience`](super::Sql::patience) says otherwise: longer than a client
-/// on a bad line pauses, shorter than a database should hold a connection and its snapshot for nobody.
+/// How long a reader may read nothing, unless [`Sql::patience`](super::Sql::patience) says otherwise: longer than a
+/// client on a bad line pauses, shorter than a database should hold a connection and its snapshot for nobody.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The rows of one statement on one database or on many, as a stream of [`Result`]. Made by [`Sql::rows`](super::Sql::rows).
+/// The rows of one statement on one database or on many, as a stream of [`Result`]. Made by
+/// [`Sql::rows`](super::Sql::rows).
 ///
-/// A reader who takes his time makes the databases wait: no more than a few batches of each are ever in memory. Rows come
-/// as they arrive, unless [`by_member`](Rows::by_member) or [`sorted_by`](Rows::sorted_by).
+/// A reader who takes his time makes the databases wait: no more than a few batches of each are ever in memory. Rows
+/// come as they arrive, unless [`by_member`](Rows::by_member) or [`sorted_by`](Rows::sorted_by).
 ///
-/// Each member that fails, before its first row or after its thousandth, is an error of the stream, once; whoever goes on
-/// reading gets the rows of the others. Nothing is missing in silence: `?` on every item is enough. Dropped, the stream
-/// cancels what still runs.
+/// Each member that fails, before its first row or after its thousandth, is an error of the stream, once; whoever goes
+/// on reading gets the rows of the others. Nothing is missing in silence: `?` on every item is enough. Dropped, the
+/// stream cancels what still runs.
 #[must_use = "a stream that is not read stops its statements"]
 pub struct Rows<T = Value> {
     rows: RowStream,
@@ -82,9 +83,9 @@ impl Rows {
 
 impl<T> Rows<T> {
     /// The rows in one order over all members: `"country, -population"`, written as for
-    /// [`Results::sorted_by`](super::Results::sorted_by) and compared by the same rules. Each member has to send its own
-    /// rows in that order (`ORDER BY country COLLATE "C", population DESC`); one that does not is an error with its name,
-    /// after which nothing comes. Rows that are equal keep the order of the members.
+    /// [`Results::sorted_by`](super::Results::sorted_by) and compared by the same rules. Each member has to send its
+    /// own rows in that order (`ORDER BY country COLLATE "C", population DESC`); one that does not is an error with its
+    /// name, after which nothing comes. Rows that are equal keep the order of the members.
     pub fn sorted_by(self, order: &str) -> Rows<T> {
         Rows { rows: self.rows.sorted_by(order), ..self }
     }
@@ -110,8 +111,8 @@ impl<T> Rows<T> {
         self.rows.outcomes()
     }
 
-    /// Several aggregates of all rows, which are read for it and not kept: `aggregate([count(), avg("population")])`, as
-    /// a type of one's own or a [`Value`]. An error of any member is an error.
+    /// Several aggregates of all rows, which are read for it and not kept: `aggregate([count(), avg("population")])`,
+    /// as a type of one's own or a [`Value`]. An error of any member is an error.
     pub async fn aggregate<A: DeserializeOwned>(mut self, aggregates: impl AsRef<[Aggregate]>) -> Result<A> {
         let running = self.rows.aggregated(None, aggregates.as_ref()).await;
         let running = running.map_err(|broken| self.hole(broken).into_error(&self))?;

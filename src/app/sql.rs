@@ -1,4 +1,5 @@
-//! Statements to database clusters and databases given on the spot: options first, then `execute` or `rows`, which dispatch.
+//! Statements to database clusters and databases given on the spot: options first, then `execute` or `rows`, which
+//! dispatch.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -107,8 +108,8 @@ impl Sql {
         self
     }
 
-    /// Speaks TLS to a database of [`Was::db`], verified: its certificate has to be for the host, and of a root in this PEM
-    /// file or, without one, of the web's. Members of a cluster have it in their URL.
+    /// Speaks TLS to a database of [`Was::db`], verified: its certificate has to be for the host, and of a root in this
+    /// PEM file or, without one, of the web's. Members of a cluster have it in their URL.
     pub fn tls(mut self, roots: Option<PathBuf>) -> Sql {
         match &mut self.base {
             Base::Server(DbMember { shard: Shard::Postgres { tls, .. }, .. }) => *tls = DbTls::Verified(roots),
@@ -122,33 +123,34 @@ impl Sql {
         self
     }
 
-    /// Sends it to one certain shard: the `n`-th in the order of the configuration, counted from 0. No other is asked when
-    /// that one fails.
+    /// Sends it to one certain shard: the `n`-th in the order of the configuration, counted from 0. No other is asked
+    /// when that one fails.
     pub fn shard(mut self, n: usize) -> Sql {
         self.shards = Some(Shards::At(n));
         self
     }
 
     /// Sends it to the one shard a key belongs to: `was.dmap("mydb").shard_by(customer)`. The keys are shared out by
-    /// consistent hashing, in proportion to the members' weights: with one more member at the end of the list a share of
-    /// the keys moves to it, and all others stay where they are. The same key has the same shard in every process.
+    /// consistent hashing, in proportion to the members' weights: with one more member at the end of the list a share
+    /// of the keys moves to it, and all others stay where they are. The same key has the same shard in every process.
     pub fn shard_by(mut self, key: impl Param) -> Sql {
         self.shards = Some(Shards::Of(db::place(&key.into_param())));
         self
     }
 
-    /// How long the reader of [`rows`](Sql::rows) may read nothing while rows wait for it: 30 s unless said otherwise. Then
-    /// its statements are cancelled, and the stream ends with outcomes that say `unread`.
+    /// How long the reader of [`rows`](Sql::rows) may read nothing while rows wait for it: 30 s unless said otherwise.
+    /// Then its statements are cancelled, and the stream ends with outcomes that say `unread`.
     pub fn patience(mut self, patience: Duration) -> Sql {
         self.patience = patience;
         self
     }
 
-    /// Shares one connection per worker with other statements, which travel one behind the other without waiting: a third
-    /// less CPU than a connection for each. For short statements: on a shared connection **nothing is cancelled**. When the
-    /// time is up, or the asker gone, the statement runs to its end and its answer is thrown away. One that keeps others
-    /// waiting makes new ones go elsewhere. Refused for statements that begin with other words than SELECT, VALUES, WITH,
-    /// INSERT, UPDATE and DELETE; without effect on SQLite, which has no such connections.
+    /// Shares one connection per worker with other statements, which travel one behind the other without waiting: a
+    /// third less CPU than a connection for each. For short statements: on a shared connection **nothing is
+    /// cancelled**. When the time is up, or the asker gone, the statement runs to its end and its answer is thrown
+    /// away. One that keeps others waiting makes new ones go elsewhere. Refused for statements that begin with other
+    /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE; without effect on SQLite, which has no such
+    /// connections.
     pub fn pipelined(mut self) -> Sql {
         self.lane = Lane::Pipelined;
         self
@@ -218,11 +220,11 @@ impl Sql {
         }
     }
 
-    /// Executes one statement, now, and gives its rows as they come: see [`Rows`]. All of it has to be over by the end of
-    /// the request's time, which a route of long replies sets for itself: `#[route("/all", deadline = 600)]`.
+    /// Executes one statement, now, and gives its rows as they come: see [`Rows`]. All of it has to be over by the end
+    /// of the request's time, which a route of long replies sets for itself: `#[route("/all", deadline = 600)]`.
     ///
-    /// Of the options, `filter`, `cache`, `first`, `quorum`, `fraction` and `pipelined` are of finished answers and refused
-    /// here. With `pipeline = yes` rows as they come have a connection of their own.
+    /// Of the options, `filter`, `cache`, `first`, `quorum`, `fraction` and `pipelined` are of finished answers and
+    /// refused here. With `pipeline = yes` rows as they come have a connection of their own.
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
         let Sql { was, base, shards, lane, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());

@@ -116,8 +116,8 @@ impl Task {
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
     /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
-    /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more may end
-    /// 16 ms late.
+    /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more
+    /// may end 16 ms late.
     pub async fn getswait(self, timeout: Duration) -> Results {
         let until = after(self.call.made, timeout);
         self.getswait_until(until).await
@@ -129,7 +129,8 @@ impl Task {
         let rule = *rule;
         let coverage = Coverage::of(&outcomes);
         if coverage.ok > 0 && !coverage.is_complete() {
-            // A partial answer is never silent: the client can see it and, unless it was asked for, so can the operator.
+            // A partial answer is never silent: the client can see it and, unless it was asked for, so can the
+            // operator.
             if !rule.is_met(coverage.asked, coverage.ok) {
                 let failed: Vec<String> = outcomes
                     .iter()

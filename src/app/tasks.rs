@@ -53,8 +53,8 @@ impl<const N: usize> Tasks<N> {
     }
 }
 
-/// Waits for calls of different kinds together: `let [a, b] = tasks![a, b].getswait(secs(2)).await;`. The calls are under
-/// way already; the macro only gathers them, under one deadline.
+/// Waits for calls of different kinds together: `let [a, b] = tasks![a, b].getswait(secs(2)).await;`. The calls are
+/// under way already; the macro only gathers them, under one deadline.
 #[macro_export]
 macro_rules! tasks {
     ($($task:expr),+ $(,)?) => {

@@ -3,8 +3,8 @@
 use super::excerpt::Excerpt;
 use crate::config::spelling::nearest;
 
-/// A template could not be loaded or rendered. Its text is one line: template, line and column where they are known, what
-/// is wrong, and a suggestion where one is near.
+/// A template could not be loaded or rendered. Its text is one line: template, line and column where they are known,
+/// what is wrong, and a suggestion where one is near.
 #[derive(Clone, Debug)]
 pub struct TemplateError {
     message: String,

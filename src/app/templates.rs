@@ -1,10 +1,10 @@
 //! The templates of one app: Tera, hidden behind "render this name with these values".
 //!
-//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder (but for
-//! what is in it of the program's other apps), else from the program itself
-//! ([`App::template`](super::App::template)). In devel mode the folders are read again at each
-//! page, and a set with an error leaves the message, not the old page; otherwise they are read once, at the start, and an
-//! error stops it. `url_for` makes links in them.
+//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder (but
+//! for what is in it of the program's other apps), else from the program itself
+//! ([`App::template`](super::App::template)). In devel mode the folders are read again at each page, and a set with an
+//! error leaves the message, not the old page; otherwise they are read once, at the start, and an error stops it.
+//! `url_for` makes links in them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,8 @@ impl Templates {
     }
 }
 
-/// `url_for(route="company", cid=555)`: the path of a route of the app; arguments that have no place in it are its query.
+/// `url_for(route="company", cid=555)`: the path of a route of the app; arguments that have no place in it are its
+/// query.
 fn url_for(links: &Links, arguments: &Kwargs) -> TeraResult<String> {
     let route = arguments.must_get::<&str>("route")?;
     let mut values = Vec::new();

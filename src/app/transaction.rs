@@ -17,7 +17,8 @@ use super::error::Result;
 use super::results::{AllFailed, Answered};
 use super::sql::{Base, Sql};
 
-/// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
+/// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same
+/// transaction.
 #[derive(Clone, Debug)]
 pub struct Tx(Connection);
 
@@ -46,11 +47,11 @@ const WAITING: usize = 16;
 
 impl Sql {
     /// Runs the closure's statements in one transaction on one database: of `db`, of the least busy member of `dlb`, of
-    /// the shard chosen by [`shard`](Sql::shard) or [`shard_by`](Sql::shard_by). Ok commits, an error rolls back, and so
-    /// does everything that keeps the closure from ending: the deadline, a client that left, a panic.
+    /// the shard chosen by [`shard`](Sql::shard) or [`shard_by`](Sql::shard_by). Ok commits, an error rolls back, and
+    /// so does everything that keeps the closure from ending: the deadline, a client that left, a panic.
     ///
-    /// A statement that failed has ended the transaction: its error is to be returned, and a commit after it is an error.
-    /// What may fail goes into [`Tx::savepoint`]. Nothing is run again by itself: on a conflict of serialisable
+    /// A statement that failed has ended the transaction: its error is to be returned, and a commit after it is an
+    /// error. What may fail goes into [`Tx::savepoint`]. Nothing is run again by itself: on a conflict of serialisable
     /// transactions (SQLSTATE 40001) the caller calls `tx` again.
     ///
     /// ```
@@ -88,8 +89,8 @@ impl Sql {
         }
     }
 
-    /// Runs the closure's statements on one connection of one database, each by itself. Here settings, subscriptions and
-    /// cursors are allowed, a `BEGIN` of one's own too; afterwards the connection forgets them all.
+    /// Runs the closure's statements on one connection of one database, each by itself. Here settings, subscriptions
+    /// and cursors are allowed, a `BEGIN` of one's own too; afterwards the connection forgets them all.
     pub async fn session<T, F>(self, work: impl FnOnce(Connection) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -130,8 +131,8 @@ impl Sql {
     }
 }
 
-/// How long the end of a session may take: it is cleaned while the handler waits, so that the next statement of the same
-/// handler may have its connection.
+/// How long the end of a session may take: it is cleaned while the handler waits, so that the next statement of the
+/// same handler may have its connection.
 const LEAVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Line {

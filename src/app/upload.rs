@@ -61,8 +61,8 @@ impl Upload {
     }
 
     /// The file's name on the client's machine: its last part alone, without control characters, never `.` or `..`, and
-    /// `file` where nothing is left of it. So it stays in the folder it is joined to; but it is the client's choice, and
-    /// what [`persist`](Upload::persist) finds under it is replaced.
+    /// `file` where nothing is left of it. So it stays in the folder it is joined to; but it is the client's choice,
+    /// and what [`persist`](Upload::persist) finds under it is replaced.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -112,8 +112,8 @@ impl Was {
         Calls::url(self, url)
     }
 
-    /// Speaks JSON over plain HTTP to a URL: `was.rest("http://host/cities/7").get()`, `.post_json(&city)`, `.put(&city)`,
-    /// `.patch(&part)`, `.delete()`. The data of an answer in JSON is its value.
+    /// Speaks JSON over plain HTTP to a URL: `was.rest("http://host/cities/7").get()`, `.post_json(&city)`,
+    /// `.put(&city)`, `.patch(&part)`, `.delete()`. The data of an answer in JSON is its value.
     pub fn rest(&self, url: &str) -> Calls {
         Calls::url(self, url).protocol(Protocol::Rest)
     }

@@ -1,7 +1,7 @@
 //! `new`: writes a project of one's own: an app with a template, a static file, tests, a configuration.
 //!
-//! The files stand in `templates/new` as those of a site named `webapp`; they are compiled in, and the name is put in its
-//! place. They are written aside and moved into place at the end, so a project is never half there.
+//! The files stand in `templates/new` as those of a site named `webapp`; they are compiled in, and the name is put in
+//! its place. They are written aside and moved into place at the end, so a project is never half there.
 
 use std::fs;
 use std::io;

@@ -266,8 +266,8 @@ fn from_url(text: &str, base: &Path) -> Result<Login, Misread> {
     Ok(Login { host, port, database, user, password, tls })
 }
 
-/// `sslmode=verify-full&sslrootcert=ca.pem`, as libpq names them; nothing else is read. Where there is TLS it is verified,
-/// whatever weaker mode a copied URL asks for is taken as this one, and one that would do without is refused.
+/// `sslmode=verify-full&sslrootcert=ca.pem`, as libpq names them; nothing else is read. Where there is TLS it is
+/// verified, whatever weaker mode a copied URL asks for is taken as this one, and one that would do without is refused.
 fn tls(parameters: &str, base: &Path) -> Result<DbTls, Misread> {
     let (mut mode, mut roots) = (None, None);
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {

@@ -30,8 +30,8 @@ pub(super) fn discover(reading: &mut Reading<'_>, section: Option<&Section>) -> 
     }
 }
 
-/// Who vouches for the members in place of the roots of the web. The file is read here, so that what is wrong with it is
-/// a problem of the conf and not of the first call.
+/// Who vouches for the members in place of the roots of the web. The file is read here, so that what is wrong with it
+/// is a problem of the conf and not of the first call.
 pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tls: bool) -> Option<Authority> {
     let file = reading.file(section, &keys::CA_FILE)?;
     let span = find(section, &keys::CA_FILE)?.span();

@@ -363,7 +363,8 @@ impl<S> Drop for Driver<S> {
     }
 }
 
-/// Looks after the client while a request is at work; ready when it is gone. `began`: since when its body is waited for.
+/// Looks after the client while a request is at work; ready when it is gone. `began`: since when its body is waited
+/// for.
 fn poll_client(
     queues: &mut Queues,
     clock: &mut Clock,

@@ -1,9 +1,10 @@
 //! actix-web's own `App`, behind the pipeline, for what takes actix-web's own kind of request: actix-files, which sends
 //! static files and reads their conditions and ranges, and the services that an app [brings](crate::App::actix).
 //!
-//! Every other request goes straight from the connection to the pipeline, as actix-http hands it out. What `App` makes of
-//! it first (a pooled request, its path once more, data of the application, a route to the one service there would be)
-//! costs a tenth of a small request, and nobody would look at it ([decision 13](../../docs/decisions/0013-past-the-app.md)).
+//! Every other request goes straight from the connection to the pipeline, as actix-http hands it out. What `App` makes
+//! of it first (a pooled request, its path once more, data of the application, a route to the one service there would
+//! be) costs a tenth of a small request, and nobody would look at it ([decision
+//! 13](../../docs/decisions/0013-past-the-app.md)).
 //!
 //! Nothing is opened before the first request that needs it.
 

@@ -17,8 +17,8 @@ use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 use crate::serve::worker::Worker;
 
-/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none, or
-/// where it came with its head, as most do.
+/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none,
+/// or where it came with its head, as most do.
 pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payload) -> Result<(), Error> {
     if matches!(payload, Payload::None) {
         return Ok(());
@@ -74,8 +74,8 @@ struct Coming<'r> {
     headers: &'r HeaderMap,
     /// Most bodies are one chunk, which needs no copy.
     first: Bytes,
-    /// Where there are several, all of them, a block for so many. Not one for the whole that was announced: what others give
-    /// back in blocks is there for the next, and nothing is held for what does not come.
+    /// Where there are several, all of them, a block for so many. Not one for the whole that was announced: what others
+    /// give back in blocks is there for the next, and nothing is held for what does not come.
     blocks: Vec<BytesMut>,
 }
 

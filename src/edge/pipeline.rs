@@ -1,10 +1,12 @@
 //! One request, step by step, in this order:
 //!
 //! 1. the head is taken out of actix, so that it may travel between threads;
-//! 2. RPC is told apart by content type (or the path `/RPC2` or `/rpc3`) and goes to the [endpoint](crate::rpc::endpoint);
+//! 2. RPC is told apart by content type (or the path `/RPC2` or `/rpc3`) and goes to the
+//!    [endpoint](crate::rpc::endpoint);
 //! 3. the mounts whose path leads to the request's, longest first: a file stands before an app;
 //! 4. the app's route by path and method; then the body is read, within its limit;
-//! 5. the session is loaded, hooks run, arguments are bound, the handler runs, hooks run, within the deadline and without its panic spreading;
+//! 5. the session is loaded, hooks run, arguments are bound, the handler runs, hooks run, within the deadline and
+//!    without its panic spreading;
 //! 6. the session is kept, the answer is written as the client wants it;
 //! 7. counters and the access log.
 
@@ -116,8 +118,8 @@ async fn refuse(worker: &Worker, draft: Draft, mut error: Error) -> HttpResponse
     }
 }
 
-/// Errors that are ours or our members' go to the log, one line each, under an id that the client is told, too; what the
-/// client did wrong is the client's to read.
+/// Errors that are ours or our members' go to the log, one line each, under an id that the client is told, too; what
+/// the client did wrong is the client's to read.
 pub(crate) fn tell(request: &Request, error: &mut Error) {
     if error.status() < 500 && error.cause().is_none() {
         return;

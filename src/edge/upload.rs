@@ -1,11 +1,12 @@
 //! A multipart form, received: text fields into memory, files into temporary files, all within the limits of the conf.
 //!
-//! A part with a file's name is a file, any other a field. Pieces are written on the blocking pool, [`PIECE`] at a time,
-//! and nothing more is read from the client meanwhile: what an upload holds in memory does not grow with its size. Files
-//! that the route has no argument for are read and let go.
+//! A part with a file's name is a file, any other a field. Pieces are written on the blocking pool, [`PIECE`] at a
+//! time, and nothing more is read from the client meanwhile: what an upload holds in memory does not grow with its
+//! size. Files that the route has no argument for are read and let go.
 //!
-//! A temporary file belongs to a value from its first byte on, so that no way out of here leaves one behind: an error, a
-//! client that leaves, a time that is over. What a process does that is stopped or killed, see [`shelf`](super::shelf).
+//! A temporary file belongs to a value from its first byte on, so that no way out of here leaves one behind: an error,
+//! a client that leaves, a time that is over. What a process does that is stopped or killed, see
+//! [`shelf`](super::shelf).
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -84,8 +85,8 @@ pub(crate) async fn receive(
             }
         }
     }
-    // What follows the last boundary is nobody's, but the request is over only behind it: answered while some of it is still
-    // to come, the connection would end with the answer.
+    // What follows the last boundary is nobody's, but the request is over only behind it: answered while some of it is
+    // still to come, the connection would end with the answer.
     let mut rest = wire.clone();
     while let Some(read) = wire.within(rest.next()).await? {
         read.map_err(|error| wire.unread(&MultipartError::Payload(error), Place::After(None)))?;
@@ -188,7 +189,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes what was collected. The file travels with the piece: should the request end meanwhile, it goes over there.
+    /// Writes what was collected. The file travels with the piece: should the request end meanwhile, it goes over
+    /// there.
     async fn write(&mut self) -> Result<(), Error> {
         let (file, mut piece, shelf) = (self.file.take(), std::mem::take(&mut self.piece), self.shelf.clone());
         let write = move || {

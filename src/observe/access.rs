@@ -40,8 +40,8 @@ impl AccessLog {
         Ok(log)
     }
 
-    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, client (without a port where a proxy told none,
-    /// which is port 0 here), method, target, status, bytes of the body (`-` for a stream), milliseconds.
+    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, client (without a port where a proxy told
+    /// none, which is port 0 here), method, target, status, bytes of the body (`-` for a stream), milliseconds.
     pub(crate) fn line(
         &self,
         client: Option<SocketAddr>,

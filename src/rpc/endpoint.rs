@@ -1,8 +1,8 @@
 //! The RPC endpoint: which protocol, which route, and the document that answers.
 //!
 //! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of anything to `/RPC2`; JSON-RPC is a POST of
-//! `application/json-rpc` to any path, or of anything to `/rpc3`. Below a mount's path a method's name may also leave the
-//! mount's part out: a POST to `/test` finds `hello` as well as `test.hello`.
+//! `application/json-rpc` to any path, or of anything to `/rpc3`. Below a mount's path a method's name may also leave
+//! the mount's part out: a POST to `/test` finds `hello` as well as `test.hello`.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What methods there are: for programs (`system.listMethods` and its kin, `rpc.discover`) and for readers (a page with a
-//! form to try each).
+//! What methods there are: for programs (`system.listMethods` and its kin, `rpc.discover`) and for readers (a page with
+//! a form to try each).
 //!
 //! All of it is told by the table that binds the arguments, so it cannot say what is not so. It is an app like any
 //! other, mounted at `/status/methods`; over RPC its methods have the names that every server gives them.

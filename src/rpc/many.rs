@@ -48,9 +48,9 @@ impl<'w> Many<'w> {
         (Draft::new(self.draft.request().clone(), self.worker.hands.clone()), self.session.clone())
     }
 
-    /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to a
-    /// call for whose own there is no room. Gives the answers in the order of the calls, and a reply that has what each
-    /// of them set.
+    /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to
+    /// a call for whose own there is no room. Gives the answers in the order of the calls, and a reply that has what
+    /// each of them set.
     pub(super) async fn run<K, C, F: Future<Output = Ended>>(
         self,
         calls: Vec<(K, C)>,

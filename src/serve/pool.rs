@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 
 /// Threads for plain `fn` handlers per process (design: 32).
 pub(crate) const THREADS: usize = 32;
-/// Handlers that may wait for one of them. More are answered 503 at once: at 32 threads and 100 ms each, the last in the
-/// queue already waits 0.8 s.
+/// Handlers that may wait for one of them. More are answered 503 at once: at 32 threads and 100 ms each, the last in
+/// the queue already waits 0.8 s.
 const QUEUE: usize = 256;
 
 /// Counts handlers on the pool and before it.

@@ -1,13 +1,15 @@
 //! In devel mode a changed configuration is taken up at the next request.
 //!
-//! Every request looks at the conf's time and length; where they differ from those of the last look, the file is read and a
-//! new [`Site`] takes the place of the old one: mounts, clusters, databases and limits are those of the file. What was
-//! opened for the whole process stays: the apps and their objects, results, counters, and every cluster and database whose
-//! section did not change, with what is known of its members' health. Requests under way end on the site they began on.
+//! Every request looks at the conf's time and length; where they differ from those of the last look, the file is read
+//! and a new [`Site`] takes the place of the old one: mounts, clusters, databases and limits are those of the file.
+//! What was opened for the whole process stays: the apps and their objects, results, counters, and every cluster and
+//! database whose section did not change, with what is known of its members' health. Requests under way end on the site
+//! they began on.
 //!
-//! Some keys are of the process and not of the site: a socket is bound once, threads are started once. A change of those
-//! is told in the log, in the header `X-Restart-Needed` and on the page of an error, and waits for a restart. A conf with
-//! mistakes is told to every request until it is mended: an old site that goes on would hide that nothing is taken up.
+//! Some keys are of the process and not of the site: a socket is bound once, threads are started once. A change of
+//! those is told in the log, in the header `X-Restart-Needed` and on the page of an error, and waits for a restart. A
+//! conf with mistakes is told to every request until it is mended: an old site that goes on would hide that nothing is
+//! taken up.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -54,7 +56,8 @@ impl Watch {
         Some(Arc::new(Watch { path, port, seen }))
     }
 
-    /// The site that is to serve from now on; `None` while the file is as it was at the start. `current` is the asker's.
+    /// The site that is to serve from now on; `None` while the file is as it was at the start. `current` is the
+    /// asker's.
     fn look(&self, current: &Arc<Site>) -> Option<Result<Arc<Site>, Arc<str>>> {
         // Held while the file is read: whoever asks meanwhile waits for the same.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

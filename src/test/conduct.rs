@@ -75,7 +75,8 @@ impl Conduct {
 }
 
 impl State {
-    /// Notes a call and says whether it is to fail. Errors are spread evenly: at a rate of 0.25 every fourth call is one.
+    /// Notes a call and says whether it is to fail. Errors are spread evenly: at a rate of 0.25 every fourth call is
+    /// one.
     pub(super) fn note(&mut self, call: Call) -> bool {
         self.calls.push(call);
         self.owed += self.error_rate;

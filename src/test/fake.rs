@@ -10,9 +10,9 @@ use skitai_wire::Value;
 use super::conduct::{Call, Canned, Conduct};
 use super::listening::Listening;
 
-/// Members on free ports of 127.0.0.1 that speak XML-RPC, JSON-RPC and plain HTTP. What is said to the cluster holds for
-/// every member; [`member`](FakeCluster::member) gives one of them. All of it may be changed at any time. Dropping it
-/// stops them.
+/// Members on free ports of 127.0.0.1 that speak XML-RPC, JSON-RPC and plain HTTP. What is said to the cluster holds
+/// for every member; [`member`](FakeCluster::member) gives one of them. All of it may be changed at any time. Dropping
+/// it stops them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -180,8 +180,8 @@ impl FakeMember {
         self
     }
 
-    /// Answers this part of all requests, from 0 to 1, with HTTP 500. They are spread evenly, so that a test is the same
-    /// each time: at 0.5 it is every second one, at 1 each. Default: none.
+    /// Answers this part of all requests, from 0 to 1, with HTTP 500. They are spread evenly, so that a test is the
+    /// same each time: at 0.5 it is every second one, at 1 each. Default: none.
     pub fn error_rate(&self, rate: f64) -> &FakeMember {
         self.conduct.lock().error_rate = rate.clamp(0.0, 1.0);
         self

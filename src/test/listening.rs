@@ -24,7 +24,8 @@ pub(super) struct Listening {
 #[derive(Debug)]
 struct Accepting {
     thread: JoinHandle<()>,
-    /// Second handles of what was accepted, to be shut down at the end; those of closed connections go as new ones come.
+    /// Second handles of what was accepted, to be shut down at the end; those of closed connections go as new ones
+    /// come.
     open: Arc<Open>,
 }
 

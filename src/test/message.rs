@@ -26,8 +26,8 @@ pub(super) enum Unmeasured {
 }
 
 impl Message {
-    /// The next message; `None` where the other side has closed the connection after the one before. `has_body` is false
-    /// for the answer to HEAD.
+    /// The next message; `None` where the other side has closed the connection after the one before. `has_body` is
+    /// false for the answer to HEAD.
     pub(super) fn read(
         stream: &mut impl BufRead,
         has_body: bool,

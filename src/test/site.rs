@@ -68,8 +68,8 @@ impl TestSite {
         self
     }
 
-    /// The folder that has its `static` and `templates`, and in which paths of a configuration given as text begin. Default:
-    /// the current one, which is the project's own where Cargo runs the tests.
+    /// The folder that has its `static` and `templates`, and in which paths of a configuration given as text begin.
+    /// Default: the current one, which is the project's own where Cargo runs the tests.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> TestSite {
         self.folder = Some(folder.into());

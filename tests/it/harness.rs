@@ -1,6 +1,7 @@
 //! What scenarios are made of. Read in this order:
 //!
-//! - [`server`]: the program under test: a configuration in its own folder, a port, its log; stopped on drop ([`running`]: its process);
+//! - [`server`]: the program under test: a configuration in its own folder, a port, its log; stopped on drop
+//!   ([`running`]: its process);
 //! - [`raw`]: an HTTP client that shows the exact bytes; [`call`]: RPC bodies as text;
 //! - [`foreign`]: curl and Python, clients that know nothing of us;
 //! - [`member`]: HTTP members on raw sockets, most of which misbehave;

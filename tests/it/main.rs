@@ -29,7 +29,8 @@
 //! - [`reaching`]: members by DNS, over TLS, packed; whether the server is ready;
 //! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
-//! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an app;
+//! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an
+//!   app;
 //! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`directions`]: who may name whom in the source tree.

@@ -1,5 +1,5 @@
-//! Rows that leave while the shards still send them: whole, in order, at the reader's pace; and what is told when they are
-//! not whole.
+//! Rows that leave while the shards still send them: whole, in order, at the reader's pace; and what is told when they
+//! are not whole.
 
 use std::sync::OnceLock;
 

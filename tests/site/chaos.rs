@@ -10,8 +10,8 @@ pub(crate) fn package() -> Package {
     Package::new().routes(routes![one, required, computing, rounds])
 }
 
-/// One call to one member of a cluster: with `way` `get` a page, otherwise an RPC call with `id` for its argument. Gives
-/// the member that answered and how many were asked.
+/// One call to one member of a cluster: with `way` `get` a page, otherwise an RPC call with `id` for its argument.
+/// Gives the member that answered and how many were asked.
 #[route("/one")]
 async fn one(
     was: Was,

@@ -1,5 +1,5 @@
-//! An app with hooks at three levels: itself, a package, a package in that. Each notes what ran; a request's arguments say
-//! what is to fail where.
+//! An app with hooks at three levels: itself, a package, a package in that. Each notes what ran; a request's arguments
+//! say what is to fail where.
 
 use std::sync::Mutex;
 

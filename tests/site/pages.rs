@@ -1,5 +1,5 @@
-//! Pages and errors: templates that a test writes, a page that waits for a call, errors of ours with all there is to tell
-//! of them, and an app with its own answer to errors.
+//! Pages and errors: templates that a test writes, a page that waits for a call, errors of ours with all there is to
+//! tell of them, and an app with its own answer to errors.
 
 use skitai::prelude::*;
 

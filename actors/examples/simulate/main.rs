@@ -1,18 +1,18 @@
 //! Compares the ways of choosing a member in virtual time, with the code that runs in the server: `pick`, `pace`,
 //! `verdict`, `trust`, `latency` and `budget` behind one `Health`. Only the members and the clock are made up.
 //!
-//! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`; the
-//! same seed prints the same tables.
+//! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`;
+//! the same seed prints the same tables.
 //!
-//! A thousand requests a second go to 1, 10, 100 and 1000 members. A healthy one answers in 1 ms and an exponential 4 ms
-//! on average, works on four requests at a time and queues the rest; one answer in two hundred stalls for 300 ms. From
-//! ten members on, a tenth is ten times slower, a tenth flaps (5 s well, 5 s answering 503 within 1 ms), and a tenth is
-//! dead (one half refuses, the other lets the dial time out after 1 s). A caller waits for 3 s. All calls are idempotent.
-//! With `check` each member is asked every 5 s.
+//! A thousand requests a second go to 1, 10, 100 and 1000 members. A healthy one answers in 1 ms and an exponential 4
+//! ms on average, works on four requests at a time and queues the rest; one answer in two hundred stalls for 300 ms.
+//! From ten members on, a tenth is ten times slower, a tenth flaps (5 s well, 5 s answering 503 within 1 ms), and a
+//! tenth is dead (one half refuses, the other lets the dial time out after 1 s). A caller waits for 3 s. All calls are
+//! idempotent. With `check` each member is asked every 5 s.
 //!
-//! A second table is of three members, two that answer in 20 ms and one in 200 ms, however many at a time; 200 requests a
-//! second go to them. On a busy machine everything stands still now and then, for 5 to 60 ms about four times a second
-//! and for 100 to 500 ms every four seconds: whatever was due happens at the end of the pause, all at once.
+//! A second table is of three members, two that answer in 20 ms and one in 200 ms, however many at a time; 200 requests
+//! a second go to them. On a busy machine everything stands still now and then, for 5 to 60 ms about four times a
+//! second and for 100 to 500 ms every four seconds: whatever was due happens at the end of the pause, all at once.
 //!
 //! - `scene`: who is asked, how often, and on what machine;
 //! - `world`: the clock, the members at work and their callers, who share every field.

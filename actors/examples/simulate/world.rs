@@ -171,7 +171,8 @@ impl World {
 
     fn arrive(&mut self, due: u64) {
         if due < LENGTH {
-            // Random arrivals at the same rate: callers do not keep time, and do not wait where everything stands still.
+            // Random arrivals at the same rate: callers do not keep time, and do not wait where everything stands
+            // still.
             let next = due + self.exponential(self.period);
             self.number += 1;
             self.events.push(Reverse((next, self.number, Event::Arrival)));

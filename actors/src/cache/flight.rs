@@ -90,8 +90,8 @@ impl Store {
     }
 }
 
-/// The asker that makes the call. Dropped unfinished (a panic, a cancelled request), it lets the followers go without an
-/// answer, and the next one to [`Store::begin`] leads.
+/// The asker that makes the call. Dropped unfinished (a panic, a cancelled request), it lets the followers go without
+/// an answer, and the next one to [`Store::begin`] leads.
 pub struct Leader {
     store: Arc<Store>,
     key: Key,

@@ -1,8 +1,8 @@
 //! How many extra requests a cluster may see: retries and hedges together are at most a fifth of the requests of the
 //! last ten seconds, and ten a second where there are few.
 //!
-//! The figures are Finagle's (RetryBudget: 20 %, 10 per second, 10 s). An extra request is counted when it is decided on,
-//! not when it is sent: one that counts later lets a thousand failures at once decide on a thousand retries.
+//! The figures are Finagle's (RetryBudget: 20 %, 10 per second, 10 s). An extra request is counted when it is decided
+//! on, not when it is sent: one that counts later lets a thousand failures at once decide on a thousand retries.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Finds the members of a cluster by their names: every address of a name is a member by itself.
 //!
-//! Period: the cluster's `discover`, within a tenth so that the processes of a site are not in step; each name by itself,
-//! first at the start. One per cluster and process; it ends when its [`Discovery`] is dropped or its thread stops. It
-//! prevents that a cluster has to be configured anew for each member that comes or goes.
+//! Period: the cluster's `discover`, within a tenth so that the processes of a site are not in step; each name by
+//! itself, first at the start. One per cluster and process; it ends when its [`Discovery`] is dropped or its thread
+//! stops. It prevents that a cluster has to be configured anew for each member that comes or goes.
 
 use std::sync::Arc;
 use std::time::Duration;

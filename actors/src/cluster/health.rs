@@ -2,8 +2,8 @@
 //!
 //! One [`Health`] goes with one list of members. Where the list changes there is a new one, which has the old one's
 //! knowledge of whoever stays: calls under way end on the old one, and tell the same members. A choice reads atomics
-//! only; no lock is held across an await. All times are counted from the making of the first [`Health`], so a simulation
-//! can pass its own.
+//! only; no lock is held across an await. All times are counted from the making of the first [`Health`], so a
+//! simulation can pass its own.
 //!
 //! - `pulse`: one member, and what the cluster has in common.
 
@@ -24,8 +24,8 @@ use pulse::{Common, Vital};
 pub use pulse::Pulse;
 pub(super) use pulse::unix;
 
-/// The weight in force of a healthy, trusted member of weight 1. Its parts are the tenth of a slow start of the 128th of
-/// deep distrust, which must not be 0.
+/// The weight in force of a healthy, trusted member of weight 1. Its parts are the tenth of a slow start of the 128th
+/// of deep distrust, which must not be 0.
 pub const FULL_WEIGHT: u32 = 1_280;
 
 /// The longest time a member may ask to be left alone. Linkerd's.
@@ -83,8 +83,8 @@ impl Health {
         Health::of(Common::new(&spec.name, spec.rules, false), vitals)
     }
 
-    /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those whether
-    /// they come to others at work, and so begin with a small share.
+    /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those
+    /// whether they come to others at work, and so begin with a small share.
     pub(super) fn succeeded(&self, members: &[Member], is_late: impl Fn(&Member) -> bool) -> Health {
         let now = self.now();
         let mut known: Vec<&Arc<Vital>> = self.pulses.iter().map(|pulse| &pulse.vital).collect();

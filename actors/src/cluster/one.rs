@@ -1,9 +1,9 @@
 //! A call to one member: chosen by load, another one where that cannot do harm, a second one beside a late one.
 //!
 //! A connection that was never made always moves on, until every member was tried once. A call that may have run moves
-//! on only if it is idempotent, the cluster has `retries`, and the budget has something left; never to a member that was
-//! tried. With `hedge`, an idempotent call that takes longer than 95 of 100 answers of its member goes to another one
-//! too; the first good answer counts, and the loser's connection is closed before anybody is told.
+//! on only if it is idempotent, the cluster has `retries`, and the budget has something left; never to a member that
+//! was tried. With `hedge`, an idempotent call that takes longer than 95 of 100 answers of its member goes to another
+//! one too; the first good answer counts, and the loser's connection is closed before anybody is told.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};

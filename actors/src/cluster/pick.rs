@@ -1,9 +1,9 @@
 //! Which member gets the next call: pure code, so that it can be simulated and exchanged.
 //!
 //! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
-//! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a busy
-//! one by what its members get done, and no two workers run after the same idle member at once, as they would with "the
-//! least loaded of all". The default also looks at how fast the two are (`pace`);
+//! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a
+//! busy one by what its members get done, and no two workers run after the same idle member at once, as they would with
+//! "the least loaded of all". The default also looks at how fast the two are (`pace`);
 //! `docs/decisions/0010-balancing.md` compares the ways.
 //!
 //! - `ring`: the points of consistent hashing.
@@ -137,8 +137,8 @@ impl Picker {
         u64::from(one.weight) < nominal && self.dice.below(nominal) >= u64::from(one.weight)
     }
 
-    /// Whether `one` promises to answer no later than `other`. Within a factor of two the paces are alike, so that weights
-    /// and calls in flight decide there, not the last millisecond.
+    /// Whether `one` promises to answer no later than `other`. Within a factor of two the paces are alike, so that
+    /// weights and calls in flight decide there, not the last millisecond.
     fn is_sooner(&self, one: Candidate, other: Candidate) -> bool {
         let (a, b) = (u64::from(one.pace.micros), u64::from(other.pace.micros));
         // An unknown member is like any other: were it thought quick, one that never answers would be the quickest.
@@ -187,7 +187,8 @@ impl Picker {
         Some(best)
     }
 
-    /// Each member gains its weight, the richest is chosen and pays for all: the order is even also among uneven weights.
+    /// Each member gains its weight, the richest is chosen and pays for all: the order is even also among uneven
+    /// weights.
     fn next_in_turn(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         let mut credit = self.credit.borrow_mut();
         let (mut total, mut richest) = (0, None);

@@ -17,8 +17,8 @@ use crate::kit::placed::placed;
 use crate::kit::together::Together;
 use crate::outcome::Outcome;
 
-/// Asks every member; an ejected one is answered for at once. Each outcome goes into its slot when it comes. One alarm for
-/// all: they begin together and may take equally long.
+/// Asks every member; an ejected one is answered for at once. Each outcome goes into its slot when it comes. One alarm
+/// for all: they begin together and may take equally long.
 pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Prepared, outlet: &Outlet<Outcome>) {
     let begun = Instant::now();
     let begin = |(index, member): (usize, &'_ Rc<Member>)| match member.admit(begun) {

@@ -1,9 +1,9 @@
 //! The penalty for failing fast. A member that answers every call with an error in a millisecond never has calls in
 //! flight, and would attract them all.
 //!
-//! Each failure halves the share of a member's weight that is in force, each five seconds double it, and so do about six
-//! answers in a row. A member that always fails is thus asked about once in five seconds, whatever the load; one that
-//! fails every twentieth call is not touched.
+//! Each failure halves the share of a member's weight that is in force, each five seconds double it, and so do about
+//! six answers in a row. A member that always fails is thus asked about once in five seconds, whatever the load; one
+//! that fails every twentieth call is not touched.
 
 use std::time::Duration;
 

@@ -256,7 +256,8 @@ impl Verdict {
         Some(self.leave(why, ground))
     }
 
-    /// Out, for twice as long as the last time, within a tenth so that members that fell together do not return together.
+    /// Out, for twice as long as the last time, within a tenth so that members that fell together do not return
+    /// together.
     fn leave(&mut self, why: EjectReason, ground: &mut Ground<'_>) -> Change {
         let Rules { eject_time, eject_time_max, .. } = *ground.rules;
         let doubled = eject_time.saturating_mul(1 << self.row.min(20)).min(eject_time_max);

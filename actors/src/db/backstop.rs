@@ -1,9 +1,10 @@
 //! How long the server lets a statement run by itself, for the case that nobody is left to cancel it.
 //!
-//! Each connection is told once, when it is made: a second more than the member's limit, so that the cancel request, which
-//! comes to the moment and tells why, is always first. A statement whose asker has less time is to end sooner also where
-//! our process was killed. Its time is rounded up to a power of two of seconds, so that askers with about the same time
-//! find on the connection what they need; only where it differs the setting travels with the statement, in the same write.
+//! Each connection is told once, when it is made: a second more than the member's limit, so that the cancel request,
+//! which comes to the moment and tells why, is always first. A statement whose asker has less time is to end sooner
+//! also where our process was killed. Its time is rounded up to a power of two of seconds, so that askers with about
+//! the same time find on the connection what they need; only where it differs the setting travels with the statement,
+//! in the same write.
 
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,8 @@ impl Backstop {
         if coarse >= member_timeout { Backstop::Member } else { Backstop::Within(coarse + GRACE) }
     }
 
-    /// For a statement whose rows are read as they come. The server counts the time its reader takes, too, so the member's
-    /// limit is none here.
+    /// For a statement whose rows are read as they come. The server counts the time its reader takes, too, so the
+    /// member's limit is none here.
     pub(super) fn of_stream(deadline: Option<Instant>, now: Instant) -> Backstop {
         deadline.map_or(Backstop::Member, |deadline| {
             Backstop::Within(coarse(deadline.saturating_duration_since(now)) + GRACE)

@@ -1,7 +1,7 @@
 //! Several statements on one connection: transactions and sessions.
 //!
-//! The asker's closure runs where it likes; the connection stays here. Orders come through a channel, one at a time, each
-//! with a place for its answer. What ends the conversation decides what becomes of the connection:
+//! The asker's closure runs where it likes; the connection stays here. Orders come through a channel, one at a time,
+//! each with a place for its answer. What ends the conversation decides what becomes of the connection:
 //!
 //! - commit, rollback, or the end of a session: the connection is cleaned and goes back to the pool;
 //! - the orders end without a word (the closure was dropped): a rollback, then the same;
@@ -74,7 +74,8 @@ pub enum Order {
     Rollback(oneshot::Sender<Outcome>),
 }
 
-/// The right to one connection for as long as a conversation lasts. Dropped before it was left, it closes the connection.
+/// The right to one connection for as long as a conversation lasts. Dropped before it was left, it closes the
+/// connection.
 pub(super) enum Seat {
     Postgres(postgres::Seat),
     Sqlite(sqlite::Seat),

@@ -1,9 +1,9 @@
 //! A statement on its way, and what becomes of it when nobody waits any more.
 //!
 //! The flight owns both the running statement and a lease on its connection. When it is dropped before the statement
-//! has ended (deadline, asker gone, completion rule), both move into a task of their own that stops the statement at the
-//! database and gives the connection back only when it is proven idle. The next borrower therefore never waits for, and
-//! never receives, somebody else's statement.
+//! has ended (deadline, asker gone, completion rule), both move into a task of their own that stops the statement at
+//! the database and gives the connection back only when it is proven idle. The next borrower therefore never waits for,
+//! and never receives, somebody else's statement.
 
 use std::future::Future;
 use std::pin::Pin;

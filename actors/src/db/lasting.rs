@@ -1,10 +1,10 @@
 //! Statements that would leave something behind on the connection, for whoever borrows it next.
 //!
-//! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. They are refused
-//! by their first word, before anything is sent, and the refusal names what to use: `tx(..)`, where everything ends with
-//! the transaction, or `session(..)`, after which the connection is cleaned. What a function call leaves behind
-//! (`set_config`, an advisory lock of the session, a temporary table) cannot be told from its first word: use the
-//! transaction-bound forms of these, or a session.
+//! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. They are
+//! refused by their first word, before anything is sent, and the refusal names what to use: `tx(..)`, where everything
+//! ends with the transaction, or `session(..)`, after which the connection is cleaned. What a function call leaves
+//! behind (`set_config`, an advisory lock of the session, a temporary table) cannot be told from its first word: use
+//! the transaction-bound forms of these, or a session.
 
 /// Where a statement is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +92,8 @@ pub(super) fn unshared(sql: &str) -> Option<String> {
     ))
 }
 
-/// Whether the text begins with one of [`SHARED`] and nothing before it, as nearly all do: then nothing stands against it on
-/// any connection.
+/// Whether the text begins with one of [`SHARED`] and nothing before it, as nearly all do: then nothing stands against
+/// it on any connection.
 pub(super) fn is_plain(sql: &str) -> bool {
     let text = sql.as_bytes();
     let begins = |word: &str| {

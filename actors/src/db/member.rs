@@ -96,9 +96,9 @@ impl Member {
         self.pulse.as_ref().is_some_and(|pulse| pulse.is_out())
     }
 
-    /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the future
-    /// cancels it at the database, or throws its answer away. `call`: the choice of this member has admitted it already.
-    /// With a sink its rows go there as they come, and the outcome tells of them alone.
+    /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the
+    /// future cancels it at the database, or throws its answer away. `call`: the choice of this member has admitted it
+    /// already. With a sink its rows go there as they come, and the outcome tells of them alone.
     ///
     /// Boxed here, where it is made: each way has the room it needs, and nothing of it is moved again.
     pub(super) fn execute<'m>(
@@ -152,7 +152,8 @@ impl Member {
         }
     }
 
-    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with it.
+    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with
+    /// it.
     ///
     /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
     async fn counted(
@@ -251,8 +252,8 @@ impl Member {
     }
 
     /// Statements on one connection as they are ordered, until the orders end. `ready` is taken once the connection is
-    /// there and nothing but an order stands between it and the first statement: an outcome that comes with `ready` still
-    /// there is of a member that has seen nothing.
+    /// there and nothing but an order stands between it and the first statement: an outcome that comes with `ready`
+    /// still there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
         (bond, asker, call, backstop, party): (Bond, &'static str, Option<Call>, Backstop, Party),

@@ -1,15 +1,17 @@
 //! The rows of many shards as those of one database: sorted, the first of all, counted, summed, grouped.
 //!
-//! What comes out is what one database that held all the rows would answer, so values compare as PostgreSQL compares them
-//! in columns of their type: numerics by their exact value, NaN greater than all other numbers, enums in their declared
-//! order, NULLs last, or first where the order descends. Only texts differ: they compare by their bytes, which is
-//! `COLLATE "C"`, because the rules of a language are known to the server alone. Rows of SQLite compare as in SQLite.
+//! What comes out is what one database that held all the rows would answer, so values compare as PostgreSQL compares
+//! them in columns of their type: numerics by their exact value, NaN greater than all other numbers, enums in their
+//! declared order, NULLs last, or first where the order descends. Only texts differ: they compare by their bytes, which
+//! is `COLLATE "C"`, because the rules of a language are known to the server alone. Rows of SQLite compare as in
+//! SQLite.
 //!
 //! Nothing here does I/O. Read in this order:
 //!
 //! - here: [`Merged`], what a handler has in hand, and [`Unmergeable`], why it has not;
 //! - `table`: the rows and their columns, and how they are sorted; `order`: how an order is written;
-//! - `class` and `key`: a column's way to compare, and a value made comparable; `moment`, `network`: two families of them;
+//! - `class` and `key`: a column's way to compare, and a value made comparable; `moment`, `network`: two families of
+//!   them;
 //! - `sorted`: rows that come in order, of every shard its first; `running`: aggregates of rows that are not kept;
 //! - `aggregate`: counts, sums and groups; `total`: sums that are exact; `decimal`: numbers of any length.
 
@@ -134,8 +136,8 @@ impl Merged {
         self.table.into_rows()
     }
 
-    /// All rows in an order: `"-population, name"`, or as SQL writes it, `"population desc nulls last, name"`. Rows that
-    /// are equal in it keep the order of the members.
+    /// All rows in an order: `"-population, name"`, or as SQL writes it, `"population desc nulls last, name"`. Rows
+    /// that are equal in it keep the order of the members.
     pub fn sorted_by(mut self, order: &str) -> Result<Merged, Unmergeable> {
         self.table.sort(order, None)?;
         Ok(self)
@@ -163,8 +165,8 @@ impl Merged {
         Ok(pairs.pop().map_or(Value::Nil, |(_, value)| value))
     }
 
-    /// One row for each combination of values in the named columns: `group_by("country", [count(), max("population")])`.
-    /// The groups come in the order of their values, those of NULL last.
+    /// One row for each combination of values in the named columns: `group_by("country", [count(),
+    /// max("population")])`. The groups come in the order of their values, those of NULL last.
     pub fn group_by(&self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged, Unmergeable> {
         let mut running = Running::over(&self.table, Some(columns), aggregates.as_ref())?;
         for row in self.rows() {

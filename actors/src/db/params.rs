@@ -12,7 +12,8 @@ pub trait Param {
 
 /// All parameters of one statement, `$1` first.
 pub trait IntoParams {
-    /// In the order of their numbers. Shared: they are sent to many members, and part of what the cache knows an answer by.
+    /// In the order of their numbers. Shared: they are sent to many members, and part of what the cache knows an answer
+    /// by.
     fn into_params(self) -> Arc<[Value]>;
 }
 

@@ -1,7 +1,7 @@
 //! PostgreSQL: a pool of this worker's own connections.
 //!
-//! - here: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: who waits for a connection;
-//!   `pool`: looking at one before it is lent;
+//! - here: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: who waits for a
+//!   connection; `pool`: looking at one before it is lent;
 //! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
 //! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
 //! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
@@ -9,10 +9,10 @@
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
 //! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
-//! time keeps no name, because neither the client's cache nor the server ever forgets one: it is sent unnamed, parse and
-//! all in a single round trip, once its columns are known to be harmless (`ways`). Behind a pooler there are no names
-//! (`statement_timeout = no` says so); where one is found out by the names it loses (SQLSTATE 26000 or 42P05), the pool
-//! falls back to unnamed statements.
+//! time keeps no name, because neither the client's cache nor the server ever forgets one: it is sent unnamed, parse
+//! and all in a single round trip, once its columns are known to be harmless (`ways`). Behind a pooler there are no
+//! names (`statement_timeout = no` says so); where one is found out by the names it loses (SQLSTATE 26000 or 42P05),
+//! the pool falls back to unnamed statements.
 
 mod bind;
 mod dial;
@@ -106,8 +106,8 @@ impl Postgres {
             queue: Queue::new(pool, limits),
             dialer,
             limits,
-            // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs alike,
-            // and one would run what the other has prepared.
+            // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs
+            // alike, and one would run what the other has prepared.
             ways: Arc::new(Ways::new(limits.statement_timeout)),
             persists: Arc::default(),
             lines: Lines::default(),

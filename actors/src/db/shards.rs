@@ -13,7 +13,8 @@ pub enum Shards {
     All,
     /// The one with the least to do; another one only where the first has certainly not seen the statement.
     One,
-    /// This member alone, counted from 0 in the order of the configuration. There is no other that could stand in for it.
+    /// This member alone, counted from 0 in the order of the configuration. There is no other that could stand in for
+    /// it.
     At(usize),
     /// The member whose share of a circle has this place, alone; see [`place`].
     Of(u64),

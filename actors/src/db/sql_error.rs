@@ -4,8 +4,8 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SqlError {
-    /// PostgreSQL's SQLSTATE, five characters: `23505` is a value that is there already, `22P02` a text that does not fit
-    /// its type. SQLite's extended result code in digits: `2067`.
+    /// PostgreSQL's SQLSTATE, five characters: `23505` is a value that is there already, `22P02` a text that does not
+    /// fit its type. SQLite's extended result code in digits: `2067`.
     pub code: String,
     /// The database's own sentence.
     pub message: String,

@@ -125,8 +125,8 @@ impl Drop for Sqlite {
     }
 }
 
-/// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what was
-/// open in it is rolled back.
+/// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what
+/// was open in it is rolled back.
 pub(super) struct Seat {
     connection: Arc<Held>,
     file: Arc<File>,

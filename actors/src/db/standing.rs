@@ -10,8 +10,8 @@ use crate::cluster::verdict::{Admitted, Call, EjectReason, Judged, judge};
 use super::flight::Failure;
 use crate::outcome::{Reason, Status};
 
-/// One statement, from its admission to what it told. One that was to decide about its member and is dropped before it did
-/// leaves the decision to the next.
+/// One statement, from its admission to what it told. One that was to decide about its member and is dropped before it
+/// did leaves the decision to the next.
 #[derive(Debug)]
 pub(super) struct Case<'m> {
     pulse: Option<&'m Pulse>,
@@ -43,7 +43,8 @@ impl<'m> Case<'m> {
         self.call == Call::Trial
     }
 
-    /// A connection is there. A trial makes its own, so that decides it: however long the statement takes, others may come.
+    /// A connection is there. A trial makes its own, so that decides it: however long the statement takes, others may
+    /// come.
     pub(super) fn connected(&mut self) {
         if self.is_trial() {
             self.tell(Judged::Good, "");

@@ -1,8 +1,8 @@
 //! Rows on their way to a reader, as a stream: a result of any size in a few kilobytes.
 //!
-//! Each member's rows travel through a channel of their own, in batches, and there is room for few of them. A reader who
-//! takes his time therefore stops the statement: its connection is no longer read, and the server waits in its write.
-//! What a member's end has to say comes as its outcome, through the slots of every call; its rows end with it.
+//! Each member's rows travel through a channel of their own, in batches, and there is room for few of them. A reader
+//! who takes his time therefore stops the statement: its connection is no longer read, and the server waits in its
+//! write. What a member's end has to say comes as its outcome, through the slots of every call; its rows end with it.
 //!
 //! Three clocks run, and each is for one fault alone:
 //!
@@ -10,8 +10,8 @@
 //! - the reader's: nothing read for as long as the patience, while it is the reader that is waited for;
 //! - the deadline, which is for all of it.
 //!
-//! - here: the message; [`sink`]: the database's end; [`source`]: the reader's; [`rows`]: the rows of all members as one
-//!   stream, in the order of their arrival, of the members, or of their values.
+//! - here: the message; [`sink`]: the database's end; [`source`]: the reader's; [`rows`]: the rows of all members as
+//!   one stream, in the order of their arrival, of the members, or of their values.
 
 mod rows;
 mod sink;
@@ -40,8 +40,8 @@ pub struct Streamed<S> {
     sinks: Box<[Sink]>,
 }
 
-/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows. `patience`: how long
-/// a reader may read nothing while rows wait for it; then its statements are stopped.
+/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows. `patience`: how
+/// long a reader may read nothing while rows wait for it; then its statements are stopped.
 pub fn streamed<S>(
     statement: S,
     slots: Vec<Outcome>,

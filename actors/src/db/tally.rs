@@ -11,7 +11,8 @@ use crate::wire::Value;
 #[derive(Debug)]
 struct Times {
     begun: Instant,
-    /// How long ago that was, to the second, and until when this is so: to subtract two instants costs as much as the rest.
+    /// How long ago that was, to the second, and until when this is so: to subtract two instants costs as much as the
+    /// rest.
     age: Cell<(Duration, Instant)>,
     count: Cell<u64>,
     total: Cell<Duration>,

@@ -1,5 +1,5 @@
-//! Whom to trust: the roots of the web, or the authorities of a cluster; checked by rustls with ring. There is no way not
-//! to check.
+//! Whom to trust: the roots of the web, or the authorities of a cluster; checked by rustls with ring. There is no way
+//! not to check.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

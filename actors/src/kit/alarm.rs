@@ -1,16 +1,18 @@
 //! Waits that are long and hardly ever come to their end.
 //!
 //! A fan-out over three shards is inside of six deadlines: the request's, the asker's, the actor's, one for each
-//! statement. All are seconds away, all are set anew for every request, and under a healthy load none is ever reached. A
-//! timer of tokio's is exact to the millisecond and costs some 700 instructions; these may be [`TICK`] late and cost half
-//! of that.
+//! statement. All are seconds away, all are set anew for every request, and under a healthy load none is ever reached.
+//! A timer of tokio's is exact to the millisecond and costs some 700 instructions; these may be [`TICK`] late and cost
+//! half of that.
 //!
-//! It is the timing wheel with one wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its tick,
-//! those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a slot each
-//! tick, and rests while nothing is set. Short waits, and those on threads without that task, are timers of tokio's.
+//! It is the timing wheel with one wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its
+//! tick, those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a
+//! slot each tick, and rests while nothing is set. Short waits, and those on threads without that task, are timers of
+//! tokio's.
 //!
-//! The deadlines of one fan-out have all the same task to wake. So an alarm leans on the one that was set just before, where
-//! that wakes the same task and no later: woken by it, it looks at the clock and is set by itself if its time is yet to come.
+//! The deadlines of one fan-out have all the same task to wake. So an alarm leans on the one that was set just before,
+//! where that wakes the same task and no later: woken by it, it looks at the clock and is set by itself if its time is
+//! yet to come.
 
 use std::cell::RefCell;
 use std::future::Future;

@@ -278,8 +278,8 @@ impl<T: Slot> Inlet<T> {
         self.gather.lock().slots.take()
     }
 
-    /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots are
-    /// closed as missed and given out like arrivals.
+    /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots
+    /// are closed as missed and given out like arrivals.
     pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
         match alarm::until(until, poll_fn(|context| self.poll_arrival(context))).await {
             Some(arrival) => arrival,
@@ -290,8 +290,8 @@ impl<T: Slot> Inlet<T> {
         }
     }
 
-    /// The next arrival, for one who waits for something else, too; `None` when all have been given out. It has no clock:
-    /// the work's own deadline closes the slots.
+    /// The next arrival, for one who waits for something else, too; `None` when all have been given out. It has no
+    /// clock: the work's own deadline closes the slots.
     pub fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, T)>> {
         let mut state = self.gather.lock();
         if state.slots.empty() > 0 && !state.slots.has_arrivals() {

@@ -137,7 +137,8 @@ where
             return;
         };
         let mut watch = outlet.watch();
-        // Boxed where it is made: a task is moved several times on its way into the runtime, and some work is kilobytes.
+        // Boxed where it is made: a task is moved several times on its way into the runtime, and some work is
+        // kilobytes.
         match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, outlet)))) {
             Ok(mut work) => {
                 let gauges = self.gauges.clone();

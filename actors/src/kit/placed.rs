@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
-/// A future in a box. `Box::pin(make())` makes it first, then looks for room, and copies all of it there, a kilobyte where it
-/// has but a pointer to remember. Here the room comes first, and the compiler makes it in place.
+/// A future in a box. `Box::pin(make())` makes it first, then looks for room, and copies all of it there, a kilobyte
+/// where it has but a pointer to remember. Here the room comes first, and the compiler makes it in place.
 pub(crate) fn placed<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::into_pin(boxed(make))
 }

@@ -27,8 +27,8 @@ impl Default for Admission {
 
 /// The address of an actor that keeps a state `S` on its own thread.
 pub struct Post<S: Unpin + 'static> {
-    // Shared, because a clone of an address is a room of its own in the mailbox's list of senders, and posts are cloned for
-    // every call.
+    // Shared, because a clone of an address is a room of its own in the mailbox's list of senders, and posts are cloned
+    // for every call.
     addr: Arc<Addr<Kept<S>>>,
     gauges: Arc<Gauges>,
 }

@@ -33,8 +33,8 @@ pub(crate) async fn race<T: Slot>(
     .await
 }
 
-/// One step of work of ours: what came of it, if it has ended, or the text of its panic. Not what a poll gives: where an outcome
-/// has many parts each step would move it.
+/// One step of work of ours: what came of it, if it has ended, or the text of its panic. Not what a poll gives: where
+/// an outcome has many parts each step would move it.
 pub(crate) fn step<F: Future + ?Sized>(
     work: Pin<&mut F>,
     context: &mut Context<'_>,

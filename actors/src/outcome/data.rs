@@ -9,11 +9,11 @@ use serde::ser::{Serialize, Serializer};
 use crate::db::RawRows;
 use crate::wire::{Error, Value, from_value};
 
-/// The data of an [`Outcome`](super::Outcome). It is used as the [`Value`] it stands for: `data["name"]`, `data.as_str()`,
-/// `data.retain(..)`, `&*data` where a reference is wanted.
+/// The data of an [`Outcome`](super::Outcome). It is used as the [`Value`] it stands for: `data["name"]`,
+/// `data.as_str()`, `data.retain(..)`, `&*data` where a reference is wanted.
 ///
-/// The rows of a PostgreSQL statement become a value when they are first looked at. [`rows`](Data::rows) reads them without
-/// that, and saves a third of what they cost.
+/// The rows of a PostgreSQL statement become a value when they are first looked at. [`rows`](Data::rows) reads them
+/// without that, and saves a third of what they cost.
 pub struct Data(Kept);
 
 enum Kept {

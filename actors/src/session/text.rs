@@ -9,7 +9,8 @@ use skitai_wire::{Limits, Map, Value, json};
 use super::seal::State;
 
 /// The texts of a map. Where a name occurs twice, the first counts, as in every look-up. `Err` is the name of a value
-/// that would not come back: JSON turns NaN and the infinities into `null`, and its reader here refuses what is too deep.
+/// that would not come back: JSON turns NaN and the infinities into `null`, and its reader here refuses what is too
+/// deep.
 pub(super) fn texts(map: &Map) -> Result<State, String> {
     let limits = Limits::default();
     let mut state = State::with_capacity(map.len());

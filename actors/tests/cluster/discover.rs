@@ -1,5 +1,5 @@
-//! Members found by their names: what comes and goes while calls are under way. The name server is the test; the members
-//! are at several addresses of this machine and at one port, as behind a name.
+//! Members found by their names: what comes and goes while calls are under way. The name server is the test; the
+//! members are at several addresses of this machine and at one port, as behind a name.
 
 use std::io;
 use std::net::IpAddr;

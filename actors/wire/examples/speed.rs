@@ -2,8 +2,8 @@
 //!
 //!     cargo run --release -p skitai-wire --example speed [ROUNDS]
 //!
-//! All contestants take turns in one process, so that a busy machine hits all alike; a contestant's time is its shortest
-//! turn, which is the one the machine disturbed least. `proof/wire` holds the ratios to their bounds.
+//! All contestants take turns in one process, so that a busy machine hits all alike; a contestant's time is its
+//! shortest turn, which is the one the machine disturbed least. `proof/wire` holds the ratios to their bounds.
 #![expect(clippy::print_stdout, reason = "figures are all it is for")]
 
 use std::hint::black_box;

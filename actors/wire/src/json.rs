@@ -21,7 +21,8 @@ pub fn parse_value(input: &[u8]) -> Result<Value, Error> {
     parse_value_within(input, &Limits::default())
 }
 
-/// JSON text as a value, within limits. Whole numbers beyond 64 bits become the nearest double, as in most JSON readers.
+/// JSON text as a value, within limits. Whole numbers beyond 64 bits become the nearest double, as in most JSON
+/// readers.
 pub fn parse_value_within(input: &[u8], limits: &Limits) -> Result<Value, Error> {
     limits.check_bytes(input)?;
     let budget = Budget::new(limits);

@@ -37,7 +37,8 @@ pub enum Value {
     Bool(bool),
     /// A whole number of up to 64 bits (`<int>`, or `<i8>` beyond 32 bits).
     Int(i64),
-    /// A whole number above `i64::MAX`, and only those: every smaller one is an `Int`, so equal numbers are equal values.
+    /// A whole number above `i64::MAX`, and only those: every smaller one is an `Int`, so equal numbers are equal
+    /// values.
     UInt(u64),
     /// A floating point number.
     Double(f64),
@@ -222,8 +223,8 @@ impl Index<&str> for Value {
 impl Index<usize> for Value {
     type Output = Value;
 
-    /// The item at this place of a list, or the value of the pair at this place of a map, counted from 0; nil when there
-    /// is none. So of two columns of one name both can be read.
+    /// The item at this place of a list, or the value of the pair at this place of a map, counted from 0; nil when
+    /// there is none. So of two columns of one name both can be read.
     fn index(&self, at: usize) -> &Value {
         let found = match self {
             Value::List(items) => items.get(at),

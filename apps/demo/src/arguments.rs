@@ -17,8 +17,8 @@ pub(crate) async fn company_by_name(
     format!("{cid} - {cname}")
 }
 
-/// Both mixed: `/company/555?cname=Skitai+Corp`. A name that is given twice is a list of what was given, first the query's,
-/// last the path's: with `&cid=333` behind it the number is `["333",555]`.
+/// Both mixed: `/company/555?cname=Skitai+Corp`. A name that is given twice is a list of what was given, first the
+/// query's, last the path's: with `&cid=333` behind it the number is `["333",555]`.
 #[route("/company/<int:cid>")]
 pub(crate) async fn company_mixed(was: Was, cid: Value, cname: String) -> Result<String> {
     Ok(format!("{} - {cname}", was.tojson(&cid)?))

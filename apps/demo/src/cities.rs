@@ -15,7 +15,8 @@ pub(crate) struct City {
 const AT_LEAST: &str =
     "SELECT name, country, population FROM cities WHERE population >= $1 ORDER BY population DESC, name";
 
-/// The cities of at least so many people, the largest first. Every shard must answer: a list with a hole would be wrong.
+/// The cities of at least so many people, the largest first. Every shard must answer: a list with a hole would be
+/// wrong.
 #[route("/cities")]
 pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
     let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
@@ -24,16 +25,16 @@ pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) 
     Ok(cities)
 }
 
-/// Every city, the largest first, a line each: sent while the shards still send theirs. A client that reads slowly slows the
-/// shards down; were a shard missing, the last line would say so.
+/// Every city, the largest first, a line each: sent while the shards still send theirs. A client that reads slowly
+/// slows the shards down; were a shard missing, the last line would say so.
 #[route("/cities/all")]
 pub(crate) async fn all_cities(was: Was) -> Result<Streaming> {
     let sql = "SELECT name, country, population FROM cities ORDER BY population DESC";
     was.dmap("mydb").rows(sql, ()).of::<City>().sorted_by("-population").ndjson().await
 }
 
-/// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums of
-/// all are added up here.
+/// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums
+/// of all are added up here.
 #[route("/countries")]
 pub(crate) async fn countries(was: Was, #[arg(default = 10)] top: u16) -> Result<Merged> {
     let sums = "SELECT country, count(*) AS cities, sum(population) AS people FROM cities GROUP BY country";

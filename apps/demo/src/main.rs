@@ -1,12 +1,12 @@
 //! The demo: an app written on Skitai as a user would write one, one file per topic.
 //!
 //! Read in this order: [`hello`] (one function, three faces), [`quickstart`] (an app below a path), [`greetings`] (a
-//! package), [`life`] (start and end), [`request`] and [`response`], [`arguments`] (paths, queries, types), [`requesting`]
-//! (a call to a URL), [`search`] (a call to every member of a cluster, and to one), [`mapreduce`] (filtered as it comes),
-//! [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`], [`page`] (a template), [`signin`]
-//! (sessions), [`orders`] (what runs around handlers), [`streaming`] (files to a client), [`upload`] (files from a form),
-//! [`websocket`] (a service of actix-web's).
-//! What the demo needs around it, so that nothing else must be started, is in [`members`] and [`shards`].
+//! package), [`life`] (start and end), [`request`] and [`response`], [`arguments`] (paths, queries, types),
+//! [`requesting`] (a call to a URL), [`search`] (a call to every member of a cluster, and to one), [`mapreduce`]
+//! (filtered as it comes), [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`], [`page`]
+//! (a template), [`signin`] (sessions), [`orders`] (what runs around handlers), [`streaming`] (files to a client),
+//! [`upload`] (files from a form), [`websocket`] (a service of actix-web's). What the demo needs around it, so that
+//! nothing else must be started, is in [`members`] and [`shards`].
 //!
 //! Every example of the first Skitai's README has its twin here; `docs/coming-from-skitai.md` says where.
 

@@ -1,8 +1,8 @@
-//! What runs around every handler of a package: who is not signed in gets a form, what was done is noted, what goes wrong is
-//! said in the package's own words. A package inside has its own around its handlers, within these.
+//! What runs around every handler of a package: who is not signed in gets a form, what was done is noted, what goes
+//! wrong is said in the package's own words. A package inside has its own around its handlers, within these.
 //!
-//! `/orders/greetings/morning` runs: before of the package, before of the inner one, the handler, after of the inner one,
-//! after of the package; and from where something fails on, teardown in place of after.
+//! `/orders/greetings/morning` runs: before of the package, before of the inner one, the handler, after of the inner
+//! one, after of the package; and from where something fails on, teardown in place of after.
 
 use skitai::prelude::*;
 

@@ -1,7 +1,7 @@
 //! The first steps: an app of its own, mounted below a path, with a package in a module of its own.
 //!
-//! `/quick/ = quickstart` mounts it as a folder: `/quick` is sent to `/quick/`. Written `/quick = quickstart` it is like a
-//! file. Over RPC `hello_world` is `quick.hello.world` from anywhere, and `hello.world` below `/quick`.
+//! `/quick/ = quickstart` mounts it as a folder: `/quick` is sent to `/quick/`. Written `/quick = quickstart` it is
+//! like a file. Over RPC `hello_world` is `quick.hello.world` from anywhere, and `hello.world` below `/quick`.
 
 use skitai::prelude::*;
 

@@ -25,8 +25,8 @@ pub(crate) async fn up(form: Form) -> Value {
     Value::Map(told)
 }
 
-/// The lines of one file, by an argument of its own: `curl -F file=@study.sql http://127.0.0.1:5000/test/lines`. Reading
-/// a file may wait for a disk, so this is a plain `fn`.
+/// The lines of one file, by an argument of its own: `curl -F file=@study.sql http://127.0.0.1:5000/test/lines`.
+/// Reading a file may wait for a disk, so this is a plain `fn`.
 #[route("/test/lines", methods = ["POST"])]
 pub(crate) fn lines(file: Upload) -> Result<usize> {
     Ok(BufReader::new(file.open()?).lines().map_while(Result::ok).count())

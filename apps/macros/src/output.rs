@@ -51,8 +51,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         }
     };
     quote! {
-        // A handler owns what came off the wire; that it only reads some of it is no mistake. Its arguments are named by
-        // who calls it, so that many of them are no trap.
+        // A handler owns what came off the wire; that it only reads some of it is no mistake. Its arguments are named
+        // by who calls it, so that many of them are no trap.
         #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
         #(#attributes)* #visibility #signature #body
 

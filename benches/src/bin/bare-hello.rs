@@ -1,7 +1,7 @@
 //! actix-web's "Hello World": what a request costs before anybody adds anything. `bare-hello THREADS PORT`
 //!
-//! Beside it two routes that read the body of a call and answer what `add(1200, 34)` is answered, without looking at it:
-//! what a call by RPC costs before anybody understands it.
+//! Beside it two routes that read the body of a call and answer what `add(1200, 34)` is answered, without looking at
+//! it: what a call by RPC costs before anybody understands it.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;

@@ -1,5 +1,5 @@
-//! A fan-out to XML-RPC members, hand-written for this one purpose: the client options of Skitai's clusters, one timer for
-//! all members, the same documents sent and read. `lean-fanout THREADS PORT MEMBER…`
+//! A fan-out to XML-RPC members, hand-written for this one purpose: the client options of Skitai's clusters, one timer
+//! for all members, the same documents sent and read. `lean-fanout THREADS PORT MEMBER…`
 //!
 //! In the environment, for calls that are meant to hang: `WITHIN` seconds to wait, `CONNECTIONS` per member.
 

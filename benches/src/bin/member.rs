@@ -1,7 +1,8 @@
 //! The XML-RPC members both sides ask: one process, fast, always the same answer. `member THREADS PORT PORT…`
 //!
-//! After GET /hold they never answer again, and GET /held tells how many calls are waiting. GET /seen shows the head and body of the last call that came after the GET /seen before it, so that `benches/run` can
-//! compare what the two sides send.
+//! After GET /hold they never answer again, and GET /held tells how many calls are waiting. GET /seen shows the head
+//! and body of the last call that came after the GET /seen before it, so that `benches/run` can compare what the two
+//! sides send.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;

@@ -1,6 +1,6 @@
-//! A statement on three PostgreSQL databases, hand-written for this one purpose: one connection per worker and database,
-//! on which all requests are pipelined; prepared once, rows read by type. `pipelined-fanout THREADS PORT POSTGRES`, the
-//! password of the user `skitai` in `PGPASSWORD`.
+//! A statement on three PostgreSQL databases, hand-written for this one purpose: one connection per worker and
+//! database, on which all requests are pipelined; prepared once, rows read by type. `pipelined-fanout THREADS PORT
+//! POSTGRES`, the password of the user `skitai` in `PGPASSWORD`.
 
 use actix_web::error::{ErrorBadGateway, ErrorGatewayTimeout};
 use actix_web::web::{Data, Query};

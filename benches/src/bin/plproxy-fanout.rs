@@ -1,5 +1,5 @@
-//! The same answer by way of PL/Proxy: one statement on a coordinating database, whose function asks the three. A deadpool
-//! per worker. `plproxy-fanout THREADS PORT COORDINATOR`, the password of the user `skitai` in `PGPASSWORD`.
+//! The same answer by way of PL/Proxy: one statement on a coordinating database, whose function asks the three. A
+//! deadpool per worker. `plproxy-fanout THREADS PORT COORDINATOR`, the password of the user `skitai` in `PGPASSWORD`.
 
 use actix_web::error::{ErrorBadGateway, ErrorGatewayTimeout};
 use actix_web::web::{Data, Query};

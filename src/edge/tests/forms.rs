@@ -1,4 +1,5 @@
-//! Properties: whatever a client sends, in whatever pieces, arguments arrive as they were sent or are refused as a whole.
+//! Properties: whatever a client sends, in whatever pieces, arguments arrive as they were sent or are refused as a
+//! whole.
 
 use std::path::Path;
 use std::sync::Arc;

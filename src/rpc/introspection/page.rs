@@ -1,7 +1,7 @@
 //! The page of the methods: each with its comment, its arguments, the three ways to call it, and a form to try it.
 //!
-//! The form for the web works without JavaScript: it is sent to [`open`], which leaves out what was left empty, puts the
-//! placeholders into the path and sends the browser there. The two forms for RPC need a few lines of it.
+//! The form for the web works without JavaScript: it is sent to [`open`], which leaves out what was left empty, puts
+//! the placeholders into the path and sends the browser there. The two forms for RPC need a few lines of it.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value as Json, json};

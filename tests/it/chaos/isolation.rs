@@ -1,5 +1,5 @@
-//! A cluster that hangs under ten times what it can hold: refusals are quick, memory is flat, others go on, and when the
-//! hang ends so does the trouble.
+//! A cluster that hangs under ten times what it can hold: refusals are quick, memory is flat, others go on, and when
+//! the hang ends so does the trouble.
 
 use std::thread::scope;
 use std::time::{Duration, Instant};

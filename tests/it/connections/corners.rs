@@ -1,5 +1,5 @@
-//! Where two rules of connections meet: an offer at a service that reads its body, a client that leaves behind a full queue,
-//! an end behind a reply, a body that is read while the answer is sent.
+//! Where two rules of connections meet: an offer at a service that reads its body, a client that leaves behind a full
+//! queue, an end behind a reply, a body that is read while the answer is sent.
 
 use std::time::{Duration, Instant};
 

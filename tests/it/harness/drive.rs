@@ -1,5 +1,5 @@
-//! Steady load: requests that begin at fixed times, whatever became of the ones before, as long as a client is free. What
-//! a stalled answer holds up is thus not left out of the figures.
+//! Steady load: requests that begin at fixed times, whatever became of the ones before, as long as a client is free.
+//! What a stalled answer holds up is thus not left out of the figures.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::scope;

@@ -24,8 +24,8 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> String {
     run(command)
 }
 
-/// Lets curl fetch into a script of `tests/interop`. Gives curl's exit code and what the script printed; the script has to
-/// exit with 0, curl need not: 18 is a body without an end, 23 a reader that left.
+/// Lets curl fetch into a script of `tests/interop`. Gives curl's exit code and what the script printed; the script has
+/// to exit with 0, curl need not: 18 is a body without an end, 23 a reader that left.
 #[track_caller]
 pub(crate) fn piped(arguments: &[&str], script: &str, script_arguments: &[&str]) -> (i32, String) {
     let mut curl = Command::new("curl");

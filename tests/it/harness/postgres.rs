@@ -1,7 +1,7 @@
 //! A throwaway PostgreSQL cluster: one per test run, on its own port, gone with the test process.
 //!
-//! It holds the demo's table `cities` four times: a disjoint third in each of `shard0`, `shard1`, `shard2`, and all of it
-//! in `whole`. Tests only read these; a test that writes makes a database of its own. To lose a member, put a
+//! It holds the demo's table `cities` four times: a disjoint third in each of `shard0`, `shard1`, `shard2`, and all of
+//! it in `whole`. Tests only read these; a test that writes makes a database of its own. To lose a member, put a
 //! [`super::Relay`] in front of it.
 
 use std::io::{BufRead, BufReader, Read, Write};

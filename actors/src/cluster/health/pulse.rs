@@ -180,8 +180,8 @@ impl Pulse {
         }
     }
 
-    /// It fades from the moment it was asked last, not from the answer: so one call at a time finds out whether a member
-    /// that was left alone is quick again.
+    /// It fades from the moment it was asked last, not from the answer: so one call at a time finds out whether a
+    /// member that was left alone is quick again.
     fn pace(&self, now: Duration) -> Pace {
         let idle = millis(now).saturating_sub(self.vital.asked.load(Relaxed));
         Pace::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
@@ -266,8 +266,8 @@ impl Pulse {
         }
     }
 
-    /// What the end of a statement says of its database. It costs a healthy one a glance: its owner counts what is under
-    /// way and chooses by himself, so nothing else is to be learnt.
+    /// What the end of a statement says of its database. It costs a healthy one a glance: its owner counts what is
+    /// under way and chooses by himself, so nothing else is to be learnt.
     pub(crate) fn told(&self, call: Call, judged: Judged, msg: &str) {
         let is_news = match judged {
             Judged::Good => self.vital.is_failing.load(Relaxed),

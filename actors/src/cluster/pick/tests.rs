@@ -75,7 +75,8 @@ fn the_slower_of_two_is_passed_over_by_ewma() {
 fn a_quick_member_keeps_what_it_bears_and_a_slow_one_helps_beyond() {
     let slow = paced(200_000, 1);
     let quick = |outstanding, room| Candidate { outstanding, ..paced(20_000, room) };
-    // Twenty at once were no trouble: the twentieth is none, nor is ten times as many before it is slower than the slow.
+    // Twenty at once were no trouble: the twentieth is none, nor is ten times as many before it is slower than the
+    // slow.
     for outstanding in [0, 19, 190] {
         assert_close(&shares_of(Balance::Ewma, &[slow, quick(outstanding, 20)]), &[0.0, 1.0]);
     }

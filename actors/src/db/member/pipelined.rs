@@ -17,9 +17,9 @@ use crate::outcome::{Outcome, Reason};
 impl Member {
     /// Dropped before its end, the statement goes on; its answer is thrown away.
     ///
-    /// Nearly always there is a line, and the statement was prepared on it before. That way is written out here in one piece:
-    /// of hundreds of statements under way each is looked at whenever another one of its call has news, so it pays that what
-    /// one remembers is little and lies together.
+    /// Nearly always there is a line, and the statement was prepared on it before. That way is written out here in one
+    /// piece: of hundreds of statements under way each is looked at whenever another one of its call has news, so it
+    /// pays that what one remembers is little and lies together.
     #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
     pub(super) fn pipelined<'m>(
         &'m self,

@@ -40,9 +40,9 @@ pub fn count_of(column: &str) -> Aggregate {
     Aggregate::new(What::Count(column.to_owned()), "count")
 }
 
-/// The exact sum of a column: of whole numbers a whole number (its decimal text beyond 64 bits), of numerics a numeric, of
-/// doubles the double nearest to the true sum. NULLs do not count; of nothing it is NULL. Over the counts that each shard
-/// made of its rows it is the count of all.
+/// The exact sum of a column: of whole numbers a whole number (its decimal text beyond 64 bits), of numerics a numeric,
+/// of doubles the double nearest to the true sum. NULLs do not count; of nothing it is NULL. Over the counts that each
+/// shard made of its rows it is the count of all.
 pub fn sum(column: &str) -> Aggregate {
     Aggregate::new(What::Sum(column.to_owned()), "sum")
 }

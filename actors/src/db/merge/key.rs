@@ -7,8 +7,8 @@ use super::decimal::Decimal;
 use super::{moment, network};
 use crate::wire::Value;
 
-/// The order of one value that is not NULL. Values of different kinds meet only in SQLite, which has numbers before texts
-/// before octets.
+/// The order of one value that is not NULL. Values of different kinds meet only in SQLite, which has numbers before
+/// texts before octets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
     Bool(bool),

@@ -3,7 +3,8 @@
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A date or timestamp as microseconds since 1970, more than 64 bits hold of them for a late date; the infinities are the ends.
+/// A date or timestamp as microseconds since 1970, more than 64 bits hold of them for a late date; the infinities are
+/// the ends.
 pub(super) fn point(text: &str) -> Option<i128> {
     match text {
         "infinity" => return Some(i128::MAX),

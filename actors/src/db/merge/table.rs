@@ -155,8 +155,8 @@ impl Table {
         }
     }
 
-    /// The rows in an order. Rows that are equal in it stay in the order of the members. With `keep`, only so many of the
-    /// first are kept, and no more are ever held beside the rows that came.
+    /// The rows in an order. Rows that are equal in it stay in the order of the members. With `keep`, only so many of
+    /// the first are kept, and no more are ever held beside the rows that came.
     pub(super) fn sort(&mut self, order: &str, keep: Option<usize>) -> Result<(), Unmergeable> {
         let sorting = Sorting::new(self, order)?;
         let mut keyed = Vec::with_capacity(self.rows.len());

@@ -1,7 +1,7 @@
 //! Sums that do not depend on how the rows lie on the shards.
 //!
-//! Whole numbers and numerics are summed exactly. So are doubles: the sum is the double nearest to the true one, where a
-//! server that adds row by row gives one of many that are close to it.
+//! Whole numbers and numerics are summed exactly. So are doubles: the sum is the double nearest to the true one, where
+//! a server that adds row by row gives one of many that are close to it.
 
 use super::class::Class;
 use super::decimal::Decimal;
@@ -63,8 +63,8 @@ impl Total {
         }
     }
 
-    /// The sum over so many: of whole numbers and numerics a numeric with the digits PostgreSQL gives it, in SQLite and of
-    /// doubles a double.
+    /// The sum over so many: of whole numbers and numerics a numeric with the digits PostgreSQL gives it, in SQLite and
+    /// of doubles a double.
     pub(super) fn over(&self, count: &Decimal, class: &Class) -> Value {
         if self.count == 0 || count.is_zero() {
             return Value::Nil;

@@ -200,8 +200,8 @@ impl Dialer {
         self.limit
     }
 
-    /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each. What a
-    /// server without such a setting says of it does no harm.
+    /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each.
+    /// What a server without such a setting says of it does no harm.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {
         let Some(limit) = self.limit else { return Ok(()) };
         let set = client.batch_execute(&format!("SET statement_timeout = {}", limit.as_millis())).await;

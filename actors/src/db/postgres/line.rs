@@ -1,8 +1,8 @@
 //! A connection that several statements share.
 //!
-//! They are sent one behind the other without waiting, and answered in that order. Nobody can be cancelled here: a cancel
-//! request stops whatever the server works on, which may be a neighbour's. Who leaves takes nothing with him; his answer is
-//! thrown away by the connection's task when it comes, and an empty query behind it tells when that was.
+//! They are sent one behind the other without waiting, and answered in that order. Nobody can be cancelled here: a
+//! cancel request stops whatever the server works on, which may be a neighbour's. Who leaves takes nothing with him;
+//! his answer is thrown away by the connection's task when it comes, and an empty query behind it tells when that was.
 //!
 //! A line is an ordinary connection of the pool while anybody is on it. With the last one it goes back.
 
@@ -20,8 +20,8 @@ use crate::outcome::Reason;
 /// Who has been on the line for so long, others' statements before his included, keeps new ones away: they would wait
 /// behind him. Far above what a statement takes that is worth sharing a connection, far below what a user notices.
 const HEAD_LIMIT: Duration = Duration::from_millis(50);
-/// A line that never runs empty would never be given back. So often it is asked whether somebody waits for its connection,
-/// or whether that has had its time: then it takes nobody any more.
+/// A line that never runs empty would never be given back. So often it is asked whether somebody waits for its
+/// connection, or whether that has had its time: then it takes nobody any more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shared connection.
@@ -154,8 +154,8 @@ impl Place {
         self.shared.as_ref().expect("only its end takes it")
     }
 
-    /// The statement has ended. True where that is news of the connection, or lies with the statement: that many have lost
-    /// the connection they were on is one event, and the first of them tells.
+    /// The statement has ended. True where that is news of the connection, or lies with the statement: that many have
+    /// lost the connection they were on is one event, and the first of them tells.
     pub(in crate::db) fn ended(mut self, ended: &Ended) -> bool {
         let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));
         let is_news = !is_lost || !std::mem::replace(&mut self.line.state().is_told, true);
@@ -177,8 +177,8 @@ impl Drop for Place {
             return;
         };
         runtime.spawn(async move {
-            // Answered after all that was sent before it. The server's own limit sees to it that this comes; where it has
-            // none, the connection is given up.
+            // Answered after all that was sent before it. The server's own limit sees to it that this comes; where it
+            // has none, the connection is given up.
             let passed = tokio::time::timeout(line.patience, shared.loan.check_connection()).await;
             drop(shared);
             line.left(number, matches!(passed, Ok(Ok(()))));

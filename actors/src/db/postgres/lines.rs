@@ -1,8 +1,9 @@
 //! The shared connections of one member on this worker.
 //!
-//! A statement joins the first line that moves. Where none does, one more is opened with a connection of the pool, by one
-//! for all who want it; so there are never more connections than the pool has, and a full pool is the same wait, bound and
-//! refusal as for a connection of one's own. A line whose head is stuck is left by its statements as they end.
+//! A statement joins the first line that moves. Where none does, one more is opened with a connection of the pool, by
+//! one for all who want it; so there are never more connections than the pool has, and a full pool is the same wait,
+//! bound and refusal as for a connection of one's own. A line whose head is stuck is left by its statements as they
+//! end.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;

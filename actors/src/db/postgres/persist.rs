@@ -1,7 +1,7 @@
 //! A dial that goes on when nobody waits for it any more.
 //!
-//! Askers may have less time than a dial takes. Without this a server that hangs would never be found out by them, and a
-//! distant one never reached: each would begin anew and leave too early. There is one such dial per pool at most.
+//! Askers may have less time than a dial takes. Without this a server that hangs would never be found out by them, and
+//! a distant one never reached: each would begin anew and leave too early. There is one such dial per pool at most.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,4 +1,5 @@
-//! The pool: a connection with what it has prepared, how it is made, and how an idle one is looked at before it is lent.
+//! The pool: a connection with what it has prepared, how it is made, and how an idle one is looked at before it is
+//! lent.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -43,8 +44,8 @@ pub(in crate::db) struct Connection {
     client: Client,
     /// Moves its bytes, and is ended with it: with a server that hangs it would never end by itself.
     task: JoinHandle<()>,
-    /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is looked
-    /// up in a tenth of the time.
+    /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is
+    /// looked up in a tenth of the time.
     prepared: Mutex<AllPrepared>,
     /// Since when nobody has it.
     idle_since: Instant,

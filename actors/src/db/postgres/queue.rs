@@ -1,10 +1,10 @@
 //! Who waits for a connection, and how one goes from hand to hand.
 //!
-//! The pool keeps what is idle, makes what is missing, and looks at a connection before it lends it. Under load nothing is
-//! idle: all are lent, and one that comes back is the next one's. So the wait is here, in front of the pool, and a
-//! connection that comes back while somebody waits goes to the first of them as it is, in the turn of the loop in which it
-//! had its last answer. To look at it again would tell nothing new, and the pool's own way (a semaphore, a timer, three
-//! readings of the clock) costs more than the statement's bytes do.
+//! The pool keeps what is idle, makes what is missing, and looks at a connection before it lends it. Under load nothing
+//! is idle: all are lent, and one that comes back is the next one's. So the wait is here, in front of the pool, and a
+//! connection that comes back while somebody waits goes to the first of them as it is, in the turn of the loop in which
+//! it had its last answer. To look at it again would tell nothing new, and the pool's own way (a semaphore, a timer,
+//! three readings of the clock) costs more than the statement's bytes do.
 //!
 //! Everybody who has a connection or makes one has a [`Turn`]; there are as many as the pool may have connections, so
 //! nobody ever waits inside of the pool. A turn that is dropped goes to the next who waits: with its connection if
@@ -45,8 +45,8 @@ impl Queue {
         &self.pool
     }
 
-    /// Closes connections that nobody has used for `idle`, and those that are older than `lifetime`: idle ones now, the others
-    /// when they come back.
+    /// Closes connections that nobody has used for `idle`, and those that are older than `lifetime`: idle ones now, the
+    /// others when they come back.
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
         *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_sub(lifetime);
         self.pool.retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);

@@ -1,7 +1,7 @@
 //! One statement on its connection, from its text to its rows.
 //!
-//! Nearly every statement is one whose text was prepared on its connection before: it has a way of its own, short enough that
-//! what it remembers between its polls is little. Whatever else may be is boxed.
+//! Nearly every statement is one whose text was prepared on its connection before: it has a way of its own, short
+//! enough that what it remembers between its polls is little. Whatever else may be is boxed.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -126,7 +126,8 @@ impl<'r> Run<'r> {
     async fn begin(self) -> Result<Started, Stopped> {
         let Query { sql: text, params, .. } = self.query;
         let lasting = self.lasting();
-        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows it.
+        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows
+        // it.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
         if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
             return Ok((None, self.unnamed().await?));
@@ -150,8 +151,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Another try where the error came before anything ran: the name is unknown or taken, or the plan is older than the
-    /// tables.
+    /// Another try where the error came before anything ran: the name is unknown or taken, or the plan is older than
+    /// the tables.
     async fn again(self, error: Error) -> Result<Started, Stopped> {
         let lasting = self.lasting();
         let (is_lost, is_stale) = (told::is_lost_name(&error), told::is_stale_name(&error));

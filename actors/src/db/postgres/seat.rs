@@ -13,7 +13,8 @@ use crate::kit::placed::placed;
 /// How long a connection may take to forget what a session left behind; after it the connection is closed instead.
 const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 
-/// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was open.
+/// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was
+/// open.
 pub(in crate::db) struct Seat {
     shared: Option<Arc<Shared>>,
     ways: Arc<Ways>,

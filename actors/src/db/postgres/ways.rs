@@ -2,9 +2,9 @@
 //!
 //! Of an unnamed statement the driver learns the columns while its rows already come. Where a column is of one of the
 //! database's own types (an enum, a composite), it asks the server for that type on the same connection, behind those
-//! rows; and rows that nobody takes yet stop the connection. A few kilobytes go well, more would wait for ever. So a text
-//! made at run time is first prepared, which tells its columns alone, and goes unnamed from then on if they are all of
-//! built-in types.
+//! rows; and rows that nobody takes yet stop the connection. A few kilobytes go well, more would wait for ever. So a
+//! text made at run time is first prepared, which tells its columns alone, and goes unnamed from then on if they are
+//! all of built-in types.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;

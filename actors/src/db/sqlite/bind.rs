@@ -1,7 +1,7 @@
 //! Parameters by name where the text has names.
 //!
-//! `$1` is a *name* to SQLite, numbered by its first appearance: in `… b = $2 AND a = $1` the first place is `$2`. Binding
-//! by position would swap the two without a word, so numbered names are bound by their number.
+//! `$1` is a *name* to SQLite, numbered by its first appearance: in `… b = $2 AND a = $1` the first place is `$2`.
+//! Binding by position would swap the two without a word, so numbered names are bound by their number.
 
 use rusqlite::Statement;
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};

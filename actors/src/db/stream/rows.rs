@@ -33,8 +33,8 @@ enum Merge {
     Values(String, Option<Line>),
 }
 
-/// Rows of one statement on all its members, as they come. Every member ends with an outcome; one that is not good is an
-/// item of the stream, so that nothing is missing in silence. Dropped, it stops the statements.
+/// Rows of one statement on all its members, as they come. Every member ends with an outcome; one that is not good is
+/// an item of the stream, so that nothing is missing in silence. Dropped, it stops the statements.
 #[derive(Debug)]
 #[must_use = "rows that are not read are not sent for long"]
 pub struct RowStream {
@@ -66,8 +66,8 @@ impl RowStream {
         RowStream::new(Sources::ended(outcomes))
     }
 
-    /// The rows member by member, in the order of the configuration, instead of as they arrive. Those whose turn has not
-    /// come wait, a few batches ahead.
+    /// The rows member by member, in the order of the configuration, instead of as they arrive. Those whose turn has
+    /// not come wait, a few batches ahead.
     pub fn by_member(mut self) -> RowStream {
         self.merge = Merge::Members;
         self
@@ -81,8 +81,8 @@ impl RowStream {
         self
     }
 
-    /// The same under a completion rule: with [`Rule::AllOrError`] the first failure of a member stops all, and nothing comes
-    /// after it.
+    /// The same under a completion rule: with [`Rule::AllOrError`] the first failure of a member stops all, and nothing
+    /// comes after it.
     pub fn under(self, rule: Rule) -> RowStream {
         RowStream { sources: self.sources.under(rule), strict: rule == Rule::AllOrError, ..self }
     }
@@ -92,8 +92,8 @@ impl RowStream {
         self.table.columns()
     }
 
-    /// What became of each member, in the order of the configuration: `affected` is the number of its rows. One whose rows
-    /// were not read to their end yet is `None`.
+    /// What became of each member, in the order of the configuration: `affected` is the number of its rows. One whose
+    /// rows were not read to their end yet is `None`.
     pub fn outcomes(&self) -> impl Iterator<Item = Option<&Outcome>> {
         self.ended.iter().enumerate().map(|(index, ended)| self.sources.outcome(index).filter(|_| *ended))
     }
@@ -104,8 +104,8 @@ impl RowStream {
         Coverage { asked: self.sources.len(), ..Coverage::of(&ended) }
     }
 
-    /// What is computed of all its rows, for all of them or by groups. Nothing else is kept of them. The first failure of a
-    /// member ends it.
+    /// What is computed of all its rows, for all of them or by groups. Nothing else is kept of them. The first failure
+    /// of a member ends it.
     pub async fn aggregated(&mut self, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Broken> {
         let mut running = None;
         while let Some(row) = self.try_next().await? {

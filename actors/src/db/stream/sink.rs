@@ -41,7 +41,8 @@ impl Batch {
         self.octets += octets;
     }
 
-    /// For an engine that cannot say whether it will wait for the next row: rows that came first do not wait for it long.
+    /// For an engine that cannot say whether it will wait for the next row: rows that came first do not wait for it
+    /// long.
     pub(in crate::db) fn is_due(&mut self) -> bool {
         self.is_full() || self.begun.get_or_insert_with(Instant::now).elapsed() >= LINGER
     }
@@ -148,8 +149,8 @@ impl Sink {
         reading
     }
 
-    /// Hands a batch over, as soon as there is room for it. Once the statement is to stop it is dropped instead: `stopped`
-    /// is asked at every poll. So it is when nobody reads any more.
+    /// Hands a batch over, as soon as there is room for it. Once the statement is to stop it is dropped instead:
+    /// `stopped` is asked at every poll. So it is when nobody reads any more.
     pub(in crate::db) async fn pour(&self, batch: Batch, stopped: impl Fn(&Context<'_>) -> bool) {
         if batch.rows.is_empty() {
             return;

@@ -15,7 +15,8 @@ fn element(ty: &Type, raw: Option<&[u8]>) -> Value {
     raw.map_or(Value::Nil, |raw| decode(ty, raw))
 }
 
-/// A list, of lists where there are several dimensions. Lower bounds other than 1 are not kept, as in the server's JSON.
+/// A list, of lists where there are several dimensions. Lower bounds other than 1 are not kept, as in the server's
+/// JSON.
 pub(super) fn array(ty: &Type, field: &mut Field<'_>) -> Option<Value> {
     let dimensions = usize::try_from(field.i32()?).ok().filter(|count| *count <= MAX_DIMENSIONS)?;
     field.take(8)?; // whether there are NULLs, and the element's OID: both are known from elsewhere

@@ -1,7 +1,9 @@
-//! The usual request, read by its bytes: an object of JSON-RPC 2.0 with no members but the four, each once, and no escapes.
+//! The usual request, read by its bytes: an object of JSON-RPC 2.0 with no members but the four, each once, and no
+//! escapes.
 //!
-//! Whatever is not usual is `None`, without a word why: [`request`](super::request) then reads it member by member, so that
-//! every complaint is made in one place and knows the request's id. What is read here is read there to the same end.
+//! Whatever is not usual is `None`, without a word why: [`request`](super::request) then reads it member by member, so
+//! that every complaint is made in one place and knows the request's id. What is read here is read there to the same
+//! end.
 
 use std::borrow::Cow;
 

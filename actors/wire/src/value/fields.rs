@@ -16,9 +16,9 @@ pub trait Fields {
     fn name(&self, at: usize) -> &str;
     /// The value of one. Asked for once at most.
     fn take(&mut self, at: usize) -> Field<'_>;
-    /// True where these are the names of all, in this order: then the values are read in their order and no name is looked
-    /// at, as a type that was derived has it. One that was written by hand may know no other way than by name; who says
-    /// true reads again by name what failed.
+    /// True where these are the names of all, in this order: then the values are read in their order and no name is
+    /// looked at, as a type that was derived has it. One that was written by hand may know no other way than by name;
+    /// who says true reads again by name what failed.
     fn are(&self, _names: &'static [&'static str]) -> bool {
         false
     }
@@ -42,8 +42,8 @@ impl From<Field<'_>> for Value {
     }
 }
 
-/// A type of one's own of what would be a map with these fields: by the rules of [`from_value`](super::from_value), with
-/// the same errors.
+/// A type of one's own of what would be a map with these fields: by the rules of [`from_value`](super::from_value),
+/// with the same errors.
 pub fn from_fields<T: DeserializeOwned>(fields: impl Fields) -> Result<T, Error> {
     T::deserialize(Unmade(fields))
 }

@@ -149,7 +149,8 @@ fn own_types_go_into_values_and_back() {
         assert_eq!(value["extra"], city.extra, "values within keep their kinds");
         assert_eq!(value["by_year"]["1990"], Value::Double(0.5));
         assert_eq!(from_value::<City>(value.clone()).unwrap(), city);
-        // The same through XML, which keeps all kinds but the one it cannot carry, and JSON, which has only text for some.
+        // The same through XML, which keeps all kinds but the one it cannot carry, and JSON, which has only text for
+        // some.
         let city = City { extra: Value::from([1, 2]), ..city };
         let xml = crate::xmlrpc::write_response(&city).unwrap();
         let read = crate::xmlrpc::parse_response(&xml, &crate::Limits::default()).unwrap().unwrap();

@@ -103,8 +103,8 @@ fn python_agrees() {
     assert_eq!(fault, Err(xmlrpc::Fault { code: 7, message: "a < b".into() }));
 }
 
-/// Makes values of its own, sends each as a call or a response, and wants it back as the same: as `xmlrpc.client` reads it,
-/// and as JSON. The seed is told where it fails.
+/// Makes values of its own, sends each as a call or a response, and wants it back as the same: as `xmlrpc.client` reads
+/// it, and as JSON. The seed is told where it fails.
 const MAKER: &str = r#"
 import datetime, json, random, struct, sys
 seed = random.randrange(2**32)

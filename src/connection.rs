@@ -79,8 +79,8 @@ pub(crate) trait Service {
     /// Answers what is no request, and tells of it. The connection ends behind it.
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing;
 
-    /// Is told that the reply to a request could not be made to its end.
-    fn cut(&self, uri: &str, why: &(dyn Error + 'static));
+    /// Is told that the reply to the request of this head could not be made to its end.
+    fn cut(&self, head: &[u8], why: &(dyn Error + 'static));
 }
 
 /// What was no request, or none that is served.

@@ -39,11 +39,7 @@ def run(report, options):
                 time.sleep(2 * options.alone)
                 alone_until = time.monotonic()
                 with Posters(site.port, 1, site.folder.name, plan()) as posters:
-                    time.sleep(0.5)
-                    began = time.monotonic()
-                    time.sleep(10 if options.quick else 30)
-                    until = time.monotonic()
-                    told = posters.end()
+                    began, until, told = posters.work(0.5, 10 if options.quick else 30)
                 single.end()
     # So few calls: one stall of the machine is their p99. What is slower of the two halves is no measure of the server.
     alone = min(single.seen(since, half), single.seen(half, alone_until), key=lambda seen: seen.p99)

@@ -5,6 +5,7 @@ They are processes of their own so that none keeps another waiting, and so that 
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,14 @@ class Posters(Helper):
             Path(one["file"]).write_bytes(one.pop("request"))
         super().__init__("posters.py", port, clients, json.dumps(plan))
         self.line()
+
+    def work(self, warm, seconds):
+        """Lets them post for so long, once they are warm. From when, until when, and what they saw."""
+        time.sleep(warm)
+        began = time.monotonic()
+        time.sleep(seconds)
+        until = time.monotonic()
+        return began, until, self.end()
 
 
 class Seen(NamedTuple):

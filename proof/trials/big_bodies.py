@@ -25,11 +25,7 @@ def run(report, options):
             time.sleep(options.alone)
             alone_until = time.monotonic()
             with Posters(site.port, CLIENTS, site.folder.name, plan()) as posters:
-                time.sleep(1)
-                began = time.monotonic()
-                time.sleep(5 if options.quick else 20)
-                until = time.monotonic()
-                told = posters.end()
+                began, until, told = posters.work(1, 5 if options.quick else 20)
             healthy.end()
     alone, beside = healthy.seen(since, alone_until), healthy.seen(began, until)
     report.note(f"p50 {alone.p50:.2f} ms alone, {beside.p50:.2f} beside; p99 {alone.p99:.2f} alone; held up by the machine "

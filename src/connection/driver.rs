@@ -240,9 +240,7 @@ impl<S: Service> Driver<S> {
         drop(response);
         if let Err(cut) = self.sent(sending, frame).await {
             if let Cut::Broken(why) = cut {
-                let line = head.split(|&octet| octet == b'\r').next().unwrap_or_default();
-                let uri = String::from_utf8_lossy(line.split(|&octet| octet == b' ').nth(1).unwrap_or_default());
-                self.service.cut(&uri, &*why);
+                self.service.cut(head, &*why);
             }
             return Err(End::Cut);
         }

@@ -99,7 +99,7 @@ impl Service for Rc<Ear> {
         Response::with_body(StatusCode::BAD_REQUEST, actix_http::body::BoxBody::new(()))
     }
 
-    fn cut(&self, _: &str, why: &(dyn Error + 'static)) {
+    fn cut(&self, _: &[u8], why: &(dyn Error + 'static)) {
         panic!("an empty reply cannot break: {why}");
     }
 }

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::http::{Method, Uri};
@@ -54,11 +53,7 @@ pub(crate) async fn serve(worker: &Worker, incoming: &mut Incoming) -> HttpRespo
         None => web(worker, draft, payload, incoming).await,
     };
     account.status = response.status().as_u16();
-    account.bytes = match response.body().size() {
-        BodySize::Sized(bytes) => Some(bytes),
-        BodySize::None => Some(0),
-        BodySize::Stream => None,
-    };
+    account.bytes = respond::length(&response);
     drop(account);
     respond::restart_needed(&mut response, worker.site.restart_needed());
     response

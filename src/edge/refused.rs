@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodySize, MessageBody};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::respond;
@@ -17,15 +16,11 @@ pub(crate) fn reply(worker: &Worker, refused: &Refused<'_>) -> HttpResponse {
     let Refused { status, ref why, peer, head } = *refused;
     worker.counts.request(status);
     let peer = peer.map(client::canonical);
-    let (method, target) = words(head);
+    let (method, target) = words(head, SHOWN);
     let error = Error::new(status, why.as_str());
     let reply = respond::error(&error, false, false);
     if let Some(log) = &worker.log {
-        let bytes = match reply.body().size() {
-            BodySize::Sized(bytes) => Some(bytes),
-            BodySize::None | BodySize::Stream => None,
-        };
-        log.line(peer, &method, &target, status, bytes, Instant::now());
+        log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
     }
     let from = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
     if status < 500 {
@@ -36,8 +31,11 @@ pub(crate) fn reply(worker: &Worker, refused: &Refused<'_>) -> HttpResponse {
     reply
 }
 
-/// Method and target of what may be no head at all, as a log may show them.
-fn words(head: &[u8]) -> (String, String) {
+/// Octets of a target that is none that a log shows.
+const SHOWN: usize = 200;
+
+/// Method and target of what may be no head at all, as a log may show them, the target up to so many octets.
+pub(crate) fn words(head: &[u8], most: usize) -> (String, String) {
     let line = head.trim_ascii_start().split(|&octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
     let mut words = line.split(|&octet| octet == b' ').filter(|word| !word.is_empty());
     let mut word = |most: usize| match words.next() {
@@ -48,7 +46,7 @@ fn words(head: &[u8]) -> (String, String) {
         Some(word) => percent_encode(&word[..word.len().min(most)], UNPRINTED).to_string(),
         None => "-".to_owned(),
     };
-    (word(20), word(200))
+    (word(20), word(most))
 }
 
 /// What is no visible sign of ASCII.

@@ -4,7 +4,7 @@
 use std::convert::Infallible;
 
 use actix_web::HttpResponse;
-use actix_web::body::{BodyStream, BoxBody};
+use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
@@ -99,6 +99,15 @@ pub(crate) async fn in_place_of(worker: &Worker, was: &Was, answer: Answer, stat
             tracing::error!(uri = was.request.uri(), "in place of an error: {}", one_line(&failed));
             None
         }
+    }
+}
+
+/// Octets of a reply's body, for the access log; a stream's are not known.
+pub(crate) fn length(reply: &Made) -> Option<u64> {
+    match reply.body().size() {
+        BodySize::Sized(octets) => Some(octets),
+        BodySize::None => Some(0),
+        BodySize::Stream => None,
     }
 }
 

@@ -174,10 +174,11 @@ impl Service for Rc<Seat> {
         refused::reply(&self.now.borrow(), refused).into()
     }
 
-    fn cut(&self, uri: &str, why: &(dyn Error + 'static)) {
+    fn cut(&self, head: &[u8], why: &(dyn Error + 'static)) {
         if why.is::<Panicked>() {
             self.now.borrow().counts.panic();
         }
+        let (_, uri) = refused::words(head, usize::MAX);
         tracing::error!(uri, "the reply was cut: {}", one_line(&why.to_string()));
     }
 }

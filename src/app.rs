@@ -1,105 +1,76 @@
-//! What an app author touches.
+//! What an app's author touches.
 //!
-//! A request's way through these files: a [`route`] found in a [`table`] by its [`pattern`] binds what the client sent
-//! ([`bind`]) to the handler's [`argument`]s ([`form`], also as one's own type by [`fields`]; [`upload`]); the handler
-//! uses [`was`] (until then a [`draft`]) to read the [`request`] (also as [`env`]) and whose it is ([`client`]), set
-//! the [`response`], [`cookie`] and [`session`] (guarded by [`mod@csrf`]), and to make [`calls`], each a [`task`] whose
-//! [`results`] come back ([`tasks`]: several), or [`rows`] as they come ([`export`]: straight to the client); what it
-//! returns becomes an answer by [`reply`] ([`files`] among them, [`either`] of two), [`page`], [`streaming`] ([`more`]:
-//! from an object that blocks) or [`error`] (which an app's own page sees as a [`failure`]). An [`application`]
-//! collects routes, [`hooks`] around them, [`templates`] and a [`registry`] of shared objects; [`links`] makes the
-//! paths that lead back to routes.
+//! In the order a request meets them:
+//!
+//! - [`routing`]: a path or a name leads to a route, and a route back to its path;
+//! - [`args`]: what the client sent becomes the handler's arguments;
+//! - [`was`]: all that a handler can ask, as one handle; [`request`]: who asked, what was sent, cookies, the session, and
+//!   what the reply's head will say; [`site`] and [`services`] are what the handle reaches out with;
+//! - [`calls`]: calls to clusters and URLs, and what came of them; [`sql`]: statements on databases;
+//! - [`reply`]: what a handler returned becomes an answer; [`error`]: an error does, too;
+//! - [`application`]: an `App` collects routes, [`hooks`] around them, templates and a [`registry`] of shared objects;
+//! - [`blocking`] and [`blocking_pool`]: plain functions and other work that blocks;
+//! - [`trace`]: what devel mode remembers of a request.
 
 mod application;
-mod argument;
-mod arrivals;
-mod bind;
+mod args;
 mod blocking;
-mod budget;
-mod caching;
+pub(crate) mod blocking_pool;
 mod calls;
-pub(crate) mod client;
-mod cookie;
-mod csrf;
-mod csv;
-mod draft;
-mod either;
-mod env;
 mod error;
-mod excerpt;
-mod export;
-mod failure;
-mod fields;
-pub(crate) mod files;
-mod form;
 pub mod hooks;
-mod links;
-mod merged;
-mod more;
-mod page;
-mod paper;
-pub(crate) mod pattern;
 mod registry;
-mod reply;
-mod request;
-mod response;
-mod results;
-mod route;
-mod rows;
-mod session;
+pub(crate) mod reply;
+pub(crate) mod request;
+pub(crate) mod routing;
+pub(crate) mod services;
+pub(crate) mod site;
 mod sql;
-pub(crate) mod streaming;
-pub(crate) mod table;
-mod task;
-mod tasks;
-mod template_error;
-mod templates;
 mod trace;
-mod transaction;
-mod upload;
 mod was;
 
 pub use application::{App, Mounted, Package};
-pub use argument::{Argument, Json, Kind};
-pub use arrivals::AsCompleted;
-pub(crate) use bind::shortened;
-pub use bind::{Bind, Faults, Given, Values};
+pub use args::argument::{Argument, Json, Kind};
+pub(crate) use args::bind::shortened;
+pub use args::bind::{Bind, Faults, Given, Values};
+pub use args::form::Form;
+pub use args::upload::Upload;
 pub use blocking::blocking;
+pub use calls::arrivals::AsCompleted;
+pub use calls::budget::secs;
+pub use calls::results::{All, AllFailed, Answered, Fault, Require, Results};
+pub use calls::task::Task;
+pub use calls::tasks::Tasks;
 pub use calls::{Calls, Protocol};
-pub use cookie::{Cookie, Cookies, SameSite};
-pub(crate) use csrf::FIELD as CSRF_FIELD;
-pub use csrf::csrf;
-pub(crate) use draft::{Draft, Spares};
-pub use either::Either;
-pub use env::Env;
+pub(crate) use error::excerpt::Excerpt;
+pub use error::failure::Failure;
 pub use error::{Error, ErrorId, IntoError, Result, code};
-pub(crate) use excerpt::Excerpt;
-pub use failure::Failure;
-pub use files::path_in;
-pub use form::Form;
 pub use hooks::{Done, Instead, Verdict};
-pub(crate) use links::Links;
-pub use links::{Destination, Sought};
-pub use merged::Merged;
-pub use more::More;
-pub use page::Page;
 pub use registry::{Registry, Wasc};
 pub(crate) use reply::Content;
+pub use reply::either::Either;
+pub use reply::files::path_in;
+pub use reply::more::More;
+pub use reply::page::Page;
+pub use reply::streaming::Streaming;
+pub use reply::template_error::TemplateError;
+pub use reply::templates::Templates;
 pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
+pub(crate) use request::builder::{Draft, Spares};
+pub use request::cookie::{Cookie, Cookies, SameSite};
+pub(crate) use request::csrf::FIELD as CSRF_FIELD;
+pub use request::csrf::csrf;
+pub use request::env::Env;
+pub(crate) use request::response::Parts;
+pub use request::response::ResponseHead;
+pub use request::session::Session;
 pub use request::{Request, SplitUri};
-pub(crate) use response::Parts;
-pub use response::ResponseHead;
-pub use results::{All, AllFailed, Answered, Fault, Require, Results};
-pub use route::{Param, Route, Routed, Work};
-pub use rows::Rows;
-pub use session::Session;
+pub(crate) use routing::links::Links;
+pub use routing::links::{Destination, Sought};
+pub use routing::route::{Param, Route, Routed, Work};
 pub use sql::Sql;
-pub use streaming::Streaming;
-pub use task::Task;
-pub use tasks::Tasks;
-pub use template_error::TemplateError;
-pub use templates::Templates;
-pub use transaction::{Connection, Tx};
-pub use upload::Upload;
+pub use sql::merged::Merged;
+pub use sql::rows::Rows;
+pub use sql::transaction::{Connection, Tx};
 pub(crate) use was::NO_ROUTE;
 pub use was::{Face, Inner, Was};

@@ -11,4 +11,5 @@ mod new;
 pub(crate) mod program;
 mod routes;
 mod rpc;
+pub(crate) mod rpc_client;
 mod run;

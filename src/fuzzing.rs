@@ -21,15 +21,17 @@ use skitai_wire::Value;
 
 use crate as skitai;
 use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Routed, Session, Upload, Was};
-use crate::config::{self, ForwardedHeader, Loaded, Server, TrustedProxies};
+use crate::config;
+use crate::config::{ForwardedHeader, Loaded, Server, TrustedProxies};
 use crate::connection::heard::{All, heard};
 use crate::edge::large::Held;
 use crate::edge::shelf::Shelf;
+use crate::edge::thread::ServingThread;
 use crate::edge::{arguments, upload};
 use crate::prelude::route;
 use crate::serve::keys::Keys;
-use crate::serve::site::Site;
-use crate::serve::worker::Worker;
+use crate::serve::site::OpenSite;
+use crate::serve::slot;
 
 /// Every kind of argument there is.
 #[route("/every/<int:n>/<word>")]
@@ -52,24 +54,24 @@ async fn every(
 }
 
 thread_local! {
-    /// The actor system and the worker of this thread, made once: making them costs more than what is tried with them.
-    static HERE: RefCell<Option<(actix_rt::SystemRunner, Rc<Worker>)>> = const { RefCell::new(None) };
+    /// The actor system and what serves on this thread, made once: making them costs more than what is tried with them.
+    static HERE: RefCell<Option<(actix_rt::SystemRunner, Rc<ServingThread>)>> = const { RefCell::new(None) };
 }
 
 /// Runs something on the actor system of this thread.
-fn here<T>(run: impl AsyncFnOnce(&Worker) -> T) -> T {
+fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
     HERE.with_borrow_mut(|here| {
-        let (system, worker) = here.get_or_insert_with(|| {
+        let (system, thread) = here.get_or_insert_with(|| {
             let system = actix_rt::System::new();
             let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
-            let worker = system.block_on(async {
+            let thread = system.block_on(async {
                 let app = crate::App::new("a").routes(skitai::routes![every]);
-                let site = Site::open(&loaded, vec![app], &Keys::passing(), None).expect("a good site");
-                Worker::start(site, 0, AppConfig::default())
+                let site = OpenSite::open(&loaded, vec![app], &Keys::passing(), None).expect("a good site");
+                slot::start(&site, 0, AppConfig::default())
             });
-            (system, worker)
+            (system, thread)
         });
-        system.block_on(run(worker))
+        system.block_on(run(thread))
     })
 }
 
@@ -95,12 +97,12 @@ pub fn binder(input: &[u8]) {
         ("n".to_owned(), Value::Int(1)),
         ("word".to_owned(), Value::String(String::from_utf8_lossy(word).into_owned())),
     ];
-    here(async |worker| {
+    here(async |thread| {
         let route = <every as Routed>::ROUTE;
-        let draft = Draft::new(request.clone(), worker.hands.clone());
+        let draft = Draft::new(request.clone(), thread.services.clone());
         let was = draft.ready(Face::Web, Session::default(), route, 0);
         let mut bind = Bind::new(was.clone(), route.params);
-        if let Err(error) = arguments::lay(&mut bind, &request, None, Vec::new(), path) {
+        if let Err(error) = arguments::collect(&mut bind, &request, None, Vec::new(), path) {
             assert!(error.to_string().len() < 2_000, "{error}");
             return;
         }

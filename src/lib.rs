@@ -41,8 +41,8 @@
 // The code that #[route] writes names this crate; the admin pages in here are written with it, too.
 extern crate self as skitai;
 
-mod admin;
 pub mod app;
+mod builtin;
 mod cli;
 pub mod config;
 mod connection;

@@ -2,6 +2,5 @@
 
 pub(crate) mod access;
 pub(crate) mod counts;
-pub(crate) mod holdups;
 pub(crate) mod log;
 pub(crate) mod panics;

@@ -11,12 +11,6 @@ pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
     All, AllFailed, App, Cookie, Either, Error, Face, Failure, Fault, Form, Json, Merged, More, Package, Page,
-    Protocol, Require, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc,
+    Protocol, Require, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc, secs,
 };
 pub use crate::{routes, tasks};
-
-/// A time in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`.
-pub fn secs(seconds: impl Into<f64>) -> Duration {
-    // A negative or absurd number waits not at all rather than panicking in a handler.
-    Duration::try_from_secs_f64(seconds.into()).unwrap_or(Duration::ZERO)
-}

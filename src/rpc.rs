@@ -7,10 +7,8 @@
 //! - [`asking`]: the other side, calls of a command to any server;
 //! - [`introspection`]: what methods there are, for programs and for readers.
 
-pub(crate) mod asking;
 pub(crate) mod endpoint;
 pub(crate) mod fault;
-pub(crate) mod introspection;
 mod many;
-mod multicall;
+pub(crate) mod multicall;
 mod reading;

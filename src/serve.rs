@@ -1,22 +1,24 @@
 //! One process that serves.
 //!
-//! - [`site`]: a configuration and the apps, resolved: mounts, clusters, what the process shares;
-//! - [`fleet`]: a cluster, as far as workers share it;
-//! - [`mount`]: what is served below one path;
+//! - [`mounting`]: a configuration's routes and the apps become mounts;
+//! - [`site`]: the site, opened: its clusters and databases ([`fleet`]); [`process`]: what all of its threads share;
 //! - [`keys`]: the secrets a first start makes and keeps;
-//! - [`hands`]: the actors of one worker; [`worker`]: all that a request meets on its thread;
-//! - [`pool`]: the bound before the blocking pool;
-//! - [`server`]: sockets, worker threads, drain;
+//! - [`server`]: sockets, threads, drain;
+//! - [`slot`]: a thread and what serves there; [`actors`]: its actors;
+//! - [`entry`]: where a request comes in;
 //! - [`watch`]: in devel mode, a changed configuration is taken up;
 //! - [`background`]: a small server inside a program.
 
+mod actors;
 pub(crate) mod background;
-pub(crate) mod fleet;
-pub(crate) mod hands;
+mod entry;
+mod fleet;
 pub(crate) mod keys;
-pub(crate) mod mount;
-pub(crate) mod pool;
+pub(crate) mod mounting;
+mod process;
 pub(crate) mod server;
 pub(crate) mod site;
+pub(crate) mod slot;
+#[cfg(test)]
+mod tests;
 pub(crate) mod watch;
-pub(crate) mod worker;

@@ -12,5 +12,5 @@
 //! }
 //! ```
 
-pub use skitai_actors::db::merge::{Aggregate, Unmergeable, avg, avg_of, count, count_of, max, min, sum};
 pub use skitai_actors::db::{Column, Columns, IntoParams, Param, SqlError};
+pub use skitai_actors::merge::{Aggregate, Unmergeable, avg, avg_of, count, count_of, max, min, sum};

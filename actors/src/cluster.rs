@@ -4,10 +4,7 @@
 //! member, its slot gets one truthful outcome; a call that may have run is sent to another member only where that does
 //! no harm and the cluster says so. Read in this order:
 //!
-//! - pure code, without clock, socket or thread: [`verdict`] (does a member take part?), [`trust`] (how much of its
-//!   weight is in force?), [`latency`] (how fast was it?), [`pace`] (how soon will it answer?), [`pick`] (which member
-//!   next?), [`budget`] (may one more request be sent?);
-//! - [`health`]: what these say of the members, shared by all workers; `probe` asks the members by itself;
+//! - [`balance`](crate::balance): which member next, and whether it takes part; `probe` asks the members by itself;
 //! - `roster`: who the members are, at the moment of a call; `discover` finds them by their names;
 //! - `member`: one member, its counters, and `record`, the one place where every outcome passes;
 //! - `tally`: one exchange with one member, from its begin to its end, whoever ends it;
@@ -15,22 +12,15 @@
 //! - `reaper`: closes what lies idle;
 //! - `url` and `web`: the actor for any URL.
 
-pub mod budget;
 mod discover;
-pub mod health;
-pub mod latency;
 mod member;
 mod one;
-pub mod pace;
-pub mod pick;
 mod probe;
 mod reaper;
 mod roster;
 mod spread;
 mod tally;
-pub mod trust;
 mod url;
-pub mod verdict;
 mod web;
 
 use std::rc::Rc;
@@ -41,15 +31,15 @@ use skitai_wire::Value;
 use crate::http::{Limits, Origin, Place, Prepared, Request};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::{ClusterSpec, Spread};
+use crate::spec::{ClusterSpec, Login, Spread};
 
-use health::FULL_WEIGHT;
+use crate::balance::health::FULL_WEIGHT;
+use crate::balance::pick::{Dice, Picker, hash};
 use member::Member;
-use pick::{Dice, Picker};
 use reaper::Reaper;
 
+pub use crate::balance::health::Health;
 pub use discover::Discovery;
-pub use health::Health;
 pub use probe::Prober;
 pub use roster::{Lineup, Roster};
 
@@ -130,7 +120,7 @@ impl Shared {
         let members = lineup.members.iter().enumerate().map(member).collect();
         let weights: Vec<u32> = lineup.members.iter().map(|member| member.weight).collect();
         let picker = if spec.discover.is_some() {
-            let seeds: Vec<u64> = lineup.members.iter().map(|one| pick::hash(&[one.node.as_bytes()])).collect();
+            let seeds: Vec<u64> = lineup.members.iter().map(|one| hash(&[one.node.as_bytes()])).collect();
             Picker::seeded(spec.balance, &weights, &seeds, FULL_WEIGHT, Dice::new())
         } else {
             Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new())
@@ -155,7 +145,7 @@ impl Answers<Call> for Cluster {
         let shared = self.of(&call.lineup);
         async move {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
-            let mut request = match Prepared::new(shared.spec().completed(call.request)) {
+            let mut request = match Prepared::new(completed(call.request, shared.spec())) {
                 Ok(request) => request,
                 Err(why) => return refuse(&shared.lineup, call.spread, &outlet, &why),
             };
@@ -171,6 +161,15 @@ impl Answers<Call> for Cluster {
                 Spread::One => Box::pin(one::ask(&shared, &request, key, &outlet)).await,
             }
         }
+    }
+}
+
+/// A request with what its cluster adds to each.
+pub(super) fn completed(mut request: Request, spec: &ClusterSpec) -> Request {
+    request.encoding.get_or_insert(spec.encoding);
+    match &spec.login {
+        Some(Login { user, password }) if !request.has_header("authorization") => request.login(user, &password.0),
+        _ => request,
     }
 }
 
@@ -205,8 +204,8 @@ impl reaper::Reaped for Shared {
 /// What consistent hashing chooses the member by.
 fn key_of(request: &Request) -> u64 {
     match &request.key {
-        Some(key) => pick::hash(&[key.as_bytes()]),
-        None => pick::hash(&[request.path.as_bytes(), request.question()]),
+        Some(key) => hash(&[key.as_bytes()]),
+        None => hash(&[request.path.as_bytes(), request.question()]),
     }
 }
 

@@ -17,24 +17,20 @@
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
 //!   page sees; `holders`: who keeps others waiting;
-//! - `columns` and `sql_error`: what an outcome tells beside the rows; [`merge`]: the rows of all shards as one table;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
 mod backstop;
-mod columns;
 mod conversation;
 mod flight;
 mod holders;
 mod lasting;
 mod member;
-pub mod merge;
 mod params;
 mod pick;
 mod postgres;
 mod query;
 mod shards;
-mod sql_error;
 mod sqlite;
 mod standing;
 pub mod stream;
@@ -52,8 +48,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
 
-use crate::cluster::health::Health;
-use crate::cluster::verdict::Call;
+use crate::balance::health::Health;
+use crate::balance::verdict::Call;
 use crate::kit::race::step;
 use crate::kit::report::Told;
 use crate::kit::together::Together;
@@ -62,18 +58,17 @@ use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, DbSpec};
 use crate::wire::Value;
 
+pub use crate::outcome::columns::{Column, Columns};
+pub use crate::outcome::sql_error::SqlError;
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 use backstop::Backstop;
-pub use columns::{Column, Columns};
 pub use conversation::{Bond, Conversation, Order};
 use member::{Limits, Member};
 pub use params::{IntoParams, Param};
 use pick::Picker;
-pub(crate) use postgres::RawRows;
 use query::Query;
 use shards::Circle;
 pub use shards::{Shards, place};
-pub use sql_error::SqlError;
 pub use sqlite::Files;
 use stream::Sink;
 

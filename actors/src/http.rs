@@ -10,7 +10,7 @@
 //! - `dial`: our own connections, and how far an exchange came (`Trace`); `records`: those of TLS below them;
 //! - `arrival`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
 //!   connections rest; `client`: awc instead of both, on sockets that are `canonical`;
-//! - [`names`]: names to addresses, asked of the system; `resolve`: kept for a while; `tls`: whom to trust;
+//! - `tls`: whom to trust;
 //! - `failure`: what a broken exchange means, and whether the call may have run;
 //! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of
 //!   it.
@@ -24,19 +24,16 @@ mod exchange;
 mod failure;
 mod gunzip;
 mod multipart;
-pub mod names;
 mod origin;
 mod pool;
 mod prepared;
 mod records;
 pub mod request;
-mod resolve;
 mod retry_after;
 mod tls;
 
 pub use multipart::Part;
-pub use request::{Decode, Encoding, Method, Request, next_id};
-pub use tls::Authority;
+pub use request::{Decode, Method, Request, next_id};
 
 #[cfg(test)]
 pub(crate) use dial::Trace;

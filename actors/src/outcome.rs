@@ -3,16 +3,21 @@
 //! [`Status`] speaks of the exchange (did it take place?), [`Outcome::is_ok`] of the answer (was it good?). [`Reason`]
 //! is the machine-readable cause; `msg` is what the member or the system really said.
 
+pub(crate) mod columns;
 mod data;
+pub(crate) mod sql_error;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+pub use columns::{Column, Columns};
 pub use data::Data;
+pub use sql_error::SqlError;
 
-use crate::db::{Columns, SqlError};
+pub(crate) use data::LazyRows;
+
 use crate::kit::{Missed, Slot};
 
 /// How far the exchange came. The numbers are the original's and travel as such.

@@ -1,10 +1,12 @@
 //! What a cluster is made of: the configuration builds these, the actors are made from them.
 
+mod authority;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::{Authority, Encoding, Request};
+pub use authority::Authority;
 
 /// Whom a call goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,13 +123,25 @@ impl ClusterSpec {
             hedge: false,
         }
     }
+}
 
-    /// A request with what the cluster adds to each.
-    pub(crate) fn completed(&self, mut request: Request) -> Request {
-        request.encoding.get_or_insert(self.encoding);
-        match &self.login {
-            Some(Login { user, password }) if !request.has_header("authorization") => request.login(user, &password.0),
-            _ => request,
+/// How an answer may come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// As it is.
+    #[default]
+    Identity,
+    /// Also packed by gzip; it is unpacked before anybody sees it.
+    Gzip,
+}
+
+impl Encoding {
+    /// Reads `gzip` or `identity`.
+    pub fn named(name: &str) -> Option<Encoding> {
+        match name {
+            "identity" => Some(Encoding::Identity),
+            "gzip" => Some(Encoding::Gzip),
+            _ => None,
         }
     }
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
-use super::failure::{Failure, OnError};
+use super::error::failure::{Failure, OnError};
 use super::hooks::{Done, Level, Verdict, hooks};
-use super::links::Links;
 use super::registry::Wasc;
 use super::reply::Reply;
-use super::route::Route;
-use super::table::{Listed, Table};
-use super::templates::Templates;
+use super::reply::templates::Templates;
+use super::routing::links::Links;
+use super::routing::route::Route;
+use super::routing::table::{Listed, Table};
 use super::was::Was;
 use crate::observe::panics;
 

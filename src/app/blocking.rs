@@ -7,7 +7,7 @@ use crate::observe::panics;
 
 /// Runs a plain `fn` handler on the blocking pool. Written out by `#[route]`.
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let Some(place) = was.hands().blocking().enter() else {
+    let Some(place) = was.services().blocking.enter() else {
         return Err(Error::new(
             503,
             "the server is busy: its blocking pool and the queue before it are full; try again",

@@ -3,37 +3,29 @@
 //! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the worker's own actor at once and
 //! gives a [`Task`] to wait on. Nothing here does I/O.
 
+pub(crate) mod arrivals;
+pub(crate) mod budget;
+pub(crate) mod caching;
+pub(crate) mod results;
+pub(crate) mod task;
+pub(crate) mod tasks;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
-use skitai_actors::http::{Encoding, Method, Part, Request, next_id};
+use skitai_actors::http::{Method, Part, Request, next_id};
 use skitai_actors::kit::{OnArrival, Post, Rule};
+use skitai_actors::spec::Encoding;
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
-use super::caching::KeyParts;
-use super::task::Task;
+use self::caching::KeyParts;
+use self::task::Task;
 use super::was::Was;
-
-/// Whom a cluster's call goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    Map,
-    Lb,
-}
-
-impl Way {
-    pub(super) fn spread(self) -> Spread {
-        match self {
-            Way::Map => Spread::All,
-            Way::Lb => Spread::One,
-        }
-    }
-}
 
 /// The language of an RPC call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +39,7 @@ pub enum Protocol {
 }
 
 enum Target {
-    Cluster(Way, Post<Cluster>, Arc<Roster>),
+    Cluster(Spread, Post<Cluster>, Arc<Roster>),
     Url(String),
     Unusable(Outcome),
 }
@@ -64,7 +56,7 @@ impl Target {
 
 /// What every kind of call can be told before its verb.
 #[derive(Default)]
-pub(super) struct Options {
+pub(crate) struct Options {
     pub(super) on_arrival: Option<OnArrival<Outcome>>,
     pub(super) cache: Option<Duration>,
     pub(super) rule: Rule,
@@ -119,7 +111,7 @@ macro_rules! completion_rules {
 }
 pub(super) use completion_rules;
 
-/// A call to a cluster or a URL, on its way to a verb: [`call`](Calls::call), [`get`](Calls::get),
+/// A call to a cluster or a URL, on its spread to a verb: [`call`](Calls::call), [`get`](Calls::get),
 /// [`post`](Calls::post).
 #[must_use = "nothing is sent before a verb: .call(method, args), .get() or .post(form)"]
 pub struct Calls {
@@ -144,12 +136,12 @@ impl std::fmt::Debug for Calls {
 }
 
 impl Calls {
-    pub(super) fn cluster(was: &Was, way: Way, text: &str) -> Calls {
+    pub(super) fn cluster(was: &Was, spread: Spread, text: &str) -> Calls {
         let text = text.strip_prefix('@').unwrap_or(text);
         let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
         let path = Some(path.to_owned()).filter(|path| !path.is_empty());
-        let target = match was.hands().cluster(name) {
-            Some((post, roster)) => Target::Cluster(way, post.clone(), roster.clone()),
+        let target = match was.services().cluster(name) {
+            Some((post, roster)) => Target::Cluster(spread, post.clone(), roster.clone()),
             None => Target::Unusable(undeclared(name, "members = host:port, …")),
         };
         Calls::new(was, target, path)
@@ -179,7 +171,7 @@ impl Calls {
         }
     }
 
-    /// Runs on each outcome as it arrives, failures too, while others are still under way. A panic in it is that one
+    /// Runs on each outcome as it arrives, failures too, while others are still under spread. A panic in it is that one
     /// outcome's failure.
     pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Calls {
         self.options.on_arrival = Some(Box::new(filter));
@@ -187,7 +179,7 @@ impl Calls {
     }
 
     /// Keeps a complete, good answer for `ttl`; equal calls meanwhile get it without I/O, and equal calls made while
-    /// the first is under way wait for it instead of being sent.
+    /// the first is under spread wait for it instead of being sent.
     pub fn cache(mut self, ttl: Duration) -> Calls {
         self.options.cache = Some(ttl);
         self
@@ -351,13 +343,14 @@ impl Calls {
             options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
         let (deadline, party) = (was.deadline(), was.request.party);
-        let is_kept = !was.hands().results().is_off();
+        let is_kept = !was.services().results.is_off();
         match target {
             Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Target::Cluster(way, post, roster) => {
-                let asked = is_kept
-                    .then(|| KeyParts::Rpc { way, target: &roster.spec().name, request: &request }.question().into());
-                let (spread, asker) = (way.spread(), was.clone());
+            Target::Cluster(spread, post, roster) => {
+                let asked = is_kept.then(|| {
+                    KeyParts::Rpc { spread, target: &roster.spec().name, request: &request }.question().into()
+                });
+                let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
                     // The members of now: slots and exchanges follow from the same list.
                     let lineup = roster.lineup();
@@ -365,19 +358,19 @@ impl Calls {
                     let request = timed(request, &asker, now);
                     post.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, way, options, dispatch)
+                Task::start(was, asked, spread, options, dispatch)
             }
             Target::Url(url) => {
-                let asked =
-                    is_kept.then(|| KeyParts::Rpc { way: Way::Lb, target: &url, request: &request }.question().into());
-                let post = was.hands().web().clone();
+                let asked = is_kept
+                    .then(|| KeyParts::Rpc { spread: Spread::One, target: &url, request: &request }.question().into());
+                let post = was.services().web.clone();
                 let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
                     let slots = cluster::fetch_slots(&url);
                     let request = timed(request, &asker, now);
                     post.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, Way::Lb, options, dispatch)
+                Task::start(was, asked, Spread::One, options, dispatch)
             }
         }
     }

@@ -5,13 +5,16 @@
 //! client and its text is shown; any other is an internal fault, whose text goes to the log and, in devel mode, to the
 //! client.
 
+pub(crate) mod excerpt;
+pub(crate) mod failure;
+
 use std::any::Any;
 use std::panic::Location;
 
 use actix_web::http::StatusCode;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::results::AllFailed;
+use super::calls::results::AllFailed;
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

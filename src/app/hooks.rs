@@ -28,8 +28,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::error::failure::Failure;
 use super::error::{Error, IntoError, Result};
-use super::failure::Failure;
 use super::reply::{Answer, Reply};
 use super::was::Was;
 

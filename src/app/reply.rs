@@ -4,6 +4,15 @@
 //! [`Page`](super::Page) renders a template, [`Response`] is full control. A `Result` always goes the error way: see
 //! [`Give`].
 
+pub(crate) mod either;
+pub(crate) mod files;
+pub(crate) mod more;
+pub(crate) mod page;
+pub(crate) mod paper;
+pub(crate) mod streaming;
+pub(crate) mod template_error;
+pub(crate) mod templates;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -12,12 +21,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use skitai_wire::{Value, xmlrpc};
 
+use self::files::path_in;
+use self::streaming::Streaming;
 use super::error::{Error, IntoError};
-use super::files::path_in;
 use super::hooks::Instead;
-use super::paper;
-use super::route::Work;
-use super::streaming::Streaming;
+use super::routing::route::Work;
 use super::was::{Face, Was};
 
 /// What a handler's result has become, ready for its face.

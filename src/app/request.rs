@@ -1,5 +1,13 @@
 //! What the client sent: head, peer and body.
 
+pub(crate) mod builder;
+pub(crate) mod client;
+pub(crate) mod cookie;
+pub(crate) mod csrf;
+pub(crate) mod env;
+pub(crate) mod response;
+pub(crate) mod session;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +17,7 @@ use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
 use skitai_actors::kit::Party;
 
-use super::client::{self, Client};
+use self::client::Client;
 use crate::config::TrustedProxies;
 
 /// A request, moved out of actix so that it can travel between threads.

@@ -1,6 +1,12 @@
 //! Statements to database clusters and databases given on the spot: options first, then `execute` or `rows`, which
 //! dispatch.
 
+pub(crate) mod csv;
+pub(crate) mod export;
+pub(crate) mod merged;
+pub(crate) mod rows;
+pub(crate) mod transaction;
+
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +15,13 @@ use std::time::{Duration, Instant};
 use skitai_actors::db::stream::{RowStream, streamed};
 use skitai_actors::db::{self, AdHocStatement, Database, IntoParams, Lane, Param, Shards, Statement};
 use skitai_actors::kit::{Post, Rule};
-use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard};
+use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard, Spread};
 use skitai_actors::{Outcome, Reason};
 
-use super::caching::{Asked, KeyParts};
-use super::calls::{Options, Way, completion_rules, undeclared};
-use super::rows::{PATIENCE, Rows};
-use super::task::Task;
+use self::rows::{PATIENCE, Rows};
+use super::calls::caching::{Asked, KeyParts};
+use super::calls::task::Task;
+use super::calls::{Options, completion_rules, undeclared};
 use super::was::Was;
 
 /// What a section of a cluster of databases needs.
@@ -24,12 +30,12 @@ const HOW: &str = "type = postgresql (or sqlite3) and members";
 /// Whose databases.
 #[derive(Clone, Debug)]
 pub(super) enum Base {
-    Cluster(Way, Post<Database>, Arc<DbSpec>),
+    Cluster(Spread, Post<Database>, Arc<DbSpec>),
     Server(DbMember),
     Unusable(Outcome),
 }
 
-/// A statement on its way to [`execute`](Sql::execute) or [`rows`](Sql::rows).
+/// A statement on its spread to [`execute`](Sql::execute) or [`rows`](Sql::rows).
 #[must_use = "nothing is sent before .execute(sql, params) or .rows(sql, params)"]
 pub struct Sql {
     was: Was,
@@ -57,10 +63,10 @@ impl std::fmt::Debug for Sql {
 }
 
 impl Sql {
-    pub(super) fn cluster(was: &Was, way: Way, name: &str) -> Sql {
+    pub(super) fn cluster(was: &Was, spread: Spread, name: &str) -> Sql {
         let name = name.strip_prefix('@').unwrap_or(name);
-        let base = match was.hands().database(name) {
-            Some((post, spec)) => Base::Cluster(way, post.clone(), spec.clone()),
+        let base = match was.services().database(name) {
+            Some((post, spec)) => Base::Cluster(spread, post.clone(), spec.clone()),
             None => Base::Unusable(undeclared(name, HOW)),
         };
         Sql::new(was, base)
@@ -96,7 +102,7 @@ impl Sql {
         Sql { was: was.clone(), base, shards: None, lane, options, patience: PATIENCE }
     }
 
-    /// Runs on each outcome as it arrives, failures too, while other shards are still under way.
+    /// Runs on each outcome as it arrives, failures too, while other shards are still under spread.
     pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Sql {
         self.options.on_arrival = Some(Box::new(filter));
         self
@@ -178,26 +184,26 @@ impl Sql {
             options.what = Some(sql.to_string());
         }
         let (deadline, asker, party) = (was.deadline(), was.rule(), was.request.party);
-        let is_kept = !was.hands().results().is_off();
+        let is_kept = !was.services().results.is_off();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Base::Cluster(way, post, spec) => {
+            Base::Cluster(spread, post, spec) => {
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
-                let way = if shards.is_some() { Way::Lb } else { way };
+                let spread = if shards.is_some() { Spread::One } else { spread };
                 let asked = is_kept.then(|| Asked::Statement {
-                    way,
+                    spread,
                     spec: spec.clone(),
                     shards,
                     sql: sql.clone(),
                     params: params.clone(),
                 });
-                let shards = shards.unwrap_or(way.spread().into());
+                let shards = shards.unwrap_or(spread.into());
                 let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
                     let statement = Statement { shards, sql, params, asker, asked, lane };
                     post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, way, options, dispatch)
+                Task::start(was, asked, spread, options, dispatch)
             }
             Base::Server(member) => {
                 let user = match &member.shard {
@@ -205,17 +211,17 @@ impl Sql {
                     Shard::Sqlite { .. } => String::new(),
                 };
                 let asked = is_kept.then(|| {
-                    KeyParts::Sql { way: Way::Lb, target: &member.node, user: &user, sql: &sql, params: &params }
+                    KeyParts::Sql { spread: Spread::One, target: &member.node, user: &user, sql: &sql, params: &params }
                         .question()
                         .into()
                 });
-                let post = was.hands().ad_hoc_db().clone();
+                let post = was.services().ad_hoc_db.clone();
                 let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     let statement = AdHocStatement { member, sql, params, asker, lane };
                     post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, Way::Lb, options, dispatch)
+                Task::start(was, asked, Spread::One, options, dispatch)
             }
         }
     }
@@ -237,8 +243,8 @@ impl Sql {
         let base = refused.map_or(base, Base::Unusable);
         let rows = match base {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
-            Base::Cluster(way, post, spec) => {
-                let shards = shards.unwrap_or(way.spread().into());
+            Base::Cluster(spread, post, spec) => {
+                let shards = shards.unwrap_or(spread.into());
                 let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
                     post.ask_for(party, message, slots, None, deadline)
@@ -247,7 +253,7 @@ impl Sql {
             Base::Server(member) => {
                 let statement = AdHocStatement { member, sql, params, asker, lane };
                 let slots = statement.slots();
-                let post = was.hands().ad_hoc_db();
+                let post = &was.services().ad_hoc_db;
                 streamed(statement, slots, patience, |message, slots| {
                     post.ask_for(party, message, slots, None, deadline)
                 })

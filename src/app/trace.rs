@@ -47,7 +47,7 @@ struct Member {
 
 /// A call's place in its request's trace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark(usize);
+pub(crate) struct Mark(usize);
 
 impl Trace {
     fn lock(&self) -> MutexGuard<'_, Kept> {

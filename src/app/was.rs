@@ -8,20 +8,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use skitai_actors::spec::Spread;
 
 use super::application::Mounted;
-use super::argument::Kind;
-use super::budget::Budget;
-use super::calls::{Calls, Protocol, Way};
-use super::cookie::Cookies;
-use super::links::{Destination, about};
+use super::args::argument::Kind;
+use super::calls::budget::Budget;
+use super::calls::{Calls, Protocol};
 use super::request::Request;
-use super::response::ResponseHead;
-use super::route::Route;
-use super::session::Session;
+use super::request::cookie::Cookies;
+use super::request::response::ResponseHead;
+use super::request::session::Session;
+use super::routing::links::{Destination, about};
+use super::routing::route::Route;
+use super::services::Services;
 use super::sql::Sql;
 use super::trace::Trace;
-use crate::serve::hands::Hands;
 
 /// How the client speaks, and so how the answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Inner {
     pub(super) route: &'static Route,
     /// The place of its app among the mounts.
     pub(super) mount: usize,
-    pub(super) hands: Arc<Hands>,
+    pub(super) services: Arc<Services>,
     pub(super) budget: Budget,
     /// In devel mode alone.
     pub(super) trace: Option<Box<Trace>>,
@@ -98,13 +99,13 @@ impl Was {
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
     /// XML-RPC, `/rpc3` JSON-RPC; any other path may stand there, too. The `@` of the configuration may be written.
     pub fn map(&self, cluster: &str) -> Calls {
-        Calls::cluster(self, Way::Map, cluster)
+        Calls::cluster(self, Spread::All, cluster)
     }
 
     /// Calls one member of a cluster, the one with the least to do. Another is tried only where the first has
     /// certainly not seen the call.
     pub fn lb(&self, cluster: &str) -> Calls {
-        Calls::cluster(self, Way::Lb, cluster)
+        Calls::cluster(self, Spread::One, cluster)
     }
 
     /// Calls a method at a URL: `was.rpc("http://host/RPC2").call("add", (1, 2))`.
@@ -131,12 +132,12 @@ impl Was {
 
     /// One statement on every database of a cluster.
     pub fn dmap(&self, cluster: &str) -> Sql {
-        Sql::cluster(self, Way::Map, cluster)
+        Sql::cluster(self, Spread::All, cluster)
     }
 
     /// One statement on one database of a cluster, the one with the least to do.
     pub fn dlb(&self, cluster: &str) -> Sql {
-        Sql::cluster(self, Way::Lb, cluster)
+        Sql::cluster(self, Spread::One, cluster)
     }
 
     /// Waits for a future from a plain `fn` handler: `was.wait(task.getswait(secs(2)))`.
@@ -144,13 +145,13 @@ impl Was {
     /// # Panics
     /// In an `async fn` handler, which must `.await` instead: blocking there would stop every request of the worker.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
-        self.0.hands.runtime().block_on(future)
+        self.0.services.runtime.block_on(future)
     }
 
     /// The tree of everything this server knows of itself, asked of every actor. `filter` picks one branch, such as
     /// `clusters` or `cluster:mysearch`.
     pub async fn status(&self, filter: Option<&str>) -> skitai_wire::Value {
-        self.0.hands.status(filter).await
+        self.0.services.tree(filter).await
     }
 
     /// JSON text of anything that is `Serialize`.
@@ -180,7 +181,7 @@ impl Was {
     pub fn url_for(&self, to: impl Destination, arguments: impl serde::Serialize) -> super::Result<String> {
         // The error begins at the link, not in here.
         let link = || {
-            let (links, placed) = self.0.hands.site().linked(self.0.mount, to.sought())?;
+            let (links, placed) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
             let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, &error.to_string()))?;
             links.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
         };
@@ -192,7 +193,7 @@ impl Was {
 
     /// An object the app shared at start-up with [`Wasc::register`](super::Wasc::register), by its name and type.
     pub fn registered<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
-        self.0.hands.registry().get(name)
+        self.0.services.registry.get(name)
     }
 }
 
@@ -204,12 +205,12 @@ impl Inner {
 
     /// The app this request belongs to.
     pub fn app(&self) -> &Mounted {
-        self.hands.site().app(self.mount)
+        self.services.site.router.app(self.mount)
     }
 
     /// Where the app is mounted, without a slash at the end; empty for the root.
     pub(super) fn mount_path(&self) -> &str {
-        self.hands.site().mounts[self.mount].path()
+        self.services.site.router.mounts()[self.mount].path()
     }
 
     /// The request's body, as far as it was read for this face.
@@ -250,10 +251,10 @@ impl Inner {
 
     /// What has changed in the configuration and waits for a restart.
     pub(crate) fn restart_needed(&self) -> &[String] {
-        self.hands.site().restart_needed()
+        &self.services.site.restart_needed
     }
 
-    pub(crate) fn hands(&self) -> &Arc<Hands> {
-        &self.hands
+    pub(crate) fn services(&self) -> &Arc<Services> {
+        &self.services
     }
 }

@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use super::args::Which;
 use super::program::{Program, fail, print};
 use crate::config::Declared;
-use crate::serve::site;
+use crate::serve::mounting;
 
 pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
         Err(problems) => return fail(&problems),
     };
-    let mounts = match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
+    let mounts = match mounting::mounts(&loaded, &program.apps, mounting::templates_of(&loaded).as_deref()) {
         Ok(mounts) => mounts,
         Err(unfit) => return fail(&unfit.to_string()),
     };

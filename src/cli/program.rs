@@ -11,7 +11,8 @@ use clap::Parser;
 use super::args::{Arguments, Command, Which};
 use super::{check, new, routes, rpc, run};
 use crate::app::{App, Result};
-use crate::config::{self, Loaded, Places};
+use crate::config;
+use crate::config::{Loaded, Places};
 
 type Prepare = Box<dyn FnOnce(&Path) -> Result<Box<dyn Any>>>;
 

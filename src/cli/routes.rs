@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
-use crate::serve::mount::Mount;
-use crate::serve::site;
+use crate::app::routing::mount::Mount;
+use crate::serve::mounting;
 
 pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
         Err(problems) => return fail(&problems),
     };
-    match site::mounts(&loaded, &program.apps, site::templates_of(&loaded).as_deref()) {
+    match mounting::mounts(&loaded, &program.apps, mounting::templates_of(&loaded).as_deref()) {
         Ok(mounts) => {
             for line in mounts.iter().flat_map(Mount::list) {
                 print(&line);

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use skitai_actors::http::Authority;
+use skitai_actors::spec::Authority;
 use skitai_wire::jsonrpc::Params;
 use skitai_wire::{Map, Value};
 
 use super::args::Rpc;
 use super::program::{fail, print};
+use super::rpc_client::{Failed, Server, Told};
 use crate::app::Protocol;
-use crate::rpc::asking::{Failed, Server, Told};
 
 /// The server could not be called, or not like this.
 const TROUBLE: u8 = 2;

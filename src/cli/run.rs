@@ -10,8 +10,9 @@ use super::program::{Program, fail, print};
 use crate::config::Loaded;
 use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
+use crate::serve::mounting;
 use crate::serve::server;
-use crate::serve::site::{self, Site};
+use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
 
 /// How long statements that outlive their request may take to end, once every request is answered.
@@ -55,7 +56,7 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
 fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, watch: Option<Arc<Watch>>) -> ExitCode {
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
-        let site = match Site::open(loaded, apps, keys, site::templates_of(loaded).as_deref()) {
+        let site = match OpenSite::open(loaded, apps, keys, mounting::templates_of(loaded).as_deref()) {
             Ok(site) => site,
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };
@@ -74,7 +75,7 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
             () = second => None,
         };
         // Who asked twice waits for nothing.
-        site.close(if ended.is_some() { LAST_STATEMENTS } else { Duration::ZERO });
+        site.process.close(if ended.is_some() { LAST_STATEMENTS } else { Duration::ZERO });
         match ended {
             Some(Ok(())) => ExitCode::SUCCESS,
             Some(Err(error)) => fail(&format!("error: the server ended: {error}")),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skitai_actors::http::{Authority, Encoding};
+use skitai_actors::spec::{Authority, Encoding};
 use skitai_actors::spec::{Login, Secret};
 
 use super::ini::Section;

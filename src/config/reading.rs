@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use skitai_actors::spec::Secret;
 
 use super::ini::{Entry, Section, Value, printable};
-use super::keys::{self, Key};
+use super::keys;
+use super::keys::Key;
 use super::mask;
 use super::network::Network;
 use super::report::Problem;

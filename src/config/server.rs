@@ -6,7 +6,8 @@ use std::ops::Range;
 use skitai_actors::spec::Secret;
 
 use super::ini::{Section, Value};
-use super::keys::{self, Key};
+use super::keys;
+use super::keys::Key;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
-use super::reply::{self, Asked, Cut, Frame, Sending};
+use super::reply;
+use super::reply::{Asked, Cut, Frame, Sending};
 use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
 
 /// Octets that a client takes within `send_timeout`, or it is gone.

@@ -6,11 +6,27 @@ use percent_encoding::percent_decode_str;
 use skitai_wire::Value;
 
 use super::large::{Bodies, LARGE};
+use super::thread::ServingThread;
 use crate::app::{Bind, Error, Given, Request, shortened};
 
-/// Lays everything the request carries before the binder. Broken encodings are errors, not guesses.
-/// `parts` is what was received of a multipart form, `apart` what was read [apart](read_apart) of a large body.
-pub(crate) fn lay(
+/// Hands everything the request carries to the binder. Broken encodings are errors, not guesses. `parts` is what was
+/// received of a multipart form, `path` the values of the placeholders.
+pub(super) async fn bind(
+    thread: &ServingThread,
+    bind: &mut Bind,
+    request: &Request,
+    parts: Vec<(String, Given)>,
+    path: Vec<(String, Value)>,
+) -> Result<(), Error> {
+    let apart = match request.body.len() > LARGE {
+        true => Box::pin(read_apart(&thread.bodies, request)).await?,
+        false => None,
+    };
+    collect(bind, request, apart, parts, path)
+}
+
+/// The same, once a large body was read [apart](read_apart).
+pub(crate) fn collect(
     bind: &mut Bind,
     request: &Request,
     apart: Option<Apart>,

@@ -21,9 +21,9 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
 use crate::app::Request;
+use crate::app::site::Site;
 use crate::connection::{Incoming, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
-use crate::serve::site::Site;
 
 /// What an [`App`] begins with; actix-web has no public name for it.
 trait Entry:
@@ -45,7 +45,7 @@ pub(crate) fn config(address: SocketAddr) -> AppConfig {
 
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
 
-/// Those of one worker. There are two: a service of an app must not be met on the way to a file.
+/// Those of one thread. There are two: a service of an app must not be met on the way to a file.
 pub(crate) struct Behind {
     /// Where the server listens.
     config: AppConfig,
@@ -101,7 +101,7 @@ impl Behind {
 fn services(site: &Site) -> App<impl Entry> {
     let mut app = App::new();
     // The longest path first, as everywhere: the first scope that fits keeps a request.
-    for mount in &site.mounts {
+    for mount in site.router.mounts() {
         if let Some(services) = mount.app.as_ref().and_then(|app| app.actix.clone()) {
             app = app.service(scope(mount.path()).configure(|config| (services.0)(config)));
         }

@@ -13,20 +13,20 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::large::Held;
+use super::thread::ServingThread;
 use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
-use crate::serve::worker::Worker;
 
 /// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none,
 /// or where it came with its head, as most do.
-pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payload) -> Result<(), Error> {
+pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload: Payload) -> Result<(), Error> {
     if matches!(payload, Payload::None) {
         return Ok(());
     }
     // A body that lay behind its head is handed over whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
-    let server = &worker.site.settings.server;
-    let held = Held::new(&worker.site.bodies, server.max_bodies);
+    let server = &thread.site.server;
+    let held = Held::new(&thread.bodies, server.max_bodies);
     let mut coming = Coming::new(payload, server.max_body, held, &request.headers);
     if is_here {
         request.body = poll_fn(|context| coming.poll(context)).await?;
@@ -40,17 +40,17 @@ pub(crate) async fn read(worker: &Worker, request: &mut Request, payload: Payloa
 
 /// The same for a route of the web. The parts of a multipart form come back, and its request has no body then.
 pub(crate) async fn read_or_receive(
-    worker: &Worker,
+    thread: &ServingThread,
     request: &mut Request,
     payload: Payload,
     params: &[Param],
 ) -> Result<Vec<(String, Given)>, Error> {
     if matches!(payload, Payload::None) || !upload::is_multipart(request) {
-        return read(worker, request, payload).await.map(|()| Vec::new());
+        return read(thread, request, payload).await.map(|()| Vec::new());
     }
-    let site = &*worker.site;
-    let held = Held::new(&site.bodies, site.settings.server.max_bodies);
-    let parts = Box::pin(upload::receive(request, payload, &site.settings.server, &site.shelf, held, params)).await?;
+    let server = &thread.site.server;
+    let held = Held::new(&thread.bodies, server.max_bodies);
+    let parts = Box::pin(upload::receive(request, payload, server, &thread.shelf, held, params)).await?;
     request.received = Instant::now();
     // The parts become arguments; hooks run before those are looked at and see the request alone.
     request.form_token = parts.iter().find_map(|(name, given)| match given {

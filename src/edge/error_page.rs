@@ -13,11 +13,12 @@ use std::sync::LazyLock;
 use serde_json::json;
 use tera::{Context, Tera};
 
-use super::respond::{self, Made};
+use super::respond;
+use super::respond::Made;
+use super::thread::ServingThread;
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
-use crate::serve::worker::Worker;
 
 /// The built-in pages.
 static PAGES: LazyLock<Tera> = LazyLock::new(|| {
@@ -35,11 +36,11 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
 const OWN: &str = file!();
 
 /// The reply to an error of a request that has been led to an app.
-pub(crate) async fn reply(worker: &Worker, was: &Was, error: &Error) -> Made {
+pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> Made {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
     let failure = Failure::of(error, devel);
-    let own = if devel && html && error.status() >= 500 { None } else { of_app(worker, was, &failure, html).await };
+    let own = if devel && html && error.status() >= 500 { None } else { of_app(thread, was, &failure, html).await };
     let made = own.unwrap_or_else(|| match devel && html {
         true => respond::page(error, telling(was, error, &failure)),
         false => respond::error(error, html, devel),
@@ -48,7 +49,7 @@ pub(crate) async fn reply(worker: &Worker, was: &Was, error: &Error) -> Made {
 }
 
 /// The page of an app that has one for this.
-async fn of_app(worker: &Worker, was: &Was, failure: &Failure, html: bool) -> Option<Made> {
+async fn of_app(thread: &ServingThread, was: &Was, failure: &Failure, html: bool) -> Option<Made> {
     let app = was.app();
     let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
         Ok(answer) => answer,
@@ -58,7 +59,7 @@ async fn of_app(worker: &Worker, was: &Was, failure: &Failure, html: bool) -> Op
         }
     });
     if let Some(answer) = answer {
-        return respond::in_place_of(worker, was, answer, failure.status).await;
+        return respond::in_place_of(thread, was, answer, failure.status).await;
     }
     let names = [format!("errors/{}.html", failure.status), "errors/error.html".to_owned()];
     let name = names.iter().filter(|_| html).find(|name| app.templates().has(name))?;

@@ -1,7 +1,7 @@
 //! Static files: a file of a mounted folder always stands before an app.
 //!
 //! So every GET of an app's page first asks whether there is a file of that name. A page that is asked for often would
-//! pay a system call each time; a worker therefore remembers for a second that a path is no file.
+//! pay a system call each time; a thread therefore remembers for a second that a path is no file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,21 +12,21 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use percent_encoding::percent_decode_str;
 
-use super::pipeline;
-use crate::app::files::relative;
+use super::error_log;
+use super::thread::ServingThread;
+use crate::app::reply::files::relative;
 use crate::app::{Error, Request, Was};
-use crate::serve::worker::Worker;
 
 /// How long "no such file" holds: a new file appears at most so much later.
 const MISS_HOLDS: Duration = Duration::from_secs(1);
-/// Paths remembered per worker; beyond that all are forgotten at once, which costs a look each.
+/// Paths remembered per thread; beyond that all are forgotten at once, which costs a look each.
 const MISSES: usize = 4096;
 /// Longer paths are not remembered: a client chooses them, and the memory is ours.
 const REMEMBERED: usize = 256;
 /// Looked for in a folder, in this order.
 const INDEX: [&str; 2] = ["index.htm", "index.html"];
 
-/// What one worker knows of paths that are no files of one mount.
+/// What one thread knows of paths that are no files of one mount.
 #[derive(Debug, Default)]
 pub(crate) struct Misses {
     known: RefCell<HashMap<String, Instant>>,
@@ -104,9 +104,9 @@ fn safe(rest: &str) -> Option<PathBuf> {
 }
 
 /// Sends a file of a folder: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
-pub(crate) async fn send(worker: &Worker, path: PathBuf, request: &Request) -> HttpResponse {
-    let server = &worker.site.settings.server;
-    match worker.behind.file(path, request).await {
+pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Request) -> HttpResponse {
+    let server = &thread.site.server;
+    match thread.behind.file(path, request).await {
         Ok(mut response) => {
             // In devel mode a file shows as it is now.
             let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
@@ -124,14 +124,14 @@ pub(crate) async fn send(worker: &Worker, path: PathBuf, request: &Request) -> H
 }
 
 /// The file that a handler replies with.
-pub(crate) async fn reply(worker: &Worker, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
+pub(crate) async fn reply(thread: &ServingThread, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
     let shown = path.display().to_string();
-    worker.behind.file(path, &was.request).await.map_err(|error| {
+    thread.behind.file(path, &was.request).await.map_err(|error| {
         let mut error = match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
             _ => Error::internal(format!("the file {shown}: {error}")),
         };
-        pipeline::tell(&was.request, &mut error);
+        error_log::log(&was.request, &mut error);
         error
     })
 }

@@ -6,20 +6,21 @@ use actix_web::HttpResponse;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::respond;
-use crate::app::{Error, client};
+use super::thread::ServingThread;
+use crate::app::Error;
+use crate::app::request::client;
 use crate::connection::Refused;
 use crate::observe::log::one_line;
-use crate::serve::worker::Worker;
 
 /// The reply. Whoever sent it may be anybody, so it is told at a level that fills nobody's pager.
-pub(crate) fn reply(worker: &Worker, refused: &Refused<'_>) -> HttpResponse {
+pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpResponse {
     let Refused { status, ref why, peer, head } = *refused;
-    worker.counts.request(status);
+    thread.counts.request(status);
     let peer = peer.map(client::canonical);
     let (method, target) = words(head, SHOWN);
     let error = Error::new(status, why.as_str());
     let reply = respond::error(&error, false, false);
-    if let Some(log) = &worker.log {
+    if let Some(log) = &thread.log {
         log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
     }
     let from = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());

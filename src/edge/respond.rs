@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use super::stream::Body;
+use super::thread::ServingThread;
 use super::{error_page, files};
 use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
-use crate::serve::worker::Worker;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -23,40 +23,41 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// A reply and what the log needs to know of it.
 pub(crate) type Made = HttpResponse<BoxBody>;
 
-/// The reply of the web to an answer that nothing is awaited for; any other answer comes back.
-pub(crate) fn plain(was: &Was, answer: Answer) -> Result<Made, Answer> {
-    Ok(finish(was, at_once(was, answer)?, Holds::Nothing))
+/// The reply of the web to an answer.
+pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Made {
+    match at_once(was, answer) {
+        Ok(reply) => finish(was, reply, Holds::Nothing),
+        Err(answer) => Box::pin(later(thread, was, answer)).await,
+    }
 }
 
-/// The reply of the web to any answer. Nothing is awaited but the opening of a file.
-pub(crate) async fn web(worker: &Worker, was: &Was, answer: Answer) -> Made {
-    let failed = match shaped(worker, was, answer).await {
-        Ok(reply) => return finish(was, reply, Holds::Nothing),
-        Err(failed) => failed,
-    };
-    // Boxed: every reply is made with the room for whatever it might become.
-    Box::pin(told(worker, was, failed)).await
+/// The same for a file, which is opened first, and for an error.
+async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> Made {
+    match shaped(thread, was, answer).await {
+        Ok(reply) => finish(was, reply, Holds::Nothing),
+        Err(failed) => told(thread, was, failed).await,
+    }
 }
 
 /// The reply to an error, and whatever stands in place of its page.
-async fn told(worker: &Worker, was: &Was, failed: Instead) -> Made {
+async fn told(thread: &ServingThread, was: &Was, failed: Instead) -> Made {
     let Instead { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
-        && let Some(reply) = in_place_of(worker, was, answer, error.status()).await
+        && let Some(reply) = in_place_of(thread, was, answer, error.status()).await
     {
         return finish(was, mark(reply, &error), Holds::Nothing);
     }
-    finish(was, error_page::reply(worker, was, &error).await, Holds::Both)
+    finish(was, error_page::reply(thread, was, &error).await, Holds::Both)
 }
 
 /// An answer as a reply; an error, and what is to stand in place of its page, comes back.
-async fn shaped(worker: &Worker, was: &Was, answer: Answer) -> Result<Made, Instead> {
+async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<Made, Instead> {
     let bare = |error: Error| Instead { error, answer: Answer::Nothing };
     match at_once(was, answer) {
         Ok(reply) => Ok(reply),
         // Boxed, as errors above.
         Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
-            Ok(headed(Box::pin(files::reply(worker, path, was)).await.map_err(bare)?, &headers))
+            Ok(headed(Box::pin(files::reply(thread, path, was)).await.map_err(bare)?, &headers))
         }
         Err(Answer::Failed(error)) => Err(bare(error)),
         Err(Answer::Instead(instead)) => Err(*instead),
@@ -85,9 +86,9 @@ fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
 }
 
 /// An app's own answer to an error, with the error's status unless it is a reply in full.
-pub(crate) async fn in_place_of(worker: &Worker, was: &Was, answer: Answer, status: u16) -> Option<Made> {
+pub(crate) async fn in_place_of(thread: &ServingThread, was: &Was, answer: Answer, status: u16) -> Option<Made> {
     let is_full = matches!(answer, Answer::Full(_));
-    match shaped(worker, was, answer).await {
+    match shaped(thread, was, answer).await {
         Ok(mut reply) => {
             if !is_full {
                 *reply.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -145,7 +146,7 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
     let body = match was.request.method {
         // As long as that of a GET: nobody knows.
         Method::HEAD => BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>())),
-        _ => BoxBody::new(Body::new(streaming.into_chunks(was.hands().blocking()), was.request.uri())),
+        _ => BoxBody::new(Body::new(streaming.into_chunks(&was.services().blocking), was.request.uri())),
     };
     reply = reply.set_body(body);
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);

@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use skitai_actors::session::{self, Found, Load, Save, Saved};
 use skitai_wire::Map;
 
-use crate::app::{Cookies, Error, Session, Was};
-use crate::serve::hands::Hands;
-use crate::serve::worker::Worker;
-
-/// The cookie's name, as the original had it.
-pub(crate) const COOKIE: &str = "SESSION";
+use super::thread::ServingThread;
+use crate::app::request::session::COOKIE;
+use crate::app::services::Services;
+use crate::app::{Answer, Cookies, Error, Session, Was};
 
 /// The longest a request waits for its session store.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -25,20 +23,20 @@ pub(crate) struct Visit {
 }
 
 /// Loads the session of a request, if sessions are used and the client sent one.
-pub(crate) async fn load(hands: &Hands, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
+pub(crate) async fn load(services: &Services, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
     if !use_session {
         return Ok((Session::default(), Visit::default()));
     }
     match sent.get(COOKIE) {
         // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
-        Some(cookie) => Box::pin(opened(hands, cookie)).await,
+        Some(cookie) => Box::pin(opened(services, cookie)).await,
         None => Ok((Session::new(), Visit::default())),
     }
 }
 
-async fn opened(hands: &Hands, cookie: String) -> Result<(Session, Visit), Error> {
+async fn opened(services: &Services, cookie: String) -> Result<(Session, Visit), Error> {
     let until = Instant::now() + WITHIN;
-    let asked = hands.sessions().ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
+    let asked = services.sessions.ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
         Some(Found::Session(found)) => {
             let visit = Visit { cookie: Some(cookie), renew: found.needs_renewal };
@@ -67,12 +65,22 @@ pub(crate) fn to_keep(was: &Was, visit: Visit) -> Option<Keeping> {
     }
 }
 
+/// What follows a handler: its answer, once the session that it changed is kept.
+pub(crate) async fn kept(thread: &ServingThread, was: &Was, visit: Visit, answer: Answer) -> Answer {
+    let Some(keeping) = to_keep(was, visit) else { return answer };
+    match Box::pin(keep(thread, was, keeping)).await {
+        Ok(()) => answer,
+        // What the handler meant to remember is lost: the client must not believe otherwise.
+        Err(error) => Answer::Failed(error),
+    }
+}
+
 /// Keeps a session.
-pub(crate) async fn keep(worker: &Worker, was: &Was, Keeping { data, visit }: Keeping) -> Result<(), Error> {
-    let life = worker.site.settings.server.sessiontimeout;
+pub(crate) async fn keep(thread: &ServingThread, was: &Was, Keeping { data, visit }: Keeping) -> Result<(), Error> {
+    let life = thread.site.server.sessiontimeout;
     let until = Instant::now() + WITHIN;
     let save = Save { cookie: visit.cookie, state: data, ttl: life };
-    let asked = worker.hands.sessions().ask(save, session::slots(), None, until);
+    let asked = thread.services.sessions.ask(save, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
         Some(Saved::Cookie(value)) => was.cookie.put_session(COOKIE, Some(value), life, was.request.is_secure()),
         Some(Saved::Removed) => was.cookie.put_session(COOKIE, None, life, was.request.is_secure()),

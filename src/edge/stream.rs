@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
 
-use crate::app::streaming::{Chunks, OnAbort};
+use crate::app::reply::streaming::{Chunks, OnAbort};
 use crate::observe::panics::{Panicked, catch};
 
 /// The body. Dropped before its last chunk, it tells who wanted to know.

@@ -18,11 +18,12 @@ use skitai_wire::{Value, xmlrpc};
 use super::fault::Fault;
 use super::many::{Ended, Many};
 use super::{multicall, reading};
+use crate::app::routing::router::MatchedRoute;
+use crate::app::site::Site;
 use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
 use crate::edge::respond::Holds;
-use crate::edge::{body, pipeline, respond, sessions};
-use crate::serve::site::{Meant, Site};
-use crate::serve::worker::Worker;
+use crate::edge::thread::ServingThread;
+use crate::edge::{body, error_log, invoke, respond, sessions};
 
 /// How JSON-RPC is called by who speaks it: some clients read nothing but `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,26 +88,31 @@ fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<Protocol> {
         last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json(Words::JsonRpc),
         _ => return None,
     };
-    (above.is_empty() || site.mounts.iter().any(|mount| mount.is_at(above))).then_some(protocol)
+    (above.is_empty() || site.router.mounts().iter().any(|mount| mount.is_at(above))).then_some(protocol)
 }
 
 /// Serves an RPC request. The reply is HTTP 200 with a document, whatever came of it; only a body that could not be
 /// read is an HTTP error.
-pub(crate) async fn serve(worker: &Worker, protocol: Protocol, mut draft: Draft, payload: Payload) -> HttpResponse {
-    let settings = &worker.site.settings.server;
-    if let Err(error) = body::read(worker, draft.request_mut(), payload).await {
+pub(crate) async fn serve(
+    thread: &ServingThread,
+    protocol: Protocol,
+    mut draft: Draft,
+    payload: Payload,
+) -> HttpResponse {
+    let settings = &thread.site.server;
+    if let Err(error) = body::read(thread, draft.request_mut(), payload).await {
         return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {
-        Protocol::Xml => xml(worker, draft).await,
-        Protocol::Json(words) => json(worker, draft, words).await,
+        Protocol::Xml => xml(thread, draft).await,
+        Protocol::Json(words) => json(thread, draft, words).await,
     }
 }
 
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
-async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
-    let parsed = match reading::xml(worker, draft.request()).await {
+async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
+    let parsed = match reading::xml(thread, draft.request()).await {
         Ok(parsed) => parsed,
         Err(fault) => return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message)),
     };
@@ -114,47 +120,47 @@ async fn xml(worker: &Worker, draft: Draft) -> HttpResponse {
         Ok(call) => call,
         Err(error) => {
             let fault = Fault::malformed(&error);
-            worker.counts.rpc(true);
+            thread.counts.rpc(true);
             return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
         }
     };
     let params = Params::Positional(call.params);
     if call.method == multicall::NAME {
         let reply = respond::rpc(XML, Vec::new());
-        let (reply, result) = Box::pin(several(worker, Face::XmlRpc, draft, params, reply)).await;
+        let (reply, result) = Box::pin(several(thread, Face::XmlRpc, draft, params, reply)).await;
         let document = result.unwrap_or_else(|fault| xmlrpc::write_fault(fault.code, &fault.message).into());
         return with_document(reply, document);
     }
-    let (was, result) = run(worker, Face::XmlRpc, draft, &call.method, params, None).await;
+    let (was, result) = run(thread, Face::XmlRpc, draft, &call.method, params, None).await;
     let document = match result {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message).into(),
     };
-    respond_with(worker, was, XML, document)
+    respond_with(thread, was, XML, document)
 }
 
-async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
+async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpResponse {
     let body = draft.request().body.clone();
-    let parsed = match reading::json(worker, draft.request(), &body).await {
+    let parsed = match reading::json(thread, draft.request(), &body).await {
         Ok(parsed) => parsed,
         Err(fault) => return respond::rpc(words.content_type(), json_error(None, &fault, false)),
     };
     match parsed {
         Err(error) => {
             let fault = Fault::malformed(&error);
-            worker.counts.rpc(true);
+            thread.counts.rpc(true);
             respond::rpc(words.content_type(), json_error(None, &fault, false))
         }
         Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
             let reply = respond::rpc(words.content_type(), Vec::new());
-            let (reply, result) = Box::pin(several(worker, Face::JsonRpc, draft, call.params, reply)).await;
+            let (reply, result) = Box::pin(several(thread, Face::JsonRpc, draft, call.params, reply)).await;
             with_document(reply, call.id.map(|id| json_answer(&id, call.v1, result)).unwrap_or_default())
         }
         Ok(Incoming::Single(call)) => {
-            let Ended { was, answer } = one_json(worker, draft, call, None).await;
-            respond_with(worker, was, words.content_type(), answer.unwrap_or_default())
+            let Ended { was, answer } = one_json(thread, draft, call, None).await;
+            respond_with(thread, was, words.content_type(), answer.unwrap_or_default())
         }
-        Ok(Incoming::Batch(calls)) => Box::pin(batch(worker, draft, calls, words)).await,
+        Ok(Incoming::Batch(calls)) => Box::pin(batch(thread, draft, calls, words)).await,
     }
 }
 
@@ -162,11 +168,11 @@ async fn json(worker: &Worker, draft: Draft, words: Words) -> HttpResponse {
 type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
 /// The calls of a batch run side by side and the answers keep their order.
-async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: Words) -> HttpResponse {
+async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, words: Words) -> HttpResponse {
     let error = |fault: Fault| json_error(None, &fault, false);
-    let most = worker.site.settings.server.max_batch;
+    let most = thread.site.server.max_batch;
     if calls.len() > most {
-        worker.counts.rpc(true);
+        thread.counts.rpc(true);
         let text = format!("a batch of {} requests, more than the limit of {most}", calls.len());
         return respond::rpc(words.content_type(), error(Fault::new(code::INVALID_REQUEST, text)));
     }
@@ -177,11 +183,11 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: W
             match call {
                 // A batch of a thousand of them would be a million calls.
                 Ok(jsonrpc::Request { method, id, v1, .. }) if method == multicall::NAME => {
-                    worker.counts.rpc(true);
+                    thread.counts.rpc(true);
                     let fault = Fault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
                     Ended { was: None, answer: id.map(|id| json_answer(&id, v1, Err(fault))) }
                 }
-                call => one_json(worker, draft, call, Some(session)).await,
+                call => one_json(thread, draft, call, Some(session)).await,
             }
         }
     };
@@ -194,7 +200,7 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: W
         answered.then(|| json_error(id.as_deref(), fault, v1))
     };
     let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
-    let many = match Many::of(worker, draft).await {
+    let many = match Many::of(thread, draft).await {
         Ok(many) => many.run(calls, call, refuse, respond::rpc(words.content_type(), Vec::new())).await,
         Err(error) => Err(error),
     };
@@ -202,24 +208,24 @@ async fn batch<'b>(worker: &Worker, draft: Draft, calls: Vec<Sent<'b>>, words: W
         Ok((answers, reply)) if answers.is_empty() => with_document(reply, Vec::new()),
         Ok((answers, reply)) => with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
         Err(mut failed) => {
-            pipeline::tell(&request, &mut failed);
-            respond::rpc(words.content_type(), error(Fault::of(&failed, worker.site.settings.server.devel)))
+            error_log::log(&request, &mut failed);
+            respond::rpc(words.content_type(), error(Fault::of(&failed, thread.site.server.devel)))
         }
     }
 }
 
 /// `system.multicall`. The result is a document over XML-RPC and JSON text over JSON-RPC.
 async fn several(
-    worker: &Worker,
+    thread: &ServingThread,
     face: Face,
     draft: Draft,
     params: Params,
     reply: HttpResponse,
 ) -> (HttpResponse, Result<Bytes, Fault>) {
-    let entries = match multicall::entries(params, worker.site.settings.server.max_batch) {
+    let entries = match multicall::entries(params, thread.site.server.max_batch) {
         Ok(entries) => entries,
         Err(fault) => {
-            worker.counts.rpc(true);
+            thread.counts.rpc(true);
             return (reply, Err(fault));
         }
     };
@@ -228,9 +234,9 @@ async fn several(
         let (draft, session) = many.one();
         async move {
             let (was, result) = match entry {
-                Ok((method, params)) => run(worker, face, draft, &method, params, Some(session)).await,
+                Ok((method, params)) => run(thread, face, draft, &method, params, Some(session)).await,
                 Err(fault) => {
-                    worker.counts.rpc(true);
+                    thread.counts.rpc(true);
                     (None, Err(fault))
                 }
             };
@@ -240,34 +246,34 @@ async fn several(
     let refuse = |(), fault: &Fault| Some(multicall::written(face, &Err(fault.clone())));
     let entries = entries.into_iter().map(|entry| ((), entry)).collect();
     let kind = reply.headers().get(header::CONTENT_TYPE).cloned();
-    let many = match Many::of(worker, draft).await {
+    let many = match Many::of(thread, draft).await {
         Ok(many) => many.run(entries, call, refuse, reply).await,
         Err(error) => Err(error),
     };
     match many {
         Ok((answers, reply)) => (reply, Ok(multicall::document(face, &answers).into())),
         Err(mut failed) => {
-            pipeline::tell(&request, &mut failed);
+            error_log::log(&request, &mut failed);
             let mut reply = respond::rpc(XML, Vec::new());
             if let Some(kind) = kind {
                 reply.headers_mut().insert(header::CONTENT_TYPE, kind);
             }
-            (reply, Err(Fault::of(&failed, worker.site.settings.server.devel)))
+            (reply, Err(Fault::of(&failed, thread.site.server.devel)))
         }
     }
 }
 
 /// One JSON-RPC call. No document comes back for a notification.
-async fn one_json(worker: &Worker, draft: Draft, call: Sent<'_>, shared: Option<Session>) -> Ended {
+async fn one_json(thread: &ServingThread, draft: Draft, call: Sent<'_>, shared: Option<Session>) -> Ended {
     let call = match call {
         Ok(call) => call,
         Err(invalid) => {
-            worker.counts.rpc(true);
+            thread.counts.rpc(true);
             let answer = json_error(invalid.id.as_deref(), &Fault::new(code::INVALID_REQUEST, invalid.message), false);
             return Ended { was: None, answer: Some(answer) };
         }
     };
-    let (was, result) = run(worker, Face::JsonRpc, draft, &call.method, call.params, shared).await;
+    let (was, result) = run(thread, Face::JsonRpc, draft, &call.method, call.params, shared).await;
     Ended { was, answer: call.id.map(|id| json_answer(&id, call.v1, result)) }
 }
 
@@ -289,13 +295,18 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(worker: &Worker, was: Option<Was>, kind: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
+fn respond_with(
+    thread: &ServingThread,
+    was: Option<Was>,
+    kind: HeaderValue,
+    document: impl Into<Bytes>,
+) -> HttpResponse {
     let document = document.into();
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
         reply = respond::finish(&was, reply, Holds::Both);
-        worker.spares.keep(was);
+        thread.spares.keep(was);
     }
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }
@@ -313,26 +324,26 @@ fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpRes
 
 /// Finds and runs the method. The bytes are a whole document over XML-RPC and the result alone over JSON-RPC.
 async fn run(
-    worker: &Worker,
+    thread: &ServingThread,
     face: Face,
     draft: Draft,
     method: &str,
     params: Params,
     shared: Option<Session>,
 ) -> (Option<Was>, Result<Bytes, Fault>) {
-    let Some(Meant { mount, app, placed }) = worker.site.method(draft.request().path(), method) else {
-        worker.counts.rpc(true);
+    let Some(MatchedRoute { mount, app, placed }) = thread.site.router.method(draft.request().path(), method) else {
+        thread.counts.rpc(true);
         return (None, Err(Fault::unknown(method)));
     };
     let devel = app.is_devel();
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),
-        None => match sessions::load(&worker.hands, app.use_session, draft.cookie()).await {
+        None => match sessions::load(&thread.services, app.use_session, draft.cookie()).await {
             Ok((session, visit)) => (session, Some(visit)),
             Err(mut error) => {
-                pipeline::tell(draft.request(), &mut error);
-                worker.counts.rpc(true);
+                error_log::log(draft.request(), &mut error);
+                thread.counts.rpc(true);
                 return (None, Err(Fault::of(&error, devel)));
             }
         },
@@ -341,13 +352,13 @@ async fn run(
     let answer = {
         let mut bind = Bind::new(was.clone(), placed.route.params);
         lay(&mut bind, params);
-        pipeline::run(worker, &was, placed, &mut bind).await
+        invoke::run(thread, &was, placed, &mut bind).await
     };
-    let answer = match visit.and_then(|visit| sessions::to_keep(&was, visit)) {
-        Some(keeping) => Box::pin(pipeline::kept(worker, &was, keeping, answer)).await,
+    let answer = match visit {
+        Some(visit) => sessions::kept(thread, &was, visit, answer).await,
         None => answer,
     };
-    let result = match pipeline::ended(&was, answer) {
+    let result = match error_log::logged(&was, answer) {
         Answer::Data(document) => Ok(document),
         Answer::Failed(error) => Err(Fault::of(&error, devel)),
         Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),
@@ -361,7 +372,7 @@ async fn run(
             Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }
     };
-    worker.counts.rpc(result.is_err());
+    thread.counts.rpc(result.is_err());
     (Some(was), result)
 }
 

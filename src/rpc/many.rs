@@ -13,15 +13,15 @@ use futures_util::{StreamExt, stream};
 use super::fault::Fault;
 use crate::app::{Draft, Error, Session, Was};
 use crate::edge::respond::Holds;
+use crate::edge::thread::ServingThread;
 use crate::edge::{respond, sessions};
-use crate::serve::worker::Worker;
 
 /// Calls of one request under way at a time. Each has its own copy of the request's head, and there may be thousands.
 const AT_ONCE: usize = 64;
 
 /// What the calls of one request share.
 pub(super) struct Many<'w> {
-    worker: &'w Worker,
+    thread: &'w ServingThread,
     draft: Draft,
     session: Session,
     visit: sessions::Visit,
@@ -37,15 +37,16 @@ pub(super) struct Ended {
 
 impl<'w> Many<'w> {
     /// Loads what they share.
-    pub(super) async fn of(worker: &'w Worker, draft: Draft) -> Result<Many<'w>, Error> {
-        let use_session = worker.site.mounts.iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
-        let (session, visit) = sessions::load(&worker.hands, use_session, draft.cookie()).await?;
-        Ok(Many { worker, draft, session, visit, is_full: Cell::new(false) })
+    pub(super) async fn of(thread: &'w ServingThread, draft: Draft) -> Result<Many<'w>, Error> {
+        let use_session =
+            thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
+        let (session, visit) = sessions::load(&thread.services, use_session, draft.cookie()).await?;
+        Ok(Many { thread, draft, session, visit, is_full: Cell::new(false) })
     }
 
     /// The handle of one call on its way, with its own copy of the request's head and the session of all.
     pub(super) fn one(&self) -> (Draft, Session) {
-        (Draft::new(self.draft.request().clone(), self.worker.hands.clone()), self.session.clone())
+        (Draft::new(self.draft.request().clone(), self.thread.services.clone()), self.session.clone())
     }
 
     /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to
@@ -59,7 +60,7 @@ impl<'w> Many<'w> {
         mut reply: HttpResponse,
     ) -> Result<(Vec<Vec<u8>>, HttpResponse), Error> {
         let (mut answers, mut keeper, mut written) = (Vec::new(), None, 0);
-        let most = self.worker.site.settings.server.max_batch_answer;
+        let most = self.thread.site.server.max_batch_answer;
         {
             let one = async |(key, entry): (K, C)| {
                 // Where nobody could be told what it did, it is not made.
@@ -90,7 +91,7 @@ impl<'w> Many<'w> {
         }
         if let Some(was) = keeper {
             if let Some(keeping) = sessions::to_keep(&was, self.visit) {
-                sessions::keep(self.worker, &was, keeping).await?;
+                sessions::keep(self.thread, &was, keeping).await?;
             }
             reply = respond::finish(&was, reply, Holds::Both);
         }

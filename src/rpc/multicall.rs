@@ -11,7 +11,7 @@ use skitai_wire::{Value, xmlrpc};
 use super::fault::Fault;
 use crate::app::{Face, code, shortened};
 
-pub(super) const NAME: &str = "system.multicall";
+pub(crate) const NAME: &str = "system.multicall";
 
 /// One call of it, or what is wrong with it.
 pub(super) type Entry = Result<(String, Params), Fault>;

@@ -5,24 +5,27 @@ use skitai_wire::{Limits, xmlrpc};
 
 use super::fault::Fault;
 use crate::app::{Error, Request};
+use crate::edge::error_log;
 use crate::edge::large::LARGE;
-use crate::edge::pipeline;
-use crate::serve::worker::Worker;
+use crate::edge::thread::ServingThread;
 
 /// The call of XML-RPC in a request, or what is malformed in it. A fault where it could not be read for another reason.
-pub(super) async fn xml(worker: &Worker, request: &Request) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, Fault> {
+pub(super) async fn xml(
+    thread: &ServingThread,
+    request: &Request,
+) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, Fault> {
     let parse = |body: &[u8]| xmlrpc::parse_call(body, &Limits::default());
     if request.body.len() <= LARGE {
         return Ok(parse(&request.body));
     }
     let body = request.body.clone();
-    let parsed = Box::pin(worker.site.bodies.aside(move || parse(&body))).await;
-    parsed.map_err(|error| failed(worker, request, error))
+    let parsed = Box::pin(thread.bodies.aside(move || parse(&body))).await;
+    parsed.map_err(|error| failed(thread, request, error))
 }
 
 /// The calls of JSON-RPC in a body.
 pub(super) async fn json<'b>(
-    worker: &Worker,
+    thread: &ServingThread,
     request: &Request,
     body: &'b [u8],
 ) -> Result<Result<Incoming<'b>, skitai_wire::Error>, Fault> {
@@ -30,12 +33,12 @@ pub(super) async fn json<'b>(
         return Ok(jsonrpc::parse(body));
     }
     let body = request.body.clone();
-    let parsed = Box::pin(worker.site.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned))).await;
-    parsed.map_err(|error| failed(worker, request, error))
+    let parsed = Box::pin(thread.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned))).await;
+    parsed.map_err(|error| failed(thread, request, error))
 }
 
-fn failed(worker: &Worker, request: &Request, mut error: Error) -> Fault {
-    pipeline::tell(request, &mut error);
-    worker.counts.rpc(true);
-    Fault::of(&error, worker.site.settings.server.devel)
+fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> Fault {
+    error_log::log(request, &mut error);
+    thread.counts.rpc(true);
+    Fault::of(&error, thread.site.server.devel)
 }

@@ -11,7 +11,7 @@ use actix_server::ServerHandle;
 
 use super::keys::Keys;
 use super::server;
-use super::site::Site;
+use super::site::OpenSite;
 use super::watch::Watch;
 use crate::app::App;
 use crate::config::Loaded;
@@ -59,7 +59,7 @@ impl Background {
         let run = move || {
             actix_rt::System::new().block_on(async move {
                 let watch = Watch::of(&loaded, Some(address.port()));
-                let started = Site::open(&loaded, apps, &keys, templates.as_deref())
+                let started = OpenSite::open(&loaded, apps, &keys, templates.as_deref())
                     .map_err(|unfit| unfit.to_string())
                     .and_then(|site| {
                         server::start(&site, listener, watch)
@@ -72,7 +72,7 @@ impl Background {
                         if let Err(error) = server.await {
                             tracing::error!("the server at {address} ended: {error}");
                         }
-                        site.close(Duration::ZERO);
+                        site.process.close(Duration::ZERO);
                     }
                     Err(problem) => {
                         let _ = tell.send(Err(problem));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use skitai_actors::cluster::{Discovery, Prober, Roster};
-use skitai_actors::http::names::SystemNames;
+use skitai_actors::dns::names::SystemNames;
 use skitai_actors::spec::ClusterSpec;
 
 /// A cluster of HTTP members: who they are, who finds them and who asks after their health.

@@ -11,10 +11,12 @@ use actix_service::{fn_factory, fn_service};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
-use super::pool;
-use super::site::Site;
-use super::watch::{Seat, Watch};
-use crate::connection::{self, Ending};
+use super::site::OpenSite;
+use super::slot::ThreadSlot;
+use super::watch::Watch;
+use crate::app::blocking_pool;
+use crate::connection;
+use crate::connection::Ending;
 use crate::edge::behind;
 use crate::observe::panics::Catching;
 
@@ -57,11 +59,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Starts the workers on a socket. Must be called inside the actor system.
-pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, watch: Option<Arc<Watch>>) -> io::Result<Server> {
+/// Starts the threads on a socket. Must be called inside the actor system.
+pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<Arc<Watch>>) -> io::Result<Server> {
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
-    let threads = site.settings.server.threads;
+    let threads = site.site.server.threads;
     let address = listener.local_addr()?;
     let builder = Server::build();
     let ends = builder.graceful_shutdown_signal();
@@ -70,7 +72,7 @@ pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, watch: Option<Arc<W
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
         fn_factory(move || {
             let config = behind::config(address);
-            let seat = Seat::take(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
+            let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
             let ending = Rc::<Ending>::default();
             let (told, ends) = (ending.clone(), ends.clone());
             actix_rt::spawn(async move {
@@ -79,11 +81,11 @@ pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, watch: Option<Arc<W
             });
             let service = fn_service(move |socket: TcpStream| {
                 let peer = socket.peer_addr().ok();
-                let drive = connection::drive(socket, peer, ending.clone(), seat.clone());
-                let seat = seat.clone();
+                let drive = connection::drive(socket, peer, ending.clone(), slot.clone());
+                let slot = slot.clone();
                 async move {
                     if let Err(panicked) = Catching(Box::pin(drive)).await {
-                        seat.broken(peer, &panicked);
+                        slot.broken(peer, &panicked);
                     }
                     Ok::<_, ()>(())
                 }
@@ -93,7 +95,7 @@ pub(crate) fn start(site: &Arc<Site>, listener: TcpListener, watch: Option<Arc<W
     };
     let server = builder
         .workers(threads)
-        .worker_max_blocking_threads((pool::THREADS / threads).max(1))
+        .worker_max_blocking_threads((blocking_pool::THREADS / threads).max(1))
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .listen("http", listener, connections)?

@@ -9,10 +9,11 @@ use skitai_wire::Value;
 use super::client::{Client, Fault, Reply};
 use super::fake::FakeCluster;
 use crate::app::App;
-use crate::config::{self, Loaded};
+use crate::config;
+use crate::config::Loaded;
 use crate::serve::background::{Background, NotStarted};
 use crate::serve::keys::Keys;
-use crate::serve::site;
+use crate::serve::mounting;
 
 /// Where the configuration comes from.
 #[derive(Debug)]
@@ -126,7 +127,7 @@ impl TestSite {
         loaded.file = None;
         let templates = match &self.folder {
             Some(folder) => Some(folder.join("templates")).filter(|templates| templates.is_dir()),
-            None => site::templates_of(&loaded),
+            None => mounting::templates_of(&loaded),
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let background = Background::serve(self.apps, loaded, keys, templates, address)?;

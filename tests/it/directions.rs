@@ -68,18 +68,7 @@ const RULES: &[Rule] = &[
         why: "a connection is handed a service and its times: it drives for anybody",
         within: &["src/connection"],
         except: &[],
-        names: &[
-            "skitai_actors",
-            "crate::admin",
-            "crate::app",
-            "crate::cli",
-            "crate::config",
-            "crate::edge",
-            "crate::proxy",
-            "crate::rpc",
-            "crate::serve",
-            "crate::supervise",
-        ],
+        names: &["skitai_actors", "crate::config"],
     },
     Rule {
         why: "the edge carries a request to its app; what an app asks of clusters and databases is not its business",
@@ -88,23 +77,16 @@ const RULES: &[Rule] = &[
         names: &["skitai_actors::cluster", "skitai_actors::db", "skitai_actors::http"],
     },
     Rule {
-        why: "the admin pages are an app like any other: they see the prelude and Was",
-        within: &["src/admin"],
+        why: "the server's own apps are apps like any other: they see what an author sees, and `Was`",
+        within: &["src/builtin"],
         except: &[],
-        names: &[
-            "skitai_actors",
-            "skitai_wire",
-            "actix_web",
-            "actix_rt",
-            "crate::config",
-            "crate::edge",
-            "crate::rpc",
-            "crate::serve",
-            "crate::supervise",
-            "crate::proxy",
-            "crate::cli",
-            "crate::observe",
-        ],
+        names: &["actix_web", "actix_rt", "crate::edge", "crate::observe"],
+    },
+    Rule {
+        why: "the status page is written on the prelude alone",
+        within: &["src/builtin/admin.rs", "src/builtin/admin"],
+        except: &[],
+        names: &["skitai_actors", "skitai_wire", "crate::config", "crate::rpc"],
     },
     Rule {
         why: "an app sees what its author would see: `skitai::prelude` and `skitai::main`",
@@ -117,31 +99,39 @@ const RULES: &[Rule] = &[
         why: "a configuration is read before anything runs: it makes settings and specs and starts nothing",
         within: &["src/config"],
         except: &[],
-        names: &[
-            "crate::serve",
-            "crate::edge",
-            "crate::supervise",
-            "crate::proxy",
-            "crate::rpc",
-            "crate::cli",
-            "actix_web",
-            "actix_rt",
-            "tokio",
+        names: &["actix_web", "actix_rt", "tokio"],
+    },
+];
+
+/// The rooms of a crate, in their order: each may name those before it, and none behind it.
+struct Order {
+    source: &'static str,
+    rooms: &'static [&'static str],
+}
+
+const ORDERS: &[Order] = &[
+    Order {
+        source: "actors/src",
+        rooms: &[
+            "kit", "outcome", "merge", "spec", "balance", "dns", "http", "cluster", "db", "cache", "session", "status",
         ],
     },
-    Rule {
-        why: "the supervisor must survive everything a worker does: no runtime, no threads, no apps",
-        within: &["src/supervise"],
-        except: &[],
-        names: &[
-            "crate::serve",
-            "crate::edge",
-            "crate::app",
-            "crate::rpc",
-            "actix_web",
-            "actix_rt",
-            "tokio",
-            "std::thread::spawn",
+    Order {
+        source: "src",
+        rooms: &[
+            "observe",
+            "config",
+            "connection",
+            "app",
+            "prelude",
+            "sql",
+            "edge",
+            "rpc",
+            "builtin",
+            "serve",
+            "test",
+            "cli",
+            "fuzzing",
         ],
     },
 ];
@@ -158,7 +148,7 @@ fn no_layer_names_one_above_it() {
     let mut offences = Vec::new();
     for rule in RULES {
         for within in rule.within {
-            for file in rust_files(&root().join(within)) {
+            for file in files_of(within) {
                 let path = relative(&file);
                 if !rule.except.iter().any(|except| path.starts_with(except)) {
                     offences.extend(offences_of(rule, &path, &std::fs::read_to_string(&file).unwrap()));
@@ -167,6 +157,53 @@ fn no_layer_names_one_above_it() {
         }
     }
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+#[test]
+fn the_rooms_of_a_crate_keep_their_order() {
+    let mut offences = Vec::new();
+    for Order { source, rooms } in ORDERS {
+        for (at, room) in rooms.iter().enumerate() {
+            let later: Vec<String> = rooms[at + 1..].iter().map(|later| format!("crate::{later}")).collect();
+            let later: Vec<&str> = later.iter().map(String::as_str).collect();
+            let why = format!("in {source} `{room}` stands before it (see `docs/ARCHITECTURE.md`)");
+            // Tests may stand on what is built above.
+            let is_test = |file: &PathBuf| {
+                let path = relative(file);
+                path.contains("/tests/") || path.ends_with("/tests.rs")
+            };
+            for file in files_of(&format!("{source}/{room}")).into_iter().filter(|file| !is_test(file)) {
+                let code = std::fs::read_to_string(&file).unwrap();
+                offences.extend(named(&later, &code).map(|name| format!("{} names `{name}`: {why}", relative(&file))));
+            }
+        }
+        // A room that nobody has put in order would be free to name everything.
+        for file in std::fs::read_dir(root().join(source)).unwrap() {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            let room = name.strip_suffix(".rs").unwrap_or(&name);
+            let is_known = rooms.contains(&room) || matches!(room, "lib" | "main");
+            assert!(is_known, "{source}/{name} is in no order: add it to ORDERS");
+        }
+    }
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+/// The files of a module: its own, and those of its folder. A rule about nothing would keep nothing.
+fn files_of(module: &str) -> Vec<PathBuf> {
+    let path = root().join(module);
+    let mut files = Vec::new();
+    if path.is_dir() {
+        files.extend(rust_files(&path));
+    }
+    for file in [path.with_extension("rs"), path] {
+        if file.is_file() {
+            files.push(file);
+        }
+    }
+    assert!(!files.is_empty(), "a rule is about {module}, and there is no such folder or file");
+    files.sort();
+    files.dedup();
+    files
 }
 
 #[test]
@@ -182,19 +219,17 @@ fn an_offence_would_be_seen() {
 
 /// The lines of this code that name what the rule forbids.
 fn offences_of(rule: &Rule, path: &str, code: &str) -> Vec<String> {
+    named(rule.names, code).map(|name| format!("{path} names `{name}`: {}", rule.why)).collect()
+}
+
+/// Those of the names that occur in this code.
+fn named<'n>(names: &'n [&'n str], code: &str) -> impl Iterator<Item = &'n str> {
     let code = without_comments(code);
-    let mut offences = Vec::new();
-    for name in rule.names {
-        let found = match name.rsplit_once("::") {
-            // A crate: what follows its name tells it from a word.
-            None => mentions(&code, &format!("{name}::")) || mentions(&code, &format!("use {name};")),
-            Some((parent, item)) => mentions(&code, name) || is_in_group(&code, &format!("{parent}::{{"), item),
-        };
-        if found {
-            offences.push(format!("{path} names `{name}`: {}", rule.why));
-        }
-    }
-    offences
+    names.iter().copied().filter(move |name| match name.rsplit_once("::") {
+        // A crate: what follows its name tells it from a word.
+        None => mentions(&code, &format!("{name}::")) || mentions(&code, &format!("use {name};")),
+        Some((parent, item)) => mentions(&code, name) || is_in_group(&code, &format!("{parent}::{{"), item),
+    })
 }
 
 /// True where `name` occurs and is no part of a longer name or the beginning of a text.

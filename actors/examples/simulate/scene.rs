@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use skitai_actors::cluster::pick::Dice;
+use skitai_actors::balance::pick::Dice;
 
 pub(crate) const MICROS: u64 = 1_000_000;
 /// How long a scene lasts.

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use skitai_actors::balance::health::{Ended, Extra, FULL_WEIGHT};
+use skitai_actors::balance::pick::{Dice, Picker};
+use skitai_actors::balance::verdict::{Call as Part, Judged, judge};
 use skitai_actors::cluster::Health;
-use skitai_actors::cluster::health::{Ended, Extra, FULL_WEIGHT};
-use skitai_actors::cluster::pick::{Dice, Picker};
-use skitai_actors::cluster::verdict::{Call as Part, Judged, judge};
 use skitai_actors::spec::{Check, CheckKind, ClusterSpec, Member};
 use skitai_actors::{Reason, Status};
 

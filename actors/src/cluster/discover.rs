@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
-use super::pick::Dice;
 use super::roster::Roster;
-use crate::http::names::Names;
+use crate::balance::pick::Dice;
+use crate::dns::names::Names;
 
 /// How long a name server is waited for before it counts as a failure. What it says later is not lost: the look-up goes
 /// on, and the next one takes part in it.

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
-use super::health::{Ended, Pulse};
-use super::verdict::{Admitted, Call, Judged};
-use crate::http::{self, Origin, Prepared, Progress};
+use crate::balance::health::{Ended, Pulse};
+use crate::balance::verdict::{Admitted, Call, Judged};
+use crate::http;
+use crate::http::{Origin, Prepared, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
 /// A member of a cluster, or one origin of the actor for any URL.

@@ -12,10 +12,11 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::Shared;
-use super::health::Extra;
 use super::spread::within;
 use super::tally::{Part, Tally};
-use super::verdict::{self, Call, Judged};
+use crate::balance::health::Extra;
+use crate::balance::verdict;
+use crate::balance::verdict::{Call, Judged};
 use crate::http::Prepared;
 use crate::kit::Outlet;
 use crate::outcome::{Outcome, Reason};

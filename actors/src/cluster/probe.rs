@@ -17,10 +17,11 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::health::Pulse;
-use super::pick::Dice;
+use super::completed;
 use super::roster::Roster;
-use crate::http::names::{Names as _, SystemNames};
+use crate::balance::health::Pulse;
+use crate::balance::pick::Dice;
+use crate::dns::names::{Names as _, SystemNames};
 use crate::http::{Limits, Origin, Place, Prepared, Progress, Request, next_id};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
@@ -134,7 +135,7 @@ fn in_json(path: &str) -> Request {
 /// One exchange on a connection of its own.
 async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Duration) -> Result<Outcome, String> {
     let spec = roster.spec();
-    let request = Prepared::new(spec.completed(request))?;
+    let request = Prepared::new(completed(request, spec))?;
     let limits =
         Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use skitai_wire::Value;
 use tokio::sync::watch;
 
-use super::health::{Health, unix};
+use crate::balance::health::{Health, unix};
 use crate::http::Trust;
 use crate::outcome::Outcome;
 use crate::spec::{ClusterSpec, Member, Spread};

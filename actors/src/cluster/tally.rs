@@ -11,7 +11,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::member::{Abandoned, Entry, Member};
-use super::verdict::{self, Call, Judged};
+use crate::balance::verdict;
+use crate::balance::verdict::{Call, Judged};
 use crate::http::{Prepared, Progress, Stage};
 use crate::kit::Outlet;
 use crate::kit::race::step;

@@ -10,14 +10,17 @@ use bytes::Bytes;
 use skitai_wire::Value;
 
 use super::member::Member;
-use super::reaper::{self, Reaped, Reaper};
+use super::reaper;
+use super::reaper::{Reaped, Reaper};
 use super::spread::within;
 use super::tally::{Part, Tally};
-use super::url::{self, Url};
-use super::verdict::Call;
-use crate::http::{Authority, Decode, KEEP_ALIVE, Limits, Method, Origin, Place, Prepared, Request, Trust};
+use super::url;
+use super::url::Url;
+use crate::balance::verdict::Call;
+use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Origin, Place, Prepared, Request, Trust};
 use crate::kit::{Answers, Outlet, Report, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
+use crate::spec::Authority;
 
 /// A request to any URL.
 #[derive(Clone, Debug)]

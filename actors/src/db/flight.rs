@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::columns::Columns;
-use super::sql_error::SqlError;
+use crate::outcome::columns::Columns;
+use crate::outcome::sql_error::SqlError;
 use crate::outcome::{Data, Reason};
 
 /// The rows of a statement and the database's count.

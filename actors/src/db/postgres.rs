@@ -40,8 +40,8 @@ use super::Query;
 use super::backstop::GRACE;
 use super::flight::{Failure, Flight, Lease, Work};
 use super::member::{Connections, Limits};
-use crate::cluster::health::Pulse;
-use crate::cluster::verdict::{EjectReason, Judged};
+use crate::balance::health::Pulse;
+use crate::balance::verdict::{EjectReason, Judged};
 use crate::kit::Party;
 use crate::kit::placed::placed;
 use crate::outcome::Reason;
@@ -50,7 +50,6 @@ use dial::Dialer;
 use lines::Lines;
 use pool::{Keeper, Pool};
 use queue::{Loan, Queue};
-pub(crate) use rows::RawRows;
 pub(super) use seat::Seat;
 use ways::Ways;
 

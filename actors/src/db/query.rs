@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Lane;
 use super::backstop::Backstop;
-use super::lasting::{self, Place};
+use super::lasting;
+use super::lasting::Place;
 use crate::kit::Party;
 use crate::wire::Value;
 

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use crate::cluster::pick::{Ring, hash};
+use crate::balance::pick::{Ring, hash};
 use crate::spec::{DbSpec, Spread};
 use crate::wire::Value;
 

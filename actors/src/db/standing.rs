@@ -4,8 +4,8 @@
 //! cancel request. A slow statement, a refused one, a deadline and a full pool say nothing against it, whatever their
 //! number. For a healthy database a statement costs two loads of atomics.
 
-use crate::cluster::health::Pulse;
-use crate::cluster::verdict::{Admitted, Call, EjectReason, Judged, judge};
+use crate::balance::health::Pulse;
+use crate::balance::verdict::{Admitted, Call, EjectReason, Judged, judge};
 
 use super::flight::Failure;
 use crate::outcome::{Reason, Status};
@@ -104,7 +104,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::db::sql_error::SqlError;
+    use crate::outcome::sql_error::SqlError;
 
     fn failure(reason: Reason, code: Option<&str>) -> Failure {
         let error = code.map(|code| Arc::new(SqlError { code: code.to_owned(), ..SqlError::default() }));

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cluster::latency::Latency;
+use crate::balance::latency::Latency;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 

@@ -20,7 +20,7 @@ mod time;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Kind, Type};
 
-use super::columns::{Column, Columns};
+use crate::outcome::columns::{Column, Columns};
 use crate::wire::{Field, Map, Value};
 use bytes::Field as Octets;
 

@@ -13,7 +13,8 @@ use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
 use tokio::io::AsyncReadExt as _;
 
 use super::dial::{Line, Progress};
-use super::failure::{self, Failure};
+use super::failure;
+use super::failure::Failure;
 use crate::outcome::Reason;
 
 /// Room for a usual answer, in bytes. An answer that fills it exactly costs one read more.

@@ -17,9 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::failure::{self, Failure};
+use super::failure;
+use super::failure::Failure;
 use super::records::Records;
-use super::resolve::Resolver;
+use crate::dns::resolve::Resolver;
 
 /// Where an exchange stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,8 @@ use tokio::io::AsyncWrite as _;
 
 use super::arrival::{Arrival, Sent, Wanted, Whole};
 use super::dial::{Line, Progress};
-use super::failure::{self, Failure};
+use super::failure;
+use super::failure::Failure;
 use super::prepared::Prepared;
 
 /// Writes the request and reads its answer. A connection is to be used again only if the answer says so.

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use skitai_wire::http1;
 
-use super::request::{Decode, Encoding, Method, Request};
+use super::request::{Decode, Method, Request};
 use crate::kit::Party;
+use crate::spec::Encoding;
 
 /// How long the sender goes on waiting, in milliseconds.
 const TIME_LEFT: &str = "x-request-timeout-ms";

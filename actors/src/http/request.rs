@@ -8,6 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use skitai_wire::jsonrpc;
 
+use crate::spec::Encoding;
+
 /// The HTTP methods a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -64,27 +66,6 @@ pub enum Decode {
     Http,
     /// A page whose JSON is read: a value, whatever the code. JSON that cannot be read is an error.
     Rest,
-}
-
-/// How an answer may come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    /// As it is.
-    #[default]
-    Identity,
-    /// Also packed by gzip; it is unpacked before anybody sees it.
-    Gzip,
-}
-
-impl Encoding {
-    /// Reads `gzip` or `identity`.
-    pub fn named(name: &str) -> Option<Encoding> {
-        match name {
-            "identity" => Some(Encoding::Identity),
-            "gzip" => Some(Encoding::Gzip),
-            _ => None,
-        }
-    }
 }
 
 /// One request. Its body is shared, not copied, among the members it goes to.

@@ -1,47 +1,11 @@
 //! Whom to trust: the roots of the web, or the authorities of a cluster; checked by rustls with ring. There is no way
 //! not to check.
 
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Authorities that are trusted in place of the roots of the web: a file in PEM form, read and found good.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Authority {
-    file: PathBuf,
-    certificates: Vec<CertificateDer<'static>>,
-}
-
-impl std::fmt::Debug for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Authority({} of {})", self.certificates.len(), self.file.display())
-    }
-}
-
-impl Authority {
-    /// Reads a file of one or more certificates; the error says what is wrong with it.
-    pub fn read(file: &Path) -> Result<Authority, String> {
-        let shown = file.display();
-        let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-        let mut certificates = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            certificates.push(certificate.map_err(|error| format!("{shown} is not PEM: {error}"))?);
-        }
-        if certificates.is_empty() {
-            return Err(format!("{shown} holds no certificate (a PEM file begins with -----BEGIN CERTIFICATE-----)"));
-        }
-        let mut roots = RootCertStore::empty();
-        for (index, certificate) in certificates.iter().enumerate() {
-            let nth = index + 1;
-            let added = roots.add(certificate.clone());
-            added.map_err(|error| format!("{shown}: certificate {nth} is not an authority's: {error}"))?;
-        }
-        Ok(Authority { file: file.to_owned(), certificates })
-    }
-}
+use crate::spec::Authority;
 
 /// What a TLS handshake is checked with; one for a cluster, shared by its members on all workers.
 #[derive(Clone, Debug)]
@@ -59,7 +23,7 @@ impl Trust {
     pub(crate) fn of(authority: &Authority) -> Trust {
         let mut roots = RootCertStore::empty();
         // Each was added once when it was read.
-        roots.add_parsable_certificates(authority.certificates.iter().cloned());
+        roots.add_parsable_certificates(authority.certificates().iter().cloned());
         Trust(trusting(roots))
     }
 }

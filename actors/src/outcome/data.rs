@@ -6,8 +6,7 @@ use std::ops::{Deref, DerefMut};
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, Serializer};
 
-use crate::db::RawRows;
-use crate::wire::{Error, Value, from_value};
+use crate::wire::{Error, Fields, Value, from_fields, from_value};
 
 /// The data of an [`Outcome`](super::Outcome). It is used as the [`Value`] it stands for: `data["name"]`,
 /// `data.as_str()`, `data.retain(..)`, `&*data` where a reference is wanted.
@@ -19,7 +18,25 @@ pub struct Data(Kept);
 enum Kept {
     Value(Value),
     /// Boxed: every other answer would have the room for it.
-    Rows(Box<RawRows>),
+    Rows(Box<dyn LazyRows>),
+}
+
+/// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
+/// reader's.
+pub(crate) trait LazyRows: Send + Sync {
+    /// A list of maps.
+    fn value(&self) -> &Value;
+
+    fn into_value(self: Box<Self>) -> Value;
+
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The value, if it was looked at already; the rows are to be read no more then.
+    fn take_value(&mut self) -> Option<Value>;
+
+    /// Gives each row to the reader, in order. It may be given one twice where it failed the first time.
+    fn read(&self, reader: &mut dyn FnMut(&mut dyn Fields) -> Result<(), Error>) -> Result<(), Error>;
 }
 
 impl Data {
@@ -46,15 +63,15 @@ impl Data {
     /// The same, behind those that are there.
     pub fn rows_into<T: DeserializeOwned>(self, all: &mut Vec<T>) -> Result<(), Error> {
         match self.0 {
-            Kept::Rows(rows) => return rows.typed_into(all),
-            Kept::Value(Value::List(items)) => {
-                for item in items {
-                    all.push(from_value(item)?);
-                }
-            }
-            Kept::Value(one) => all.push(from_value(one)?),
+            Kept::Rows(mut rows) => match rows.take_value() {
+                Some(value) => typed(value, all),
+                None => rows.read(&mut |row| {
+                    all.push(from_fields(row)?);
+                    Ok(())
+                }),
+            },
+            Kept::Value(value) => typed(value, all),
         }
-        Ok(())
     }
 
     /// How many rows [`rows`](Data::rows) will give.
@@ -65,6 +82,19 @@ impl Data {
             Kept::Value(_) => 1,
         }
     }
+}
+
+/// The items of a list as a type, behind those that are there; anything else is the only item.
+fn typed<T: DeserializeOwned>(value: Value, all: &mut Vec<T>) -> Result<(), Error> {
+    match value {
+        Value::List(items) => {
+            for item in items {
+                all.push(from_value(item)?);
+            }
+        }
+        one => all.push(from_value(one)?),
+    }
+    Ok(())
 }
 
 impl Deref for Data {
@@ -109,8 +139,8 @@ impl<V: Into<Value>> From<V> for Data {
     }
 }
 
-impl From<Box<RawRows>> for Data {
-    fn from(rows: Box<RawRows>) -> Data {
+impl From<Box<dyn LazyRows>> for Data {
+    fn from(rows: Box<dyn LazyRows>) -> Data {
         Data(Kept::Rows(rows))
     }
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use skitai_actors::cluster::{Cluster, Discovery, Prober, Roster};
-use skitai_actors::http::names::{Looking, Names};
+use skitai_actors::dns::names::{Looking, Names};
 use skitai_actors::kit::{Admission, Post, Report, report::Told};
 use skitai_actors::spec::{Balance, Check, CheckKind, ClusterSpec, Rules, Spread};
 use skitai_actors::wire::Value;

@@ -4,7 +4,8 @@ use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Reason;
-use skitai_actors::cluster::{Call, pick::Dice};
+use skitai_actors::balance::pick::Dice;
+use skitai_actors::cluster::Call;
 use skitai_actors::spec::Spread;
 
 use crate::member::{closed_port, fine, hanging};

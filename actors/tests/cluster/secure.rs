@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use skitai_actors::cluster::{Fetch, Web, WebLimits, fetch_slots};
-use skitai_actors::http::Authority;
+use skitai_actors::spec::Authority;
 use skitai_actors::wire::Value;
 
 use crate::framing::{brief, pause_for};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skitai_actors::cluster::Health;
+use skitai_actors::balance::Health;
 use skitai_actors::db::{Database, Files, Lane, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{DbMember, DbSpec, Shard, Spread};

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
-use skitai_actors::cluster::Health;
+use skitai_actors::balance::Health;
 use skitai_actors::db::{Database, IntoParams, Lane, Shards, Statement, slots};
 use skitai_actors::kit::{Admission, Inlet, Post};
 use skitai_actors::spec::{DbMember, DbSpec, Spread};

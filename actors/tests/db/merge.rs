@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use skitai_actors::Outcome;
-use skitai_actors::db::merge::{Aggregate, Merged, avg, avg_of, count, count_of, max, min, sum};
+use skitai_actors::merge::{Aggregate, Merged, avg, avg_of, count, count_of, max, min, sum};
 use skitai_actors::wire::Value;
 
 use crate::{Cluster, cell, run, server, text};
@@ -290,8 +290,8 @@ fn what_cannot_be_merged_says_why() {
         let databases = Databases::new().await;
         let rows = async |sql: &str| databases.rows(sql.to_owned()).await;
         let one = Merged::of([rows("SELECT 1 AS a, '{}'::jsonb AS j, 'x' AS t").await]).unwrap();
-        let said = |error: Result<_, skitai_actors::db::merge::Unmergeable>| {
-            let error: skitai_actors::db::merge::Unmergeable = error.map(|_: Value| ()).unwrap_err();
+        let said = |error: Result<_, skitai_actors::merge::Unmergeable>| {
+            let error: skitai_actors::merge::Unmergeable = error.map(|_: Value| ()).unwrap_err();
             error.to_string()
         };
         let sorted = |order: &str| one.clone().sorted_by(order).map(|_| Value::Nil);

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use skitai_actors::db::merge::{count, max, sum};
 use skitai_actors::db::stream::{Broken, RowStream, streamed};
 use skitai_actors::db::{Lane, Shards, Statement, slots};
 use skitai_actors::kit::Rule;
+use skitai_actors::merge::{count, max, sum};
 use skitai_actors::spec::{DbSpec, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Engine, Limits, Member};
-use crate::cluster::health::Pulse;
-use crate::cluster::verdict::Call;
+use crate::balance::health::Pulse;
+use crate::balance::verdict::Call;
 use crate::db::conversation::Seat;
 use crate::db::flight::Failure;
 use crate::db::postgres::Postgres;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Member;
-use crate::cluster::verdict::Call;
+use crate::balance::verdict::Call;
 use crate::db::Query;
 use crate::db::flight::{Failure, Rows};
 use crate::db::postgres::Postgres;
 use crate::db::standing::Case;
-use crate::kit::alarm::{self, Alarm};
+use crate::kit::alarm;
+use crate::kit::alarm::Alarm;
 use crate::outcome::{Outcome, Reason};
 
 impl Member {

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 
 use super::tls::Tls;
-use crate::cluster::health::Pulse;
-use crate::cluster::verdict::{Call, Judged};
+use crate::balance::health::Pulse;
+use crate::balance::verdict::{Call, Judged};
 use crate::spec::DbTls;
 
 /// One address of a name that does not answer must not use up the time for the others.

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use super::Postgres;
 use super::queue::Queue;
-use crate::cluster::health::Pulse;
-use crate::cluster::verdict::{Call, Judged};
+use crate::balance::health::Pulse;
+use crate::balance::verdict::{Call, Judged};
 use crate::db::standing::judged;
 
 /// The right to be the one that goes on.

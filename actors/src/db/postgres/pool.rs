@@ -13,8 +13,9 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, Statement};
 
 use super::dial::Dialer;
+use super::rows::described;
 use crate::db::backstop::Backstop;
-use crate::db::columns::{Columns, described};
+use crate::outcome::Columns;
 
 /// A member's connections on this worker.
 pub(in crate::db) type Pool = managed::Pool<Keeper>;

@@ -13,10 +13,10 @@ use std::task::Context;
 use futures_util::{FutureExt, TryStreamExt};
 
 use super::queue::Loan;
+use super::rows::described;
 use super::run::{Run, Stopped, ended};
 use super::{Lent, Postgres, Shared};
 use crate::db::Query;
-use crate::db::columns::described;
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
 use crate::db::types;

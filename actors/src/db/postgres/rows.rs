@@ -3,17 +3,16 @@
 use std::cell::Cell;
 use std::sync::OnceLock;
 
-use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 use tokio_postgres::Row;
 
-use crate::db::columns::{Column, Columns};
 use crate::db::types;
 use crate::kit::placed::boxed;
-use crate::wire::{Error, Field, Fields, Value, from_fields, from_value};
+use crate::outcome::columns::ColumnType;
+use crate::outcome::{Column, Columns, LazyRows};
+use crate::wire::{Error, Field, Fields, Value};
 
-/// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
-/// reader's. Decoding cannot fail: whatever the octets are, they are worth something (see `types`).
+/// Rows as they came. Decoding cannot fail: whatever the octets are, they are worth something (see `types`).
 pub(crate) struct RawRows {
     /// In their place for a few, which is what most statements have.
     rows: SmallVec<[Row; 8]>,
@@ -31,42 +30,39 @@ impl RawRows {
         self.rows.push(row);
     }
 
-    /// A list of maps.
-    pub(crate) fn value(&self) -> &Value {
-        self.value.get_or_init(|| self.decoded())
-    }
-
-    pub(crate) fn into_value(mut self: Box<Self>) -> Value {
-        self.value.take().unwrap_or_else(|| self.decoded())
-    }
-
     fn decoded(&self) -> Value {
         Value::List(self.rows.iter().map(|row| types::row(row, &self.columns)).collect())
     }
+}
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
+impl LazyRows for RawRows {
+    fn value(&self) -> &Value {
+        self.value.get_or_init(|| self.decoded())
+    }
+
+    fn into_value(mut self: Box<Self>) -> Value {
+        self.value.take().unwrap_or_else(|| self.decoded())
+    }
+
+    fn count(&self) -> usize {
         self.rows.len()
     }
 
-    /// Each row as a type of one's own, by the names of the columns, behind those that are there.
-    pub(crate) fn typed_into<T: DeserializeOwned>(mut self: Box<Self>, all: &mut Vec<T>) -> Result<(), Error> {
-        if let Some(value) = self.value.take() {
-            for row in value.into_list() {
-                all.push(from_value(row)?);
-            }
-            return Ok(());
-        }
+    fn take_value(&mut self) -> Option<Value> {
+        self.value.take()
+    }
+
+    fn read(&self, reader: &mut dyn FnMut(&mut dyn Fields) -> Result<(), Error>) -> Result<(), Error> {
         let reading = Cell::new(Reading::Unknown);
         for row in &self.rows {
-            let row = Columned { row, columns: &self.columns, reading: &reading };
-            let mut read = from_fields(row);
+            let mut row = Columned { row, columns: &self.columns, reading: &reading };
+            let mut read = reader(&mut row);
             if read.is_err() && matches!(reading.get(), Reading::InOrder(_)) {
                 // By their names, now and for the rest: the type may know no other way, and an error names its field.
                 reading.set(Reading::ByName);
-                read = from_fields(row);
+                read = reader(&mut row);
             }
-            all.push(read?);
+            read?;
         }
         Ok(())
     }
@@ -116,4 +112,10 @@ impl Fields for Columned<'_> {
             }
         }
     }
+}
+
+/// Columns as the server describes them.
+pub(super) fn described(columns: &[tokio_postgres::Column]) -> Columns {
+    let ty = |column: &tokio_postgres::Column| ColumnType::Postgres(column.type_().clone());
+    columns.iter().map(|column| Column::new(column.name().into(), ty(column))).collect()
 }

@@ -14,15 +14,18 @@ use futures_util::TryStream;
 use futures_util::future::join;
 use tokio_postgres::{Error, RowStream};
 
-use super::bind::{self, Bound};
+use super::bind;
+use super::bind::Bound;
 use super::pool::Prepared;
 use super::rows::RawRows;
+use super::rows::described;
 use super::ways::Ways;
 use super::{Shared, told};
 use crate::db::Query;
-use crate::db::columns::{Columns, described};
 use crate::db::flight::{Ended, Failure, Rows};
 use crate::kit::placed::placed;
+use crate::outcome::Columns;
+use crate::outcome::LazyRows;
 use crate::outcome::{Data, Reason};
 use crate::wire::Value;
 
@@ -230,7 +233,10 @@ impl Reading {
     }
 
     fn done(&mut self, stream: &RowStream) -> Rows {
-        let data = self.rows.take().map_or_else(|| Value::List(Vec::new()).into(), Data::from);
+        let data = self
+            .rows
+            .take()
+            .map_or_else(|| Value::List(Vec::new()).into(), |rows| Data::from(rows as Box<dyn LazyRows>));
         Rows { data, affected: stream.rows_affected(), columns: self.columns.take() }
     }
 }

@@ -11,8 +11,8 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 use crate::db::flight::Failure;
 use crate::db::member::Limits;
-use crate::db::sql_error::SqlError;
 use crate::outcome::Reason;
+use crate::outcome::sql_error::SqlError;
 
 /// An error and all its causes: tokio-postgres prints only the outermost, which names no cause.
 pub(super) fn chain(error: &Error) -> String {

@@ -10,9 +10,9 @@ use rusqlite::{Connection, InterruptHandle};
 
 use super::{bind, told};
 use crate::db::Query;
-use crate::db::columns::{Column, ColumnType, Columns};
 use crate::db::flight::{Failure, Rows};
 use crate::db::stream::{Batch, Sink};
+use crate::outcome::columns::{Column, ColumnType, Columns};
 use crate::outcome::{Data, Reason};
 use crate::wire::{Map, Value};
 

@@ -6,7 +6,7 @@ use rusqlite::Error;
 use rusqlite::ffi;
 
 use crate::db::flight::{Failure, Rows};
-use crate::db::sql_error::SqlError;
+use crate::outcome::sql_error::SqlError;
 
 /// SQLite's own message with its extended code, the position where it knows one, and what to do where we know that.
 pub(super) fn text(error: &Error) -> String {

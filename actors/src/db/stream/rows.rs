@@ -7,9 +7,9 @@ use futures_core::Stream;
 use futures_util::TryStreamExt;
 
 use super::source::Sources;
-use crate::db::columns::Column;
-use crate::db::merge::{Aggregate, Line, Running, Table, Unmergeable, checked};
 use crate::kit::Rule;
+use crate::merge::{Aggregate, Line, Running, Table, Unmergeable, checked};
+use crate::outcome::columns::Column;
 use crate::outcome::{Coverage, Outcome, Reason};
 use crate::wire::Value;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::BATCHES;
-use crate::db::columns::Columns;
 use crate::db::flight::{Failure, Rows};
+use crate::outcome::columns::Columns;
 use crate::outcome::{Data, Outcome, Reason};
 use crate::wire::Value;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::sink::{Batch, Outflow, Pace};
-use crate::db::columns::Columns;
 use crate::kit::{Inlet, Rule};
 use crate::outcome::Outcome;
+use crate::outcome::columns::Columns;
 use crate::wire::Value;
 
 /// The rows of all members, each in its own order.

@@ -12,8 +12,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use skitai_wire::Value;
 
 use super::*;
-use crate::http::names::{Looking, Names};
-use crate::http::{Authority, Request};
+use crate::dns::names::{Looking, Names};
+use crate::http::Request;
+use crate::spec::Authority;
 
 const LIMITS: Limits = Limits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
 

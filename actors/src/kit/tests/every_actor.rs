@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 
 use super::*;
+use crate::balance::Health;
+use crate::balance::pick::Dice;
 use crate::cache::{CacheActor, Store};
-use crate::cluster::pick::Dice;
-use crate::cluster::{Cluster, Health, Roster, Web, WebLimits};
+use crate::cluster::{Cluster, Roster, Web, WebLimits};
 use crate::db::{AdHoc, Database};
 use crate::kit::keep::now;
 use crate::session::{SealedCookies, Sealer, SessionActor};

@@ -2,7 +2,7 @@
 //! goes on panicking is failed instead of spinning.
 
 use super::*;
-use crate::cluster::pick::Dice;
+use crate::balance::pick::Dice;
 use crate::kit::keep::now;
 use crate::status::Registry;
 

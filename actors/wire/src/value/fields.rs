@@ -24,6 +24,24 @@ pub trait Fields {
     }
 }
 
+impl<F: Fields + ?Sized> Fields for &mut F {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn name(&self, at: usize) -> &str {
+        (**self).name(at)
+    }
+
+    fn take(&mut self, at: usize) -> Field<'_> {
+        (**self).take(at)
+    }
+
+    fn are(&self, names: &'static [&'static str]) -> bool {
+        (**self).are(names)
+    }
+}
+
 /// A value on its way into a type.
 #[derive(Debug)]
 pub enum Field<'a> {

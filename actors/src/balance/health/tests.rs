@@ -1,0 +1,130 @@
+//! Health and choice together in virtual time: who is asked when paces differ, change, or all stand still.
+
+use std::time::Duration;
+
+use super::*;
+use crate::balance::pick::{Dice, Picker};
+use crate::spec::Balance;
+
+const MILLI: Duration = Duration::from_millis(1);
+/// Between two calls, in milliseconds.
+const GAP: u64 = 5;
+const SECOND: u64 = 1_000;
+
+struct Cluster {
+    health: Health,
+    picker: Picker,
+    /// In milliseconds.
+    paces: Vec<u64>,
+    now: u64,
+    /// When it ends, who was asked, when, and how many calls it had then.
+    running: Vec<(u64, usize, u64, usize)>,
+}
+
+impl Cluster {
+    fn of(paces: &[u64]) -> Cluster {
+        let member = |nth| Member { node: format!("member-{nth}").into(), ..Member::new("member", 80) };
+        let members = (0..paces.len()).map(member).collect();
+        let spec = ClusterSpec { balance: Balance::Ewma, ..ClusterSpec::new("paces", members) };
+        let picker = Picker::new(spec.balance, &vec![1; paces.len()], FULL_WEIGHT, Dice::seeded(3));
+        Cluster { health: Health::new(&spec), picker, paces: paces.to_vec(), now: 0, running: Vec::new() }
+    }
+
+    /// A call every 5 ms for so long; each member's share in percent. Everything stands still for the last `pause`
+    /// milliseconds of every second: what was due then happens at its end.
+    fn run(&mut self, millis: u64, pause: u64) -> Vec<f64> {
+        let mut counts = vec![0; self.paces.len()];
+        for due in (self.now..self.now + millis).step_by(GAP as usize) {
+            let into = due % SECOND;
+            self.now = if into >= SECOND - pause { due - into + SECOND } else { due };
+            self.end();
+            let time = MILLI * self.now as u32;
+            let index = self.picker.pick(0, |index| self.health.candidate(index, time, true)).expect("one is free");
+            let among = self.health.pulse(index).begun(time);
+            self.running.push((self.now + self.paces[index], index, self.now, among));
+            counts[index] += 1;
+        }
+        self.now += GAP;
+        counts.into_iter().map(|count| 100.0 * f64::from(count) / (millis / GAP) as f64).collect()
+    }
+
+    fn end(&mut self) {
+        let now = self.now;
+        for (_, index, begun, among) in self.running.extract_if(.., |(end, ..)| *end <= now) {
+            let ended = Ended {
+                call: Call::Usual,
+                judged: Judged::Good,
+                is_refusal: false,
+                took: Some(MILLI * (now - begun) as u32),
+                waited: None,
+                among,
+                msg: "",
+            };
+            self.health.pulse(index).ended(&ended, MILLI * now as u32);
+        }
+    }
+}
+
+#[test]
+fn a_slow_member_is_left_alone_but_for_a_call_now_and_then() {
+    let mut cluster = Cluster::of(&[20, 20, 200]);
+    cluster.run(SECOND, 0);
+    // A call every 16 s of 200 a second.
+    let shares = cluster.run(120 * SECOND, 0);
+    assert!(shares[2] > 0.0 && shares[2] < 0.1, "{shares:?}");
+}
+
+#[test]
+fn pauses_of_everything_do_not_make_a_slow_member_look_like_the_others() {
+    for pause in [50, 100, 300, 500] {
+        let mut cluster = Cluster::of(&[20, 20, 200]);
+        cluster.run(2 * SECOND, pause);
+        let shares = cluster.run(60 * SECOND, pause);
+        assert!(shares[2] < 1.0, "{pause} ms: {shares:?}");
+    }
+}
+
+#[test]
+fn a_member_that_becomes_slow_is_left_alone_within_a_second() {
+    let mut cluster = Cluster::of(&[20, 20, 20]);
+    cluster.run(10 * SECOND, 0);
+    cluster.paces[1] = 400;
+    cluster.run(SECOND, 0);
+    let shares = cluster.run(20 * SECOND, 0);
+    assert!(shares[1] < 0.2, "{shares:?}");
+}
+
+#[test]
+fn a_member_that_becomes_quick_again_is_found_out() {
+    let mut cluster = Cluster::of(&[20, 20, 200]);
+    cluster.run(10 * SECOND, 0);
+    cluster.paces[2] = 20;
+    cluster.run(17 * SECOND, 0);
+    let shares = cluster.run(10 * SECOND, 0);
+    assert!(shares[2] > 30.0, "{shares:?}");
+}
+
+#[test]
+fn a_member_that_hangs_gets_no_more_than_it_can_be_thought_to_bear() {
+    let mut cluster = Cluster::of(&[20, 20, 20]);
+    cluster.run(10 * SECOND, 0);
+    cluster.paces[0] = 60 * SECOND;
+    let shares = cluster.run(20 * SECOND, 0);
+    assert!(shares[0] < 0.5, "{shares:?}");
+}
+
+#[test]
+fn callers_that_wait_too_short_tell_who_is_slow() {
+    let cluster = Cluster::of(&[20, 20]);
+    let pulse = cluster.health.pulse(1);
+    let among = pulse.begun(MILLI);
+    let waited = Some(MILLI * 50);
+    let ended =
+        Ended { call: Call::Usual, judged: Judged::Neutral, is_refusal: false, took: None, waited, among, msg: "" };
+    pulse.ended(&ended, MILLI * 51);
+    let known = |index| cluster.health.candidate(index, MILLI * 51, true).pace;
+    assert!(known(1).micros > 49_000, "{:?}", known(1));
+    assert_eq!(known(0).micros, 0);
+    // It says nothing of how long answers take.
+    assert_eq!(pulse.p95(), None);
+}

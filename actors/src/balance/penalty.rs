@@ -1,0 +1,103 @@
+//! The penalty for failing fast. A member that answers every call with an error in a millisecond never has calls in
+//! flight, and would attract them all.
+//!
+//! Each failure halves the share of a member's weight that is in force, each five seconds double it, and so do about
+//! six answers in a row. A member that always fails is thus asked about once in five seconds, whatever the load; one
+//! that fails every twentieth call is not touched.
+
+use std::time::Duration;
+
+/// Half-life of distrust: long against a second of errors, short against an ejection. It is Linkerd's.
+const HALF_LIFE: f64 = 5.0;
+/// What a failure takes, in halvings.
+const FAILURE: f64 = 1.0;
+/// What an answer gives back: the balance lies at one failure in seven calls.
+const ANSWER: f64 = 0.17;
+/// As deep as distrust goes: 1/128 of the weight.
+const DEEPEST: f64 = 7.0;
+
+/// How far a member is trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trust {
+    /// In halvings of the weight, as of `at`.
+    halvings: f64,
+    at: Duration,
+}
+
+impl Trust {
+    /// Takes in how a call ended.
+    pub fn learn(&mut self, is_failure: bool, now: Duration) {
+        let change = if is_failure { FAILURE } else { -ANSWER };
+        self.halvings = (self.halvings(now) + change).clamp(0.0, DEEPEST);
+        self.at = now;
+    }
+
+    /// The share of the weight in force, from 1/128 to 1.
+    pub fn share(&self, now: Duration) -> f64 {
+        (-self.halvings(now)).exp2()
+    }
+
+    /// True where nothing speaks against it, and nothing did for long.
+    pub fn is_full(&self) -> bool {
+        self.halvings <= 0.0
+    }
+
+    fn halvings(&self, now: Duration) -> f64 {
+        (self.halvings - now.saturating_sub(self.at).as_secs_f64() / HALF_LIFE).max(0.0)
+    }
+
+    /// In one word that an atomic holds: hundredths of halvings above the milliseconds of `at`.
+    pub(crate) fn packed(self) -> u64 {
+        if self.is_full() {
+            return 0;
+        }
+        let hundredths = (self.halvings * 100.0) as u64;
+        (hundredths << 48) | (self.at.as_millis() as u64 & 0xFFFF_FFFF_FFFF)
+    }
+
+    pub(crate) fn unpacked(packed: u64) -> Trust {
+        let at = Duration::from_millis(packed & 0xFFFF_FFFF_FFFF);
+        Trust { halvings: (packed >> 48) as f64 / 100.0, at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn failures_halve_and_answers_and_time_restore() {
+        let mut trust = Trust::default();
+        assert_eq!(trust.share(SECOND), 1.0);
+        trust.learn(true, SECOND);
+        trust.learn(true, SECOND);
+        assert_eq!(trust.share(SECOND), 0.25);
+        assert_eq!(trust.share(SECOND * 6), 0.5);
+        assert_eq!(trust.share(SECOND * 11), 1.0);
+        (0..12).for_each(|_| trust.learn(false, SECOND));
+        assert!(trust.is_full());
+        (0..50).for_each(|_| trust.learn(true, SECOND));
+        assert_eq!(trust.share(SECOND), 1.0 / 128.0);
+    }
+
+    #[test]
+    fn a_failure_in_twenty_is_forgiven_a_failure_in_two_is_not() {
+        let share = |every: u32| {
+            let mut trust = Trust::default();
+            (1..=1_000).for_each(|nth| trust.learn(nth % every == 0, SECOND));
+            trust.share(SECOND)
+        };
+        assert!(share(20) >= 0.5, "{}", share(20));
+        assert!(share(2) < 0.02, "{}", share(2));
+    }
+
+    #[test]
+    fn one_word_holds_it() {
+        let mut trust = Trust::default();
+        assert_eq!(trust.packed(), 0);
+        trust.learn(true, SECOND * 100_000);
+        assert_eq!(Trust::unpacked(trust.packed()), trust);
+    }
+}

@@ -1,0 +1,177 @@
+//! The rows of many shards as those of one database: sorted, the first of all, counted, summed, grouped.
+//!
+//! What comes out is what one database that held all the rows would answer, so values compare as PostgreSQL compares
+//! them in columns of their type: numerics by their exact value, NaN greater than all other numbers, enums in their
+//! declared order, NULLs last, or first where the order descends. Only texts differ: they compare by their bytes, which
+//! is `COLLATE "C"`, because the rules of a language are known to the server alone. Rows of SQLite compare as in
+//! SQLite.
+//!
+//! Nothing here does I/O. Read in this order:
+//!
+//! - here: [`Merged`], what a handler has in hand, and [`Unmergeable`], why it has not;
+//! - `table`: the rows and their columns, and how they are sorted; `order`: how an order is written;
+//! - `class` and `key`: a column's way to compare, and a value made comparable; `moment`, `network`: two families of
+//!   them;
+//! - `sorted`: rows that come in order, of every shard its first; `running`: aggregates of rows that are not kept;
+//! - `aggregate`: counts, sums and groups; `total`: sums that are exact; `decimal`: numbers of any length.
+
+mod aggregate;
+mod class;
+mod decimal;
+mod key;
+mod moment;
+mod network;
+mod order;
+mod running;
+mod sorted;
+mod table;
+mod total;
+
+use std::sync::Arc;
+
+pub use aggregate::{Aggregate, avg, avg_of, count, count_of, max, min, sum};
+pub use running::Running;
+pub(crate) use sorted::{Line, checked};
+pub(crate) use table::Table;
+
+use crate::outcome::Outcome;
+use crate::outcome::columns::Column;
+use crate::wire::{Map, Value};
+
+/// The rows of all shards as one table. Fresh, they are in the order of the members: a concatenation.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    table: Table,
+}
+
+/// Why rows could not be merged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unmergeable {
+    /// No row and no description has a column of this name.
+    #[error("there is no column `{column}`; the rows have {has}")]
+    NoColumn {
+        /// The name that was asked for.
+        column: String,
+        /// The names that are there.
+        has: String,
+    },
+    /// The text is not an order, or not a list of names.
+    #[error("`{text}` is no order: {why}; write names with `-` before those that descend: \"country, -population\"")]
+    Order {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Values of the type are not ordered here.
+    #[error("column `{column}` is of type {ty}, which is not ordered here; let the statement cast it")]
+    NoOrder {
+        /// The column.
+        column: String,
+        /// Its type.
+        ty: String,
+    },
+    /// A sum or an average of what is not numbers.
+    #[error("column `{column}` has no numbers, of which alone there is a sum; let the statement cast it")]
+    NoNumber {
+        /// The column.
+        column: String,
+    },
+    /// A value is not of the kind that its column promises; a filter may have changed it.
+    #[error("column `{column}` has a value of kind {kind}, which does not compare with the others")]
+    Unfit {
+        /// The column.
+        column: String,
+        /// The kind of the value.
+        kind: &'static str,
+    },
+    /// The shards answered with different columns.
+    #[error("the shards disagree: {what}")]
+    Differ {
+        /// Who has what.
+        what: String,
+    },
+    /// A shard's rows are not in the order that they are merged by.
+    #[error(
+        "{node} sent its row {row} before one that comes first in the order `{order}`; let its statement say ORDER BY the \
+         same, with COLLATE \"C\" on texts, which are compared by their bytes here"
+    )]
+    Disorder {
+        /// The member.
+        node: Arc<str>,
+        /// Which of its rows came too early, counted from 1.
+        row: u64,
+        /// The order.
+        order: String,
+    },
+    /// An answer that is not a list of rows.
+    #[error("{node} answered with {kind} where rows are expected")]
+    NoRows {
+        /// The member.
+        node: Arc<str>,
+        /// What there was instead.
+        kind: &'static str,
+    },
+}
+
+impl Merged {
+    /// The rows of good outcomes, one after the other. They have the same columns, or there is no table.
+    pub fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Result<Merged, Unmergeable> {
+        Table::of(outcomes).map(|table| Merged { table })
+    }
+
+    /// Names and types of the columns; empty where the answers did not say them.
+    pub fn columns(&self) -> &[Column] {
+        self.table.columns()
+    }
+
+    /// The rows, in their order.
+    pub fn rows(&self) -> &[Value] {
+        self.table.rows()
+    }
+
+    /// The rows by themselves.
+    pub fn into_rows(self) -> Vec<Value> {
+        self.table.into_rows()
+    }
+
+    /// All rows in an order: `"-population, name"`, or as SQL writes it, `"population desc nulls last, name"`. Rows
+    /// that are equal in it keep the order of the members.
+    pub fn sorted_by(mut self, order: &str) -> Result<Merged, Unmergeable> {
+        self.table.sort(order, None)?;
+        Ok(self)
+    }
+
+    /// The first `n` rows of an order: `top(10, "-population")`. When each shard was asked for its own first `n` in the
+    /// same order, these are the first of all.
+    pub fn top(mut self, n: usize, order: &str) -> Result<Merged, Unmergeable> {
+        self.table.sort(order, Some(n))?;
+        Ok(self)
+    }
+
+    /// Several aggregates in one pass, as one row: `[count(), sum("population")]`.
+    pub fn aggregate(&self, aggregates: impl AsRef<[Aggregate]>) -> Result<Value, Unmergeable> {
+        let mut running = Running::over(&self.table, None, aggregates.as_ref())?;
+        for row in self.rows() {
+            running.add(row)?;
+        }
+        Ok(running.total())
+    }
+
+    /// One aggregate's value.
+    pub fn value(&self, aggregate: Aggregate) -> Result<Value, Unmergeable> {
+        let Value::Map(Map(mut pairs)) = self.aggregate([aggregate])? else { return Ok(Value::Nil) };
+        Ok(pairs.pop().map_or(Value::Nil, |(_, value)| value))
+    }
+
+    /// One row for each combination of values in the named columns: `group_by("country", [count(),
+    /// max("population")])`. The groups come in the order of their values, those of NULL last.
+    pub fn group_by(&self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged, Unmergeable> {
+        let mut running = Running::over(&self.table, Some(columns), aggregates.as_ref())?;
+        for row in self.rows() {
+            running.add(row)?;
+        }
+        running.groups()
+    }
+}

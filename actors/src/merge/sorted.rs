@@ -1,0 +1,121 @@
+//! Rows that come in order from many shards, as one line in that order: of each shard no more than one row is here.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::Unmergeable;
+use super::order::Order;
+use super::table::{Keys, Sorting, Table};
+use crate::wire::Value;
+
+/// The first row of every shard, in their order. A shard whose row was taken has to bring its next, or to have ended,
+/// before another is taken.
+#[derive(Debug)]
+pub(crate) struct Line {
+    order: String,
+    sorting: Sorting,
+    /// The one to be taken first is the last.
+    rows: Vec<Standing>,
+    /// Of each shard, how many rows it brought, and the keys of the last.
+    brought: Vec<(u64, Option<Keys>)>,
+}
+
+#[derive(Debug)]
+struct Standing {
+    shard: usize,
+    keys: Keys,
+    row: Value,
+}
+
+/// What is wrong with the text of an order, before there are rows.
+pub(crate) fn checked(order: &str) -> Result<(), Unmergeable> {
+    Order::parse(order).map(drop)
+}
+
+impl Line {
+    /// For so many shards, whose columns the table has learnt.
+    pub(crate) fn new(table: &Table, order: &str, shards: usize) -> Result<Line, Unmergeable> {
+        let sorting = Sorting::new(table, order)?;
+        let brought = (0..shards).map(|_| (0, None)).collect();
+        Ok(Line { order: order.to_owned(), sorting, rows: Vec::with_capacity(shards), brought })
+    }
+
+    /// The next row of a shard that has none in the line. It has to come after the one before.
+    pub(crate) fn bring(&mut self, shard: usize, node: &Arc<str>, row: Value) -> Result<(), Unmergeable> {
+        let keys = self.sorting.keys(&row)?;
+        let (count, last) = &mut self.brought[shard];
+        if last.take().is_some_and(|last| self.sorting.compare(&last, &keys) == Ordering::Greater) {
+            return Err(Unmergeable::Disorder { node: node.clone(), row: *count, order: self.order.clone() });
+        }
+        *count += 1;
+        // Rows that are equal in the order keep that of the members.
+        let goes_after = |other: &Standing| {
+            self.sorting.compare(&other.keys, &keys).then(other.shard.cmp(&shard)) == Ordering::Greater
+        };
+        let place = self.rows.partition_point(goes_after);
+        self.rows.insert(place, Standing { shard, keys, row });
+        Ok(())
+    }
+
+    /// The first of all, and whose it is.
+    pub(crate) fn take(&mut self) -> Option<(usize, Value)> {
+        let Standing { shard, keys, row } = self.rows.pop()?;
+        self.brought[shard].1 = Some(keys);
+        Some((shard, row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Line, Unmergeable, checked};
+    use crate::merge::Table;
+    use crate::outcome::columns::{Column, ColumnType};
+    use crate::wire::Value;
+
+    /// Three shards of pairs `(a, b)`, merged by an order.
+    fn merged(order: &str, shards: [&[(i64, i64)]; 3]) -> Result<Vec<(i64, i64)>, Unmergeable> {
+        let mut table = Table::empty();
+        let column = |name: &str| Column::new(name.into(), ColumnType::Sqlite(None));
+        table.learn(&[column("a"), column("b")].into(), &"first".into()).unwrap();
+        let mut line = Line::new(&table, order, 3)?;
+        let mut shards = shards.map(|rows| rows.iter());
+        let mut bring = |line: &mut Line, shard: usize| {
+            let node = Arc::from(format!("shard {shard}"));
+            let row = shards[shard].next().map(|(a, b)| Value::from_pairs([("a", (*a).into()), ("b", (*b).into())]));
+            row.map_or(Ok(()), |row| line.bring(shard, &node, row))
+        };
+        for shard in 0..3 {
+            bring(&mut line, shard)?;
+        }
+        let mut rows = Vec::new();
+        while let Some((shard, row)) = line.take() {
+            rows.push((row["a"].as_i64().unwrap(), row["b"].as_i64().unwrap()));
+            bring(&mut line, shard)?;
+        }
+        Ok(rows)
+    }
+
+    #[test]
+    fn shards_in_order_are_one_line_in_order() {
+        let shards: [&[_]; 3] = [&[(5, 0), (3, 0), (3, 1)], &[], &[(9, 2), (3, 2), (1, 2)]];
+        let expected = vec![(9, 2), (5, 0), (3, 0), (3, 1), (3, 2), (1, 2)];
+        assert_eq!(merged("-a", shards), Ok(expected), "equal ones in the order of the members");
+        assert_eq!(merged("a", [&[], &[], &[]]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_shard_out_of_order_is_named() {
+        let error = merged("-a", [&[(5, 0)], &[(4, 1), (3, 1), (7, 1)], &[]]).unwrap_err();
+        assert_eq!(error, Unmergeable::Disorder { node: "shard 1".into(), row: 2, order: "-a".to_owned() });
+        assert!(error.to_string().contains("COLLATE \"C\""), "{error}");
+    }
+
+    #[test]
+    fn an_order_is_looked_at_before_there_are_rows() {
+        assert!(checked("a, -b").is_ok());
+        assert!(matches!(checked("a down"), Err(Unmergeable::Order { .. })));
+        assert!(matches!(merged("c", [&[], &[], &[]]), Err(Unmergeable::NoColumn { .. })));
+    }
+}

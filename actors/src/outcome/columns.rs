@@ -1,0 +1,60 @@
+//! The columns of a result: their names, and the types that say how their values compare.
+
+use std::fmt;
+use std::sync::Arc;
+
+use postgres_types::Type;
+
+/// All columns of a result, in the order of the statement. The rows share their names with it.
+pub type Columns = Arc<[Column]>;
+
+/// One column of a result. A name may occur twice.
+#[derive(Clone, PartialEq)]
+pub struct Column {
+    name: Arc<str>,
+    ty: ColumnType,
+}
+
+/// What a database says of a column's type.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ColumnType {
+    /// Every value is of this type.
+    Postgres(Type),
+    /// Every value has a type of its own; this is what the table was declared with, where the column is one of a table.
+    Sqlite(Option<Arc<str>>),
+}
+
+impl Column {
+    pub(crate) fn new(name: Arc<str>, ty: ColumnType) -> Column {
+        Column { name, ty }
+    }
+
+    /// Its name, as the statement gives it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The database's name of its type: `int4`, `_text` (an array of texts), an enum's own name. For SQLite what the
+    /// table was declared with; empty for an expression, whose values have types of their own.
+    pub fn type_name(&self) -> &str {
+        match &self.ty {
+            ColumnType::Postgres(ty) => ty.name(),
+            ColumnType::Sqlite(declared) => declared.as_deref().unwrap_or_default(),
+        }
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn ty(&self) -> &ColumnType {
+        &self.ty
+    }
+}
+
+impl fmt::Debug for Column {
+    /// `name: type`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.type_name())
+    }
+}

@@ -1,0 +1,277 @@
+//! Types a handler can take: how each is made from what a client sent, and what it is called on the wire.
+//!
+//! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
+//! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use skitai_wire::Value;
+
+use super::bind::{Bind, Given, Values, shortened};
+use crate::app::was::Was;
+
+/// The type of an argument or a reply on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A whole number.
+    Int,
+    /// A floating point number.
+    Double,
+    /// A truth value.
+    Bool,
+    /// Text.
+    String,
+    /// Octets.
+    Bytes,
+    /// Anything.
+    Any,
+    /// A list of one kind.
+    List(&'static Kind),
+    /// A structure of the handler's own.
+    Struct,
+    /// A file of a multipart form.
+    File,
+    /// The request's handle: takes no value.
+    Context,
+    /// Everything no other argument took.
+    Rest,
+    /// Nothing: a reply alone.
+    Nothing,
+    /// A page in full or a stream, which RPC cannot carry: a reply alone.
+    WebOnly,
+}
+
+impl Kind {
+    /// The name XML-RPC introspection uses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Int => "int",
+            Kind::Double => "double",
+            Kind::Bool => "boolean",
+            Kind::String => "string",
+            Kind::Bytes => "base64",
+            Kind::File => "file",
+            Kind::Any => "any",
+            Kind::List(_) => "array",
+            Kind::Struct | Kind::Rest => "struct",
+            Kind::Context | Kind::WebOnly => "",
+            Kind::Nothing => "nil",
+        }
+    }
+}
+
+/// A type that can stand among a route's arguments. One that cannot is refused where it stands:
+///
+/// ```compile_fail,E0277
+/// # use skitai::prelude::*;
+/// #[route("/at")]
+/// async fn at(when: std::time::SystemTime) {}
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a route",
+    note = "arguments are numbers, bool, String, Value, Bytes, Upload, Option<T>, Vec<T>, Form, was: Was, or Json<T> for a type of your own that is Deserialize"
+)]
+pub trait Argument: Sized {
+    /// Its type on the wire.
+    const KIND: Kind;
+    /// Whether a call without it is refused.
+    const REQUIRED: bool = true;
+    /// Makes it from the values given under its name (none, one, or several), or says what is wrong with them; the
+    /// text follows "argument `name` ".
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String>;
+}
+
+/// The one value of a scalar.
+pub(crate) fn one(mut given: Values) -> Result<Given, String> {
+    let count = given.len();
+    match given.pop() {
+        Some(value) if count == 1 => Ok(value),
+        Some(_) => Err(format!("was given {count} times and takes one value")),
+        None => Err("is missing".to_owned()),
+    }
+}
+
+pub(crate) fn wrong(expected: &str, given: &Given) -> String {
+    match given {
+        Given::File(file) => format!("must be {expected}, got the file \"{}\"", shortened(file.name())),
+        Given::Text(text) => format!("must be {expected}, got \"{}\"", shortened(text)),
+        Given::Typed(value) => format!("must be {expected}, got {}", article(value.kind())),
+    }
+}
+
+fn article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+macro_rules! whole_numbers {
+    ($($ty:ty),*) => {$(
+        impl Argument for $ty {
+            const KIND: Kind = Kind::Int;
+            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+                let given = one(given)?;
+                let number = match &given {
+                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
+                    Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
+                    Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
+                    // JSON writes 5.0 for 5 in some languages: the same number, nothing is lost.
+                    Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                        let whole = *number as i64;
+                        <$ty>::try_from(whole).ok()
+                    }
+                    Given::Typed(_) | Given::File(_) => None,
+                };
+                number.ok_or_else(|| {
+                    // The limits of 64 bits tell a reader nothing.
+                    let wide = <$ty>::BITS == 64;
+                    match <$ty>::MIN == 0 {
+                        _ if !wide => wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), &given),
+                        true => wrong("a whole number, 0 or more", &given),
+                        false => wrong("a whole number", &given),
+                    }
+                })
+            }
+        }
+    )*};
+}
+whole_numbers!(i8, i16, i32, i64, u8, u16, u32, u64, usize);
+
+macro_rules! floats {
+    ($($ty:ty),*) => {$(
+        impl Argument for $ty {
+            const KIND: Kind = Kind::Double;
+            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+                let given = one(given)?;
+                let number = match &given {
+                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
+                    Given::Typed(Value::Double(number)) => Some(*number as $ty),
+                    Given::Typed(Value::Int(number)) => Some(*number as $ty),
+                    Given::Typed(Value::UInt(number)) => Some(*number as $ty),
+                    Given::Typed(_) | Given::File(_) => None,
+                };
+                // What is too large for an f32 would be infinite there.
+                let number = number.filter(|number| number.is_finite());
+                number.ok_or_else(|| wrong("a number", &given))
+            }
+        }
+    )*};
+}
+floats!(f32, f64);
+
+/// A truth value in the words of a form.
+pub(crate) fn truth(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+impl Argument for bool {
+    const KIND: Kind = Kind::Bool;
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+        let given = one(given)?;
+        match &given {
+            Given::Text(text) => truth(text).ok_or_else(|| wrong("true or false", &given)),
+            Given::Typed(Value::Bool(truth)) => Ok(*truth),
+            Given::Typed(_) | Given::File(_) => Err(wrong("true or false", &given)),
+        }
+    }
+}
+
+impl Argument for String {
+    const KIND: Kind = Kind::String;
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+        match one(given)? {
+            Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
+            given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("text", &given)),
+        }
+    }
+}
+
+impl Argument for Bytes {
+    const KIND: Kind = Kind::Bytes;
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+        match one(given)? {
+            Given::Text(text) => Ok(text.into()),
+            Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
+            // JSON has no octets: there they are text in base64, as a reply has them.
+            Given::Typed(Value::String(text)) => match STANDARD.decode(&text) {
+                Ok(octets) => Ok(octets.into()),
+                Err(_) => Err(wrong("octets, or a text of them in base64", &Given::Text(text))),
+            },
+            given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("octets", &given)),
+        }
+    }
+}
+
+impl Argument for Value {
+    const KIND: Kind = Kind::Any;
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+        let value = |given: Given| given.into_value().map_err(|file| wrong("a value", &Given::File(file)));
+        match given.len() {
+            0 => Err("is missing".to_owned()),
+            1 => value(one(given)?),
+            _ => Ok(Value::List(given.into_iter().map(value).collect::<Result<_, _>>()?)),
+        }
+    }
+}
+
+impl<T: Argument> Argument for Option<T> {
+    const KIND: Kind = T::KIND;
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
+        // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
+        if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
+            return Ok(None);
+        }
+        T::take(bind, given).map(Some)
+    }
+}
+
+impl<T: Argument> Argument for Vec<T> {
+    const KIND: Kind = Kind::List(&T::KIND);
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
+        let mut items = Vec::with_capacity(given.len());
+        for value in given {
+            match value {
+                Given::Typed(Value::List(list)) => items.extend(list.into_iter().map(Given::Typed)),
+                one => items.push(one),
+            }
+        }
+        let item = |(index, value)| {
+            T::take(bind, std::iter::once(value).collect()).map_err(|problem| format!("[{index}] {problem}"))
+        };
+        items.into_iter().enumerate().map(item).collect()
+    }
+}
+
+impl Argument for Was {
+    const KIND: Kind = Kind::Context;
+    const REQUIRED: bool = false;
+    fn take(bind: &mut Bind, _: Values) -> Result<Self, String> {
+        Ok(bind.was().clone())
+    }
+}
+
+/// A type of one's own, read by serde from a JSON value or an RPC structure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> Argument for Json<T> {
+    const KIND: Kind = Kind::Struct;
+    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+        let value = match one(given)? {
+            given @ Given::File(_) => return Err(wrong("JSON", &given)),
+            Given::Typed(value) => value,
+            Given::Text(text) => {
+                skitai_wire::json::parse_value(text.as_bytes()).map_err(|error| format!("must be JSON: {error}"))?
+            }
+        };
+        skitai_wire::from_value(value).map(Json).map_err(|error| format!("does not fit: {error}"))
+    }
+}

@@ -1,0 +1,201 @@
+//! One argument binder for all faces: values by name from a path, a query, a form or a JSON body, values by position or
+//! name from RPC, laid beside the route's table and taken out one by one as the handler's types.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use skitai_wire::{Map, Value};
+use smallvec::SmallVec;
+
+use super::argument::{Argument, Kind};
+use super::form::Form;
+use super::upload::Upload;
+use crate::app::routing::route::Param;
+use crate::app::was::Was;
+
+/// A value as the client sent it: text carries no type (query, form, path), a value does (JSON, RPC, `<int:>`), and a
+/// file is a file.
+#[derive(Debug)]
+pub enum Given {
+    /// Untyped text.
+    Text(String),
+    /// A typed value.
+    Typed(Value),
+    /// A part of a multipart form that has a file's name.
+    File(Upload),
+}
+
+/// What was given under one name, in order: almost always one value.
+pub type Values = SmallVec<[Given; 1]>;
+
+impl Given {
+    /// As a value: text is a string, and a file is none.
+    pub(crate) fn into_value(self) -> Result<Value, Upload> {
+        match self {
+            Given::Text(text) => Ok(Value::String(text)),
+            Given::Typed(value) => Ok(value),
+            Given::File(file) => Err(file),
+        }
+    }
+}
+
+/// What is wrong with the arguments of one call; all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(pub Vec<String>);
+
+impl std::fmt::Display for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+/// The arguments of one call, on their way into a handler.
+#[derive(Debug)]
+pub struct Bind {
+    was: Was,
+    params: &'static [Param],
+    // One list per parameter: a name given twice is a list, in the order query, form, path.
+    given: Vec<Values>,
+    // What no parameter has the name of, kept only where a catch-all will ask for it.
+    rest: Vec<(String, Given)>,
+    wants_rest: bool,
+    faults: Vec<String>,
+}
+
+impl Bind {
+    /// An empty binding for a route's table.
+    pub fn new(was: Was, params: &'static [Param]) -> Bind {
+        let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Values::new()).collect() };
+        let wants_rest = params.iter().any(|param| param.kind == Kind::Rest);
+        Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new() }
+    }
+
+    /// Adds a named value. An unknown name goes to the catch-all, if the handler has one, else nowhere.
+    pub fn add(&mut self, name: Cow<'_, str>, value: Given) {
+        match self.params.iter().position(|param| param.is_wire() && param.name == name) {
+            Some(index) => self.given[index].push(value),
+            None if self.wants_rest => self.rest.push((name.into_owned(), value)),
+            None => {}
+        }
+    }
+
+    /// Adds a named value of an RPC call. There a name the handler does not know is a mistake of the caller, unless the
+    /// handler takes everything.
+    pub fn add_known(&mut self, name: &str, value: Value) {
+        // A caller who is this wrong has read enough; the answer must not be larger than the question.
+        const TOLD: usize = 10;
+        let known = self.wants_rest || self.params.iter().any(|param| param.is_wire() && param.name == name);
+        if known {
+            self.add(Cow::Borrowed(name), Given::Typed(value));
+        } else if self.faults.len() < TOLD {
+            let takes: Vec<&str> = self.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
+            let takes = if takes.is_empty() { "no arguments".to_owned() } else { takes.join(", ") };
+            self.faults.push(format!("there is no argument `{}`; the method takes {takes}", shortened(name)));
+        }
+    }
+
+    /// Adds values in the order of the parameters that take some. What there is no parameter for is a fault.
+    pub fn add_in_order(&mut self, values: Vec<Value>) {
+        let count = values.len();
+        let mut values = values.into_iter();
+        let places = self.params.iter().zip(&mut self.given).filter(|(param, _)| param.is_wire());
+        // The value is second: it is not taken where there is no place for it.
+        for ((_, place), value) in places.zip(values.by_ref()) {
+            place.push(Given::Typed(value));
+        }
+        let taken = count - values.len();
+        if taken < count {
+            self.fault(format!("{count} arguments were given and the method takes {taken}"));
+        }
+    }
+
+    /// Notes a fault found before any argument is taken.
+    pub fn fault(&mut self, message: String) {
+        self.faults.push(message);
+    }
+
+    /// Faults noted so far, before the call.
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
+    /// Takes argument `index`; a fault is noted and `None` comes back.
+    pub fn take<T: Argument>(&mut self, index: usize) -> Option<T> {
+        let values = std::mem::take(self.given.get_mut(index)?);
+        self.convert::<T>(index, values)
+    }
+
+    /// Takes argument `index`, or its default where nothing was given.
+    pub fn take_or<T: Argument>(&mut self, index: usize, default: impl FnOnce() -> T) -> Option<T> {
+        let values = std::mem::take(self.given.get_mut(index)?);
+        if values.is_empty() { Some(default()) } else { self.convert::<T>(index, values) }
+    }
+
+    fn convert<T: Argument>(&mut self, index: usize, values: Values) -> Option<T> {
+        match T::take(self, values) {
+            Ok(value) => Some(value),
+            Err(problem) => {
+                self.faults.push(format!("argument `{}` {problem}", self.params[index].name));
+                None
+            }
+        }
+    }
+
+    /// What was given, by name, as it is told in devel mode.
+    pub(crate) fn shown(&self) -> Vec<(String, String)> {
+        let text = |given: &Given| match given {
+            Given::Text(text) => text.clone(),
+            Given::File(file) => format!("{}, {} bytes of {}", file.name(), file.size(), file.content_type()),
+            Given::Typed(value) => {
+                String::from_utf8(skitai_wire::json::to_vec(value).unwrap_or_default()).unwrap_or_default()
+            }
+        };
+        let known = self.params.iter().zip(&self.given);
+        let known = known.flat_map(|(param, given)| given.iter().map(|given| (param.name.to_owned(), text(given))));
+        known.chain(self.rest.iter().map(|(name, given)| (name.clone(), text(given)))).collect()
+    }
+
+    /// All faults of this call.
+    pub fn faults(&mut self) -> Faults {
+        Faults(std::mem::take(&mut self.faults))
+    }
+
+    /// The request's handle.
+    pub fn was(&self) -> &Was {
+        &self.was
+    }
+
+    /// Everything no parameter took, in the order it came.
+    pub fn take_rest(&mut self) -> Form {
+        let mut names: Vec<(String, Vec<Value>)> = Vec::new();
+        // By name, so that a form of many names costs no more than its length.
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut files = Vec::new();
+        for (name, given) in std::mem::take(&mut self.rest) {
+            let value = match given.into_value() {
+                Ok(value) => value,
+                Err(file) => {
+                    files.push((name, file));
+                    continue;
+                }
+            };
+            let place = *places.entry(name.clone()).or_insert_with(|| {
+                names.push((name, Vec::new()));
+                names.len() - 1
+            });
+            names[place].1.push(value);
+        }
+        let value = |mut values: Vec<Value>| if values.len() == 1 { values.remove(0) } else { Value::List(values) };
+        let values = Map(names.into_iter().map(|(name, values)| (name.into(), value(values))).collect());
+        Form { values, files }
+    }
+}
+
+/// A name of the client's for a message: long ones are cut, because a message goes into a reply and a log line.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
+        None => Cow::Borrowed(text),
+    }
+}

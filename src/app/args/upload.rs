@@ -1,0 +1,205 @@
+//! A file that a client sent.
+//!
+//! It is received before its handler runs, piece by piece, into a file that only the server's user can read. Whoever
+//! holds the [`Upload`] holds the file: it goes when the last of the handler's work is dropped, be that by its return,
+//! its error, its panic, its deadline or its client's leaving. [`persist`](Upload::persist) keeps it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+use tempfile::TempPath;
+
+use super::argument::{Argument, Kind, one, wrong};
+use super::bind::{Bind, Given, Values};
+use crate::app::error::{Error, Result};
+
+/// A file of a multipart form, as the argument of a route: `file: Upload`, `file: Option<Upload>` where it may be left
+/// out (a browser's empty file input is left out), `files: Vec<Upload>` for any number. Files come by the web alone.
+///
+/// ```
+/// # use skitai::prelude::*;
+/// #[route("/report", methods = ["POST"])]
+/// fn report(title: String, file: Upload) -> Result<String> {
+///     let kept = file.persist(format!("reports/{}", file.name()))?;
+///     Ok(format!("{title} is in {}", kept.display()))
+/// }
+/// ```
+///
+/// As a reply it is what is known of it: `{"name": "study.sql", "content_type": "application/sql", "size": 511}`.
+#[derive(Debug)]
+pub struct Upload {
+    name: String,
+    content_type: String,
+    size: u64,
+    kept: TempPath,
+}
+
+/// A name longer than this many bytes is shortened at its front. Most file systems take 255.
+const LONGEST_NAME: usize = 200;
+
+impl Upload {
+    pub(crate) fn new(sent_name: &str, content_type: String, size: u64, kept: TempPath) -> Upload {
+        Upload { name: plain_name(sent_name), content_type, size, kept }
+    }
+
+    /// A file as if a client had sent it, to call a handler with in a test of one's own.
+    ///
+    /// ```
+    /// # use skitai::prelude::*;
+    /// fn size_of(file: Upload) -> u64 {
+    ///     file.size()
+    /// }
+    /// assert_eq!(size_of(Upload::of("study.sql", "application/sql", b"SELECT 1")?), 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of(name: &str, content_type: &str, content: &[u8]) -> io::Result<Upload> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(content)?;
+        Ok(Upload::new(name, content_type.to_owned(), content.len() as u64, file.into_temp_path()))
+    }
+
+    /// The file's name on the client's machine: its last part alone, without control characters, never `.` or `..`, and
+    /// `file` where nothing is left of it. So it stays in the folder it is joined to; but it is the client's choice,
+    /// and what [`persist`](Upload::persist) finds under it is replaced.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The type that the client says it is of; `application/octet-stream` where it says nothing. Nobody checked.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where it is, as long as this value lives.
+    pub fn path(&self) -> &Path {
+        &self.kept
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self) -> io::Result<File> {
+        File::open(&self.kept)
+    }
+
+    /// Keeps the file at this path, in place of what is there; gives the path back. Its mode stays 0600. On one file
+    /// system that is a move; from one to another (see `upload_folder` in the conf) the file is copied beside the path
+    /// first, which takes its time and so belongs into a plain `fn`. On an error the file is still to be removed.
+    pub fn persist(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
+        let path = path.as_ref();
+        let moved = match std::fs::rename(&self.kept, path) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.copied(path),
+            moved => moved,
+        };
+        moved
+            .map_err(|error| Error::internal(format!("{} cannot be kept as {}: {error}", self.name, path.display())))?;
+        Ok(path.to_owned())
+    }
+
+    /// A copy that is there in whole or not at all. The original goes as any other upload.
+    fn copied(&self, path: &Path) -> io::Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut copy = tempfile::NamedTempFile::new_in(folder)?;
+        io::copy(&mut self.open()?, &mut copy)?;
+        copy.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
+
+/// The last part of a name; some clients send the whole path on their machine.
+fn plain_name(sent: &str) -> String {
+    let last = sent.rsplit(['/', '\\']).next().unwrap_or("");
+    let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
+    if name.len() > LONGEST_NAME {
+        // The end says what kind of file it is.
+        let from = (name.len() - LONGEST_NAME..).find(|&at| name.is_char_boundary(at)).unwrap_or(name.len());
+        name.drain(..from);
+    }
+    if matches!(name.as_str(), "" | "." | "..") { "file".to_owned() } else { name }
+}
+
+impl Serialize for Upload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Upload", 3)?;
+        fields.serialize_field("name", &self.name)?;
+        fields.serialize_field("content_type", &self.content_type)?;
+        fields.serialize_field("size", &self.size)?;
+        fields.end()
+    }
+}
+
+impl Argument for Upload {
+    const KIND: Kind = Kind::File;
+    fn take(_: &mut Bind, given: Values) -> std::result::Result<Self, String> {
+        match one(given)? {
+            Given::File(file) => Ok(file),
+            other => Err(wrong("a file of a multipart/form-data form", &other)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(name: &str, text: &str) -> Upload {
+        Upload::of(name, "text/plain", text.as_bytes()).expect("a file")
+    }
+
+    #[test]
+    fn a_name_stays_in_its_folder() {
+        for (sent, name) in [
+            ("study.sql", "study.sql"),
+            ("C:\\Users\\me\\study.sql", "study.sql"),
+            ("/etc/passwd", "passwd"),
+            ("../../x", "x"),
+            ("a/..", "file"),
+            (".", "file"),
+            ("", "file"),
+            ("dir/", "file"),
+            ("a\0b\r\n.txt", "ab.txt"),
+            ("한글.txt", "한글.txt"),
+        ] {
+            assert_eq!(plain_name(sent), name, "{sent:?}");
+        }
+        let long = plain_name(&format!("{}.tar.gz", "한".repeat(200)));
+        assert!(long.len() <= LONGEST_NAME && long.ends_with("한.tar.gz"), "{long}");
+    }
+
+    #[test]
+    fn a_file_goes_with_its_holder_unless_it_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dropped = upload("a", "one");
+        let place = dropped.path().to_owned();
+        assert!(place.exists());
+        drop(dropped);
+        assert!(!place.exists());
+
+        let kept = upload("a", "two");
+        let (place, target) = (kept.path().to_owned(), folder.path().join("a"));
+        std::fs::write(&target, "before").expect("written");
+        assert_eq!(kept.persist(&target).expect("kept"), target);
+        drop(kept);
+        assert_eq!((place.exists(), std::fs::read_to_string(&target).expect("there")), (false, "two".to_owned()));
+
+        let refused = upload("a", "three");
+        let place = refused.path().to_owned();
+        assert!(refused.persist(folder.path().join("no/such/folder/a")).is_err());
+        drop(refused);
+        assert!(!place.exists(), "it could not be kept, so it is gone");
+    }
+
+    #[test]
+    fn another_file_system_gets_a_copy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = upload("a", "copied");
+        file.copied(&folder.path().join("a")).expect("copied");
+        assert_eq!(std::fs::read_to_string(folder.path().join("a")).expect("there"), "copied");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1, "nothing beside it");
+    }
+}

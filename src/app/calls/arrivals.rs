@@ -1,0 +1,75 @@
+//! The outcomes of a call as they arrive.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_core::Stream;
+use futures_util::StreamExt;
+use futures_util::stream;
+use skitai_actors::Outcome;
+
+use super::task::{Task, after};
+
+type Running = Pin<Box<dyn Stream<Item = Outcome> + Send>>;
+
+/// A stream of a call's outcomes in the order of their arrival, made by [`Task::as_completed`]. It ends when every
+/// member's has been given, failures and timeouts included. Dropping it stops what is still under way.
+#[must_use = "a stream that is not read stops its call"]
+pub struct AsCompleted {
+    waiting: Option<Task>,
+    until: Instant,
+    running: Option<Running>,
+}
+
+impl std::fmt::Debug for AsCompleted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AsCompleted").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl AsCompleted {
+    pub(crate) fn new(task: Task, until: Instant) -> AsCompleted {
+        AsCompleted { waiting: Some(task), until, running: None }
+    }
+
+    /// Ends the wait this long after the call was made, where that is before the request's own end.
+    pub fn within(mut self, timeout: Duration) -> AsCompleted {
+        if let Some(task) = &self.waiting {
+            self.until = self.until.min(after(task.made(), timeout));
+        }
+        self
+    }
+}
+
+impl Stream for AsCompleted {
+    type Item = Outcome;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Outcome>> {
+        let until = self.until;
+        if let Some(task) = self.waiting.take() {
+            self.running = Some(Box::pin(arrivals(task, until)));
+        }
+        match &mut self.running {
+            Some(running) => running.as_mut().poll_next(context),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
+    let made = task.made();
+    let (was, mark) = task.origin();
+    let inlet = stream::once(task.into_inlet(until));
+    inlet.flat_map(move |inlet| {
+        let was = was.clone();
+        stream::unfold((inlet, was), move |(mut inlet, was)| async move {
+            let (_, mut outcome) = inlet.next(until).await?;
+            if outcome.latency.is_zero() {
+                outcome.latency = made.elapsed();
+            }
+            Task::remember(&was, mark, std::slice::from_ref(&outcome));
+            Some((outcome, (inlet, was)))
+        })
+    })
+}

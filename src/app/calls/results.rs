@@ -1,0 +1,249 @@
+//! What a handler gets back from a call: one outcome, or one per member with their coverage.
+
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use skitai_actors::kit::Rule;
+use skitai_actors::{Coverage, Outcome, Reason};
+use skitai_wire::Value;
+
+use super::caching::Caching;
+
+/// One outcome (`getwait`). Its fields are the [`Outcome`]'s: `rs.status`, `rs.data`, `rs.reason`, `rs.msg`.
+#[derive(Debug)]
+pub struct Answered {
+    pub(crate) outcome: Outcome,
+    pub(crate) caching: Option<Caching>,
+}
+
+impl Deref for Answered {
+    type Target = Outcome;
+    fn deref(&self) -> &Outcome {
+        &self.outcome
+    }
+}
+
+impl DerefMut for Answered {
+    fn deref_mut(&mut self) -> &mut Outcome {
+        &mut self.outcome
+    }
+}
+
+impl Answered {
+    /// The data of a good answer, or the error that says what came instead.
+    pub fn ok(self) -> Result<Value, AllFailed> {
+        if self.outcome.is_ok() { Ok(self.outcome.data.into_value()) } else { Err(AllFailed::of(vec![self.outcome])) }
+    }
+
+    /// The data of a good answer as a type of one's own.
+    pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
+        let data = self.ok()?;
+        Ok(skitai_wire::from_value(data)?)
+    }
+
+    /// The fault that the method answered with, where that is what became of the call.
+    pub fn fault(&self) -> Option<Fault> {
+        Fault::of(&self.outcome)
+    }
+
+    /// Keeps a good answer for `ttl`: an equal call gets it without any I/O. Nothing else is kept.
+    pub fn cache(&self, ttl: Duration) {
+        if let Some(caching) = &self.caching {
+            caching.keep(std::slice::from_ref(&self.outcome), ttl);
+        }
+    }
+
+    /// The outcome by itself.
+    pub fn into_outcome(self) -> Outcome {
+        self.outcome
+    }
+}
+
+/// What the called method answered in place of a value: a fault of XML-RPC, an error of JSON-RPC.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("fault {code}: {message}")]
+pub struct Fault {
+    /// The server's number for it.
+    pub code: i64,
+    /// The server's words for it.
+    pub message: String,
+    /// What a server of JSON-RPC added; else nil.
+    pub data: Value,
+}
+
+impl Fault {
+    fn of(outcome: &Outcome) -> Option<Fault> {
+        let code = outcome.fault.filter(|_| outcome.reason == Reason::Fault)?;
+        Some(Fault { code, message: outcome.msg.clone(), data: outcome.data.clone().into_value() })
+    }
+}
+
+/// One outcome per member, in the order of the configuration (`getswait`).
+#[derive(Debug)]
+pub struct Results {
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) caching: Option<Caching>,
+    pub(crate) rule: Rule,
+}
+
+/// What [`Results::require`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Require {
+    /// Every member.
+    All,
+    /// At least so many.
+    Quorum(usize),
+    /// At least this part of them, from 0 to 1.
+    Fraction(f64),
+}
+
+/// Every member: `results.require(All)?`.
+pub use self::Require::All;
+
+impl Results {
+    /// How many answered, and what became of the others.
+    pub fn coverage(&self) -> Coverage {
+        Coverage::of(&self.outcomes)
+    }
+
+    /// The data of the good answers, in member order. When there is none this is an error with every reason, never an
+    /// empty success; so it is where `quorum`, `fraction` or `all_or_error` was chosen before the verb and not reached.
+    pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
+        self.good().map(|outcomes| outcomes.map(|outcome| outcome.data.into_value()))
+    }
+
+    /// The good outcomes, under the same conditions as [`ok`](Results::ok).
+    pub(crate) fn good(self) -> Result<impl Iterator<Item = Outcome>, AllFailed> {
+        Ok(self.enough()?.into_iter().filter(Outcome::is_ok))
+    }
+
+    /// All outcomes, enough of them good.
+    fn enough(self) -> Result<Vec<Outcome>, AllFailed> {
+        let coverage = self.coverage();
+        if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
+            Ok(self.outcomes)
+        } else {
+            Err(AllFailed::of(self.outcomes))
+        }
+    }
+
+    /// The data of the good answers, if as many came as the call was made for.
+    pub(crate) fn met(self) -> Result<Vec<Value>, AllFailed> {
+        let coverage = self.coverage();
+        if self.rule.is_met(coverage.asked, coverage.ok) {
+            Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data.into_value()).collect())
+        } else {
+            Err(AllFailed::of(self.outcomes))
+        }
+    }
+
+    /// The data of the first good answer in member order, as a type of one's own: what `first(1)` was for.
+    pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
+        match self.ok()?.next() {
+            Some(data) => Ok(skitai_wire::from_value(data)?),
+            None => Err(crate::app::error::Error::internal("no answer, although one was counted")),
+        }
+    }
+
+    /// The same results, if enough members answered; else an error with every reason.
+    pub fn require(self, rule: Require) -> Result<Results, AllFailed> {
+        let coverage = self.coverage();
+        let rule = match rule {
+            Require::All => Rule::All,
+            Require::Quorum(least) => Rule::Quorum(least),
+            Require::Fraction(part) => Rule::Fraction(part),
+        };
+        if rule.is_met(coverage.asked, coverage.ok) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
+    }
+
+    /// The rows of all good answers as a type of one's own, in member order.
+    pub fn rows<T: DeserializeOwned>(self) -> crate::app::error::Result<Vec<T>> {
+        let mut rows = Vec::with_capacity(self.outcomes.iter().map(|outcome| outcome.data.count()).sum());
+        for outcome in self.enough()?.iter_mut().filter(|outcome| outcome.is_ok()) {
+            std::mem::take(&mut outcome.data).rows_into(&mut rows)?;
+        }
+        Ok(rows)
+    }
+
+    /// Keeps the results for `ttl` if every member gave a good answer: an equal call gets them without any I/O. A
+    /// partial result is never kept.
+    pub fn cache(&self, ttl: Duration) {
+        if let Some(caching) = &self.caching {
+            caching.keep(&self.outcomes, ttl);
+        }
+    }
+}
+
+impl Deref for Results {
+    type Target = [Outcome];
+    fn deref(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+}
+
+impl IntoIterator for Results {
+    type Item = Outcome;
+    type IntoIter = std::vec::IntoIter<Outcome>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.outcomes.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Results {
+    type Item = &'a Outcome;
+    type IntoIter = std::slice::Iter<'a, Outcome>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.outcomes.iter()
+    }
+}
+
+/// Not enough members answered well: who was asked and what came of each.
+#[derive(Clone, Debug)]
+pub struct AllFailed {
+    /// How many answered.
+    pub coverage: Coverage,
+    /// Every outcome, in member order.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl AllFailed {
+    pub(crate) fn of(outcomes: Vec<Outcome>) -> AllFailed {
+        AllFailed { coverage: Coverage::of(&outcomes), outcomes }
+    }
+
+    /// The fault of the first member, in their order, that answered with one.
+    pub fn fault(&self) -> Option<Fault> {
+        self.outcomes.iter().find_map(Fault::of)
+    }
+
+    /// True when what is missing is missing only because of time.
+    pub fn timed_out(&self) -> bool {
+        self.missing_only(|reason| reason == Reason::Deadline)
+    }
+
+    /// True when what is missing was never sent because there was no room for it here: the same request a little later
+    /// may well succeed.
+    pub fn overloaded(&self) -> bool {
+        self.missing_only(Reason::is_overload)
+    }
+
+    fn missing_only(&self, why: impl Fn(Reason) -> bool) -> bool {
+        // What a rule cancelled was cancelled because of the others.
+        let explains = |outcome: &Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
+        let mut missing = self.outcomes.iter().filter(|outcome| explains(outcome)).peekable();
+        missing.peek().is_some() && missing.all(|outcome| why(outcome.reason))
+    }
+}
+
+impl std::fmt::Display for AllFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.coverage)?;
+        for outcome in self.outcomes.iter().filter(|outcome| !outcome.is_ok()) {
+            write!(f, "; {} {}: {}", outcome.node, outcome.reason.word(), outcome.msg)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for AllFailed {}

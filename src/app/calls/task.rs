@@ -1,0 +1,272 @@
+//! A call under spread: made at the verb, waited for when its answer is needed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use skitai_actors::cache::{Begun, Follower, Leader};
+use skitai_actors::kit::{Inlet, OnArrival, Rule};
+use skitai_actors::spec::Spread;
+use skitai_actors::{Coverage, Outcome, Reason};
+use skitai_wire::Value;
+
+use super::Options;
+use super::arrivals::AsCompleted;
+use super::caching::{Asked, Caching};
+use super::results::{AllFailed, Answered, Results};
+use crate::app::trace::Mark;
+use crate::app::was::Was;
+
+/// Hands a call to its actor, now.
+pub(crate) trait Dispatch:
+    FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static
+{
+}
+impl<F: FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static> Dispatch for F {}
+
+/// An equal call that is under spread, whose answer will be ours; and our own, which may yet have to be made.
+struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn Dispatch<Output = Inlet<Outcome>>>);
+
+/// A call under spread. Dropping it stops it: the members' sockets are closed, statements are cancelled.
+#[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
+pub struct Task {
+    // Boxed: it is handed from the verb to whoever waits, and each step would move it and have its own room for it.
+    call: Box<Call>,
+}
+
+struct Call {
+    was: Was,
+    /// Where the answers arrive; `None` while an equal call is followed.
+    inlet: Option<Inlet<Outcome>>,
+    following: Option<Following>,
+    caching: Option<Caching>,
+    // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
+    ttl: Option<Duration>,
+    leader: Option<Leader>,
+    rule: Rule,
+    /// It went to one member, so `fetch` gives its data and not a list.
+    single: bool,
+    made: Instant,
+    /// Its place in what devel mode remembers of the request.
+    mark: Option<Mark>,
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task").field("age", &self.call.made.elapsed()).finish_non_exhaustive()
+    }
+}
+
+impl Task {
+    /// A call whose answer is known already.
+    pub(crate) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
+        let (made, rule, single) = (Instant::now(), Rule::All, true);
+        Task { call: Call::new(was, Some(Inlet::ready(outcomes)), rule, single, made) }
+    }
+
+    /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under spread.
+    pub(crate) fn start(
+        was: Was,
+        asked: Option<Asked>,
+        spread: Spread,
+        options: Options,
+        dispatch: impl Dispatch,
+    ) -> Task {
+        let Options { on_arrival, cache, rule, what } = options;
+        let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
+        let (made, single) = (Instant::now(), spread == Spread::One);
+        let caching = asked.map(|asked| Caching { services: was.services().clone(), asked });
+        let mut call = Call::new(was, None, rule, single, made);
+        call.mark = mark;
+        let ttl = cache.filter(|_| caching.is_some());
+        let hit = match (&caching, ttl) {
+            (Some(caching), Some(_)) => match caching.store().begin(caching.key()) {
+                Begun::Hit(outcomes) => Some(outcomes),
+                Begun::Lead(lead) => {
+                    call.leader = Some(lead);
+                    None
+                }
+                Begun::Follow(follower) => {
+                    call.following = Some(Following(follower, on_arrival, Box::new(dispatch)));
+                    (call.caching, call.ttl) = (Some(caching.clone()), ttl);
+                    return Task { call };
+                }
+            },
+            (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.key()),
+            _ => None,
+        };
+        match hit {
+            // What came from the cache is not kept anew: it would never grow old.
+            Some(outcomes) => call.inlet = Some(Inlet::ready(outcomes.to_vec())),
+            None => {
+                call.inlet = Some(dispatch(on_arrival, made).under(rule));
+                (call.caching, call.ttl) = (caching, ttl);
+            }
+        }
+        Task { call }
+    }
+
+    /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
+    /// made, and no longer than the request may last.
+    pub async fn getwait(mut self, timeout: Duration) -> Answered {
+        let until = after(self.call.made, timeout);
+        let mut outcomes = self.call.gather(until).await;
+        let outcome = match outcomes.len() {
+            1 => outcomes.remove(0),
+            several => Outcome::failed(
+                Arc::from("?"),
+                Reason::Unsendable,
+                format!("getwait gives one outcome and this call has {several}; use getswait"),
+            ),
+        };
+        Answered { outcome, caching: self.call.caching.take() }
+    }
+
+    /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
+    /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
+    /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more
+    /// may end 16 ms late.
+    pub async fn getswait(self, timeout: Duration) -> Results {
+        let until = after(self.call.made, timeout);
+        self.getswait_until(until).await
+    }
+
+    pub(crate) async fn getswait_until(mut self, until: Instant) -> Results {
+        let outcomes = self.call.gather(until).await;
+        let Call { was, rule, caching, .. } = &mut *self.call;
+        let rule = *rule;
+        let coverage = Coverage::of(&outcomes);
+        if coverage.ok > 0 && !coverage.is_complete() {
+            // A partial answer is never silent: the client can see it and, unless it was asked for, so can the
+            // operator.
+            if !rule.is_met(coverage.asked, coverage.ok) {
+                let failed: Vec<String> = outcomes
+                    .iter()
+                    .filter(|outcome| !outcome.is_ok())
+                    .map(|outcome| format!("{} {}", outcome.node, outcome.reason.word()))
+                    .collect();
+                tracing::warn!(uri = was.request.uri(), "partial answer: {coverage}: {}", failed.join(", "));
+            }
+            was.response.set("x-coverage", coverage.to_string());
+        }
+        Results { outcomes, caching: caching.take(), rule }
+    }
+
+    /// Waits like `getwait` or `getswait` and gives the data alone: of `lb`, `dlb`, `db`, `rpc` and `wget` the one
+    /// answer's, of `map` and `dmap` a list with one entry per good answer. It is an error with every reason unless
+    /// every member answered, or as many as the completion rule asked for.
+    pub async fn fetch(self, timeout: Duration) -> Result<Value, AllFailed> {
+        let until = after(self.call.made, timeout);
+        self.fetch_until(until).await
+    }
+
+    pub(crate) async fn fetch_until(self, until: Instant) -> Result<Value, AllFailed> {
+        let single = self.call.single;
+        let mut data = self.getswait_until(until).await.met()?;
+        if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
+    }
+
+    /// The outcomes in the order of their arrival, as a stream that ends with the last of them, at the latest with the
+    /// request's time; [`within`](AsCompleted::within) sets an earlier end. What comes this spread is not kept in the
+    /// result cache, though it may come from it.
+    pub fn as_completed(self) -> AsCompleted {
+        let until = self.call.was.latest_wait();
+        AsCompleted::new(self, until)
+    }
+
+    /// Where the answers arrive. Those of an equal call under spread arrive together.
+    pub(crate) async fn into_inlet(mut self, until: Instant) -> Inlet<Outcome> {
+        match self.call.inlet.take() {
+            Some(inlet) => inlet,
+            None => Inlet::ready(self.call.outcomes(until).await),
+        }
+    }
+
+    /// When the call was made.
+    pub(crate) fn made(&self) -> Instant {
+        self.call.made
+    }
+
+    /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
+    pub fn detach(mut self) {
+        if let Some(inlet) = self.call.inlet.take() {
+            inlet.detach();
+        }
+    }
+
+    /// Devel mode remembers what came.
+    pub(crate) fn remember(was: &Was, mark: Option<Mark>, outcomes: &[Outcome]) {
+        if let (Some(trace), Some(mark)) = (was.trace(), mark) {
+            trace.came(mark, outcomes, was.request.begun);
+        }
+    }
+
+    /// The request it belongs to, and its place in what is remembered of that.
+    pub(crate) fn origin(&self) -> (Was, Option<Mark>) {
+        (self.call.was.clone(), self.call.mark)
+    }
+}
+
+impl Call {
+    fn new(was: Was, inlet: Option<Inlet<Outcome>>, rule: Rule, single: bool, made: Instant) -> Box<Call> {
+        let (following, caching, ttl, leader, mark) = (None, None, None, None, None);
+        Box::new(Call { was, inlet, following, caching, ttl, leader, rule, single, made, mark })
+    }
+
+    /// The outcomes, remembered in devel mode.
+    async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
+        let outcomes = self.outcomes(until).await;
+        Task::remember(&self.was, self.mark, &outcomes);
+        outcomes
+    }
+
+    async fn outcomes(&mut self, until: Instant) -> Vec<Outcome> {
+        let until = until.min(self.was.latest_wait());
+        if let Some(following) = self.following.take()
+            // Boxed: every other call would have the room for this.
+            && let Some(outcomes) = Box::pin(self.follow(following, until)).await
+        {
+            self.caching = None;
+            return outcomes;
+        }
+        let Some(inlet) = &mut self.inlet else { return Vec::new() };
+        let mut outcomes = inlet.gather(until).await;
+        for outcome in &mut outcomes {
+            if outcome.latency.is_zero() && matches!(outcome.reason, Reason::Deadline | Reason::Cancelled) {
+                outcome.latency = self.made.elapsed();
+            }
+        }
+        if let (Some(leader), Some(ttl)) = (self.leader.take(), self.ttl) {
+            // An incomplete answer is not kept; those who waited for it are told and ask for themselves.
+            let _ = leader.finish(outcomes.clone().into(), ttl);
+        }
+        outcomes
+    }
+
+    /// Waits for an equal call's answer. `None` where there will be none and the call has been made after all.
+    async fn follow(&mut self, mut following: Following, until: Instant) -> Option<Vec<Outcome>> {
+        loop {
+            let Following(follower, on_arrival, dispatch) = following;
+            if let Some(outcomes) = follower.wait(until).await {
+                return Some(outcomes.to_vec());
+            }
+            // The one who led has failed or given up: one of those who waited leads now.
+            match self.caching.as_ref().map(|caching| caching.store().begin(caching.key())) {
+                Some(Begun::Hit(outcomes)) => return Some(outcomes.to_vec()),
+                Some(Begun::Follow(follower)) if Instant::now() < until => {
+                    following = Following(follower, on_arrival, dispatch);
+                    continue;
+                }
+                Some(Begun::Lead(lead)) => self.leader = Some(lead),
+                _ => {}
+            }
+            self.inlet = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
+            return None;
+        }
+    }
+}
+
+/// An instant so much later; a wait beyond what a clock can say is as long as any.
+pub(crate) fn after(made: Instant, timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
+    made + timeout.min(LONG)
+}

@@ -1,0 +1,54 @@
+//! An error as an app's own error page sees it.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use super::Error;
+use crate::app::reply::{Answer, Reply};
+use crate::app::was::Was;
+
+/// What a client is told of an error. In a template of the app it is `{{ status }}`, `{{ reason }}`, `{{ message }}`
+/// and `{{ id }}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The HTTP status.
+    pub status: u16,
+    /// Its words, such as `Not Found`.
+    pub reason: &'static str,
+    /// The text for the client. In devel mode it tells what really happened.
+    pub message: String,
+    /// By which the log's line is found, where the log has one.
+    pub id: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &Error, devel: bool) -> Failure {
+        let status = error.status();
+        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
+        Failure { status, reason, message: error.shown(devel), id: error.id().map(|id| id.to_string()) }
+    }
+}
+
+type Answering = dyn Fn(&Was, &Failure) -> Option<Answer> + Send + Sync;
+
+/// An app's own answer to an error, if it has one.
+#[derive(Clone)]
+pub(crate) struct OnError(Arc<Answering>);
+
+impl std::fmt::Debug for OnError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnError")
+    }
+}
+
+impl OnError {
+    pub(crate) fn new<R: Reply>(answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> OnError {
+        OnError(Arc::new(move |was, failure| answer(was, failure).map(|reply| reply.into_answer(was))))
+    }
+
+    pub(crate) fn answer(&self, was: &Was, failure: &Failure) -> Option<Answer> {
+        (self.0)(was, failure)
+    }
+}

@@ -1,0 +1,115 @@
+//! Streams made by an object that blocks: it is asked for one chunk after the other on the blocking pool, and never for
+//! the next one before the client has room for it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+
+use crate::app::blocking_pool::BlockingPool;
+use crate::app::error::{Error, Result};
+use crate::observe::panics;
+
+/// An object that gives a reply chunk by chunk, for [`Streaming::blocking`](crate::app::Streaming::blocking). It may wait
+/// and compute as it likes.
+///
+/// ```
+/// # use skitai::prelude::*;
+/// struct Countdown(u32);
+///
+/// impl More for Countdown {
+///     fn more(&mut self) -> Result<Vec<u8>> {
+///         self.0 = self.0.saturating_sub(1);
+///         Ok(if self.0 == 0 { Vec::new() } else { format!("{}\n", self.0).into() })
+///     }
+/// }
+///
+/// #[route("/countdown")]
+/// async fn countdown(from: u32) -> Streaming {
+///     Streaming::blocking(Countdown(from)).content_type("text/plain")
+/// }
+/// ```
+pub trait More: Send + 'static {
+    /// The next chunk; an empty one is the end. After an error the connection is cut: the client sees that the reply
+    /// has no end, the log sees the error.
+    fn more(&mut self) -> Result<Vec<u8>>;
+
+    /// Runs once if the client goes before the last chunk, before [`close`](More::close).
+    fn abort(&mut self) {}
+
+    /// Runs once at the end, whatever it was.
+    fn close(&mut self) {}
+}
+
+/// The object and what it is owed. Whoever drops it closes it, on the blocking pool.
+struct Held {
+    object: Box<dyn More>,
+    /// The client still waits for its next chunk.
+    is_awaited: bool,
+}
+
+impl Held {
+    fn finish(&mut self) {
+        if std::mem::take(&mut self.is_awaited) {
+            self.told("abort", |object| object.abort());
+        }
+        self.told("close", |object| object.close());
+    }
+
+    fn told(&mut self, what: &str, tell: impl FnOnce(&mut dyn More)) {
+        if let Err(panicked) = panics::catch(|| tell(&mut *self.object)) {
+            tracing::error!("{what} of a stream {panicked}");
+        }
+    }
+}
+
+/// Holds an object, and finishes it wherever its stream ended: sent, cut, refused or never begun.
+pub(crate) struct Owner(Option<Held>);
+
+impl Owner {
+    pub(crate) fn new(object: impl More) -> Owner {
+        Owner(Some(Held { object: Box::new(object), is_awaited: false }))
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let Some(mut held) = self.0.take() else { return };
+        // Where the server stops there is no pool any more: here, then.
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || held.finish())),
+            Err(_) => held.finish(),
+        }
+    }
+}
+
+/// The object's chunks, for a client that waits for them.
+pub(crate) fn chunks(mut owner: Owner, pool: Arc<BlockingPool>) -> impl Stream<Item = Result<Bytes>> + Send {
+    if let Some(held) = &mut owner.0 {
+        held.is_awaited = true;
+    }
+    stream::unfold((owner, pool), |(mut owner, pool)| async move {
+        if !owner.0.as_ref()?.is_awaited {
+            return None;
+        }
+        let place = pool.room().await;
+        let mut lent = Owner(owner.0.take());
+        // Should the client leave meanwhile, the object is closed where it is.
+        let step = move || {
+            let _place = place;
+            let chunk = lent.0.as_mut().map(|held| {
+                let chunk =
+                    panics::catch(|| held.object.more()).unwrap_or_else(|panicked| Err(Error::internal(panicked)));
+                held.is_awaited = chunk.as_ref().is_ok_and(|chunk| !chunk.is_empty());
+                chunk
+            });
+            (lent, chunk)
+        };
+        let (lent, chunk) = tokio::task::spawn_blocking(step).await.ok()?;
+        let chunk = chunk?.map(Bytes::from);
+        match &chunk {
+            Ok(chunk) if chunk.is_empty() => None,
+            _ => Some((chunk, (lent, pool))),
+        }
+    })
+}

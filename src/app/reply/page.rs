@@ -1,0 +1,102 @@
+//! A page from a template, and what it waits for.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Serialize;
+use skitai_wire::Value;
+
+use super::{Answer, Later, Reply};
+use crate::app::calls::task::Task;
+use crate::app::error::Error;
+use crate::app::request::csrf::FIELD as CSRF_FIELD;
+use crate::app::was::Was;
+
+/// A page from a template of the app: `Page::new("index.html").with("title", "Skitai")`.
+#[derive(Debug)]
+pub struct Page {
+    template: Cow<'static, str>,
+    context: Vec<(Cow<'static, str>, Result<Value, String>)>,
+    awaited: Vec<(Cow<'static, str>, Task, Duration)>,
+    has_csrf: bool,
+}
+
+impl Page {
+    /// A page of this template.
+    pub fn new(template: impl Into<Cow<'static, str>>) -> Page {
+        Page { template: template.into(), context: Vec::new(), awaited: Vec::new(), has_csrf: false }
+    }
+
+    /// Gives the template a value.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Page {
+        // A value that cannot be serialised is reported when the page is rendered, by its name.
+        self.context.push((name.into(), skitai_wire::to_value(&value).map_err(|error| error.to_string())));
+        self
+    }
+
+    /// Gives the template what comes of a call, which is waited for when the page is rendered, at most until `timeout`
+    /// after the call was made. Under its name the template finds `data` (a list with one entry for each good answer,
+    /// in member order), `coverage` (such as `2 of 3 ok (1 not sent)`) and `outcomes` (one for each member).
+    ///
+    /// Where nobody answered, or not as many as the call's completion rule asks for, the page is not rendered: that is
+    /// an error with every reason, as for [`Results::ok`](crate::app::Results::ok).
+    #[must_use]
+    pub fn with_task(mut self, name: impl Into<Cow<'static, str>>, task: Task, timeout: Duration) -> Page {
+        self.awaited.push((name.into(), task, timeout));
+        self
+    }
+
+    /// Gives the template a token against forged requests, `csrf_token`, for its forms: see [`csrf`](mod@crate::app::request::csrf).
+    /// The app must use sessions; a visitor without one gets one.
+    #[must_use]
+    pub fn with_csrf(mut self) -> Page {
+        self.has_csrf = true;
+        self
+    }
+
+    /// Waits for what is under way, then renders.
+    async fn wait(mut self, was: Was) -> Answer {
+        for (name, task, timeout) in std::mem::take(&mut self.awaited) {
+            match awaited(task, timeout).await {
+                Ok(value) => self.context.push((name, Ok(value))),
+                Err(error) => return Answer::Failed(error),
+            }
+        }
+        self.into_answer(&was)
+    }
+
+    /// The text of the page.
+    pub(crate) fn render(self, was: &Was) -> Result<String, Error> {
+        let mut pairs = Vec::with_capacity(self.context.len());
+        if self.has_csrf {
+            pairs.push((CSRF_FIELD.into(), Value::String(was.csrf_token()?)));
+        }
+        for (name, value) in self.context {
+            let value =
+                value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
+            pairs.push((name, value));
+        }
+        was.app().templates().render(&self.template, &Value::from_pairs(pairs)).map_err(Error::internal)
+    }
+}
+
+async fn awaited(task: Task, timeout: Duration) -> Result<Value, Error> {
+    let results = task.getswait(timeout).await;
+    let coverage = results.coverage().to_string();
+    let outcomes = skitai_wire::to_value(&results[..])?;
+    let data = results.ok()?.collect();
+    Ok(Value::from_pairs([("data", Value::List(data)), ("coverage", Value::String(coverage)), ("outcomes", outcomes)]))
+}
+
+impl Reply for Page {
+    fn into_answer(self, was: &Was) -> Answer {
+        if !self.awaited.is_empty() {
+            return Answer::Later(Later(Box::pin(self.wait(was.clone()))));
+        }
+        match self.render(was) {
+            Ok(text) => String::into_answer(text, was),
+            Err(error) => Answer::Failed(error),
+        }
+    }
+}

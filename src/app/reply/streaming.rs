@@ -1,0 +1,145 @@
+//! Replies that are made while they are sent.
+//!
+//! A [`Streaming`] reply is polled for its next chunk only when the client has read the ones before, so a slow reader
+//! slows the handler's stream down instead of filling memory. When the client goes the stream is dropped, and with it
+//! every call it still waits for: the members' sockets are closed.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use super::more;
+use super::more::{More, Owner};
+use super::{Answer, Reply};
+use crate::app::blocking_pool::BlockingPool;
+use crate::app::error::{Error, IntoError};
+use crate::app::was::{Face, Was};
+
+/// What the body is made of.
+pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+/// What is told that the client left.
+pub(crate) type OnAbort = Box<dyn FnOnce() + Send>;
+
+/// A reply of chunks that come one after the other. Over RPC it cannot be carried and is an error that says so.
+///
+/// ```
+/// # use skitai::prelude::*;
+/// #[route("/search/live")]
+/// async fn live(was: Was, keyword: String) -> Streaming {
+///     let found = was.map("mysearch/rpc2").call("search", (keyword,));
+///     Streaming::ndjson(found.as_completed())
+/// }
+/// ```
+#[must_use = "a stream that no handler returns is never sent"]
+pub struct Streaming {
+    source: Source,
+    pub(crate) content_type: Cow<'static, str>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) on_abort: Option<OnAbort>,
+}
+
+enum Source {
+    Chunks(Chunks),
+    Blocking(Owner),
+}
+
+impl std::fmt::Debug for Streaming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streaming").field("content_type", &self.content_type).finish_non_exhaustive()
+    }
+}
+
+impl Streaming {
+    /// Chunks of text or bytes, as octets unless [`content_type`](Streaming::content_type) says otherwise.
+    pub fn new<T: Into<Bytes>>(chunks: impl Stream<Item = T> + Send + 'static) -> Streaming {
+        Streaming::of(Box::pin(chunks.map(|chunk| Ok(chunk.into()))), "application/octet-stream")
+    }
+
+    /// Chunks of which one may fail. The head is long sent then, so the connection is cut: the client sees that the
+    /// reply has no end, the log sees the error.
+    pub fn fallible<T: Into<Bytes>, E: IntoError>(
+        chunks: impl Stream<Item = Result<T, E>> + Send + 'static,
+    ) -> Streaming {
+        let chunks = chunks.map(|chunk| chunk.map(Into::into).map_err(IntoError::into_error));
+        Streaming::of(Box::pin(chunks), "application/octet-stream")
+    }
+
+    /// Chunks of an object that blocks, made one at a time on the blocking pool as the client has room for them.
+    pub fn blocking(object: impl More) -> Streaming {
+        Streaming::from_source(Source::Blocking(Owner::new(object)), "application/octet-stream")
+    }
+
+    /// One line of JSON per item (`application/x-ndjson`).
+    pub fn ndjson<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
+        let lines = items.map(|item| framed(&item, b"", b"\n"));
+        Streaming::of(Box::pin(lines), "application/x-ndjson")
+    }
+
+    /// One server-sent event per item (`text/event-stream`), its data as JSON: what a browser's `EventSource` reads.
+    pub fn sse<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
+        let events = items.map(|item| framed(&item, b"data: ", b"\n\n"));
+        Streaming::of(Box::pin(events), "text/event-stream")
+            .header("cache-control", "no-cache")
+            // nginx collects what it passes on, unless it is told not to.
+            .header("x-accel-buffering", "no")
+    }
+
+    pub(crate) fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
+        Streaming::from_source(Source::Chunks(chunks), content_type)
+    }
+
+    fn from_source(source: Source, content_type: &'static str) -> Streaming {
+        Streaming { source, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
+    }
+
+    /// What the body is made of, for a client that waits for it.
+    pub(crate) fn into_chunks(self, pool: &Arc<BlockingPool>) -> (Chunks, Option<OnAbort>) {
+        let chunks: Chunks = match self.source {
+            Source::Chunks(chunks) => chunks,
+            Source::Blocking(object) => Box::pin(more::chunks(object, pool.clone())),
+        };
+        (chunks, self.on_abort)
+    }
+
+    /// Sets the content type.
+    pub fn content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Streaming {
+        self.content_type = content_type.into();
+        self
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Streaming {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs once if the client goes before the last chunk.
+    pub fn on_abort(mut self, told: impl FnOnce() + Send + 'static) -> Streaming {
+        self.on_abort = Some(Box::new(told));
+        self
+    }
+}
+
+/// An item as JSON, which has no line break of its own, between what its format puts around it.
+fn framed<T: Serialize>(item: &T, before: &[u8], after: &[u8]) -> Result<Bytes, Error> {
+    let json = skitai_wire::json::to_vec(item).map_err(Error::internal)?;
+    Ok([before, &json, after].concat().into())
+}
+
+impl Reply for Streaming {
+    fn into_answer(self, was: &Was) -> Answer {
+        match was.face() {
+            Face::Web => Answer::Streaming(Box::new(self)),
+            Face::XmlRpc | Face::JsonRpc => Answer::Failed(Error::new(
+                501,
+                "this method answers with a stream, which RPC cannot carry; call it on the web",
+            )),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Cookies: those the client sent, and those to be set. Nothing is parsed or allocated until one is asked for.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use actix_web::cookie::{self as wire, time};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+
+use crate::app::error::{Error, Result};
+
+/// The longest cookie with its name and attributes, in bytes. Browsers drop a longer one without a word.
+const LIMIT: usize = 4_096;
+
+/// Whether a cookie goes along when another site sends the visitor here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// When the visitor follows a link, not with forms that another site posts.
+    #[default]
+    Lax,
+    /// Always. Browsers take it only together with `secure`.
+    None,
+}
+
+/// A cookie to be set: `Cookie::new("lang", "ko").max_age(secs(86_400)).path("/shop")`.
+///
+/// Unless said otherwise it lasts as long as the browser runs, is sent to every path of this host and to no other host,
+/// is `SameSite=Lax`, may be read by scripts and goes over plain HTTP, too.
+#[derive(Clone, Debug)]
+pub struct Cookie {
+    name: String,
+    value: String,
+    max_age: Option<Duration>,
+    expires: Option<SystemTime>,
+    path: String,
+    domain: Option<String>,
+    same_site: SameSite,
+    http_only: bool,
+    secure: bool,
+}
+
+impl Cookie {
+    /// A cookie with this value. Any text may be a value: what a cookie cannot hold is percent-encoded.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Cookie {
+        Cookie {
+            name: name.into(),
+            value: value.into(),
+            max_age: None,
+            expires: None,
+            path: "/".to_owned(),
+            domain: None,
+            same_site: SameSite::default(),
+            http_only: false,
+            secure: false,
+        }
+    }
+
+    /// A cookie that the client forgets. One that was set with a path or a domain needs the same here.
+    pub fn expired(name: impl Into<String>) -> Cookie {
+        Cookie::new(name, "").max_age(Duration::ZERO)
+    }
+
+    /// How long the client keeps it, in whole seconds; none forgets it.
+    #[must_use]
+    pub fn max_age(mut self, life: Duration) -> Cookie {
+        self.max_age = Some(life);
+        self
+    }
+
+    /// Until when the client keeps it. Where `max_age` is given, too, that counts.
+    #[must_use]
+    pub fn expires(mut self, at: SystemTime) -> Cookie {
+        self.expires = Some(at);
+        self
+    }
+
+    /// Sends it to this path and what is below alone. Default: `/`.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Cookie {
+        self.path = path.into();
+        self
+    }
+
+    /// Sends it to this domain and all hosts below. Default: to this host alone.
+    #[must_use]
+    pub fn domain(mut self, domain: impl Into<String>) -> Cookie {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Whether it goes along from other sites. Default: [`SameSite::Lax`].
+    #[must_use]
+    pub fn same_site(mut self, same_site: SameSite) -> Cookie {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Keeps it from scripts. Default: no.
+    #[must_use]
+    pub fn http_only(mut self, on: bool) -> Cookie {
+        self.http_only = on;
+        self
+    }
+
+    /// Sends it over TLS alone; over plain HTTP a browser does not even keep it. Default: no.
+    #[must_use]
+    pub fn secure(mut self, on: bool) -> Cookie {
+        self.secure = on;
+        self
+    }
+
+    fn is_gone(&self) -> bool {
+        match (self.max_age, self.expires) {
+            (Some(life), _) => life.as_secs() == 0,
+            (None, Some(at)) => at <= SystemTime::now(),
+            (None, None) => false,
+        }
+    }
+
+    /// The header line, or why a browser would not keep such a cookie.
+    fn line(&self) -> std::result::Result<String, String> {
+        // A `;` or `=` in a name would set attributes, or another cookie.
+        if self.name.is_empty() || !self.name.bytes().all(is_of_token) {
+            return Err("its name must be of letters, digits and !#$%&'*+-.^_`|~".to_owned());
+        }
+        let is_plain = |text: &str| !text.contains(';') && !text.contains(|c: char| c.is_control() || !c.is_ascii());
+        if !self.path.starts_with('/') || !is_plain(&self.path) {
+            return Err("its path must begin with `/` and be of ASCII without `;`".to_owned());
+        }
+        let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        if self.domain.as_ref().is_some_and(|domain| domain.is_empty() || !domain.bytes().all(is_of_host)) {
+            return Err("its domain must be the name of a host".to_owned());
+        }
+        if self.same_site == SameSite::None && !self.secure {
+            return Err("with SameSite=None browsers take it only if it is secure".to_owned());
+        }
+        if self.name.starts_with("__Secure-") && !self.secure {
+            return Err("browsers take a name with `__Secure-` only if it is secure".to_owned());
+        }
+        if self.name.starts_with("__Host-") && (!self.secure || self.domain.is_some() || self.path != "/") {
+            return Err(
+                "browsers take a name with `__Host-` only if it is secure, of path `/` and without a domain".to_owned()
+            );
+        }
+        let line = self.on_the_wire().to_string();
+        match line.len() {
+            length if length > LIMIT => {
+                Err(format!("it is {length} bytes long, and browsers keep none above {LIMIT}: keep less in it"))
+            }
+            _ => Ok(line),
+        }
+    }
+
+    fn on_the_wire(&self) -> wire::Cookie<'_> {
+        let mut cookie = wire::Cookie::new(&*self.name, encoded(&self.value));
+        cookie.set_path(&*self.path);
+        cookie.set_same_site(match self.same_site {
+            SameSite::Strict => wire::SameSite::Strict,
+            SameSite::Lax => wire::SameSite::Lax,
+            SameSite::None => wire::SameSite::None,
+        });
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(&**domain);
+        }
+        if let Some(life) = self.max_age {
+            cookie.set_max_age(time::Duration::seconds(life.as_secs().min(i64::MAX as u64).cast_signed()));
+        }
+        if let Some(at) = self.expires {
+            // A time that no calendar has is one that is far away.
+            let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let since = i64::try_from(since).unwrap_or(i64::MAX).min(LAST_SECOND);
+            cookie.set_expires(
+                time::OffsetDateTime::from_unix_timestamp(since).unwrap_or(time::OffsetDateTime::UNIX_EPOCH),
+            );
+        }
+        if self.http_only {
+            cookie.set_http_only(true);
+        }
+        if self.secure {
+            cookie.set_secure(true);
+        }
+        cookie
+    }
+}
+
+/// What a name may consist of (RFC 9110, 5.6.2).
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+/// The end of the year 9999, in seconds since 1970: a date of HTTP has four digits for the year.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// Cookies in and out. Reads see what was set in the same request.
+#[derive(Debug, Default)]
+pub struct Cookies {
+    // The header lines as sent; a clone of one is a reference count.
+    sent: Vec<HeaderValue>,
+    changed: Mutex<Vec<Changed>>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    name: String,
+    /// None where the client is told to forget it.
+    value: Option<String>,
+    /// One name may be set for several paths and domains.
+    of: (String, Option<String>),
+    line: String,
+}
+
+impl Cookies {
+    pub(crate) fn of(headers: &HeaderMap) -> Cookies {
+        Cookies { sent: headers.get_all(header::COOKIE).cloned().collect(), changed: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Changed>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of a cookie: as set in this request, else as sent by the client. What of a sent one is malformed is
+    /// left as it is; `%XX` that is not UTF-8 becomes `U+FFFD`.
+    pub fn get(&self, name: &str) -> Option<String> {
+        if let Some(changed) = self.lock().iter().rev().find(|changed| changed.name == name) {
+            return changed.value.clone();
+        }
+        let mut found = None;
+        self.each_sent(|known, value| {
+            if known == name {
+                found = Some(decoded(value));
+            }
+            found.is_none()
+        });
+        found
+    }
+
+    /// True when there is a cookie of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Names and values of all there are: as [`get`](Cookies::get) has them, in the order they were sent, then those
+    /// set.
+    pub fn items(&self) -> Vec<(String, String)> {
+        let mut names: Vec<String> = Vec::new();
+        self.each_sent(|name, _| {
+            names.push(name.to_owned());
+            true
+        });
+        names.extend(self.lock().iter().map(|changed| changed.name.clone()));
+        let mut items: Vec<(String, String)> = Vec::new();
+        for name in names {
+            if !items.iter().any(|(known, _)| *known == name)
+                && let Some(value) = self.get(&name)
+            {
+                items.push((name, value));
+            }
+        }
+        items
+    }
+
+    /// Sets a cookie for the time the browser runs, with the defaults of [`Cookie`]. Any text may be a value; a name
+    /// that is none, and a cookie too long for a browser, are errors.
+    #[track_caller]
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.put(Cookie::new(name, value))
+    }
+
+    /// Sets a cookie for a time, in whole seconds.
+    #[track_caller]
+    pub fn set_for(&self, name: &str, value: &str, life: Duration) -> Result<()> {
+        self.put(Cookie::new(name, value).max_age(life))
+    }
+
+    /// Tells the client to forget a cookie of path `/`; of another path or a domain:
+    /// `put(Cookie::expired(name).path(…))`.
+    #[track_caller]
+    pub fn delete(&self, name: &str) -> Result<()> {
+        self.put(Cookie::expired(name))
+    }
+
+    /// Tells the client to forget every cookie it sent and takes back what was set; not the session, which
+    /// [`Session::clear`](crate::app::Session::clear) empties. Cookies of other paths than `/` or of a domain stay: the
+    /// client does not tell those.
+    pub fn clear(&self) {
+        self.lock().clear();
+        for (name, _) in self.items() {
+            // What a client sent under a name that cannot be set cannot be taken back either.
+            if name != super::session::COOKIE {
+                let _ = self.delete(&name);
+            }
+        }
+    }
+
+    /// Sets a cookie as it was built. One of the same name, path and domain that was set before is replaced.
+    #[track_caller]
+    pub fn put(&self, cookie: Cookie) -> Result<()> {
+        let line = match cookie.line() {
+            Ok(line) => line,
+            Err(why) => return Err(Error::internal(format!("the cookie {:?} cannot be set: {why}", cookie.name))),
+        };
+        self.keep(cookie, line);
+        Ok(())
+    }
+
+    fn keep(&self, cookie: Cookie, line: String) {
+        let value = (!cookie.is_gone()).then_some(cookie.value);
+        let changed = Changed { name: cookie.name, value, of: (cookie.path, cookie.domain), line };
+        let mut all = self.lock();
+        all.retain(|known| (&known.name, &known.of) != (&changed.name, &changed.of));
+        all.push(changed);
+    }
+
+    /// Sets the session's cookie, or with no value has it forgotten: sealed, out of reach of scripts, and where the
+    /// client spoke TLS sent over TLS alone. The store has seen to its length.
+    pub(crate) fn put_session(&self, name: &str, value: Option<String>, life: Duration, secure: bool) {
+        let life = if value.is_some() { life } else { Duration::ZERO };
+        let cookie = Cookie::new(name, value.unwrap_or_default()).max_age(life).http_only(true).secure(secure);
+        let line = cookie.on_the_wire().to_string();
+        self.keep(cookie, line);
+    }
+
+    /// The header lines of what was set.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lock()).into_iter().map(|changed| changed.line).collect()
+    }
+
+    /// Shows every pair as it was sent, until `look` has seen enough.
+    fn each_sent(&self, mut look: impl FnMut(&str, &str) -> bool) {
+        for line in &self.sent {
+            // Scripts set cookies with any text in them; one such must not hide the others of its line.
+            for pair in String::from_utf8_lossy(line.as_bytes()).split(';') {
+                // A piece without `=` has no name, and nobody could ask for it.
+                let Some((name, value)) = pair.split_once('=') else { continue };
+                if !look(name.trim(), value.trim().trim_matches('"')) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn decoded(value: &str) -> String {
+    percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()
+}
+
+/// A cookie's value may hold neither blanks nor quotes, commas, semicolons or backslashes (RFC 6265, 4.1.1).
+fn encoded(value: &str) -> String {
+    const RESERVED: &percent_encoding::AsciiSet =
+        &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
+    percent_encoding::utf8_percent_encode(value, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests;

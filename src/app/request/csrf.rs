@@ -1,0 +1,169 @@
+//! Cross-site request forgery: a token that only pages of this site can know.
+//!
+//! A browser sends cookies along with whatever another site makes it post. So a form of this site carries a token, too,
+//! that is bound to the visitor's session, and what changes something is refused without it:
+//!
+//! ```
+//! use skitai::prelude::*;
+//!
+//! let app = App::new("webapp").use_session(true).before_request(skitai::app::csrf).routes(routes![form, send]);
+//!
+//! #[route("/form", methods = ["GET"])]
+//! async fn form() -> Page {
+//!     Page::new("form.html").with_csrf() // <input type="hidden" name="csrf_token" value="{{ csrf_token }}">
+//! }
+//!
+//! #[route("/send", methods = ["POST"])]
+//! async fn send(text: String) -> String {
+//!     text
+//! }
+//! ```
+//!
+//! The secret of a session is made when its first token is asked for, and is kept in it. Each token is that secret
+//! under another mask, so that no two pages have equal ones, which those who can measure packed pages would find out
+//! byte by byte. Signing in or out ought to begin with `was.session.clear()`: then older tokens are void.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
+use subtle::ConstantTimeEq;
+
+use super::Request;
+use crate::app::error::{Error, Result};
+use crate::app::was::{Face, Was};
+
+/// The field of a form that carries the token.
+pub(crate) const FIELD: &str = "csrf_token";
+/// The header that carries it where a script asks.
+const HEADER: &str = "x-csrf-token";
+/// The session's value that holds its secret.
+const KEPT: &str = "_csrf";
+/// Length of a secret in bytes: what nobody guesses.
+const LENGTH: usize = 24;
+
+type Secret = [u8; LENGTH];
+
+/// A hook that refuses, with 403, what changes something and lacks the session's token: every method but GET, HEAD,
+/// OPTIONS and TRACE. `App::new("webapp").use_session(true).before_request(skitai::app::csrf)`.
+///
+/// The token is looked for in the header `X-CSRF-Token`, then in the field `csrf_token` of a form. RPC in its own
+/// content type passes, because no form of another site can send such a type; RPC that comes as a form or as plain text
+/// does not. Routes that change something should name their methods (`methods = ["POST"]`): one that takes GET takes it
+/// unchecked.
+pub async fn csrf(was: Was) -> Result<()> {
+    if matches!(was.request.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE") {
+        return Ok(());
+    }
+    if was.face() != Face::Web && !can_come_from_a_form(was.request.get_content_type()) {
+        return Ok(());
+    }
+    match sent(&was.request) {
+        Some(token) => was.csrf_verify(&token),
+        None => Err(Error::new(
+            403,
+            format!("this needs the token of its page: the field `{FIELD}` of the form, or the header X-CSRF-Token"),
+        )),
+    }
+}
+
+/// The content types that a page of another site can have sent without asking this server first.
+fn can_come_from_a_form(kind: Option<&str>) -> bool {
+    const SIMPLE: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
+    kind.is_none_or(|kind| SIMPLE.iter().any(|simple| kind.eq_ignore_ascii_case(simple)))
+}
+
+/// The token as the client sent it.
+fn sent(request: &Request) -> Option<String> {
+    if let Some(token) = request.get_header(HEADER) {
+        return Some(token.to_owned());
+    }
+    if let Some(token) = &request.form_token {
+        return Some(token.to_string());
+    }
+    // A form is what clients mean when they say nothing but send pairs.
+    let kind = request.get_content_type().unwrap_or("application/x-www-form-urlencoded");
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return None;
+    }
+    let form = std::str::from_utf8(&request.body).ok()?;
+    // What a token consists of needs no escape in a form.
+    form.split('&').find_map(|pair| pair.strip_prefix(FIELD)?.strip_prefix('=')).map(str::to_owned)
+}
+
+impl Was {
+    /// A token for a form of this visitor's session; each call gives another, and all are good as long as the session
+    /// has its secret. An error where the app has no sessions.
+    pub fn csrf_token(&self) -> Result<String> {
+        let secret = match secret(self) {
+            Some(secret) => secret,
+            None => {
+                let secret = random()?;
+                self.session.set(KEPT, URL_SAFE_NO_PAD.encode(secret))?;
+                secret
+            }
+        };
+        Ok(masked(&secret, &random()?))
+    }
+
+    /// Checks a token of this visitor's session, in constant time: 403 where it is not one.
+    pub fn csrf_verify(&self, token: &str) -> Result<()> {
+        let is_good = secret(self).is_some_and(|secret| is_of(token, &secret));
+        if is_good { Ok(()) } else { Err(Error::new(403, "the token is not one of this session: load the page anew")) }
+    }
+}
+
+fn secret(was: &Was) -> Option<Secret> {
+    let kept: String = was.session.get(KEPT)?;
+    URL_SAFE_NO_PAD.decode(kept).ok()?.try_into().ok()
+}
+
+fn random() -> Result<Secret> {
+    let mut bytes = [0; LENGTH];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("the system gives no random numbers"))?;
+    Ok(bytes)
+}
+
+/// The mask, and the secret under it.
+fn masked(secret: &Secret, mask: &Secret) -> String {
+    let under: Secret = std::array::from_fn(|at| secret[at] ^ mask[at]);
+    URL_SAFE_NO_PAD.encode([mask.as_slice(), &under].concat())
+}
+
+fn is_of(token: &str, secret: &Secret) -> bool {
+    let Ok(bytes) = URL_SAFE_NO_PAD.decode(token) else { return false };
+    let Some((mask, under)) = bytes.split_first_chunk::<LENGTH>() else { return false };
+    let Ok(under) = Secret::try_from(under) else { return false };
+    let unmasked: Secret = std::array::from_fn(|at| under[at] ^ mask[at]);
+    unmasked.ct_eq(secret).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_a_secret_differ_and_are_of_it_alone() {
+        let (one, other) = (random().expect("random"), random().expect("random"));
+        let tokens = [masked(&one, &random().expect("random")), masked(&one, &random().expect("random"))];
+        assert_ne!(tokens[0], tokens[1]);
+        for token in &tokens {
+            assert!(is_of(token, &one));
+            assert!(!is_of(token, &other));
+            assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')), "{token}");
+        }
+        let token = &tokens[0];
+        for wrong in ["", "A", "é", &token[1..], &token[..token.len() - 2], &format!("{token}AAAA"), &"A".repeat(64)] {
+            assert!(!is_of(wrong, &one), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_form_can_send_is_known() {
+        for kind in [None, Some("text/plain"), Some("Multipart/Form-Data"), Some("application/x-www-form-urlencoded")] {
+            assert!(can_come_from_a_form(kind), "{kind:?}");
+        }
+        for kind in ["text/xml", "application/json", "application/json-rpc", "application/xml"] {
+            assert!(!can_come_from_a_form(Some(kind)), "{kind}");
+        }
+    }
+}

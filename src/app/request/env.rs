@@ -1,0 +1,120 @@
+//! The request in the names of CGI and WSGI, for code that thinks in them.
+//!
+//! It is made when it is asked for and is the request's alone: nothing of the process's environment is in it. Unlike in
+//! CGI, two names of one header (`X-A` and `X_A`) cannot be mistaken for each other, because headers with a `_` are
+//! left out; so is `Proxy`, whose name in here would be the one by which many programs find their own proxy.
+
+use std::borrow::Cow;
+
+use actix_web::http::header;
+use serde::{Serialize, Serializer};
+
+use crate::app::was::{Face, Inner};
+
+/// Names and values of one request, in the order of the names: see [`Inner::env`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Env(Vec<(Cow<'static, str>, String)>);
+
+impl Env {
+    /// The value of this name, such as `HTTP_USER_AGENT`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        Some(&self.0[at].1)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
+impl Serialize for Env {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl Inner {
+    /// The request in the names of CGI (RFC 3875) and WSGI:
+    ///
+    /// | name | value |
+    /// | --- | --- |
+    /// | `REQUEST_METHOD`, `REQUEST_URI`, `QUERY_STRING` | as sent; no query is an empty one |
+    /// | `SCRIPT_NAME`, `PATH_INFO` | where the app is mounted (empty at `/`), and the path below it, decoded |
+    /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | as sent, where they were |
+    /// | `REMOTE_ADDR` | the client, behind [trusted proxies](crate::app::Request::get_remote_addr), too |
+    /// | `REMOTE_PORT` | its port, where that is known |
+    /// | `SERVER_NAME`, `SERVER_PORT` | the host that was asked for, else the address of this server; the port it listens on |
+    /// | `SERVER_PROTOCOL`, `SERVER_SOFTWARE` | such as `HTTP/1.1` and `Skitai/0.1.0` |
+    /// | `GATEWAY_INTERFACE` | `CGI/1.1`; over RPC `XMLRPC/2.0` or `JSONRPC/2.0` |
+    /// | `wsgi.url_scheme`, `REQUEST_SCHEME` | `http` or `https`, [as the client asked](crate::app::Request::scheme) |
+    /// | `HTTPS` | `on`, where it asked by TLS |
+    /// | `HTTP_…` | the other headers: `HTTP_USER_AGENT`; several of one name with `, ` between them, cookies with `; ` |
+    pub fn env(&self) -> Env {
+        let request = &self.request;
+        let server = &self.services().site.server;
+        let mut pairs: Vec<(Cow<'static, str>, String)> = Vec::with_capacity(16 + request.headers.len());
+        let mut tell = |name: &'static str, value: String| pairs.push((Cow::Borrowed(name), value));
+        let mount = self.mount_path();
+        let path = request.path();
+        // Compared as the mounts are: `/te%73t` is `/test`.
+        let canonical = crate::app::routing::pattern::canonical(path);
+        let below = canonical.strip_prefix(mount).unwrap_or(&canonical);
+        tell("REQUEST_METHOD", request.method().to_owned());
+        tell("REQUEST_URI", request.uri().to_owned());
+        tell("QUERY_STRING", request.query().to_owned());
+        tell("SCRIPT_NAME", mount.to_owned());
+        tell("PATH_INFO", percent_encoding::percent_decode_str(below).decode_utf8_lossy().into_owned());
+        if let Some(kind) = request.get_header("content-type") {
+            tell("CONTENT_TYPE", kind.to_owned());
+        }
+        if let Some(length) = request.get_header("content-length") {
+            tell("CONTENT_LENGTH", length.to_owned());
+        }
+        if let Some(client) = request.client_addr() {
+            tell("REMOTE_ADDR", client.ip().to_string());
+            if client.port() != 0 {
+                tell("REMOTE_PORT", client.port().to_string());
+            }
+        }
+        let host = request.get_header("host").map(name_of).filter(|host| !host.is_empty());
+        let own = || server.ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+        tell("SERVER_NAME", host.map_or_else(own, str::to_owned));
+        tell("SERVER_PORT", server.port.to_string());
+        tell("SERVER_PROTOCOL", format!("HTTP/{}", request.version()));
+        tell("SERVER_SOFTWARE", concat!("Skitai/", env!("CARGO_PKG_VERSION")).to_owned());
+        let interface = match self.face() {
+            Face::Web => "CGI/1.1",
+            Face::XmlRpc => "XMLRPC/2.0",
+            Face::JsonRpc => "JSONRPC/2.0",
+        };
+        tell("GATEWAY_INTERFACE", interface.to_owned());
+        let scheme = request.scheme();
+        tell("wsgi.url_scheme", scheme.to_owned());
+        tell("REQUEST_SCHEME", scheme.to_owned());
+        if scheme == "https" {
+            tell("HTTPS", "on".to_owned());
+        }
+        for name in request.headers.keys() {
+            let is_elsewhere = *name == header::CONTENT_TYPE || *name == header::CONTENT_LENGTH;
+            if is_elsewhere || name.as_str() == "proxy" || name.as_str().contains('_') {
+                continue;
+            }
+            let lines: Vec<_> =
+                request.headers.get_all(name).map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+            let between = if *name == header::COOKIE { "; " } else { ", " };
+            let named = format!("HTTP_{}", name.as_str().replace('-', "_").to_ascii_uppercase());
+            pairs.push((Cow::Owned(named), lines.join(between)));
+        }
+        pairs.sort_unstable();
+        Env(pairs)
+    }
+}
+
+/// The host of `host:port`.
+fn name_of(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}

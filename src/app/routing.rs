@@ -1,0 +1,13 @@
+//! Routes: from a path or a name to a handler, and back.
+//!
+//! - [`route`]: what `#[route]` makes of a function;
+//! - [`pattern`]: the path of a rule, with its placeholders; [`table`]: the routes of one app;
+//! - [`mount`]: what is served below one path; [`router`]: all mounts of a site;
+//! - [`links`]: the path that leads to a route.
+
+pub(crate) mod links;
+pub(crate) mod mount;
+pub(crate) mod pattern;
+pub(crate) mod route;
+pub(crate) mod router;
+pub(crate) mod table;

@@ -1,0 +1,106 @@
+//! What is served below one path.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::table::Placed;
+use crate::app::Mounted;
+
+/// What is served below one path: folders first, then an app.
+#[derive(Clone, Debug)]
+pub(crate) struct Mount {
+    /// Without a trailing slash; empty for `/`.
+    pub(crate) path: String,
+    /// What the RPC names of its app begin with: `/test/deep` is `test.deep`; empty for `/`.
+    pub(crate) prefix: String,
+    /// Written with a trailing slash: the path without it is sent there.
+    pub(crate) slash: bool,
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) app: Option<Arc<Mounted>>,
+    /// The server's own, in no conf.
+    pub(crate) is_own: bool,
+}
+
+impl Mount {
+    pub(crate) fn at(path: &str, app: Option<Mounted>) -> Mount {
+        let at = path.trim_end_matches('/');
+        Mount {
+            path: at.to_owned(),
+            prefix: at.trim_start_matches('/').replace('/', "."),
+            slash: path.ends_with('/'),
+            folders: Vec::new(),
+            app: app.map(Arc::new),
+            is_own: false,
+        }
+    }
+
+    /// True for the path of this mount, without a slash at its end.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.path == path
+    }
+
+    /// Its path, without a slash at its end; empty for the root.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path of one of its rules, from the root of the site.
+    pub(crate) fn path_of(&self, rule: &str) -> String {
+        format!("{}{rule}", self.path)
+    }
+
+    /// The RPC name by which one of its methods is reached from anywhere.
+    pub(crate) fn name_of(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    /// What is left of an RPC name below this mount; `None` for a name elsewhere.
+    pub(crate) fn rest_of_name<'n>(&self, name: &'n str) -> Option<&'n str> {
+        if self.prefix.is_empty() { Some(name) } else { name.strip_prefix(&*self.prefix)?.strip_prefix('.') }
+    }
+
+    /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
+    pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let rest = path.strip_prefix(self.path.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    pub(crate) fn needs_slash(&self, path: &str) -> bool {
+        self.slash && path == self.path && !self.path.is_empty()
+    }
+
+    /// Where it is and what is there, for `check`.
+    pub(crate) fn describe(&self) -> String {
+        let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+        targets.extend(self.app.as_ref().map(|app| {
+            let more = if app.actix.is_some() { ", then services of actix-web" } else { "" };
+            format!("app {} ({} routes{more})", app.name, app.table.placed().len())
+        }));
+        format!("{}/ = {}", self.path, targets.join(", then "))
+    }
+
+    /// One line per route: methods, path, RPC name, arguments, and the function behind it.
+    pub(crate) fn list(&self) -> Vec<String> {
+        let Some(app) = &self.app else { return Vec::new() };
+        let line = |placed: &Placed| {
+            let names = app.table.names();
+            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| self.name_of(name));
+            let route = placed.route;
+            let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
+                let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
+                let optional = if param.required || param.default.is_some() { "" } else { "?" };
+                format!("{}{optional}: {}{default}", param.name, param.kind.word())
+            });
+            let params = params.collect::<Vec<_>>().join(", ");
+            let path = self.path_of(&placed.rule);
+            let name = name.unwrap_or_else(|| "-".to_owned());
+            format!(
+                "{:<16} {path:<36} {name}({params})   {}::{}",
+                route.methods.join(","),
+                route.module,
+                route.function
+            )
+        };
+        app.table.placed().iter().map(line).collect()
+    }
+}

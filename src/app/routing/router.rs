@@ -1,0 +1,92 @@
+//! Where the paths and the names of a site lead: its mounts, and the routes of their apps.
+
+use super::links::{Links, Sought};
+use super::mount::Mount;
+use super::table::Placed;
+use crate::app::Mounted;
+
+/// The route a request is led to.
+#[derive(Clone, Copy)]
+pub(crate) struct MatchedRoute<'s> {
+    /// The place of its app among the mounts.
+    pub(crate) mount: usize,
+    pub(crate) app: &'s Mounted,
+    pub(crate) placed: &'s Placed,
+}
+
+impl<'s> MatchedRoute<'s> {
+    fn by_name(mount: usize, app: &'s Mounted, name: &str) -> Option<MatchedRoute<'s>> {
+        Some(MatchedRoute { mount, app, placed: app.table.named(name)? })
+    }
+}
+
+/// The mounts of a site, the longest path first.
+pub(crate) struct Router {
+    mounts: Vec<Mount>,
+    /// True for the name of a method of the server's own apps that is found from everywhere.
+    is_own_method: fn(&str) -> bool,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Router").field("mounts", &self.mounts).finish_non_exhaustive()
+    }
+}
+
+impl Router {
+    pub(crate) fn new(mut mounts: Vec<Mount>, is_own_method: fn(&str) -> bool) -> Router {
+        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path().len()));
+        Router { mounts, is_own_method }
+    }
+
+    pub(crate) fn mounts(&self) -> &[Mount] {
+        &self.mounts
+    }
+
+    /// The route of an RPC name: relative to the mount whose path the call was posted to, else by the mounts' names.
+    pub(crate) fn method(&self, path: &str, name: &str) -> Option<MatchedRoute<'_>> {
+        let apps = || self.mounts.iter().enumerate().filter_map(|(at, mount)| Some((at, mount, mount.app.as_ref()?)));
+        let mut below = apps().filter(|(_, mount, _)| !mount.path().is_empty() && mount.rest_of(path).is_some());
+        below
+            .find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
+            .or_else(|| apps().find_map(|(at, mount, app)| MatchedRoute::by_name(at, app, mount.rest_of_name(name)?)))
+            .or_else(|| {
+                // What every server has under the same names, unless an app has a method of that name.
+                let mut own = apps().filter(|(_, mount, _)| mount.is_own && (self.is_own_method)(name));
+                own.find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
+            })
+    }
+
+    /// The route that a link of the app at a mount leads to, and whose it is: of the app itself, else of another.
+    pub(crate) fn linked(&self, from: usize, sought: Sought<'_>) -> Result<(&Links, &Placed), String> {
+        let own = &self.app(from).links;
+        if let Some(placed) = own.find(sought)? {
+            return Ok((own, placed));
+        }
+        let found = match sought {
+            Sought::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.placed)),
+            Sought::Route(_) => self
+                .mounts
+                .iter()
+                .filter_map(|mount| Some(&*mount.app.as_ref()?.links))
+                .find_map(|links| Some((links, links.find(sought).ok()??))),
+        };
+        found.ok_or_else(|| own.unknown(sought))
+    }
+
+    /// The mounts of the site's own apps: not the pages of the server.
+    pub(crate) fn of_apps(&self) -> impl Iterator<Item = (&Mount, &Mounted)> {
+        let of_site = self.mounts.iter().filter(|mount| !mount.is_own);
+        of_site.filter_map(|mount| Some((mount, &**mount.app.as_ref()?)))
+    }
+
+    /// The app of a mount that has one.
+    pub(crate) fn app(&self, mount: usize) -> &Mounted {
+        self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
+    }
+
+    /// The app whose mount leads to a path, and its place among the mounts.
+    pub(crate) fn app_at(&self, path: &str) -> Option<usize> {
+        self.mounts.iter().position(|mount| mount.app.is_some() && mount.rest_of(path).is_some())
+    }
+}

@@ -1,0 +1,282 @@
+//! The routes of one mounted app: by path for the web, by name for RPC.
+//!
+//! Exact rules are found by their text, patterns are tried in the order they were added. The RPC name of a rule is its
+//! fixed segments joined by dots; placeholders become the first arguments. Where two rules give one name, the one
+//! without placeholders has it; any other clash keeps the server from starting.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use super::pattern::Pattern;
+use super::route::Route;
+use crate::app::args::argument::Kind;
+use crate::app::hooks::Level;
+use skitai_wire::Value;
+
+/// A route as an app or a package lists it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// What its rule begins with.
+    pub(crate) prefix: String,
+    pub(crate) route: &'static Route,
+    /// Those of its levels that have hooks, outermost first.
+    pub(crate) levels: Vec<Arc<Level>>,
+}
+
+impl Listed {
+    pub(crate) fn new(prefix: &str, route: &'static Route) -> Listed {
+        Listed { prefix: prefix.to_owned(), route, levels: Vec::new() }
+    }
+}
+
+/// A route in its app.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    /// The rule with its package's prefix.
+    pub(crate) rule: String,
+    pub(crate) route: &'static Route,
+    pub(crate) pattern: Pattern,
+    /// Those of its levels that have hooks, the app's first.
+    pub(crate) levels: Box<[Arc<Level>]>,
+}
+
+/// All routes of an app.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    placed: Vec<Placed>,
+    // One rule may stand several times with different methods, so each path leads to a list.
+    exact: HashMap<String, Vec<usize>, FixedState>,
+    patterns: Vec<usize>,
+    // Nobody but the author chooses what is in here, so a quick hash does.
+    names: HashMap<String, usize, FixedState>,
+}
+
+/// What a path leads to.
+pub(crate) enum Found<'t> {
+    Route(&'t Placed, Vec<(String, Value)>),
+    /// The path is known, but not for this method; these are.
+    WrongMethod(Vec<&'static str>),
+    Nothing,
+}
+
+impl Table {
+    /// Places routes given with their package's prefix. The errors are all that is wrong, one line each.
+    pub(crate) fn new(routes: &[Listed], app: &Level) -> Result<Table, Vec<String>> {
+        let mut table = Table::default();
+        let mut errors = Vec::new();
+        let app = (!app.is_empty()).then(|| Arc::new(app.clone()));
+        for Listed { prefix, route, levels } in routes {
+            let rule = format!("{prefix}{}", route.rule);
+            if !rule.starts_with('/') {
+                errors.push(format!(
+                    "{}: rule {rule}: it must start with `/`, or no path would ever lead to it",
+                    who(route)
+                ));
+            }
+            match Pattern::parse(&rule) {
+                Ok(pattern) => {
+                    check_kinds(&pattern, &rule, route, &mut errors);
+                    let levels = app.iter().chain(levels).cloned().collect();
+                    table.placed.push(Placed { rule, route, pattern, levels });
+                }
+                Err(problem) => errors.push(format!("{}: rule {rule}: {problem}", who(route))),
+            }
+        }
+        for (index, placed) in table.placed.iter().enumerate() {
+            if placed.pattern.is_exact() {
+                table.exact.entry(placed.pattern.as_path()).or_default().push(index);
+            } else {
+                table.patterns.push(index);
+            }
+        }
+        table.check_methods(&mut errors);
+        table.name_all(&mut errors);
+        if errors.is_empty() { Ok(table) } else { Err(errors) }
+    }
+
+    /// Two routes for the same rule and method: the second could never be reached.
+    fn check_methods(&self, errors: &mut Vec<String>) {
+        for (index, one) in self.placed.iter().enumerate() {
+            for other in &self.placed[index + 1..] {
+                let shared = one.route.methods.iter().find(|method| other.route.methods.contains(method));
+                if let Some(method) = shared.filter(|_| one.rule == other.rule) {
+                    errors.push(format!(
+                        "{} and {} both answer {method} {}",
+                        who(one.route),
+                        who(other.route),
+                        one.rule
+                    ));
+                }
+            }
+        }
+    }
+
+    fn name_all(&mut self, errors: &mut Vec<String>) {
+        // Rules without placeholders first: they have the name wherever they stand.
+        let (mut order, patterns): (Vec<usize>, Vec<usize>) =
+            (0..self.placed.len()).partition(|&index| self.placed[index].pattern.is_exact());
+        order.extend(patterns);
+        for index in order {
+            let placed = &self.placed[index];
+            let name = placed.route.name.map_or_else(|| placed.pattern.rpc_name(), str::to_owned);
+            let Some(&holder) = self.names.get(&name) else {
+                self.names.insert(name, index);
+                continue;
+            };
+            let held = &self.placed[holder];
+            if held.pattern.is_exact() == placed.pattern.is_exact() {
+                errors.push(format!(
+                    "the RPC name `{name}` is claimed by {} (rule {}) and by {} (rule {}); give one of them #[route(.., name = \"…\")]",
+                    who(held.route),
+                    held.rule,
+                    who(placed.route),
+                    placed.rule
+                ));
+            }
+        }
+    }
+
+    /// Finds the route of a path in its [canonical](super::pattern::canonical) form for a method.
+    pub(crate) fn find(&self, path: &str, method: &str) -> Found<'_> {
+        let path = if path.is_empty() { "/" } else { path };
+        let mut allowed: Vec<&'static str> = Vec::new();
+        if let Some(indexes) = self.exact.get(path) {
+            for &index in indexes {
+                let placed = &self.placed[index];
+                if answers(placed.route, method) {
+                    return Found::Route(placed, Vec::new());
+                }
+                allowed.extend(placed.route.methods);
+            }
+        }
+        for &index in &self.patterns {
+            let placed = &self.placed[index];
+            if let Some(values) = placed.pattern.matches(path) {
+                if answers(placed.route, method) {
+                    return Found::Route(placed, values);
+                }
+                allowed.extend(placed.route.methods);
+            }
+        }
+        if allowed.is_empty() {
+            return Found::Nothing;
+        }
+        if allowed.contains(&"GET") {
+            allowed.push("HEAD");
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        Found::WrongMethod(allowed)
+    }
+
+    /// The route of an RPC name, relative to the mount.
+    pub(crate) fn named(&self, name: &str) -> Option<&Placed> {
+        self.names.get(name).map(|&index| &self.placed[index])
+    }
+
+    /// All RPC names with their routes, sorted.
+    pub(crate) fn names(&self) -> Vec<(&str, &Placed)> {
+        let mut names: Vec<_> = self.names.iter().map(|(name, &index)| (name.as_str(), &self.placed[index])).collect();
+        names.sort_unstable_by_key(|(name, _)| *name);
+        names
+    }
+
+    /// All routes in the order they were added.
+    pub(crate) fn placed(&self) -> &[Placed] {
+        &self.placed
+    }
+}
+
+/// A route that answers GET answers HEAD as well (RFC 9110, 9.3.2); the body is left out where the reply is written.
+fn answers(route: &Route, method: &str) -> bool {
+    route.methods.contains(&method) || (method == "HEAD" && route.methods.contains(&"GET"))
+}
+
+/// A placeholder of numbers gives a number: an argument that takes none could never be called by its path.
+fn check_kinds(pattern: &Pattern, rule: &str, route: &Route, errors: &mut Vec<String>) {
+    for name in pattern.numbers() {
+        let taker = route.params.iter().find(|param| param.is_wire() && param.name == name);
+        if let Some(param) =
+            taker.filter(|param| matches!(param.kind, Kind::String | Kind::Bool | Kind::Bytes | Kind::File))
+        {
+            errors.push(format!(
+                "{}: rule {rule}: `{name}` is a number there and of kind {} in the function; write <{name}>, or take a number",
+                who(route),
+                param.kind.word()
+            ));
+        }
+    }
+}
+
+fn who(route: &Route) -> String {
+    format!("{}::{}", route.module, route.function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate as skitai;
+    use skitai_macros::route;
+
+    #[route("/item")]
+    async fn item() -> &'static str {
+        ""
+    }
+
+    #[route("/item/<int:id>")]
+    async fn by_number(id: i64) -> i64 {
+        id
+    }
+
+    #[route("/item/<name>")]
+    async fn by_name(name: String) -> String {
+        name
+    }
+
+    #[route("/item", methods = ["PUT"])]
+    async fn save() -> &'static str {
+        ""
+    }
+
+    #[route("/text/<int:text>")]
+    async fn text(text: String) -> String {
+        text
+    }
+
+    fn table(prefix: &str, routes: &[&'static Route]) -> Result<Table, String> {
+        let routes: Vec<_> = routes.iter().map(|&route| Listed::new(prefix, route)).collect();
+        Table::new(&routes, &Level::default()).map_err(|problems| problems.join("\n"))
+    }
+
+    #[test]
+    fn the_rule_without_placeholders_has_the_name_wherever_it_stands() {
+        for routes in [skitai::routes![item, by_number], skitai::routes![by_number, item]] {
+            let table = table("", &routes).expect("no clash");
+            assert_eq!(table.named("item").map(|placed| placed.rule.as_str()), Some("/item"));
+        }
+        for routes in [skitai::routes![item, by_number, by_name], skitai::routes![by_number, by_name, item]] {
+            assert!(table("", &routes).is_ok(), "the two do not have the name, so they do not clash");
+        }
+    }
+
+    #[test]
+    fn any_other_clash_of_names_is_an_error_that_tells_both() {
+        let problem = table("", &skitai::routes![by_number, by_name]).expect_err("a clash");
+        assert!(
+            problem.contains("by_number") && problem.contains("by_name") && problem.contains("`item`"),
+            "{problem}"
+        );
+        let problem = table("", &skitai::routes![item, save]).expect_err("one of them could not be called");
+        assert!(problem.contains("save"), "{problem}");
+    }
+
+    #[test]
+    fn rules_that_no_path_leads_to_are_refused() {
+        assert!(table("shop", &skitai::routes![item]).expect_err("no slash").contains("must start with `/`"));
+        let problem = table("", &skitai::routes![text]).expect_err("never a text");
+        assert!(problem.contains("`text` is a number there"), "{problem}");
+        assert!(table("", &skitai::routes![item, item]).expect_err("twice").contains("both answer"));
+    }
+}

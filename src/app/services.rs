@@ -1,0 +1,57 @@
+//! What a handler reaches out with: the addresses of its thread's own actors, and what the threads share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::HashMap;
+use skitai_actors::cache::Store;
+use skitai_actors::cluster::{Cluster, Roster, Web};
+use skitai_actors::db::{AdHoc, Database};
+use skitai_actors::kit::Post;
+use skitai_actors::session::{SealedCookies, SessionActor};
+use skitai_actors::spec::DbSpec;
+use skitai_actors::status::{self, StatusActor};
+use skitai_wire::Value;
+
+use super::Registry;
+use super::blocking_pool::BlockingPool;
+use super::site::Site;
+use crate::config::TrustedProxies;
+
+/// The services of one thread. Made on that thread, where its actors live; usable from any.
+///
+/// Requests hold on to this and not to parts of what all threads share: a counter of references that all cores write to
+/// costs each of them more than the rest of a small request.
+pub(crate) struct Services {
+    pub(crate) site: Arc<Site>,
+    pub(crate) clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<Roster>)>,
+    pub(crate) databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
+    pub(crate) web: Post<Web>,
+    pub(crate) ad_hoc_db: Post<AdHoc>,
+    pub(crate) sessions: Post<SessionActor<SealedCookies>>,
+    pub(crate) status: Post<StatusActor>,
+    pub(crate) results: Arc<Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) blocking: Arc<BlockingPool>,
+    pub(crate) runtime: tokio::runtime::Handle,
+    /// The trusted proxies, where there are any. A thread's own copy: requests share it by counting.
+    pub(crate) proxies: Option<Arc<TrustedProxies>>,
+}
+
+/// How long an actor may take to tell of itself before the status page says that it did not.
+const REPORT_WITHIN: Duration = Duration::from_millis(500);
+
+impl Services {
+    pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<Roster>)> {
+        self.clusters.get(name)
+    }
+
+    pub(crate) fn database(&self, name: &str) -> Option<&(Post<Database>, Arc<DbSpec>)> {
+        self.databases.get(name)
+    }
+
+    /// Asks the status actor, which asks every actor of every thread.
+    pub(crate) async fn tree(&self, filter: Option<&str>) -> Value {
+        status::ask(&self.status, filter.map(str::to_owned), REPORT_WITHIN).await
+    }
+}

@@ -1,0 +1,192 @@
+//! Rows straight to the client: NDJSON, CSV, a JSON array.
+//!
+//! The head of the reply is not sent before the first row is there, or the end. What fails until then is an error with
+//! a status, as in any handler. What fails later can be told only by what the format has room for:
+//!
+//! - NDJSON has one more line, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason", "msg"}]}`, as the
+//!   last;
+//! - CSV and a JSON array have no room: the reply is cut, which a client sees as a chunked body without an end. So is
+//!   an NDJSON reply of a statement with `.all_or_error()`.
+//!
+//! The log has a line in each case.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use serde::Serialize;
+use serde_json::json;
+use skitai_actors::Outcome;
+use skitai_actors::db::Column;
+use skitai_wire::Value;
+
+use super::csv;
+use super::rows::{Hole, Rows};
+use crate::app::error::{Error, Result};
+use crate::app::reply::streaming::Streaming;
+
+/// What a chunk is filled to: rows are small, and each chunk costs a few octets and a turn of the server.
+const CHUNK: usize = 16 << 10;
+
+/// How one row is written after others.
+type Write<T> = fn(&mut Vec<u8>, &T) -> Result<()>;
+
+impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
+    /// A reply of one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line
+    /// with `$coverage` and `$missing` says so. If all of them do before the first row this is an error.
+    pub async fn ndjson(self) -> Result<Streaming> {
+        let tolerant = !self.strict;
+        let page = Export::begun(self, tolerant, json_line).await?;
+        Ok(page.streaming("application/x-ndjson"))
+    }
+
+    /// A reply of one JSON array (`application/json`), a row a line. It is whole or has no end: where a member fails on
+    /// the way the connection is cut. If one fails before the first row this is an error.
+    pub async fn json(self) -> Result<Streaming> {
+        let mut page = Export::begun(self, false, json_item).await?;
+        match page.chunk.first_mut() {
+            // In the place of the comma before the first row.
+            Some(comma) => *comma = b'[',
+            None => page.chunk.push(b'['),
+        }
+        page.tail = b"\n]\n";
+        Ok(page.streaming("application/json"))
+    }
+}
+
+impl Rows {
+    /// A reply of CSV (RFC 4180) with a line of names. It is whole or has no end, as [`json`](Rows::json).
+    pub async fn csv(self) -> Result<Streaming> {
+        let mut page = Export::begun(self, false, csv_line).await?;
+        let names: Vec<&str> = page.rows.columns().iter().map(Column::name).collect();
+        if !names.is_empty() {
+            let mut head = String::new();
+            csv::head(&mut head, &names);
+            page.chunk.splice(0..0, head.into_bytes());
+        }
+        Ok(page.streaming("text/csv; charset=utf-8; header=present"))
+    }
+}
+
+fn json_line<T: Serialize>(chunk: &mut Vec<u8>, row: &T) -> Result<()> {
+    chunk.extend(skitai_wire::json::to_vec(row)?);
+    chunk.push(b'\n');
+    Ok(())
+}
+
+/// What follows the first has a comma before it.
+fn json_item<T: Serialize>(chunk: &mut Vec<u8>, row: &T) -> Result<()> {
+    chunk.extend(b",\n");
+    chunk.extend(skitai_wire::json::to_vec(row)?);
+    Ok(())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "one of several ways to write a row")]
+fn csv_line(chunk: &mut Vec<u8>, row: &Value) -> Result<()> {
+    let mut line = String::new();
+    csv::row(&mut line, row.as_map().map_or(0, |row| row.0.len()), row);
+    chunk.extend(line.into_bytes());
+    Ok(())
+}
+
+/// The body under way.
+struct Export<T> {
+    rows: Rows<T>,
+    write: Write<T>,
+    /// Members may fail, and the end tells of it.
+    tolerant: bool,
+    missing: Vec<Outcome>,
+    /// What is written and not sent.
+    chunk: Vec<u8>,
+    /// What follows the last row.
+    tail: &'static [u8],
+    /// Told after the rows that came before it.
+    fault: Option<Error>,
+    over: bool,
+}
+
+impl<T: Serialize + Send + Unpin + 'static> Export<T> {
+    /// Waits for the first row, or for the end.
+    async fn begun(rows: Rows<T>, tolerant: bool, write: Write<T>) -> Result<Export<T>> {
+        let mut page = Export {
+            rows,
+            write,
+            tolerant,
+            missing: Vec::new(),
+            chunk: Vec::with_capacity(CHUNK),
+            tail: b"",
+            fault: None,
+            over: false,
+        };
+        std::future::poll_fn(|context| page.poll_first(context)).await?;
+        let coverage = page.rows.coverage();
+        if page.over && coverage.ok == 0 {
+            return Err(page.rows.failed(page.missing));
+        }
+        Ok(page)
+    }
+
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
+        while self.chunk.is_empty() && !self.over {
+            ready!(self.poll_write(context));
+            if let Some(fault) = self.fault.take() {
+                return Poll::Ready(Err(fault));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes one row, or what is there instead, into the chunk.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.rows.poll_row(context)) {
+            Some(Ok(row)) => self.fault = (self.write)(&mut self.chunk, &row).err(),
+            Some(Err(Hole::Member(outcome))) if self.tolerant => self.missing.push(*outcome),
+            Some(Err(hole)) => self.fault = Some(hole.into_error(&self.rows)),
+            None => self.over = true,
+        }
+        Poll::Ready(())
+    }
+
+    fn streaming(self, content_type: &'static str) -> Streaming {
+        Streaming::of(Box::pin(self), content_type)
+    }
+
+    /// The last of it.
+    fn end(&mut self) {
+        self.chunk.extend(std::mem::take(&mut self.tail));
+        if self.missing.is_empty() {
+            return;
+        }
+        let coverage = self.rows.coverage().to_string();
+        let told =
+            |outcome: &Outcome| json!({"node": &*outcome.node, "reason": outcome.reason.word(), "msg": outcome.msg});
+        let missing: Vec<_> = self.missing.drain(..).map(|outcome| told(&outcome)).collect();
+        tracing::warn!(uri = self.rows.uri, "partial answer: {coverage}: {}", json!(missing));
+        let line = json!({"$coverage": coverage, "$missing": missing}).to_string();
+        self.chunk.extend(line.into_bytes());
+        self.chunk.push(b'\n');
+    }
+}
+
+impl<T: Serialize + Send + Unpin + 'static> Stream for Export<T> {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let page = &mut *self;
+        while page.chunk.len() < CHUNK && page.fault.is_none() && !page.over {
+            match page.poll_write(context) {
+                Poll::Ready(()) => {}
+                Poll::Pending if page.chunk.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        if page.over {
+            page.end();
+        }
+        if page.chunk.is_empty() {
+            return Poll::Ready(page.fault.take().map(Err));
+        }
+        Poll::Ready(Some(Ok(std::mem::replace(&mut page.chunk, Vec::with_capacity(CHUNK)).into())))
+    }
+}

@@ -1,0 +1,196 @@
+//! Several statements on one connection: `was.dlb("mydb").tx(|t| async move { … }).await?`.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
+
+use skitai_actors::db::{AdHocTarget, Bond, Conversation, IntoParams, Order, Shards};
+use skitai_actors::kit::Inlet;
+use skitai_actors::{Outcome, Reason};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Base, Sql};
+use crate::app::calls::results::{AllFailed, Answered};
+use crate::app::error::Result;
+use skitai_actors::spec::Spread;
+
+/// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same
+/// transaction.
+#[derive(Clone, Debug)]
+pub struct Tx(Connection);
+
+impl Deref for Tx {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+/// A connection for oneself, inside the closure of [`Sql::session`] or [`Sql::tx`]. Clones are the same connection.
+#[derive(Clone, Debug)]
+pub struct Connection(Line);
+
+/// The spread to the actor that holds the connection.
+#[derive(Clone, Debug)]
+struct Line {
+    orders: mpsc::Sender<Order>,
+    node: Arc<str>,
+    savepoints: Arc<AtomicU32>,
+    until: Instant,
+}
+
+/// Orders that wait: a closure may start several statements at once, and they run one after the other.
+const WAITING: usize = 16;
+
+impl Sql {
+    /// Runs the closure's statements in one transaction on one database: of `db`, of the least busy member of `dlb`, of
+    /// the shard chosen by [`shard`](Sql::shard) or [`shard_by`](Sql::shard_by). Ok commits, an error rolls back, and
+    /// so does everything that keeps the closure from ending: the deadline, a client that left, a panic.
+    ///
+    /// A statement that failed has ended the transaction: its error is to be returned, and a commit after it is an
+    /// error. What may fail goes into [`Tx::savepoint`]. Nothing is run again by itself: on a conflict of serialisable
+    /// transactions (SQLSTATE 40001) the caller calls `tx` again.
+    ///
+    /// ```
+    /// # use skitai::prelude::*;
+    /// # #[route("/pay")]
+    /// # async fn pay(was: Was, from: i64, to: i64, amount: i64) -> Result<u64> {
+    /// let paid = was.dmap("accounts").shard_by(from).tx(|t| async move {
+    ///     let taken = "UPDATE account SET balance = balance - $2 WHERE id = $1 AND balance >= $2";
+    ///     if t.execute(taken, (from, amount)).await?.affected == Some(0) {
+    ///         return Err(Error::new(409, "not that much is left"));
+    ///     }
+    ///     let given = t.execute("UPDATE account SET balance = balance + $2 WHERE id = $1", (to, amount)).await?;
+    ///     Ok(given.affected.unwrap_or(0))
+    /// });
+    /// # paid.await
+    /// # }
+    /// ```
+    pub async fn tx<T, F>(self, work: impl FnOnce(Tx) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let (line, inlet) = self.open(Bond::Transaction).await?;
+        let until = line.until;
+        let done = work(Tx(Connection(line.clone()))).await;
+        // The conversation is over when its last order is answered; what the actor still has to say is the same.
+        let answer = match &done {
+            Ok(_) => line.order(Order::Commit).await,
+            Err(_) => line.order(Order::Rollback).await,
+        };
+        inlet.all(until).await;
+        match (done, answer) {
+            (Ok(done), Ok(_)) => Ok(done),
+            (Ok(_), Err(failed)) => Err(failed.into()),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Runs the closure's statements on one connection of one database, each by itself. Here settings, subscriptions
+    /// and cursors are allowed, a `BEGIN` of one's own too; afterwards the connection forgets them all.
+    pub async fn session<T, F>(self, work: impl FnOnce(Connection) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let (line, inlet) = self.open(Bond::Session).await?;
+        let done = work(Connection(line)).await;
+        // The last handle of the line is gone, unless the closure kept one: then its connection is closed.
+        let until = Instant::now() + LEAVE_WITHIN;
+        inlet.all(until).await;
+        done
+    }
+
+    async fn open(self, bond: Bond) -> Result<(Line, Inlet<Outcome>), AllFailed> {
+        let (was, base, shards) = self.parts();
+        let (orders, received) = mpsc::channel(WAITING);
+        let (ready, readied) = oneshot::channel();
+        let (deadline, until) = (was.deadline(), was.latest_wait());
+        let (services, asker, party) = (was.services(), was.rule(), was.request.party);
+        let inlet = match base {
+            Base::Unusable(outcome) => Inlet::ready(vec![outcome]),
+            Base::Cluster(spread, post, spec) => {
+                let with = shards.unwrap_or(if spread == Spread::One { Shards::One } else { Shards::All });
+                let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
+                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                post.ask_for(party, conversation, slots, None, deadline)
+            }
+            Base::Server(member) => {
+                let slots = vec![Outcome::unsent(member.node.clone())];
+                let with = AdHocTarget(member);
+                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                services.ad_hoc_db.ask_for(party, conversation, slots, None, deadline)
+            }
+        };
+        match tokio::time::timeout_at(until.into(), readied).await {
+            Ok(Ok(node)) => Ok((Line { orders, node, savepoints: Arc::default(), until }, inlet)),
+            _ => Err(AllFailed::of(inlet.all(until).await)),
+        }
+    }
+}
+
+/// How long the end of a session may take: it is cleaned while the handler waits, so that the next statement of the
+/// same handler may have its connection.
+const LEAVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Line {
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Order) -> Result<Answered, AllFailed> {
+        let (answer, answered) = oneshot::channel();
+        let outcome = async {
+            self.orders.send(order(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        let outcome = match tokio::time::timeout_at(self.until.into(), outcome).await {
+            Ok(Some(outcome)) => outcome,
+            // A statement that was under spread when the conversation broke was told why; this one came after.
+            Ok(None) => Outcome::failed(
+                self.node.clone(),
+                Reason::Closed,
+                "not sent: the connection of these statements is gone",
+            ),
+            Err(_) => Outcome::failed(self.node.clone(), Reason::Deadline, "no answer before the deadline"),
+        };
+        if outcome.is_ok() { Ok(Answered { outcome, caching: None }) } else { Err(AllFailed::of(vec![outcome])) }
+    }
+}
+
+impl Tx {
+    /// A part of the transaction that may fail by itself: its error undoes what it did and nothing else. They nest.
+    pub async fn savepoint<T, F>(&self, work: impl FnOnce(Tx) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let line = &self.0.0;
+        let number = line.savepoints.fetch_add(1, Relaxed);
+        line.order(|answer| Order::Save(number, answer)).await?;
+        match work(self.clone()).await {
+            Ok(done) => {
+                line.order(|answer| Order::Keep(number, answer)).await?;
+                Ok(done)
+            }
+            Err(error) => {
+                line.order(|answer| Order::Undo(number, answer)).await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// One statement on this connection. A failure is an error with the database's own in its outcome.
+    pub async fn execute(
+        &self,
+        sql: impl Into<Cow<'static, str>>,
+        params: impl IntoParams,
+    ) -> Result<Answered, AllFailed> {
+        let (sql, params) = (sql.into(), params.into_params());
+        self.0.order(|answer| Order::Execute { sql, params, answer }).await
+    }
+
+    /// The database the connection is to, as in outcomes.
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+}

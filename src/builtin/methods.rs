@@ -1,0 +1,131 @@
+//! What methods there are: for programs (`system.listMethods` and its kin, `rpc.discover`) and for readers (a page with
+//! a form to try each).
+//!
+//! All of it is told by the table that binds the arguments, so it cannot say what is not so. It is an app like any
+//! other, mounted at `/status/methods`; over RPC its methods have the names that every server gives them.
+//!
+//! - [`access`]: who may ask;
+//! - [`listing`]: the methods of the site, as the table has them;
+//! - [`schema`]: what a value is, in the words of JSON Schema; [`openrpc`]: the document of `rpc.discover`;
+//! - [`page`]: the page.
+
+mod access;
+mod listing;
+mod openrpc;
+mod page;
+mod schema;
+
+use skitai_wire::Value;
+
+use crate as skitai;
+use crate::app::{App, Error, Face, Result, Was};
+use crate::prelude::route;
+use crate::rpc::multicall;
+
+pub(crate) use access::Access;
+
+/// The names of the methods that are the server's own, with what they are for.
+const OWN: [(&str, &str); 6] = [
+    ("rpc.discover", DISCOVER),
+    ("system.getCapabilities", CAPABILITIES),
+    ("system.listMethods", LIST),
+    ("system.methodHelp", HELP),
+    ("system.methodSignature", SIGNATURE),
+    (multicall::NAME, MULTICALL),
+];
+
+const DISCOVER: &str = "The OpenRPC document of this server.";
+const CAPABILITIES: &str = "The specifications this server keeps to, each with its address and version.";
+const LIST: &str = "The names of all methods, sorted.";
+const HELP: &str = "What a method does, in its author's words.";
+const SIGNATURE: &str =
+    "The ways a method may be called: a list of lists, each the type of the answer and then those of the parameters.";
+const MULTICALL: &str = "Many calls in one: a list of structures `{methodName, params}`. The answer has an entry for each: a list of the one \
+     value, or a structure `{faultCode, faultString}`.";
+
+/// True for a name that the server itself answers to where no app does.
+pub(crate) fn is_own(name: &str) -> bool {
+    OWN.iter().any(|(own, _)| *own == name)
+}
+
+/// The app. Whom it answers is said by [`Access`], which must have been shared with it.
+pub(crate) fn app() -> App {
+    App::new("methods")
+        .template("methods.html", include_str!("../../templates/methods/methods.html"))
+        .routes(skitai::routes![list_methods, method_help, method_signature, capabilities, discover])
+        .routes(skitai::routes![page::page, page::open])
+}
+
+#[route("/list", methods = ["GET"], name = "system.listMethods")]
+async fn list_methods(was: Was) -> Result<Vec<String>> {
+    access::check(&was)?;
+    let mut names: Vec<String> = listing::all(&was).into_iter().map(|method| method.name).collect();
+    names.extend(OWN.iter().map(|(name, _)| (*name).to_owned()));
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+#[route("/help", methods = ["GET"], name = "system.methodHelp")]
+async fn method_help(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<String> {
+    access::check(&was)?;
+    if let Some(found) = listing::one(&was, &method) {
+        return Ok(found.route.doc.to_owned());
+    }
+    let own = OWN.iter().find(|(name, _)| *name == method).map(|(_, doc)| (*doc).to_owned());
+    own.ok_or_else(|| unknown(&method))
+}
+
+#[route("/signature", methods = ["GET"], name = "system.methodSignature")]
+async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<Value> {
+    access::check(&was)?;
+    if let Some(found) = listing::one(&was, &method) {
+        // The word of the specification where it is not known.
+        let undef = || Value::String("undef".to_owned());
+        return Ok(found.signatures().map_or_else(undef, |known| skitai_wire::to_value(&known).unwrap_or_default()));
+    }
+    let words = |types: &[&str]| {
+        Value::List(vec![Value::List(types.iter().map(|word| Value::String((*word).to_owned())).collect())])
+    };
+    match method.as_str() {
+        "rpc.discover" | "system.getCapabilities" => Ok(words(&["struct"])),
+        "system.listMethods" => Ok(words(&["array"])),
+        "system.methodHelp" => Ok(words(&["string", "string"])),
+        "system.methodSignature" => Ok(words(&["array", "string"])),
+        multicall::NAME => Ok(words(&["array", "array"])),
+        _ => Err(unknown(&method)),
+    }
+}
+
+fn unknown(method: &str) -> Error {
+    Error::new(404, format!("there is no method `{}`", crate::app::shortened(method)))
+        .with_code(crate::app::code::METHOD_NOT_FOUND)
+}
+
+/// As the "getCapabilities" proposal of 2003 has it: a structure of name to address and version.
+#[route("/capabilities", methods = ["GET"], name = "system.getCapabilities")]
+async fn capabilities(was: Was) -> Result<Value> {
+    access::check(&was)?;
+    let one = |name: &'static str, url: &str, version: i64| {
+        let about = [("specUrl", Value::String(url.to_owned())), ("specVersion", Value::Int(version))];
+        (name, Value::from_pairs(about))
+    };
+    Ok(Value::from_pairs([
+        one("xmlrpc", "http://www.xmlrpc.com/spec", 1),
+        one("nil", "http://www.ontosys.com/xml-rpc/extensions.php", 20_010_518),
+        one("faults_interop", "http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php", 20_010_516),
+        one("introspection", "http://xmlrpc-c.sourceforge.net/introspection.html", 1),
+        one("system.multicall", "http://www.xmlrpc.com/discuss/msgReader$1208", 1),
+        one("json-rpc", "https://www.jsonrpc.org/specification", 2),
+        one("openrpc", "https://spec.open-rpc.org/", 1),
+    ]))
+}
+
+#[route("/openrpc.json", methods = ["GET"], name = "rpc.discover")]
+async fn discover(was: Was) -> Result<Value> {
+    access::check(&was)?;
+    if was.face() == Face::Web {
+        was.response.update("cache-control", "no-cache");
+    }
+    Ok(openrpc::document(&was, &listing::all(&was)))
+}

@@ -1,0 +1,48 @@
+//! Who may ask what methods there are: everybody in devel mode (which listens on loopback alone) and where the
+//! configuration says `introspection = public`, else the user `admin`.
+
+use skitai_actors::spec::Secret;
+
+use crate::app::{Error, Face, Result, Was, Wasc};
+use crate::builtin::admin::Login;
+use crate::config::{Introspection, Server};
+
+/// Under what name the server shares it.
+const OBJECT: &str = "skitai.methods";
+
+/// Who may ask.
+#[derive(Debug)]
+pub(crate) struct Access {
+    is_public: bool,
+    /// None: there is no admin, so nobody is.
+    admin: Option<Login>,
+}
+
+impl Access {
+    pub(crate) fn new(server: &Server, password: Option<&Secret>) -> Access {
+        let is_public = server.introspection == Introspection::Public
+            || (server.devel && server.introspection == Introspection::Admin);
+        Access { is_public, admin: password.map(|password| Login::of(&password.0)) }
+    }
+
+    /// Shares it with the methods.
+    pub(crate) fn share(self, wasc: &Wasc) -> Result<()> {
+        wasc.register(OBJECT, self)
+    }
+}
+
+/// An error for whoever may not ask.
+pub(crate) fn check(was: &Was) -> Result<()> {
+    let access = was.registered::<Access>(OBJECT)?;
+    if access.is_public {
+        return Ok(());
+    }
+    let authorization = was.request.get_header("authorization");
+    if access.admin.as_ref().is_some_and(|admin| admin.admits(authorization)) {
+        return Ok(());
+    }
+    if was.face() == Face::Web {
+        was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
+    }
+    Err(Error::new(401, "what methods there are is told to the user `admin` with the admin_password"))
+}

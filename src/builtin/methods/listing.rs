@@ -1,0 +1,77 @@
+//! The methods of the site's apps, as their tables have them.
+
+use crate::app::{Kind, Param, Route, Was};
+
+/// A method in its place.
+pub(crate) struct Method {
+    /// The name by which it is found from anywhere.
+    pub(crate) name: String,
+    /// The path on the web, with its placeholders.
+    pub(crate) path: String,
+    /// The app it belongs to.
+    pub(crate) app: String,
+    pub(crate) route: &'static Route,
+}
+
+/// All of them, sorted by name. Where two apps have one name, the one that a call reaches.
+pub(crate) fn all(was: &Was) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for (mount, app) in was.services().site.router.of_apps() {
+        for (name, placed) in app.table.names() {
+            let (name, path) = (mount.name_of(name), mount.path_of(&placed.rule));
+            methods.push(Method { name, path, app: app.name.clone(), route: placed.route });
+        }
+    }
+    // Stable: mounts come in the order in which a call looks for its method.
+    methods.sort_by(|one, other| one.name.cmp(&other.name));
+    methods.dedup_by(|later, first| later.name == first.name);
+    methods
+}
+
+/// The one of this name, as a call posted to the same path would find it.
+pub(crate) fn one(was: &Was, name: &str) -> Option<Method> {
+    let mut all = all(was);
+    let at = all.iter().position(|method| method.name == name)?;
+    Some(all.swap_remove(at))
+}
+
+impl Method {
+    /// The parameters that take values.
+    pub(crate) fn params(&self) -> impl Iterator<Item = &'static Param> {
+        self.route.params.iter().filter(|param| param.is_wire())
+    }
+
+    /// True where names that no parameter has are taken, too.
+    pub(crate) fn takes_rest(&self) -> bool {
+        self.route.params.iter().any(|param| param.kind == Kind::Rest)
+    }
+
+    /// True where RPC cannot carry its answer, or a file that it must have.
+    pub(crate) fn is_web_only(&self) -> bool {
+        self.route.returns == Kind::WebOnly || self.params().any(|param| param.required && param.kind == Kind::File)
+    }
+
+    /// One list for each number of parameters it may be called with by position; none where a type is not known, for
+    /// XML-RPC has no word for that.
+    pub(crate) fn signatures(&self) -> Option<Vec<Vec<String>>> {
+        let is_known = |kind: Kind| !matches!(kind, Kind::Any | Kind::WebOnly | Kind::File);
+        if !is_known(self.route.returns) || !self.params().all(|param| is_known(param.kind)) {
+            return None;
+        }
+        let words: Vec<&str> = self.params().map(|param| param.kind.word()).collect();
+        let least = self.params().enumerate().filter(|(_, param)| param.required).map(|(at, _)| at + 1).max();
+        let returns = self.route.returns.word();
+        let of = |count: usize| [returns].iter().chain(&words[..count]).map(|word| (*word).to_owned()).collect();
+        Some((least.unwrap_or(0)..=words.len()).map(of).collect())
+    }
+
+    /// The first sentence of its comment.
+    pub(crate) fn summary(&self) -> String {
+        let first: Vec<&str> = self.route.doc.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let first = first.join(" ");
+        match first.find(". ") {
+            Some(end) => first[..=end].to_owned(),
+            None => first,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The page of the methods: each with its comment, its arguments, the three ways to call it, and a form to try it.
+//!
+//! The form for the web works without JavaScript: it is sent to [`open`], which leaves out what was left empty, puts
+//! the placeholders into the path and sends the browser there. The two forms for RPC need a few lines of it.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value as Json, json};
+
+use super::listing;
+use super::listing::Method;
+use super::{access, schema, unknown};
+use crate::app::{Form, Kind, Page, Param, Response, Result, Was};
+use crate::prelude::{Value, route};
+
+#[route("/", methods = ["GET"], name = "methods.page")]
+pub(crate) async fn page(was: Was) -> Result<Page> {
+    access::check(&was)?;
+    let methods: Vec<Json> = listing::all(&was).iter().map(shown).collect();
+    let base = format!("http://{}", was.request.get_header("host").unwrap_or("127.0.0.1"));
+    Ok(Page::new("methods.html")
+        .with("name", &was.services().site.server.name)
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with("base", base)
+        .with("methods", methods))
+}
+
+fn shown(method: &Method) -> Json {
+    let params: Vec<Json> = method.params().map(|param| row(param, &method.path)).collect();
+    let examples: Vec<(&str, String)> =
+        method.params().filter(|param| param.required).map(|param| (param.name, example(param.kind))).collect();
+    let positional = examples.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
+    let named = examples.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect::<Vec<_>>().join(", ");
+    let has_get = method.route.methods.contains(&"GET");
+    json!({
+        "name": method.name,
+        "app": method.app,
+        "path": method.path,
+        "verbs": method.route.methods,
+        "get": has_get,
+        // A form can fill in a path only by way of `open`, which answers with another GET.
+        "post": method.route.methods.contains(&"POST") && !method.path.contains('<'),
+        "doc": method.route.doc,
+        "params": params,
+        "takes_rest": method.takes_rest(),
+        "returns": method.route.returns.word(),
+        "web_only": method.is_web_only(),
+        "python": format!("{}({})", method.name, positional.replace("true", "True")),
+        "json": format!(
+            "{{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"{}\", \"params\": {{{named}}}}}",
+            method.name
+        ),
+    })
+}
+
+fn row(param: &Param, path: &str) -> Json {
+    json!({
+        "name": param.name,
+        "kind": param.kind.word(),
+        "required": param.required,
+        "default": schema::of_param(param).get("default").cloned(),
+        "doc": param.doc,
+        "in_path": placeholders(path).any(|(name, _)| name == param.name),
+    })
+}
+
+/// A value of this kind, as both Python and JSON write it.
+fn example(kind: Kind) -> String {
+    match kind {
+        Kind::Int => "1".to_owned(),
+        Kind::Double => "1.5".to_owned(),
+        Kind::Bool => "true".to_owned(),
+        Kind::List(item) => format!("[{}]", example(*item)),
+        Kind::Struct | Kind::Rest => "{}".to_owned(),
+        _ => "\"text\"".to_owned(),
+    }
+}
+
+/// The names of a rule's placeholders; true for those that may hold a `/`.
+fn placeholders(path: &str) -> impl Iterator<Item = (&str, bool)> {
+    path.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(inside, _)| {
+        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
+        (name, kind == "path")
+    })
+}
+
+/// What a segment of a path holds as it is (RFC 3986, section 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where the form of a method leads: its path, with the placeholders filled in, and the rest as a query.
+#[route("/open/<skitai_method>", methods = ["GET"], name = "methods.open")]
+pub(crate) async fn open(was: Was, skitai_method: String, rest: Form) -> Result<Response> {
+    access::check(&was)?;
+    let method = listing::one(&was, &skitai_method).ok_or_else(|| unknown(&skitai_method))?;
+    Ok(Response::redirect(target(&method, &rest)))
+}
+
+fn target(method: &Method, form: &Form) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut target = String::new();
+    let mut rule = method.path.as_str();
+    while let Some((before, (inside, after))) =
+        rule.split_once('<').and_then(|(b, rest)| Some((b, rest.split_once('>')?)))
+    {
+        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
+        let value = form.get(name).map(text).unwrap_or_default();
+        let encode = |part: &str| utf8_percent_encode(part, SEGMENT).to_string();
+        let filled = match kind {
+            "path" => value.split('/').map(encode).collect::<Vec<_>>().join("/"),
+            _ => encode(&value),
+        };
+        target.push_str(before);
+        target.push_str(&filled);
+        rule = after;
+    }
+    target.push_str(rule);
+    // One slash at the start: `//host` would be another site.
+    let mut target = format!("/{}", target.trim_start_matches('/'));
+    let mut separator = '?';
+    for (name, value) in form.values.iter() {
+        let required = method.params().any(|param| param.name == name && param.required);
+        if placeholders(&method.path).any(|(placeholder, _)| placeholder == name) {
+            continue;
+        }
+        let values = value.as_list().map_or_else(|| vec![text(value)], |list| list.iter().map(text).collect());
+        for value in values.iter().filter(|value| required || !value.is_empty()) {
+            target.push(separator);
+            target.extend(utf8_percent_encode(name, SEGMENT));
+            target.push('=');
+            target.extend(utf8_percent_encode(value, SEGMENT));
+            separator = '&';
+        }
+    }
+    target
+}

@@ -1,0 +1,80 @@
+//! Where a path leads: a handler, a file, a service of actix-web's, or an answer that needs nobody.
+//!
+//! The mounts whose path leads to the request's are looked at, the longest first: a file stands before an app. The
+//! longest mount that has an app answers for everything below it. Nothing is awaited here.
+
+use std::path::PathBuf;
+
+use actix_web::HttpResponse;
+use actix_web::http::Method;
+use skitai_wire::Value;
+
+use super::thread::ServingThread;
+use super::{files, respond};
+use crate::app::routing::pattern::canonical;
+use crate::app::routing::router::MatchedRoute;
+use crate::app::routing::table::Found;
+use crate::app::{Error, Request};
+
+/// What a path leads to.
+pub(super) enum Dispatch<'s> {
+    /// A handler, and the values of its placeholders.
+    Handler(MatchedRoute<'s>, Vec<(String, Value)>),
+    File(PathBuf),
+    /// An answer that needs nobody.
+    Reply(HttpResponse),
+    /// Perhaps a service of actix-web's knows it.
+    Behind,
+    /// A path that has other methods.
+    WrongMethod(Vec<&'static str>),
+}
+
+/// Where a request goes. `is_rpc` is true for OPTIONS of a path where RPC is served.
+pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc: bool) -> Result<Dispatch<'t>, Error> {
+    let path = &*canonical(request.uri.path());
+    let mut wrong: Option<Vec<&'static str>> = None;
+    match request.method {
+        // Of the whole server.
+        Method::OPTIONS if path == "*" => {
+            let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+            return Ok(Dispatch::Reply(respond::options(&all)));
+        }
+        Method::CONNECT => return Err(Error::new(501, "CONNECT is not served: this server is no proxy")),
+        _ => {}
+    }
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    let add_slash = || Ok(Dispatch::Reply(respond::add_slash(path, request.uri.query())));
+    for (at, mount) in thread.site.router.mounts().iter().enumerate() {
+        let Some(rest) = mount.rest_of(path) else { continue };
+        if mount.needs_slash(path) {
+            return add_slash();
+        }
+        if reads {
+            match files::look(&mount.folders, path, rest, &thread.misses[at], request.begun) {
+                files::Found::File(file) => return Ok(Dispatch::File(file)),
+                files::Found::NeedsSlash => return add_slash(),
+                files::Found::Nothing => {}
+            }
+        }
+        let Some(app) = &mount.app else { continue };
+        match app.table.find(rest, request.method.as_str()) {
+            Found::Route(placed, values) => {
+                return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, placed }, values));
+            }
+            Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
+            Found::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Behind),
+            Found::Nothing => {}
+        }
+        break;
+    }
+    match wrong {
+        Some(allowed) if request.method == Method::OPTIONS => Ok(Dispatch::Reply(respond::options(&allowed))),
+        Some(allowed) => Ok(Dispatch::WrongMethod(allowed)),
+        None if is_rpc => Ok(Dispatch::Reply(respond::options(&["OPTIONS", "POST"]))),
+        None => Err(nothing_at(path)),
+    }
+}
+
+pub(super) fn nothing_at(path: &str) -> Error {
+    Error::new(404, format!("there is nothing at {path}"))
+}

@@ -1,0 +1,51 @@
+//! Handlers that hold up their thread, named in devel mode.
+//!
+//! An `async fn` that computes or blocks between two awaits stops every other request of its thread meanwhile. Nothing
+//! fails, so nobody notices before there is load; so each poll is timed while the app is being written. Outside devel
+//! mode the clock is not read.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::app::{Route, Work};
+
+/// A poll that takes longer is named. A thousand requests a second leave each a millisecond; ten are a visible stall.
+const LONGEST: Duration = Duration::from_millis(10);
+
+/// A handler's work, each poll of which is timed.
+pub(crate) struct Timed {
+    work: Work,
+    route: &'static Route,
+    devel: bool,
+}
+
+impl Timed {
+    pub(crate) fn new(work: Work, route: &'static Route, devel: bool) -> Timed {
+        Timed { work, route, devel }
+    }
+}
+
+impl Future for Timed {
+    type Output = crate::app::Answer;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.devel {
+            return self.work.as_mut().poll(context);
+        }
+        let began = Instant::now();
+        let polled = self.work.as_mut().poll(context);
+        let took = began.elapsed();
+        if took > LONGEST {
+            tracing::warn!(
+                "the handler {}::{} held its thread for {} ms; every other request of it waited. Compute in a plain \
+                 `fn`, which runs on the blocking pool",
+                self.route.module,
+                self.route.function,
+                took.as_millis()
+            );
+        }
+        polled
+    }
+}

@@ -1,0 +1,29 @@
+//! All that a request meets on the thread that serves it.
+
+use std::sync::Arc;
+
+use super::behind::Behind;
+use super::files::Misses;
+use super::large::Bodies;
+use super::shelf::Shelf;
+use crate::app::Spares;
+use crate::app::services::Services;
+use crate::app::site::Site;
+use crate::observe::access::AccessLog;
+use crate::observe::counts::Counts;
+
+/// A serving thread's own things, and its handles of what all threads share. Never leaves the thread.
+pub(crate) struct ServingThread {
+    pub(crate) site: Arc<Site>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) bodies: Arc<Bodies>,
+    /// Where uploaded files are.
+    pub(crate) shelf: Arc<Shelf>,
+    /// One for each mount, in their order.
+    pub(crate) misses: Vec<Misses>,
+    pub(crate) log: Option<Arc<AccessLog>>,
+    /// Its own: what it counts is in its own core's cache.
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) behind: Behind,
+    pub(crate) spares: Spares,
+}

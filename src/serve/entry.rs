@@ -1,0 +1,84 @@
+//! Where a request comes in: its head becomes ours, its protocol is told apart, and what came of it is counted and
+//! logged.
+//!
+//! The steps between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
+
+use std::mem::swap;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use actix_web::HttpResponse;
+use actix_web::http::{Method, Uri, header};
+
+use crate::app::Request;
+use crate::connection::Incoming;
+use crate::edge::thread::ServingThread;
+use crate::edge::{pipeline, respond};
+use crate::rpc::endpoint;
+
+/// Serves one request.
+pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> HttpResponse {
+    let started = Instant::now();
+    let payload = incoming.take_payload();
+    let mut draft = thread.spares.draft(started, &thread.services);
+    draft.fill(|request| take_head(incoming, request));
+    let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
+    if thread.log.is_some() {
+        // What the log needs, where the head has moved on by then.
+        let request = draft.request();
+        account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
+    }
+    let mut response = match endpoint::protocol(&thread.site, draft.request()) {
+        Some(protocol) => Box::pin(endpoint::serve(thread, protocol, draft, payload)).await,
+        None => {
+            // What is called by POST alone has no route, and is no hole either.
+            let is_rpc = draft.request().method == Method::OPTIONS
+                && endpoint::is_endpoint(&thread.site, draft.request().uri.path());
+            pipeline::web(thread, draft, payload, incoming, is_rpc).await
+        }
+    };
+    account.status = response.status().as_u16();
+    account.bytes = respond::length(&response);
+    drop(account);
+    respond::restart_needed(&mut response, &thread.site.restart_needed);
+    response
+}
+
+/// A request to a site whose changed configuration has mistakes.
+pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
+    let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    respond::unfit(why, respond::wants_html(accept))
+}
+
+/// In the log and the counters alone: the client was gone before there was an answer (nginx has the number, too).
+const CLIENT_LEFT: u16 = 499;
+
+/// Counts and logs a request when it ends, however it ends: where the client leaves, the request's future is dropped.
+struct Account<'t> {
+    thread: &'t ServingThread,
+    started: Instant,
+    head: Option<Box<(Option<SocketAddr>, Method, Uri)>>,
+    status: u16,
+    bytes: Option<u64>,
+}
+
+impl Drop for Account<'_> {
+    fn drop(&mut self) {
+        self.thread.counts.request(self.status);
+        if let (Some(log), Some(head)) = (&self.thread.log, &self.head) {
+            let (peer, method, uri) = &**head;
+            let target = uri.path_and_query().map_or("/", |target| target.as_str());
+            log.line(*peer, method.as_str(), target, self.status, self.bytes, self.started);
+        }
+    }
+}
+
+/// Takes the head out of actix's request, which gets the empty one in exchange: it may travel between threads then.
+pub(super) fn take_head(incoming: &mut Incoming, request: &mut Request) {
+    let head = incoming.head_mut();
+    request.method = head.method.clone();
+    request.version = head.version;
+    request.peer = head.peer_addr;
+    swap(&mut request.uri, &mut head.uri);
+    swap(&mut request.headers, &mut head.headers);
+}

@@ -1,0 +1,90 @@
+//! A configuration's routes and a program's apps become mounts. Needs no actors: `check` and `routes` look at this, too.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::app::routing::mount::Mount;
+use crate::app::routing::table::Table;
+use crate::app::{App, Links, Mounted, Templates};
+use crate::config::{Loaded, Mount as Mounting, MountTarget, Server};
+
+/// What keeps a site from starting, one line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub(crate) struct Unfit(pub(crate) Vec<String>);
+
+/// The mounts of the configuration.
+pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
+    let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+    let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
+    let mut unfit = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            unfit
+                .push(format!("this program has two apps named `{name}`; a configuration could mean only one of them"));
+        }
+    }
+    let mut mounts: Vec<Mount> = Vec::new();
+    for Mounting { path, target } in mountings {
+        let at = path.trim_end_matches('/').to_owned();
+        let index = mounts.iter().position(|mount| mount.is_at(&at)).unwrap_or_else(|| {
+            mounts.push(Mount::at(&path, None));
+            mounts.len() - 1
+        });
+        let mount = &mut mounts[index];
+        match target {
+            MountTarget::Folder(folder) => mount.folders.push(folder),
+            MountTarget::App(name) if mount.app.is_some() => {
+                unfit.push(format!("{path}: the app `{name}` is mounted where another app is already"));
+            }
+            MountTarget::App(name) => {
+                let found = apps.iter().find(|app| app.name == name);
+                match found.map(|app| place(app, (&at, mount.slash), templates, &names, &loaded.settings.server)) {
+                    Some(Ok(app)) => mount.app = Some(Arc::new(app)),
+                    Some(Err(problems)) => unfit.extend(problems),
+                    None => unfit.push(format!("{path}: this program has no app `{name}`")),
+                }
+            }
+        }
+    }
+    if unfit.is_empty() { Ok(mounts) } else { Err(Unfit(unfit)) }
+}
+
+/// The folder `templates` beside the configuration, else in the current folder.
+pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
+    [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
+}
+
+/// An app below a path, which was written with a slash at its end or not; `names` are those of all apps of the program.
+pub(super) fn place(
+    app: &App,
+    (path, slash): (&str, bool),
+    templates: Option<&Path>,
+    names: &[&str],
+    server: &Server,
+) -> Result<Mounted, Vec<String>> {
+    let devel = app.devel.unwrap_or(server.devel);
+    if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
+        return Err(vec![format!(
+            "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` nobody else can reach it",
+            app.name
+        )]);
+    }
+    let table = Table::new(&app.routes, &app.level).map_err(|problems| {
+        problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
+    })?;
+    let table = Arc::new(table);
+    let links = Arc::new(Links::new(path, slash, table.clone()));
+    let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, (&links, names))
+        .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
+    Ok(Mounted {
+        name: app.name.clone(),
+        use_session: app.use_session,
+        table,
+        links,
+        templates: Arc::new(templates),
+        on_error: app.on_error.clone(),
+        devel,
+        actix: app.actix.clone(),
+    })
+}

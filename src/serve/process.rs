@@ -1,0 +1,59 @@
+//! What the threads of a process share, whatever its configuration comes to say.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use skitai_actors::cache::Store;
+use skitai_actors::db::Files;
+use skitai_actors::kit::Post;
+use skitai_actors::session::Sealer;
+use skitai_actors::status::{Registry, StatusActor};
+
+use crate::app::blocking_pool::BlockingPool;
+use crate::app::{App, Wasc};
+use crate::edge::large::Bodies;
+use crate::edge::shelf::Shelf;
+use crate::observe::access::AccessLog;
+use crate::observe::counts::Counts;
+
+/// Made once, at the start; a changed configuration does not touch it.
+pub(crate) struct Process {
+    /// The databases of SQLite, to be closed at the end.
+    pub(crate) files: Arc<Files>,
+    pub(crate) results: Arc<Store>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) reporters: Arc<Registry>,
+    pub(crate) status: Post<StatusActor>,
+    pub(crate) wasc: Wasc,
+    pub(crate) blocking: Arc<BlockingPool>,
+    /// Where uploaded files are.
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) bodies: Arc<Bodies>,
+    /// One set per thread.
+    pub(super) counts: Arc<[Arc<Counts>]>,
+    pub(super) apps: Vec<App>,
+    /// One per thread: what is in their buffers is written at the end.
+    pub(super) logs: Mutex<Vec<Arc<AccessLog>>>,
+}
+
+impl Process {
+    /// The counters of one thread.
+    pub(crate) fn counts(&self, thread: usize) -> &Arc<Counts> {
+        // A thread that was lost is replaced under a new number.
+        &self.counts[thread % self.counts.len()]
+    }
+
+    pub(crate) fn keep_log(&self, log: Arc<AccessLog>) {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    }
+
+    /// Ends the apps, the last one first, removes what is left of uploads, closes the files of databases, and writes
+    /// the logs out. Statements that are under way without a request may take so long to end.
+    pub(crate) fn close(&self, statements: Duration) {
+        self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
+        self.wasc.clear();
+        self.shelf.clear();
+        self.files.close(statements);
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
+    }
+}

@@ -1,0 +1,140 @@
+//! A thread of the process, and what serves there now: in devel mode a changed configuration takes the place of the one
+//! before.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::dev::AppConfig;
+
+use super::site::OpenSite;
+use super::watch::Watch;
+use super::{actors, entry};
+use crate::connection::{Incoming, Outgoing, Refused, Service, Settings};
+use crate::edge::behind::Behind;
+use crate::edge::files::Misses;
+use crate::edge::refused;
+use crate::edge::thread::ServingThread;
+use crate::observe::access::AccessLog;
+use crate::observe::log::one_line;
+use crate::observe::panics::Panicked;
+
+/// Starts what serves on the current thread, with its actors. `config` says where the server listens.
+pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
+    let server = &open.site.server;
+    let process = &open.process;
+    let log = server.access_log.as_deref().and_then(|path| match AccessLog::open(path) {
+        Ok(log) => {
+            process.keep_log(log.clone());
+            Some(log)
+        }
+        Err(error) => {
+            tracing::error!("access log {}: {error}; requests are not logged", path.display());
+            None
+        }
+    });
+    Rc::new(ServingThread {
+        site: open.site.clone(),
+        services: actors::start(open, number),
+        bodies: process.bodies.clone(),
+        shelf: process.shelf.clone(),
+        misses: open.site.router.mounts().iter().map(|_| Misses::new(!server.devel)).collect(),
+        log,
+        counts: process.counts(number).clone(),
+        behind: Behind::new(config),
+        spares: Default::default(),
+    })
+}
+
+/// A thread's place.
+pub(crate) struct ThreadSlot {
+    number: usize,
+    now: RefCell<Now>,
+    watch: Option<Arc<Watch>>,
+    config: AppConfig,
+}
+
+/// What serves there now, and of which site it is.
+struct Now {
+    open: Arc<OpenSite>,
+    thread: Rc<ServingThread>,
+}
+
+impl ThreadSlot {
+    pub(crate) fn new(
+        open: Arc<OpenSite>,
+        number: usize,
+        watch: Option<Arc<Watch>>,
+        config: AppConfig,
+    ) -> Rc<ThreadSlot> {
+        let thread = start(&open, number, config.clone());
+        Rc::new(ThreadSlot { number, now: RefCell::new(Now { open, thread }), watch, config })
+    }
+
+    fn thread(&self) -> Rc<ServingThread> {
+        self.now.borrow().thread.clone()
+    }
+
+    /// What is to serve the next request, or why nothing can.
+    fn current(&self) -> Result<Rc<ServingThread>, Arc<str>> {
+        let Some(watch) = &self.watch else { return Ok(self.thread()) };
+        let now = self.now.borrow().open.clone();
+        match watch.look(&now) {
+            Some(Err(why)) => Err(why),
+            Some(Ok(open)) if !Arc::ptr_eq(&open, &now) => {
+                // Its actors report in place of the old ones; those end with the requests that still use them.
+                open.process.reporters.withdraw(self.number);
+                let thread = start(&open, self.number, self.config.clone());
+                *self.now.borrow_mut() = Now { open, thread: thread.clone() };
+                Ok(thread)
+            }
+            _ => Ok(self.thread()),
+        }
+    }
+
+    /// A connection ended by a panic that nobody else had caught.
+    pub(crate) fn broken(&self, peer: Option<SocketAddr>, panicked: &Panicked) {
+        self.thread().counts.panic();
+        let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
+        tracing::error!(peer, "a connection was cut: {panicked}");
+    }
+}
+
+/// Who answers the connections of a thread: what serves there at that moment.
+impl Service for Rc<ThreadSlot> {
+    fn settings(&self) -> Settings {
+        let now = self.now.borrow();
+        let server = &now.thread.site.server;
+        Settings {
+            head_timeout: server.head_timeout,
+            keep_alive: server.keep_alive,
+            body_timeout: server.body_timeout,
+            send_timeout: server.send_timeout,
+        }
+    }
+
+    fn call(&self, mut request: Incoming) -> impl Future<Output = Outgoing> {
+        let current = self.current();
+        async move {
+            let response = match current {
+                Ok(thread) => entry::serve(&thread, &mut request).await,
+                Err(why) => entry::unfit(&why, &request),
+            };
+            response.into()
+        }
+    }
+
+    fn refuse(&self, refused: &Refused<'_>) -> Outgoing {
+        refused::reply(&self.thread(), refused).into()
+    }
+
+    fn cut(&self, head: &[u8], why: &(dyn Error + 'static)) {
+        if why.is::<Panicked>() {
+            self.thread().counts.panic();
+        }
+        let (_, uri) = refused::words(head, usize::MAX);
+        tracing::error!(uri, "the reply was cut: {}", one_line(&why.to_string()));
+    }
+}

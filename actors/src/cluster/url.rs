@@ -1,55 +1,88 @@
 //! URLs of http and https, as people type them and as redirects name them.
+//!
+//! The crate `url` takes them apart, by the rules of browsers. Added here is what servers need beyond these: http and
+//! https alone, a host that is written out, a port that can be dialled, and errors in words that repeat no login.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, ParseError, Position};
 
 /// A URL taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     pub(super) tls: bool,
-    /// In lower case, without brackets.
+    /// In lower case and in ASCII, without brackets.
     pub(super) host: String,
     pub(super) port: u16,
     /// With its query, without the fragment; never empty.
     pub(super) path: String,
     /// `user:password@` in front of the host.
     pub(super) login: Option<(String, String)>,
+    /// Where redirects set out: without login and fragment.
+    base: url::Url,
 }
 
 impl Url {
     /// The error says what is wrong with it and repeats no password.
     pub(super) fn parse(text: &str) -> Result<Url, String> {
-        let text = text.trim();
+        let text = kept(text);
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err("the URL has no scheme: write http://… or https://…".to_owned());
         };
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
-            other => return Err(format!("the URL's scheme {other:?} is not http or https")),
-        };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let (login, address) = match authority.rsplit_once('@') {
-            Some((login, address)) => (Some(login_of(login)), address),
-            None => (None, authority),
-        };
-        let (host, port) = split_port(address)?;
-        if host.is_empty() {
+        is_tls(&scheme.to_ascii_lowercase())?;
+        Url::of(url::Url::parse(&text), Some(rest))
+    }
+
+    /// The URL that a `location` header means when it comes from this one.
+    pub(super) fn join(&self, location: &str) -> Result<Url, String> {
+        let location = kept(location);
+        let absolute = location.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
+        Url::of(self.base.join(&location), location.strip_prefix("//").or(absolute.map(|(_, rest)| rest)))
+    }
+
+    /// `rest`: what the URL's text has behind `//`, if it has these.
+    fn of(parsed: Result<url::Url, ParseError>, rest: Option<&str>) -> Result<Url, String> {
+        let authority = rest.map(|rest| rest.split(['/', '\\', '?', '#']).next().unwrap_or_default());
+        // A browser would look for one in the path.
+        if authority == Some("") {
             return Err("the URL has no host".to_owned());
         }
-        let port = match port {
-            None if tls => 443,
-            None => 80,
-            Some(port) => match port.parse::<u16>() {
-                Ok(port) if port > 0 => port,
-                _ => return Err(format!("the URL's port {port:?} is not a number from 1 to 65535")),
-            },
+        let authority = authority.unwrap_or_default();
+        // A slash in a login ends the authority too early; then nothing is certain to be no part of a password.
+        let is_public = rest.is_some_and(|rest| rest.rfind('@').is_none_or(|at| at < authority.len()));
+        let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
+        let quoted = |text: &str| if is_public { format!("{text:?}") } else { "as it is written".to_owned() };
+        let no_host = || format!("the URL's host {} is not the name of a host", quoted(address));
+        let no_port = |port: &str| format!("the URL's port {} is not a number from 1 to 65535", quoted(port));
+        let mut base = parsed.map_err(|error| match error {
+            ParseError::EmptyHost => "the URL has no host".to_owned(),
+            ParseError::InvalidPort => no_port(address.rsplit_once(':').map_or(address, |(_, port)| port)),
+            ParseError::InvalidIpv6Address => {
+                format!("the URL's host {} is no IPv6 address within brackets", quoted(address))
+            }
+            _ => no_host(),
+        })?;
+        let tls = is_tls(base.scheme())?;
+        let host = match base.host().ok_or_else(no_host)? {
+            Host::Domain(name) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) => {
+                name.to_owned()
+            }
+            Host::Domain(_) => return Err(no_host()),
+            Host::Ipv4(address) => address.to_string(),
+            Host::Ipv6(address) => address.to_string(),
         };
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':');
-        if !host.bytes().all(is_name) {
-            return Err(format!("{host:?} is not the name of a host (one beyond ASCII is written as xn--…)"));
-        }
-        Ok(Url { tls, host: host.to_ascii_lowercase(), port, path: path_of(path), login })
+        let port = base.port_or_known_default().filter(|port| *port > 0).ok_or_else(|| no_port("0"))?;
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (user, password) = (base.username(), base.password());
+        let has_login = !user.is_empty() || password.is_some();
+        let login = has_login.then(|| (decoded(user), decoded(password.unwrap_or_default())));
+        // Only a URL without a host refuses these.
+        let _ = (base.set_username(""), base.set_password(None));
+        base.set_fragment(None);
+        let path = base[Position::BeforePath..].to_owned();
+        Ok(Url { tls, host, port, path, login, base })
     }
 
     /// `host:port`, as shown in outcomes.
@@ -62,33 +95,6 @@ impl Url {
     pub(super) fn is_same_origin(&self, other: &Url) -> bool {
         (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)
     }
-
-    /// The URL that a `location` header means when it comes from this one (RFC 3986, section 5).
-    pub(super) fn join(&self, location: &str) -> Result<Url, String> {
-        let location = location.trim();
-        let is_absolute = location.split_once(':').is_some_and(|(scheme, _)| {
-            !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-        });
-        if is_absolute {
-            return Url::parse(location);
-        }
-        if let Some(rest) = location.strip_prefix("//") {
-            let scheme = if self.tls { "https" } else { "http" };
-            return Url::parse(&format!("{scheme}://{rest}"));
-        }
-        let here = self.path.split('?').next().unwrap_or("/");
-        let path = if location.is_empty() || location.starts_with('#') {
-            self.path.clone()
-        } else if location.starts_with('?') {
-            format!("{here}{location}")
-        } else if location.starts_with('/') {
-            location.to_owned()
-        } else {
-            let folder = here.rfind('/').map_or("/", |slash| &here[..=slash]);
-            format!("{folder}{location}")
-        };
-        Ok(Url { path: path_of(&without_dots(&path)), login: None, ..self.clone() })
-    }
 }
 
 /// What a URL that cannot be taken apart is called in its outcome: no login, not endless.
@@ -97,81 +103,21 @@ pub(super) fn shown(text: &str) -> Arc<str> {
     public.chars().take(100).collect::<String>().into()
 }
 
-fn split_port(address: &str) -> Result<(&str, Option<&str>), String> {
-    if let Some(rest) = address.strip_prefix('[') {
-        let Some((host, port)) = rest.split_once(']') else {
-            return Err("the URL's address has no closing bracket".to_owned());
-        };
-        return Ok((host, port.strip_prefix(':').filter(|port| !port.is_empty())));
+/// The text with its line breaks and tabs encoded. Browsers leave them out, and a query would say something else.
+fn kept(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    if !text.contains(['\t', '\n', '\r']) {
+        return text.into();
     }
-    match address.split_once(':') {
-        Some((host, port)) => Ok((host, Some(port).filter(|port| !port.is_empty()))),
-        None => Ok((address, None)),
-    }
+    text.replace('\t', "%09").replace('\n', "%0A").replace('\r', "%0D").into()
 }
 
-fn login_of(login: &str) -> (String, String) {
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    (percent_decoded(user), percent_decoded(password))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
+fn is_tls(scheme: &str) -> Result<bool, String> {
+    match scheme {
+        "http" => Ok(false),
+        "https" => Ok(true),
+        other => Err(format!("the URL's scheme {other:?} is not http or https")),
     }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// The path and query as they go over the wire: no fragment, a leading slash, spaces and letters beyond ASCII encoded.
-fn path_of(text: &str) -> String {
-    let text = text.split('#').next().unwrap_or_default();
-    let mut path = String::with_capacity(text.len() + 1);
-    if !text.starts_with('/') {
-        path.push('/');
-    }
-    for byte in text.bytes() {
-        if (0x21..0x7f).contains(&byte) && !b"\"<>`".contains(&byte) {
-            path.push(byte.into());
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
-}
-
-/// `/a/./b/../c` is `/a/c`. The query is left alone.
-fn without_dots(path: &str) -> String {
-    let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if is_last {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}{query}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -191,6 +137,29 @@ mod tests {
         assert_eq!((url("http://a").port, url("https://a?b").port, url("http://a:").port), (80, 443, 80));
         assert_eq!(url("https://a?b").path, "/?b");
         assert_eq!(&*url("http://[::1]:81/").node(), "[::1]:81");
+        assert_eq!((url("http://@a/").login, url("http://u@a").login), (None, Some(("u".to_owned(), String::new()))));
+        assert_eq!(url("http://a/b/./c/../d?e=/../f").path, "/b/d?e=/../f");
+        assert_eq!(url(" http://a/b\tc?d\ne ").path, "/b%09c?d%0Ae");
+    }
+
+    #[test]
+    fn a_host_is_what_will_be_dialled() {
+        for (text, host) in [
+            ("http://Bücher.example/", "xn--bcher-kva.example"),
+            ("http://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+            ("http://%65xample.com/", "example.com"),
+            ("http://a_b.example.", "a_b.example."),
+            // Every way to write the same address, or a filter would see another one than is asked.
+            ("http://127.1/", "127.0.0.1"),
+            ("http://0x7f000001/", "127.0.0.1"),
+            ("http://2130706433/", "127.0.0.1"),
+            ("http://１２７.0.0.1/", "127.0.0.1"),
+            ("http://[0:0:0:0:0:0:0:1]/", "::1"),
+            // The host ends at a backslash, for those who are told to go there as well.
+            ("http://good.example\\@evil.example/", "good.example"),
+        ] {
+            assert_eq!(url(text).host, host, "{text}");
+        }
     }
 
     #[test]
@@ -203,7 +172,20 @@ mod tests {
             ("http://u:secret@/a", "host"),
             ("http://a:99999/", "99999"),
             ("http://a b/", "a b"),
+            ("http://a:0/", "\"0\""),
+            ("http://a:-1/", "-1"),
             ("http://[::1/", "bracket"),
+            ("http://", "no host"),
+            ("http://:80/", "no host"),
+            ("http:////a/", "no host"),
+            ("http://\\a/", "no host"),
+            ("http://a%20b/", "name of a host"),
+            ("http://a\nb/", "name of a host"),
+            ("http://a!b/", "a!b"),
+            ("http://a<b/", "name of a host"),
+            ("http://300.1.1.1/", "300"),
+            ("http://u:secret/x@a/", "port"),
+            ("http://u:x@[secret/y@a/", "bracket"),
         ] {
             let error = Url::parse(text).expect_err(text);
             assert!(error.contains(word), "{text}: {error}");
@@ -227,7 +209,15 @@ mod tests {
         assert_eq!(there("//h/x"), "h:80/x");
         assert_eq!(there("https://h/x"), "h:443/x");
         assert_eq!(there("/x?u=http://h/../y"), "a:81/x?u=http://h/../y");
+        assert_eq!(there("HTTPS://Bücher.example"), "xn--bcher-kva.example:443/");
+        assert_eq!(there("#part"), "a:81/b/c/d?q");
         assert_eq!(base.join("/x").expect("good").login, None);
-        assert!(base.join("javascript:alert(1)").is_err());
+        assert_eq!(base.join("http://v@a:81/x").expect("good").login, Some(("v".to_owned(), String::new())));
+        for (location, word) in
+            [("javascript:alert(1)", "javascript"), ("///a/", "no host"), ("https:///a", "no host"), ("//a:0/", "port")]
+        {
+            let error = base.join(location).expect_err(location);
+            assert!(error.contains(word), "{location}: {error}");
+        }
     }
 }

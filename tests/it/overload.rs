@@ -132,13 +132,13 @@ fn readers_that_do_not_read_leave_statements_their_connections() {
 }
 
 #[test]
-fn devel_mode_names_a_handler_that_holds_its_worker() {
+fn devel_mode_names_a_handler_that_holds_its_thread() {
     let held = |devel: &str| {
         let site = TestServer::site().server("devel", devel).start();
         site.get("/defaults?needed=1").expect_code(200);
         site.get("/hold?millis=60").expect_code(200);
         let log = site.stop().2;
-        log.lines().filter(|line| line.contains("held its worker")).map(str::to_owned).collect::<Vec<_>>()
+        log.lines().filter(|line| line.contains("held its thread")).map(str::to_owned).collect::<Vec<_>>()
     };
     let lines = held("yes");
     assert!(lines.iter().any(|line| line.contains("testsite::hold")), "{lines:?}");

@@ -52,6 +52,7 @@ use crate::balance::health::Health;
 use crate::balance::verdict::Call;
 use crate::kit::race::step;
 use crate::kit::report::Told;
+use crate::kit::tasks;
 use crate::kit::together::Together;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
@@ -172,7 +173,7 @@ impl Database {
 /// Closes connections that idle, every [`TEND_EVERY`], until the actor's state is gone. Without it a pool only grows.
 fn tend(members: &Rc<[Rc<Member>]>) {
     let members = Rc::downgrade(members);
-    actix_rt::spawn(async move {
+    tasks::spawn("closing of idle connections", async move {
         loop {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(members) = members.upgrade() else { return };

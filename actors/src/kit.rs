@@ -13,7 +13,7 @@
 //! - `race`: what ends a call's work;
 //! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
 //! - [`post`]: the address itself: admission, counters, `ask`;
-//! - [`report`]: what an actor tells about itself.
+//! - [`report`]: what an actor tells about itself; [`tasks`]: what else is at work.
 //!
 //! The life of a call: the asker opens one slot per expected answer, prefilled with "not sent", and posts the
 //! message with a deadline. The actor's `answer` returns a future; the kit spawns it on the actor's thread and
@@ -33,6 +33,7 @@ pub mod report;
 mod restarts;
 pub mod rule;
 mod slots;
+pub mod tasks;
 pub(crate) mod together;
 
 pub use gather::{Inlet, OnArrival, Outlet};

@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use skitai_actors::kit::tasks;
+
 /// Written when so full. A few hundred lines.
 const FULL: usize = 32 * 1024;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -29,7 +31,7 @@ impl AccessLog {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let log = Arc::new(AccessLog { file, buffer: Mutex::new(Vec::with_capacity(FULL + 1024)) });
         let weak = Arc::downgrade(&log);
-        actix_rt::spawn(async move {
+        tasks::spawn("access log", async move {
             let mut tick = tokio::time::interval(FLUSH_EVERY);
             loop {
                 tick.tick().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skitai_actors::cache::Store;
 use skitai_actors::db::Files;
-use skitai_actors::kit::Post;
+use skitai_actors::kit::{Post, tasks};
 use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
@@ -54,6 +54,8 @@ impl Process {
         self.wasc.clear();
         self.shelf.clear();
         self.files.close(statements);
+        let tasks: Vec<String> = tasks::counts().iter().map(|(name, count)| format!("{count} {name}")).collect();
+        tracing::info!("stopped; what was at work besides requests: {}", tasks.join(", "));
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
     }
 }

@@ -66,6 +66,7 @@ mod introspection;
 mod jsonrpc_spec;
 mod life;
 mod load;
+mod names;
 mod newcomer;
 mod overload;
 mod reaching;

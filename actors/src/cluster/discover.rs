@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::roster::Roster;
 use crate::balance::pick::Dice;
 use crate::dns::names::Names;
+use crate::kit::tasks;
 
 /// How long a name server is waited for before it counts as a failure. What it says later is not lost: the look-up goes
 /// on, and the next one takes part in it.
@@ -29,7 +30,7 @@ impl Discovery {
         let hosts = roster.hosts();
         let roster = roster.clone();
         (!hosts.is_empty()).then(|| {
-            Discovery(actix_rt::spawn(async move {
+            Discovery(tasks::spawn("discovery of members", async move {
                 join_all(hosts.iter().map(|host| follow(&roster, host, &*names, period))).await;
             }))
         })

@@ -23,6 +23,7 @@ use crate::balance::health::Pulse;
 use crate::balance::pick::Dice;
 use crate::dns::names::{Names as _, SystemNames};
 use crate::http::{Limits, Origin, Place, Prepared, Progress, Request, next_id};
+use crate::kit::tasks;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
 
@@ -50,7 +51,7 @@ impl Prober {
     /// Starts the checks on the current thread; `None` where the cluster wants none.
     pub fn start(roster: &Arc<Roster>) -> Option<Prober> {
         let check = roster.spec().check.clone()?;
-        Some(Prober { _task: Task(actix_rt::spawn(all(roster.clone(), check))) })
+        Some(Prober { _task: Task(tasks::spawn("checks of members", all(roster.clone(), check))) })
     }
 }
 
@@ -64,7 +65,10 @@ async fn all(roster: Arc<Roster>, check: Check) {
         watched.retain(|(pulse, _)| pulses().any(|present| present.is(pulse)));
         for (member, pulse) in lineup.members.iter().zip(pulses()) {
             if !watched.iter().any(|(known, _)| known.is(pulse)) {
-                let task = actix_rt::spawn(watch(roster.clone(), check.clone(), member.clone(), pulse.clone()));
+                let task = tasks::spawn(
+                    "checks of members",
+                    watch(roster.clone(), check.clone(), member.clone(), pulse.clone()),
+                );
                 watched.push((pulse.clone(), Task(task)));
             }
         }

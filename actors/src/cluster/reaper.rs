@@ -8,6 +8,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::kit::tasks;
+
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Whether the task runs.
@@ -27,7 +29,7 @@ pub(super) fn watch<R: Reaped>(reaped: &Rc<R>) {
         return;
     }
     let weak = Rc::downgrade(reaped);
-    actix_rt::spawn(async move {
+    tasks::spawn("closing of idle connections", async move {
         loop {
             tokio::time::sleep(PERIOD).await;
             let Some(reaped) = weak.upgrade() else { return };

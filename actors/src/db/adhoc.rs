@@ -16,6 +16,7 @@ use super::member::{Limits, Member};
 use super::stream::Sink;
 use super::{Lane, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
+use crate::kit::tasks;
 use crate::kit::{Answers, Outlet, Report};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
@@ -102,7 +103,7 @@ impl AdHoc {
 
 /// Forgets targets that idle, every [`TEND_EVERY`], until the actor's state is gone.
 fn forget_idle(targets: Weak<Targets>) {
-    actix_rt::spawn(async move {
+    tasks::spawn("closing of idle connections", async move {
         loop {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(targets) = targets.upgrade() else { return };

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::kit::tasks;
 use crate::outcome::columns::Columns;
 use crate::outcome::sql_error::SqlError;
 use crate::outcome::{Data, Reason};
@@ -94,7 +95,7 @@ impl<L: Lease> Drop for Flight<L> {
         }
         // Not actix_rt::spawn: that panics where the thread's task set is being torn down, and this is a drop.
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(lease.settle(work))),
+            Ok(runtime) => drop(runtime.spawn(tasks::named("statements being stopped", lease.settle(work)))),
             Err(_) => {
                 drop(work);
                 lease.release(false);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::names::Names;
+use crate::kit::tasks;
 
 /// How long addresses are used without looking again. Name servers' own lives are often 30–60 s; getaddrinfo does not
 /// tell them, and 5 s keeps a moved host's time of errors short.
@@ -58,7 +59,7 @@ impl Resolver {
             Some((addresses, age)) => {
                 if age > FRESH && !self.refreshing.replace(true) {
                     let resolver = self.clone();
-                    actix_rt::spawn(async move {
+                    tasks::spawn("look-ups of names", async move {
                         if let Err(error) = resolver.look_up().await {
                             tracing::warn!(
                                 host = resolver.host,

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+use super::tasks;
+
 /// How late an alarm may be.
 pub const TICK: Duration = Duration::from_millis(MILLIS);
 const MILLIS: u64 = 16;
@@ -133,7 +135,7 @@ impl Drop for Alarm {
 pub(super) fn keep() {
     let is_kept = WHEEL.with(|wheel| std::mem::replace(&mut wheel.0.borrow_mut().is_kept, true));
     if !is_kept {
-        actix_rt::spawn(Keeper.run());
+        tasks::spawn("deadlines", Keeper.run());
     }
 }
 

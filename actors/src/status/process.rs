@@ -6,6 +6,7 @@ use skitai_wire::Value;
 use time::OffsetDateTime;
 
 use super::registry::Registry;
+use crate::kit::tasks;
 
 /// The facts of this process as a tree.
 pub(super) fn facts(registry: &Registry) -> Value {
@@ -31,6 +32,8 @@ pub(super) fn facts(registry: &Registry) -> Value {
         // Less the one that reads the directory.
         pairs.push(("open_fds", number(open.count().saturating_sub(1) as u64)));
     }
+    let tasks = tasks::counts().into_iter().map(|(name, count)| (name, number(count as u64)));
+    pairs.push(("tasks", Value::from_pairs(tasks)));
     Value::from_pairs(pairs)
 }
 

@@ -16,6 +16,7 @@ use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 use super::tls::Tls;
 use crate::balance::health::Pulse;
 use crate::balance::verdict::{Call, Judged};
+use crate::kit::tasks;
 use crate::spec::DbTls;
 
 /// One address of a name that does not answer must not use up the time for the others.
@@ -217,11 +218,11 @@ impl Dialer {
         self.open.fetch_add(1, Relaxed);
         let counted = Counted(self.open.clone());
         let node = self.to_string();
-        tokio::spawn(async move {
+        tokio::spawn(tasks::named("PostgreSQL connections", async move {
             let _counted = counted;
             if let Err(error) = connection.await {
                 tracing::info!(node, "a connection ended: {}", super::told::chain(&error));
             }
-        })
+        }))
     }
 }

@@ -15,6 +15,7 @@ use super::queue::Loan;
 use super::{Shared, discard};
 use crate::db::flight::{Ended, Failure};
 use crate::db::{LIFETIME, Query};
+use crate::kit::tasks;
 use crate::outcome::Reason;
 
 /// Who has been on the line for so long, others' statements before his included, keeps new ones away: they would wait
@@ -176,12 +177,12 @@ impl Drop for Place {
             line.left(number, !self.was_sent);
             return;
         };
-        runtime.spawn(async move {
+        runtime.spawn(tasks::named("answers that nobody wants", async move {
             // Answered after all that was sent before it. The server's own limit sees to it that this comes; where it
             // has none, the connection is given up.
             let passed = tokio::time::timeout(line.patience, shared.loan.check_connection()).await;
             drop(shared);
             line.left(number, matches!(passed, Ok(Ok(()))));
-        });
+        }));
     }
 }

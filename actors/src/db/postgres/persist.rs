@@ -12,6 +12,7 @@ use super::queue::Queue;
 use crate::balance::health::Pulse;
 use crate::balance::verdict::{Call, Judged};
 use crate::db::standing::judged;
+use crate::kit::tasks;
 
 /// The right to be the one that goes on.
 pub(in crate::db) struct GoingOn {
@@ -39,13 +40,13 @@ impl GoingOn {
             return;
         };
         let mut end = End { going_on: self, pulse, call: Some(call) };
-        runtime.spawn(async move {
+        runtime.spawn(tasks::named("dials without an asker", async move {
             match end.going_on.queue.lend(Instant::now()).await {
                 // Given back at once: the next asker finds it.
                 Ok(_) => end.tell(Judged::Good, ""),
                 Err(failure) => end.tell(judged(&failure), &failure.msg),
             }
-        });
+        }));
     }
 }
 

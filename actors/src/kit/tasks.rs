@@ -1,0 +1,86 @@
+//! Background tasks, by what they do: how many of each there are right now.
+//!
+//! A task that nobody waits for has a name here, so that the status page shows what a process does beside its requests,
+//! and the end of a drain says what was still at work. The work of a call has none: actors count that themselves.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::task::JoinHandle;
+
+/// How many tasks of each name there are. Taken when a task begins and ends, which is seldom.
+static RUNNING: Mutex<BTreeMap<&'static str, usize>> = Mutex::new(BTreeMap::new());
+
+fn running() -> MutexGuard<'static, BTreeMap<&'static str, usize>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One task; forgotten when dropped, however it ends.
+struct Named(&'static str);
+
+impl Named {
+    fn new(name: &'static str) -> Named {
+        *running().entry(name).or_default() += 1;
+        Named(name)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let mut running = running();
+        if let Some(count) = running.get_mut(self.0) {
+            *count -= 1;
+            if *count == 0 {
+                running.remove(self.0);
+            }
+        }
+    }
+}
+
+/// The same future, counted under this name until it ends or is dropped.
+pub fn named<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::Output> {
+    let named = Named::new(name);
+    async move {
+        let _named = named;
+        work.await
+    }
+}
+
+/// Starts a named task on the current thread, where it stays.
+pub fn spawn<F: Future<Output: 'static> + 'static>(name: &'static str, work: F) -> JoinHandle<F::Output> {
+    actix_rt::spawn(named(name, work))
+}
+
+/// How many tasks of each name there are in this process, by name.
+pub fn counts() -> Vec<(&'static str, usize)> {
+    running().iter().map(|(name, count)| (*name, *count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(name: &str) -> usize {
+        counts().into_iter().find(|(known, _)| *known == name).map_or(0, |(_, count)| count)
+    }
+
+    #[test]
+    fn a_task_counts_until_it_ends_or_is_dropped_or_panics() {
+        actix_rt::System::new().block_on(async {
+            let (end, ended) = tokio::sync::oneshot::channel::<()>();
+            let waiting = spawn("test: waits", ended);
+            let aborted = spawn("test: waits", std::future::pending::<()>());
+            assert_eq!(count("test: waits"), 2);
+            end.send(()).expect("it waits");
+            waiting.await.expect("no panic").expect("it was told");
+            assert_eq!(count("test: waits"), 1);
+            aborted.abort();
+            assert!(aborted.await.expect_err("it was aborted").is_cancelled());
+            assert_eq!(count("test: waits"), 0);
+            let panicked = spawn("test: panics", async { panic!("on purpose") });
+            assert!(panicked.await.expect_err("it panicked").is_panic());
+            assert_eq!(count("test: panics"), 0);
+        });
+    }
+}

@@ -1,4 +1,4 @@
-//! The demo's catalogues, read without the demo's code.
+//! The repository as a test reads it: its files, and the demo's catalogues without the demo's code.
 
 use std::path::PathBuf;
 
@@ -13,6 +13,21 @@ pub(crate) struct City {
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Every text file below these folders of the repository.
+pub(crate) fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "{folders:?}");
+    found
 }
 
 /// All cities, in the order of the file.

@@ -57,6 +57,17 @@ mod serve;
 pub mod sql;
 pub mod test;
 
+/// The examples of the documents, which `cargo test --doc` compiles, and runs where they are no whole program.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+    #[doc = include_str!("../docs/GUIDE.md")]
+    mod guide {}
+    #[doc = include_str!("../docs/TEMPLATES.md")]
+    mod templates {}
+}
+
 /// The actix-web that this server is built on, for [`App::actix`].
 pub use actix_web;
 pub use app::{App, Error, Package, Result, Was};

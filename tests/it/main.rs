@@ -33,7 +33,7 @@
 //!   app;
 //! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
-//! - [`directions`]: who may name whom in the source tree.
+//! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
 //! PostgreSQL cluster is shared, and read-only.
@@ -55,6 +55,7 @@ mod config;
 mod connections;
 mod deadlines;
 mod directions;
+mod documents;
 mod error_pages;
 mod faces;
 mod fanout;

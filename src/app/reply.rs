@@ -8,7 +8,6 @@ pub(crate) mod either;
 pub(crate) mod files;
 pub(crate) mod more;
 pub(crate) mod page;
-pub(crate) mod paper;
 pub(crate) mod streaming;
 pub(crate) mod template_error;
 pub(crate) mod templates;
@@ -19,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use serde::Serialize;
-use skitai_wire::{Value, xmlrpc};
+use skitai_wire::{Value, json, xmlrpc};
 
 use self::files::path_in;
 use self::streaming::Streaming;
@@ -73,11 +72,11 @@ pub trait Reply {
 /// Data over any face; over RPC also what is a page on the web.
 fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     let written = match was.face() {
-        Face::Web | Face::JsonRpc => paper::written(value),
-        Face::XmlRpc => xmlrpc::write_response(value).map(Bytes::from),
+        Face::Web | Face::JsonRpc => json::to_vec(value),
+        Face::XmlRpc => xmlrpc::write_response(value),
     };
     match written {
-        Ok(bytes) => Answer::Data(bytes),
+        Ok(octets) => Answer::Data(octets.into()),
         Err(error) => Answer::Failed(Error::internal(error)),
     }
 }

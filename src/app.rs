@@ -56,7 +56,7 @@ pub use reply::streaming::Streaming;
 pub use reply::template_error::TemplateError;
 pub use reply::templates::Templates;
 pub use reply::{Answer, Give, GivePlain, Later, Reply, Response};
-pub(crate) use request::builder::{Draft, Spares};
+pub(crate) use request::builder::Draft;
 pub use request::cookie::{Cookie, Cookies, SameSite};
 pub(crate) use request::csrf::FIELD as CSRF_FIELD;
 pub use request::csrf::csrf;

@@ -61,9 +61,7 @@ async fn call(
         }
     };
     let answer = sessions::kept(thread, &was, visit, answer).await;
-    let reply = respond::web(thread, &was, error_log::logged(&was, answer)).await;
-    thread.spares.keep(was);
-    reply
+    respond::web(thread, &was, error_log::logged(&was, answer)).await
 }
 
 /// The reply to a request that no handler is called for.

@@ -1,12 +1,14 @@
 //! All that a request meets on the thread that serves it.
 
+use std::cell::Cell;
 use std::sync::Arc;
+
+use skitai_actors::kit::Party;
 
 use super::behind::Behind;
 use super::files::Misses;
 use super::large::Bodies;
 use super::shelf::Shelf;
-use crate::app::Spares;
 use crate::app::services::Services;
 use crate::app::site::Site;
 use crate::observe::access::AccessLog;
@@ -25,5 +27,14 @@ pub(crate) struct ServingThread {
     /// Its own: what it counts is in its own core's cache.
     pub(crate) counts: Arc<Counts>,
     pub(crate) behind: Behind,
-    pub(crate) spares: Spares,
+    /// How many requests there were.
+    pub(crate) requests: Cell<u64>,
+}
+
+impl ServingThread {
+    /// The party of the next request.
+    pub(crate) fn next_party(&self) -> Party {
+        self.requests.set(self.requests.get() + 1);
+        Party::of(self.requests.get())
+    }
 }

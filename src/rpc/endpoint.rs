@@ -136,7 +136,7 @@ async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
         Ok(document) => document,
         Err(fault) => xmlrpc::write_fault(fault.code, &fault.message).into(),
     };
-    respond_with(thread, was, XML, document)
+    respond_with(was.as_ref(), XML, document)
 }
 
 async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpResponse {
@@ -158,7 +158,7 @@ async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpRespons
         }
         Ok(Incoming::Single(call)) => {
             let Ended { was, answer } = one_json(thread, draft, call, None).await;
-            respond_with(thread, was, words.content_type(), answer.unwrap_or_default())
+            respond_with(was.as_ref(), words.content_type(), answer.unwrap_or_default())
         }
         Ok(Incoming::Batch(calls)) => Box::pin(batch(thread, draft, calls, words)).await,
     }
@@ -295,18 +295,12 @@ fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
     jsonrpc::write_error(id, fault.code, fixed, Some(&Value::from(fault.message.as_str())), v1)
 }
 
-fn respond_with(
-    thread: &ServingThread,
-    was: Option<Was>,
-    kind: HeaderValue,
-    document: impl Into<Bytes>,
-) -> HttpResponse {
+fn respond_with(was: Option<&Was>, kind: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
     let document = document.into();
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
-        reply = respond::finish(&was, reply, Holds::Both);
-        thread.spares.keep(was);
+        reply = respond::finish(was, reply, Holds::Both);
     }
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }

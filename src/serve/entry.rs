@@ -3,14 +3,14 @@
 //!
 //! The steps between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
 
-use std::mem::swap;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, Uri, header};
 
-use crate::app::Request;
+use crate::app::{Draft, Request};
 use crate::connection::Incoming;
 use crate::edge::thread::ServingThread;
 use crate::edge::{pipeline, respond};
@@ -20,8 +20,8 @@ use crate::rpc::endpoint;
 pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let mut draft = thread.spares.draft(started, &thread.services);
-    draft.fill(|request| take_head(incoming, request));
+    let request = Request { party: thread.next_party(), ..take_head(incoming, started) };
+    let draft = Draft::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if thread.log.is_some() {
         // What the log needs, where the head has moved on by then.
@@ -73,12 +73,15 @@ impl Drop for Account<'_> {
     }
 }
 
-/// Takes the head out of actix's request, which gets the empty one in exchange: it may travel between threads then.
-pub(super) fn take_head(incoming: &mut Incoming, request: &mut Request) {
+/// Takes the head out of actix's request, so that it may travel between threads.
+pub(super) fn take_head(incoming: &mut Incoming, now: Instant) -> Request {
     let head = incoming.head_mut();
-    request.method = head.method.clone();
-    request.version = head.version;
-    request.peer = head.peer_addr;
-    swap(&mut request.uri, &mut head.uri);
-    swap(&mut request.headers, &mut head.headers);
+    Request {
+        method: head.method.clone(),
+        version: head.version,
+        peer: head.peer_addr,
+        uri: take(&mut head.uri),
+        headers: take(&mut head.headers),
+        ..Request::empty(now)
+    }
 }

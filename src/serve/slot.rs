@@ -44,7 +44,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         log,
         counts: process.counts(number).clone(),
         behind: Behind::new(config),
-        spares: Default::default(),
+        requests: Default::default(),
     })
 }
 

@@ -24,7 +24,7 @@ use crate::serve::site::OpenSite;
 
 mod devel;
 mod forms;
-mod handles;
+mod parties;
 mod ready;
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -118,10 +118,17 @@ async fn wait(was: Was) -> u8 {
     was.rpc("http://127.0.0.1:1/RPC2").call("x", ()).getwait(std::time::Duration::MAX).await.status as u8
 }
 
+#[route("/party")]
+async fn party(was: Was) -> String {
+    format!("{:?}", was.request.party)
+}
+
 fn app() -> App {
     App::new("a")
         .use_session(true)
-        .routes(skitai::routes![hello, measure, points, octets, rest, fussy, plain, head, fails, count, cookie, wait])
+        .routes(skitai::routes![
+            hello, measure, points, octets, rest, fussy, plain, head, fails, count, cookie, wait, party
+        ])
         .package(Package::at("/outer/").package(Package::at("/more").routes(skitai::routes![inner])))
 }
 
@@ -153,9 +160,7 @@ fn with_thread_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<ServingThrea
 
 /// The head of a request.
 fn taken(incoming: &mut Incoming) -> Request {
-    let mut request = Request::empty(std::time::Instant::now());
-    entry::take_head(incoming, &mut request);
-    request
+    entry::take_head(incoming, std::time::Instant::now())
 }
 
 /// A handle for binding alone.

@@ -23,7 +23,7 @@ use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
-use self::caching::KeyParts;
+use self::caching::{Caching, request_key};
 use self::task::Task;
 use super::was::Was;
 
@@ -343,13 +343,11 @@ impl Calls {
             options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
         let (deadline, party) = (was.deadline(), was.request.party);
-        let is_kept = !was.services().results.is_off();
         match target {
             Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Target::Cluster(spread, post, roster) => {
-                let asked = is_kept.then(|| {
-                    KeyParts::Rpc { spread, target: &roster.spec().name, request: &request }.question().into()
-                });
+                let asked = (roster.clone(), request.clone());
+                let caching = Caching::new(&was, move || request_key(spread, &asked.0.spec().name, &asked.1));
                 let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
                     // The members of now: slots and exchanges follow from the same list.
@@ -358,11 +356,11 @@ impl Calls {
                     let request = timed(request, &asker, now);
                     post.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, spread, options, dispatch)
+                Task::start(was, caching, spread, options, dispatch)
             }
             Target::Url(url) => {
-                let asked = is_kept
-                    .then(|| KeyParts::Rpc { spread: Spread::One, target: &url, request: &request }.question().into());
+                let asked = (url.clone(), request.clone());
+                let caching = Caching::new(&was, move || request_key(Spread::One, &asked.0, &asked.1));
                 let post = was.services().web.clone();
                 let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
@@ -370,7 +368,7 @@ impl Calls {
                     let request = timed(request, &asker, now);
                     post.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, Spread::One, options, dispatch)
+                Task::start(was, caching, Spread::One, options, dispatch)
             }
         }
     }

@@ -19,7 +19,7 @@ use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard, Spread};
 use skitai_actors::{Outcome, Reason};
 
 use self::rows::{PATIENCE, Rows};
-use super::calls::caching::{Asked, KeyParts};
+use super::calls::caching::{Caching, statement_key};
 use super::calls::task::Task;
 use super::calls::{Options, completion_rules, undeclared};
 use super::was::Was;
@@ -184,18 +184,17 @@ impl Sql {
             options.what = Some(sql.to_string());
         }
         let (deadline, asker, party) = (was.deadline(), was.rule(), was.request.party);
-        let is_kept = !was.services().results.is_off();
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Base::Cluster(spread, post, spec) => {
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let spread = if shards.is_some() { Spread::One } else { spread };
-                let asked = is_kept.then(|| Asked::Statement {
-                    spread,
-                    spec: spec.clone(),
-                    shards,
-                    sql: sql.clone(),
-                    params: params.clone(),
+                let asked = (spec.clone(), sql.clone(), params.clone());
+                let caching = Caching::new(&was, move || {
+                    let (spec, sql, params) = asked;
+                    // No cluster's name has a space.
+                    let shard = shards.map(|one| format!("{} {one:?}", spec.name));
+                    statement_key(spread, shard.as_deref().unwrap_or(&spec.name), "", &sql, &params)
                 });
                 let shards = shards.unwrap_or(spread.into());
                 let dispatch = move |on_arrival, asked| {
@@ -203,17 +202,17 @@ impl Sql {
                     let statement = Statement { shards, sql, params, asker, asked, lane };
                     post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, spread, options, dispatch)
+                Task::start(was, caching, spread, options, dispatch)
             }
             Base::Server(member) => {
-                let user = match &member.shard {
-                    Shard::Postgres { user, .. } => user.clone(),
-                    Shard::Sqlite { .. } => String::new(),
-                };
-                let asked = is_kept.then(|| {
-                    KeyParts::Sql { spread: Spread::One, target: &member.node, user: &user, sql: &sql, params: &params }
-                        .question()
-                        .into()
+                let asked = (member.clone(), sql.clone(), params.clone());
+                let caching = Caching::new(&was, move || {
+                    let (member, sql, params) = asked;
+                    let user = match &member.shard {
+                        Shard::Postgres { user, .. } => user,
+                        Shard::Sqlite { .. } => "",
+                    };
+                    statement_key(Spread::One, &member.node, user, &sql, &params)
                 });
                 let post = was.services().ad_hoc_db.clone();
                 let dispatch = move |on_arrival, _| {
@@ -221,7 +220,7 @@ impl Sql {
                     let statement = AdHocStatement { member, sql, params, asker, lane };
                     post.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, asked, Spread::One, options, dispatch)
+                Task::start(was, caching, Spread::One, options, dispatch)
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What distinguishes one question from another.
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256};
 use skitai_wire::Value;
 
 /// The identity of a question: a digest of everything that could change its answer.
@@ -16,27 +16,6 @@ impl std::fmt::Debug for Key {
         // Eight bytes tell keys apart in a log line.
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
-    }
-}
-
-/// A question in full, as bytes. Its [`Key`] is made when somebody looks it up: most questions are asked once, of a
-/// site that keeps nothing, and a digest would be a good part of what their call costs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Question(Vec<u8>);
-
-impl std::fmt::Debug for Question {
-    /// Without its content: there are passwords in it.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Question")
-    }
-}
-
-impl Question {
-    /// What it is looked up by.
-    pub fn key(&self) -> Key {
-        let mut key = [0; 32];
-        key.copy_from_slice(digest(&SHA256, &self.0).as_ref());
-        Key(key)
     }
 }
 
@@ -59,12 +38,9 @@ enum Field {
     Other,
 }
 
-/// Bytes of a usual question: a target, a path or a statement, a few arguments.
-const USUAL: usize = 384;
-
 /// Collects what could change an answer. Call order is part of the key, so one kind of call should always use the same;
 /// a different order is at worst a miss. A field may be given several times; each is one more part of the question.
-pub struct KeyBuilder(Vec<u8>);
+pub struct KeyBuilder(Context);
 
 impl std::fmt::Debug for KeyBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,7 +51,7 @@ impl std::fmt::Debug for KeyBuilder {
 impl KeyBuilder {
     /// Begins with the kind of call: `map`, `lb`, `dmap`, `dlb`, `rpc`, `rest`, `wget`, `db`.
     pub fn new(kind: &str) -> KeyBuilder {
-        KeyBuilder(Vec::with_capacity(USUAL)).field(Field::Kind, kind.as_bytes())
+        KeyBuilder(Context::new(&SHA256)).field(Field::Kind, kind.as_bytes())
     }
 
     /// Whom the call goes to: the cluster's name, or a server's full address with its scheme.
@@ -130,33 +106,35 @@ impl KeyBuilder {
         self.field(Field::Other, name.as_bytes()).field(Field::Other, value.as_bytes())
     }
 
-    /// The question.
-    pub fn build(self) -> Question {
-        Question(self.0)
+    /// The key.
+    pub fn build(self) -> Key {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.0.finish().as_ref());
+        Key(key)
     }
 
     fn field(mut self, field: Field, bytes: &[u8]) -> KeyBuilder {
         self.open(field, bytes.len());
-        self.0.extend_from_slice(bytes);
+        self.0.update(bytes);
         self
     }
 
     /// The length goes before the content, so that ("ab", "c") and ("a", "bc") differ.
     fn open(&mut self, field: Field, len: usize) {
-        self.0.push(field as u8);
-        self.0.extend_from_slice(&(len as u64).to_le_bytes());
+        self.0.update(&[field as u8]);
+        self.0.update(&(len as u64).to_le_bytes());
     }
 
     fn sized(&mut self, tag: u8, bytes: &[u8]) {
-        self.0.push(tag);
-        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(bytes);
+        self.0.update(&[tag]);
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
     }
 
     fn value(&mut self, value: &Value) {
         match value {
-            Value::Nil => self.0.extend_from_slice(b"n"),
-            Value::Bool(flag) => self.0.extend_from_slice(&[b'b', u8::from(*flag)]),
+            Value::Nil => self.0.update(b"n"),
+            Value::Bool(flag) => self.0.update(&[b'b', u8::from(*flag)]),
             Value::Int(number) => self.sized(b'i', &number.to_le_bytes()),
             Value::UInt(number) => self.sized(b'u', &number.to_le_bytes()),
             // By bits: -0.0 and 0.0 may be sent differently, and NaN must equal itself here.

@@ -12,7 +12,7 @@ use crate::outcome::{Outcome, Reason};
 const LONG: Duration = Duration::from_secs(60);
 
 fn key(name: &str) -> Key {
-    KeyBuilder::new("map").target("mysearch").method(name).build().key()
+    KeyBuilder::new("map").target("mysearch").method(name).build()
 }
 
 fn good(number: i64) -> Arc<[Outcome]> {

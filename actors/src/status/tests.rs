@@ -232,7 +232,7 @@ async fn picked(post: &Post<StatusActor>, filter: &str) -> Value {
 fn house() -> Arc<Registry> {
     let registry = Registry::new();
     let store = Store::new(10);
-    assert!(store.get(&KeyBuilder::new("map").build().key()).is_none());
+    assert!(store.get(&KeyBuilder::new("map").build()).is_none());
     for worker in 0..2 {
         registry.register(worker, teller("cluster:mysearch", cluster(i64::try_from(worker).unwrap() + 1)));
         registry.register(worker, teller("db:mydb", Some(tree([("idle", Value::Int(4))]))));

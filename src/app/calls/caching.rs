@@ -1,23 +1,23 @@
 //! What makes two calls equal: everything that could change the answer is in the key.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use skitai_actors::Outcome;
-use skitai_actors::cache::{Key, KeyBuilder, Question, Store};
-use skitai_actors::db::Shards;
+use skitai_actors::cache::{Key, KeyBuilder, Store};
 use skitai_actors::http::Request;
-use skitai_actors::spec::{DbSpec, Spread};
+use skitai_actors::spec::Spread;
 use skitai_wire::Value;
 
 use crate::app::services::Services;
+use crate::app::was::Was;
 
 /// The place of one call in the result cache.
-#[derive(Clone)]
 pub(crate) struct Caching {
-    pub(crate) services: Arc<Services>,
-    pub(crate) asked: Asked,
+    services: Arc<Services>,
+    /// Made when somebody looks it up. Most calls are asked once, of a site that keeps nothing, and all of a large body
+    /// is read for it.
+    key: LazyLock<Key, Box<dyn FnOnce() -> Key + Send>>,
 }
 
 impl std::fmt::Debug for Caching {
@@ -27,90 +27,51 @@ impl std::fmt::Debug for Caching {
 }
 
 impl Caching {
-    pub(crate) fn store(&self) -> &Arc<Store> {
+    /// `None` where the site keeps no results.
+    pub(crate) fn new(was: &Was, key: impl FnOnce() -> Key + Send + 'static) -> Option<Caching> {
+        let services = was.services().clone();
+        (!services.results.is_off()).then(|| Caching { services, key: LazyLock::new(Box::new(key)) })
+    }
+
+    pub(super) fn store(&self) -> &Arc<Store> {
         &self.services.results
     }
 
     /// What the call is looked up by.
-    pub(crate) fn key(&self) -> Key {
-        self.asked.key()
+    pub(super) fn key(&self) -> Key {
+        *self.key
     }
 
     /// Keeps the outcomes, if they are complete and good.
-    pub(crate) fn keep(&self, outcomes: &[Outcome], ttl: Duration) {
+    pub(super) fn keep(&self, outcomes: &[Outcome], ttl: Duration) {
         if let Err(why) = self.store().put(self.key(), outcomes.into(), ttl) {
             tracing::debug!("not cached: {why:?}");
         }
     }
 }
 
-/// What was asked, as it is kept until somebody wants its key. Most calls are asked once, of a site that keeps nothing.
-#[derive(Clone)]
-pub(crate) enum Asked {
-    /// Written out.
-    Question(Question),
-    /// A statement to a cluster: all of it is shared with the statement that was sent.
-    Statement {
-        spread: Spread,
-        spec: Arc<DbSpec>,
-        shards: Option<Shards>,
-        sql: Cow<'static, str>,
-        params: Arc<[Value]>,
-    },
-}
-
-impl From<Question> for Asked {
-    fn from(question: Question) -> Asked {
-        Asked::Question(question)
+/// The key of a request to a cluster or a URL: path, arguments (the body), login and headers are the request's.
+pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> Key {
+    let mut key = KeyBuilder::new(if spread == Spread::All { "map" } else { "lb" })
+        .target(target)
+        .other("method", request.method.as_str())
+        .path(&request.path)
+        .arguments(request.question());
+    for (name, value) in &request.headers {
+        key = key.header(name, value);
     }
-}
-
-impl Asked {
-    fn key(&self) -> Key {
-        match self {
-            Asked::Question(question) => question.key(),
-            Asked::Statement { spread, spec, shards, sql, params } => {
-                // No cluster's name has a space.
-                let name = &*spec.name;
-                let target = shards.map_or(Cow::Borrowed(name), |one| format!("{name} {one:?}").into());
-                KeyParts::Sql { spread: *spread, target: &target, user: "", sql, params }.question().key()
-            }
-        }
+    if let Some(largest) = request.max_answer {
+        key = key.other("max_answer", &largest.to_string());
     }
+    key.build()
 }
 
-/// What the key of a call is made of.
-pub(crate) enum KeyParts<'a> {
-    /// A request to a cluster or a URL: path, arguments (the body), login and headers are the request's.
-    Rpc { spread: Spread, target: &'a str, request: &'a Request },
-    /// A statement.
-    Sql { spread: Spread, target: &'a str, user: &'a str, sql: &'a str, params: &'a [Value] },
-}
-
-impl KeyParts<'_> {
-    pub(crate) fn question(&self) -> Question {
-        let kind = |spread: Spread, map: &'static str, lb: &'static str| if spread == Spread::All { map } else { lb };
-        match self {
-            KeyParts::Rpc { spread, target, request } => {
-                let mut key = KeyBuilder::new(kind(*spread, "map", "lb"))
-                    .target(target)
-                    .other("method", request.method.as_str())
-                    .path(&request.path)
-                    .arguments(request.question());
-                for (name, value) in &request.headers {
-                    key = key.header(name, value);
-                }
-                if let Some(largest) = request.max_answer {
-                    key = key.other("max_answer", &largest.to_string());
-                }
-                key.build()
-            }
-            KeyParts::Sql { spread, target, user, sql, params } => KeyBuilder::new(kind(*spread, "dmap", "dlb"))
-                .target(target)
-                .user(user)
-                .arguments(sql.as_bytes())
-                .values(params)
-                .build(),
-        }
-    }
+/// The key of a statement. The user is that of a database given on the spot; a cluster's are in its configuration.
+pub(crate) fn statement_key(spread: Spread, target: &str, user: &str, sql: &str, params: &[Value]) -> Key {
+    KeyBuilder::new(if spread == Spread::All { "dmap" } else { "dlb" })
+        .target(target)
+        .user(user)
+        .arguments(sql.as_bytes())
+        .values(params)
+        .build()
 }

@@ -11,7 +11,7 @@ use skitai_wire::Value;
 
 use super::Options;
 use super::arrivals::AsCompleted;
-use super::caching::{Asked, Caching};
+use super::caching::Caching;
 use super::results::{AllFailed, Answered, Results};
 use crate::app::trace::Mark;
 use crate::app::was::Was;
@@ -66,7 +66,7 @@ impl Task {
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under spread.
     pub(crate) fn start(
         was: Was,
-        asked: Option<Asked>,
+        caching: Option<Caching>,
         spread: Spread,
         options: Options,
         dispatch: impl Dispatch,
@@ -74,12 +74,11 @@ impl Task {
         let Options { on_arrival, cache, rule, what } = options;
         let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), spread == Spread::One);
-        let caching = asked.map(|asked| Caching { services: was.services().clone(), asked });
         let mut call = Call::new(was, None, rule, single, made);
         call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
         let hit = match (&caching, ttl) {
-            (Some(caching), Some(_)) => match caching.store().begin(caching.key()) {
+            (Some(asked), Some(_)) => match asked.store().begin(asked.key()) {
                 Begun::Hit(outcomes) => Some(outcomes),
                 Begun::Lead(lead) => {
                     call.leader = Some(lead);
@@ -87,11 +86,11 @@ impl Task {
                 }
                 Begun::Follow(follower) => {
                     call.following = Some(Following(follower, on_arrival, Box::new(dispatch)));
-                    (call.caching, call.ttl) = (Some(caching.clone()), ttl);
+                    (call.caching, call.ttl) = (caching, ttl);
                     return Task { call };
                 }
             },
-            (Some(caching), None) if caching.store().is_used() => caching.store().get(&caching.key()),
+            (Some(asked), None) if asked.store().is_used() => asked.store().get(&asked.key()),
             _ => None,
         };
         match hit {

@@ -20,7 +20,8 @@ use skitai_actors::session::Sealer;
 use skitai_wire::Value;
 
 use crate as skitai;
-use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Routed, Session, Upload, Was};
+use crate::__private::Routed;
+use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Session, Upload, Was};
 use crate::config;
 use crate::config::{ForwardedHeader, Loaded, Server, TrustedProxies};
 use crate::connection::heard::{All, heard};

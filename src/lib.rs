@@ -41,6 +41,8 @@
 // The code that #[route] writes names this crate; the admin pages in here are written with it, too.
 extern crate self as skitai;
 
+#[doc(hidden)]
+pub mod __private;
 pub mod app;
 mod builtin;
 mod cli;

@@ -123,6 +123,7 @@ const ORDERS: &[Order] = &[
             "config",
             "connection",
             "app",
+            "__private",
             "prelude",
             "sql",
             "edge",

@@ -29,12 +29,12 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     // An async fn is awaited on the worker. A plain fn goes to the blocking pool: its arguments and its result travel,
     // so they are `Send`; turning the result into an answer stays here.
     let run = if is_async {
-        quote!(::skitai::app::Give(#ident(#(#taken),*).await).answer(&was))
+        quote!(::skitai::__private::Give(#ident(#(#taken),*).await).answer(&was))
     } else {
         quote! {
-            match ::skitai::app::blocking(&was, move || #ident(#(#taken),*)).await {
-                ::core::result::Result::Ok(result) => ::skitai::app::Give(result).answer(&was),
-                ::core::result::Result::Err(error) => ::skitai::app::Answer::Failed(error),
+            match ::skitai::__private::blocking(&was, move || #ident(#(#taken),*)).await {
+                ::core::result::Result::Ok(result) => ::skitai::__private::Give(result).answer(&was),
+                ::core::result::Result::Err(error) => ::skitai::__private::Answer::Failed(error),
             }
         }
     };
@@ -60,8 +60,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         #[allow(non_camel_case_types)]
         #visibility struct #ident {}
 
-        impl ::skitai::app::Routed for #ident {
-            const ROUTE: &'static ::skitai::app::Route = &::skitai::app::Route {
+        impl ::skitai::__private::Routed for #ident {
+            const ROUTE: &'static ::skitai::__private::Route = &::skitai::__private::Route {
                 rule: #rule,
                 methods: #methods,
                 name: #name,
@@ -76,7 +76,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 params: &[#(#params),*],
                 call: |was, bind| {
                     #[allow(unused_imports)]
-                    use ::skitai::app::GivePlain as _;
+                    use ::skitai::__private::GivePlain as _;
                     #(#take)*
                     #all_or_faults
                     ::core::result::Result::Ok(::std::boxed::Box::pin(async move { #run }))
@@ -95,13 +95,13 @@ fn param(argument: &Argument) -> TokenStream {
             let text = expression.to_token_stream().to_string();
             (quote!(false), quote!(::core::option::Option::Some(#text)))
         }
-        None => (quote!(<#ty as ::skitai::app::Argument>::REQUIRED), quote!(::core::option::Option::None)),
+        None => (quote!(<#ty as ::skitai::__private::Argument>::REQUIRED), quote!(::core::option::Option::None)),
     };
     // Spanned at the type, so that "this type cannot be an argument" points there.
     quote_spanned! {ty.span()=>
-        ::skitai::app::Param {
+        ::skitai::__private::Param {
             name: #name,
-            kind: <#ty as ::skitai::app::Argument>::KIND,
+            kind: <#ty as ::skitai::__private::Argument>::KIND,
             required: #required,
             default: #default,
             doc: #doc,

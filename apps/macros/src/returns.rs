@@ -10,7 +10,7 @@ use syn::{GenericArgument, PathArguments, ReturnType, Type};
 /// The `Kind` of a return type, as an expression. A `Result` is what it holds, for its error is told as an error.
 pub(crate) fn kind(output: &ReturnType) -> TokenStream {
     match output {
-        ReturnType::Default => quote!(::skitai::app::Kind::Nothing),
+        ReturnType::Default => quote!(::skitai::__private::Kind::Nothing),
         ReturnType::Type(_, ty) => kind_of(ty),
     }
 }
@@ -21,11 +21,11 @@ fn kind_of(ty: &Type) -> TokenStream {
         Type::Paren(inner) => return kind_of(&inner.elem),
         Type::Group(inner) => return kind_of(&inner.elem),
         Type::Tuple(tuple) if tuple.elems.is_empty() => quote!(Nothing),
-        Type::Tuple(_) => quote!(List(&::skitai::app::Kind::Any)),
+        Type::Tuple(_) => quote!(List(&::skitai::__private::Kind::Any)),
         Type::Array(array) => return list_of(&array.elem),
         Type::Slice(slice) => return list_of(&slice.elem),
         Type::Path(path) => {
-            let Some(last) = path.path.segments.last() else { return quote!(::skitai::app::Kind::Any) };
+            let Some(last) = path.path.segments.last() else { return quote!(::skitai::__private::Kind::Any) };
             let inner = first_type(&last.arguments);
             match (last.ident.to_string().as_str(), inner) {
                 ("Result" | "Option" | "Box" | "Arc", Some(inner)) => return kind_of(inner),
@@ -43,12 +43,12 @@ fn kind_of(ty: &Type) -> TokenStream {
         }
         _ => quote!(Any),
     };
-    quote!(::skitai::app::Kind::#word)
+    quote!(::skitai::__private::Kind::#word)
 }
 
 fn list_of(item: &Type) -> TokenStream {
     let item = kind_of(item);
-    quote!(::skitai::app::Kind::List(&#item))
+    quote!(::skitai::__private::Kind::List(&#item))
 }
 
 fn first_type(arguments: &PathArguments) -> Option<&Type> {

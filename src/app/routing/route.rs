@@ -92,6 +92,6 @@ pub trait Routed {
 #[macro_export]
 macro_rules! routes {
     ($($route:path),* $(,)?) => {
-        [$(<$route as $crate::app::Routed>::ROUTE),*]
+        [$(<$route as $crate::__private::Routed>::ROUTE),*]
     };
 }

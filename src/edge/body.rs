@@ -32,7 +32,6 @@ pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload:
         request.body = poll_fn(|context| coming.poll(context)).await?;
         return Ok(());
     }
-    // Boxed: every request is moved with the room for whatever it might become.
     request.body = Box::pin(coming.awaited(server.body_timeout)).await?;
     request.received = Instant::now();
     Ok(())

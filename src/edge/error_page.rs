@@ -10,11 +10,11 @@
 
 use std::sync::LazyLock;
 
+use actix_web::HttpResponse;
 use serde_json::json;
 use tera::{Context, Tera};
 
 use super::respond;
-use super::respond::Made;
 use super::thread::ServingThread;
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
@@ -36,7 +36,7 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
 const OWN: &str = file!();
 
 /// The reply to an error of a request that has been led to an app.
-pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> Made {
+pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
     let failure = Failure::of(error, devel);
@@ -49,7 +49,7 @@ pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> M
 }
 
 /// The page of an app that has one for this.
-async fn of_app(thread: &ServingThread, was: &Was, failure: &Failure, html: bool) -> Option<Made> {
+async fn of_app(thread: &ServingThread, was: &Was, failure: &Failure, html: bool) -> Option<HttpResponse> {
     let app = was.app();
     let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
         Ok(answer) => answer,

@@ -18,40 +18,22 @@ pub(crate) async fn run(thread: &ServingThread, was: &Was, placed: &Placed, bind
     if placed.levels.is_empty() {
         return handle(thread, was, placed.route, bind).await;
     }
-    // Boxed: most requests have no hooks, and all are moved with the room for them.
     Box::pin(hooked::run(thread, was, placed, bind)).await
 }
 
 /// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
 pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
-    match begun(thread, was, route, bind) {
-        Ok(work) => done(thread, was, work).await,
-        Err(answer) => *answer,
-    }
-}
-
-/// A handler's work.
-type Begun = Catching<Timed>;
-
-/// Binds the arguments; what is wrong with them is the answer.
-fn begun(thread: &ServingThread, was: &Was, route: &'static Route, bind: &mut Bind) -> Result<Begun, Box<Answer>> {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // The author's code runs here, too: defaults, and the types of `Json`.
         false => catch(|| (route.call)(was.clone(), bind)),
     };
-    match bound {
-        Ok(Ok(work)) => Ok(Catching(Timed::new(work, route, was.app().is_devel()))),
-        Ok(Err(faults)) => Err(Box::new(Answer::Failed(Error::new(400, faults.to_string())))),
-        Err(panicked) => Err(Box::new(Answer::Failed(panic(thread, panicked)))),
-    }
-}
-
-async fn done(thread: &ServingThread, was: &Was, work: Begun) -> Answer {
-    match in_time(thread, alarm::until(was.deadline(), work).await) {
-        Answer::Later(Later(work)) => Box::pin(waited(thread, was, work)).await,
-        answer => answer,
-    }
+    let work = match bound {
+        Ok(Ok(work)) => Catching(Timed::new(work, route, was.app().is_devel())),
+        Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
+        Err(panicked) => return Answer::Failed(panic(thread, panicked)),
+    };
+    settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await
 }
 
 /// What came of work within the request's time.
@@ -63,7 +45,7 @@ fn in_time(thread: &ServingThread, ended: Option<Result<Answer, Panicked>>) -> A
     }
 }
 
-/// An answer that nobody has to wait for.
+/// An answer that nobody has to wait for any more.
 pub(super) async fn settled(thread: &ServingThread, was: &Was, answer: Answer) -> Answer {
     match answer {
         Answer::Later(Later(work)) => Box::pin(waited(thread, was, work)).await,

@@ -20,11 +20,8 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// A reply and what the log needs to know of it.
-pub(crate) type Made = HttpResponse<BoxBody>;
-
 /// The reply of the web to an answer.
-pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Made {
+pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match at_once(was, answer) {
         Ok(reply) => finish(was, reply, Holds::Nothing),
         Err(answer) => Box::pin(later(thread, was, answer)).await,
@@ -32,7 +29,7 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ma
 }
 
 /// The same for a file, which is opened first, and for an error.
-async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> Made {
+async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match shaped(thread, was, answer).await {
         Ok(reply) => finish(was, reply, Holds::Nothing),
         Err(failed) => told(thread, was, failed).await,
@@ -40,7 +37,7 @@ async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> Made {
 }
 
 /// The reply to an error, and whatever stands in place of its page.
-async fn told(thread: &ServingThread, was: &Was, failed: Instead) -> Made {
+async fn told(thread: &ServingThread, was: &Was, failed: Instead) -> HttpResponse {
     let Instead { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
         && let Some(reply) = in_place_of(thread, was, answer, error.status()).await
@@ -51,13 +48,12 @@ async fn told(thread: &ServingThread, was: &Was, failed: Instead) -> Made {
 }
 
 /// An answer as a reply; an error, and what is to stand in place of its page, comes back.
-async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<Made, Instead> {
+async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<HttpResponse, Instead> {
     let bare = |error: Error| Instead { error, answer: Answer::Nothing };
     match at_once(was, answer) {
         Ok(reply) => Ok(reply),
-        // Boxed, as errors above.
         Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
-            Ok(headed(Box::pin(files::reply(thread, path, was)).await.map_err(bare)?, &headers))
+            Ok(headed(files::reply(thread, path, was).await.map_err(bare)?, &headers))
         }
         Err(Answer::Failed(error)) => Err(bare(error)),
         Err(Answer::Instead(instead)) => Err(*instead),
@@ -67,7 +63,7 @@ async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<Mad
 }
 
 /// An answer as a reply, where it is one; any other comes back.
-fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
+fn at_once(was: &Was, answer: Answer) -> Result<HttpResponse, Answer> {
     Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
             with_body(StatusCode::OK, HTML, Bytes::from_static(text.as_bytes()))
@@ -86,7 +82,12 @@ fn at_once(was: &Was, answer: Answer) -> Result<Made, Answer> {
 }
 
 /// An app's own answer to an error, with the error's status unless it is a reply in full.
-pub(crate) async fn in_place_of(thread: &ServingThread, was: &Was, answer: Answer, status: u16) -> Option<Made> {
+pub(crate) async fn in_place_of(
+    thread: &ServingThread,
+    was: &Was,
+    answer: Answer,
+    status: u16,
+) -> Option<HttpResponse> {
     let is_full = matches!(answer, Answer::Full(_));
     match shaped(thread, was, answer).await {
         Ok(mut reply) => {
@@ -104,7 +105,7 @@ pub(crate) async fn in_place_of(thread: &ServingThread, was: &Was, answer: Answe
 }
 
 /// Octets of a reply's body, for the access log; a stream's are not known.
-pub(crate) fn length(reply: &Made) -> Option<u64> {
+pub(crate) fn length(reply: &HttpResponse) -> Option<u64> {
     match reply.body().size() {
         BodySize::Sized(octets) => Some(octets),
         BodySize::None => Some(0),
@@ -121,14 +122,14 @@ pub(crate) enum Holds {
     Both,
 }
 
-fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Made {
+fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> HttpResponse {
     let mut reply = HttpResponse::with_body(status, BoxBody::new(body));
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
     reply
 }
 
 /// The reply with the headers that its handler gave it. It has one content type, the last one said.
-fn headed(mut reply: Made, headers: &[(String, String)]) -> Made {
+fn headed(mut reply: HttpResponse, headers: &[(String, String)]) -> HttpResponse {
     for (name, value) in headers {
         if name.eq_ignore_ascii_case("content-type") {
             reply.headers_mut().remove(header::CONTENT_TYPE);
@@ -139,7 +140,7 @@ fn headed(mut reply: Made, headers: &[(String, String)]) -> Made {
 }
 
 /// A reply that is made while it is sent; to HEAD its head alone, for which nothing is made.
-fn stream(was: &Was, mut streaming: Streaming) -> Made {
+fn stream(was: &Was, mut streaming: Streaming) -> HttpResponse {
     let content_type = HeaderValue::try_from(&*streaming.content_type).unwrap_or(OCTETS);
     let headers = std::mem::take(&mut streaming.headers);
     let mut reply = HttpResponse::new(StatusCode::OK);
@@ -154,12 +155,12 @@ fn stream(was: &Was, mut streaming: Streaming) -> Made {
 }
 
 /// A document of RPC: always 200, whatever it says.
-pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> Made {
+pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
     with_body(StatusCode::OK, content_type, document.into())
 }
 
 /// Adds what the handler set: status, headers, cookies.
-pub(crate) fn finish(was: &Was, mut reply: Made, holds: Holds) -> Made {
+pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Holds) -> HttpResponse {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers, closes } = *parts;
         if closes {
@@ -200,7 +201,7 @@ fn final_status(status: u16) -> Option<StatusCode> {
 /// How long a reply is and where it ends is the server's to say; a second word on it would be another reply for some.
 const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
-fn append(reply: &mut Made, name: &str, value: &str) {
+fn append(reply: &mut HttpResponse, name: &str, value: &str) {
     match (HeaderName::try_from(name), HeaderValue::from_bytes(value.as_bytes())) {
         (Ok(name), _) if FRAMING.contains(&name) => {
             tracing::error!("the reply's header {name} is the server's own and was not sent as the handler set it");
@@ -217,7 +218,7 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 }
 
 /// An error: a small page for a browser, JSON for everybody else.
-pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
+pub(crate) fn error(error: &Error, html: bool, devel: bool) -> HttpResponse {
     let failure = Failure::of(error, devel);
     if html {
         return page(error, error_page::plain(&failure));
@@ -233,12 +234,12 @@ pub(crate) fn error(error: &Error, html: bool, devel: bool) -> Made {
 }
 
 /// A page with an error's status.
-pub(crate) fn page(error: &Error, text: String) -> Made {
+pub(crate) fn page(error: &Error, text: String) -> HttpResponse {
     with_body(status_of(error), HTML, text.into())
 }
 
 /// A page with this status.
-pub(crate) fn html(status: u16, text: String) -> Made {
+pub(crate) fn html(status: u16, text: String) -> HttpResponse {
     with_body(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), HTML, text.into())
 }
 
@@ -250,7 +251,7 @@ fn status_of(error: &Error) -> StatusCode {
 pub(crate) const ERROR_ID: HeaderName = HeaderName::from_static("x-error-id");
 
 /// What every reply to an error has in its head, whoever made its body.
-pub(crate) fn mark(mut reply: Made, error: &Error) -> Made {
+pub(crate) fn mark(mut reply: HttpResponse, error: &Error) -> HttpResponse {
     if let Some(id) = error.id().and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
         reply.headers_mut().insert(ERROR_ID, id);
     }
@@ -266,33 +267,33 @@ pub(crate) fn wrong_method(method: &str, allowed: &[&str]) -> Error {
 }
 
 /// The same reply, saying which methods there are.
-pub(crate) fn allowing(mut reply: Made, allowed: &[&str]) -> Made {
+pub(crate) fn allowing(mut reply: HttpResponse, allowed: &[&str]) -> HttpResponse {
     append(&mut reply, "allow", &allowed.join(", "));
     reply
 }
 
 /// The configuration has changed to one that cannot be served; only in devel mode is it looked at.
-pub(crate) fn unfit(why: &str, html: bool) -> Made {
+pub(crate) fn unfit(why: &str, html: bool) -> HttpResponse {
     let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
     self::error(&error, html, true)
 }
 
 /// Says which keys of the configuration have changed and wait for a restart.
-pub(crate) fn restart_needed(reply: &mut Made, keys: &[String]) {
+pub(crate) fn restart_needed(reply: &mut HttpResponse, keys: &[String]) {
     if !keys.is_empty() {
         append(reply, "x-restart-needed", &keys.join(", "));
     }
 }
 
 /// OPTIONS: the methods, and nothing else.
-pub(crate) fn options(allowed: &[&str]) -> Made {
+pub(crate) fn options(allowed: &[&str]) -> HttpResponse {
     let mut reply = HttpResponse::new(StatusCode::NO_CONTENT);
     append(&mut reply, "allow", &allowed.join(", "));
     reply
 }
 
 /// 301 to the same place with a slash, the query kept.
-pub(crate) fn add_slash(path: &str, query: Option<&str>) -> Made {
+pub(crate) fn add_slash(path: &str, query: Option<&str>) -> HttpResponse {
     // One slash at the start: `//host` would be another site.
     let path = path.trim_start_matches('/');
     let location = match query {

@@ -28,7 +28,6 @@ pub(crate) async fn load(services: &Services, use_session: bool, sent: &Cookies)
         return Ok((Session::default(), Visit::default()));
     }
     match sent.get(COOKIE) {
-        // Boxed, as keeping is: most requests have nothing to ask, and all are moved with the room for it.
         Some(cookie) => Box::pin(opened(services, cookie)).await,
         None => Ok((Session::new(), Visit::default())),
     }

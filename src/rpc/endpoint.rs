@@ -127,7 +127,7 @@ async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
     let params = Params::Positional(call.params);
     if call.method == multicall::NAME {
         let reply = respond::rpc(XML, Vec::new());
-        let (reply, result) = Box::pin(several(thread, Face::XmlRpc, draft, params, reply)).await;
+        let (reply, result) = several(thread, Face::XmlRpc, draft, params, reply).await;
         let document = result.unwrap_or_else(|fault| xmlrpc::write_fault(fault.code, &fault.message).into());
         return with_document(reply, document);
     }
@@ -153,14 +153,14 @@ async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpRespons
         }
         Ok(Incoming::Single(Ok(call))) if call.method == multicall::NAME => {
             let reply = respond::rpc(words.content_type(), Vec::new());
-            let (reply, result) = Box::pin(several(thread, Face::JsonRpc, draft, call.params, reply)).await;
+            let (reply, result) = several(thread, Face::JsonRpc, draft, call.params, reply).await;
             with_document(reply, call.id.map(|id| json_answer(&id, call.v1, result)).unwrap_or_default())
         }
         Ok(Incoming::Single(call)) => {
             let Ended { was, answer } = one_json(thread, draft, call, None).await;
             respond_with(was.as_ref(), words.content_type(), answer.unwrap_or_default())
         }
-        Ok(Incoming::Batch(calls)) => Box::pin(batch(thread, draft, calls, words)).await,
+        Ok(Incoming::Batch(calls)) => batch(thread, draft, calls, words).await,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn xml(
         return Ok(parse(&request.body));
     }
     let body = request.body.clone();
-    let parsed = Box::pin(thread.bodies.aside(move || parse(&body))).await;
+    let parsed = thread.bodies.aside(move || parse(&body)).await;
     parsed.map_err(|error| failed(thread, request, error))
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn json<'b>(
         return Ok(jsonrpc::parse(body));
     }
     let body = request.body.clone();
-    let parsed = Box::pin(thread.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned))).await;
+    let parsed = thread.bodies.aside(move || jsonrpc::parse(&body).map(Incoming::into_owned)).await;
     parsed.map_err(|error| failed(thread, request, error))
 }
 

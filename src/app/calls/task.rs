@@ -29,7 +29,6 @@ struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn Dispatch<Output =
 /// A call under spread. Dropping it stops it: the members' sockets are closed, statements are cancelled.
 #[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
 pub struct Task {
-    // Boxed: it is handed from the verb to whoever waits, and each step would move it and have its own room for it.
     call: Box<Call>,
 }
 
@@ -221,8 +220,7 @@ impl Call {
     async fn outcomes(&mut self, until: Instant) -> Vec<Outcome> {
         let until = until.min(self.was.latest_wait());
         if let Some(following) = self.following.take()
-            // Boxed: every other call would have the room for this.
-            && let Some(outcomes) = Box::pin(self.follow(following, until)).await
+            && let Some(outcomes) = self.follow(following, until).await
         {
             self.caching = None;
             return outcomes;

@@ -37,7 +37,7 @@ pub use args::form::Form;
 pub use args::upload::Upload;
 pub use calls::arrivals::AsCompleted;
 pub use calls::budget::secs;
-pub use calls::results::{All, AllFailed, Answered, Fault, Require, Results};
+pub use calls::results::{All, AllFailed, Answered, Fault, Results};
 pub use calls::task::Task;
 pub use calls::tasks::Tasks;
 pub use calls::{Calls, Protocol};

@@ -3,12 +3,13 @@
 //! The default hook resolves a backtrace on the thread that panicked; on an event loop that stalls every request for
 //! 200 to 480 ms (measured with RUST_BACKTRACE=1). Ours keeps the place, which is known for free.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use skitai_actors::kit::gather::panic_text;
 
 thread_local! {
     /// Set while a panic would be caught and told by us.
@@ -41,18 +42,10 @@ pub(crate) fn install_hook() {
         if CAUGHT_HERE.with(Cell::get) {
             PLACE.with(|kept| *kept.borrow_mut() = place);
         } else {
-            let text = text_of(info.payload());
+            let text = panic_text(info.payload());
             tracing::error!("panicked at {place}: {}", super::log::one_line(&text));
         }
     }));
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (_, Some(text)) => text.clone(),
-        _ => "a panic without a text".to_owned(),
-    }
 }
 
 /// Runs something; a panic comes back as a value.
@@ -63,7 +56,7 @@ pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     result.map_err(|payload| match payload.downcast::<Panicked>() {
         // It was caught on another thread and goes on here.
         Ok(panicked) => *panicked,
-        Err(payload) => Panicked { text: text_of(&*payload), place: PLACE.with(RefCell::take) },
+        Err(payload) => Panicked { text: panic_text(&*payload), place: PLACE.with(RefCell::take) },
     })
 }
 

@@ -42,7 +42,7 @@ async fn one(
 #[route("/required")]
 async fn required(was: Was, cluster: String, least: usize, timeout: u64) -> Result<Vec<Value>> {
     let found = was.map(&cluster).call("work", (0,)).getswait(Duration::from_millis(timeout)).await;
-    Ok(found.require(Require::Quorum(least))?.ok()?.collect())
+    Ok(found.require(Rule::Quorum(least))?.ok()?.collect())
 }
 
 /// Calls, computes for so long, then gathers.

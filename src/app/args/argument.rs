@@ -107,13 +107,23 @@ fn article(kind: &str) -> String {
     format!("{article} {kind}")
 }
 
+/// A number, as text or typed; in an argument as in a field of a form.
+pub(super) trait Number: Sized {
+    fn of(given: &Given) -> Result<Self, String>;
+}
+
 macro_rules! whole_numbers {
     ($($ty:ty),*) => {$(
         impl Argument for $ty {
             const KIND: Kind = Kind::Int;
             fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
-                let given = one(given)?;
-                let number = match &given {
+                Number::of(&one(given)?)
+            }
+        }
+
+        impl Number for $ty {
+            fn of(given: &Given) -> Result<Self, String> {
+                let number = match given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
                     Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
@@ -128,9 +138,9 @@ macro_rules! whole_numbers {
                     // The limits of 64 bits tell a reader nothing.
                     let wide = <$ty>::BITS == 64;
                     match <$ty>::MIN == 0 {
-                        _ if !wide => wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), &given),
-                        true => wrong("a whole number, 0 or more", &given),
-                        false => wrong("a whole number", &given),
+                        _ if !wide => wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), given),
+                        true => wrong("a whole number, 0 or more", given),
+                        false => wrong("a whole number", given),
                     }
                 })
             }
@@ -144,8 +154,13 @@ macro_rules! floats {
         impl Argument for $ty {
             const KIND: Kind = Kind::Double;
             fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
-                let given = one(given)?;
-                let number = match &given {
+                Number::of(&one(given)?)
+            }
+        }
+
+        impl Number for $ty {
+            fn of(given: &Given) -> Result<Self, String> {
+                let number = match given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Double(number)) => Some(*number as $ty),
                     Given::Typed(Value::Int(number)) => Some(*number as $ty),
@@ -154,7 +169,7 @@ macro_rules! floats {
                 };
                 // What is too large for an f32 would be infinite there.
                 let number = number.filter(|number| number.is_finite());
-                number.ok_or_else(|| wrong("a number", &given))
+                number.ok_or_else(|| wrong("a number", given))
             }
         }
     )*};

@@ -9,7 +9,8 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 use skitai_wire::{Error as Wrong, Map, Value};
 
-use super::bind::shortened;
+use super::argument::{Number, truth, wrong};
+use super::bind::{Given, shortened};
 use super::form::Form;
 use crate::app::error::Error;
 
@@ -43,10 +44,6 @@ impl Form {
 /// A value of a form. Text has no type there.
 struct Field(Value);
 
-fn must_be(what: &str, text: &str) -> Wrong {
-    Wrong::custom(format_args!("must be {what}, got \"{}\"", shortened(text)))
-}
-
 impl<'de> IntoDeserializer<'de, Wrong> for Field {
     type Deserializer = Field;
 
@@ -56,14 +53,11 @@ impl<'de> IntoDeserializer<'de, Wrong> for Field {
 }
 
 macro_rules! numbers {
-    ($($method:ident $visit:ident $ty:ty, $what:literal;)*) => {$(
+    ($($method:ident $visit:ident;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-            match &self.0 {
-                Value::String(text) => match text.trim().parse::<$ty>() {
-                    Ok(number) => visitor.$visit(number),
-                    Err(_) => Err(must_be($what, text)),
-                },
-                _ => self.0.$method(visitor),
+            match self.0 {
+                Value::String(text) => visitor.$visit(Number::of(&Given::Text(text)).map_err(Wrong::custom)?),
+                value => value.$method(visitor),
             }
         }
     )*};
@@ -81,25 +75,25 @@ impl<'de> Deserializer<'de> for Field {
     }
 
     numbers! {
-        deserialize_i8 visit_i8 i8, "a whole number from -128 to 127";
-        deserialize_i16 visit_i16 i16, "a whole number from -32768 to 32767";
-        deserialize_i32 visit_i32 i32, "a whole number of 32 bits";
-        deserialize_i64 visit_i64 i64, "a whole number";
-        deserialize_u8 visit_u8 u8, "a whole number from 0 to 255";
-        deserialize_u16 visit_u16 u16, "a whole number from 0 to 65535";
-        deserialize_u32 visit_u32 u32, "a whole number of 32 bits, not below 0";
-        deserialize_u64 visit_u64 u64, "a whole number, not below 0";
-        deserialize_f32 visit_f32 f32, "a number";
-        deserialize_f64 visit_f64 f64, "a number";
+        deserialize_i8 visit_i8;
+        deserialize_i16 visit_i16;
+        deserialize_i32 visit_i32;
+        deserialize_i64 visit_i64;
+        deserialize_u8 visit_u8;
+        deserialize_u16 visit_u16;
+        deserialize_u32 visit_u32;
+        deserialize_u64 visit_u64;
+        deserialize_f32 visit_f32;
+        deserialize_f64 visit_f64;
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        match &self.0 {
-            Value::String(text) => match super::argument::truth(text) {
+        match self.0 {
+            Value::String(text) => match truth(&text) {
                 Some(truth) => visitor.visit_bool(truth),
-                None => Err(must_be("true or false", text)),
+                None => Err(Wrong::custom(wrong("true or false", &Given::Text(text)))),
             },
-            _ => self.0.deserialize_bool(visitor),
+            value => value.deserialize_bool(visitor),
         }
     }
 
@@ -221,6 +215,7 @@ mod tests {
         for (name, value, told) in [
             ("pieces", text("300"), "`pieces` must be a whole number from 0 to 255, got \"300\""),
             ("price", text("cheap"), "`price` must be a number"),
+            ("price", text("inf"), "`price` must be a number"),
             ("gift", text("perhaps"), "`gift` must be true or false"),
             ("codes", Value::List(vec![text("1"), text("x")]), "`codes` must be a whole number"),
             ("size", text("medium"), "`size`"),

@@ -87,19 +87,8 @@ pub struct Results {
     pub(crate) rule: Rule,
 }
 
-/// What [`Results::require`] asks for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Require {
-    /// Every member.
-    All,
-    /// At least so many.
-    Quorum(usize),
-    /// At least this part of them, from 0 to 1.
-    Fraction(f64),
-}
-
 /// Every member: `results.require(All)?`.
-pub use self::Require::All;
+pub use skitai_actors::kit::Rule::All;
 
 impl Results {
     /// How many answered, and what became of the others.
@@ -147,13 +136,8 @@ impl Results {
     }
 
     /// The same results, if enough members answered; else an error with every reason.
-    pub fn require(self, rule: Require) -> Result<Results, AllFailed> {
+    pub fn require(self, rule: Rule) -> Result<Results, AllFailed> {
         let coverage = self.coverage();
-        let rule = match rule {
-            Require::All => Rule::All,
-            Require::Quorum(least) => Rule::Quorum(least),
-            Require::Fraction(part) => Rule::Fraction(part),
-        };
         if rule.is_met(coverage.asked, coverage.ok) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
     }
 

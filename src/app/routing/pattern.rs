@@ -110,26 +110,17 @@ impl Pattern {
     /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error
     /// says which cannot stand there.
     pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
-        let mut path = String::new();
         let mut meant = Vec::new();
         for piece in &self.pieces {
-            match piece {
-                Piece::Fixed(text) => path.push_str(text),
-                Piece::Placeholder(converter, name) => {
-                    let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
-                    let Some(value) = read(*converter, text) else {
-                        return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
-                    };
-                    // A slash divides segments for `<path:>` alone.
-                    let divider = if *converter == Converter::Path { "/" } else { "\0" };
-                    for (index, part) in text.split(divider).enumerate() {
-                        path.push_str(if index == 0 { "" } else { divider });
-                        path.extend(percent_encoding::utf8_percent_encode(part, UNRESERVED_ALONE));
-                    }
-                    meant.push((name.clone(), value));
-                }
+            if let Piece::Placeholder(converter, name) = piece {
+                let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
+                let Some(value) = read(*converter, text) else {
+                    return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
+                };
+                meant.push((name.clone(), value));
             }
         }
+        let path = self.written(|name| value(name).unwrap_or_default());
         // Clients resolve these before they ask; nobody would arrive.
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(format!("no client would ask for {path} as it stands: a segment of dots leads elsewhere"));
@@ -139,6 +130,22 @@ impl Pattern {
             return Err(format!("its placeholders would be read from {path} as other values"));
         }
         Ok(path)
+    }
+
+    /// The rule with these texts, escaped, in place of its placeholders, whatever would be read from it.
+    pub(crate) fn written<S: AsRef<str>>(&self, value: impl Fn(&str) -> S) -> String {
+        let mut path = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Fixed(text) => path.push_str(text),
+                Piece::Placeholder(converter, name) => {
+                    // A slash divides segments for `<path:>` alone.
+                    let kept = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
+                    path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), kept));
+                }
+            }
+        }
+        path
     }
 
     /// The placeholders' values if the whole path (in the form of [`canonical`]) matches. Placeholders of numbers give
@@ -176,6 +183,8 @@ const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
 /// All that a value in a path needs no escape for, wherever it stands (RFC 3986, 2.3).
 pub(crate) const UNRESERVED_ALONE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const UNRESERVED_AND_SLASH: &percent_encoding::AsciiSet = &UNRESERVED_ALONE.remove(b'/');
 
 /// A rule's fixed text as clients send it: `/größe` is `/gr%C3%B6%C3%9Fe`.
 fn fixed(text: &str) -> String {

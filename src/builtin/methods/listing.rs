@@ -1,5 +1,6 @@
 //! The methods of the site's apps, as their tables have them.
 
+use crate::app::routing::pattern::Pattern;
 use crate::app::{Kind, Param, Route, Was};
 
 /// A method in its place.
@@ -8,6 +9,9 @@ pub(crate) struct Method {
     pub(crate) name: String,
     /// The path on the web, with its placeholders.
     pub(crate) path: String,
+    /// The path of its mount, without a slash at the end, and its rule below that.
+    pub(crate) mount: String,
+    pub(crate) pattern: Pattern,
     /// The app it belongs to.
     pub(crate) app: String,
     pub(crate) route: &'static Route,
@@ -19,7 +23,8 @@ pub(crate) fn all(was: &Was) -> Vec<Method> {
     for (mount, app) in was.services().site.router.of_apps() {
         for (name, placed) in app.table.names() {
             let (name, path) = (mount.name_of(name), mount.path_of(&placed.rule));
-            methods.push(Method { name, path, app: app.name.clone(), route: placed.route });
+            let (app, mount, pattern) = (app.name.clone(), mount.path().to_owned(), placed.pattern.clone());
+            methods.push(Method { name, path, mount, pattern, app, route: placed.route });
         }
     }
     // Stable: mounts come in the order in which a call looks for its method.
@@ -39,6 +44,11 @@ impl Method {
     /// The parameters that take values.
     pub(crate) fn params(&self) -> impl Iterator<Item = &'static Param> {
         self.route.params.iter().filter(|param| param.is_wire())
+    }
+
+    /// True for a parameter that is a placeholder of its rule.
+    pub(crate) fn is_in_path(&self, name: &str) -> bool {
+        self.pattern.names().any(|placeholder| placeholder == name)
     }
 
     /// True where names that no parameter has are taken, too.

@@ -3,12 +3,13 @@
 //! The form for the web works without JavaScript: it is sent to [`open`], which leaves out what was left empty, puts
 //! the placeholders into the path and sends the browser there. The two forms for RPC need a few lines of it.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Value as Json, json};
 
 use super::listing;
 use super::listing::Method;
 use super::{access, schema, unknown};
+use crate::app::routing::pattern::UNRESERVED_ALONE;
 use crate::app::{Form, Kind, Page, Param, Response, Result, Was};
 use crate::prelude::{Value, route};
 
@@ -25,7 +26,7 @@ pub(crate) async fn page(was: Was) -> Result<Page> {
 }
 
 fn shown(method: &Method) -> Json {
-    let params: Vec<Json> = method.params().map(|param| row(param, &method.path)).collect();
+    let params: Vec<Json> = method.params().map(|param| row(param, method)).collect();
     let examples: Vec<(&str, String)> =
         method.params().filter(|param| param.required).map(|param| (param.name, example(param.kind))).collect();
     let positional = examples.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", ");
@@ -52,14 +53,14 @@ fn shown(method: &Method) -> Json {
     })
 }
 
-fn row(param: &Param, path: &str) -> Json {
+fn row(param: &Param, method: &Method) -> Json {
     json!({
         "name": param.name,
         "kind": param.kind.word(),
         "required": param.required,
         "default": schema::of_param(param).get("default").cloned(),
         "doc": param.doc,
-        "in_path": placeholders(path).any(|(name, _)| name == param.name),
+        "in_path": method.is_in_path(param.name),
     })
 }
 
@@ -75,17 +76,6 @@ fn example(kind: Kind) -> String {
     }
 }
 
-/// The names of a rule's placeholders; true for those that may hold a `/`.
-fn placeholders(path: &str) -> impl Iterator<Item = (&str, bool)> {
-    path.split('<').skip(1).filter_map(|piece| piece.split_once('>')).map(|(inside, _)| {
-        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
-        (name, kind == "path")
-    })
-}
-
-/// What a segment of a path holds as it is (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// Where the form of a method leads: its path, with the placeholders filled in, and the rest as a query.
 #[route("/open/<skitai_method>", methods = ["GET"], name = "methods.open")]
 pub(crate) async fn open(was: Was, skitai_method: String, rest: Form) -> Result<Response> {
@@ -96,37 +86,21 @@ pub(crate) async fn open(was: Was, skitai_method: String, rest: Form) -> Result<
 
 fn target(method: &Method, form: &Form) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut target = String::new();
-    let mut rule = method.path.as_str();
-    while let Some((before, (inside, after))) =
-        rule.split_once('<').and_then(|(b, rest)| Some((b, rest.split_once('>')?)))
-    {
-        let (kind, name) = inside.split_once(':').unwrap_or(("", inside));
-        let value = form.get(name).map(text).unwrap_or_default();
-        let encode = |part: &str| utf8_percent_encode(part, SEGMENT).to_string();
-        let filled = match kind {
-            "path" => value.split('/').map(encode).collect::<Vec<_>>().join("/"),
-            _ => encode(&value),
-        };
-        target.push_str(before);
-        target.push_str(&filled);
-        rule = after;
-    }
-    target.push_str(rule);
+    let below = method.pattern.written(|name| form.get(name).map(text).unwrap_or_default());
     // One slash at the start: `//host` would be another site.
-    let mut target = format!("/{}", target.trim_start_matches('/'));
+    let mut target = format!("/{}", format!("{}{below}", method.mount).trim_start_matches('/'));
     let mut separator = '?';
     for (name, value) in form.values.iter() {
         let required = method.params().any(|param| param.name == name && param.required);
-        if placeholders(&method.path).any(|(placeholder, _)| placeholder == name) {
+        if method.is_in_path(name) {
             continue;
         }
         let values = value.as_list().map_or_else(|| vec![text(value)], |list| list.iter().map(text).collect());
         for value in values.iter().filter(|value| required || !value.is_empty()) {
             target.push(separator);
-            target.extend(utf8_percent_encode(name, SEGMENT));
+            target.extend(utf8_percent_encode(name, UNRESERVED_ALONE));
             target.push('=');
-            target.extend(utf8_percent_encode(value, SEGMENT));
+            target.extend(utf8_percent_encode(value, UNRESERVED_ALONE));
             separator = '&';
         }
     }

@@ -37,6 +37,7 @@ pub enum Face {
 
 /// The handle of one request.
 #[derive(Clone)]
+#[doc(alias = "Context")]
 pub struct Was(pub(super) Arc<Inner>);
 
 /// What the handle holds.
@@ -98,12 +99,15 @@ impl std::fmt::Debug for Inner {
 impl Was {
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
     /// XML-RPC, `/rpc3` JSON-RPC; any other path may stand there, too. The `@` of the configuration may be written.
+    #[doc(alias = "fan_out")]
+    #[doc(alias = "broadcast")]
     pub fn map(&self, cluster: &str) -> Calls {
         Calls::cluster(self, Spread::All, cluster)
     }
 
     /// Calls one member of a cluster, the one with the least to do. Another is tried only where the first has
     /// certainly not seen the call.
+    #[doc(alias = "load_balance")]
     pub fn lb(&self, cluster: &str) -> Calls {
         Calls::cluster(self, Spread::One, cluster)
     }
@@ -131,11 +135,14 @@ impl Was {
     }
 
     /// One statement on every database of a cluster.
+    #[doc(alias = "fan_out")]
+    #[doc(alias = "broadcast")]
     pub fn dmap(&self, cluster: &str) -> Sql {
         Sql::cluster(self, Spread::All, cluster)
     }
 
     /// One statement on one database of a cluster, the one with the least to do.
+    #[doc(alias = "load_balance")]
     pub fn dlb(&self, cluster: &str) -> Sql {
         Sql::cluster(self, Spread::One, cluster)
     }

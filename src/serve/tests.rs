@@ -1,6 +1,7 @@
 //! Whole requests through the pipeline, without a socket: what a handler asked for against what the client gets.
 
 use std::path::Path;
+use std::time::Duration;
 
 use actix_web::dev::AppConfig;
 use actix_web::http::header::{COOKIE, HeaderValue, SET_COOKIE};
@@ -119,6 +120,17 @@ async fn wait(was: Was) -> u8 {
     was.rpc("http://127.0.0.1:1/RPC2").call("x", ()).getwait(std::time::Duration::MAX).await.status as u8
 }
 
+#[route("/aliases")]
+async fn aliases(was: Was) -> String {
+    let call = || was.lb("nobody").call("x", ());
+    let one = [call().getwait(Duration::MAX).await, call().wait_one(Duration::MAX).await];
+    let all = [call().getswait(Duration::MAX).await, call().wait_all(Duration::MAX).await];
+    let [of_several] = skitai::tasks![call()].wait_all(Duration::MAX).await;
+    let told: Vec<String> = one.iter().map(|one| one.msg.clone()).collect();
+    let more = all.iter().chain([&of_several]).map(|all| all.iter().map(|one| one.msg.as_str()).collect());
+    told.into_iter().chain(more).collect::<Vec<String>>().join("\n")
+}
+
 #[route("/party")]
 async fn party(was: Was) -> String {
     format!("{:?}", was.request.party)
@@ -128,7 +140,7 @@ fn app() -> App {
     App::new("a")
         .use_session(true)
         .routes(skitai::routes![
-            hello, measure, points, octets, rest, fussy, plain, head, fails, count, cookie, wait, party
+            hello, measure, points, octets, rest, fussy, plain, head, fails, count, cookie, wait, party, aliases
         ])
         .package(Package::at("/outer/").package(Package::at("/more").routes(skitai::routes![inner])))
 }
@@ -200,6 +212,14 @@ fn a_path_is_the_same_however_it_is_escaped() {
     assert_eq!(get("/hell%6f").body, "Hello World");
     assert_eq!(get("/gr%c3%b6%C3%9fe/%37").body, "7");
     assert_eq!(get("/hello%2f").status, 404);
+}
+
+#[test]
+fn what_has_two_names_does_the_same() {
+    let told = get("/aliases").body;
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() == 5 && lines.iter().all(|line| *line == lines[0]), "{told}");
+    assert!(lines[0].contains("declares no cluster [@nobody]"), "{told}");
 }
 
 #[test]

@@ -119,13 +119,24 @@ impl Task {
         Answered { outcome, caching: self.call.caching.take() }
     }
 
+    /// The same as [`getwait`](Task::getwait).
+    pub fn wait_one(self, timeout: Duration) -> impl Future<Output = Answered> {
+        self.getwait(timeout)
+    }
+
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
     /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
     /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more
     /// may end 16 ms late.
+    #[doc(alias = "join_all")]
     pub async fn getswait(self, timeout: Duration) -> Results {
         let until = after(self.call.made, timeout);
         self.getswait_until(until).await
+    }
+
+    /// The same as [`getswait`](Task::getswait).
+    pub fn wait_all(self, timeout: Duration) -> impl Future<Output = Results> {
+        self.getswait(timeout)
     }
 
     pub(crate) async fn getswait_until(mut self, until: Instant) -> Results {

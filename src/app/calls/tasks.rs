@@ -33,10 +33,16 @@ impl<const N: usize> Tasks<N> {
     }
 
     /// Waits for all of them under one deadline: at most until `timeout` after the first was made.
+    #[doc(alias = "join_all")]
     pub async fn getswait(self, timeout: Duration) -> [Results; N] {
         let until = self.until(timeout);
         let results = join_all(self.0.into_iter().map(|task| task.getswait_until(until))).await;
         results.try_into().expect("there is one result for each of the N calls")
+    }
+
+    /// The same as [`getswait`](Tasks::getswait).
+    pub fn wait_all(self, timeout: Duration) -> impl Future<Output = [Results; N]> {
+        self.getswait(timeout)
     }
 
     /// Waits like [`getswait`](Tasks::getswait) and gives the data of each as [`Task::fetch`] does. The first in the

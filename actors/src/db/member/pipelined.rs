@@ -1,6 +1,5 @@
 //! A statement that shares its connection with others, from its place on a line to its result.
 
-use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,56 +11,25 @@ use crate::db::flight::{Failure, Rows};
 use crate::db::postgres::Postgres;
 use crate::db::standing::Case;
 use crate::kit::alarm;
-use crate::kit::alarm::Alarm;
 use crate::outcome::{Outcome, Reason};
 
 impl Member {
     /// Dropped before its end, the statement goes on; its answer is thrown away.
-    ///
-    /// Nearly always there is a line, and the statement was prepared on it before. That way is written out here in one
-    /// piece: of hundreds of statements under way each is looked at whenever another one of its call has news, so it
-    /// pays that what one remembers is little and lies together.
-    #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
-    pub(super) fn pipelined<'m>(
-        &'m self,
-        postgres: &'m Postgres,
+    pub(super) async fn pipelined(
+        &self,
+        postgres: &Postgres,
         query: Arc<Query>,
         call: Option<Call>,
         started: Instant,
-    ) -> impl Future<Output = Outcome> + 'm {
-        async move {
-            // A trial makes a connection; the neighbours of one that is there prove nothing.
-            let is_usual = call.map_or_else(|| !self.is_out(), |call| call == Call::Usual) && query.refused.is_none();
-            let joined = if is_usual { postgres.join_prepared(&query, started) } else { None };
-            let Some((mut place, prepared)) = joined else {
-                let roundabout = self.counted(None, started, async move |sent| {
-                    let case = self.admit(call, &query)?;
-                    self.run_pipelined(postgres, query, case, started, sent).await
-                });
-                return Box::pin(roundabout).await;
-            };
-            let mark = self.tally.begin();
-            self.tally.waited(Duration::ZERO, started);
-            let answered = {
-                let mut alarm = Alarm::at(started + self.limits.member_timeout);
-                let mut sent = pin!(postgres.send_prepared(&mut place, &query, prepared));
-                poll_fn(|context| alarm.bounds(sent.as_mut().poll(context), context)).await
-            };
-            let (result, is_news) = match answered {
-                Some(ended) => {
-                    let is_news = place.ended(&ended);
-                    (ended.result, is_news)
-                }
-                None => (Err(self.unanswered()), true),
-            };
-            if is_news {
-                Case::usual(self.pulse.as_deref()).ended(&result);
-            }
-            self.told(mark, result, None, started, Some(started))
-        }
+    ) -> Outcome {
+        self.counted(None, started, async move |sent| {
+            let case = self.admit(call, &query)?;
+            self.run_pipelined(postgres, query, case, started, sent).await
+        })
+        .await
     }
 
-    /// The same, where a line may have to be opened first, or the statement prepared.
+    /// To its end, on a line that moves or on one that is opened for it.
     async fn run_pipelined(
         &self,
         postgres: &Postgres,

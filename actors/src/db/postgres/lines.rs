@@ -14,7 +14,6 @@ use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
 
 use super::Postgres;
 use super::line::{Line, Place};
-use super::pool::Prepared;
 use super::run::Run;
 use crate::db::Query;
 use crate::db::backstop::{Backstop, GRACE};
@@ -99,25 +98,7 @@ impl Postgres {
         new
     }
 
-    /// The same and the statement as it was prepared there before, where both are at hand.
-    pub(in crate::db) fn join_prepared(&self, query: &Arc<Query>, now: Instant) -> Option<(Place, Prepared)> {
-        let place = self.join(query, now)?;
-        let prepared = self.run(&place, query).at_hand()?;
-        Some((place, prepared))
-    }
-
-    /// That statement, in its place. Dropped before its end it stays on the line, and its answer is thrown away.
-    pub(in crate::db) fn send_prepared<'p>(
-        &'p self,
-        place: &'p mut Place,
-        query: &'p Query,
-        prepared: Prepared,
-    ) -> impl Future<Output = Ended> + 'p {
-        place.was_sent = true;
-        self.run(place, query).end(prepared)
-    }
-
-    /// The same for one that may not have been prepared yet.
+    /// A statement, in its place. Dropped before its end it stays on the line, and its answer is thrown away.
     pub(in crate::db) fn send_on<'p>(
         &'p self,
         place: &'p mut Place,

@@ -52,11 +52,6 @@ impl std::fmt::Debug for Latency {
 impl Latency {
     /// Takes in an answer.
     pub fn learn(&mut self, took: Duration, now: Duration) {
-        self.learn_many(took, 1, now);
-    }
-
-    /// Takes in so many that took equally long.
-    pub fn learn_many(&mut self, took: Duration, count: u32, now: Duration) {
         if now.saturating_sub(self.halved) >= HALVE {
             self.halve();
             self.halved = now;
@@ -64,10 +59,8 @@ impl Latency {
         if self.total > u32::MAX / 2 {
             self.halve();
         }
-        // What is above is more than ten seconds have room for, and leaves room for itself in the total.
-        let weight = count.saturating_mul(ONE).min(u32::MAX / 4);
-        self.counts[bucket(took)] += weight;
-        self.total += weight;
+        self.counts[bucket(took)] += ONE;
+        self.total += ONE;
     }
 
     /// The time within which this share of the answers came; `None` while there are too few.
@@ -160,16 +153,6 @@ mod tests {
         latency.learn(Duration::from_secs(86_400), SECOND);
         assert_eq!(latency.quantile(0.5), Some(Duration::from_micros(50)));
         assert!(latency.quantile(1.0).is_some_and(|longest| longest > SECOND * 80));
-    }
-
-    #[test]
-    fn many_at_once_are_as_many_one_by_one() {
-        let (mut one_by_one, mut at_once) = (Latency::default(), Latency::default());
-        (0..70).for_each(|_| one_by_one.learn(MILLI, SECOND));
-        at_once.learn_many(MILLI, 70, SECOND);
-        assert_eq!((one_by_one.total, one_by_one.counts), (at_once.total, at_once.counts.clone()));
-        (0..10).for_each(|_| at_once.learn_many(SECOND, u32::MAX, SECOND));
-        assert!(at_once.quantile(0.5).is_some_and(|median| median >= SECOND), "{at_once:?}");
     }
 
     #[test]

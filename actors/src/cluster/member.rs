@@ -121,15 +121,14 @@ impl Member {
     }
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
-    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, judged: Judged, (begun, now): (Instant, Instant)) {
+    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, judged: Judged, now: Instant) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
         {
             pulse.hold(time, pulse.at(now));
         }
-        // The first exchange of a call began with it, and to subtract two instants costs more than to compare them.
-        let took = if entry.started == begun { outcome.latency } else { now - entry.started };
+        let took = now - entry.started;
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(
             &Ended {

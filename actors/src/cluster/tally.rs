@@ -137,7 +137,7 @@ impl<'a> Tally<'a> {
         outcome.latency = now - self.begun;
         outcome.attempts = self.part.attempt;
         self.is_done.set(true);
-        self.member.record(self.entry, outcome, self.judged(outcome, was_silent), (self.begun, now));
+        self.member.record(self.entry, outcome, self.judged(outcome, was_silent), now);
     }
 
     /// A used connection that ended under a call, without a word, says that it was idle for too long and nothing of the

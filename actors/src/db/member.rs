@@ -183,9 +183,7 @@ impl Member {
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
         outcome.latency = ended - started;
         if let Some(sent) = sent {
-            // Most are sent at once, and to subtract two instants costs more than to compare them.
-            let took = if sent == started { outcome.latency } else { ended - sent };
-            self.tally.queried(took.saturating_sub(reading), ended);
+            self.tally.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.attempts = 1;
         mark.told(&outcome);

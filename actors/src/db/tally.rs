@@ -11,54 +11,28 @@ use crate::wire::Value;
 #[derive(Debug)]
 struct Times {
     begun: Instant,
-    /// How long ago that was, to the second, and until when this is so: to subtract two instants costs as much as the
-    /// rest.
-    age: Cell<(Duration, Instant)>,
     count: Cell<u64>,
     total: Cell<Duration>,
     longest: Cell<Duration>,
     recent: RefCell<Latency>,
-    /// How often it took no time at all that `recent` does not know of yet.
-    at_once: Cell<u32>,
 }
 
 impl Default for Times {
     fn default() -> Times {
-        let (count, total, longest, at_once) = Default::default();
-        let (begun, recent) = (Instant::now(), RefCell::default());
-        Times { begun, age: Cell::new((Duration::ZERO, begun)), count, total, longest, recent, at_once }
+        let (count, total, longest, recent) = Default::default();
+        Times { begun: Instant::now(), count, total, longest, recent }
     }
 }
 
 impl Times {
     fn add(&self, time: Duration, now: Instant) {
-        let (mut age, valid) = self.age.get();
-        let is_old = now >= valid;
-        if is_old {
-            age = now.saturating_duration_since(self.begun);
-            self.age.set((age, now + Duration::from_secs(1)));
-        }
         add(&self.count);
-        if time.is_zero() && !is_old {
-            self.at_once.set(self.at_once.get() + 1);
-            return;
-        }
-        self.catch_up(age);
-        self.recent.borrow_mut().learn(time, age);
+        self.recent.borrow_mut().learn(time, now.saturating_duration_since(self.begun));
         self.total.set(self.total.get() + time);
         self.longest.set(self.longest.get().max(time));
     }
 
-    /// Learns what was only counted: most waits are none, and to count is all that there is to them.
-    fn catch_up(&self, age: Duration) {
-        match self.at_once.take() {
-            0 => {}
-            count => self.recent.borrow_mut().learn_many(Duration::ZERO, count, age),
-        }
-    }
-
     fn told(&self) -> Value {
-        self.catch_up(self.age.get().0);
         let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1_000.0);
         let recent = |share| self.recent.borrow().estimate(share).map_or(Value::Nil, millis);
         Value::from_pairs([

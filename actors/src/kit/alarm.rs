@@ -9,10 +9,6 @@
 //! tick, those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a
 //! slot each tick, and rests while nothing is set. Short waits, and those on threads without that task, are timers of
 //! tokio's.
-//!
-//! The deadlines of one fan-out have all the same task to wake. So an alarm leans on the one that was set just before,
-//! where that wakes the same task and no later: woken by it, it looks at the clock and is set by itself if its time is
-//! yet to come.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -100,10 +96,9 @@ impl Future for Alarm {
             match &mut self.state {
                 State::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
                     Look::Waiting => return Poll::Pending,
-                    // Gone off; where it leant on another, its own time may be yet to come.
-                    Look::Over if tokio::time::Instant::now().into_std() >= self.deadline => return Poll::Ready(()),
-                    // Or its task has moved to another thread, or it wakes another task than the one it leant on.
-                    Look::Over | Look::Elsewhere => self.state = State::Unset,
+                    Look::Over => return Poll::Ready(()),
+                    // Its task has moved to another thread.
+                    Look::Elsewhere => self.state = State::Unset,
                 },
                 State::Exact(sleep) => return sleep.as_mut().poll(context),
                 State::Unset => {
@@ -158,8 +153,6 @@ struct Inner {
     tick: u64,
     /// Deadlines before this are near, and exact.
     near: Instant,
-    /// The one that was set last, which others may lean on.
-    last: Option<Place>,
     /// The keeper, while it rests.
     resting: Option<Waker>,
 }
@@ -167,9 +160,6 @@ struct Inner {
 struct Entry {
     /// `None` for a place that is free.
     waker: Option<Waker>,
-    /// The alarm that was set here, and those that lean on it.
-    holders: u32,
-    deadline: Instant,
     tick: u64,
     /// Its place in its slot.
     at: u32,
@@ -196,7 +186,6 @@ impl Inner {
             begun,
             tick: 0,
             near: begun.into_std(),
-            last: None,
             resting: None,
         }
     }
@@ -221,29 +210,17 @@ impl Inner {
         self.begun + Duration::from_millis(MILLIS * tick)
     }
 
-    /// The place of the alarm that was set last, for one that may lean on it.
-    fn lean(&mut self, deadline: Instant, waker: &Waker) -> Option<Place> {
-        let place = self.last?;
-        let last = self.find(place)?;
-        if last.deadline > deadline || !last.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            return None;
-        }
-        last.holders += 1;
-        Some(place)
-    }
-
-    fn insert(&mut self, deadline: Instant, tick: u64, waker: Waker) -> Place {
+    fn insert(&mut self, tick: u64, waker: Waker) -> Place {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Vec::new);
         }
         let entry = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { waker: None, holders: 0, deadline, tick, at: 0, turn: 0 });
+            self.entries.push(Entry { waker: None, tick, at: 0, turn: 0 });
             index(self.entries.len() - 1)
         });
         let slot = &mut self.slots[slot_of(tick)];
         let place = &mut self.entries[entry as usize];
-        (place.waker, place.holders) = (Some(waker), 1);
-        (place.deadline, place.tick, place.at) = (deadline, tick, index(slot.len()));
+        (place.waker, place.tick, place.at) = (Some(waker), tick, index(slot.len()));
         place.turn = place.turn.wrapping_add(1);
         slot.push(entry);
         Place { wheel: self.number, entry, turn: place.turn }
@@ -298,12 +275,8 @@ impl Wheel {
         if deadline < inner.near {
             return None;
         }
-        if let Some(place) = inner.lean(deadline, waker) {
-            return Some(place);
-        }
         let tick = inner.tick_of(deadline.into()) + 1;
-        let place = inner.insert(deadline, tick, waker.clone());
-        inner.last = Some(place);
+        let place = inner.insert(tick, waker.clone());
         let resting = inner.resting.take();
         drop(inner);
         resting.into_iter().for_each(Waker::wake);
@@ -318,11 +291,6 @@ impl Wheel {
         let Some(entry) = inner.find(place) else { return Look::Over };
         let other = match &mut entry.waker {
             Some(kept) if kept.will_wake(waker) => None,
-            // Others wait for what was to be woken.
-            _ if entry.holders > 1 => {
-                entry.holders -= 1;
-                return Look::Elsewhere;
-            }
             kept => kept.replace(waker.clone()),
         };
         drop(inner);
@@ -335,9 +303,8 @@ impl Wheel {
         if inner.number != place.wheel {
             return None;
         }
-        let entry = inner.find(place)?;
-        entry.holders -= 1;
-        if entry.holders > 0 { None } else { inner.remove(place.entry) }
+        inner.find(place)?;
+        inner.remove(place.entry)
     }
 }
 

@@ -169,28 +169,18 @@ fn a_waker_may_be_the_end_of_another_alarm() {
 }
 
 #[test]
-fn alarms_of_one_task_lean_on_the_first() {
+fn each_alarm_of_a_task_goes_off_by_itself() {
     kept(async {
         let in_millis = |millis| Alarm::at(later(Duration::from_millis(millis)));
         let task = Arc::<Woken>::default();
-        let (mut first, mut same, mut late) = (in_millis(1_000), in_millis(1_000), in_millis(9_000));
-        for alarm in [&mut first, &mut same, &mut late] {
-            assert!(is_pending_for(alarm, &task));
-        }
-        assert_eq!(left(), 1);
-        // An earlier one does not, nor one of another task.
-        let (mut early, mut other) = (in_millis(600), in_millis(2_000));
-        assert!(is_pending_for(&mut early, &task) && is_pending(&mut other));
-        assert_eq!(left(), 3);
-        drop((early, other));
-        assert_eq!(left(), 1);
-        // Who was leant on leaves; the others wait on in its place.
-        drop(first);
-        assert_eq!(left(), 1);
+        let (mut first, mut late) = (in_millis(1_000), in_millis(9_000));
+        assert!(is_pending_for(&mut first, &task) && is_pending_for(&mut late, &task));
+        assert_eq!(left(), 2);
         tokio::time::sleep(Duration::from_millis(1_020)).await;
-        assert_eq!((left(), task.0.load(Relaxed)), (0, 1));
-        assert!(!is_pending_for(&mut same, &task), "its time has come");
-        assert!(is_pending_for(&mut late, &task), "it was woken too early and is set by itself");
+        assert_eq!((left(), task.0.load(Relaxed)), (1, 1));
+        assert!(!is_pending_for(&mut first, &task), "its time has come");
+        assert!(is_pending_for(&mut late, &task), "its time is yet to come");
+        drop(first);
         assert_eq!(left(), 1);
         tokio::time::sleep(Duration::from_millis(8_000)).await;
         assert_eq!(task.0.load(Relaxed), 2);
@@ -199,16 +189,15 @@ fn alarms_of_one_task_lean_on_the_first() {
 }
 
 #[test]
-fn who_moves_to_another_task_leaves_what_others_lean_on() {
+fn it_wakes_whoever_polled_it_last() {
     kept(async {
         let (here, there) = (Arc::<Woken>::default(), Arc::<Woken>::default());
-        let (mut first, mut second) = (Alarm::at(later(TICK * 100)), Alarm::at(later(TICK * 100)));
-        assert!(is_pending_for(&mut first, &here) && is_pending_for(&mut second, &here));
-        assert!(is_pending_for(&mut first, &there));
-        assert_eq!(left(), 2);
+        let mut alarm = Alarm::at(later(TICK * 100));
+        assert!(is_pending_for(&mut alarm, &here) && is_pending_for(&mut alarm, &there));
+        assert_eq!(left(), 1);
         tokio::time::sleep(TICK * 102).await;
-        assert_eq!((here.0.load(Relaxed), there.0.load(Relaxed), left()), (1, 1, 0));
-        assert!(!is_pending_for(&mut first, &there) && !is_pending_for(&mut second, &here));
+        assert_eq!((here.0.load(Relaxed), there.0.load(Relaxed), left()), (0, 1, 0));
+        assert!(!is_pending_for(&mut alarm, &there));
     });
 }
 
@@ -219,7 +208,7 @@ fn short_waits_stay_exact() {
         let mut long = Alarm::at(later(Duration::from_millis(600)));
         assert!(is_pending_for(&mut long, &task));
         tokio::time::sleep(Duration::from_millis(400)).await;
-        // Nearer than half a second and later than the other: leaning on it would do, and be late.
+        // Nearer than half a second, while others are set on the wheel.
         let deadline = later(Duration::from_millis(201));
         let mut short = Alarm::at(deadline);
         assert!(is_pending_for(&mut short, &task));

@@ -246,7 +246,7 @@ impl Member {
     }
 }
 
-const TOO_MANY: u16 = 429;
+pub(super) const TOO_MANY: u16 = 429;
 const UNAVAILABLE: u16 = 503;
 
 /// How long the member asks to be left alone.

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use super::Shared;
+use super::member::TOO_MANY;
 use super::spread::within;
 use super::tally::{Part, Tally};
 use crate::balance::health::Extra;
@@ -200,8 +201,6 @@ fn is_worth_repeating(outcome: &Outcome) -> bool {
     let judged = verdict::judge(outcome.reason, outcome.status, outcome.code, true);
     matches!(judged, Judged::Failed(_)) || outcome.code == TOO_MANY
 }
-
-const TOO_MANY: u16 = 429;
 
 #[cfg(test)]
 mod tests {

@@ -37,8 +37,9 @@ pub(super) struct Slots<T> {
     marks: SmallVec<[Mark; 4]>,
     empty: usize,
     good: usize,
-    /// The first and the last of the filled slots that were not given out yet: a list through the marks.
-    arrived: Option<(usize, usize)>,
+    /// The filled slots, in the order in which they were, and how many of them were given out.
+    arrived: SmallVec<[u32; 4]>,
+    given: usize,
 }
 
 #[derive(Clone, Default)]
@@ -46,15 +47,14 @@ struct Mark {
     filled: bool,
     /// Closed because nobody wanted it any more.
     unwanted: bool,
-    /// The slot that was filled next.
-    next: Option<u32>,
 }
 
 impl<T: Slot> Slots<T> {
     /// One slot per item, empty but for that.
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
         let (empty, marks) = (items.len(), smallvec::smallvec![Mark::default(); items.len()]);
-        Slots { items: items.into_iter().map(Some).collect(), marks, empty, good: 0, arrived: None }
+        let items = items.into_iter().map(Some).collect();
+        Slots { items, marks, empty, good: 0, arrived: SmallVec::new(), given: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -83,7 +83,7 @@ impl<T: Slot> Slots<T> {
 
     /// True where something arrived that was not given out yet.
     pub(super) fn has_arrivals(&self) -> bool {
-        self.arrived.is_some()
+        self.given < self.arrived.len()
     }
 
     /// What an empty slot says should nobody fill it.
@@ -107,21 +107,15 @@ impl<T: Slot> Slots<T> {
         self.empty -= 1;
         self.items[index] = Some(item);
         (self.marks[index].filled, self.marks[index].unwanted) = (true, unwanted);
-        self.arrived = match self.arrived {
-            Some((first, last)) => {
-                self.marks[last].next = u32::try_from(index).ok();
-                Some((first, index))
-            }
-            None => Some((index, index)),
-        };
+        self.arrived.push(u32::try_from(index).expect("a call has fewer slots than 32 bits count"));
         true
     }
 
     /// Gives out what has arrived first of all that was not given out yet.
     pub(super) fn give(&mut self) -> Option<(usize, T)> {
-        let (first, last) = self.arrived?;
-        self.arrived = self.marks[first].next.map(|next| (next as usize, last));
-        Some((first, self.items.get_mut(first)?.take()?))
+        let index = *self.arrived.get(self.given)? as usize;
+        self.given += 1;
+        Some((index, self.items.get_mut(index)?.take()?))
     }
 
     /// Takes all that was not given out, in the order of the slots.
@@ -130,7 +124,7 @@ impl<T: Slot> Slots<T> {
         reason = "the list becomes the other in its place, which `flatten` does not do"
     )]
     pub(super) fn take(&mut self) -> Vec<T> {
-        self.arrived = None;
+        self.given = self.arrived.len();
         std::mem::take(&mut self.items).into_iter().filter_map(|item| item).collect()
     }
 }

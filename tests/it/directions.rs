@@ -62,7 +62,7 @@ const RULES: &[Rule] = &[
         why: "db alone names the drivers: deadlines, cancelling and discarding are decided in one place",
         within: &["actors/src", "src", "tests/site"],
         except: &["actors/src/db"],
-        names: &["tokio_postgres", "deadpool_postgres", "deadpool_sqlite", "deadpool", "rusqlite"],
+        names: &["tokio_postgres", "deadpool_postgres", "deadpool_sync", "deadpool", "rusqlite"],
     },
     Rule {
         why: "a connection is handed a service and its times: it drives for anybody",

@@ -18,7 +18,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use deadpool_sqlite::{HookError, InteractError, PoolError};
+use deadpool::managed::{HookError, PoolError};
+use deadpool_sync::InteractError;
 
 use super::Query;
 use super::flight::{Ended, Failure, Flight, Lease, Work};

@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{TryLockError, mpsc};
 
-use deadpool_sqlite::Object;
 use tokio::runtime::{Builder, Handle};
 
+use super::open::Object;
 use crate::kit::gate::Pass;
 
 /// Runs what closes connections, inside an event loop of some kind.

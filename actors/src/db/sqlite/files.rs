@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use deadpool_sqlite::Pool;
-
 use super::INTERRUPT_AGAIN_AFTER;
 use super::close::closing;
+use super::open::Pool;
 use super::run::Halt;
 use crate::kit::gate::Gate;
 

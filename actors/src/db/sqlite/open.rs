@@ -1,47 +1,60 @@
 //! Opening a file, and what is said to each connection before its first statement.
 
-use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use deadpool_sqlite::{Config, Hook, HookError, Manager, Pool, Runtime};
-use rusqlite::{Connection, ErrorCode};
+use deadpool::Runtime;
+use deadpool::managed::{self, Hook, HookError, Manager, Metrics, RecycleError, RecycleResult};
+use deadpool_sync::SyncWrapper;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::db::member::Limits;
 
 /// How long a statement waits for another process's lock before it fails with "database is locked".
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+pub(super) type Pool = managed::Pool<Opener>;
+pub(super) type Object = managed::Object<Opener>;
+
+/// Makes the connections to a file. Each is used on blocking threads, one at a time.
+#[derive(Debug)]
+pub(super) struct Opener(PathBuf);
+
+impl Manager for Opener {
+    type Type = SyncWrapper<Connection>;
+    type Error = rusqlite::Error;
+
+    async fn create(&self) -> rusqlite::Result<SyncWrapper<Connection>> {
+        // For reading and writing, and nothing is created. SQLite takes a name that begins with `file:` for a URI and
+        // `:memory:` for no file at all; neither begins with a folder.
+        let path = Path::new(".").join(&self.0);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        SyncWrapper::new(Runtime::Tokio1, move || Connection::open_with_flags(path, flags)).await
+    }
+
+    /// Nothing is asked of SQLite: what it would say is true of the file at that moment alone, and a statement says it
+    /// as well. One that panicked may have left anything behind.
+    async fn recycle(&self, connection: &mut Self::Type, _: &Metrics) -> RecycleResult<rusqlite::Error> {
+        if connection.is_mutex_poisoned() {
+            return Err(RecycleError::message("a statement panicked on it"));
+        }
+        Ok(())
+    }
+}
+
 /// The connections to a file, none of which is made before it is needed.
 pub(super) fn pool(path: &Path, limits: Limits) -> Pool {
-    let manager = Manager::from_config(&Config::new(existing(path)), Runtime::Tokio1);
-    Pool::builder(manager)
+    Pool::builder(Opener(path.to_owned()))
         .max_size(limits.connections.max(1))
         .runtime(Runtime::Tokio1)
         .create_timeout(Some(limits.connect_timeout))
-        .recycle_timeout(Some(limits.connect_timeout))
         .post_create(settings())
         .build()
         .expect("a pool with a runtime and timeouts is complete")
 }
 
-/// The path as a URI that opens for reading and writing but creates nothing; the pool takes no other options.
-fn existing(path: &Path) -> String {
-    let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
-    for &byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            // A String takes every write.
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri + "?mode=rw"
-}
-
-fn settings() -> Hook {
-    Hook::async_fn(|connection, _| {
+fn settings() -> Hook<Opener> {
+    Hook::async_fn(|connection: &mut SyncWrapper<Connection>, _| {
         Box::pin(async move {
             match connection.interact(|connection| prepared(connection)).await {
                 Ok(Err(error)) if !lies_with_rights(&error) => Err(HookError::Backend(error)),
@@ -69,4 +82,46 @@ fn prepared(connection: &Connection) -> rusqlite::Result<()> {
 
 fn lies_with_rights(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_name_is_that_of_a_file() {
+        for name in [":memory:", "file:x?mode=memory", "file::memory:", ""] {
+            let opened = Opener(name.into()).create().await;
+            let code = opened.expect_err("there is no such file").sqlite_error_code();
+            assert_eq!(code, Some(ErrorCode::CannotOpen), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_something_panicked_is_not_lent_again() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let limits = Limits {
+            connections: 1,
+            streams: 1,
+            wait: BUSY_TIMEOUT,
+            connect_timeout: BUSY_TIMEOUT,
+            member_timeout: BUSY_TIMEOUT,
+            statement_timeout: true,
+        };
+        let pool = pool(file.path(), limits);
+        let lent = async || pool.get().await.expect("a connection");
+        let setting = |connection: &mut Connection| connection.pragma_query_value(None, "cache_size", |row| row.get(0));
+        let connection = lent().await;
+        connection
+            .interact(|connection| connection.pragma_update(None, "cache_size", 77))
+            .await
+            .expect("ran")
+            .expect("set");
+        drop(connection);
+        let connection = lent().await;
+        assert_eq!(connection.interact(setting).await.expect("ran"), Ok(77), "one that is well is lent again");
+        connection.interact(|_| panic!("as a decoder might")).await.expect_err("it panicked");
+        drop(connection);
+        assert_ne!(lent().await.interact(setting).await.expect("ran"), Ok(77));
+    }
 }

@@ -131,7 +131,7 @@ fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
     let column = |column: rusqlite::Column<'_>| {
         Column::new(column.name().into(), ColumnType::Sqlite(column.decl_type().map(Arc::from)))
     };
-    statement.columns().into_iter().map(column).collect()
+    statement.columns().map(column).collect()
 }
 
 /// The five storage classes. Text that is not UTF-8 is kept as the octets it is.

@@ -39,15 +39,15 @@ mod values;
 pub use find::{NotFound, Places, find};
 pub use network::Network;
 pub use report::{Problem, Report, Severity};
-pub use routes::{Mount, MountTarget};
+pub use routes::{MountLine, MountTarget};
 pub use settings::{
-    Certification, Declared, ForwardedHeader, Introspection, Route, RouteTarget, Server, Settings, TrustedProxies,
-    Uploads,
+    Certification, Declared, ForwardedHeader, Introspection, RouteLine, RouteTarget, ServerSettings, Settings,
+    TrustedProxies, Uploads,
 };
 
 use ini::{Section, SectionKind};
 use reading::Reading;
-use source::Source;
+use source::ConfText;
 
 /// A conf that can be served.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub struct Loaded {
     /// The file it was read from, where it was one.
     pub file: Option<PathBuf>,
     pub(crate) stamp: Option<(SystemTime, u64)>,
-    source: Arc<Source>,
+    source: Arc<ConfText>,
 }
 
 /// When a file was changed last, and its length: what tells one state of it from the next.
@@ -73,7 +73,7 @@ pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 /// Reads the conf at `path`, with the environment of this process.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let name = path.display().to_string();
-    let refused = |problem: Problem| Report::new(Arc::new(Source::new(&name, "", Vec::new())), vec![problem]);
+    let refused = |problem: Problem| Report::new(Arc::new(ConfText::new(&name, "", Vec::new())), vec![problem]);
     // Before it is read: a change meanwhile is then seen at the next look.
     let stamp = stamp(path);
     let bytes = std::fs::read(path).map_err(|why| {
@@ -97,7 +97,7 @@ pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Opt
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Vec::new();
     let document = ini::read(text, &mut problems);
-    let source = Arc::new(Source::new(file_name, text, mask::secrets(text, &document)));
+    let source = Arc::new(ConfText::new(file_name, text, mask::secrets(text, &document)));
     let mut reading = Reading { text, base, env, problems };
     let sections = known_sections(&mut reading, &document.sections);
     let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
@@ -129,7 +129,7 @@ pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Opt
 impl Loaded {
     /// A site without a conf, started in the folder `here`: see [`Settings::default_for_devel`].
     pub fn without_conf(here: &Path, apps: &[&str]) -> Loaded {
-        let source = Arc::new(Source::new("no conf", "", Vec::new()));
+        let source = Arc::new(ConfText::new("no conf", "", Vec::new()));
         Loaded {
             settings: Settings::default_for_devel(here, apps),
             warnings: Report::new(Arc::clone(&source), Vec::new()),
@@ -141,7 +141,7 @@ impl Loaded {
     }
 
     /// What every route means for a program with these apps, in the order of the conf.
-    pub fn resolve_mounts(&self, apps: &[&str]) -> Result<Vec<Mount>, Report> {
+    pub fn resolve_mounts(&self, apps: &[&str]) -> Result<Vec<MountLine>, Report> {
         let mut problems = Vec::new();
         let mut mounts = Vec::new();
         for route in &self.settings.routes {
@@ -155,7 +155,7 @@ impl Loaded {
                 RouteTarget::Cluster(name) => Err((format!("`@{name}`: the reverse proxy is not built yet"), None)),
             };
             match resolved {
-                Ok(target) => mounts.push(Mount { path: route.path.clone(), target }),
+                Ok(target) => mounts.push(MountLine { path: route.path.clone(), target }),
                 Err((why, help)) => {
                     let problem = Problem::error(route.span.clone().unwrap_or(0..0), why).maybe_help(help);
                     problems.push(if route.span.is_some() { problem } else { problem.whole_file() });

@@ -52,7 +52,7 @@ pub(crate) use transport::Transport;
 
 /// How long a client may take for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub(crate) struct ConnectionTimeouts {
     /// For a head, from its first octet; the first one of a connection from its accept.
     pub(crate) head_timeout: Duration,
     /// Between an answer and the next request.
@@ -71,7 +71,7 @@ pub(crate) type Outgoing = Response<BoxBody>;
 /// Who answers.
 pub(crate) trait Service {
     /// The times of this moment.
-    fn settings(&self) -> Settings;
+    fn settings(&self) -> ConnectionTimeouts;
 
     /// Answers a request. In its data there may be a [`Tunnel`].
     fn call(&self, request: Incoming) -> impl Future<Output = Outgoing>;

@@ -16,8 +16,8 @@
 //! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's
 //!   page.
 
+pub(crate) mod actix_fallback;
 pub(crate) mod arguments;
-pub(crate) mod behind;
 pub(crate) mod body;
 mod dispatch;
 pub(crate) mod error_log;

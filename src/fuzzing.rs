@@ -21,11 +21,11 @@ use skitai_wire::Value;
 
 use crate as skitai;
 use crate::__private::Routed;
-use crate::app::{Bind, Cookies, Draft, Face, Form, Given, Json, Request, Session, Upload, Was};
+use crate::app::{Bind, Cookies, Face, Form, Given, Json, Request, RequestBuilder, Session, Upload, Was};
 use crate::config;
-use crate::config::{ForwardedHeader, Loaded, Server, TrustedProxies};
+use crate::config::{ForwardedHeader, Loaded, ServerSettings, TrustedProxies};
 use crate::connection::heard::{All, heard};
-use crate::edge::large::Held;
+use crate::edge::large::BodyMemory;
 use crate::edge::shelf::Shelf;
 use crate::edge::thread::ServingThread;
 use crate::edge::{arguments, upload};
@@ -67,7 +67,7 @@ fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
             let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
             let thread = system.block_on(async {
                 let app = crate::App::new("a").routes(skitai::routes![every]);
-                let site = OpenSite::open(&loaded, vec![app], &Keys::passing(), None).expect("a good site");
+                let site = OpenSite::open(&loaded, vec![app], &Keys::ephemeral(), None).expect("a good site");
                 slot::start(&site, 0, AppConfig::default())
             });
             (system, thread)
@@ -100,7 +100,7 @@ pub fn binder(input: &[u8]) {
     ];
     here(async |thread| {
         let route = <every as Routed>::ROUTE;
-        let draft = Draft::new(request.clone(), thread.services.clone());
+        let draft = RequestBuilder::new(request.clone(), thread.services.clone());
         let was = draft.ready(Face::Web, Session::default(), route, 0);
         let mut bind = Bind::new(was.clone(), route.params);
         if let Err(error) = arguments::collect(&mut bind, &request, None, Vec::new(), path) {
@@ -122,7 +122,7 @@ pub fn multipart(input: &[u8]) {
     let Ok(kind) = HeaderValue::from_bytes(&[b"multipart/form-data; boundary=", boundary].concat()) else { return };
     let mut request = Request::empty(Instant::now());
     request.headers.insert(CONTENT_TYPE, kind);
-    let mut server = Server { max_body: 1_000, ..Server::default() };
+    let mut server = ServerSettings { max_body: 1_000, ..ServerSettings::default() };
     (server.uploads.max_file, server.uploads.max_all, server.uploads.max_parts) = (2_000, 6_000, 10);
     let sizes: Vec<usize> = if sizes.is_empty() { vec![64] } else { sizes.iter().map(|&size| size.into()).collect() };
     let (mut rest, mut sizes) = (Bytes::copy_from_slice(body), sizes.into_iter().cycle());
@@ -134,7 +134,8 @@ pub fn multipart(input: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let shelf = Arc::new(Shelf::open(Some(folder.path())).expect("a folder"));
     let params = <every as Routed>::ROUTE.params;
-    let received = here(async |_| upload::receive(&request, payload, &server, &shelf, Held::alone(), params).await);
+    let received =
+        here(async |_| upload::receive(&request, payload, &server, &shelf, BodyMemory::alone(), params).await);
     if let Ok(parts) = received {
         assert!(parts.len() <= 10, "{} parts", parts.len());
         for (_, given) in parts {

@@ -40,7 +40,7 @@ mod listening;
 mod message;
 mod site;
 
-pub use client::{Client, Fault, Reply};
-pub use conduct::Call;
+pub use client::{Client, TestFault, TestReply};
+pub use conduct::ReceivedCall;
 pub use fake::{FakeCluster, FakeMember};
 pub use site::{TestServer, TestSite};

@@ -5,12 +5,12 @@
 //!   next?), [`retry_budget`] (may one more request be sent?);
 //! - [`health`]: what these say of the members, shared by all threads.
 
+pub mod circuit;
 pub mod health;
-pub mod latency;
-pub mod pace;
+pub mod latency_estimate;
+pub mod latency_histogram;
 pub mod penalty;
 pub mod pick;
 pub mod retry_budget;
-pub mod verdict;
 
 pub use health::Health;

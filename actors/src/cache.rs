@@ -22,5 +22,5 @@ mod tests;
 
 pub use actor::{CacheActor, Forget, Forgot, slots};
 pub use flight::{Begun, Follower, Leader};
-pub use key::{Key, KeyBuilder};
+pub use key::{CacheKey, KeyBuilder};
 pub use store::{NotCached, Stats, Store};

@@ -12,30 +12,30 @@
 //! - `reaper`: closes what lies idle;
 //! - `url` and `web`: the actor for any URL.
 
+mod attempt;
+mod balanced;
+mod broadcast;
 mod discover;
 mod member;
-mod one;
 mod probe;
 mod reaper;
 mod roster;
-mod spread;
-mod tally;
 mod url;
-mod web;
+mod url_client;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use crate::http::{Limits, Origin, Place, Prepared, Request};
-use crate::kit::{Answers, Outlet, Report, report::Told};
+use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Request};
+use crate::kit::{Answers, Report, Responder, report::Told};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{ClusterSpec, Login, Spread};
 
 use crate::balance::health::FULL_WEIGHT;
 use crate::balance::pick::{Dice, Picker, hash};
-use member::Member;
+use member::HttpMember;
 use reaper::Reaper;
 
 pub use crate::balance::health::Health;
@@ -43,7 +43,7 @@ pub use discover::Discovery;
 pub use probe::Prober;
 pub use roster::{Lineup, Roster};
 
-pub use web::{Fetch, Web, WebLimits, fetch_slots};
+pub use url_client::{Fetch, UrlClient, UrlClientLimits, fetch_slots};
 
 /// A call to the members of a cluster.
 #[derive(Clone, Debug)]
@@ -58,14 +58,14 @@ pub struct Call {
 
 /// The state of one cluster on one worker thread.
 pub struct Cluster {
-    shared: Rc<Shared>,
+    shared: Rc<ClusterParts>,
 }
 
 /// What calls in flight hold on to, also while the actor's state is made anew or the members change.
-struct Shared {
+struct ClusterParts {
     roster: Arc<Roster>,
     lineup: Arc<Lineup>,
-    members: Vec<Rc<Member>>,
+    members: Vec<Rc<HttpMember>>,
     picker: Picker,
     reaper: Reaper,
 }
@@ -80,15 +80,15 @@ impl Cluster {
     /// The cluster of this roster. Nothing is connected before the first call.
     pub fn new(roster: Arc<Roster>) -> Cluster {
         let lineup = roster.lineup();
-        Cluster { shared: Rc::new(Shared::new(roster, lineup, &[])) }
+        Cluster { shared: Rc::new(ClusterParts::new(roster, lineup, &[])) }
     }
 
     /// What a call to these members needs. Where they are newer than those of the last call, they stay.
-    fn of(&mut self, lineup: &Arc<Lineup>) -> Rc<Shared> {
+    fn of(&mut self, lineup: &Arc<Lineup>) -> Rc<ClusterParts> {
         if Arc::ptr_eq(&self.shared.lineup, lineup) {
             return self.shared.clone();
         }
-        let shared = Rc::new(Shared::new(self.shared.roster.clone(), lineup.clone(), &self.shared.members));
+        let shared = Rc::new(ClusterParts::new(self.shared.roster.clone(), lineup.clone(), &self.shared.members));
         if lineup.health.generation() > self.shared.lineup.health.generation() {
             self.shared = shared.clone();
             // Whoever stays has connections to be looked after; those of the others go with the last call to them.
@@ -98,11 +98,11 @@ impl Cluster {
     }
 }
 
-impl Shared {
+impl ClusterParts {
     /// `known`: members that keep their connections and counters, if they are still some.
-    fn new(roster: Arc<Roster>, lineup: Arc<Lineup>, known: &[Rc<Member>]) -> Shared {
+    fn new(roster: Arc<Roster>, lineup: Arc<Lineup>, known: &[Rc<HttpMember>]) -> ClusterParts {
         let spec = roster.spec();
-        let limits = Limits {
+        let limits = OriginLimits {
             connect_timeout: spec.connect_timeout,
             connections: spec.connections,
             max_answer: spec.max_answer,
@@ -111,9 +111,9 @@ impl Shared {
             let pulse = lineup.health.pulse(index);
             known.iter().find(|known| known.has(pulse)).cloned().unwrap_or_else(|| {
                 let crate::spec::Member { host, port, address, .. } = member;
-                let place = Place { trust: roster.trust(), host, port: *port, address: *address };
+                let place = Endpoint { trust: roster.trust(), host, port: *port, address: *address };
                 let origin = Origin::member(place, limits);
-                let new = Member::new(member.node.clone(), member.weight, limits.connections, origin);
+                let new = HttpMember::new(member.node.clone(), member.weight, limits.connections, origin);
                 Rc::new(new.with_pulse(pulse.clone()))
             })
         };
@@ -125,7 +125,7 @@ impl Shared {
         } else {
             Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new())
         };
-        Shared { roster, lineup, members, picker, reaper: Reaper::default() }
+        ClusterParts { roster, lineup, members, picker, reaper: Reaper::default() }
     }
 
     fn spec(&self) -> &ClusterSpec {
@@ -141,24 +141,24 @@ impl Answers<Call> for Cluster {
     type Item = Outcome;
     const NAME: &'static str = "call";
 
-    fn answer(&mut self, call: Call, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, call: Call, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
         let shared = self.of(&call.lineup);
         async move {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
-            let mut request = match Prepared::new(completed(call.request, shared.spec())) {
+            let mut request = match PreparedRequest::new(completed(call.request, shared.spec())) {
                 Ok(request) => request,
-                Err(why) => return refuse(&shared.lineup, call.spread, &outlet, &why),
+                Err(why) => return refuse(&shared.lineup, call.spread, &responder, &why),
             };
-            request.party = outlet.party;
+            request.party = responder.party;
             if shared.members.is_empty() {
-                return refuse(&shared.lineup, call.spread, &outlet, "the cluster has no members");
+                return refuse(&shared.lineup, call.spread, &responder, "the cluster has no members");
             }
             reaper::watch(&shared);
             let timeout = shared.spec().member_timeout;
             match call.spread {
-                Spread::All => spread::all(&shared.members, timeout, &request, &outlet).await,
+                Spread::All => broadcast::all(&shared.members, timeout, &request, &responder).await,
                 // Boxed, for it holds a whole exchange, and a call to all would carry room for it.
-                Spread::One => Box::pin(one::ask(&shared, &request, key, &outlet)).await,
+                Spread::One => Box::pin(balanced::ask(&shared, &request, key, &responder)).await,
             }
         }
     }
@@ -177,7 +177,7 @@ impl Answers<Report> for Cluster {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let roster = self.shared.roster.clone();
         let shared = self.of(&roster.lineup());
         let members = shared.members.iter().map(|member| member.report()).collect();
@@ -186,11 +186,11 @@ impl Answers<Report> for Cluster {
             ("shared", roster.report()),
             ("members", Value::List(members)),
         ]);
-        async move { outlet.put(0, Told(told)) }
+        async move { responder.put(0, Told(told)) }
     }
 }
 
-impl reaper::Reaped for Shared {
+impl reaper::Reaped for ClusterParts {
     fn reaper(&self) -> &Reaper {
         &self.reaper
     }
@@ -210,8 +210,8 @@ fn key_of(request: &Request) -> u64 {
 }
 
 /// A request that cannot be sent to anybody.
-fn refuse(lineup: &Lineup, spread: Spread, outlet: &Outlet<Outcome>, why: &str) {
+fn refuse(lineup: &Lineup, spread: Spread, responder: &Responder<Outcome>, why: &str) {
     for (index, slot) in lineup.slots(spread).into_iter().enumerate() {
-        outlet.put(index, Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}")));
+        responder.put(index, Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}")));
     }
 }

@@ -23,8 +23,8 @@ mod adhoc;
 mod backstop;
 mod conversation;
 mod flight;
+mod health_report;
 mod holders;
-mod lasting;
 mod member;
 mod params;
 mod pick;
@@ -32,9 +32,9 @@ mod postgres;
 mod query;
 mod shards;
 mod sqlite;
-mod standing;
+mod statement_counters;
+mod statement_guard;
 pub mod stream;
-mod tally;
 mod text;
 mod types;
 
@@ -48,13 +48,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
 
+use crate::balance::circuit::CallKind;
 use crate::balance::health::Health;
-use crate::balance::verdict::Call;
+use crate::kit::join_all::JoinAll;
 use crate::kit::race::step;
 use crate::kit::report::Told;
 use crate::kit::tasks;
-use crate::kit::together::Together;
-use crate::kit::{Answers, Outlet, Report};
+use crate::kit::{Answers, Report, Responder};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, DbSpec};
 use crate::wire::Value;
@@ -63,13 +63,13 @@ pub use crate::outcome::columns::{Column, Columns};
 pub use crate::outcome::sql_error::SqlError;
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 use backstop::Backstop;
-pub use conversation::{Bond, Conversation, Order};
-use member::{Limits, Member};
+pub use conversation::{Command, Conversation, ConversationKind};
+use member::{MemberLimits, SqlMember};
 pub use params::{IntoParams, Param};
 use pick::Picker;
 use query::Query;
-use shards::Circle;
-pub use shards::{Shards, place};
+use shards::ShardRing;
+pub use shards::{Shards, hash_key};
 pub use sqlite::Files;
 use stream::Sink;
 
@@ -89,12 +89,12 @@ pub struct Statement {
     /// When: waits and latencies count from then.
     pub asked: Instant,
     /// On what connection.
-    pub lane: Lane,
+    pub lane: ConnMode,
 }
 
 /// On what connection a statement travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lane {
+pub enum ConnMode {
     /// As the cluster's section says (`pipeline`); a statement that may not share a connection gets one of its own.
     #[default]
     Configured,
@@ -126,10 +126,10 @@ const LIFETIME: Duration = Duration::from_secs(1_800);
 #[derive(Debug)]
 pub struct Database {
     name: Arc<str>,
-    members: Rc<[Rc<Member>]>,
+    members: Rc<[Rc<SqlMember>]>,
     health: Arc<Health>,
     picker: Rc<Picker>,
-    circle: Rc<Circle>,
+    circle: Rc<ShardRing>,
     spec: Arc<DbSpec>,
 }
 
@@ -137,7 +137,7 @@ impl Database {
     /// Pools for every member; no connection is made before the first statement. `health` is of this specification, and
     /// the same for all workers.
     pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
-        let limits = Limits {
+        let limits = MemberLimits {
             connections: spec.connections,
             streams: spec.streams(),
             wait: spec.wait,
@@ -146,7 +146,7 @@ impl Database {
             statement_timeout: spec.statement_timeout,
         };
         let member = |(index, member): (usize, &DbMember)| {
-            Rc::new(Member::new(member.clone(), limits, Some(health.pulse(index).clone())))
+            Rc::new(SqlMember::new(member.clone(), limits, Some(health.pulse(index).clone())))
         };
         let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
         tend(&members);
@@ -171,7 +171,7 @@ impl Database {
 }
 
 /// Closes connections that idle, every [`TEND_EVERY`], until the actor's state is gone. Without it a pool only grows.
-fn tend(members: &Rc<[Rc<Member>]>) {
+fn tend(members: &Rc<[Rc<SqlMember>]>) {
     let members = Rc::downgrade(members);
     tasks::spawn("closing of idle connections", async move {
         loop {
@@ -186,9 +186,9 @@ impl Answers<Statement> for Database {
     type Item = Outcome;
     const NAME: &'static str = "execute";
 
-    fn answer(&mut self, statement: Statement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
-        let backstop = Backstop::of(outlet.deadline, statement.asked, self.spec.member_timeout);
-        self.spread(statement, backstop, [].into(), outlet)
+    fn answer(&mut self, statement: Statement, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
+        let backstop = Backstop::of(responder.deadline, statement.asked, self.spec.member_timeout);
+        self.spread(statement, backstop, [].into(), responder)
     }
 }
 
@@ -199,32 +199,32 @@ impl Database {
         statement: Statement,
         backstop: Backstop,
         sinks: Box<[Sink]>,
-        outlet: Outlet<Outcome>,
+        responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let Statement { shards, sql, params, asker, asked: started, lane } = statement;
-        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, (backstop, outlet.party));
+        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, (backstop, responder.party));
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
         async move {
             match shards {
                 Shards::All => {
                     let all = members.iter().enumerate();
-                    let mut asking: Together<_> = all
+                    let mut asking: JoinAll<_> = all
                         .map(|(index, member)| (index, ask(member, query.clone(), None, sinks.get(index), started)))
                         .collect();
-                    poll_fn(|context| asking.poll(context, |index, outcome| outlet.put(index, outcome))).await;
+                    poll_fn(|context| asking.poll(context, |index, outcome| responder.put(index, outcome))).await;
                 }
                 // Boxed: work on every member is moved with the room for these, too.
                 Shards::One => {
                     let choice = Choice::new(&members, &picker, &health);
-                    outlet.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first())).await)
+                    responder.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first())).await)
                 }
                 Shards::At(index) => {
-                    outlet.put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first())).await)
+                    responder.put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first())).await)
                 }
                 Shards::Of(place) => {
                     let index = circle.owner(&spec, place);
-                    outlet.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first())).await);
+                    responder.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first())).await);
                 }
             }
         }
@@ -232,22 +232,22 @@ impl Database {
 }
 
 /// A statement on its way to one member's outcome; a panic is that member's failure alone.
-struct Asking<'m> {
-    member: &'m Member,
+struct StatementCall<'m> {
+    member: &'m SqlMember,
     work: LocalBoxFuture<'m, Outcome>,
 }
 
 fn ask<'m>(
-    member: &'m Member,
+    member: &'m SqlMember,
     query: Arc<Query>,
-    call: Option<Call>,
+    call: Option<CallKind>,
     sink: Option<&'m Sink>,
     started: Instant,
-) -> Asking<'m> {
-    Asking { member, work: member.execute(query, call, sink, started) }
+) -> StatementCall<'m> {
+    StatementCall { member, work: member.execute(query, call, sink, started) }
 }
 
-impl Future for Asking<'_> {
+impl Future for StatementCall<'_> {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
@@ -263,7 +263,7 @@ impl Future for Asking<'_> {
 
 /// Asks a certain member and no other.
 async fn ask_at(
-    members: &[Rc<Member>],
+    members: &[Rc<SqlMember>],
     index: Option<usize>,
     name: &str,
     query: Arc<Query>,
@@ -275,7 +275,7 @@ async fn ask_at(
     }
 }
 
-fn no_shard(members: &[Rc<Member>], index: Option<usize>, name: &str) -> Outcome {
+fn no_shard(members: &[Rc<SqlMember>], index: Option<usize>, name: &str) -> Outcome {
     let shard = index.map_or("none has a weight".to_owned(), |index| format!("there is no shard {index}"));
     let msg = format!("not sent: @{name} has {} members, counted from 0; {shard}", members.len());
     Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
@@ -301,31 +301,31 @@ async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: O
 
 /// One member after the other, each once.
 struct Choice<'c> {
-    members: &'c [Rc<Member>],
+    members: &'c [Rc<SqlMember>],
     picker: &'c Picker,
     health: &'c Health,
     tried: Vec<bool>,
 }
 
 impl<'c> Choice<'c> {
-    fn new(members: &'c [Rc<Member>], picker: &'c Picker, health: &'c Health) -> Choice<'c> {
+    fn new(members: &'c [Rc<SqlMember>], picker: &'c Picker, health: &'c Health) -> Choice<'c> {
         Choice { members, picker, health, tried: vec![false; members.len()] }
     }
 
     /// First the one whose trial is due, then the least loaded, and the ejected only when nobody else is left: perhaps
     /// we are wrong about them.
-    fn next(&mut self) -> Option<(usize, Call)> {
+    fn next(&mut self) -> Option<(usize, CallKind)> {
         let due = if self.tried.contains(&true) { None } else { self.health.due(self.health.now()) };
         let (index, call) = match due {
-            Some(index) => (index, Call::Trial),
-            None => (self.least(|member| !member.is_out()).or_else(|| self.least(|_| true))?, Call::Usual),
+            Some(index) => (index, CallKind::Trial),
+            None => (self.least(|member| !member.is_out()).or_else(|| self.least(|_| true))?, CallKind::Usual),
         };
         self.tried[index] = true;
         Some((index, call))
     }
 
-    fn least(&self, takes_part: impl Fn(&Member) -> bool) -> Option<usize> {
-        let load = |(member, tried): (&Rc<Member>, &bool)| (!tried && takes_part(member)).then(|| member.load());
+    fn least(&self, takes_part: impl Fn(&SqlMember) -> bool) -> Option<usize> {
+        let load = |(member, tried): (&Rc<SqlMember>, &bool)| (!tried && takes_part(member)).then(|| member.load());
         self.picker.pick(self.members.iter().zip(&self.tried).map(load))
     }
 }
@@ -341,12 +341,12 @@ impl Answers<Report> for Database {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let (members, health) = (self.members.clone(), self.health.clone());
         let name = self.name.clone();
         async move {
             let places = health.report().into_iter().filter(|(name, _)| name.starts_with("out"));
-            outlet.put(
+            responder.put(
                 0,
                 Told(Value::from_pairs([
                     ("database", Value::String(name.to_string())),

@@ -38,8 +38,8 @@ pub use request::{Decode, Method, Request, next_id};
 #[cfg(test)]
 pub(crate) use dial::Trace;
 pub(crate) use dial::{Progress, Stage};
-pub(crate) use origin::{Limits, Origin, Place};
+pub(crate) use origin::{Endpoint, Origin, OriginLimits};
 pub(crate) use pool::KEEP_ALIVE;
-pub(crate) use prepared::Prepared;
+pub(crate) use prepared::PreparedRequest;
 pub(crate) use retry_after::wait_of;
-pub(crate) use tls::Trust;
+pub(crate) use tls::TlsTrust;

@@ -20,26 +20,26 @@
 //! races it against the deadline and against the asker's departure. Whatever ends first, every slot then holds a
 //! truthful item: nothing hangs and nothing is silently empty.
 
+pub mod actor_host;
+pub mod actor_ref;
 pub mod alarm;
+pub(crate) mod fair_semaphore;
 pub(crate) mod gate;
 pub mod gather;
-pub mod keep;
+pub(crate) mod join_all;
 pub mod party;
 pub(crate) mod placed;
-pub(crate) mod places;
-pub mod post;
 pub(crate) mod race;
 pub mod report;
 mod restarts;
 pub mod rule;
 mod slots;
 pub mod tasks;
-pub(crate) mod together;
 
-pub use gather::{Inlet, OnArrival, Outlet};
-pub use keep::Answers;
+pub use actor_host::Answers;
+pub use actor_ref::{ActorRef, Admission};
+pub use gather::{OnArrival, Replies, Responder};
 pub use party::Party;
-pub use post::{Admission, Post};
 pub use report::{Gauges, Report, Reporter};
 pub use rule::{Arrived, Rule};
 pub use slots::{Missed, Slot};

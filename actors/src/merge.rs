@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use aggregate::{Aggregate, avg, avg_of, count, count_of, max, min, sum};
 pub use running::Running;
-pub(crate) use sorted::{Line, checked};
+pub(crate) use sorted::{SortedMerge, checked};
 pub(crate) use table::Table;
 
 use crate::outcome::Outcome;

@@ -19,6 +19,6 @@ mod seal;
 mod tests;
 mod text;
 
-pub use actor::{Backend, Found, Load, NotSaved, Save, Saved, Session, SessionActor, slots};
+pub use actor::{Backend, Load, LoadResult, NotSaved, Save, Saved, Session, SessionActor, slots};
 pub use cookies::{Clock, SealedCookies};
 pub use seal::{LIMIT, Opened, Refusal, Sealer, State, TooLarge};

@@ -41,7 +41,7 @@ use std::time::{Duration, Instant};
 use skitai_actors::Outcome;
 use skitai_actors::cluster::{Call, Cluster, Roster};
 use skitai_actors::http::Request;
-use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::kit::{ActorRef, Admission, Replies};
 use skitai_actors::spec::{Balance, ClusterSpec, Member, Rules, Spread};
 
 /// Runs a test where actors can live.
@@ -61,7 +61,7 @@ fn spec(ports: &[u16]) -> ClusterSpec {
 
 /// A started cluster actor and who its members are.
 struct Started {
-    post: Post<Cluster>,
+    post: ActorRef<Cluster>,
     roster: Arc<Roster>,
 }
 
@@ -76,10 +76,10 @@ impl Started {
 
     fn of(roster: Arc<Roster>, admission: Admission) -> Started {
         let made_of = roster.clone();
-        Started { post: Post::open("members", admission, move || Cluster::new(made_of.clone())), roster }
+        Started { post: ActorRef::open("members", admission, move || Cluster::new(made_of.clone())), roster }
     }
 
-    fn ask(&self, spread: Spread, request: Request, deadline: Instant) -> Inlet<Outcome> {
+    fn ask(&self, spread: Spread, request: Request, deadline: Instant) -> Replies<Outcome> {
         let lineup = self.roster.lineup();
         let slots = lineup.slots(spread);
         self.post.ask(Call { lineup, spread, request }, slots, None, deadline)

@@ -12,7 +12,7 @@ use super::reply::Reply;
 use super::reply::templates::Templates;
 use super::routing::links::Links;
 use super::routing::route::Route;
-use super::routing::table::{Listed, Table};
+use super::routing::table::{RouteRegistration, Table};
 use super::was::Was;
 use crate::observe::panics;
 
@@ -32,7 +32,7 @@ type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 /// mounts it by its name (`/ = webapp`).
 pub struct App {
     pub(crate) name: String,
-    pub(crate) routes: Vec<Listed>,
+    pub(crate) routes: Vec<RouteRegistration>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
     pub(crate) on_error: Option<OnError>,
@@ -69,7 +69,7 @@ impl App {
     /// Adds routes: `.routes(routes![hello, search])`.
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> App {
-        self.routes.extend(routes.into_iter().map(|route| Listed::new("", route)));
+        self.routes.extend(routes.into_iter().map(|route| RouteRegistration::new("", route)));
         self
     }
 
@@ -169,7 +169,7 @@ impl App {
 #[derive(Default)]
 pub struct Package {
     prefix: &'static str,
-    routes: Vec<Listed>,
+    routes: Vec<RouteRegistration>,
     level: Level,
     startup: Vec<Hook>,
     shutdown: Vec<Hook>,
@@ -196,7 +196,7 @@ impl Package {
     #[must_use]
     pub fn routes(mut self, routes: impl IntoIterator<Item = &'static Route>) -> Package {
         let prefix = self.prefix;
-        self.routes.extend(routes.into_iter().map(|route| Listed::new(prefix, route)));
+        self.routes.extend(routes.into_iter().map(|route| RouteRegistration::new(prefix, route)));
         self
     }
 
@@ -228,7 +228,7 @@ impl Package {
 }
 
 /// The routes of a package as those of what it is added to.
-fn within(level: &Level, prefix: &str, routes: Vec<Listed>) -> impl Iterator<Item = Listed> {
+fn within(level: &Level, prefix: &str, routes: Vec<RouteRegistration>) -> impl Iterator<Item = RouteRegistration> {
     let level = (!level.is_empty()).then(|| Arc::new(level.clone()));
     routes.into_iter().map(move |mut listed| {
         listed.prefix.insert_str(0, prefix);

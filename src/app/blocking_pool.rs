@@ -20,20 +20,20 @@ pub(crate) struct BlockingPool {
 
 /// A place on the pool or in its queue, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<BlockingPool>);
+pub(crate) struct BlockingPermit(Arc<BlockingPool>);
 
 impl BlockingPool {
     /// A place, or `None` when pool and queue are full.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<BlockingPermit> {
         if self.taken.fetch_add(1, Relaxed) >= THREADS + QUEUE {
             self.taken.fetch_sub(1, Relaxed);
             return None;
         }
-        Some(Place(self.clone()))
+        Some(BlockingPermit(self.clone()))
     }
 
     /// A place as soon as there is one: for a reply that has begun, which can no longer be refused.
-    pub(crate) async fn room(self: &Arc<Self>) -> Place {
+    pub(crate) async fn room(self: &Arc<Self>) -> BlockingPermit {
         loop {
             // Asked for before the look, so that a place given back in between is not missed.
             let given_back = self.given_back.notified();
@@ -45,7 +45,7 @@ impl BlockingPool {
     }
 }
 
-impl Drop for Place {
+impl Drop for BlockingPermit {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Relaxed);
         self.0.given_back.notify_one();
@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn full_means_refused_until_a_place_is_free() {
         let pool = Arc::new(BlockingPool::default());
-        let mut places: Vec<Place> = (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
+        let mut places: Vec<BlockingPermit> =
+            (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
         assert!(pool.enter().is_none());
         places.pop();
         assert!(pool.enter().is_some());
@@ -68,7 +69,8 @@ mod tests {
     #[tokio::test]
     async fn a_reply_that_has_begun_waits_for_room() {
         let pool = Arc::new(BlockingPool::default());
-        let mut places: Vec<Place> = (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
+        let mut places: Vec<BlockingPermit> =
+            (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
         let mut waiting = Box::pin(pool.room());
         assert!(waiting.as_mut().now_or_never().is_none());
         places.pop();

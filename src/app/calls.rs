@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
 use skitai_actors::http::{Method, Part, Request, next_id};
-use skitai_actors::kit::{OnArrival, Post, Rule};
+use skitai_actors::kit::{ActorRef, OnArrival, Rule};
 use skitai_actors::spec::Encoding;
 use skitai_actors::spec::Spread;
 use skitai_actors::{Outcome, Reason};
@@ -39,7 +39,7 @@ pub enum Protocol {
 }
 
 enum Target {
-    Cluster(Spread, Post<Cluster>, Arc<Roster>),
+    Cluster(Spread, ActorRef<Cluster>, Arc<Roster>),
     Url(String),
     Unusable(Outcome),
 }
@@ -141,7 +141,7 @@ impl Calls {
         let (name, path) = text.split_at(text.find('/').unwrap_or(text.len()));
         let path = Some(path.to_owned()).filter(|path| !path.is_empty());
         let target = match was.services().cluster(name) {
-            Some((post, roster)) => Target::Cluster(spread, post.clone(), roster.clone()),
+            Some((actor, roster)) => Target::Cluster(spread, actor.clone(), roster.clone()),
             None => Target::Unusable(undeclared(name, "members = host:port, …")),
         };
         Calls::new(was, target, path)
@@ -277,7 +277,7 @@ impl Calls {
 
     /// Posts a body of JSON to the path, now. Of an answer in JSON the data is its value.
     pub fn post_json(self, body: &impl Serialize) -> Task {
-        self.json(Method::Post, Some(body))
+        self.json(Method::ActorRef, Some(body))
     }
 
     /// Puts a body of JSON at the path, now.
@@ -345,7 +345,7 @@ impl Calls {
         let (deadline, party) = (was.deadline(), was.request.party);
         match target {
             Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Target::Cluster(spread, post, roster) => {
+            Target::Cluster(spread, actor, roster) => {
                 let asked = (roster.clone(), request.clone());
                 let caching = Caching::new(&was, move || request_key(spread, &asked.0.spec().name, &asked.1));
                 let asker = was.clone();
@@ -354,19 +354,19 @@ impl Calls {
                     let lineup = roster.lineup();
                     let slots = lineup.slots(spread);
                     let request = timed(request, &asker, now);
-                    post.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
+                    actor.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, spread, options, dispatch)
             }
             Target::Url(url) => {
                 let asked = (url.clone(), request.clone());
                 let caching = Caching::new(&was, move || request_key(Spread::One, &asked.0, &asked.1));
-                let post = was.services().web.clone();
+                let actor = was.services().web.clone();
                 let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
                     let slots = cluster::fetch_slots(&url);
                     let request = timed(request, &asker, now);
-                    post.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
+                    actor.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, Spread::One, options, dispatch)
             }

@@ -118,7 +118,7 @@ impl<E: IntoError> Done for Result<(), E> {
 
 /// An answer of a teardown, in place of its error's page.
 #[derive(Debug)]
-pub struct Instead {
+pub struct ErrorOverride {
     pub(crate) error: Error,
     pub(crate) answer: Answer,
 }

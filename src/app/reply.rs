@@ -23,7 +23,7 @@ use skitai_wire::{Value, json, xmlrpc};
 use self::files::path_in;
 use self::streaming::Streaming;
 use super::error::{Error, IntoError};
-use super::hooks::Instead;
+use super::hooks::ErrorOverride;
 use super::routing::route::Work;
 use super::was::{Face, Was};
 
@@ -45,7 +45,7 @@ pub enum Answer {
     /// An error.
     Failed(Error),
     /// An error, and what stands in place of its page.
-    Instead(Box<Instead>),
+    Instead(Box<ErrorOverride>),
     /// What is known only after waiting; the wait is the request's.
     Later(Later),
 }

@@ -17,7 +17,7 @@ use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
 use skitai_actors::kit::Party;
 
-use self::client::Client;
+use self::client::ClientAddress;
 use crate::config::TrustedProxies;
 
 /// A request, moved out of actix so that it can travel between threads.
@@ -165,11 +165,11 @@ impl Request {
         self.client().map(|client| client.address)
     }
 
-    fn client(&self) -> Option<Client> {
+    fn client(&self) -> Option<ClientAddress> {
         let peer = self.peer?;
         Some(match &self.proxies {
             Some(trusted) => client::client(peer, &self.headers, trusted),
-            None => Client { address: client::canonical(peer), is_secure: false },
+            None => ClientAddress { address: client::canonical(peer), is_secure: false },
         })
     }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use skitai_actors::cache::Store;
-use skitai_actors::cluster::{Cluster, Roster, Web};
+use skitai_actors::cluster::{Cluster, Roster, UrlClient};
 use skitai_actors::db::{AdHoc, Database};
-use skitai_actors::kit::Post;
+use skitai_actors::kit::ActorRef;
 use skitai_actors::session::{SealedCookies, SessionActor};
 use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{self, StatusActor};
@@ -24,12 +24,12 @@ use crate::config::TrustedProxies;
 /// costs each of them more than the rest of a small request.
 pub(crate) struct Services {
     pub(crate) site: Arc<Site>,
-    pub(crate) clusters: HashMap<Arc<str>, (Post<Cluster>, Arc<Roster>)>,
-    pub(crate) databases: HashMap<Arc<str>, (Post<Database>, Arc<DbSpec>)>,
-    pub(crate) web: Post<Web>,
-    pub(crate) ad_hoc_db: Post<AdHoc>,
-    pub(crate) sessions: Post<SessionActor<SealedCookies>>,
-    pub(crate) status: Post<StatusActor>,
+    pub(crate) clusters: HashMap<Arc<str>, (ActorRef<Cluster>, Arc<Roster>)>,
+    pub(crate) databases: HashMap<Arc<str>, (ActorRef<Database>, Arc<DbSpec>)>,
+    pub(crate) web: ActorRef<UrlClient>,
+    pub(crate) ad_hoc_db: ActorRef<AdHoc>,
+    pub(crate) sessions: ActorRef<SessionActor<SealedCookies>>,
+    pub(crate) status: ActorRef<StatusActor>,
     pub(crate) results: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) blocking: Arc<BlockingPool>,
@@ -42,11 +42,11 @@ pub(crate) struct Services {
 const REPORT_WITHIN: Duration = Duration::from_millis(500);
 
 impl Services {
-    pub(crate) fn cluster(&self, name: &str) -> Option<&(Post<Cluster>, Arc<Roster>)> {
+    pub(crate) fn cluster(&self, name: &str) -> Option<&(ActorRef<Cluster>, Arc<Roster>)> {
         self.clusters.get(name)
     }
 
-    pub(crate) fn database(&self, name: &str) -> Option<&(Post<Database>, Arc<DbSpec>)> {
+    pub(crate) fn database(&self, name: &str) -> Option<&(ActorRef<Database>, Arc<DbSpec>)> {
         self.databases.get(name)
     }
 

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::db::stream::{RowStream, streamed};
-use skitai_actors::db::{self, AdHocStatement, Database, IntoParams, Lane, Param, Shards, Statement};
-use skitai_actors::kit::{Post, Rule};
+use skitai_actors::db::{self, AdHocStatement, ConnMode, Database, IntoParams, Param, Shards, Statement};
+use skitai_actors::kit::{ActorRef, Rule};
 use skitai_actors::spec::{DbMember, DbSpec, DbTls, Secret, Shard, Spread};
 use skitai_actors::{Outcome, Reason};
 
@@ -30,7 +30,7 @@ const HOW: &str = "type = postgresql (or sqlite3) and members";
 /// Whose databases.
 #[derive(Clone, Debug)]
 pub(super) enum Base {
-    Cluster(Spread, Post<Database>, Arc<DbSpec>),
+    Cluster(Spread, ActorRef<Database>, Arc<DbSpec>),
     Server(DbMember),
     Unusable(Outcome),
 }
@@ -41,7 +41,7 @@ pub struct Sql {
     was: Was,
     base: Base,
     shards: Option<Shards>,
-    lane: Lane,
+    lane: ConnMode,
     options: Options,
     patience: Duration,
 }
@@ -66,7 +66,7 @@ impl Sql {
     pub(super) fn cluster(was: &Was, spread: Spread, name: &str) -> Sql {
         let name = name.strip_prefix('@').unwrap_or(name);
         let base = match was.services().database(name) {
-            Some((post, spec)) => Base::Cluster(spread, post.clone(), spec.clone()),
+            Some((actor, spec)) => Base::Cluster(spread, actor.clone(), spec.clone()),
             None => Base::Unusable(undeclared(name, HOW)),
         };
         Sql::new(was, base)
@@ -98,7 +98,7 @@ impl Sql {
     }
 
     fn new(was: &Was, base: Base) -> Sql {
-        let (lane, options) = (Lane::default(), Options::default());
+        let (lane, options) = (ConnMode::default(), Options::default());
         Sql { was: was.clone(), base, shards: None, lane, options, patience: PATIENCE }
     }
 
@@ -140,7 +140,7 @@ impl Sql {
     /// consistent hashing, in proportion to the members' weights: with one more member at the end of the list a share
     /// of the keys moves to it, and all others stay where they are. The same key has the same shard in every process.
     pub fn shard_by(mut self, key: impl Param) -> Sql {
-        self.shards = Some(Shards::Of(db::place(&key.into_param())));
+        self.shards = Some(Shards::Of(db::hash_key(&key.into_param())));
         self
     }
 
@@ -158,13 +158,13 @@ impl Sql {
     /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE; without effect on SQLite, which has no such
     /// connections.
     pub fn pipelined(mut self) -> Sql {
-        self.lane = Lane::Pipelined;
+        self.lane = ConnMode::Pipelined;
         self
     }
 
     /// Has a connection of its own, so that it can be cancelled, also where the cluster's section has `pipeline = yes`.
     pub fn exclusive(mut self) -> Sql {
-        self.lane = Lane::Exclusive;
+        self.lane = ConnMode::Exclusive;
         self
     }
 
@@ -186,7 +186,7 @@ impl Sql {
         let (deadline, asker, party) = (was.deadline(), was.rule(), was.request.party);
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
-            Base::Cluster(spread, post, spec) => {
+            Base::Cluster(spread, actor, spec) => {
                 // One answer of a certain shard is like one of any: `fetch` gives its data.
                 let spread = if shards.is_some() { Spread::One } else { spread };
                 let asked = (spec.clone(), sql.clone(), params.clone());
@@ -200,7 +200,7 @@ impl Sql {
                 let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
                     let statement = Statement { shards, sql, params, asker, asked, lane };
-                    post.ask_for(party, statement, slots, on_arrival, deadline)
+                    actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, spread, options, dispatch)
             }
@@ -214,11 +214,11 @@ impl Sql {
                     };
                     statement_key(Spread::One, &member.node, user, &sql, &params)
                 });
-                let post = was.services().ad_hoc_db.clone();
+                let actor = was.services().ad_hoc_db.clone();
                 let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
                     let statement = AdHocStatement { member, sql, params, asker, lane };
-                    post.ask_for(party, statement, slots, on_arrival, deadline)
+                    actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, Spread::One, options, dispatch)
             }
@@ -234,7 +234,7 @@ impl Sql {
         let Sql { was, base, shards, lane, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
         let (deadline, asker, rule, party) = (was.deadline(), was.rule(), options.rule, was.request.party);
-        let shared = (lane == Lane::Pipelined).then_some("pipelined()");
+        let shared = (lane == ConnMode::Pipelined).then_some("pipelined()");
         let refused = options.of_finished_answers().or(shared).map(|what| {
             let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
             Outcome::failed(base.shown(), Reason::Unsendable, msg)
@@ -242,19 +242,19 @@ impl Sql {
         let base = refused.map_or(base, Base::Unusable);
         let rows = match base {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
-            Base::Cluster(spread, post, spec) => {
+            Base::Cluster(spread, actor, spec) => {
                 let shards = shards.unwrap_or(spread.into());
                 let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
-                    post.ask_for(party, message, slots, None, deadline)
+                    actor.ask_for(party, message, slots, None, deadline)
                 })
             }
             Base::Server(member) => {
                 let statement = AdHocStatement { member, sql, params, asker, lane };
                 let slots = statement.slots();
-                let post = &was.services().ad_hoc_db;
+                let actor = &was.services().ad_hoc_db;
                 streamed(statement, slots, patience, |message, slots| {
-                    post.ask_for(party, message, slots, None, deadline)
+                    actor.ask_for(party, message, slots, None, deadline)
                 })
             }
         };

@@ -18,7 +18,7 @@ use super::request::Request;
 use super::request::cookie::Cookies;
 use super::request::response::ResponseHead;
 use super::request::session::Session;
-use super::routing::links::{Destination, about};
+use super::routing::links::{IntoRouteRef, about};
 use super::routing::route::Route;
 use super::services::Services;
 use super::sql::Sql;
@@ -38,10 +38,10 @@ pub enum Face {
 /// The handle of one request.
 #[derive(Clone)]
 #[doc(alias = "Context")]
-pub struct Was(pub(super) Arc<Inner>);
+pub struct Was(pub(super) Arc<RequestContext>);
 
 /// What the handle holds.
-pub struct Inner {
+pub struct RequestContext {
     /// What the client sent.
     pub request: Request,
     /// Status and headers of the reply, where they are not the usual ones.
@@ -78,8 +78,8 @@ pub(crate) static NO_ROUTE: Route = Route {
 };
 
 impl Deref for Was {
-    type Target = Inner;
-    fn deref(&self) -> &Inner {
+    type Target = RequestContext;
+    fn deref(&self) -> &RequestContext {
         &self.0
     }
 }
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Was {
     }
 }
 
-impl std::fmt::Debug for Inner {
+impl std::fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inner").field("request", &self.request).finish_non_exhaustive()
     }
@@ -185,7 +185,7 @@ impl Was {
     /// (500) that says which.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "a link is written with its arguments in it, as a call is")]
-    pub fn url_for(&self, to: impl Destination, arguments: impl serde::Serialize) -> super::Result<String> {
+    pub fn url_for(&self, to: impl IntoRouteRef, arguments: impl serde::Serialize) -> super::Result<String> {
         // The error begins at the link, not in here.
         let link = || {
             let (links, placed) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
@@ -204,7 +204,7 @@ impl Was {
     }
 }
 
-impl Inner {
+impl RequestContext {
     /// How the client speaks.
     pub fn face(&self) -> Face {
         self.face

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use crate::prelude::*;
 
-pub(crate) use login::Login;
+pub(crate) use login::AdminLogin;
 
 /// What the pages need, registered as an object like an app's own.
 struct Admin {
-    login: Arc<Login>,
+    login: Arc<AdminLogin>,
     requests: Requests,
     failed: Failed,
 }
@@ -31,7 +31,7 @@ pub(crate) fn app(
     requests: impl Fn() -> Value + Send + Sync + 'static,
     failed: impl Fn() -> Vec<String> + Send + Sync + 'static,
 ) -> App {
-    let login = Arc::new(Login::of(password));
+    let login = Arc::new(AdminLogin::of(password));
     let requests: Requests = Arc::new(requests);
     let failed: Failed = Arc::new(failed);
     let admin = move || Admin { login: login.clone(), requests: requests.clone(), failed: failed.clone() };

@@ -65,7 +65,7 @@ fn make(asked: &New) -> Result<String, String> {
     if let Some(why) = unfit(name) {
         return Err(format!("`{}` cannot be the name of a project: {why}", asked.at.display()));
     }
-    let source = Source::of(asked)?;
+    let source = DependencySource::of(asked)?;
     let at = &asked.at;
     if fs::symlink_metadata(at).is_ok() {
         return Err(format!("{} is there already; choose another name, or move it away", at.display()));
@@ -92,16 +92,16 @@ fn make(asked: &New) -> Result<String, String> {
 }
 
 /// Where the project finds Skitai.
-enum Source {
+enum DependencySource {
     /// An absolute path.
     Checkout(PathBuf),
     Git(String),
 }
 
-impl Source {
-    fn of(asked: &New) -> Result<Source, String> {
+impl DependencySource {
+    fn of(asked: &New) -> Result<DependencySource, String> {
         if let Some(url) = &asked.git {
-            return Ok(Source::Git(url.clone()));
+            return Ok(DependencySource::Git(url.clone()));
         }
         let folder = asked.path.as_deref().unwrap_or(Path::new(CHECKOUT));
         let is_ours = fs::read_to_string(folder.join("Cargo.toml"))
@@ -116,22 +116,22 @@ impl Source {
         let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
         // A manifest is UTF-8, and so are the paths in it.
         match folder.to_str() {
-            Some(_) => Ok(Source::Checkout(folder)),
+            Some(_) => Ok(DependencySource::Checkout(folder)),
             None => Err(format!("{} is no UTF-8, so no Cargo.toml can name it", folder.display())),
         }
     }
 
     fn told(&self) -> String {
         match self {
-            Source::Checkout(folder) => format!("the sources at {}", folder.display()),
-            Source::Git(url) => url.clone(),
+            DependencySource::Checkout(folder) => format!("the sources at {}", folder.display()),
+            DependencySource::Git(url) => url.clone(),
         }
     }
 
     fn dependency(&self) -> String {
         match self {
-            Source::Checkout(folder) => format!("path = {}", quoted(&folder.display().to_string())),
-            Source::Git(url) => format!("git = {}", quoted(url)),
+            DependencySource::Checkout(folder) => format!("path = {}", quoted(&folder.display().to_string())),
+            DependencySource::Git(url) => format!("git = {}", quoted(url)),
         }
     }
 }
@@ -146,7 +146,7 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
 
-fn write(folder: &Path, name: &str, source: &Source) -> io::Result<()> {
+fn write(folder: &Path, name: &str, source: &DependencySource) -> io::Result<()> {
     fs::create_dir(folder)?;
     for (path, text) in FILES {
         let path = folder.join(path.replace("webapp", name));
@@ -160,7 +160,7 @@ fn write(folder: &Path, name: &str, source: &Source) -> io::Result<()> {
         fs::write(path, text)?;
     }
     // The versions that were tested, so that a first build needs no registry.
-    if let Source::Checkout(checkout) = source
+    if let DependencySource::Checkout(checkout) = source
         && checkout.join("Cargo.lock").is_file()
     {
         fs::copy(checkout.join("Cargo.lock"), folder.join("Cargo.lock"))?;

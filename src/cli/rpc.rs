@@ -9,7 +9,7 @@ use skitai_wire::{Map, Value};
 
 use super::args::Rpc;
 use super::program::{fail, print};
-use super::rpc_client::{Failed, Server, Told};
+use super::rpc_client::{Failed, RpcClient, RpcResult};
 use crate::app::Protocol;
 
 /// The server could not be called, or not like this.
@@ -44,7 +44,7 @@ fn trouble(text: &str) -> ExitCode {
 }
 
 /// The server and the parameters that the command line means, or what is wrong with it.
-fn read(call: &Rpc) -> Result<(Server, Params), String> {
+fn read(call: &Rpc) -> Result<(RpcClient, Params), String> {
     let protocol = match (call.xml, call.json || call.named) {
         (true, _) => Some(Protocol::XmlRpc),
         (_, true) => Some(Protocol::JsonRpc),
@@ -53,7 +53,7 @@ fn read(call: &Rpc) -> Result<(Server, Params), String> {
     let timeout = Duration::try_from_secs_f64(call.timeout).ok().filter(|time| !time.is_zero());
     let timeout = timeout.ok_or("--timeout is a number of seconds above 0")?;
     let authority = call.ca_file.as_deref().map(Authority::read).transpose()?;
-    let mut server = Server::new(&call.url, protocol, timeout, authority);
+    let mut server = RpcClient::new(&call.url, protocol, timeout, authority);
     let login = call.login.clone().or_else(|| std::env::var("RPC_LOGIN").ok());
     if let Some(login) = login {
         let (user, password) = login.split_once(':').ok_or("--login is USER:PASSWORD")?;
@@ -97,7 +97,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn described(method: &str, told: &Told) -> String {
+fn described(method: &str, told: &RpcResult) -> String {
     let mut lines: Vec<String> = told
         .signatures
         .iter()

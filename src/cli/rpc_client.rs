@@ -5,9 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::cluster::{Fetch, Web, WebLimits, fetch_slots};
+use skitai_actors::cluster::{Fetch, UrlClient, UrlClientLimits, fetch_slots};
 use skitai_actors::http::{Request, next_id};
-use skitai_actors::kit::{Admission, Post};
+use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::{Authority, Encoding};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::jsonrpc::{self, Params};
@@ -19,7 +19,7 @@ use crate::app::Protocol;
 const MAX_ANSWER: usize = 64 << 20;
 
 /// A server to be called.
-pub(crate) struct Server {
+pub(crate) struct RpcClient {
     url: String,
     protocol: Option<Protocol>,
     timeout: Duration,
@@ -38,21 +38,21 @@ pub(crate) enum Failed {
 
 /// What a server tells of a method.
 #[derive(Default)]
-pub(crate) struct Told {
+pub(crate) struct RpcResult {
     /// Each the type of the answer, then those of the parameters.
     pub(crate) signatures: Vec<Vec<String>>,
     pub(crate) help: String,
 }
 
-impl Server {
+impl RpcClient {
     pub(crate) fn new(
         url: &str,
         protocol: Option<Protocol>,
         timeout: Duration,
         authority: Option<Authority>,
-    ) -> Server {
+    ) -> RpcClient {
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let mut server = Server { url, protocol, timeout, authority, headers: Vec::new(), login: None };
+        let mut server = RpcClient { url, protocol, timeout, authority, headers: Vec::new(), login: None };
         let after_scheme = server.url.find("://").map_or(0, |at| at + 3);
         match server.url[after_scheme..].split_once('/') {
             // As XML-RPC clients have always done it.
@@ -125,9 +125,11 @@ impl Server {
         }
         request.encoding = Some(Encoding::Gzip);
         let (timeout, authority) = (self.timeout, self.authority.clone());
-        let limits = WebLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..WebLimits::default() };
+        let limits =
+            UrlClientLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..UrlClientLimits::default() };
         // A connection for each call: one that is kept may be closed under a call, which then may have run or not.
-        let post = Post::open("rpc", Admission::default(), move || Web::vouched_for_by(limits, authority.as_ref()));
+        let post =
+            ActorRef::open("rpc", Admission::default(), move || UrlClient::vouched_for_by(limits, authority.as_ref()));
         let until = Instant::now() + timeout;
         let asked = post.ask(Fetch { url: self.url.clone(), request }, fetch_slots(&self.url), None, until);
         asked.all(until).await.remove(0)
@@ -149,7 +151,7 @@ impl Server {
     }
 
     /// How a method is called and what it does.
-    pub(crate) async fn describe(&self, method: &str) -> Result<Told, Failed> {
+    pub(crate) async fn describe(&self, method: &str) -> Result<RpcResult, Failed> {
         let name = Params::Positional(vec![Value::String(method.to_owned())]);
         let said = match self.call("system.methodHelp", &name).await {
             Ok(help) => {
@@ -164,7 +166,7 @@ impl Server {
                     words.filter_map(Value::as_str).map(str::to_owned).collect()
                 };
                 let signatures = signatures.iter().map(words).collect();
-                return Ok(Told { signatures, help: help.as_str().unwrap_or_default().to_owned() });
+                return Ok(RpcResult { signatures, help: help.as_str().unwrap_or_default().to_owned() });
             }
             Err(Failed::Fault { code, message }) if self.protocol == Some(Protocol::JsonRpc) => {
                 Failed::Fault { code, message }
@@ -178,13 +180,13 @@ impl Server {
 }
 
 /// A method of an OpenRPC document.
-fn of_openrpc(method: &Value) -> Told {
+fn of_openrpc(method: &Value) -> RpcResult {
     let kind = |described: &Value| described["schema"]["type"].as_str().unwrap_or("any").to_owned();
     let params = method["params"].as_list().unwrap_or_default().iter();
     let param = |param: &Value| format!("{}: {}", param["name"].as_str().unwrap_or("?"), kind(param));
     let signature = [kind(&method["result"])].into_iter().chain(params.map(param)).collect();
     let help = ["description", "summary"].into_iter().find_map(|name| method[name].as_str()).unwrap_or_default();
-    Told { signatures: vec![signature], help: help.to_owned() }
+    RpcResult { signatures: vec![signature], help: help.to_owned() }
 }
 
 fn written(protocol: Protocol, method: &str, params: &Params) -> Result<Request, String> {

@@ -35,11 +35,11 @@ pub(super) struct Section {
     pub(super) name: String,
     pub(super) name_span: Range<usize>,
     pub(super) kind: SectionKind,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<IniEntry>,
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct IniEntry {
     pub(super) key: String,
     pub(super) key_span: Range<usize>,
     pub(super) value: Value,
@@ -50,11 +50,11 @@ pub(super) struct Entry {
 pub(super) struct Value {
     pub(super) text: String,
     /// Never empty: the first piece of an empty value is the empty place behind its separator.
-    pieces: Vec<Piece>,
+    pieces: Vec<IniPiece>,
 }
 
 #[derive(Debug)]
-struct Piece {
+struct IniPiece {
     /// Where the piece begins in the joined text.
     at: usize,
     span: Range<usize>,
@@ -231,7 +231,7 @@ impl Reader<'_> {
             return;
         }
         let span = before_comment(self.text, line);
-        entry.value.pieces.push(Piece { at: entry.value.text.len(), span: span.clone() });
+        entry.value.pieces.push(IniPiece { at: entry.value.text.len(), span: span.clone() });
         entry.value.text.push_str(&self.text[span]);
     }
 
@@ -269,7 +269,7 @@ impl Reader<'_> {
         }
         let text = self.text[value.clone()].to_owned();
         let text = if text == "\"\"" { String::new() } else { text };
-        let entry = Entry { key, key_span, value: Value { text, pieces: vec![Piece { at: 0, span: value }] } };
+        let entry = IniEntry { key, key_span, value: Value { text, pieces: vec![IniPiece { at: 0, span: value }] } };
         match self.document.sections.last_mut() {
             Some(section) => section.entries.push(entry),
             None => {

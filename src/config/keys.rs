@@ -8,7 +8,7 @@ pub struct Key {
     /// As it is written.
     pub name: &'static str,
     /// What its value is.
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// What holds where it is not written; empty where that is nothing, or said in `doc`.
     pub default: &'static str,
     /// What it is for.
@@ -17,7 +17,7 @@ pub struct Key {
 
 /// What the value of a key is.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum KeyKind {
     /// `yes` or `no`.
     Flag,
     /// A whole number within limits.
@@ -67,43 +67,43 @@ const DAY: u64 = 24 * HOUR;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+const fn key(name: &'static str, kind: KeyKind, default: &'static str, doc: &'static str) -> Key {
     Key { name, kind, default, doc }
 }
 
-const fn count(min: u64, max: u64) -> Kind {
-    Kind::Count { min, max }
+const fn count(min: u64, max: u64) -> KeyKind {
+    KeyKind::Count { min, max }
 }
 
-const fn time(min: u64, max: u64) -> Kind {
-    Kind::Time { min, max }
+const fn time(min: u64, max: u64) -> KeyKind {
+    KeyKind::Time { min, max }
 }
 
-const fn size(min: u64, max: u64) -> Kind {
-    Kind::Size { min, max }
+const fn size(min: u64, max: u64) -> KeyKind {
+    KeyKind::Size { min, max }
 }
 
 pub(super) const THREADS: Key =
     key("threads", count(1, 1024), "", "worker threads of each process; the number of cores if not given");
 pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "worker processes");
-pub(super) const IP: Key = key("ip", Kind::Address, "", "address to listen on; all interfaces if empty");
+pub(super) const IP: Key = key("ip", KeyKind::Address, "", "address to listen on; all interfaces if empty");
 pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
-pub(super) const SSL: Key = key("ssl", Kind::Flag, "no", "serve HTTPS");
-pub(super) const NAME: Key = key("name", Kind::Text, "", "name of the instance; the conf's file name if not given");
+pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");
+pub(super) const NAME: Key = key("name", KeyKind::Text, "", "name of the instance; the conf's file name if not given");
 pub(super) const SESSIONTIMEOUT: Key = key("sessiontimeout", time(1000, 365 * DAY), "1200", "life of an idle session");
-pub(super) const PROXY: Key = key("proxy", Kind::Flag, "no", "serve as a forward proxy");
-pub(super) const ENABLE_PROXY: Key = key("enable_proxy", Kind::Flag, "no", "the other spelling of `proxy`");
+pub(super) const PROXY: Key = key("proxy", KeyKind::Flag, "no", "serve as a forward proxy");
+pub(super) const ENABLE_PROXY: Key = key("enable_proxy", KeyKind::Flag, "no", "the other spelling of `proxy`");
 pub(super) const STATIC_MAX_AGE: Key =
     key("static_max_age", time(0, 365 * DAY), "300", "how long a client may keep a static file");
 pub(super) const NUM_RESULT_CACHE_MAX: Key =
     key("num_result_cache_max", count(0, 10_000_000), "2000", "RPC and SQL results kept; 0 keeps none");
 pub(super) const SECUREKEY: Key =
-    key("securekey", Kind::Secret, "", "seals the sessions; at least 16 bytes, better 32, at random");
+    key("securekey", KeyKind::Secret, "", "seals the sessions; at least 16 bytes, better 32, at random");
 pub(super) const PREVIOUS_SECUREKEYS: Key =
-    key("previous_securekeys", Kind::Secrets, "", "former `securekey`s, whose sessions go on under the present one");
+    key("previous_securekeys", KeyKind::Secrets, "", "former `securekey`s, whose sessions go on under the present one");
 pub(super) const ADMIN_PASSWORD: Key =
-    key("admin_password", Kind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
-pub(super) const DEVEL: Key = key("devel", Kind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
+    key("admin_password", KeyKind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
+pub(super) const DEVEL: Key = key("devel", KeyKind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
 pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
 pub(super) const MAX_BODIES: Key = key(
     "max_bodies",
@@ -121,8 +121,12 @@ pub(super) const MAX_UPLOAD_FILE: Key = key(
 );
 pub(super) const MAX_UPLOAD_PARTS: Key =
     key("max_upload_parts", count(1, 1_000_000), "1000", "files and fields of one multipart form");
-pub(super) const UPLOAD_FOLDER: Key =
-    key("upload_folder", Kind::File, "", "where uploaded files are until their handler is done; the system's if empty");
+pub(super) const UPLOAD_FOLDER: Key = key(
+    "upload_folder",
+    KeyKind::File,
+    "",
+    "where uploaded files are until their handler is done; the system's if empty",
+);
 pub(super) const HEAD_TIMEOUT: Key =
     key("head_timeout", time(1000, HOUR), "5", "how long a client may take to send the head of a request");
 pub(super) const KEEP_ALIVE: Key =
@@ -132,7 +136,7 @@ pub(super) const BODY_TIMEOUT: Key =
 pub(super) const SEND_TIMEOUT: Key =
     key("send_timeout", time(1000, HOUR), "30", "how long a client may take less than 1 KiB of what waits for it");
 pub(super) const ACCESS_LOG: Key =
-    key("access_log", Kind::File, "", "file to append a line per request to; no access log if not given");
+    key("access_log", KeyKind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
 
 pub(super) const MAX_BATCH: Key =
@@ -141,34 +145,38 @@ pub(super) const MAX_BATCH_ANSWER: Key =
     key("max_batch_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a batch or a `system.multicall`");
 pub(super) const INTROSPECTION: Key = key(
     "introspection",
-    Kind::Text,
+    KeyKind::Text,
     "",
     "who may ask what methods there are: `admin` (if not given), `public` (everybody) or `off` (nobody)",
 );
 
-pub(super) const TRUSTED_PROXIES: Key =
-    key("trusted_proxies", Kind::Networks, "", "proxies that are believed who their client is: addresses and networks");
+pub(super) const TRUSTED_PROXIES: Key = key(
+    "trusted_proxies",
+    KeyKind::Networks,
+    "",
+    "proxies that are believed who their client is: addresses and networks",
+);
 pub(super) const FORWARDED_HEADER: Key = key(
     "forwarded_header",
-    Kind::Text,
+    KeyKind::Text,
     "",
     "where they say it: `x-forwarded-for` or `forwarded`; the second where the first is missing, if not given",
 );
 
-pub(super) const CERTFILE: Key = key("certfile", Kind::File, "", "certificate chain, PEM; looked for in `cert`");
-pub(super) const KEYFILE: Key = key("keyfile", Kind::File, "", "private key, PEM, if it is not in `certfile`");
-pub(super) const CAFILE: Key = key("cafile", Kind::File, "", "certificates of the authority, PEM");
-pub(super) const PASSPHRASE: Key = key("passphrase", Kind::Secret, "", "opens the private key");
-pub(super) const PASS_PHRASE: Key = key("pass_phrase", Kind::Secret, "", "the other spelling of `passphrase`");
+pub(super) const CERTFILE: Key = key("certfile", KeyKind::File, "", "certificate chain, PEM; looked for in `cert`");
+pub(super) const KEYFILE: Key = key("keyfile", KeyKind::File, "", "private key, PEM, if it is not in `certfile`");
+pub(super) const CAFILE: Key = key("cafile", KeyKind::File, "", "certificates of the authority, PEM");
+pub(super) const PASSPHRASE: Key = key("passphrase", KeyKind::Secret, "", "opens the private key");
+pub(super) const PASS_PHRASE: Key = key("pass_phrase", KeyKind::Secret, "", "the other spelling of `passphrase`");
 
 pub(super) const TYPE: Key =
-    key("type", Kind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
-pub(super) const MEMBERS: Key = key("members", Kind::Members, "", "the members, with commas between them");
-pub(super) const TLS: Key = key("ssl", Kind::Flag, "no", "speak TLS to the members");
+    key("type", KeyKind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
+pub(super) const MEMBERS: Key = key("members", KeyKind::Members, "", "the members, with commas between them");
+pub(super) const TLS: Key = key("ssl", KeyKind::Flag, "no", "speak TLS to the members");
 pub(super) const CA_FILE: Key =
-    key("ca_file", Kind::File, "", "authorities trusted in place of the web's roots, PEM; needs `ssl = yes`");
+    key("ca_file", KeyKind::File, "", "authorities trusted in place of the web's roots, PEM; needs `ssl = yes`");
 pub(super) const DISCOVER: Key =
-    key("discover", Kind::Text, "", "`dns`: every address of a member's name is a member by itself");
+    key("discover", KeyKind::Text, "", "`dns`: every address of a member's name is a member by itself");
 pub(super) const DISCOVER_INTERVAL: Key =
     key("discover_interval", time(1000, HOUR), "10", "how often `discover` looks the names up");
 pub(super) const CONNECT_TIMEOUT: Key = key("connect_timeout", time(1, HOUR), "1", "how long a dial may take");
@@ -177,16 +185,24 @@ pub(super) const MEMBER_TIMEOUT: Key =
 pub(super) const CONNECTIONS: Key =
     key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
 pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
-pub(super) const ENCODING: Key =
-    key("encoding", Kind::Text, "", "`gzip`: members may pack their answers; `identity` (if not given): they may not");
+pub(super) const ENCODING: Key = key(
+    "encoding",
+    KeyKind::Text,
+    "",
+    "`gzip`: members may pack their answers; `identity` (if not given): they may not",
+);
 pub(super) const LOGIN: Key =
-    key("login", Kind::Secret, "", "`user:password`, sent to the members as Basic authorization, with checks too");
-pub(super) const BALANCE: Key =
-    key("balance", Kind::Text, "", "how `lb` chooses: `ewma` (if not given), `p2c`, `least`, `round_robin` or `hash`");
+    key("login", KeyKind::Secret, "", "`user:password`, sent to the members as Basic authorization, with checks too");
+pub(super) const BALANCE: Key = key(
+    "balance",
+    KeyKind::Text,
+    "",
+    "how `lb` chooses: `ewma` (if not given), `p2c`, `least`, `round_robin` or `hash`",
+);
 pub(super) const RETRIES: Key =
     key("retries", count(0, 100), "0", "how often an idempotent call of `lb` that failed may go to another member");
 pub(super) const HEDGE: Key =
-    key("hedge", Kind::Flag, "no", "send a late idempotent call of `lb` to a second member too");
+    key("hedge", KeyKind::Flag, "no", "send a late idempotent call of `lb` to a second member too");
 pub(super) const EJECT_AFTER: Key = key("eject_after", count(1, 10_000), "5", "failures in a row that eject a member");
 pub(super) const EJECT_TIME: Key =
     key("eject_time", time(100, HOUR), "10", "the first ejection; each further one takes twice as long, up to 300 s");
@@ -200,7 +216,7 @@ pub(super) const SLOW_START: Key =
     key("slow_start", time(0, HOUR), "10", "how long a readmitted member takes to get its full share");
 pub(super) const CHECK: Key = key(
     "check",
-    Kind::Text,
+    KeyKind::Text,
     "",
     "asks the members by itself: `tcp`, `rpc`, `rpc:/path` or `http:/path`; not at all if empty",
 );
@@ -220,13 +236,13 @@ pub(super) const STREAM_SHARE: Key = key(
 );
 pub(super) const STATEMENT_TIMEOUT: Key = key(
     "statement_timeout",
-    Kind::Flag,
+    KeyKind::Flag,
     "yes",
     "PostgreSQL ends a statement by itself a second after `member_timeout`; `no` behind a transaction pooler",
 );
 pub(super) const PIPELINE: Key = key(
     "pipeline",
-    Kind::Flag,
+    KeyKind::Flag,
     "no",
     "statements share a connection with PostgreSQL, which costs less; they are not cancelled there",
 );
@@ -336,8 +352,10 @@ pub(super) fn is_known(name: &str) -> bool {
 /// Whether the value of a key may have a `/` in it.
 pub(super) fn takes_path(name: &str) -> bool {
     let takes = |key: &Key| {
-        let is_of_paths =
-            matches!(key.kind, Kind::File | Kind::Members | Kind::Secret | Kind::Secrets | Kind::Networks);
+        let is_of_paths = matches!(
+            key.kind,
+            KeyKind::File | KeyKind::Members | KeyKind::Secret | KeyKind::Secrets | KeyKind::Networks
+        );
         key.name == name && (is_of_paths || name == CHECK.name)
     };
     TABLES.iter().any(|(_, table)| table.iter().any(takes))
@@ -348,7 +366,7 @@ pub(super) fn secret_names() -> impl Iterator<Item = &'static str> {
     TABLES
         .iter()
         .flat_map(|(_, table)| table.iter())
-        .filter(|key| matches!(key.kind, Kind::Secret | Kind::Secrets))
+        .filter(|key| matches!(key.kind, KeyKind::Secret | KeyKind::Secrets))
         .map(|key| key.name)
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::ini::{Document, Entry, Section};
+use super::ini::{Document, IniEntry, Section};
 use super::keys;
 use super::members;
 
@@ -71,7 +71,7 @@ pub(super) fn is_reference(text: &str) -> bool {
     text.split(',').all(|part| part.trim_start().starts_with("env:") || part.trim_start().starts_with("file:"))
 }
 
-fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Range<usize>>) {
+fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<Range<usize>>) {
     let known_section = keys::SECTIONS.contains(&section.name.as_str()) || section.name.starts_with('@');
     if keys::secret_names().any(|name| name == entry.key) {
         if !is_reference(&entry.value.text) || entry.value.is_continued() {
@@ -100,7 +100,7 @@ fn hide_entry(text: &str, section: &Section, entry: &Entry, hidden: &mut Vec<Ran
 }
 
 /// To the end of each line: what was taken for a comment may be the rest of a secret.
-fn hide_whole(text: &str, entry: &Entry, hidden: &mut Vec<Range<usize>>) {
+fn hide_whole(text: &str, entry: &IniEntry, hidden: &mut Vec<Range<usize>>) {
     hidden.extend(entry.value.spans().map(|span| span.start..line_end(text, span.start)));
 }
 
@@ -119,7 +119,7 @@ fn is_glued(text: &str) -> bool {
 }
 
 /// A part of a value may lie on several lines.
-fn hide_part(text: &str, entry: &Entry, part: &Range<usize>, hidden: &mut Vec<Range<usize>>) {
+fn hide_part(text: &str, entry: &IniEntry, part: &Range<usize>, hidden: &mut Vec<Range<usize>>) {
     let mut at = part.start;
     while at < part.end {
         let span = entry.value.span_of(&(at..part.end));

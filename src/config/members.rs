@@ -185,7 +185,7 @@ pub(super) fn sqlite(text: &str, base: &Path) -> Result<(DbMember, String), Misr
     Ok((DbMember { node: node.as_str().into(), shard: Shard::Sqlite { path }, weight }, node))
 }
 
-struct Login {
+struct ParsedLogin {
     host: String,
     port: Option<u16>,
     database: String,
@@ -204,7 +204,7 @@ fn is_url(text: &str) -> bool {
     URL_SCHEMES.iter().any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
 }
 
-fn from_slashes(text: &str) -> Result<Login, Misread> {
+fn from_slashes(text: &str) -> Result<ParsedLogin, Misread> {
     let parts: Vec<&str> = text.splitn(4, '/').collect();
     let &[address, database, user, password] = parts.as_slice() else {
         let missing = ["", "/db/user/password", "/user/password", "/password"][parts.len().min(3)];
@@ -223,10 +223,10 @@ fn from_slashes(text: &str) -> Result<Login, Misread> {
         return Err(misread("a database is `host:port/db/user/password`", "the database or the user is empty"));
     }
     let (host, port) = host_port(address)?;
-    Ok(Login { host, port, database: database.to_owned(), user: user.to_owned(), password, tls: DbTls::Off })
+    Ok(ParsedLogin { host, port, database: database.to_owned(), user: user.to_owned(), password, tls: DbTls::Off })
 }
 
-fn from_url(text: &str, base: &Path) -> Result<Login, Misread> {
+fn from_url(text: &str, base: &Path) -> Result<ParsedLogin, Misread> {
     let form = || misread(format!("a database's URL is {URL_FORM}"), "not written like this");
     if !is_url(text) {
         return Err(form().help("its scheme is `postgres` or `postgresql`"));
@@ -263,7 +263,7 @@ fn from_url(text: &str, base: &Path) -> Result<Login, Misread> {
         }
         None => host_port(address)?,
     };
-    Ok(Login { host, port, database, user, password, tls })
+    Ok(ParsedLogin { host, port, database, user, password, tls })
 }
 
 /// `sslmode=verify-full&sslrootcert=ca.pem`, as libpq names them; nothing else is read. Where there is TLS it is

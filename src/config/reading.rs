@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use skitai_actors::spec::Secret;
 
-use super::ini::{Entry, Section, Value, printable};
+use super::ini::{IniEntry, Section, Value, printable};
 use super::keys;
 use super::keys::Key;
 use super::mask;
@@ -50,7 +50,7 @@ impl Reading<'_> {
         }
     }
 
-    fn unknown_key(&mut self, section: &Section, entry: &Entry, table: &[Key]) {
+    fn unknown_key(&mut self, section: &Section, entry: &IniEntry, table: &[Key]) {
         let key = printable(&entry.key);
         let here = nearest(&entry.key, table.iter().map(|key| key.name));
         let elsewhere = || {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
-use super::source::Source;
+use super::source::ConfText;
 
 /// Whether a conf can be served in spite of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,12 +68,12 @@ impl Problem {
 /// All problems of one conf, in the order of the file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Report {
-    source: Arc<Source>,
+    source: Arc<ConfText>,
     problems: Vec<Problem>,
 }
 
 impl Report {
-    pub(crate) fn new(source: Arc<Source>, mut problems: Vec<Problem>) -> Report {
+    pub(crate) fn new(source: Arc<ConfText>, mut problems: Vec<Problem>) -> Report {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
         // A line that is wrong in one way may be met twice on the way through the file.
         problems.dedup();

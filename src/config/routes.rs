@@ -6,12 +6,12 @@ use super::ini::Section;
 use super::mask;
 use super::reading::Reading;
 use super::report::Problem;
-use super::settings::{Declared, Route, RouteTarget};
+use super::settings::{Declared, RouteLine, RouteTarget};
 use super::spelling::nearest;
 
 /// One mount of a running instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mount {
+pub struct MountLine {
     /// Where, as the conf has it.
     pub path: String,
     /// What.
@@ -61,7 +61,7 @@ pub(super) fn routes(
     section: &Section,
     declared: &[String],
     clusters: &[Declared],
-) -> Vec<Route> {
+) -> Vec<RouteLine> {
     let mut routes = Vec::new();
     for entry in &section.entries {
         if !is_path(reading, entry.key.as_str(), &entry.key_span) {
@@ -79,7 +79,7 @@ pub(super) fn routes(
             to_cluster(reading, &entry.key, name, span, declared, clusters);
         } else {
             let target = RouteTarget::Name(target.to_owned());
-            routes.push(Route { path: entry.key.clone(), target, span: Some(span) });
+            routes.push(RouteLine { path: entry.key.clone(), target, span: Some(span) });
         }
     }
     routes

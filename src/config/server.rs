@@ -11,7 +11,7 @@ use super::keys::Key;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
-    Certification, ForwardedHeader, Introspection, MAX_BODIES, Server, TrustedProxies, Uploads, cores,
+    Certification, ForwardedHeader, Introspection, MAX_BODIES, ServerSettings, TrustedProxies, Uploads, cores,
 };
 
 /// Below this a key can be searched for, in bytes.
@@ -25,7 +25,7 @@ const SAMPLE_SECUREKEY: &str = "ASDF34x5=DFu$3FD45i&*YTnU+78";
 const SAMPLE_ADMIN_PASSWORD: &str = "admin-password";
 
 /// Reads `[server]`; `name` is the conf's file name without `.conf`.
-pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> Server {
+pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> ServerSettings {
     if let Some(section) = section {
         reading.check_keys(section, keys::SERVER);
     }
@@ -37,7 +37,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     }
     let securekey = securekey(reading, section);
     let max_body = reading.count(section, &keys::MAX_BODY);
-    Server {
+    ServerSettings {
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
         // More than one is refused above.
         processes: 1,

@@ -15,9 +15,9 @@ use super::values;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `[server]`.
-    pub server: Server,
+    pub server: ServerSettings,
     /// `[routes:line]`, in the order of the file.
-    pub routes: Vec<Route>,
+    pub routes: Vec<RouteLine>,
     /// `[@name]`, in the order of the file.
     pub clusters: Vec<Declared>,
     /// `[certification]`.
@@ -26,7 +26,7 @@ pub struct Settings {
 
 /// `[server]`: what holds for the whole instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
+pub struct ServerSettings {
     /// Worker threads of each process.
     pub threads: usize,
     /// Worker processes.
@@ -144,7 +144,7 @@ pub struct Certification {
 
 /// One line of `[routes:line]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
+pub struct RouteLine {
     /// Where it is mounted, as written: `/test` and `/test/` differ in the links of a page.
     pub path: String,
     /// What is mounted.
@@ -186,15 +186,15 @@ impl Declared {
 impl Settings {
     /// A site without a conf: devel mode on loopback, `static` of the folder `here` before the first app, both at `/`.
     pub fn default_for_devel(here: &Path, apps: &[&str]) -> Settings {
-        let route = |target| Route { path: "/".to_owned(), target, span: None };
+        let route = |target| RouteLine { path: "/".to_owned(), target, span: None };
         let folder = here.join("static").is_dir().then(|| route(RouteTarget::Name("static".to_owned())));
         let app = apps.first().map(|app| route(RouteTarget::App((*app).to_owned())));
         Settings {
-            server: Server {
+            server: ServerSettings {
                 name: apps.first().map_or("skitai", |app| app).to_owned(),
                 ip: Some(Ipv4Addr::LOCALHOST.into()),
                 devel: true,
-                ..Server::default()
+                ..ServerSettings::default()
             },
             routes: folder.into_iter().chain(app).collect(),
             clusters: Vec::new(),
@@ -206,10 +206,10 @@ impl Settings {
 /// What bodies that are still coming may hold together, unless one alone may be half of it, in bytes.
 pub(super) const MAX_BODIES: usize = 64 << 20;
 
-impl Default for Server {
+impl Default for ServerSettings {
     /// An empty `[server]`: every number is that of the table of keys.
-    fn default() -> Server {
-        Server {
+    fn default() -> ServerSettings {
+        ServerSettings {
             threads: cores(),
             processes: default_count(&keys::PROCESSES),
             ip: None,

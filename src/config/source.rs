@@ -8,17 +8,17 @@ const MASK: &str = "***";
 
 /// The masked text of one conf.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Source {
+pub(crate) struct ConfText {
     name: String,
     shown: String,
     /// The masks, in order.
-    cuts: Vec<Cut>,
+    cuts: Vec<CutText>,
     /// Length of the file, in bytes.
     len: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Cut {
+struct CutText {
     /// The hidden bytes of the file.
     hidden: Range<usize>,
     /// Where the mask stands in what is shown.
@@ -28,7 +28,7 @@ struct Cut {
 }
 
 /// Where a caret goes.
-pub(crate) struct Place<'a> {
+pub(crate) struct Position<'a> {
     pub(crate) line: usize,
     /// Counted in characters of the file, from 1.
     pub(crate) column: usize,
@@ -39,12 +39,12 @@ pub(crate) struct Place<'a> {
     pub(crate) caret: Range<usize>,
 }
 
-impl Source {
+impl ConfText {
     /// Hides `secrets`, which lie within lines, in any order.
-    pub(crate) fn new(name: &str, text: &str, mut secrets: Vec<Range<usize>>) -> Source {
+    pub(crate) fn new(name: &str, text: &str, mut secrets: Vec<Range<usize>>) -> ConfText {
         secrets.retain(|secret| !secret.is_empty());
         secrets.sort_by_key(|secret| secret.start);
-        let mut source = Source { name: name.to_owned(), len: text.len(), ..Source::default() };
+        let mut source = ConfText { name: name.to_owned(), len: text.len(), ..ConfText::default() };
         let mut done = 0;
         let mut secrets = secrets.into_iter().peekable();
         while let Some(mut hidden) = secrets.next() {
@@ -54,7 +54,7 @@ impl Source {
             source.shown.push_str(&text[done..hidden.start]);
             done = hidden.end;
             let chars = text[hidden.clone()].chars().count();
-            source.cuts.push(Cut { hidden, at: source.shown.len(), chars });
+            source.cuts.push(CutText { hidden, at: source.shown.len(), chars });
             source.shown.push_str(MASK);
         }
         source.shown.push_str(&text[done..]);
@@ -66,7 +66,7 @@ impl Source {
     }
 
     /// The line, the column and the caret of some bytes of the file.
-    pub(crate) fn place(&self, span: &Range<usize>) -> Place<'_> {
+    pub(crate) fn place(&self, span: &Range<usize>) -> Position<'_> {
         let start = self.shown_at(span.start, false);
         let end = self.shown_at(span.end, true).max(start);
         let line_start = self.shown[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -75,7 +75,7 @@ impl Source {
         let before = &self.shown[line_start..start];
         let behind = self.cuts.iter().filter(|cut| cut.at >= line_start && cut.hidden.end <= span.start);
         let (masks, hidden) = behind.fold((0, 0), |(masks, chars), cut| (masks + 1, chars + cut.chars));
-        Place {
+        Position {
             line: self.shown[..start].matches('\n').count() + 1,
             column: (before.chars().count() + hidden).saturating_sub(masks * MASK.len()) + 1,
             shown_column: before.chars().count() + 1,

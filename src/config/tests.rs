@@ -124,7 +124,7 @@ fn an_empty_conf_is_the_table_of_defaults() {
     let loaded = parsed("").expect("nothing is wrong with it");
     assert_eq!(messages(&loaded.warnings), ["nothing is mounted: every path will be answered with 404"]);
     let Settings { server, .. } = loaded.settings;
-    assert_eq!(server, Server { name: "site".to_owned(), ..Server::default() });
+    assert_eq!(server, ServerSettings { name: "site".to_owned(), ..ServerSettings::default() });
     assert_eq!((server.port, server.processes, server.num_result_cache_max), (5000, 1, 2000));
     assert_eq!((server.max_body, server.deadline), (5 * 1024 * 1024, Duration::from_secs(30)));
     assert_eq!((server.head_timeout, server.body_timeout), (Duration::from_secs(5), Duration::from_secs(30)));
@@ -140,8 +140,8 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
         for key in *table {
             let what = format!("{title} {}", key.name);
             match key.kind {
-                keys::Kind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
-                keys::Kind::Count { .. } | keys::Kind::Time { .. } | keys::Kind::Size { .. } => {
+                keys::KeyKind::Flag => assert!(values::flag(key.default).is_ok(), "{what}"),
+                keys::KeyKind::Count { .. } | keys::KeyKind::Time { .. } | keys::KeyKind::Size { .. } => {
                     assert_eq!(values::number(key.default, key.kind).is_ok(), !key.default.is_empty(), "{what}");
                     let follows_another = matches!(key.name, "threads" | "max_upload_file" | "max_bodies");
                     assert!(!key.default.is_empty() || follows_another, "{what}");
@@ -359,7 +359,7 @@ fn a_site_without_a_conf_runs_in_devel_mode_on_loopback() {
     let loaded = Loaded::without_conf(site.path(), &["demo", "other"]);
     let server = &loaded.settings.server;
     assert_eq!((server.devel, server.ip, server.port), (true, Some(Ipv4Addr::LOCALHOST.into()), 5000));
-    let app = Mount { path: "/".to_owned(), target: MountTarget::App("demo".to_owned()) };
+    let app = MountLine { path: "/".to_owned(), target: MountTarget::App("demo".to_owned()) };
     let apps = ["demo", "other"];
     assert_eq!(
         loaded.resolve_mounts(&apps).expect("the app is there"),
@@ -368,7 +368,7 @@ fn a_site_without_a_conf_runs_in_devel_mode_on_loopback() {
     );
     std::fs::create_dir(site.path().join("static")).expect("made");
     let mounts = Loaded::without_conf(site.path(), &apps).resolve_mounts(&apps).expect("both are there");
-    let files = Mount { path: "/".to_owned(), target: MountTarget::Folder(site.path().join("static")) };
+    let files = MountLine { path: "/".to_owned(), target: MountTarget::Folder(site.path().join("static")) };
     assert_eq!(mounts, [files, app]);
 }
 

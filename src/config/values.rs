@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use super::keys::Kind;
+use super::keys::KeyKind;
 
 /// `yes`, `no` and their kin.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
@@ -18,13 +18,13 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
 }
 
 /// A whole number, a duration in milliseconds or a size in bytes, within the limits of its kind.
-pub(super) fn number(text: &str, kind: Kind) -> Result<u64, String> {
+pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
     match kind {
-        Kind::Count { min, max } => {
+        KeyKind::Count { min, max } => {
             let why = format!("expected a whole number from {min} to {max}");
             text.parse().ok().filter(|n| (min..=max).contains(n)).ok_or(why)
         }
-        Kind::Time { min, max } => {
+        KeyKind::Time { min, max } => {
             let why = || "expected a duration: seconds, or a number with `ms`, `s`, `m` or `h`".to_owned();
             let (number, unit) = split_unit(text);
             let milliseconds = match unit.as_str() {
@@ -37,7 +37,7 @@ pub(super) fn number(text: &str, kind: Kind) -> Result<u64, String> {
             let read = scaled(number, milliseconds).ok_or_else(why)?;
             within(read, min, max, show_time)
         }
-        Kind::Size { min, max } => {
+        KeyKind::Size { min, max } => {
             let why = || "expected a size: bytes, or a number with `k` or `m`".to_owned();
             let (number, unit) = split_unit(text);
             let bytes = match unit.as_str() {
@@ -49,15 +49,15 @@ pub(super) fn number(text: &str, kind: Kind) -> Result<u64, String> {
             let read = scaled(number, bytes).ok_or_else(why)?;
             within(read, min, max, show_size)
         }
-        Kind::Flag
-        | Kind::Address
-        | Kind::Text
-        | Kind::Secret
-        | Kind::Secrets
-        | Kind::Networks
-        | Kind::File
-        | Kind::Members
-        | Kind::Type => Err("expected no number".to_owned()),
+        KeyKind::Flag
+        | KeyKind::Address
+        | KeyKind::Text
+        | KeyKind::Secret
+        | KeyKind::Secrets
+        | KeyKind::Networks
+        | KeyKind::File
+        | KeyKind::Members
+        | KeyKind::Type => Err("expected no number".to_owned()),
     }
 }
 

@@ -8,7 +8,7 @@ use actix_http::error::PayloadError;
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::intake::{Body, PIECE, Queues, Shared, TURN};
+use super::intake::{IncomingBody, PIECE, Queues, Shared, TURN};
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -36,11 +36,11 @@ impl Queues {
                 return Poll::Ready(Some(piece));
             }
             match self.body {
-                Body::Done => {
+                IncomingBody::Done => {
                     self.let_driver_read();
                     return Poll::Ready(None);
                 }
-                Body::Offered => return self.wait(context),
+                IncomingBody::Offered => return self.wait(context),
                 _ => {}
             }
             if std::mem::take(&mut self.owes_continue) {
@@ -51,14 +51,15 @@ impl Queues {
             }
             match self.poll_fill(context, PIECE) {
                 Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(_) if matches!(self.body, Body::Tunnel) => {
-                    self.body = Body::Done;
+                Poll::Ready(_) if matches!(self.body, IncomingBody::Tunnel) => {
+                    self.body = IncomingBody::Done;
                     self.reader = None;
                     self.wake_driver();
                     return Poll::Ready(None);
                 }
                 Poll::Ready(_) => {
-                    self.body = Body::Broken(io::ErrorKind::UnexpectedEof, "the client left before its end".to_owned());
+                    self.body =
+                        IncomingBody::Broken(io::ErrorKind::UnexpectedEof, "the client left before its end".to_owned());
                     self.let_driver_read();
                 }
                 Poll::Pending => return self.wait(context),

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::reply;
-use super::reply::{Asked, Cut, Frame, Sending};
+use super::reply::{Cut, Frame, ReplyTo, Sending};
 use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
 
 /// Octets that a client takes within `send_timeout`, or it is gone.
@@ -155,7 +155,7 @@ impl<S: Service> Driver<S> {
     }
 
     /// The request of a head, with its body.
-    fn request(&self, head: &Bytes) -> Result<(Incoming, Asked), Denied> {
+    fn request(&self, head: &Bytes) -> Result<(Incoming, ReplyTo), Denied> {
         let mut request = Request::with_payload(Payload::None);
         let parts = request.head_mut();
         let mut bad_field = None;
@@ -186,7 +186,7 @@ impl<S: Service> Driver<S> {
             parts.headers.remove(UPGRADE);
         }
         let offers_upgrade = read.offers_upgrade && parts.method == Method::GET;
-        let asked = Asked { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
+        let asked = ReplyTo { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
         let (payload, tunnel) = Queues::begin_body(&self.queues, read.framing, read.expects_continue, offers_upgrade);
         *request.payload() = payload;
         if let Some(tunnel) = tunnel {
@@ -215,7 +215,7 @@ impl<S: Service> Driver<S> {
     }
 
     /// Sends a reply, and leaves the connection as it is to be for the next request. An error where it ends.
-    async fn send(&mut self, response: Outgoing, asked: Asked, head: &[u8]) -> Result<(), End> {
+    async fn send(&mut self, response: Outgoing, asked: ReplyTo, head: &[u8]) -> Result<(), End> {
         let (response, body) = response.into_parts();
         let (status, size) = (response.head().status, body.size());
         let frame = Frame::of(response.head(), size, asked);
@@ -316,7 +316,7 @@ impl<S: Service> Driver<S> {
         let came = if head.is_empty() { self.queues.borrow().input.clone().freeze() } else { Bytes::new() };
         let head = if head.is_empty() { &came[..] } else { head };
         let response = self.service.refuse(&Refused { status, why, peer: self.peer, head });
-        let asked = Asked { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
+        let asked = ReplyTo { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
         match self.send(response, asked, head).await {
             Err(End::Cut) => End::Cut,
             _ => End::Lingering,

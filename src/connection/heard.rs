@@ -13,7 +13,7 @@ use actix_http::{HttpMessage as _, Payload, Response};
 use actix_web::http::StatusCode;
 use futures_util::StreamExt as _;
 
-use super::{Ending, Incoming, Outgoing, Refused, Service, Settings, Tunnel, drive};
+use super::{ConnectionTimeouts, Ending, Incoming, Outgoing, Refused, Service, Tunnel, drive};
 
 /// A request as a service heard it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ struct Ear(RefCell<All>);
 const EVER: Duration = Duration::from_secs(600);
 
 impl Service for Rc<Ear> {
-    fn settings(&self) -> Settings {
-        Settings { head_timeout: EVER, keep_alive: EVER, body_timeout: EVER, send_timeout: EVER }
+    fn settings(&self) -> ConnectionTimeouts {
+        ConnectionTimeouts { head_timeout: EVER, keep_alive: EVER, body_timeout: EVER, send_timeout: EVER }
     }
 
     async fn call(&self, mut request: Incoming) -> Outgoing {

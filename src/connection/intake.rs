@@ -42,7 +42,7 @@ pub(super) struct Queues {
     /// What came and is not taken yet.
     pub(super) input: BytesMut,
     pub(super) output: Output,
-    pub(super) body: Body,
+    pub(super) body: IncomingBody,
     /// Octets of the body that came; and those that were given out without a pause.
     arrived: u64,
     pub(super) given: usize,
@@ -60,7 +60,7 @@ pub(super) struct Queues {
 
 /// The body of the request at work.
 #[derive(Default)]
-pub(super) enum Body {
+pub(super) enum IncomingBody {
     /// None, or its last octet was taken.
     #[default]
     Done,
@@ -96,10 +96,10 @@ impl Queues {
     /// Reads on while a request is at work; ready when its client is gone.
     pub(super) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Before it is agreed to go on in another protocol, what comes is held as always.
-        if self.reader.is_some() && !matches!(self.body, Body::Offered) {
+        if self.reader.is_some() && !matches!(self.body, IncomingBody::Offered) {
             return Poll::Pending;
         }
-        if matches!(self.body, Body::Broken(io::ErrorKind::UnexpectedEof, _)) {
+        if matches!(self.body, IncomingBody::Broken(io::ErrorKind::UnexpectedEof, _)) {
             return Poll::Ready(());
         }
         while self.input.len() < HELD {
@@ -142,7 +142,7 @@ impl Queues {
         if let Some(transport) = self.transport.take().filter(|_| self.is_within_reply) {
             transport.reset();
         }
-        if !matches!(self.body, Body::Done) {
+        if !matches!(self.body, IncomingBody::Done) {
             self.break_body(io::ErrorKind::ConnectionAborted, "the connection has ended");
         }
     }
@@ -164,19 +164,19 @@ impl Queues {
         };
         match framing {
             Framing::Length(length) if queues.input.len() as u64 >= length => {
-                queues.body = Body::Done;
+                queues.body = IncomingBody::Done;
                 // Not more than what is there, which is far from the bounds of the type.
                 let whole = queues.input.split_to(usize::try_from(length).unwrap_or(usize::MAX)).freeze();
                 return (Payload::from(whole), None);
             }
-            Framing::Length(length) => queues.body = Body::Left(length),
-            Framing::Chunked => queues.body = Body::Chunks(ChunkReader::of_request()),
+            Framing::Length(length) => queues.body = IncomingBody::Left(length),
+            Framing::Chunked => queues.body = IncomingBody::Chunks(ChunkReader::of_request()),
             Framing::None | Framing::ToTheEnd if offers_upgrade => {
-                queues.body = Body::Offered;
+                queues.body = IncomingBody::Offered;
                 return (Payload::None, Some(stream()));
             }
             Framing::None | Framing::ToTheEnd => {
-                queues.body = Body::Done;
+                queues.body = IncomingBody::Done;
                 return (Payload::None, None);
             }
         }
@@ -192,9 +192,9 @@ impl Queues {
 
     /// Agrees to the other protocol. False where none was offered.
     pub(super) fn open_tunnel(&mut self) -> bool {
-        let is_offered = matches!(self.body, Body::Offered);
+        let is_offered = matches!(self.body, IncomingBody::Offered);
         if is_offered {
-            self.body = Body::Tunnel;
+            self.body = IncomingBody::Tunnel;
             if let Some(reader) = self.reader.take() {
                 reader.wake();
             }
@@ -205,8 +205,8 @@ impl Queues {
     /// What its reader waits for does not come in time. Of what was offered alone there is no body then.
     pub(super) fn break_body(&mut self, kind: io::ErrorKind, why: &str) {
         self.body = match self.body {
-            Body::Offered => Body::Done,
-            _ => Body::Broken(kind, why.to_owned()),
+            IncomingBody::Offered => IncomingBody::Done,
+            _ => IncomingBody::Broken(kind, why.to_owned()),
         };
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -215,7 +215,7 @@ impl Queues {
 
     /// Octets of the body so far, while somebody waits for more; never of a tunnel, which has all the time.
     pub(super) fn awaited(&self) -> Option<u64> {
-        let is_body = matches!(self.body, Body::Left(_) | Body::Chunks(_) | Body::Offered);
+        let is_body = matches!(self.body, IncomingBody::Left(_) | IncomingBody::Chunks(_) | IncomingBody::Offered);
         (is_body && self.reader.is_some()).then_some(self.arrived)
     }
 
@@ -230,15 +230,15 @@ impl Queues {
         // What has come of it is nothing to wait for.
         while let Some(Ok(_)) = self.next_piece() {}
         match &self.body {
-            Body::Done | Body::Offered => true,
-            Body::Left(left) => *left <= READ_AWAY && !self.owes_continue,
-            Body::Chunks(_) | Body::Tunnel | Body::Broken(..) => false,
+            IncomingBody::Done | IncomingBody::Offered => true,
+            IncomingBody::Left(left) => *left <= READ_AWAY && !self.owes_continue,
+            IncomingBody::Chunks(_) | IncomingBody::Tunnel | IncomingBody::Broken(..) => false,
         }
     }
 
     /// True behind the last octet of the body.
     pub(super) fn is_read(&self) -> bool {
-        matches!(self.body, Body::Done | Body::Offered)
+        matches!(self.body, IncomingBody::Done | IncomingBody::Offered)
     }
 
     /// Reads the rest of the body away. Ready with false where the client is gone before its end.
@@ -247,8 +247,8 @@ impl Queues {
             match self.next_piece() {
                 Some(Ok(_)) => {}
                 Some(Err(_)) => return Poll::Ready(false),
-                None if matches!(self.body, Body::Done | Body::Offered) => {
-                    self.body = Body::Done;
+                None if matches!(self.body, IncomingBody::Done | IncomingBody::Offered) => {
+                    self.body = IncomingBody::Done;
                     return Poll::Ready(true);
                 }
                 None => {
@@ -278,23 +278,23 @@ impl Queues {
     /// Content that is here; `None` where there is none of it, for now or for good.
     pub(super) fn next_piece(&mut self) -> Option<Result<Bytes, PayloadError>> {
         loop {
-            if self.input.is_empty() && !matches!(self.body, Body::Broken(..)) {
+            if self.input.is_empty() && !matches!(self.body, IncomingBody::Broken(..)) {
                 return None;
             }
             let content = match &mut self.body {
-                Body::Done | Body::Offered => return None,
-                Body::Left(left) => {
+                IncomingBody::Done | IncomingBody::Offered => return None,
+                IncomingBody::Left(left) => {
                     let length = usize::try_from(*left).unwrap_or(usize::MAX).min(self.input.len());
                     *left -= length as u64;
                     if *left == 0 {
-                        self.body = Body::Done;
+                        self.body = IncomingBody::Done;
                     }
                     self.input.split_to(length)
                 }
-                Body::Chunks(chunks) => match chunks.read(&self.input) {
+                IncomingBody::Chunks(chunks) => match chunks.read(&self.input) {
                     Ok(piece) => {
                         if chunks.is_done() {
-                            self.body = Body::Done;
+                            self.body = IncomingBody::Done;
                         }
                         let mut used = self.input.split_to(piece.used);
                         used.truncate(piece.content.end);
@@ -302,12 +302,12 @@ impl Queues {
                         used
                     }
                     Err(refusal) => {
-                        self.body = Body::Broken(io::ErrorKind::InvalidData, refusal.to_string());
+                        self.body = IncomingBody::Broken(io::ErrorKind::InvalidData, refusal.to_string());
                         continue;
                     }
                 },
-                Body::Tunnel => self.input.split(),
-                Body::Broken(kind, why) => {
+                IncomingBody::Tunnel => self.input.split(),
+                IncomingBody::Broken(kind, why) => {
                     return Some(Err(PayloadError::Io(io::Error::new(*kind, why.clone()))));
                 }
             };

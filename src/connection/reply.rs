@@ -23,7 +23,7 @@ const TURN: u64 = 256 * 1024;
 
 /// What of a request its reply depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+pub(super) struct ReplyTo {
     pub(super) is_head: bool,
     pub(super) is_1_0: bool,
     /// The client wants to ask more on this connection.
@@ -46,7 +46,7 @@ pub(super) enum Frame {
 
 impl Frame {
     /// The frame of a reply (RFC 9112, 6.3; 9110, 6.4.1).
-    pub(super) fn of(head: &ResponseHead, size: BodySize, asked: Asked) -> Frame {
+    pub(super) fn of(head: &ResponseHead, size: BodySize, asked: ReplyTo) -> Frame {
         match (head.status, size) {
             (StatusCode::SWITCHING_PROTOCOLS, _) => Frame::Tunnel,
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Frame::None,
@@ -83,7 +83,7 @@ pub(super) fn write_head(
     head: &ResponseHead,
     size: BodySize,
     frame: Frame,
-    asked: Asked,
+    asked: ReplyTo,
     keeps: bool,
 ) {
     out.extend_from_slice(if asked.is_1_0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });

@@ -12,7 +12,7 @@ use actix_web::http::header::{self, HeaderMap};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 
-use super::large::Held;
+use super::large::BodyMemory;
 use super::thread::ServingThread;
 use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
@@ -26,7 +26,7 @@ pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload:
     // A body that lay behind its head is handed over whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
     let server = &thread.site.server;
-    let held = Held::new(&thread.bodies, server.max_bodies);
+    let held = BodyMemory::new(&thread.bodies, server.max_bodies);
     let mut coming = Coming::new(payload, server.max_body, held, &request.headers);
     if is_here {
         request.body = poll_fn(|context| coming.poll(context)).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn read_or_receive(
         return read(thread, request, payload).await.map(|()| Vec::new());
     }
     let server = &thread.site.server;
-    let held = Held::new(&thread.bodies, server.max_bodies);
+    let held = BodyMemory::new(&thread.bodies, server.max_bodies);
     let parts = Box::pin(upload::receive(request, payload, server, &thread.shelf, held, params)).await?;
     request.received = Instant::now();
     // The parts become arguments; hooks run before those are looked at and see the request alone.
@@ -69,7 +69,7 @@ struct Coming<'r> {
     payload: Payload,
     limit: usize,
     length: usize,
-    held: Held,
+    held: BodyMemory,
     headers: &'r HeaderMap,
     /// Most bodies are one chunk, which needs no copy.
     first: Bytes,
@@ -82,7 +82,7 @@ struct Coming<'r> {
 const BLOCK: usize = 64 * 1024;
 
 impl<'r> Coming<'r> {
-    fn new(payload: Payload, limit: usize, held: Held, headers: &'r HeaderMap) -> Coming<'r> {
+    fn new(payload: Payload, limit: usize, held: BodyMemory, headers: &'r HeaderMap) -> Coming<'r> {
         Coming { payload, limit, length: 0, held, headers, first: Bytes::new(), blocks: Vec::new() }
     }
 

@@ -13,7 +13,7 @@ use super::thread::ServingThread;
 use super::{files, respond};
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
-use crate::app::routing::table::Found;
+use crate::app::routing::table::RouteMatch;
 use crate::app::{Error, Request};
 
 /// What a path leads to.
@@ -51,19 +51,19 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
         }
         if reads {
             match files::look(&mount.folders, path, rest, &thread.misses[at], request.begun) {
-                files::Found::File(file) => return Ok(Dispatch::File(file)),
-                files::Found::NeedsSlash => return add_slash(),
-                files::Found::Nothing => {}
+                files::FileMatch::File(file) => return Ok(Dispatch::File(file)),
+                files::FileMatch::NeedsSlash => return add_slash(),
+                files::FileMatch::Nothing => {}
             }
         }
         let Some(app) = &mount.app else { continue };
         match app.table.find(rest, request.method.as_str()) {
-            Found::Route(placed, values) => {
+            RouteMatch::Route(placed, values) => {
                 return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, placed }, values));
             }
-            Found::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
-            Found::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Behind),
-            Found::Nothing => {}
+            RouteMatch::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
+            RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Behind),
+            RouteMatch::Nothing => {}
         }
         break;
     }

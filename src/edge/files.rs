@@ -57,7 +57,7 @@ impl Misses {
 
 /// What a path is in a folder.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum FileMatch {
     File(PathBuf),
     /// A folder asked for without its slash: links in its page would be wrong.
     NeedsSlash,
@@ -65,37 +65,37 @@ pub(crate) enum Found {
 }
 
 /// Looks for a path (as in the URL, relative to the mount) in the mounted folders.
-pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses, now: Instant) -> Found {
+pub(crate) fn look(folders: &[PathBuf], whole: &str, rest: &str, misses: &Misses, now: Instant) -> FileMatch {
     if folders.is_empty() {
-        return Found::Nothing;
+        return FileMatch::Nothing;
     }
     if misses.holds(whole, now) {
-        return Found::Nothing;
+        return FileMatch::Nothing;
     }
-    let found = safe(rest).map_or(Found::Nothing, |relative| {
+    let found = safe(rest).map_or(FileMatch::Nothing, |relative| {
         folders
             .iter()
             .map(|folder| in_folder(folder, &relative, whole))
-            .find(|found| *found != Found::Nothing)
-            .unwrap_or(Found::Nothing)
+            .find(|found| *found != FileMatch::Nothing)
+            .unwrap_or(FileMatch::Nothing)
     });
-    if found == Found::Nothing {
+    if found == FileMatch::Nothing {
         misses.note(whole, now);
     }
     found
 }
 
-fn in_folder(folder: &Path, relative: &Path, whole: &str) -> Found {
+fn in_folder(folder: &Path, relative: &Path, whole: &str) -> FileMatch {
     let path = folder.join(relative);
-    let Ok(meta) = std::fs::metadata(&path) else { return Found::Nothing };
+    let Ok(meta) = std::fs::metadata(&path) else { return FileMatch::Nothing };
     if meta.is_file() {
         // `/page.html/` is not the file `/page.html`.
-        return if whole.ends_with('/') { Found::Nothing } else { Found::File(path) };
+        return if whole.ends_with('/') { FileMatch::Nothing } else { FileMatch::File(path) };
     }
     let Some(index) = INDEX.iter().map(|name| path.join(name)).find(|index| index.is_file()) else {
-        return Found::Nothing;
+        return FileMatch::Nothing;
     };
-    if whole.ends_with('/') || whole.is_empty() { Found::File(index) } else { Found::NeedsSlash }
+    if whole.ends_with('/') || whole.is_empty() { FileMatch::File(index) } else { FileMatch::NeedsSlash }
 }
 
 /// The path within the folder, as it is written in a URL.
@@ -156,15 +156,19 @@ mod tests {
         std::fs::write(folder.path().join("index.html"), "html").expect("written");
         let folders = [folder.path().to_owned()];
         let (misses, now) = (Misses::default(), Instant::now());
-        assert_eq!(look(&folders, "/", "", &misses, now), Found::File(folder.path().join("index.html")));
+        assert_eq!(look(&folders, "/", "", &misses, now), FileMatch::File(folder.path().join("index.html")));
         std::fs::write(folder.path().join("index.htm"), "htm").expect("written");
-        assert_eq!(look(&folders, "/", "", &misses, now), Found::File(folder.path().join("index.htm")));
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), Found::Nothing);
+        assert_eq!(look(&folders, "/", "", &misses, now), FileMatch::File(folder.path().join("index.htm")));
+        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), FileMatch::Nothing);
         std::fs::write(folder.path().join("new.txt"), "new").expect("written");
-        assert_eq!(look(&folders, "/new.txt", "new.txt", &misses, now), Found::Nothing, "the miss holds for a second");
+        assert_eq!(
+            look(&folders, "/new.txt", "new.txt", &misses, now),
+            FileMatch::Nothing,
+            "the miss holds for a second"
+        );
         assert_eq!(
             look(&folders, "/new.txt", "new.txt", &Misses::default(), now),
-            Found::File(folder.path().join("new.txt"))
+            FileMatch::File(folder.path().join("new.txt"))
         );
     }
 
@@ -172,7 +176,7 @@ mod tests {
     fn a_long_path_is_not_remembered() {
         let (misses, now) = (Misses::default(), Instant::now());
         let long = "x".repeat(REMEMBERED + 1);
-        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses, now), Found::Nothing);
+        assert_eq!(look(&[PathBuf::from("/nonexistent")], &long, &long, &misses, now), FileMatch::Nothing);
         assert!(misses.known.borrow().is_empty());
     }
 
@@ -182,7 +186,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("sub")).expect("made");
         std::fs::write(folder.path().join("sub/index.html"), "x").expect("written");
         let (folders, now) = ([folder.path().to_owned()], Instant::now());
-        assert_eq!(look(&folders, "/sub", "sub", &Misses::default(), now), Found::NeedsSlash);
-        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default(), now), Found::File(_)));
+        assert_eq!(look(&folders, "/sub", "sub", &Misses::default(), now), FileMatch::NeedsSlash);
+        assert!(matches!(look(&folders, "/sub/", "sub/", &Misses::default(), now), FileMatch::File(_)));
     }
 }

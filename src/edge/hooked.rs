@@ -8,8 +8,8 @@ use skitai_actors::kit::alarm;
 
 use super::invoke::{handle, panic, settled, too_late};
 use super::thread::ServingThread;
-use crate::app::hooks::{Instead, Level};
-use crate::app::routing::table::Placed;
+use crate::app::hooks::{ErrorOverride, Level};
+use crate::app::routing::table::RouteEntry;
 use crate::app::{Answer, Bind, Error, Failure, Result, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, catch};
@@ -17,7 +17,7 @@ use crate::observe::panics::{Catching, catch};
 /// What a teardown has at least: where the request's time is over, it still has to give back what before took.
 const TEARDOWN: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &Placed, bind: &mut Bind) -> Answer {
+pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, bind: &mut Bind) -> Answer {
     let mut entered = 0;
     let mut failed = None;
     for level in &*placed.levels {
@@ -40,7 +40,7 @@ pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &Placed, bind
             Answer::Failed(error) => {
                 was.response.forget_status();
                 match teardown(thread, was, level, &error).await {
-                    Some(reply) => Answer::Instead(Box::new(Instead { error, answer: reply })),
+                    Some(reply) => Answer::Instead(Box::new(ErrorOverride { error, answer: reply })),
                     None => Answer::Failed(error),
                 }
             }

@@ -4,14 +4,14 @@
 use skitai_actors::kit::alarm;
 
 use super::hooked;
-use super::slow_polls::Timed;
+use super::slow_polls::TimedPolls;
 use super::thread::ServingThread;
-use crate::app::routing::table::Placed;
+use crate::app::routing::table::RouteEntry;
 use crate::app::{Answer, Bind, Error, Later, Route, Was, Work};
 use crate::observe::panics::{Catching, Panicked, catch};
 
 /// Runs a handler and the hooks around it.
-pub(crate) async fn run(thread: &ServingThread, was: &Was, placed: &Placed, bind: &mut Bind) -> Answer {
+pub(crate) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, bind: &mut Bind) -> Answer {
     if let Some(trace) = was.trace() {
         trace.called_with(bind.shown());
     }
@@ -29,7 +29,7 @@ pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Ro
         false => catch(|| (route.call)(was.clone(), bind)),
     };
     let work = match bound {
-        Ok(Ok(work)) => Catching(Timed::new(work, route, was.app().is_devel())),
+        Ok(Ok(work)) => Catching(TimedPolls::new(work, route, was.app().is_devel())),
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
         Err(panicked) => return Answer::Failed(panic(thread, panicked)),
     };

@@ -44,27 +44,27 @@ impl Bodies {
 
 /// The memory of one body, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct BodyMemory {
     bodies: Arc<Bodies>,
     octets: usize,
     /// What all may hold together.
     most: usize,
 }
 
-impl Held {
-    pub(crate) fn new(bodies: &Arc<Bodies>, most: usize) -> Held {
-        Held { bodies: bodies.clone(), octets: 0, most }
+impl BodyMemory {
+    pub(crate) fn new(bodies: &Arc<Bodies>, most: usize) -> BodyMemory {
+        BodyMemory { bodies: bodies.clone(), octets: 0, most }
     }
 
     /// Where nobody else has a body.
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn alone() -> Held {
-        Held::new(&Arc::new(Bodies::new(1)), usize::MAX)
+    pub(crate) fn alone() -> BodyMemory {
+        BodyMemory::new(&Arc::new(Bodies::new(1)), usize::MAX)
     }
 
     /// For another body of the same request.
-    pub(crate) fn another(&self) -> Held {
-        Held::new(&self.bodies, self.most)
+    pub(crate) fn another(&self) -> BodyMemory {
+        BodyMemory::new(&self.bodies, self.most)
     }
 
     /// Takes room for more of the body.
@@ -85,7 +85,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for BodyMemory {
     fn drop(&mut self) {
         self.clear();
     }
@@ -98,13 +98,13 @@ mod tests {
     #[test]
     fn bodies_share_a_bound_and_give_back_what_they_held() {
         let bodies = Arc::new(Bodies::new(2));
-        let (mut first, mut second) = (Held::new(&bodies, 100), Held::new(&bodies, 100));
+        let (mut first, mut second) = (BodyMemory::new(&bodies, 100), BodyMemory::new(&bodies, 100));
         assert!(first.grow(60).is_ok() && second.grow(40).is_ok());
         assert_eq!(second.grow(1).expect_err("there is no room").status(), 503);
         drop(second);
         assert!(first.grow(40).is_ok() && first.grow(1).is_err());
         first.clear();
-        assert!(Held::new(&bodies, 100).grow(100).is_ok());
+        assert!(BodyMemory::new(&bodies, 100).grow(100).is_ok());
         assert_eq!(bodies.held.load(Relaxed), 0);
     }
 }

@@ -19,13 +19,13 @@ use super::thread::ServingThread;
 use super::{arguments, body, error_log, files, invoke, respond, sessions};
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
-use crate::app::{Answer, Bind, Draft, Error, Face, NO_ROUTE, Session};
+use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, RequestBuilder, Session};
 use crate::connection::Incoming;
 
 /// Serves a request of the web. `is_rpc` is true for OPTIONS of a path where RPC is served.
 pub(crate) async fn web(
     thread: &ServingThread,
-    draft: Draft,
+    draft: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
     is_rpc: bool,
@@ -39,7 +39,7 @@ pub(crate) async fn web(
 /// The reply of a handler.
 async fn call(
     thread: &ServingThread,
-    mut draft: Draft,
+    mut draft: RequestBuilder,
     payload: Payload,
     MatchedRoute { mount, app, placed }: MatchedRoute<'_>,
     values: Vec<(String, skitai_wire::Value)>,
@@ -68,7 +68,7 @@ async fn call(
 async fn uncalled(
     thread: &ServingThread,
     dispatch: Result<Dispatch<'_>, Error>,
-    draft: Draft,
+    draft: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
 ) -> HttpResponse {
@@ -97,7 +97,7 @@ async fn uncalled(
 }
 
 /// The reply to an error met before a handler had its say.
-async fn refuse(thread: &ServingThread, draft: Draft, mut error: Error) -> HttpResponse {
+async fn refuse(thread: &ServingThread, draft: RequestBuilder, mut error: Error) -> HttpResponse {
     error_log::log(draft.request(), &mut error);
     match thread.site.router.app_at(&canonical(draft.request().uri.path())) {
         Some(mount) => {

@@ -10,10 +10,10 @@ use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
 
-use super::stream::Body;
+use super::stream::StreamBody;
 use super::thread::ServingThread;
 use super::{error_page, files};
-use crate::app::{Answer, Content, Error, Failure, Instead, Parts, Response, Streaming, Was};
+use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -23,7 +23,7 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// The reply of the web to an answer.
 pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match at_once(was, answer) {
-        Ok(reply) => finish(was, reply, Holds::Nothing),
+        Ok(reply) => finish(was, reply, Overridable::Nothing),
         Err(answer) => Box::pin(later(thread, was, answer)).await,
     }
 }
@@ -31,25 +31,25 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ht
 /// The same for a file, which is opened first, and for an error.
 async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match shaped(thread, was, answer).await {
-        Ok(reply) => finish(was, reply, Holds::Nothing),
+        Ok(reply) => finish(was, reply, Overridable::Nothing),
         Err(failed) => told(thread, was, failed).await,
     }
 }
 
 /// The reply to an error, and whatever stands in place of its page.
-async fn told(thread: &ServingThread, was: &Was, failed: Instead) -> HttpResponse {
-    let Instead { error, answer } = failed;
+async fn told(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpResponse {
+    let ErrorOverride { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
         && let Some(reply) = in_place_of(thread, was, answer, error.status()).await
     {
-        return finish(was, mark(reply, &error), Holds::Nothing);
+        return finish(was, mark(reply, &error), Overridable::Nothing);
     }
-    finish(was, error_page::reply(thread, was, &error).await, Holds::Both)
+    finish(was, error_page::reply(thread, was, &error).await, Overridable::Both)
 }
 
 /// An answer as a reply; an error, and what is to stand in place of its page, comes back.
-async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<HttpResponse, Instead> {
-    let bare = |error: Error| Instead { error, answer: Answer::Nothing };
+async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<HttpResponse, ErrorOverride> {
+    let bare = |error: Error| ErrorOverride { error, answer: Answer::Nothing };
     match at_once(was, answer) {
         Ok(reply) => Ok(reply),
         Err(Answer::Full(Response { headers, content: Content::File(path), .. })) => {
@@ -115,7 +115,7 @@ pub(crate) fn length(reply: &HttpResponse) -> Option<u64> {
 
 /// What of a reply the handler's wishes cannot change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub(crate) enum Overridable {
     /// A page: its status and type are the handler's.
     Nothing,
     /// An error never looks like a success, a document of RPC is always 200; both are of the type they are.
@@ -147,7 +147,7 @@ fn stream(was: &Was, mut streaming: Streaming) -> HttpResponse {
     let body = match was.request.method {
         // As long as that of a GET: nobody knows.
         Method::HEAD => BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>())),
-        _ => BoxBody::new(Body::new(streaming.into_chunks(&was.services().blocking), was.request.uri())),
+        _ => BoxBody::new(StreamBody::new(streaming.into_chunks(&was.services().blocking), was.request.uri())),
     };
     reply = reply.set_body(body);
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -160,18 +160,18 @@ pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> Http
 }
 
 /// Adds what the handler set: status, headers, cookies.
-pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Holds) -> HttpResponse {
+pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Overridable) -> HttpResponse {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers, closes } = *parts;
         if closes {
             reply.head_mut().set_connection_type(ConnectionType::Close);
         }
-        if let Some(status) = status.filter(|_| holds == Holds::Nothing).and_then(final_status) {
+        if let Some(status) = status.filter(|_| holds == Overridable::Nothing).and_then(final_status) {
             *reply.status_mut() = status;
         }
         for (name, value) in &headers {
             if name.eq_ignore_ascii_case("content-type") {
-                if holds == Holds::Both {
+                if holds == Overridable::Both {
                     continue;
                 }
                 reply.headers_mut().remove(header::CONTENT_TYPE);

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::session::{self, Found, Load, Save, Saved};
+use skitai_actors::session::{self, Load, LoadResult, Save, Saved};
 use skitai_wire::Map;
 
 use super::thread::ServingThread;
@@ -37,13 +37,15 @@ async fn opened(services: &Services, cookie: String) -> Result<(Session, Visit),
     let until = Instant::now() + WITHIN;
     let asked = services.sessions.ask(Load { cookie: cookie.clone() }, session::slots(), None, until);
     match asked.all(until).await.into_iter().next() {
-        Some(Found::Session(found)) => {
+        Some(LoadResult::Session(found)) => {
             let visit = Visit { cookie: Some(cookie), renew: found.needs_renewal };
             Ok((Session::loaded(found.state), visit))
         }
         // Expired, forged or unreadable: a new visitor. The store counts the reason.
-        Some(Found::Nothing) => Ok((Session::new(), Visit::default())),
-        Some(Found::Unknown(why)) => Err(Error::new(503, format!("the session could not be read: {why}; try again"))),
+        Some(LoadResult::Nothing) => Ok((Session::new(), Visit::default())),
+        Some(LoadResult::Unknown(why)) => {
+            Err(Error::new(503, format!("the session could not be read: {why}; try again")))
+        }
         None => Err(Error::new(503, "the session store did not answer; try again")),
     }
 }

@@ -15,19 +15,19 @@ use crate::app::{Route, Work};
 const LONGEST: Duration = Duration::from_millis(10);
 
 /// A handler's work, each poll of which is timed.
-pub(crate) struct Timed {
+pub(crate) struct TimedPolls {
     work: Work,
     route: &'static Route,
     devel: bool,
 }
 
-impl Timed {
-    pub(crate) fn new(work: Work, route: &'static Route, devel: bool) -> Timed {
-        Timed { work, route, devel }
+impl TimedPolls {
+    pub(crate) fn new(work: Work, route: &'static Route, devel: bool) -> TimedPolls {
+        TimedPolls { work, route, devel }
     }
 }
 
-impl Future for Timed {
+impl Future for TimedPolls {
     type Output = crate::app::Answer;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -10,7 +10,7 @@ use crate::app::reply::streaming::{Chunks, OnAbort};
 use crate::observe::panics::{Panicked, catch};
 
 /// The body. Dropped before its last chunk, it tells who wanted to know.
-pub(super) struct Body {
+pub(super) struct StreamBody {
     /// `None` once it has ended.
     chunks: Option<Chunks>,
     on_abort: Option<OnAbort>,
@@ -18,9 +18,9 @@ pub(super) struct Body {
     uri: String,
 }
 
-impl Body {
-    pub(super) fn new((chunks, on_abort): (Chunks, Option<OnAbort>), uri: &str) -> Body {
-        Body { chunks: Some(chunks), on_abort, uri: uri.to_owned() }
+impl StreamBody {
+    pub(super) fn new((chunks, on_abort): (Chunks, Option<OnAbort>), uri: &str) -> StreamBody {
+        StreamBody { chunks: Some(chunks), on_abort, uri: uri.to_owned() }
     }
 
     fn end(&mut self) {
@@ -38,7 +38,7 @@ impl Body {
     }
 }
 
-impl MessageBody for Body {
+impl MessageBody for StreamBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -70,7 +70,7 @@ impl MessageBody for Body {
     }
 }
 
-impl Drop for Body {
+impl Drop for StreamBody {
     fn drop(&mut self) {
         // First the calls it waits for, then who wants to know.
         self.chunks = None;
@@ -97,7 +97,7 @@ mod tests {
         let told = Arc::new(AtomicUsize::new(0));
         let count = told.clone();
         let streaming = streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst));
-        let mut body = Box::pin(Body::new(streaming.into_chunks(&Arc::default()), "/x"));
+        let mut body = Box::pin(StreamBody::new(streaming.into_chunks(&Arc::default()), "/x"));
         let mut read = Vec::new();
         for _ in 0..chunks {
             let next = std::future::poll_fn(|context| body.as_mut().poll_next(context));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use skitai_actors::kit::Party;
 
-use super::behind::Behind;
+use super::actix_fallback::ActixFallback;
 use super::files::Misses;
 use super::large::Bodies;
 use super::shelf::Shelf;
@@ -26,7 +26,7 @@ pub(crate) struct ServingThread {
     pub(crate) log: Option<Arc<AccessLog>>,
     /// Its own: what it counts is in its own core's cache.
     pub(crate) counts: Arc<Counts>,
-    pub(crate) behind: Behind,
+    pub(crate) behind: ActixFallback,
     /// How many requests there were.
     pub(crate) requests: Cell<u64>,
 }

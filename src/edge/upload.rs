@@ -26,10 +26,10 @@ use skitai_wire::Value;
 use tempfile::NamedTempFile;
 
 use super::body::announced;
-use super::large::Held;
+use super::large::BodyMemory;
 use super::shelf::Shelf;
 use crate::app::{Error, Given, Kind, Param, Request, Upload, shortened};
-use crate::config::Server;
+use crate::config::ServerSettings;
 
 /// Bytes collected for one write: a trip to the blocking pool costs some 20 µs, which a piece of this size makes cheap.
 const PIECE: usize = 256 * 1024;
@@ -44,9 +44,9 @@ pub(crate) fn is_multipart(request: &Request) -> bool {
 pub(crate) async fn receive(
     request: &Request,
     payload: Payload,
-    server: &Server,
+    server: &ServerSettings,
     shelf: &Arc<Shelf>,
-    mut held: Held,
+    mut held: BodyMemory,
     params: &[Param],
 ) -> Result<Vec<(String, Given)>, Error> {
     let limits = &server.uploads;
@@ -61,7 +61,7 @@ pub(crate) async fn receive(
     let mut parts = 0;
     while let Some(part) = wire.within(form.next()).await? {
         let after = given.last().map(|(name, _)| name.as_str());
-        let part = part.map_err(|error| wire.unread(&error, Place::After(after)))?;
+        let part = part.map_err(|error| wire.unread(&error, PartState::After(after)))?;
         parts += 1;
         if parts > limits.max_parts {
             return Err(Error::new(400, format!("the form has more than {} parts", limits.max_parts)));
@@ -89,7 +89,7 @@ pub(crate) async fn receive(
     // still to come, the connection would end with the answer.
     let mut rest = wire.clone();
     while let Some(read) = wire.within(rest.next()).await? {
-        read.map_err(|error| wire.unread(&MultipartError::Payload(error), Place::After(None)))?;
+        read.map_err(|error| wire.unread(&MultipartError::Payload(error), PartState::After(None)))?;
     }
     Ok(given)
 }
@@ -121,11 +121,11 @@ async fn field(
     wire: &Wire,
     texts: &mut usize,
     most: usize,
-    held: &mut Held,
+    held: &mut BodyMemory,
 ) -> Result<Given, Error> {
     let mut octets = Vec::new();
     while let Some(chunk) = wire.within(part.next()).await? {
-        let chunk = chunk.map_err(|error| wire.unread(&error, Place::In(name)))?;
+        let chunk = chunk.map_err(|error| wire.unread(&error, PartState::In(name)))?;
         *texts += chunk.len();
         if *texts > most {
             return Err(Error::new(
@@ -158,18 +158,18 @@ struct Sink {
     file: Option<NamedTempFile>,
     piece: Vec<u8>,
     /// The memory of the piece.
-    held: Held,
+    held: BodyMemory,
     size: u64,
 }
 
 impl Sink {
-    fn new(shelf: &Arc<Shelf>, wanted: bool, held: Held) -> Sink {
+    fn new(shelf: &Arc<Shelf>, wanted: bool, held: BodyMemory) -> Sink {
         Sink { shelf: shelf.clone(), wanted, file: None, piece: Vec::new(), held, size: 0 }
     }
 
     async fn fill(&mut self, mut part: Field, name: &str, wire: &Wire, most: u64) -> Result<(), Error> {
         while let Some(chunk) = wire.within(part.next()).await? {
-            let chunk = chunk.map_err(|error| wire.unread(&error, Place::In(name)))?;
+            let chunk = chunk.map_err(|error| wire.unread(&error, PartState::In(name)))?;
             self.size += chunk.len() as u64;
             if self.size > most {
                 let name = shortened(name);
@@ -241,7 +241,7 @@ struct Received {
 
 /// Where in a form something went wrong.
 #[derive(Clone, Copy)]
-enum Place<'n> {
+enum PartState<'n> {
     In(&'n str),
     After(Option<&'n str>),
 }
@@ -267,11 +267,11 @@ impl Wire {
     }
 
     /// What the client sent wrong.
-    fn unread(&self, error: &MultipartError, place: Place<'_>) -> Error {
+    fn unread(&self, error: &MultipartError, place: PartState<'_>) -> Error {
         let place = match place {
-            Place::In(name) => format!(" in the part `{}`", shortened(name)),
-            Place::After(Some(name)) => format!(" after the part `{}`", shortened(name)),
-            Place::After(None) => String::new(),
+            PartState::In(name) => format!(" in the part `{}`", shortened(name)),
+            PartState::After(Some(name)) => format!(" after the part `{}`", shortened(name)),
+            PartState::After(None) => String::new(),
         };
         let what = match error {
             MultipartError::Payload(_) if self.0.borrow().is_over => return too_large(self.0.borrow().limit),

@@ -15,42 +15,42 @@ use serde_json::value::RawValue;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
 use skitai_wire::{Value, xmlrpc};
 
-use super::fault::Fault;
-use super::many::{Ended, Many};
+use super::fault::RpcFault;
+use super::many::{BatchEntry, Many};
 use super::{multicall, reading};
 use crate::app::routing::router::MatchedRoute;
 use crate::app::site::Site;
-use crate::app::{Answer, Bind, Draft, Error, Face, Request, Session, Was, code};
-use crate::edge::respond::Holds;
+use crate::app::{Answer, Bind, Error, Face, Request, RequestBuilder, Session, Was, code};
+use crate::edge::respond::Overridable;
 use crate::edge::thread::ServingThread;
 use crate::edge::{body, error_log, invoke, respond, sessions};
 
 /// How JSON-RPC is called by who speaks it: some clients read nothing but `application/json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Words {
+pub(crate) enum JsonContentType {
     JsonRpc,
     Json,
 }
 
-impl Words {
+impl JsonContentType {
     const fn content_type(self) -> HeaderValue {
         match self {
-            Words::JsonRpc => HeaderValue::from_static("application/json-rpc"),
-            Words::Json => HeaderValue::from_static("application/json"),
+            JsonContentType::JsonRpc => HeaderValue::from_static("application/json-rpc"),
+            JsonContentType::Json => HeaderValue::from_static("application/json"),
         }
     }
 }
 
 /// How an RPC client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
+pub(crate) enum RpcProtocol {
     Xml,
     /// Answered in the words it used.
-    Json(Words),
+    Json(JsonContentType),
 }
 
 /// The protocol of a request, if it is RPC.
-pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
+pub(crate) fn protocol(site: &Site, request: &Request) -> Option<RpcProtocol> {
     if request.method != Method::POST {
         return None;
     }
@@ -58,15 +58,15 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<Protocol> {
     let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
     // As most clients write it.
     match kind {
-        b"text/xml" => return Some(Protocol::Xml),
-        b"application/json-rpc" => return Some(Protocol::Json(Words::JsonRpc)),
+        b"text/xml" => return Some(RpcProtocol::Xml),
+        b"application/json-rpc" => return Some(RpcProtocol::Json(JsonContentType::JsonRpc)),
         _ => {}
     }
     let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     if kind.eq_ignore_ascii_case(b"text/xml") || kind.eq_ignore_ascii_case(b"application/xml") {
-        Some(Protocol::Xml)
+        Some(RpcProtocol::Xml)
     } else if kind.eq_ignore_ascii_case(b"application/json-rpc") {
-        Some(Protocol::Json(Words::JsonRpc))
+        Some(RpcProtocol::Json(JsonContentType::JsonRpc))
     } else {
         by_path(site, request.path(), kind)
     }
@@ -78,14 +78,14 @@ pub(crate) fn is_endpoint(site: &Site, path: &str) -> bool {
 }
 
 /// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
-fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<Protocol> {
+fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<RpcProtocol> {
     let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;
     let protocol = match last {
-        last if last.eq_ignore_ascii_case("rpc2") => Protocol::Xml,
+        last if last.eq_ignore_ascii_case("rpc2") => RpcProtocol::Xml,
         last if last.eq_ignore_ascii_case("rpc3") && kind.eq_ignore_ascii_case(b"application/json") => {
-            Protocol::Json(Words::Json)
+            RpcProtocol::Json(JsonContentType::Json)
         }
-        last if last.eq_ignore_ascii_case("rpc3") => Protocol::Json(Words::JsonRpc),
+        last if last.eq_ignore_ascii_case("rpc3") => RpcProtocol::Json(JsonContentType::JsonRpc),
         _ => return None,
     };
     (above.is_empty() || site.router.mounts().iter().any(|mount| mount.is_at(above))).then_some(protocol)
@@ -95,8 +95,8 @@ fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<Protocol> {
 /// read is an HTTP error.
 pub(crate) async fn serve(
     thread: &ServingThread,
-    protocol: Protocol,
-    mut draft: Draft,
+    protocol: RpcProtocol,
+    mut draft: RequestBuilder,
     payload: Payload,
 ) -> HttpResponse {
     let settings = &thread.site.server;
@@ -104,14 +104,14 @@ pub(crate) async fn serve(
         return respond::mark(respond::error(&error, false, settings.devel), &error);
     }
     match protocol {
-        Protocol::Xml => xml(thread, draft).await,
-        Protocol::Json(words) => json(thread, draft, words).await,
+        RpcProtocol::Xml => xml(thread, draft).await,
+        RpcProtocol::Json(words) => json(thread, draft, words).await,
     }
 }
 
 const XML: HeaderValue = HeaderValue::from_static("text/xml; charset=utf-8");
 
-async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
+async fn xml(thread: &ServingThread, draft: RequestBuilder) -> HttpResponse {
     let parsed = match reading::xml(thread, draft.request()).await {
         Ok(parsed) => parsed,
         Err(fault) => return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message)),
@@ -119,7 +119,7 @@ async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
     let call = match parsed {
         Ok(call) => call,
         Err(error) => {
-            let fault = Fault::malformed(&error);
+            let fault = RpcFault::malformed(&error);
             thread.counts.rpc(true);
             return respond::rpc(XML, xmlrpc::write_fault(fault.code, &fault.message));
         }
@@ -139,7 +139,7 @@ async fn xml(thread: &ServingThread, draft: Draft) -> HttpResponse {
     respond_with(was.as_ref(), XML, document)
 }
 
-async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpResponse {
+async fn json(thread: &ServingThread, draft: RequestBuilder, words: JsonContentType) -> HttpResponse {
     let body = draft.request().body.clone();
     let parsed = match reading::json(thread, draft.request(), &body).await {
         Ok(parsed) => parsed,
@@ -147,7 +147,7 @@ async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpRespons
     };
     match parsed {
         Err(error) => {
-            let fault = Fault::malformed(&error);
+            let fault = RpcFault::malformed(&error);
             thread.counts.rpc(true);
             respond::rpc(words.content_type(), json_error(None, &fault, false))
         }
@@ -157,7 +157,7 @@ async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpRespons
             with_document(reply, call.id.map(|id| json_answer(&id, call.v1, result)).unwrap_or_default())
         }
         Ok(Incoming::Single(call)) => {
-            let Ended { was, answer } = one_json(thread, draft, call, None).await;
+            let BatchEntry { was, answer } = one_json(thread, draft, call, None).await;
             respond_with(was.as_ref(), words.content_type(), answer.unwrap_or_default())
         }
         Ok(Incoming::Batch(calls)) => batch(thread, draft, calls, words).await,
@@ -168,13 +168,18 @@ async fn json(thread: &ServingThread, draft: Draft, words: Words) -> HttpRespons
 type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
 /// The calls of a batch run side by side and the answers keep their order.
-async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, words: Words) -> HttpResponse {
-    let error = |fault: Fault| json_error(None, &fault, false);
+async fn batch<'b>(
+    thread: &ServingThread,
+    draft: RequestBuilder,
+    calls: Vec<Sent<'b>>,
+    words: JsonContentType,
+) -> HttpResponse {
+    let error = |fault: RpcFault| json_error(None, &fault, false);
     let most = thread.site.server.max_batch;
     if calls.len() > most {
         thread.counts.rpc(true);
         let text = format!("a batch of {} requests, more than the limit of {most}", calls.len());
-        return respond::rpc(words.content_type(), error(Fault::new(code::INVALID_REQUEST, text)));
+        return respond::rpc(words.content_type(), error(RpcFault::new(code::INVALID_REQUEST, text)));
     }
     let request = draft.request().clone();
     let call = |many: &Many<'_>, call: Sent<'b>| {
@@ -184,8 +189,8 @@ async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, w
                 // A batch of a thousand of them would be a million calls.
                 Ok(jsonrpc::Request { method, id, v1, .. }) if method == multicall::NAME => {
                     thread.counts.rpc(true);
-                    let fault = Fault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
-                    Ended { was: None, answer: id.map(|id| json_answer(&id, v1, Err(fault))) }
+                    let fault = RpcFault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
+                    BatchEntry { was: None, answer: id.map(|id| json_answer(&id, v1, Err(fault))) }
                 }
                 call => one_json(thread, draft, call, Some(session)).await,
             }
@@ -196,7 +201,7 @@ async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, w
         Ok(call) => (call.id.clone(), call.v1, call.id.is_some()),
         Err(invalid) => (invalid.id.clone(), false, true),
     };
-    let refuse = |(id, v1, answered): (Option<Cow<'b, RawValue>>, bool, bool), fault: &Fault| {
+    let refuse = |(id, v1, answered): (Option<Cow<'b, RawValue>>, bool, bool), fault: &RpcFault| {
         answered.then(|| json_error(id.as_deref(), fault, v1))
     };
     let calls = calls.into_iter().map(|call| (key(&call), call)).collect();
@@ -209,7 +214,7 @@ async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, w
         Ok((answers, reply)) => with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
         Err(mut failed) => {
             error_log::log(&request, &mut failed);
-            respond::rpc(words.content_type(), error(Fault::of(&failed, thread.site.server.devel)))
+            respond::rpc(words.content_type(), error(RpcFault::of(&failed, thread.site.server.devel)))
         }
     }
 }
@@ -218,10 +223,10 @@ async fn batch<'b>(thread: &ServingThread, draft: Draft, calls: Vec<Sent<'b>>, w
 async fn several(
     thread: &ServingThread,
     face: Face,
-    draft: Draft,
+    draft: RequestBuilder,
     params: Params,
     reply: HttpResponse,
-) -> (HttpResponse, Result<Bytes, Fault>) {
+) -> (HttpResponse, Result<Bytes, RpcFault>) {
     let entries = match multicall::entries(params, thread.site.server.max_batch) {
         Ok(entries) => entries,
         Err(fault) => {
@@ -240,10 +245,10 @@ async fn several(
                     (None, Err(fault))
                 }
             };
-            Ended { was, answer: Some(multicall::written(face, &result)) }
+            BatchEntry { was, answer: Some(multicall::written(face, &result)) }
         }
     };
-    let refuse = |(), fault: &Fault| Some(multicall::written(face, &Err(fault.clone())));
+    let refuse = |(), fault: &RpcFault| Some(multicall::written(face, &Err(fault.clone())));
     let entries = entries.into_iter().map(|entry| ((), entry)).collect();
     let kind = reply.headers().get(header::CONTENT_TYPE).cloned();
     let many = match Many::of(thread, draft).await {
@@ -258,26 +263,32 @@ async fn several(
             if let Some(kind) = kind {
                 reply.headers_mut().insert(header::CONTENT_TYPE, kind);
             }
-            (reply, Err(Fault::of(&failed, thread.site.server.devel)))
+            (reply, Err(RpcFault::of(&failed, thread.site.server.devel)))
         }
     }
 }
 
 /// One JSON-RPC call. No document comes back for a notification.
-async fn one_json(thread: &ServingThread, draft: Draft, call: Sent<'_>, shared: Option<Session>) -> Ended {
+async fn one_json(
+    thread: &ServingThread,
+    draft: RequestBuilder,
+    call: Sent<'_>,
+    shared: Option<Session>,
+) -> BatchEntry {
     let call = match call {
         Ok(call) => call,
         Err(invalid) => {
             thread.counts.rpc(true);
-            let answer = json_error(invalid.id.as_deref(), &Fault::new(code::INVALID_REQUEST, invalid.message), false);
-            return Ended { was: None, answer: Some(answer) };
+            let answer =
+                json_error(invalid.id.as_deref(), &RpcFault::new(code::INVALID_REQUEST, invalid.message), false);
+            return BatchEntry { was: None, answer: Some(answer) };
         }
     };
     let (was, result) = run(thread, Face::JsonRpc, draft, &call.method, call.params, shared).await;
-    Ended { was, answer: call.id.map(|id| json_answer(&id, call.v1, result)) }
+    BatchEntry { was, answer: call.id.map(|id| json_answer(&id, call.v1, result)) }
 }
 
-fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, Fault>) -> Vec<u8> {
+fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, RpcFault>) -> Vec<u8> {
     match result {
         Ok(result) => jsonrpc::write_raw_result(id, &result, v1),
         Err(fault) => json_error(Some(id), &fault, v1),
@@ -285,7 +296,7 @@ fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, Fault>) -> Vec<u8>
 }
 
 /// Where the specification has words of its own for an error, they are the message and ours are its data.
-fn json_error(id: Option<&RawValue>, fault: &Fault, v1: bool) -> Vec<u8> {
+fn json_error(id: Option<&RawValue>, fault: &RpcFault, v1: bool) -> Vec<u8> {
     let fixed = match fault.code {
         code::PARSE => "Parse error",
         code::INVALID_REQUEST => "Invalid Request",
@@ -300,7 +311,7 @@ fn respond_with(was: Option<&Was>, kind: HeaderValue, document: impl Into<Bytes>
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
-        reply = respond::finish(was, reply, Holds::Both);
+        reply = respond::finish(was, reply, Overridable::Both);
     }
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }
@@ -320,14 +331,14 @@ fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpRes
 async fn run(
     thread: &ServingThread,
     face: Face,
-    draft: Draft,
+    draft: RequestBuilder,
     method: &str,
     params: Params,
     shared: Option<Session>,
-) -> (Option<Was>, Result<Bytes, Fault>) {
+) -> (Option<Was>, Result<Bytes, RpcFault>) {
     let Some(MatchedRoute { mount, app, placed }) = thread.site.router.method(draft.request().path(), method) else {
         thread.counts.rpc(true);
-        return (None, Err(Fault::unknown(method)));
+        return (None, Err(RpcFault::unknown(method)));
     };
     let devel = app.is_devel();
     let (session, visit) = match shared {
@@ -338,7 +349,7 @@ async fn run(
             Err(mut error) => {
                 error_log::log(draft.request(), &mut error);
                 thread.counts.rpc(true);
-                return (None, Err(Fault::of(&error, devel)));
+                return (None, Err(RpcFault::of(&error, devel)));
             }
         },
     };
@@ -354,8 +365,8 @@ async fn run(
     };
     let result = match error_log::logged(&was, answer) {
         Answer::Data(document) => Ok(document),
-        Answer::Failed(error) => Err(Fault::of(&error, devel)),
-        Answer::Instead(instead) => Err(Fault::of(&instead.error, devel)),
+        Answer::Failed(error) => Err(RpcFault::of(&error, devel)),
+        Answer::Instead(instead) => Err(RpcFault::of(&instead.error, devel)),
         Answer::Page(_)
         | Answer::Octets(_)
         | Answer::Nothing
@@ -363,7 +374,7 @@ async fn run(
         | Answer::Streaming(_)
         | Answer::Later(_) => {
             // Replies write data for RPC; these are the web's alone.
-            Err(Fault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
+            Err(RpcFault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }
     };
     thread.counts.rpc(result.is_err());

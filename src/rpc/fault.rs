@@ -4,33 +4,33 @@ use crate::app::{Error, code, shortened};
 
 /// A fault of XML-RPC, an error of JSON-RPC.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct RpcFault {
     pub(crate) code: i64,
     pub(crate) message: String,
 }
 
-impl Fault {
-    pub(crate) fn new(code: i64, message: impl Into<String>) -> Fault {
-        Fault { code, message: message.into() }
+impl RpcFault {
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> RpcFault {
+        RpcFault { code, message: message.into() }
     }
 
     /// A handler's error, with as much of it as the client may see.
-    pub(crate) fn of(error: &Error, devel: bool) -> Fault {
+    pub(crate) fn of(error: &Error, devel: bool) -> RpcFault {
         let shown = error.shown(devel);
         // Of an internal fault nothing else leads to what happened.
         match error.id().filter(|_| error.cause().is_some()) {
-            Some(id) => Fault::new(error.code(), format!("{shown} (id {id})")),
-            None => Fault::new(error.code(), shown),
+            Some(id) => RpcFault::new(error.code(), format!("{shown} (id {id})")),
+            None => RpcFault::new(error.code(), shown),
         }
     }
 
     /// The text could not be read.
-    pub(crate) fn malformed(error: &skitai_wire::Error) -> Fault {
-        Fault::new(code::PARSE, error.to_string())
+    pub(crate) fn malformed(error: &skitai_wire::Error) -> RpcFault {
+        RpcFault::new(code::PARSE, error.to_string())
     }
 
     /// No method of this name.
-    pub(crate) fn unknown(method: &str) -> Fault {
-        Fault::new(code::METHOD_NOT_FOUND, format!("there is no method `{}`", shortened(method)))
+    pub(crate) fn unknown(method: &str) -> RpcFault {
+        RpcFault::new(code::METHOD_NOT_FOUND, format!("there is no method `{}`", shortened(method)))
     }
 }

@@ -10,9 +10,9 @@ use std::future::Future;
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
 
-use super::fault::Fault;
-use crate::app::{Draft, Error, Session, Was};
-use crate::edge::respond::Holds;
+use super::fault::RpcFault;
+use crate::app::{Error, RequestBuilder, Session, Was};
+use crate::edge::respond::Overridable;
 use crate::edge::thread::ServingThread;
 use crate::edge::{respond, sessions};
 
@@ -22,14 +22,14 @@ const AT_ONCE: usize = 64;
 /// What the calls of one request share.
 pub(super) struct Many<'w> {
     thread: &'w ServingThread,
-    draft: Draft,
+    draft: RequestBuilder,
     session: Session,
     visit: sessions::Visit,
     is_full: Cell<bool>,
 }
 
 /// One call when it is over.
-pub(super) struct Ended {
+pub(super) struct BatchEntry {
     pub(super) was: Option<Was>,
     /// Its part of the document; none for a notification.
     pub(super) answer: Option<Vec<u8>>,
@@ -37,7 +37,7 @@ pub(super) struct Ended {
 
 impl<'w> Many<'w> {
     /// Loads what they share.
-    pub(super) async fn of(thread: &'w ServingThread, draft: Draft) -> Result<Many<'w>, Error> {
+    pub(super) async fn of(thread: &'w ServingThread, draft: RequestBuilder) -> Result<Many<'w>, Error> {
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
         let (session, visit) = sessions::load(&thread.services, use_session, draft.cookie()).await?;
@@ -45,18 +45,18 @@ impl<'w> Many<'w> {
     }
 
     /// The handle of one call on its way, with its own copy of the request's head and the session of all.
-    pub(super) fn one(&self) -> (Draft, Session) {
-        (Draft::new(self.draft.request().clone(), self.thread.services.clone()), self.session.clone())
+    pub(super) fn one(&self) -> (RequestBuilder, Session) {
+        (RequestBuilder::new(self.draft.request().clone(), self.thread.services.clone()), self.session.clone())
     }
 
     /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to
     /// a call for whose own there is no room. Gives the answers in the order of the calls, and a reply that has what
     /// each of them set.
-    pub(super) async fn run<K, C, F: Future<Output = Ended>>(
+    pub(super) async fn run<K, C, F: Future<Output = BatchEntry>>(
         self,
         calls: Vec<(K, C)>,
         call: impl Fn(&Many<'w>, C) -> F,
-        refuse: impl Fn(K, &Fault) -> Option<Vec<u8>>,
+        refuse: impl Fn(K, &RpcFault) -> Option<Vec<u8>>,
         mut reply: HttpResponse,
     ) -> Result<(Vec<Vec<u8>>, HttpResponse), Error> {
         let (mut answers, mut keeper, mut written) = (Vec::new(), None, 0);
@@ -69,12 +69,12 @@ impl<'w> Many<'w> {
             };
             let mut all = stream::iter(calls).map(one).buffered(AT_ONCE);
             while let Some((key, ended)) = all.next().await {
-                let Some(Ended { was, answer }) = ended else {
+                let Some(BatchEntry { was, answer }) = ended else {
                     answers.extend(refuse(key, &no_room(most, "was not made")));
                     continue;
                 };
                 if let Some(was) = was {
-                    reply = respond::finish(&was, reply, Holds::Both);
+                    reply = respond::finish(&was, reply, Overridable::Both);
                     if was.app().use_session {
                         keeper = Some(was);
                     }
@@ -93,13 +93,13 @@ impl<'w> Many<'w> {
             if let Some(keeping) = sessions::to_keep(&was, self.visit) {
                 sessions::keep(self.thread, &was, keeping).await?;
             }
-            reply = respond::finish(&was, reply, Holds::Both);
+            reply = respond::finish(&was, reply, Overridable::Both);
         }
         Ok((answers, reply))
     }
 }
 
-fn no_room(most: usize, what: &str) -> Fault {
+fn no_room(most: usize, what: &str) -> RpcFault {
     let text = format!("no room for this answer: those of one request may have {most} bytes together; the call {what}");
-    Fault::of(&Error::new(413, text), false)
+    RpcFault::of(&Error::new(413, text), false)
 }

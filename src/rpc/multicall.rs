@@ -8,19 +8,19 @@ use bytes::Bytes;
 use skitai_wire::jsonrpc::Params;
 use skitai_wire::{Value, xmlrpc};
 
-use super::fault::Fault;
+use super::fault::RpcFault;
 use crate::app::{Face, code, shortened};
 
 pub(crate) const NAME: &str = "system.multicall";
 
 /// One call of it, or what is wrong with it.
-pub(super) type Entry = Result<(String, Params), Fault>;
+pub(super) type Entry = Result<(String, Params), RpcFault>;
 
 /// Its calls. An error is one of the whole.
-pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, Fault> {
+pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, RpcFault> {
     let wrong = || {
         let text = "system.multicall takes one list of structures with `methodName` and `params`";
-        Fault::new(code::INVALID_PARAMS, text)
+        RpcFault::new(code::INVALID_PARAMS, text)
     };
     let mut values = match params {
         Params::Positional(values) => values,
@@ -30,13 +30,13 @@ pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, Fault> 
     let Some(Value::List(calls)) = values.pop().filter(|_| values.is_empty()) else { return Err(wrong()) };
     if calls.len() > most {
         let text = format!("system.multicall of {} calls, more than the limit of {most}", calls.len());
-        return Err(Fault::new(code::INVALID_REQUEST, text));
+        return Err(RpcFault::new(code::INVALID_REQUEST, text));
     }
     Ok(calls.into_iter().map(entry).collect())
 }
 
 fn entry(call: Value) -> Entry {
-    let wrong = |text: &str| Fault::new(code::INVALID_REQUEST, text);
+    let wrong = |text: &str| RpcFault::new(code::INVALID_REQUEST, text);
     let Value::Map(map) = call else {
         return Err(wrong("a call of system.multicall is a structure with `methodName` and `params`"));
     };
@@ -61,7 +61,7 @@ fn entry(call: Value) -> Entry {
 }
 
 /// One entry of the answer. A result is a whole document over XML-RPC and JSON text over JSON-RPC.
-pub(super) fn written(face: Face, result: &Result<Bytes, Fault>) -> Vec<u8> {
+pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>) -> Vec<u8> {
     match (face, result) {
         (Face::XmlRpc, Ok(document)) => {
             [b"<value><array><data>", value_of(document).1, b"</data></array></value>"].concat()
@@ -102,7 +102,7 @@ mod tests {
         Value::from_pairs([("methodName", Value::String(method.to_owned())), ("params", params)])
     }
 
-    fn of(calls: Vec<Value>) -> Result<Vec<Entry>, Fault> {
+    fn of(calls: Vec<Value>) -> Result<Vec<Entry>, RpcFault> {
         entries(Params::Positional(vec![Value::List(calls)]), 3)
     }
 

@@ -3,7 +3,7 @@
 use skitai_wire::jsonrpc::{self, Incoming};
 use skitai_wire::{Limits, xmlrpc};
 
-use super::fault::Fault;
+use super::fault::RpcFault;
 use crate::app::{Error, Request};
 use crate::edge::error_log;
 use crate::edge::large::LARGE;
@@ -13,7 +13,7 @@ use crate::edge::thread::ServingThread;
 pub(super) async fn xml(
     thread: &ServingThread,
     request: &Request,
-) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, Fault> {
+) -> Result<Result<xmlrpc::Call, skitai_wire::Error>, RpcFault> {
     let parse = |body: &[u8]| xmlrpc::parse_call(body, &Limits::default());
     if request.body.len() <= LARGE {
         return Ok(parse(&request.body));
@@ -28,7 +28,7 @@ pub(super) async fn json<'b>(
     thread: &ServingThread,
     request: &Request,
     body: &'b [u8],
-) -> Result<Result<Incoming<'b>, skitai_wire::Error>, Fault> {
+) -> Result<Result<Incoming<'b>, skitai_wire::Error>, RpcFault> {
     if body.len() <= LARGE {
         return Ok(jsonrpc::parse(body));
     }
@@ -37,8 +37,8 @@ pub(super) async fn json<'b>(
     parsed.map_err(|error| failed(thread, request, error))
 }
 
-fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> Fault {
+fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> RpcFault {
     error_log::log(request, &mut error);
     thread.counts.rpc(true);
-    Fault::of(&error, thread.site.server.devel)
+    RpcFault::of(&error, thread.site.server.devel)
 }

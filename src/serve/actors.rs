@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use foldhash::HashMap;
 use skitai_actors::cache::CacheActor;
-use skitai_actors::cluster::{Cluster, Web, WebLimits};
+use skitai_actors::cluster::{Cluster, UrlClient, UrlClientLimits};
 use skitai_actors::db::{AdHoc, Database};
-use skitai_actors::kit::{Admission, Post};
+use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::session::{SealedCookies, SessionActor};
 
 use super::site::OpenSite;
@@ -29,32 +29,32 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
     let mut clusters = HashMap::default();
     for roster in open.clusters.iter().map(|fleet| &fleet.roster) {
         let (made, name) = (roster.clone(), &roster.spec().name);
-        let post = Post::open(format!("cluster:{name}"), admission, move || Cluster::new(made.clone()));
-        registry.register(thread, post.reporter());
-        clusters.insert(name.clone(), (post, roster.clone()));
+        let actor = ActorRef::open(format!("cluster:{name}"), admission, move || Cluster::new(made.clone()));
+        registry.register(thread, actor.reporter());
+        clusters.insert(name.clone(), (actor, roster.clone()));
     }
     let mut databases = HashMap::default();
     for (spec, health) in &open.databases {
         let (made, health, files) = (spec.clone(), health.clone(), open.process.files.clone());
-        let post = Post::open(format!("db:{}", spec.name), admission, move || {
+        let actor = ActorRef::open(format!("db:{}", spec.name), admission, move || {
             Database::new(made.clone(), health.clone()).closed_with(&files)
         });
-        registry.register(thread, post.reporter());
-        databases.insert(spec.name.clone(), (post, spec.clone()));
+        registry.register(thread, actor.reporter());
+        databases.insert(spec.name.clone(), (actor, spec.clone()));
     }
-    let web = Post::open("web", admission, || Web::new(WebLimits::default()));
+    let web = ActorRef::open("web", admission, || UrlClient::new(UrlClientLimits::default()));
     registry.register(thread, web.reporter());
     let ad_hoc_db = {
         let each = (AD_HOC_CONNECTIONS / server.threads).max(1);
-        Post::open("adhoc-db", admission, move || AdHoc::new(each, AD_HOC_WAIT, AD_HOC_CONNECT, AD_HOC_STATEMENT))
+        ActorRef::open("adhoc-db", admission, move || AdHoc::new(each, AD_HOC_WAIT, AD_HOC_CONNECT, AD_HOC_STATEMENT))
     };
     registry.register(thread, ad_hoc_db.reporter());
     let store = open.process.results.clone();
-    let cache = Post::open("cache", admission, move || CacheActor::new(store.clone()));
+    let cache = ActorRef::open("cache", admission, move || CacheActor::new(store.clone()));
     registry.register(thread, cache.reporter());
     let sealer = open.process.sealer.clone();
     let sessions =
-        Post::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
+        ActorRef::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
     registry.register(thread, sessions.reporter());
     Arc::new(Services {
         site: open.site.clone(),

@@ -40,7 +40,7 @@ impl Background {
     pub fn start(app: App, address: SocketAddr) -> Result<Background, NotStarted> {
         let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&app.name]);
         loaded.settings.server.threads = 1;
-        Background::serve(vec![app], loaded, Keys::passing(), None, address)
+        Background::serve(vec![app], loaded, Keys::ephemeral(), None, address)
     }
 
     /// Serves apps as a configuration says, but at this address.

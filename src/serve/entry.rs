@@ -10,7 +10,7 @@ use std::time::Instant;
 use actix_web::HttpResponse;
 use actix_web::http::{Method, Uri, header};
 
-use crate::app::{Draft, Request};
+use crate::app::{Request, RequestBuilder};
 use crate::connection::Incoming;
 use crate::edge::thread::ServingThread;
 use crate::edge::{pipeline, respond};
@@ -21,7 +21,7 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
     let started = Instant::now();
     let payload = incoming.take_payload();
     let request = Request { party: thread.next_party(), ..take_head(incoming, started) };
-    let draft = Draft::new(request, thread.services.clone());
+    let draft = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if thread.log.is_some() {
         // What the log needs, where the head has moved on by then.

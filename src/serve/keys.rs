@@ -12,7 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use skitai_actors::session::Sealer;
 use skitai_actors::spec::Secret;
 
-use crate::config::Server;
+use crate::config::ServerSettings;
 
 /// What seals sessions and what opens the status page.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) struct NoKey {
 
 impl Keys {
     /// The configuration's secrets, completed from the folder `var`.
-    pub(crate) fn of(server: &Server, var: &Path) -> Result<Keys, NoKey> {
+    pub(crate) fn of(server: &ServerSettings, var: &Path) -> Result<Keys, NoKey> {
         let securekey = match &server.securekey {
             Some(key) => key.clone(),
             None => kept(&var.join("securekey"), "securekey", 32)?,
@@ -57,12 +57,12 @@ impl Keys {
     }
 
     /// Secrets for this process alone, and no status page.
-    pub(crate) fn passing() -> Keys {
+    pub(crate) fn ephemeral() -> Keys {
         Keys { securekey: random(32), previous_securekeys: Vec::new(), admin_password: None, password_file: None }
     }
 
     /// The configuration's secrets; what it lacks is for this process alone, and nothing is written.
-    pub(crate) fn passing_of(server: &Server) -> Keys {
+    pub(crate) fn passing_of(server: &ServerSettings) -> Keys {
         let securekey = server.securekey.clone().unwrap_or_else(|| random(32));
         let previous_securekeys = server.previous_securekeys.clone();
         Keys { securekey, previous_securekeys, admin_password: server.admin_password.clone(), password_file: None }
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn a_first_start_makes_keys_and_a_second_finds_them() {
         let var = tempfile::tempdir().expect("a folder");
-        let first = Keys::of(&Server::default(), var.path()).expect("made");
-        let second = Keys::of(&Server::default(), var.path()).expect("found");
+        let first = Keys::of(&ServerSettings::default(), var.path()).expect("made");
+        let second = Keys::of(&ServerSettings::default(), var.path()).expect("found");
         assert_eq!(first.securekey, second.securekey);
         assert_eq!(first.admin_password, second.admin_password);
         for name in ["securekey", "admin_password"] {
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn instances_that_start_together_have_one_key() {
         let var = tempfile::tempdir().expect("a folder");
-        let start = || Keys::of(&Server::default(), var.path()).expect("made or found").securekey;
+        let start = || Keys::of(&ServerSettings::default(), var.path()).expect("made or found").securekey;
         let keys: Vec<Secret> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
@@ -144,7 +144,7 @@ mod tests {
     fn an_empty_key_is_an_error_that_names_the_file() {
         let var = tempfile::tempdir().expect("a folder");
         fs::write(var.path().join("securekey"), "\n").expect("written");
-        let error = Keys::of(&Server::default(), var.path()).expect_err("refused").to_string();
+        let error = Keys::of(&ServerSettings::default(), var.path()).expect_err("refused").to_string();
         assert!(error.contains("securekey") && error.contains("empty"), "{error}");
     }
 }

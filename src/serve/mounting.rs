@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::table::Table;
 use crate::app::{App, Links, Mounted, Templates};
-use crate::config::{Loaded, Mount as Mounting, MountTarget, Server};
+use crate::config::{Loaded, MountLine as Mounting, MountTarget, ServerSettings};
 
 /// What keeps a site from starting, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +61,7 @@ pub(super) fn place(
     (path, slash): (&str, bool),
     templates: Option<&Path>,
     names: &[&str],
-    server: &Server,
+    server: &ServerSettings,
 ) -> Result<Mounted, Vec<String>> {
     let devel = app.devel.unwrap_or(server.devel);
     if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {

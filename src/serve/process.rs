@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skitai_actors::cache::Store;
 use skitai_actors::db::Files;
-use skitai_actors::kit::{Post, tasks};
+use skitai_actors::kit::{ActorRef, tasks};
 use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
@@ -23,7 +23,7 @@ pub(crate) struct Process {
     pub(crate) results: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
     pub(crate) reporters: Arc<Registry>,
-    pub(crate) status: Post<StatusActor>,
+    pub(crate) status: ActorRef<StatusActor>,
     pub(crate) wasc: Wasc,
     pub(crate) blocking: Arc<BlockingPool>,
     /// Where uploaded files are.

@@ -17,7 +17,7 @@ use super::watch::Watch;
 use crate::app::blocking_pool;
 use crate::connection;
 use crate::connection::Ending;
-use crate::edge::behind;
+use crate::edge::actix_fallback;
 use crate::observe::panics::Catching;
 
 /// Connections the kernel may keep for us before we accept them.
@@ -71,7 +71,7 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
         let (site, number, watch, ends) = (site.clone(), number.clone(), watch.clone(), ends.clone());
         // Once per worker thread and listener; there is one listener, so each thread has its actors once.
         fn_factory(move || {
-            let config = behind::config(address);
+            let config = actix_fallback::config(address);
             let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
             let ending = Rc::<Ending>::default();
             let (told, ends) = (ending.clone(), ends.clone());

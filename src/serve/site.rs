@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::Health;
-use skitai_actors::kit::{Admission, Post};
+use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{Registry, StatusActor};
 use skitai_wire::Value;
@@ -20,7 +20,7 @@ use crate::app::routing::router::Router;
 use crate::app::site::Site;
 use crate::app::{App, Wasc};
 use crate::builtin::{admin, methods};
-use crate::config::{Declared, Introspection, Loaded, Server, Settings};
+use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::observe::counts::Counts;
@@ -91,7 +91,7 @@ impl OpenSite {
         }
         let status = {
             let (reporters, about) = (reporters.clone(), about(&server));
-            Post::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
+            ActorRef::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
         };
         let process = Arc::new(Process {
             files: Arc::default(),
@@ -128,7 +128,7 @@ impl OpenSite {
 }
 
 /// A page of the server's own.
-fn own_mount(path: &str, app: &App, server: &Server) -> Result<Mount, Unfit> {
+fn own_mount(path: &str, app: &App, server: &ServerSettings) -> Result<Mount, Unfit> {
     let placed = place(app, (path, false), None, &[], server).map_err(Unfit)?;
     Ok(Mount { is_own: true, ..Mount::at(path, Some(placed)) })
 }
@@ -160,7 +160,7 @@ fn started(
 }
 
 /// What the status tree says of the server itself.
-fn about(server: &Server) -> Value {
+fn about(server: &ServerSettings) -> Value {
     Value::from_pairs([
         ("name", Value::from(server.name.as_str())),
         ("version", Value::from(env!("CARGO_PKG_VERSION"))),

@@ -12,8 +12,8 @@ use actix_web::dev::AppConfig;
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
-use crate::connection::{Incoming, Outgoing, Refused, Service, Settings};
-use crate::edge::behind::Behind;
+use crate::connection::{ConnectionTimeouts, Incoming, Outgoing, Refused, Service};
+use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Misses;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
@@ -43,7 +43,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         misses: open.site.router.mounts().iter().map(|_| Misses::new(!server.devel)).collect(),
         log,
         counts: process.counts(number).clone(),
-        behind: Behind::new(config),
+        behind: ActixFallback::new(config),
         requests: Default::default(),
     })
 }
@@ -104,10 +104,10 @@ impl ThreadSlot {
 
 /// Who answers the connections of a thread: what serves there at that moment.
 impl Service for Rc<ThreadSlot> {
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> ConnectionTimeouts {
         let now = self.now.borrow();
         let server = &now.thread.site.server;
-        Settings {
+        ConnectionTimeouts {
             head_timeout: server.head_timeout,
             keep_alive: server.keep_alive,
             body_timeout: server.body_timeout,

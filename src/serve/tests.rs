@@ -15,7 +15,7 @@ use super::entry;
 use super::slot;
 use crate as skitai;
 use crate::__private::Routed;
-use crate::app::{App, Draft, Face, Form, Json, Package, Request, Result, Session, Was};
+use crate::app::{App, Face, Form, Json, Package, Request, RequestBuilder, Result, Session, Was};
 use crate::config::Loaded;
 use crate::connection::Incoming;
 use crate::edge::thread::ServingThread;
@@ -166,7 +166,7 @@ fn with_thread_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<ServingThrea
     actix_rt::System::new().block_on(async {
         let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
         loaded.settings.server.devel = devel;
-        let site = OpenSite::open(&loaded, vec![app()], &Keys::passing(), None).expect("a good site");
+        let site = OpenSite::open(&loaded, vec![app()], &Keys::ephemeral(), None).expect("a good site");
         run(slot::start(&site, 0, AppConfig::default())).await
     })
 }
@@ -179,7 +179,7 @@ fn taken(incoming: &mut Incoming) -> Request {
 /// A handle for binding alone.
 fn was(thread: &ServingThread) -> Was {
     let mut head = TestRequest::default().to_request();
-    let draft = Draft::new(taken(&mut head), thread.services.clone());
+    let draft = RequestBuilder::new(taken(&mut head), thread.services.clone());
     draft.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 
@@ -380,7 +380,7 @@ fn a_shutdown_hook_runs_even_after_one_that_panics_and_for_apps_that_did_not_sta
     let second = App::new("b").startup(|_| panic!("b cannot")).shutdown(tell("b stops"));
     let problem = actix_rt::System::new().block_on(async {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
-        OpenSite::open(&loaded, vec![first, second], &Keys::passing(), None).expect_err("b does not start")
+        OpenSite::open(&loaded, vec![first, second], &Keys::ephemeral(), None).expect_err("b does not start")
     });
     assert!(problem.to_string().contains("app `b`: startup: panicked") && problem.to_string().contains("b cannot"));
     assert_eq!(*told.lock().expect("no panic inside"), ["a starts", "b stops", "a stops"]);
@@ -410,7 +410,7 @@ fn mounts_meet_at_segments_and_the_nearest_has_the_name() {
     let loaded = crate::config::parse("test.conf", conf, folders.path(), &|_| None).expect("a good conf");
     let other = App::new("b").routes(skitai::routes![other_hello]);
     actix_rt::System::new().block_on(async {
-        let site = OpenSite::open(&loaded, vec![app(), other], &Keys::passing(), None).expect("a good site");
+        let site = OpenSite::open(&loaded, vec![app(), other], &Keys::ephemeral(), None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
         let get = async |uri: &str| serve(&thread, TestRequest::with_uri(uri)).await;
         // A miss in the folder of `/deep` says nothing of the folder of `/`.

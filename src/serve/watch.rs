@@ -18,7 +18,7 @@ use std::time::SystemTime;
 use super::mounting;
 use super::site::OpenSite;
 use crate::config;
-use crate::config::{Loaded, Server};
+use crate::config::{Loaded, ServerSettings};
 
 /// The conf of a site in devel mode.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Watch {
 
 /// The keys of `[server]` that are of the process. They are put back to what the process began with; the names of those
 /// that differ are given.
-pub(super) fn keep_of_process(server: &mut Server, began: &Server) -> Vec<String> {
+pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSettings) -> Vec<String> {
     let mut changed = Vec::new();
     macro_rules! keep {
         ($($key:ident),+) => {

@@ -24,7 +24,7 @@ pub struct Client {
 
 /// An answer on the web.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct TestReply {
     /// The HTTP status.
     pub status: u16,
     /// Names in lower case.
@@ -36,14 +36,14 @@ pub struct Reply {
 /// A fault of XML-RPC, an error of JSON-RPC.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
-pub struct Fault {
+pub struct TestFault {
     /// The number, as in the crate's table of codes: [`code`](crate::app::code).
     pub code: i64,
     /// The text.
     pub message: String,
 }
 
-impl Reply {
+impl TestReply {
     /// The first header of this name, whatever its case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -82,13 +82,13 @@ impl Client {
     /// # Panics
     /// This and every other request, when the server does not answer.
     #[track_caller]
-    pub fn get(&mut self, path: &str) -> Reply {
+    pub fn get(&mut self, path: &str) -> TestReply {
         self.ask("GET", path, &[], b"")
     }
 
     /// Posts a form.
     #[track_caller]
-    pub fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Reply {
+    pub fn post(&mut self, path: &str, form: &[(&str, &str)]) -> TestReply {
         let fields: Vec<String> =
             form.iter().map(|(name, value)| format!("{}={}", coded(name), coded(value))).collect();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
@@ -97,14 +97,14 @@ impl Client {
 
     /// Posts a value as JSON.
     #[track_caller]
-    pub fn post_json(&mut self, path: &str, value: &impl Serialize) -> Reply {
+    pub fn post_json(&mut self, path: &str, value: &impl Serialize) -> TestReply {
         let body = serde_json::to_vec(value).expect("the value is written as JSON");
         self.ask("POST", path, &[("content-type", "application/json")], &body)
     }
 
     /// Any request. What every request has (`Host`, the length, the cookies) is added.
     #[track_caller]
-    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TestReply {
         match self.exchange(method, path, headers, body) {
             Ok(reply) => reply,
             Err(error) => panic!("{method} {path} at {}: {error}", self.address),
@@ -113,11 +113,11 @@ impl Client {
 
     /// Calls a method over XML-RPC. `params` is a tuple, one entry per parameter.
     #[track_caller]
-    pub fn xmlrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+    pub fn xmlrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, TestFault> {
         let call = xmlrpc::write_call(method, &params).expect("the parameters are written as XML-RPC");
         let reply = self.ask("POST", "/RPC2", &[("content-type", "text/xml")], &call);
         match xmlrpc::parse_response(&reply.body, &Limits::default()) {
-            Ok(answer) => answer.map_err(|fault| Fault { code: fault.code, message: fault.message }),
+            Ok(answer) => answer.map_err(|fault| TestFault { code: fault.code, message: fault.message }),
             Err(error) => {
                 panic!("{method}: {error}; status {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
             }
@@ -126,18 +126,24 @@ impl Client {
 
     /// Calls a method over JSON-RPC 2.0. `params` is a tuple, or a structure for named parameters.
     #[track_caller]
-    pub fn jsonrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+    pub fn jsonrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, TestFault> {
         let call = jsonrpc::write_call(1, method, &params).expect("the parameters are written as JSON");
         let reply = self.ask("POST", "/", &[("content-type", "application/json-rpc")], &call);
         match jsonrpc::parse_response(&reply.body, &Limits::default()).and_then(|response| response.to_call(1)) {
-            Ok(answer) => answer.map_err(|error| Fault { code: error.code, message: error.message }),
+            Ok(answer) => answer.map_err(|error| TestFault { code: error.code, message: error.message }),
             Err(error) => {
                 panic!("{method}: {error}; status {}: {}", reply.status, String::from_utf8_lossy(&reply.body))
             }
         }
     }
 
-    fn exchange(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> std::io::Result<Reply> {
+    fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> std::io::Result<TestReply> {
         let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -161,12 +167,12 @@ impl Client {
             read.ok_or_else(|| std::io::Error::other("the server closed the connection without an answer"))?;
         let status = message.first.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| std::io::Error::other(format!("{:?} is no status line", message.first)))?;
-        let reply = Reply { status, headers: message.headers, body: message.body };
+        let reply = TestReply { status, headers: message.headers, body: message.body };
         self.keep_cookies(&reply);
         Ok(reply)
     }
 
-    fn keep_cookies(&mut self, reply: &Reply) {
+    fn keep_cookies(&mut self, reply: &TestReply) {
         for (_, cookie) in reply.headers.iter().filter(|(name, _)| name == "set-cookie") {
             let mut parts = cookie.split(';').map(str::trim);
             let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else { continue };

@@ -9,7 +9,7 @@ use skitai_wire::Value;
 
 /// A call that a fake member received.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Call {
+pub struct ReceivedCall {
     /// The method; for a page its path.
     pub method: String,
     /// The parameters in order; named parameters of JSON-RPC are one map.
@@ -32,26 +32,26 @@ pub(super) type Page = (u16, String);
 
 /// What is to be answered, and what was asked.
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct ConductState {
     pub(super) methods: HashMap<String, Canned>,
     pub(super) pages: HashMap<String, Page>,
     pub(super) latency: Duration,
     pub(super) error_rate: f64,
     /// The part of an error that is due: at 1 the next answer is one.
     owed: f64,
-    pub(super) calls: Vec<Call>,
+    pub(super) calls: Vec<ReceivedCall>,
     pub(super) is_stopped: bool,
 }
 
 /// One member's conduct, shared with the threads that answer for it.
 #[derive(Default)]
 pub(super) struct Conduct {
-    state: Mutex<State>,
+    state: Mutex<ConductState>,
     stopped: Condvar,
 }
 
 impl Conduct {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ConductState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,10 +74,10 @@ impl Conduct {
     }
 }
 
-impl State {
+impl ConductState {
     /// Notes a call and says whether it is to fail. Errors are spread evenly: at a rate of 0.25 every fourth call is
     /// one.
-    pub(super) fn note(&mut self, call: Call) -> bool {
+    pub(super) fn note(&mut self, call: ReceivedCall) -> bool {
         self.calls.push(call);
         self.owed += self.error_rate;
         // The sum of many small parts may end a hair below a whole.
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn errors_come_evenly_at_their_rate() {
         let failures = |rate: f64, calls: usize| {
-            let mut state = State { error_rate: rate, ..State::default() };
-            (0..calls).filter(|_| state.note(Call { method: "m".to_owned(), params: Vec::new() })).count()
+            let mut state = ConductState { error_rate: rate, ..ConductState::default() };
+            (0..calls).filter(|_| state.note(ReceivedCall { method: "m".to_owned(), params: Vec::new() })).count()
         };
         assert_eq!((failures(0.0, 100), failures(1.0, 100)), (0, 100));
         assert_eq!((failures(0.25, 100), failures(0.1, 100)), (25, 10));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use skitai_wire::Value;
 
-use super::conduct::{Call, Canned, Conduct};
+use super::conduct::{Canned, Conduct, ReceivedCall};
 use super::listening::Listening;
 
 /// Members on free ports of 127.0.0.1 that speak XML-RPC, JSON-RPC and plain HTTP. What is said to the cluster holds
@@ -206,7 +206,7 @@ impl FakeMember {
     }
 
     /// What it was asked so far, in the order of arrival; a page counts, too.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<ReceivedCall> {
         self.conduct.lock().calls.clone()
     }
 

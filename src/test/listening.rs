@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use skitai_wire::jsonrpc::{self, Incoming, Params};
 use skitai_wire::{Limits, Value, xmlrpc};
 
-use super::conduct::{Call, Canned, Conduct};
+use super::conduct::{Canned, Conduct, ReceivedCall};
 use super::message::{Message, Unmeasured};
 use crate::app::code;
 use crate::observe::panics;
@@ -99,7 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn converse(stream: &TcpStream, conduct: &Conduct) -> io::Result<()> {
     let mut incoming = BufReader::new(stream);
     while let Some(request) = Message::read(&mut incoming, true, Unmeasured::Empty)? {
-        let asked = Asked::of(&request);
+        let asked = ReceivedRequest::of(&request);
         let fails = conduct.lock().note(asked.call());
         conduct.take_time();
         if conduct.lock().is_stopped {
@@ -118,7 +118,7 @@ fn converse(stream: &TcpStream, conduct: &Conduct) -> io::Result<()> {
 }
 
 /// What a request asks for.
-enum Asked<'m> {
+enum ReceivedRequest<'m> {
     Xml(xmlrpc::Call),
     Json(jsonrpc::Request<'m>),
     Page(&'m str),
@@ -126,41 +126,41 @@ enum Asked<'m> {
     Unreadable(String),
 }
 
-impl<'m> Asked<'m> {
-    fn of(request: &'m Message) -> Asked<'m> {
+impl<'m> ReceivedRequest<'m> {
+    fn of(request: &'m Message) -> ReceivedRequest<'m> {
         let mut words = request.first.split(' ');
         let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or("/"));
         let kind = request.header("content-type").unwrap_or("");
         if method == "POST" && kind.contains("xml") {
             match xmlrpc::parse_call(&request.body, &Limits::default()) {
-                Ok(call) => Asked::Xml(call),
-                Err(error) => Asked::Unreadable(error.to_string()),
+                Ok(call) => ReceivedRequest::Xml(call),
+                Err(error) => ReceivedRequest::Unreadable(error.to_string()),
             }
         } else if method == "POST" && kind.contains("json") {
             match jsonrpc::parse(&request.body) {
-                Ok(Incoming::Single(Ok(call))) => Asked::Json(call),
-                Ok(Incoming::Single(Err(invalid))) => Asked::Unreadable(invalid.message.to_string()),
-                Ok(Incoming::Batch(_)) => Asked::Unreadable("a fake member takes no batch".to_owned()),
-                Err(error) => Asked::Unreadable(error.to_string()),
+                Ok(Incoming::Single(Ok(call))) => ReceivedRequest::Json(call),
+                Ok(Incoming::Single(Err(invalid))) => ReceivedRequest::Unreadable(invalid.message.to_string()),
+                Ok(Incoming::Batch(_)) => ReceivedRequest::Unreadable("a fake member takes no batch".to_owned()),
+                Err(error) => ReceivedRequest::Unreadable(error.to_string()),
             }
         } else {
-            Asked::Page(target.split('?').next().unwrap_or("/"))
+            ReceivedRequest::Page(target.split('?').next().unwrap_or("/"))
         }
     }
 
-    fn call(&self) -> Call {
+    fn call(&self) -> ReceivedCall {
         let (method, params) = match self {
-            Asked::Xml(call) => (call.method.to_string(), call.params.clone()),
-            Asked::Json(call) => (call.method.to_string(), given(&call.params)),
-            Asked::Page(path) => ((*path).to_owned(), Vec::new()),
-            Asked::Unreadable(_) => ("?".to_owned(), Vec::new()),
+            ReceivedRequest::Xml(call) => (call.method.to_string(), call.params.clone()),
+            ReceivedRequest::Json(call) => (call.method.to_string(), given(&call.params)),
+            ReceivedRequest::Page(path) => ((*path).to_owned(), Vec::new()),
+            ReceivedRequest::Unreadable(_) => ("?".to_owned(), Vec::new()),
         };
-        Call { method, params }
+        ReceivedCall { method, params }
     }
 
     fn answer(self, conduct: &Conduct) -> (u16, &'static str, Vec<u8>) {
         match self {
-            Asked::Xml(call) => {
+            ReceivedRequest::Xml(call) => {
                 let document = match result(conduct, &call.method, &call.params) {
                     Ok(value) => xmlrpc::write_response(&value)
                         .unwrap_or_else(|error| xmlrpc::write_fault(code::INTERNAL, &error.to_string())),
@@ -168,7 +168,7 @@ impl<'m> Asked<'m> {
                 };
                 (200, "text/xml", document)
             }
-            Asked::Json(call) => {
+            ReceivedRequest::Json(call) => {
                 let Some(id) = call.id else { return (204, "application/json", Vec::new()) };
                 let document = match result(conduct, &call.method, &given(&call.params)) {
                     Ok(value) => jsonrpc::write_result(&id, &value, call.v1).unwrap_or_else(|error| {
@@ -178,11 +178,11 @@ impl<'m> Asked<'m> {
                 };
                 (200, "application/json", document)
             }
-            Asked::Page(path) => match conduct.lock().pages.get(path) {
+            ReceivedRequest::Page(path) => match conduct.lock().pages.get(path) {
                 Some((status, text)) => (*status, "text/plain; charset=utf-8", text.clone().into_bytes()),
                 None => (404, "text/plain", format!("this fake member has no page {path}").into_bytes()),
             },
-            Asked::Unreadable(why) => (400, "text/plain", why.into_bytes()),
+            ReceivedRequest::Unreadable(why) => (400, "text/plain", why.into_bytes()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use skitai_wire::Value;
 
-use super::client::{Client, Fault, Reply};
+use super::client::{Client, TestFault, TestReply};
 use super::fake::FakeCluster;
 use crate::app::App;
 use crate::config;
@@ -160,37 +160,37 @@ impl TestServer {
 
     /// See [`Client::get`].
     #[track_caller]
-    pub fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> TestReply {
         self.client().get(path)
     }
 
     /// See [`Client::post`].
     #[track_caller]
-    pub fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+    pub fn post(&self, path: &str, form: &[(&str, &str)]) -> TestReply {
         self.client().post(path, form)
     }
 
     /// See [`Client::post_json`].
     #[track_caller]
-    pub fn post_json(&self, path: &str, value: &impl Serialize) -> Reply {
+    pub fn post_json(&self, path: &str, value: &impl Serialize) -> TestReply {
         self.client().post_json(path, value)
     }
 
     /// See [`Client::ask`].
     #[track_caller]
-    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TestReply {
         self.client().ask(method, path, headers, body)
     }
 
     /// See [`Client::xmlrpc`].
     #[track_caller]
-    pub fn xmlrpc(&self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+    pub fn xmlrpc(&self, method: &str, params: impl Serialize) -> Result<Value, TestFault> {
         self.client().xmlrpc(method, params)
     }
 
     /// See [`Client::jsonrpc`].
     #[track_caller]
-    pub fn jsonrpc(&self, method: &str, params: impl Serialize) -> Result<Value, Fault> {
+    pub fn jsonrpc(&self, method: &str, params: impl Serialize) -> Result<Value, TestFault> {
         self.client().jsonrpc(method, params)
     }
 }

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use skitai_actors::balance::health::{Ended, Extra, FULL_WEIGHT};
+use skitai_actors::balance::circuit::{CallKind as Part, Judged, judge};
+use skitai_actors::balance::health::{CallEnd, Extra, FULL_WEIGHT};
 use skitai_actors::balance::pick::{Dice, Picker};
-use skitai_actors::balance::verdict::{Call as Part, Judged, judge};
 use skitai_actors::cluster::Health;
 use skitai_actors::spec::{Check, CheckKind, ClusterSpec, Member};
 use skitai_actors::{Reason, Status};
@@ -364,7 +364,7 @@ impl World {
         self.calls[call].open.retain(|open| *open != attempt);
         self.health
             .pulse(member)
-            .ended(&Ended { call: part, judged, is_refusal, took, waited, among, msg: "" }, self.time());
+            .ended(&CallEnd { call: part, judged, is_refusal, took, waited, among, msg: "" }, self.time());
     }
 
     fn exponential(&self, mean: u64) -> u64 {

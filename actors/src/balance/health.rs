@@ -7,7 +7,7 @@
 //!
 //! - `pulse`: one member, and what the cluster has in common.
 
-mod pulse;
+mod member_health;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use skitai_wire::Value;
 
+use super::circuit::{Admitted, CallKind, Judged};
 use super::pick::Candidate;
-use super::verdict::{Admitted, Call, Judged};
 use crate::spec::{ClusterSpec, DbSpec, Member};
 
-use pulse::{Common, Vital};
+use member_health::{ClusterState, MemberState};
 
-pub use pulse::Pulse;
-pub(crate) use pulse::unix;
+pub use member_health::MemberHealth;
+pub(crate) use member_health::unix;
 
 /// The weight in force of a healthy, trusted member of weight 1. Its parts are the tenth of a slow start of the 128th
 /// of deep distrust, which must not be 0.
@@ -37,16 +37,16 @@ const NEVER: u64 = u64::MAX;
 /// The members of one cluster as the whole process sees them.
 #[derive(Debug)]
 pub struct Health {
-    common: Arc<Common>,
-    pulses: Box<[Pulse]>,
+    common: Arc<ClusterState>,
+    pulses: Box<[MemberHealth]>,
     generation: u64,
 }
 
 /// How a call to a member ended.
 #[derive(Debug)]
-pub struct Ended<'a> {
+pub struct CallEnd<'a> {
     /// What it was.
-    pub call: Call,
+    pub call: CallKind,
     /// What it says of the member.
     pub judged: Judged,
     /// The member refused the work, quickly or not: it is to get less of it.
@@ -73,21 +73,22 @@ pub enum Extra {
 impl Health {
     /// All members healthy, nothing known of their pace.
     pub fn new(spec: &ClusterSpec) -> Health {
-        let vitals = spec.members.iter().map(|member| Vital::new(member, None)).collect();
-        Health::of(Common::new(&spec.name, spec.rules, spec.check.is_some()), vitals)
+        let vitals = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
+        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some()), vitals)
     }
 
     /// The same of databases, which are tried by live statements alone and whose load is counted elsewhere.
     pub fn of_databases(spec: &DbSpec) -> Health {
-        let vitals = spec.members.iter().map(|member| Vital::at(member.node.clone(), member.weight, None)).collect();
-        Health::of(Common::new(&spec.name, spec.rules, false), vitals)
+        let vitals =
+            spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
+        Health::of(ClusterState::new(&spec.name, spec.rules, false), vitals)
     }
 
     /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those
     /// whether they come to others at work, and so begin with a small share.
     pub(crate) fn succeeded(&self, members: &[Member], is_late: impl Fn(&Member) -> bool) -> Health {
         let now = self.now();
-        let mut known: Vec<&Arc<Vital>> = self.pulses.iter().map(|pulse| &pulse.vital).collect();
+        let mut known: Vec<&Arc<MemberState>> = self.pulses.iter().map(|pulse| &pulse.vital).collect();
         let mut places = self.common.most_out(members.len());
         let vitals = members.iter().map(|member| {
             let before = known.iter().position(|vital| vital.is_for(member)).map(|at| known.swap_remove(at));
@@ -98,15 +99,15 @@ impl Health {
                     vital.clone()
                 }
                 // More are out than may be, of the few that are left: it gets another chance.
-                Some(_) => Vital::new(member, None),
-                None => Vital::new(member, is_late(member).then_some(now)),
+                Some(_) => MemberState::new(member, None),
+                None => MemberState::new(member, is_late(member).then_some(now)),
             }
         });
         Health::of(self.common.clone(), vitals.collect())
     }
 
-    fn of(common: Arc<Common>, vitals: Box<[Arc<Vital>]>) -> Health {
-        let pulses = vitals.iter().map(|vital| Pulse { common: common.clone(), vital: vital.clone() }).collect();
+    fn of(common: Arc<ClusterState>, vitals: Box<[Arc<MemberState>]>) -> Health {
+        let pulses = vitals.iter().map(|vital| MemberHealth { common: common.clone(), vital: vital.clone() }).collect();
         let generation = {
             let mut places = common.places();
             places.most = common.most_out(vitals.len());
@@ -127,7 +128,7 @@ impl Health {
     }
 
     /// One member.
-    pub fn pulse(&self, index: usize) -> &Pulse {
+    pub fn pulse(&self, index: usize) -> &MemberHealth {
         &self.pulses[index]
     }
 

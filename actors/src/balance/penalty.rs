@@ -18,13 +18,13 @@ const DEEPEST: f64 = 7.0;
 
 /// How far a member is trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Trust {
+pub struct Penalty {
     /// In halvings of the weight, as of `at`.
     halvings: f64,
     at: Duration,
 }
 
-impl Trust {
+impl Penalty {
     /// Takes in how a call ended.
     pub fn learn(&mut self, is_failure: bool, now: Duration) {
         let change = if is_failure { FAILURE } else { -ANSWER };
@@ -55,9 +55,9 @@ impl Trust {
         (hundredths << 48) | (self.at.as_millis() as u64 & 0xFFFF_FFFF_FFFF)
     }
 
-    pub(crate) fn unpacked(packed: u64) -> Trust {
+    pub(crate) fn unpacked(packed: u64) -> Penalty {
         let at = Duration::from_millis(packed & 0xFFFF_FFFF_FFFF);
-        Trust { halvings: (packed >> 48) as f64 / 100.0, at }
+        Penalty { halvings: (packed >> 48) as f64 / 100.0, at }
     }
 }
 
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn failures_halve_and_answers_and_time_restore() {
-        let mut trust = Trust::default();
+        let mut trust = Penalty::default();
         assert_eq!(trust.share(SECOND), 1.0);
         trust.learn(true, SECOND);
         trust.learn(true, SECOND);
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_failure_in_twenty_is_forgiven_a_failure_in_two_is_not() {
         let share = |every: u32| {
-            let mut trust = Trust::default();
+            let mut trust = Penalty::default();
             (1..=1_000).for_each(|nth| trust.learn(nth % every == 0, SECOND));
             trust.share(SECOND)
         };
@@ -95,9 +95,9 @@ mod tests {
 
     #[test]
     fn one_word_holds_it() {
-        let mut trust = Trust::default();
+        let mut trust = Penalty::default();
         assert_eq!(trust.packed(), 0);
         trust.learn(true, SECOND * 100_000);
-        assert_eq!(Trust::unpacked(trust.packed()), trust);
+        assert_eq!(Penalty::unpacked(trust.packed()), trust);
     }
 }

@@ -13,7 +13,7 @@ mod ring;
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
 
-use super::pace::Pace;
+use super::latency_estimate::LatencyEstimate;
 use crate::spec::Balance;
 
 pub use ring::{Ring, hash};
@@ -26,7 +26,7 @@ pub struct Candidate {
     /// Calls in flight.
     pub outstanding: usize,
     /// How soon it is expected to answer. Only asked for by [`Balance::Ewma`].
-    pub pace: Pace,
+    pub pace: LatencyEstimate,
     /// Ejected, or it asked to be left alone: only where nobody else is left.
     pub is_out: bool,
     /// May not be chosen: tried already for this call.
@@ -99,7 +99,7 @@ impl Picker {
 
     fn among(&self, key: u64, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         let chosen = match self.balance {
-            Balance::P2c => self.of_two(candidate, |one, other| is_freer(load(one), load(other))),
+            Balance::P2c => self.of_two(candidate, |one, other| is_less_loaded(load(one), load(other))),
             Balance::Ewma => self.of_two(candidate, |one, other| self.is_sooner(one, other)),
             Balance::Least => self.least(candidate),
             Balance::RoundRobin => self.next_in_turn(candidate),
@@ -127,12 +127,12 @@ impl Picker {
         let Some(second) = self.drawn(candidate, Some(first)) else { return Some(first) };
         // Of two members both are always drawn: a distrusted one must not win each time because it is idle.
         let is_better =
-            !self.is_shy(second, candidate(second)) && !is_first_better(candidate(first), candidate(second));
+            !self.is_ramping(second, candidate(second)) && !is_first_better(candidate(first), candidate(second));
         Some(if is_better { second } else { first })
     }
 
     /// True as often as a member's share of its own weight is not in force: a comparison of loads does not see it.
-    fn is_shy(&self, index: usize, one: Candidate) -> bool {
+    fn is_ramping(&self, index: usize, one: Candidate) -> bool {
         let nominal = self.nominal[index];
         u64::from(one.weight) < nominal && self.dice.below(nominal) >= u64::from(one.weight)
     }
@@ -144,10 +144,10 @@ impl Picker {
         // An unknown member is like any other: were it thought quick, one that never answers would be the quickest.
         let is_known = a > 0 && b > 0;
         if is_known && (a > b * 2 || b > a * 2) {
-            return is_freer(promise(one), promise(other));
+            return is_less_loaded(predicted_cost(one), predicted_cost(other));
         }
         let load = |one: Candidate| (one.outstanding as u64 * self.full + u64::from(one.weight), u64::from(one.weight));
-        is_freer(load(one), load(other))
+        is_less_loaded(load(one), load(other))
     }
 
     /// A member, drawn in proportion to the weights.
@@ -180,7 +180,11 @@ impl Picker {
         let mut best = begin;
         for index in (0..self.count()).map(|offset| (begin + offset) % self.count()) {
             let Candidate { is_barred, weight, .. } = candidate(index);
-            if !is_barred && weight > 0 && !is_freer(load(best), load(index)) && !self.is_shy(index, candidate(index)) {
+            if !is_barred
+                && weight > 0
+                && !is_less_loaded(load(best), load(index))
+                && !self.is_ramping(index, candidate(index))
+            {
                 best = index;
             }
         }
@@ -219,14 +223,14 @@ fn load(one: Candidate) -> (u64, u64) {
 
 /// When it would answer one more call, in microseconds, as a fraction: its pace, and beyond the calls that it bore at
 /// that pace longer in proportion, as if it worked on them one after the other.
-fn promise(one: Candidate) -> (u64, u64) {
+fn predicted_cost(one: Candidate) -> (u64, u64) {
     let room = u64::from(one.pace.room).max(1);
     let calls = (one.outstanding as u64 + 1).max(room);
     (u64::from(one.pace.micros).saturating_mul(calls), room)
 }
 
 /// a.0 / a.1 <= b.0 / b.1, without dividing.
-fn is_freer(a: (u64, u64), b: (u64, u64)) -> bool {
+fn is_less_loaded(a: (u64, u64), b: (u64, u64)) -> bool {
     u128::from(a.0) * u128::from(b.1) <= u128::from(b.0) * u128::from(a.1)
 }
 

@@ -15,19 +15,19 @@ const WINDOW: usize = 10;
 
 /// The budget of one cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Budget {
-    slots: [Slot; WINDOW],
+pub struct RetryBudget {
+    slots: [BudgetSlot; WINDOW],
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct BudgetSlot {
     /// Its second, from the owner's origin.
     second: u64,
     requests: u64,
     extra: u64,
 }
 
-impl Budget {
+impl RetryBudget {
     /// Counts a request of a caller.
     pub fn deposit(&mut self, now: Duration) {
         self.slot(now).requests += 1;
@@ -50,11 +50,11 @@ impl Budget {
         true
     }
 
-    fn slot(&mut self, now: Duration) -> &mut Slot {
+    fn slot(&mut self, now: Duration) -> &mut BudgetSlot {
         let second = now.as_secs();
         let slot = &mut self.slots[second as usize % WINDOW];
         if slot.second != second {
-            *slot = Slot { second, ..Slot::default() };
+            *slot = BudgetSlot { second, ..BudgetSlot::default() };
         }
         slot
     }
@@ -66,7 +66,7 @@ mod tests {
 
     /// Extra requests of `seconds` in which each of `rate` requests a second asks for `each` of them.
     fn extra(rate: u64, seconds: u64, each: u64) -> u64 {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         let mut taken = 0;
         for nth in 0..rate * seconds {
             let now = Duration::from_micros(nth * 1_000_000 / rate);
@@ -92,14 +92,14 @@ mod tests {
 
     #[test]
     fn a_thousand_decisions_at_once_are_a_thousand_questions() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         (0..1_000).for_each(|_| budget.deposit(Duration::ZERO));
         assert_eq!((0..1_000).filter(|_| budget.withdraw(Duration::ZERO)).count(), 200);
     }
 
     #[test]
     fn the_budget_of_long_ago_is_gone() {
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         (0..1_000).for_each(|_| budget.deposit(Duration::ZERO));
         let later = Duration::from_secs(10);
         assert_eq!((0..1_000).filter(|_| budget.withdraw(later)).count() as u64, FLOOR);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use super::key::Key;
+use super::key::CacheKey;
 use super::store::Store;
 use crate::kit::report::Told;
-use crate::kit::{Answers, Missed, Outlet, Report, Slot};
+use crate::kit::{Answers, Missed, Report, Responder, Slot};
 
 /// Speaks for the process's result store on one worker.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl CacheActor {
 #[derive(Clone, Copy, Debug)]
 pub struct Forget {
     /// Which answer; `None` is all of them.
-    pub key: Option<Key>,
+    pub key: Option<CacheKey>,
 }
 
 /// What became of a [`Forget`].
@@ -59,13 +59,13 @@ impl Answers<Forget> for CacheActor {
     type Item = Forgot;
     const NAME: &'static str = "cache.forget";
 
-    fn answer(&mut self, Forget { key }: Forget, outlet: Outlet<Forgot>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, Forget { key }: Forget, responder: Responder<Forgot>) -> impl Future<Output = ()> + 'static {
         self.forgets += 1;
         match key {
             Some(key) => self.store.remove(&key),
             None => self.store.clear(),
         }
-        outlet.put(0, Forgot::Done);
+        responder.put(0, Forgot::Done);
         ready(())
     }
 }
@@ -74,10 +74,10 @@ impl Answers<Report> for CacheActor {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let forgets = Value::Int(self.forgets.cast_signed());
         // `shared`: every worker speaks for the same store, so the status actor must not add these up.
-        outlet.put(0, Told(Value::from_pairs([("forgets", forgets), ("shared", self.store.stats().tree())])));
+        responder.put(0, Told(Value::from_pairs([("forgets", forgets), ("shared", self.store.stats().tree())])));
         ready(())
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::key::Key;
+use super::key::CacheKey;
 use super::store::{NotCached, Store};
 use crate::outcome::{Coverage, Outcome};
 
@@ -21,10 +21,10 @@ type News = Option<Arc<[Outcome]>>;
 
 /// The answers that are being fetched.
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<Key, watch::Receiver<News>>>);
+pub(super) struct Flights(Mutex<HashMap<CacheKey, watch::Receiver<News>>>);
 
 impl Flights {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, watch::Receiver<News>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, watch::Receiver<News>>> {
         // The table is changed by single calls, so it is whole even where a holder of the lock panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -34,7 +34,7 @@ impl Flights {
     }
 
     /// Cuts a flight off from the store, then runs `invalidate`, before a leader can store again.
-    pub(super) fn forget(&self, key: &Key, invalidate: impl FnOnce()) {
+    pub(super) fn forget(&self, key: &CacheKey, invalidate: impl FnOnce()) {
         let mut table = self.lock();
         table.remove(key);
         invalidate();
@@ -62,7 +62,7 @@ pub enum Begun {
 impl Store {
     /// Looks an answer up; where it is missing, makes exactly one of its askers the leader. With the store off every
     /// asker leads, on its own.
-    pub fn begin(self: &Arc<Store>, key: Key) -> Begun {
+    pub fn begin(self: &Arc<Store>, key: CacheKey) -> Begun {
         if let Some(outcomes) = self.get(&key) {
             return Begun::Hit(outcomes);
         }
@@ -84,7 +84,7 @@ impl Store {
         Begun::Lead(leader)
     }
 
-    fn leader(self: &Arc<Store>, key: Key) -> (Leader, watch::Receiver<News>) {
+    fn leader(self: &Arc<Store>, key: CacheKey) -> (Leader, watch::Receiver<News>) {
         let (sender, receiver) = watch::channel(None);
         (Leader { store: self.clone(), key, news: sender }, receiver)
     }
@@ -94,7 +94,7 @@ impl Store {
 /// an answer, and the next one to [`Store::begin`] leads.
 pub struct Leader {
     store: Arc<Store>,
-    key: Key,
+    key: CacheKey,
     news: watch::Sender<News>,
 }
 
@@ -130,7 +130,7 @@ impl Leader {
     }
 
     /// Whether the table's flight of this key is this leader's: it may have been forgotten, and begun anew by another.
-    fn is_listed(&self, table: &HashMap<Key, watch::Receiver<News>>) -> bool {
+    fn is_listed(&self, table: &HashMap<CacheKey, watch::Receiver<News>>) -> bool {
         table.get(&self.key).is_some_and(|flight| flight.same_channel(&self.news.subscribe()))
     }
 }

@@ -8,9 +8,9 @@ use skitai_wire::Value;
 /// Arguments come from clients, so the digest is a cryptographic one: nobody can construct a question that is taken
 /// for another user's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key([u8; 32]);
+pub struct CacheKey([u8; 32]);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(")?;
         // Eight bytes tell keys apart in a log line.
@@ -22,7 +22,7 @@ impl std::fmt::Debug for Key {
 /// The field a text belongs to, so that the same text as a path and as a method are two questions.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-enum Field {
+enum KeyField {
     Kind,
     Target,
     Path,
@@ -51,76 +51,77 @@ impl std::fmt::Debug for KeyBuilder {
 impl KeyBuilder {
     /// Begins with the kind of call: `map`, `lb`, `dmap`, `dlb`, `rpc`, `rest`, `wget`, `db`.
     pub fn new(kind: &str) -> KeyBuilder {
-        KeyBuilder(Context::new(&SHA256)).field(Field::Kind, kind.as_bytes())
+        KeyBuilder(Context::new(&SHA256)).field(KeyField::Kind, kind.as_bytes())
     }
 
     /// Whom the call goes to: the cluster's name, or a server's full address with its scheme.
     pub fn target(self, cluster_or_server: &str) -> KeyBuilder {
-        self.field(Field::Target, cluster_or_server.as_bytes())
+        self.field(KeyField::Target, cluster_or_server.as_bytes())
     }
 
     /// The path with its query.
     pub fn path(self, path: &str) -> KeyBuilder {
-        self.field(Field::Path, path.as_bytes())
+        self.field(KeyField::Path, path.as_bytes())
     }
 
     /// The RPC method, the HTTP method, or the SQL statement.
     pub fn method(self, method: &str) -> KeyBuilder {
-        self.field(Field::Method, method.as_bytes())
+        self.field(KeyField::Method, method.as_bytes())
     }
 
     /// The arguments or the body as they are sent.
     pub fn arguments(self, bytes: &[u8]) -> KeyBuilder {
-        self.field(Field::Arguments, bytes)
+        self.field(KeyField::Arguments, bytes)
     }
 
     /// The arguments or bound parameters before they are serialised; types count (`1` is not `"1"`).
     pub fn values(mut self, values: &[Value]) -> KeyBuilder {
-        self.open(Field::Values, values.len());
+        self.open(KeyField::Values, values.len());
         values.iter().for_each(|value| self.value(value));
         self
     }
 
     /// The login the call is made with.
     pub fn login(self, user: &str, password: &str) -> KeyBuilder {
-        self.field(Field::LoginUser, user.as_bytes()).field(Field::LoginPassword, password.as_bytes())
+        self.field(KeyField::LoginUser, user.as_bytes()).field(KeyField::LoginPassword, password.as_bytes())
     }
 
     /// A request header. Its name is compared without case, its value with.
     pub fn header(self, name: &str, value: &str) -> KeyBuilder {
-        self.field(Field::HeaderName, name.to_ascii_lowercase().as_bytes()).field(Field::HeaderValue, value.as_bytes())
+        self.field(KeyField::HeaderName, name.to_ascii_lowercase().as_bytes())
+            .field(KeyField::HeaderValue, value.as_bytes())
     }
 
     /// The database's name.
     pub fn database(self, name: &str) -> KeyBuilder {
-        self.field(Field::Database, name.as_bytes())
+        self.field(KeyField::Database, name.as_bytes())
     }
 
     /// The database's user.
     pub fn user(self, name: &str) -> KeyBuilder {
-        self.field(Field::User, name.as_bytes())
+        self.field(KeyField::User, name.as_bytes())
     }
 
     /// Anything else that could change the answer, under a name of its own: an encoding, a completion rule, a limit.
     pub fn other(self, name: &str, value: &str) -> KeyBuilder {
-        self.field(Field::Other, name.as_bytes()).field(Field::Other, value.as_bytes())
+        self.field(KeyField::Other, name.as_bytes()).field(KeyField::Other, value.as_bytes())
     }
 
     /// The key.
-    pub fn build(self) -> Key {
+    pub fn build(self) -> CacheKey {
         let mut key = [0; 32];
         key.copy_from_slice(self.0.finish().as_ref());
-        Key(key)
+        CacheKey(key)
     }
 
-    fn field(mut self, field: Field, bytes: &[u8]) -> KeyBuilder {
+    fn field(mut self, field: KeyField, bytes: &[u8]) -> KeyBuilder {
         self.open(field, bytes.len());
         self.0.update(bytes);
         self
     }
 
     /// The length goes before the content, so that ("ab", "c") and ("a", "bc") differ.
-    fn open(&mut self, field: Field, len: usize) {
+    fn open(&mut self, field: KeyField, len: usize) {
         self.0.update(&[field as u8]);
         self.0.update(&(len as u64).to_le_bytes());
     }

@@ -9,7 +9,7 @@ use moka::notification::RemovalCause;
 use skitai_wire::Value;
 
 use super::flight::Flights;
-use super::key::Key;
+use super::key::CacheKey;
 use crate::outcome::{Coverage, Outcome};
 
 /// Why an answer was not kept.
@@ -31,7 +31,7 @@ pub enum NotCached {
 }
 
 #[derive(Clone)]
-struct Kept {
+struct CacheEntry {
     outcomes: Arc<[Outcome]>,
     ttl: Duration,
 }
@@ -39,19 +39,25 @@ struct Kept {
 /// Every entry has a life of its own, set by who stored it.
 struct OwnTtl;
 
-impl Expiry<Key, Kept> for OwnTtl {
-    fn expire_after_create(&self, _: &Key, kept: &Kept, _: Instant) -> Option<Duration> {
+impl Expiry<CacheKey, CacheEntry> for OwnTtl {
+    fn expire_after_create(&self, _: &CacheKey, kept: &CacheEntry, _: Instant) -> Option<Duration> {
         Some(kept.ttl)
     }
 
     // The default would keep what is left of the replaced entry's life.
-    fn expire_after_update(&self, _: &Key, kept: &Kept, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &CacheKey,
+        kept: &CacheEntry,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(kept.ttl)
     }
 }
 
 #[derive(Debug, Default)]
-struct Counters {
+struct CacheCounters {
     hits: AtomicU64,
     misses: AtomicU64,
     stored: AtomicU64,
@@ -91,11 +97,11 @@ pub struct Stats {
 
 /// The results of a process. Cheap to share; every method may be called from any thread.
 pub struct Store {
-    kept: moka::sync::Cache<Key, Kept>,
+    kept: moka::sync::Cache<CacheKey, CacheEntry>,
     max_entries: usize,
     // False only while nothing can be in `kept`: a look-up in a site that caches nothing costs one load.
     used: AtomicBool,
-    counters: Arc<Counters>,
+    counters: Arc<CacheCounters>,
     pub(super) flights: Flights,
 }
 
@@ -109,7 +115,7 @@ impl Store {
     /// A store of at most so many results; 0 switches it off. When it is full, results that are seldom asked for give
     /// way, and a new one may be the seldom one: a client that varies its arguments cannot wash out the others.
     pub fn new(max_entries: usize) -> Arc<Store> {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(CacheCounters::default());
         let counted = counters.clone();
         let kept = moka::sync::Cache::builder()
             .name("results")
@@ -135,7 +141,7 @@ impl Store {
     }
 
     /// The fresh answer to this question.
-    pub fn get(&self, key: &Key) -> Option<Arc<[Outcome]>> {
+    pub fn get(&self, key: &CacheKey) -> Option<Arc<[Outcome]>> {
         let found = self.peek(key);
         let counter = if found.is_some() { &self.counters.hits } else { &self.counters.misses };
         counter.fetch_add(1, Relaxed);
@@ -143,7 +149,7 @@ impl Store {
     }
 
     /// As [`Store::get`], uncounted.
-    pub(super) fn peek(&self, key: &Key) -> Option<Arc<[Outcome]>> {
+    pub(super) fn peek(&self, key: &CacheKey) -> Option<Arc<[Outcome]>> {
         if !self.is_used() {
             return None;
         }
@@ -151,7 +157,7 @@ impl Store {
     }
 
     /// Keeps a complete answer for `ttl`. The last complete answer wins, with its own time to live: it is the newest.
-    pub fn put(&self, key: Key, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
+    pub fn put(&self, key: CacheKey, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
         if self.is_off() {
             return Err(NotCached::Off);
         }
@@ -163,12 +169,12 @@ impl Store {
     }
 
     /// As [`Store::put`] where the store is on and `ttl` is not zero; takes no lock of the flights.
-    pub(super) fn keep(&self, key: Key, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
+    pub(super) fn keep(&self, key: CacheKey, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
         if !Coverage::of(&outcomes).is_complete() {
             self.counters.refused_incomplete.fetch_add(1, Relaxed);
             return Err(NotCached::Incomplete);
         }
-        self.kept.insert(key, Kept { outcomes, ttl });
+        self.kept.insert(key, CacheEntry { outcomes, ttl });
         // After the insert; `clear` does it the other way round. So no entry can exist with the flag down.
         self.used.store(true, SeqCst);
         self.counters.stored.fetch_add(1, Relaxed);
@@ -176,7 +182,7 @@ impl Store {
     }
 
     /// Forgets one answer. One that is on its way will not be kept, nor given to those who wait for it.
-    pub fn remove(&self, key: &Key) {
+    pub fn remove(&self, key: &CacheKey) {
         self.flights.forget(key, || self.kept.invalidate(key));
     }
 

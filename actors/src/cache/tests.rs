@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use skitai_wire::{Map, Value};
 
 use super::*;
-use crate::kit::{Admission, Post, Reporter};
+use crate::kit::{ActorRef, Admission, Reporter};
 use crate::outcome::{Outcome, Reason};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn key(name: &str) -> Key {
+fn key(name: &str) -> CacheKey {
     KeyBuilder::new("map").target("mysearch").method(name).build()
 }
 
@@ -34,14 +34,14 @@ fn soon(millis: u64) -> Instant {
     Instant::now() + Duration::from_millis(millis)
 }
 
-fn lead(store: &Arc<Store>, key: Key) -> Leader {
+fn lead(store: &Arc<Store>, key: CacheKey) -> Leader {
     match store.begin(key) {
         Begun::Lead(leader) => leader,
         other => panic!("expected to lead, got {other:?}"),
     }
 }
 
-fn follow(store: &Arc<Store>, key: Key) -> Follower {
+fn follow(store: &Arc<Store>, key: CacheKey) -> Follower {
     match store.begin(key) {
         Begun::Follow(follower) => follower,
         other => panic!("expected to follow, got {other:?}"),
@@ -338,18 +338,18 @@ fn the_actor_forgets_and_reports() {
     actix_rt::System::new().block_on(async {
         let store = Store::new(10);
         let shared = store.clone();
-        let post = Post::open("cache", Admission::default(), move || CacheActor::new(shared.clone()));
+        let actor = ActorRef::open("cache", Admission::default(), move || CacheActor::new(shared.clone()));
         store.put(key("a"), good(1), LONG).unwrap();
         store.put(key("b"), good(2), LONG).unwrap();
-        let one = post.ask(Forget { key: Some(key("a")) }, slots(), None, soon(2_000));
+        let one = actor.ask(Forget { key: Some(key("a")) }, slots(), None, soon(2_000));
         assert_eq!(one.all(soon(2_000)).await, [Forgot::Done]);
         assert!(store.get(&key("a")).is_none());
         assert!(store.get(&key("b")).is_some());
-        let all = post.ask(Forget { key: None }, slots(), None, soon(2_000));
+        let all = actor.ask(Forget { key: None }, slots(), None, soon(2_000));
         assert_eq!(all.all(soon(2_000)).await, [Forgot::Done]);
         assert!(store.get(&key("b")).is_none());
 
-        let told = post.report(soon(2_000)).all(soon(2_000)).await;
+        let told = actor.report(soon(2_000)).all(soon(2_000)).await;
         let Value::Map(tree) = &told[0].0 else { panic!("a report is a map") };
         assert_eq!(tree.get("forgets"), Some(&Value::Int(2)));
         let Some(Value::Map(shared)) = tree.get("shared") else { panic!("the store's figures are shared ones") };

@@ -6,21 +6,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
-use crate::balance::health::{Ended, Pulse};
-use crate::balance::verdict::{Admitted, Call, Judged};
+use crate::balance::circuit::{Admitted, CallKind, Judged};
+use crate::balance::health::{CallEnd, MemberHealth};
 use crate::http;
-use crate::http::{Origin, Prepared, Progress};
+use crate::http::{Origin, PreparedRequest, Progress};
 use crate::outcome::{Outcome, Reason, Status};
 
 /// A member of a cluster, or one origin of the actor for any URL.
-pub(super) struct Member {
+pub(super) struct HttpMember {
     pub(super) node: Arc<str>,
     weight: u32,
     connections: usize,
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
     /// What all workers know of it. None for an origin of the actor for any URL.
-    pulse: Option<Pulse>,
+    pulse: Option<MemberHealth>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
 }
@@ -50,8 +50,8 @@ struct LastError {
 
 /// An exchange under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    call: Call,
+pub(super) struct InFlight {
+    call: CallKind,
     /// When it began: later than its call, where another member was tried before.
     pub(super) started: Instant,
     /// How many the member had in flight then, all workers', this one included.
@@ -65,23 +65,31 @@ pub(super) enum Abandoned {
     Cancelled,
 }
 
-impl Member {
-    pub(super) fn new(node: Arc<str>, weight: u32, connections: usize, origin: Result<Origin, String>) -> Member {
-        Member { node, weight, connections, origin, pulse: None, in_flight: Cell::new(0), counts: RefCell::default() }
+impl HttpMember {
+    pub(super) fn new(node: Arc<str>, weight: u32, connections: usize, origin: Result<Origin, String>) -> HttpMember {
+        HttpMember {
+            node,
+            weight,
+            connections,
+            origin,
+            pulse: None,
+            in_flight: Cell::new(0),
+            counts: RefCell::default(),
+        }
     }
 
     /// The same, judged together with the others of its cluster.
-    pub(super) fn with_pulse(self, pulse: Pulse) -> Member {
-        Member { pulse: Some(pulse), ..self }
+    pub(super) fn with_pulse(self, pulse: MemberHealth) -> HttpMember {
+        HttpMember { pulse: Some(pulse), ..self }
     }
 
     /// True for the member of this pulse.
-    pub(super) fn has(&self, pulse: &Pulse) -> bool {
+    pub(super) fn has(&self, pulse: &MemberHealth) -> bool {
         self.pulse.as_ref().is_some_and(|own| own.is(pulse))
     }
 
     /// One exchange. Latency and attempts are the caller's to fill.
-    pub(super) async fn exchange(&self, request: &Prepared, progress: &Progress, begun: Instant) -> Outcome {
+    pub(super) async fn exchange(&self, request: &PreparedRequest, progress: &Progress, begun: Instant) -> Outcome {
         match &self.origin {
             Ok(origin) => origin.ask(request, progress, begun, &self.node).await,
             Err(why) => Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
@@ -89,12 +97,12 @@ impl Member {
     }
 
     /// Asks whether a call may go to this very member; the refusal is its outcome.
-    pub(super) fn admit(&self, now: Instant) -> Result<Call, Box<Outcome>> {
-        let Some(pulse) = &self.pulse else { return Ok(Call::Usual) };
+    pub(super) fn admit(&self, now: Instant) -> Result<CallKind, Box<Outcome>> {
+        let Some(pulse) = &self.pulse else { return Ok(CallKind::Usual) };
         let now = pulse.at(now);
         match pulse.admit(now) {
-            Admitted::Yes => Ok(Call::Usual),
-            Admitted::Trial => Ok(Call::Trial),
+            Admitted::Yes => Ok(CallKind::Usual),
+            Admitted::Trial => Ok(CallKind::Trial),
             Admitted::No => {
                 self.counts.borrow_mut().not_sent += 1;
                 let why = pulse.explain(now);
@@ -103,13 +111,13 @@ impl Member {
         }
     }
 
-    pub(super) fn enter(&self, call: Call, started: Instant) -> Entry {
+    pub(super) fn enter(&self, call: CallKind, started: Instant) -> InFlight {
         self.in_flight.update(|count| count + 1);
-        Entry { call, started, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.at(started))) }
+        InFlight { call, started, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.at(started))) }
     }
 
     /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
-    pub(super) fn leave(&self, ended: &Ended<'_>, now: Instant) {
+    pub(super) fn leave(&self, ended: &CallEnd<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
         if let Some(pulse) = &self.pulse {
             pulse.ended(ended, pulse.at(now));
@@ -121,7 +129,7 @@ impl Member {
     }
 
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
-    pub(super) fn record(&self, entry: Entry, outcome: &Outcome, judged: Judged, now: Instant) {
+    pub(super) fn record(&self, entry: InFlight, outcome: &Outcome, judged: Judged, now: Instant) {
         self.count(outcome);
         if let Some(pulse) = &self.pulse
             && let Some(time) = retry_after(outcome)
@@ -131,7 +139,7 @@ impl Member {
         let took = now - entry.started;
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
         self.leave(
-            &Ended {
+            &CallEnd {
                 call: entry.call,
                 among: entry.among,
                 judged,
@@ -170,11 +178,18 @@ impl Member {
     /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had little
     /// time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
     /// learnt, its quantiles would sink and ever more calls count as late.
-    pub(super) fn record_abandoned(&self, entry: Entry, how: Abandoned, was_sent: bool, is_outrun: bool, now: Instant) {
+    pub(super) fn record_abandoned(
+        &self,
+        entry: InFlight,
+        how: Abandoned,
+        was_sent: bool,
+        is_outrun: bool,
+        now: Instant,
+    ) {
         self.count_abandoned(how, was_sent);
         let waited = was_sent.then_some(now - entry.started);
         self.leave(
-            &Ended {
+            &CallEnd {
                 call: entry.call,
                 among: entry.among,
                 judged: Judged::Neutral,

@@ -19,10 +19,10 @@ use tokio::time::{sleep, timeout};
 
 use super::completed;
 use super::roster::Roster;
-use crate::balance::health::Pulse;
+use crate::balance::health::MemberHealth;
 use crate::balance::pick::Dice;
 use crate::dns::names::{Names as _, SystemNames};
-use crate::http::{Limits, Origin, Place, Prepared, Progress, Request, next_id};
+use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Progress, Request, next_id};
 use crate::kit::tasks;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
@@ -58,7 +58,7 @@ impl Prober {
 /// Sees to it that each of the present members is watched.
 async fn all(roster: Arc<Roster>, check: Check) {
     let mut changes = roster.changes();
-    let mut watched: Vec<(Pulse, Task)> = Vec::new();
+    let mut watched: Vec<(MemberHealth, Task)> = Vec::new();
     loop {
         let lineup = changes.borrow_and_update().clone();
         let pulses = || (0..lineup.members.len()).map(|index| lineup.health.pulse(index));
@@ -78,7 +78,7 @@ async fn all(roster: Arc<Roster>, check: Check) {
     }
 }
 
-async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: Pulse) {
+async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: MemberHealth) {
     let dice = Dice::new();
     let permille = |number: u64| u32::try_from(number).unwrap_or(0);
     sleep(check.interval * permille(dice.below(1_000)) / 1_000).await;
@@ -139,10 +139,10 @@ fn in_json(path: &str) -> Request {
 /// One exchange on a connection of its own.
 async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Duration) -> Result<Outcome, String> {
     let spec = roster.spec();
-    let request = Prepared::new(completed(request, spec))?;
+    let request = PreparedRequest::new(completed(request, spec))?;
     let limits =
-        Limits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
-    let place = Place { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
+        OriginLimits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
+    let place = Endpoint { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
     let origin = Origin::member(place, limits)?;
     Ok(origin.ask(&request, &Progress::default(), Instant::now(), &member.node).await)
 }

@@ -12,7 +12,7 @@ use skitai_wire::Value;
 use tokio::sync::watch;
 
 use crate::balance::health::{Health, unix};
-use crate::http::Trust;
+use crate::http::TlsTrust;
 use crate::outcome::Outcome;
 use crate::spec::{ClusterSpec, Member, Spread};
 
@@ -48,7 +48,7 @@ impl Lineup {
 #[derive(Debug)]
 pub struct Roster {
     spec: ClusterSpec,
-    trust: Option<Trust>,
+    trust: Option<TlsTrust>,
     present: watch::Sender<Arc<Lineup>>,
     /// The names that are looked up, each once.
     names: Mutex<Vec<Name>>,
@@ -71,7 +71,7 @@ const ADDRESSES: usize = 256;
 impl Roster {
     /// The members of the configuration, of whom nothing is known.
     pub fn new(spec: ClusterSpec) -> Arc<Roster> {
-        let trust = spec.tls.then(|| spec.authority.as_ref().map_or_else(Trust::web, Trust::of));
+        let trust = spec.tls.then(|| spec.authority.as_ref().map_or_else(TlsTrust::web, TlsTrust::of));
         let lineup = Lineup { members: spec.members.clone().into(), health: Health::new(&spec) };
         let mut names: Vec<Name> = Vec::new();
         for member in spec.members.iter().filter(|member| spec.discover.is_some() && is_name(member)) {
@@ -99,7 +99,7 @@ impl Roster {
     }
 
     /// For TLS: who is trusted.
-    pub(super) fn trust(&self) -> Option<&Trust> {
+    pub(super) fn trust(&self) -> Option<&TlsTrust> {
         self.trust.as_ref()
     }
 

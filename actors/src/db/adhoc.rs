@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backstop::Backstop;
-use super::member::{Limits, Member};
+use super::member::{MemberLimits, SqlMember};
 use super::stream::Sink;
-use super::{Lane, Query, TEND_EVERY, ask};
+use super::{ConnMode, Query, TEND_EVERY, ask};
 use crate::kit::report::Told;
 use crate::kit::tasks;
-use crate::kit::{Answers, Outlet, Report};
+use crate::kit::{Answers, Report, Responder};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
 use crate::wire::Value;
@@ -39,7 +39,7 @@ pub struct AdHocStatement {
     /// Who asks: a route.
     pub asker: &'static str,
     /// On what connection.
-    pub lane: Lane,
+    pub lane: ConnMode,
 }
 
 /// A database that no configuration names, with its login.
@@ -54,7 +54,7 @@ impl AdHocStatement {
 }
 
 struct Target {
-    member: Rc<Member>,
+    member: Rc<SqlMember>,
     used: Instant,
 }
 
@@ -63,7 +63,7 @@ type Targets = RefCell<HashMap<DbMember, Target>>;
 /// The state of the actor for databases named at run time, on one worker thread.
 pub struct AdHoc {
     targets: Rc<Targets>,
-    pub(super) limits: Limits,
+    pub(super) limits: MemberLimits,
 }
 
 impl std::fmt::Debug for AdHoc {
@@ -79,12 +79,13 @@ impl AdHoc {
         let targets = Rc::default();
         forget_idle(Rc::downgrade(&targets));
         let streams = part(connections, STREAM_SHARE);
-        let limits = Limits { connections, streams, wait, connect_timeout, member_timeout, statement_timeout: true };
+        let limits =
+            MemberLimits { connections, streams, wait, connect_timeout, member_timeout, statement_timeout: true };
         AdHoc { targets, limits }
     }
 
     /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
-    pub(super) fn member(&self, spec: DbMember) -> Option<Rc<Member>> {
+    pub(super) fn member(&self, spec: DbMember) -> Option<Rc<SqlMember>> {
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get_mut(&spec) {
             target.used = Instant::now();
@@ -95,7 +96,7 @@ impl AdHoc {
             let oldest = idle.min_by_key(|(_, target)| target.used).map(|(spec, _)| spec.clone())?;
             targets.remove(&oldest);
         }
-        let member = Rc::new(Member::new(spec.clone(), self.limits, None));
+        let member = Rc::new(SqlMember::new(spec.clone(), self.limits, None));
         targets.insert(spec, Target { member: member.clone(), used: Instant::now() });
         Some(member)
     }
@@ -127,10 +128,14 @@ impl Answers<AdHocStatement> for AdHoc {
     type Item = Outcome;
     const NAME: &'static str = "execute";
 
-    fn answer(&mut self, statement: AdHocStatement, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+    fn answer(
+        &mut self,
+        statement: AdHocStatement,
+        responder: Responder<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
         let started = Instant::now();
-        let backstop = Backstop::of(outlet.deadline, started, self.limits.member_timeout);
-        self.execute(statement, backstop, [].into(), started, outlet)
+        let backstop = Backstop::of(responder.deadline, started, self.limits.member_timeout);
+        self.execute(statement, backstop, [].into(), started, responder)
     }
 }
 
@@ -142,18 +147,18 @@ impl AdHoc {
         backstop: Backstop,
         sinks: Box<[Sink]>,
         started: Instant,
-        outlet: Outlet<Outcome>,
+        responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
-        let query = Query::on(lane, false, sql, params, asker, (backstop, outlet.party));
+        let query = Query::on(lane, false, sql, params, asker, (backstop, responder.party));
         async move {
             let outcome = match member {
                 Some(member) => ask(&member, query, None, sinks.first(), started).await,
                 None => full(node),
             };
-            outlet.put(0, outcome);
+            responder.put(0, outcome);
         }
     }
 }
@@ -162,11 +167,11 @@ impl Answers<Report> for AdHoc {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let targets = self.targets.clone();
         async move {
             let members = targets.borrow().values().map(|target| target.member.report()).collect();
-            outlet.put(
+            responder.put(
                 0,
                 Told(Value::from_pairs([("limit", Value::Int(MAX_TARGETS as i64)), ("members", Value::List(members))])),
             );

@@ -16,20 +16,20 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 use super::backstop::Backstop;
-use super::flight::{Failure, Rows};
+use super::flight::{Rows, StatementFailure};
 use super::holders::Holding;
-use super::lasting;
-use super::lasting::Place;
-use super::member::Member;
+use super::member::SqlMember;
 use super::shards::Shards;
+use super::statement_guard;
+use super::statement_guard::StatementContext;
 use super::{AdHoc, AdHocTarget, Database, Query, postgres, sqlite};
-use crate::kit::{Answers, Outlet};
+use crate::kit::{Answers, Responder};
 use crate::outcome::{Outcome, Reason};
 use crate::wire::Value;
 
 /// What holds several statements together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bond {
+pub enum ConversationKind {
     /// A transaction.
     Transaction,
     /// A connection alone, cleaned afterwards.
@@ -42,18 +42,18 @@ pub struct Conversation<T> {
     /// Which database.
     pub with: T,
     /// What holds the statements together.
-    pub bond: Bond,
+    pub bond: ConversationKind,
     /// Who asks: a route.
     pub asker: &'static str,
     /// What to do, in turn.
-    pub orders: mpsc::Receiver<Order>,
+    pub orders: mpsc::Receiver<Command>,
     /// Told the node once the connection is there.
     pub ready: oneshot::Sender<Arc<str>>,
 }
 
 /// The next thing to do in a conversation. The answer is one outcome.
 #[derive(Debug)]
-pub enum Order {
+pub enum Command {
     /// A statement of the asker's.
     Execute {
         /// One statement.
@@ -77,41 +77,41 @@ pub enum Order {
 
 /// The right to one connection for as long as a conversation lasts. Dropped before it was left, it closes the
 /// connection.
-pub(super) enum Seat {
-    Postgres(postgres::Seat),
-    Sqlite(sqlite::Seat),
+pub(super) enum HeldConnection {
+    Postgres(postgres::PostgresSession),
+    Sqlite(sqlite::SqliteSession),
 }
 
-impl Seat {
+impl HeldConnection {
     fn begin(&self) -> &'static str {
         match self {
-            Seat::Postgres(_) => "BEGIN",
+            HeldConnection::Postgres(_) => "BEGIN",
             // A transaction that turns into a writing one half-way can find itself locked out for good.
-            Seat::Sqlite(_) => "BEGIN IMMEDIATE",
+            HeldConnection::Sqlite(_) => "BEGIN IMMEDIATE",
         }
     }
 
-    async fn execute(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+    async fn execute(&self, query: Arc<Query>) -> Result<Rows, StatementFailure> {
         match self {
-            Seat::Postgres(seat) => seat.send(query).await,
-            Seat::Sqlite(seat) => seat.send(query).await,
+            HeldConnection::Postgres(seat) => seat.send(query).await,
+            HeldConnection::Sqlite(seat) => seat.send(query).await,
         }
     }
 
     /// Gives the connection back. `clean` where a transaction has ended and nothing else can have been left behind.
     async fn leave(self, clean: bool) {
         match self {
-            Seat::Postgres(seat) => seat.leave(clean).await,
-            Seat::Sqlite(seat) => seat.leave(clean),
+            HeldConnection::Postgres(seat) => seat.leave(clean).await,
+            HeldConnection::Sqlite(seat) => seat.leave(clean),
         }
     }
 }
 
 /// One conversation under way.
-pub(super) struct Talk<'m> {
-    pub(super) member: &'m Member,
-    pub(super) seat: Seat,
-    pub(super) bond: Bond,
+pub(super) struct ConversationRunner<'m> {
+    pub(super) member: &'m SqlMember,
+    pub(super) seat: HeldConnection,
+    pub(super) bond: ConversationKind,
     pub(super) asker: &'static str,
     pub(super) backstop: Backstop,
     pub(super) holding: Holding<'m>,
@@ -119,17 +119,17 @@ pub(super) struct Talk<'m> {
     pub(super) doomed: Option<String>,
 }
 
-impl Talk<'_> {
+impl ConversationRunner<'_> {
     pub(super) async fn go(
         mut self,
-        orders: &mut mpsc::Receiver<Order>,
+        orders: &mut mpsc::Receiver<Command>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), StatementFailure> {
         let inside = match &self.seat {
-            Seat::Postgres(seat) => seat.limit_to(self.backstop).await,
-            Seat::Sqlite(_) => None,
+            HeldConnection::Postgres(seat) => seat.limit_to(self.backstop).await,
+            HeldConnection::Sqlite(_) => None,
         };
-        if self.bond == Bond::Transaction {
+        if self.bond == ConversationKind::Transaction {
             self.word(self.seat.begin().into()).await?;
             if let Some(limit) = inside {
                 self.word(limit.into()).await?;
@@ -141,29 +141,29 @@ impl Talk<'_> {
         }
         while let Some(order) = orders.recv().await {
             match order {
-                Order::Execute { sql, params, answer } => {
+                Command::Execute { sql, params, answer } => {
                     let result = self.statement(sql, params).await;
                     self.answered(answer, result)?;
                 }
-                Order::Save(number, answer) => {
+                Command::Save(number, answer) => {
                     let result = self.word(format!("SAVEPOINT s{number}").into()).await;
                     self.answered(answer, result)?;
                 }
-                Order::Keep(number, answer) => {
+                Command::Keep(number, answer) => {
                     let result = match &self.doomed {
                         Some(why) => Err(gone(why)),
                         None => self.word(format!("RELEASE SAVEPOINT s{number}").into()).await,
                     };
                     self.answered(answer, result)?;
                 }
-                Order::Undo(number, answer) => {
+                Command::Undo(number, answer) => {
                     let result = self.word(format!("ROLLBACK TO SAVEPOINT s{number}").into()).await;
                     if result.is_ok() {
                         self.doomed = None;
                     }
                     self.answered(answer, result)?;
                 }
-                Order::Commit(answer) => {
+                Command::Commit(answer) => {
                     let result = match self.doomed.take() {
                         // The server would answer this COMMIT with a rollback and call it a success.
                         Some(why) => self.word("ROLLBACK".into()).await.and(Err(gone(&why))),
@@ -171,35 +171,39 @@ impl Talk<'_> {
                     };
                     return self.over(answer, result).await;
                 }
-                Order::Rollback(answer) => {
+                Command::Rollback(answer) => {
                     let result = self.word("ROLLBACK".into()).await;
                     return self.over(answer, result).await;
                 }
             }
         }
-        if self.bond == Bond::Transaction {
+        if self.bond == ConversationKind::Transaction {
             self.word("ROLLBACK".into()).await?;
         }
-        self.seat.leave(self.bond == Bond::Transaction).await;
+        self.seat.leave(self.bond == ConversationKind::Transaction).await;
         Ok(())
     }
 
-    async fn statement(&self, sql: Cow<'static, str>, params: Arc<[Value]>) -> Result<Rows, Failure> {
-        let place = if self.bond == Bond::Transaction { Place::Transaction } else { Place::Session };
-        if let Some(why) = lasting::refused(&sql, place) {
-            return Err(Failure::new(Reason::Sql, why));
+    async fn statement(&self, sql: Cow<'static, str>, params: Arc<[Value]>) -> Result<Rows, StatementFailure> {
+        let place = if self.bond == ConversationKind::Transaction {
+            StatementContext::Transaction
+        } else {
+            StatementContext::Session
+        };
+        if let Some(why) = statement_guard::refused(&sql, place) {
+            return Err(StatementFailure::new(Reason::Sql, why));
         }
         self.run(Query::among(sql, params, self.asker)).await
     }
 
     /// A word of our own.
-    async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, Failure> {
+    async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, StatementFailure> {
         self.run(Query::among(sql, Arc::default(), self.asker)).await
     }
 
-    async fn run(&self, query: Arc<Query>) -> Result<Rows, Failure> {
+    async fn run(&self, query: Arc<Query>) -> Result<Rows, StatementFailure> {
         if let Some(why) = &query.refused {
-            return Err(Failure::new(Reason::Sql, why.clone()));
+            return Err(StatementFailure::new(Reason::Sql, why.clone()));
         }
         self.holding.does(Some(query.clone()));
         let result = self.member.timed(self.seat.execute(query)).await;
@@ -208,9 +212,15 @@ impl Talk<'_> {
     }
 
     /// Hands out the answer. It is also an error here where the connection cannot be used any more.
-    fn answered(&mut self, answer: oneshot::Sender<Outcome>, result: Result<Rows, Failure>) -> Result<(), Failure> {
+    fn answered(
+        &mut self,
+        answer: oneshot::Sender<Outcome>,
+        result: Result<Rows, StatementFailure>,
+    ) -> Result<(), StatementFailure> {
         let lost = match &result {
-            Err(failure) if failure.reason != Reason::Sql => Some(Failure::new(failure.reason, failure.msg.clone())),
+            Err(failure) if failure.reason != Reason::Sql => {
+                Some(StatementFailure::new(failure.reason, failure.msg.clone()))
+            }
             Err(failure) => {
                 self.doomed.get_or_insert_with(|| failure.msg.clone());
                 None
@@ -223,10 +233,16 @@ impl Talk<'_> {
     }
 
     /// The last answer of a transaction.
-    async fn over(self, answer: oneshot::Sender<Outcome>, result: Result<Rows, Failure>) -> Result<(), Failure> {
-        let Talk { member, seat, .. } = self;
+    async fn over(
+        self,
+        answer: oneshot::Sender<Outcome>,
+        result: Result<Rows, StatementFailure>,
+    ) -> Result<(), StatementFailure> {
+        let ConversationRunner { member, seat, .. } = self;
         let lost = match &result {
-            Err(failure) if failure.reason != Reason::Sql => Some(Failure::new(failure.reason, failure.msg.clone())),
+            Err(failure) if failure.reason != Reason::Sql => {
+                Some(StatementFailure::new(failure.reason, failure.msg.clone()))
+            }
             _ => None,
         };
         if lost.is_none() {
@@ -237,19 +253,22 @@ impl Talk<'_> {
     }
 }
 
-fn gone(why: &str) -> Failure {
+fn gone(why: &str) -> StatementFailure {
     let msg = format!(
         "not committed: a statement failed and its transaction with it ({why}); return the error, or put what may fail \
          into t.savepoint(..)"
     );
-    Failure::new(Reason::Sql, msg)
+    StatementFailure::new(Reason::Sql, msg)
 }
 
 /// A commit that was refused is one that did not happen; one without an answer is anybody's guess.
-fn in_doubt(failure: Failure) -> Failure {
+fn in_doubt(failure: StatementFailure) -> StatementFailure {
     match failure.reason {
         Reason::Sql => failure,
-        _ => Failure { msg: format!("{}; whether the transaction was committed is unknown", failure.msg), ..failure },
+        _ => StatementFailure {
+            msg: format!("{}; whether the transaction was committed is unknown", failure.msg),
+            ..failure
+        },
     }
 }
 
@@ -257,12 +276,16 @@ impl Answers<Conversation<Shards>> for Database {
     type Item = Outcome;
     const NAME: &'static str = "converse";
 
-    fn answer(&mut self, asked: Conversation<Shards>, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+    fn answer(
+        &mut self,
+        asked: Conversation<Shards>,
+        responder: Responder<Outcome>,
+    ) -> impl Future<Output = ()> + 'static {
         let Conversation { with, bond, asker, mut orders, ready } = asked;
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let health = self.health.clone();
-        let backstop = Backstop::of(outlet.deadline, Instant::now(), self.spec.member_timeout);
-        let party = outlet.party;
+        let backstop = Backstop::of(responder.deadline, Instant::now(), self.spec.member_timeout);
+        let party = responder.party;
         let at = match with {
             Shards::At(index) => Some(index),
             Shards::Of(place) => self.circle.owner(&self.spec, place),
@@ -301,7 +324,7 @@ impl Answers<Conversation<Shards>> for Database {
                 }
                 _ => super::no_shard(&members, at, &name),
             };
-            outlet.put(0, outcome);
+            responder.put(0, outcome);
         }
     }
 }
@@ -313,13 +336,13 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
     fn answer(
         &mut self,
         asked: Conversation<AdHocTarget>,
-        outlet: Outlet<Outcome>,
+        responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let Conversation { with: AdHocTarget(spec), bond, asker, mut orders, ready } = asked;
         let node = spec.node.clone();
-        let member: Option<Rc<Member>> = self.member(spec);
-        let backstop = Backstop::of(outlet.deadline, Instant::now(), self.limits.member_timeout);
-        let party = outlet.party;
+        let member: Option<Rc<SqlMember>> = self.member(spec);
+        let backstop = Backstop::of(responder.deadline, Instant::now(), self.limits.member_timeout);
+        let party = responder.party;
         async move {
             let outcome = match member {
                 Some(member) => {
@@ -327,7 +350,7 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
                 }
                 None => super::adhoc::full(node),
             };
-            outlet.put(0, outcome);
+            responder.put(0, outcome);
         }
     }
 }

@@ -25,29 +25,29 @@ pub(super) struct Rows {
 
 /// Why a statement has no rows.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
+pub(super) struct StatementFailure {
     pub(super) reason: Reason,
     pub(super) msg: String,
     /// The database's own error in its parts.
     pub(super) error: Option<Arc<SqlError>>,
 }
 
-impl Failure {
-    pub(super) fn new(reason: Reason, msg: impl Into<String>) -> Failure {
-        Failure { reason, msg: msg.into(), error: None }
+impl StatementFailure {
+    pub(super) fn new(reason: Reason, msg: impl Into<String>) -> StatementFailure {
+        StatementFailure { reason, msg: msg.into(), error: None }
     }
 }
 
 /// How a statement ended on its connection.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) result: Result<Rows, Failure>,
+pub(super) struct StatementEnd {
+    pub(super) result: Result<Rows, StatementFailure>,
     /// False where the connection is in an unknown state.
     pub(super) reusable: bool,
 }
 
 /// A running statement.
-pub(super) type Work = Pin<Box<dyn Future<Output = Ended> + Send>>;
+pub(super) type Work = Pin<Box<dyn Future<Output = StatementEnd> + Send>>;
 
 /// The right to one connection, beside the statement that uses it.
 pub(super) trait Lease: Send + Unpin + 'static {
@@ -71,7 +71,7 @@ impl<L: Lease> Flight<L> {
 }
 
 impl<L: Lease> Future for Flight<L> {
-    type Output = Result<Rows, Failure>;
+    type Output = Result<Rows, StatementFailure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.begun = true;

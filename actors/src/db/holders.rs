@@ -16,11 +16,11 @@ const HEAD: usize = 60;
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     /// In places that are given again.
-    held: RefCell<Vec<Option<Held>>>,
+    held: RefCell<Vec<Option<Holder>>>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Holder {
     since: Instant,
     asker: &'static str,
     /// `None` where a transaction or session stands between two statements.
@@ -37,7 +37,7 @@ pub(super) struct Holding<'h> {
 impl Holders {
     /// A connection was lent, at this moment.
     pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>, since: Instant) -> Holding<'_> {
-        let held = Some(Held { since, asker, query });
+        let held = Some(Holder { since, asker, query });
         let mut all = self.held.borrow_mut();
         // There are no more of them than connections.
         let place = match all.iter().position(Option::is_none) {
@@ -56,7 +56,7 @@ impl Holders {
     /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty where nobody holds one.
     pub(super) fn told(&self) -> String {
         let all = self.held.borrow();
-        let mut held: Vec<&Held> = all.iter().flatten().collect();
+        let mut held: Vec<&Holder> = all.iter().flatten().collect();
         held.sort_by_key(|one| one.since);
         let mut text = String::new();
         for (place, one) in held.iter().take(NAMED).enumerate() {

@@ -12,17 +12,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Query;
 use super::backstop::Backstop;
-use super::conversation::{Bond, Order, Talk};
-use super::flight::{Failure, Rows};
+use super::conversation::{Command, ConversationKind, ConversationRunner};
+use super::flight::{Rows, StatementFailure};
+use super::health_report::HealthReport;
 use super::holders::Holders;
 use super::pick::Load;
-use super::postgres::{Login, Postgres};
+use super::postgres::{Postgres, PostgresLogin};
 use super::sqlite::{Files, Sqlite};
-use super::standing::Case;
+use super::statement_counters::{RunningStatement, StatementCounters};
 use super::stream::Sink;
-use super::tally::{Mark, Tally};
-use crate::balance::health::Pulse;
-use crate::balance::verdict::Call;
+use crate::balance::circuit::CallKind;
+use crate::balance::health::MemberHealth;
 use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
 use crate::kit::{Party, alarm};
@@ -32,7 +32,7 @@ use crate::wire::Value;
 
 /// What one member may take, on this worker.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct MemberLimits {
     pub(super) connections: usize,
     /// How many of them streams of rows may have.
     pub(super) streams: usize,
@@ -57,30 +57,30 @@ enum Engine {
 
 /// One database and its counters.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct SqlMember {
     spec: DbMember,
-    limits: Limits,
+    limits: MemberLimits,
     engine: Engine,
-    tally: Tally,
+    tally: StatementCounters,
     holders: Holders,
     /// Streams of rows that have a connection, or want one.
     streams: Arc<Gate>,
     /// What all workers know of it; nothing is known of a database that no configuration names.
-    pulse: Option<Arc<Pulse>>,
+    pulse: Option<Arc<MemberHealth>>,
 }
 
-impl Member {
-    pub(super) fn new(spec: DbMember, limits: Limits, pulse: Option<Pulse>) -> Member {
+impl SqlMember {
+    pub(super) fn new(spec: DbMember, limits: MemberLimits, pulse: Option<MemberHealth>) -> SqlMember {
         let pulse = pulse.map(Arc::new);
         let engine = match &spec.shard {
             Shard::Postgres { host, port, database, user, password, tls } => {
-                let login = Login { host, port: *port, database, user, password: &password.0, tls };
+                let login = PostgresLogin { host, port: *port, database, user, password: &password.0, tls };
                 Engine::Postgres(Postgres::new(&login, limits, pulse.clone()))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        let (tally, holders, streams) = (Tally::default(), Holders::default(), Gate::new(limits.streams));
-        Member { spec, limits, engine, tally, holders, streams, pulse }
+        let (tally, holders, streams) = (StatementCounters::default(), Holders::default(), Gate::new(limits.streams));
+        SqlMember { spec, limits, engine, tally, holders, streams, pulse }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -104,7 +104,7 @@ impl Member {
     pub(super) fn execute<'m>(
         &'m self,
         query: Arc<Query>,
-        call: Option<Call>,
+        call: Option<CallKind>,
         sink: Option<&'m Sink>,
         started: Instant,
     ) -> LocalBoxFuture<'m, Outcome> {
@@ -160,7 +160,7 @@ impl Member {
         &self,
         sink: Option<&Sink>,
         started: Instant,
-        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, Failure>,
+        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, StatementFailure>,
     ) -> Outcome {
         let mark = self.tally.begin();
         let mut sent = None;
@@ -172,8 +172,8 @@ impl Member {
     /// The outcome of a statement that ends now, in the counters.
     fn told(
         &self,
-        mark: Mark<'_>,
-        result: Result<Rows, Failure>,
+        mark: RunningStatement<'_>,
+        result: Result<Rows, StatementFailure>,
         sink: Option<&Sink>,
         started: Instant,
         sent: Option<Instant>,
@@ -196,7 +196,7 @@ impl Member {
         sink: Option<&Sink>,
         query: &Query,
         asked: Instant,
-    ) -> Result<(Option<Pass>, bool), Failure> {
+    ) -> Result<(Option<Pass>, bool), StatementFailure> {
         if sink.is_none() {
             return Ok((None, true));
         }
@@ -205,16 +205,16 @@ impl Member {
         Ok((Some(share), is_now))
     }
 
-    fn admit(&self, call: Option<Call>, query: &Query) -> Result<Case<'_>, Failure> {
+    fn admit(&self, call: Option<CallKind>, query: &Query) -> Result<HealthReport<'_>, StatementFailure> {
         let case = self.open(call)?;
         match &query.refused {
-            Some(why) => Err(Failure::new(Reason::Sql, why.clone())),
+            Some(why) => Err(StatementFailure::new(Reason::Sql, why.clone())),
             None => Ok(case),
         }
     }
 
-    fn open(&self, call: Option<Call>) -> Result<Case<'_>, Failure> {
-        let case = Case::open(self.pulse.as_deref(), call)?;
+    fn open(&self, call: Option<CallKind>) -> Result<HealthReport<'_>, StatementFailure> {
+        let case = HealthReport::open(self.pulse.as_deref(), call)?;
         if case.is_trial() {
             // What is left of the time before proves nothing: a trial makes a connection.
             self.close_old(Duration::ZERO, Duration::ZERO);
@@ -226,17 +226,20 @@ impl Member {
     async fn limited(
         &self,
         sent: Instant,
-        flight: Pin<&mut impl Future<Output = Result<Rows, Failure>>>,
-    ) -> Result<Rows, Failure> {
+        flight: Pin<&mut impl Future<Output = Result<Rows, StatementFailure>>>,
+    ) -> Result<Rows, StatementFailure> {
         alarm::until(sent + self.limits.member_timeout, flight).await.unwrap_or_else(|| {
             let limit = self.limits.member_timeout;
             let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
-            Err(Failure::new(Reason::Deadline, msg))
+            Err(StatementFailure::new(Reason::Deadline, msg))
         })
     }
 
     /// The same for a statement of a conversation, its time at the database measured.
-    pub(super) async fn timed(&self, flight: impl Future<Output = Result<Rows, Failure>>) -> Result<Rows, Failure> {
+    pub(super) async fn timed(
+        &self,
+        flight: impl Future<Output = Result<Rows, StatementFailure>>,
+    ) -> Result<Rows, StatementFailure> {
         let sent = Instant::now();
         let result = self.limited(sent, pin!(flight)).await;
         let now = Instant::now();
@@ -245,7 +248,11 @@ impl Member {
     }
 
     /// The same for a flight whose rows go out while it lasts: the time its reader takes is not the member's.
-    async fn watched(&self, flight: impl Future<Output = Result<Rows, Failure>>, sink: &Sink) -> Result<Rows, Failure> {
+    async fn watched(
+        &self,
+        flight: impl Future<Output = Result<Rows, StatementFailure>>,
+        sink: &Sink,
+    ) -> Result<Rows, StatementFailure> {
         sink.watched(flight, self.limits.member_timeout).await
     }
 
@@ -254,8 +261,8 @@ impl Member {
     /// still there is of a member that has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker, call, backstop, party): (Bond, &'static str, Option<Call>, Backstop, Party),
-        orders: &mut mpsc::Receiver<Order>,
+        (bond, asker, call, backstop, party): (ConversationKind, &'static str, Option<CallKind>, Backstop, Party),
+        orders: &mut mpsc::Receiver<Command>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let mark = self.tally.begin();
@@ -263,9 +270,10 @@ impl Member {
         let ended = match self.seat(call, party).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
-                let ended =
-                    Talk { member: self, seat, bond, asker, backstop, holding, doomed: None }.go(orders, ready).await;
-                Case::usual(self.pulse.as_deref()).ended(&ended);
+                let ended = ConversationRunner { member: self, seat, bond, asker, backstop, holding, doomed: None }
+                    .go(orders, ready)
+                    .await;
+                HealthReport::usual(self.pulse.as_deref()).ended(&ended);
                 ended
             }
             Err(failure) => Err(failure),
@@ -280,7 +288,7 @@ impl Member {
         outcome
     }
 
-    pub(super) fn outcome(&self, result: Result<Rows, Failure>) -> Outcome {
+    pub(super) fn outcome(&self, result: Result<Rows, StatementFailure>) -> Outcome {
         match result {
             Ok(rows) => {
                 let mut outcome = Outcome::completed(self.node().clone(), rows.data);
@@ -292,7 +300,7 @@ impl Member {
         }
     }
 
-    fn failed(&self, Failure { reason, msg, error }: Failure) -> Outcome {
+    fn failed(&self, StatementFailure { reason, msg, error }: StatementFailure) -> Outcome {
         let mut outcome = Outcome::failed(self.node().clone(), reason, msg);
         outcome.sql_error = error;
         outcome

@@ -14,20 +14,20 @@
 //! names (`statement_timeout = no` says so); where one is found out by the names it loses (SQLSTATE 26000 or 42P05),
 //! the pool falls back to unnamed statements.
 
+mod background_dial;
 mod bind;
 mod dial;
-mod line;
-mod lines;
-mod persist;
+mod error_map;
+mod pipeline_pool;
+mod pipelined_conn;
 mod pool;
 mod pour;
+mod prepare_strategy;
 mod queue;
 mod rows;
 mod run;
-mod seat;
+mod session;
 mod tls;
-mod told;
-mod ways;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -38,20 +38,20 @@ use tokio_postgres::config::SslMode;
 
 use super::Query;
 use super::backstop::GRACE;
-use super::flight::{Failure, Flight, Lease, Work};
-use super::member::{Connections, Limits};
-use crate::balance::health::Pulse;
-use crate::balance::verdict::{EjectReason, Judged};
+use super::flight::{Flight, Lease, StatementFailure, Work};
+use super::member::{Connections, MemberLimits};
+use crate::balance::circuit::{EjectReason, Judged};
+use crate::balance::health::MemberHealth;
 use crate::kit::Party;
 use crate::kit::placed::placed;
 use crate::outcome::Reason;
 use crate::spec::DbTls;
 use dial::Dialer;
-use lines::Lines;
-use pool::{Keeper, Pool};
-use queue::{Loan, Queue};
-pub(super) use seat::Seat;
-use ways::Ways;
+use pipeline_pool::PipelinePool;
+use pool::{ConnectionManager, Pool};
+use prepare_strategy::PrepareStrategy;
+use queue::{PooledConn, PostgresPool};
+pub(super) use session::PostgresSession;
 
 /// How long a statement nobody waits for may take to stop before its connection is given up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
 
 /// Where a member is, and as whom it is asked.
-pub(super) struct Login<'a> {
+pub(super) struct PostgresLogin<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
@@ -74,19 +74,19 @@ pub(super) struct Login<'a> {
 /// One member's pool.
 #[derive(Debug)]
 pub(super) struct Postgres {
-    queue: Arc<Queue>,
+    queue: Arc<PostgresPool>,
     dialer: Arc<Dialer>,
-    limits: Limits,
-    ways: Arc<Ways>,
+    limits: MemberLimits,
+    ways: Arc<PrepareStrategy>,
     /// A dial goes on that was begun for somebody who left.
     persists: Arc<AtomicBool>,
     /// Connections that statements share.
-    lines: Lines,
+    lines: PipelinePool,
 }
 
 impl Postgres {
-    pub(super) fn new(login: &Login<'_>, limits: Limits, pulse: Option<Arc<Pulse>>) -> Postgres {
-        let &Login { host, port, database, user, password, tls } = login;
+    pub(super) fn new(login: &PostgresLogin<'_>, limits: MemberLimits, pulse: Option<Arc<MemberHealth>>) -> Postgres {
+        let &PostgresLogin { host, port, database, user, password, tls } = login;
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(port).dbname(database).user(user).application_name("skitai");
         config.connect_timeout(limits.connect_timeout);
@@ -96,27 +96,27 @@ impl Postgres {
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
         let limit = limits.statement_timeout.then_some(limits.member_timeout + GRACE);
         let dialer = Arc::new(Dialer::new(host, port, tls, limit, pulse));
-        let pool = Pool::builder(Keeper { config, dialer: dialer.clone() })
+        let pool = Pool::builder(ConnectionManager { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime is complete");
         Postgres {
-            queue: Queue::new(pool, limits),
+            queue: PostgresPool::new(pool, limits),
             dialer,
             limits,
             // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs
             // alike, and one would run what the other has prepared.
-            ways: Arc::new(Ways::new(limits.statement_timeout)),
+            ways: Arc::new(PrepareStrategy::new(limits.statement_timeout)),
             persists: Arc::default(),
-            lines: Lines::default(),
+            lines: PipelinePool::default(),
         }
     }
 
     /// A connection for one statement alone.
-    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<Loan, Failure> {
+    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<PooledConn, StatementFailure> {
         if let Some(why) = self.dialer.unusable() {
-            return Err(Failure::new(Reason::Tls, why));
+            return Err(StatementFailure::new(Reason::Tls, why));
         }
         self.queue.lend_to(party, asked).await
     }
@@ -127,10 +127,10 @@ impl Postgres {
     }
 
     /// The statement on that connection. Nothing is sent before the first poll.
-    pub(super) fn send(&self, loan: Loan, query: Arc<Query>) -> Flight<Lent> {
-        let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
+    pub(super) fn send(&self, loan: PooledConn, query: Arc<Query>) -> Flight<PostgresLoan> {
+        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
         let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
-        Flight::new(work, Lent { shared, dialer: self.dialer.clone(), closes: false })
+        Flight::new(work, PostgresLoan { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
@@ -144,21 +144,21 @@ impl Postgres {
 }
 
 /// What a statement and the lease on its connection have in common.
-struct Shared {
-    loan: Loan,
+struct StatementShared {
+    loan: PooledConn,
     /// Set when nobody wants the rows any more.
     stop: AtomicBool,
 }
 
 /// The lease on a pooled connection.
-pub(super) struct Lent {
-    shared: Arc<Shared>,
+pub(super) struct PostgresLoan {
+    shared: Arc<StatementShared>,
     dialer: Arc<Dialer>,
     /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
     closes: bool,
 }
 
-impl Lease for Lent {
+impl Lease for PostgresLoan {
     fn release(self, reusable: bool) {
         if !reusable || self.closes {
             discard(self.shared);
@@ -180,7 +180,7 @@ impl Lease for Lent {
     }
 }
 
-impl Lent {
+impl PostgresLoan {
     /// Cancels until the statement has ended. True when the connection can be lent again: every cancel request has run
     /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
     /// taken whatever the signal still could hit.
@@ -201,7 +201,7 @@ impl Lent {
 }
 
 /// Takes a connection out of the pool and closes it.
-fn discard(shared: Arc<Shared>) {
+fn discard(shared: Arc<StatementShared>) {
     // Whoever else held it has ended by now; were it not so, it would be lent again, and be found closed or idle.
     if let Some(shared) = Arc::into_inner(shared) {
         shared.loan.close();

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Lane;
+use super::ConnMode;
 use super::backstop::Backstop;
-use super::lasting;
-use super::lasting::Place;
+use super::statement_guard;
+use super::statement_guard::StatementContext;
 use crate::kit::Party;
 use crate::wire::Value;
 
@@ -29,21 +29,21 @@ pub(super) struct Query {
 impl Query {
     /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
     pub(super) fn on(
-        lane: Lane,
+        lane: ConnMode,
         pipelined: bool,
         sql: Cow<'static, str>,
         params: Arc<[Value]>,
         asker: &'static str,
         (backstop, party): (Backstop, Party),
     ) -> Arc<Query> {
-        let wants = lane == Lane::Pipelined || (lane == Lane::Configured && pipelined);
-        let alone = || (false, lasting::refused(&sql, Place::Alone));
-        let (shares, refused) = if lasting::is_plain(&sql) {
+        let wants = lane == ConnMode::Pipelined || (lane == ConnMode::Configured && pipelined);
+        let alone = || (false, statement_guard::refused(&sql, StatementContext::Alone));
+        let (shares, refused) = if statement_guard::is_plain(&sql) {
             (wants, None)
         } else if wants {
-            match lasting::unshared(&sql) {
+            match statement_guard::unshared(&sql) {
                 // Only who asked for a shared connection himself is told that he cannot have one.
-                Some(_) if lane == Lane::Configured => alone(),
+                Some(_) if lane == ConnMode::Configured => alone(),
                 why => (true, why),
             }
         } else {

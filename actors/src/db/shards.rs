@@ -31,7 +31,7 @@ impl From<Spread> for Shards {
 
 /// The place of a key on the circle that is shared out among the members. The same for the number 7, a text "7" and
 /// every worker, process and machine, today and after an update: rows are stored by it.
-pub fn place(key: &Value) -> u64 {
+pub fn hash_key(key: &Value) -> u64 {
     match key {
         Value::Bytes(octets) => hash(&[octets]),
         key => hash(&[super::text::text(key).unwrap_or_default().as_bytes()]),
@@ -40,9 +40,9 @@ pub fn place(key: &Value) -> u64 {
 
 /// The circle of a cluster, made when the first key is asked for.
 #[derive(Debug, Default)]
-pub(super) struct Circle(OnceCell<Ring>);
+pub(super) struct ShardRing(OnceCell<Ring>);
 
-impl Circle {
+impl ShardRing {
     /// Whose place this is; `None` for a cluster without members of any weight.
     pub(super) fn owner(&self, spec: &DbSpec, place: u64) -> Option<usize> {
         let weights = || spec.members.iter().map(|member| member.weight).collect::<Vec<u32>>();
@@ -52,14 +52,14 @@ impl Circle {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::hash_key;
     use crate::wire::Value;
 
     #[test]
     fn a_key_keeps_its_place() {
         // Rows lie where these numbers say; another number would lose them.
-        assert_eq!(place(&Value::from("customer 7")), 11_471_421_836_017_381_049);
-        assert_eq!(place(&Value::Int(7)), place(&Value::from("7")));
-        assert_ne!(place(&Value::Int(7)), place(&Value::Int(8)));
+        assert_eq!(hash_key(&Value::from("customer 7")), 11_471_421_836_017_381_049);
+        assert_eq!(hash_key(&Value::Int(7)), hash_key(&Value::from("7")));
+        assert_ne!(hash_key(&Value::Int(7)), hash_key(&Value::Int(8)));
     }
 }

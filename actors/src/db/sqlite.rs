@@ -9,10 +9,10 @@
 
 mod bind;
 mod close;
+mod error_map;
 mod files;
 mod open;
 mod run;
-mod told;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use deadpool::managed::{HookError, PoolError};
 use deadpool_sync::InteractError;
 
 use super::Query;
-use super::flight::{Ended, Failure, Flight, Lease, Work};
-use super::member::{Connections, Limits};
+use super::flight::{Flight, Lease, StatementEnd, StatementFailure, Work};
+use super::member::{Connections, MemberLimits};
 use super::stream::Sink;
 use crate::kit::Party;
 use crate::kit::gather::panic_text;
 use crate::outcome::Reason;
-use close::Held;
+use close::OpenConnections;
 use files::File;
 pub use files::Files;
 use run::{Halt, run};
@@ -40,23 +40,23 @@ const INTERRUPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// One member's pool.
 #[derive(Debug)]
-pub(super) struct Sqlite(Arc<File>, Limits);
+pub(super) struct Sqlite(Arc<File>, MemberLimits);
 
 impl Sqlite {
-    pub(super) fn new(path: &Path, limits: Limits) -> Sqlite {
+    pub(super) fn new(path: &Path, limits: MemberLimits) -> Sqlite {
         Sqlite(Arc::new(File::new(path.to_owned(), open::pool(path, limits), limits.connections)), limits)
     }
 
     /// A connection for one statement alone, asked for at that moment.
-    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<Held, Failure> {
-        let Limits { connections, wait, connect_timeout, .. } = self.1;
+    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<OpenConnections, StatementFailure> {
+        let MemberLimits { connections, wait, connect_timeout, .. } = self.1;
         // There are as many as the pool may have connections, so nobody waits inside of it.
         let turn = self.0.turns.pass(party, Some(asked + wait)).await.ok_or_else(|| {
             let msg = format!(
                 "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more \
                  connections, or make the statements shorter"
             );
-            Failure::new(Reason::NoPermit, msg)
+            StatementFailure::new(Reason::NoPermit, msg)
         })?;
         let connection = self.0.pool.get().await.map_err(|error| {
             let (reason, msg) = match error {
@@ -64,29 +64,29 @@ impl Sqlite {
                     (Reason::ConnectTimeout, format!("the file was not open within {connect_timeout:?}"))
                 }
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                    (Reason::Connect, told::unopened(&error, &self.0.path))
+                    (Reason::Connect, error_map::unopened(&error, &self.0.path))
                 }
                 PoolError::Closed => (Reason::Connect, "not sent: the server is about to end".to_owned()),
                 error => (Reason::Connect, error.to_string()),
             };
-            Failure::new(reason, msg)
+            StatementFailure::new(reason, msg)
         })?;
-        Ok(Held::new(connection, turn))
+        Ok(OpenConnections::new(connection, turn))
     }
 
     /// The statement on that connection. Nothing is done before the first poll.
-    pub(super) fn send(&self, connection: Held, query: Arc<Query>) -> Flight<Lent> {
+    pub(super) fn send(&self, connection: OpenConnections, query: Arc<Query>) -> Flight<SqliteLoan> {
         flight(Arc::new(connection), &self.0, query, Halt::default(), false)
     }
 
     /// The same, its rows into a sink. While it is full the blocking thread waits.
-    pub(super) fn pour(&self, connection: Held, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
+    pub(super) fn pour(&self, connection: OpenConnections, query: Arc<Query>, sink: Sink) -> Flight<SqliteLoan> {
         flight(Arc::new(connection), &self.0, query, Halt::pouring(sink), false)
     }
 
     /// A connection that is kept for several statements.
-    pub(super) fn seat(&self, connection: Held) -> Seat {
-        Seat { connection: Arc::new(connection), file: self.0.clone(), left: false }
+    pub(super) fn seat(&self, connection: OpenConnections) -> SqliteSession {
+        SqliteSession { connection: Arc::new(connection), file: self.0.clone(), left: false }
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
@@ -100,20 +100,26 @@ impl Sqlite {
 }
 
 /// `goes_on` where a transaction may stay open after the statement.
-fn flight(connection: Arc<Held>, file: &Arc<File>, query: Arc<Query>, halt: Halt, goes_on: bool) -> Flight<Lent> {
+fn flight(
+    connection: Arc<OpenConnections>,
+    file: &Arc<File>,
+    query: Arc<Query>,
+    halt: Halt,
+    goes_on: bool,
+) -> Flight<SqliteLoan> {
     let halt = Arc::new(halt);
     file.begins(&halt);
-    let lease = Lent { connection: connection.clone(), halt: halt.clone(), file: file.clone(), ended: false };
+    let lease = SqliteLoan { connection: connection.clone(), halt: halt.clone(), file: file.clone(), ended: false };
     let work = async move {
         match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
-            Ok(result) => Ended { reusable: !told::is_moved(&result), result },
+            Ok(result) => StatementEnd { reusable: !error_map::is_moved(&result), result },
             Err(InteractError::Panic(panic)) => {
                 let msg = format!("the statement panicked: {}", panic_text(&*panic));
-                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+                StatementEnd { result: Err(StatementFailure::new(Reason::Internal, msg)), reusable: false }
             }
             Err(InteractError::Cancelled) => {
                 let msg = "the thread that ran the statement is gone".to_owned();
-                Ended { result: Err(Failure::new(Reason::Internal, msg)), reusable: false }
+                StatementEnd { result: Err(StatementFailure::new(Reason::Internal, msg)), reusable: false }
             }
         }
     };
@@ -128,14 +134,14 @@ impl Drop for Sqlite {
 
 /// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what
 /// was open in it is rolled back.
-pub(super) struct Seat {
-    connection: Arc<Held>,
+pub(super) struct SqliteSession {
+    connection: Arc<OpenConnections>,
     file: Arc<File>,
     left: bool,
 }
 
-impl Seat {
-    pub(super) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
+impl SqliteSession {
+    pub(super) fn send(&self, query: Arc<Query>) -> Flight<SqliteLoan> {
         flight(self.connection.clone(), &self.file, query, Halt::default(), true)
     }
 
@@ -145,7 +151,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for SqliteSession {
     fn drop(&mut self) {
         if !self.left {
             self.connection.give_up();
@@ -154,14 +160,14 @@ impl Drop for Seat {
 }
 
 /// The lease on a pooled connection.
-pub(super) struct Lent {
-    connection: Arc<Held>,
+pub(super) struct SqliteLoan {
+    connection: Arc<OpenConnections>,
     halt: Arc<Halt>,
     file: Arc<File>,
     ended: bool,
 }
 
-impl Lease for Lent {
+impl Lease for SqliteLoan {
     fn release(mut self, reusable: bool) {
         self.ended = reusable;
         if !reusable {
@@ -187,7 +193,7 @@ impl Lease for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for SqliteLoan {
     /// The end of the event loop drops a lease whose statement still runs on its thread; the loop's own end waits for
     /// that thread, so nothing else would ever stop it.
     fn drop(&mut self) {

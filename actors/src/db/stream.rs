@@ -22,11 +22,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backstop::Backstop;
-use super::{AdHoc, AdHocStatement, Database, Lane, Statement};
-use crate::kit::{Answers, Inlet, Outlet};
+use super::{AdHoc, AdHocStatement, ConnMode, Database, Statement};
+use crate::kit::{Answers, Replies, Responder};
 use crate::outcome::Outcome;
 pub use rows::{Broken, RowStream};
-use sink::Pace;
+use sink::ReaderPace;
 pub(super) use sink::{Batch, Sink};
 
 /// Batches that wait for the reader, for each member: one to be read while the next one is made.
@@ -46,13 +46,13 @@ pub fn streamed<S>(
     statement: S,
     slots: Vec<Outcome>,
     patience: Duration,
-    ask: impl FnOnce(Streamed<S>, Vec<Outcome>) -> Inlet<Outcome>,
+    ask: impl FnOnce(Streamed<S>, Vec<Outcome>) -> Replies<Outcome>,
 ) -> RowStream {
     let nodes: Vec<Arc<str>> = slots.iter().map(|slot| slot.node.clone()).collect();
-    let pace = Arc::<Pace>::default();
+    let pace = Arc::<ReaderPace>::default();
     let (sinks, sources) = nodes.iter().map(|_| sink::channel(&pace, patience)).unzip::<_, _, Vec<_>, Vec<_>>();
-    let inlet = ask(Streamed { statement, sinks: sinks.into() }, slots);
-    RowStream::new(source::Sources::new(inlet, nodes, sources, pace))
+    let replies = ask(Streamed { statement, sinks: sinks.into() }, slots);
+    RowStream::new(source::Sources::new(replies, nodes, sources, pace))
 }
 
 impl Answers<Streamed<Statement>> for Database {
@@ -62,12 +62,12 @@ impl Answers<Streamed<Statement>> for Database {
     fn answer(
         &mut self,
         Streamed { statement, sinks }: Streamed<Statement>,
-        outlet: Outlet<Outcome>,
+        responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let backstop = Backstop::of_stream(outlet.deadline, statement.asked);
+        let backstop = Backstop::of_stream(responder.deadline, statement.asked);
         // One who takes his time would hold up all behind him.
-        let statement = Statement { lane: Lane::Exclusive, ..statement };
-        self.spread(statement, backstop, sinks, outlet)
+        let statement = Statement { lane: ConnMode::Exclusive, ..statement };
+        self.spread(statement, backstop, sinks, responder)
     }
 }
 
@@ -78,11 +78,11 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
     fn answer(
         &mut self,
         Streamed { statement, sinks }: Streamed<AdHocStatement>,
-        outlet: Outlet<Outcome>,
+        responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let started = Instant::now();
-        let backstop = Backstop::of_stream(outlet.deadline, started);
-        let statement = AdHocStatement { lane: Lane::Exclusive, ..statement };
-        self.execute(statement, backstop, sinks, started, outlet)
+        let backstop = Backstop::of_stream(responder.deadline, started);
+        let statement = AdHocStatement { lane: ConnMode::Exclusive, ..statement };
+        self.execute(statement, backstop, sinks, started, responder)
     }
 }

@@ -22,7 +22,7 @@ use tokio_postgres::types::{FromSql, Kind, Type};
 
 use crate::outcome::columns::{Column, Columns};
 use crate::wire::{Field, Map, Value};
-use bytes::Field as Octets;
+use bytes::ByteFields as Octets;
 
 /// A row as a map, in the order of its columns.
 pub(super) fn row(row: &Row, columns: &Columns) -> Value {
@@ -32,23 +32,23 @@ pub(super) fn row(row: &Row, columns: &Columns) -> Value {
 
 /// One value of a row, lent where it can be.
 pub(super) fn field(row: &Row, at: usize) -> Field<'_> {
-    let Lent(field) = row.get(at);
+    let DecodedColumn(field) = row.get(at);
     field
 }
 
 /// One column of one row, read while tokio-postgres hands out the bytes; a text as it lies there.
-struct Lent<'a>(Field<'a>);
+struct DecodedColumn<'a>(Field<'a>);
 
-impl<'a> FromSql<'a> for Lent<'a> {
+impl<'a> FromSql<'a> for DecodedColumn<'a> {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Lent(match *ty {
+        Ok(DecodedColumn(match *ty {
             Type::TEXT | Type::VARCHAR if let Ok(text) = std::str::from_utf8(raw) => Field::Text(text),
             _ => Field::Value(decode(ty, raw)),
         }))
     }
 
     fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        Ok(Lent(Field::Value(Value::Nil)))
+        Ok(DecodedColumn(Field::Value(Value::Nil)))
     }
 
     fn accepts(_: &Type) -> bool {

@@ -26,11 +26,11 @@ pub(crate) struct Resolver {
     names: Arc<dyn Names>,
     /// Set where the address is given, or the host is one itself: nothing to look up, ever.
     fixed: Option<SocketAddr>,
-    known: RefCell<Option<Known>>,
+    known: RefCell<Option<CachedAddresses>>,
     refreshing: Cell<bool>,
 }
 
-struct Known {
+struct CachedAddresses {
     addresses: Rc<[SocketAddr]>,
     since: Instant,
 }
@@ -80,7 +80,7 @@ impl Resolver {
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
         }
-        *self.known.borrow_mut() = Some(Known { addresses: addresses.clone(), since: Instant::now() });
+        *self.known.borrow_mut() = Some(CachedAddresses { addresses: addresses.clone(), since: Instant::now() });
         Ok(addresses)
     }
 }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use skitai_wire::{Value, jsonrpc, xmlrpc};
 
 use super::arrival::Whole;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use super::gunzip::gunzip;
-use super::prepared::Prepared;
+use super::prepared::PreparedRequest;
 use super::request::Decode;
 use crate::outcome::{Outcome, Reason};
 
@@ -28,7 +28,11 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The body is unpacked where it came as we said it may. What it came like is no longer told then.
-    pub(super) async fn unpacked(whole: Whole, request: &Prepared, limit: usize) -> Result<Answer, Failure> {
+    pub(super) async fn unpacked(
+        whole: Whole,
+        request: &PreparedRequest,
+        limit: usize,
+    ) -> Result<Answer, ExchangeFailure> {
         let Whole { code, fields, is_packed, body, .. } = whole;
         let mut answer = Answer { code, headers: fields, body, decode: request.decode };
         if is_packed && request.may_be_packed && !answer.body.is_empty() {

@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use skitai_wire::http1::{ChunkReader, Framing, Head, HeadReader};
 use tokio::io::AsyncReadExt as _;
 
-use super::dial::{Line, Progress};
+use super::dial::{Progress, Socket};
 use super::failure;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use crate::outcome::Reason;
 
 /// Room for a usual answer, in bytes. An answer that fills it exactly costs one read more.
@@ -65,7 +65,7 @@ pub(super) struct Wanted {
 pub(super) struct Arrival {
     buffer: BytesMut,
     wanted: Wanted,
-    state: State,
+    state: ArrivalState,
     fields: Vec<(String, String)>,
     is_packed: bool,
     /// For whoever writes to say.
@@ -73,7 +73,7 @@ pub(super) struct Arrival {
 }
 
 #[derive(Debug)]
-enum State {
+enum ArrivalState {
     Head(HeadReader),
     Body(Head),
     /// `content`: where the content so far ends; what came of the rest lies right behind it.
@@ -86,7 +86,7 @@ enum State {
 
 impl Arrival {
     pub(super) fn new(wanted: Wanted) -> Arrival {
-        let state = State::Head(HeadReader::default());
+        let state = ArrivalState::Head(HeadReader::default());
         Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false, sent: Sent::default() }
     }
 
@@ -103,10 +103,10 @@ impl Arrival {
     /// Reads on, until the answer is whole.
     pub(super) fn poll(
         &mut self,
-        line: &mut Line,
+        line: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Whole, Failure>> {
+    ) -> Poll<Result<Whole, ExchangeFailure>> {
         loop {
             if let Some(whole) = self.take_in(progress)? {
                 return Poll::Ready(Ok(whole));
@@ -128,10 +128,10 @@ impl Arrival {
     }
 
     /// Looks at what came; the answer, if it is whole.
-    fn take_in(&mut self, progress: &Progress) -> Result<Option<Whole>, Failure> {
+    fn take_in(&mut self, progress: &Progress) -> Result<Option<Whole>, ExchangeFailure> {
         loop {
             match &mut self.state {
-                State::Head(reader) => {
+                ArrivalState::Head(reader) => {
                     let (wanted, fields, is_packed) = (self.wanted, &mut self.fields, &mut self.is_packed);
                     let head = reader.read(&self.buffer, wanted.is_head, |code, name, value| {
                         *is_packed |= is_gzip(name, value);
@@ -144,12 +144,14 @@ impl Arrival {
                     }
                     let Some(head) = head.map_err(failure::of_head)? else { return Ok(None) };
                     self.state = match head.framing {
-                        Framing::Chunked => State::Chunks { head, reader: ChunkReader::default(), content: head.end },
+                        Framing::Chunked => {
+                            ArrivalState::Chunks { head, reader: ChunkReader::default(), content: head.end }
+                        }
                         Framing::Length(length) if length > self.wanted.limit as u64 => return Err(self.too_large()),
-                        Framing::None | Framing::Length(_) | Framing::ToTheEnd => State::Body(head),
+                        Framing::None | Framing::Length(_) | Framing::ToTheEnd => ArrivalState::Body(head),
                     };
                 }
-                State::Body(head) => {
+                ArrivalState::Body(head) => {
                     let head = *head;
                     let end = match head.framing {
                         Framing::Length(length) => {
@@ -164,7 +166,7 @@ impl Arrival {
                     let is_whole = self.buffer.len() >= end;
                     return Ok(is_whole.then(|| self.whole(head, end, self.buffer.len() > end)));
                 }
-                State::Chunks { head, reader, content } => {
+                ArrivalState::Chunks { head, reader, content } => {
                     let (head, begin) = (*head, *content);
                     let mut at = begin;
                     while at < self.buffer.len() && !reader.is_done() {
@@ -197,12 +199,12 @@ impl Arrival {
     }
 
     /// The connection is at its end, in peace or with an error.
-    fn ended(&mut self, error: Option<&io::Error>, progress: &Progress) -> Result<Whole, Failure> {
+    fn ended(&mut self, error: Option<&io::Error>, progress: &Progress) -> Result<Whole, ExchangeFailure> {
         let broken = match &self.sent {
             Sent::Broken(broken) => Some(broken),
             Sent::Partly | Sent::Wholly => error,
         };
-        if let State::Body(head) = self.state
+        if let ArrivalState::Body(head) = self.state
             && head.framing == Framing::ToTheEnd
         {
             // A member that refuses what it does not read ends with a reset, and its refusal ends there, too. A good
@@ -218,16 +220,16 @@ impl Arrival {
     /// Bytes that are known to be still to come, and one of room behind them: a read that fills its buffer asks again.
     fn lacking(&self) -> usize {
         match &self.state {
-            State::Body(Head { framing: Framing::Length(length), end, .. }) => usize::try_from(*length)
+            ArrivalState::Body(Head { framing: Framing::Length(length), end, .. }) => usize::try_from(*length)
                 .map_or(MORE, |length| length.saturating_add(end + 1).saturating_sub(self.buffer.len())),
-            State::Body(_) | State::Chunks { .. } => self.buffer.len(),
-            State::Head(_) => ROOM,
+            ArrivalState::Body(_) | ArrivalState::Chunks { .. } => self.buffer.len(),
+            ArrivalState::Head(_) => ROOM,
         }
     }
 
-    fn too_large(&self) -> Failure {
+    fn too_large(&self) -> ExchangeFailure {
         let limit = self.wanted.limit;
-        Failure::new(Reason::TooLarge, format!("the answer is larger than the limit of {limit} bytes"))
+        ExchangeFailure::new(Reason::TooLarge, format!("the answer is larger than the limit of {limit} bytes"))
     }
 }
 

@@ -20,11 +20,11 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::arrival::{Arrival, Sent, Wanted, Whole};
-use super::dial::{Dial, Line, Progress};
+use super::dial::{Dial, Progress, Socket};
 
 /// Through which the exchange being polled and the connections of its origin meet.
 #[derive(Default)]
-pub(super) struct Wire {
+pub(super) struct ExchangeCell {
     pub(super) progress: Progress,
     pub(super) wanted: Cell<Wanted>,
     /// What the member answered, as awc is about to read it, but for the body.
@@ -35,7 +35,7 @@ pub(super) struct Wire {
 #[derive(Clone)]
 pub(super) struct Connect {
     pub(super) dial: Dial,
-    pub(super) wire: Rc<Wire>,
+    pub(super) wire: Rc<ExchangeCell>,
 }
 
 impl Service<ConnectInfo<Uri>> for Connect {
@@ -50,19 +50,19 @@ impl Service<ConnectInfo<Uri>> for Connect {
         Box::pin(async move {
             let opened = dial.open(&wire.progress).await;
             let line = opened.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
-            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: State::Resting }))
+            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: CanonicalState::Resting }))
         })
     }
 }
 
 /// A connection on which awc meets canonical answers alone.
 pub(super) struct Canonical {
-    line: Line,
-    wire: Rc<Wire>,
-    state: State,
+    line: Socket,
+    wire: Rc<ExchangeCell>,
+    state: CanonicalState,
 }
 
-enum State {
+enum CanonicalState {
     /// Between two exchanges.
     Resting,
     /// The request is under way, or its answer.
@@ -82,9 +82,9 @@ impl std::fmt::Debug for Canonical {
 impl Canonical {
     /// Reads on in the answer. Ready when all of it is here, or none will be.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let State::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let CanonicalState::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
         let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
-        self.state = State::Over;
+        self.state = CanonicalState::Over;
         let whole = whole.map_err(io::Error::other)?;
         let mut head = format!("HTTP/1.1 {} -\r\n", whole.code);
         if !matches!(whole.code, 204 | 304) {
@@ -92,7 +92,7 @@ impl Canonical {
             let _ = write!(head, "content-length: {}\r\n", whole.body.len());
         }
         head.push_str(if whole.is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
-        self.state = State::Telling { head: head.into(), body: whole.body.clone(), is_kept: whole.is_kept };
+        self.state = CanonicalState::Telling { head: head.into(), body: whole.body.clone(), is_kept: whole.is_kept };
         self.wire.answered.set(Some(Whole { body: Bytes::new(), ..whole }));
         Poll::Ready(Ok(()))
     }
@@ -103,9 +103,9 @@ impl Canonical {
         &mut self,
         context: &mut Context<'_>,
         rest: T,
-        step: impl FnOnce(Pin<&mut Line>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        step: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let State::Asking(arrival) = &mut self.state
+        if let CanonicalState::Asking(arrival) = &mut self.state
             && let Sent::Partly = arrival.sent
         {
             match step(Pin::new(&mut self.line), context) {
@@ -124,9 +124,9 @@ impl AsyncRead for Canonical {
         let this = self.get_mut();
         match this.state {
             // It is the pool that reads, to see whether the connection lives. An end tells it that it does not.
-            State::Resting if this.line.is_quiet() => return Poll::Pending,
-            State::Resting | State::Over => return Poll::Ready(Ok(())),
-            State::Asking(ref mut arrival) => {
+            CanonicalState::Resting if this.line.is_quiet() => return Poll::Pending,
+            CanonicalState::Resting | CanonicalState::Over => return Poll::Ready(Ok(())),
+            CanonicalState::Asking(ref mut arrival) => {
                 // awc reads when it has written everything.
                 if let Sent::Partly = arrival.sent {
                     arrival.sent = Sent::Wholly;
@@ -134,16 +134,16 @@ impl AsyncRead for Canonical {
                 }
                 ready!(this.poll_answer(context))?;
             }
-            State::Telling { .. } => {}
+            CanonicalState::Telling { .. } => {}
         }
-        if let State::Telling { head, body, is_kept } = &mut this.state {
+        if let CanonicalState::Telling { head, body, is_kept } = &mut this.state {
             for part in [&mut *head, &mut *body] {
                 let count = part.len().min(buffer.remaining());
                 buffer.put_slice(&part[..count]);
                 part.advance(count);
             }
             if head.is_empty() && body.is_empty() {
-                this.state = if *is_kept { State::Resting } else { State::Over };
+                this.state = if *is_kept { CanonicalState::Resting } else { CanonicalState::Over };
             }
         }
         Poll::Ready(Ok(()))
@@ -153,8 +153,8 @@ impl AsyncRead for Canonical {
 impl AsyncWrite for Canonical {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let State::Resting = this.state {
-            this.state = State::Asking(Arrival::new(this.wire.wanted.get()));
+        if let CanonicalState::Resting = this.state {
+            this.state = CanonicalState::Asking(Arrival::new(this.wire.wanted.get()));
         }
         let wire = this.wire.clone();
         this.poll_sending(context, bytes.len(), |line, context| {

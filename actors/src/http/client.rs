@@ -19,12 +19,12 @@ use awc::http::{Method, Uri};
 use bytes::Bytes;
 
 use super::arrival::{Wanted, Whole};
-use super::canonical::{Connect, Wire};
+use super::canonical::{Connect, ExchangeCell};
 use super::dial::{Dial, Progress};
 use super::failure;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use super::pool::KEEP_ALIVE;
-use super::prepared::Prepared;
+use super::prepared::PreparedRequest;
 use super::tls;
 use crate::outcome::Reason;
 
@@ -34,7 +34,7 @@ pub(super) struct Awc {
     authority: Authority,
     host: HeaderValue,
     connections: usize,
-    wire: Rc<Wire>,
+    wire: Rc<ExchangeCell>,
     client: RefCell<Option<Client>>,
     /// When somebody was under way with it last.
     used: Cell<Option<Instant>>,
@@ -57,10 +57,10 @@ impl Awc {
     /// Asks on a connection that awc's pool has, or dials.
     pub(super) async fn exchange(
         &self,
-        request: &Prepared,
+        request: &PreparedRequest,
         wanted: Wanted,
         progress: &Progress,
-    ) -> Result<Whole, Failure> {
+    ) -> Result<Whole, ExchangeFailure> {
         let client = self.client.borrow_mut().get_or_insert_with(|| self.build()).clone();
         let mut answered = None;
         let body = {
@@ -77,7 +77,7 @@ impl Awc {
         };
         self.used.set(Some(Instant::now()));
         let body = body?;
-        let unread = || Failure::new(Reason::Internal, "awc answered what no connection of ours had read");
+        let unread = || ExchangeFailure::new(Reason::Internal, "awc answered what no connection of ours had read");
         Ok(Whole { body, ..answered.ok_or_else(unread)? })
     }
 
@@ -95,7 +95,7 @@ impl Awc {
         self.client.borrow().is_none()
     }
 
-    async fn talk(&self, client: &Client, request: &Prepared, limit: usize) -> Result<Bytes, Failure> {
+    async fn talk(&self, client: &Client, request: &PreparedRequest, limit: usize) -> Result<Bytes, ExchangeFailure> {
         let mut sending = client.request(method_of(request), self.uri_of(request)?).no_decompress();
         let headers = sending.headers_mut();
         headers.insert(HOST, self.host.clone());
@@ -112,7 +112,7 @@ impl Awc {
         response.body().limit(limit).await.map_err(|error| self.of_reading(error))
     }
 
-    fn uri_of(&self, request: &Prepared) -> Result<Uri, Failure> {
+    fn uri_of(&self, request: &PreparedRequest) -> Result<Uri, ExchangeFailure> {
         let path: PathAndQuery = request.path.parse().map_err(|error| unsendable(&error))?;
         // The scheme is http also for TLS, which awc does not see.
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build();
@@ -132,7 +132,7 @@ impl Awc {
     }
 
     /// Failures of ours come back as they are; what is left are awc's own.
-    fn of_sending(&self, error: SendRequestError) -> Failure {
+    fn of_sending(&self, error: SendRequestError) -> ExchangeFailure {
         match error {
             SendRequestError::Connect(awc::error::ConnectError::Io(error)) | SendRequestError::Send(error) => {
                 self.of_io(error)
@@ -140,28 +140,28 @@ impl Awc {
             SendRequestError::Response(actix_http::error::ParseError::Io(error)) => self.of_io(error),
             // Our own requests are built from checked parts, and awc reads answers that we wrote: bugs of ours, and
             // they must not pass for "not sent".
-            other => Failure::new(Reason::Internal, other.to_string()),
+            other => ExchangeFailure::new(Reason::Internal, other.to_string()),
         }
     }
 
-    fn of_reading(&self, error: PayloadError) -> Failure {
+    fn of_reading(&self, error: PayloadError) -> ExchangeFailure {
         match error {
             PayloadError::Io(error) => self.of_io(error),
-            other => Failure::new(Reason::Internal, other.to_string()),
+            other => ExchangeFailure::new(Reason::Internal, other.to_string()),
         }
     }
 
-    fn of_io(&self, error: io::Error) -> Failure {
+    fn of_io(&self, error: io::Error) -> ExchangeFailure {
         let trace = self.wire.progress.get();
-        error.downcast::<Failure>().unwrap_or_else(|error| failure::lost(&error, trace))
+        error.downcast::<ExchangeFailure>().unwrap_or_else(|error| failure::lost(&error, trace))
     }
 }
 
-fn unsendable(error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(Reason::Unsendable, format!("not sent: {error}"))
+fn unsendable(error: &dyn std::fmt::Display) -> ExchangeFailure {
+    ExchangeFailure::new(Reason::Unsendable, format!("not sent: {error}"))
 }
 
-fn method_of(request: &Prepared) -> Method {
+fn method_of(request: &PreparedRequest) -> Method {
     // Each of ours is one that awc knows.
     Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or_default()
 }

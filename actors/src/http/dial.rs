@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::failure;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use super::records::Records;
 use crate::dns::resolve::Resolver;
 
@@ -35,7 +35,7 @@ pub(crate) enum Stage {
     /// A connection is being made.
     Dialling,
     /// The TLS handshake is under way.
-    Greeting,
+    TlsHandshake,
     /// There is a connection: its own new one, or the first byte went out on a used one.
     Connected,
 }
@@ -79,7 +79,7 @@ pub(crate) type Progress = Cell<Trace>;
 
 /// What a connection to the origin starts with besides TCP.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(super) struct TlsSettings {
     pub(super) config: Arc<ClientConfig>,
     /// The name the origin's certificate must bear.
     pub(super) name: ServerName<'static>,
@@ -89,18 +89,18 @@ pub(super) struct Tls {
 #[derive(Clone)]
 pub(super) struct Dial {
     pub(super) resolver: Rc<Resolver>,
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<TlsSettings>,
     pub(super) timeout: Duration,
 }
 
 impl Dial {
     /// A new connection, within the timeout. `progress` tells how far it has come, whatever becomes of it.
-    pub(super) async fn open(&self, progress: &Progress) -> Result<Line, Failure> {
+    pub(super) async fn open(&self, progress: &Progress) -> Result<Socket, ExchangeFailure> {
         let opened = tokio::time::timeout(self.timeout, self.opened(progress)).await;
         opened.unwrap_or_else(|_| Err(failure::late(progress.get().stage, self.timeout)))
     }
 
-    async fn opened(&self, progress: &Progress) -> Result<Line, Failure> {
+    async fn opened(&self, progress: &Progress) -> Result<Socket, ExchangeFailure> {
         let stage = |stage: Stage| progress.update(|trace| Trace { stage, dialled: true, ..trace });
         stage(Stage::Resolving);
         let addresses = self.resolver.addresses().await.map_err(|error| failure::unresolved(&error))?;
@@ -109,11 +109,11 @@ impl Dial {
         // A failure to set it costs time, not correctness.
         drop(tcp.set_nodelay(true));
         let line = match &self.tls {
-            None => Line::Plain(tcp),
-            Some(Tls { config, name }) => {
-                stage(Stage::Greeting);
+            None => Socket::Plain(tcp),
+            Some(TlsSettings { config, name }) => {
+                stage(Stage::TlsHandshake);
                 let greeting = TlsConnector::from(config.clone()).connect(name.clone(), Records::of(tcp));
-                Line::Secure(Box::new(greeting.await.map_err(|error| failure::unsecured(&error))?))
+                Socket::Secure(Box::new(greeting.await.map_err(|error| failure::unsecured(&error))?))
             }
         };
         stage(Stage::Connected);
@@ -138,16 +138,16 @@ async fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpS
 
 /// A connection to an origin.
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum Socket {
     Plain(TcpStream),
     Secure(Box<TlsStream<Records>>),
 }
 
-impl Line {
+impl Socket {
     pub(super) fn tcp(&self) -> &TcpStream {
         match self {
-            Line::Plain(tcp) => tcp,
-            Line::Secure(tls) => &tls.get_ref().0.tcp,
+            Socket::Plain(tcp) => tcp,
+            Socket::Secure(tls) => &tls.get_ref().0.tcp,
         }
     }
 
@@ -155,9 +155,9 @@ impl Line {
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         match self {
             // An error is the reader's to find.
-            Line::Plain(tcp) => tcp.poll_read_ready(context).map(drop),
+            Socket::Plain(tcp) => tcp.poll_read_ready(context).map(drop),
             // TLS may have read more of the socket than it has given out.
-            Line::Secure(_) => Poll::Ready(()),
+            Socket::Secure(_) => Poll::Ready(()),
         }
     }
 
@@ -165,7 +165,7 @@ impl Line {
     /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system
     /// call each time.
     pub(super) fn is_quiet(&mut self) -> bool {
-        if let Line::Secure(tls) = self {
+        if let Socket::Secure(tls) = self {
             // TLS has messages of its own (session tickets), which are no answer. This reads those that are known of.
             let mut byte = [MaybeUninit::uninit(); 1];
             let mut context = Context::from_waker(Waker::noop());
@@ -179,34 +179,34 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Line::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
-            Line::Secure(tls) => Pin::new(tls).poll_read(context, buffer),
+            Socket::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Socket::Secure(tls) => Pin::new(tls).poll_read(context, buffer),
         }
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Line::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
-            Line::Secure(tls) => Pin::new(tls).poll_write(context, bytes),
+            Socket::Plain(tcp) => Pin::new(tcp).poll_write(context, bytes),
+            Socket::Secure(tls) => Pin::new(tls).poll_write(context, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Line::Plain(tcp) => Pin::new(tcp).poll_flush(context),
-            Line::Secure(tls) => Pin::new(tls).poll_flush(context),
+            Socket::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Socket::Secure(tls) => Pin::new(tls).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Line::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
-            Line::Secure(tls) => Pin::new(tls).poll_shutdown(context),
+            Socket::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Socket::Secure(tls) => Pin::new(tls).poll_shutdown(context),
         }
     }
 }

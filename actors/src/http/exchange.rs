@@ -12,19 +12,19 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite as _;
 
 use super::arrival::{Arrival, Sent, Wanted, Whole};
-use super::dial::{Line, Progress};
+use super::dial::{Progress, Socket};
 use super::failure;
-use super::failure::Failure;
-use super::prepared::Prepared;
+use super::failure::ExchangeFailure;
+use super::prepared::PreparedRequest;
 
 /// Writes the request and reads its answer. A connection is to be used again only if the answer says so.
 pub(super) async fn exchange(
-    line: &mut Line,
-    request: &Prepared,
+    line: &mut Socket,
+    request: &PreparedRequest,
     host: &[u8],
     wanted: Wanted,
     progress: &Progress,
-) -> Result<Whole, Failure> {
+) -> Result<Whole, ExchangeFailure> {
     let (head, body) = request.octets(host);
     let mut both = Both { head, body, written: 0, arrival: Arrival::new(wanted) };
     poll_fn(|context| both.poll(line, progress, context)).await
@@ -43,10 +43,10 @@ struct Both {
 impl Both {
     fn poll(
         &mut self,
-        line: &mut Line,
+        line: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
-    ) -> Poll<Result<Whole, Failure>> {
+    ) -> Poll<Result<Whole, ExchangeFailure>> {
         if let Sent::Partly = self.arrival.sent {
             match self.poll_sent(line, progress, context) {
                 Poll::Pending => {}
@@ -67,7 +67,7 @@ impl Both {
 
     fn poll_sent(
         &mut self,
-        line: &mut Line,
+        line: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {

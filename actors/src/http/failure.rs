@@ -13,14 +13,14 @@ use crate::outcome::Reason;
 /// A failed exchange: the cause, and what the system or the origin said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{msg}")]
-pub(crate) struct Failure {
+pub(crate) struct ExchangeFailure {
     pub(crate) reason: Reason,
     pub(crate) msg: String,
 }
 
-impl Failure {
-    pub(crate) fn new(reason: Reason, msg: impl Into<String>) -> Failure {
-        Failure { reason, msg: msg.into() }
+impl ExchangeFailure {
+    pub(crate) fn new(reason: Reason, msg: impl Into<String>) -> ExchangeFailure {
+        ExchangeFailure { reason, msg: msg.into() }
     }
 
     /// True where the connection broke, whether or not the call may have run.
@@ -30,68 +30,71 @@ impl Failure {
 }
 
 /// No connection in time.
-pub(super) fn late(stage: Stage, timeout: Duration) -> Failure {
+pub(super) fn late(stage: Stage, timeout: Duration) -> ExchangeFailure {
     let what = match stage {
         Stage::Resolving => {
-            return Failure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
+            return ExchangeFailure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
         }
-        Stage::Greeting => "the TLS handshake was not done",
+        Stage::TlsHandshake => "the TLS handshake was not done",
         Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => "no connection",
     };
-    Failure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
+    ExchangeFailure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
 }
 
 /// The name led nowhere.
-pub(super) fn unresolved(error: &io::Error) -> Failure {
-    Failure::new(Reason::Dns, error.to_string())
+pub(super) fn unresolved(error: &io::Error) -> ExchangeFailure {
+    ExchangeFailure::new(Reason::Dns, error.to_string())
 }
 
 /// There was no connection to be had.
-pub(super) fn unconnected(error: &io::Error) -> Failure {
+pub(super) fn unconnected(error: &io::Error) -> ExchangeFailure {
     let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => Reason::Refused,
         io::ErrorKind::TimedOut => Reason::ConnectTimeout,
         _ => Reason::Connect,
     };
-    Failure::new(reason, error.to_string())
+    ExchangeFailure::new(reason, error.to_string())
 }
 
 /// The handshake failed.
-pub(super) fn unsecured(error: &io::Error) -> Failure {
-    Failure::new(Reason::Tls, error.to_string())
+pub(super) fn unsecured(error: &io::Error) -> ExchangeFailure {
+    ExchangeFailure::new(Reason::Tls, error.to_string())
 }
 
 /// What came is no head of an answer.
-pub(super) fn of_head(refusal: Refusal) -> Failure {
+pub(super) fn of_head(refusal: Refusal) -> ExchangeFailure {
     match refusal {
-        Refusal::Malformed(why) => Failure::new(Reason::Malformed, format!("the answer is not HTTP: {why}")),
-        Refusal::TooLarge(why) => Failure::new(Reason::TooLarge, format!("the head of the answer: {why}")),
+        Refusal::Malformed(why) => ExchangeFailure::new(Reason::Malformed, format!("the answer is not HTTP: {why}")),
+        Refusal::TooLarge(why) => ExchangeFailure::new(Reason::TooLarge, format!("the head of the answer: {why}")),
     }
 }
 
 /// What came is no body of an answer.
-pub(super) fn of_body(refusal: Refusal) -> Failure {
+pub(super) fn of_body(refusal: Refusal) -> ExchangeFailure {
     match refusal {
         Refusal::Malformed(why) => {
-            Failure::new(Reason::Malformed, format!("the body of the answer is not HTTP: {why}"))
+            ExchangeFailure::new(Reason::Malformed, format!("the body of the answer is not HTTP: {why}"))
         }
-        Refusal::TooLarge(why) => Failure::new(Reason::TooLarge, format!("the body of the answer: {why}")),
+        Refusal::TooLarge(why) => ExchangeFailure::new(Reason::TooLarge, format!("the body of the answer: {why}")),
     }
 }
 
 /// The peer closed its side where it should have gone on.
-pub(super) fn closed(trace: Trace) -> Failure {
+pub(super) fn closed(trace: Trace) -> ExchangeFailure {
     if trace.read == 0 && trace.sent {
-        Failure::new(Reason::Closed, "closed by the member after the request was sent, before an answer")
+        ExchangeFailure::new(Reason::Closed, "closed by the member after the request was sent, before an answer")
     } else if trace.read == 0 {
         let written = trace.written;
-        Failure::new(
+        ExchangeFailure::new(
             Reason::Closed,
             format!("closed by the member while it was sent the request, after {written} bytes"),
         )
     } else {
         let read = trace.read;
-        Failure::new(Reason::Closed, format!("closed by the member in the middle of its answer, after {read} bytes"))
+        ExchangeFailure::new(
+            Reason::Closed,
+            format!("closed by the member in the middle of its answer, after {read} bytes"),
+        )
     }
 }
 
@@ -102,14 +105,14 @@ pub(super) fn is_hang_up(error: &io::Error) -> bool {
 }
 
 /// The connection broke.
-pub(super) fn lost(error: &io::Error, trace: Trace) -> Failure {
+pub(super) fn lost(error: &io::Error, trace: Trace) -> ExchangeFailure {
     // What TLS calls an end without farewell is one all the same.
     if error.kind() == io::ErrorKind::UnexpectedEof && trace.written > 0 {
         return closed(trace);
     }
     // Nothing left: the call has certainly not run.
     let reason = if trace.written == 0 { Reason::Connect } else { Reason::Reset };
-    Failure::new(reason, error.to_string())
+    ExchangeFailure::new(reason, error.to_string())
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
 
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use crate::outcome::Reason;
 
 /// What is unpacked in one go: some tenths of a millisecond, as long as a large answer takes to be parsed.
 const PIECE: usize = 64 * 1024;
 
 /// The content, of at most `limit` bytes.
-pub(super) async fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+pub(super) async fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, ExchangeFailure> {
     let mut reader = MultiGzDecoder::new(packed);
     let mut content = Vec::new();
     let mut piece = vec![0; PIECE];
@@ -21,12 +21,15 @@ pub(super) async fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, Failu
             Ok(0) => return Ok(content),
             Ok(count) => count,
             Err(error) => {
-                return Err(Failure::new(Reason::Malformed, format!("the body of the answer is not gzip: {error}")));
+                return Err(ExchangeFailure::new(
+                    Reason::Malformed,
+                    format!("the body of the answer is not gzip: {error}"),
+                ));
             }
         };
         if content.len() + count > limit {
             let msg = format!("the answer is larger than the limit of {limit} bytes once it is unpacked");
-            return Err(Failure::new(Reason::TooLarge, msg));
+            return Err(ExchangeFailure::new(Reason::TooLarge, msg));
         }
         content.extend_from_slice(&piece[..count]);
         tokio::task::yield_now().await;
@@ -49,7 +52,7 @@ mod tests {
         writer.finish().expect("a Vec takes everything")
     }
 
-    fn unpacked(packed: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    fn unpacked(packed: &[u8], limit: usize) -> Result<Vec<u8>, ExchangeFailure> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(gunzip(packed, limit))
     }

@@ -1,4 +1,4 @@
-//! Forms with files, as browsers post them (RFC 7578).
+//! Forms with files, as browsers actor them (RFC 7578).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -58,7 +58,7 @@ impl Request {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-        Request::new(Method::Post, path, body.into(), Decode::Http)
+        Request::new(Method::ActorRef, path, body.into(), Decode::Http)
             .header("content-type", format!("multipart/form-data; boundary={boundary}"))
     }
 }

@@ -12,13 +12,13 @@ use rustls::pki_types::ServerName;
 use super::answer::Answer;
 use super::arrival::{Wanted, Whole};
 use super::client::Awc;
-use super::dial::{Dial, Line, Progress, Stage, Tls, Trace};
+use super::dial::{Dial, Progress, Socket, Stage, TlsSettings, Trace};
 use super::exchange::exchange;
-use super::failure::Failure;
+use super::failure::ExchangeFailure;
 use super::pool::IdlePool;
-use super::prepared::Prepared;
+use super::prepared::PreparedRequest;
 use super::request::Decode;
-use super::tls::Trust;
+use super::tls::TlsTrust;
 use crate::dns::names::SystemNames;
 use crate::dns::resolve::Resolver;
 use crate::kit::Party;
@@ -38,7 +38,7 @@ const REQUEST_TIMEOUT: u16 = 408;
 
 /// What an origin may use.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct OriginLimits {
     pub(crate) connect_timeout: Duration,
     pub(crate) connections: usize,
     pub(crate) max_answer: usize,
@@ -46,9 +46,9 @@ pub(crate) struct Limits {
 
 /// Where an origin is and whom its certificate must satisfy.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct Endpoint<'a> {
     /// For TLS: who is trusted.
-    pub(crate) trust: Option<&'a Trust>,
+    pub(crate) trust: Option<&'a TlsTrust>,
     /// Without brackets. The `host` header and the certificate go by it.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
@@ -58,13 +58,13 @@ pub(crate) struct Place<'a> {
 
 /// A host and port that answers HTTP.
 pub(crate) struct Origin {
-    way: Way,
-    limits: Limits,
+    way: Speaker,
+    limits: OriginLimits,
     permits: Arc<Gate>,
 }
 
 /// Who speaks HTTP.
-enum Way {
+enum Speaker {
     /// The leg. `host` is a whole header line.
     Leg {
         dial: Dial,
@@ -76,27 +76,27 @@ enum Way {
 
 impl Origin {
     /// A member of a cluster. The error says why no request can name this host.
-    pub(crate) fn member(place: Place<'_>, limits: Limits) -> Result<Origin, String> {
+    pub(crate) fn member(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
         let (dial, host, _) = reached(place, limits)?;
         let host = format!("host: {host}\r\n").into_bytes();
-        Ok(Origin::of(Way::Leg { dial, host, pool: IdlePool::default() }, limits))
+        Ok(Origin::of(Speaker::Leg { dial, host, pool: IdlePool::default() }, limits))
     }
 
     /// The origin of any URL.
-    pub(crate) fn any(place: Place<'_>, limits: Limits) -> Result<Origin, String> {
+    pub(crate) fn any(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
         let (dial, host, authority) = reached(place, limits)?;
         let awc = Awc::new(dial, &authority, &host, limits.connections)?;
-        Ok(Origin::of(Way::Awc(Box::new(awc)), limits))
+        Ok(Origin::of(Speaker::Awc(Box::new(awc)), limits))
     }
 
-    fn of(way: Way, limits: Limits) -> Origin {
+    fn of(way: Speaker, limits: OriginLimits) -> Origin {
         Origin { way, limits, permits: Gate::new(limits.connections) }
     }
 
     /// Sends the request and reads the whole answer. Dropped before its end it closes its connection at once.
     pub(crate) async fn ask(
         &self,
-        request: &Prepared,
+        request: &PreparedRequest,
         progress: &Progress,
         begun: Instant,
         node: &Arc<str>,
@@ -117,12 +117,12 @@ impl Origin {
         };
         match &self.way {
             // Where an answer makes no sense, it may be somebody else's, and his own may be on its way.
-            Way::Leg { pool, .. } if outcome.reason != Reason::Malformed => {
+            Speaker::Leg { pool, .. } if outcome.reason != Reason::Malformed => {
                 line.into_iter().for_each(|line| pool.give_back(line))
             }
-            Way::Leg { .. } => {}
-            Way::Awc(awc) if outcome.reason == Reason::Malformed => awc.discard(),
-            Way::Awc(_) => {}
+            Speaker::Leg { .. } => {}
+            Speaker::Awc(awc) if outcome.reason == Reason::Malformed => awc.discard(),
+            Speaker::Awc(_) => {}
         }
         outcome
     }
@@ -131,15 +131,20 @@ impl Origin {
     pub(crate) fn reap(&self) -> bool {
         let is_idle = self.permits.is_idle();
         let is_empty = match &self.way {
-            Way::Leg { pool, .. } => pool.reap(),
-            Way::Awc(awc) => !is_idle || awc.reap(),
+            Speaker::Leg { pool, .. } => pool.reap(),
+            Speaker::Awc(awc) => !is_idle || awc.reap(),
         };
         is_idle && is_empty
     }
 
     /// The right to a connection, and since when there is one. While calls wait, those of one request have at most half
     /// of the connections, and of the room to wait where it is full.
-    async fn permit(&self, progress: &Progress, begun: Instant, party: Party) -> Result<(Pass, Instant), Failure> {
+    async fn permit(
+        &self,
+        progress: &Progress,
+        begun: Instant,
+        party: Party,
+    ) -> Result<(Pass, Instant), ExchangeFailure> {
         if let Some(permit) = self.permits.enter(party) {
             return Ok((permit, begun));
         }
@@ -147,7 +152,7 @@ impl Origin {
         let most = busy.saturating_mul(WAITING_EACH).max(WAITING_LEAST);
         let refused = |why: &str| {
             let msg = format!("not sent: all {busy} connections are busy and {most} calls wait for one{why}");
-            Failure::new(Reason::NoPermit, msg)
+            ExchangeFailure::new(Reason::NoPermit, msg)
         };
         if self.permits.waiting() >= most && !self.permits.make_room(party) {
             return Err(refused(""));
@@ -164,10 +169,10 @@ impl Origin {
     /// request.
     async fn exchange(
         &self,
-        request: &Prepared,
+        request: &PreparedRequest,
         progress: &Progress,
         begun: Instant,
-    ) -> Result<(Whole, Option<Line>), Failure> {
+    ) -> Result<(Whole, Option<Socket>), ExchangeFailure> {
         let first = self.attempt(request, progress, true).await;
         let trace = progress.get();
         let is_over = !trace.dialled
@@ -195,10 +200,10 @@ impl Origin {
     /// One exchange; with a connection that rests, if there is one and it may be.
     async fn attempt(
         &self,
-        request: &Prepared,
+        request: &PreparedRequest,
         progress: &Progress,
         may_reuse: bool,
-    ) -> Result<(Whole, Option<Line>), Failure> {
+    ) -> Result<(Whole, Option<Socket>), ExchangeFailure> {
         progress.set(Trace::default());
         let wanted = Wanted {
             limit: self.limit(request),
@@ -207,7 +212,7 @@ impl Origin {
             fields: matches!(request.decode, Decode::Http | Decode::Rest),
         };
         match &self.way {
-            Way::Leg { dial, host, pool } => {
+            Speaker::Leg { dial, host, pool } => {
                 let mut line = match may_reuse.then(|| pool.lend()).flatten() {
                     Some(line) => line,
                     // Boxed: it is rare, and its room would be in every call's memory.
@@ -217,7 +222,7 @@ impl Origin {
                 let line = whole.is_kept.then_some(line);
                 Ok((whole, line))
             }
-            Way::Awc(awc) => {
+            Speaker::Awc(awc) => {
                 if !may_reuse {
                     awc.discard();
                 }
@@ -228,22 +233,22 @@ impl Origin {
     }
 
     /// The largest body of an answer, in bytes.
-    fn limit(&self, request: &Prepared) -> usize {
+    fn limit(&self, request: &PreparedRequest) -> usize {
         let most = self.limits.max_answer;
         request.max_answer.map_or(most, |asked| asked.min(most))
     }
 }
 
 /// How the place is reached: how it is dialled, and its names in the `host` header and in a URL.
-fn reached(place: Place<'_>, limits: Limits) -> Result<(Dial, String, String), String> {
-    let Place { trust, host, port, address } = place;
+fn reached(place: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, String), String> {
+    let Endpoint { trust, host, port, address } = place;
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
     let name = format!("{}{host}{}", brackets.0, brackets.1);
     let bad_name = |error: &dyn std::fmt::Display| format!("{host:?} is not the name of a host: {error}");
     let (tls, usual) = match trust {
         Some(trust) => {
             let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
-            (Some(Tls { config: trust.0.clone(), name }), 443)
+            (Some(TlsSettings { config: trust.0.clone(), name }), 443)
         }
         None => (None, 80),
     };

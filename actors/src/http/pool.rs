@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use super::dial::Line;
+use super::dial::Socket;
 
 /// How long an idle connection is kept. Below the 5 s after which most servers close theirs (actix-web, Node, Apache,
 /// uvicorn), because a call that meets a close on its way may have run and cannot be sent again. Servers with a shorter
@@ -18,13 +18,13 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 pub(super) struct IdlePool(RefCell<Vec<Resting>>);
 
 struct Resting {
-    line: Line,
+    line: Socket,
     since: Instant,
 }
 
 impl IdlePool {
     /// A connection that lives, and on which nothing lies.
-    pub(super) fn lend(&self) -> Option<Line> {
+    pub(super) fn lend(&self) -> Option<Socket> {
         let mut resting = self.0.borrow_mut();
         while let Some(Resting { mut line, since }) = resting.pop() {
             if since.elapsed() >= KEEP_ALIVE {
@@ -39,7 +39,7 @@ impl IdlePool {
         None
     }
 
-    pub(super) fn give_back(&self, line: Line) {
+    pub(super) fn give_back(&self, line: Socket) {
         self.0.borrow_mut().push(Resting { line, since: Instant::now() });
     }
 

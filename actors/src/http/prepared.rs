@@ -19,7 +19,7 @@ const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connect
 /// Up to this many octets, a head and its body leave in one write.
 const TOGETHER: usize = 16 * 1024;
 
-pub(crate) struct Prepared {
+pub(crate) struct PreparedRequest {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) headers: Vec<(Cow<'static, str>, String)>,
@@ -40,9 +40,9 @@ pub(crate) struct Prepared {
     pub(crate) party: Party,
 }
 
-impl Prepared {
+impl PreparedRequest {
     /// Checks the path and the headers; the error says which one cannot be sent.
-    pub(crate) fn new(request: Request) -> Result<Prepared, String> {
+    pub(crate) fn new(request: Request) -> Result<PreparedRequest, String> {
         let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
         let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
             request;
@@ -82,7 +82,7 @@ impl Prepared {
         for (name, value) in &headers {
             http1::write_field(&mut fields, name, value.as_bytes())?;
         }
-        Ok(Prepared {
+        Ok(PreparedRequest {
             method,
             path,
             headers,
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_named() {
-        let error = |request: Request| Prepared::new(request).err().expect("it cannot be sent");
+        let error = |request: Request| PreparedRequest::new(request).err().expect("it cannot be sent");
         assert!(error(Request::get("/a b")).contains("path"));
         assert!(error(Request::get("/").header("a b", "c")).contains("\"a b\""));
         assert!(error(Request::get("/").header("x-a", "1\r\nx-b: 2")).contains("\"x-a\""));
@@ -136,7 +136,7 @@ mod tests {
     fn what_is_ours_is_not_the_callers() {
         let request = Request::form("x", &[("a".to_owned(), "1".to_owned())]);
         let forged = OURS.iter().fold(request, |request, name| request.header(name.to_uppercase(), "9"));
-        let prepared = Prepared::new(forged.header("Content-Type", "text/csv")).expect("it can be sent");
+        let prepared = PreparedRequest::new(forged.header("Content-Type", "text/csv")).expect("it can be sent");
         let (octets, rest) = prepared.octets(b"host: a\r\n");
         let expected = "POST /x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-type: text/csv\r\n\r\na=1";
         assert_eq!((octets, rest.len()), (expected.as_bytes().to_vec(), 0));

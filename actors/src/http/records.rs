@@ -17,12 +17,12 @@ const HEADER: usize = 5;
 #[derive(Debug)]
 pub(super) struct Records {
     pub(super) tcp: TcpStream,
-    place: Place,
+    place: RecordPosition,
 }
 
 /// Where in a record the last octet was.
 #[derive(Debug, Default)]
-struct Place {
+struct RecordPosition {
     header: [u8; HEADER],
     /// Of the header.
     seen: usize,
@@ -32,7 +32,7 @@ struct Place {
 
 impl Records {
     pub(super) fn of(tcp: TcpStream) -> Records {
-        Records { tcp, place: Place::default() }
+        Records { tcp, place: RecordPosition::default() }
     }
 
     /// True where no record has begun whose end has not come.
@@ -41,7 +41,7 @@ impl Records {
     }
 }
 
-impl Place {
+impl RecordPosition {
     fn pass(&mut self, mut octets: &[u8]) {
         while !octets.is_empty() {
             if self.left > 0 {
@@ -108,7 +108,7 @@ mod tests {
         let octets = [&[23, 3, 3, 0, 3][..], b"abc", &[22, 3, 3, 1, 0], &[0; 256], &[21, 3, 3, 0, 0]].concat();
         let ends = [0, 8, 8 + 5 + 256, octets.len()];
         for size in 1..=octets.len() {
-            let (mut place, mut at) = (Place::default(), 0);
+            let (mut place, mut at) = (RecordPosition::default(), 0);
             for piece in octets.chunks(size) {
                 place.pass(piece);
                 at += piece.len();

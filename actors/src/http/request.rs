@@ -18,7 +18,7 @@ pub enum Method {
     /// Fetches the head of the answer only.
     Head,
     /// Sends a body; may change something.
-    Post,
+    ActorRef,
     /// Stores the body at the path.
     Put,
     /// Changes a part of what is at the path.
@@ -35,7 +35,7 @@ impl Method {
         match self {
             Method::Get => "GET",
             Method::Head => "HEAD",
-            Method::Post => "POST",
+            Method::ActorRef => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
@@ -47,7 +47,7 @@ impl Method {
     pub fn is_safe(self) -> bool {
         match self {
             Method::Get | Method::Head | Method::Options => true,
-            Method::Post | Method::Put | Method::Patch | Method::Delete => false,
+            Method::ActorRef | Method::Put | Method::Patch | Method::Delete => false,
         }
     }
 }
@@ -116,12 +116,12 @@ impl Request {
 
     /// An XML-RPC call; `body` is the whole `<methodCall>`.
     pub fn xmlrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
-        Request::new(Method::Post, path, body.into(), Decode::XmlRpc)
+        Request::new(Method::ActorRef, path, body.into(), Decode::XmlRpc)
     }
 
     /// A JSON-RPC call; `body` is the whole request object, whose id is `id`: see [`next_id`].
     pub fn jsonrpc(path: impl Into<Cow<'static, str>>, id: u64, body: impl Into<Bytes>) -> Request {
-        Request::new(Method::Post, path, body.into(), Decode::JsonRpc { id })
+        Request::new(Method::ActorRef, path, body.into(), Decode::JsonRpc { id })
     }
 
     /// A plain fetch.
@@ -140,7 +140,7 @@ impl Request {
             body.push('=');
             push_form_encoded(&mut body, value);
         }
-        Request::new(Method::Post, path, body.into(), Decode::Http)
+        Request::new(Method::ActorRef, path, body.into(), Decode::Http)
             .header("content-type", "application/x-www-form-urlencoded")
     }
 

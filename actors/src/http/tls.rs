@@ -9,22 +9,22 @@ use crate::spec::Authority;
 
 /// What a TLS handshake is checked with; one for a cluster, shared by its members on all workers.
 #[derive(Clone, Debug)]
-pub(crate) struct Trust(pub(super) Arc<ClientConfig>);
+pub(crate) struct TlsTrust(pub(super) Arc<ClientConfig>);
 
-impl Trust {
+impl TlsTrust {
     /// The roots of the web.
-    pub(crate) fn web() -> Trust {
+    pub(crate) fn web() -> TlsTrust {
         static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
         let make = || trusting(actix_tls::connect::rustls_0_23::webpki_roots_cert_store());
-        Trust(CONFIG.get_or_init(make).clone())
+        TlsTrust(CONFIG.get_or_init(make).clone())
     }
 
     /// These authorities and nobody else.
-    pub(crate) fn of(authority: &Authority) -> Trust {
+    pub(crate) fn of(authority: &Authority) -> TlsTrust {
         let mut roots = RootCertStore::empty();
         // Each was added once when it was read.
         roots.add_parsable_certificates(authority.certificates().iter().cloned());
-        Trust(trusting(roots))
+        TlsTrust(trusting(roots))
     }
 }
 

@@ -54,20 +54,20 @@ impl<F: Future + Unpin> Future for Until<F> {
 #[derive(Debug)]
 pub struct Alarm {
     deadline: Instant,
-    state: State,
+    state: AlarmState,
 }
 
 #[derive(Debug)]
-enum State {
+enum AlarmState {
     /// Not polled yet.
     Unset,
-    Set(Place),
+    Set(WheelSlot),
     Exact(Pin<Box<Sleep>>),
 }
 
 /// Where an alarm is set: on which thread's wheel, in which place, and who had that place before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct WheelSlot {
     wheel: u32,
     entry: u32,
     turn: u32,
@@ -76,7 +76,7 @@ struct Place {
 impl Alarm {
     /// It counts from the first poll; until then it costs nothing.
     pub fn at(deadline: Instant) -> Alarm {
-        Alarm { deadline, state: State::Unset }
+        Alarm { deadline, state: AlarmState::Unset }
     }
 
     /// What came of other work in this very poll; `None` once the deadline has come instead.
@@ -94,21 +94,21 @@ impl Future for Alarm {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.state {
-                State::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
+                AlarmState::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
                     Look::Waiting => return Poll::Pending,
                     Look::Over => return Poll::Ready(()),
                     // Its task has moved to another thread.
-                    Look::Elsewhere => self.state = State::Unset,
+                    Look::Elsewhere => self.state = AlarmState::Unset,
                 },
-                State::Exact(sleep) => return sleep.as_mut().poll(context),
-                State::Unset => {
+                AlarmState::Exact(sleep) => return sleep.as_mut().poll(context),
+                AlarmState::Unset => {
                     let deadline = self.deadline;
                     self.state = match WHEEL.with(|wheel| wheel.set(deadline, context.waker())) {
                         Some(place) => {
-                            self.state = State::Set(place);
+                            self.state = AlarmState::Set(place);
                             return Poll::Pending;
                         }
-                        None => State::Exact(Box::pin(tokio::time::sleep_until(deadline.into()))),
+                        None => AlarmState::Exact(Box::pin(tokio::time::sleep_until(deadline.into()))),
                     };
                 }
             }
@@ -118,7 +118,7 @@ impl Future for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let State::Set(place) = self.state {
+        if let AlarmState::Set(place) = self.state {
             // The thread may be at its end, its wheel with it.
             let waker = WHEEL.try_with(|wheel| wheel.unset(place));
             drop(waker);
@@ -130,7 +130,7 @@ impl Drop for Alarm {
 pub(super) fn keep() {
     let is_kept = WHEEL.with(|wheel| std::mem::replace(&mut wheel.0.borrow_mut().is_kept, true));
     if !is_kept {
-        tasks::spawn("deadlines", Keeper.run());
+        tasks::spawn("deadlines", WheelDriver.run());
     }
 }
 
@@ -146,7 +146,7 @@ struct Inner {
     number: u32,
     is_kept: bool,
     slots: Vec<Vec<u32>>,
-    entries: Vec<Entry>,
+    entries: Vec<WheelEntry>,
     free: Vec<u32>,
     begun: tokio::time::Instant,
     /// The tick up to which alarms have gone off.
@@ -157,7 +157,7 @@ struct Inner {
     resting: Option<Waker>,
 }
 
-struct Entry {
+struct WheelEntry {
     /// `None` for a place that is free.
     waker: Option<Waker>,
     tick: u64,
@@ -210,12 +210,12 @@ impl Inner {
         self.begun + Duration::from_millis(MILLIS * tick)
     }
 
-    fn insert(&mut self, tick: u64, waker: Waker) -> Place {
+    fn insert(&mut self, tick: u64, waker: Waker) -> WheelSlot {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Vec::new);
         }
         let entry = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry { waker: None, tick, at: 0, turn: 0 });
+            self.entries.push(WheelEntry { waker: None, tick, at: 0, turn: 0 });
             index(self.entries.len() - 1)
         });
         let slot = &mut self.slots[slot_of(tick)];
@@ -223,12 +223,12 @@ impl Inner {
         (place.waker, place.tick, place.at) = (Some(waker), tick, index(slot.len()));
         place.turn = place.turn.wrapping_add(1);
         slot.push(entry);
-        Place { wheel: self.number, entry, turn: place.turn }
+        WheelSlot { wheel: self.number, entry, turn: place.turn }
     }
 
     /// Frees a place; gives the waker that was there.
     fn remove(&mut self, entry: u32) -> Option<Waker> {
-        let Entry { waker, tick, at, .. } = &mut self.entries[entry as usize];
+        let WheelEntry { waker, tick, at, .. } = &mut self.entries[entry as usize];
         let (waker, tick, at) = (waker.take(), *tick, *at);
         let slot = &mut self.slots[slot_of(tick)];
         slot.swap_remove(at as usize);
@@ -240,7 +240,7 @@ impl Inner {
     }
 
     /// The place of an alarm, if it is still set.
-    fn find(&mut self, place: Place) -> Option<&mut Entry> {
+    fn find(&mut self, place: WheelSlot) -> Option<&mut WheelEntry> {
         let entry = &mut self.entries[place.entry as usize];
         (entry.turn == place.turn && entry.waker.is_some()).then_some(entry)
     }
@@ -262,7 +262,7 @@ impl Inner {
 
 impl Wheel {
     /// Sets an alarm; `None` where it has to be exact.
-    fn set(&self, deadline: Instant, waker: &Waker) -> Option<Place> {
+    fn set(&self, deadline: Instant, waker: &Waker) -> Option<WheelSlot> {
         let mut inner = self.0.borrow_mut();
         if !inner.is_kept {
             return None;
@@ -283,7 +283,7 @@ impl Wheel {
         Some(place)
     }
 
-    fn look(&self, place: Place, waker: &Waker) -> Look {
+    fn look(&self, place: WheelSlot, waker: &Waker) -> Look {
         let mut inner = self.0.borrow_mut();
         if inner.number != place.wheel {
             return Look::Elsewhere;
@@ -298,7 +298,7 @@ impl Wheel {
         Look::Waiting
     }
 
-    fn unset(&self, place: Place) -> Option<Waker> {
+    fn unset(&self, place: WheelSlot) -> Option<Waker> {
         let mut inner = self.0.borrow_mut();
         if inner.number != place.wheel {
             return None;
@@ -318,9 +318,9 @@ fn index(number: usize) -> u32 {
 }
 
 /// The task of a thread that makes its alarms go off.
-struct Keeper;
+struct WheelDriver;
 
-impl Keeper {
+impl WheelDriver {
     async fn run(self) {
         loop {
             std::future::poll_fn(|context| WHEEL.with(|wheel| rest(wheel, context))).await;
@@ -351,7 +351,7 @@ fn rest(wheel: &Wheel, context: &mut Context<'_>) -> Poll<()> {
     Poll::Pending
 }
 
-impl Drop for Keeper {
+impl Drop for WheelDriver {
     /// The runtime is at its end. What is still set goes to whoever polls it again: nobody, or another runtime.
     fn drop(&mut self) {
         let old = WHEEL.try_with(|wheel| wheel.0.replace(Inner::new()));

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::fair_semaphore::{Acquire, FairSemaphore, Owner};
 use super::party::Party;
-use super::places::{Owner, Places, Standing};
 
 /// Lets so many through at a time.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    places: Places<Pass>,
+    places: FairSemaphore<Pass>,
 }
 
 /// The right to be through. Dropped, it is the next one's.
@@ -21,7 +21,7 @@ pub(crate) struct Pass {
 
 impl Gate {
     pub(crate) fn new(limit: usize) -> Arc<Gate> {
-        Arc::new(Gate { places: Places::new(limit) })
+        Arc::new(Gate { places: FairSemaphore::new(limit) })
     }
 
     /// Goes through, if nobody has to be waited for.
@@ -33,7 +33,7 @@ impl Gate {
     pub(crate) async fn pass(self: &Arc<Gate>, party: Party, until: Option<Instant>) -> Option<Pass> {
         match self.places.step_up(party) {
             Ok(place) => Some(Pass { gate: self.clone(), place }),
-            Err(turn) => Standing::new(self.clone(), turn, until).await,
+            Err(turn) => Acquire::new(self.clone(), turn, until).await,
         }
     }
 
@@ -60,7 +60,7 @@ impl Gate {
 
 impl Owner for Gate {
     type Turn = Pass;
-    fn places(&self) -> &Places<Pass> {
+    fn places(&self) -> &FairSemaphore<Pass> {
         &self.places
     }
 }

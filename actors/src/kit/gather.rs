@@ -1,7 +1,7 @@
-//! Where one call's answers meet the one who asked: a row of slots, an [`Outlet`] that fills them (held by the actor's
-//! task) and an [`Inlet`] that waits for them (held by the handler).
+//! Where one call's answers meet the one who asked: a row of slots, an [`Responder`] that fills them (held by the actor's
+//! task) and an [`Replies`] that waits for them (held by the handler).
 //!
-//! RAII is the whole cancellation mechanism: dropping the inlet tells the task to stop, dropping the outlet closes the
+//! RAII is the whole cancellation mechanism: dropping the replies tells the task to stop, dropping the responder closes the
 //! slots that are still empty. The asker is woken once, when the last slot is filled, unless it asked for each.
 
 use std::any::Any;
@@ -20,10 +20,10 @@ use super::slots::{Missed, Slot, Slots};
 /// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
 
-struct State<T> {
+struct GatherState<T> {
     slots: Slots<T>,
     rule: Rule,
-    /// Why the work is being stopped: what its outlet, dropped with it, says of the slots it leaves empty.
+    /// Why the work is being stopped: what its responder, dropped with it, says of the slots it leaves empty.
     stopping: Option<Missed>,
     each: bool,
     asker: Option<Waker>,
@@ -31,9 +31,9 @@ struct State<T> {
 }
 
 struct Gather<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<GatherState<T>>,
     // Apart from `state`, too: the work looks at both before and after each of its steps. They are set under its lock.
-    /// The asker has dropped its inlet.
+    /// The asker has dropped its replies.
     asker_gone: AtomicBool,
     /// The rule ended the call before every slot was filled.
     over: AtomicBool,
@@ -51,7 +51,7 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 impl<T: Slot> Gather<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, GatherState<T>> {
         // No code of ours panics under this lock; were it to, the slots are still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +128,7 @@ impl<T: Slot> Gather<T> {
 }
 
 /// The actor's end: fills slots. Dropped before all are filled, it closes the rest as abandoned.
-pub struct Outlet<T: Slot> {
+pub struct Responder<T: Slot> {
     gather: Arc<Gather<T>>,
     /// When the work ends at the latest, for those who tell others how long to try.
     pub(crate) deadline: Option<Instant>,
@@ -136,7 +136,7 @@ pub struct Outlet<T: Slot> {
     pub(crate) party: Party,
 }
 
-impl<T: Slot> Outlet<T> {
+impl<T: Slot> Responder<T> {
     /// Fills slot `index`. The first item of a slot stays; a later one is dropped.
     pub fn put(&self, index: usize, item: T) {
         self.gather.put(index, item);
@@ -166,33 +166,33 @@ impl<T: Slot> Outlet<T> {
     }
 
     /// Another handle, that sees whether the asker left and whose drop closes nothing.
-    pub(crate) fn watch(&self) -> Watch<T> {
-        Watch { gather: self.gather.clone(), waker: None }
+    pub(crate) fn watch(&self) -> InFlightCall<T> {
+        InFlightCall { gather: self.gather.clone(), waker: None }
     }
 }
 
-impl<T: Slot> Drop for Outlet<T> {
+impl<T: Slot> Drop for Responder<T> {
     fn drop(&mut self) {
         let why = self.gather.lock().stopping.unwrap_or(Missed::Abandoned);
         self.gather.close(why);
     }
 }
 
-impl<T: Slot> std::fmt::Debug for Outlet<T> {
+impl<T: Slot> std::fmt::Debug for Responder<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outlet").field("empty", &self.gather.lock().slots.empty()).finish_non_exhaustive()
+        f.debug_struct("Responder").field("empty", &self.gather.lock().slots.empty()).finish_non_exhaustive()
     }
 }
 
 /// The kit's own view of a call in flight.
-pub(crate) struct Watch<T: Slot> {
+pub(crate) struct InFlightCall<T: Slot> {
     gather: Arc<Gather<T>>,
     /// Whom the gather wakes.
     waker: Option<Waker>,
 }
 
-impl<T: Slot> Watch<T> {
-    /// True once the asker has dropped its inlet or the rule has ended the call; until then the waker is kept.
+impl<T: Slot> InFlightCall<T> {
+    /// True once the asker has dropped its replies or the rule has ended the call; until then the waker is kept.
     pub(crate) fn is_unwanted(&mut self, waker: &Waker) -> bool {
         if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.gather.lock().worker = Some(waker.clone());
@@ -213,40 +213,40 @@ impl<T: Slot> Watch<T> {
     }
 }
 
-/// The asker's end: waits for the slots. Dropping it stops the work, unless [`Inlet::detach`] was called.
-pub struct Inlet<T: Slot> {
+/// The asker's end: waits for the slots. Dropping it stops the work, unless [`Replies::detach`] was called.
+pub struct Replies<T: Slot> {
     gather: Arc<Gather<T>>,
     detached: bool,
 }
 
-impl<T: Slot> Inlet<T> {
+impl<T: Slot> Replies<T> {
     /// Opens one slot per item, each in its "not sent" form, and returns both ends.
-    pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Inlet<T>, Outlet<T>) {
+    pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Replies<T>, Responder<T>) {
         let (rule, stopping, each, asker, worker) = (Rule::All, None, false, None, None);
-        let state = State { slots: Slots::open(slots), rule, stopping, each, asker, worker };
+        let state = GatherState { slots: Slots::open(slots), rule, stopping, each, asker, worker };
         let (asker_gone, over) = Default::default();
         let (state, on_arrival) = (Mutex::new(state), on_arrival.map(Mutex::new));
         let gather = Arc::new(Gather { state, asker_gone, over, on_arrival });
-        (Inlet { gather: gather.clone(), detached: false }, Outlet { gather, deadline: None, party: Party::ALONE })
+        (Replies { gather: gather.clone(), detached: false }, Responder { gather, deadline: None, party: Party::ALONE })
     }
 
-    /// An inlet whose answers are all here already (a cache hit).
-    pub fn ready(items: Vec<T>) -> Inlet<T> {
-        let (inlet, outlet) = Inlet::open(items, None);
+    /// An replies whose answers are all here already (a cache hit).
+    pub fn ready(items: Vec<T>) -> Replies<T> {
+        let (replies, responder) = Replies::open(items, None);
         {
-            let slots = &mut inlet.gather.lock().slots;
+            let slots = &mut replies.gather.lock().slots;
             while let Some((index, item)) = slots.take_open() {
                 slots.fill(index, item, false);
             }
         }
-        drop(outlet);
-        inlet
+        drop(responder);
+        replies
     }
 
     /// Ends the call by this rule: when it is over, the empty slots are closed as cancelled, the asker is woken and the
     /// work is stopped. What has arrived already counts.
     #[must_use]
-    pub fn under(self, rule: Rule) -> Inlet<T> {
+    pub fn under(self, rule: Rule) -> Replies<T> {
         self.gather.lock().rule = rule;
         self.gather.judge();
         self
@@ -268,7 +268,7 @@ impl<T: Slot> Inlet<T> {
         self.gather(until).await
     }
 
-    /// The same for one who keeps the inlet, which stops nothing more.
+    /// The same for one who keeps the replies, which stops nothing more.
     pub async fn gather(&mut self, until: Instant) -> Vec<T> {
         if alarm::until(until, self.filled()).await.is_none() {
             self.gather.close(Missed::Deadline);
@@ -314,13 +314,13 @@ impl<T: Slot> Inlet<T> {
         })
     }
 
-    /// Lets the work go on to its own deadline after this inlet is dropped.
+    /// Lets the work go on to its own deadline after this replies is dropped.
     pub fn detach(mut self) {
         self.detached = true;
     }
 }
 
-impl<T: Slot> Drop for Inlet<T> {
+impl<T: Slot> Drop for Replies<T> {
     fn drop(&mut self) {
         if self.detached {
             return;
@@ -336,10 +336,10 @@ impl<T: Slot> Drop for Inlet<T> {
     }
 }
 
-impl<T: Slot> std::fmt::Debug for Inlet<T> {
+impl<T: Slot> std::fmt::Debug for Replies<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.gather.lock();
-        f.debug_struct("Inlet")
+        f.debug_struct("Replies")
             .field("slots", &state.slots.len())
             .field("empty", &state.slots.empty())
             .finish_non_exhaustive()

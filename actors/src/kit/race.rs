@@ -7,28 +7,28 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::alarm::Alarm;
-use super::gather::{Watch, panic_text};
+use super::gather::{InFlightCall, panic_text};
 use super::slots::Slot;
 
 /// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
 pub(crate) async fn race<T: Slot>(
     mut work: Pin<&mut impl Future<Output = ()>>,
-    watch: &mut Watch<T>,
+    watch: &mut InFlightCall<T>,
     deadline: Instant,
-) -> Ended {
+) -> RaceEnd {
     let mut alarm = Alarm::at(deadline);
     poll_fn(|context| {
         if watch.is_unwanted(context.waker()) {
-            return Poll::Ready(Ended::Unwanted);
+            return Poll::Ready(RaceEnd::Unwanted);
         }
         match step(work.as_mut(), context) {
-            Err(text) => return Poll::Ready(Ended::Panicked(text)),
-            Ok(Some(())) => return Poll::Ready(Ended::Done),
+            Err(text) => return Poll::Ready(RaceEnd::Panicked(text)),
+            Ok(Some(())) => return Poll::Ready(RaceEnd::Done),
             // The answer that met the rule came in this very poll: the others' sockets are closed with it.
-            Ok(None) if watch.is_over() => return Poll::Ready(Ended::Unwanted),
+            Ok(None) if watch.is_over() => return Poll::Ready(RaceEnd::Unwanted),
             Ok(None) => {}
         }
-        Pin::new(&mut alarm).poll(context).map(|()| Ended::Deadline)
+        Pin::new(&mut alarm).poll(context).map(|()| RaceEnd::Deadline)
     })
     .await
 }
@@ -50,7 +50,7 @@ pub(crate) fn step<F: Future + ?Sized>(
 
 /// How the work on one message ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum RaceEnd {
     Done,
     Deadline,
     /// The asker left, or its rule ended the call.

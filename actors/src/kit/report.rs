@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use skitai_wire::{Map, Value};
 
-use super::gather::Inlet;
-use super::keep::now;
+use super::actor_host::now;
+use super::gather::Replies;
 use super::slots::{Missed, Slot};
 
 /// The message every actor answers with what it knows of itself.
@@ -40,7 +40,7 @@ pub trait Reporter: Send + Sync {
     /// The actor's name.
     fn name(&self) -> String;
     /// Asks it.
-    fn report(&self, deadline: Instant) -> Inlet<Told>;
+    fn report(&self, deadline: Instant) -> Replies<Told>;
     /// Its counters, readable without asking.
     fn gauges(&self) -> Arc<Gauges>;
 }

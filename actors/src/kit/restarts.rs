@@ -19,7 +19,7 @@ const PAUSE_MOST: Duration = Duration::from_secs(60);
 
 /// What a panic leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     /// The state is made anew at once.
     Restart,
     /// The actor is failed until then.
@@ -36,7 +36,7 @@ pub(super) struct Restarts {
 
 impl Restarts {
     /// A panic at `now`.
-    pub(super) fn panicked(&mut self, now: Instant) -> Verdict {
+    pub(super) fn panicked(&mut self, now: Instant) -> RestartDecision {
         if let Some((last, end)) = self.pause {
             if now < end + WITHIN {
                 return self.fail(now, (last * 2).min(PAUSE_MOST));
@@ -47,13 +47,13 @@ impl Restarts {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        if self.recent.len() > MOST { self.fail(now, PAUSE) } else { Verdict::Restart }
+        if self.recent.len() > MOST { self.fail(now, PAUSE) } else { RestartDecision::Restart }
     }
 
-    fn fail(&mut self, now: Instant, pause: Duration) -> Verdict {
+    fn fail(&mut self, now: Instant, pause: Duration) -> RestartDecision {
         self.recent.clear();
         self.pause = Some((pause, now + pause));
-        Verdict::Fail(now + pause)
+        RestartDecision::Fail(now + pause)
     }
 }
 
@@ -69,16 +69,16 @@ mod tests {
     fn the_sixth_restart_in_ten_seconds_fails_the_actor() {
         let (begin, mut restarts) = (Instant::now(), Restarts::default());
         for k in 0..5 {
-            assert_eq!(restarts.panicked(at(begin, k * 1000)), Verdict::Restart);
+            assert_eq!(restarts.panicked(at(begin, k * 1000)), RestartDecision::Restart);
         }
-        assert_eq!(restarts.panicked(at(begin, 9_999)), Verdict::Fail(at(begin, 10_999)));
+        assert_eq!(restarts.panicked(at(begin, 9_999)), RestartDecision::Fail(at(begin, 10_999)));
     }
 
     #[test]
     fn panics_that_are_rare_never_fail_it() {
         let (begin, mut restarts) = (Instant::now(), Restarts::default());
         for k in 0..100 {
-            assert_eq!(restarts.panicked(at(begin, k * 2001)), Verdict::Restart, "panic {k}");
+            assert_eq!(restarts.panicked(at(begin, k * 2001)), RestartDecision::Restart, "panic {k}");
         }
     }
 
@@ -91,11 +91,11 @@ mod tests {
         }
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             let end = now + Duration::from_secs(seconds);
-            assert_eq!(restarts.panicked(now), Verdict::Fail(end));
+            assert_eq!(restarts.panicked(now), RestartDecision::Fail(end));
             // Tried again at the end of the pause; it panics at once.
             now = end;
         }
         now += WITHIN;
-        assert_eq!(restarts.panicked(now), Verdict::Restart);
+        assert_eq!(restarts.panicked(now), RestartDecision::Restart);
     }
 }

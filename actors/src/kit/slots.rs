@@ -34,7 +34,7 @@ pub trait Slot: Send + 'static {
 pub(super) struct Slots<T> {
     items: Vec<Option<T>>,
     /// In their place for a few.
-    marks: SmallVec<[Mark; 4]>,
+    marks: SmallVec<[SlotLink; 4]>,
     empty: usize,
     good: usize,
     /// The filled slots, in the order in which they were, and how many of them were given out.
@@ -43,7 +43,7 @@ pub(super) struct Slots<T> {
 }
 
 #[derive(Clone, Default)]
-struct Mark {
+struct SlotLink {
     filled: bool,
     /// Closed because nobody wanted it any more.
     unwanted: bool,
@@ -52,7 +52,7 @@ struct Mark {
 impl<T: Slot> Slots<T> {
     /// One slot per item, empty but for that.
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
-        let (empty, marks) = (items.len(), smallvec::smallvec![Mark::default(); items.len()]);
+        let (empty, marks) = (items.len(), smallvec::smallvec![SlotLink::default(); items.len()]);
         let items = items.into_iter().map(Some).collect();
         Slots { items, marks, empty, good: 0, arrived: SmallVec::new(), given: 0 }
     }
@@ -93,7 +93,7 @@ impl<T: Slot> Slots<T> {
 
     /// Takes out what the first empty slot says, to be put back in its final form.
     pub(super) fn take_open(&mut self) -> Option<(usize, T)> {
-        let open = |(mark, item): (&Mark, &Option<T>)| !mark.filled && item.is_some();
+        let open = |(mark, item): (&SlotLink, &Option<T>)| !mark.filled && item.is_some();
         let index = self.marks.iter().zip(&self.items).position(open)?;
         Some((index, self.items[index].take()?))
     }

@@ -63,23 +63,23 @@ impl Answers<Do> for Parrot {
     type Item = Word;
     const NAME: &'static str = "do";
 
-    fn answer(&mut self, what: Do, outlet: Outlet<Word>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, what: Do, responder: Responder<Word>) -> impl Future<Output = ()> + 'static {
         // Without the panic hook, which writes a backtrace each time: some tests do this a thousand times.
         if matches!(what, Do::PanicAtOnce) {
             resume_unwind(Box::new(format!("at once, in state {}", self.made)));
         }
         async move {
             match what {
-                Do::Say(word, slots) => (0..slots).for_each(|slot| outlet.put(slot, Word::Said(word))),
+                Do::Say(word, slots) => (0..slots).for_each(|slot| responder.put(slot, Word::Said(word))),
                 Do::SayOneAndHang(dropped) => {
                     let _tells = TellsDrop(dropped);
-                    outlet.put(0, Word::Said("one"));
+                    responder.put(0, Word::Said("one"));
                     pending::<()>().await;
                 }
                 Do::InOrder(order) => {
                     for slot in order {
                         tokio::time::sleep(Duration::from_millis(10)).await;
-                        outlet.put(slot, Word::Said("late"));
+                        responder.put(slot, Word::Said("late"));
                     }
                 }
                 Do::PanicAtOnce => {}
@@ -96,9 +96,9 @@ fn in_system<T>(work: impl Future<Output = T>) -> T {
     actix_rt::System::with_tokio_rt(runtime).block_on(work)
 }
 
-fn parrot() -> Post<Parrot> {
+fn parrot() -> ActorRef<Parrot> {
     let made = Rc::new(Cell::new(0));
-    Post::open("parrot", Admission { in_flight: 3 }, move || {
+    ActorRef::open("parrot", Admission { in_flight: 3 }, move || {
         made.set(made.get() + 1);
         Parrot { made: made.get() }
     })
@@ -115,10 +115,10 @@ fn two() -> Vec<Word> {
 #[test]
 fn every_slot_is_filled_in_its_order() {
     in_system(async {
-        let post = parrot();
-        let said = post.ask(Do::Say("hello", 2), two(), None, soon()).all(soon()).await;
+        let actor = parrot();
+        let said = actor.ask(Do::Say("hello", 2), two(), None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Said("hello"), Word::Said("hello")]);
-        assert_eq!(post.gauges().asked("do"), 1);
+        assert_eq!(actor.gauges().asked("do"), 1);
     });
 }
 
@@ -126,13 +126,13 @@ fn every_slot_is_filled_in_its_order() {
 fn the_askers_time_closes_what_is_empty_and_stops_the_work() {
     in_system(async {
         let dropped = Arc::new(Dropped::default());
-        let post = parrot();
+        let actor = parrot();
         let far = Instant::now() + Duration::from_secs(3600);
-        let said = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).all(soon()).await;
+        let said = actor.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).all(soon()).await;
         assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Deadline)]);
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(*dropped.0.lock().expect("whole"), "the work goes on although nobody waits");
-        assert_eq!(post.gauges().in_flight(), 0);
+        assert_eq!(actor.gauges().in_flight(), 0);
     });
 }
 
@@ -140,8 +140,8 @@ fn the_askers_time_closes_what_is_empty_and_stops_the_work() {
 fn the_messages_own_deadline_stops_detached_work() {
     in_system(async {
         let dropped = Arc::new(Dropped::default());
-        let post = parrot();
-        post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon()).detach();
+        let actor = parrot();
+        actor.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon()).detach();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(!*dropped.0.lock().expect("whole"), "detached work ended with its asker");
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -153,10 +153,10 @@ fn the_messages_own_deadline_stops_detached_work() {
 fn a_dropped_inlet_stops_the_work() {
     in_system(async {
         let dropped = Arc::new(Dropped::default());
-        let post = parrot();
-        let inlet = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon());
+        let actor = parrot();
+        let replies = actor.ask(Do::SayOneAndHang(dropped.clone()), two(), None, soon());
         tokio::time::sleep(Duration::from_millis(1)).await;
-        drop(inlet);
+        drop(replies);
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(*dropped.0.lock().expect("whole"));
     });
@@ -165,14 +165,14 @@ fn a_dropped_inlet_stops_the_work() {
 #[test]
 fn a_panic_rebuilds_the_state_behind_the_same_address() {
     in_system(async {
-        let post = parrot();
-        let said = post.ask(Do::PanicAtOnce, two(), None, soon()).all(soon()).await;
+        let actor = parrot();
+        let said = actor.ask(Do::PanicAtOnce, two(), None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
-        let said = post.ask(Do::PanicLater, two(), None, soon()).all(soon()).await;
+        let said = actor.ask(Do::PanicLater, two(), None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
-        let said = post.ask(Do::Say("alive", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
+        let said = actor.ask(Do::Say("alive", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Said("alive")]);
-        let tree = post.gauges().tree();
+        let tree = actor.gauges().tree();
         assert_eq!((&tree["restarts"], &tree["panics"]), (&skitai_wire::Value::Int(1), &skitai_wire::Value::Int(2)));
         assert!(tree["last_panic"].as_str().is_some_and(|text| text.contains("later")), "{tree}");
     });
@@ -181,14 +181,14 @@ fn a_panic_rebuilds_the_state_behind_the_same_address() {
 #[test]
 fn more_than_the_limit_is_refused_at_the_call() {
     in_system(async {
-        let post = parrot();
+        let actor = parrot();
         let hang = || Do::SayOneAndHang(Arc::default());
-        let held: Vec<_> = (0..3).map(|_| post.ask(hang(), two(), None, soon())).collect();
-        let said = post.ask(Do::Say("no room", 2), two(), None, soon()).all(soon()).await;
+        let held: Vec<_> = (0..3).map(|_| actor.ask(hang(), two(), None, soon())).collect();
+        let said = actor.ask(Do::Say("no room", 2), two(), None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Missed(Missed::NotAdmitted), Word::Missed(Missed::NotAdmitted)]);
         drop(held);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let said = post.ask(Do::Say("room", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
+        let said = actor.ask(Do::Say("room", 1), vec![Word::Unsent], None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Said("room")]);
     });
 }
@@ -196,7 +196,7 @@ fn more_than_the_limit_is_refused_at_the_call() {
 #[test]
 fn a_filter_sees_each_item_and_its_panic_is_that_items_alone() {
     in_system(async {
-        let post = parrot();
+        let actor = parrot();
         let mut seen = 0;
         let filter: OnArrival<Word> = Box::new(move |item| {
             seen += 1;
@@ -205,7 +205,7 @@ fn a_filter_sees_each_item_and_its_panic_is_that_items_alone() {
                 *item = Word::Said("made good");
             }
         });
-        let said = post.ask(Do::SayOneAndHang(Arc::default()), two(), Some(filter), soon()).all(soon()).await;
+        let said = actor.ask(Do::SayOneAndHang(Arc::default()), two(), Some(filter), soon()).all(soon()).await;
         assert_eq!(said, [Word::Filter("the first".to_owned()), Word::Said("made good")]);
     });
 }
@@ -213,10 +213,10 @@ fn a_filter_sees_each_item_and_its_panic_is_that_items_alone() {
 #[test]
 fn next_gives_arrivals_in_the_order_they_came() {
     in_system(async {
-        let post = parrot();
-        let mut inlet = post.ask(Do::InOrder(vec![2, 0]), vec![Word::Unsent; 3], None, soon());
+        let actor = parrot();
+        let mut replies = actor.ask(Do::InOrder(vec![2, 0]), vec![Word::Unsent; 3], None, soon());
         let mut order = Vec::new();
-        while let Some((slot, item)) = inlet.next(soon()).await {
+        while let Some((slot, item)) = replies.next(soon()).await {
             order.push((slot, item));
         }
         assert_eq!(order, [(2, Word::Said("late")), (0, Word::Said("late")), (1, Word::Missed(Missed::Abandoned))]);
@@ -225,9 +225,9 @@ fn next_gives_arrivals_in_the_order_they_came() {
 
 #[test]
 fn an_address_whose_thread_is_gone_answers_that_it_is() {
-    let post = in_system(async { parrot() });
+    let actor = in_system(async { parrot() });
     in_system(async move {
-        let said = post.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
+        let said = actor.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
         assert_eq!(said, [Word::Missed(Missed::Abandoned), Word::Missed(Missed::Abandoned)]);
     });
 }
@@ -235,10 +235,10 @@ fn an_address_whose_thread_is_gone_answers_that_it_is() {
 #[test]
 fn another_thread_may_ask_and_wait() {
     in_system(async {
-        let post = parrot();
+        let actor = parrot();
         let handle = tokio::runtime::Handle::current();
         let asked = tokio::task::spawn_blocking(move || {
-            handle.block_on(post.ask(Do::Say("across", 2), two(), None, soon()).all(soon()))
+            handle.block_on(actor.ask(Do::Say("across", 2), two(), None, soon()).all(soon()))
         });
         assert_eq!(asked.await.expect("no panic"), [Word::Said("across"), Word::Said("across")]);
     });
@@ -248,54 +248,54 @@ fn another_thread_may_ask_and_wait() {
 fn a_rule_that_is_met_wakes_the_asker_and_stops_the_work() {
     in_system(async {
         let dropped = Arc::new(Dropped::default());
-        let post = parrot();
+        let actor = parrot();
         let asked = tokio::time::Instant::now();
         let far = Instant::now() + Duration::from_secs(3600);
-        let inlet = post.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).under(Rule::First(1));
-        let said = inlet.all(far).await;
+        let replies = actor.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).under(Rule::First(1));
+        let said = replies.all(far).await;
         assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Cancelled)]);
         assert!(asked.elapsed() < Duration::from_secs(1), "it waited {:?}", asked.elapsed());
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(*dropped.0.lock().expect("whole"), "the work goes on although the rule is met");
-        assert_eq!(post.gauges().in_flight(), 0);
-        assert_eq!(post.gauges().tree()["cancelled"], skitai_wire::Value::Int(1));
+        assert_eq!(actor.gauges().in_flight(), 0);
+        assert_eq!(actor.gauges().tree()["cancelled"], skitai_wire::Value::Int(1));
     });
 }
 
 #[test]
 fn a_rule_that_is_met_before_it_was_made_ends_the_call_at_once() {
-    let (inlet, outlet) = Inlet::open(vec![Word::Unsent; 3], None);
-    outlet.put(1, Word::Said("early"));
-    let inlet = inlet.under(Rule::First(1));
-    assert!(!outlet.is_awaited(0));
-    assert!(outlet.is_settled(1), "it was answered");
-    assert!(!outlet.is_settled(0), "nobody wanted it: no clock of ours closed it");
-    outlet.put(0, Word::Said("late"));
-    let said = in_system(inlet.all(soon()));
+    let (replies, responder) = Replies::open(vec![Word::Unsent; 3], None);
+    responder.put(1, Word::Said("early"));
+    let replies = replies.under(Rule::First(1));
+    assert!(!responder.is_awaited(0));
+    assert!(responder.is_settled(1), "it was answered");
+    assert!(!responder.is_settled(0), "nobody wanted it: no clock of ours closed it");
+    responder.put(0, Word::Said("late"));
+    let said = in_system(replies.all(soon()));
     assert_eq!(said, [Word::Missed(Missed::Cancelled), Word::Said("early"), Word::Missed(Missed::Cancelled)]);
 }
 
 #[test]
 fn an_actor_that_panics_on_and_on_is_failed_and_tried_again() {
     in_system(async {
-        let post = parrot();
-        let panic = || post.ask(Do::PanicAtOnce, two(), None, soon()).all(soon());
+        let actor = parrot();
+        let panic = || actor.ask(Do::PanicAtOnce, two(), None, soon()).all(soon());
         let far = || Instant::now() + Duration::from_secs(3600);
         for _ in 0..6 {
             assert_eq!(panic().await[0], Word::Missed(Missed::Abandoned));
         }
-        assert_eq!(post.gauges().tree()["state"].as_str(), Some("failed"));
+        assert_eq!(actor.gauges().tree()["state"].as_str(), Some("failed"));
         assert_eq!(panic().await[0], Word::Missed(Missed::Failed), "whoever asks is refused at once");
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert_eq!(post.gauges().tree()["state"].as_str(), Some("running"));
+        assert_eq!(actor.gauges().tree()["state"].as_str(), Some("running"));
         // The first panic after the pause fails it again, for twice as long.
-        assert_eq!(post.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await[0], Word::Missed(Missed::Abandoned));
+        assert_eq!(actor.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await[0], Word::Missed(Missed::Abandoned));
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        assert_eq!(post.ask(Do::Say("x", 2), two(), None, far()).all(far()).await[0], Word::Missed(Missed::Failed));
+        assert_eq!(actor.ask(Do::Say("x", 2), two(), None, far()).all(far()).await[0], Word::Missed(Missed::Failed));
         tokio::time::sleep(Duration::from_millis(1100)).await;
-        let said = post.ask(Do::Say("back", 2), two(), None, far()).all(far()).await;
+        let said = actor.ask(Do::Say("back", 2), two(), None, far()).all(far()).await;
         assert_eq!(said, [Word::Said("back"), Word::Said("back")]);
-        assert_eq!(post.gauges().tree()["failures"], skitai_wire::Value::Int(2));
+        assert_eq!(actor.gauges().tree()["failures"], skitai_wire::Value::Int(2));
     });
 }
 
@@ -303,26 +303,26 @@ fn an_actor_that_panics_on_and_on_is_failed_and_tried_again() {
 fn a_state_that_cannot_be_made_fails_the_actor_and_not_its_thread() {
     in_system(async {
         let made = Rc::new(Cell::new(0));
-        let post = Post::open("broken", Admission::default(), move || {
+        let actor = ActorRef::open("broken", Admission::default(), move || {
             made.set(made.get() + 1);
             assert!(made.get() == 1, "no second one");
             Parrot { made: 1 }
         });
         let far = || Instant::now() + Duration::from_secs(3600);
-        let said = post.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await;
+        let said = actor.ask(Do::PanicAtOnce, two(), None, far()).all(far()).await;
         assert_eq!(said[0], Word::Missed(Missed::Abandoned));
-        let said = post.ask(Do::Say("x", 2), two(), None, far()).all(far()).await;
+        let said = actor.ask(Do::Say("x", 2), two(), None, far()).all(far()).await;
         assert_eq!(said[0], Word::Missed(Missed::Failed));
-        assert_eq!(post.gauges().in_flight(), 0);
+        assert_eq!(actor.gauges().in_flight(), 0);
     });
 }
 
 #[test]
 fn a_letter_nobody_could_take_is_counted() {
-    let post = in_system(async { parrot() });
-    let gauges = post.gauges().clone();
+    let actor = in_system(async { parrot() });
+    let gauges = actor.gauges().clone();
     in_system(async move {
-        post.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
+        actor.ask(Do::Say("from the grave", 2), two(), None, soon()).all(soon()).await;
     });
     assert_eq!(gauges.tree()["dead_letters"], skitai_wire::Value::Int(1));
     assert_eq!(gauges.in_flight(), 0);
@@ -331,9 +331,9 @@ fn a_letter_nobody_could_take_is_counted() {
 #[test]
 fn a_message_whose_own_deadline_passed_first_says_so() {
     in_system(async {
-        let post = parrot();
+        let actor = parrot();
         let far = Instant::now() + Duration::from_secs(3600);
-        let said = post.ask(Do::SayOneAndHang(Arc::default()), two(), None, soon()).all(far).await;
+        let said = actor.ask(Do::SayOneAndHang(Arc::default()), two(), None, soon()).all(far).await;
         assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Deadline)]);
     });
 }

@@ -8,7 +8,7 @@ use postgres_types::Type;
 use super::Unmergeable;
 use super::class::Class;
 use super::key::{Nullable, key};
-use super::table::{Found, Table};
+use super::table::{MergedColumn, Table};
 use super::total::Total;
 use crate::outcome::columns::{Column, ColumnType};
 use crate::wire::Value;
@@ -115,11 +115,11 @@ impl Aggregate {
 #[derive(Clone, Debug)]
 pub(crate) enum Account {
     Rows(i64),
-    Count(Found, i64),
-    Sum(Found, Total),
-    Avg(Found, Total),
-    AvgOf((Found, Total), (Found, Total)),
-    Best(Found, Ordering, Option<(Nullable, Value)>),
+    Count(MergedColumn, i64),
+    Sum(MergedColumn, Total),
+    Avg(MergedColumn, Total),
+    AvgOf((MergedColumn, Total), (MergedColumn, Total)),
+    Best(MergedColumn, Ordering, Option<(Nullable, Value)>),
 }
 
 impl Account {
@@ -159,7 +159,7 @@ impl Account {
     }
 }
 
-fn take(column: &Found, total: &mut Total, row: &Value) -> Result<(), Unmergeable> {
+fn take(column: &MergedColumn, total: &mut Total, row: &Value) -> Result<(), Unmergeable> {
     let value = column.of(row);
     if value.is_nil() {
         return Ok(());
@@ -167,9 +167,9 @@ fn take(column: &Found, total: &mut Total, row: &Value) -> Result<(), Unmergeabl
     total.add(value).ok_or_else(|| column.unfit(value))
 }
 
-impl Found {
+impl MergedColumn {
     /// The column, if sums of it make sense.
-    fn numbers(self) -> Result<Found, Unmergeable> {
+    fn numbers(self) -> Result<MergedColumn, Unmergeable> {
         match self.class() {
             Class::Number | Class::Own => Ok(self),
             _ => Err(self.no_number()),

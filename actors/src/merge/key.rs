@@ -10,7 +10,7 @@ use crate::wire::Value;
 /// The order of one value that is not NULL. Values of different kinds meet only in SQLite, which has numbers before
 /// texts before octets.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub(crate) enum SortKey {
     Bool(bool),
     Number(Number),
     Text(Box<str>),
@@ -27,7 +27,7 @@ pub(crate) enum Key {
 
 /// A value inside another: NULL is greater than everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Nullable(pub(crate) Option<Key>);
+pub(crate) struct Nullable(pub(crate) Option<SortKey>);
 
 impl Ord for Nullable {
     fn cmp(&self, other: &Nullable) -> Ordering {
@@ -130,50 +130,50 @@ pub(crate) fn key(class: &Class, value: &Value) -> Option<Nullable> {
     let text = || value.as_str();
     let key = match class {
         Class::Own => own(value)?,
-        Class::Bool => Key::Bool(value.as_bool()?),
-        Class::Number => Key::Number(Number::of(value)?),
-        Class::Text => Key::Text(text()?.into()),
-        Class::Padded => Key::Text(text()?.trim_end_matches(' ').into()),
-        Class::Bytes => Key::Bytes(value.as_bytes()?.into()),
-        Class::Date | Class::Timestamp => Key::Count(moment::point(text()?)?),
-        Class::Time => Key::Count(moment::time_of_day(text()?)?.0.into()),
+        Class::Bool => SortKey::Bool(value.as_bool()?),
+        Class::Number => SortKey::Number(Number::of(value)?),
+        Class::Text => SortKey::Text(text()?.into()),
+        Class::Padded => SortKey::Text(text()?.trim_end_matches(' ').into()),
+        Class::Bytes => SortKey::Bytes(value.as_bytes()?.into()),
+        Class::Date | Class::Timestamp => SortKey::Count(moment::point(text()?)?),
+        Class::Time => SortKey::Count(moment::time_of_day(text()?)?.0.into()),
         Class::TimeTz => {
             let (micros, zone) = moment::time_of_day(text()?)?;
-            Key::Zoned(micros + zone * 1_000_000, zone)
+            SortKey::Zoned(micros + zone * 1_000_000, zone)
         }
-        Class::Interval => Key::Count(moment::interval(text()?)?),
-        Class::Inet => Key::Net(network::net(text()?)?),
+        Class::Interval => SortKey::Count(moment::interval(text()?)?),
+        Class::Inet => SortKey::Net(network::net(text()?)?),
         Class::Lsn => {
             let (high, low) = text()?.split_once('/')?;
             let half = |digits: &str| u32::from_str_radix(digits, 16).ok();
-            Key::Count(i128::from(half(high)?) << 32 | i128::from(half(low)?))
+            SortKey::Count(i128::from(half(high)?) << 32 | i128::from(half(low)?))
         }
         Class::Enum(labels) => {
             let label = text()?;
-            Key::Count(labels.iter().position(|known| known == label)? as i128)
+            SortKey::Count(labels.iter().position(|known| known == label)? as i128)
         }
         Class::Array(class) => {
             let mut list = List { items: Vec::new(), dimensions: 0, sizes: Vec::new() };
             flatten(class, value, 0, &mut list)?;
             list.dimensions = list.sizes.len();
-            Key::List(list)
+            SortKey::List(list)
         }
         Class::Composite(classes) => {
             let pairs = &value.as_map()?.0;
             let keys = classes.iter().zip(pairs).map(|(class, (_, value))| key(class, value));
-            Key::Fields(keys.collect::<Option<_>>()?)
+            SortKey::Fields(keys.collect::<Option<_>>()?)
         }
         Class::None(_) => return None,
     };
     Some(Nullable(Some(key)))
 }
 
-fn own(value: &Value) -> Option<Key> {
+fn own(value: &Value) -> Option<SortKey> {
     Some(match value {
-        Value::Bool(truth) => Key::Bool(*truth),
-        Value::Int(_) | Value::UInt(_) | Value::Double(_) => Key::Number(Number::of(value)?),
-        Value::String(text) | Value::DateTime(text) => Key::Text(text.as_str().into()),
-        Value::Bytes(octets) => Key::Bytes(octets.as_slice().into()),
+        Value::Bool(truth) => SortKey::Bool(*truth),
+        Value::Int(_) | Value::UInt(_) | Value::Double(_) => SortKey::Number(Number::of(value)?),
+        Value::String(text) | Value::DateTime(text) => SortKey::Text(text.as_str().into()),
+        Value::Bytes(octets) => SortKey::Bytes(octets.as_slice().into()),
         Value::Nil | Value::List(_) | Value::Map(_) => return None,
     })
 }
@@ -195,7 +195,7 @@ fn flatten(class: &Class, value: &Value, depth: usize, into: &mut List) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{Class, Key, Nullable, Number, key};
+    use super::{Class, Nullable, Number, SortKey, key};
     use crate::wire::Value;
 
     #[test]
@@ -220,6 +220,6 @@ mod tests {
         assert_eq!(key(&Class::Bool, &Value::Int(1)), None);
         assert_eq!(key(&Class::Own, &Value::List(Vec::new())), None);
         assert_eq!(key(&Class::Number, &Value::Nil), Some(Nullable(None)));
-        assert_eq!(key(&Class::Lsn, &Value::from("1/F")), Some(Nullable(Some(Key::Count((1 << 32) + 15)))));
+        assert_eq!(key(&Class::Lsn, &Value::from("1/F")), Some(Nullable(Some(SortKey::Count((1 << 32) + 15)))));
     }
 }

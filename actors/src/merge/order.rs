@@ -4,7 +4,7 @@ use super::Unmergeable;
 
 /// Columns to order by, the first one first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order(pub(crate) Vec<Term>);
+pub(crate) struct SortOrder(pub(crate) Vec<Term>);
 
 /// One column of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct Term {
     pub(crate) nulls_first: Option<bool>,
 }
 
-impl Order {
-    pub(crate) fn parse(text: &str) -> Result<Order, Unmergeable> {
+impl SortOrder {
+    pub(crate) fn parse(text: &str) -> Result<SortOrder, Unmergeable> {
         let wrong = |why: String| Unmergeable::Order { text: text.to_owned(), why };
         let mut terms = Vec::new();
         let mut rest = text;
@@ -25,7 +25,7 @@ impl Order {
             terms.push(term);
             match after {
                 Some(after) => rest = after,
-                None => return Ok(Order(terms)),
+                None => return Ok(SortOrder(terms)),
             }
         }
     }
@@ -33,7 +33,7 @@ impl Order {
 
 /// The names of columns: `country, kind`.
 pub(crate) fn names(text: &str) -> Result<Vec<String>, Unmergeable> {
-    let terms = Order::parse(text)?.0;
+    let terms = SortOrder::parse(text)?.0;
     if terms.iter().any(|term| term.descending || term.nulls_first.is_some()) {
         return Err(Unmergeable::Order {
             text: text.to_owned(),
@@ -101,7 +101,7 @@ fn name(text: &str) -> Result<(String, &str), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, Term, names};
+    use super::{SortOrder, Term, names};
 
     fn term(column: &str, descending: bool, nulls_first: Option<bool>) -> Term {
         Term { column: column.to_owned(), descending, nulls_first }
@@ -122,7 +122,7 @@ mod tests {
             ("-\"a \"\"b\"\", c\" nulls first", vec![term("a \"b\", c", true, Some(true))]),
         ];
         for (text, terms) in cases {
-            assert_eq!(Order::parse(text), Ok(Order(terms)), "{text}");
+            assert_eq!(SortOrder::parse(text), Ok(SortOrder(terms)), "{text}");
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             ("\"a", "not closed"),
             ("a nulls", "`nulls`"),
         ] {
-            let error = Order::parse(text).expect_err(text).to_string();
+            let error = SortOrder::parse(text).expect_err(text).to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
         assert!(names("-country").is_err() && names("country, kind").is_ok());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::aggregate::{Account, Aggregate};
 use super::key::Nullable;
-use super::table::{Found, Table};
+use super::table::{MergedColumn, Table};
 use super::{Merged, Unmergeable, order};
 use crate::outcome::Outcome;
 use crate::outcome::columns::{Column, Columns};
@@ -17,7 +17,7 @@ type Group = (Vec<Value>, Vec<Account>);
 /// Aggregates under way. Their size grows with the number of groups and not with that of the rows.
 #[derive(Clone, Debug)]
 pub struct Running {
-    by: Vec<Found>,
+    by: Vec<MergedColumn>,
     empty: Vec<Account>,
     groups: BTreeMap<Vec<Nullable>, Group>,
     /// Of the rows that come out.

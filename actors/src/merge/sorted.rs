@@ -4,24 +4,24 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Unmergeable;
-use super::order::Order;
+use super::order::SortOrder;
 use super::table::{Keys, Sorting, Table};
 use crate::wire::Value;
 
 /// The first row of every shard, in their order. A shard whose row was taken has to bring its next, or to have ended,
 /// before another is taken.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct SortedMerge {
     order: String,
     sorting: Sorting,
     /// The one to be taken first is the last.
-    rows: Vec<Standing>,
+    rows: Vec<NextRow>,
     /// Of each shard, how many rows it brought, and the keys of the last.
     brought: Vec<(u64, Option<Keys>)>,
 }
 
 #[derive(Debug)]
-struct Standing {
+struct NextRow {
     shard: usize,
     keys: Keys,
     row: Value,
@@ -29,15 +29,15 @@ struct Standing {
 
 /// What is wrong with the text of an order, before there are rows.
 pub(crate) fn checked(order: &str) -> Result<(), Unmergeable> {
-    Order::parse(order).map(drop)
+    SortOrder::parse(order).map(drop)
 }
 
-impl Line {
+impl SortedMerge {
     /// For so many shards, whose columns the table has learnt.
-    pub(crate) fn new(table: &Table, order: &str, shards: usize) -> Result<Line, Unmergeable> {
+    pub(crate) fn new(table: &Table, order: &str, shards: usize) -> Result<SortedMerge, Unmergeable> {
         let sorting = Sorting::new(table, order)?;
         let brought = (0..shards).map(|_| (0, None)).collect();
-        Ok(Line { order: order.to_owned(), sorting, rows: Vec::with_capacity(shards), brought })
+        Ok(SortedMerge { order: order.to_owned(), sorting, rows: Vec::with_capacity(shards), brought })
     }
 
     /// The next row of a shard that has none in the line. It has to come after the one before.
@@ -49,17 +49,17 @@ impl Line {
         }
         *count += 1;
         // Rows that are equal in the order keep that of the members.
-        let goes_after = |other: &Standing| {
+        let goes_after = |other: &NextRow| {
             self.sorting.compare(&other.keys, &keys).then(other.shard.cmp(&shard)) == Ordering::Greater
         };
         let place = self.rows.partition_point(goes_after);
-        self.rows.insert(place, Standing { shard, keys, row });
+        self.rows.insert(place, NextRow { shard, keys, row });
         Ok(())
     }
 
     /// The first of all, and whose it is.
     pub(crate) fn take(&mut self) -> Option<(usize, Value)> {
-        let Standing { shard, keys, row } = self.rows.pop()?;
+        let NextRow { shard, keys, row } = self.rows.pop()?;
         self.brought[shard].1 = Some(keys);
         Some((shard, row))
     }
@@ -69,7 +69,7 @@ impl Line {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Line, Unmergeable, checked};
+    use super::{SortedMerge, Unmergeable, checked};
     use crate::merge::Table;
     use crate::outcome::columns::{Column, ColumnType};
     use crate::wire::Value;
@@ -79,9 +79,9 @@ mod tests {
         let mut table = Table::empty();
         let column = |name: &str| Column::new(name.into(), ColumnType::Sqlite(None));
         table.learn(&[column("a"), column("b")].into(), &"first".into()).unwrap();
-        let mut line = Line::new(&table, order, 3)?;
+        let mut line = SortedMerge::new(&table, order, 3)?;
         let mut shards = shards.map(|rows| rows.iter());
-        let mut bring = |line: &mut Line, shard: usize| {
+        let mut bring = |line: &mut SortedMerge, shard: usize| {
             let node = Arc::from(format!("shard {shard}"));
             let row = shards[shard].next().map(|(a, b)| Value::from_pairs([("a", (*a).into()), ("b", (*b).into())]));
             row.map_or(Ok(()), |row| line.bring(shard, &node, row))

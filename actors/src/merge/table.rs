@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Unmergeable;
 use super::class::{Class, Nulls};
 use super::key::{Nullable, key};
-use super::order::{Order, Term};
+use super::order::{SortOrder, Term};
 use crate::outcome::Outcome;
 use crate::outcome::columns::{Column, ColumnType, Columns};
 use crate::wire::Value;
@@ -25,7 +25,7 @@ pub(crate) struct Table {
 
 /// A column that was looked for and found.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct MergedColumn {
     name: Arc<str>,
     /// Where rows usually have it; a filter may have moved it.
     place: usize,
@@ -133,17 +133,22 @@ impl Table {
     }
 
     /// A column by its name; the first where there are several.
-    pub(crate) fn find(&self, name: &str) -> Result<Found, Unmergeable> {
+    pub(crate) fn find(&self, name: &str) -> Result<MergedColumn, Unmergeable> {
         if let Some(place) = self.columns.iter().position(|column| column.name() == name) {
             let class = self.classes[place].clone().map_err(|what| Unmergeable::Differ { what: what.to_string() })?;
-            return Ok(Found { name: self.columns[place].shared_name().clone(), place, class, nulls: self.nulls });
+            return Ok(MergedColumn {
+                name: self.columns[place].shared_name().clone(),
+                place,
+                class,
+                nulls: self.nulls,
+            });
         }
         // A filter may have added it, or the answer says nothing of its columns.
         let place = |row: &Value| row.as_map()?.0.iter().position(|(known, _)| **known == *name);
         match self.rows.iter().find_map(place) {
-            Some(place) => Ok(Found { name: name.into(), place, class: Class::Own, nulls: self.nulls }),
+            Some(place) => Ok(MergedColumn { name: name.into(), place, class: Class::Own, nulls: self.nulls }),
             None if self.rows.is_empty() && self.described.is_none() => {
-                Ok(Found { name: name.into(), place: 0, class: Class::Own, nulls: self.nulls })
+                Ok(MergedColumn { name: name.into(), place: 0, class: Class::Own, nulls: self.nulls })
             }
             None => {
                 let mut has: Vec<&str> = self.columns.iter().map(Column::name).collect();
@@ -185,12 +190,12 @@ pub(crate) type Keys = Box<[Nullable]>;
 
 /// An order over the columns of a table.
 #[derive(Clone, Debug)]
-pub(crate) struct Sorting(Vec<(Found, Term)>);
+pub(crate) struct Sorting(Vec<(MergedColumn, Term)>);
 
 impl Sorting {
     pub(crate) fn new(table: &Table, order: &str) -> Result<Sorting, Unmergeable> {
         let term = |term: Term| Ok((table.find(&term.column)?.orderly()?, term));
-        Order::parse(order)?.0.into_iter().map(term).collect::<Result<_, _>>().map(Sorting)
+        SortOrder::parse(order)?.0.into_iter().map(term).collect::<Result<_, _>>().map(Sorting)
     }
 
     pub(crate) fn keys(&self, row: &Value) -> Result<Keys, Unmergeable> {
@@ -216,7 +221,7 @@ impl Sorting {
     }
 }
 
-impl Found {
+impl MergedColumn {
     pub(crate) fn class(&self) -> &Class {
         &self.class
     }
@@ -236,7 +241,7 @@ impl Found {
     }
 
     /// The column, if its type has an order here.
-    pub(crate) fn orderly(self) -> Result<Found, Unmergeable> {
+    pub(crate) fn orderly(self) -> Result<MergedColumn, Unmergeable> {
         match &self.class {
             Class::None(ty) => Err(Unmergeable::NoOrder { column: self.name.to_string(), ty: ty.to_string() }),
             _ => Ok(self),

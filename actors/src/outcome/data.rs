@@ -13,9 +13,9 @@ use crate::wire::{Error, Fields, Value, from_fields, from_value};
 ///
 /// The rows of a PostgreSQL statement become a value when they are first looked at. [`rows`](Data::rows) reads them
 /// without that, and saves a third of what they cost.
-pub struct Data(Kept);
+pub struct Data(Stored);
 
-enum Kept {
+enum Stored {
     Value(Value),
     /// Boxed: every other answer would have the room for it.
     Rows(Box<dyn LazyRows>),
@@ -43,8 +43,8 @@ impl Data {
     /// The value by itself.
     pub fn into_value(self) -> Value {
         match self.0 {
-            Kept::Value(value) => value,
-            Kept::Rows(rows) => rows.into_value(),
+            Stored::Value(value) => value,
+            Stored::Rows(rows) => rows.into_value(),
         }
     }
 
@@ -63,23 +63,23 @@ impl Data {
     /// The same, behind those that are there.
     pub fn rows_into<T: DeserializeOwned>(self, all: &mut Vec<T>) -> Result<(), Error> {
         match self.0 {
-            Kept::Rows(mut rows) => match rows.take_value() {
+            Stored::Rows(mut rows) => match rows.take_value() {
                 Some(value) => typed(value, all),
                 None => rows.read(&mut |row| {
                     all.push(from_fields(row)?);
                     Ok(())
                 }),
             },
-            Kept::Value(value) => typed(value, all),
+            Stored::Value(value) => typed(value, all),
         }
     }
 
     /// How many rows [`rows`](Data::rows) will give.
     pub fn count(&self) -> usize {
         match &self.0 {
-            Kept::Rows(rows) => rows.count(),
-            Kept::Value(Value::List(items)) => items.len(),
-            Kept::Value(_) => 1,
+            Stored::Rows(rows) => rows.count(),
+            Stored::Value(Value::List(items)) => items.len(),
+            Stored::Value(_) => 1,
         }
     }
 }
@@ -102,20 +102,20 @@ impl Deref for Data {
 
     fn deref(&self) -> &Value {
         match &self.0 {
-            Kept::Value(value) => value,
-            Kept::Rows(rows) => rows.value(),
+            Stored::Value(value) => value,
+            Stored::Rows(rows) => rows.value(),
         }
     }
 }
 
 impl DerefMut for Data {
     fn deref_mut(&mut self) -> &mut Value {
-        if let Kept::Rows(_) = self.0 {
+        if let Stored::Rows(_) = self.0 {
             *self = std::mem::take(self).into_value().into();
         }
         match &mut self.0 {
-            Kept::Value(value) => value,
-            Kept::Rows(_) => unreachable!("they have just become a value"),
+            Stored::Value(value) => value,
+            Stored::Rows(_) => unreachable!("they have just become a value"),
         }
     }
 }
@@ -123,25 +123,25 @@ impl DerefMut for Data {
 /// A copy is a value: it may be kept for long, and rows hold the octets that they came in.
 impl Clone for Data {
     fn clone(&self) -> Data {
-        Data(Kept::Value(Value::clone(self)))
+        Data(Stored::Value(Value::clone(self)))
     }
 }
 
 impl Default for Data {
     fn default() -> Data {
-        Data(Kept::Value(Value::Nil))
+        Data(Stored::Value(Value::Nil))
     }
 }
 
 impl<V: Into<Value>> From<V> for Data {
     fn from(value: V) -> Data {
-        Data(Kept::Value(value.into()))
+        Data(Stored::Value(value.into()))
     }
 }
 
 impl From<Box<dyn LazyRows>> for Data {
     fn from(rows: Box<dyn LazyRows>) -> Data {
-        Data(Kept::Rows(rows))
+        Data(Stored::Rows(rows))
     }
 }
 

@@ -11,7 +11,7 @@ use skitai_wire::{Map, Value};
 use super::seal::{Opened, TooLarge};
 use super::text;
 use crate::kit::report::Told;
-use crate::kit::{Answers, Missed, Outlet, Report, Slot};
+use crate::kit::{Answers, Missed, Report, Responder, Slot};
 
 /// A session back end. Any `SessionStore` becomes one with an empty `impl` and a name.
 pub trait Backend: SessionStore + 'static {
@@ -50,7 +50,7 @@ pub struct Load {
 
 /// The answer to [`Load`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Found {
+pub enum LoadResult {
     /// Here it is.
     Session(Session),
     /// There is none: it ended, was forged, or never was. Not an error.
@@ -102,9 +102,9 @@ pub enum Saved {
     Not(NotSaved),
 }
 
-impl Default for Found {
+impl Default for LoadResult {
     fn default() -> Self {
-        Found::Unknown(word(Missed::NotAdmitted).to_owned())
+        LoadResult::Unknown(word(Missed::NotAdmitted).to_owned())
     }
 }
 
@@ -114,13 +114,13 @@ impl Default for Saved {
     }
 }
 
-impl Slot for Found {
+impl Slot for LoadResult {
     fn missed(&mut self, why: Missed) {
-        *self = Found::Unknown(word(why).to_owned());
+        *self = LoadResult::Unknown(word(why).to_owned());
     }
 
     fn filter_failed(&mut self, message: &str) {
-        *self = Found::Unknown(format!("the filter panicked: {message}"));
+        *self = LoadResult::Unknown(format!("the filter panicked: {message}"));
     }
 }
 
@@ -150,7 +150,7 @@ fn word(why: Missed) -> &'static str {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
+struct SessionCounters {
     loaded: Cell<u64>,
     absent: Cell<u64>,
     load_failed: Cell<u64>,
@@ -168,7 +168,7 @@ fn count(counter: &Cell<u64>) {
 #[derive(Debug)]
 pub struct SessionActor<B> {
     backend: Rc<B>,
-    counters: Rc<Counters>,
+    counters: Rc<SessionCounters>,
 }
 
 impl<B: Backend> SessionActor<B> {
@@ -179,35 +179,39 @@ impl<B: Backend> SessionActor<B> {
 }
 
 impl<B: Backend> Answers<Load> for SessionActor<B> {
-    type Item = Found;
+    type Item = LoadResult;
     const NAME: &'static str = "session.load";
 
-    fn answer(&mut self, Load { cookie }: Load, outlet: Outlet<Found>) -> impl Future<Output = ()> + 'static {
+    fn answer(
+        &mut self,
+        Load { cookie }: Load,
+        responder: Responder<LoadResult>,
+    ) -> impl Future<Output = ()> + 'static {
         let (backend, counters) = (self.backend.clone(), self.counters.clone());
         async move {
             let found = load(&*backend, cookie).await;
             count(match found {
-                Found::Session(_) => &counters.loaded,
-                Found::Nothing => &counters.absent,
-                Found::Unknown(_) => &counters.load_failed,
+                LoadResult::Session(_) => &counters.loaded,
+                LoadResult::Nothing => &counters.absent,
+                LoadResult::Unknown(_) => &counters.load_failed,
             });
-            outlet.put(0, found);
+            responder.put(0, found);
         }
     }
 }
 
-async fn load<B: Backend>(backend: &B, cookie: String) -> Found {
+async fn load<B: Backend>(backend: &B, cookie: String) -> LoadResult {
     // A cookie longer than a key may be is not one of ours.
-    let Ok(key) = SessionKey::try_from(cookie) else { return Found::Nothing };
+    let Ok(key) = SessionKey::try_from(cookie) else { return LoadResult::Nothing };
     let loaded = match backend.open(&key).await {
         Ok(Some(loaded)) => loaded,
         // What cannot be read is of no use to anybody, now or later.
-        Ok(None) | Err(LoadError::Deserialization(_)) => return Found::Nothing,
-        Err(LoadError::Other(error)) => return Found::Unknown(format!("{error:#}")),
+        Ok(None) | Err(LoadError::Deserialization(_)) => return LoadResult::Nothing,
+        Err(LoadError::Other(error)) => return LoadResult::Unknown(format!("{error:#}")),
     };
     match text::map(loaded.data) {
-        Ok(state) => Found::Session(Session { state, sid: loaded.sid, needs_renewal: loaded.needs_renewal }),
-        Err(_) => Found::Nothing,
+        Ok(state) => LoadResult::Session(Session { state, sid: loaded.sid, needs_renewal: loaded.needs_renewal }),
+        Err(_) => LoadResult::Nothing,
     }
 }
 
@@ -215,7 +219,7 @@ impl<B: Backend> Answers<Save> for SessionActor<B> {
     type Item = Saved;
     const NAME: &'static str = "session.save";
 
-    fn answer(&mut self, message: Save, outlet: Outlet<Saved>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, message: Save, responder: Responder<Saved>) -> impl Future<Output = ()> + 'static {
         let (backend, counters) = (self.backend.clone(), self.counters.clone());
         async move {
             let saved = save(&*backend, message).await.unwrap_or_else(Saved::Not);
@@ -225,7 +229,7 @@ impl<B: Backend> Answers<Save> for SessionActor<B> {
                 Saved::Not(NotSaved::TooLarge(_)) => &counters.too_large,
                 Saved::Not(_) => &counters.save_failed,
             });
-            outlet.put(0, saved);
+            responder.put(0, saved);
         }
     }
 }
@@ -263,7 +267,7 @@ impl<B: Backend> Answers<Report> for SessionActor<B> {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let counters = &self.counters;
         let number = |counter: &Cell<u64>| Value::Int(counter.get().cast_signed());
         let mut pairs = vec![
@@ -280,7 +284,7 @@ impl<B: Backend> Answers<Report> for SessionActor<B> {
         if let shared @ Value::Map(_) = self.backend.shared() {
             pairs.push(("shared", shared));
         }
-        outlet.put(0, Told(Value::from_pairs(pairs)));
+        responder.put(0, Told(Value::from_pairs(pairs)));
         ready(())
     }
 }

@@ -11,7 +11,7 @@ use skitai_wire::{Map, Value};
 
 use super::seal::NotSealed;
 use super::*;
-use crate::kit::{Admission, Post, Reporter};
+use crate::kit::{ActorRef, Admission, Reporter};
 
 const TTL: Duration = Duration::from_secs(1_200);
 
@@ -262,14 +262,14 @@ impl Backend for Shelf {
     const NAME: &'static str = "shelf";
 }
 
-async fn load<B: Backend>(post: &Post<SessionActor<B>>, cookie: &str) -> Found {
-    let inlet = post.ask(Load { cookie: cookie.to_owned() }, slots(), None, soon());
-    inlet.all(soon()).await.remove(0)
+async fn load<B: Backend>(actor: &ActorRef<SessionActor<B>>, cookie: &str) -> LoadResult {
+    let replies = actor.ask(Load { cookie: cookie.to_owned() }, slots(), None, soon());
+    replies.all(soon()).await.remove(0)
 }
 
-async fn save<B: Backend>(post: &Post<SessionActor<B>>, cookie: Option<&str>, state: &Map) -> Saved {
+async fn save<B: Backend>(actor: &ActorRef<SessionActor<B>>, cookie: Option<&str>, state: &Map) -> Saved {
     let message = Save { cookie: cookie.map(str::to_owned), state: state.clone(), ttl: TTL };
-    post.ask(message, slots(), None, soon()).all(soon()).await.remove(0)
+    actor.ask(message, slots(), None, soon()).all(soon()).await.remove(0)
 }
 
 fn ann() -> Map {
@@ -290,32 +290,32 @@ fn the_actor_keeps_sessions_in_cookies() {
     actix_rt::System::new().block_on(async {
         let (seconds, clock) = clock();
         let store = cookies(clock);
-        let post = Post::open("session", Admission::default(), move || SessionActor::new(store.clone()));
-        assert_eq!(load(&post, "garbage").await, Found::Nothing);
-        assert_eq!(load(&post, &"x".repeat(5_000)).await, Found::Nothing);
+        let actor = ActorRef::open("session", Admission::default(), move || SessionActor::new(store.clone()));
+        assert_eq!(load(&actor, "garbage").await, LoadResult::Nothing);
+        assert_eq!(load(&actor, &"x".repeat(5_000)).await, LoadResult::Nothing);
 
-        let first = cookie(save(&post, None, &ann()).await);
-        let Found::Session(session) = load(&post, &first).await else { panic!("it was saved") };
+        let first = cookie(save(&actor, None, &ann()).await);
+        let LoadResult::Session(session) = load(&actor, &first).await else { panic!("it was saved") };
         assert_eq!(session.state, ann());
         assert!(!session.needs_renewal);
 
         seconds.store(600, SeqCst);
-        let Found::Session(aged) = load(&post, &first).await else { panic!("it is half way") };
+        let LoadResult::Session(aged) = load(&actor, &first).await else { panic!("it is half way") };
         assert!(aged.needs_renewal);
-        let second = cookie(save(&post, Some(&first), &aged.state).await);
+        let second = cookie(save(&actor, Some(&first), &aged.state).await);
         seconds.store(1_700, SeqCst);
-        assert_eq!(load(&post, &first).await, Found::Nothing, "over");
-        let Found::Session(renewed) = load(&post, &second).await else { panic!("it slid on") };
+        assert_eq!(load(&actor, &first).await, LoadResult::Nothing, "over");
+        let LoadResult::Session(renewed) = load(&actor, &second).await else { panic!("it slid on") };
         assert_eq!((renewed.state, renewed.sid), (ann(), session.sid));
 
-        assert_eq!(save(&post, Some(&second), &Map::default()).await, Saved::Removed);
+        assert_eq!(save(&actor, Some(&second), &Map::default()).await, Saved::Removed);
         let large = Map(vec![("a".into(), Value::String("x".repeat(5_000)))]);
-        let Saved::Not(NotSaved::TooLarge(error)) = save(&post, None, &large).await else { panic!("too large") };
+        let Saved::Not(NotSaved::TooLarge(error)) = save(&actor, None, &large).await else { panic!("too large") };
         assert_eq!(error.limit, LIMIT);
         let nan = Map(vec![("ratio".into(), Value::Double(f64::NAN))]);
-        assert_eq!(save(&post, None, &nan).await, Saved::Not(NotSaved::Value("ratio".to_owned())));
+        assert_eq!(save(&actor, None, &nan).await, Saved::Not(NotSaved::Value("ratio".to_owned())));
 
-        let told = post.report(soon()).all(soon()).await.remove(0);
+        let told = actor.report(soon()).all(soon()).await.remove(0);
         let Value::Map(tree) = told.0 else { panic!("a report is a map") };
         let expected = [("loaded", 3), ("absent", 3), ("saved", 2), ("removed", 1), ("too_large", 1)];
         for (name, number) in expected {
@@ -334,20 +334,20 @@ fn the_actor_takes_any_session_store() {
     actix_rt::System::new().block_on(async {
         let shelf = Shelf::default();
         let behind = shelf.clone();
-        let post = Post::open("session", Admission::default(), move || SessionActor::new(behind.clone()));
-        let key = cookie(save(&post, None, &ann()).await);
-        let Found::Session(session) = load(&post, &key).await else { panic!("it was saved") };
+        let actor = ActorRef::open("session", Admission::default(), move || SessionActor::new(behind.clone()));
+        let key = cookie(save(&actor, None, &ann()).await);
+        let LoadResult::Session(session) = load(&actor, &key).await else { panic!("it was saved") };
         assert_eq!((session.state, session.sid, session.needs_renewal), (ann(), None, true));
-        assert_eq!(cookie(save(&post, Some(&key), &ann()).await), key);
+        assert_eq!(cookie(save(&actor, Some(&key), &ann()).await), key);
 
         *shelf.broken.borrow_mut() = true;
-        assert_eq!(load(&post, &key).await, Found::Unknown("the shelf fell down".to_owned()));
+        assert_eq!(load(&actor, &key).await, LoadResult::Unknown("the shelf fell down".to_owned()));
         let failed = Saved::Not(NotSaved::Store("the shelf fell down".to_owned()));
-        assert_eq!(save(&post, Some(&key), &ann()).await, failed);
+        assert_eq!(save(&actor, Some(&key), &ann()).await, failed);
         *shelf.broken.borrow_mut() = false;
 
-        assert_eq!(save(&post, Some(&key), &Map::default()).await, Saved::Removed);
-        assert_eq!(load(&post, &key).await, Found::Nothing);
+        assert_eq!(save(&actor, Some(&key), &Map::default()).await, Saved::Removed);
+        assert_eq!(load(&actor, &key).await, LoadResult::Nothing);
         assert!(shelf.sessions.borrow().is_empty());
     });
 }
@@ -357,9 +357,9 @@ fn a_full_actor_says_that_it_did_not_look() {
     actix_rt::System::new().block_on(async {
         let (_, clock) = clock();
         let store = cookies(clock);
-        let post = Post::open("session", Admission { in_flight: 0 }, move || SessionActor::new(store.clone()));
-        assert!(matches!(load(&post, "x").await, Found::Unknown(why) if why.contains("too many")));
-        let saved = save(&post, None, &ann()).await;
+        let actor = ActorRef::open("session", Admission { in_flight: 0 }, move || SessionActor::new(store.clone()));
+        assert!(matches!(load(&actor, "x").await, LoadResult::Unknown(why) if why.contains("too many")));
+        let saved = save(&actor, None, &ann()).await;
         assert!(matches!(saved, Saved::Not(NotSaved::Unanswered(why)) if why.contains("too many")));
     });
 }

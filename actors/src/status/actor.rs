@@ -11,9 +11,9 @@ use skitai_wire::{Map, Value};
 use super::merge::merged;
 use super::process;
 use super::registry::{Registered, Registry};
-use super::wanted::{Place, TOP, places};
+use super::wanted::{TOP, TreePath, places};
 use crate::kit::report::Told;
-use crate::kit::{Answers, Outlet, Post};
+use crate::kit::{ActorRef, Answers, Responder};
 
 /// What the status actor may take beyond the time it gives the others: to merge, and to show who did not answer.
 const MERGE_RESERVE: Duration = Duration::from_millis(250);
@@ -34,10 +34,10 @@ pub fn slots() -> Vec<Told> {
 }
 
 /// Asks for the status and waits for it: the whole tree, or the part the filter picks.
-pub async fn ask(post: &Post<StatusActor>, filter: Option<String>, within: Duration) -> Value {
+pub async fn ask(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Value {
     let until = Instant::now() + within + MERGE_RESERVE;
-    let inlet = post.ask(Ask { filter, within }, slots(), None, until);
-    inlet.all(until).await.pop().map_or(Value::Nil, |told| told.0)
+    let replies = actor.ask(Ask { filter, within }, slots(), None, until);
+    replies.all(until).await.pop().map_or(Value::Nil, |told| told.0)
 }
 
 /// The actor that asks all others. One per process.
@@ -58,23 +58,27 @@ impl Answers<Ask> for StatusActor {
     type Item = Told;
     const NAME: &'static str = "status.ask";
 
-    fn answer(&mut self, Ask { filter, within }: Ask, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(
+        &mut self,
+        Ask { filter, within }: Ask,
+        responder: Responder<Told>,
+    ) -> impl Future<Output = ()> + 'static {
         let (registry, about) = (self.registry.clone(), self.about.clone());
         async move {
             let actors = registry.actors();
             let wanted = match filter.map(|filter| found(&filter, &actors).ok_or(filter)).transpose() {
                 Ok(wanted) => wanted,
-                Err(filter) => return outlet.put(0, Told(unknown(&filter, &actors))),
+                Err(filter) => return responder.put(0, Told(unknown(&filter, &actors))),
             };
             let workers = actors.iter().map(|actor| actor.worker).collect::<BTreeSet<_>>().len();
             let asked = actors.into_iter().filter(|actor| {
-                let place = Place::of_actor(&actor.reporter.name());
+                let place = TreePath::of_actor(&actor.reporter.name());
                 wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || place.is_within(wanted))
             });
             let until = Instant::now() + within;
             let heard = join_all(asked.map(|actor| hear(actor, until))).await;
             let tree = Map(whole(&registry, &about, workers, &heard));
-            outlet.put(
+            responder.put(
                 0,
                 Told(Value::Map(match wanted {
                     Some(wanted) => Map(tree.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
@@ -86,9 +90,9 @@ impl Answers<Ask> for StatusActor {
 }
 
 /// The place a filter means, if there is something.
-fn found(filter: &str, actors: &[Registered]) -> Option<Place> {
-    let is_there = |place: &Place| {
-        let mut of_actors = actors.iter().map(|actor| Place::of_actor(&actor.reporter.name()));
+fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
+    let is_there = |place: &TreePath| {
+        let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
         let is_always_there = ["about", "process", "workers", "clusters", "databases", "actors"].contains(&place.top);
         place.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(place))
     };
@@ -140,8 +144,8 @@ fn number(number: usize) -> Value {
 
 /// The whole tree, in the order of [`TOP`].
 fn whole(registry: &Registry, about: &Value, workers: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
-    let mut places: Vec<Place> = Vec::new();
-    for place in heard.iter().map(|heard| Place::of_actor(&heard.name)) {
+    let mut places: Vec<TreePath> = Vec::new();
+    for place in heard.iter().map(|heard| TreePath::of_actor(&heard.name)) {
         if !places.contains(&place) {
             places.push(place);
         }
@@ -174,8 +178,8 @@ fn whole(registry: &Registry, about: &Value, workers: usize, heard: &[Heard]) ->
 }
 
 /// The actors of one place: merged, how many of them answered, and each by itself.
-fn one(place: &Place, heard: &[Heard]) -> Value {
-    let of_place: Vec<&Heard> = heard.iter().filter(|heard| Place::of_actor(&heard.name) == *place).collect();
+fn one(place: &TreePath, heard: &[Heard]) -> Value {
+    let of_place: Vec<&Heard> = heard.iter().filter(|heard| TreePath::of_actor(&heard.name) == *place).collect();
     let answers: Vec<&Value> = of_place.iter().filter(|heard| heard.answered).map(|heard| &heard.told).collect();
     let mut pairs = vec![
         (Arc::from("answered"), Value::Bool(answers.len() == of_place.len())),

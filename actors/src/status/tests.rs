@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use skitai_wire::{Map, Value};
 
 use super::merge::merged;
-use super::wanted::{Place, places};
+use super::wanted::{TreePath, places};
 use super::*;
 use crate::cache::{CacheActor, KeyBuilder, Store};
 use crate::kit::report::Told;
-use crate::kit::{Admission, Answers, Outlet, Post, Report};
+use crate::kit::{ActorRef, Admission, Answers, Report, Responder};
 
 const WITHIN: Duration = Duration::from_secs(5);
 
@@ -168,8 +168,8 @@ fn nobody_told_anything() {
 
 #[test]
 fn filters_are_understood_in_both_spellings() {
-    let place = |top, name: &str| Place { top, name: Some(name.to_owned()) };
-    let top = |top| Place { top, name: None };
+    let place = |top, name: &str| TreePath { top, name: Some(name.to_owned()) };
+    let top = |top| TreePath { top, name: None };
     let either = |name| vec![place("clusters", name), place("databases", name)];
     let cases = [
         ("cache", vec![top("cache")]),
@@ -198,11 +198,11 @@ impl Answers<Report> for Teller {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let tree = self.0.clone();
         async move {
             match tree {
-                Some(tree) => outlet.put(0, Told(tree)),
+                Some(tree) => responder.put(0, Told(tree)),
                 None => pending().await,
             }
         }
@@ -210,7 +210,7 @@ impl Answers<Report> for Teller {
 }
 
 fn teller(name: &str, tree: Option<Value>) -> Arc<dyn crate::kit::Reporter> {
-    Post::open(name, Admission::default(), move || Teller(tree.clone())).reporter()
+    ActorRef::open(name, Admission::default(), move || Teller(tree.clone())).reporter()
 }
 
 fn cluster(ok: i64) -> Option<Value> {
@@ -218,14 +218,14 @@ fn cluster(ok: i64) -> Option<Value> {
     Some(tree([("members", Value::List(vec![member]))]))
 }
 
-fn status(registry: &Arc<Registry>) -> Post<StatusActor> {
+fn status(registry: &Arc<Registry>) -> ActorRef<StatusActor> {
     let registry = registry.clone();
     let about = || tree([("instance", text("demo"))]);
-    Post::open("status", Admission::default(), move || StatusActor::new(registry.clone(), about()))
+    ActorRef::open("status", Admission::default(), move || StatusActor::new(registry.clone(), about()))
 }
 
-async fn picked(post: &Post<StatusActor>, filter: &str) -> Value {
-    ask(post, Some(filter.to_owned()), WITHIN).await
+async fn picked(actor: &ActorRef<StatusActor>, filter: &str) -> Value {
+    ask(actor, Some(filter.to_owned()), WITHIN).await
 }
 
 /// Two workers with a cluster, a database, the result cache and something new each.
@@ -238,7 +238,7 @@ fn house() -> Arc<Registry> {
         registry.register(worker, teller("db:mydb", Some(tree([("idle", Value::Int(4))]))));
         registry.register(worker, teller("greenhouse", Some(tree([("done", Value::Int(1))]))));
         let store = store.clone();
-        let cache = Post::open("cache", Admission::default(), move || CacheActor::new(store.clone()));
+        let cache = ActorRef::open("cache", Admission::default(), move || CacheActor::new(store.clone()));
         registry.register(worker, cache.reporter());
     }
     registry
@@ -341,7 +341,7 @@ fn a_filter_picks_one_part_and_asks_nobody_else() {
     actix_rt::System::new().block_on(async {
         let registry = house();
         registry.register(0, teller("web", None));
-        let post = status(&registry);
+        let actor = status(&registry);
         let cases = [
             ("clusters", vec!["clusters", "mysearch"]),
             ("cluster:mysearch", vec!["clusters", "mysearch"]),
@@ -353,22 +353,22 @@ fn a_filter_picks_one_part_and_asks_nobody_else() {
         ];
         let began = Instant::now();
         for (filter, path) in cases {
-            let tree = picked(&post, filter).await;
+            let tree = picked(&actor, filter).await;
             assert_eq!(keys(&tree), [path[0]], "{filter}");
             assert_ne!(at(&tree, &path), Value::Nil, "{filter}");
             assert_ne!(at(&tree, &path[..1]), at(&tree, &path), "{filter}");
         }
         assert!(began.elapsed() < WITHIN, "the actor that hangs was not asked");
-        assert_eq!(keys(&at(&picked(&post, "db:mydb").await, &["databases"])), ["mydb"]);
+        assert_eq!(keys(&at(&picked(&actor, "db:mydb").await, &["databases"])), ["mydb"]);
     });
 }
 
 #[test]
 fn a_filter_that_picks_nothing_says_what_there_is() {
     actix_rt::System::new().block_on(async {
-        let post = status(&house());
+        let actor = status(&house());
         for filter in ["cluster:nosuch", "sessions", "", "was.cluster[]"] {
-            let answer = picked(&post, filter).await;
+            let answer = picked(&actor, filter).await;
             assert_eq!(at(&answer, &["error"]), text(&format!("the status has no part {filter:?}")));
             let Value::List(known) = at(&answer, &["known"]) else { panic!("what there is, is a list") };
             assert!(known.contains(&text("cluster:mysearch")) && known.contains(&text("process")), "{filter}");

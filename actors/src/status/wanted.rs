@@ -2,35 +2,35 @@
 
 /// Where an actor's tree stands in the whole: a top-level key, and a name under it where there can be several.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TreePath {
     pub(super) top: &'static str,
     pub(super) name: Option<String>,
 }
 
-impl Place {
-    fn top(top: &'static str) -> Place {
-        Place { top, name: None }
+impl TreePath {
+    fn top(top: &'static str) -> TreePath {
+        TreePath { top, name: None }
     }
 
-    fn of(top: &'static str, name: &str) -> Place {
-        Place { top, name: Some(name.to_owned()) }
+    fn of(top: &'static str, name: &str) -> TreePath {
+        TreePath { top, name: Some(name.to_owned()) }
     }
 
     /// The place of the actor of this name.
-    pub(super) fn of_actor(actor: &str) -> Place {
+    pub(super) fn of_actor(actor: &str) -> TreePath {
         match (actor.split_once(':'), actor) {
-            (Some(("cluster", name)), _) => Place::of("clusters", name),
-            (Some(("db", name)), _) => Place::of("databases", name),
-            (_, "cache") => Place::top("cache"),
-            (_, "session") => Place::top("sessions"),
-            (_, "web") => Place::top("web"),
-            (_, "adhoc-db") => Place::top("adhoc-db"),
-            (_, other) => Place::of("others", other),
+            (Some(("cluster", name)), _) => TreePath::of("clusters", name),
+            (Some(("db", name)), _) => TreePath::of("databases", name),
+            (_, "cache") => TreePath::top("cache"),
+            (_, "session") => TreePath::top("sessions"),
+            (_, "web") => TreePath::top("web"),
+            (_, "adhoc-db") => TreePath::top("adhoc-db"),
+            (_, other) => TreePath::of("others", other),
         }
     }
 
     /// Whether this place is the other one or beneath it.
-    pub(super) fn is_within(&self, wanted: &Place) -> bool {
+    pub(super) fn is_within(&self, wanted: &TreePath) -> bool {
         self.top == wanted.top && (wanted.name.is_none() || wanted.name == self.name)
     }
 }
@@ -53,22 +53,22 @@ pub(super) const TOP: [&str; 11] = [
 /// The places a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or the
 /// original's spellings (`CLUSTER:x`, `was.cluster[x]`, `RCACHE`), which know no difference between clusters and
 /// databases.
-pub(super) fn places(filter: &str) -> Vec<Place> {
+pub(super) fn places(filter: &str) -> Vec<TreePath> {
     let filter = filter.trim();
     if let Some(name) = bracketed(filter, "was.cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
         return match name {
             // The original's pools of connections that belong to no cluster.
-            "__socketpool__" | "socketpool" => vec![Place::top("web")],
-            "__dbpool__" | "dbpool" => vec![Place::top("adhoc-db")],
-            name => vec![Place::of("clusters", name), Place::of("databases", name)],
+            "__socketpool__" | "socketpool" => vec![TreePath::top("web")],
+            "__dbpool__" | "dbpool" => vec![TreePath::top("adhoc-db")],
+            name => vec![TreePath::of("clusters", name), TreePath::of("databases", name)],
         };
     }
     if filter == "RCACHE" {
-        return vec![Place::top("cache")];
+        return vec![TreePath::top("cache")];
     }
     match TOP.into_iter().find(|top| *top == filter) {
-        Some(top) => vec![Place::top(top)],
-        None => vec![Place::of_actor(filter)],
+        Some(top) => vec![TreePath::top(top)],
+        None => vec![TreePath::of_actor(filter)],
     }
 }
 

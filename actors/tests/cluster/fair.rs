@@ -26,7 +26,7 @@ fn works(time: Duration) -> Member {
 }
 
 impl Started {
-    fn ask_for(&self, party: u64, deadline: Instant) -> Inlet<Outcome> {
+    fn ask_for(&self, party: u64, deadline: Instant) -> Replies<Outcome> {
         let lineup = self.roster.lineup();
         let slots = lineup.slots(Spread::All);
         let call = Call { lineup, spread: Spread::All, request: call() };
@@ -42,16 +42,16 @@ fn a_request_of_many_calls_lets_those_of_others_go_first() {
             let cluster = Started::new(ClusterSpec { connections, ..spec(&[there.port]) });
             let deadline = after(20_000);
             let answered = RefCell::new(Vec::new());
-            let wait = async |name: &'static str, inlet: Inlet<Outcome>| {
-                let outcome = inlet.all(deadline).await.remove(0);
+            let wait = async |name: &'static str, replies: Replies<Outcome>| {
+                let outcome = replies.all(deadline).await.remove(0);
                 assert!(outcome.is_ok() && outcome.data == Value::String("here".to_owned()), "{outcome:?}");
                 answered.borrow_mut().push(name);
             };
             // At most twenty may wait for a single connection.
             let large: Vec<_> = (0..16).map(|_| cluster.ask_for(1, deadline)).collect();
             let others: Vec<_> = (2..6).map(|party| cluster.ask_for(party, deadline)).collect();
-            let large = join_all(large.into_iter().map(|inlet| wait("large", inlet)));
-            join(large, join_all(others.into_iter().map(|inlet| wait("other", inlet)))).await;
+            let large = join_all(large.into_iter().map(|replies| wait("large", replies)));
+            join(large, join_all(others.into_iter().map(|replies| wait("other", replies)))).await;
             let answered = answered.borrow();
             let last = answered.iter().rposition(|name| *name == "other").expect("four others");
             // Those under way as it begins, then one of each by turns.

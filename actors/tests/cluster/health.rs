@@ -164,9 +164,9 @@ fn impatience_faults_and_departures_eject_nobody() {
             let outcomes = cluster.ask(Spread::All, call(), deadline).all(deadline).await;
             assert_eq!((outcomes[0].reason, outcomes[1].reason), (Reason::Deadline, Reason::HttpStatus));
         }
-        let inlets: Vec<_> = (0..5).map(|_| cluster.ask(Spread::All, call(), after(5_000))).collect();
+        let replies: Vec<_> = (0..5).map(|_| cluster.ask(Spread::All, call(), after(5_000))).collect();
         eventually("they arrive", || slow.seen.requests() == 10).await;
-        drop(inlets);
+        drop(replies);
         eventually("they left", || slow.seen.eofs() == 10).await;
         for index in [0, 1] {
             assert_eq!(cluster.word(index, "state").await, "healthy");
@@ -251,8 +251,8 @@ fn who_refuses_quickly_attracts_nothing() {
             let deadline = after(5_000);
             for _ in 0..40 {
                 let many: Vec<_> = (0..10).map(|_| cluster.ask(Spread::One, call(), deadline)).collect();
-                for inlet in many {
-                    inlet.all(deadline).await;
+                for replies in many {
+                    replies.all(deadline).await;
                 }
             }
             let share = (busy.seen.requests() - before) as f64 / 400.0;
@@ -348,8 +348,8 @@ fn connections_that_end_of_old_age_eject_nobody_and_new_ones_do() {
             let deadline = after(2_000);
             let asked: Vec<_> = (0..8).map(|_| cluster.ask(Spread::All, call(), deadline)).collect();
             let mut failed = 0;
-            for inlet in asked {
-                failed += usize::from(inlet.all(deadline).await[0].reason == Reason::Closed);
+            for replies in asked {
+                failed += usize::from(replies.all(deadline).await[0].reason == Reason::Closed);
             }
             failed
         };

@@ -94,10 +94,10 @@ fn who_leaves_closes_the_members_sockets() {
     in_system(async {
         let there = hanging();
         let cluster = Started::new(spec(&[there.port, there.port]));
-        let inlet = cluster.ask(Spread::All, call(), after(10_000));
+        let replies = cluster.ask(Spread::All, call(), after(10_000));
         eventually("both requests arrive", || there.seen.requests() == 2).await;
         let left = Instant::now();
-        drop(inlet);
+        drop(replies);
         eventually("both members see the end", || there.seen.eofs() == 2).await;
         let seen = there.seen.last_eof.lock().unwrap().unwrap();
         assert!(seen.duration_since(left) < Duration::from_millis(500));
@@ -111,8 +111,8 @@ fn idle_connections_are_closed_without_being_asked() {
         let cluster = Started::new(spec(&[there.port]));
         let deadline = after(2_000);
         let many: Vec<_> = (0..10).map(|_| cluster.ask(Spread::One, call(), deadline)).collect();
-        for inlet in many {
-            assert!(inlet.all(deadline).await[0].is_ok());
+        for replies in many {
+            assert!(replies.all(deadline).await[0].is_ok());
         }
         let opened = there.seen.connections();
         assert!(opened > 1, "all went over one connection");

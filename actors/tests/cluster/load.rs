@@ -37,8 +37,8 @@ fn a_call_that_found_no_connection_was_not_sent() {
         let deadline = after(300);
         let three: Vec<_> = (0..3).map(|_| cluster.ask(Spread::All, call(), deadline)).collect();
         let mut told = Vec::new();
-        for inlet in three {
-            told.extend(inlet.all(deadline).await.into_iter().map(|outcome| (outcome.status, outcome.reason)));
+        for replies in three {
+            told.extend(replies.all(deadline).await.into_iter().map(|outcome| (outcome.status, outcome.reason)));
         }
         let (late, unsent) = ((Status::Timeout, Reason::Deadline), (Status::NotConnected, Reason::NoPermit));
         assert_eq!(told, [late, late, unsent]);
@@ -53,8 +53,8 @@ fn a_call_waits_for_a_connection_and_then_gets_it() {
         let cluster = Started::new(ClusterSpec { connections: 1, ..spec(&[there.port]) });
         let deadline = after(2_000);
         let many: Vec<_> = (0..20).map(|_| cluster.ask(Spread::All, call(), deadline)).collect();
-        for inlet in many {
-            let outcomes = inlet.all(deadline).await;
+        for replies in many {
+            let outcomes = replies.all(deadline).await;
             assert!(outcomes[0].is_ok(), "{outcomes:?}");
         }
         assert_eq!((there.seen.connections(), there.seen.requests()), (1, 20));
@@ -68,8 +68,8 @@ fn a_hanging_member_does_not_use_up_the_connections_of_the_others() {
         let cluster = Started::new(ClusterSpec { connections: 3, ..spec(&[slow.port, quick.port]) });
         let deadline = after(500);
         let many: Vec<_> = (0..30).map(|_| cluster.ask(Spread::All, call(), deadline)).collect();
-        for inlet in many {
-            let outcomes = inlet.all(deadline).await;
+        for replies in many {
+            let outcomes = replies.all(deadline).await;
             assert!(outcomes[1].is_ok(), "{outcomes:?}");
         }
     });
@@ -83,13 +83,13 @@ fn the_report_counts_every_outcome() {
         let deadline = after(200);
         cluster.ask(Spread::All, call(), deadline).all(deadline).await;
         let deadline = after(5_000);
-        let mut inlet = cluster.ask(Spread::All, call(), deadline);
+        let mut replies = cluster.ask(Spread::All, call(), deadline);
         // The dead one's and the good one's: what has arrived is not cancelled any more.
         for _ in 0..2 {
-            inlet.next(deadline).await.expect("an outcome");
+            replies.next(deadline).await.expect("an outcome");
         }
         eventually("the second call arrives", || slow.seen.requests() == 2).await;
-        drop(inlet);
+        drop(replies);
         eventually("it is gone", || slow.seen.eofs() == 2).await;
 
         let deadline = after(1_000);

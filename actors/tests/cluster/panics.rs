@@ -35,8 +35,8 @@ fn a_thousand_panics_leave_nobody_stuck() {
                     (is_ill, cluster.post.ask(call, slots, Some(Box::new(filter)), deadline))
                 })
                 .collect();
-            for (is_ill, inlet) in round {
-                let outcomes = inlet.all(deadline).await;
+            for (is_ill, replies) in round {
+                let outcomes = replies.all(deadline).await;
                 assert!(Instant::now() < deadline + Duration::from_millis(300), "somebody is stuck");
                 let reasons: Vec<Reason> = outcomes.iter().map(|outcome| outcome.reason).collect();
                 if is_ill {

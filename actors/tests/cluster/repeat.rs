@@ -93,8 +93,8 @@ fn when_all_fail_the_extra_requests_stay_within_the_budget() {
         let deadline = after(10_000);
         for _ in 0..20 {
             let many: Vec<_> = (0..20).map(|_| cluster.ask(Spread::One, call().idempotent(), deadline)).collect();
-            for inlet in many {
-                assert_eq!(inlet.all(deadline).await[0].code, 503);
+            for replies in many {
+                assert_eq!(replies.all(deadline).await[0].code, 503);
             }
         }
         let seconds = begun.elapsed().as_secs() as usize + 2;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use skitai_actors::cluster::{Fetch, Web, WebLimits, fetch_slots};
+use skitai_actors::cluster::{Fetch, UrlClient, UrlClientLimits, fetch_slots};
 use skitai_actors::spec::Authority;
 use skitai_actors::wire::Value;
 
@@ -27,7 +27,7 @@ fn server() -> Arc<ServerConfig> {
 
 enum Way {
     Cluster(Started),
-    Web(Post<Web>, u16),
+    Web(ActorRef<UrlClient>, u16),
 }
 
 impl Way {
@@ -36,8 +36,8 @@ impl Way {
         let members = vec![Member::new("localhost", port)];
         let spec =
             ClusterSpec { tls: true, authority: Some(authority.clone()), ..ClusterSpec::new("members", members) };
-        let web = move || Web::vouched_for_by(WebLimits::default(), Some(&authority));
-        [Way::Cluster(Started::new(spec)), Way::Web(Post::open("web", Admission::default(), web), port)]
+        let web = move || UrlClient::vouched_for_by(UrlClientLimits::default(), Some(&authority));
+        [Way::Cluster(Started::new(spec)), Way::Web(ActorRef::open("web", Admission::default(), web), port)]
     }
 
     async fn ask(&self, request: Request) -> Outcome {

@@ -1,17 +1,17 @@
 //! Any URL.
 
-use skitai_actors::cluster::{Fetch, Web, WebLimits, fetch_slots};
+use skitai_actors::cluster::{Fetch, UrlClient, UrlClientLimits, fetch_slots};
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
 
 use super::member::{After, Member, answer, closed_port, fine, member};
 use super::*;
 
-pub(crate) struct Browser(Post<Web>);
+pub(crate) struct Browser(ActorRef<UrlClient>);
 
 impl Browser {
     pub(crate) fn new() -> Browser {
-        Browser(Post::open("web", Admission::default(), || Web::new(WebLimits::default())))
+        Browser(ActorRef::open("web", Admission::default(), || UrlClient::new(UrlClientLimits::default())))
     }
 
     async fn fetch(&self, url: &str, request: Request) -> Outcome {

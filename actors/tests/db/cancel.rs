@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{Bond, Lane, Order, Statement, slots};
+use skitai_actors::db::{Command, ConnMode, ConversationKind, Statement, slots};
 use skitai_actors::spec::Spread;
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
@@ -58,8 +58,8 @@ pub(crate) async fn next_hundred(cluster: &Cluster) {
     for round in 0..50 {
         let mine = [round * 2, round * 2 + 1];
         let asked = mine.map(|number| cluster.ask(Spread::One, "SELECT $1::int AS mine", (number,)));
-        for (inlet, number) in asked.into_iter().zip(mine) {
-            let outcome = inlet.all(Instant::now() + Duration::from_secs(2)).await.remove(0);
+        for (replies, number) in asked.into_iter().zip(mine) {
+            let outcome = replies.all(Instant::now() + Duration::from_secs(2)).await.remove(0);
             assert!(outcome.is_ok(), "{}", outcome.msg);
             assert_eq!(get(&rows(&outcome)[0], "mine"), Value::Int(number.into()));
         }
@@ -102,11 +102,11 @@ fn the_callers_deadline_cancels_at_the_server() {
                 params: [].into(),
                 asked: Instant::now(),
                 asker: "/test",
-                lane: Lane::Configured,
+                lane: ConnMode::Configured,
             };
             let deadline = Instant::now() + Duration::from_millis(300);
-            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
-            let outcome = inlet.all(deadline).await.remove(0);
+            let replies = cluster.actor.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
+            let outcome = replies.all(deadline).await.remove(0);
             assert_eq!((outcome.status, outcome.reason), (Status::Timeout, Reason::Deadline), "{}", outcome.msg);
             watch.until(0, Duration::from_millis(500)).await;
             next_hundred(&cluster).await;
@@ -120,9 +120,9 @@ fn leaving_cancels_at_the_server() {
     run(async {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
-        let inlet = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
+        let replies = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
         watch.until(1, Duration::from_secs(2)).await;
-        drop(inlet);
+        drop(replies);
         watch.until(0, Duration::from_millis(500)).await;
         next_hundred(&cluster).await;
     });
@@ -135,9 +135,9 @@ fn leaving_at_any_moment_harms_nobody() {
         let watch = Watch::on(&cluster).await;
         // From before the dial to after the answer, in steps too odd to line up with anything.
         for step in 0..60_u64 {
-            let inlet = cluster.ask(Spread::One, "SELECT 'not yours' AS mine FROM pg_sleep(0.004)", ());
+            let replies = cluster.ask(Spread::One, "SELECT 'not yours' AS mine FROM pg_sleep(0.004)", ());
             actix_rt::time::sleep(Duration::from_micros(step * 173)).await;
-            drop(inlet);
+            drop(replies);
             let number = i64::try_from(step).unwrap();
             let outcome = cluster.one("SELECT $1::int8 AS mine", (number,)).await;
             assert!(outcome.is_ok(), "step {step}: {}", outcome.msg);
@@ -154,9 +154,9 @@ fn a_huge_answer_nobody_reads_is_stopped_too() {
     run(async {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
-        let inlet = cluster.ask(Spread::All, "SELECT i, repeat('x', 100) FROM generate_series(1, 50000000) i", ());
+        let replies = cluster.ask(Spread::All, "SELECT i, repeat('x', 100) FROM generate_series(1, 50000000) i", ());
         watch.until(1, Duration::from_secs(2)).await;
-        drop(inlet);
+        drop(replies);
         watch.until(0, Duration::from_millis(1_500)).await;
         next_hundred(&cluster).await;
     });
@@ -182,17 +182,17 @@ fn the_server_ends_a_statement_by_itself_when_nobody_is_left() {
 fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
     run(async {
         let cluster = single().await;
-        let shown = async |lane: Lane, left: Duration| {
+        let shown = async |lane: ConnMode, left: Duration| {
             let (asked, sql) = (Instant::now(), "SELECT current_setting('statement_timeout')".into());
             let statement =
                 Statement { shards: Spread::One.into(), sql, params: [].into(), asker: "/test", asked, lane };
             let deadline = asked + left;
-            let inlet = cluster.post.ask(statement, slots(&cluster.spec, Spread::One.into()), None, deadline);
-            let outcome = inlet.all(deadline).await.remove(0);
+            let replies = cluster.actor.ask(statement, slots(&cluster.spec, Spread::One.into()), None, deadline);
+            let outcome = replies.all(deadline).await.remove(0);
             assert!(outcome.is_ok(), "{}", outcome.msg);
             text_of(&cell(&outcome, 0, 0))
         };
-        let (own, shared) = (Lane::Exclusive, Lane::Pipelined);
+        let (own, shared) = (ConnMode::Exclusive, ConnMode::Pipelined);
         // On one and the same connection: with each change, and not with each statement.
         for (lane, seconds, expected) in [
             (own, 60, "21s"),
@@ -208,9 +208,9 @@ fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
         }
         assert_eq!(get(&get(&cluster.report().await, "connections"), "open"), Value::Int(1));
         // In a transaction, and clean afterwards.
-        let line = Line::within(&cluster, Bond::Transaction, Duration::from_secs(2)).await;
+        let line = Line::within(&cluster, ConversationKind::Transaction, Duration::from_secs(2)).await;
         assert_eq!(cell(&line.execute("SHOW statement_timeout", ()).await, 0, 0), text("3s"));
-        assert!(line.order(Order::Rollback).await.is_ok());
+        assert!(line.order(Command::Rollback).await.is_ok());
         assert!(line.end().await.is_ok());
         assert_eq!(shown(own, PATIENCE).await, "21s");
         next_hundred(&cluster).await;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{Bond, Conversation, IntoParams, Order, Shards};
-use skitai_actors::kit::Inlet;
+use skitai_actors::db::{Command, Conversation, ConversationKind, IntoParams, Shards};
+use skitai_actors::kit::Replies;
 use skitai_actors::spec::{DbMember, Shard};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
@@ -13,26 +13,26 @@ use crate::{Cluster, PATIENCE, cell, run, server};
 
 /// The asker's end of a conversation.
 pub(crate) struct Line {
-    orders: mpsc::Sender<Order>,
-    inlet: Inlet<Outcome>,
+    orders: mpsc::Sender<Command>,
+    replies: Replies<Outcome>,
 }
 
 impl Line {
-    pub(crate) async fn open(cluster: &Cluster, bond: Bond) -> Line {
+    pub(crate) async fn open(cluster: &Cluster, bond: ConversationKind) -> Line {
         Line::within(cluster, bond, PATIENCE).await
     }
 
     /// One that has so much time for all it does.
-    pub(crate) async fn within(cluster: &Cluster, bond: Bond, time: Duration) -> Line {
+    pub(crate) async fn within(cluster: &Cluster, bond: ConversationKind, time: Duration) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
         let asked = Conversation { with: Shards::One, bond, asker: "/test", orders: received, ready };
-        let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + time);
+        let replies = cluster.actor.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + time);
         readied.await.expect("a connection");
-        Line { orders, inlet }
+        Line { orders, replies }
     }
 
-    pub(crate) async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Order) -> Outcome {
+    pub(crate) async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Command) -> Outcome {
         let (answer, answered) = oneshot::channel();
         self.orders.send(order(answer)).await.expect("the conversation goes on");
         answered.await.expect("an answer")
@@ -40,13 +40,13 @@ impl Line {
 
     pub(crate) async fn execute(&self, sql: &'static str, params: impl IntoParams) -> Outcome {
         let params = params.into_params();
-        self.order(|answer| Order::Execute { sql: sql.into(), params, answer }).await
+        self.order(|answer| Command::Execute { sql: sql.into(), params, answer }).await
     }
 
     /// What the conversation came to.
     pub(crate) async fn end(self) -> Outcome {
         drop(self.orders);
-        self.inlet.all(Instant::now() + PATIENCE).await.remove(0)
+        self.replies.all(Instant::now() + PATIENCE).await.remove(0)
     }
 }
 
@@ -77,25 +77,25 @@ async fn count(cluster: &Cluster) -> i64 {
 fn a_commit_keeps_and_everything_else_undoes() {
     run(async {
         for (cluster, _dir) in both().await {
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             assert_eq!(line.execute(INSERT, (1,)).await.affected, Some(1));
-            assert!(line.order(Order::Commit).await.is_ok());
+            assert!(line.order(Command::Commit).await.is_ok());
             assert!(line.end().await.is_ok());
             assert_eq!(count(&cluster).await, 1);
 
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (2,)).await;
-            assert!(line.order(Order::Rollback).await.is_ok());
+            assert!(line.order(Command::Rollback).await.is_ok());
             assert_eq!(count(&cluster).await, 1);
 
             // The asker forgets to say how it ends.
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (3,)).await;
             assert!(line.end().await.is_ok());
             assert_eq!(count(&cluster).await, 1);
 
             // The asker is gone, between two statements.
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (4,)).await;
             drop(line);
             assert_eq!(count(&cluster).await, 1);
@@ -107,21 +107,21 @@ fn a_commit_keeps_and_everything_else_undoes() {
 fn a_failed_statement_ends_its_transaction_unless_a_savepoint_holds_it() {
     run(async {
         for (cluster, _dir) in both().await {
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (1,)).await;
             assert_eq!(line.execute(INSERT, (1,)).await.reason, Reason::Sql);
-            let commit = line.order(Order::Commit).await;
+            let commit = line.order(Command::Commit).await;
             assert_eq!((commit.status, commit.reason), (Status::Error, Reason::Sql));
             assert!(commit.msg.starts_with("not committed"), "{}", commit.msg);
             assert_eq!(count(&cluster).await, 0);
 
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (1,)).await;
-            assert!(line.order(|answer| Order::Save(0, answer)).await.is_ok());
+            assert!(line.order(|answer| Command::Save(0, answer)).await.is_ok());
             line.execute(INSERT, (2,)).await;
             assert_eq!(line.execute(INSERT, (2,)).await.reason, Reason::Sql);
-            assert!(line.order(|answer| Order::Undo(0, answer)).await.is_ok());
-            assert!(line.order(Order::Commit).await.is_ok());
+            assert!(line.order(|answer| Command::Undo(0, answer)).await.is_ok());
+            assert!(line.order(Command::Commit).await.is_ok());
             assert_eq!(count(&cluster).await, 1);
         }
     });
@@ -132,10 +132,10 @@ fn a_statement_under_way_is_cancelled_with_its_transaction() {
     run(async {
         let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1);
         cluster.one("CREATE TABLE t (n int)", ()).await;
-        let line = Line::open(&cluster, Bond::Transaction).await;
+        let line = Line::open(&cluster, ConversationKind::Transaction).await;
         line.execute(INSERT, (1,)).await;
         let (answer, answered) = oneshot::channel();
-        let slow = Order::Execute { sql: "SELECT pg_sleep(30)".into(), params: [].into(), answer };
+        let slow = Command::Execute { sql: "SELECT pg_sleep(30)".into(), params: [].into(), answer };
         line.orders.send(slow).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(200), answered).await.is_err());
         let began = Instant::now();
@@ -152,7 +152,7 @@ fn a_session_may_do_what_lasts_and_its_connection_forgets_it() {
     run(async {
         let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1);
         let pid = cluster.value("SELECT pg_backend_pid()", ()).await;
-        let line = Line::open(&cluster, Bond::Session).await;
+        let line = Line::open(&cluster, ConversationKind::Session).await;
         for sql in
             ["SET work_mem = '77MB'", "BEGIN", "CREATE TEMP TABLE mine ()", "LISTEN jobs", "SELECT pg_advisory_lock(7)"]
         {
@@ -176,7 +176,7 @@ fn a_session_may_do_what_lasts_and_its_connection_forgets_it() {
 fn what_would_break_the_bond_is_refused() {
     run(async {
         let cluster = Cluster::with(vec![server::shared().database().await], |spec| spec.connections = 1);
-        let line = Line::open(&cluster, Bond::Transaction).await;
+        let line = Line::open(&cluster, ConversationKind::Transaction).await;
         let wrong = [
             ("COMMIT", "itself commits"),
             ("SET x = 1", "SET LOCAL"),
@@ -188,9 +188,9 @@ fn what_would_break_the_bond_is_refused() {
             assert!(outcome.reason == Reason::Sql && outcome.msg.contains(why), "{sql}: {}", outcome.msg);
         }
         drop(line);
-        let line = Line::open(&cluster, Bond::Transaction).await;
+        let line = Line::open(&cluster, ConversationKind::Transaction).await;
         assert!(line.execute("SET LOCAL work_mem = '77MB'", ()).await.is_ok());
-        assert!(line.order(Order::Commit).await.is_ok());
+        assert!(line.order(Command::Commit).await.is_ok());
         assert_ne!(cluster.value("SHOW work_mem", ()).await, Value::from("77MB"));
         let two = cluster.one("SELECT 1; SELECT 2", ()).await;
         assert!(two.msg.contains("42601") && two.msg.contains("one by one, in .tx("), "{}", two.msg);
@@ -203,16 +203,22 @@ fn nobody_stands_in_once_a_connection_was_there() {
         let dead = server::member_at(server::closed_port());
         let cluster = Cluster::of(vec![dead.clone(), server::shared().database().await]);
         for _ in 0..6 {
-            let line = Line::open(&cluster, Bond::Transaction).await;
+            let line = Line::open(&cluster, ConversationKind::Transaction).await;
             assert!(line.execute("SELECT 1", ()).await.is_ok());
-            assert!(line.order(Order::Commit).await.is_ok());
+            assert!(line.order(Command::Commit).await.is_ok());
         }
         let (_orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
-        let asked = Conversation { with: Shards::All, bond: Bond::Session, asker: "/test", orders: received, ready };
-        let inlet = cluster.post.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + PATIENCE);
+        let asked = Conversation {
+            with: Shards::All,
+            bond: ConversationKind::Session,
+            asker: "/test",
+            orders: received,
+            ready,
+        };
+        let replies = cluster.actor.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + PATIENCE);
         assert!(readied.await.is_err());
-        let outcome = inlet.all(Instant::now() + PATIENCE).await.remove(0);
+        let outcome = replies.all(Instant::now() + PATIENCE).await.remove(0);
         assert!(outcome.reason == Reason::Unsendable && outcome.msg.contains(".shard_by("), "{}", outcome.msg);
     });
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::balance::Health;
-use skitai_actors::db::{Database, Files, Lane, Statement, slots};
-use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::db::{ConnMode, Database, Files, Statement, slots};
+use skitai_actors::kit::{ActorRef, Admission, Replies};
 use skitai_actors::spec::{DbMember, DbSpec, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason};
@@ -105,7 +105,7 @@ fn a_file_that_was_moved_is_told_and_found_again_where_it_belongs() {
 struct Site {
     files: Arc<Files>,
     spec: Arc<DbSpec>,
-    workers: Vec<Post<Database>>,
+    workers: Vec<ActorRef<Database>>,
 }
 
 impl Site {
@@ -115,7 +115,7 @@ impl Site {
         let health = Arc::new(Health::of_databases(&spec));
         let worker = |_| {
             let (spec, health, files) = (spec.clone(), health.clone(), files.clone());
-            Post::open("db mydb", Admission::default(), move || {
+            ActorRef::open("db mydb", Admission::default(), move || {
                 Database::new(spec.clone(), health.clone()).closed_with(&files)
             })
         };
@@ -123,8 +123,8 @@ impl Site {
         Site { files, spec, workers }
     }
 
-    fn ask(&self, worker: usize, sql: &'static str) -> Inlet<Outcome> {
-        let (shards, asked, lane) = (Spread::One.into(), Instant::now(), Lane::Configured);
+    fn ask(&self, worker: usize, sql: &'static str) -> Replies<Outcome> {
+        let (shards, asked, lane) = (Spread::One.into(), Instant::now(), ConnMode::Configured);
         let statement = Statement { shards, sql: sql.into(), params: [].into(), asker: "/test", asked, lane };
         self.workers[worker].ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }

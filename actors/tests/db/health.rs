@@ -38,8 +38,8 @@ fn an_ejected_member_answers_at_once_and_all_workers_know() {
             assert!(outcomes[1].msg.contains("ejected") && outcomes[1].msg.contains("refused"), "{}", outcomes[1].msg);
             assert!(outcomes[1].latency < Duration::from_millis(50), "{:?}", outcomes[1].latency);
             // A certain shard has no stand-in.
-            let inlet = worker.ask(Shards::At(1), "SELECT 1", ());
-            assert_eq!(inlet.all(Instant::now() + Duration::from_secs(5)).await[0].reason, Reason::Ejected);
+            let replies = worker.ask(Shards::At(1), "SELECT 1", ());
+            assert_eq!(replies.all(Instant::now() + Duration::from_secs(5)).await[0].reason, Reason::Ejected);
             for _ in 0..20 {
                 let outcome = worker.one("SELECT 1", ()).await;
                 assert!(outcome.is_ok() && outcome.attempts == 1, "{} {}", outcome.attempts, outcome.msg);
@@ -110,13 +110,13 @@ fn no_statement_ejects_its_database() {
         .await;
         // The caller's time, and callers that leave.
         for _ in 0..4 {
-            let inlet = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
-            drop(inlet.all(Instant::now() + Duration::from_millis(30)).await);
+            let replies = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
+            drop(replies.all(Instant::now() + Duration::from_millis(30)).await);
         }
         // Nobody got a connection in time.
         let held: Vec<_> = (0..8).map(|_| cluster.ask(Spread::All, "SELECT pg_sleep(30)", ())).collect();
-        for inlet in held {
-            for outcome in inlet.all(Instant::now() + Duration::from_secs(5)).await {
+        for replies in held {
+            for outcome in replies.all(Instant::now() + Duration::from_secs(5)).await {
                 assert!(matches!(outcome.reason, Reason::Deadline | Reason::NoPermit), "{}", outcome.msg);
             }
         }
@@ -150,8 +150,8 @@ fn a_refused_login_and_a_silent_server_eject() {
         let began = Instant::now();
         while cluster.known(1, "state").await != text("ejected") {
             assert!(began.elapsed() < Duration::from_secs(8), "not ejected");
-            let inlet = cluster.ask(Spread::All, "SELECT 1", ());
-            let outcomes = inlet.all(Instant::now() + Duration::from_millis(100)).await;
+            let replies = cluster.ask(Spread::All, "SELECT 1", ());
+            let outcomes = replies.all(Instant::now() + Duration::from_millis(100)).await;
             assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
         }
         assert_eq!(cluster.known(1, "ejected_for").await, text("connect_timeout"));
@@ -206,8 +206,8 @@ fn fifty_callers_and_four_connections_the_error_names_the_holders() {
         let asked: Vec<_> =
             (0..50).map(|_| cluster.ask(Spread::All, "SELECT pg_sleep(1) AS the_slow_one", ())).collect();
         let mut waited = 0;
-        for inlet in asked {
-            let outcome = inlet.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
+        for replies in asked {
+            let outcome = replies.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
             if outcome.is_ok() {
                 continue;
             }

@@ -222,14 +222,14 @@ fn a_write_that_may_have_run_goes_to_no_other() {
         let made = cluster.all("CREATE TABLE IF NOT EXISTS wrote (n int)", ()).await;
         assert!(made.iter().all(Outcome::is_ok));
         for number in [1, 2] {
-            let inlet = cluster.ask(Spread::One, "INSERT INTO wrote SELECT $1 FROM pg_sleep(1)", (number,));
+            let replies = cluster.ask(Spread::One, "INSERT INTO wrote SELECT $1 FROM pg_sleep(1)", (number,));
             pause(Duration::from_millis(200)).await;
             let busy =
                 "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO wrote%' AND state = 'active'";
             let busy = cluster.all(busy, ()).await;
             let at = busy.iter().position(|outcome| crate::cell(outcome, 0, 0) == Value::Int(1)).unwrap();
             three[at].kill();
-            let outcome = inlet.all(Instant::now() + Duration::from_secs(5)).await.remove(0);
+            let outcome = replies.all(Instant::now() + Duration::from_secs(5)).await.remove(0);
             assert!(matches!(outcome.reason, Reason::Closed | Reason::Reset), "{:?}", outcome.reason);
             assert_eq!((outcome.attempts, &outcome.node), (1, &cluster.spec.members[at].node));
             assert!(outcome.msg.contains("may have run"), "{}", outcome.msg);

@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::Outcome;
 use skitai_actors::balance::Health;
-use skitai_actors::db::{Database, IntoParams, Lane, Shards, Statement, slots};
-use skitai_actors::kit::{Admission, Inlet, Post};
+use skitai_actors::db::{ConnMode, Database, IntoParams, Shards, Statement, slots};
+use skitai_actors::kit::{ActorRef, Admission, Replies};
 use skitai_actors::spec::{DbMember, DbSpec, Spread};
 use skitai_actors::wire::Value;
 
@@ -40,7 +40,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 
 /// One cluster's actor on this thread.
 struct Cluster {
-    post: Post<Database>,
+    actor: ActorRef<Database>,
     spec: Arc<DbSpec>,
 }
 
@@ -63,8 +63,9 @@ impl Cluster {
         let health = Arc::new(Health::of_databases(&spec));
         let worker = |_| {
             let (made, health) = (spec.clone(), health.clone());
-            let post = Post::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
-            Cluster { post, spec: spec.clone() }
+            let actor =
+                ActorRef::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
+            Cluster { actor, spec: spec.clone() }
         };
         (0..count).map(worker).collect()
     }
@@ -74,17 +75,17 @@ impl Cluster {
         spread: impl Into<Shards>,
         sql: impl Into<Cow<'static, str>>,
         params: impl IntoParams,
-    ) -> Inlet<Outcome> {
-        self.ask_in(Lane::Configured, spread, sql, params)
+    ) -> Replies<Outcome> {
+        self.ask_in(ConnMode::Configured, spread, sql, params)
     }
 
     fn ask_in(
         &self,
-        lane: Lane,
+        lane: ConnMode,
         spread: impl Into<Shards>,
         sql: impl Into<Cow<'static, str>>,
         params: impl IntoParams,
-    ) -> Inlet<Outcome> {
+    ) -> Replies<Outcome> {
         let shards = spread.into();
         let statement = Statement {
             shards,
@@ -94,7 +95,7 @@ impl Cluster {
             asked: Instant::now(),
             lane,
         };
-        self.post.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
+        self.actor.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 
     async fn all(&self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Vec<Outcome> {
@@ -119,7 +120,7 @@ impl Cluster {
     }
 
     async fn report_on(&self, index: usize) -> Value {
-        let told = self.post.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
+        let told = self.actor.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
         let Value::List(mut members) = get(&told[0].0, "members") else { panic!("no members in {told:?}") };
         members.remove(index)
     }

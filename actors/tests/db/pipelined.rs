@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
-use skitai_actors::db::{Lane, Shards};
-use skitai_actors::kit::Inlet;
+use skitai_actors::db::{ConnMode, Shards};
+use skitai_actors::kit::Replies;
 use skitai_actors::spec::{DbSpec, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason};
@@ -26,19 +26,19 @@ async fn with(connections: usize, change: impl FnOnce(&mut DbSpec)) -> Cluster {
     })
 }
 
-async fn ended(inlet: Inlet<Outcome>) -> Outcome {
-    inlet.all(Instant::now() + PATIENCE).await.remove(0)
+async fn ended(replies: Replies<Outcome>) -> Outcome {
+    replies.all(Instant::now() + PATIENCE).await.remove(0)
 }
 
-fn mine(cluster: &Cluster, number: i32) -> Inlet<Outcome> {
+fn mine(cluster: &Cluster, number: i32) -> Replies<Outcome> {
     cluster.ask(Spread::One, "SELECT $1::int AS mine", (number,))
 }
 
 /// A hundred at once, each with its own row.
 async fn hundred(cluster: &Cluster) {
     let asked: Vec<_> = (0..100).map(|number| mine(cluster, number)).collect();
-    for (number, inlet) in (0..).zip(asked) {
-        let outcome = ended(inlet).await;
+    for (number, replies) in (0..).zip(asked) {
+        let outcome = ended(replies).await;
         assert!(outcome.is_ok(), "{}", outcome.msg);
         assert_eq!(cell(&outcome, 0, 0), Value::Int(number));
     }
@@ -73,8 +73,8 @@ fn a_thousand_statements_are_on_one_connection() {
                 _ => cluster.ask(Spread::One, "SELECT $1::int, $2::int", (n,)),
             })
             .collect();
-        for (n, inlet) in (0..60_i64).zip(asked) {
-            let outcome = ended(inlet).await;
+        for (n, replies) in (0..60_i64).zip(asked) {
+            let outcome = ended(replies).await;
             match n % 4 {
                 0 => assert_eq!(cell(&outcome, 0, 0), Value::Int(n)),
                 1 => assert!(outcome.msg.contains("22012"), "{}", outcome.msg),
@@ -103,11 +103,11 @@ fn who_leaves_takes_nothing_with_him_and_leaves_nothing_behind() {
             let neighbour = mine(&cluster, number);
             actix_rt::time::sleep(Duration::from_micros(step * 173)).await;
             drop(late);
-            let mut inlets = vec![neighbour, mine(&cluster, number)];
+            let mut replies = vec![neighbour, mine(&cluster, number)];
             // On a connection of its own, which is the one of the line.
-            inlets.push(cluster.ask_in(Lane::Exclusive, Spread::One, "SELECT $1::int AS mine", (number,)));
-            for inlet in inlets {
-                let outcome = ended(inlet).await;
+            replies.push(cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT $1::int AS mine", (number,)));
+            for replies in replies {
+                let outcome = ended(replies).await;
                 assert!(outcome.is_ok(), "step {step}: {}", outcome.msg);
                 assert_eq!(cell(&outcome, 0, 0), Value::Int(number.into()));
             }
@@ -116,7 +116,7 @@ fn who_leaves_takes_nothing_with_him_and_leaves_nothing_behind() {
         let late = cluster.ask(Spread::One, "INSERT INTO t SELECT 7 FROM pg_sleep(0.3)", ());
         actix_rt::time::sleep(Duration::from_millis(100)).await;
         drop(late);
-        let held = ended(cluster.ask_in(Lane::Exclusive, Spread::One, "SELECT count(*) FROM t", ())).await;
+        let held = ended(cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT count(*) FROM t", ())).await;
         assert_eq!(cell(&held, 0, 0), Value::Int(1), "lent before the statement of another had ended");
         hundred(&cluster).await;
         assert_eq!(told(&cluster, "connections", "open").await, Value::Int(1));
@@ -164,7 +164,7 @@ fn there_are_never_more_connections_than_the_pool_has() {
             watch.until(count, PATIENCE).await;
             actix_rt::time::sleep(Duration::from_millis(100)).await;
         }
-        for lane in [Lane::Pipelined, Lane::Exclusive] {
+        for lane in [ConnMode::Pipelined, ConnMode::Exclusive] {
             let refused = ended(cluster.ask_in(lane, Spread::One, "SELECT 1", ())).await;
             assert_eq!(refused.reason, Reason::NoPermit, "{}", refused.msg);
             assert!(refused.msg.contains("shared by 1 pipelined, the first of /test for"), "{}", refused.msg);
@@ -183,7 +183,7 @@ fn a_line_that_never_runs_empty_gives_way() {
         let cluster = with(1, |spec| spec.wait = PATIENCE).await;
         let statement = || cluster.ask(Spread::One, "SELECT pg_sleep(0.002)", ());
         let mut line: VecDeque<_> = (0..8).map(|_| statement()).collect();
-        let alone = cluster.ask_in(Lane::Exclusive, Spread::One, "SELECT 1", ());
+        let alone = cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT 1", ());
         let mut alone = pin!(alone.all(Instant::now() + PATIENCE));
         let began = Instant::now();
         loop {
@@ -222,8 +222,8 @@ fn a_lost_connection_fails_all_who_were_on_it_once() {
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO t SELECT%'";
         let admin = Cluster::of(cluster.spec.members[..1].to_vec());
         assert!(admin.one(end, ()).await.is_ok());
-        for inlet in std::iter::once(head).chain(behind) {
-            let outcome = ended(inlet).await;
+        for replies in std::iter::once(head).chain(behind) {
+            let outcome = ended(replies).await;
             assert!(matches!(outcome.reason, Reason::Closed | Reason::Reset), "{:?} {}", outcome.reason, outcome.msg);
             assert!(outcome.msg.contains("may have run") && !outcome.reason.never_ran(), "{}", outcome.msg);
         }
@@ -249,8 +249,8 @@ fn a_dead_server_ejects_its_member() {
         let mut reasons = Vec::new();
         for _ in 0..5 {
             let asked: Vec<_> = (0..4).map(|number| mine(&cluster, number)).collect();
-            for inlet in asked {
-                reasons.push(ended(inlet).await.reason);
+            for replies in asked {
+                reasons.push(ended(replies).await.reason);
             }
         }
         assert!(reasons.iter().all(|reason| matches!(reason, Reason::Refused | Reason::Ejected)), "{reasons:?}");
@@ -319,22 +319,23 @@ fn what_is_at_hand_ends_as_everything_else() {
 fn only_six_words_share_and_an_exclusive_one_is_cancelled() {
     run(async {
         let cluster = with(2, |_| {}).await;
-        let refused = ended(cluster.ask_in(Lane::Pipelined, Spread::One, "CREATE TABLE u (a int)", ())).await;
+        let refused = ended(cluster.ask_in(ConnMode::Pipelined, Spread::One, "CREATE TABLE u (a int)", ())).await;
         assert_eq!(refused.reason, Reason::Sql);
         assert!(refused.msg.contains("CREATE is refused on a shared connection"), "{}", refused.msg);
         let refused = cluster.one("BEGIN", ()).await;
         assert!(refused.msg.contains("use .tx("), "{}", refused.msg);
         let watch = Watch::on(&cluster).await;
-        let long = cluster.ask_in(Lane::Exclusive, Spread::One, "SELECT pg_sleep(30)", ());
+        let long = cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT pg_sleep(30)", ());
         watch.until(1, PATIENCE).await;
         drop(long);
         watch.until(0, SOON * 2).await;
         // Without a word in the conf, the call's own.
         let cluster = Cluster::of(vec![server::shared().database().await]);
-        let asked: Vec<_> =
-            (0..50_i32).map(|n| cluster.ask_in(Lane::Pipelined, Spread::One, "SELECT $1::int AS mine", (n,))).collect();
-        for (n, inlet) in (0..).zip(asked) {
-            assert_eq!(cell(&ended(inlet).await, 0, 0), Value::Int(n));
+        let asked: Vec<_> = (0..50_i32)
+            .map(|n| cluster.ask_in(ConnMode::Pipelined, Spread::One, "SELECT $1::int AS mine", (n,)))
+            .collect();
+        for (n, replies) in (0..).zip(asked) {
+            assert_eq!(cell(&ended(replies).await, 0, 0), Value::Int(n));
         }
         assert_eq!(told(&cluster, "connections", "open").await, Value::Int(1));
     });
@@ -349,12 +350,17 @@ fn through_a_transaction_pooler() {
         for round in 0..10 {
             let asked: Vec<_> = (0..50_i32)
                 .map(|n| match n % 2 {
-                    0 => cluster.ask_in(Lane::Pipelined, Spread::One, "SELECT $1::int AS mine", (n,)),
-                    _ => cluster.ask_in(Lane::Pipelined, Spread::One, format!("SELECT {n} AS mine, {round} AS r"), ()),
+                    0 => cluster.ask_in(ConnMode::Pipelined, Spread::One, "SELECT $1::int AS mine", (n,)),
+                    _ => cluster.ask_in(
+                        ConnMode::Pipelined,
+                        Spread::One,
+                        format!("SELECT {n} AS mine, {round} AS r"),
+                        (),
+                    ),
                 })
                 .collect();
-            for (n, inlet) in (0..).zip(asked) {
-                let outcome = ended(inlet).await;
+            for (n, replies) in (0..).zip(asked) {
+                let outcome = ended(replies).await;
                 assert!(outcome.is_ok(), "{}", outcome.msg);
                 assert_eq!(cell(&outcome, 0, 0), Value::Int(n));
             }

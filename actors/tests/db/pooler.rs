@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use skitai_actors::Reason;
-use skitai_actors::db::{Bond, Order};
+use skitai_actors::db::{Command, ConversationKind};
 use skitai_actors::spec::{DbMember, Shard, Spread};
 use skitai_actors::wire::Value;
 
@@ -122,8 +122,8 @@ fn statements_and_transactions_through_a_transaction_pooler() {
                     }
                 })
                 .collect();
-            for (n, inlet) in asked.into_iter().enumerate() {
-                let outcome = inlet.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
+            for (n, replies) in asked.into_iter().enumerate() {
+                let outcome = replies.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
                 assert!(outcome.is_ok(), "{}", outcome.msg);
                 assert_eq!(get(&rows(&outcome)[0], "mine"), Value::Int(i64::from(round) * 16 + n as i64));
             }
@@ -138,16 +138,19 @@ fn statements_and_transactions_through_a_transaction_pooler() {
         assert_eq!(get(&rows(&told)[0], "sum"), text("1.50"));
 
         // A transaction has its own limit for as long as it lasts, and leaves none.
-        let line = Line::within(&cluster, Bond::Transaction, Duration::from_secs(2)).await;
+        let line = Line::within(&cluster, ConversationKind::Transaction, Duration::from_secs(2)).await;
         assert_eq!(get(&rows(&line.execute("SHOW statement_timeout", ()).await)[0], "statement_timeout"), text("3s"));
-        assert!(line.order(Order::Commit).await.is_ok());
+        assert!(line.order(Command::Commit).await.is_ok());
         assert!(line.end().await.is_ok());
         for _ in 0..20 {
             assert_eq!(cluster.value("SHOW statement_timeout", ()).await, text("0"));
         }
 
         // Transactions side by side, one undone.
-        let lines = [Line::open(&cluster, Bond::Transaction).await, Line::open(&cluster, Bond::Transaction).await];
+        let lines = [
+            Line::open(&cluster, ConversationKind::Transaction).await,
+            Line::open(&cluster, ConversationKind::Transaction).await,
+        ];
         for (n, line) in lines.iter().enumerate() {
             for step in 0..3 {
                 let id = 100_000 + i32::try_from(n).unwrap() * 10 + step;
@@ -160,7 +163,7 @@ fn statements_and_transactions_through_a_transaction_pooler() {
             );
         }
         let [kept, undone] = lines;
-        assert!(kept.order(Order::Commit).await.is_ok() && undone.order(Order::Rollback).await.is_ok());
+        assert!(kept.order(Command::Commit).await.is_ok() && undone.order(Command::Rollback).await.is_ok());
         assert!(kept.end().await.is_ok() && undone.end().await.is_ok());
         assert_eq!(cluster.value("SELECT count(*) FROM t WHERE id >= 100000", ()).await, Value::Int(3));
         let log = pooler.log();
@@ -182,8 +185,8 @@ fn a_type_that_cannot_be_looked_up_is_no_refusal() {
             let asked: Vec<_> = (0..8)
                 .map(|n| cluster.ask(Spread::One, "INSERT INTO m VALUES ($1, 'ok') RETURNING mood", (n,)))
                 .collect();
-            for inlet in asked {
-                let outcome = inlet.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
+            for replies in asked {
+                let outcome = replies.all(Instant::now() + Duration::from_secs(8)).await.remove(0);
                 match outcome.reason {
                     Reason::Ok => read += 1,
                     Reason::Malformed if outcome.msg.contains("has run") => unread += 1,
@@ -234,8 +237,8 @@ fn the_server_behind_a_pooler_is_restarted() {
         server.up();
         let began = Instant::now();
         loop {
-            let inlet = cluster.ask(Spread::One, "SELECT 1", ());
-            let outcome = inlet.all(Instant::now() + Duration::from_secs(1)).await.remove(0);
+            let replies = cluster.ask(Spread::One, "SELECT 1", ());
+            let outcome = replies.all(Instant::now() + Duration::from_secs(1)).await.remove(0);
             if outcome.is_ok() {
                 break;
             }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use skitai_actors::db::{AdHoc, AdHocStatement, IntoParams, Lane};
-use skitai_actors::kit::{Admission, Post};
+use skitai_actors::db::{AdHoc, AdHocStatement, ConnMode, IntoParams};
+use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::{DbMember, DbTls, Secret, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
@@ -280,17 +280,17 @@ fn databases_named_at_run_time() {
     run(async {
         let member = server::shared().database().await;
         let second = Duration::from_secs(1);
-        let post = Post::open("adhoc", Admission::default(), move || AdHoc::new(2, second, second, PATIENCE));
+        let actor = ActorRef::open("adhoc", Admission::default(), move || AdHoc::new(2, second, second, PATIENCE));
         let ask = |member: DbMember| {
             let statement = AdHocStatement {
                 member,
                 sql: "SELECT current_database()".into(),
                 params: ().into_params(),
                 asker: "/test",
-                lane: Lane::Configured,
+                lane: ConnMode::Configured,
             };
             let slots = statement.slots();
-            post.ask(statement, slots, None, Instant::now() + PATIENCE).all(Instant::now() + PATIENCE)
+            actor.ask(statement, slots, None, Instant::now() + PATIENCE).all(Instant::now() + PATIENCE)
         };
         for _ in 0..3 {
             let outcome = ask(member.clone()).await.remove(0);
@@ -304,7 +304,7 @@ fn databases_named_at_run_time() {
             target.node = format!("target {number}").into();
             assert_eq!(ask(target).await[0].reason, Reason::Refused);
         }
-        let told = post.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
+        let told = actor.reporter().report(Instant::now() + PATIENCE).all(Instant::now() + PATIENCE).await;
         let Value::List(members) = get(&told[0].0, "members") else { panic!("{told:?}") };
         assert_eq!(members.len(), 64);
     });

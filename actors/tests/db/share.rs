@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use skitai_actors::Reason;
 use skitai_actors::db::stream::{Broken, RowStream, streamed};
-use skitai_actors::db::{Lane, Shards, Statement, slots};
+use skitai_actors::db::{ConnMode, Shards, Statement, slots};
 use skitai_actors::kit::Party;
 use skitai_actors::spec::{DbMember, Spread};
 use skitai_actors::wire::Value;
@@ -21,7 +21,7 @@ const POSTGRES: &str = "SELECT generate_series(1, 50000000) AS i, repeat('x', 10
 const SQLITE: &str = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 50000000) SELECT i FROM c";
 
 fn statement(sql: &'static str, params: Vec<Value>) -> Statement {
-    let (shards, asked, lane) = (Shards::from(Spread::One), Instant::now(), Lane::Configured);
+    let (shards, asked, lane) = (Shards::from(Spread::One), Instant::now(), ConnMode::Configured);
     Statement { shards, sql: sql.into(), params: params.into(), asker: "/test", asked, lane }
 }
 
@@ -29,7 +29,7 @@ impl Cluster {
     fn stream(&self, sql: &'static str) -> RowStream {
         let slots = slots(&self.spec, Shards::from(Spread::One));
         streamed(statement(sql, Vec::new()), slots, PATIENCE, |message, slots| {
-            self.post.ask(message, slots, None, Instant::now() + PATIENCE)
+            self.actor.ask(message, slots, None, Instant::now() + PATIENCE)
         })
     }
 }
@@ -112,10 +112,10 @@ async fn one_request_beside_others(member: DbMember, connections: usize, work: &
     let ask = |name: &'static str, party: Party, n: i64| {
         let slots = slots(&cluster.spec, Shards::from(Spread::One));
         let until = Instant::now() + PATIENCE;
-        let inlet = cluster.post.ask_for(party, statement(work, vec![Value::Int(n)]), slots, None, until);
+        let replies = cluster.actor.ask_for(party, statement(work, vec![Value::Int(n)]), slots, None, until);
         let answered = &answered;
         async move {
-            let outcome = inlet.all(until).await.remove(0);
+            let outcome = replies.all(until).await.remove(0);
             assert!(outcome.is_ok(), "{}", outcome.msg);
             assert_eq!(cell(&outcome, 0, 0), Value::Int(n));
             answered.borrow_mut().push(name);

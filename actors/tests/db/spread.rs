@@ -35,10 +35,10 @@ fn each_outcome_comes_as_it_arrives() {
         let slow = crate::text_of(&cell(&cluster.all("SELECT current_database()", ()).await[0], 0, 0));
         let sql = "SELECT 1 FROM pg_sleep(CASE WHEN current_database() = $1 THEN 0.5 ELSE 0 END)";
         let started = Instant::now();
-        let mut inlet = cluster.ask(Spread::All, sql, (slow,));
-        let (first, _) = inlet.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
+        let mut replies = cluster.ask(Spread::All, sql, (slow,));
+        let (first, _) = replies.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
         assert!(first == 1 && started.elapsed() < Duration::from_millis(400));
-        let (second, outcome) = inlet.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
+        let (second, outcome) = replies.next(Instant::now() + Duration::from_secs(5)).await.unwrap();
         assert!(second == 0 && outcome.is_ok());
     });
 }
@@ -106,8 +106,8 @@ fn a_certain_member_is_asked_and_no_other() {
         let dead = server::member_at(server::closed_port());
         let cluster = Cluster::of(vec![server.database().await, dead, server.database().await]);
         let ask = async |shards: Shards| {
-            let inlet = cluster.ask(shards, "SELECT current_database()", ());
-            inlet.all(Instant::now() + Duration::from_secs(5)).await.remove(0)
+            let replies = cluster.ask(shards, "SELECT current_database()", ());
+            replies.all(Instant::now() + Duration::from_secs(5)).await.remove(0)
         };
         for index in [0, 2] {
             let outcome = ask(Shards::At(index)).await;

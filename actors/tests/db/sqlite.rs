@@ -130,9 +130,9 @@ fn a_statement_nobody_waits_for_is_interrupted() {
         let late = cluster.one(ENDLESS, ()).await;
         assert_eq!((late.status, late.reason), (Status::Timeout, Reason::Deadline), "{}", late.msg);
         for round in 0..20_u64 {
-            let inlet = cluster.ask(Spread::All, ENDLESS, ());
+            let replies = cluster.ask(Spread::All, ENDLESS, ());
             actix_rt::time::sleep(Duration::from_micros(round * 311)).await;
-            drop(inlet);
+            drop(replies);
             let started = Instant::now();
             let number = i64::try_from(round).unwrap();
             assert_eq!(cluster.value("SELECT $1", (number,)).await, Value::Int(number));
@@ -151,9 +151,9 @@ fn the_end_of_the_event_loop_closes_what_is_open() {
     let running = run(async {
         let cluster = Cluster::of(vec![member]);
         assert!(cluster.one("INSERT INTO t VALUES (1, 'x')", ()).await.is_ok());
-        let inlet = cluster.ask(Spread::All, ENDLESS, ());
+        let replies = cluster.ask(Spread::All, ENDLESS, ());
         actix_rt::time::sleep(Duration::from_millis(20)).await;
-        inlet
+        replies
     });
     drop(running);
     let open = || {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use skitai_actors::db::stream::{Broken, RowStream, streamed};
-use skitai_actors::db::{Lane, Shards, Statement, slots};
+use skitai_actors::db::{ConnMode, Shards, Statement, slots};
 use skitai_actors::kit::Rule;
 use skitai_actors::merge::{count, max, sum};
 use skitai_actors::spec::{DbSpec, Spread};
@@ -38,10 +38,10 @@ impl Cluster {
             params: [].into(),
             asker: "/test",
             asked: Instant::now(),
-            lane: Lane::Configured,
+            lane: ConnMode::Configured,
         };
         streamed(statement, slots(&self.spec, shards), pacing.patience, |message, slots| {
-            self.post.ask(message, slots, None, pacing.deadline)
+            self.actor.ask(message, slots, None, pacing.deadline)
         })
     }
 }

@@ -4,11 +4,11 @@
 //! `response` reads what a client receives, and says to which call it belongs. Whatever is malformed within a batch
 //! spoils its own entry alone.
 
+mod fast_path;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
-mod usual;
 mod write;
 
 pub use request::{Incoming, Invalid, Params, Request, parse};

@@ -14,9 +14,9 @@
 //! elements, NaN and infinities, and what exceeds the [`Limits`](crate::Limits).
 
 mod escape;
+mod fast_path;
 mod frame;
 mod parse;
-mod plain;
 mod scalar;
 mod serialize;
 mod source;

@@ -69,7 +69,7 @@ impl<'de> Deserializer<'de> for Field {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         match self.0 {
             Value::List(values) => visitor.visit_seq(SeqDeserializer::new(values.into_iter().map(Field))),
-            Value::Map(Map(pairs)) => visitor.visit_map(Pairs { pairs: pairs.into_iter(), value: None }),
+            Value::Map(Map(pairs)) => visitor.visit_map(FieldPairs { pairs: pairs.into_iter(), value: None }),
             value => value.deserialize_any(visitor),
         }
     }
@@ -133,12 +133,12 @@ impl<'de> Deserializer<'de> for Field {
 }
 
 /// The fields of a form; what is wrong with one has its name.
-struct Pairs {
+struct FieldPairs {
     pairs: vec::IntoIter<(std::sync::Arc<str>, Value)>,
     value: Option<(std::sync::Arc<str>, Value)>,
 }
 
-impl<'de> MapAccess<'de> for Pairs {
+impl<'de> MapAccess<'de> for FieldPairs {
     type Error = Wrong;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Wrong> {

@@ -60,16 +60,16 @@ impl Stream for AsCompleted {
 fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
     let made = task.made();
     let (was, mark) = task.origin();
-    let inlet = stream::once(task.into_inlet(until));
-    inlet.flat_map(move |inlet| {
+    let replies = stream::once(task.into_inlet(until));
+    replies.flat_map(move |replies| {
         let was = was.clone();
-        stream::unfold((inlet, was), move |(mut inlet, was)| async move {
-            let (_, mut outcome) = inlet.next(until).await?;
+        stream::unfold((replies, was), move |(mut replies, was)| async move {
+            let (_, mut outcome) = replies.next(until).await?;
             if outcome.latency.is_zero() {
                 outcome.latency = made.elapsed();
             }
             Task::remember(&was, mark, std::slice::from_ref(&outcome));
-            Some((outcome, (inlet, was)))
+            Some((outcome, (replies, was)))
         })
     })
 }

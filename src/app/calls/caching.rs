@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use skitai_actors::Outcome;
-use skitai_actors::cache::{Key, KeyBuilder, Store};
+use skitai_actors::cache::{CacheKey, KeyBuilder, Store};
 use skitai_actors::http::Request;
 use skitai_actors::spec::Spread;
 use skitai_wire::Value;
@@ -17,7 +17,7 @@ pub(crate) struct Caching {
     services: Arc<Services>,
     /// Made when somebody looks it up. Most calls are asked once, of a site that keeps nothing, and all of a large body
     /// is read for it.
-    key: LazyLock<Key, Box<dyn FnOnce() -> Key + Send>>,
+    key: LazyLock<CacheKey, Box<dyn FnOnce() -> CacheKey + Send>>,
 }
 
 impl std::fmt::Debug for Caching {
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Caching {
 
 impl Caching {
     /// `None` where the site keeps no results.
-    pub(crate) fn new(was: &Was, key: impl FnOnce() -> Key + Send + 'static) -> Option<Caching> {
+    pub(crate) fn new(was: &Was, key: impl FnOnce() -> CacheKey + Send + 'static) -> Option<Caching> {
         let services = was.services().clone();
         (!services.results.is_off()).then(|| Caching { services, key: LazyLock::new(Box::new(key)) })
     }
@@ -38,7 +38,7 @@ impl Caching {
     }
 
     /// What the call is looked up by.
-    pub(super) fn key(&self) -> Key {
+    pub(super) fn key(&self) -> CacheKey {
         *self.key
     }
 
@@ -51,7 +51,7 @@ impl Caching {
 }
 
 /// The key of a request to a cluster or a URL: path, arguments (the body), login and headers are the request's.
-pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> Key {
+pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> CacheKey {
     let mut key = KeyBuilder::new(if spread == Spread::All { "map" } else { "lb" })
         .target(target)
         .other("method", request.method.as_str())
@@ -67,7 +67,7 @@ pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> Ke
 }
 
 /// The key of a statement. The user is that of a database given on the spot; a cluster's are in its configuration.
-pub(crate) fn statement_key(spread: Spread, target: &str, user: &str, sql: &str, params: &[Value]) -> Key {
+pub(crate) fn statement_key(spread: Spread, target: &str, user: &str, sql: &str, params: &[Value]) -> CacheKey {
     KeyBuilder::new(if spread == Spread::All { "dmap" } else { "dlb" })
         .target(target)
         .user(user)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use skitai_actors::cache::{Begun, Follower, Leader};
-use skitai_actors::kit::{Inlet, OnArrival, Rule};
+use skitai_actors::kit::{OnArrival, Replies, Rule};
 use skitai_actors::spec::Spread;
 use skitai_actors::{Coverage, Outcome, Reason};
 use skitai_wire::Value;
@@ -17,25 +17,25 @@ use crate::app::trace::Mark;
 use crate::app::was::Was;
 
 /// Hands a call to its actor, now.
-pub(crate) trait Dispatch:
-    FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static
+pub(crate) trait StartCall:
+    FnOnce(Option<OnArrival<Outcome>>, Instant) -> Replies<Outcome> + Send + 'static
 {
 }
-impl<F: FnOnce(Option<OnArrival<Outcome>>, Instant) -> Inlet<Outcome> + Send + 'static> Dispatch for F {}
+impl<F: FnOnce(Option<OnArrival<Outcome>>, Instant) -> Replies<Outcome> + Send + 'static> StartCall for F {}
 
 /// An equal call that is under spread, whose answer will be ours; and our own, which may yet have to be made.
-struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn Dispatch<Output = Inlet<Outcome>>>);
+struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn StartCall<Output = Replies<Outcome>>>);
 
 /// A call under spread. Dropping it stops it: the members' sockets are closed, statements are cancelled.
 #[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
 pub struct Task {
-    call: Box<Call>,
+    call: Box<PendingCall>,
 }
 
-struct Call {
+struct PendingCall {
     was: Was,
     /// Where the answers arrive; `None` while an equal call is followed.
-    inlet: Option<Inlet<Outcome>>,
+    replies: Option<Replies<Outcome>>,
     following: Option<Following>,
     caching: Option<Caching>,
     // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
@@ -59,7 +59,7 @@ impl Task {
     /// A call whose answer is known already.
     pub(crate) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
         let (made, rule, single) = (Instant::now(), Rule::All, true);
-        Task { call: Call::new(was, Some(Inlet::ready(outcomes)), rule, single, made) }
+        Task { call: PendingCall::new(was, Some(Replies::ready(outcomes)), rule, single, made) }
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under spread.
@@ -68,12 +68,12 @@ impl Task {
         caching: Option<Caching>,
         spread: Spread,
         options: Options,
-        dispatch: impl Dispatch,
+        dispatch: impl StartCall,
     ) -> Task {
         let Options { on_arrival, cache, rule, what } = options;
         let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), spread == Spread::One);
-        let mut call = Call::new(was, None, rule, single, made);
+        let mut call = PendingCall::new(was, None, rule, single, made);
         call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
         let hit = match (&caching, ttl) {
@@ -94,9 +94,9 @@ impl Task {
         };
         match hit {
             // What came from the cache is not kept anew: it would never grow old.
-            Some(outcomes) => call.inlet = Some(Inlet::ready(outcomes.to_vec())),
+            Some(outcomes) => call.replies = Some(Replies::ready(outcomes.to_vec())),
             None => {
-                call.inlet = Some(dispatch(on_arrival, made).under(rule));
+                call.replies = Some(dispatch(on_arrival, made).under(rule));
                 (call.caching, call.ttl) = (caching, ttl);
             }
         }
@@ -141,7 +141,7 @@ impl Task {
 
     pub(crate) async fn getswait_until(mut self, until: Instant) -> Results {
         let outcomes = self.call.gather(until).await;
-        let Call { was, rule, caching, .. } = &mut *self.call;
+        let PendingCall { was, rule, caching, .. } = &mut *self.call;
         let rule = *rule;
         let coverage = Coverage::of(&outcomes);
         if coverage.ok > 0 && !coverage.is_complete() {
@@ -183,10 +183,10 @@ impl Task {
     }
 
     /// Where the answers arrive. Those of an equal call under spread arrive together.
-    pub(crate) async fn into_inlet(mut self, until: Instant) -> Inlet<Outcome> {
-        match self.call.inlet.take() {
-            Some(inlet) => inlet,
-            None => Inlet::ready(self.call.outcomes(until).await),
+    pub(crate) async fn into_inlet(mut self, until: Instant) -> Replies<Outcome> {
+        match self.call.replies.take() {
+            Some(replies) => replies,
+            None => Replies::ready(self.call.outcomes(until).await),
         }
     }
 
@@ -197,8 +197,8 @@ impl Task {
 
     /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
     pub fn detach(mut self) {
-        if let Some(inlet) = self.call.inlet.take() {
-            inlet.detach();
+        if let Some(replies) = self.call.replies.take() {
+            replies.detach();
         }
     }
 
@@ -215,10 +215,10 @@ impl Task {
     }
 }
 
-impl Call {
-    fn new(was: Was, inlet: Option<Inlet<Outcome>>, rule: Rule, single: bool, made: Instant) -> Box<Call> {
+impl PendingCall {
+    fn new(was: Was, replies: Option<Replies<Outcome>>, rule: Rule, single: bool, made: Instant) -> Box<PendingCall> {
         let (following, caching, ttl, leader, mark) = (None, None, None, None, None);
-        Box::new(Call { was, inlet, following, caching, ttl, leader, rule, single, made, mark })
+        Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, single, made, mark })
     }
 
     /// The outcomes, remembered in devel mode.
@@ -236,8 +236,8 @@ impl Call {
             self.caching = None;
             return outcomes;
         }
-        let Some(inlet) = &mut self.inlet else { return Vec::new() };
-        let mut outcomes = inlet.gather(until).await;
+        let Some(replies) = &mut self.replies else { return Vec::new() };
+        let mut outcomes = replies.gather(until).await;
         for outcome in &mut outcomes {
             if outcome.latency.is_zero() && matches!(outcome.reason, Reason::Deadline | Reason::Cancelled) {
                 outcome.latency = self.made.elapsed();
@@ -267,7 +267,7 @@ impl Call {
                 Some(Begun::Lead(lead)) => self.leader = Some(lead),
                 _ => {}
             }
-            self.inlet = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
+            self.replies = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
             return None;
         }
     }

@@ -42,13 +42,13 @@ pub trait More: Send + 'static {
 }
 
 /// The object and what it is owed. Whoever drops it closes it, on the blocking pool.
-struct Held {
+struct HeldSource {
     object: Box<dyn More>,
     /// The client still waits for its next chunk.
     is_awaited: bool,
 }
 
-impl Held {
+impl HeldSource {
     fn finish(&mut self) {
         if std::mem::take(&mut self.is_awaited) {
             self.told("abort", |object| object.abort());
@@ -64,11 +64,11 @@ impl Held {
 }
 
 /// Holds an object, and finishes it wherever its stream ended: sent, cut, refused or never begun.
-pub(crate) struct Owner(Option<Held>);
+pub(crate) struct Owner(Option<HeldSource>);
 
 impl Owner {
     pub(crate) fn new(object: impl More) -> Owner {
-        Owner(Some(Held { object: Box::new(object), is_awaited: false }))
+        Owner(Some(HeldSource { object: Box::new(object), is_awaited: false }))
     }
 }
 

@@ -38,13 +38,13 @@ pub(crate) type OnAbort = Box<dyn FnOnce() + Send>;
 /// ```
 #[must_use = "a stream that no handler returns is never sent"]
 pub struct Streaming {
-    source: Source,
+    source: StreamSource,
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) on_abort: Option<OnAbort>,
 }
 
-enum Source {
+enum StreamSource {
     Chunks(Chunks),
     Blocking(Owner),
 }
@@ -72,7 +72,7 @@ impl Streaming {
 
     /// Chunks of an object that blocks, made one at a time on the blocking pool as the client has room for them.
     pub fn blocking(object: impl More) -> Streaming {
-        Streaming::from_source(Source::Blocking(Owner::new(object)), "application/octet-stream")
+        Streaming::from_source(StreamSource::Blocking(Owner::new(object)), "application/octet-stream")
     }
 
     /// One line of JSON per item (`application/x-ndjson`).
@@ -91,18 +91,18 @@ impl Streaming {
     }
 
     pub(crate) fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
-        Streaming::from_source(Source::Chunks(chunks), content_type)
+        Streaming::from_source(StreamSource::Chunks(chunks), content_type)
     }
 
-    fn from_source(source: Source, content_type: &'static str) -> Streaming {
+    fn from_source(source: StreamSource, content_type: &'static str) -> Streaming {
         Streaming { source, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
     }
 
     /// What the body is made of, for a client that waits for it.
     pub(crate) fn into_chunks(self, pool: &Arc<BlockingPool>) -> (Chunks, Option<OnAbort>) {
         let chunks: Chunks = match self.source {
-            Source::Chunks(chunks) => chunks,
-            Source::Blocking(object) => Box::pin(more::chunks(object, pool.clone())),
+            StreamSource::Chunks(chunks) => chunks,
+            StreamSource::Blocking(object) => Box::pin(more::chunks(object, pool.clone())),
         };
         (chunks, self.on_abort)
     }

@@ -10,20 +10,20 @@ use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
 use crate::app::routing::route::Route;
 use crate::app::services::Services;
-use crate::app::was::{Face, Inner, NO_ROUTE, Was};
+use crate::app::was::{Face, NO_ROUTE, RequestContext, Was};
 
 /// A request on its way to its handler: a [`Was`] that nobody else has yet. It is filled in where it is: moving it from
 /// step to step would copy it a dozen times.
-pub(crate) struct Draft(Arc<Inner>);
+pub(crate) struct RequestBuilder(Arc<RequestContext>);
 
-impl Draft {
-    pub(crate) fn new(mut request: Request, services: Arc<Services>) -> Draft {
+impl RequestBuilder {
+    pub(crate) fn new(mut request: Request, services: Arc<Services>) -> RequestBuilder {
         request.proxies = services.proxies.clone();
         let cookie = Cookies::of(&request.headers);
         // Its time is known with its route.
         let budget = Budget::none(request.begun);
         let (response, session) = (ResponseHead::default(), Session::default());
-        Draft(Arc::new(Inner {
+        RequestBuilder(Arc::new(RequestContext {
             request,
             response,
             cookie,
@@ -37,7 +37,7 @@ impl Draft {
         }))
     }
 
-    fn inner(&mut self) -> &mut Inner {
+    fn inner(&mut self) -> &mut RequestContext {
         Arc::get_mut(&mut self.0).expect("a draft is never cloned")
     }
 

@@ -20,7 +20,7 @@ const FORWARDED: &str = "forwarded";
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Client {
+pub(crate) struct ClientAddress {
     /// Its port is 0 where no proxy told it.
     pub(crate) address: SocketAddr,
     /// Whether it spoke TLS, to a proxy.
@@ -33,10 +33,10 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 /// The client behind `peer`, as far as trusted proxies tell.
-pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client {
+pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
     let peer = canonical(peer);
     if !trusted.has(peer.ip()) {
-        return Client { address: peer, is_secure: false };
+        return ClientAddress { address: peer, is_secure: false };
     }
     match trusted.header {
         Some(ForwardedHeader::Forwarded) => by_forwarded(peer, headers, trusted).0,
@@ -45,12 +45,12 @@ pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedPro
         None => match by_forwarded(peer, headers, trusted) {
             (client, true) => client,
             // It does not say how the client spoke; the other header may.
-            (client, false) => Client { is_secure: was_secure(headers, 1), ..client },
+            (client, false) => ClientAddress { is_secure: was_secure(headers, 1), ..client },
         },
     }
 }
 
-fn by_x_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> Client {
+fn by_x_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
     let (mut address, mut hops) = (peer, 0);
     for hop in elements(headers, FOR) {
         if !trusted.has(address.ip()) {
@@ -59,7 +59,7 @@ fn by_x_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxie
         let Some(before) = node(hop) else { break };
         (address, hops) = (before, hops + 1);
     }
-    Client { address, is_secure: was_secure(headers, hops) }
+    ClientAddress { address, is_secure: was_secure(headers, hops) }
 }
 
 /// What `X-Forwarded-Proto` says of the hop so far from the end. Where proxies do not add to it but replace it, it has
@@ -69,8 +69,8 @@ fn was_secure(headers: &HeaderMap, hops: usize) -> bool {
 }
 
 /// The client, and whether it was said how it spoke.
-fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> (Client, bool) {
-    let mut client = Client { address: peer, is_secure: false };
+fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> (ClientAddress, bool) {
+    let mut client = ClientAddress { address: peer, is_secure: false };
     let mut is_told = false;
     for element in elements(headers, FORWARDED) {
         if !trusted.has(client.address.ip()) {

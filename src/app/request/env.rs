@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use actix_web::http::header;
 use serde::{Serialize, Serializer};
 
-use crate::app::was::{Face, Inner};
+use crate::app::was::{Face, RequestContext};
 
 /// Names and values of one request, in the order of the names: see [`Inner::env`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Serialize for Env {
     }
 }
 
-impl Inner {
+impl RequestContext {
     /// The request in the names of CGI (RFC 3875) and WSGI:
     ///
     /// | name | value |

@@ -19,7 +19,7 @@ pub(crate) const COOKIE: &str = "SESSION";
 pub struct Session {
     is_on: bool,
     /// Nothing is allocated before there is a value, or somebody to share with.
-    state: OnceLock<Arc<Mutex<State>>>,
+    state: OnceLock<Arc<Mutex<SessionState>>>,
 }
 
 impl Clone for Session {
@@ -33,7 +33,7 @@ impl Clone for Session {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct SessionState {
     values: Map,
     changed: bool,
 }
@@ -46,12 +46,12 @@ impl Session {
 
     /// A session that is on, with these values.
     pub(crate) fn loaded(values: Map) -> Session {
-        let state = OnceLock::from(Arc::new(Mutex::new(State { values, changed: false })));
+        let state = OnceLock::from(Arc::new(Mutex::new(SessionState { values, changed: false })));
         Session { is_on: true, state }
     }
 
     /// The values, where there ever were any.
-    fn lock(&self) -> Option<MutexGuard<'_, State>> {
+    fn lock(&self) -> Option<MutexGuard<'_, SessionState>> {
         Some(self.state.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -10,7 +10,7 @@ use skitai_wire::Value;
 
 use super::pattern::UNRESERVED_ALONE;
 use super::route::{Route, Routed};
-use super::table::{Placed, Table};
+use super::table::{RouteEntry, Table};
 use crate::config::spelling::nearest;
 
 /// What a link leads to: a route by its name, or by its function, written as the type beside it: `company {}`.
@@ -18,35 +18,35 @@ use crate::config::spelling::nearest;
     message = "`{Self}` is nothing that a link can lead to",
     note = "give the name of a route (\"company\"), or its function with braces behind it: company {{}}"
 )]
-pub trait Destination {
+pub trait IntoRouteRef {
     /// What is sought.
-    fn sought(&self) -> Sought<'_>;
+    fn sought(&self) -> RouteRef<'_>;
 }
 
 /// How a route is sought.
 #[derive(Clone, Copy, Debug)]
-pub enum Sought<'n> {
+pub enum RouteRef<'n> {
     /// By its RPC name, else by the name of its function.
     Name(&'n str),
     /// Itself.
     Route(&'static Route),
 }
 
-impl Destination for &str {
-    fn sought(&self) -> Sought<'_> {
-        Sought::Name(self)
+impl IntoRouteRef for &str {
+    fn sought(&self) -> RouteRef<'_> {
+        RouteRef::Name(self)
     }
 }
 
-impl Destination for &String {
-    fn sought(&self) -> Sought<'_> {
-        Sought::Name(self)
+impl IntoRouteRef for &String {
+    fn sought(&self) -> RouteRef<'_> {
+        RouteRef::Name(self)
     }
 }
 
-impl<R: Routed> Destination for R {
-    fn sought(&self) -> Sought<'_> {
-        Sought::Route(R::ROUTE)
+impl<R: Routed> IntoRouteRef for R {
+    fn sought(&self) -> RouteRef<'_> {
+        RouteRef::Route(R::ROUTE)
     }
 }
 
@@ -66,15 +66,15 @@ impl Links {
     }
 
     /// The route that is meant, if it is one of this app. Of a function that stands at several rules none is.
-    pub(crate) fn find(&self, sought: Sought<'_>) -> Result<Option<&Placed>, String> {
-        if let Sought::Name(name) = sought
+    pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, String> {
+        if let RouteRef::Name(name) = sought
             && let Some(placed) = self.table.named(name)
         {
             return Ok(Some(placed));
         }
         let mut meant = self.table.placed().iter().filter(|placed| match sought {
-            Sought::Name(name) => placed.route.function == name,
-            Sought::Route(route) => is_same(placed.route, route),
+            RouteRef::Name(name) => placed.route.function == name,
+            RouteRef::Route(route) => is_same(placed.route, route),
         });
         match (meant.next(), meant.next()) {
             (Some(one), Some(other)) => Err(format!(
@@ -86,7 +86,7 @@ impl Links {
     }
 
     /// The path, and with it the query, that lead to a route of this app with these arguments.
-    pub(crate) fn path_to(&self, placed: &Placed, arguments: Value) -> Result<String, String> {
+    pub(crate) fn path_to(&self, placed: &RouteEntry, arguments: Value) -> Result<String, String> {
         let named = named(placed.route, arguments)?;
         let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(named.len());
         for (name, value) in named {
@@ -121,17 +121,17 @@ impl Links {
 
     /// The same of a route that is yet to be found, for templates: they know the routes of their own app.
     pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, String> {
-        let placed = self.find(Sought::Name(name))?.ok_or_else(|| self.unknown(Sought::Name(name)))?;
+        let placed = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
         self.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
     }
 
     /// What to say of a route that is none.
-    pub(crate) fn unknown(&self, sought: Sought<'_>) -> String {
+    pub(crate) fn unknown(&self, sought: RouteRef<'_>) -> String {
         let name = match sought {
-            Sought::Route(route) => {
+            RouteRef::Route(route) => {
                 return format!("url_for: no app of this site has the route {}::{}", route.module, route.function);
             }
-            Sought::Name(name) => name,
+            RouteRef::Name(name) => name,
         };
         let names = self.table.names().into_iter().map(|(name, _)| name);
         let functions = self.table.placed().iter().map(|placed| placed.route.function);
@@ -142,7 +142,7 @@ impl Links {
 }
 
 /// What went wrong with a link, and with which.
-pub(crate) fn about(placed: &Placed, problem: &str) -> String {
+pub(crate) fn about(placed: &RouteEntry, problem: &str) -> String {
     format!("url_for: {} ({}): {problem}", placed.rule, placed.route.function)
 }
 

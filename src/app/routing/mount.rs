@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::table::Placed;
+use super::table::RouteEntry;
 use crate::app::Mounted;
 
 /// What is served below one path: folders first, then an app.
@@ -82,7 +82,7 @@ impl Mount {
     /// One line per route: methods, path, RPC name, arguments, and the function behind it.
     pub(crate) fn list(&self) -> Vec<String> {
         let Some(app) = &self.app else { return Vec::new() };
-        let line = |placed: &Placed| {
+        let line = |placed: &RouteEntry| {
             let names = app.table.names();
             let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| self.name_of(name));
             let route = placed.route;

@@ -8,7 +8,7 @@ use skitai_wire::Value;
 
 /// A piece of a rule.
 #[derive(Clone, Debug, PartialEq)]
-enum Piece {
+enum PatternPiece {
     Fixed(String),
     Placeholder(Converter, String),
 }
@@ -35,7 +35,7 @@ impl Converter {
 /// A parsed rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
-    pieces: Vec<Piece>,
+    pieces: Vec<PatternPiece>,
 }
 
 impl Pattern {
@@ -45,8 +45,8 @@ impl Pattern {
         while let Some(open) = rest.find('<') {
             let close = rest[open..].find('>').ok_or("a `<` without its `>`")? + open;
             if open > 0 {
-                pieces.push(Piece::Fixed(fixed(&rest[..open])));
-            } else if matches!(pieces.last(), Some(Piece::Placeholder(..))) {
+                pieces.push(PatternPiece::Fixed(fixed(&rest[..open])));
+            } else if matches!(pieces.last(), Some(PatternPiece::Placeholder(..))) {
                 return Err("two placeholders stand side by side; put a `/` between them".to_owned());
             }
             let (kind, name) = rest[open + 1..close].split_once(':').unwrap_or(("", &rest[open + 1..close]));
@@ -57,25 +57,25 @@ impl Pattern {
                 "path" => Converter::Path,
                 other => return Err(format!("`{other}` is not a kind of placeholder")),
             };
-            pieces.push(Piece::Placeholder(converter, name.to_owned()));
+            pieces.push(PatternPiece::Placeholder(converter, name.to_owned()));
             rest = &rest[close + 1..];
         }
         if !rest.is_empty() {
-            pieces.push(Piece::Fixed(fixed(rest)));
+            pieces.push(PatternPiece::Fixed(fixed(rest)));
         }
         Ok(Pattern { pieces })
     }
 
     /// True for a rule without placeholders.
     pub(crate) fn is_exact(&self) -> bool {
-        self.pieces.iter().all(|piece| matches!(piece, Piece::Fixed(_)))
+        self.pieces.iter().all(|piece| matches!(piece, PatternPiece::Fixed(_)))
     }
 
     /// The fixed segments, as they are written, joined by dots: `/company/<int:cid>` is `company`; `/` is `index`.
     pub(crate) fn rpc_name(&self) -> String {
         let fixed = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Fixed(text) => Some(text.as_str()),
-            Piece::Placeholder(..) => None,
+            PatternPiece::Fixed(text) => Some(text.as_str()),
+            PatternPiece::Placeholder(..) => None,
         });
         let segments: Vec<&str> =
             fixed.flat_map(|text| text.split('/')).filter(|segment| !segment.is_empty()).collect();
@@ -88,13 +88,13 @@ impl Pattern {
 
     /// The rule as a path is compared with it: an exact rule's whole text.
     pub(crate) fn as_path(&self) -> String {
-        self.pieces.iter().map(|piece| if let Piece::Fixed(text) = piece { text.as_str() } else { "" }).collect()
+        self.pieces.iter().map(|piece| if let PatternPiece::Fixed(text) = piece { text.as_str() } else { "" }).collect()
     }
 
     /// The placeholders of whole and broken numbers, by name.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(Converter::Int | Converter::Float, name) => Some(name.as_str()),
+            PatternPiece::Placeholder(Converter::Int | Converter::Float, name) => Some(name.as_str()),
             _ => None,
         })
     }
@@ -102,8 +102,8 @@ impl Pattern {
     /// The names of the placeholders.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(_, name) => Some(name.as_str()),
-            Piece::Fixed(_) => None,
+            PatternPiece::Placeholder(_, name) => Some(name.as_str()),
+            PatternPiece::Fixed(_) => None,
         })
     }
 
@@ -112,7 +112,7 @@ impl Pattern {
     pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
         let mut meant = Vec::new();
         for piece in &self.pieces {
-            if let Piece::Placeholder(converter, name) = piece {
+            if let PatternPiece::Placeholder(converter, name) = piece {
                 let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
                 let Some(value) = read(*converter, text) else {
                     return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
@@ -137,8 +137,8 @@ impl Pattern {
         let mut path = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Fixed(text) => path.push_str(text),
-                Piece::Placeholder(converter, name) => {
+                PatternPiece::Fixed(text) => path.push_str(text),
+                PatternPiece::Placeholder(converter, name) => {
                     // A slash divides segments for `<path:>` alone.
                     let kept = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
                     path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), kept));
@@ -157,8 +157,8 @@ impl Pattern {
             return None;
         }
         let placeholders = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Placeholder(converter, name) => Some((*converter, name)),
-            Piece::Fixed(_) => None,
+            PatternPiece::Placeholder(converter, name) => Some((*converter, name)),
+            PatternPiece::Fixed(_) => None,
         });
         let value = |((converter, name), span): ((Converter, &String), &Range<usize>)| {
             Some((name.clone(), convert(converter, &path[span.clone()])?))
@@ -225,17 +225,17 @@ const TRIES: usize = 2_000;
 
 /// Matches piece by piece from `at` on, and notes where the placeholders are. A placeholder takes as much as it may and
 /// gives back until the rest fits.
-fn walk(pieces: &[Piece], path: &str, at: usize, spans: &mut Vec<Range<usize>>, tries: &mut usize) -> bool {
+fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<usize>>, tries: &mut usize) -> bool {
     match pieces {
         [] => at == path.len(),
-        [Piece::Fixed(text), rest @ ..] => {
+        [PatternPiece::Fixed(text), rest @ ..] => {
             path[at..].starts_with(text.as_str()) && walk(rest, path, at + text.len(), spans, tries)
         }
-        [Piece::Placeholder(converter, _), rest @ ..] => {
+        [PatternPiece::Placeholder(converter, _), rest @ ..] => {
             let here = &path[at..];
             let longest = if *converter == Converter::Path { here.len() } else { here.find('/').unwrap_or(here.len()) };
             // Only the ends that the next fixed text allows need trying.
-            let Some(Piece::Fixed(next)) = rest.first() else {
+            let Some(PatternPiece::Fixed(next)) = rest.first() else {
                 return longest > 0 && longest == here.len() && fits(*converter, here) && {
                     spans.push(at..path.len());
                     true

@@ -1,8 +1,8 @@
 //! Where the paths and the names of a site lead: its mounts, and the routes of their apps.
 
-use super::links::{Links, Sought};
+use super::links::{Links, RouteRef};
 use super::mount::Mount;
-use super::table::Placed;
+use super::table::RouteEntry;
 use crate::app::Mounted;
 
 /// The route a request is led to.
@@ -11,7 +11,7 @@ pub(crate) struct MatchedRoute<'s> {
     /// The place of its app among the mounts.
     pub(crate) mount: usize,
     pub(crate) app: &'s Mounted,
-    pub(crate) placed: &'s Placed,
+    pub(crate) placed: &'s RouteEntry,
 }
 
 impl<'s> MatchedRoute<'s> {
@@ -58,14 +58,14 @@ impl Router {
     }
 
     /// The route that a link of the app at a mount leads to, and whose it is: of the app itself, else of another.
-    pub(crate) fn linked(&self, from: usize, sought: Sought<'_>) -> Result<(&Links, &Placed), String> {
+    pub(crate) fn linked(&self, from: usize, sought: RouteRef<'_>) -> Result<(&Links, &RouteEntry), String> {
         let own = &self.app(from).links;
         if let Some(placed) = own.find(sought)? {
             return Ok((own, placed));
         }
         let found = match sought {
-            Sought::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.placed)),
-            Sought::Route(_) => self
+            RouteRef::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.placed)),
+            RouteRef::Route(_) => self
                 .mounts
                 .iter()
                 .filter_map(|mount| Some(&*mount.app.as_ref()?.links))

@@ -17,7 +17,7 @@ use skitai_wire::Value;
 
 /// A route as an app or a package lists it.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed {
+pub(crate) struct RouteRegistration {
     /// What its rule begins with.
     pub(crate) prefix: String,
     pub(crate) route: &'static Route,
@@ -25,15 +25,15 @@ pub(crate) struct Listed {
     pub(crate) levels: Vec<Arc<Level>>,
 }
 
-impl Listed {
-    pub(crate) fn new(prefix: &str, route: &'static Route) -> Listed {
-        Listed { prefix: prefix.to_owned(), route, levels: Vec::new() }
+impl RouteRegistration {
+    pub(crate) fn new(prefix: &str, route: &'static Route) -> RouteRegistration {
+        RouteRegistration { prefix: prefix.to_owned(), route, levels: Vec::new() }
     }
 }
 
 /// A route in its app.
 #[derive(Debug)]
-pub(crate) struct Placed {
+pub(crate) struct RouteEntry {
     /// The rule with its package's prefix.
     pub(crate) rule: String,
     pub(crate) route: &'static Route,
@@ -45,7 +45,7 @@ pub(crate) struct Placed {
 /// All routes of an app.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    placed: Vec<Placed>,
+    placed: Vec<RouteEntry>,
     // One rule may stand several times with different methods, so each path leads to a list.
     exact: HashMap<String, Vec<usize>, FixedState>,
     patterns: Vec<usize>,
@@ -54,8 +54,8 @@ pub(crate) struct Table {
 }
 
 /// What a path leads to.
-pub(crate) enum Found<'t> {
-    Route(&'t Placed, Vec<(String, Value)>),
+pub(crate) enum RouteMatch<'t> {
+    Route(&'t RouteEntry, Vec<(String, Value)>),
     /// The path is known, but not for this method; these are.
     WrongMethod(Vec<&'static str>),
     Nothing,
@@ -63,11 +63,11 @@ pub(crate) enum Found<'t> {
 
 impl Table {
     /// Places routes given with their package's prefix. The errors are all that is wrong, one line each.
-    pub(crate) fn new(routes: &[Listed], app: &Level) -> Result<Table, Vec<String>> {
+    pub(crate) fn new(routes: &[RouteRegistration], app: &Level) -> Result<Table, Vec<String>> {
         let mut table = Table::default();
         let mut errors = Vec::new();
         let app = (!app.is_empty()).then(|| Arc::new(app.clone()));
-        for Listed { prefix, route, levels } in routes {
+        for RouteRegistration { prefix, route, levels } in routes {
             let rule = format!("{prefix}{}", route.rule);
             if !rule.starts_with('/') {
                 errors.push(format!(
@@ -79,7 +79,7 @@ impl Table {
                 Ok(pattern) => {
                     check_kinds(&pattern, &rule, route, &mut errors);
                     let levels = app.iter().chain(levels).cloned().collect();
-                    table.placed.push(Placed { rule, route, pattern, levels });
+                    table.placed.push(RouteEntry { rule, route, pattern, levels });
                 }
                 Err(problem) => errors.push(format!("{}: rule {rule}: {problem}", who(route))),
             }
@@ -139,14 +139,14 @@ impl Table {
     }
 
     /// Finds the route of a path in its [canonical](super::pattern::canonical) form for a method.
-    pub(crate) fn find(&self, path: &str, method: &str) -> Found<'_> {
+    pub(crate) fn find(&self, path: &str, method: &str) -> RouteMatch<'_> {
         let path = if path.is_empty() { "/" } else { path };
         let mut allowed: Vec<&'static str> = Vec::new();
         if let Some(indexes) = self.exact.get(path) {
             for &index in indexes {
                 let placed = &self.placed[index];
                 if answers(placed.route, method) {
-                    return Found::Route(placed, Vec::new());
+                    return RouteMatch::Route(placed, Vec::new());
                 }
                 allowed.extend(placed.route.methods);
             }
@@ -155,36 +155,36 @@ impl Table {
             let placed = &self.placed[index];
             if let Some(values) = placed.pattern.matches(path) {
                 if answers(placed.route, method) {
-                    return Found::Route(placed, values);
+                    return RouteMatch::Route(placed, values);
                 }
                 allowed.extend(placed.route.methods);
             }
         }
         if allowed.is_empty() {
-            return Found::Nothing;
+            return RouteMatch::Nothing;
         }
         if allowed.contains(&"GET") {
             allowed.push("HEAD");
         }
         allowed.sort_unstable();
         allowed.dedup();
-        Found::WrongMethod(allowed)
+        RouteMatch::WrongMethod(allowed)
     }
 
     /// The route of an RPC name, relative to the mount.
-    pub(crate) fn named(&self, name: &str) -> Option<&Placed> {
+    pub(crate) fn named(&self, name: &str) -> Option<&RouteEntry> {
         self.names.get(name).map(|&index| &self.placed[index])
     }
 
     /// All RPC names with their routes, sorted.
-    pub(crate) fn names(&self) -> Vec<(&str, &Placed)> {
+    pub(crate) fn names(&self) -> Vec<(&str, &RouteEntry)> {
         let mut names: Vec<_> = self.names.iter().map(|(name, &index)| (name.as_str(), &self.placed[index])).collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         names
     }
 
     /// All routes in the order they were added.
-    pub(crate) fn placed(&self) -> &[Placed] {
+    pub(crate) fn placed(&self) -> &[RouteEntry] {
         &self.placed
     }
 }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn table(prefix: &str, routes: &[&'static Route]) -> Result<Table, String> {
-        let routes: Vec<_> = routes.iter().map(|&route| Listed::new(prefix, route)).collect();
+        let routes: Vec<_> = routes.iter().map(|&route| RouteRegistration::new(prefix, route)).collect();
         Table::new(&routes, &Level::default()).map_err(|problems| problems.join("\n"))
     }
 

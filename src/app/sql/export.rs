@@ -22,7 +22,7 @@ use skitai_actors::db::Column;
 use skitai_wire::Value;
 
 use super::csv;
-use super::rows::{Hole, Rows};
+use super::rows::{RowError, Rows};
 use crate::app::error::{Error, Result};
 use crate::app::reply::streaming::Streaming;
 
@@ -141,7 +141,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match ready!(self.rows.poll_row(context)) {
             Some(Ok(row)) => self.fault = (self.write)(&mut self.chunk, &row).err(),
-            Some(Err(Hole::Member(outcome))) if self.tolerant => self.missing.push(*outcome),
+            Some(Err(RowError::Member(outcome))) if self.tolerant => self.missing.push(*outcome),
             Some(Err(hole)) => self.fault = Some(hole.into_error(&self.rows)),
             None => self.over = true,
         }

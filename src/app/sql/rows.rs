@@ -56,7 +56,7 @@ pub struct Rows<T = Value> {
 }
 
 /// What a row stream has instead of a row.
-pub(crate) enum Hole {
+pub(crate) enum RowError {
     /// One member's rows are missing from here on.
     Member(Box<Outcome>),
     /// The rows make no sense together, or one of them is not of the type.
@@ -139,19 +139,19 @@ impl<T> Rows<T> {
     }
 
     /// The next row, or what is there instead.
-    pub(crate) fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Hole>>> {
+    pub(crate) fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, RowError>>> {
         Pin::new(&mut self.rows).poll_next(context).map(|next| {
             next.map(|row| match row {
-                Ok(row) => (self.typed)(row).map_err(Hole::Fault),
+                Ok(row) => (self.typed)(row).map_err(RowError::Fault),
                 Err(broken) => Err(self.hole(broken)),
             })
         })
     }
 
-    fn hole(&self, broken: Broken) -> Hole {
+    fn hole(&self, broken: Broken) -> RowError {
         match broken {
-            Broken::Member(outcome) => Hole::Member(outcome),
-            Broken::Unmergeable(why) => Hole::Fault(why.into()),
+            Broken::Member(outcome) => RowError::Member(outcome),
+            Broken::Unmergeable(why) => RowError::Fault(why.into()),
         }
     }
 
@@ -161,11 +161,11 @@ impl<T> Rows<T> {
     }
 }
 
-impl Hole {
+impl RowError {
     pub(crate) fn into_error<T>(self, of: &Rows<T>) -> Error {
         match self {
-            Hole::Member(outcome) => of.failed(vec![*outcome]),
-            Hole::Fault(error) => error,
+            RowError::Member(outcome) => of.failed(vec![*outcome]),
+            RowError::Fault(error) => error,
         }
     }
 }

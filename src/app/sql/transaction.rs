@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-use skitai_actors::db::{AdHocTarget, Bond, Conversation, IntoParams, Order, Shards};
-use skitai_actors::kit::Inlet;
+use skitai_actors::db::{AdHocTarget, Command, Conversation, ConversationKind, IntoParams, Shards};
+use skitai_actors::kit::Replies;
 use skitai_actors::{Outcome, Reason};
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,12 +31,12 @@ impl Deref for Tx {
 
 /// A connection for oneself, inside the closure of [`Sql::session`] or [`Sql::tx`]. Clones are the same connection.
 #[derive(Clone, Debug)]
-pub struct Connection(Line);
+pub struct Connection(CommandChannel);
 
 /// The spread to the actor that holds the connection.
 #[derive(Clone, Debug)]
-struct Line {
-    orders: mpsc::Sender<Order>,
+struct CommandChannel {
+    orders: mpsc::Sender<Command>,
     node: Arc<str>,
     savepoints: Arc<AtomicU32>,
     until: Instant,
@@ -73,15 +73,15 @@ impl Sql {
     where
         F: Future<Output = Result<T>>,
     {
-        let (line, inlet) = self.open(Bond::Transaction).await?;
+        let (line, replies) = self.open(ConversationKind::Transaction).await?;
         let until = line.until;
         let done = work(Tx(Connection(line.clone()))).await;
         // The conversation is over when its last order is answered; what the actor still has to say is the same.
         let answer = match &done {
-            Ok(_) => line.order(Order::Commit).await,
-            Err(_) => line.order(Order::Rollback).await,
+            Ok(_) => line.order(Command::Commit).await,
+            Err(_) => line.order(Command::Rollback).await,
         };
-        inlet.all(until).await;
+        replies.all(until).await;
         match (done, answer) {
             (Ok(done), Ok(_)) => Ok(done),
             (Ok(_), Err(failed)) => Err(failed.into()),
@@ -95,27 +95,27 @@ impl Sql {
     where
         F: Future<Output = Result<T>>,
     {
-        let (line, inlet) = self.open(Bond::Session).await?;
+        let (line, replies) = self.open(ConversationKind::Session).await?;
         let done = work(Connection(line)).await;
         // The last handle of the line is gone, unless the closure kept one: then its connection is closed.
         let until = Instant::now() + LEAVE_WITHIN;
-        inlet.all(until).await;
+        replies.all(until).await;
         done
     }
 
-    async fn open(self, bond: Bond) -> Result<(Line, Inlet<Outcome>), AllFailed> {
+    async fn open(self, bond: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
         let (was, base, shards) = self.parts();
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
         let (deadline, until) = (was.deadline(), was.latest_wait());
         let (services, asker, party) = (was.services(), was.rule(), was.request.party);
-        let inlet = match base {
-            Base::Unusable(outcome) => Inlet::ready(vec![outcome]),
-            Base::Cluster(spread, post, spec) => {
+        let replies = match base {
+            Base::Unusable(outcome) => Replies::ready(vec![outcome]),
+            Base::Cluster(spread, actor, spec) => {
                 let with = shards.unwrap_or(if spread == Spread::One { Shards::One } else { Shards::All });
                 let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
                 let conversation = Conversation { with, bond, asker, orders: received, ready };
-                post.ask_for(party, conversation, slots, None, deadline)
+                actor.ask_for(party, conversation, slots, None, deadline)
             }
             Base::Server(member) => {
                 let slots = vec![Outcome::unsent(member.node.clone())];
@@ -125,8 +125,8 @@ impl Sql {
             }
         };
         match tokio::time::timeout_at(until.into(), readied).await {
-            Ok(Ok(node)) => Ok((Line { orders, node, savepoints: Arc::default(), until }, inlet)),
-            _ => Err(AllFailed::of(inlet.all(until).await)),
+            Ok(Ok(node)) => Ok((CommandChannel { orders, node, savepoints: Arc::default(), until }, replies)),
+            _ => Err(AllFailed::of(replies.all(until).await)),
         }
     }
 }
@@ -135,8 +135,8 @@ impl Sql {
 /// same handler may have its connection.
 const LEAVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-impl Line {
-    async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Order) -> Result<Answered, AllFailed> {
+impl CommandChannel {
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<Outcome>) -> Command) -> Result<Answered, AllFailed> {
         let (answer, answered) = oneshot::channel();
         let outcome = async {
             self.orders.send(order(answer)).await.ok()?;
@@ -164,14 +164,14 @@ impl Tx {
     {
         let line = &self.0.0;
         let number = line.savepoints.fetch_add(1, Relaxed);
-        line.order(|answer| Order::Save(number, answer)).await?;
+        line.order(|answer| Command::Save(number, answer)).await?;
         match work(self.clone()).await {
             Ok(done) => {
-                line.order(|answer| Order::Keep(number, answer)).await?;
+                line.order(|answer| Command::Keep(number, answer)).await?;
                 Ok(done)
             }
             Err(error) => {
-                line.order(|answer| Order::Undo(number, answer)).await?;
+                line.order(|answer| Command::Undo(number, answer)).await?;
                 Err(error)
             }
         }
@@ -186,7 +186,7 @@ impl Connection {
         params: impl IntoParams,
     ) -> Result<Answered, AllFailed> {
         let (sql, params) = (sql.into(), params.into_params());
-        self.0.order(|answer| Order::Execute { sql, params, answer }).await
+        self.0.order(|answer| Command::Execute { sql, params, answer }).await
     }
 
     /// The database the connection is to, as in outcomes.

@@ -7,17 +7,17 @@ use subtle::ConstantTimeEq;
 
 /// What the password of `admin` is compared with, in constant time, by digests: neither its length nor its beginning
 /// can be guessed from how long a refusal takes.
-pub(crate) struct Login(Vec<u8>);
+pub(crate) struct AdminLogin(Vec<u8>);
 
-impl std::fmt::Debug for Login {
+impl std::fmt::Debug for AdminLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Login(***)")
     }
 }
 
-impl Login {
-    pub(crate) fn of(password: &str) -> Login {
-        Login(digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec())
+impl AdminLogin {
+    pub(crate) fn of(password: &str) -> AdminLogin {
+        AdminLogin(digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec())
     }
 
     /// Whether an `Authorization` header is that of the admin.

@@ -4,8 +4,8 @@
 use skitai_actors::spec::Secret;
 
 use crate::app::{Error, Face, Result, Was, Wasc};
-use crate::builtin::admin::Login;
-use crate::config::{Introspection, Server};
+use crate::builtin::admin::AdminLogin;
+use crate::config::{Introspection, ServerSettings};
 
 /// Under what name the server shares it.
 const OBJECT: &str = "skitai.methods";
@@ -15,14 +15,14 @@ const OBJECT: &str = "skitai.methods";
 pub(crate) struct Access {
     is_public: bool,
     /// None: there is no admin, so nobody is.
-    admin: Option<Login>,
+    admin: Option<AdminLogin>,
 }
 
 impl Access {
-    pub(crate) fn new(server: &Server, password: Option<&Secret>) -> Access {
+    pub(crate) fn new(server: &ServerSettings, password: Option<&Secret>) -> Access {
         let is_public = server.introspection == Introspection::Public
             || (server.devel && server.introspection == Introspection::Admin);
-        Access { is_public, admin: password.map(|password| Login::of(&password.0)) }
+        Access { is_public, admin: password.map(|password| AdminLogin::of(&password.0)) }
     }
 
     /// Shares it with the methods.

@@ -32,7 +32,7 @@ fn an_app_has_a_word_of_its_own() {
     for (of_site, of_app) in [(false, true), (true, false)] {
         let body = actix_rt::System::new().block_on(async {
             let site =
-                OpenSite::open(&loaded(of_site), vec![app(of_app)], &Keys::passing(), None).expect("on loopback");
+                OpenSite::open(&loaded(of_site), vec![app(of_app)], &Keys::ephemeral(), None).expect("on loopback");
             let thread = slot::start(&site, 0, AppConfig::default());
             serve(&thread, TestRequest::with_uri("/fails").insert_header(("accept", "text/html"))).await.body
         });
@@ -45,7 +45,7 @@ fn it_is_refused_where_others_could_read_the_errors() {
     let mut loaded = loaded(false);
     loaded.settings.server.ip = None;
     let open = |devel: bool| {
-        let opened = async { OpenSite::open(&loaded, vec![app(devel)], &Keys::passing(), None).map(|_| ()) };
+        let opened = async { OpenSite::open(&loaded, vec![app(devel)], &Keys::ephemeral(), None).map(|_| ()) };
         actix_rt::System::new().block_on(opened)
     };
     let why = open(true).expect_err("everybody can reach it").to_string();

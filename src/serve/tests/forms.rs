@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use skitai_wire::{Map, Value};
 
 use crate::app::{Bind, Error, Form, Given, Kind, Param, Request};
-use crate::config::Server;
-use crate::edge::large::Held;
+use crate::config::ServerSettings;
+use crate::edge::large::BodyMemory;
 use crate::edge::shelf::Shelf;
 use crate::edge::{arguments, upload};
 
@@ -49,9 +49,9 @@ async fn receive(
     upload::receive(
         &request("multipart/form-data; boundary=b0und"),
         payload,
-        &Server::default(),
+        &ServerSettings::default(),
         &shelf,
-        Held::alone(),
+        BodyMemory::alone(),
         params,
     )
     .await

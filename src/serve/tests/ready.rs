@@ -46,7 +46,7 @@ async fn ready(thread: &ServingThread) -> (u16, String) {
 #[test]
 fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
     actix_rt::System::new().block_on(async {
-        let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::passing() };
+        let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::ephemeral() };
         let app = App::new("a").routes(skitai::routes![all, reasons]);
         let site = OpenSite::open(&loaded(), vec![app], &keys, None).expect("a good site");
         let workers: [Rc<ServingThread>; 2] = [0, 1].map(|number| slot::start(&site, number, AppConfig::default()));
@@ -54,8 +54,8 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
 
         // On one thread it is failed, and each of them says so.
         let rest = Duration::from_millis(300);
-        let (post, _) = workers[1].services.cluster("members").expect("it is declared");
-        post.gauges().failed(Instant::now() + rest);
+        let (actor, _) = workers[1].services.cluster("members").expect("it is declared");
+        actor.gauges().failed(Instant::now() + rest);
         for thread in &workers {
             assert_eq!(ready(thread).await, (503, r#"{"ready":false,"failed":["cluster:members"]}"#.to_owned()));
         }
@@ -77,7 +77,7 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
 #[test]
 fn readiness_needs_no_login_and_the_rest_does() {
     actix_rt::System::new().block_on(async {
-        let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::passing() };
+        let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::ephemeral() };
         let site = OpenSite::open(&loaded(), vec![App::new("a")], &keys, None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
         assert_eq!(serve(&thread, TestRequest::with_uri("/status/ready")).await.status, 200);

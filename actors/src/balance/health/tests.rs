@@ -51,8 +51,8 @@ impl Cluster {
     fn end(&mut self) {
         let now = self.now;
         for (_, index, begun, among) in self.running.extract_if(.., |(end, ..)| *end <= now) {
-            let ended = Ended {
-                call: Call::Usual,
+            let ended = CallEnd {
+                call: CallKind::Usual,
                 judged: Judged::Good,
                 is_refusal: false,
                 took: Some(MILLI * (now - begun) as u32),
@@ -119,8 +119,15 @@ fn callers_that_wait_too_short_tell_who_is_slow() {
     let pulse = cluster.health.pulse(1);
     let among = pulse.begun(MILLI);
     let waited = Some(MILLI * 50);
-    let ended =
-        Ended { call: Call::Usual, judged: Judged::Neutral, is_refusal: false, took: None, waited, among, msg: "" };
+    let ended = CallEnd {
+        call: CallKind::Usual,
+        judged: Judged::Neutral,
+        is_refusal: false,
+        took: None,
+        waited,
+        among,
+        msg: "",
+    };
     pulse.ended(&ended, MILLI * 51);
     let known = |index| cluster.health.candidate(index, MILLI * 51, true).pace;
     assert!(known(1).micros > 49_000, "{:?}", known(1));

@@ -10,7 +10,7 @@ fn idle(weight: u32) -> Candidate {
 
 /// Of weight 1, this quick with up to `room` calls at once.
 fn paced(micros: u32, room: u32) -> Candidate {
-    Candidate { pace: Pace { micros, room }, ..idle(1) }
+    Candidate { pace: LatencyEstimate { micros, room }, ..idle(1) }
 }
 
 fn picker(balance: Balance, members: &[Candidate]) -> Picker {
@@ -87,7 +87,7 @@ fn a_quick_member_keeps_what_it_bears_and_a_slow_one_helps_beyond() {
 fn a_member_nobody_knows_is_like_any_other() {
     let known = Candidate { outstanding: 2, ..paced(20_000, 9) };
     for pace in [1, u32::MAX] {
-        let known = Candidate { pace: Pace { micros: pace, room: 9 }, ..known };
+        let known = Candidate { pace: LatencyEstimate { micros: pace, room: 9 }, ..known };
         assert_close(&shares_of(Balance::Ewma, &[idle(1), known]), &[1.0, 0.0]);
         // It gets its share of the calls in flight, not all of them because it is new.
         assert_close(&shares_of(Balance::Ewma, &[Candidate { outstanding: 3, ..idle(1) }, known]), &[0.0, 1.0]);

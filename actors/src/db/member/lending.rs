@@ -5,29 +5,29 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Engine, Limits, Member};
-use crate::balance::health::Pulse;
-use crate::balance::verdict::Call;
-use crate::db::conversation::Seat;
-use crate::db::flight::Failure;
+use super::{Engine, MemberLimits, SqlMember};
+use crate::balance::circuit::CallKind;
+use crate::balance::health::MemberHealth;
+use crate::db::conversation::HeldConnection;
+use crate::db::flight::StatementFailure;
+use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
-use crate::db::standing::Case;
 use crate::kit::Party;
 use crate::kit::gate::Pass;
 use crate::outcome::Reason;
 
-impl Member {
+impl SqlMember {
     /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them
     /// all.
     pub(super) async fn lent<C>(
         &self,
-        case: &mut Case<'_>,
+        case: &mut HealthReport<'_>,
         // And whether that is now.
         (asked, is_now): (Instant, bool),
         // In its place, too.
-        mut checkout: Pin<&mut impl Future<Output = Result<C, Failure>>>,
+        mut checkout: Pin<&mut impl Future<Output = Result<C, StatementFailure>>>,
         last_dial: impl Fn() -> Option<Duration>,
-    ) -> Result<(C, Instant), Failure> {
+    ) -> Result<(C, Instant), StatementFailure> {
         let (mut lent, now) = {
             // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial
             // takes would else never get a connection, nor learn that there is none to be had.
@@ -74,11 +74,11 @@ impl Member {
 
     /// For rows as they come, the right to one of the connections that streams may have, and whether it is there at
     /// once. A reader may take his time, and statements of others are not to wait for him.
-    pub(super) async fn share(&self, party: Party, asked: Instant) -> Result<(Pass, bool), Failure> {
+    pub(super) async fn share(&self, party: Party, asked: Instant) -> Result<(Pass, bool), StatementFailure> {
         if let Some(share) = self.streams.enter(party) {
             return Ok((share, true));
         }
-        let Limits { connections, wait, .. } = self.limits;
+        let MemberLimits { connections, wait, .. } = self.limits;
         if let Some(share) = self.streams.pass(party, Some(asked + wait)).await {
             return Ok((share, false));
         }
@@ -91,24 +91,24 @@ impl Member {
              connections or a larger share{}",
             self.holders.told()
         );
-        Err(Failure::new(Reason::NoPermit, msg))
+        Err(StatementFailure::new(Reason::NoPermit, msg))
     }
 
     /// A connection to be kept for several statements.
-    pub(super) async fn seat(&self, call: Option<Call>, party: Party) -> Result<Seat, Failure> {
+    pub(super) async fn seat(&self, call: Option<CallKind>, party: Party) -> Result<HeldConnection, StatementFailure> {
         let mut case = self.open(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
                 let asked = Instant::now();
                 let checkout = pin!(postgres.checkout(party, asked));
                 let (loan, _) = self.lent(&mut case, (asked, true), checkout, || postgres.last_dial()).await?;
-                Ok(Seat::Postgres(postgres.seat(loan)))
+                Ok(HeldConnection::Postgres(postgres.seat(loan)))
             }
             Engine::Sqlite(sqlite) => {
                 let asked = Instant::now();
                 let checkout = pin!(sqlite.checkout(party, asked));
                 let (loan, _) = self.lent(&mut case, (asked, true), checkout, || None).await?;
-                Ok(Seat::Sqlite(sqlite.seat(loan)))
+                Ok(HeldConnection::Sqlite(sqlite.seat(loan)))
             }
         }
     }
@@ -117,8 +117,8 @@ impl Member {
 /// A connection on its way. Dropped before it came, it sees to it that the dial goes on.
 struct Dialling<'d, 'm> {
     postgres: &'d Postgres,
-    pulse: &'d Arc<Pulse>,
-    case: Option<&'d mut Case<'m>>,
+    pulse: &'d Arc<MemberHealth>,
+    case: Option<&'d mut HealthReport<'m>>,
 }
 
 impl Drop for Dialling<'_, '_> {

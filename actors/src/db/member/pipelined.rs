@@ -4,22 +4,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Member;
-use crate::balance::verdict::Call;
+use super::SqlMember;
+use crate::balance::circuit::CallKind;
 use crate::db::Query;
-use crate::db::flight::{Failure, Rows};
+use crate::db::flight::{Rows, StatementFailure};
+use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
-use crate::db::standing::Case;
 use crate::kit::alarm;
 use crate::outcome::{Outcome, Reason};
 
-impl Member {
+impl SqlMember {
     /// Dropped before its end, the statement goes on; its answer is thrown away.
     pub(super) async fn pipelined(
         &self,
         postgres: &Postgres,
         query: Arc<Query>,
-        call: Option<Call>,
+        call: Option<CallKind>,
         started: Instant,
     ) -> Outcome {
         self.counted(None, started, async move |sent| {
@@ -34,10 +34,10 @@ impl Member {
         &self,
         postgres: &Postgres,
         query: Arc<Query>,
-        mut case: Case<'_>,
+        mut case: HealthReport<'_>,
         asked: Instant,
         sent: &mut Option<Instant>,
-    ) -> Result<Rows, Failure> {
+    ) -> Result<Rows, StatementFailure> {
         let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
         let (mut place, since) = match joined {
             Some(place) => {
@@ -62,12 +62,12 @@ impl Member {
         ended.result
     }
 
-    fn unanswered(&self) -> Failure {
+    fn unanswered(&self) -> StatementFailure {
         let limit = self.limits.member_timeout;
         let msg = format!(
             "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the statement \
              may have run, or runs still"
         );
-        Failure::new(Reason::Deadline, msg)
+        StatementFailure::new(Reason::Deadline, msg)
     }
 }

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 
-use super::tls::Tls;
-use crate::balance::health::Pulse;
-use crate::balance::verdict::{Call, Judged};
+use super::tls::PostgresTls;
+use crate::balance::circuit::{CallKind, Judged};
+use crate::balance::health::MemberHealth;
 use crate::kit::tasks;
 use crate::spec::DbTls;
 
@@ -27,9 +27,9 @@ pub(in crate::db) struct Dialer {
     host: String,
     port: u16,
     /// Told how it stands with the member.
-    pulse: Option<Arc<Pulse>>,
+    pulse: Option<Arc<MemberHealth>>,
     /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
-    tls: Option<Result<Tls, Arc<str>>>,
+    tls: Option<Result<PostgresTls, Arc<str>>>,
     /// How long the server lets a statement run by itself.
     limit: Option<Duration>,
     open: Arc<AtomicUsize>,
@@ -64,11 +64,11 @@ impl Dialer {
         port: u16,
         tls: &DbTls,
         limit: Option<Duration>,
-        pulse: Option<Arc<Pulse>>,
+        pulse: Option<Arc<MemberHealth>>,
     ) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
-            DbTls::Verified(roots) => Some(Tls::new(roots.as_deref()).map_err(Arc::from)),
+            DbTls::Verified(roots) => Some(PostgresTls::new(roots.as_deref()).map_err(Arc::from)),
         };
         Dialer { host: host.to_owned(), port, pulse, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
     }
@@ -86,7 +86,7 @@ impl Dialer {
     /// Tells all workers what was learnt of the member beside its statements.
     pub(super) fn told(&self, judged: Judged, msg: &str) {
         if let Some(pulse) = &self.pulse {
-            pulse.told(Call::Usual, judged, msg);
+            pulse.told(CallKind::Usual, judged, msg);
         }
     }
 
@@ -122,9 +122,11 @@ impl Dialer {
                 continue;
             };
             let sent = match &self.tls {
-                None => token.cancel_query_raw(Kept(&mut stream), NoTls).await.is_ok(),
+                None => token.cancel_query_raw(OpenStream(&mut stream), NoTls).await.is_ok(),
                 Some(Ok(tls)) => match tls.to(host) {
-                    Ok(greeting) => token.cancel_query_raw(Kept(&mut stream), greeting.staying_open()).await.is_ok(),
+                    Ok(greeting) => {
+                        token.cancel_query_raw(OpenStream(&mut stream), greeting.staying_open()).await.is_ok()
+                    }
                     Err(_) => false,
                 },
                 Some(Err(_)) => false,
@@ -137,9 +139,9 @@ impl Dialer {
 
 /// A stream that is not closed from this side: PgBouncer drops the cancel request of a client that hangs up before its
 /// turn, and 1.18 may crash over it.
-struct Kept<'s>(&'s mut TcpStream);
+struct OpenStream<'s>(&'s mut TcpStream);
 
-impl AsyncRead for Kept<'_> {
+impl AsyncRead for OpenStream<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -149,7 +151,7 @@ impl AsyncRead for Kept<'_> {
     }
 }
 
-impl AsyncWrite for Kept<'_> {
+impl AsyncWrite for OpenStream<'_> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut *self.0).poll_write(context, bytes)
     }
@@ -221,7 +223,7 @@ impl Dialer {
         tokio::spawn(tasks::named("PostgreSQL connections", async move {
             let _counted = counted;
             if let Err(error) = connection.await {
-                tracing::info!(node, "a connection ended: {}", super::told::chain(&error));
+                tracing::info!(node, "a connection ended: {}", super::error_map::chain(&error));
             }
         }))
     }

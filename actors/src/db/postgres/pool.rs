@@ -18,7 +18,7 @@ use crate::db::backstop::Backstop;
 use crate::outcome::Columns;
 
 /// A member's connections on this worker.
-pub(in crate::db) type Pool = managed::Pool<Keeper>;
+pub(in crate::db) type Pool = managed::Pool<ConnectionManager>;
 
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
 /// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
@@ -31,13 +31,13 @@ const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
 /// A statement that the server keeps, and the columns of its rows; `None` where it has no rows.
 #[derive(Clone, Debug)]
-pub(in crate::db) struct Prepared {
+pub(in crate::db) struct PreparedStatement {
     pub(super) statement: Statement,
     pub(super) columns: Option<Columns>,
 }
 
 /// Each is prepared once, also where many who share the connection want it at the same moment.
-type AllPrepared = foldhash::HashMap<(usize, usize), Arc<OnceCell<Prepared>>>;
+type AllPrepared = foldhash::HashMap<(usize, usize), Arc<OnceCell<PreparedStatement>>>;
 
 /// One connection.
 #[derive(Debug)]
@@ -110,21 +110,21 @@ impl Connection {
     }
 
     /// The statement that was prepared for this text before.
-    pub(super) fn known(&self, text: &'static str) -> Option<Prepared> {
+    pub(super) fn known(&self, text: &'static str) -> Option<PreparedStatement> {
         self.kept().get(&place(text))?.get().cloned()
     }
 
     /// The same, prepared here and now if it was not before.
-    pub(super) async fn prepared(&self, text: &'static str) -> Result<Prepared, Error> {
+    pub(super) async fn prepared(&self, text: &'static str) -> Result<PreparedStatement, Error> {
         let kept = self.kept().entry(place(text)).or_default().clone();
         kept.get_or_try_init(|| self.prepare(text)).await.cloned()
     }
 
     /// The same for a text that is not kept: the statement lasts as long as somebody has it.
-    pub(super) async fn prepare(&self, text: &str) -> Result<Prepared, Error> {
+    pub(super) async fn prepare(&self, text: &str) -> Result<PreparedStatement, Error> {
         let statement = self.client.prepare(text).await?;
         let columns = (!statement.columns().is_empty()).then(|| described(statement.columns()));
-        Ok(Prepared { statement, columns })
+        Ok(PreparedStatement { statement, columns })
     }
 
     /// The server knows the statement of this text no more, or not as it was.
@@ -166,12 +166,12 @@ impl Drop for Connection {
 
 /// Makes connections, and keeps those that are fit to be lent again.
 #[derive(Debug)]
-pub(in crate::db) struct Keeper {
+pub(in crate::db) struct ConnectionManager {
     pub(super) config: Config,
     pub(super) dialer: Arc<Dialer>,
 }
 
-impl Manager for Keeper {
+impl Manager for ConnectionManager {
     /// Boxed, because the pool moves it at every step from its list to the borrower and back.
     type Type = Box<Connection>;
     type Error = Error;

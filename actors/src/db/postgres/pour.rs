@@ -12,10 +12,10 @@ use std::task::Context;
 
 use futures_util::{FutureExt, TryStreamExt};
 
-use super::queue::Loan;
+use super::queue::PooledConn;
 use super::rows::described;
 use super::run::{Run, Stopped, ended};
-use super::{Lent, Postgres, Shared};
+use super::{Postgres, PostgresLoan, StatementShared};
 use crate::db::Query;
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
@@ -24,16 +24,16 @@ use crate::outcome::Data;
 
 impl Postgres {
     /// The statement on that connection, its rows into a sink. Nothing is sent before the first poll.
-    pub(in crate::db) fn pour(&self, loan: Loan, query: Arc<Query>, sink: Sink) -> Flight<Lent> {
+    pub(in crate::db) fn pour(&self, loan: PooledConn, query: Arc<Query>, sink: Sink) -> Flight<PostgresLoan> {
         // Its reader may take minutes over the last rows.
         loan.doubt();
-        let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
+        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
         let (lent, ways) = (shared.clone(), self.ways.clone());
         let work = async move {
             let run = Run { shared: &lent, ways: &ways, query: &query };
             ended(run.pour(&sink).await)
         };
-        Flight::new(Box::pin(work), Lent { shared, dialer: self.dialer.clone(), closes: false })
+        Flight::new(Box::pin(work), PostgresLoan { shared, dialer: self.dialer.clone(), closes: false })
     }
 }
 

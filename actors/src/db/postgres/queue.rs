@@ -17,28 +17,33 @@ use std::time::{Duration, Instant};
 
 use deadpool::managed::{Object, Timeouts};
 
-use super::pool::{Connection, Keeper, Pool};
-use super::told;
-use crate::db::flight::Failure;
-use crate::db::member::Limits;
+use super::error_map;
+use super::pool::{Connection, ConnectionManager, Pool};
+use crate::db::flight::StatementFailure;
+use crate::db::member::MemberLimits;
 use crate::kit::Party;
+use crate::kit::fair_semaphore::{Acquire, FairSemaphore, Owner};
 use crate::kit::gate::Pass;
 use crate::kit::placed::placed;
-use crate::kit::places::{Owner, Places, Standing};
 
 /// The pool of one member on this worker, and those who wait for a connection of it.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct PostgresPool {
     pool: Pool,
-    limits: Limits,
-    places: Places<Turn>,
+    limits: MemberLimits,
+    places: FairSemaphore<ConnPermit>,
     /// Connections made before that are not handed on: they have had their time.
     retired: Mutex<Option<Instant>>,
 }
 
-impl Queue {
-    pub(super) fn new(pool: Pool, limits: Limits) -> Arc<Queue> {
-        Arc::new(Queue { pool, limits, places: Places::new(limits.connections), retired: Mutex::default() })
+impl PostgresPool {
+    pub(super) fn new(pool: Pool, limits: MemberLimits) -> Arc<PostgresPool> {
+        Arc::new(PostgresPool {
+            pool,
+            limits,
+            places: FairSemaphore::new(limits.connections),
+            retired: Mutex::default(),
+        })
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -58,15 +63,19 @@ impl Queue {
     }
 
     /// The same for nobody's request.
-    pub(super) async fn lend(self: &Arc<Queue>, asked: Instant) -> Result<Loan, Failure> {
+    pub(super) async fn lend(self: &Arc<PostgresPool>, asked: Instant) -> Result<PooledConn, StatementFailure> {
         self.lend_to(Party::ALONE, asked).await
     }
 
     /// A connection, `asked` for at that moment: an idle one, a new one, or the next one that comes back.
-    pub(super) async fn lend_to(self: &Arc<Queue>, party: Party, asked: Instant) -> Result<Loan, Failure> {
+    pub(super) async fn lend_to(
+        self: &Arc<PostgresPool>,
+        party: Party,
+        asked: Instant,
+    ) -> Result<PooledConn, StatementFailure> {
         let mut turn = match self.step_up(party, asked + self.limits.wait) {
             Ok(turn) => turn,
-            Err(standing) => standing.await.ok_or_else(|| told::no_permit(self.limits))?,
+            Err(standing) => standing.await.ok_or_else(|| error_map::no_permit(self.limits))?,
         };
         if let Some(connection) = &turn.connection {
             let retired = *self.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,27 +87,27 @@ impl Queue {
             // Boxed: who is handed one has no use for the room.
             turn.connection = Some(placed(|| self.draw()).await?);
         }
-        Ok(Loan { turn, share: None })
+        Ok(PooledConn { turn, share: None })
     }
 
     /// A connection of the pool, idle or new. It is asked by those alone who have a turn, so it never lets them wait.
-    async fn draw(&self) -> Result<Object<Keeper>, Failure> {
+    async fn draw(&self) -> Result<Object<ConnectionManager>, StatementFailure> {
         let create = Some(self.limits.connect_timeout);
         // What is looked at before a connection is lent has bounds of its own.
         let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: None };
-        self.pool.timeout_get(&timeouts).await.map_err(|error| told::checkout(&error, self.limits))
+        self.pool.timeout_get(&timeouts).await.map_err(|error| error_map::checkout(&error, self.limits))
     }
 
     /// A turn that nobody has, or a place behind all who wait, for so long.
-    fn step_up(self: &Arc<Queue>, party: Party, until: Instant) -> Result<Turn, Standing<Queue>> {
+    fn step_up(self: &Arc<PostgresPool>, party: Party, until: Instant) -> Result<ConnPermit, Acquire<PostgresPool>> {
         match self.places.step_up(party) {
-            Ok(place) => Ok(Turn { queue: self.clone(), place, connection: None }),
-            Err(turn) => Err(Standing::new(self.clone(), turn, Some(until))),
+            Ok(place) => Ok(ConnPermit { queue: self.clone(), place, connection: None }),
+            Err(turn) => Err(Acquire::new(self.clone(), turn, Some(until))),
         }
     }
 
     /// Gives a turn to the next who waits, or back.
-    fn pass(self: &Arc<Queue>, place: usize, mut connection: Option<Object<Keeper>>) {
+    fn pass(self: &Arc<PostgresPool>, place: usize, mut connection: Option<Object<ConnectionManager>>) {
         // One that is in doubt is left to the pool, which looks at it before it lends it.
         connection = connection.filter(|connection| !connection.is_in_doubt());
         let next = self.places.pass(place, || {
@@ -109,27 +118,27 @@ impl Queue {
         });
         if let Some(next) = next {
             // Should he leave in this very moment, the turn comes back, is dropped, and so passed on.
-            drop(next.send(Turn { queue: self.clone(), place, connection }));
+            drop(next.send(ConnPermit { queue: self.clone(), place, connection }));
         }
     }
 }
 
-impl Owner for Queue {
-    type Turn = Turn;
-    fn places(&self) -> &Places<Turn> {
+impl Owner for PostgresPool {
+    type Turn = ConnPermit;
+    fn places(&self) -> &FairSemaphore<ConnPermit> {
         &self.places
     }
 }
 
 /// The right to one of the pool's connections, and the connection once it is there. Dropped, it is the next one's.
 #[derive(Debug)]
-pub(super) struct Turn {
-    queue: Arc<Queue>,
+pub(super) struct ConnPermit {
+    queue: Arc<PostgresPool>,
     place: usize,
-    connection: Option<Object<Keeper>>,
+    connection: Option<Object<ConnectionManager>>,
 }
 
-impl Turn {
+impl ConnPermit {
     /// Closes the connection.
     fn close(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -138,7 +147,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ConnPermit {
     fn drop(&mut self) {
         self.queue.pass(self.place, self.connection.take());
     }
@@ -146,15 +155,15 @@ impl Drop for Turn {
 
 /// A connection while it is lent. Dropped, it is lent to the next, or rests in the pool.
 #[derive(Debug)]
-pub(in crate::db) struct Loan {
-    turn: Turn,
+pub(in crate::db) struct PooledConn {
+    turn: ConnPermit,
     /// Of rows as they come: the right to one of the connections that streams may have.
     share: Option<Pass>,
 }
 
-impl Loan {
+impl PooledConn {
     /// It counts among those that streams have, until it comes back.
-    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> Loan {
+    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> PooledConn {
         self.share = share;
         self
     }
@@ -175,7 +184,7 @@ impl Loan {
     }
 }
 
-impl Deref for Loan {
+impl Deref for PooledConn {
     type Target = Connection;
     fn deref(&self) -> &Connection {
         self.turn.connection.as_ref().expect("a loan has its connection until it is closed, which takes it")
@@ -193,10 +202,10 @@ mod tests {
     use crate::spec::DbTls;
 
     /// One for so many connections to a server that is not there.
-    fn queue(connections: usize) -> Arc<Queue> {
+    fn queue(connections: usize) -> Arc<PostgresPool> {
         let wait = Duration::from_secs(1);
         let timeout = Duration::from_secs(5);
-        let limits = Limits {
+        let limits = MemberLimits {
             connections,
             streams: 1,
             wait,
@@ -208,23 +217,23 @@ mod tests {
         // Nobody listens on the port of tcpmux.
         config.host("127.0.0.1").port(1).user("nobody");
         let dialer = Arc::new(Dialer::new("127.0.0.1", 1, &DbTls::Off, None, None));
-        let pool = Pool::builder(Keeper { config, dialer }).max_size(connections).runtime(Runtime::Tokio1);
-        Queue::new(pool.build().expect("a pool with a runtime is complete"), limits)
+        let pool = Pool::builder(ConnectionManager { config, dialer }).max_size(connections).runtime(Runtime::Tokio1);
+        PostgresPool::new(pool.build().expect("a pool with a runtime is complete"), limits)
     }
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(5)
     }
 
-    fn free(queue: &Arc<Queue>) -> Option<Turn> {
+    fn free(queue: &Arc<PostgresPool>) -> Option<ConnPermit> {
         queue.step_up(Party::ALONE, soon()).ok()
     }
 
-    fn stand(queue: &Arc<Queue>) -> Standing<Queue> {
+    fn stand(queue: &Arc<PostgresPool>) -> Acquire<PostgresPool> {
         queue.step_up(Party::ALONE, soon()).expect_err("all turns are taken")
     }
 
-    fn lend(queue: &Arc<Queue>) -> impl Future<Output = Result<Loan, Failure>> {
+    fn lend(queue: &Arc<PostgresPool>) -> impl Future<Output = Result<PooledConn, StatementFailure>> {
         queue.lend(Instant::now())
     }
 

@@ -53,13 +53,13 @@ impl LazyRows for RawRows {
     }
 
     fn read(&self, reader: &mut dyn FnMut(&mut dyn Fields) -> Result<(), Error>) -> Result<(), Error> {
-        let reading = Cell::new(Reading::Unknown);
+        let reading = Cell::new(RowReading::Unknown);
         for row in &self.rows {
             let mut row = Columned { row, columns: &self.columns, reading: &reading };
             let mut read = reader(&mut row);
-            if read.is_err() && matches!(reading.get(), Reading::InOrder(_)) {
+            if read.is_err() && matches!(reading.get(), RowReading::InOrder(_)) {
                 // By their names, now and for the rest: the type may know no other way, and an error names its field.
-                reading.set(Reading::ByName);
+                reading.set(RowReading::ByName);
                 read = reader(&mut row);
             }
             read?;
@@ -70,7 +70,7 @@ impl LazyRows for RawRows {
 
 /// How rows become values of a type.
 #[derive(Clone, Copy)]
-enum Reading {
+enum RowReading {
     Unknown,
     /// The type has the columns for its fields, in their order: these.
     InOrder(&'static [&'static str]),
@@ -82,7 +82,7 @@ enum Reading {
 struct Columned<'r> {
     row: &'r Row,
     columns: &'r Columns,
-    reading: &'r Cell<Reading>,
+    reading: &'r Cell<RowReading>,
 }
 
 impl Fields for Columned<'_> {
@@ -100,13 +100,13 @@ impl Fields for Columned<'_> {
 
     fn are(&self, names: &'static [&'static str]) -> bool {
         match self.reading.get() {
-            Reading::ByName => false,
+            RowReading::ByName => false,
             // One type's fields are in one place, and every row is read as the same type.
-            Reading::InOrder(known) if std::ptr::eq(known, names) => true,
-            Reading::Unknown | Reading::InOrder(_) => {
+            RowReading::InOrder(known) if std::ptr::eq(known, names) => true,
+            RowReading::Unknown | RowReading::InOrder(_) => {
                 let is_same = self.columns.iter().map(Column::name).eq(names.iter().copied());
                 if is_same {
-                    self.reading.set(Reading::InOrder(names));
+                    self.reading.set(RowReading::InOrder(names));
                 }
                 is_same
             }

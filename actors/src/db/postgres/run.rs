@@ -16,13 +16,13 @@ use tokio_postgres::{Error, RowStream};
 
 use super::bind;
 use super::bind::Bound;
-use super::pool::Prepared;
+use super::pool::PreparedStatement;
+use super::prepare_strategy::PrepareStrategy;
 use super::rows::RawRows;
 use super::rows::described;
-use super::ways::Ways;
-use super::{Shared, told};
+use super::{StatementShared, error_map};
 use crate::db::Query;
-use crate::db::flight::{Ended, Failure, Rows};
+use crate::db::flight::{Rows, StatementEnd, StatementFailure};
 use crate::kit::placed::placed;
 use crate::outcome::Columns;
 use crate::outcome::LazyRows;
@@ -35,8 +35,8 @@ const MAX_PARAMS: usize = 65_535;
 /// Everything one running statement needs.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'r> {
-    pub(super) shared: &'r Shared,
-    pub(super) ways: &'r Ways,
+    pub(super) shared: &'r StatementShared,
+    pub(super) ways: &'r PrepareStrategy,
     pub(super) query: &'r Query,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Run<'r> {
 type Started = (Option<Columns>, RowStream);
 
 /// A statement that has its connection for itself, to its end.
-pub(super) async fn alone(shared: Arc<Shared>, ways: Arc<Ways>, query: Arc<Query>) -> Ended {
+pub(super) async fn alone(shared: Arc<StatementShared>, ways: Arc<PrepareStrategy>, query: Arc<Query>) -> StatementEnd {
     let run = Run { shared: &shared, ways: &ways, query: &query };
     match run.at_hand() {
         Some(prepared) => run.end(prepared).await,
@@ -54,7 +54,7 @@ pub(super) async fn alone(shared: Arc<Shared>, ways: Arc<Ways>, query: Arc<Query
 
 impl<'r> Run<'r> {
     /// The statement prepared for this text, where it is all that is needed.
-    pub(super) fn at_hand(self) -> Option<Prepared> {
+    pub(super) fn at_hand(self) -> Option<PreparedStatement> {
         let is_plain = self.is_limited() && self.ways.has_names() && !self.shared.stop.load(Relaxed);
         let prepared = self.shared.loan.known(self.lasting().filter(|_| is_plain)?)?;
         (prepared.statement.params().len() == self.query.params.len()).then_some(prepared)
@@ -62,7 +62,7 @@ impl<'r> Run<'r> {
 
     /// To the end of the statement that was at hand.
     #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
-    pub(super) fn end(self, mut prepared: Prepared) -> impl Future<Output = Ended> + use<'r> {
+    pub(super) fn end(self, mut prepared: PreparedStatement) -> impl Future<Output = StatementEnd> + use<'r> {
         async move {
             let asked = {
                 // Boxed, for it is large because of what it does where there is no statement yet; the parameters by
@@ -74,27 +74,27 @@ impl<'r> Run<'r> {
                 Ok(stream) => stream,
                 Err(error) => return Box::pin(self.again_and_end(error)).await,
             });
-            let mut rows = Reading { columns: prepared.columns.take(), rows: None };
+            let mut rows = RowCollector { columns: prepared.columns.take(), rows: None };
             let over = poll_fn(|context| rows.poll(stream.as_mut(), &self.shared.stop, context)).await;
             ended(over.map(|()| rows.done(&stream)).map_err(Stopped::Server))
         }
     }
 
     /// From the beginning, whatever it needs. Boxed, for what is at hand has no use for the room.
-    pub(super) fn begin_and_end(self) -> impl Future<Output = Ended> {
+    pub(super) fn begin_and_end(self) -> impl Future<Output = StatementEnd> {
         placed(|| async move { self.read(self.start().await).await })
     }
 
-    async fn again_and_end(self, error: Error) -> Ended {
+    async fn again_and_end(self, error: Error) -> StatementEnd {
         self.read(self.again(error).await).await
     }
 
-    async fn read(self, started: Result<Started, Stopped>) -> Ended {
+    async fn read(self, started: Result<Started, Stopped>) -> StatementEnd {
         let (columns, stream) = match started {
             Ok(started) => started,
             Err(stopped) => return ended(Err(stopped)),
         };
-        let mut rows = Reading { columns, rows: None };
+        let mut rows = RowCollector { columns, rows: None };
         let mut stream = pin!(stream);
         let over = poll_fn(|context| rows.poll(stream.as_mut(), &self.shared.stop, context)).await;
         ended(over.map(|()| rows.done(&stream)).map_err(Stopped::Server))
@@ -158,7 +158,7 @@ impl<'r> Run<'r> {
     /// the tables.
     async fn again(self, error: Error) -> Result<Started, Stopped> {
         let lasting = self.lasting();
-        let (is_lost, is_stale) = (told::is_lost_name(&error), told::is_stale_name(&error));
+        let (is_lost, is_stale) = (error_map::is_lost_name(&error), error_map::is_stale_name(&error));
         if let Some(text) = lasting.filter(|_| is_lost || is_stale) {
             self.shared.loan.forget(text);
         }
@@ -176,7 +176,10 @@ impl<'r> Run<'r> {
     }
 
     /// The columns are told before the first row, if there are any.
-    async fn bound(self, Prepared { statement, columns }: Prepared) -> Result<Result<Started, Error>, Stopped> {
+    async fn bound(
+        self,
+        PreparedStatement { statement, columns }: PreparedStatement,
+    ) -> Result<Result<Started, Error>, Stopped> {
         self.go_on()?;
         let (given, wanted) = (self.query.params.len(), statement.params().len());
         if given != wanted {
@@ -194,7 +197,11 @@ impl<'r> Run<'r> {
         watched.began();
         started.map_err(|error| {
             // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
-            if told::is_lost_name(&error) { Stopped::Ours(told::unread(&error)) } else { Stopped::Server(error) }
+            if error_map::is_lost_name(&error) {
+                Stopped::Ours(error_map::unread(&error))
+            } else {
+                Stopped::Server(error)
+            }
         })
     }
 
@@ -202,19 +209,19 @@ impl<'r> Run<'r> {
     fn go_on(self) -> Result<(), Stopped> {
         if self.shared.stop.load(Relaxed) {
             let msg = "stopped before it ran".to_owned();
-            return Err(Stopped::Ours(Failure::new(Reason::Cancelled, msg)));
+            return Err(Stopped::Ours(StatementFailure::new(Reason::Cancelled, msg)));
         }
         Ok(())
     }
 }
 
 /// The rows of a statement as they come.
-struct Reading {
+struct RowCollector {
     columns: Option<Columns>,
     rows: Option<Box<RawRows>>,
 }
 
-impl Reading {
+impl RowCollector {
     /// Takes what has come; ready when all has.
     fn poll(
         &mut self,
@@ -242,21 +249,21 @@ impl Reading {
 }
 
 /// How a statement ended on its connection.
-pub(super) fn ended(result: Result<Rows, Stopped>) -> Ended {
+pub(super) fn ended(result: Result<Rows, Stopped>) -> StatementEnd {
     match result {
-        Ok(rows) => Ended { result: Ok(rows), reusable: true },
+        Ok(rows) => StatementEnd { result: Ok(rows), reusable: true },
         Err(Stopped::Server(error)) => {
-            let (failure, reusable) = told::statement(&error);
-            Ended { result: Err(failure), reusable }
+            let (failure, reusable) = error_map::statement(&error);
+            StatementEnd { result: Err(failure), reusable }
         }
-        Err(Stopped::Ours(failure)) => Ended { result: Err(failure), reusable: true },
+        Err(Stopped::Ours(failure)) => StatementEnd { result: Err(failure), reusable: true },
     }
 }
 
 /// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
 pub(super) enum Stopped {
     Server(Error),
-    Ours(Failure),
+    Ours(StatementFailure),
 }
 
 impl From<Error> for Stopped {
@@ -266,5 +273,5 @@ impl From<Error> for Stopped {
 }
 
 fn sql(msg: String) -> Stopped {
-    Stopped::Ours(Failure::new(Reason::Sql, msg))
+    Stopped::Ours(StatementFailure::new(Reason::Sql, msg))
 }

@@ -20,11 +20,11 @@ use tokio_rustls::TlsConnector;
 
 /// Whom one member's connections trust.
 #[derive(Clone)]
-pub(super) struct Tls(TlsConnector);
+pub(super) struct PostgresTls(TlsConnector);
 
-impl Tls {
+impl PostgresTls {
     /// The roots of a PEM file, or those of the web.
-    pub(super) fn new(roots: Option<&Path>) -> Result<Tls, String> {
+    pub(super) fn new(roots: Option<&Path>) -> Result<PostgresTls, String> {
         let store = match roots {
             None => actix_tls::connect::rustls_0_23::webpki_roots_cert_store(),
             Some(path) => read(path)?,
@@ -34,7 +34,7 @@ impl Tls {
             .expect("ring speaks every version that rustls asks for by default")
             .with_root_certificates(store)
             .with_no_client_auth();
-        Ok(Tls(TlsConnector::from(Arc::new(config))))
+        Ok(PostgresTls(TlsConnector::from(Arc::new(config))))
     }
 
     /// What shakes hands with this host, whatever the bytes travel on.
@@ -71,7 +71,7 @@ impl Greeting {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> MakeTlsConnect<S> for Tls {
+impl<S: AsyncRead + AsyncWrite + Unpin> MakeTlsConnect<S> for PostgresTls {
     type Stream = Encrypted<S>;
     type TlsConnect = Greeting;
     type Error = io::Error;

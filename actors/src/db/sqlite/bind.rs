@@ -6,15 +6,15 @@
 use rusqlite::Statement;
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 
-use crate::db::flight::Failure;
+use crate::db::flight::StatementFailure;
 use crate::db::text;
 use crate::outcome::Reason;
 use crate::wire::Value;
 
-pub(super) fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), Failure> {
+pub(super) fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<(), StatementFailure> {
     let places = (1..=statement.parameter_count())
         .map(|place| number(statement.parameter_name(place), place))
-        .collect::<Result<Vec<usize>, Failure>>()?;
+        .collect::<Result<Vec<usize>, StatementFailure>>()?;
     let wanted = places.iter().copied().max().unwrap_or(0);
     if wanted != params.len() {
         return Err(refusal(format!("the statement has {wanted} parameters, {} were given", params.len())));
@@ -28,7 +28,7 @@ pub(super) fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<()
 }
 
 /// Which parameter goes to a place: `?` by position, `?5` is place 5 already, `$5` by its number.
-fn number(name: Option<&str>, place: usize) -> Result<usize, Failure> {
+fn number(name: Option<&str>, place: usize) -> Result<usize, StatementFailure> {
     let Some(name) = name else { return Ok(place) };
     let number = name.strip_prefix(['$', '?', ':', '@']).and_then(|digits| digits.parse().ok());
     number.filter(|number| *number > 0).ok_or_else(|| {
@@ -51,6 +51,6 @@ fn stored(value: &Value) -> ToSqlOutput<'_> {
     }
 }
 
-fn refusal(msg: String) -> Failure {
-    Failure::new(Reason::Sql, msg)
+fn refusal(msg: String) -> StatementFailure {
+    StatementFailure::new(Reason::Sql, msg)
 }

@@ -29,7 +29,7 @@ pub(super) fn closing(close: impl FnOnce()) {
 }
 
 /// A connection on loan. Its drop gives it back, or closes it where it was given up, or where the pool is closed.
-pub(in crate::db) struct Held {
+pub(in crate::db) struct OpenConnections {
     connection: Option<Object>,
     given_up: AtomicBool,
     /// Both go to the next when the connection is back, or closed.
@@ -38,13 +38,18 @@ pub(in crate::db) struct Held {
     share: Option<Pass>,
 }
 
-impl Held {
-    pub(super) fn new(connection: Object, turn: Pass) -> Held {
-        Held { connection: Some(connection), given_up: AtomicBool::new(false), turn: Some(turn), share: None }
+impl OpenConnections {
+    pub(super) fn new(connection: Object, turn: Pass) -> OpenConnections {
+        OpenConnections {
+            connection: Some(connection),
+            given_up: AtomicBool::new(false),
+            turn: Some(turn),
+            share: None,
+        }
     }
 
     /// It counts among those that streams have, until it is back.
-    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> Held {
+    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> OpenConnections {
         self.share = share;
         self
     }
@@ -64,7 +69,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for OpenConnections {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let given_up = self.given_up.load(Relaxed);

@@ -8,7 +8,7 @@ use deadpool::managed::{self, Hook, HookError, Manager, Metrics, RecycleError, R
 use deadpool_sync::SyncWrapper;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::db::member::Limits;
+use crate::db::member::MemberLimits;
 
 /// How long a statement waits for another process's lock before it fails with "database is locked".
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ impl Manager for Opener {
 }
 
 /// The connections to a file, none of which is made before it is needed.
-pub(super) fn pool(path: &Path, limits: Limits) -> Pool {
+pub(super) fn pool(path: &Path, limits: MemberLimits) -> Pool {
     Pool::builder(Opener(path.to_owned()))
         .max_size(limits.connections.max(1))
         .runtime(Runtime::Tokio1)
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_on_which_something_panicked_is_not_lent_again() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let limits = Limits {
+        let limits = MemberLimits {
             connections: 1,
             streams: 1,
             wait: BUSY_TIMEOUT,

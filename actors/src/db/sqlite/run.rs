@@ -8,9 +8,9 @@ use futures_util::task::AtomicWaker;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
 
-use super::{bind, told};
+use super::{bind, error_map};
 use crate::db::Query;
-use crate::db::flight::{Failure, Rows};
+use crate::db::flight::{Rows, StatementFailure};
 use crate::db::stream::{Batch, Sink};
 use crate::outcome::columns::{Column, ColumnType, Columns};
 use crate::outcome::{Data, Reason};
@@ -52,7 +52,12 @@ impl Halt {
     }
 }
 
-pub(super) fn run(connection: &mut Connection, query: &Query, halt: &Halt, goes_on: bool) -> Result<Rows, Failure> {
+pub(super) fn run(
+    connection: &mut Connection,
+    query: &Query,
+    halt: &Halt,
+    goes_on: bool,
+) -> Result<Rows, StatementFailure> {
     // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
     let _ = halt.interrupt.set(connection.get_interrupt_handle());
     let rows = statement(connection, query, halt);
@@ -63,13 +68,13 @@ pub(super) fn run(connection: &mut Connection, query: &Query, halt: &Halt, goes_
     rows
 }
 
-fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, Failure> {
-    let sql = |error: rusqlite::Error| Failure {
+fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, StatementFailure> {
+    let sql = |error: rusqlite::Error| StatementFailure {
         reason: Reason::Sql,
-        msg: told::text(&error),
-        error: told::parts(&error).map(Arc::new),
+        msg: error_map::text(&error),
+        error: error_map::parts(&error).map(Arc::new),
     };
-    let stopped = || Failure::new(Reason::Cancelled, "stopped before it ended");
+    let stopped = || StatementFailure::new(Reason::Cancelled, "stopped before it ended");
     if halt.stopped.load(Relaxed) {
         return Err(stopped());
     }

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 
 use super::source::Sources;
 use crate::kit::Rule;
-use crate::merge::{Aggregate, Line, Running, Table, Unmergeable, checked};
+use crate::merge::{Aggregate, Running, SortedMerge, Table, Unmergeable, checked};
 use crate::outcome::columns::Column;
 use crate::outcome::{Coverage, Outcome, Reason};
 use crate::wire::Value;
@@ -30,7 +30,7 @@ enum Merge {
     /// Member by member.
     Members,
     /// By their values: the text, and the line once every member has told its columns.
-    Values(String, Option<Line>),
+    Values(String, Option<SortedMerge>),
 }
 
 /// Rows of one statement on all its members, as they come. Every member ends with an outcome; one that is not good is
@@ -204,7 +204,7 @@ impl RowStream {
         let line = match line {
             Some(line) => line,
             // Not before all members have told their columns: they have to compare alike.
-            none => none.insert(Line::new(&self.table, order, count).map_err(Broken::Unmergeable)?),
+            none => none.insert(SortedMerge::new(&self.table, order, count).map_err(Broken::Unmergeable)?),
         };
         for (index, row) in self.fresh.drain(..) {
             line.bring(index, self.sources.node(index), row).map_err(Broken::Unmergeable)?;

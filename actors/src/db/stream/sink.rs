@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::BATCHES;
-use crate::db::flight::{Failure, Rows};
+use crate::db::flight::{Rows, StatementFailure};
 use crate::outcome::columns::Columns;
 use crate::outcome::{Data, Outcome, Reason};
 use crate::wire::Value;
@@ -59,14 +59,14 @@ impl Batch {
 /// What the members' ends know of the one reader. It may wait for one member while others wait for it: a merge in order
 /// needs a row of each. They are not to take that for idleness.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ReaderPace {
     /// Counts every time the reader asked for a row.
     asked: AtomicU64,
     /// It waits for rows: whatever does not go on, it is not for want of reading.
     waits: AtomicBool,
 }
 
-impl Pace {
+impl ReaderPace {
     /// The reader asks for a row.
     pub(super) fn asks(&self) {
         self.asked.fetch_add(1, Relaxed);
@@ -81,16 +81,16 @@ impl Pace {
 
 /// Where the batches of one member come out.
 #[derive(Debug)]
-pub(super) struct Outflow {
+pub(super) struct RowReceiver {
     pub(super) batches: mpsc::Receiver<Batch>,
     /// It is this member that the reader waits for.
     wanted: Arc<AtomicBool>,
 }
 
-impl Outflow {
+impl RowReceiver {
     /// One in which nothing comes.
-    pub(super) fn dry() -> Outflow {
-        Outflow { batches: mpsc::channel(1).1, wanted: Arc::default() }
+    pub(super) fn dry() -> RowReceiver {
+        RowReceiver { batches: mpsc::channel(1).1, wanted: Arc::default() }
     }
 
     /// There is nothing here, and the reader needs it to go on.
@@ -101,7 +101,7 @@ impl Outflow {
 
 /// Whom one member's stream waits for.
 #[derive(Debug)]
-struct Clock {
+struct ReaderClock {
     for_reader: bool,
     since: Instant,
     /// What the reader has taken so long in all.
@@ -109,17 +109,17 @@ struct Clock {
     rows: u64,
 }
 
-struct Shared {
+struct SinkShared {
     batches: mpsc::Sender<Batch>,
     wanted: Arc<AtomicBool>,
-    clock: Mutex<Clock>,
-    pace: Arc<Pace>,
+    clock: Mutex<ReaderClock>,
+    pace: Arc<ReaderPace>,
     patience: Duration,
 }
 
 /// Where one member's rows go.
 #[derive(Clone)]
-pub(in crate::db) struct Sink(Arc<Shared>);
+pub(in crate::db) struct Sink(Arc<SinkShared>);
 
 impl fmt::Debug for Sink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,19 +128,19 @@ impl fmt::Debug for Sink {
 }
 
 /// A sink and where its batches come out.
-pub(super) fn channel(pace: &Arc<Pace>, patience: Duration) -> (Sink, Outflow) {
+pub(super) fn channel(pace: &Arc<ReaderPace>, patience: Duration) -> (Sink, RowReceiver) {
     let (batches, receiver) = mpsc::channel(BATCHES);
     let wanted = Arc::<AtomicBool>::default();
-    let clock = Clock { for_reader: false, since: Instant::now(), reading: Duration::ZERO, rows: 0 };
+    let clock = ReaderClock { for_reader: false, since: Instant::now(), reading: Duration::ZERO, rows: 0 };
     let (clock, pace) = (Mutex::new(clock), pace.clone());
-    let shared = Shared { batches, wanted: wanted.clone(), clock, pace, patience };
-    (Sink(Arc::new(shared)), Outflow { batches: receiver, wanted })
+    let shared = SinkShared { batches, wanted: wanted.clone(), clock, pace, patience };
+    (Sink(Arc::new(shared)), RowReceiver { batches: receiver, wanted })
 }
 
 impl Sink {
     /// Tells an outcome of its rows, which are not in it; gives the time in which they waited for their reader.
     pub(in crate::db) fn told(&self, outcome: &mut Outcome) -> Duration {
-        let Clock { rows, reading, .. } = *self.clock();
+        let ReaderClock { rows, reading, .. } = *self.clock();
         outcome.data = Data::default();
         if !outcome.is_ok() && rows > 0 {
             // A String takes every write.
@@ -177,11 +177,11 @@ impl Sink {
     /// The statement's end, or its stop for the silence of the server or the reader.
     pub(in crate::db) async fn watched(
         &self,
-        statement: impl Future<Output = Result<Rows, Failure>>,
+        statement: impl Future<Output = Result<Rows, StatementFailure>>,
         limit: Duration,
-    ) -> Result<Rows, Failure> {
+    ) -> Result<Rows, StatementFailure> {
         let mut statement = pin!(statement);
-        let mut watch = Watch { limit, asked: 0, quiet: Instant::now() };
+        let mut watch = ReaderWatch { limit, asked: 0, quiet: Instant::now() };
         self.turns(false, 0);
         loop {
             let look = Instant::now() + (self.0.patience / LOOKS).min(limit / 2).max(Duration::from_millis(1));
@@ -204,21 +204,21 @@ impl Sink {
         clock.rows += rows;
     }
 
-    fn clock(&self) -> MutexGuard<'_, Clock> {
+    fn clock(&self) -> MutexGuard<'_, ReaderClock> {
         self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Who looks at the clocks.
-struct Watch {
+struct ReaderWatch {
     limit: Duration,
     /// What the reader's count was at the last look, and since when it has not asked.
     asked: u64,
     quiet: Instant,
 }
 
-impl Watch {
-    fn look(&mut self, clock: &Clock, shared: &Shared) -> Result<(), Failure> {
+impl ReaderWatch {
+    fn look(&mut self, clock: &ReaderClock, shared: &SinkShared) -> Result<(), StatementFailure> {
         let now = Instant::now();
         let asked = shared.pace.asked.load(Relaxed);
         if asked != self.asked || shared.pace.waits.load(Relaxed) {
@@ -227,12 +227,12 @@ impl Watch {
         let (limit, patience) = (self.limit, shared.patience);
         if clock.for_reader && now - clock.since.max(self.quiet) >= patience {
             let msg = format!("its rows were not read for {patience:?}; the statement was cancelled");
-            return Err(Failure::new(Reason::Unread, msg));
+            return Err(StatementFailure::new(Reason::Unread, msg));
         }
         if !clock.for_reader && now - clock.since >= limit {
             let what = if clock.rows == 0 { "no row" } else { "no further row" };
             let msg = format!("{what} within the member's limit of {limit:?}; the statement was cancelled");
-            return Err(Failure::new(Reason::Deadline, msg));
+            return Err(StatementFailure::new(Reason::Deadline, msg));
         }
         Ok(())
     }

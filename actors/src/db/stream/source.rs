@@ -4,23 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::sink::{Batch, Outflow, Pace};
-use crate::kit::{Inlet, Rule};
+use super::sink::{Batch, ReaderPace, RowReceiver};
+use crate::kit::{Replies, Rule};
 use crate::outcome::Outcome;
 use crate::outcome::columns::Columns;
 use crate::wire::Value;
 
 /// The rows of all members, each in its own order.
 pub(super) struct Sources {
-    inlet: Inlet<Outcome>,
+    replies: Replies<Outcome>,
     members: Vec<Source>,
-    pace: Arc<Pace>,
+    pace: Arc<ReaderPace>,
 }
 
 /// One member's.
 struct Source {
     node: Arc<str>,
-    flow: Outflow,
+    flow: RowReceiver,
     rows: std::vec::IntoIter<Value>,
     /// Told once, by the first batch.
     columns: Option<Columns>,
@@ -34,29 +34,34 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
-    pub(super) fn new(inlet: Inlet<Outcome>, nodes: Vec<Arc<str>>, flows: Vec<Outflow>, pace: Arc<Pace>) -> Sources {
+    pub(super) fn new(
+        replies: Replies<Outcome>,
+        nodes: Vec<Arc<str>>,
+        flows: Vec<RowReceiver>,
+        pace: Arc<ReaderPace>,
+    ) -> Sources {
         let source = |(node, flow)| {
             let rows = Vec::new().into_iter();
             Source { node, flow, rows, columns: None, outcome: None }
         };
-        Sources { inlet, members: nodes.into_iter().zip(flows).map(source).collect(), pace }
+        Sources { replies, members: nodes.into_iter().zip(flows).map(source).collect(), pace }
     }
 
     /// Without rows, each at its end.
     pub(super) fn ended(outcomes: Vec<Outcome>) -> Sources {
         let nodes: Vec<Arc<str>> = outcomes.iter().map(|outcome| outcome.node.clone()).collect();
-        let flows = nodes.iter().map(|_| Outflow::dry()).collect();
-        Sources::new(Inlet::ready(outcomes), nodes, flows, Arc::default())
+        let flows = nodes.iter().map(|_| RowReceiver::dry()).collect();
+        Sources::new(Replies::ready(outcomes), nodes, flows, Arc::default())
     }
 
     /// The same under a completion rule.
     pub(super) fn under(self, rule: Rule) -> Sources {
-        Sources { inlet: self.inlet.under(rule), ..self }
+        Sources { replies: self.replies.under(rule), ..self }
     }
 
     /// Stops all that goes on.
     pub(super) fn stop(&mut self) {
-        self.inlet = Inlet::ready(Vec::new());
+        self.replies = Replies::ready(Vec::new());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -78,7 +83,7 @@ impl Sources {
     }
 
     /// What the members' ends know of the reader.
-    pub(super) fn pace(&self) -> &Pace {
+    pub(super) fn pace(&self) -> &ReaderPace {
         &self.pace
     }
 
@@ -92,7 +97,7 @@ impl Sources {
                 self.members[index].take(batch);
                 continue;
             }
-            while let Poll::Ready(Some((told, outcome))) = self.inlet.poll_arrival(context) {
+            while let Poll::Ready(Some((told, outcome))) = self.replies.poll_arrival(context) {
                 self.members[told].outcome = Some(outcome);
             }
             // The outcome comes after the last batch, which may have come since it was looked for.

@@ -1,7 +1,7 @@
 //! Fields off the front of a slice, in network byte order.
 
 /// What is left of a value's bytes. Every read says `None` where the bytes end: a lying server is no panic.
-pub(super) struct Field<'a>(pub(super) &'a [u8]);
+pub(super) struct ByteFields<'a>(pub(super) &'a [u8]);
 
 macro_rules! reads {
     ($($name:ident: $type:ty),*) => {
@@ -13,7 +13,7 @@ macro_rules! reads {
     };
 }
 
-impl<'a> Field<'a> {
+impl<'a> ByteFields<'a> {
     reads!(u8: u8, u16: u16, u32: u32, u64: u64, i16: i16, i32: i32, i64: i64);
 
     pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {

@@ -2,50 +2,50 @@
 
 use std::fmt::Write as _;
 
-use super::bytes::Field;
+use super::bytes::ByteFields;
 use crate::db::text::double;
 
-fn number(field: &mut Field<'_>) -> Option<String> {
+fn number(field: &mut ByteFields<'_>) -> Option<String> {
     Some(double(f64::from_bits(field.u64()?)))
 }
 
 /// `(1,2)`
-pub(super) fn point(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn point(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("({},{})", number(field)?, number(field)?))
 }
 
 /// `{1,2,3}`: the numbers of Ax + By + C = 0.
-pub(super) fn line(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn line(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("{{{},{},{}}}", number(field)?, number(field)?, number(field)?))
 }
 
 /// `[(1,2),(3,4)]`
-pub(super) fn segment(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn segment(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("[{},{}]", point(field)?, point(field)?))
 }
 
 /// `(3,4),(1,2)`: two corners, the upper right one first.
-pub(super) fn rectangle(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn rectangle(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("{},{}", point(field)?, point(field)?))
 }
 
 /// `<(1,2),3>`
-pub(super) fn circle(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn circle(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("<{},{}>", point(field)?, number(field)?))
 }
 
 /// `((1,2),(3,4))`, or in square brackets where it is open.
-pub(super) fn path(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn path(field: &mut ByteFields<'_>) -> Option<String> {
     let closed = field.u8()? != 0;
     let points = points(field)?;
     Some(if closed { format!("({points})") } else { format!("[{points}]") })
 }
 
-pub(super) fn polygon(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn polygon(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("({})", points(field)?))
 }
 
-fn points(field: &mut Field<'_>) -> Option<String> {
+fn points(field: &mut ByteFields<'_>) -> Option<String> {
     let count = usize::try_from(field.i32()?).ok()?;
     // Not with_capacity(count): the number is the server's word, the bytes decide.
     let points = (0..count).map(|_| point(field)).collect::<Option<Vec<_>>>()?;
@@ -53,7 +53,7 @@ fn points(field: &mut Field<'_>) -> Option<String> {
 }
 
 /// `'cat':3A 'fat':2`: the words of a document with their places and weights.
-pub(super) fn words(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn words(field: &mut ByteFields<'_>) -> Option<String> {
     let count = usize::try_from(field.i32()?).ok()?;
     let mut text = String::new();
     for place in 0..count {

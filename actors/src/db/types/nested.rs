@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_postgres::types::{Field as Column, Type};
 
-use super::bytes::Field;
+use super::bytes::ByteFields;
 use super::decode;
 use crate::wire::{Map, Value};
 
@@ -17,7 +17,7 @@ fn element(ty: &Type, raw: Option<&[u8]>) -> Value {
 
 /// A list, of lists where there are several dimensions. Lower bounds other than 1 are not kept, as in the server's
 /// JSON.
-pub(super) fn array(ty: &Type, field: &mut Field<'_>) -> Option<Value> {
+pub(super) fn array(ty: &Type, field: &mut ByteFields<'_>) -> Option<Value> {
     let dimensions = usize::try_from(field.i32()?).ok().filter(|count| *count <= MAX_DIMENSIONS)?;
     field.take(8)?; // whether there are NULLs, and the element's OID: both are known from elsewhere
     let sizes = (0..dimensions)
@@ -34,7 +34,7 @@ pub(super) fn array(ty: &Type, field: &mut Field<'_>) -> Option<Value> {
     list(ty, &sizes, field).map(Value::List)
 }
 
-fn list(ty: &Type, sizes: &[usize], field: &mut Field<'_>) -> Option<Vec<Value>> {
+fn list(ty: &Type, sizes: &[usize], field: &mut ByteFields<'_>) -> Option<Vec<Value>> {
     let (size, inner) = sizes.split_first()?;
     // Not with_capacity(size): the number is the server's word, the bytes decide.
     (0..*size)
@@ -46,7 +46,7 @@ fn list(ty: &Type, sizes: &[usize], field: &mut Field<'_>) -> Option<Vec<Value>>
 }
 
 /// A map of the composite's columns; an anonymous record's are `f1`, `f2`, … as in the server's JSON.
-pub(super) fn composite(columns: Option<&[Column]>, field: &mut Field<'_>) -> Option<Value> {
+pub(super) fn composite(columns: Option<&[Column]>, field: &mut ByteFields<'_>) -> Option<Value> {
     let count = usize::try_from(field.i32()?).ok()?;
     let pairs = (0..count)
         .map(|index| {
@@ -63,7 +63,7 @@ pub(super) fn composite(columns: Option<&[Column]>, field: &mut Field<'_>) -> Op
 }
 
 /// An extension's map of texts.
-pub(super) fn hstore(field: &mut Field<'_>) -> Option<Value> {
+pub(super) fn hstore(field: &mut ByteFields<'_>) -> Option<Value> {
     let count = usize::try_from(field.i32()?).ok()?;
     let text = |raw: &[u8]| std::str::from_utf8(raw).ok().map(str::to_owned);
     let pairs = (0..count)
@@ -86,7 +86,7 @@ const LOWER_OPEN: u8 = 0x08;
 const UPPER_OPEN: u8 = 0x10;
 
 /// The range's text; the server reads it back.
-pub(super) fn range(ty: &Type, field: &mut Field<'_>) -> Option<String> {
+pub(super) fn range(ty: &Type, field: &mut ByteFields<'_>) -> Option<String> {
     let flags = field.u8()?;
     if flags & EMPTY != 0 {
         return Some("empty".to_owned());
@@ -100,11 +100,11 @@ pub(super) fn range(ty: &Type, field: &mut Field<'_>) -> Option<String> {
     Some(format!("{left}{lower},{upper}{right}"))
 }
 
-pub(super) fn multirange(ty: &Type, field: &mut Field<'_>) -> Option<String> {
+pub(super) fn multirange(ty: &Type, field: &mut ByteFields<'_>) -> Option<String> {
     let count = usize::try_from(field.i32()?).ok()?;
     let ranges = (0..count)
         .map(|_| {
-            let mut inner = Field(field.nested()??);
+            let mut inner = ByteFields(field.nested()??);
             range(ty, &mut inner).filter(|_| inner.is_empty())
         })
         .collect::<Option<Vec<_>>>()?;

@@ -2,13 +2,13 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::bytes::{Field, hex};
+use super::bytes::{ByteFields, hex};
 
 const IPV4: u8 = 2;
 const IPV6: u8 = 3;
 
 /// `inet` leaves out the length of a whole address, `cidr` always has it.
-pub(super) fn inet(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn inet(field: &mut ByteFields<'_>) -> Option<String> {
     let (family, bits, is_cidr, length) = (field.u8()?, field.u8()?, field.u8()? != 0, field.u8()?);
     let raw = field.take(length.into())?;
     let (address, whole) = match family {
@@ -23,7 +23,7 @@ pub(super) fn mac(raw: &[u8]) -> String {
     raw.iter().map(|byte| hex(&[*byte])).collect::<Vec<_>>().join(":")
 }
 
-pub(super) fn uuid(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn uuid(field: &mut ByteFields<'_>) -> Option<String> {
     let text = hex(field.take(16)?);
     Some([&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-"))
 }

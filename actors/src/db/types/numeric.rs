@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::bytes::Field;
+use super::bytes::ByteFields;
 
 const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
@@ -10,7 +10,7 @@ const INFINITY: u16 = 0xD000;
 const MINUS_INFINITY: u16 = 0xF000;
 
 /// The exact decimal text, trailing zeros of its scale included, as the server prints it.
-pub(super) fn numeric(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn numeric(field: &mut ByteFields<'_>) -> Option<String> {
     let count = i32::from(field.u16()?);
     let weight = i32::from(field.i16()?);
     let sign = field.u16()?;
@@ -61,7 +61,7 @@ pub(super) fn widened(single: f32) -> f64 {
 }
 
 /// A bit string as zeros and ones.
-pub(super) fn bits(field: &mut Field<'_>) -> Option<String> {
+pub(super) fn bits(field: &mut ByteFields<'_>) -> Option<String> {
     let length = usize::try_from(field.i32()?).ok()?;
     let raw = field.take(length.div_ceil(8))?;
     Some((0..length).map(|bit| if raw[bit / 8] & (0x80 >> (bit % 8)) == 0 { '0' } else { '1' }).collect())

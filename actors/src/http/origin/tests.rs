@@ -16,7 +16,8 @@ use crate::dns::names::{Looking, Names};
 use crate::http::Request;
 use crate::spec::Authority;
 
-const LIMITS: Limits = Limits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
+const LIMITS: OriginLimits =
+    OriginLimits { connect_timeout: Duration::from_secs(1), connections: 4, max_answer: 1 << 20 };
 
 struct Secure {
     port: u16,
@@ -65,13 +66,13 @@ fn secure() -> Secure {
     Secure { port, connections }
 }
 
-fn origin(trust: &Trust, host: &str, port: u16, address: Option<IpAddr>) -> Origin {
-    Origin::member(Place { trust: Some(trust), host, port, address }, LIMITS).expect("it is a name")
+fn origin(trust: &TlsTrust, host: &str, port: u16, address: Option<IpAddr>) -> Origin {
+    Origin::member(Endpoint { trust: Some(trust), host, port, address }, LIMITS).expect("it is a name")
 }
 
-fn ours() -> Trust {
+fn ours() -> TlsTrust {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/origin/authority.pem");
-    Trust::of(&Authority::read(file.as_ref()).expect("it is an authority"))
+    TlsTrust::of(&Authority::read(file.as_ref()).expect("it is an authority"))
 }
 
 fn trusting(port: u16) -> Origin {
@@ -80,7 +81,7 @@ fn trusting(port: u16) -> Origin {
 
 async fn get(origin: &Origin, path: &str) -> (Outcome, Trace) {
     let progress = Progress::default();
-    let request = Prepared::new(Request::get(path.to_owned())).expect("it can be sent");
+    let request = PreparedRequest::new(Request::get(path.to_owned())).expect("it can be sent");
     (origin.ask(&request, &progress, Instant::now(), &"a".into()).await, progress.get())
 }
 
@@ -111,7 +112,7 @@ fn an_answer_cut_short_by_a_proper_end_of_tls_is_no_answer() {
 fn an_unknown_authority_is_refused_before_anything_is_sent() {
     actix_rt::System::new().block_on(async {
         let member = secure();
-        let origin = origin(&Trust::web(), "localhost", member.port, None);
+        let origin = origin(&TlsTrust::web(), "localhost", member.port, None);
         let (failure, trace) = get(&origin, "/").await;
         assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
         assert!(failure.msg.contains("certificate"), "{}", failure.msg);
@@ -145,9 +146,9 @@ impl Names for SilentNames {
 fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
     actix_rt::System::new().block_on(async {
         let connect_timeout = Duration::from_millis(200);
-        let place = Place { trust: None, host: "member.test", port: 80, address: None };
-        let mut origin = Origin::member(place, Limits { connect_timeout, ..LIMITS }).expect("it is a name");
-        let Way::Leg { dial, .. } = &mut origin.way else { unreachable!("a member is asked by the leg") };
+        let place = Endpoint { trust: None, host: "member.test", port: 80, address: None };
+        let mut origin = Origin::member(place, OriginLimits { connect_timeout, ..LIMITS }).expect("it is a name");
+        let Speaker::Leg { dial, .. } = &mut origin.way else { unreachable!("a member is asked by the leg") };
         dial.resolver = Resolver::new("member.test", 80, None, Arc::new(SilentNames));
         let begun = Instant::now();
         let all = (0..20).map(|_| get(&origin, "/"));
@@ -163,14 +164,14 @@ fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
 fn no_octet_of_a_host_becomes_another_header() {
     for octet in 0..=u8::MAX {
         let host = format!("a{}b", char::from(octet));
-        let place = Place { trust: None, host: &host, port: 80, address: None };
+        let place = Endpoint { trust: None, host: &host, port: 80, address: None };
         for origin in [Origin::member(place, LIMITS), Origin::any(place, LIMITS)] {
             let is_bad = matches!(octet, b'\0' | b'\r' | b'\n' | b' ' | b'\t' | b'/' | b'?' | b'#' | b'@' | b'\\');
             assert!(!is_bad || origin.is_err_and(|why| why.contains("is not the name of a host")), "{host:?}");
         }
     }
     for host in ["a", "a-b.c", "127.0.0.1", "::1", "a_b"] {
-        let place = Place { trust: None, host, port: 80, address: None };
+        let place = Endpoint { trust: None, host, port: 80, address: None };
         assert!(Origin::member(place, LIMITS).is_ok() && Origin::any(place, LIMITS).is_ok(), "{host}");
     }
 }

@@ -112,7 +112,7 @@ fn without_a_keeper_it_is_exact() {
         let deadline = later(Duration::from_secs(2));
         let mut alarm = Alarm::at(deadline);
         assert!(is_pending(&mut alarm));
-        assert!(matches!(alarm.state, State::Exact(_)));
+        assert!(matches!(alarm.state, AlarmState::Exact(_)));
         alarm.await;
         assert!(tokio::time::Instant::now().into_std() >= deadline);
     });
@@ -212,6 +212,6 @@ fn short_waits_stay_exact() {
         let deadline = later(Duration::from_millis(201));
         let mut short = Alarm::at(deadline);
         assert!(is_pending_for(&mut short, &task));
-        assert!(matches!(short.state, State::Exact(_)), "{short:?}");
+        assert!(matches!(short.state, AlarmState::Exact(_)), "{short:?}");
     });
 }

@@ -9,9 +9,9 @@ use super::*;
 use crate::balance::Health;
 use crate::balance::pick::Dice;
 use crate::cache::{CacheActor, Store};
-use crate::cluster::{Cluster, Roster, Web, WebLimits};
+use crate::cluster::{Cluster, Roster, UrlClient, UrlClientLimits};
 use crate::db::{AdHoc, Database};
-use crate::kit::keep::now;
+use crate::kit::actor_host::now;
 use crate::session::{SealedCookies, Sealer, SessionActor};
 use crate::spec::{ClusterSpec, DbSpec};
 use crate::status::{Registry, StatusActor};
@@ -33,7 +33,7 @@ macro_rules! burn {
             type Item = Word;
             const NAME: &'static str = "spark";
 
-            fn answer(&mut self, spark: Spark, outlet: Outlet<Word>) -> impl Future<Output = ()> + 'static {
+            fn answer(&mut self, spark: Spark, responder: Responder<Word>) -> impl Future<Output = ()> + 'static {
                 if matches!(spark, Spark::PanicAtOnce) {
                     resume_unwind(Box::new("at once"));
                 }
@@ -41,18 +41,18 @@ macro_rules! burn {
                     if matches!(spark, Spark::PanicLater) {
                         resume_unwind(Box::new("later"));
                     }
-                    outlet.put(0, Word::Said("fine"));
+                    responder.put(0, Word::Said("fine"));
                 }
             }
         }
     )*};
 }
 
-burn!(Cluster, Web, Database, AdHoc, CacheActor, SessionActor<SealedCookies>, StatusActor);
+burn!(Cluster, UrlClient, Database, AdHoc, CacheActor, SessionActor<SealedCookies>, StatusActor);
 
 /// An actor of any type, to be sent sparks.
 struct Burning {
-    spark: Box<dyn Fn(Spark) -> Inlet<Word>>,
+    spark: Box<dyn Fn(Spark) -> Replies<Word>>,
     gauges: Arc<report::Gauges>,
 }
 
@@ -60,9 +60,9 @@ fn open<S>(name: &str, make: impl Fn() -> S + 'static) -> (String, Burning)
 where
     S: Answers<Spark, Item = Word> + Unpin,
 {
-    let post = Post::open(name, Admission::default(), make);
-    let gauges = post.gauges().clone();
-    let spark = Box::new(move |spark| post.ask(spark, vec![Word::Unsent], None, now() + WAIT));
+    let actor = ActorRef::open(name, Admission::default(), make);
+    let gauges = actor.gauges().clone();
+    let spark = Box::new(move |spark| actor.ask(spark, vec![Word::Unsent], None, now() + WAIT));
     (name.to_owned(), Burning { spark, gauges })
 }
 
@@ -74,7 +74,7 @@ fn all() -> HashMap<String, Burning> {
     let (store, sealer, registry) = (Store::new(10), Arc::new(Sealer::new(&[7; 32], &[])), Registry::new());
     HashMap::from([
         open("cluster", move || Cluster::new(roster.clone())),
-        open("web", || Web::new(WebLimits::default())),
+        open("web", || UrlClient::new(UrlClientLimits::default())),
         open("database", move || Database::new(spec.clone(), health.clone())),
         open("ad-hoc", || AdHoc::new(1, SECOND, SECOND, SECOND)),
         open("cache", move || CacheActor::new(store.clone())),

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::balance::pick::Dice;
-use crate::kit::keep::now;
+use crate::kit::actor_host::now;
 use crate::status::Registry;
 
 /// How long a caller of the storm waits.
@@ -14,8 +14,8 @@ impl Answers<Report> for Parrot {
     type Item = report::Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<report::Told>) -> impl Future<Output = ()> + 'static {
-        outlet.put(0, report::Told(skitai_wire::Value::Nil));
+    fn answer(&mut self, _: Report, responder: Responder<report::Told>) -> impl Future<Output = ()> + 'static {
+        responder.put(0, report::Told(skitai_wire::Value::Nil));
         std::future::ready(())
     }
 }
@@ -31,10 +31,10 @@ struct Toll {
 
 /// Sends calls `pause` apart until `panics` of them panicked, at once or later; among them are good ones and ones that
 /// hang. Each must have an answer when its time is over.
-async fn storm(post: &Post<Parrot>, panics: u64, pause: Duration, seed: u64) -> Toll {
+async fn storm(actor: &ActorRef<Parrot>, panics: u64, pause: Duration, seed: u64) -> Toll {
     let dice = Dice::seeded(seed);
     let mut calls = tokio::task::JoinSet::new();
-    let panicked = || post.gauges().panics();
+    let panicked = || actor.gauges().panics();
     while panicked() < panics {
         let message = match dice.below(10) {
             0 => Do::PanicAtOnce,
@@ -43,9 +43,9 @@ async fn storm(post: &Post<Parrot>, panics: u64, pause: Duration, seed: u64) -> 
             _ => Do::Say("fine", 2),
         };
         let (begun, until) = (now(), now() + WAIT);
-        let inlet = post.ask(message, two(), None, until);
+        let replies = actor.ask(message, two(), None, until);
         calls.spawn_local(async move {
-            let words = inlet.all(until).await;
+            let words = replies.all(until).await;
             (words, now() - begun)
         });
         tokio::time::sleep(pause).await;
@@ -65,8 +65,8 @@ async fn storm(post: &Post<Parrot>, panics: u64, pause: Duration, seed: u64) -> 
     toll
 }
 
-fn unbounded() -> Post<Parrot> {
-    Post::open("stormy", Admission::default(), || Parrot { made: 0 })
+fn unbounded() -> ActorRef<Parrot> {
+    ActorRef::open("stormy", Admission::default(), || Parrot { made: 0 })
 }
 
 async fn in_local_set<T>(work: impl Future<Output = T>) -> T {
@@ -76,12 +76,12 @@ async fn in_local_set<T>(work: impl Future<Output = T>) -> T {
 #[test]
 fn a_thousand_panics_that_are_rare_enough_cost_their_own_calls_alone() {
     in_system(in_local_set(async {
-        let post = unbounded();
+        let actor = unbounded();
         let registry = Registry::new();
-        registry.register(0, post.reporter());
+        registry.register(0, actor.reporter());
         // A restart every 20 seconds on average; should six ever fall into ten seconds, the actor rests for a second.
-        let toll = storm(&post, 1_000, WAIT * 4, 4).await;
-        let gauges = post.gauges();
+        let toll = storm(&actor, 1_000, WAIT * 4, 4).await;
+        let gauges = actor.gauges();
         assert_eq!(toll.panicked as u64, 1_000, "{toll:?}");
         assert_eq!(gauges.panics(), 1_000);
         assert!((400..600).contains(&gauges.restarts()), "{toll:?}, {} restarts", gauges.restarts());
@@ -95,27 +95,27 @@ fn a_thousand_panics_that_are_rare_enough_cost_their_own_calls_alone() {
 #[test]
 fn panics_without_end_fail_the_actor_and_the_process_says_so() {
     in_system(in_local_set(async {
-        let post = unbounded();
+        let actor = unbounded();
         let registry = Registry::new();
-        registry.register(3, post.reporter());
+        registry.register(3, actor.reporter());
         assert_eq!(registry.failed(), [""; 0]);
         // Fifty calls a second, a fifth of which would panic.
-        let toll = storm(&post, 40, Duration::from_millis(20), 5).await;
-        let gauges = post.gauges();
+        let toll = storm(&actor, 40, Duration::from_millis(20), 5).await;
+        let gauges = actor.gauges();
         assert_eq!((toll.panicked as u64, gauges.in_flight()), (40, 0), "{toll:?}");
         // It is not made anew time and again: while it rests whoever asks is refused.
         assert!(gauges.tree()["failures"].as_i64() > Some(3), "{:?}", gauges.tree());
         assert!(toll.refused > toll.panicked * 10, "{toll:?}");
         let until_failed = async {
             while registry.failed().is_empty() {
-                post.ask(Do::PanicAtOnce, two(), None, now() + WAIT).all(now() + WAIT).await;
+                actor.ask(Do::PanicAtOnce, two(), None, now() + WAIT).all(now() + WAIT).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), until_failed).await.expect("it fails again");
         assert_eq!(registry.failed(), ["stormy"]);
         tokio::time::sleep(Duration::from_secs(61)).await;
         assert_eq!(registry.failed(), [""; 0], "its pause is over: it may be tried");
-        let said = post.ask(Do::Say("back", 1), vec![Word::Unsent], None, now() + WAIT).all(now() + WAIT).await;
+        let said = actor.ask(Do::Say("back", 1), vec![Word::Unsent], None, now() + WAIT).all(now() + WAIT).await;
         assert_eq!(said, [Word::Said("back")]);
     }));
 }

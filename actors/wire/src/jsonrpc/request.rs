@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::usual;
+use super::fast_path;
 use crate::error::plain_json_message;
 use crate::limits::Limits;
 use crate::value::deserialize::Budget;
@@ -94,7 +94,7 @@ pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
 /// Nearly every request is a usual one, and is seen once. What is not is seen again: to tell what is not JSON from what
 /// is JSON and no request, and what is wrong with that.
 fn single<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
-    let entry = match usual::request(body, limits) {
+    let entry = match fast_path::request(body, limits) {
         Some(request) => Ok(request),
         None => request(whole::<&RawValue>(body)?, limits),
     };
@@ -110,7 +110,7 @@ fn batch<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
     if kept.is_empty() {
         return refused("an empty batch".to_owned());
     }
-    let one = |entry: &'a RawValue| usual::request(entry.get(), limits).map_or_else(|| request(entry, limits), Ok);
+    let one = |entry: &'a RawValue| fast_path::request(entry.get(), limits).map_or_else(|| request(entry, limits), Ok);
     Ok(Incoming::Batch(kept.into_iter().map(one).collect()))
 }
 
@@ -158,7 +158,7 @@ fn whole<'a, T: Deserialize<'a>>(input: &'a str) -> Result<T, Error> {
 
 /// The members as they came; what they must be is judged afterwards, when the id is known.
 #[derive(Default, Deserialize)]
-struct Members<'a> {
+struct RequestMembers<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -179,12 +179,12 @@ pub(super) fn request<'a>(entry: &'a RawValue, limits: &Limits) -> Result<Reques
     if !entry.get().starts_with('{') {
         return Err(nameless("a request is an object".to_owned()));
     }
-    let members: Members<'a> =
+    let members: RequestMembers<'a> =
         serde_json::from_str(entry.get()).map_err(|error| nameless(Error::new(plain_json_message(&error)).message))?;
     members.request(limits)
 }
 
-impl<'a> Members<'a> {
+impl<'a> RequestMembers<'a> {
     fn request(self, limits: &Limits) -> Result<Request<'a>, Invalid<'a>> {
         let v1 = match self.jsonrpc.map(RawValue::get) {
             None | Some(r#""1.0""#) => true,

@@ -71,7 +71,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> 
     };
     let budget = Budget::new(limits);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let Parts { result, error, id, is_marked } = reader.deserialize_map(Members(&budget)).map_err(fail)?;
+    let Parts { result, error, id, is_marked } = reader.deserialize_map(ResponseMembers(&budget)).map_err(fail)?;
     reader.end().map_err(fail)?;
     let answer = match (result, error) {
         (None | Some(Value::Nil), Some(error)) if !error.is_nil() => Err(rpc_error(&error)?),
@@ -92,9 +92,9 @@ struct Parts {
 }
 
 /// Reads the members straight into values; all of them share one budget.
-struct Members<'b>(&'b Budget);
+struct ResponseMembers<'b>(&'b Budget);
 
-impl<'de> Visitor<'de> for Members<'_> {
+impl<'de> Visitor<'de> for ResponseMembers<'_> {
     type Value = Parts;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -363,19 +363,19 @@ fn the_usual_way_reads_what_the_careful_way_reads() {
     let usual = texts.iter().filter(|text| is_read_alike(text)).count();
     assert_eq!(usual, 4, "of these, so many are usual");
     for text in [r#"{"jsonrpc":"2.0","method":"a"} x"#, r#"{"jsonrpc":"2.0","method":"a","params":[1,"#, ""] {
-        assert!(super::usual::request(text, &limits).is_none());
+        assert!(super::fast_path::request(text, &limits).is_none());
     }
     let two = r#"{"jsonrpc":"2.0","method":"a","params":[1,2]}"#;
     for (values, depth) in [(0, 64), (1, 64), (2, 64), (3, 0)] {
-        assert!(super::usual::request(two, &Limits { values, depth, ..limits }).is_none(), "{values} {depth}");
+        assert!(super::fast_path::request(two, &Limits { values, depth, ..limits }).is_none(), "{values} {depth}");
     }
-    assert!(super::usual::request(two, &Limits { values: 3, depth: 1, ..limits }).is_some());
+    assert!(super::fast_path::request(two, &Limits { values: 3, depth: 1, ..limits }).is_some());
 }
 
 /// Whether it is usual. If it is, both ways read the same.
 fn is_read_alike(text: &str) -> bool {
     let limits = Limits::default();
-    let Some(quick) = super::usual::request(text, &limits) else { return false };
+    let Some(quick) = super::fast_path::request(text, &limits) else { return false };
     let whole = serde_json::from_str::<&RawValue>(text).unwrap_or_else(|error| panic!("{text} is no JSON: {error}"));
     let careful = super::request::request(whole, &limits);
     let careful = careful.unwrap_or_else(|invalid| panic!("{text}: {invalid:?}"));

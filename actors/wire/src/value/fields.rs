@@ -146,7 +146,7 @@ impl<'de, F: Fields> SeqAccess<'de> for Values<F> {
 
 fn read<'de, S: DeserializeSeed<'de>>(field: Field<'_>, seed: S) -> Result<S::Value, Error> {
     match field {
-        Field::Text(text) => seed.deserialize(Text(text)),
+        Field::Text(text) => seed.deserialize(BorrowedText(text)),
         Field::Value(value) => seed.deserialize(value),
     }
 }
@@ -193,9 +193,9 @@ impl<'de, F: Fields> MapAccess<'de> for Pairs<F> {
 }
 
 /// A text as a [`Value::String`] of it would be read.
-struct Text<'a>(&'a str);
+struct BorrowedText<'a>(&'a str);
 
-impl<'de> Deserializer<'de> for Text<'_> {
+impl<'de> Deserializer<'de> for BorrowedText<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

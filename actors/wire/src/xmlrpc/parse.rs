@@ -6,8 +6,8 @@ use quick_xml::Reader;
 use quick_xml::errors::IllFormedError;
 use quick_xml::events::Event;
 
+use super::fast_path::Plain;
 use super::frame::{Frame, Tag};
-use super::plain::Plain;
 use super::source::Source;
 use super::structure::Parser;
 use super::{Call, Fault};

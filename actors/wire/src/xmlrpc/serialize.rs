@@ -67,19 +67,19 @@ impl<'o> Xml<'o> {
         self.depth.checked_sub(1).ok_or_else(|| Error::new(format!("nested more than {DEPTH} deep")))
     }
 
-    fn list(mut self, close: &'static str) -> Result<List<'o>, Error> {
+    fn list(mut self, close: &'static str) -> Result<XmlList<'o>, Error> {
         if self.mode == Mode::Params {
-            return Ok(List { out: self.out, depth: self.depth, at: 0, around: ("<param>", "</param>"), close: "" });
+            return Ok(XmlList { out: self.out, depth: self.depth, at: 0, around: ("<param>", "</param>"), close: "" });
         }
         let depth = self.deeper()?;
         self.raw("<value><array><data>");
-        Ok(List { out: self.out, depth, at: 0, around: ("", ""), close })
+        Ok(XmlList { out: self.out, depth, at: 0, around: ("", ""), close })
     }
 
-    fn map(mut self, close: &'static str) -> Result<Pairs<'o>, Error> {
+    fn map(mut self, close: &'static str) -> Result<XmlPairs<'o>, Error> {
         let depth = self.deeper()?;
         self.raw("<value><struct>");
-        Ok(Pairs { out: self.out, depth, name: 0..0, close })
+        Ok(XmlPairs { out: self.out, depth, name: 0..0, close })
     }
 
     /// Opens the one-member struct that an enum variant with data is.
@@ -101,13 +101,13 @@ const VARIANT_MAP_END: &str = "</struct></value></member></struct></value>";
 impl<'o> Serializer for Xml<'o> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = List<'o>;
-    type SerializeTuple = List<'o>;
-    type SerializeTupleStruct = List<'o>;
-    type SerializeTupleVariant = List<'o>;
-    type SerializeMap = Pairs<'o>;
-    type SerializeStruct = Pairs<'o>;
-    type SerializeStructVariant = Pairs<'o>;
+    type SerializeSeq = XmlList<'o>;
+    type SerializeTuple = XmlList<'o>;
+    type SerializeTupleStruct = XmlList<'o>;
+    type SerializeTupleVariant = XmlList<'o>;
+    type SerializeMap = XmlPairs<'o>;
+    type SerializeStruct = XmlPairs<'o>;
+    type SerializeStructVariant = XmlPairs<'o>;
 
     /// XML-RPC is text to read: addresses, dates and ids of foreign types are written as text.
     fn is_human_readable(&self) -> bool {
@@ -241,15 +241,15 @@ impl<'o> Serializer for Xml<'o> {
         Ok(())
     }
 
-    fn serialize_seq(self, _: Option<usize>) -> Result<List<'o>, Error> {
+    fn serialize_seq(self, _: Option<usize>) -> Result<XmlList<'o>, Error> {
         self.list(LIST_END)
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<List<'o>, Error> {
+    fn serialize_tuple(self, _: usize) -> Result<XmlList<'o>, Error> {
         self.list(LIST_END)
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'o>, Error> {
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<XmlList<'o>, Error> {
         self.list(LIST_END)
     }
 
@@ -259,15 +259,15 @@ impl<'o> Serializer for Xml<'o> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<List<'o>, Error> {
+    ) -> Result<XmlList<'o>, Error> {
         self.variant(variant)?.list(VARIANT_LIST_END)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Pairs<'o>, Error> {
+    fn serialize_map(self, _: Option<usize>) -> Result<XmlPairs<'o>, Error> {
         self.map(MAP_END)
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Pairs<'o>, Error> {
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<XmlPairs<'o>, Error> {
         self.map(MAP_END)
     }
 
@@ -277,13 +277,13 @@ impl<'o> Serializer for Xml<'o> {
         _: u32,
         variant: &'static str,
         _: usize,
-    ) -> Result<Pairs<'o>, Error> {
+    ) -> Result<XmlPairs<'o>, Error> {
         self.variant(variant)?.map(VARIANT_MAP_END)
     }
 }
 
 /// The items of an array, or the parameters of a call.
-pub(super) struct List<'o> {
+pub(super) struct XmlList<'o> {
     out: &'o mut Vec<u8>,
     depth: usize,
     /// Items written.
@@ -293,7 +293,7 @@ pub(super) struct List<'o> {
     close: &'static str,
 }
 
-impl List<'_> {
+impl XmlList<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), Error> {
         self.out.extend_from_slice(self.around.0.as_bytes());
         let xml = Xml { out: self.out, depth: self.depth, mode: Mode::Value };
@@ -305,7 +305,7 @@ impl List<'_> {
 }
 
 /// The members of a struct.
-pub(super) struct Pairs<'o> {
+pub(super) struct XmlPairs<'o> {
     out: &'o mut Vec<u8>,
     depth: usize,
     /// Where in `out` the name of the member at hand is, for errors.
@@ -313,7 +313,7 @@ pub(super) struct Pairs<'o> {
     close: &'static str,
 }
 
-impl Pairs<'_> {
+impl XmlPairs<'_> {
     fn name(&mut self, name: &str) -> Result<(), Error> {
         self.out.extend_from_slice(b"<member><name>");
         let start = self.out.len();
@@ -333,7 +333,7 @@ impl Pairs<'_> {
 
 macro_rules! lists {
     ($($of:ident::$method:ident,)*) => {$(
-        impl ser::$of for List<'_> {
+        impl ser::$of for XmlList<'_> {
             type Ok = ();
             type Error = Error;
 
@@ -358,7 +358,7 @@ lists! {
 
 macro_rules! structs {
     ($($of:ident,)*) => {$(
-        impl ser::$of for Pairs<'_> {
+        impl ser::$of for XmlPairs<'_> {
             type Ok = ();
             type Error = Error;
 
@@ -377,7 +377,7 @@ macro_rules! structs {
 
 structs! { SerializeStruct, SerializeStructVariant, }
 
-impl ser::SerializeMap for Pairs<'_> {
+impl ser::SerializeMap for XmlPairs<'_> {
     type Ok = ();
     type Error = Error;
 

@@ -4,9 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use super::Fault;
+use super::fast_path::{Leaf, Plain};
 use super::frame::{Frame, Tag};
 use super::parse::{Step, fail};
-use super::plain::{Leaf, Plain};
 use crate::error::shown;
 use crate::names::Names;
 use crate::value::Map;

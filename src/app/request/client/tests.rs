@@ -19,7 +19,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// `peer` and the client behind it by these headers, as `address secure`.
 fn seen(peer: &str, header: Option<ForwardedHeader>, lines: &[(&str, &str)]) -> String {
-    let Client { address, is_secure } = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
+    let ClientAddress { address, is_secure } = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
     let address = if address.port() == 0 { address.ip().to_string() } else { address.to_string() };
     format!("{address}{}", if is_secure { " secure" } else { "" })
 }

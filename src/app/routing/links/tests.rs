@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::*;
 use crate::app::hooks::Level;
-use crate::app::routing::table::Listed;
+use crate::app::routing::table::RouteRegistration;
 use crate::prelude::{Form, Json, Was, route};
 use crate::routes;
 
@@ -24,12 +24,13 @@ async fn company(cid: i64, place: Option<Json<(i64, i64)>>) -> String {
 }
 
 fn links(mount: &str) -> Links {
-    let listed: Vec<_> = routes![index, company_of, company].into_iter().map(|route| Listed::new("", route)).collect();
+    let listed: Vec<_> =
+        routes![index, company_of, company].into_iter().map(|route| RouteRegistration::new("", route)).collect();
     Links::new(mount, mount.ends_with('/'), Arc::new(Table::new(&listed, &Level::default()).expect("no clash")))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `Was::url_for` takes it")]
-fn url(mount: &str, to: impl Destination, arguments: impl Serialize) -> Result<String, String> {
+fn url(mount: &str, to: impl IntoRouteRef, arguments: impl Serialize) -> Result<String, String> {
     let links = links(mount);
     let placed = links.find(to.sought())?.ok_or_else(|| links.unknown(to.sought()))?;
     links
@@ -84,9 +85,9 @@ fn what_leads_nowhere_is_told() {
 
 #[test]
 fn a_function_at_two_rules_is_linked_to_by_name() {
-    let listed = ["/a", "/b"].map(|prefix| Listed::new(prefix, company_of::ROUTE));
+    let listed = ["/a", "/b"].map(|prefix| RouteRegistration::new(prefix, company_of::ROUTE));
     let links = Links::new("/", true, Arc::new(Table::new(&listed, &Level::default()).expect("two names")));
-    let problem = links.find(Sought::Name("company_of")).expect_err("one of them");
+    let problem = links.find(RouteRef::Name("company_of")).expect_err("one of them");
     assert!(problem.contains("/a/company/") && problem.contains("/b/company/"), "{problem}");
     assert!(links.find((company_of {}).sought()).is_err());
     assert_eq!(

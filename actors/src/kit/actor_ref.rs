@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use actix::{Actor, Addr};
 
+use super::actor_host::{ActorHost, Answers, Envelope, Permit};
 use super::alarm;
-use super::gather::{Inlet, OnArrival};
-use super::keep::{Answers, Kept, Letter, Permit};
+use super::gather::{OnArrival, Replies};
 use super::party::Party;
 use super::report::{Gauges, Report, Reporter, Told};
 
@@ -26,32 +26,32 @@ impl Default for Admission {
 }
 
 /// The address of an actor that keeps a state `S` on its own thread.
-pub struct Post<S: Unpin + 'static> {
+pub struct ActorRef<S: Unpin + 'static> {
     // Shared, because a clone of an address is a room of its own in the mailbox's list of senders, and posts are cloned
     // for every call.
-    addr: Arc<Addr<Kept<S>>>,
+    addr: Arc<Addr<ActorHost<S>>>,
     gauges: Arc<Gauges>,
 }
 
-impl<S: Unpin + 'static> Clone for Post<S> {
+impl<S: Unpin + 'static> Clone for ActorRef<S> {
     fn clone(&self) -> Self {
-        Post { addr: self.addr.clone(), gauges: self.gauges.clone() }
+        ActorRef { addr: self.addr.clone(), gauges: self.gauges.clone() }
     }
 }
 
-impl<S: Unpin + 'static> std::fmt::Debug for Post<S> {
+impl<S: Unpin + 'static> std::fmt::Debug for ActorRef<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Post").field(&self.gauges.name()).finish()
+        f.debug_tuple("ActorRef").field(&self.gauges.name()).finish()
     }
 }
 
-impl<S: Unpin + 'static> Post<S> {
+impl<S: Unpin + 'static> ActorRef<S> {
     /// Starts the actor on the current thread. `make` makes its state, now and again after a panic.
-    pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> Post<S> {
+    pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> ActorRef<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
-        let kept = Kept::new(Box::new(make), gauges.clone());
+        let kept = ActorHost::new(Box::new(make), gauges.clone());
         alarm::keep();
-        Post { addr: Arc::new(kept.start()), gauges }
+        ActorRef { addr: Arc::new(kept.start()), gauges }
     }
 
     /// The actor's counters.
@@ -60,14 +60,14 @@ impl<S: Unpin + 'static> Post<S> {
     }
 
     /// Posts a message. `slots` are the expected answers in their "not sent" form. The work ends at `deadline` at the
-    /// latest, or when the returned inlet is dropped. A refused message is an inlet whose slots say so.
+    /// latest, or when the returned replies is dropped. A refused message is an replies whose slots say so.
     pub fn ask<M>(
         &self,
         message: M,
         slots: Vec<S::Item>,
         on_arrival: Option<OnArrival<S::Item>>,
         deadline: Instant,
-    ) -> Inlet<S::Item>
+    ) -> Replies<S::Item>
     where
         M: Send + 'static,
         S: Answers<M>,
@@ -83,22 +83,22 @@ impl<S: Unpin + 'static> Post<S> {
         slots: Vec<S::Item>,
         on_arrival: Option<OnArrival<S::Item>>,
         deadline: Instant,
-    ) -> Inlet<S::Item>
+    ) -> Replies<S::Item>
     where
         M: Send + 'static,
         S: Answers<M>,
     {
-        let (inlet, mut outlet) = Inlet::open(slots, on_arrival);
-        (outlet.deadline, outlet.party) = (Some(deadline), party);
+        let (replies, mut responder) = Replies::open(slots, on_arrival);
+        (responder.deadline, responder.party) = (Some(deadline), party);
         if let Err(why) = self.gauges.enter(S::NAME) {
-            outlet.close(why);
-            return inlet;
+            responder.close(why);
+            return replies;
         }
         let permit = Permit::new(self.gauges.clone());
         // do_send is always enqueued, at the call; an address whose thread is gone drops the letter, and dropping the
-        // outlet closes the slots as abandoned.
-        self.addr.do_send(Letter { message, outlet, deadline, permit });
-        inlet
+        // responder closes the slots as abandoned.
+        self.addr.do_send(Envelope { message, responder, deadline, permit });
+        replies
     }
 
     /// This actor as something the status actor can ask.
@@ -110,7 +110,7 @@ impl<S: Unpin + 'static> Post<S> {
     }
 }
 
-impl<S> Reporter for Post<S>
+impl<S> Reporter for ActorRef<S>
 where
     S: Answers<Report, Item = Told> + Unpin,
 {
@@ -118,7 +118,7 @@ where
         self.gauges.name().to_owned()
     }
 
-    fn report(&self, deadline: Instant) -> Inlet<Told> {
+    fn report(&self, deadline: Instant) -> Replies<Told> {
         self.ask(Report, vec![Told::unasked(&self.gauges)], None, deadline)
     }
 

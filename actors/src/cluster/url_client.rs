@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use skitai_wire::Value;
 
-use super::member::Member;
+use super::attempt::{Attempt, AttemptInfo};
+use super::broadcast::within;
+use super::member::HttpMember;
 use super::reaper;
 use super::reaper::{Reaped, Reaper};
-use super::spread::within;
-use super::tally::{Part, Tally};
 use super::url;
 use super::url::Url;
-use crate::balance::verdict::Call;
-use crate::http::{Decode, KEEP_ALIVE, Limits, Method, Origin, Place, Prepared, Request, Trust};
-use crate::kit::{Answers, Outlet, Report, report::Told};
+use crate::balance::circuit::CallKind;
+use crate::http::{Decode, Endpoint, KEEP_ALIVE, Method, Origin, OriginLimits, PreparedRequest, Request, TlsTrust};
+use crate::kit::{Answers, Report, Responder, report::Told};
 use crate::outcome::{Outcome, Reason, Status};
 use crate::spec::Authority;
 
@@ -39,7 +39,7 @@ pub fn fetch_slots(url: &str) -> Vec<Outcome> {
 
 /// What the actor for any URL may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WebLimits {
+pub struct UrlClientLimits {
     /// How long a dial may take. Default 1 s.
     pub connect_timeout: Duration,
     /// How long one answer may take; each redirect has it anew. Default 10 s.
@@ -50,9 +50,9 @@ pub struct WebLimits {
     pub max_answer: usize,
 }
 
-impl Default for WebLimits {
+impl Default for UrlClientLimits {
     fn default() -> Self {
-        WebLimits {
+        UrlClientLimits {
             connect_timeout: Duration::from_secs(1),
             timeout: Duration::from_secs(10),
             connections: 20,
@@ -71,99 +71,101 @@ const REDIRECTS: u32 = 10;
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// The state of the actor for any URL on one worker thread.
-pub struct Web {
-    shared: Rc<Shared>,
+pub struct UrlClient {
+    shared: Rc<UrlClientParts>,
 }
 
-struct Shared {
-    limits: WebLimits,
+struct UrlClientParts {
+    limits: UrlClientLimits,
     /// Who vouches for https; none for the usual roots of the web.
-    trust: Option<Trust>,
-    origins: RefCell<HashMap<Key, Entry>>,
+    trust: Option<TlsTrust>,
+    origins: RefCell<HashMap<OriginKey, CachedOrigin>>,
     asked: Cell<u64>,
     reaper: Reaper,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
+struct OriginKey {
     tls: bool,
     host: String,
     port: u16,
 }
 
-struct Entry {
-    member: Rc<Member>,
+struct CachedOrigin {
+    member: Rc<HttpMember>,
     used: Instant,
 }
 
-impl std::fmt::Debug for Web {
+impl std::fmt::Debug for UrlClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Web").field("origins", &self.shared.origins.borrow().len()).finish_non_exhaustive()
     }
 }
 
-impl Web {
+impl UrlClient {
     /// An actor that knows no origin yet.
-    pub fn new(limits: WebLimits) -> Web {
-        Web::vouched_for_by(limits, None)
+    pub fn new(limits: UrlClientLimits) -> UrlClient {
+        UrlClient::vouched_for_by(limits, None)
     }
 
     /// The same, with authorities that are trusted in place of the web's roots.
-    pub fn vouched_for_by(limits: WebLimits, authority: Option<&Authority>) -> Web {
-        let (trust, origins) = (authority.map(Trust::of), RefCell::default());
-        Web { shared: Rc::new(Shared { limits, trust, origins, asked: Cell::new(0), reaper: Reaper::default() }) }
+    pub fn vouched_for_by(limits: UrlClientLimits, authority: Option<&Authority>) -> UrlClient {
+        let (trust, origins) = (authority.map(TlsTrust::of), RefCell::default());
+        UrlClient {
+            shared: Rc::new(UrlClientParts { limits, trust, origins, asked: Cell::new(0), reaper: Reaper::default() }),
+        }
     }
 }
 
-impl Answers<Fetch> for Web {
+impl Answers<Fetch> for UrlClient {
     type Item = Outcome;
     const NAME: &'static str = "fetch";
 
-    fn answer(&mut self, fetch: Fetch, outlet: Outlet<Outcome>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, fetch: Fetch, responder: Responder<Outcome>) -> impl Future<Output = ()> + 'static {
         let shared = self.shared.clone();
         shared.asked.update(|count| count + 1);
         async move {
             let begun = Instant::now();
             let Fetch { url, request } = fetch;
             let mut outcome = match Url::parse(&url) {
-                Ok(url) => shared.follow(url, request, &outlet, begun).await,
+                Ok(url) => shared.follow(url, request, &responder, begun).await,
                 Err(why) => not_sent(Outcome::unsent(url::shown(&url)), &why),
             };
             outcome.latency = begun.elapsed();
-            outlet.put(0, outcome);
+            responder.put(0, outcome);
         }
     }
 }
 
-impl Answers<Report> for Web {
+impl Answers<Report> for UrlClient {
     type Item = Told;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, outlet: Outlet<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let origins = self.shared.origins.borrow();
         let told = Value::from_pairs([
             ("asked", Value::Int(self.shared.asked.get().cast_signed())),
             ("origins_limit", Value::Int(ORIGINS.cast_signed() as i64)),
             ("origins", Value::List(origins.values().map(|entry| entry.member.report()).collect())),
         ]);
-        async move { outlet.put(0, Told(told)) }
+        async move { responder.put(0, Told(told)) }
     }
 }
 
-impl Shared {
+impl UrlClientParts {
     /// Fetches, and goes on where the answer points elsewhere. An RPC call stays where it is: what a redirected POST
     /// means differs from server to server.
     async fn follow(
         self: &Rc<Self>,
         mut url: Url,
         mut request: Request,
-        outlet: &Outlet<Outcome>,
+        responder: &Responder<Outcome>,
         begun: Instant,
     ) -> Outcome {
         let mut redirects = 0;
         let mut since = begun;
         loop {
-            let mut outcome = self.ask(&url, &request, outlet, since).await;
+            let mut outcome = self.ask(&url, &request, responder, since).await;
             if redirects > 0 {
                 outcome.latency = begun.elapsed();
             }
@@ -185,7 +187,13 @@ impl Shared {
         }
     }
 
-    async fn ask(self: &Rc<Self>, url: &Url, request: &Request, outlet: &Outlet<Outcome>, begun: Instant) -> Outcome {
+    async fn ask(
+        self: &Rc<Self>,
+        url: &Url,
+        request: &Request,
+        responder: &Responder<Outcome>,
+        begun: Instant,
+    ) -> Outcome {
         let mut request = Request { path: url.path.clone().into(), ..request.clone() };
         if let Some((user, password)) = &url.login
             && !request.has_header("authorization")
@@ -196,25 +204,25 @@ impl Shared {
         if !request.has_header("user-agent") {
             request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
         }
-        let mut request = match Prepared::new(request) {
+        let mut request = match PreparedRequest::new(request) {
             Ok(request) => request,
             Err(why) => return not_sent(Outcome::unsent(url.node()), &why),
         };
-        request.party = outlet.party;
+        request.party = responder.party;
         let Some(member) = self.member(url) else {
             let msg = format!("not sent: {ORIGINS} other hosts are being asked");
             return Outcome::failed(url.node(), Reason::NoPermit, msg);
         };
         reaper::watch(self);
         let timeout = self.limits.timeout;
-        let tally = Tally::begin(&member, outlet, 0, Part::sole(Call::Usual), begun);
+        let tally = Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Usual), begun);
         within(&tally, &request, timeout).await
     }
 
     /// The origin of this URL; `None` where there are too many and all are busy.
-    fn member(&self, url: &Url) -> Option<Rc<Member>> {
+    fn member(&self, url: &Url) -> Option<Rc<HttpMember>> {
         let mut origins = self.origins.borrow_mut();
-        let key = Key { tls: url.tls, host: url.host.clone(), port: url.port };
+        let key = OriginKey { tls: url.tls, host: url.host.clone(), port: url.port };
         let used = Instant::now();
         if let Some(entry) = origins.get_mut(&key) {
             entry.used = used;
@@ -225,17 +233,17 @@ impl Shared {
             let oldest = idle.min_by_key(|origin| origin.1.used)?.0.clone();
             origins.remove(&oldest);
         }
-        let WebLimits { connect_timeout, connections, max_answer, .. } = self.limits;
-        let limits = Limits { connect_timeout, connections, max_answer };
-        let trust = url.tls.then(|| self.trust.clone().unwrap_or_else(Trust::web));
-        let place = Place { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
-        let member = Rc::new(Member::new(url.node(), 1, connections, Origin::any(place, limits)));
-        origins.insert(key, Entry { member: member.clone(), used });
+        let UrlClientLimits { connect_timeout, connections, max_answer, .. } = self.limits;
+        let limits = OriginLimits { connect_timeout, connections, max_answer };
+        let trust = url.tls.then(|| self.trust.clone().unwrap_or_else(TlsTrust::web));
+        let place = Endpoint { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
+        let member = Rc::new(HttpMember::new(url.node(), 1, connections, Origin::any(place, limits)));
+        origins.insert(key, CachedOrigin { member: member.clone(), used });
         Some(member)
     }
 }
 
-impl Reaped for Shared {
+impl Reaped for UrlClientParts {
     fn reaper(&self) -> &Reaper {
         &self.reaper
     }
@@ -264,7 +272,7 @@ fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
 /// but HEAD into one, 307 and 308 repeat the request. What was meant for one origin's eyes is not shown to another.
 fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
     let becomes_get = match code {
-        301 | 302 => request.method == Method::Post,
+        301 | 302 => request.method == Method::ActorRef,
         303 => request.method != Method::Head,
         _ => false,
     };

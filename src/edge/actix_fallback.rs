@@ -26,12 +26,12 @@ use crate::connection::{Incoming, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
 
 /// What an [`App`] begins with; actix-web has no public name for it.
-trait Entry:
+trait AppEntry:
     ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()> + 'static
 {
 }
 
-impl<T> Entry for T where
+impl<T> AppEntry for T where
     T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()>
         + 'static
 {
@@ -46,7 +46,7 @@ pub(crate) fn config(address: SocketAddr) -> AppConfig {
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
 
 /// Those of one thread. There are two: a service of an app must not be met on the way to a file.
-pub(crate) struct Behind {
+pub(crate) struct ActixFallback {
     /// Where the server listens.
     config: AppConfig,
     files: OnceCell<Box<Services>>,
@@ -59,9 +59,9 @@ struct Wanted(PathBuf);
 /// In the data of an answer: no service took the request.
 struct Untaken;
 
-impl Behind {
-    pub(crate) fn new(config: AppConfig) -> Behind {
-        Behind { config, files: OnceCell::new(), services: OnceCell::new() }
+impl ActixFallback {
+    pub(crate) fn new(config: AppConfig) -> ActixFallback {
+        ActixFallback { config, files: OnceCell::new(), services: OnceCell::new() }
     }
 
     /// A file, as the request wants it: whole, in part, or not again.
@@ -98,7 +98,7 @@ impl Behind {
 }
 
 /// The services of all apps, each below the path of its app.
-fn services(site: &Site) -> App<impl Entry> {
+fn services(site: &Site) -> App<impl AppEntry> {
     let mut app = App::new();
     // The longest path first, as everywhere: the first scope that fits keeps a request.
     for mount in site.router.mounts() {
@@ -109,7 +109,7 @@ fn services(site: &Site) -> App<impl Entry> {
     app.default_service(fn_service(untaken))
 }
 
-async fn open(app: App<impl Entry>, config: &AppConfig) -> Result<Box<Services>, ActixError> {
+async fn open(app: App<impl AppEntry>, config: &AppConfig) -> Result<Box<Services>, ActixError> {
     let opened = app.into_factory().new_service(config.clone()).await;
     let service = opened.map_err(|()| io::Error::other("the services behind the server could not be opened"))?;
     Ok(Box::new(move |incoming| {

@@ -10,24 +10,24 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::member::{Abandoned, Entry, Member};
-use crate::balance::verdict;
-use crate::balance::verdict::{Call, Judged};
-use crate::http::{Prepared, Progress, Stage};
-use crate::kit::Outlet;
+use super::member::{Abandoned, HttpMember, InFlight};
+use crate::balance::circuit;
+use crate::balance::circuit::{CallKind, Judged};
+use crate::http::{PreparedRequest, Progress, Stage};
+use crate::kit::Responder;
 use crate::kit::race::step;
 use crate::outcome::{Outcome, Reason};
 
 /// Counts an exchange in when made and out when dropped.
-pub(super) struct Tally<'a> {
-    member: &'a Member,
-    outlet: &'a Outlet<Outcome>,
+pub(super) struct Attempt<'a> {
+    member: &'a HttpMember,
+    responder: &'a Responder<Outcome>,
     /// The slot it fills.
     index: usize,
     /// When the call came.
     begun: Instant,
-    part: Part,
-    entry: Entry,
+    part: AttemptInfo,
+    entry: InFlight,
     progress: Progress,
     is_done: Cell<bool>,
     is_unwanted: Cell<bool>,
@@ -35,38 +35,38 @@ pub(super) struct Tally<'a> {
 
 /// What an exchange is to its call and to its member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct AttemptInfo {
     /// How many members were tried for the slot, this one included.
     pub(super) attempt: u32,
     /// Whether it decides about the member.
-    pub(super) call: Call,
+    pub(super) call: CallKind,
     /// Another member may have run the call already: whatever becomes of this exchange, the slot must not say "not
     /// sent".
     pub(super) is_repeated: bool,
 }
 
-impl Part {
+impl AttemptInfo {
     /// The first and only exchange.
-    pub(super) fn sole(call: Call) -> Part {
-        Part { attempt: 1, call, is_repeated: false }
+    pub(super) fn sole(call: CallKind) -> AttemptInfo {
+        AttemptInfo { attempt: 1, call, is_repeated: false }
     }
 }
 
-impl<'a> Tally<'a> {
+impl<'a> Attempt<'a> {
     /// When this exchange began.
     pub(super) fn started(&self) -> Instant {
         self.entry.started
     }
 
     pub(super) fn begin(
-        member: &'a Member,
-        outlet: &'a Outlet<Outcome>,
+        member: &'a HttpMember,
+        responder: &'a Responder<Outcome>,
         index: usize,
-        part: Part,
+        part: AttemptInfo,
         begun: Instant,
-    ) -> Tally<'a> {
+    ) -> Attempt<'a> {
         let entry = member.enter(part.call, if part.attempt == 1 { begun } else { Instant::now() });
-        outlet.revise(index, |slot| {
+        responder.revise(index, |slot| {
             slot.node = member.node.clone();
             slot.attempts = part.attempt;
             // What the slot says of the member before is not to be said of this one.
@@ -76,7 +76,7 @@ impl<'a> Tally<'a> {
         });
         let progress = Progress::default();
         let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
-        Tally { member, outlet, index, begun, part, entry, progress, is_done, is_unwanted }
+        Attempt { member, responder, index, begun, part, entry, progress, is_done, is_unwanted }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -93,7 +93,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
-    pub(super) async fn run(&self, request: &Prepared) -> Outcome {
+    pub(super) async fn run(&self, request: &PreparedRequest) -> Outcome {
         let exchange = std::pin::pin!(self.member.exchange(request, &self.progress, self.entry.started));
         self.guarded(exchange).await
     }
@@ -147,7 +147,7 @@ impl<'a> Tally<'a> {
         let trace = self.progress.get();
         match outcome.reason {
             Reason::Reset | Reason::Closed if !trace.dialled && trace.read == 0 => Judged::Neutral,
-            reason => verdict::judge(reason, outcome.status, outcome.code, was_silent),
+            reason => circuit::judge(reason, outcome.status, outcome.code, was_silent),
         }
     }
 
@@ -161,7 +161,7 @@ impl<'a> Tally<'a> {
             Some((reason, what)) => (reason, format!("{what} before the deadline")),
             None => (Reason::NotAdmitted, String::new()),
         };
-        self.outlet.revise(self.index, |slot| {
+        self.responder.revise(self.index, |slot| {
             slot.reason = reason;
             slot.status = reason.status();
             slot.msg = msg;
@@ -175,12 +175,12 @@ fn unsent(stage: Stage) -> Option<(Reason, &'static str)> {
         Stage::Waiting => Some((Reason::NoPermit, "not sent: no connection to the member was free")),
         Stage::Resolving => Some((Reason::Dns, "not sent: no answer from the name server")),
         Stage::Dialling => Some((Reason::ConnectTimeout, "not sent: no connection")),
-        Stage::Greeting => Some((Reason::ConnectTimeout, "not sent: no end of the TLS handshake")),
+        Stage::TlsHandshake => Some((Reason::ConnectTimeout, "not sent: no end of the TLS handshake")),
         Stage::Admitted | Stage::Connected => None,
     }
 }
 
-impl Drop for Tally<'_> {
+impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.is_done.get() {
             return;
@@ -188,7 +188,7 @@ impl Drop for Tally<'_> {
         // Given up from outside: by a clock, which leaves the asker in place or has closed the slot; or because nobody
         // wants the answer any more.
         let by_clock =
-            !self.is_unwanted.get() && (self.outlet.is_awaited(self.index) || self.outlet.is_settled(self.index));
+            !self.is_unwanted.get() && (self.responder.is_awaited(self.index) || self.responder.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
         let was_sent = self.progress.get().written > 0;
         self.member.record_abandoned(self.entry, how, was_sent, self.is_unwanted.get(), Instant::now());
@@ -200,30 +200,30 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::http::{Limits, Origin, Place, Trace};
-    use crate::kit::Inlet;
+    use crate::http::{Endpoint, Origin, OriginLimits, Trace};
+    use crate::kit::Replies;
 
-    fn member() -> Member {
-        let limits = Limits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
-        let place = Place { trust: None, host: "127.0.0.1", port: 1, address: None };
-        Member::new("127.0.0.1:1".into(), 1, 1, Origin::member(place, limits))
+    fn member() -> HttpMember {
+        let limits = OriginLimits { connect_timeout: Duration::from_secs(1), connections: 1, max_answer: 1 };
+        let place = Endpoint { trust: None, host: "127.0.0.1", port: 1, address: None };
+        HttpMember::new("127.0.0.1:1".into(), 1, 1, Origin::member(place, limits))
     }
 
     #[test]
     fn what_was_said_of_one_member_is_not_said_of_the_next() {
         let member = member();
-        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
+        let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
         let said = || {
             let mut said = None;
-            outlet.revise(0, |slot| said = Some((slot.reason, slot.attempts)));
+            responder.revise(0, |slot| said = Some((slot.reason, slot.attempts)));
             said.expect("the slot is open")
         };
-        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
+        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
         tally.tell(Stage::Admitted, Stage::Dialling);
         assert_eq!(said(), (Reason::ConnectTimeout, 1));
         drop(tally);
-        let part = Part { attempt: 2, ..Part::sole(Call::Usual) };
-        let tally = Tally::begin(&member, &outlet, 0, part, Instant::now());
+        let part = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Usual) };
+        let tally = Attempt::begin(&member, &responder, 0, part, Instant::now());
         // A connection that is at hand: it may be sent in the very step in which it has one.
         tally.tell(Stage::Admitted, Stage::Connected);
         assert_eq!(said(), (Reason::NotAdmitted, 2), "a deadline now must say that it may have run");
@@ -232,8 +232,8 @@ mod tests {
     #[test]
     fn a_panic_is_the_outcome_of_its_member() {
         let member = member();
-        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
+        let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
+        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
         let outcome =
             tally.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
         assert_eq!(outcome.reason, Reason::Internal);
@@ -245,11 +245,11 @@ mod tests {
     #[test]
     fn a_call_that_still_waits_for_a_connection_was_not_sent() {
         let member = member();
-        let (_inlet, outlet) = Inlet::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
+        let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
+        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
         tally.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
         assert_eq!(tally.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
-        let tally = Tally::begin(&member, &outlet, 0, Part::sole(Call::Usual), Instant::now());
+        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
         tally.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
         let outcome = tally.expire(Duration::from_secs(1));
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::balance::latency::Latency;
+use crate::balance::latency_histogram::LatencyHistogram;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 
@@ -14,7 +14,7 @@ struct Times {
     count: Cell<u64>,
     total: Cell<Duration>,
     longest: Cell<Duration>,
-    recent: RefCell<Latency>,
+    recent: RefCell<LatencyHistogram>,
 }
 
 impl Default for Times {
@@ -48,7 +48,7 @@ impl Times {
 
 /// How statements ended, what their time went to, and the last failure.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct StatementCounters {
     ok: Cell<u64>,
     failed: Cell<u64>,
     timed_out: Cell<u64>,
@@ -65,11 +65,11 @@ fn add(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 
-impl Tally {
+impl StatementCounters {
     /// A statement begins; it counts as cancelled unless its outcome is told before the mark is dropped.
-    pub(super) fn begin(&self) -> Mark<'_> {
+    pub(super) fn begin(&self) -> RunningStatement<'_> {
         self.outstanding.set(self.outstanding.get() + 1);
-        Mark { tally: self, told: false }
+        RunningStatement { tally: self, told: false }
     }
 
     pub(super) fn outstanding(&self) -> usize {
@@ -127,12 +127,12 @@ impl Tally {
 }
 
 /// One statement in the counters.
-pub(super) struct Mark<'a> {
-    tally: &'a Tally,
+pub(super) struct RunningStatement<'a> {
+    tally: &'a StatementCounters,
     told: bool,
 }
 
-impl Mark<'_> {
+impl RunningStatement<'_> {
     pub(super) fn told(mut self, outcome: &Outcome) {
         self.told = true;
         add(match outcome.status {
@@ -148,7 +148,7 @@ impl Mark<'_> {
     }
 }
 
-impl Drop for Mark<'_> {
+impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
         self.tally.outstanding.set(self.tally.outstanding.get() - 1);
         if !self.told {

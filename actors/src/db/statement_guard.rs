@@ -8,7 +8,7 @@
 
 /// Where a statement is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum StatementContext {
     /// On a connection for itself alone.
     Alone,
     /// Between others of one transaction.
@@ -26,7 +26,7 @@ const CONNECTION: &[&str] =
     &["RESET", "DISCARD", "LISTEN", "UNLISTEN", "LOAD", "PREPARE", "EXECUTE", "DEALLOCATE", "ATTACH", "DETACH"];
 
 /// Why this text is not sent, or `None` for one that may be.
-pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
+pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
     let (word, rest) = first_word(sql);
     let is = |words: &[&'static str]| words.iter().copied().find(|known| word.eq_ignore_ascii_case(known));
     if word.eq_ignore_ascii_case("COPY") {
@@ -34,12 +34,12 @@ pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
         return (streams("STDIN") || streams("STDOUT"))
             .then(|| "COPY from STDIN or to STDOUT is refused: a statement cannot carry its stream".to_owned());
     }
-    if place == Place::Session {
+    if place == StatementContext::Session {
         return None;
     }
     if let Some(word) = is(TRANSACTION) {
         return Some(match place {
-            Place::Transaction => format!(
+            StatementContext::Transaction => format!(
                 "{word} is refused: tx(..) itself commits when its closure is Ok and rolls back when it is not; use \
                  t.savepoint(..) for a part that may fail"
             ),
@@ -52,7 +52,7 @@ pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
     if word.eq_ignore_ascii_case("SET") {
         let bounded = ["LOCAL", "TRANSACTION", "CONSTRAINTS"];
         let (next, _) = first_word(rest);
-        if place == Place::Transaction && bounded.iter().any(|word| next.eq_ignore_ascii_case(word)) {
+        if place == StatementContext::Transaction && bounded.iter().any(|word| next.eq_ignore_ascii_case(word)) {
             return None;
         }
         return Some(
@@ -61,7 +61,7 @@ pub(super) fn refused(sql: &str, place: Place) -> Option<String> {
                 .to_owned(),
         );
     }
-    if let Some(word) = is(WITHIN_TRANSACTION).filter(|_| place == Place::Alone) {
+    if let Some(word) = is(WITHIN_TRANSACTION).filter(|_| place == StatementContext::Alone) {
         return Some(format!("{word} is refused: a cursor lives in a transaction; use .tx(|t| async move {{ … }})"));
     }
     is(CONNECTION).map(|word| {
@@ -142,10 +142,10 @@ fn after_block(mut rest: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Place, SHARED, is_plain, refused, unshared};
+    use super::{SHARED, StatementContext, is_plain, refused, unshared};
 
     fn alone(sql: &str) -> Option<String> {
-        refused(sql, Place::Alone)
+        refused(sql, StatementContext::Alone)
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         ] {
             assert!(alone(sql).is_some_and(|why| why.contains(instead)), "{sql}");
         }
-        let inside = refused("SAVEPOINT a", Place::Transaction);
+        let inside = refused("SAVEPOINT a", StatementContext::Transaction);
         assert!(inside.is_some_and(|why| why.contains("t.savepoint(")));
     }
 
@@ -208,11 +208,11 @@ mod tests {
         }
         assert_eq!(alone("UPDATE t SET a = 1"), None);
         for sql in ["SET LOCAL x = 1", "set transaction isolation level serializable", "FETCH 5 FROM c", "LOCK t"] {
-            assert_eq!(refused(sql, Place::Transaction), None, "{sql}");
+            assert_eq!(refused(sql, StatementContext::Transaction), None, "{sql}");
         }
-        assert!(refused("SET x = 1", Place::Transaction).is_some());
+        assert!(refused("SET x = 1", StatementContext::Transaction).is_some());
         for sql in ["SET x = 1", "BEGIN", "LISTEN jobs", "DISCARD ALL"] {
-            assert_eq!(refused(sql, Place::Session), None, "{sql}");
+            assert_eq!(refused(sql, StatementContext::Session), None, "{sql}");
         }
     }
 }

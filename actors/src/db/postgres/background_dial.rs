@@ -8,32 +8,32 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::Postgres;
-use super::queue::Queue;
-use crate::balance::health::Pulse;
-use crate::balance::verdict::{Call, Judged};
-use crate::db::standing::judged;
+use super::queue::PostgresPool;
+use crate::balance::circuit::{CallKind, Judged};
+use crate::balance::health::MemberHealth;
+use crate::db::health_report::judged;
 use crate::kit::tasks;
 
 /// The right to be the one that goes on.
-pub(in crate::db) struct GoingOn {
-    queue: Arc<Queue>,
+pub(in crate::db) struct BackgroundDial {
+    queue: Arc<PostgresPool>,
     persists: Arc<AtomicBool>,
 }
 
 impl Postgres {
     /// `None` where somebody does so already, or where the pool is full and a wait was given up, not a dial.
-    pub(in crate::db) fn go_on_dialling(&self) -> Option<GoingOn> {
+    pub(in crate::db) fn go_on_dialling(&self) -> Option<BackgroundDial> {
         let is_full = self.dialer.open() >= self.limits.connections;
         if is_full || self.dialer.unusable().is_some() || self.persists.swap(true, Relaxed) {
             return None;
         }
-        Some(GoingOn { queue: self.queue.clone(), persists: self.persists.clone() })
+        Some(BackgroundDial { queue: self.queue.clone(), persists: self.persists.clone() })
     }
 }
 
-impl GoingOn {
+impl BackgroundDial {
     /// Dials, leaves the connection to the pool and tells how it went.
-    pub(in crate::db) fn spawn(self, pulse: Arc<Pulse>, call: Call) {
+    pub(in crate::db) fn spawn(self, pulse: Arc<MemberHealth>, call: CallKind) {
         // The asker may have left because its thread ends.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             pulse.told(call, Judged::Neutral, "");
@@ -52,9 +52,9 @@ impl GoingOn {
 
 /// Sees to it that a trial comes to an end, also where the task is dropped with its thread.
 struct End {
-    going_on: GoingOn,
-    pulse: Arc<Pulse>,
-    call: Option<Call>,
+    going_on: BackgroundDial,
+    pulse: Arc<MemberHealth>,
+    call: Option<CallKind>,
 }
 
 impl End {

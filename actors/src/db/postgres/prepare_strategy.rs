@@ -21,7 +21,7 @@ const MOST: usize = 4_096;
 
 /// What was learnt about texts and names.
 #[derive(Debug)]
-pub(super) struct Ways {
+pub(super) struct PrepareStrategy {
     /// Whether names of prepared statements last on this member's connections.
     named: AtomicBool,
     /// Texts, by their hash, whose columns are of built-in types.
@@ -29,9 +29,9 @@ pub(super) struct Ways {
     hasher: RandomState,
 }
 
-impl Ways {
-    pub(super) fn new(named: bool) -> Ways {
-        Ways { named: AtomicBool::new(named), plain: Mutex::default(), hasher: RandomState::new() }
+impl PrepareStrategy {
+    pub(super) fn new(named: bool) -> PrepareStrategy {
+        PrepareStrategy { named: AtomicBool::new(named), plain: Mutex::default(), hasher: RandomState::new() }
     }
 
     pub(super) fn has_names(&self) -> bool {
@@ -60,8 +60,8 @@ impl Ways {
     }
 
     /// For while a text goes unnamed. One that does not begin to answer is doubted: its tables may have changed.
-    pub(super) fn watched<'w>(&'w self, text: &'w str) -> Watched<'w> {
-        Watched(Some((self, text)))
+    pub(super) fn watched<'w>(&'w self, text: &'w str) -> PrepareAttempt<'w> {
+        PrepareAttempt(Some((self, text)))
     }
 
     fn plain(&self) -> MutexGuard<'_, HashSet<u64>> {
@@ -71,16 +71,16 @@ impl Ways {
 }
 
 /// Doubts the text when it is dropped.
-pub(super) struct Watched<'w>(Option<(&'w Ways, &'w str)>);
+pub(super) struct PrepareAttempt<'w>(Option<(&'w PrepareStrategy, &'w str)>);
 
-impl Watched<'_> {
+impl PrepareAttempt<'_> {
     /// It has begun to answer, or failed.
     pub(super) fn began(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Watched<'_> {
+impl Drop for PrepareAttempt<'_> {
     fn drop(&mut self) {
         if let Some((ways, text)) = self.0 {
             ways.plain().remove(&ways.hasher.hash_one(text));

@@ -5,11 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use skitai_wire::Value;
 
-use super::Pulse;
+use super::MemberHealth;
+use crate::balance::circuit::{CircuitState, EjectReason};
 use crate::balance::health::{FULL_WEIGHT, millis};
-use crate::balance::verdict::{EjectReason, State};
 
-impl Pulse {
+impl MemberHealth {
     /// What is known of it.
     pub(crate) fn report(&self) -> Value {
         let now = self.now();
@@ -47,7 +47,10 @@ impl Pulse {
         Value::from_pairs([
             ("state", Value::String(verdict.state().word().to_owned())),
             ("since", unix(since)),
-            ("ejected_for", word(verdict.why().filter(|_| verdict.state() != State::Healthy).map(EjectReason::word))),
+            (
+                "ejected_for",
+                word(verdict.why().filter(|_| verdict.state() != CircuitState::Healthy).map(EjectReason::word)),
+            ),
             ("readmitted_for", word(verdict.readmitted().map(|(_, why)| why.word()))),
             ("failures_in_a_row", number(verdict.failures().into())),
             ("ejections", number(verdict.ejections())),

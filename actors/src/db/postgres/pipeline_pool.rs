@@ -13,40 +13,40 @@ use std::time::Instant;
 use futures_util::future::{FutureExt, LocalBoxFuture, Shared, WeakShared};
 
 use super::Postgres;
-use super::line::{Line, Place};
+use super::pipelined_conn::{PipelinedConn, Ticket};
 use super::run::Run;
 use crate::db::Query;
 use crate::db::backstop::{Backstop, GRACE};
-use crate::db::flight::{Ended, Failure};
+use crate::db::flight::{StatementEnd, StatementFailure};
 use crate::outcome::Reason;
 use crate::wire::Value;
 
 /// A line on its way: whoever is left of those who wait for it goes on with its checkout.
-type Opening = LocalBoxFuture<'static, Result<Arc<Line>, Failure>>;
+type Opening = LocalBoxFuture<'static, Result<Arc<PipelinedConn>, StatementFailure>>;
 
 #[derive(Default)]
-pub(super) struct Lines {
+pub(super) struct PipelinePool {
     /// The oldest first.
-    lines: RefCell<Vec<Arc<Line>>>,
+    lines: RefCell<Vec<Arc<PipelinedConn>>>,
     /// Weak, so that a checkout nobody waits for is given up.
     opening: RefCell<Option<WeakShared<Opening>>>,
     /// How often there had to be one more beside others.
     moved: Cell<u64>,
 }
 
-impl std::fmt::Debug for Lines {
+impl std::fmt::Debug for PipelinePool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Lines").field("open", &self.lines.borrow().len()).finish_non_exhaustive()
     }
 }
 
-impl Lines {
-    fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Place> {
+impl PipelinePool {
+    fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
         self.lines.borrow().iter().find_map(|line| line.join(query, now))
     }
 
     /// A place on a new line, which is known to all from now on. `None` where it came and went meanwhile.
-    fn join_new(&self, line: &Arc<Line>, query: &Arc<Query>) -> Option<Place> {
+    fn join_new(&self, line: &Arc<PipelinedConn>, query: &Arc<Query>) -> Option<Ticket> {
         let place = line.join(query, Instant::now())?;
         let mut lines = self.lines.borrow_mut();
         if !lines.iter().any(|known| Arc::ptr_eq(known, line)) {
@@ -60,14 +60,14 @@ impl Lines {
 
 impl Postgres {
     /// A place on a shared connection that is there.
-    pub(in crate::db) fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Place> {
+    pub(in crate::db) fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
         self.lines.join(query, now)
     }
 
     /// A place on a shared connection, one that is opened for it.
-    pub(in crate::db) async fn open_line(&self, query: &Arc<Query>) -> Result<Place, Failure> {
+    pub(in crate::db) async fn open_line(&self, query: &Arc<Query>) -> Result<Ticket, StatementFailure> {
         if let Some(why) = self.dialer.unusable() {
-            return Err(Failure::new(Reason::Tls, why));
+            return Err(StatementFailure::new(Reason::Tls, why));
         }
         loop {
             let line = self.opening().await?;
@@ -91,7 +91,7 @@ impl Postgres {
             if !loan.has(Backstop::Member) {
                 loan.limit_to(Backstop::Member).await;
             }
-            Ok(Arc::new(Line::on(loan, patience)))
+            Ok(Arc::new(PipelinedConn::on(loan, patience)))
         };
         let new = checkout.boxed_local().shared();
         *opening = new.downgrade();
@@ -101,9 +101,9 @@ impl Postgres {
     /// A statement, in its place. Dropped before its end it stays on the line, and its answer is thrown away.
     pub(in crate::db) fn send_on<'p>(
         &'p self,
-        place: &'p mut Place,
+        place: &'p mut Ticket,
         query: &'p Query,
-    ) -> impl Future<Output = Ended> + 'p {
+    ) -> impl Future<Output = StatementEnd> + 'p {
         place.was_sent = true;
         let run = self.run(place, query);
         async move {
@@ -114,7 +114,7 @@ impl Postgres {
         }
     }
 
-    fn run<'r>(&'r self, place: &'r Place, query: &'r Query) -> Run<'r> {
+    fn run<'r>(&'r self, place: &'r Ticket, query: &'r Query) -> Run<'r> {
         Run { shared: place.shared(), ways: &self.ways, query }
     }
 

@@ -9,8 +9,8 @@ use deadpool::managed::{PoolError, TimeoutType};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
-use crate::db::flight::Failure;
-use crate::db::member::Limits;
+use crate::db::flight::StatementFailure;
+use crate::db::member::MemberLimits;
 use crate::outcome::Reason;
 use crate::outcome::sql_error::SqlError;
 
@@ -71,7 +71,7 @@ fn parameter(place: &str) -> Option<u32> {
 }
 
 /// No connection came. Whatever the cause, no statement has been sent.
-pub(super) fn checkout(error: &PoolError<Error>, limits: Limits) -> Failure {
+pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> StatementFailure {
     let connect_timeout = limits.connect_timeout;
     let error_parts = match error {
         PoolError::Backend(error) => error.as_db_error(),
@@ -90,16 +90,16 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: Limits) -> Failure {
             (Reason::NoPermit, error.to_string())
         }
     };
-    Failure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
+    StatementFailure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
 }
 
 /// All connections are lent, and none came back in time.
-pub(super) fn no_permit(Limits { connections, wait, .. }: Limits) -> Failure {
+pub(super) fn no_permit(MemberLimits { connections, wait, .. }: MemberLimits) -> StatementFailure {
     let msg = format!(
         "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more connections, or \
          make the statements shorter"
     );
-    Failure::new(Reason::NoPermit, msg)
+    StatementFailure::new(Reason::NoPermit, msg)
 }
 
 /// Why a dial failed.
@@ -132,15 +132,15 @@ fn dialled(error: &Error) -> Reason {
 }
 
 /// Why a statement that was sent failed, and whether its connection is still good.
-pub(super) fn statement(error: &Error) -> (Failure, bool) {
+pub(super) fn statement(error: &Error) -> (StatementFailure, bool) {
     if let Some(db) = error.as_db_error() {
         let msg = server_text(db);
         // FATAL ends the connection: an administrator's command, a crash of another backend.
         return if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
             let msg = format!("{msg}; the statement may have run");
-            (Failure { reason: Reason::Closed, msg, error: Some(Arc::new(parts(db))) }, false)
+            (StatementFailure { reason: Reason::Closed, msg, error: Some(Arc::new(parts(db))) }, false)
         } else {
-            (Failure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, true)
+            (StatementFailure { reason: Reason::Sql, msg, error: Some(Arc::new(parts(db))) }, true)
         };
     }
     let io = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
@@ -151,7 +151,7 @@ pub(super) fn statement(error: &Error) -> (Failure, bool) {
         None if error.is_closed() => Reason::Closed,
         None => Reason::Malformed,
     };
-    (Failure::new(reason, format!("{}; the statement may have run", chain(error))), false)
+    (StatementFailure::new(reason, format!("{}; the statement may have run", chain(error))), false)
 }
 
 /// True for a refusal that comes before execution because of a name or plan the connection kept: 26000 (no such
@@ -162,13 +162,13 @@ pub(super) fn is_stale_name(error: &Error) -> bool {
 }
 
 /// A statement ran whose rows cannot be read, because looking up a type needs names that do not last.
-pub(super) fn unread(error: &Error) -> Failure {
+pub(super) fn unread(error: &Error) -> StatementFailure {
     let msg = format!(
         "the statement has run, but a column's type is none of PostgreSQL's own and cannot be looked up behind a pooler \
          ({}); cast the column, as in `state::text`",
         chain(error)
     );
-    Failure::new(Reason::Malformed, msg)
+    StatementFailure::new(Reason::Malformed, msg)
 }
 
 /// True where names do not last: a pooler gives every statement another server connection.

@@ -11,36 +11,36 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Instant;
 
-use super::Shared;
+use super::ClusterParts;
+use super::attempt::{Attempt, AttemptInfo};
+use super::broadcast::within;
 use super::member::TOO_MANY;
-use super::spread::within;
-use super::tally::{Part, Tally};
+use crate::balance::circuit;
+use crate::balance::circuit::{CallKind, Judged};
 use crate::balance::health::Extra;
-use crate::balance::verdict;
-use crate::balance::verdict::{Call, Judged};
-use crate::http::Prepared;
-use crate::kit::Outlet;
+use crate::http::PreparedRequest;
+use crate::kit::Responder;
 use crate::outcome::{Outcome, Reason};
 
 /// Asks until an answer settles it. There is at least one member.
-pub(super) async fn ask(shared: &Shared, request: &Prepared, key: u64, outlet: &Outlet<Outcome>) {
-    let asking = Asking { shared, request, key, outlet, begun: Instant::now(), tried: RefCell::default() };
+pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u64, responder: &Responder<Outcome>) {
+    let asking = BalancedCall { shared, request, key, responder, begun: Instant::now(), tried: RefCell::default() };
     let mut outcome = asking.settle().await;
     outcome.attempts = asking.attempts();
-    outlet.put(0, outcome);
+    responder.put(0, outcome);
 }
 
 /// One call on its way from member to member.
-struct Asking<'a> {
-    shared: &'a Shared,
-    request: &'a Prepared,
+struct BalancedCall<'a> {
+    shared: &'a ClusterParts,
+    request: &'a PreparedRequest,
     key: u64,
-    outlet: &'a Outlet<Outcome>,
+    responder: &'a Responder<Outcome>,
     begun: Instant,
     tried: RefCell<Vec<usize>>,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> BalancedCall<'a> {
     async fn settle(&self) -> Outcome {
         let spec = self.shared.spec();
         let may_repeat = self.request.is_idempotent && (spec.retries > 0 || spec.hedge);
@@ -72,18 +72,18 @@ impl<'a> Asking<'a> {
     }
 
     /// The next member to try: one whose trial is due, or the one the balance chooses among the untried.
-    fn next(&self) -> Option<(usize, Call)> {
+    fn next(&self) -> Option<(usize, CallKind)> {
         let health = self.shared.health();
         let mut tried = self.tried.borrow_mut();
         if tried.is_empty()
             && let Some(index) = health.due(health.now())
         {
             tried.push(index);
-            return Some((index, Call::Trial));
+            return Some((index, CallKind::Trial));
         }
         let index = self.choice(&tried, false)?;
         tried.push(index);
-        Some((index, Call::Usual))
+        Some((index, CallKind::Usual))
     }
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
@@ -108,12 +108,12 @@ impl<'a> Asking<'a> {
         self.shared.health().withdraw(extra, self.shared.health().now())
     }
 
-    fn begin(&self, index: usize, call: Call, is_repeated: bool) -> Tally<'a> {
-        let part = Part { attempt: self.attempts(), call, is_repeated };
-        Tally::begin(&self.shared.members[index], self.outlet, 0, part, self.begun)
+    fn begin(&self, index: usize, call: CallKind, is_repeated: bool) -> Attempt<'a> {
+        let part = AttemptInfo { attempt: self.attempts(), call, is_repeated };
+        Attempt::begin(&self.shared.members[index], self.responder, 0, part, self.begun)
     }
 
-    async fn attempt(&self, index: usize, call: Call, is_repeated: bool) -> Outcome {
+    async fn attempt(&self, index: usize, call: CallKind, is_repeated: bool) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
         let tally = self.begin(index, call, is_repeated);
         let mut running = pin!(within(&tally, self.request, timeout));
@@ -149,12 +149,12 @@ impl<'a> Asking<'a> {
     /// Two at once: the first answer that settles it, or when both failed the one that may have run.
     async fn hedged(
         &self,
-        first: &Tally<'_>,
+        first: &Attempt<'_>,
         mut one: Pin<&mut impl Future<Output = Outcome>>,
         index: usize,
     ) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
-        let second = self.begin(index, Call::Usual, true);
+        let second = self.begin(index, CallKind::Usual, true);
         // Boxed: the rare second exchange must not make room in every call's memory.
         let mut other = Box::pin(within(&second, self.request, timeout));
         let (mut failed_one, mut failed_other) = (None, None);
@@ -198,7 +198,7 @@ fn settles(outcome: &Outcome) -> bool {
 
 /// True for a failure that is the member's own: another one may do better. An error of the called method is not.
 fn is_worth_repeating(outcome: &Outcome) -> bool {
-    let judged = verdict::judge(outcome.reason, outcome.status, outcome.code, true);
+    let judged = circuit::judge(outcome.reason, outcome.status, outcome.code, true);
     matches!(judged, Judged::Failed(_)) || outcome.code == TOO_MANY
 }
 

@@ -11,28 +11,30 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Ended, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
-use crate::balance::latency::Latency;
-use crate::balance::pace::{Pace, Recent};
-use crate::balance::penalty::Trust;
+use super::{CallEnd, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
+use crate::balance::circuit::{
+    Admitted, CallKind, Change, Circuit, CircuitContext, CircuitState, EjectReason, Judged, ramp,
+};
+use crate::balance::latency_estimate::{LatencyEstimate, RecentLatencies};
+use crate::balance::latency_histogram::LatencyHistogram;
+use crate::balance::penalty::Penalty;
 use crate::balance::pick::{Candidate, Dice, hash};
-use crate::balance::retry_budget::Budget;
-use crate::balance::verdict::{Admitted, Call, Change, EjectReason, Ground, Judged, State, Verdict, ramp};
+use crate::balance::retry_budget::RetryBudget;
 use crate::spec::{Member, Rules};
 
 pub(crate) use report::unix;
 
 /// What outlives a change of the members.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub(crate) struct ClusterState {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: Instant,
     pub(crate) rules: Rules,
     pub(crate) has_checks: bool,
     /// When the next ejected member may have its trial call, in milliseconds.
     pub(crate) due: AtomicU64,
-    pub(crate) places: Mutex<Places>,
-    pub(crate) budget: Mutex<Budget>,
+    pub(crate) places: Mutex<Ejections>,
+    pub(crate) budget: Mutex<RetryBudget>,
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) denied: AtomicU64,
@@ -40,23 +42,23 @@ pub(crate) struct Common {
 
 /// The present members, and how many of them may be out at once.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
+pub(crate) struct Ejections {
     pub(crate) most: usize,
-    pub(crate) vitals: Box<[Arc<Vital>]>,
+    pub(crate) vitals: Box<[Arc<MemberState>]>,
     /// The how-many-eth members these are.
     pub(crate) generation: u64,
 }
 
-impl Places {
+impl Ejections {
     /// Counted and not kept: a member that leaves takes its ejection with it.
     pub(crate) fn out(&self) -> usize {
         self.vitals.iter().filter(|vital| vital.is_out()).count()
     }
 }
 
-impl Common {
-    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool) -> Arc<Common> {
-        Arc::new(Common {
+impl ClusterState {
+    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool) -> Arc<ClusterState> {
+        Arc::new(ClusterState {
             name: name.clone(),
             epoch: Instant::now(),
             rules,
@@ -70,7 +72,7 @@ impl Common {
         })
     }
 
-    pub(crate) fn places(&self) -> MutexGuard<'_, Places> {
+    pub(crate) fn places(&self) -> MutexGuard<'_, Ejections> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +86,7 @@ impl Common {
 
 /// The atomics mirror what a choice needs of the rest.
 #[derive(Debug)]
-pub(crate) struct Vital {
+pub(crate) struct MemberState {
     pub(crate) node: Arc<str>,
     weight: u32,
     /// The same for the same member, so that no two draw alike.
@@ -100,18 +102,18 @@ pub(crate) struct Vital {
     pace: AtomicU64,
     /// When it was asked last, in milliseconds.
     asked: AtomicU64,
-    known: Mutex<Known>,
+    known: Mutex<MemberStats>,
 }
 
-impl Vital {
+impl MemberState {
     /// Healthy, nothing known of its pace. `joined`: when it came to a cluster that was at work.
-    pub(crate) fn new(member: &Member, joined: Option<Duration>) -> Arc<Vital> {
-        Vital::at(member.node.clone(), member.weight, joined)
+    pub(crate) fn new(member: &Member, joined: Option<Duration>) -> Arc<MemberState> {
+        MemberState::at(member.node.clone(), member.weight, joined)
     }
 
     /// The same of a member that is not of HTTP.
-    pub(crate) fn at(node: Arc<str>, weight: u32, joined: Option<Duration>) -> Arc<Vital> {
-        Arc::new(Vital {
+    pub(crate) fn at(node: Arc<str>, weight: u32, joined: Option<Duration>) -> Arc<MemberState> {
+        Arc::new(MemberState {
             salt: hash(&[node.as_bytes()]),
             node,
             weight,
@@ -137,23 +139,23 @@ impl Vital {
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    verdict: Verdict,
-    trust: Trust,
-    latency: Latency,
-    recent: Recent,
+struct MemberStats {
+    verdict: Circuit,
+    trust: Penalty,
+    latency: LatencyHistogram,
+    recent: RecentLatencies,
     /// Of the last failure or check that counted against it.
     last: Option<(SystemTime, String)>,
 }
 
 /// One member: to be asked before a call to it, and told what became of it.
 #[derive(Clone, Debug)]
-pub struct Pulse {
-    pub(crate) common: Arc<Common>,
-    pub(crate) vital: Arc<Vital>,
+pub struct MemberHealth {
+    pub(crate) common: Arc<ClusterState>,
+    pub(crate) vital: Arc<MemberState>,
 }
 
-impl Pulse {
+impl MemberHealth {
     /// The time since the cluster's health was made.
     pub fn now(&self) -> Duration {
         self.common.epoch.elapsed()
@@ -165,7 +167,7 @@ impl Pulse {
     }
 
     /// True for the same member.
-    pub(crate) fn is(&self, other: &Pulse) -> bool {
+    pub(crate) fn is(&self, other: &MemberHealth) -> bool {
         Arc::ptr_eq(&self.vital, &other.vital)
     }
 
@@ -174,7 +176,7 @@ impl Pulse {
         Candidate {
             weight: self.weight(now),
             outstanding: vital.outstanding.load(Relaxed),
-            pace: if wants_pace { self.pace(now) } else { Pace::default() },
+            pace: if wants_pace { self.pace(now) } else { LatencyEstimate::default() },
             is_out: vital.is_out() || vital.held_until.load(Relaxed) > millis(now),
             is_barred: false,
         }
@@ -182,9 +184,9 @@ impl Pulse {
 
     /// It fades from the moment it was asked last, not from the answer: so one call at a time finds out whether a
     /// member that was left alone is quick again.
-    fn pace(&self, now: Duration) -> Pace {
+    fn pace(&self, now: Duration) -> LatencyEstimate {
         let idle = millis(now).saturating_sub(self.vital.asked.load(Relaxed));
-        Pace::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
+        LatencyEstimate::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
     }
 
     fn weight(&self, now: Duration) -> u32 {
@@ -196,7 +198,7 @@ impl Pulse {
         }
         let trust = self.vital.trust.load(Relaxed);
         if trust > 0 {
-            weight = (f64::from(weight) * Trust::unpacked(trust).share(now)) as u32;
+            weight = (f64::from(weight) * Penalty::unpacked(trust).share(now)) as u32;
         }
         weight.max(1).saturating_mul(self.vital.weight)
     }
@@ -222,11 +224,11 @@ impl Pulse {
         let age = now.saturating_sub(verdict.since()).as_secs_f64();
         let last = known.last.as_ref().map(|(_, msg)| format!(" ({msg})")).unwrap_or_default();
         match verdict.state() {
-            State::Ejected => {
+            CircuitState::Ejected => {
                 let left = verdict.until().saturating_sub(now).as_secs_f64();
                 format!("not sent: the member was ejected {age:.1} s ago: {why}{last}; tried again in {left:.1} s")
             }
-            State::Probing | State::Healthy => {
+            CircuitState::Probing | CircuitState::Healthy => {
                 format!("not sent: the member was ejected: {why}{last}; it has to prove itself first")
             }
         }
@@ -239,7 +241,7 @@ impl Pulse {
     }
 
     /// A call ended; every [`begun`](Pulse::begun) one does, once.
-    pub fn ended(&self, ended: &Ended<'_>, now: Duration) {
+    pub fn ended(&self, ended: &CallEnd<'_>, now: Duration) {
         let vital = &*self.vital;
         vital.outstanding.fetch_sub(1, Relaxed);
         {
@@ -260,7 +262,7 @@ impl Pulse {
             }
         }
         self.judged(now, |verdict, ground| ((), verdict.call_ended(ended.call, ended.judged, ground)));
-        if ended.call == Call::Trial {
+        if ended.call == CallKind::Trial {
             // A trial that decided nothing: the next call may try.
             self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
         }
@@ -268,13 +270,13 @@ impl Pulse {
 
     /// What the end of a statement says of its database. It costs a healthy one a glance: its owner counts what is
     /// under way and chooses by himself, so nothing else is to be learnt.
-    pub(crate) fn told(&self, call: Call, judged: Judged, msg: &str) {
+    pub(crate) fn told(&self, call: CallKind, judged: Judged, msg: &str) {
         let is_news = match judged {
             Judged::Good => self.vital.is_failing.load(Relaxed),
             Judged::Failed(_) => true,
             Judged::Neutral => false,
         };
-        if !is_news && call == Call::Usual {
+        if !is_news && call == CallKind::Usual {
             return;
         }
         let now = self.now();
@@ -286,7 +288,7 @@ impl Pulse {
         if judged == Judged::Good && self.known().verdict.failures() == 0 {
             self.vital.is_failing.store(false, Relaxed);
         }
-        if call == Call::Trial {
+        if call == CallKind::Trial {
             self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
         }
     }
@@ -316,7 +318,11 @@ impl Pulse {
     }
 
     /// Runs an act of the state machine and does what follows from a change.
-    fn judged<T>(&self, now: Duration, act: impl FnOnce(&mut Verdict, &mut Ground<'_>) -> (T, Option<Change>)) -> T {
+    fn judged<T>(
+        &self,
+        now: Duration,
+        act: impl FnOnce(&mut Circuit, &mut CircuitContext<'_>) -> (T, Option<Change>),
+    ) -> T {
         let (common, vital) = (&*self.common, &*self.vital);
         let mut take_place = || {
             let places = common.places();
@@ -331,7 +337,7 @@ impl Pulse {
         let mut dice = None;
         let mut draw =
             |limit| dice.get_or_insert_with(|| Dice::seeded(now.as_nanos() as u64 ^ vital.salt)).below(limit);
-        let mut ground = Ground {
+        let mut ground = CircuitContext {
             rules: &common.rules,
             has_checks: common.has_checks,
             now,
@@ -361,7 +367,7 @@ impl Pulse {
                 vital.is_out.store(false, Relaxed);
                 vital.ramped_from.store(millis(now) + 1, Relaxed);
                 // It begins with a clean slate: a tenth of the weight is caution enough.
-                known.trust = Trust::default();
+                known.trust = Penalty::default();
                 vital.trust.store(0, Relaxed);
                 tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
             }
@@ -369,7 +375,7 @@ impl Pulse {
         answer
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, MemberStats> {
         // Nothing of ours panics under this lock; were it to, the figures are still figures.
         self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

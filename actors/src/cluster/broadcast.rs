@@ -8,33 +8,38 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 
-use super::member::Member;
-use super::tally::{Part, Tally};
-use crate::http::Prepared;
-use crate::kit::Outlet;
+use super::attempt::{Attempt, AttemptInfo};
+use super::member::HttpMember;
+use crate::http::PreparedRequest;
+use crate::kit::Responder;
 use crate::kit::alarm;
 use crate::kit::alarm::Alarm;
+use crate::kit::join_all::JoinAll;
 use crate::kit::placed::placed;
-use crate::kit::together::Together;
 use crate::outcome::Outcome;
 
 /// Asks every member; an ejected one is answered for at once. Each outcome goes into its slot when it comes. One alarm
 /// for all: they begin together and may take equally long.
-pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Prepared, outlet: &Outlet<Outcome>) {
+pub(super) async fn all(
+    members: &[Rc<HttpMember>],
+    timeout: Duration,
+    request: &PreparedRequest,
+    responder: &Responder<Outcome>,
+) {
     let begun = Instant::now();
-    let begin = |(index, member): (usize, &'_ Rc<Member>)| match member.admit(begun) {
-        Ok(call) => Some(Tally::begin(&members[index], outlet, index, Part::sole(call), begun)),
+    let begin = |(index, member): (usize, &'_ Rc<HttpMember>)| match member.admit(begun) {
+        Ok(call) => Some(Attempt::begin(&members[index], responder, index, AttemptInfo::sole(call), begun)),
         Err(ejected) => {
-            outlet.put(index, *ejected);
+            responder.put(index, *ejected);
             None
         }
     };
-    let tallies: SmallVec<[Tally<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
+    let tallies: SmallVec<[Attempt<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
     // Boxed where they are made: collecting them moves each three times.
-    let mut running: Together<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
+    let mut running: JoinAll<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
     let mut alarm = Alarm::at(begun + timeout);
     let is_expired = poll_fn(|context| {
-        let ended = running.poll(context, |number, outcome| outlet.put(tallies[number].index(), outcome));
+        let ended = running.poll(context, |number, outcome| responder.put(tallies[number].index(), outcome));
         if ended.is_ready() {
             return Poll::Ready(false);
         }
@@ -45,13 +50,13 @@ pub(super) async fn all(members: &[Rc<Member>], timeout: Duration, request: &Pre
         // First the sockets, so that the members hear of it before anybody is told.
         drop(running);
         for tally in tallies.iter().filter(|tally| !tally.is_done()) {
-            outlet.put(tally.index(), tally.expire(timeout));
+            responder.put(tally.index(), tally.expire(timeout));
         }
     }
 }
 
 /// One exchange, bounded by the member's timeout.
-pub(super) async fn within(tally: &Tally<'_>, request: &Prepared, timeout: Duration) -> Outcome {
+pub(super) async fn within(tally: &Attempt<'_>, request: &PreparedRequest, timeout: Duration) -> Outcome {
     // In its place: passed by value it would be moved at every step down.
     let in_time = alarm::until(tally.started() + timeout, std::pin::pin!(tally.run(request))).await;
     in_time.unwrap_or_else(|| tally.expire(timeout))

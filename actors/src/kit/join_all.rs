@@ -14,13 +14,13 @@ use smallvec::SmallVec;
 const FEW: usize = 6;
 
 /// Futures, numbered from 0.
-pub(crate) enum Together<F: Future + Unpin> {
+pub(crate) enum JoinAll<F: Future + Unpin> {
     /// Those that have not ended.
     Few(SmallVec<[Option<F>; 3]>),
     Many(FuturesUnordered<Numbered<F>>),
 }
 
-impl<F: Future + Unpin> FromIterator<(usize, F)> for Together<F> {
+impl<F: Future + Unpin> FromIterator<(usize, F)> for JoinAll<F> {
     fn from_iter<I: IntoIterator<Item = (usize, F)>>(futures: I) -> Self {
         let futures = futures.into_iter();
         let mut all: SmallVec<[Option<F>; 3]> = SmallVec::with_capacity(futures.size_hint().0);
@@ -29,18 +29,18 @@ impl<F: Future + Unpin> FromIterator<(usize, F)> for Together<F> {
             all.push(Some(future));
         }
         if all.len() <= FEW {
-            return Together::Few(all);
+            return JoinAll::Few(all);
         }
         let numbered = |(number, future): (usize, Option<F>)| future.map(|future| Numbered { number, future });
-        Together::Many(all.into_iter().enumerate().filter_map(numbered).collect())
+        JoinAll::Many(all.into_iter().enumerate().filter_map(numbered).collect())
     }
 }
 
-impl<F: Future + Unpin> Together<F> {
+impl<F: Future + Unpin> JoinAll<F> {
     /// Gives out what has ended, with its number; ready when all have.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, mut ended: impl FnMut(usize, F::Output)) -> Poll<()> {
         match self {
-            Together::Few(all) => {
+            JoinAll::Few(all) => {
                 let mut waits = false;
                 for (number, place) in all.iter_mut().enumerate() {
                     let Some(future) = place else { continue };
@@ -54,7 +54,7 @@ impl<F: Future + Unpin> Together<F> {
                 }
                 if waits { Poll::Pending } else { Poll::Ready(()) }
             }
-            Together::Many(all) => loop {
+            JoinAll::Many(all) => loop {
                 match std::task::ready!(Pin::new(&mut *all).poll_next(context)) {
                     Some((number, output)) => ended(number, output),
                     None => return Poll::Ready(()),
@@ -89,7 +89,7 @@ mod tests {
     /// Each ends after its own time, the later numbers first; gives the order in which they did.
     async fn order(numbers: impl Iterator<Item = usize>) -> Vec<usize> {
         let one = |number| (number, Box::pin(tokio::time::sleep(Duration::from_millis(1_000 - 10 * number as u64))));
-        let mut all: Together<_> = numbers.map(one).collect();
+        let mut all: JoinAll<_> = numbers.map(one).collect();
         let mut order = Vec::new();
         poll_fn(|context| all.poll(context, |number, ()| order.push(number))).await;
         order

@@ -3,7 +3,7 @@
 use super::*;
 
 /// What a waiter gets here is nothing: who it was is known by the channel on which it came.
-type Turns = Places<()>;
+type Turns = FairSemaphore<()>;
 
 /// A fan-out of many calls.
 const BIG: u64 = 7;
@@ -21,7 +21,7 @@ struct Day {
 
 impl Day {
     fn new(limit: usize) -> Day {
-        Day { places: Places::new(limit), held: Vec::new(), waiting: Vec::new() }
+        Day { places: FairSemaphore::new(limit), held: Vec::new(), waiting: Vec::new() }
     }
 
     fn comes(&mut self, party: u64) {

@@ -18,9 +18,9 @@ const FADE: f64 = 10.0;
 
 /// What a member answered lately.
 #[derive(Clone, Debug, Default)]
-pub struct Recent {
+pub struct RecentLatencies {
     /// A ring: once it is full the oldest is at `next`.
-    answers: Vec<Answer>,
+    answers: Vec<LatencySample>,
     next: usize,
     /// How long they took, in order.
     order: Vec<u32>,
@@ -30,7 +30,7 @@ pub struct Recent {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+struct LatencySample {
     micros: u32,
     /// Calls in flight when it was asked, this one included.
     among: u32,
@@ -39,18 +39,18 @@ struct Answer {
 
 /// What is made of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct LatencyEstimate {
     /// The median answer. 0: nothing is known.
     pub micros: u32,
     /// The most calls it had at once, within ten seconds, when it answered no slower than that.
     pub room: u32,
 }
 
-impl Recent {
+impl RecentLatencies {
     /// Takes in an answer to a call that was one of `among` in flight.
-    pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> Pace {
+    pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
-        let answer = Answer { micros, among: u32::try_from(among).unwrap_or(u32::MAX).max(1), at: now };
+        let answer = LatencySample { micros, among: u32::try_from(among).unwrap_or(u32::MAX).max(1), at: now };
         let place = self.order.partition_point(|&other| other < micros);
         if self.answers.len() < KEPT {
             self.answers.push(answer);
@@ -75,39 +75,40 @@ impl Recent {
     }
 
     /// Takes in that a call lasted so long without an answer. It says something of a member that seemed quicker only.
-    pub fn waited(&mut self, waited: Duration, among: usize, now: Duration) -> Pace {
+    pub fn waited(&mut self, waited: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let pace = self.pace(now);
         if waited.as_micros() > pace.micros.into() { self.learn(waited, among, now) } else { pace }
     }
 
-    fn pace(&self, now: Duration) -> Pace {
+    fn pace(&self, now: Duration) -> LatencyEstimate {
         let since = now.checked_sub(FRESH);
-        let is_fresh = |answer: &&Answer| since.is_none_or(|since| answer.at > since);
+        let is_fresh = |answer: &&LatencySample| since.is_none_or(|since| answer.at > since);
         let oldest = self.answers.get(self.next).or(self.answers.first());
         // Every answer of every member passes here, and under load all are fresh.
         let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
         // Slower answers than the median say nothing of how many calls are borne.
-        let most =
-            |median: u32| move |room: u32, one: &Answer| if one.micros <= median { room.max(one.among) } else { room };
+        let most = |median: u32| {
+            move |room: u32, one: &LatencySample| if one.micros <= median { room.max(one.among) } else { room }
+        };
         if oldest.is_some_and(|oldest| is_fresh(&oldest)) {
             let median = self.order[(self.order.len() - 1) / 2];
-            return Pace { micros: median, room: self.answers.iter().fold(before, most(median)) };
+            return LatencyEstimate { micros: median, room: self.answers.iter().fold(before, most(median)) };
         }
         let mut fresh: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
         if fresh.is_empty() {
-            return Pace::default();
+            return LatencyEstimate::default();
         }
         let middle = (fresh.len() - 1) / 2;
         let median = *fresh.select_nth_unstable(middle).1;
-        Pace { micros: median, room: self.answers.iter().filter(is_fresh).fold(before, most(median)) }
+        LatencyEstimate { micros: median, room: self.answers.iter().filter(is_fresh).fold(before, most(median)) }
     }
 }
 
-impl Pace {
+impl LatencyEstimate {
     /// After nobody asked for this long.
     #[must_use]
-    pub fn faded(self, idle: Duration) -> Pace {
-        Pace { micros: (f64::from(self.micros) * (-idle.as_secs_f64() / FADE).exp()) as u32, ..self }
+    pub fn faded(self, idle: Duration) -> LatencyEstimate {
+        LatencyEstimate { micros: (f64::from(self.micros) * (-idle.as_secs_f64() / FADE).exp()) as u32, ..self }
     }
 
     /// In one word that an atomic holds.
@@ -115,8 +116,8 @@ impl Pace {
         (u64::from(self.micros) << 32) | u64::from(self.room)
     }
 
-    pub(crate) fn unpacked(packed: u64) -> Pace {
-        Pace { micros: (packed >> 32) as u32, room: packed as u32 }
+    pub(crate) fn unpacked(packed: u64) -> LatencyEstimate {
+        LatencyEstimate { micros: (packed >> 32) as u32, room: packed as u32 }
     }
 }
 
@@ -129,20 +130,20 @@ mod tests {
     const MILLI: Duration = Duration::from_millis(1);
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn learnt(recent: &mut Recent, millis: u32, count: usize, now: Duration) -> Pace {
+    fn learnt(recent: &mut RecentLatencies, millis: u32, count: usize, now: Duration) -> LatencyEstimate {
         (0..count).map(|_| recent.learn(MILLI * millis, 1, now)).last().expect("there is one")
     }
 
     #[test]
     fn a_stall_of_a_few_answers_is_not_believed() {
-        let mut recent = Recent::default();
+        let mut recent = RecentLatencies::default();
         learnt(&mut recent, 20, KEPT, SECOND);
         assert_eq!(learnt(&mut recent, 400, KEPT / 2, SECOND).micros, 20_000);
     }
 
     #[test]
     fn a_change_is_known_after_eight_answers_in_either_direction() {
-        let mut recent = Recent::default();
+        let mut recent = RecentLatencies::default();
         learnt(&mut recent, 20, 100, SECOND);
         assert_eq!(learnt(&mut recent, 200, 8, SECOND).micros, 200_000);
         learnt(&mut recent, 200, 100, SECOND);
@@ -151,21 +152,21 @@ mod tests {
 
     #[test]
     fn one_answer_is_enough_after_a_while() {
-        let mut recent = Recent::default();
+        let mut recent = RecentLatencies::default();
         learnt(&mut recent, 200, 100, SECOND);
         assert_eq!(learnt(&mut recent, 20, 1, SECOND + FRESH).micros, 20_000);
     }
 
     #[test]
     fn it_has_room_for_what_it_bore_while_it_was_quick() {
-        let mut recent = Recent::default();
+        let mut recent = RecentLatencies::default();
         // One after the other: the more are waiting the longer it takes.
         let serial = (1..=9).map(|among| recent.learn(MILLI * 10 * among, among as usize, SECOND)).last();
-        assert_eq!(serial, Some(Pace { micros: 50_000, room: 5 }));
+        assert_eq!(serial, Some(LatencyEstimate { micros: 50_000, room: 5 }));
         // All at once.
-        let mut recent = Recent::default();
+        let mut recent = RecentLatencies::default();
         let roomy = (1..=9).map(|among| recent.learn(MILLI * 10, among, SECOND)).last();
-        assert_eq!(roomy, Some(Pace { micros: 10_000, room: 9 }));
+        assert_eq!(roomy, Some(LatencyEstimate { micros: 10_000, room: 9 }));
         // That is remembered for a while.
         assert_eq!(learnt(&mut recent, 10, 100, SECOND * 5).room, 9);
         assert_eq!(learnt(&mut recent, 10, 100, SECOND * 16).room, 1);
@@ -173,23 +174,23 @@ mod tests {
 
     #[test]
     fn waiting_in_vain_makes_it_slower_and_never_quicker() {
-        let mut recent = Recent::default();
-        assert_eq!(recent.waited(MILLI * 50, 1, SECOND), Pace { micros: 50_000, room: 1 });
+        let mut recent = RecentLatencies::default();
+        assert_eq!(recent.waited(MILLI * 50, 1, SECOND), LatencyEstimate { micros: 50_000, room: 1 });
         let known = learnt(&mut recent, 200, KEPT, SECOND);
         assert_eq!(recent.waited(MILLI * 50, 1, SECOND), known);
         let waited = (0..8).map(|_| recent.waited(SECOND * 9, 1, SECOND)).last();
-        assert_eq!(waited, Some(Pace { micros: 9_000_000, room: 1 }));
+        assert_eq!(waited, Some(LatencyEstimate { micros: 9_000_000, room: 1 }));
     }
 
     #[test]
     fn it_fades_and_fits_an_atomic() {
-        let pace = Pace { micros: 200_000, room: 3 };
+        let pace = LatencyEstimate { micros: 200_000, room: 3 };
         assert_eq!(pace.faded(Duration::ZERO), pace);
         // Twice the pace of one ten times quicker.
         assert!(pace.faded(SECOND * 16).micros > 40_000 && pace.faded(SECOND * 17).micros < 40_000);
-        assert_eq!(Pace::unpacked(pace.packed()), pace);
-        let extreme = Pace { micros: u32::MAX, room: u32::MAX };
-        assert_eq!(Pace::unpacked(extreme.packed()), extreme);
+        assert_eq!(LatencyEstimate::unpacked(pace.packed()), pace);
+        let extreme = LatencyEstimate { micros: u32::MAX, room: u32::MAX };
+        assert_eq!(LatencyEstimate::unpacked(extreme.packed()), extreme);
     }
 
     proptest! {
@@ -197,11 +198,11 @@ mod tests {
         fn the_order_is_that_of_the_fresh_answers(
             answers in prop::collection::vec((1u32..9, 0u32..4), 1..60),
         ) {
-            let (mut recent, mut now) = (Recent::default(), SECOND);
+            let (mut recent, mut now) = (RecentLatencies::default(), SECOND);
             for (millis, pause) in answers {
                 now += SECOND * pause;
                 let pace = recent.learn(MILLI * millis, 1, now);
-                let is_fresh = |answer: &&Answer| answer.at + FRESH > now;
+                let is_fresh = |answer: &&LatencySample| answer.at + FRESH > now;
                 let mut fresh: Vec<u32> = recent.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
                 fresh.sort_unstable();
                 prop_assert_eq!(pace.micros, fresh[(fresh.len() - 1) / 2]);
@@ -215,7 +216,7 @@ mod tests {
         fn it_is_one_of_the_answers_and_half_of_them_were_no_slower(
             answers in prop::collection::vec((1u32..1_000, 1usize..50), 1..40),
         ) {
-            let mut recent = Recent::default();
+            let mut recent = RecentLatencies::default();
             let pace = answers.iter().map(|(millis, among)| recent.learn(MILLI * *millis, *among, SECOND)).last();
             let pace = pace.expect("there is one");
             let kept = &answers[answers.len().saturating_sub(KEPT)..];

@@ -31,25 +31,25 @@ const ENOUGH: u32 = 20;
 
 /// The answers of one member.
 #[derive(Clone)]
-pub struct Latency {
+pub struct LatencyHistogram {
     counts: Box<[u32; BUCKETS]>,
     total: u32,
     halved: Duration,
 }
 
-impl Default for Latency {
-    fn default() -> Latency {
-        Latency { counts: Box::new([0; BUCKETS]), total: 0, halved: Duration::ZERO }
+impl Default for LatencyHistogram {
+    fn default() -> LatencyHistogram {
+        LatencyHistogram { counts: Box::new([0; BUCKETS]), total: 0, halved: Duration::ZERO }
     }
 }
 
-impl std::fmt::Debug for Latency {
+impl std::fmt::Debug for LatencyHistogram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Latency").field("p50", &self.quantile(0.5)).finish_non_exhaustive()
     }
 }
 
-impl Latency {
+impl LatencyHistogram {
     /// Takes in an answer.
     pub fn learn(&mut self, took: Duration, now: Duration) {
         if now.saturating_sub(self.halved) >= HALVE {
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn quantiles_are_right_within_a_tenth() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         for nth in 1..=1_000 {
             latency.learn(MILLI * nth, SECOND);
         }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn few_answers_make_no_quantile_and_extremes_fit() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         (0..19).for_each(|_| latency.learn(Duration::ZERO, SECOND));
         assert_eq!(latency.quantile(0.5), None);
         latency.learn(Duration::from_secs(86_400), SECOND);
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_past_fades() {
-        let mut latency = Latency::default();
+        let mut latency = LatencyHistogram::default();
         (0..1_000).for_each(|_| latency.learn(SECOND, SECOND));
         for tick in 1..=10 {
             (0..100).for_each(|_| latency.learn(MILLI, SECOND * 11 * tick));

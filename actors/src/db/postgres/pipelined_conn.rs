@@ -11,9 +11,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::queue::Loan;
-use super::{Shared, discard};
-use crate::db::flight::{Ended, Failure};
+use super::queue::PooledConn;
+use super::{StatementShared, discard};
+use crate::db::flight::{StatementEnd, StatementFailure};
 use crate::db::{LIFETIME, Query};
 use crate::kit::tasks;
 use crate::outcome::Reason;
@@ -26,16 +26,16 @@ const HEAD_LIMIT: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shared connection.
-pub(in crate::db) struct Line {
+pub(in crate::db) struct PipelinedConn {
     /// How long an answer that nobody wants may be on its way.
     patience: Duration,
     // A mutex although all is on one thread: what waits for such an answer is a task, and tasks are `Send`.
-    state: Mutex<State>,
+    state: Mutex<PipelinedState>,
 }
 
-struct State {
+struct PipelinedState {
     /// `None` once nobody is on it any more.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<StatementShared>>,
     /// As they were sent. Who has left it in the middle of others leaves a gap until they have gone, too.
     queue: VecDeque<Option<Waiting>>,
     /// The number of the first in the queue.
@@ -55,10 +55,10 @@ struct Waiting {
     query: Arc<Query>,
 }
 
-impl Line {
-    pub(super) fn on(loan: Loan, patience: Duration) -> Line {
-        let state = State {
-            shared: Some(Arc::new(Shared { loan, stop: AtomicBool::new(false) })),
+impl PipelinedConn {
+    pub(super) fn on(loan: PooledConn, patience: Duration) -> PipelinedConn {
+        let state = PipelinedState {
+            shared: Some(Arc::new(StatementShared { loan, stop: AtomicBool::new(false) })),
             queue: VecDeque::new(),
             first: 0,
             in_flight: 0,
@@ -67,22 +67,22 @@ impl Line {
             is_told: false,
             looked: Instant::now(),
         };
-        Line { patience, state: Mutex::new(state) }
+        PipelinedConn { patience, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PipelinedState> {
         // Nothing is left half-done under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place behind all others; `None` where new statements have to go elsewhere.
-    pub(super) fn join(self: &Arc<Line>, query: &Arc<Query>, now: Instant) -> Option<Place> {
+    pub(super) fn join(self: &Arc<PipelinedConn>, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
         let mut state = self.state();
         let shared = state.open(now)?.clone();
         let number = state.first + state.queue.len() as u64;
         state.queue.push_back(Some(Waiting { since: now, query: query.clone() }));
         state.in_flight += 1;
-        Some(Place { line: self.clone(), shared: Some(shared), number, was_sent: false })
+        Some(Ticket { line: self.clone(), shared: Some(shared), number, was_sent: false })
     }
 
     /// Whether anybody is on it.
@@ -124,9 +124,9 @@ impl Line {
     }
 }
 
-impl State {
+impl PipelinedState {
     /// The connection, if one more statement may go there.
-    fn open(&mut self, now: Instant) -> Option<&Arc<Shared>> {
+    fn open(&mut self, now: Instant) -> Option<&Arc<StatementShared>> {
         let head = self.queue.front().and_then(Option::as_ref);
         if self.is_leaving || head.is_some_and(|head| now > head.since + HEAD_LIMIT) {
             return None;
@@ -142,23 +142,23 @@ impl State {
 }
 
 /// A statement's place on a line. Dropped before its end, it stays until the answer nobody wants has passed.
-pub(in crate::db) struct Place {
-    line: Arc<Line>,
+pub(in crate::db) struct Ticket {
+    line: Arc<PipelinedConn>,
     /// `None` once the statement has ended.
-    shared: Option<Arc<Shared>>,
+    shared: Option<Arc<StatementShared>>,
     number: u64,
     pub(super) was_sent: bool,
 }
 
-impl Place {
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+impl Ticket {
+    pub(super) fn shared(&self) -> &Arc<StatementShared> {
         self.shared.as_ref().expect("only its end takes it")
     }
 
     /// The statement has ended. True where that is news of the connection, or lies with the statement: that many have
     /// lost the connection they were on is one event, and the first of them tells.
-    pub(in crate::db) fn ended(mut self, ended: &Ended) -> bool {
-        let is_lost = matches!(&ended.result, Err(Failure { reason: Reason::Closed | Reason::Reset, .. }));
+    pub(in crate::db) fn ended(mut self, ended: &StatementEnd) -> bool {
+        let is_lost = matches!(&ended.result, Err(StatementFailure { reason: Reason::Closed | Reason::Reset, .. }));
         let is_news = !is_lost || !std::mem::replace(&mut self.line.state().is_told, true);
         self.shared = None;
         self.line.left(self.number, ended.reusable);
@@ -166,7 +166,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         let (line, number) = (self.line.clone(), self.number);

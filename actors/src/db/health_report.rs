@@ -4,43 +4,46 @@
 //! cancel request. A slow statement, a refused one, a deadline and a full pool say nothing against it, whatever their
 //! number. For a healthy database a statement costs two loads of atomics.
 
-use crate::balance::health::Pulse;
-use crate::balance::verdict::{Admitted, Call, EjectReason, Judged, judge};
+use crate::balance::circuit::{Admitted, CallKind, EjectReason, Judged, judge};
+use crate::balance::health::MemberHealth;
 
-use super::flight::Failure;
+use super::flight::StatementFailure;
 use crate::outcome::{Reason, Status};
 
 /// One statement, from its admission to what it told. One that was to decide about its member and is dropped before it
 /// did leaves the decision to the next.
 #[derive(Debug)]
-pub(super) struct Case<'m> {
-    pulse: Option<&'m Pulse>,
-    call: Call,
+pub(super) struct HealthReport<'m> {
+    pulse: Option<&'m MemberHealth>,
+    call: CallKind,
 }
 
-impl<'m> Case<'m> {
+impl<'m> HealthReport<'m> {
     /// Asks whether a statement may go to this member; the refusal is a failure without a byte sent. `call`: it was
     /// admitted already, as this. Without a pulse everything is admitted and nothing told.
-    pub(super) fn open(pulse: Option<&'m Pulse>, call: Option<Call>) -> Result<Case<'m>, Failure> {
-        let admitted = |call| Ok(Case { pulse, call });
+    pub(super) fn open(
+        pulse: Option<&'m MemberHealth>,
+        call: Option<CallKind>,
+    ) -> Result<HealthReport<'m>, StatementFailure> {
+        let admitted = |call| Ok(HealthReport { pulse, call });
         match (pulse, call) {
             (Some(pulse), None) if pulse.is_out() => match pulse.admit(pulse.now()) {
-                Admitted::Yes => admitted(Call::Usual),
-                Admitted::Trial => admitted(Call::Trial),
-                Admitted::No => Err(Failure::new(Reason::Ejected, pulse.explain(pulse.now()))),
+                Admitted::Yes => admitted(CallKind::Usual),
+                Admitted::Trial => admitted(CallKind::Trial),
+                Admitted::No => Err(StatementFailure::new(Reason::Ejected, pulse.explain(pulse.now()))),
             },
-            (_, call) => admitted(call.unwrap_or(Call::Usual)),
+            (_, call) => admitted(call.unwrap_or(CallKind::Usual)),
         }
     }
 
     /// One that was admitted and is like any other.
-    pub(super) fn usual(pulse: Option<&'m Pulse>) -> Case<'m> {
-        Case { pulse, call: Call::Usual }
+    pub(super) fn usual(pulse: Option<&'m MemberHealth>) -> HealthReport<'m> {
+        HealthReport { pulse, call: CallKind::Usual }
     }
 
     /// Whether it decides about the member.
     pub(super) fn is_trial(&self) -> bool {
-        self.call == Call::Trial
+        self.call == CallKind::Trial
     }
 
     /// A connection is there. A trial makes its own, so that decides it: however long the statement takes, others may
@@ -52,7 +55,7 @@ impl<'m> Case<'m> {
     }
 
     /// The end: of the attempt to get a connection, or of the statement.
-    pub(super) fn ended<T>(&mut self, result: &Result<T, Failure>) {
+    pub(super) fn ended<T>(&mut self, result: &Result<T, StatementFailure>) {
         match result {
             Ok(_) => self.tell(Judged::Good, ""),
             Err(failure) => self.tell(judged(failure), &failure.msg),
@@ -61,17 +64,17 @@ impl<'m> Case<'m> {
 
     fn tell(&mut self, judged: Judged, msg: &str) {
         if let Some(pulse) = self.pulse {
-            pulse.told(std::mem::replace(&mut self.call, Call::Usual), judged, msg);
+            pulse.told(std::mem::replace(&mut self.call, CallKind::Usual), judged, msg);
         }
     }
 
     /// Hands the case over to whoever goes on with it: what it is.
-    pub(super) fn hand_over(&mut self) -> Call {
-        std::mem::replace(&mut self.call, Call::Usual)
+    pub(super) fn hand_over(&mut self) -> CallKind {
+        std::mem::replace(&mut self.call, CallKind::Usual)
     }
 }
 
-impl Drop for Case<'_> {
+impl Drop for HealthReport<'_> {
     fn drop(&mut self) {
         if self.is_trial() {
             self.tell(Judged::Neutral, "");
@@ -80,7 +83,7 @@ impl Drop for Case<'_> {
 }
 
 /// What a failure says of the database, and not of the statement.
-pub(super) fn judged(failure: &Failure) -> Judged {
+pub(super) fn judged(failure: &StatementFailure) -> Judged {
     let code = failure.error.as_ref().map(|error| error.code.as_str());
     match (failure.reason, code) {
         (Reason::Login, _) => Judged::Failed(EjectReason::Login),
@@ -106,9 +109,9 @@ mod tests {
     use super::*;
     use crate::outcome::sql_error::SqlError;
 
-    fn failure(reason: Reason, code: Option<&str>) -> Failure {
+    fn failure(reason: Reason, code: Option<&str>) -> StatementFailure {
         let error = code.map(|code| Arc::new(SqlError { code: code.to_owned(), ..SqlError::default() }));
-        Failure { reason, msg: String::new(), error }
+        StatementFailure { reason, msg: String::new(), error }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Error;
 use rusqlite::ffi;
 
-use crate::db::flight::{Failure, Rows};
+use crate::db::flight::{Rows, StatementFailure};
 use crate::outcome::sql_error::SqlError;
 
 /// SQLite's own message with its extended code, the position where it knows one, and what to do where we know that.
@@ -49,7 +49,7 @@ pub(super) fn parts(error: &Error) -> Option<SqlError> {
 }
 
 /// Whether the file is another than the one its connection has open: the next connection opens the one that is there.
-pub(super) fn is_moved(result: &Result<Rows, Failure>) -> bool {
+pub(super) fn is_moved(result: &Result<Rows, StatementFailure>) -> bool {
     let moved = ffi::SQLITE_READONLY_DBMOVED.to_string();
     result.as_ref().is_err_and(|failure| failure.error.as_ref().is_some_and(|error| error.code == moved))
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{Lent, Postgres, Shared, dial::Dialer, discard, queue::Loan, run, ways::Ways};
+use super::{
+    Postgres, PostgresLoan, StatementShared, dial::Dialer, discard, prepare_strategy::PrepareStrategy,
+    queue::PooledConn, run,
+};
 use crate::db::Query;
 use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;
@@ -15,22 +18,22 @@ const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 
 /// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was
 /// open.
-pub(in crate::db) struct Seat {
-    shared: Option<Arc<Shared>>,
-    ways: Arc<Ways>,
+pub(in crate::db) struct PostgresSession {
+    shared: Option<Arc<StatementShared>>,
+    ways: Arc<PrepareStrategy>,
     dialer: Arc<Dialer>,
 }
 
 impl Postgres {
-    pub(in crate::db) fn seat(&self, loan: Loan) -> Seat {
+    pub(in crate::db) fn seat(&self, loan: PooledConn) -> PostgresSession {
         // Minutes may lie between two statements, or behind the last.
         loan.doubt();
-        let shared = Arc::new(Shared { loan, stop: AtomicBool::new(false) });
-        Seat { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
+        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
+        PostgresSession { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
     }
 }
 
-impl Seat {
+impl PostgresSession {
     /// Sees to it that the server's own limit is what the asker has time for. What comes back is to be said inside the
     /// transaction: a setting of the connection would meet others there.
     pub(in crate::db) async fn limit_to(&self, backstop: Backstop) -> Option<String> {
@@ -46,18 +49,18 @@ impl Seat {
     }
 
     /// A statement. Dropped before its end it is cancelled, and the connection is not used again.
-    pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<Lent> {
+    pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<PostgresLoan> {
         // A statement that was stopped stops all that follow: the connection is not used again.
         let shared = self.shared.clone().expect("only leaving takes it");
         let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
         // While the seat holds the connection, too, the lease has nothing to close; once it does not, it must.
-        Flight::new(work, Lent { shared, dialer: self.dialer.clone(), closes: true })
+        Flight::new(work, PostgresLoan { shared, dialer: self.dialer.clone(), closes: true })
     }
 
     /// Gives the connection back to the pool. Unless it is `clean`, it first forgets everything: an open transaction,
     /// settings, subscriptions, temporary tables, locks, prepared statements.
     pub(in crate::db) async fn leave(mut self, clean: bool) {
-        let Some(Shared { loan, .. }) = self.shared.as_deref() else { return };
+        let Some(StatementShared { loan, .. }) = self.shared.as_deref() else { return };
         if clean {
             self.shared = None;
             return;
@@ -75,7 +78,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for PostgresSession {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             discard(shared);

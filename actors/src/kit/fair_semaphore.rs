@@ -26,14 +26,14 @@ use super::party::Party;
 
 /// The places, and who waits for one: `T` is what he gets, the right to his place.
 #[derive(Debug)]
-pub(crate) struct Places<T> {
+pub(crate) struct FairSemaphore<T> {
     limit: usize,
     // A mutex although all is on one thread: a statement that is to be stopped moves into a task, and tasks are `Send`.
-    state: Mutex<State<T>>,
+    state: Mutex<SemaphoreState<T>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct State<T> {
+pub(crate) struct SemaphoreState<T> {
     /// Places that somebody has.
     pub(crate) taken: usize,
     /// Who has each place; nobody is nobody's party.
@@ -65,11 +65,11 @@ struct Aside<T> {
     waiting: VecDeque<Waiter<T>>,
 }
 
-impl<T> Places<T> {
-    pub(crate) fn new(limit: usize) -> Places<T> {
+impl<T> FairSemaphore<T> {
+    pub(crate) fn new(limit: usize) -> FairSemaphore<T> {
         let (held, free, waiting, aside) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
-        let state = State { taken: 0, held, free, waiting, aside, gone: 0, tickets: 0 };
-        Places { limit: limit.max(1), state: Mutex::new(state) }
+        let state = SemaphoreState { taken: 0, held, free, waiting, aside, gone: 0, tickets: 0 };
+        FairSemaphore { limit: limit.max(1), state: Mutex::new(state) }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -141,13 +141,13 @@ impl<T> Places<T> {
         }
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State<T>> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, SemaphoreState<T>> {
         // Nothing is left half-done under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> State<T> {
+impl<T> SemaphoreState<T> {
     fn take(&mut self, party: Party, limit: usize) -> Option<usize> {
         if self.taken >= limit {
             return None;
@@ -285,30 +285,30 @@ fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
 pub(crate) trait Owner {
     /// The right to one of them. Dropped, it goes to the next.
     type Turn;
-    fn places(&self) -> &Places<Self::Turn>;
+    fn places(&self) -> &FairSemaphore<Self::Turn>;
 }
 
 /// One who waits, until it is his turn, or in vain: `None` at the end of his time, or where he was sent away.
-pub(crate) struct Standing<O: Owner> {
+pub(crate) struct Acquire<O: Owner> {
     owner: Arc<O>,
     /// `None` once it was his turn.
     turn: Option<oneshot::Receiver<O::Turn>>,
     alarm: Option<Alarm>,
 }
 
-impl<O: Owner> std::fmt::Debug for Standing<O> {
+impl<O: Owner> std::fmt::Debug for Acquire<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Standing").field("waits", &self.turn.is_some()).finish_non_exhaustive()
     }
 }
 
-impl<O: Owner> Standing<O> {
-    pub(crate) fn new(owner: Arc<O>, turn: oneshot::Receiver<O::Turn>, until: Option<Instant>) -> Standing<O> {
-        Standing { owner, turn: Some(turn), alarm: until.map(Alarm::at) }
+impl<O: Owner> Acquire<O> {
+    pub(crate) fn new(owner: Arc<O>, turn: oneshot::Receiver<O::Turn>, until: Option<Instant>) -> Acquire<O> {
+        Acquire { owner, turn: Some(turn), alarm: until.map(Alarm::at) }
     }
 }
 
-impl<O: Owner> Future for Standing<O> {
+impl<O: Owner> Future for Acquire<O> {
     type Output = Option<O::Turn>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<O::Turn>> {
@@ -324,7 +324,7 @@ impl<O: Owner> Future for Standing<O> {
     }
 }
 
-impl<O: Owner> Drop for Standing<O> {
+impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
         let Some(mut turn) = self.turn.take() else { return };
         turn.close();

@@ -24,7 +24,7 @@ pub use reason::{EjectReason, Judged, ReadmitReason, judge};
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum CircuitState {
     /// Takes part.
     #[default]
     Healthy,
@@ -34,13 +34,13 @@ pub enum State {
     Probing,
 }
 
-impl State {
+impl CircuitState {
     /// The word used in logs and on the status page.
     pub fn word(self) -> &'static str {
         match self {
-            State::Healthy => "healthy",
-            State::Ejected => "ejected",
-            State::Probing => "probing",
+            CircuitState::Healthy => "healthy",
+            CircuitState::Ejected => "ejected",
+            CircuitState::Probing => "probing",
         }
     }
 }
@@ -76,7 +76,7 @@ pub enum Admitted {
 
 /// What a call was when it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
+pub enum CallKind {
     /// One of many.
     Usual,
     /// The one that decides.
@@ -84,7 +84,7 @@ pub enum Call {
 }
 
 /// What the owner of all members knows and a single one does not.
-pub struct Ground<'a> {
+pub struct CircuitContext<'a> {
     /// The configuration.
     pub rules: &'a Rules,
     /// Whether active checks are made.
@@ -97,7 +97,7 @@ pub struct Ground<'a> {
     pub draw: &'a mut dyn FnMut(u64) -> u64,
 }
 
-impl std::fmt::Debug for Ground<'_> {
+impl std::fmt::Debug for CircuitContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ground").field("now", &self.now).finish_non_exhaustive()
     }
@@ -105,8 +105,8 @@ impl std::fmt::Debug for Ground<'_> {
 
 /// One member's health.
 #[derive(Clone, Debug, Default)]
-pub struct Verdict {
-    state: State,
+pub struct Circuit {
+    state: CircuitState,
     since: Duration,
     until: Duration,
     /// Of calls, in a row.
@@ -122,9 +122,9 @@ pub struct Verdict {
     readmitted: Option<(Duration, ReadmitReason)>,
 }
 
-impl Verdict {
+impl Circuit {
     /// The state.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> CircuitState {
         self.state
     }
 
@@ -169,48 +169,48 @@ impl Verdict {
     }
 
     /// Asks whether a call may go to it, and notes that its time is over.
-    pub fn admit(&mut self, ground: &Ground<'_>) -> (Admitted, Option<Change>) {
+    pub fn admit(&mut self, ground: &CircuitContext<'_>) -> (Admitted, Option<Change>) {
         let change = self.expire(ground);
         let admitted = match self.state {
-            State::Healthy => Admitted::Yes,
-            State::Probing if !ground.has_checks && !self.on_trial => {
+            CircuitState::Healthy => Admitted::Yes,
+            CircuitState::Probing if !ground.has_checks && !self.on_trial => {
                 self.on_trial = true;
                 Admitted::Trial
             }
-            State::Probing | State::Ejected => Admitted::No,
+            CircuitState::Probing | CircuitState::Ejected => Admitted::No,
         };
         (admitted, change)
     }
 
     /// Takes in what became of a call. A call made before the ejection, or against it because nobody else was left,
     /// decides nothing.
-    pub fn call_ended(&mut self, call: Call, judged: Judged, ground: &mut Ground<'_>) -> Option<Change> {
-        if call == Call::Trial {
+    pub fn call_ended(&mut self, call: CallKind, judged: Judged, ground: &mut CircuitContext<'_>) -> Option<Change> {
+        if call == CallKind::Trial {
             self.on_trial = false;
         }
         match (self.state, judged) {
-            (State::Healthy, Judged::Good) => {
+            (CircuitState::Healthy, Judged::Good) => {
                 self.failures = 0;
                 None
             }
-            (State::Healthy, Judged::Failed(why)) => {
+            (CircuitState::Healthy, Judged::Failed(why)) => {
                 self.failures = self.failures.saturating_add(1);
                 self.why = Some(why);
                 if self.failures >= ground.rules.eject_after { self.eject(why, ground) } else { None }
             }
-            (State::Probing, Judged::Good) if call == Call::Trial => {
+            (CircuitState::Probing, Judged::Good) if call == CallKind::Trial => {
                 Some(self.readmit(ReadmitReason::Answered, ground.now))
             }
-            (State::Probing, Judged::Failed(why)) if call == Call::Trial => {
+            (CircuitState::Probing, Judged::Failed(why)) if call == CallKind::Trial => {
                 self.failures = self.failures.saturating_add(1);
                 Some(self.leave(why, ground))
             }
-            (State::Healthy | State::Probing | State::Ejected, _) => None,
+            (CircuitState::Healthy | CircuitState::Probing | CircuitState::Ejected, _) => None,
         }
     }
 
     /// Takes in an active check.
-    pub fn checked(&mut self, is_passed: bool, ground: &mut Ground<'_>) -> Option<Change> {
+    pub fn checked(&mut self, is_passed: bool, ground: &mut CircuitContext<'_>) -> Option<Change> {
         if is_passed {
             self.missed = 0;
             self.passed = self.passed.saturating_add(1);
@@ -219,14 +219,14 @@ impl Verdict {
             self.missed = self.missed.saturating_add(1);
         }
         match self.state {
-            State::Healthy if self.missed >= ground.rules.fall => {
+            CircuitState::Healthy if self.missed >= ground.rules.fall => {
                 self.why = Some(EjectReason::CheckFailed);
                 self.eject(EjectReason::CheckFailed, ground)
             }
-            State::Healthy => None,
-            State::Ejected | State::Probing => {
+            CircuitState::Healthy => None,
+            CircuitState::Ejected | CircuitState::Probing => {
                 let change = self.expire(ground);
-                if self.state == State::Probing && self.passed >= ground.rules.rise {
+                if self.state == CircuitState::Probing && self.passed >= ground.rules.rise {
                     return Some(self.readmit(ReadmitReason::ChecksPassed, ground.now));
                 }
                 change
@@ -234,16 +234,16 @@ impl Verdict {
         }
     }
 
-    fn expire(&mut self, ground: &Ground<'_>) -> Option<Change> {
-        if self.state != State::Ejected || ground.now < self.until {
+    fn expire(&mut self, ground: &CircuitContext<'_>) -> Option<Change> {
+        if self.state != CircuitState::Ejected || ground.now < self.until {
             return None;
         }
-        self.state = State::Probing;
+        self.state = CircuitState::Probing;
         self.since = ground.now;
         Some(Change::Probing)
     }
 
-    fn eject(&mut self, why: EjectReason, ground: &mut Ground<'_>) -> Option<Change> {
+    fn eject(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Option<Change> {
         if !(ground.take_place)() {
             self.spared += 1;
             // Said once for a row, not with every call of it.
@@ -258,14 +258,14 @@ impl Verdict {
 
     /// Out, for twice as long as the last time, within a tenth so that members that fell together do not return
     /// together.
-    fn leave(&mut self, why: EjectReason, ground: &mut Ground<'_>) -> Change {
+    fn leave(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Change {
         let Rules { eject_time, eject_time_max, .. } = *ground.rules;
         let doubled = eject_time.saturating_mul(1 << self.row.min(20)).min(eject_time_max);
         let permille = u32::try_from((ground.draw)(201)).unwrap_or(0) + 900;
         let time = doubled * permille / 1_000;
         self.row += 1;
         self.ejections += 1;
-        self.state = State::Ejected;
+        self.state = CircuitState::Ejected;
         self.since = ground.now;
         self.until = ground.now + time;
         self.why = Some(why);
@@ -275,7 +275,7 @@ impl Verdict {
     }
 
     fn readmit(&mut self, why: ReadmitReason, now: Duration) -> Change {
-        self.state = State::Healthy;
+        self.state = CircuitState::Healthy;
         self.since = now;
         self.failures = 0;
         self.missed = 0;

@@ -9,15 +9,15 @@ struct Case {
     has_checks: bool,
     now: Duration,
     places: u32,
-    verdict: Verdict,
+    verdict: Circuit,
 }
 
 impl Case {
     fn new() -> Case {
-        Case { rules: Rules::default(), has_checks: false, now: SECOND, places: 1, verdict: Verdict::default() }
+        Case { rules: Rules::default(), has_checks: false, now: SECOND, places: 1, verdict: Circuit::default() }
     }
 
-    fn with<T>(&mut self, act: impl FnOnce(&mut Verdict, &mut Ground<'_>) -> T) -> T {
+    fn with<T>(&mut self, act: impl FnOnce(&mut Circuit, &mut CircuitContext<'_>) -> T) -> T {
         let places = &mut self.places;
         let mut take_place = || {
             let is_free = *places > 0;
@@ -26,7 +26,7 @@ impl Case {
         };
         // The middle of the jitter.
         let mut draw = |_| 100;
-        let ground = &mut Ground {
+        let ground = &mut CircuitContext {
             rules: &self.rules,
             has_checks: self.has_checks,
             now: self.now,
@@ -36,12 +36,12 @@ impl Case {
         act(&mut self.verdict, ground)
     }
 
-    fn ends(&mut self, call: Call, judged: Judged) -> Option<Change> {
+    fn ends(&mut self, call: CallKind, judged: Judged) -> Option<Change> {
         self.with(|verdict, ground| verdict.call_ended(call, judged, ground))
     }
 
     fn fails(&mut self) -> Option<Change> {
-        self.ends(Call::Usual, REFUSED)
+        self.ends(CallKind::Usual, REFUSED)
     }
 
     fn check(&mut self, is_passed: bool) -> Option<Change> {
@@ -71,18 +71,18 @@ fn five_failures_in_a_row_eject() {
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
-    assert_eq!(case.ends(Call::Usual, Judged::Good), None);
+    assert_eq!(case.ends(CallKind::Usual, Judged::Good), None);
     assert_eq!(case.verdict.failures(), 0);
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
     // What says nothing neither counts nor forgives.
-    assert_eq!(case.ends(Call::Usual, Judged::Neutral), None);
+    assert_eq!(case.ends(CallKind::Usual, Judged::Neutral), None);
     assert_eq!(case.fails(), Some(Change::Ejected { why: EjectReason::Refused, time: SECOND * 10 }));
-    assert_eq!((case.verdict.state(), case.admit()), (State::Ejected, Admitted::No));
+    assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Ejected, Admitted::No));
     // A late answer to a call made before decides nothing.
-    assert_eq!(case.ends(Call::Usual, Judged::Good), None);
-    assert_eq!(case.verdict.state(), State::Ejected);
+    assert_eq!(case.ends(CallKind::Usual, Judged::Good), None);
+    assert_eq!(case.verdict.state(), CircuitState::Ejected);
 }
 
 #[test]
@@ -93,16 +93,19 @@ fn after_its_time_one_trial_call_decides() {
     assert_eq!(case.admit(), Admitted::No);
     case.now += SECOND;
     assert_eq!(case.admit(), Admitted::Trial);
-    assert_eq!((case.verdict.state(), case.admit()), (State::Probing, Admitted::No));
+    assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Probing, Admitted::No));
     // Given up by its caller: the next one may try.
-    assert_eq!(case.ends(Call::Trial, Judged::Neutral), None);
+    assert_eq!(case.ends(CallKind::Trial, Judged::Neutral), None);
     assert_eq!(case.admit(), Admitted::Trial);
-    let failed = case.ends(Call::Trial, Judged::Failed(EjectReason::Silent));
+    let failed = case.ends(CallKind::Trial, Judged::Failed(EjectReason::Silent));
     assert_eq!(failed, Some(Change::Ejected { why: EjectReason::Silent, time: SECOND * 20 }));
     case.now += SECOND * 20;
     assert_eq!(case.admit(), Admitted::Trial);
-    assert_eq!(case.ends(Call::Trial, Judged::Good), Some(Change::Readmitted(ReadmitReason::Answered)));
-    assert_eq!((case.verdict.state(), case.admit(), case.verdict.ejections()), (State::Healthy, Admitted::Yes, 2));
+    assert_eq!(case.ends(CallKind::Trial, Judged::Good), Some(Change::Readmitted(ReadmitReason::Answered)));
+    assert_eq!(
+        (case.verdict.state(), case.admit(), case.verdict.ejections()),
+        (CircuitState::Healthy, Admitted::Yes, 2)
+    );
 }
 
 #[test]
@@ -112,14 +115,14 @@ fn ejections_double_up_to_the_longest_and_a_healthy_span_forgives() {
     for _ in 0..6 {
         case.now = case.verdict.until();
         assert_eq!(case.admit(), Admitted::Trial);
-        case.ends(Call::Trial, REFUSED);
+        case.ends(CallKind::Trial, REFUSED);
         times.push((case.verdict.until() - case.now).as_secs());
     }
     assert_eq!(times, [10, 20, 40, 80, 160, 300, 300]);
     let readmit = |case: &mut Case| {
         case.now = case.verdict.until();
         case.admit();
-        case.ends(Call::Trial, Judged::Good);
+        case.ends(CallKind::Trial, Judged::Good);
         case.places = 1;
     };
     readmit(&mut case);
@@ -135,7 +138,7 @@ fn without_a_place_a_member_stays_and_it_is_said_once() {
     let mut case = Case { places: 0, ..Case::new() };
     let said: Vec<_> = (0..20).filter_map(|_| case.fails()).collect();
     assert_eq!(said, [Change::Spared(EjectReason::Refused)]);
-    assert_eq!((case.verdict.state(), case.admit(), case.verdict.spared()), (State::Healthy, Admitted::Yes, 16));
+    assert_eq!((case.verdict.state(), case.admit(), case.verdict.spared()), (CircuitState::Healthy, Admitted::Yes, 16));
     // As soon as there is a place, the next failure takes it.
     case.places = 1;
     assert!(matches!(case.fails(), Some(Change::Ejected { .. })));
@@ -175,7 +178,7 @@ fn the_jitter_stays_within_a_tenth() {
             assert_eq!(limit, 201);
             drawn
         };
-        let ground = &mut Ground {
+        let ground = &mut CircuitContext {
             rules: &case.rules,
             has_checks: false,
             now: case.now,
@@ -183,7 +186,7 @@ fn the_jitter_stays_within_a_tenth() {
             draw: &mut draw,
         };
         for _ in 0..5 {
-            case.verdict.call_ended(Call::Usual, REFUSED, ground);
+            case.verdict.call_ended(CallKind::Usual, REFUSED, ground);
         }
         assert_eq!(case.verdict.until() - case.now, Duration::from_millis(millis));
     }
@@ -194,7 +197,7 @@ fn a_readmitted_member_begins_with_a_tenth() {
     let shares = [0, 1, 5, 9, 10, 99].map(|age| ramp(SECOND * age, SECOND * 10));
     assert_eq!(shares, [10, 19, 55, 91, 100, 100]);
     assert_eq!(ramp(Duration::ZERO, Duration::ZERO), FULL);
-    assert_eq!(Verdict::default().ramp(&Rules::default(), Duration::ZERO), FULL, "a new cluster has no new members");
+    assert_eq!(Circuit::default().ramp(&Rules::default(), Duration::ZERO), FULL, "a new cluster has no new members");
 }
 
 #[test]

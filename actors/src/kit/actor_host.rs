@@ -9,11 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::gather::{Outlet, panic_text};
+use super::gather::{Responder, panic_text};
 use super::placed::placed;
-use super::race::{Ended, race};
+use super::race::{RaceEnd, race};
 use super::report::Gauges;
-use super::restarts::{Restarts, Verdict};
+use super::restarts::{RestartDecision, Restarts};
 use super::slots::{Missed, Slot};
 
 /// State that answers messages of type `M`.
@@ -23,19 +23,19 @@ pub trait Answers<M: Send + 'static>: Sized + 'static {
     /// The message's name in counters and on the status page.
     const NAME: &'static str;
     /// Takes what it needs of the state now and returns the work, which must not borrow the state. The work fills the
-    /// outlet; it is dropped at the deadline or when the asker leaves, so it must be safe to drop at any await.
-    fn answer(&mut self, message: M, outlet: Outlet<Self::Item>) -> impl Future<Output = ()> + 'static;
+    /// responder; it is dropped at the deadline or when the asker leaves, so it must be safe to drop at any await.
+    fn answer(&mut self, message: M, responder: Responder<Self::Item>) -> impl Future<Output = ()> + 'static;
 }
 
 /// A message on its way, with everything the kit needs to run it.
-pub(crate) struct Letter<M, T: Slot> {
+pub(crate) struct Envelope<M, T: Slot> {
     pub(crate) message: M,
-    pub(crate) outlet: Outlet<T>,
+    pub(crate) responder: Responder<T>,
     pub(crate) deadline: Instant,
     pub(crate) permit: Permit,
 }
 
-impl<M: Send + 'static, T: Slot> actix::Message for Letter<M, T> {
+impl<M: Send + 'static, T: Slot> actix::Message for Envelope<M, T> {
     type Result = ();
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// The actix actor around a state.
-pub(crate) struct Kept<S> {
+pub(crate) struct ActorHost<S> {
     /// `None` from a panic that failed the actor until it is tried again.
     state: Option<S>,
     make: Box<dyn Fn() -> S>,
@@ -74,9 +74,9 @@ pub(crate) struct Kept<S> {
     restarts: Restarts,
 }
 
-impl<S> Kept<S> {
-    pub(crate) fn new(make: Box<dyn Fn() -> S>, gauges: Arc<Gauges>) -> Kept<S> {
-        Kept { state: Some(make()), make, gauges, restarts: Restarts::default() }
+impl<S> ActorHost<S> {
+    pub(crate) fn new(make: Box<dyn Fn() -> S>, gauges: Arc<Gauges>) -> ActorHost<S> {
+        ActorHost { state: Some(make()), make, gauges, restarts: Restarts::default() }
     }
 
     /// The state, made where there is none. `None` while the actor is failed, or when making it fails.
@@ -102,11 +102,11 @@ impl<S> Kept<S> {
         self.state = None;
         self.gauges.restarted(text);
         match self.restarts.panicked(now()) {
-            Verdict::Restart => {
+            RestartDecision::Restart => {
                 tracing::error!(actor = self.gauges.name(), "{what}; the actor is made anew: {text}");
                 self.remake();
             }
-            Verdict::Fail(until) => {
+            RestartDecision::Fail(until) => {
                 let pause = until.saturating_duration_since(now());
                 tracing::error!(
                     actor = self.gauges.name(),
@@ -118,28 +118,28 @@ impl<S> Kept<S> {
     }
 }
 
-impl<S: Unpin + 'static> actix::Actor for Kept<S> {
+impl<S: Unpin + 'static> actix::Actor for ActorHost<S> {
     type Context = actix::Context<Self>;
 }
 
-impl<M, S> actix::Handler<Letter<M, S::Item>> for Kept<S>
+impl<M, S> actix::Handler<Envelope<M, S::Item>> for ActorHost<S>
 where
     M: Send + 'static,
     S: Answers<M> + Unpin,
 {
     type Result = ();
 
-    fn handle(&mut self, letter: Letter<M, S::Item>, _: &mut actix::Context<Self>) {
-        let Letter { message, outlet, deadline, mut permit } = letter;
+    fn handle(&mut self, letter: Envelope<M, S::Item>, _: &mut actix::Context<Self>) {
+        let Envelope { message, responder, deadline, mut permit } = letter;
         permit.delivered = true;
         let Some(state) = self.state() else {
-            outlet.close(Missed::Failed);
+            responder.close(Missed::Failed);
             return;
         };
-        let mut watch = outlet.watch();
+        let mut watch = responder.watch();
         // Boxed where it is made: a task is moved several times on its way into the runtime, and some work is
         // kilobytes.
-        match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, outlet)))) {
+        match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, responder)))) {
             Ok(mut work) => {
                 let gauges = self.gauges.clone();
                 // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
@@ -148,18 +148,18 @@ where
                     let _permit = permit;
                     let ended = race(work.as_mut(), &mut watch, deadline).await;
                     match ended {
-                        Ended::Deadline => watch.stop(Missed::Deadline),
-                        Ended::Unwanted => watch.stop(Missed::Cancelled),
-                        Ended::Done | Ended::Panicked(_) => {}
+                        RaceEnd::Deadline => watch.stop(Missed::Deadline),
+                        RaceEnd::Unwanted => watch.stop(Missed::Cancelled),
+                        RaceEnd::Done | RaceEnd::Panicked(_) => {}
                     }
-                    // What it holds goes first, so that a member's socket is closed before anybody is told; the outlet
+                    // What it holds goes first, so that a member's socket is closed before anybody is told; the responder
                     // in it closes the slots.
                     drop(work);
                     match ended {
-                        Ended::Done => gauges.done(),
-                        Ended::Deadline => gauges.expired(),
-                        Ended::Unwanted => gauges.cancelled(),
-                        Ended::Panicked(text) => {
+                        RaceEnd::Done => gauges.done(),
+                        RaceEnd::Deadline => gauges.expired(),
+                        RaceEnd::Unwanted => gauges.cancelled(),
+                        RaceEnd::Panicked(text) => {
                             gauges.panicked(&text);
                             tracing::error!(actor = gauges.name(), message = S::NAME, "a call panicked: {text}");
                         }

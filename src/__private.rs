@@ -1,6 +1,6 @@
 //! What the code that `#[route]` and `routes!` write has to name. It is no author's: any version may change it.
 
-pub use crate::app::args::argument::{Argument, Kind};
+pub use crate::app::args::argument::{Argument, BindError, Kind};
 pub use crate::app::args::bind::{Bind, Faults, Given, Values};
 pub use crate::app::blocking::blocking;
 pub use crate::app::reply::{Answer, Give, GivePlain, Later};

@@ -37,9 +37,9 @@ pub(crate) mod spelling;
 mod values;
 
 pub use find::{NotFound, Places, find};
-pub use network::Network;
+pub use network::{Network, NetworkError};
 pub use report::{Problem, Report, Severity};
-pub use routes::{MountLine, MountTarget};
+pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
     Certification, Declared, ForwardedHeader, Introspection, RouteLine, RouteTarget, ServerSettings, Settings,
     TrustedProxies, Uploads,
@@ -148,7 +148,7 @@ impl Loaded {
             let resolved = match &route.target {
                 RouteTarget::Name(target) => routes::resolve(target, &self.base, apps).map_err(|why| {
                     let meant = routes::meant(target, apps).map(|app| format!("did you mean the app `{app}`?"));
-                    (why, meant)
+                    (why.to_string(), meant)
                 }),
                 RouteTarget::App(app) if apps.contains(&app.as_str()) => Ok(MountTarget::App(app.clone())),
                 RouteTarget::App(app) => Err((format!("this program has no app `{app}`"), None)),

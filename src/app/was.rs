@@ -189,8 +189,8 @@ impl Was {
         // The error begins at the link, not in here.
         let link = || {
             let (links, placed) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
-            let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, &error.to_string()))?;
-            links.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
+            let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, error))?;
+            links.path_to(placed, arguments).map_err(|why| about(placed, why))
         };
         match link() {
             Ok(url) => Ok(url),

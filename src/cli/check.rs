@@ -10,7 +10,7 @@ use crate::serve::mounting;
 pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
-        Err(problems) => return fail(&problems),
+        Err(error) => return fail(&error.to_string()),
     };
     let mounts = match mounting::mounts(&loaded, &program.apps, mounting::templates_of(&loaded).as_deref()) {
         Ok(mounts) => mounts,

@@ -12,7 +12,7 @@ use super::args::{Arguments, Command, Which};
 use super::{check, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
-use crate::config::{Loaded, Places};
+use crate::config::{Loaded, NotFound, Places, Report};
 
 type Prepare = Box<dyn FnOnce(&Path) -> Result<Box<dyn Any>>>;
 
@@ -78,19 +78,17 @@ impl Program {
         }
     }
 
-    /// The configuration of this call: the named one, the program's own, or none. The text is what is wrong.
-    pub(super) fn load(&self, which: &Which) -> std::result::Result<Loaded, String> {
+    /// The configuration of this call: the named one, the program's own, or none.
+    pub(super) fn load(&self, which: &Which) -> std::result::Result<Loaded, ConfError> {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
         let mut loaded = match (&which.conf, &self.conf) {
             (Some(asked), _) => {
-                let path = config::find(asked, &Places { here: here.clone(), ..Places::default() })
-                    .map_err(|error| error.to_string())?;
-                config::load(&path).map_err(|report| report.to_string())?
+                config::load(&config::find(asked, &Places { here: here.clone(), ..Places::default() })?)?
             }
             (None, Some((name, text))) => {
                 let env = |name: &str| std::env::var(name).ok();
-                config::parse(name, text, &here, &env).map_err(|report| report.to_string())?
+                config::parse(name, text, &here, &env)?
             }
             (None, None) => Loaded::without_conf(&here, &names),
         };
@@ -104,6 +102,15 @@ impl Program {
     pub(super) fn uses_own_conf(&self, which: &Which) -> bool {
         which.conf.is_none() && self.conf.is_some()
     }
+}
+
+/// Why there is no configuration for a call.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConfError {
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    #[error(transparent)]
+    Unfit(#[from] Report),
 }
 
 impl Which {

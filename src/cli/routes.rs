@@ -10,7 +10,7 @@ use crate::serve::mounting;
 pub(super) fn routes(program: &Program, which: &Which) -> ExitCode {
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
-        Err(problems) => return fail(&problems),
+        Err(error) => return fail(&error.to_string()),
     };
     match mounting::mounts(&loaded, &program.apps, mounting::templates_of(&loaded).as_deref()) {
         Ok(mounts) => {

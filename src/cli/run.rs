@@ -23,7 +23,7 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     panics::install_hook();
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
-        Err(problems) => return fail(&problems),
+        Err(error) => return fail(&error.to_string()),
     };
     if !loaded.warnings.is_empty() {
         fail(&loaded.warnings.to_string());

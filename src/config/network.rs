@@ -44,34 +44,48 @@ fn first(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-impl FromStr for Network {
-    /// What was expected.
-    type Err = String;
+/// Why a text is no network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// It is neither an address nor one with a prefix.
+    #[error("expected an address such as 127.0.0.1, or a network such as 10.0.0.0/8")]
+    NoAddress,
+    /// Its prefix is longer than its address.
+    #[error("expected at most {0} bits behind the `/`")]
+    TooLong(u8),
+    /// Somebody meant one address or another network; which of them is not ours to guess.
+    #[error("that network begins at {first}: write {first}/{prefix}, or the address alone")]
+    Within {
+        /// Where the network begins.
+        first: IpAddr,
+        /// How many bits its addresses have in common.
+        prefix: u8,
+    },
+}
 
-    fn from_str(text: &str) -> Result<Network, String> {
-        let expected = || "expected an address such as 127.0.0.1, or a network such as 10.0.0.0/8".to_owned();
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Network, NetworkError> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.trim().parse().map_err(|_| expected())?;
+        let written: IpAddr = address.trim().parse().map_err(|_| NetworkError::NoAddress)?;
         let address = written.to_canonical();
         let widest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
             None => widest,
             Some(prefix) => {
-                let prefix: u8 = prefix.trim().parse().map_err(|_| expected())?;
+                let prefix: u8 = prefix.trim().parse().map_err(|_| NetworkError::NoAddress)?;
                 // `::ffff:10.0.0.0/104` is `10.0.0.0/8`.
                 let prefix = if written == address { Some(prefix) } else { prefix.checked_sub(96) };
-                prefix
-                    .filter(|prefix| *prefix <= widest)
-                    .ok_or_else(|| format!("expected at most {widest} bits behind the `/`"))?
+                prefix.filter(|prefix| *prefix <= widest).ok_or(NetworkError::TooLong(widest))?
             }
         };
         let first = first(address, prefix);
         if first != address {
-            // Somebody meant one address or another network; which of them is not ours to guess.
-            return Err(format!("that network begins at {first}: write {first}/{prefix}, or the address alone"));
+            return Err(NetworkError::Within { first, prefix });
         }
         Ok(Network { address, prefix })
     }
@@ -119,7 +133,7 @@ mod tests {
             ("10.0.0.1/8", "write 10.0.0.0/8"),
             ("fd00::1/8", "write fd00::/8"),
         ] {
-            let told = text.parse::<Network>().expect_err(text);
+            let told = text.parse::<Network>().expect_err(text).to_string();
             assert!(told.contains(why), "{text}: {told}");
         }
     }

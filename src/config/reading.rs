@@ -176,7 +176,7 @@ impl Reading<'_> {
                 Err(why) => {
                     let shown = mask::quotable(text).filter(|_| !text.contains(['=', '@']));
                     let message = format!("{} is no network for `{}`", shown.as_deref().unwrap_or("this"), key.name);
-                    self.push(Problem::error(span, message).label(why));
+                    self.push(Problem::error(span, message).label(why.to_string()));
                 }
             }
         }

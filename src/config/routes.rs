@@ -27,9 +27,32 @@ pub enum MountTarget {
     App(String),
 }
 
+/// Why a target leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// It is a file, here as it may be shown.
+    #[error("{0} is a file; a route leads to a folder, an app or a cluster")]
+    File(String),
+    /// It is nothing.
+    #[error("{shown} is neither an existing folder nor an app; {}", has(apps))]
+    Nothing {
+        /// The target as it may be shown.
+        shown: String,
+        /// The apps that there are.
+        apps: Vec<String>,
+    },
+}
+
+fn has(apps: &[String]) -> String {
+    match apps {
+        [] => "this program has no apps".to_owned(),
+        _ => format!("the apps of this program are {}", list(apps)),
+    }
+}
+
 /// What the target of a route means: an existing folder (relative to the conf's), or the app named by its last part.
 /// Where it is both, the folder wins, as files win over apps everywhere.
-pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, String> {
+pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, TargetError> {
     let path = base.join(target);
     if path.is_dir() {
         return Ok(MountTarget::Folder(path));
@@ -40,13 +63,9 @@ pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, 
     }
     let shown = mask::quotable(target).unwrap_or_else(|| "this target".to_owned());
     if path.is_file() {
-        return Err(format!("{shown} is a file; a route leads to a folder, an app or a cluster"));
+        return Err(TargetError::File(shown));
     }
-    let has = match apps {
-        [] => "this program has no apps".to_owned(),
-        _ => format!("the apps of this program are {}", list(apps)),
-    };
-    Err(format!("{shown} is neither an existing folder nor an app; {has}"))
+    Err(TargetError::Nothing { shown, apps: apps.iter().map(|app| (*app).to_owned()).collect() })
 }
 
 /// The app that was meant by a target that is none.
@@ -136,6 +155,6 @@ fn to_cluster(
     }
 }
 
-fn list(names: &[&str]) -> String {
+fn list(names: &[impl std::fmt::Display]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -18,6 +18,14 @@ const RANDOM: usize = 16;
 /// No request lasts so long: what is older has nobody.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The folder of uploads cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the folder of uploads, {}: {error}; see `upload_folder`", folder.display())]
+pub(crate) struct UploadDirError {
+    folder: PathBuf,
+    error: io::Error,
+}
+
 /// The folder of one site.
 #[derive(Debug)]
 pub(crate) struct Shelf {
@@ -28,14 +36,14 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// Opens the folder, the system's where none is given, and sweeps it. The error says what is wrong with it: better
     /// known at the start than at the first upload.
-    pub(crate) fn open(folder: Option<&Path>) -> Result<Shelf, String> {
+    pub(crate) fn open(folder: Option<&Path>) -> Result<Shelf, UploadDirError> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let of_this_site = RandomState::new().build_hasher().finish();
         let shelf = Shelf { folder, prefix: format!("{PREFIX}{of_this_site:016x}-") };
-        shelf.remove(PREFIX, LEFT_BEHIND).and_then(|()| shelf.create()).map(drop).map_err(|error| {
-            format!("the folder of uploads, {}: {error}; see `upload_folder`", shelf.folder.display())
-        })?;
-        Ok(shelf)
+        match shelf.remove(PREFIX, LEFT_BEHIND).and_then(|()| shelf.create()) {
+            Ok(_) => Ok(shelf),
+            Err(error) => Err(UploadDirError { folder: shelf.folder, error }),
+        }
     }
 
     /// A new file that only this user can read.
@@ -92,6 +100,9 @@ mod tests {
         std::fs::File::options().write(true).open(&kept).expect("there").set_modified(old).expect("set");
         drop(Shelf::open(Some(folder.path())));
         assert!(names().is_empty());
-        assert!(Shelf::open(Some(&folder.path().join("no"))).is_err_and(|error| error.contains("`upload_folder`")));
+        assert!(
+            Shelf::open(Some(&folder.path().join("no")))
+                .is_err_and(|error| error.to_string().contains("`upload_folder`"))
+        );
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
                 let found = apps.iter().find(|app| app.name == name);
                 match found.map(|app| place(app, (&at, mount.slash), templates, &names, &loaded.settings.server)) {
                     Some(Ok(app)) => mount.app = Some(Arc::new(app)),
-                    Some(Err(problems)) => unfit.extend(problems),
+                    Some(Err(Unfit(problems))) => unfit.extend(problems),
                     None => unfit.push(format!("{path}: this program has no app `{name}`")),
                 }
             }
@@ -62,21 +62,20 @@ pub(super) fn place(
     templates: Option<&Path>,
     names: &[&str],
     server: &ServerSettings,
-) -> Result<Mounted, Vec<String>> {
+) -> Result<Mounted, Unfit> {
     let devel = app.devel.unwrap_or(server.devel);
     if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
-        return Err(vec![format!(
+        return Err(Unfit(vec![format!(
             "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` nobody else can reach it",
             app.name
-        )]);
+        )]));
     }
-    let table = Table::new(&app.routes, &app.level).map_err(|problems| {
-        problems.into_iter().map(|problem| format!("app `{}`: {problem}", app.name)).collect::<Vec<_>>()
-    })?;
+    let table = Table::new(&app.routes, &app.level)
+        .map_err(|problems| Unfit(problems.iter().map(|why| format!("app `{}`: {why}", app.name)).collect()))?;
     let table = Arc::new(table);
     let links = Arc::new(Links::new(path, slash, table.clone()));
     let templates = Templates::load(&app.name, app.templates.clone(), templates, devel, (&links, names))
-        .map_err(|error| vec![format!("app `{}`: template: {error}", app.name)])?;
+        .map_err(|error| Unfit(vec![format!("app `{}`: template: {error}", app.name)]))?;
     Ok(Mounted {
         name: app.name.clone(),
         use_session: app.use_session,

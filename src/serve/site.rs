@@ -55,7 +55,7 @@ impl OpenSite {
         templates: Option<&Path>,
     ) -> Result<Arc<OpenSite>, Unfit> {
         let Settings { server, clusters: declared, .. } = loaded.settings.clone();
-        let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error]))?;
+        let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
@@ -129,7 +129,7 @@ impl OpenSite {
 
 /// A page of the server's own.
 fn own_mount(path: &str, app: &App, server: &ServerSettings) -> Result<Mount, Unfit> {
-    let placed = place(app, (path, false), None, &[], server).map_err(Unfit)?;
+    let placed = place(app, (path, false), None, &[], server)?;
     Ok(Mount { is_own: true, ..Mount::at(path, Some(placed)) })
 }
 

@@ -3,6 +3,8 @@
 //! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
 //! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -63,6 +65,40 @@ impl Kind {
     }
 }
 
+/// Why what was given is no such argument; it follows the argument's name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// There is none.
+    #[error("is missing")]
+    Missing,
+    /// There are so many.
+    #[error("was given {0} times and takes one value")]
+    Several(usize),
+    /// There is something else.
+    #[error("must be {expected}, got {got}")]
+    Unlike {
+        /// What it must be.
+        expected: Cow<'static, str>,
+        /// What it is, shortened.
+        got: String,
+    },
+    /// There is text that is no JSON.
+    #[error("must be JSON: {0}")]
+    NoJson(skitai_wire::Error),
+    /// There is something that the author's type does not take.
+    #[error("does not fit: {0}")]
+    Unfit(skitai_wire::Error),
+    /// An entry of a list is wrong.
+    #[error("[{index}] {why}")]
+    Entry {
+        /// Its place.
+        index: usize,
+        /// What is wrong with it.
+        why: Box<BindError>,
+    },
+}
+
 /// A type that can stand among a route's arguments. One that cannot is refused where it stands:
 ///
 /// ```compile_fail,E0277
@@ -81,25 +117,26 @@ pub trait Argument: Sized {
     const REQUIRED: bool = true;
     /// Makes it from the values given under its name (none, one, or several), or says what is wrong with them; the
     /// text follows "argument `name` ".
-    fn take(bind: &mut Bind, given: Values) -> Result<Self, String>;
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError>;
 }
 
 /// The one value of a scalar.
-pub(crate) fn one(mut given: Values) -> Result<Given, String> {
+pub(crate) fn one(mut given: Values) -> Result<Given, BindError> {
     let count = given.len();
     match given.pop() {
         Some(value) if count == 1 => Ok(value),
-        Some(_) => Err(format!("was given {count} times and takes one value")),
-        None => Err("is missing".to_owned()),
+        Some(_) => Err(BindError::Several(count)),
+        None => Err(BindError::Missing),
     }
 }
 
-pub(crate) fn wrong(expected: &str, given: &Given) -> String {
-    match given {
-        Given::File(file) => format!("must be {expected}, got the file \"{}\"", shortened(file.name())),
-        Given::Text(text) => format!("must be {expected}, got \"{}\"", shortened(text)),
-        Given::Typed(value) => format!("must be {expected}, got {}", article(value.kind())),
-    }
+pub(crate) fn wrong(expected: impl Into<Cow<'static, str>>, given: &Given) -> BindError {
+    let got = match given {
+        Given::File(file) => format!("the file \"{}\"", shortened(file.name())),
+        Given::Text(text) => format!("\"{}\"", shortened(text)),
+        Given::Typed(value) => article(value.kind()),
+    };
+    BindError::Unlike { expected: expected.into(), got }
 }
 
 fn article(kind: &str) -> String {
@@ -109,20 +146,20 @@ fn article(kind: &str) -> String {
 
 /// A number, as text or typed; in an argument as in a field of a form.
 pub(super) trait Number: Sized {
-    fn of(given: &Given) -> Result<Self, String>;
+    fn of(given: &Given) -> Result<Self, BindError>;
 }
 
 macro_rules! whole_numbers {
     ($($ty:ty),*) => {$(
         impl Argument for $ty {
             const KIND: Kind = Kind::Int;
-            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+            fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
                 Number::of(&one(given)?)
             }
         }
 
         impl Number for $ty {
-            fn of(given: &Given) -> Result<Self, String> {
+            fn of(given: &Given) -> Result<Self, BindError> {
                 let number = match given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
@@ -138,7 +175,7 @@ macro_rules! whole_numbers {
                     // The limits of 64 bits tell a reader nothing.
                     let wide = <$ty>::BITS == 64;
                     match <$ty>::MIN == 0 {
-                        _ if !wide => wrong(&format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), given),
+                        _ if !wide => wrong(format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), given),
                         true => wrong("a whole number, 0 or more", given),
                         false => wrong("a whole number", given),
                     }
@@ -153,13 +190,13 @@ macro_rules! floats {
     ($($ty:ty),*) => {$(
         impl Argument for $ty {
             const KIND: Kind = Kind::Double;
-            fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+            fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
                 Number::of(&one(given)?)
             }
         }
 
         impl Number for $ty {
-            fn of(given: &Given) -> Result<Self, String> {
+            fn of(given: &Given) -> Result<Self, BindError> {
                 let number = match given {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Double(number)) => Some(*number as $ty),
@@ -187,7 +224,7 @@ pub(crate) fn truth(text: &str) -> Option<bool> {
 
 impl Argument for bool {
     const KIND: Kind = Kind::Bool;
-    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
         let given = one(given)?;
         match &given {
             Given::Text(text) => truth(text).ok_or_else(|| wrong("true or false", &given)),
@@ -199,7 +236,7 @@ impl Argument for bool {
 
 impl Argument for String {
     const KIND: Kind = Kind::String;
-    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
         match one(given)? {
             Given::Text(text) | Given::Typed(Value::String(text) | Value::DateTime(text)) => Ok(text),
             given @ (Given::Typed(_) | Given::File(_)) => Err(wrong("text", &given)),
@@ -209,7 +246,7 @@ impl Argument for String {
 
 impl Argument for Bytes {
     const KIND: Kind = Kind::Bytes;
-    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
         match one(given)? {
             Given::Text(text) => Ok(text.into()),
             Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
@@ -225,10 +262,10 @@ impl Argument for Bytes {
 
 impl Argument for Value {
     const KIND: Kind = Kind::Any;
-    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
         let value = |given: Given| given.into_value().map_err(|file| wrong("a value", &Given::File(file)));
         match given.len() {
-            0 => Err("is missing".to_owned()),
+            0 => Err(BindError::Missing),
             1 => value(one(given)?),
             _ => Ok(Value::List(given.into_iter().map(value).collect::<Result<_, _>>()?)),
         }
@@ -238,7 +275,7 @@ impl Argument for Value {
 impl<T: Argument> Argument for Option<T> {
     const KIND: Kind = T::KIND;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError> {
         // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
         if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
             return Ok(None);
@@ -250,7 +287,7 @@ impl<T: Argument> Argument for Option<T> {
 impl<T: Argument> Argument for Vec<T> {
     const KIND: Kind = Kind::List(&T::KIND);
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError> {
         let mut items = Vec::with_capacity(given.len());
         for value in given {
             match value {
@@ -259,7 +296,8 @@ impl<T: Argument> Argument for Vec<T> {
             }
         }
         let item = |(index, value)| {
-            T::take(bind, std::iter::once(value).collect()).map_err(|problem| format!("[{index}] {problem}"))
+            let taken = T::take(bind, std::iter::once(value).collect());
+            taken.map_err(|why| BindError::Entry { index, why: Box::new(why) })
         };
         items.into_iter().enumerate().map(item).collect()
     }
@@ -268,7 +306,7 @@ impl<T: Argument> Argument for Vec<T> {
 impl Argument for Was {
     const KIND: Kind = Kind::Context;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, _: Values) -> Result<Self, String> {
+    fn take(bind: &mut Bind, _: Values) -> Result<Self, BindError> {
         Ok(bind.was().clone())
     }
 }
@@ -279,14 +317,12 @@ pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> Argument for Json<T> {
     const KIND: Kind = Kind::Struct;
-    fn take(_: &mut Bind, given: Values) -> Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
         let value = match one(given)? {
             given @ Given::File(_) => return Err(wrong("JSON", &given)),
             Given::Typed(value) => value,
-            Given::Text(text) => {
-                skitai_wire::json::parse_value(text.as_bytes()).map_err(|error| format!("must be JSON: {error}"))?
-            }
+            Given::Text(text) => skitai_wire::json::parse_value(text.as_bytes()).map_err(BindError::NoJson)?,
         };
-        skitai_wire::from_value(value).map(Json).map_err(|error| format!("does not fit: {error}"))
+        skitai_wire::from_value(value).map(Json).map_err(BindError::Unfit)
     }
 }

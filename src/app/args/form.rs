@@ -2,7 +2,7 @@
 
 use skitai_wire::{Map, Value};
 
-use super::argument::{Argument, Kind};
+use super::argument::{Argument, BindError, Kind};
 use super::bind::{Bind, Values};
 use super::upload::Upload;
 
@@ -45,7 +45,7 @@ impl Form {
 impl Argument for Form {
     const KIND: Kind = Kind::Rest;
     const REQUIRED: bool = false;
-    fn take(bind: &mut Bind, _: Values) -> Result<Self, String> {
+    fn take(bind: &mut Bind, _: Values) -> Result<Self, BindError> {
         Ok(bind.take_rest())
     }
 }

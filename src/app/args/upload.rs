@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tempfile::TempPath;
 
-use super::argument::{Argument, Kind, one, wrong};
+use super::argument::{Argument, BindError, Kind, one, wrong};
 use super::bind::{Bind, Given, Values};
 use crate::app::error::{Error, Result};
 
@@ -135,7 +135,7 @@ impl Serialize for Upload {
 
 impl Argument for Upload {
     const KIND: Kind = Kind::File;
-    fn take(_: &mut Bind, given: Values) -> std::result::Result<Self, String> {
+    fn take(_: &mut Bind, given: Values) -> std::result::Result<Self, BindError> {
         match one(given)? {
             Given::File(file) => Ok(file),
             other => Err(wrong("a file of a multipart/form-data form", &other)),

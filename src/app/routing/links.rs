@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use super::pattern::UNRESERVED_ALONE;
+use super::pattern::{FillError, UNRESERVED_ALONE};
 use super::route::{Route, Routed};
 use super::table::{RouteEntry, Table};
 use crate::config::spelling::nearest;
@@ -50,6 +50,47 @@ impl<R: Routed> IntoRouteRef for R {
     }
 }
 
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LinkError {
+    #[error("the function `{function}` stands at {one} and at {other}: use the RPC name of one")]
+    Ambiguous { function: &'static str, one: String, other: String },
+    #[error("url_for: no app of this site has the route {}::{}", .0.module, .0.function)]
+    Foreign(&'static Route),
+    #[error("url_for: there is no route `{name}`{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
+    Unknown { name: String, meant: Option<String> },
+    #[error("url_for: {rule} ({function}): {why}")]
+    Unfit { rule: String, function: &'static str, why: Box<ArgumentsError> },
+}
+
+/// Why a route has no path with these arguments.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArgumentsError {
+    #[error(transparent)]
+    Unwritable(#[from] skitai_wire::Error),
+    #[error("{given} arguments were given, and the function takes {takes}")]
+    TooMany { given: usize, takes: usize },
+    #[error("arguments are a tuple in the order of the function, or names with values, not one {0}")]
+    NoArguments(&'static str),
+    #[error("`{name}` {why}")]
+    NoText { name: String, why: TextError },
+    #[error("`{name}` was given {count} values and stands in the path, where there is room for one")]
+    Several { name: String, count: usize },
+    #[error(transparent)]
+    Path(#[from] FillError),
+}
+
+/// Why a value cannot be written in a link.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TextError {
+    #[error("is no UTF-8 text, and a link is text")]
+    Octets,
+    #[error("cannot be written as JSON")]
+    NoJson,
+    #[error("cannot be {0} in a link")]
+    NoPart(Value),
+}
+
 /// The routes of one app in its place.
 #[derive(Debug)]
 pub(crate) struct Links {
@@ -66,7 +107,7 @@ impl Links {
     }
 
     /// The route that is meant, if it is one of this app. Of a function that stands at several rules none is.
-    pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, String> {
+    pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, LinkError> {
         if let RouteRef::Name(name) = sought
             && let Some(placed) = self.table.named(name)
         {
@@ -77,28 +118,28 @@ impl Links {
             RouteRef::Route(route) => is_same(placed.route, route),
         });
         match (meant.next(), meant.next()) {
-            (Some(one), Some(other)) => Err(format!(
-                "the function `{}` stands at {} and at {}: use the RPC name of one",
-                one.route.function, one.rule, other.rule
-            )),
+            (Some(one), Some(other)) => Err(LinkError::Ambiguous {
+                function: one.route.function,
+                one: one.rule.clone(),
+                other: other.rule.clone(),
+            }),
             (found, _) => Ok(found),
         }
     }
 
     /// The path, and with it the query, that lead to a route of this app with these arguments.
-    pub(crate) fn path_to(&self, placed: &RouteEntry, arguments: Value) -> Result<String, String> {
+    pub(crate) fn path_to(&self, placed: &RouteEntry, arguments: Value) -> Result<String, ArgumentsError> {
         let named = named(placed.route, arguments)?;
         let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(named.len());
         for (name, value) in named {
-            let value = texts_of(value).map_err(|problem| format!("`{name}` {problem}"))?;
-            texts.push((name, value));
+            match texts_of(value) {
+                Ok(value) => texts.push((name, value)),
+                Err(why) => return Err(ArgumentsError::NoText { name, why }),
+            }
         }
         let in_path: Vec<&str> = placed.pattern.names().collect();
         if let Some((name, many)) = texts.iter().find(|(name, of)| of.len() > 1 && in_path.contains(&name.as_str())) {
-            return Err(format!(
-                "`{name}` was given {} values and stands in the path, where there is room for one",
-                many.len()
-            ));
+            return Err(ArgumentsError::Several { name: name.clone(), count: many.len() });
         }
         let value = |name: &str| texts.iter().find(|(known, _)| known == name)?.1.first().map(String::as_str);
         let mut url = match placed.pattern.fill(value)? {
@@ -120,30 +161,27 @@ impl Links {
     }
 
     /// The same of a route that is yet to be found, for templates: they know the routes of their own app.
-    pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, String> {
+    pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, LinkError> {
         let placed = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
-        self.path_to(placed, arguments).map_err(|problem| about(placed, &problem))
+        self.path_to(placed, arguments).map_err(|why| about(placed, why))
     }
 
     /// What to say of a route that is none.
-    pub(crate) fn unknown(&self, sought: RouteRef<'_>) -> String {
+    pub(crate) fn unknown(&self, sought: RouteRef<'_>) -> LinkError {
         let name = match sought {
-            RouteRef::Route(route) => {
-                return format!("url_for: no app of this site has the route {}::{}", route.module, route.function);
-            }
+            RouteRef::Route(route) => return LinkError::Foreign(route),
             RouteRef::Name(name) => name,
         };
         let names = self.table.names().into_iter().map(|(name, _)| name);
         let functions = self.table.placed().iter().map(|placed| placed.route.function);
-        let meant =
-            nearest(name, names.chain(functions)).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
-        format!("url_for: there is no route `{name}`{meant}")
+        let meant = nearest(name, names.chain(functions)).map(str::to_owned);
+        LinkError::Unknown { name: name.to_owned(), meant }
     }
 }
 
 /// What went wrong with a link, and with which.
-pub(crate) fn about(placed: &RouteEntry, problem: &str) -> String {
-    format!("url_for: {} ({}): {problem}", placed.rule, placed.route.function)
+pub(crate) fn about(placed: &RouteEntry, why: impl Into<ArgumentsError>) -> LinkError {
+    LinkError::Unfit { rule: placed.rule.clone(), function: placed.route.function, why: Box::new(why.into()) }
 }
 
 /// Whether two are one. A constant may stand in a program twice, so their addresses do not tell.
@@ -152,7 +190,7 @@ fn is_same(one: &Route, other: &Route) -> bool {
 }
 
 /// Arguments by their names, as calls have them: a tuple goes by the order of the function, a structure by names.
-fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, String> {
+fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, ArgumentsError> {
     match arguments {
         Value::Nil => Ok(Vec::new()),
         Value::Map(map) => Ok(map.0.into_iter().map(|(name, value)| (name.to_string(), value)).collect()),
@@ -160,19 +198,16 @@ fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, String
             let names: Vec<&str> =
                 route.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
             if values.len() > names.len() {
-                return Err(format!("{} arguments were given, and the function takes {}", values.len(), names.len()));
+                return Err(ArgumentsError::TooMany { given: values.len(), takes: names.len() });
             }
             Ok(names.into_iter().map(str::to_owned).zip(values).collect())
         }
-        other => Err(format!(
-            "arguments are a tuple in the order of the function, or names with values, not one {}",
-            other.kind()
-        )),
+        other => Err(ArgumentsError::NoArguments(other.kind())),
     }
 }
 
 /// A value as a query or a form has it: nothing, one text, or several. A structure is JSON, as `Json<T>` reads it.
-fn texts_of(value: Value) -> Result<Vec<String>, String> {
+fn texts_of(value: Value) -> Result<Vec<String>, TextError> {
     match value {
         Value::Nil => Ok(Vec::new()),
         Value::List(values) => values.into_iter().map(text_of).collect(),
@@ -180,21 +215,19 @@ fn texts_of(value: Value) -> Result<Vec<String>, String> {
     }
 }
 
-fn text_of(value: Value) -> Result<String, String> {
+fn text_of(value: Value) -> Result<String, TextError> {
     match value {
         Value::String(text) | Value::DateTime(text) => Ok(text),
         Value::Bool(truth) => Ok(truth.to_string()),
         Value::Int(number) => Ok(number.to_string()),
         Value::UInt(number) => Ok(number.to_string()),
         Value::Double(number) if number.is_finite() => Ok(number.to_string()),
-        Value::Bytes(octets) => {
-            String::from_utf8(octets).map_err(|_| "is no UTF-8 text, and a link is text".to_owned())
-        }
+        Value::Bytes(octets) => String::from_utf8(octets).map_err(|_| TextError::Octets),
         Value::Map(_) => skitai_wire::json::to_vec(&value)
             .ok()
             .and_then(|json| String::from_utf8(json).ok())
-            .ok_or_else(|| "cannot be written as JSON".to_owned()),
-        Value::Double(_) | Value::Nil | Value::List(_) => Err(format!("cannot be {value} in a link")),
+            .ok_or(TextError::NoJson),
+        Value::Double(_) | Value::Nil | Value::List(_) => Err(TextError::NoPart(value)),
     }
 }
 

@@ -32,6 +32,30 @@ impl Converter {
     }
 }
 
+/// Why a text is no rule.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PatternError {
+    #[error("a `<` without its `>`")]
+    Unclosed,
+    #[error("two placeholders stand side by side; put a `/` between them")]
+    SideBySide,
+    #[error("`{0}` is not a kind of placeholder")]
+    UnknownKind(String),
+}
+
+/// Why no path of a rule has these values.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FillError {
+    #[error("`{0}` is missing")]
+    Missing(String),
+    #[error("`{name}` must be {takes}, got \"{text}\"")]
+    WrongKind { name: String, takes: &'static str, text: String },
+    #[error("no client would ask for {0} as it stands: a segment of dots leads elsewhere")]
+    Dots(String),
+    #[error("its placeholders would be read from {0} as other values")]
+    Ambiguous(String),
+}
+
 /// A parsed rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern {
@@ -39,15 +63,15 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    pub(crate) fn parse(rule: &str) -> Result<Pattern, String> {
+    pub(crate) fn parse(rule: &str) -> Result<Pattern, PatternError> {
         let mut pieces = Vec::new();
         let mut rest = rule;
         while let Some(open) = rest.find('<') {
-            let close = rest[open..].find('>').ok_or("a `<` without its `>`")? + open;
+            let close = rest[open..].find('>').ok_or(PatternError::Unclosed)? + open;
             if open > 0 {
                 pieces.push(PatternPiece::Fixed(fixed(&rest[..open])));
             } else if matches!(pieces.last(), Some(PatternPiece::Placeholder(..))) {
-                return Err("two placeholders stand side by side; put a `/` between them".to_owned());
+                return Err(PatternError::SideBySide);
             }
             let (kind, name) = rest[open + 1..close].split_once(':').unwrap_or(("", &rest[open + 1..close]));
             let converter = match kind {
@@ -55,7 +79,7 @@ impl Pattern {
                 "int" => Converter::Int,
                 "float" => Converter::Float,
                 "path" => Converter::Path,
-                other => return Err(format!("`{other}` is not a kind of placeholder")),
+                other => return Err(PatternError::UnknownKind(other.to_owned())),
             };
             pieces.push(PatternPiece::Placeholder(converter, name.to_owned()));
             rest = &rest[close + 1..];
@@ -109,13 +133,14 @@ impl Pattern {
 
     /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error
     /// says which cannot stand there.
-    pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
+    pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, FillError> {
         let mut meant = Vec::new();
         for piece in &self.pieces {
             if let PatternPiece::Placeholder(converter, name) = piece {
-                let text = value(name).ok_or_else(|| format!("`{name}` is missing"))?;
+                let text = value(name).ok_or_else(|| FillError::Missing(name.clone()))?;
                 let Some(value) = read(*converter, text) else {
-                    return Err(format!("`{name}` must be {}, got \"{text}\"", converter.takes()));
+                    let (name, takes, text) = (name.clone(), converter.takes(), text.to_owned());
+                    return Err(FillError::WrongKind { name, takes, text });
                 };
                 meant.push((name.clone(), value));
             }
@@ -123,11 +148,11 @@ impl Pattern {
         let path = self.written(|name| value(name).unwrap_or_default());
         // Clients resolve these before they ask; nobody would arrive.
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
-            return Err(format!("no client would ask for {path} as it stands: a segment of dots leads elsewhere"));
+            return Err(FillError::Dots(path));
         }
         // Such as `<a>-<b>` of values with dashes.
         if self.matches(&canonical(&path)).is_none_or(|found| found != meant) {
-            return Err(format!("its placeholders would be read from {path} as other values"));
+            return Err(FillError::Ambiguous(path));
         }
         Ok(path)
     }

@@ -1,6 +1,6 @@
 //! Where the paths and the names of a site lead: its mounts, and the routes of their apps.
 
-use super::links::{Links, RouteRef};
+use super::links::{LinkError, Links, RouteRef};
 use super::mount::Mount;
 use super::table::RouteEntry;
 use crate::app::Mounted;
@@ -58,7 +58,7 @@ impl Router {
     }
 
     /// The route that a link of the app at a mount leads to, and whose it is: of the app itself, else of another.
-    pub(crate) fn linked(&self, from: usize, sought: RouteRef<'_>) -> Result<(&Links, &RouteEntry), String> {
+    pub(crate) fn linked(&self, from: usize, sought: RouteRef<'_>) -> Result<(&Links, &RouteEntry), LinkError> {
         let own = &self.app(from).links;
         if let Some(placed) = own.find(sought)? {
             return Ok((own, placed));

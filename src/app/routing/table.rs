@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, PatternError};
 use super::route::Route;
 use crate::app::args::argument::Kind;
 use crate::app::hooks::Level;
@@ -42,6 +42,28 @@ pub(crate) struct RouteEntry {
     pub(crate) levels: Box<[Arc<Level>]>,
 }
 
+/// Why a route cannot be one of its app.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RouteError {
+    #[error("{}: rule {rule}: it must start with `/`, or no path would ever lead to it", who(route))]
+    NoSlash { route: &'static Route, rule: String },
+    #[error("{}: rule {rule}: {why}", who(route))]
+    NoRule { route: &'static Route, rule: String, why: PatternError },
+    #[error(
+        "{}: rule {rule}: `{name}` is a number there and of kind {kind} in the function; write <{name}>, or take a number",
+        who(route)
+    )]
+    NoNumber { route: &'static Route, rule: String, name: String, kind: &'static str },
+    /// The second could never be reached.
+    #[error("{} and {} both answer {method} {rule}", who(.routes[0]), who(.routes[1]))]
+    Twice { routes: [&'static Route; 2], method: &'static str, rule: String },
+    #[error(
+        "the RPC name `{name}` is claimed by {} (rule {}) and by {} (rule {}); give one of them #[route(.., name = \"…\")]",
+        who(.routes[0]), .rules[0], who(.routes[1]), .rules[1]
+    )]
+    NameTaken { name: String, routes: [&'static Route; 2], rules: [String; 2] },
+}
+
 /// All routes of an app.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -62,18 +84,15 @@ pub(crate) enum RouteMatch<'t> {
 }
 
 impl Table {
-    /// Places routes given with their package's prefix. The errors are all that is wrong, one line each.
-    pub(crate) fn new(routes: &[RouteRegistration], app: &Level) -> Result<Table, Vec<String>> {
+    /// Places routes given with their package's prefix. The errors are all that is wrong.
+    pub(crate) fn new(routes: &[RouteRegistration], app: &Level) -> Result<Table, Vec<RouteError>> {
         let mut table = Table::default();
         let mut errors = Vec::new();
         let app = (!app.is_empty()).then(|| Arc::new(app.clone()));
-        for RouteRegistration { prefix, route, levels } in routes {
+        for &RouteRegistration { ref prefix, route, ref levels } in routes {
             let rule = format!("{prefix}{}", route.rule);
             if !rule.starts_with('/') {
-                errors.push(format!(
-                    "{}: rule {rule}: it must start with `/`, or no path would ever lead to it",
-                    who(route)
-                ));
+                errors.push(RouteError::NoSlash { route, rule: rule.clone() });
             }
             match Pattern::parse(&rule) {
                 Ok(pattern) => {
@@ -81,7 +100,7 @@ impl Table {
                     let levels = app.iter().chain(levels).cloned().collect();
                     table.placed.push(RouteEntry { rule, route, pattern, levels });
                 }
-                Err(problem) => errors.push(format!("{}: rule {rule}: {problem}", who(route))),
+                Err(why) => errors.push(RouteError::NoRule { route, rule, why }),
             }
         }
         for (index, placed) in table.placed.iter().enumerate() {
@@ -96,24 +115,19 @@ impl Table {
         if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
-    /// Two routes for the same rule and method: the second could never be reached.
-    fn check_methods(&self, errors: &mut Vec<String>) {
+    /// Two routes for the same rule and method.
+    fn check_methods(&self, errors: &mut Vec<RouteError>) {
         for (index, one) in self.placed.iter().enumerate() {
             for other in &self.placed[index + 1..] {
                 let shared = one.route.methods.iter().find(|method| other.route.methods.contains(method));
                 if let Some(method) = shared.filter(|_| one.rule == other.rule) {
-                    errors.push(format!(
-                        "{} and {} both answer {method} {}",
-                        who(one.route),
-                        who(other.route),
-                        one.rule
-                    ));
+                    errors.push(RouteError::Twice { routes: [one.route, other.route], method, rule: one.rule.clone() });
                 }
             }
         }
     }
 
-    fn name_all(&mut self, errors: &mut Vec<String>) {
+    fn name_all(&mut self, errors: &mut Vec<RouteError>) {
         // Rules without placeholders first: they have the name wherever they stand.
         let (mut order, patterns): (Vec<usize>, Vec<usize>) =
             (0..self.placed.len()).partition(|&index| self.placed[index].pattern.is_exact());
@@ -127,13 +141,8 @@ impl Table {
             };
             let held = &self.placed[holder];
             if held.pattern.is_exact() == placed.pattern.is_exact() {
-                errors.push(format!(
-                    "the RPC name `{name}` is claimed by {} (rule {}) and by {} (rule {}); give one of them #[route(.., name = \"…\")]",
-                    who(held.route),
-                    held.rule,
-                    who(placed.route),
-                    placed.rule
-                ));
+                let (routes, rules) = ([held.route, placed.route], [held.rule.clone(), placed.rule.clone()]);
+                errors.push(RouteError::NameTaken { name, routes, rules });
             }
         }
     }
@@ -195,17 +204,14 @@ fn answers(route: &Route, method: &str) -> bool {
 }
 
 /// A placeholder of numbers gives a number: an argument that takes none could never be called by its path.
-fn check_kinds(pattern: &Pattern, rule: &str, route: &Route, errors: &mut Vec<String>) {
+fn check_kinds(pattern: &Pattern, rule: &str, route: &'static Route, errors: &mut Vec<RouteError>) {
     for name in pattern.numbers() {
         let taker = route.params.iter().find(|param| param.is_wire() && param.name == name);
         if let Some(param) =
             taker.filter(|param| matches!(param.kind, Kind::String | Kind::Bool | Kind::Bytes | Kind::File))
         {
-            errors.push(format!(
-                "{}: rule {rule}: `{name}` is a number there and of kind {} in the function; write <{name}>, or take a number",
-                who(route),
-                param.kind.word()
-            ));
+            let (rule, name, kind) = (rule.to_owned(), name.to_owned(), param.kind.word());
+            errors.push(RouteError::NoNumber { route, rule, name, kind });
         }
     }
 }
@@ -247,7 +253,7 @@ mod tests {
 
     fn table(prefix: &str, routes: &[&'static Route]) -> Result<Table, String> {
         let routes: Vec<_> = routes.iter().map(|&route| RouteRegistration::new(prefix, route)).collect();
-        Table::new(&routes, &Level::default()).map_err(|problems| problems.join("\n"))
+        Table::new(&routes, &Level::default()).map_err(|all| all.iter().map(|one| format!("{one}\n")).collect())
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What came of asking one member, and of asking them all: the vocabulary every cluster and database shares.
 //!
 //! [`Status`] speaks of the exchange (did it take place?), [`Outcome::is_ok`] of the answer (was it good?). [`Reason`]
-//! is the machine-readable cause; `msg` is what the member or the system really said.
+//! is the machine-readable cause; `msg` is what the member or the system really said. Where it was a clock, [`deadline`]
+//! has the words.
 
 pub(crate) mod columns;
 mod data;
+pub mod deadline;
 pub(crate) mod sql_error;
 
 use std::sync::Arc;
@@ -257,7 +259,7 @@ impl Slot for Outcome {
         let (reason, msg) = match why {
             // The actor noted why nothing had been sent yet; a deadline does not make it "timed out, may have run".
             Missed::Deadline if self.reason.never_ran() && self.reason != Reason::NotAdmitted => return,
-            Missed::Deadline => (Reason::Deadline, "no answer before the deadline"),
+            Missed::Deadline => (Reason::Deadline, deadline::NO_ANSWER),
             Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted"),
             Missed::NotAdmitted => (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight"),
             Missed::Abandoned => (Reason::Internal, "the actor failed while working on this call"),

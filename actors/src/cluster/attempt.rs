@@ -16,7 +16,8 @@ use crate::balance::circuit::{CallKind, Judged};
 use crate::http::{PreparedRequest, Progress, Stage};
 use crate::kit::Responder;
 use crate::kit::race::step;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::deadline::Expired;
+use crate::outcome::{Outcome, Reason, deadline};
 
 /// Counts an exchange in when made and out when dropped.
 pub(super) struct Attempt<'a> {
@@ -124,9 +125,11 @@ impl<'a> Attempt<'a> {
     /// Ends the exchange because the member had its time.
     pub(super) fn expire(&self, timeout: Duration) -> Outcome {
         let trace = self.progress.get();
-        let (reason, what) = unsent(trace.stage).unwrap_or((Reason::Deadline, "no answer"));
-        let msg = format!("{what} within the member's timeout of {timeout:?}");
-        let mut outcome = Outcome::failed(self.member.node.clone(), reason, msg);
+        let expired = match unsent(trace.stage) {
+            Some((reason, what)) => deadline::unsent_in_time(reason, what, timeout),
+            None => deadline::member_timeout(timeout),
+        };
+        let mut outcome = expired.outcome(self.member.node.clone());
         self.finish(&mut outcome, trace.read == 0);
         outcome
     }
@@ -157,14 +160,14 @@ impl<'a> Attempt<'a> {
         if before == now {
             return;
         }
-        let (reason, msg) = match now {
-            Some((reason, what)) => (reason, format!("{what} before the deadline")),
-            None => (Reason::NotAdmitted, String::new()),
+        let told = match now {
+            Some((reason, what)) => deadline::unsent_at_deadline(reason, what),
+            None => Expired { reason: Reason::NotAdmitted, msg: String::new() },
         };
         self.responder.revise(self.index, |slot| {
-            slot.reason = reason;
-            slot.status = reason.status();
-            slot.msg = msg;
+            slot.reason = told.reason;
+            slot.status = told.reason.status();
+            slot.msg = told.msg;
         });
     }
 }

@@ -10,7 +10,8 @@ use crate::balance::circuit::{Admitted, CallKind, Judged};
 use crate::balance::health::{CallEnd, MemberHealth};
 use crate::http;
 use crate::http::{Origin, PreparedRequest, Progress};
-use crate::outcome::{Outcome, Reason, Status};
+use crate::outcome::deadline::Expired;
+use crate::outcome::{Outcome, Reason, Status, deadline};
 
 /// A member of a cluster, or one origin of the actor for any URL.
 pub(super) struct HttpMember {
@@ -210,8 +211,8 @@ impl HttpMember {
         }
         counts.sent += u64::from(was_sent);
         if how == Abandoned::Deadline {
-            let msg = "no answer before the caller's deadline".to_owned();
-            counts.last_error = Some(LastError { reason: Reason::Deadline, msg, when: SystemTime::now() });
+            let Expired { reason, msg } = deadline::caller_deadline();
+            counts.last_error = Some(LastError { reason, msg, when: SystemTime::now() });
         }
     }
 

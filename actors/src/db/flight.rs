@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use crate::kit::tasks;
 use crate::outcome::columns::Columns;
+use crate::outcome::deadline::Expired;
 use crate::outcome::sql_error::SqlError;
 use crate::outcome::{Data, Reason};
 
@@ -35,6 +36,12 @@ pub(super) struct StatementFailure {
 impl StatementFailure {
     pub(super) fn new(reason: Reason, msg: impl Into<String>) -> StatementFailure {
         StatementFailure { reason, msg: msg.into(), error: None }
+    }
+}
+
+impl From<Expired> for Failure {
+    fn from(Expired { reason, msg }: Expired) -> Failure {
+        Failure::new(reason, msg)
     }
 }
 

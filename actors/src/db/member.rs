@@ -26,7 +26,7 @@ use crate::balance::health::MemberHealth;
 use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
 use crate::kit::{Party, alarm};
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Outcome, Reason, deadline};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
 
@@ -228,11 +228,8 @@ impl SqlMember {
         sent: Instant,
         flight: Pin<&mut impl Future<Output = Result<Rows, StatementFailure>>>,
     ) -> Result<Rows, StatementFailure> {
-        alarm::until(sent + self.limits.member_timeout, flight).await.unwrap_or_else(|| {
-            let limit = self.limits.member_timeout;
-            let msg = format!("no answer within the member's limit of {limit:?}; the statement was cancelled");
-            Err(StatementFailure::new(Reason::Deadline, msg))
-        })
+        let limit = self.limits.member_timeout;
+        alarm::until(sent + limit, flight).await.unwrap_or_else(|| Err(deadline::cancelled(limit).into()))
     }
 
     /// The same for a statement of a conversation, its time at the database measured.

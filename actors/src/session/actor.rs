@@ -12,6 +12,7 @@ use super::seal::{Opened, TooLarge};
 use super::text;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Missed, Report, Responder, Slot};
+use crate::outcome::deadline::NO_ANSWER;
 
 /// A session back end. Any `SessionStore` becomes one with an empty `impl` and a name.
 pub trait Backend: SessionStore + 'static {
@@ -141,7 +142,7 @@ pub fn slots<T: Slot + Default>() -> Vec<T> {
 
 fn word(why: Missed) -> &'static str {
     match why {
-        Missed::Deadline => "no answer before the deadline",
+        Missed::Deadline => NO_ANSWER,
         Missed::Cancelled => "the answer was no longer wanted",
         Missed::NotAdmitted => "not sent: too many calls are in flight",
         Missed::Abandoned => "the session actor failed",

@@ -251,7 +251,7 @@ fn a_silent_server_and_a_deadline_end_it_with_what_they_are() {
         let (numbers, failed, _) = read(cluster.rows(Spread::All, sql, pacing())).await;
         assert!(numbers.len() > 1000 && numbers.len() < 5000, "{}", numbers.len());
         assert_eq!(failed[0].reason, Reason::Deadline);
-        assert!(failed[0].msg.contains("no further row within the member's limit of 300ms"), "{}", failed[0].msg);
+        assert!(failed[0].msg.contains("no further row within the member's timeout of 300ms"), "{}", failed[0].msg);
         watch.until(0, SOON).await;
         next_hundred(&cluster).await;
 

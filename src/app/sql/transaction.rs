@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use skitai_actors::db::{AdHocTarget, Command, Conversation, ConversationKind, IntoParams, Shards};
 use skitai_actors::kit::Replies;
+use skitai_actors::outcome::deadline;
 use skitai_actors::{Outcome, Reason};
 use tokio::sync::{mpsc, oneshot};
 
@@ -150,7 +151,7 @@ impl CommandChannel {
                 Reason::Closed,
                 "not sent: the connection of these statements is gone",
             ),
-            Err(_) => Outcome::failed(self.node.clone(), Reason::Deadline, "no answer before the deadline"),
+            Err(_) => deadline::caller_deadline().outcome(self.node.clone()),
         };
         if outcome.is_ok() { Ok(Answered { outcome, caching: None }) } else { Err(AllFailed::of(vec![outcome])) }
     }

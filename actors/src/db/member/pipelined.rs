@@ -11,7 +11,7 @@ use crate::db::flight::{Rows, StatementFailure};
 use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
 use crate::kit::alarm;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{Outcome, deadline};
 
 impl SqlMember {
     /// Dropped before its end, the statement goes on; its answer is thrown away.
@@ -50,9 +50,9 @@ impl SqlMember {
             }
         };
         *sent = Some(since);
-        let limit = since + self.limits.member_timeout;
-        let Some(ended) = alarm::until(limit, pin!(postgres.send_on(&mut place, &query))).await else {
-            let result = Err(self.unanswered());
+        let limit = self.limits.member_timeout;
+        let Some(ended) = alarm::until(since + limit, pin!(postgres.send_on(&mut place, &query))).await else {
+            let result = Err(deadline::not_cancelled(limit).into());
             case.ended(&result);
             return result;
         };
@@ -60,14 +60,5 @@ impl SqlMember {
             case.ended(&ended.result);
         }
         ended.result
-    }
-
-    fn unanswered(&self) -> StatementFailure {
-        let limit = self.limits.member_timeout;
-        let msg = format!(
-            "no answer within the member's limit of {limit:?}; on a shared connection nothing is cancelled: the statement \
-             may have run, or runs still"
-        );
-        StatementFailure::new(Reason::Deadline, msg)
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::BATCHES;
 use crate::db::flight::{Rows, StatementFailure};
 use crate::outcome::columns::Columns;
-use crate::outcome::{Data, Outcome, Reason};
+use crate::outcome::{Data, Outcome, deadline};
 use crate::wire::Value;
 
 /// Rows of a batch at most: enough that the channel costs nothing beside them.
@@ -226,13 +226,10 @@ impl ReaderWatch {
         }
         let (limit, patience) = (self.limit, shared.patience);
         if clock.for_reader && now - clock.since.max(self.quiet) >= patience {
-            let msg = format!("its rows were not read for {patience:?}; the statement was cancelled");
-            return Err(StatementFailure::new(Reason::Unread, msg));
+            return Err(deadline::reader_idle(patience).into());
         }
         if !clock.for_reader && now - clock.since >= limit {
-            let what = if clock.rows == 0 { "no row" } else { "no further row" };
-            let msg = format!("{what} within the member's limit of {limit:?}; the statement was cancelled");
-            return Err(StatementFailure::new(Reason::Deadline, msg));
+            return Err(deadline::no_row(limit, clock.rows).into());
         }
         Ok(())
     }

@@ -15,8 +15,8 @@
 //! - [`stream`]: rows on their way to a reader, as many as there are;
 //! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
-//! - `shards`: whom a statement goes to; `pick`: whose turn it is under [`Shards::One`]; `tally`: what the status
-//!   page sees; `holders`: who keeps others waiting;
+//! - `shards`: whom a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for HTTP members;
+//!   `tally`: what the status page sees; `holders`: who keeps others waiting;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;
@@ -27,7 +27,6 @@ mod health_report;
 mod holders;
 mod member;
 mod params;
-mod pick;
 mod postgres;
 mod query;
 mod shards;
@@ -49,7 +48,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::LocalBoxFuture;
 
 use crate::balance::circuit::CallKind;
-use crate::balance::health::Health;
+use crate::balance::health::{FULL_WEIGHT, Health};
+use crate::balance::pick::{Candidate, Dice, Picker};
 use crate::kit::join_all::JoinAll;
 use crate::kit::race::step;
 use crate::kit::report::Told;
@@ -66,7 +66,6 @@ use backstop::Backstop;
 pub use conversation::{Command, Conversation, ConversationKind};
 use member::{MemberLimits, SqlMember};
 pub use params::{IntoParams, Param};
-use pick::Picker;
 use query::Query;
 use shards::ShardRing;
 pub use shards::{Shards, hash_key};
@@ -150,11 +149,12 @@ impl Database {
         };
         let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
         tend(&members);
+        let weights: Vec<u32> = spec.members.iter().map(|member| member.weight).collect();
         Database {
             name: spec.name.clone(),
             members,
             health,
-            picker: Rc::new(Picker::new()),
+            picker: Rc::new(Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new())),
             circle: Rc::default(),
             spec,
         }
@@ -281,7 +281,7 @@ fn no_shard(members: &[Rc<SqlMember>], index: Option<usize>, name: &str) -> Outc
     Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
 }
 
-/// Asks the least busy member, and another one only while no member can have seen the statement.
+/// Asks the member that is chosen, and another one only while no member can have seen the statement.
 async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: Option<&Sink>) -> Outcome {
     let started = Instant::now();
     let mut last = None;
@@ -312,21 +312,26 @@ impl<'c> Choice<'c> {
         Choice { members, picker, health, tried: vec![false; members.len()] }
     }
 
-    /// First the one whose trial is due, then the least loaded, and the ejected only when nobody else is left: perhaps
+    /// First the one whose trial is due, then as `balance` says, and the ejected only when nobody else is left: perhaps
     /// we are wrong about them.
     fn next(&mut self) -> Option<(usize, CallKind)> {
-        let due = if self.tried.contains(&true) { None } else { self.health.due(self.health.now()) };
+        let now = self.health.now();
+        let due = if self.tried.contains(&true) { None } else { self.health.due(now) };
         let (index, call) = match due {
             Some(index) => (index, CallKind::Trial),
-            None => (self.least(|member| !member.is_out()).or_else(|| self.least(|_| true))?, CallKind::Usual),
+            None => (self.chosen(now)?, CallKind::Usual),
         };
         self.tried[index] = true;
         Some((index, call))
     }
 
-    fn least(&self, takes_part: impl Fn(&SqlMember) -> bool) -> Option<usize> {
-        let load = |(member, tried): (&Rc<SqlMember>, &bool)| (!tried && takes_part(member)).then(|| member.load());
-        self.picker.pick(self.members.iter().zip(&self.tried).map(load))
+    fn chosen(&self, now: Duration) -> Option<usize> {
+        let wants_pace = self.picker.wants_pace();
+        // A statement has no key; the configuration lets nobody choose by one.
+        self.picker.pick(0, |index| Candidate {
+            is_barred: self.tried[index],
+            ..self.health.candidate(index, now, wants_pace)
+        })
     }
 }
 

@@ -146,7 +146,7 @@ impl Encoding {
     }
 }
 
-/// How `lb` chooses a member.
+/// How `lb` and `dlb` choose a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Balance {
     /// Of two drawn by weight the one with fewer calls in flight per weight.
@@ -158,7 +158,8 @@ pub enum Balance {
     Least,
     /// One after the other, by weight.
     RoundRobin,
-    /// The same key goes to the same member: the caller's key, or else the path and the body.
+    /// The same key goes to the same member: the caller's key, or else the path and the body. Not for `dlb`, whose
+    /// statements have no key: those that have one go by `shard_by`.
     Hash,
 }
 
@@ -183,7 +184,7 @@ pub struct Rules {
 
 impl Rules {
     /// Those of databases. Nobody stands in for a shard, so it is tried again sooner; and it gets its full share at
-    /// once, because the one with the least to do is chosen anyway.
+    /// once, because where nothing else is configured the one with the least to do is chosen.
     pub fn of_databases() -> Rules {
         Rules {
             eject_time: Duration::from_secs(1),
@@ -271,7 +272,7 @@ pub struct DbMember {
     pub node: Arc<str>,
     /// What it is.
     pub shard: Shard,
-    /// Share of the load under `dlb`. Default 1.
+    /// Share of the load under `dlb`. Default 1; one of 0 is asked where nobody else is left.
     pub weight: u32,
 }
 
@@ -300,6 +301,8 @@ pub struct DbSpec {
     /// Whether statements share a connection per worker with PostgreSQL members, unless a call says otherwise. Default
     /// no.
     pub pipeline: bool,
+    /// How `dlb` chooses. Default [`Balance::Least`]; a configuration refuses [`Balance::Hash`].
+    pub balance: Balance,
     /// When a member is ejected and readmitted.
     pub rules: Rules,
 }
@@ -317,6 +320,7 @@ impl DbSpec {
             member_timeout: Duration::from_secs(10),
             statement_timeout: true,
             pipeline: false,
+            balance: Balance::Least,
             rules: Rules::of_databases(),
         }
     }

@@ -104,6 +104,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
             member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
             statement_timeout: reading.flag(section, &keys::STATEMENT_TIMEOUT).0,
             pipeline: reading.flag(section, &keys::PIPELINE).0,
+            balance: health::db_balance(reading, section),
             rules: health::db_rules(reading, section),
         }),
     })

@@ -1,4 +1,4 @@
-//! `[@name]`: how `lb` chooses among the members, when one is left out, and whether they are asked by themselves.
+//! `[@name]`: how `lb` and `dlb` choose among the members, when one is left out, and whether they are asked by themselves.
 
 use skitai_actors::spec::{Balance, Check, CheckKind, Rules};
 
@@ -18,18 +18,36 @@ const BALANCES: &[(&str, Balance)] = &[
 
 /// How a member is chosen.
 pub(super) fn balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
-    let Some(value) = find(section, &keys::BALANCE) else { return Balance::default() };
-    let named = |name: &str| BALANCES.iter().find(|(known, _)| *known == name).map(|(_, balance)| *balance);
-    named(&value.text).unwrap_or_else(|| {
-        let near = nearest(&value.text, BALANCES.iter().map(|(name, _)| *name));
-        reading.refuse(
-            &keys::BALANCE,
-            value,
-            "expected `p2c`, `ewma`, `least`, `round_robin` or `hash`",
-            near.map(|near| format!("did you mean `{near}`?")),
-        );
-        Balance::default()
-    })
+    let expected = "expected `p2c`, `ewma`, `least`, `round_robin` or `hash`";
+    named(reading, section, &keys::BALANCE, BALANCES, expected).unwrap_or_default()
+}
+
+/// The same for databases, whose statements have no key that a member could be chosen by.
+pub(super) fn db_balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
+    let keyless: Vec<_> = BALANCES.iter().copied().filter(|(_, balance)| *balance != Balance::Hash).collect();
+    let expected = "expected `p2c`, `ewma`, `least` or `round_robin`";
+    if let Some(value) = find(section, &keys::DB_BALANCE).filter(|value| value.text == "hash") {
+        let help = "a statement that has a key goes to its member by itself: `was.dmap(\"name\").shard_by(key)`";
+        reading.refuse(&keys::DB_BALANCE, value, expected, Some(help.to_owned()));
+        return Balance::Least;
+    }
+    named(reading, section, &keys::DB_BALANCE, &keyless, expected).unwrap_or(Balance::Least)
+}
+
+fn named(
+    reading: &mut Reading<'_>,
+    section: Option<&Section>,
+    key: &keys::Key,
+    known: &[(&str, Balance)],
+    expected: &str,
+) -> Option<Balance> {
+    let value = find(section, key)?;
+    let found = known.iter().find(|(name, _)| *name == value.text).map(|(_, balance)| *balance);
+    if found.is_none() {
+        let near = nearest(&value.text, known.iter().map(|(name, _)| *name));
+        reading.refuse(key, value, expected, near.map(|near| format!("did you mean `{near}`?")));
+    }
+    found
 }
 
 /// When a member is ejected and readmitted.

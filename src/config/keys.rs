@@ -199,6 +199,8 @@ pub(super) const BALANCE: Key = key(
     "",
     "how `lb` chooses: `ewma` (if not given), `p2c`, `least`, `round_robin` or `hash`",
 );
+pub(super) const DB_BALANCE: Key =
+    key("balance", KeyKind::Text, "", "how `dlb` chooses: `least` (if not given), `ewma`, `p2c` or `round_robin`");
 pub(super) const RETRIES: Key =
     key("retries", count(0, 100), "0", "how often an idempotent call of `lb` that failed may go to another member");
 pub(super) const HEDGE: Key =
@@ -331,6 +333,7 @@ pub const DB_CLUSTER: &[Key] = &[
     WAIT,
     STATEMENT_TIMEOUT,
     PIPELINE,
+    DB_BALANCE,
     EJECT_AFTER,
     DB_EJECT_TIME,
     MAX_EJECTED,

@@ -17,7 +17,7 @@ use skitai_wire::Value;
 
 use super::circuit::{Admitted, CallKind, Judged};
 use super::pick::Candidate;
-use crate::spec::{ClusterSpec, DbSpec, Member};
+use crate::spec::{Balance, ClusterSpec, DbSpec, Member};
 
 use member_health::{ClusterState, MemberState};
 
@@ -74,14 +74,16 @@ impl Health {
     /// All members healthy, nothing known of their pace.
     pub fn new(spec: &ClusterSpec) -> Health {
         let vitals = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
-        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some()), vitals)
+        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true), vitals)
     }
 
-    /// The same of databases, which are tried by live statements alone and whose load is counted elsewhere.
+    /// The same of databases, which are tried by live statements alone, and whose pace is learnt where `dlb` looks at
+    /// it.
     pub fn of_databases(spec: &DbSpec) -> Health {
         let vitals =
             spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
-        Health::of(ClusterState::new(&spec.name, spec.rules, false), vitals)
+        let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma);
+        Health::of(common, vitals)
     }
 
     /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those

@@ -92,7 +92,7 @@ impl AdHoc {
             return Some(target.member.clone());
         }
         if targets.len() >= MAX_TARGETS {
-            let idle = targets.iter().filter(|(_, target)| target.member.load().outstanding == 0);
+            let idle = targets.iter().filter(|(_, target)| target.member.is_idle());
             let oldest = idle.min_by_key(|(_, target)| target.used).map(|(spec, _)| spec.clone())?;
             targets.remove(&oldest);
         }
@@ -108,9 +108,7 @@ fn forget_idle(targets: Weak<Targets>) {
         loop {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(targets) = targets.upgrade() else { return };
-            targets
-                .borrow_mut()
-                .retain(|_, target| target.member.load().outstanding > 0 || target.used.elapsed() < IDLE_TARGET);
+            targets.borrow_mut().retain(|_, target| !target.member.is_idle() || target.used.elapsed() < IDLE_TARGET);
         }
     });
 }

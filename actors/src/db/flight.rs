@@ -39,9 +39,9 @@ impl StatementFailure {
     }
 }
 
-impl From<Expired> for Failure {
-    fn from(Expired { reason, msg }: Expired) -> Failure {
-        Failure::new(reason, msg)
+impl From<Expired> for StatementFailure {
+    fn from(Expired { reason, msg }: Expired) -> StatementFailure {
+        StatementFailure::new(reason, msg)
     }
 }
 

@@ -3,6 +3,7 @@
 mod lending;
 mod pipelined;
 
+use std::cell::Cell;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,10 +17,9 @@ use super::conversation::{Command, ConversationKind, ConversationRunner};
 use super::flight::{Rows, StatementFailure};
 use super::health_report::HealthReport;
 use super::holders::Holders;
-use super::pick::Load;
 use super::postgres::{Postgres, PostgresLogin};
 use super::sqlite::{Files, Sqlite};
-use super::statement_counters::{RunningStatement, StatementCounters};
+use super::statement_counters::StatementCounters;
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
 use crate::balance::health::MemberHealth;
@@ -87,13 +87,8 @@ impl SqlMember {
         &self.spec.node
     }
 
-    pub(super) fn load(&self) -> Load {
-        Load { outstanding: self.tally.outstanding(), weight: self.spec.weight }
-    }
-
-    /// Whether it is left out, as far as a choice is concerned.
-    pub(super) fn is_out(&self) -> bool {
-        self.pulse.as_ref().is_some_and(|pulse| pulse.is_out())
+    pub(super) fn is_idle(&self) -> bool {
+        self.tally.is_idle()
     }
 
     /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the
@@ -119,7 +114,7 @@ impl SqlMember {
                         self.lent(&mut case, (started, is_now), checkout, || postgres.last_dial()).await?
                     };
                     let loan = loan.of_stream(share);
-                    *sent = Some(since);
+                    sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(postgres.send(loan, query))).await,
@@ -139,7 +134,7 @@ impl SqlMember {
                         self.lent(&mut case, (started, is_now), checkout, || None).await?
                     };
                     let loan = loan.of_stream(share);
-                    *sent = Some(since);
+                    sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(sqlite.send(loan, query))).await,
@@ -160,33 +155,20 @@ impl SqlMember {
         &self,
         sink: Option<&Sink>,
         started: Instant,
-        run: impl AsyncFnOnce(&mut Option<Instant>) -> Result<Rows, StatementFailure>,
+        run: impl AsyncFnOnce(&Cell<Option<Instant>>) -> Result<Rows, StatementFailure>,
     ) -> Outcome {
-        let mark = self.tally.begin();
-        let mut sent = None;
+        let mark = self.tally.begin(self.pulse.as_deref(), started);
         // In its place: passed by value it would be moved at every step down.
-        let result = pin!(run(&mut sent)).await;
-        self.told(mark, result, sink, started, sent)
-    }
-
-    /// The outcome of a statement that ends now, in the counters.
-    fn told(
-        &self,
-        mark: RunningStatement<'_>,
-        result: Result<Rows, StatementFailure>,
-        sink: Option<&Sink>,
-        started: Instant,
-        sent: Option<Instant>,
-    ) -> Outcome {
+        let result = pin!(run(&mark.sent)).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
         let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
         outcome.latency = ended - started;
-        if let Some(sent) = sent {
+        if let Some(sent) = mark.sent.get() {
             self.tally.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.attempts = 1;
-        mark.told(&outcome);
+        mark.told(&outcome, outcome.latency.saturating_sub(reading), ended);
         outcome
     }
 
@@ -262,8 +244,8 @@ impl SqlMember {
         orders: &mut mpsc::Receiver<Command>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
-        let mark = self.tally.begin();
         let started = Instant::now();
+        let mark = self.tally.begin(self.pulse.as_deref(), started);
         let ended = match self.seat(call, party).await {
             Ok(seat) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
@@ -279,9 +261,10 @@ impl SqlMember {
             Ok(()) => Outcome::completed(self.node().clone(), Value::Nil),
             Err(failure) => self.failed(failure),
         };
-        outcome.latency = started.elapsed();
+        let ended = Instant::now();
+        outcome.latency = ended - started;
         outcome.attempts = 1;
-        mark.told(&outcome);
+        mark.told(&outcome, outcome.latency, ended);
         outcome
     }
 

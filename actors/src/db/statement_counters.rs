@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::balance::health::MemberHealth;
 use crate::balance::latency_histogram::LatencyHistogram;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
@@ -66,14 +67,16 @@ fn add(counter: &Cell<u64>) {
 }
 
 impl StatementCounters {
-    /// A statement begins; it counts as cancelled unless its outcome is told before the mark is dropped.
-    pub(super) fn begin(&self) -> RunningStatement<'_> {
+    /// A statement begins, here and in what all workers know of its member; it counts as cancelled unless its outcome
+    /// is told before the mark is dropped.
+    pub(super) fn begin<'a>(&'a self, pulse: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
         self.outstanding.set(self.outstanding.get() + 1);
-        RunningStatement { tally: self, told: false }
+        let shared = pulse.map(|pulse| (pulse, pulse.begun(pulse.at(started))));
+        RunningStatement { tally: self, shared, started, sent: Cell::new(None), end: None }
     }
 
-    pub(super) fn outstanding(&self) -> usize {
-        self.outstanding.get()
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding.get() == 0
     }
 
     /// A connection came (or did not) now, after this long, dialling apart.
@@ -99,7 +102,7 @@ impl StatementCounters {
             ("timed_out", count(&self.timed_out)),
             ("cancelled", count(&self.cancelled)),
             ("not_sent", count(&self.not_sent)),
-            ("outstanding", Value::Int(self.outstanding().cast_signed() as i64)),
+            ("outstanding", Value::Int(self.outstanding.get().cast_signed() as i64)),
         ])
     }
 
@@ -126,15 +129,34 @@ impl StatementCounters {
     }
 }
 
-/// One statement in the counters.
+/// One statement, or conversation, in the counters.
 pub(super) struct RunningStatement<'a> {
     tally: &'a StatementCounters,
-    told: bool,
+    /// What all workers know of the member, and how many it had in flight when this one began, itself included.
+    shared: Option<(&'a MemberHealth, usize)>,
+    started: Instant,
+    /// When it went to the database; a conversation never says so, for its length is its owner's affair.
+    pub(super) sent: Cell<Option<Instant>>,
+    end: Option<End>,
+}
+
+/// What is to be learnt of a statement that ended.
+struct End {
+    at: Instant,
+    took: Option<Duration>,
+    waited: Option<Duration>,
 }
 
 impl RunningStatement<'_> {
-    pub(super) fn told(mut self, outcome: &Outcome) {
-        self.told = true;
+    /// It ended so, then; `took`: how long its database and its connection needed.
+    pub(super) fn told(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
+        let took = self.sent.get().map(|_| took);
+        self.end = Some(End {
+            at: ended,
+            // How fast somebody says no tells nothing of how fast he works.
+            took: took.filter(|_| outcome.status == Status::Completed),
+            waited: took.filter(|_| outcome.reason == Reason::Deadline),
+        });
         add(match outcome.status {
             Status::Completed => &self.tally.ok,
             Status::Timeout => &self.tally.timed_out,
@@ -151,9 +173,14 @@ impl RunningStatement<'_> {
 impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
         self.tally.outstanding.set(self.tally.outstanding.get() - 1);
-        if !self.told {
+        let End { at, took, waited } = self.end.take().unwrap_or_else(|| {
             // The asker left or its deadline passed; the kit dropped us without a word.
             add(&self.tally.cancelled);
+            let at = Instant::now();
+            End { at, took: None, waited: self.sent.get().map(|_| at - self.started) }
+        });
+        if let Some((pulse, among)) = self.shared {
+            pulse.left(took, waited, among, pulse.at(at));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop right there")]
 
+mod balance;
 mod cancel;
 mod conversation;
 mod files;
@@ -42,6 +43,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 struct Cluster {
     actor: ActorRef<Database>,
     spec: Arc<DbSpec>,
+    health: Arc<Health>,
 }
 
 impl Cluster {
@@ -62,10 +64,10 @@ impl Cluster {
         let spec = Arc::new(spec);
         let health = Arc::new(Health::of_databases(&spec));
         let worker = |_| {
-            let (made, health) = (spec.clone(), health.clone());
+            let (made, known) = (spec.clone(), health.clone());
             let actor =
-                ActorRef::open("db mydb", Admission::default(), move || Database::new(made.clone(), health.clone()));
-            Cluster { actor, spec: spec.clone() }
+                ActorRef::open("db mydb", Admission::default(), move || Database::new(made.clone(), known.clone()));
+            Cluster { actor, spec: spec.clone(), health: health.clone() }
         };
         (0..count).map(worker).collect()
     }

@@ -31,6 +31,21 @@ fn members_are_judged_by_the_figures_of_their_cluster() {
 }
 
 #[test]
+fn databases_are_chosen_as_their_cluster_says() {
+    for (line, balance) in [
+        ("", Balance::Least),
+        ("balance = least\n", Balance::Least),
+        ("balance = ewma\n", Balance::Ewma),
+        ("balance = p2c\n", Balance::P2c),
+        ("balance = round_robin\n", Balance::RoundRobin),
+    ] {
+        let clusters = loaded(&format!("[@a]\ntype = sqlite3\nmembers = one.db, two.db\n{line}")).clusters;
+        let [Declared::Db(spec)] = clusters.as_slice() else { panic!("{clusters:?}") };
+        assert_eq!(spec.balance, balance, "{line}");
+    }
+}
+
+#[test]
 fn members_are_reached_as_their_cluster_says() {
     let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/actors/src/http/origin/authority.pem");
     let text = format!(

@@ -31,6 +31,8 @@ pub(crate) struct ClusterState {
     pub(crate) epoch: Instant,
     pub(crate) rules: Rules,
     pub(crate) has_checks: bool,
+    /// Whether anybody looks at how fast the members are.
+    learns: bool,
     /// When the next ejected member may have its trial call, in milliseconds.
     pub(crate) due: AtomicU64,
     pub(crate) places: Mutex<Ejections>,
@@ -57,12 +59,13 @@ impl Ejections {
 }
 
 impl ClusterState {
-    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool) -> Arc<ClusterState> {
+    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool, learns: bool) -> Arc<ClusterState> {
         Arc::new(ClusterState {
             name: name.clone(),
             epoch: Instant::now(),
             rules,
             has_checks,
+            learns,
             due: AtomicU64::new(NEVER),
             places: Mutex::default(),
             budget: Mutex::default(),
@@ -240,18 +243,13 @@ impl MemberHealth {
         self.vital.outstanding.fetch_add(1, Relaxed) + 1
     }
 
-    /// A call ended; every [`begun`](Pulse::begun) one does, once.
+    /// A call ended; every [`begun`](MemberHealth::begun) one does, once: here, or by [`left`](MemberHealth::left).
     pub fn ended(&self, ended: &CallEnd<'_>, now: Duration) {
         let vital = &*self.vital;
         vital.outstanding.fetch_sub(1, Relaxed);
         {
             let mut known = self.known();
-            if let Some(took) = ended.took {
-                known.latency.learn(took, now);
-                vital.pace.store(known.recent.learn(took, ended.among, now).packed(), Relaxed);
-            } else if let Some(waited) = ended.waited {
-                vital.pace.store(known.recent.waited(waited, ended.among, now).packed(), Relaxed);
-            }
+            self.learn(&mut known, (ended.took, ended.waited), ended.among, now);
             let is_failure = ended.is_refusal || matches!(ended.judged, Judged::Failed(_));
             if is_failure || (ended.judged == Judged::Good && !known.trust.is_full()) {
                 known.trust.learn(is_failure, now);
@@ -268,8 +266,35 @@ impl MemberHealth {
         }
     }
 
-    /// What the end of a statement says of its database. It costs a healthy one a glance: its owner counts what is
-    /// under way and chooses by himself, so nothing else is to be learnt.
+    /// A statement ended, one of `among` in flight. What it says of its database's health comes by
+    /// [`told`](MemberHealth::told), once or more often: a statement has a connection to tell of, and then itself.
+    pub(crate) fn left(&self, took: Option<Duration>, waited: Option<Duration>, among: usize, now: Duration) {
+        self.vital.outstanding.fetch_sub(1, Relaxed);
+        if self.common.learns && (took.is_some() || waited.is_some()) {
+            self.learn(&mut self.known(), (took, waited), among, now);
+        }
+    }
+
+    /// How long an answer took, or how long none came.
+    fn learn(
+        &self,
+        known: &mut MemberStats,
+        (took, waited): (Option<Duration>, Option<Duration>),
+        among: usize,
+        now: Duration,
+    ) {
+        let pace = if let Some(took) = took {
+            known.latency.learn(took, now);
+            known.recent.learn(took, among, now)
+        } else if let Some(waited) = waited {
+            known.recent.waited(waited, among, now)
+        } else {
+            return;
+        };
+        self.vital.pace.store(pace.packed(), Relaxed);
+    }
+
+    /// What the end of a statement, or of its dial, says of its database. It costs a healthy one a glance.
     pub(crate) fn told(&self, call: CallKind, judged: Judged, msg: &str) {
         let is_news = match judged {
             Judged::Good => self.vital.is_failing.load(Relaxed),

@@ -1,5 +1,6 @@
 //! A statement that shares its connection with others, from its place on a line to its result.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,7 +37,7 @@ impl SqlMember {
         query: Arc<Query>,
         mut case: HealthReport<'_>,
         asked: Instant,
-        sent: &mut Option<Instant>,
+        sent: &Cell<Option<Instant>>,
     ) -> Result<Rows, StatementFailure> {
         let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
         let (mut place, since) = match joined {
@@ -49,7 +50,7 @@ impl SqlMember {
                 self.lent(&mut case, (asked, true), opened, || postgres.last_dial()).await?
             }
         };
-        *sent = Some(since);
+        sent.set(Some(since));
         let limit = self.limits.member_timeout;
         let Some(ended) = alarm::until(since + limit, pin!(postgres.send_on(&mut place, &query))).await else {
             let result = Err(deadline::not_cancelled(limit).into());

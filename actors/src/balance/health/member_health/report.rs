@@ -20,7 +20,6 @@ impl MemberHealth {
             |share| known.latency.quantile(share).map_or(Value::Nil, |time| Value::Double(time.as_secs_f64() * 1e3));
         let more = [
             ("held_for_s", number(vital.held_until.load(Relaxed).saturating_sub(millis(now)).div_ceil(1_000))),
-            ("outstanding", number(vital.outstanding.load(Relaxed) as u64)),
             ("weight_in_force", Value::Double(f64::from(self.weight(now)) / f64::from(FULL_WEIGHT))),
             ("p50_ms", millis_of(0.5)),
             ("p95_ms", millis_of(0.95)),
@@ -55,6 +54,7 @@ impl MemberHealth {
             ("failures_in_a_row", number(verdict.failures().into())),
             ("ejections", number(verdict.ejections())),
             ("spared", number(verdict.spared())),
+            ("outstanding", number(self.vital.outstanding.load(Relaxed) as u64)),
             ("last_failure", last_failure),
         ])
     }

@@ -157,7 +157,6 @@ impl Answers<Call> for Cluster {
             let timeout = shared.spec().member_timeout;
             match call.spread {
                 Spread::All => broadcast::all(&shared.members, timeout, &request, &responder).await,
-                // Boxed, for it holds a whole exchange, and a call to all would carry room for it.
                 Spread::One => Box::pin(balanced::ask(&shared, &request, key, &responder)).await,
             }
         }

@@ -214,7 +214,6 @@ impl Database {
                         .collect();
                     poll_fn(|context| asking.poll(context, |index, outcome| responder.put(index, outcome))).await;
                 }
-                // Boxed: work on every member is moved with the room for these, too.
                 Shards::One => {
                     let choice = Choice::new(&members, &picker, &health);
                     responder.put(0, Box::pin(ask_one(choice, &name, &query, sinks.first())).await)

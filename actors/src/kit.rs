@@ -7,7 +7,7 @@
 //! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for; `slots`: their row;
 //! - [`rule`]: when enough has arrived;
 //! - [`alarm`]: deadlines that are seconds away and hardly ever come;
-//! - `together`: the parts of a call, side by side; `placed`: how one is boxed;
+//! - `together`: the parts of a call, side by side; `placed`: how one is boxed, and when;
 //! - [`party`]: whose calls belong together; `places`: how what there is little of is shared out to them; `gate`: the
 //!   same where nothing goes from hand to hand;
 //! - `race`: what ends a call's work;

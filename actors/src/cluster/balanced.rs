@@ -155,7 +155,6 @@ impl<'a> BalancedCall<'a> {
     ) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
         let second = self.begin(index, CallKind::Usual, true);
-        // Boxed: the rare second exchange must not make room in every call's memory.
         let mut other = Box::pin(within(&second, self.request, timeout));
         let (mut failed_one, mut failed_other) = (None, None);
         let outcome = poll_fn(|context| {

@@ -35,7 +35,6 @@ pub(super) async fn all(
         }
     };
     let tallies: SmallVec<[Attempt<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
-    // Boxed where they are made: collecting them moves each three times.
     let mut running: JoinAll<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
     let mut alarm = Alarm::at(begun + timeout);
     let is_expired = poll_fn(|context| {

@@ -94,8 +94,6 @@ impl SqlMember {
     /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the
     /// future cancels it at the database, or throws its answer away. `call`: the choice of this member has admitted it
     /// already. With a sink its rows go there as they come, and the outcome tells of them alone.
-    ///
-    /// Boxed here, where it is made: each way has the room it needs, and nothing of it is moved again.
     pub(super) fn execute<'m>(
         &'m self,
         query: Arc<Query>,
@@ -118,7 +116,6 @@ impl SqlMember {
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
                         None => self.limited(since, pin!(postgres.send(loan, query))).await,
-                        // Boxed: every other statement would have the room for this.
                         Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
                     };
                     case.ended(&result);
@@ -182,7 +179,6 @@ impl SqlMember {
         if sink.is_none() {
             return Ok((None, true));
         }
-        // Boxed: every other statement would have the room for this.
         let (share, is_now) = Box::pin(self.share(query.party, asked)).await?;
         Ok((Some(share), is_now))
     }

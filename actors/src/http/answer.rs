@@ -36,7 +36,6 @@ impl Answer {
         let Whole { code, fields, is_packed, body, .. } = whole;
         let mut answer = Answer { code, headers: fields, body, decode: request.decode };
         if is_packed && request.may_be_packed && !answer.body.is_empty() {
-            // Boxed: most calls have no use for its room.
             answer.body = Box::pin(gunzip(&answer.body, limit)).await?.into();
             answer.headers.retain(|(name, _)| name != "content-encoding" && name != "content-length");
         }

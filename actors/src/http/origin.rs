@@ -215,7 +215,6 @@ impl Origin {
             Speaker::Leg { dial, host, pool } => {
                 let mut line = match may_reuse.then(|| pool.lend()).flatten() {
                     Some(line) => line,
-                    // Boxed: it is rare, and its room would be in every call's memory.
                     None => Box::pin(dial.open(progress)).await?,
                 };
                 let whole = exchange(&mut line, request, host, wanted, progress).await?;
@@ -226,7 +225,6 @@ impl Origin {
                 if !may_reuse {
                     awc.discard();
                 }
-                // Boxed: awc's futures are large, and the leg's calls would carry room for them.
                 Ok((Box::pin(awc.exchange(request, wanted, progress)).await?, None))
             }
         }

@@ -137,8 +137,6 @@ where
             return;
         };
         let mut watch = responder.watch();
-        // Boxed where it is made: a task is moved several times on its way into the runtime, and some work is
-        // kilobytes.
         match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, responder)))) {
             Ok(mut work) => {
                 let gauges = self.gauges.clone();

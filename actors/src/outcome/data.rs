@@ -17,7 +17,6 @@ pub struct Data(Stored);
 
 enum Stored {
     Value(Value),
-    /// Boxed: every other answer would have the room for it.
     Rows(Box<dyn LazyRows>),
 }
 

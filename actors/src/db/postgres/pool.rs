@@ -172,12 +172,10 @@ pub(in crate::db) struct ConnectionManager {
 }
 
 impl Manager for ConnectionManager {
-    /// Boxed, because the pool moves it at every step from its list to the borrower and back.
     type Type = Box<Connection>;
     type Error = Error;
 
     async fn create(&self) -> Result<Box<Connection>, Error> {
-        // Boxed, too: most checkouts dial nobody.
         let (client, task) = Box::pin(self.dialer.dial(&self.config)).await?;
         let limit = self.dialer.limit().map_or(0, millis);
         let limit = (limit, AtomicU64::new(limit));

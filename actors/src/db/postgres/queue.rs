@@ -84,7 +84,6 @@ impl PostgresPool {
             }
         }
         if turn.connection.is_none() {
-            // Boxed: who is handed one has no use for the room.
             turn.connection = Some(placed(|| self.draw()).await?);
         }
         Ok(PooledConn { turn, share: None })

@@ -1,7 +1,7 @@
 //! One statement on its connection, from its text to its rows.
 //!
 //! Nearly every statement is one whose text was prepared on its connection before: it has a way of its own, short
-//! enough that what it remembers between its polls is little. Whatever else may be is boxed.
+//! enough that what it remembers between its polls is little.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -65,8 +65,7 @@ impl<'r> Run<'r> {
     pub(super) fn end(self, mut prepared: PreparedStatement) -> impl Future<Output = StatementEnd> + use<'r> {
         async move {
             let asked = {
-                // Boxed, for it is large because of what it does where there is no statement yet; the parameters by
-                // reference, for so it has just the size up to which the allocator is at its best.
+                // The parameters by reference: so it has just the size up to which the allocator is at its best.
                 let mut params = self.query.params.iter().map(Bound);
                 placed(|| self.shared.loan.query_raw(&prepared.statement, &mut params)).await
             };
@@ -80,7 +79,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// From the beginning, whatever it needs. Boxed, for what is at hand has no use for the room.
+    /// From the beginning, whatever it needs.
     pub(super) fn begin_and_end(self) -> impl Future<Output = StatementEnd> {
         placed(|| async move { self.read(self.start().await).await })
     }

@@ -2,7 +2,7 @@
 //! rooms behind them, and print.
 //!
 //! - [`args`]: what may be written;
-//! - [`program`]: a site's program, from its apps to its exit code;
+//! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: what it may change before it serves;
 //! - [`run`], [`check`], [`routes`], [`rpc`], [`new`]: one command each.
 
 mod args;
@@ -13,3 +13,4 @@ mod routes;
 mod rpc;
 pub(crate) mod rpc_client;
 mod run;
+pub(crate) mod setup;

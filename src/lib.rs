@@ -74,4 +74,5 @@ mod documents {
 pub use actix_web;
 pub use app::{App, Error, Package, Result, Was};
 pub use cli::program::{Program, main};
+pub use cli::setup::Setup;
 pub use serve::background::{Background, NotStarted};

@@ -3,18 +3,19 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use super::args::{Arguments, Command, Which};
+use super::setup::Setup;
 use super::{check, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
 use crate::config::{Loaded, NotFound, Places, Report};
 
-type Prepare = Box<dyn FnOnce(&Path) -> Result<Box<dyn Any>>>;
+type Prepare = Box<dyn FnOnce(&mut Setup<'_>) -> Result<Box<dyn Any>>>;
 
 /// A site's program, before it runs. [`main`] is the short way for a site with nothing but apps.
 pub struct Program {
@@ -50,10 +51,11 @@ impl Program {
     }
 
     /// Runs before the site starts, but only with the configuration given to [`conf`](Program::conf): the place for
-    /// what that one needs. It gets the folder `var`; what it returns is kept until the server has stopped.
+    /// what that one needs, such as members of the program's own ([`Setup::members`]). What it returns is kept until
+    /// the server has stopped.
     #[must_use]
-    pub fn prepare<T: Any>(mut self, prepare: impl FnOnce(&Path) -> Result<T> + 'static) -> Program {
-        self.prepare = Some(Box::new(move |var| Ok(Box::new(prepare(var)?))));
+    pub fn prepare<T: Any>(mut self, prepare: impl FnOnce(&mut Setup<'_>) -> Result<T> + 'static) -> Program {
+        self.prepare = Some(Box::new(move |setup| Ok(Box::new(prepare(setup)?))));
         self
     }
 

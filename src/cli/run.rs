@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
+use super::setup::Setup;
 use crate::config::Loaded;
 use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
@@ -21,7 +22,7 @@ const LAST_STATEMENTS: Duration = Duration::from_secs(2);
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     log::start();
     panics::install_hook();
-    let loaded = match program.load(which) {
+    let mut loaded = match program.load(which) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),
     };
@@ -44,7 +45,9 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
             ));
         }
     };
-    let _kept = match program.prepare.take().filter(|_| program.uses_own_conf(which)).map(|prepare| prepare(&var)) {
+    let port = listener.local_addr().map_or(server.port, |address| address.port());
+    let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
+    let _kept = match prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))) {
         Some(Ok(kept)) => Some(kept),
         Some(Err(error)) => return fail(&format!("error: {error}")),
         None => None,

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::time::Duration;
 
-use crate::harness::{Scenario, TestServer, data, eventually};
+use crate::demo::members_of;
+use crate::harness::{Scenario, TestServer, data};
 use crate::status::basic;
 
 /// What `check` wrote, both streams.
@@ -180,10 +181,6 @@ fn the_first_start_makes_keys_for_their_owner_alone_and_the_second_keeps_them() 
 
 #[test]
 fn without_a_configuration_the_demo_serves_everything_it_shows() {
-    eventually("ports 5001 to 5003, which the demo's own members want (stop what listens there)", || {
-        let free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-        [5001, 5002, 5003].into_iter().all(free).then_some(())
-    });
     let demo = TestServer::demo().without_conf().start();
     assert_eq!(demo.get("/hello").expect_code(200).text(), "Hello World");
     let works = demo.get("/search?keyword=Mozart").expect_code(200).text();
@@ -191,7 +188,8 @@ fn without_a_configuration_the_demo_serves_everything_it_shows() {
         assert!(works.contains(&title), "{title} is not found: {works}");
     }
     let lb = demo.get("/lb").expect_code(200).text();
-    assert!((5001..=5003).any(|port| lb.contains(&port.to_string())), "who answered? {lb}");
+    let nodes = members_of(&demo);
+    assert!(nodes.len() == 3 && nodes.iter().any(|node| lb.contains(node)), "who of {nodes:?} answered? {lb}");
     assert_eq!(demo.get("/top-city").expect_code(200).json()["name"], "Shanghai");
     let count = data::cities().iter().filter(|city| city.population >= 1_000_000).count();
     let cities = demo.get("/cities").expect_code(200).text();

@@ -38,7 +38,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use skitai::prelude::*;
-use skitai::{Background, Program};
+use skitai::{Background, Program, Setup};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -97,8 +97,11 @@ fn conf() -> String {
     format!("{}{folder}", include_str!("../demo.conf"))
 }
 
-/// What that configuration needs: three RPC members and three SQLite shards.
-fn surroundings(var: &Path) -> Result<Vec<Background>> {
-    shards::fill(var)?;
-    members::start()
+/// What that configuration needs: three SQLite shards, and three RPC members, wherever they find room.
+fn surroundings(setup: &mut Setup<'_>) -> Result<Vec<Background>> {
+    shards::fill(setup.var())?;
+    let members = members::start(setup.port())?;
+    let addresses: Vec<_> = members.iter().map(Background::address).collect();
+    setup.members("mysearch", &addresses)?;
+    Ok(members)
 }

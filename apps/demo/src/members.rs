@@ -4,13 +4,16 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::Serialize;
-use skitai::Background;
 use skitai::prelude::*;
+use skitai::{Background, NotStarted};
 
 use crate::shards::{SHARDS, records};
 
 const WORKS: &str = include_str!("../data/works.csv");
-const FIRST_PORT: u16 = 5001;
+/// Where the demo is found unless it is told otherwise.
+const USUAL: u16 = 5000;
+/// The first of the ports that its members have there.
+const FIRST: u16 = 5001;
 
 /// One musical work.
 #[derive(Clone, Debug, Serialize)]
@@ -24,20 +27,33 @@ struct Work {
 /// The part of the catalogue that one member holds.
 struct Catalogue(Vec<Work>);
 
-/// Starts the members on 127.0.0.1, ports 5001 to 5003.
-pub(crate) fn start() -> Result<Vec<Background>> {
-    let mut members = Vec::new();
-    for (third, port) in (0..SHARDS).zip(FIRST_PORT..) {
-        let app = App::new("member").startup(move |wasc| wasc.register("catalogue", catalogue(third))).routes(routes![
-            index,
-            order,
-            keep,
-            search,
-            generate_random_int_list
-        ]);
-        members.push(Background::start(app, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?);
-    }
+/// Starts the members for a demo on this port. Beside the usual port they have the usual ones, if all of those are free;
+/// else they take free ports.
+pub(crate) fn start(beside: u16) -> Result<Vec<Background>> {
+    let first = (beside == USUAL).then_some(FIRST);
+    let members = match all_at(first) {
+        Err(taken) if first.is_some() => {
+            tracing::info!("{taken}; the members take free ports");
+            all_at(None)?
+        }
+        started => started?,
+    };
+    let shown: Vec<String> = members.iter().map(|member| member.address().to_string()).collect();
+    tracing::info!("the members listen on {}", shown.join(", "));
     Ok(members)
+}
+
+/// All members or none, on ports from the first on or on free ones.
+fn all_at(first: Option<u16>) -> Result<Vec<Background>, NotStarted> {
+    let port = |third| first.map_or(0, |first| first + third as u16);
+    let start =
+        |third| {
+            let app = App::new("member")
+                .startup(move |wasc| wasc.register("catalogue", catalogue(third)))
+                .routes(routes![index, order, keep, search, generate_random_int_list]);
+            Background::start(app, SocketAddr::from((Ipv4Addr::LOCALHOST, port(third))))
+        };
+    (0..SHARDS).map(start).collect()
 }
 
 fn catalogue(third: usize) -> Catalogue {
@@ -85,4 +101,25 @@ async fn search(was: Was, keyword: String) -> Result<Vec<Work>> {
     let keyword = keyword.to_lowercase();
     let holds = |text: &str| text.to_lowercase().contains(&keyword);
     Ok(catalogue.0.iter().filter(|work| holds(&work.composer) || holds(&work.title)).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn where_a_usual_port_is_taken_all_members_have_free_ones() {
+        // Whoever has 5001, this test or a demo that runs beside it, is a stranger to these members.
+        let foreign = TcpListener::bind(("127.0.0.1", FIRST));
+        assert!(foreign.as_ref().map_or_else(|error| error.kind() == ErrorKind::AddrInUse, |_| true), "{foreign:?}");
+        let members = start(USUAL).expect("started");
+        assert_eq!(members.len(), SHARDS);
+        for member in members {
+            assert!(!(FIRST..FIRST + 3).contains(&member.address().port()), "{}", member.address());
+            TcpStream::connect(member.address()).expect("it listens");
+        }
+    }
 }

@@ -16,7 +16,7 @@
 //! - [`sql`]: the shards' union equals one database, over SQLite and over PostgreSQL;
 //! - [`sql_leaving`]: clients that leave while databases work, and databases that are lost;
 //! - [`rows`]: rows that leave while the shards still send them;
-//! - [`config`]: `check`, first and second start, signals; [`demo`]: two demos side by side;
+//! - [`config`]: `check`, first and second start, signals; [`demo`]: what the demo shows, and two of it side by side;
 //! - [`asking`], [`responding`]: what a handler sees of its request, its client behind proxies, and what it may set;
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;

@@ -90,11 +90,13 @@ fn demo() -> App {
         .actix(websocket::services)
 }
 
-/// The configuration where the command line names none: everything on this machine. The folder `static` is mounted
-/// before the app where there is one.
+/// The configuration where the command line names none: everything on this machine. Style sheet, script and pictures
+/// are mounted before the app: the folder `static` here, else the one this program was built beside, where they are.
 fn conf() -> String {
-    let folder = if Path::new("static").is_dir() { "/ = static\n" } else { "" };
-    format!("{}{folder}", include_str!("../demo.conf"))
+    let folders = ["static", concat!(env!("CARGO_MANIFEST_DIR"), "/../../static")];
+    let folder = folders.into_iter().find(|folder| Path::new(folder).is_dir());
+    let mount = folder.map(|folder| format!("/ = {folder}\n")).unwrap_or_default();
+    format!("{}{mount}", include_str!("../demo.conf"))
 }
 
 /// What that configuration needs: three SQLite shards, and three RPC members, wherever they find room.

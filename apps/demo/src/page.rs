@@ -1,16 +1,27 @@
-//! A page from a template.
+//! A page from a template: what there is to see.
 
 use skitai::prelude::*;
 
 use crate::arguments;
+
+/// What the demo's pages may load: what this server has, and nothing of anybody else's. No other site may frame them.
+const POLICY: &str = "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What there is to see. The template makes its links itself, by the names of the routes.
 #[route("/")]
 pub(crate) async fn index(was: Was) -> Result<Page> {
     // By the function, where it has no name of its own: over RPC `company` is the one without placeholders.
     let company = was.url_for(arguments::company {}, (555, "Skitai Corp"))?;
-    Ok(Page::new("index.html")
+    let company_mixed = was.url_for(arguments::company_mixed {}, (555, "Skitai Corp"))?;
+    Ok(of(&was, "index.html")
         .with("company", company)
+        .with("company_mixed", company_mixed)
         .with("username", was.session.get::<String>("username"))
-        .with("version", env!("CARGO_PKG_VERSION")))
+        .with("host", was.request.get_header("host").unwrap_or("127.0.0.1:5000")))
+}
+
+/// A page of this template, with what every page of the demo has.
+pub(crate) fn of(was: &Was, template: &'static str) -> Page {
+    was.response.update("Content-Security-Policy", POLICY);
+    Page::new(template).with("version", env!("CARGO_PKG_VERSION"))
 }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use skitai::prelude::*;
 
+use crate::page;
+
 /// Leads elsewhere, said step by step. `Response::redirect` says it at once.
 #[route("/test/moved")]
 pub(crate) async fn moved(was: Was) -> &'static str {
@@ -69,7 +71,7 @@ pub(crate) struct Known {
 pub(crate) async fn multi_purpose(was: Was) -> Either<Page, Known> {
     let known = Known { name: "Skitai", version: env!("CARGO_PKG_VERSION") };
     match was.face() {
-        Face::Web => Either::Left(Page::new("multi_purpose.html").with("version", known.version).with("known", known)),
+        Face::Web => Either::Left(page::of(&was, "multi_purpose.html").with("known", known)),
         Face::XmlRpc | Face::JsonRpc => Either::Right(known),
     }
 }

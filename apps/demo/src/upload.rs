@@ -4,10 +4,12 @@ use std::io::{BufRead, BufReader};
 
 use skitai::prelude::*;
 
+use crate::page;
+
 /// The form.
 #[route("/test/up", methods = ["GET"], name = "test.form")]
-pub(crate) async fn form() -> Page {
-    Page::new("upload.html").with("version", env!("CARGO_PKG_VERSION"))
+pub(crate) async fn form(was: Was) -> Page {
+    page::of(&was, "upload.html")
 }
 
 /// What came with it: every field, and of every file what it is. The files go when this has been answered.

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{TestServer, data, eventually};
+use serde_json::json;
+
+use crate::harness::{Conduct, Member, TestServer, call, data, eventually};
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The demo without a configuration, as `cargo run` starts it.
 fn alone() -> TestServer {
@@ -29,6 +33,26 @@ fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
     page.split(&begin).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
+/// Switches a member as somebody at the index does.
+fn switch(demo: &TestServer, member: usize, on: &str) {
+    let page = demo.get("/").expect_code(200);
+    let cookie = page.header("set-cookie").split(';').next().expect("a session").to_owned();
+    let page = page.text();
+    let token = page.split("name=\"csrf_token\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let body = format!("csrf_token={}&member={member}&on={on}", token.expect("the index has switches"));
+    let headers = [("Content-Type", FORM), ("Cookie", &cookie)];
+    demo.ask("POST", "/members/switch", &headers, body.as_bytes()).expect_code(303);
+}
+
+/// What every member says, by the demo's own account: node and reason.
+fn outcomes(demo: &TestServer) -> Vec<(String, String)> {
+    let answer =
+        demo.post("/rpc3", "application/json", call::json("fanout", &json!(["Mozart"]))).expect_code(200).json();
+    let outcomes = answer["result"].as_array().unwrap_or_else(|| panic!("no outcomes: {answer}"));
+    let word = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    outcomes.iter().map(|outcome| (word(&outcome["node"]), word(&outcome["reason"]))).collect()
+}
+
 #[test]
 fn two_demos_side_by_side_have_members_of_their_own() {
     let demos = [alone(), alone()];
@@ -40,11 +64,19 @@ fn two_demos_side_by_side_have_members_of_their_own() {
         for title in data::titles_of("Mozart") {
             assert!(found.text().contains(&title), "{title} is not found: {}", found.text());
         }
-        let one = demo.get("/lb").expect_code(200).json()["member"].as_str().expect("a member").to_owned();
-        assert!(nodes.contains(&one), "{one} is none of {nodes:?}");
+        let ok = |node: &String| (node.clone(), "ok".to_owned());
+        assert_eq!(outcomes(demo), nodes.iter().map(ok).collect::<Vec<_>>());
     };
     whole(&demos[0], &nodes[0]);
     whole(&demos[1], &nodes[1]);
+    // What is switched off in one is off there alone.
+    switch(&demos[0], 3, "no");
+    let partly = demos[0].get("/search?keyword=Mozart").expect_code(200);
+    assert_eq!(partly.header("x-coverage"), "2 of 3 ok (1 not sent)");
+    assert_eq!(outcomes(&demos[0])[2], (nodes[0][2].clone(), "refused".to_owned()));
+    whole(&demos[1], &nodes[1]);
+    switch(&demos[0], 3, "yes");
+    whole(&demos[0], &nodes[0]);
     // One that ends leaves the other's members alone.
     let [first, second] = demos;
     let (status, _, log, _) = first.stop();
@@ -63,9 +95,12 @@ fn every_link_of_the_index_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
     let (files, links): (Vec<&str>, Vec<&str>) =
         links.into_iter().partition(|link| link.ends_with(".css") || link.ends_with(".svg"));
     loaded.extend(files);
-    for (file, kind) in
-        [("/demo.css", "text/css"), ("/icon.svg", "image/svg+xml"), ("/three-faces.svg", "image/svg+xml")]
-    {
+    for (file, kind) in [
+        ("/demo.css", "text/css"),
+        ("/fanout.js", "text/javascript"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/three-faces.svg", "image/svg+xml"),
+    ] {
         assert!(loaded.contains(&file), "{file} is not used by {page}");
         let reply = demo.get(file).expect_code(200);
         assert!(reply.header("content-type").starts_with(kind), "{file}: {:?}", reply.headers);
@@ -88,4 +123,29 @@ fn every_link_of_the_index_leads_somewhere_and_nothing_is_loaded_from_elsewhere(
         };
         demo.get(&link).expect_code(code);
     }
+}
+
+#[test]
+fn with_a_configuration_of_its_own_the_demo_draws_whom_that_names() {
+    let members = [Member::start(Conduct::Fine("<array><data></data></array>")), Member::start(Conduct::Closed)];
+    let demo = TestServer::demo().cluster("mysearch", &members.each_ref()).start();
+    let page = demo.get("/").expect_code(200);
+    assert!(
+        page.header_all("set-cookie").is_empty() && page.text().contains("it has started no members"),
+        "{}",
+        page.text()
+    );
+    assert!(!demo.log().contains("the members listen on"), "{}", demo.log());
+    let picture = demo.get("/fanout").expect_code(200);
+    assert_eq!(picture.header("x-coverage"), "1 of 2 ok (1 not sent)");
+    for text in
+        [&*members[0].node(), &members[1].node(), "<b>ok</b>", "<b>refused</b>", "X-Coverage: 1 of 2 ok (1 not sent)"]
+    {
+        assert!(picture.text().contains(text), "{text} is not in {}", picture.text());
+    }
+    assert_eq!(demo.post("/members/switch", FORM, "member=1&on=no").code, 403);
+    // Nobody at all is an outcome, too.
+    let nobody = TestServer::demo().start();
+    let picture = nobody.get("/fanout").expect_code(200).text();
+    assert!(picture.contains("<b>undeclared</b>") && picture.contains("0 of 1 ok"), "{picture}");
 }

@@ -5,15 +5,18 @@
 //! [`requesting`] (a call to a URL), [`search`] (a call to every member of a cluster, and to one), [`mapreduce`]
 //! (filtered as it comes), [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`], [`page`]
 //! (a template), [`signin`] (sessions), [`orders`] (what runs around handlers), [`streaming`] (files to a client),
-//! [`upload`] (files from a form), [`websocket`] (a service of actix-web's). What the demo needs around it, so that
-//! nothing else must be started, is in [`members`] and [`shards`].
+//! [`upload`] (files from a form), [`websocket`] (a service of actix-web's). The index has a picture of a call to
+//! every member ([`fanout`]) with a switch at each ([`switches`]). What the demo needs around it, so that nothing else
+//! must be started, is in [`members`], [`catalogue`] (what these serve) and [`shards`].
 //!
 //! Every example of the first Skitai's README has its twin here; `docs/coming-from-skitai.md` says where.
 
 mod arguments;
 mod caching;
+mod catalogue;
 mod cities;
 mod database;
+mod fanout;
 mod greetings;
 mod hello;
 mod life;
@@ -29,6 +32,7 @@ mod search;
 mod shards;
 mod signin;
 mod streaming;
+mod switches;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -38,16 +42,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use skitai::prelude::*;
-use skitai::{Background, Program, Setup};
+use skitai::{Program, Setup};
+
+use crate::members::Members;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    Program::new([demo(), quickstart::app()])
+    let members = Members::default();
+    Program::new([demo(&members), quickstart::app()])
         .conf("demo.conf", conf())
-        .prepare(surroundings)
-        .hint("/", "what there is to see")
+        .prepare(move |setup| surroundings(setup, members))
+        .hint("/", "what there is to see, and a picture of the fan-out")
         .hint("/hello", "a page, an XML-RPC and a JSON-RPC method at once")
         .hint("/search?keyword=Mozart", "three RPC members asked at once")
         .hint("/cities?at_least=5000000", "three SQL shards asked at once")
@@ -55,17 +62,21 @@ fn main() -> ExitCode {
         .main()
 }
 
-/// The app.
-fn demo() -> App {
+/// The app, which shows these members and switches them.
+fn demo(members: &Members) -> App {
+    let members = members.clone();
     App::new("demo")
         .use_session(true)
         .startup(life::startup)
+        .startup(move |wasc| wasc.register("members", members.clone()))
         .shutdown(life::shutdown)
         .template("index.html", include_str!("../../../templates/demo/index.html"))
+        .template("fanout.html", include_str!("../../../templates/demo/fanout.html"))
+        .template("picture.html", include_str!("../../../templates/demo/picture.html"))
         .template("multi_purpose.html", include_str!("../../../templates/demo/multi_purpose.html"))
         .template("upload.html", include_str!("../../../templates/demo/upload.html"))
         .template("layout.html", include_str!("../../../templates/demo/layout.html"))
-        .routes(routes![page::index, hello::hello, hello::add, hello::echo])
+        .routes(routes![page::index, fanout::fanout, hello::hello, hello::add, hello::echo])
         .routes(routes![
             request::request,
             request::environment,
@@ -87,6 +98,7 @@ fn demo() -> App {
         .routes(routes![streaming::streaming, streaming::download])
         .package(greetings::package())
         .package(orders::package())
+        .package(switches::package())
         .actix(websocket::services)
 }
 
@@ -100,10 +112,8 @@ fn conf() -> String {
 }
 
 /// What that configuration needs: three SQLite shards, and three RPC members, wherever they find room.
-fn surroundings(setup: &mut Setup<'_>) -> Result<Vec<Background>> {
+fn surroundings(setup: &mut Setup<'_>, members: Members) -> Result<Members> {
     shards::fill(setup.var())?;
-    let members = members::start(setup.port())?;
-    let addresses: Vec<_> = members.iter().map(Background::address).collect();
-    setup.members("mysearch", &addresses)?;
+    setup.members("mysearch", &members.start(setup.port())?)?;
     Ok(members)
 }

@@ -1,125 +1,255 @@
-//! The three RPC members of the demo: small Skitai servers on ports of their own, each holding a third of a catalogue
-//! of musical works. Besides the catalogue they have what the demo's other calls ask for.
+//! The three RPC members of the demo: small Skitai servers in this process, on ports of their own.
+//!
+//! They are the demo's own, so it can switch one off, and off is off: before [`Members::switch`] returns the member's
+//! listener is closed, its threads have ended, and with them the connections that callers had kept open to it. Its port
+//! stays bound while nobody listens there: whoever dials is refused, and the system gives the port to nobody who takes
+//! any that is free.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use serde::Serialize;
 use skitai::prelude::*;
 use skitai::{Background, NotStarted};
+use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::shards::{SHARDS, records};
+use crate::catalogue;
+use crate::shards::SHARDS;
 
-const WORKS: &str = include_str!("../data/works.csv");
 /// Where the demo is found unless it is told otherwise.
 const USUAL: u16 = 5000;
 /// The first of the ports that its members have there.
 const FIRST: u16 = 5001;
+/// How long the threads of a member that is switched off may take to end.
+const LAST_THREAD: Duration = Duration::from_secs(5);
 
-/// One musical work.
-#[derive(Clone, Debug, Serialize)]
-struct Work {
-    composer: String,
-    title: String,
-    year: String,
-    opus: String,
+/// The members, shared by the program, which starts them, and its app, which shows and switches them. There are none
+/// where the demo has a configuration that is not its own.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Members(Arc<OnceLock<Vec<Member>>>);
+
+/// What there is to see of a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) address: SocketAddr,
+    pub(crate) is_on: bool,
 }
 
-/// The part of the catalogue that one member holds.
-struct Catalogue(Vec<Work>);
+#[derive(Debug)]
+struct Member {
+    third: usize,
+    address: SocketAddr,
+    /// Beside the state, so that a page need not wait for a switch that is under way.
+    is_on: AtomicBool,
+    state: Mutex<State>,
+}
 
-/// Starts the members for a demo on this port. Beside the usual port they have the usual ones, if all of those are free;
-/// else they take free ports.
-pub(crate) fn start(beside: u16) -> Result<Vec<Background>> {
-    let first = (beside == USUAL).then_some(FIRST);
-    let members = match all_at(first) {
-        Err(taken) if first.is_some() => {
-            tracing::info!("{taken}; the members take free ports");
-            all_at(None)?
-        }
-        started => started?,
-    };
-    let shown: Vec<String> = members.iter().map(|member| member.address().to_string()).collect();
-    tracing::info!("the members listen on {}", shown.join(", "));
-    Ok(members)
+#[derive(Debug)]
+enum State {
+    On(Serving),
+    /// With what holds its port, unless somebody else took that.
+    Off(Option<Socket>),
+}
+
+/// A member at work.
+#[derive(Debug)]
+struct Serving {
+    server: Background,
+    /// Hangs up when the last of its threads has let go of its app.
+    ended: Receiver<()>,
+}
+
+impl Members {
+    /// Starts them for a demo on this port, and says where they are. Beside the usual port they have the usual ones, if
+    /// all of those are free; else they take free ports.
+    pub(crate) fn start(&self, beside: u16) -> Result<Vec<SocketAddr>> {
+        self.start_at(usual(beside))
+    }
+
+    fn start_at(&self, first: Option<u16>) -> Result<Vec<SocketAddr>> {
+        let started = match all_at(first) {
+            Err(taken) if first.is_some() => {
+                tracing::info!("{taken}; the members take free ports");
+                all_at(None)?
+            }
+            started => started?,
+        };
+        let members = self.0.get_or_init(|| started);
+        let addresses: Vec<SocketAddr> = members.iter().map(|member| member.address).collect();
+        let shown: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        tracing::info!("the members listen on {}", shown.join(", "));
+        Ok(addresses)
+    }
+
+    /// The members in their order; none where this demo has started none.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        let seen = |member: &Member| Seen { address: member.address, is_on: member.is_on.load(Relaxed) };
+        self.0.get().into_iter().flatten().map(seen).collect()
+    }
+
+    /// Switches one of them, counted from 1, on or off; one that is so already stays so. This waits for threads.
+    pub(crate) fn switch(&self, number: usize, on: bool) -> Result<()> {
+        let members = self.0.get().map_or(&[][..], Vec::as_slice);
+        let member = number.checked_sub(1).and_then(|index| members.get(index));
+        let many = members.len();
+        member.ok_or_else(|| Error::new(404, format!("there is no member {number} of {many} to switch")))?.switch(on)
+    }
+}
+
+/// The first port that members have beside a demo on this one; none where any will do.
+fn usual(beside: u16) -> Option<u16> {
+    (beside == USUAL).then_some(FIRST)
 }
 
 /// All members or none, on ports from the first on or on free ones.
-fn all_at(first: Option<u16>) -> Result<Vec<Background>, NotStarted> {
+fn all_at(first: Option<u16>) -> Result<Vec<Member>, NotStarted> {
     let port = |third| first.map_or(0, |first| first + third as u16);
-    let start =
-        |third| {
-            let app = App::new("member")
-                .startup(move |wasc| wasc.register("catalogue", catalogue(third)))
-                .routes(routes![index, order, keep, search, generate_random_int_list]);
-            Background::start(app, SocketAddr::from((Ipv4Addr::LOCALHOST, port(third))))
-        };
-    (0..SHARDS).map(start).collect()
+    (0..SHARDS).map(|third| Member::start(third, port(third))).collect()
 }
 
-fn catalogue(third: usize) -> Catalogue {
-    let works = records(WORKS).skip(third).step_by(SHARDS).map(|fields| {
-        let field = |index: usize| fields.get(index).cloned().unwrap_or_default();
-        Work { composer: field(0), title: field(1), year: field(2), opus: field(3) }
-    });
-    Catalogue(works.collect())
-}
-
-/// A page.
-#[route("/")]
-async fn index() -> &'static str {
-    "<h1>A member of the demo</h1>"
-}
-
-/// Takes a form.
-#[route("/order")]
-async fn order(cid: i64, cname: String) -> String {
-    format!("{cid} - {cname}")
-}
-
-/// Takes a form with a file.
-#[route("/keep", methods = ["POST"])]
-async fn keep(cid: i64, cname: String, file: Upload) -> String {
-    format!("{cid} - {cname}, with {} of {} bytes", file.name(), file.size())
-}
-
-/// So many whole numbers, each from 0 to 99.
-#[route("/generate_random_int_list")]
-async fn generate_random_int_list(n: usize) -> Result<Vec<u32>> {
-    if n > 1000 {
-        return Err(Error::new(400, "at most 1000"));
+impl Member {
+    fn start(third: usize, port: u16) -> Result<Member, NotStarted> {
+        let serving = Serving::start(third, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        let address = serving.server.address();
+        Ok(Member { third, address, is_on: AtomicBool::new(true), state: Mutex::new(State::On(serving)) })
     }
-    // The clock is as random as a demo needs (a linear congruential generator, from Numerical Recipes).
-    let seed = std::time::SystemTime::UNIX_EPOCH.elapsed()?.subsec_nanos();
-    let next = |number: &u32| Some(number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    Ok(std::iter::successors(Some(seed), next).skip(1).take(n).map(|number| (number >> 16) % 100).collect())
+
+    fn switch(&self, on: bool) -> Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match (std::mem::replace(&mut *state, State::Off(None)), on) {
+            (State::Off(held), true) => {
+                drop(held);
+                let serving = Serving::start(self.third, self.address);
+                *state = State::On(serving.map_err(|taken| Error::new(503, format!("it stays off: {taken}")))?);
+                self.is_on.store(true, Relaxed);
+            }
+            (State::On(serving), false) => {
+                self.is_on.store(false, Relaxed);
+                drop(serving.server);
+                *state = State::Off(Some(held(self.address)?));
+                // The app holds the other end.
+                if serving.ended.recv_timeout(LAST_THREAD) != Err(RecvTimeoutError::Disconnected) {
+                    return Err(Error::internal(format!("{} is off, but a thread of it still runs", self.address)));
+                }
+            }
+            (same, _) => *state = same,
+        }
+        Ok(())
+    }
 }
 
-/// The works whose composer or title holds the keyword, whatever its case.
-#[route("/search")]
-async fn search(was: Was, keyword: String) -> Result<Vec<Work>> {
-    let catalogue = was.registered::<Catalogue>("catalogue")?;
-    let keyword = keyword.to_lowercase();
-    let holds = |text: &str| text.to_lowercase().contains(&keyword);
-    Ok(catalogue.0.iter().filter(|work| holds(&work.composer) || holds(&work.title)).cloned().collect())
+impl Serving {
+    fn start(third: usize, address: SocketAddr) -> Result<Serving, NotStarted> {
+        let (lives, ended) = mpsc::channel();
+        let app = catalogue::app(third).startup(move |_| {
+            // Held as long as the app is, of which every thread of the server has a share.
+            let _lives: &mpsc::Sender<()> = &lives;
+            Ok(())
+        });
+        Ok(Serving { server: Background::start(app, address)?, ended })
+    }
+}
+
+/// A socket that is bound and does not listen: the system refuses whoever dials.
+fn held(address: SocketAddr) -> Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // The last connections of the member, which are closing, still have the port, too.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
+    use std::io::{ErrorKind, Read, Write};
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+
+    /// What comes of dialling: a connection, or why there is none.
+    fn dialled(address: SocketAddr) -> Result<(), ErrorKind> {
+        TcpStream::connect(address).map(drop).map_err(|error| error.kind())
+    }
+
+    /// A page of a member, on a connection that is kept.
+    fn asked(conn: &mut TcpStream) -> String {
+        conn.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        let mut answer = String::new();
+        while !answer.ends_with("</h1>") {
+            let mut piece = [0; 512];
+            let count = conn.read(&mut piece).expect("read");
+            assert_ne!(count, 0, "it hung up behind {answer:?}");
+            answer.push_str(std::str::from_utf8(&piece[..count]).expect("text"));
+        }
+        answer
+    }
+
+    #[test]
+    fn beside_the_usual_port_members_have_the_usual_ones() {
+        assert_eq!((usual(5000), usual(5050), usual(0)), (Some(5001), None, None));
+        // Three ports in a row that nobody has; another program may be quicker, and then there are others.
+        let found = (0..50).find_map(|_| {
+            let first = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?.port();
+            let first = first.checked_sub(3)?;
+            let members = Members::default();
+            let addresses = members.start_at(Some(first)).expect("started");
+            let ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
+            (ports == [first, first + 1, first + 2]).then_some(members)
+        });
+        let members = found.expect("three free ports in a row");
+        assert!(members.seen().iter().all(|seen| seen.is_on && dialled(seen.address).is_ok()));
+    }
 
     #[test]
     fn where_a_usual_port_is_taken_all_members_have_free_ones() {
         // Whoever has 5001, this test or a demo that runs beside it, is a stranger to these members.
         let foreign = TcpListener::bind(("127.0.0.1", FIRST));
         assert!(foreign.as_ref().map_or_else(|error| error.kind() == ErrorKind::AddrInUse, |_| true), "{foreign:?}");
-        let members = start(USUAL).expect("started");
-        assert_eq!(members.len(), SHARDS);
-        for member in members {
-            assert!(!(FIRST..FIRST + 3).contains(&member.address().port()), "{}", member.address());
-            TcpStream::connect(member.address()).expect("it listens");
+        let members = Members::default();
+        let addresses = members.start(USUAL).expect("started");
+        assert_eq!(addresses.len(), SHARDS);
+        for address in addresses {
+            assert!(!(FIRST..FIRST + 3).contains(&address.port()), "{address}");
+            let mut conn = TcpStream::connect(address).expect("it listens");
+            assert!(asked(&mut conn).contains("A member of the demo"));
         }
+    }
+
+    #[test]
+    fn one_that_is_off_hangs_up_refuses_and_keeps_its_port_for_itself() {
+        let members = Members::default();
+        let [first, second, third] = members.start(0).expect("started")[..] else { panic!("there are three") };
+        let mut kept = TcpStream::connect(second).expect("it listens");
+        asked(&mut kept);
+        for _ in 0..2 {
+            members.switch(2, false).expect("switched");
+            assert_eq!(members.seen().iter().map(|seen| seen.is_on).collect::<Vec<_>>(), [true, false, true]);
+            assert_eq!((dialled(first), dialled(second)), (Ok(()), Err(ErrorKind::ConnectionRefused)));
+        }
+        let hung_up = kept.read(&mut [0]).map_err(|error| error.kind());
+        assert!(matches!(hung_up, Ok(0) | Err(ErrorKind::ConnectionReset)), "{hung_up:?}");
+        // Of the third, which nobody has dialled, no connection is left that would keep the port from others.
+        members.switch(3, false).expect("switched");
+        // Without SO_REUSEADDR, as the system itself looks for a port.
+        let stranger = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket").bind(&third.into());
+        assert_eq!(stranger.map_err(|error| error.kind()), Err(ErrorKind::AddrInUse));
+        members.switch(3, true).expect("switched");
+        for _ in 0..2 {
+            members.switch(2, true).expect("switched");
+            assert!(members.seen().iter().all(|seen| seen.is_on));
+            asked(&mut TcpStream::connect(second).expect("it listens again"));
+        }
+    }
+
+    #[test]
+    fn who_is_no_member_cannot_be_switched() {
+        let members = Members::default();
+        assert_eq!((members.seen(), members.switch(1, false).expect_err("none").status()), (vec![], 404));
+        members.start(0).expect("started");
+        for number in [0, 4, usize::MAX] {
+            assert_eq!(members.switch(number, false).expect_err("none of three").status(), 404, "{number}");
+        }
+        assert!(members.seen().iter().all(|seen| seen.is_on));
     }
 }

@@ -1,4 +1,6 @@
 //! `skitaid`: the bare server. It has no apps of its own; it serves files.
+
+// A program chooses how memory is given out, never a library.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -60,5 +60,6 @@ def postgres_folder():
 
 
 def build(root):
-    subprocess.run(["cargo", "build", "--locked", "--release", "-p", "skitai-demo", "-p", "benches"], cwd=root, check=True)
-    return Built(root, Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release")
+    command = ["cargo", "build", "--locked", "--profile", "dist", "-p", "skitai-demo", "-p", "benches"]
+    subprocess.run(command, cwd=root, check=True)
+    return Built(root, Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "dist")

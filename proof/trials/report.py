@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def prepare(options, *what):
     """Builds the program, unless one is named, and says of which commit, build and machine the figures are."""
-    profile = ["--release"] if options.release else []
-    build = "release build" if options.release else "debug build"
+    profile = ["--profile", "dist"] if options.dist else []
+    build = "dist build" if options.dist else "debug build"
     named = [getattr(options, option, None) for option in ("program", "demo", "testsite")]
     if any(named):
         build = f"{' and '.join(Path(one).name for one in named if one)} as given"

@@ -23,7 +23,7 @@ def program_of(options, app):
     """The binary that has the app, or the one that the command line names: for the app, or for whatever is asked for."""
     if named := getattr(options, app, None) or getattr(options, "program", None):
         return Path(named).resolve()
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / ("release" if options.release else "debug")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / ("dist" if options.dist else "debug")
     return target / {"testsite": "examples/testsite", "demo": "skitai-demo"}[app]
 
 

@@ -1,6 +1,6 @@
 //! How fast the codec is beside quick-xml's bare events and beside dxr, over the same documents of about 20 kB.
 //!
-//!     cargo run --release -p skitai-wire --example speed [ROUNDS]
+//!     cargo run --profile dist -p skitai-wire --example speed [ROUNDS]
 //!
 //! All contestants take turns in one process, so that a busy machine hits all alike; a contestant's time is its
 //! shortest turn, which is the one the machine disturbed least. `proof/wire` holds the ratios to their bounds.

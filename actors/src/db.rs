@@ -15,8 +15,8 @@
 //! - [`stream`]: rows on their way to a reader, as many as there are;
 //! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
-//! - `shards`: whom a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for HTTP members;
-//!   `tally`: what the status page sees; `holders`: who keeps others waiting;
+//! - `shards`: whom a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for HTTP
+//!   members; `tally`: what the status page sees; `holders`: who keeps others waiting;
 //! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
 
 mod adhoc;

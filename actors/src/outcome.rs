@@ -1,8 +1,8 @@
 //! What came of asking one member, and of asking them all: the vocabulary every cluster and database shares.
 //!
 //! [`Status`] speaks of the exchange (did it take place?), [`Outcome::is_ok`] of the answer (was it good?). [`Reason`]
-//! is the machine-readable cause; `msg` is what the member or the system really said. Where it was a clock, [`deadline`]
-//! has the words.
+//! is the machine-readable cause; `msg` is what the member or the system really said. Where it was a clock, the words
+//! are those of [`deadline`].
 
 pub(crate) mod columns;
 mod data;

@@ -1,4 +1,5 @@
-//! `[@name]`: how `lb` and `dlb` choose among the members, when one is left out, and whether they are asked by themselves.
+//! `[@name]`: how `lb` and `dlb` choose among the members, when one is left out, and whether they are asked by
+//! themselves.
 
 use skitai_actors::spec::{Balance, Check, CheckKind, Rules};
 

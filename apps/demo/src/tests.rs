@@ -1,7 +1,7 @@
 //! The demo, tested as its author would: served in the test's own process, beside members that fail as they are told.
 
 use skitai::prelude::*;
-use skitai::test::{Client, FakeCluster, Reply, TestServer, TestSite};
+use skitai::test::{Client, FakeCluster, TestReply, TestServer, TestSite};
 
 use crate::members::Members;
 
@@ -26,7 +26,7 @@ fn own(server: &str) -> TestServer {
 }
 
 /// The token of the switches in a page; none where it has no switches.
-fn token_of(page: &Reply) -> Option<&str> {
+fn token_of(page: &TestReply) -> Option<&str> {
     page.text().split("name=\"csrf_token\" value=\"").nth(1)?.split('"').next()
 }
 
@@ -39,7 +39,7 @@ fn visitor(site: &TestServer) -> (Client, String) {
 }
 
 /// A switch as the page's form sends it, with more headers.
-fn switch(client: &mut Client, token: &str, member: &str, on: &str, headers: &[(&str, &str)]) -> Reply {
+fn switch(client: &mut Client, token: &str, member: &str, on: &str, headers: &[(&str, &str)]) -> TestReply {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = format!("csrf_token={token}&keyword=Bach&member={member}&on={on}");
     client.ask("POST", "/members/switch", &[&form, headers].concat(), body.as_bytes())
@@ -131,7 +131,7 @@ fn a_member_that_is_switched_off_is_missing_in_the_next_answer_and_back_in_the_o
 fn the_picture_shows_every_outcome_of_its_own_call_and_the_header_it_came_with() {
     let site = own("");
     let (mut client, token) = visitor(&site);
-    let shown = |page: &Reply, texts: &[&str]| {
+    let shown = |page: &TestReply, texts: &[&str]| {
         for text in texts {
             assert!(page.text().contains(text), "{text:?} is not in {}", page.text());
         }

@@ -276,20 +276,14 @@ impl MemberHealth {
     }
 
     /// How long an answer took, or how long none came.
-    fn learn(
-        &self,
-        known: &mut MemberStats,
-        (took, waited): (Option<Duration>, Option<Duration>),
-        among: usize,
-        now: Duration,
-    ) {
-        let pace = if let Some(took) = took {
-            known.latency.learn(took, now);
-            known.recent.learn(took, among, now)
-        } else if let Some(waited) = waited {
-            known.recent.waited(waited, among, now)
-        } else {
-            return;
+    fn learn(&self, known: &mut MemberStats, times: (Option<Duration>, Option<Duration>), among: usize, now: Duration) {
+        let pace = match times {
+            (Some(took), _) => {
+                known.latency.learn(took, now);
+                known.recent.learn(took, among, now)
+            }
+            (None, Some(waited)) => known.recent.waited(waited, among, now),
+            (None, None) => return,
         };
         self.vital.pace.store(pace.packed(), Relaxed);
     }

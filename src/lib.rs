@@ -26,7 +26,7 @@
 //!
 //! In the order a request meets them:
 //!
-//! - `serve`: one process: sockets, worker threads, the actors of each;
+//! - `serve`: one process: sockets, threads, the actors of each;
 //! - `connection`: HTTP/1 between a client's socket and who answers;
 //! - `edge`: one request, step by step; `rpc`: the same by name;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
@@ -36,7 +36,7 @@
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
 //! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on
-//! every worker thread; and `skitai-wire`, the codecs.
+//! every thread; and `skitai-wire`, the codecs.
 
 // The code that #[route] writes names this crate; the admin pages in here are written with it, too.
 extern crate self as skitai;

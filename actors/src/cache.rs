@@ -1,7 +1,7 @@
 //! The result cache: answers of clusters and databases that may be given out again for a while.
 //!
-//! There is one [`Store`] per process, shared by its workers, because what one worker fetched serves them all. A hit
-//! reads it directly: a message would cost more than the look-up. Each worker's [`CacheActor`] answers for the store
+//! There is one [`Store`] per process, shared by its threads, because what one thread fetched serves them all. A hit
+//! reads it directly: a message would cost more than the look-up. Each thread's [`CacheActor`] answers for the store
 //! towards the rest of the house: it reports the statistics and carries out [`Forget`].
 //!
 //! Two rules make a cached answer a safe one. The [`Key`] holds everything that could change the answer, the login

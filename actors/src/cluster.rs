@@ -1,4 +1,4 @@
-//! Clusters of HTTP and RPC members, and any URL: one actor per worker thread for each cluster, one for all the rest.
+//! Clusters of HTTP and RPC members, and any URL: one actor per thread for each cluster, one for all the rest.
 //!
 //! A call to a cluster goes to every member at once (`All`) or to one chosen by load (`One`). Whatever happens to a
 //! member, its slot gets one truthful outcome; a call that may have run is sent to another member only where that does
@@ -56,7 +56,7 @@ pub struct Call {
     pub request: Request,
 }
 
-/// The state of one cluster on one worker thread.
+/// The state of one cluster on one thread.
 pub struct Cluster {
     shared: Rc<ClusterParts>,
 }

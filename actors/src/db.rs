@@ -1,6 +1,6 @@
-//! Databases: one actor per worker thread for each cluster of databases, and one for targets named at run time.
+//! Databases: one actor per thread for each cluster of databases, and one for targets named at run time.
 //!
-//! A statement is bound (never spliced), takes a connection of its own from this worker's pool, and either ends or is
+//! A statement is bound (never spliced), takes a connection of its own from this thread's pool, and either ends or is
 //! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Statements may share
 //! a connection where they ask for it ([`Lane`]). Nothing that may have run is sent again.
 //!
@@ -121,7 +121,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(300);
 /// a failover behind one name the load finds its way to the new server.
 const LIFETIME: Duration = Duration::from_secs(1_800);
 
-/// The state of the actor of one database cluster on one worker thread.
+/// The state of the actor of one database cluster on one thread.
 #[derive(Debug)]
 pub struct Database {
     name: Arc<str>,
@@ -134,7 +134,7 @@ pub struct Database {
 
 impl Database {
     /// Pools for every member; no connection is made before the first statement. `health` is of this specification, and
-    /// the same for all workers.
+    /// the same for all threads.
     pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
         let limits = MemberLimits {
             connections: spec.connections,

@@ -1,6 +1,6 @@
 //! The actors of Skitai: state that outlives a request.
 //!
-//! Every worker thread has one actor for each cluster, each database cluster, the result cache and the session store;
+//! Every thread has one actor for each cluster, each database cluster, the result cache and the session store;
 //! they live on the thread that uses them, because a message to a neighbour on the same thread costs nothing and a
 //! message to another thread does. One status actor per process asks them all.
 //!

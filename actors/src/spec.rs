@@ -72,7 +72,7 @@ pub struct ClusterSpec {
     pub connect_timeout: Duration,
     /// How long one member may take to answer. Default 10 s.
     pub member_timeout: Duration,
-    /// Connections per member and worker. Default 100 per member and instance, divided by the workers.
+    /// Connections per member and thread. Default 100 per member and instance, divided by the threads.
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
@@ -102,7 +102,7 @@ pub struct Login {
 }
 
 impl ClusterSpec {
-    /// A cluster with all the defaults, of one worker.
+    /// A cluster with all the defaults, of one thread.
     pub fn new(name: impl Into<Arc<str>>, members: Vec<Member>) -> ClusterSpec {
         ClusterSpec {
             name: name.into(),
@@ -283,7 +283,7 @@ pub struct DbSpec {
     pub name: Arc<str>,
     /// In the order of the configuration.
     pub members: Vec<DbMember>,
-    /// Connections per member and worker. Default 10 per member and instance, divided among the workers, at least 1.
+    /// Connections per member and thread. Default 10 per member and instance, divided among the threads, at least 1.
     pub connections: usize,
     /// The part of them, in percent, that streams of rows may have; at least one, and where there are more than one,
     /// one less than all. Default 50.
@@ -298,7 +298,7 @@ pub struct DbSpec {
     /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler,
     /// where either would meet others.
     pub statement_timeout: bool,
-    /// Whether statements share a connection per worker with PostgreSQL members, unless a call says otherwise. Default
+    /// Whether statements share a connection per thread with PostgreSQL members, unless a call says otherwise. Default
     /// no.
     pub pipeline: bool,
     /// How `dlb` chooses. Default [`Balance::Least`]; a configuration refuses [`Balance::Hash`].
@@ -308,7 +308,7 @@ pub struct DbSpec {
 }
 
 impl DbSpec {
-    /// A cluster of databases with all the defaults, of one worker.
+    /// A cluster of databases with all the defaults, of one thread.
     pub fn new(name: impl Into<Arc<str>>, members: Vec<DbMember>) -> DbSpec {
         DbSpec {
             name: name.into(),
@@ -325,7 +325,7 @@ impl DbSpec {
         }
     }
 
-    /// How many connections per member and worker streams of rows may have.
+    /// How many connections per member and thread streams of rows may have.
     pub fn streams(&self) -> usize {
         part(self.connections, self.stream_share)
     }

@@ -40,7 +40,7 @@ async def main(port, rate, connections, path, body):
     global held_up
     over, queue = threading.Event(), asyncio.Queue()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-    workers = [asyncio.ensure_future(work(port, path, body, queue)) for _ in range(connections)]
+    threads = [asyncio.ensure_future(work(port, path, body, queue)) for _ in range(connections)]
     began, nth = time.monotonic(), 0
     print("ready", flush=True)
     while not over.is_set():
@@ -56,8 +56,8 @@ async def main(port, rate, connections, path, body):
         await asyncio.wait_for(queue.join(), LAST)
     except asyncio.TimeoutError:
         pass
-    for worker in workers:
-        worker.cancel()
+    for thread in threads:
+        thread.cancel()
     asked.extend((one, (time.monotonic() - one) * 1000, False) for one in unanswered)
     print(json.dumps({"asked": asked, "held_up": held_up * 1000}), flush=True)
 

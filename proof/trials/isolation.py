@@ -1,6 +1,6 @@
 """One cluster hangs under ten times what it can hold, while another route goes on.
 
-Two connections for the one worker and ten callers that wait for each make 22; 220 clients ask, each again a second after
+Two connections for the one thread and ten callers that wait for each make 22; 220 clients ask, each again a second after
 its refusal. They are a process of their own, so that the one that measures the other route does nothing else.
 """
 import asyncio

@@ -129,7 +129,7 @@ impl App {
     /// and counted, and a panic of theirs is a 500. The crate is re-exported as
     /// [`skitai::actix_web`](crate::actix_web).
     ///
-    /// Called once on every worker thread, when the first request asks for one of them. Called twice, the second
+    /// Called once on every thread, when the first request asks for one of them. Called twice, the second
     /// stands.
     #[must_use]
     pub fn actix(mut self, services: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> App {

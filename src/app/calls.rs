@@ -1,6 +1,6 @@
 //! Calls to clusters and URLs: options first, then one verb that dispatches. Statements are in [`sql`](super::sql).
 //!
-//! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the worker's own actor at once and
+//! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the thread's own actor at once and
 //! gives a [`Task`] to wait on. Nothing here does I/O.
 
 pub(crate) mod arrivals;

@@ -56,7 +56,7 @@ impl Request {
             body: Bytes::new(),
             received: now,
             begun: now,
-            // Known with the worker's hands.
+            // Known with the thread's hands.
             proxies: None,
             form_token: None,
             party: Party::ALONE,

@@ -151,7 +151,7 @@ impl Sql {
         self
     }
 
-    /// Shares one connection per worker with other statements, which travel one behind the other without waiting: a
+    /// Shares one connection per thread with other statements, which travel one behind the other without waiting: a
     /// third less CPU than a connection for each. For short statements: on a shared connection **nothing is
     /// cancelled**. When the time is up, or the asker gone, the statement runs to its end and its answer is thrown
     /// away. One that keeps others waiting makes new ones go elsewhere. Refused for statements that begin with other

@@ -150,7 +150,7 @@ impl Was {
     /// Waits for a future from a plain `fn` handler: `was.wait(task.getswait(secs(2)))`.
     ///
     /// # Panics
-    /// In an `async fn` handler, which must `.await` instead: blocking there would stop every request of the worker.
+    /// In an `async fn` handler, which must `.await` instead: blocking there would stop every request of the thread.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         self.0.services.runtime.block_on(future)
     }

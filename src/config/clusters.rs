@@ -31,16 +31,16 @@ pub(super) fn shape_of(name: &str) -> Option<Shape> {
     TYPES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)).map(|(_, shape)| *shape)
 }
 
-/// Reads every `[@name]`; the connections of a conf are those of the instance and are shared out to its workers.
-pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], workers: usize) -> Vec<Declared> {
+/// Reads every `[@name]`; the connections of a conf are those of the instance and are shared out to its threads.
+pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], threads: usize) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     for section in sections.iter().filter(|section| section.name.starts_with('@')) {
-        declared.extend(cluster(reading, section, workers));
+        declared.extend(cluster(reading, section, threads));
     }
     declared
 }
 
-fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Option<Declared> {
+fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Option<Declared> {
     let name = &section.name[1..];
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         reading.push(
@@ -67,7 +67,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, workers: usize) -> Opti
         );
         return None;
     };
-    let share = |instance: usize| (instance / workers).max(1);
+    let share = |instance: usize| (instance / threads).max(1);
     let section = Some(section);
     Some(match shape? {
         Shape::Http => {

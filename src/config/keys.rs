@@ -84,8 +84,8 @@ const fn size(min: u64, max: u64) -> KeyKind {
 }
 
 pub(super) const THREADS: Key =
-    key("threads", count(1, 1024), "", "worker threads of each process; the number of cores if not given");
-pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "worker processes");
+    key("threads", count(1, 1024), "", "threads of each process; the number of cores if not given");
+pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "thread processes");
 pub(super) const IP: Key = key("ip", KeyKind::Address, "", "address to listen on; all interfaces if empty");
 pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
 pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");
@@ -183,7 +183,7 @@ pub(super) const CONNECT_TIMEOUT: Key = key("connect_timeout", time(1, HOUR), "1
 pub(super) const MEMBER_TIMEOUT: Key =
     key("member_timeout", time(1, HOUR), "10", "how long one member may take to answer");
 pub(super) const CONNECTIONS: Key =
-    key("connections", count(1, 100_000), "100", "connections per member, shared out to the worker threads");
+    key("connections", count(1, 100_000), "100", "connections per member, shared out to the threads");
 pub(super) const MAX_ANSWER: Key = key("max_answer", size(KIB, 1024 * MIB), "16m", "largest answer of a member");
 pub(super) const ENCODING: Key = key(
     "encoding",
@@ -229,7 +229,7 @@ pub(super) const CHECK_RISE: Key =
 pub(super) const CHECK_FALL: Key =
     key("check_fall", count(1, 1_000), "3", "failed checks in a row that eject a member");
 pub(super) const DB_CONNECTIONS: Key =
-    key("connections", count(1, 10_000), "10", "connections per member, shared out to the worker threads");
+    key("connections", count(1, 10_000), "10", "connections per member, shared out to the threads");
 pub(super) const STREAM_SHARE: Key = key(
     "stream_share",
     count(1, 100),

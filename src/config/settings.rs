@@ -27,9 +27,9 @@ pub struct Settings {
 /// `[server]`: what holds for the whole instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
-    /// Worker threads of each process.
+    /// Threads of each process.
     pub threads: usize,
-    /// Worker processes.
+    /// Thread processes.
     pub processes: usize,
     /// Address to listen on; none for all interfaces.
     pub ip: Option<IpAddr>,
@@ -246,7 +246,7 @@ impl Default for Uploads {
     }
 }
 
-/// A worker thread for every core: handlers that wait do not block one.
+/// A thread for every core: handlers that wait do not block one.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

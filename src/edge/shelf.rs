@@ -1,7 +1,7 @@
 //! Where uploaded files are until their handler is done: a folder, and names that tell whose they are.
 //!
 //! Each file belongs to a value that removes it. What is left over has lost its value: this site's at its end, where a
-//! second signal stops the workers as they stand; and at a start that of sites that were killed, once it is a day old.
+//! second signal stops the threads as they stand; and at a start that of sites that were killed, once it is a day old.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

@@ -1,9 +1,9 @@
 //! The access log: one line per request, appended to a file.
 //!
-//! Each worker has a buffer of its own and writes whole lines with one `write` to a file opened for appending, so
-//! workers and processes may share it. A buffer is written when it is full and once a second, so that `tail -f` shows
-//! what happened; a crash loses at most that second. The site keeps every worker's log and writes what is left when the
-//! server has stopped: the process ends without waiting for its worker threads.
+//! Each thread has a buffer of its own and writes whole lines with one `write` to a file opened for appending, so
+//! threads and processes may share it. A buffer is written when it is full and once a second, so that `tail -f` shows
+//! what happened; a crash loses at most that second. The site keeps every thread's log and writes what is left when the
+//! server has stopped: the process ends without waiting for its threads.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -18,15 +18,15 @@ use skitai_actors::kit::tasks;
 const FULL: usize = 32 * 1024;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// The access log of one worker.
+/// The access log of one thread.
 pub(crate) struct AccessLog {
     file: File,
-    // Locked by its worker alone, but for the end.
+    // Locked by its thread alone, but for the end.
     buffer: Mutex<Vec<u8>>,
 }
 
 impl AccessLog {
-    /// Opens the file and starts the writer of this worker, which ends when the log is dropped.
+    /// Opens the file and starts the writer of this thread, which ends when the log is dropped.
     pub(crate) fn open(path: &Path) -> io::Result<Arc<AccessLog>> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let log = Arc::new(AccessLog { file, buffer: Mutex::new(Vec::with_capacity(FULL + 1024)) });

@@ -1,4 +1,4 @@
-//! Counters of what the edge did: one set per worker, added up when somebody asks.
+//! Counters of what the edge did: one set per thread, added up when somebody asks.
 //!
 //! Two cores that count in one place take its cache line from each other at every request.
 
@@ -36,10 +36,10 @@ impl Counts {
         self.panics.fetch_add(1, Relaxed);
     }
 
-    /// The sums of all workers.
-    pub(crate) fn tree(workers: &[Arc<Counts>]) -> Value {
+    /// The sums of all threads.
+    pub(crate) fn tree(threads: &[Arc<Counts>]) -> Value {
         let sum = |counter: &dyn Fn(&Counts) -> &AtomicU64| {
-            Value::Int(workers.iter().map(|counts| counter(counts).load(Relaxed)).sum::<u64>().cast_signed())
+            Value::Int(threads.iter().map(|counts| counter(counts).load(Relaxed)).sum::<u64>().cast_signed())
         };
         let classes = ["1xx", "2xx", "3xx", "4xx", "5xx"];
         let mut pairs = vec![("requests", sum(&|counts| &counts.requests))];

@@ -1,4 +1,4 @@
-//! What the workers of a process share of one cluster of HTTP members.
+//! What the threads of a process share of one cluster of HTTP members.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sockets, worker threads, and the end: a drain that lets requests finish.
+//! Sockets, threads, and the end: a drain that lets requests finish.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -69,7 +69,7 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
     let ends = builder.graceful_shutdown_signal();
     let connections = move || {
         let (site, number, watch, ends) = (site.clone(), number.clone(), watch.clone(), ends.clone());
-        // Once per worker thread and listener; there is one listener, so each thread has its actors once.
+        // Once per thread and listener; there is one listener, so each thread has its actors once.
         fn_factory(move || {
             let config = actix_fallback::config(address);
             let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);

@@ -104,7 +104,7 @@ fn the_access_log_has_the_client_behind_the_proxy() {
         let clients: Vec<String> = text.lines().filter_map(|line| line.split(' ').nth(1)).map(str::to_owned).collect();
         (clients.len() == 3).then_some(clients)
     });
-    // Each worker writes its own lines.
+    // Each thread writes its own lines.
     assert!(clients.contains(&"192.0.2.7".to_owned()) && clients.contains(&"192.0.2.8:4711".to_owned()), "{clients:?}");
     assert!(clients.iter().any(|client| client.starts_with("127.0.0.1:")), "{clients:?}");
 }

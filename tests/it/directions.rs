@@ -211,8 +211,8 @@ fn files_of(module: &str) -> Vec<PathBuf> {
 fn an_offence_would_be_seen() {
     let rule = Rule { why: "", within: &[], except: &[], names: &["actix", "crate::serve"] };
     let seen = |code: &str| !offences_of(&rule, "x.rs", code).is_empty();
-    assert!(seen("use actix::Actor;") && seen("    actix::spawn(x);") && seen("use crate::serve::Worker;"));
-    assert!(seen("use crate::{config, serve};") && seen("use crate::{\n    config,\n    serve::Worker,\n};"));
+    assert!(seen("use actix::Actor;") && seen("    actix::spawn(x);") && seen("use crate::serve::Thread;"));
+    assert!(seen("use crate::{config, serve};") && seen("use crate::{\n    config,\n    serve::Thread,\n};"));
     assert!(seen("let address = \"http://x\"; actix::spawn(x)"));
     assert!(!seen("use actix_web::web;") && !seen("// actix::Actor is hidden here") && !seen("use crate::server;"));
     assert!(!seen("//! the only place that names actix::Actor") && !seen("use crate::{config, served};"));

@@ -96,7 +96,7 @@ fn a_form_with_files_carries_its_token_as_a_field() {
     let file = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n123\r\n--b--\r\n";
     let sent = visitor.post("/guarded/file", &kind, &format!("{}{file}", field("csrf_token", &visitor.token)));
     assert_eq!(sent.expect_code(200).text(), "3 bytes");
-    // More than once: no worker remembers the token of the request before.
+    // More than once: no thread remembers the token of the request before.
     for _ in 0..4 {
         assert_eq!(visitor.form("text=hello").code, 403);
     }

@@ -11,7 +11,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[test]
 fn a_panic_is_one_500_and_one_log_line_and_harms_no_other_request() {
     let slow = Member::start(Conduct::SlowHead(Duration::from_millis(700), "<string>unharmed</string>"));
-    // One worker, so that the panic and the request in flight share a thread.
+    // One thread, so that the panic and the request in flight share a thread.
     let site = TestServer::site().panics_expected().server("threads", "1").cluster("members", &[&slow]).start();
     scope(|threads| {
         let inflight = threads.spawn(|| site.get("/outcomes?cluster=members/rpc2&way=map&timeout=5000"));
@@ -62,7 +62,7 @@ fn a_plain_fn_may_panic_too() {
 }
 
 #[test]
-fn a_plain_fn_computes_and_waits_without_stopping_its_worker() {
+fn a_plain_fn_computes_and_waits_without_stopping_its_thread() {
     let slow = Member::start(Conduct::SlowHead(Duration::from_millis(800), "<int>1</int>"));
     let site = TestServer::site().server("threads", "1").cluster("members", &[&slow]).start();
     scope(|threads| {
@@ -70,7 +70,7 @@ fn a_plain_fn_computes_and_waits_without_stopping_its_worker() {
         slow.wait_for_requests(1);
         let began = Instant::now();
         site.get("/defaults?needed=1").expect_code(200);
-        assert!(began.elapsed() < Duration::from_millis(400), "the worker stood still for {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_millis(400), "the thread stood still for {:?}", began.elapsed());
         assert_eq!(waiting.join().unwrap().expect_code(200).text(), "56");
     });
 }

@@ -1,4 +1,4 @@
-//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their worker
+//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their thread
 //! are named.
 
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn a_hanging_cluster_refuses_at_once_when_it_is_full_and_slows_nobody() {
         })
         .collect();
     hanging.wait_for_requests(2);
-    // One worker serves them in the order they came; this answer says that it has seen them all.
+    // One thread serves them in the order they came; this answer says that it has seen them all.
     quick();
     for _ in 0..CAPACITY * 9 {
         let began = Instant::now();

@@ -22,7 +22,7 @@ fn a_file_and_a_template_show_at_the_next_request() {
         .file("static/old.txt", "old")
         .file("templates/page.html", "one")
         .start();
-    // More requests than worker threads: each has looked for it.
+    // More requests than threads: each has looked for it.
     for _ in 0..8 {
         assert_eq!(site.get("/new.txt").code, 404);
     }
@@ -56,7 +56,7 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
 
     rewrite(&site, &first.node(), &second.node());
     rewrite(&site, "[routes:line]\n", "[routes:line]\n/shelf = shelf\n");
-    // More requests than worker threads: whichever thread is asked has the new one.
+    // More requests than threads: whichever thread is asked has the new one.
     for _ in 0..8 {
         assert_eq!(told("one").as_deref(), Some("second"));
     }

@@ -29,7 +29,7 @@ fn services_come_after_files_and_routes_below_the_path_of_their_app() {
 }
 
 #[test]
-fn a_panic_in_a_service_is_a_500_with_an_id_and_the_worker_goes_on() {
+fn a_panic_in_a_service_is_a_500_with_an_id_and_the_thread_goes_on() {
     let site = TestServer::site().route("/at = services").panics_expected().start();
     let reply = site.get("/at/panics").expect_code(500);
     let id = reply.header("x-error-id").to_owned();

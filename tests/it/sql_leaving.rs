@@ -101,7 +101,7 @@ fn a_lost_database_is_said_to_be_ejected_and_for_what() {
     let told = || site.get("/every?cluster=three").expect_code(200).json();
     assert!((0..3).all(|k| told()[k] == "ok"));
     relays[1].cut();
-    eventually("it is ejected for all workers", || (0..8).all(|_| told()[1] == "ejected").then_some(()));
+    eventually("it is ejected for all threads", || (0..8).all(|_| told()[1] == "ejected").then_some(()));
     let tree = status::tree(&site).to_string();
     assert!(tree.contains("\"ejected\"") && tree.contains("\"ejected_for\""), "{tree}");
     let log = site.log();

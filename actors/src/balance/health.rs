@@ -1,4 +1,4 @@
-//! What the workers of a process know together of a cluster's members, be they HTTP servers or databases.
+//! What the threads of a process know together of a cluster's members, be they HTTP servers or databases.
 //!
 //! One [`Health`] goes with one list of members. Where the list changes there is a new one, which has the old one's
 //! knowledge of whoever stays: calls under way end on the old one, and tell the same members. A choice reads atomics

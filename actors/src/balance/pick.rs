@@ -2,7 +2,7 @@
 //!
 //! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
 //! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a
-//! busy one by what its members get done, and no two workers run after the same idle member at once, as they would with
+//! busy one by what its members get done, and no two threads run after the same idle member at once, as they would with
 //! "the least loaded of all". The default also looks at how fast the two are (`pace`);
 //! `docs/decisions/0010-balancing.md` compares the ways.
 //!
@@ -36,7 +36,7 @@ pub struct Candidate {
 /// Draws before the weights are looked at one by one. Of members of like weight the first draw hits.
 const DRAWS: usize = 16;
 
-/// One worker's way of choosing.
+/// One thread's way of choosing.
 #[derive(Debug)]
 pub struct Picker {
     balance: Balance,
@@ -239,7 +239,7 @@ fn is_less_loaded(a: (u64, u64), b: (u64, u64)) -> bool {
 pub struct Dice(Cell<u64>);
 
 impl Dice {
-    /// Seeded anew for each cluster of each worker.
+    /// Seeded anew for each cluster of each thread.
     pub fn new() -> Dice {
         Dice::seeded(RandomState::new().hash_one(0))
     }

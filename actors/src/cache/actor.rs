@@ -10,7 +10,7 @@ use super::store::Store;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Missed, Report, Responder, Slot};
 
-/// Speaks for the process's result store on one worker.
+/// Speaks for the process's result store on one thread.
 #[derive(Debug)]
 pub struct CacheActor {
     store: Arc<Store>,
@@ -76,7 +76,7 @@ impl Answers<Report> for CacheActor {
 
     fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let forgets = Value::Int(self.forgets.cast_signed());
-        // `shared`: every worker speaks for the same store, so the status actor must not add these up.
+        // `shared`: every thread speaks for the same store, so the status actor must not add these up.
         responder.put(0, Told(Value::from_pairs([("forgets", forgets), ("shared", self.store.stats().tree())])));
         ready(())
     }

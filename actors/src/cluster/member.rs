@@ -20,7 +20,7 @@ pub(super) struct HttpMember {
     connections: usize,
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
-    /// What all workers know of it. None for an origin of the actor for any URL.
+    /// What all threads know of it. None for an origin of the actor for any URL.
     pulse: Option<MemberHealth>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
@@ -55,7 +55,7 @@ pub(super) struct InFlight {
     call: CallKind,
     /// When it began: later than its call, where another member was tried before.
     pub(super) started: Instant,
-    /// How many the member had in flight then, all workers', this one included.
+    /// How many the member had in flight then, all threads', this one included.
     among: usize,
 }
 

@@ -44,7 +44,7 @@ pub struct UrlClientLimits {
     pub connect_timeout: Duration,
     /// How long one answer may take; each redirect has it anew. Default 10 s.
     pub timeout: Duration,
-    /// Connections per origin and worker. Default 20: a stranger's server is not ours to flood.
+    /// Connections per origin and thread. Default 20: a stranger's server is not ours to flood.
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
@@ -70,7 +70,7 @@ const REDIRECTS: u32 = 10;
 /// Headers that are for the first origin's eyes only.
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
-/// The state of the actor for any URL on one worker thread.
+/// The state of the actor for any URL on one thread.
 pub struct UrlClient {
     shared: Rc<UrlClientParts>,
 }

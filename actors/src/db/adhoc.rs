@@ -22,7 +22,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
 use crate::wire::Value;
 
-/// Targets one worker keeps pools for at once.
+/// Targets one thread keeps pools for at once.
 const MAX_TARGETS: usize = 64;
 /// A target nobody asked for so long is forgotten.
 const IDLE_TARGET: Duration = Duration::from_secs(120);
@@ -60,7 +60,7 @@ struct Target {
 
 type Targets = RefCell<HashMap<DbMember, Target>>;
 
-/// The state of the actor for databases named at run time, on one worker thread.
+/// The state of the actor for databases named at run time, on one thread.
 pub struct AdHoc {
     targets: Rc<Targets>,
     pub(super) limits: MemberLimits,
@@ -74,7 +74,7 @@ impl std::fmt::Debug for AdHoc {
 }
 
 impl AdHoc {
-    /// `connections` per target and worker; the times are those of a cluster's specification.
+    /// `connections` per target and thread; the times are those of a cluster's specification.
     pub fn new(connections: usize, wait: Duration, connect_timeout: Duration, member_timeout: Duration) -> AdHoc {
         let targets = Rc::default();
         forget_idle(Rc::downgrade(&targets));
@@ -116,7 +116,7 @@ fn forget_idle(targets: Weak<Targets>) {
 /// Said of a target for which there is no place.
 pub(super) fn full(node: Arc<str>) -> Outcome {
     let msg = format!(
-        "{MAX_TARGETS} other databases are being asked by this worker; try again, or make this one a member of a \
+        "{MAX_TARGETS} other databases are being asked by this thread; try again, or make this one a member of a \
          configured cluster"
     );
     Outcome::failed(node, Reason::NoPermit, msg)

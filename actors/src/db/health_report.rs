@@ -1,4 +1,4 @@
-//! What a statement's way says of its database's health, told to all workers of the process.
+//! What a statement's way says of its database's health, told to all threads of the process.
 //!
 //! Only what lies with the database counts: no connection, a connection that broke, a server that does not even hear a
 //! cancel request. A slow statement, a refused one, a deadline and a full pool say nothing against it, whatever their

@@ -12,7 +12,7 @@ const NAMED: usize = 4;
 /// How much of a statement's text is shown, in characters: enough to find it in the program.
 const HEAD: usize = 60;
 
-/// The holders of one member's connections on this worker.
+/// The holders of one member's connections on this thread.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     /// In places that are given again.

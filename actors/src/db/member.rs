@@ -1,4 +1,4 @@
-//! One database on one worker: its engine, and a statement's way from checkout to outcome.
+//! One database on one thread: its engine, and a statement's way from checkout to outcome.
 
 mod lending;
 mod pipelined;
@@ -30,7 +30,7 @@ use crate::outcome::{Outcome, Reason, deadline};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
 
-/// What one member may take, on this worker.
+/// What one member may take, on this thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MemberLimits {
     pub(super) connections: usize,
@@ -65,7 +65,7 @@ pub(super) struct SqlMember {
     holders: Holders,
     /// Streams of rows that have a connection, or want one.
     streams: Arc<Gate>,
-    /// What all workers know of it; nothing is known of a database that no configuration names.
+    /// What all threads know of it; nothing is known of a database that no configuration names.
     pulse: Option<Arc<MemberHealth>>,
 }
 

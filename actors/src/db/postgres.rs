@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of this worker's own connections.
+//! PostgreSQL: a pool of this thread's own connections.
 //!
 //! - here: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: who waits for a
 //!   connection; `pool`: looking at one before it is lent;

@@ -30,7 +30,7 @@ impl From<Spread> for Shards {
 }
 
 /// The place of a key on the circle that is shared out among the members. The same for the number 7, a text "7" and
-/// every worker, process and machine, today and after an update: rows are stored by it.
+/// every thread, process and machine, today and after an update: rows are stored by it.
 pub fn hash_key(key: &Value) -> u64 {
     match key {
         Value::Bytes(octets) => hash(&[octets]),

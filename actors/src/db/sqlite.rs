@@ -53,7 +53,7 @@ impl Sqlite {
         // There are as many as the pool may have connections, so nobody waits inside of it.
         let turn = self.0.turns.pass(party, Some(asked + wait)).await.ok_or_else(|| {
             let msg = format!(
-                "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more \
+                "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more \
                  connections, or make the statements shorter"
             );
             StatementFailure::new(Reason::NoPermit, msg)

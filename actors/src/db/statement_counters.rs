@@ -1,4 +1,4 @@
-//! Counters of one member on one worker, as the status page shows them.
+//! Counters of one member on one thread, as the status page shows them.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
@@ -67,7 +67,7 @@ fn add(counter: &Cell<u64>) {
 }
 
 impl StatementCounters {
-    /// A statement begins, here and in what all workers know of its member; it counts as cancelled unless its outcome
+    /// A statement begins, here and in what all threads know of its member; it counts as cancelled unless its outcome
     /// is told before the mark is dropped.
     pub(super) fn begin<'a>(&'a self, pulse: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
         self.outstanding.set(self.outstanding.get() + 1);
@@ -132,7 +132,7 @@ impl StatementCounters {
 /// One statement, or conversation, in the counters.
 pub(super) struct RunningStatement<'a> {
     tally: &'a StatementCounters,
-    /// What all workers know of the member, and how many it had in flight when this one began, itself included.
+    /// What all threads know of the member, and how many it had in flight when this one began, itself included.
     shared: Option<(&'a MemberHealth, usize)>,
     started: Instant,
     /// When it went to the database; a conversation never says so, for its length is its owner's affair.

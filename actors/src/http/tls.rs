@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::spec::Authority;
 
-/// What a TLS handshake is checked with; one for a cluster, shared by its members on all workers.
+/// What a TLS handshake is checked with; one for a cluster, shared by its members on all threads.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsTrust(pub(super) Arc<ClientConfig>);
 

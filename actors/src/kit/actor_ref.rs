@@ -19,7 +19,7 @@ pub struct Admission {
 }
 
 impl Default for Admission {
-    /// 10 000: far above what a worker can serve in a deadline, far below what fills memory.
+    /// 10 000: far above what a thread can serve in a deadline, far below what fills memory.
     fn default() -> Self {
         Admission { in_flight: 10_000 }
     }

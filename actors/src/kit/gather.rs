@@ -27,7 +27,7 @@ struct GatherState<T> {
     stopping: Option<Missed>,
     each: bool,
     asker: Option<Waker>,
-    worker: Option<Waker>,
+    work_waker: Option<Waker>,
 }
 
 struct Gather<T> {
@@ -90,7 +90,7 @@ impl<T: Slot> Gather<T> {
 
     /// Ends the call where its rule says that enough has arrived, or that enough no longer can.
     fn judge(&self) {
-        let worker = {
+        let work_waker = {
             let mut state = self.lock();
             let (asked, good, empty) = (state.slots.len(), state.slots.good(), state.slots.empty());
             let arrived = Arrived { asked, good, bad: asked - empty - good };
@@ -98,11 +98,11 @@ impl<T: Slot> Gather<T> {
                 return;
             }
             self.over.store(true, Ordering::Release);
-            state.worker.take()
+            state.work_waker.take()
         };
         self.close(Missed::Cancelled);
         // The work may not be what is running right now: a slot can be filled from elsewhere.
-        if let Some(waker) = worker {
+        if let Some(waker) = work_waker {
             waker.wake();
         }
     }
@@ -195,7 +195,7 @@ impl<T: Slot> InFlightCall<T> {
     /// True once the asker has dropped its replies or the rule has ended the call; until then the waker is kept.
     pub(crate) fn is_unwanted(&mut self, waker: &Waker) -> bool {
         if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
-            self.gather.lock().worker = Some(waker.clone());
+            self.gather.lock().work_waker = Some(waker.clone());
             self.waker = Some(waker.clone());
         }
         // After the waker is there for whoever ends the call from now on.
@@ -222,8 +222,8 @@ pub struct Replies<T: Slot> {
 impl<T: Slot> Replies<T> {
     /// Opens one slot per item, each in its "not sent" form, and returns both ends.
     pub fn open(slots: Vec<T>, on_arrival: Option<OnArrival<T>>) -> (Replies<T>, Responder<T>) {
-        let (rule, stopping, each, asker, worker) = (Rule::All, None, false, None, None);
-        let state = GatherState { slots: Slots::open(slots), rule, stopping, each, asker, worker };
+        let (rule, stopping, each, asker, work_waker) = (Rule::All, None, false, None, None);
+        let state = GatherState { slots: Slots::open(slots), rule, stopping, each, asker, work_waker };
         let (asker_gone, over) = Default::default();
         let (state, on_arrival) = (Mutex::new(state), on_arrival.map(Mutex::new));
         let gather = Arc::new(Gather { state, asker_gone, over, on_arrival });
@@ -328,7 +328,7 @@ impl<T: Slot> Drop for Replies<T> {
         let waker = {
             let mut state = self.gather.lock();
             self.gather.asker_gone.store(true, Ordering::Release);
-            state.worker.take()
+            state.work_waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();

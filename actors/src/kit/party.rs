@@ -4,7 +4,7 @@
 /// what there is little of, a party has at most half while others wait for it: see `places`.
 ///
 /// A number and no more, so that carrying it costs nothing. It has to be one of its own among the requests of one
-/// worker.
+/// thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Party(u64);
 

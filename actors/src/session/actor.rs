@@ -165,7 +165,7 @@ fn count(counter: &Cell<u64>) {
     counter.set(counter.get() + 1);
 }
 
-/// The session store of one worker.
+/// The session store of one thread.
 #[derive(Debug)]
 pub struct SessionActor<B> {
     backend: Rc<B>,
@@ -281,7 +281,7 @@ impl<B: Backend> Answers<Report> for SessionActor<B> {
             ("too_large", number(&counters.too_large)),
             ("save_failed", number(&counters.save_failed)),
         ];
-        // `shared`: every worker's actor has the same sealer behind it, so these must not be added up.
+        // `shared`: every thread's actor has the same sealer behind it, so these must not be added up.
         if let shared @ Value::Map(_) = self.backend.shared() {
             pairs.push(("shared", shared));
         }

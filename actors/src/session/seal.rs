@@ -123,7 +123,7 @@ struct Payload {
     data: BTreeMap<String, Box<RawValue>>,
 }
 
-/// Seals and opens. Shared by the workers of a process.
+/// Seals and opens. Shared by the threads of a process.
 pub struct Sealer {
     current: LessSafeKey,
     previous: Vec<LessSafeKey>,

@@ -70,14 +70,14 @@ impl Answers<Ask> for StatusActor {
                 Ok(wanted) => wanted,
                 Err(filter) => return responder.put(0, Told(unknown(&filter, &actors))),
             };
-            let workers = actors.iter().map(|actor| actor.worker).collect::<BTreeSet<_>>().len();
+            let threads = actors.iter().map(|actor| actor.thread).collect::<BTreeSet<_>>().len();
             let asked = actors.into_iter().filter(|actor| {
                 let place = TreePath::of_actor(&actor.reporter.name());
                 wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || place.is_within(wanted))
             });
             let until = Instant::now() + within;
             let heard = join_all(asked.map(|actor| hear(actor, until))).await;
-            let tree = Map(whole(&registry, &about, workers, &heard));
+            let tree = Map(whole(&registry, &about, threads, &heard));
             responder.put(
                 0,
                 Told(Value::Map(match wanted {
@@ -93,7 +93,7 @@ impl Answers<Ask> for StatusActor {
 fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
     let is_there = |place: &TreePath| {
         let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
-        let is_always_there = ["about", "process", "workers", "clusters", "databases", "actors"].contains(&place.top);
+        let is_always_there = ["about", "process", "threads", "clusters", "databases", "actors"].contains(&place.top);
         place.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(place))
     };
     places(filter).into_iter().find(is_there)
@@ -106,9 +106,9 @@ fn unknown(filter: &str, actors: &[Registered]) -> Value {
     Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
 }
 
-/// What one actor of one worker said.
+/// What one actor of one thread said.
 struct Heard {
-    worker: usize,
+    thread: usize,
     name: String,
     answered: bool,
     told: Value,
@@ -119,19 +119,19 @@ async fn hear(actor: Registered, until: Instant) -> Heard {
     let told = actor.reporter.report(until).all(until).await.pop().map_or(Value::Nil, |told| told.0);
     let answered = !matches!(&told, Value::Map(map) if map.get("answered") == Some(&Value::Bool(false)));
     let (name, gauges) = (actor.reporter.name(), actor.reporter.gauges().tree());
-    Heard { worker: actor.worker, name, answered, told, gauges }
+    Heard { thread: actor.thread, name, answered, told, gauges }
 }
 
 impl Heard {
     /// Who said it, then what.
     fn entry(&self, with_name: bool, content: &Value) -> Value {
-        let mut pairs = vec![(Arc::from("worker"), number(self.worker))];
+        let mut pairs = vec![(Arc::from("thread"), number(self.thread))];
         if with_name {
             pairs.push((Arc::from("name"), Value::String(self.name.clone())));
         }
         pairs.push((Arc::from("answered"), Value::Bool(self.answered)));
         if let Value::Map(content) = content {
-            let rest = content.0.iter().filter(|(key, _)| !matches!(&**key, "worker" | "name" | "actor" | "answered"));
+            let rest = content.0.iter().filter(|(key, _)| !matches!(&**key, "thread" | "name" | "actor" | "answered"));
             pairs.extend(rest.cloned());
         }
         Value::Map(Map(pairs))
@@ -143,7 +143,7 @@ fn number(number: usize) -> Value {
 }
 
 /// The whole tree, in the order of [`TOP`].
-fn whole(registry: &Registry, about: &Value, workers: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
+fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
     let mut places: Vec<TreePath> = Vec::new();
     for place in heard.iter().map(|heard| TreePath::of_actor(&heard.name)) {
         if !places.contains(&place) {
@@ -160,7 +160,7 @@ fn whole(registry: &Registry, about: &Value, workers: usize, heard: &[Heard]) ->
         let value = match top {
             "about" => about.clone(),
             "process" => process::facts(registry),
-            "workers" => number(workers),
+            "threads" => number(threads),
             "clusters" | "databases" => several(top),
             "others" => match several(top) {
                 Value::Map(none) if none.0.is_empty() => continue,
@@ -191,7 +191,7 @@ fn one(place: &TreePath, heard: &[Heard]) -> Value {
         Value::Nil => {}
         other => pairs.push((Arc::from("told"), other)),
     }
-    let by_worker = of_place.iter().map(|heard| heard.entry(false, &heard.told)).collect();
-    pairs.push((Arc::from("by_worker"), Value::List(by_worker)));
+    let by_thread = of_place.iter().map(|heard| heard.entry(false, &heard.told)).collect();
+    pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
     Value::Map(Map(pairs))
 }

@@ -1,4 +1,4 @@
-//! Many workers' trees to one.
+//! Many threads' trees to one.
 //!
 //! The rules, by what a value is called:
 //!
@@ -6,16 +6,16 @@
 //! - a number whose name begins with `max` is the largest;
 //! - a number whose name begins with `mean`, beside a `count`, is the mean weighted by it;
 //! - `last_error` is the latest, by its `when` or `at`;
-//! - `shared` is one thing that every worker sees: taken once, its content put in its place;
+//! - `shared` is one thing that every thread sees: taken once, its content put in its place;
 //! - maps are merged name by name, lists of members by their `node`;
-//! - anything else is itself where all workers agree, and a list of the different values where they do not: a wrong sum
+//! - anything else is itself where all threads agree, and a list of the different values where they do not: a wrong sum
 //!   of two ports would look right, a list of two cannot be mistaken.
 
 use std::sync::Arc;
 
 use skitai_wire::{Map, Value};
 
-/// Names of numbers that count per worker and are added up. A number of another name is shown as it is.
+/// Names of numbers that count per thread and are added up. A number of another name is shown as it is.
 const SUMMED: &[&str] = &[
     // every actor (kit)
     "asked",
@@ -91,13 +91,13 @@ const SUMMED: &[&str] = &[
     "too_large",
 ];
 
-/// One tree of these, which are in the order of the workers. `Nil` for none.
+/// One tree of these, which are in the order of the threads. `Nil` for none.
 pub(super) fn merged(trees: &[&Value]) -> Value {
     value("", trees, false)
 }
 
 fn value(name: &str, values: &[&Value], summing: bool) -> Value {
-    // A worker that has nothing to say (no error yet) does not contradict one that has.
+    // A thread that has nothing to say (no error yet) does not contradict one that has.
     let values: Vec<&Value> = values.iter().copied().filter(|value| **value != Value::Nil).collect();
     let Some(first) = values.first() else { return Value::Nil };
     let summing = summing || SUMMED.contains(&name);

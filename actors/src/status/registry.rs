@@ -6,14 +6,14 @@ use std::time::{Instant, SystemTime};
 
 use crate::kit::Reporter;
 
-/// An actor of a worker.
+/// An actor of a thread.
 #[derive(Clone)]
 pub(super) struct Registered {
-    pub(super) worker: usize,
+    pub(super) thread: usize,
     pub(super) reporter: Arc<dyn Reporter>,
 }
 
-/// The actors of a process. Workers enter theirs when they start and withdraw them when they end. Make it at the start
+/// The actors of a process. Threads enter theirs when they start and withdraw them when they end. Make it at the start
 /// of the process: its age is the uptime.
 pub struct Registry {
     actors: Mutex<Vec<Registered>>,
@@ -31,7 +31,7 @@ impl Default for Registry {
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let actors = self.lock();
-        let names = actors.iter().map(|actor| (actor.worker, actor.reporter.name()));
+        let names = actors.iter().map(|actor| (actor.thread, actor.reporter.name()));
         f.debug_set().entries(names).finish()
     }
 }
@@ -42,22 +42,22 @@ impl Registry {
         Arc::default()
     }
 
-    /// Enters an actor of a worker, in place of an earlier one of the same name.
-    pub fn register(&self, worker: usize, reporter: Arc<dyn Reporter>) {
+    /// Enters an actor of a thread, in place of an earlier one of the same name.
+    pub fn register(&self, thread: usize, reporter: Arc<dyn Reporter>) {
         let name = reporter.name();
         let mut actors = self.lock();
-        match actors.iter_mut().find(|actor| actor.worker == worker && actor.reporter.name() == name) {
+        match actors.iter_mut().find(|actor| actor.thread == thread && actor.reporter.name() == name) {
             Some(actor) => actor.reporter = reporter,
-            None => actors.push(Registered { worker, reporter }),
+            None => actors.push(Registered { thread, reporter }),
         }
     }
 
-    /// Strikes out all actors of a worker.
-    pub fn withdraw(&self, worker: usize) {
-        self.lock().retain(|actor| actor.worker != worker);
+    /// Strikes out all actors of a thread.
+    pub fn withdraw(&self, thread: usize) {
+        self.lock().retain(|actor| actor.thread != thread);
     }
 
-    /// The names of those that are failed now, on whichever worker, each once. Nobody is asked: it costs a look at each
+    /// The names of those that are failed now, on whichever thread, each once. Nobody is asked: it costs a look at each
     /// actor's counters, and one that hangs cannot hold it up.
     pub fn failed(&self) -> Vec<String> {
         let actors = self.lock();
@@ -66,10 +66,10 @@ impl Registry {
         names.into_iter().collect()
     }
 
-    /// The actors, worker by worker.
+    /// The actors, thread by thread.
     pub(super) fn actors(&self) -> Vec<Registered> {
         let mut actors = self.lock().clone();
-        actors.sort_by_key(|actor| actor.worker);
+        actors.sort_by_key(|actor| actor.thread);
         actors
     }
 

@@ -228,18 +228,18 @@ async fn picked(actor: &ActorRef<StatusActor>, filter: &str) -> Value {
     ask(actor, Some(filter.to_owned()), WITHIN).await
 }
 
-/// Two workers with a cluster, a database, the result cache and something new each.
+/// Two threads with a cluster, a database, the result cache and something new each.
 fn house() -> Arc<Registry> {
     let registry = Registry::new();
     let store = Store::new(10);
     assert!(store.get(&KeyBuilder::new("map").build()).is_none());
-    for worker in 0..2 {
-        registry.register(worker, teller("cluster:mysearch", cluster(i64::try_from(worker).unwrap() + 1)));
-        registry.register(worker, teller("db:mydb", Some(tree([("idle", Value::Int(4))]))));
-        registry.register(worker, teller("greenhouse", Some(tree([("done", Value::Int(1))]))));
+    for thread in 0..2 {
+        registry.register(thread, teller("cluster:mysearch", cluster(i64::try_from(thread).unwrap() + 1)));
+        registry.register(thread, teller("db:mydb", Some(tree([("idle", Value::Int(4))]))));
+        registry.register(thread, teller("greenhouse", Some(tree([("done", Value::Int(1))]))));
         let store = store.clone();
         let cache = ActorRef::open("cache", Admission::default(), move || CacheActor::new(store.clone()));
-        registry.register(worker, cache.reporter());
+        registry.register(thread, cache.reporter());
     }
     registry
 }
@@ -248,19 +248,19 @@ fn house() -> Arc<Registry> {
 fn the_tree_of_a_process() {
     actix_rt::System::new().block_on(async {
         let tree = ask(&status(&house()), None, WITHIN).await;
-        let expected = ["about", "process", "workers", "clusters", "databases", "cache", "others", "actors"];
+        let expected = ["about", "process", "threads", "clusters", "databases", "cache", "others", "actors"];
         assert_eq!(keys(&tree), expected);
         assert_eq!(at(&tree, &["about", "instance"]), text("demo"));
-        assert_eq!(at(&tree, &["workers"]), Value::Int(2));
+        assert_eq!(at(&tree, &["threads"]), Value::Int(2));
 
         let search = at(&tree, &["clusters", "mysearch"]);
         assert_eq!(at(&search, &["answered"]), Value::Bool(true));
         assert_eq!(at(&search, &["members", "0", "ok"]), Value::Int(3));
         assert_eq!(at(&search, &["members", "0", "max_latency_us"]), Value::Int(2));
-        assert_eq!(at(&search, &["by_worker", "1", "worker"]), Value::Int(1));
-        assert_eq!(at(&search, &["by_worker", "1", "members", "0", "ok"]), Value::Int(2));
+        assert_eq!(at(&search, &["by_thread", "1", "thread"]), Value::Int(1));
+        assert_eq!(at(&search, &["by_thread", "1", "members", "0", "ok"]), Value::Int(2));
         assert_eq!(at(&tree, &["databases", "mydb", "idle"]), Value::Int(8));
-        assert_eq!(at(&tree, &["cache", "misses"]), Value::Int(1), "both workers speak for one store");
+        assert_eq!(at(&tree, &["cache", "misses"]), Value::Int(1), "both threads speak for one store");
         assert_eq!(at(&tree, &["others", "greenhouse", "done"]), Value::Int(2));
 
         let Value::List(actors) = at(&tree, &["actors"]) else { panic!("the actors are a list") };
@@ -294,9 +294,9 @@ fn an_actor_that_does_not_answer_is_shown() {
         assert_eq!(at(&search, &["answered"]), Value::Bool(false));
         assert_eq!(at(&search, &["workers_answered"]), Value::Int(1));
         assert_eq!(at(&search, &["members", "0", "ok"]), Value::Int(7), "what was told is there");
-        assert_eq!(at(&search, &["by_worker", "0", "answered"]), Value::Bool(true));
-        assert_eq!(at(&search, &["by_worker", "1", "answered"]), Value::Bool(false));
-        assert_eq!(at(&search, &["by_worker", "1", "missed"]), text("deadline"));
+        assert_eq!(at(&search, &["by_thread", "0", "answered"]), Value::Bool(true));
+        assert_eq!(at(&search, &["by_thread", "1", "answered"]), Value::Bool(false));
+        assert_eq!(at(&search, &["by_thread", "1", "missed"]), text("deadline"));
         assert_eq!(at(&tree, &["sessions", "workers_answered"]), Value::Int(0));
         assert_eq!(at(&tree, &["actors", "1", "answered"]), Value::Bool(false));
     });
@@ -307,13 +307,13 @@ fn an_actor_whose_thread_is_gone_is_shown() {
     actix_rt::System::new().block_on(async {
         let registry = Registry::new();
         let entered = registry.clone();
-        let worker = std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async { entered.register(0, teller("cache", Some(Value::Nil))) });
         });
-        worker.join().unwrap();
+        thread.join().unwrap();
         let tree = ask(&status(&registry), None, WITHIN).await;
         assert_eq!(at(&tree, &["cache", "answered"]), Value::Bool(false));
-        assert_eq!(at(&tree, &["cache", "by_worker", "0", "missed"]), text("abandoned"));
+        assert_eq!(at(&tree, &["cache", "by_thread", "0", "missed"]), text("abandoned"));
     });
 }
 
@@ -331,7 +331,7 @@ fn workers_on_their_own_threads_are_asked_too() {
         told.await.unwrap();
         let tree = ask(&status(&registry), None, WITHIN).await;
         assert_eq!(at(&tree, &["databases", "mydb", "idle"]), Value::Int(5));
-        assert_eq!(at(&tree, &["databases", "mydb", "by_worker", "0", "worker"]), Value::Int(3));
+        assert_eq!(at(&tree, &["databases", "mydb", "by_thread", "0", "thread"]), Value::Int(3));
         arbiter.stop();
     });
 }
@@ -377,13 +377,13 @@ fn a_filter_that_picks_nothing_says_what_there_is() {
 }
 
 #[test]
-fn a_worker_that_ended_is_not_asked_and_a_new_actor_takes_the_place_of_an_old_one() {
+fn a_thread_that_ended_is_not_asked_and_a_new_actor_takes_the_place_of_an_old_one() {
     actix_rt::System::new().block_on(async {
         let registry = house();
         registry.withdraw(0);
         registry.register(1, teller("db:mydb", Some(tree([("idle", Value::Int(9))]))));
         let tree = ask(&status(&registry), None, WITHIN).await;
-        assert_eq!(at(&tree, &["workers"]), Value::Int(1));
+        assert_eq!(at(&tree, &["threads"]), Value::Int(1));
         assert_eq!(at(&tree, &["databases", "mydb", "idle"]), Value::Int(9));
         assert_eq!(at(&tree, &["databases", "mydb", "workers_asked"]), Value::Int(1));
     });

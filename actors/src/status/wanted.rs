@@ -39,7 +39,7 @@ impl TreePath {
 pub(super) const TOP: [&str; 11] = [
     "about",
     "process",
-    "workers",
+    "threads",
     "clusters",
     "databases",
     "cache",

@@ -292,8 +292,8 @@ fn calls_and_changes_at_the_same_time_lose_nothing() {
         let discover = Some(Duration::from_millis(2));
         let roster = Roster::new(ClusterSpec { discover, ..named(one.port) });
         let _discovery = Discovery::start(&roster, book.clone()).unwrap();
-        // Two actors, as on two workers; each meets the lists in an order of its own.
-        let workers = [(); 2].map(|()| Started::of(roster.clone(), Admission::default()));
+        // Two actors, as on two threads; each meets the lists in an order of its own.
+        let threads = [(); 2].map(|()| Started::of(roster.clone(), Admission::default()));
         eventually("it is found", || roster.lineup().members()[0].address.is_some()).await;
         let mut lists = std::collections::BTreeSet::new();
         let pages: [&[u8]; 5] = [&[1, 2, 3], &[2], &[1, 3], &[3, 2], &[1]];
@@ -301,9 +301,9 @@ fn calls_and_changes_at_the_same_time_lose_nothing() {
             book.now(pages[round / 7 % pages.len()]);
             let deadline = after(5_000);
             let before = roster.lineup();
-            let all = workers[round % 2].ask(Spread::All, call(), deadline);
+            let all = threads[round % 2].ask(Spread::All, call(), deadline);
             // The list may have changed since: the slots are those of the moment of the call.
-            let single = workers[1 - round % 2].ask(Spread::One, call(), deadline);
+            let single = threads[1 - round % 2].ask(Spread::One, call(), deadline);
             let outcomes = all.all(deadline).await;
             assert!(outcomes.iter().all(Outcome::is_ok), "{outcomes:?}");
             let expected: Vec<_> = before.members().iter().map(|member| member.node.clone()).collect();

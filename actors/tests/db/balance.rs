@@ -1,5 +1,5 @@
 //! Which member `dlb` asks, by each way of `balance`. The members are SQLite files; where one is to be busy, statements
-//! of another worker are counted in what all workers know of it.
+//! of another thread are counted in what all threads know of it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ async fn shares(cluster: &Cluster, count: usize) -> Vec<usize> {
     shares
 }
 
-/// What all workers together have in flight at a member.
+/// What all threads together have in flight at a member.
 fn outstanding(cluster: &Cluster, index: usize) -> usize {
     cluster.health.candidate(index, cluster.health.now(), false).outstanding
 }
@@ -111,19 +111,19 @@ fn ewma_leaves_a_slow_one_alone() {
 }
 
 #[test]
-fn what_one_worker_has_in_flight_is_seen_by_the_others() {
+fn what_one_thread_has_in_flight_is_seen_by_the_others() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
-        let workers = Cluster::workers(members(dir.path(), &[1, 1]), |_| {}, 2);
+        let threads = Cluster::workers(members(dir.path(), &[1, 1]), |_| {}, 2);
         let endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c";
-        let asked = workers[0].ask(Spread::One, endless, ());
-        until("a statement in flight", || (0..2).any(|index| outstanding(&workers[0], index) == 1)).await;
-        let busy = (0..2).find(|index| outstanding(&workers[0], *index) == 1).unwrap();
-        let others = shares(&workers[1], 30).await;
+        let asked = threads[0].ask(Spread::One, endless, ());
+        until("a statement in flight", || (0..2).any(|index| outstanding(&threads[0], index) == 1)).await;
+        let busy = (0..2).find(|index| outstanding(&threads[0], *index) == 1).unwrap();
+        let others = shares(&threads[1], 30).await;
         assert_eq!((others[busy], others[1 - busy]), (0, 30));
         // Given up it counts no more, and what ended has left nothing.
         drop(asked);
-        until("nothing in flight", || (0..2).all(|index| outstanding(&workers[0], index) == 0)).await;
-        assert!(shares(&workers[1], 60).await[busy] > 5);
+        until("nothing in flight", || (0..2).all(|index| outstanding(&threads[0], index) == 0)).await;
+        assert!(shares(&threads[1], 60).await[busy] > 5);
     });
 }

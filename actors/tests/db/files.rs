@@ -101,11 +101,11 @@ fn a_file_that_was_moved_is_told_and_found_again_where_it_belongs() {
     });
 }
 
-/// Actors of several workers whose files are closed together.
+/// Actors of several threads whose files are closed together.
 struct Site {
     files: Arc<Files>,
     spec: Arc<DbSpec>,
-    workers: Vec<ActorRef<Database>>,
+    threads: Vec<ActorRef<Database>>,
 }
 
 impl Site {
@@ -113,24 +113,24 @@ impl Site {
         let files = Arc::<Files>::default();
         let spec = Arc::new(DbSpec::new("mydb", vec![member(path)]));
         let health = Arc::new(Health::of_databases(&spec));
-        let worker = |_| {
+        let thread = |_| {
             let (spec, health, files) = (spec.clone(), health.clone(), files.clone());
             ActorRef::open("db mydb", Admission::default(), move || {
                 Database::new(spec.clone(), health.clone()).closed_with(&files)
             })
         };
-        let workers = (0..2).map(worker).collect();
-        Site { files, spec, workers }
+        let threads = (0..2).map(thread).collect();
+        Site { files, spec, threads }
     }
 
-    fn ask(&self, worker: usize, sql: &'static str) -> Replies<Outcome> {
+    fn ask(&self, thread: usize, sql: &'static str) -> Replies<Outcome> {
         let (shards, asked, lane) = (Spread::One.into(), Instant::now(), ConnMode::Configured);
         let statement = Statement { shards, sql: sql.into(), params: [].into(), asker: "/test", asked, lane };
-        self.workers[worker].ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
+        self.threads[thread].ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 
-    async fn one(&self, worker: usize, sql: &'static str) -> Outcome {
-        self.ask(worker, sql).all(Instant::now() + PATIENCE).await.remove(0)
+    async fn one(&self, thread: usize, sql: &'static str) -> Outcome {
+        self.ask(thread, sql).all(Instant::now() + PATIENCE).await.remove(0)
     }
 
     /// Closes as the end of a process does: from another thread than those of the actors.

@@ -22,34 +22,34 @@ fn soon(spec: &mut DbSpec) {
 }
 
 #[test]
-fn an_ejected_member_answers_at_once_and_all_workers_know() {
+fn an_ejected_member_answers_at_once_and_all_threads_know() {
     run(async {
         let shared = server::shared();
         let members = vec![shared.database().await, dead(), shared.database().await];
-        let workers = Cluster::workers(members, soon, 2);
-        // One failure on each worker: the count is the process's.
-        for worker in &workers {
-            assert_eq!(worker.all("SELECT 1", ()).await[1].reason, Reason::Refused);
+        let threads = Cluster::workers(members, soon, 2);
+        // One failure on each thread: the count is the process's.
+        for thread in &threads {
+            assert_eq!(thread.all("SELECT 1", ()).await[1].reason, Reason::Refused);
         }
-        for worker in &workers {
-            let outcomes = worker.all("SELECT 1", ()).await;
+        for thread in &threads {
+            let outcomes = thread.all("SELECT 1", ()).await;
             assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
             assert_eq!((outcomes[1].status, outcomes[1].reason), (Status::NotConnected, Reason::Ejected));
             assert!(outcomes[1].msg.contains("ejected") && outcomes[1].msg.contains("refused"), "{}", outcomes[1].msg);
             assert!(outcomes[1].latency < Duration::from_millis(50), "{:?}", outcomes[1].latency);
             // A certain shard has no stand-in.
-            let replies = worker.ask(Shards::At(1), "SELECT 1", ());
+            let replies = thread.ask(Shards::At(1), "SELECT 1", ());
             assert_eq!(replies.all(Instant::now() + Duration::from_secs(5)).await[0].reason, Reason::Ejected);
             for _ in 0..20 {
-                let outcome = worker.one("SELECT 1", ()).await;
+                let outcome = thread.one("SELECT 1", ()).await;
                 assert!(outcome.is_ok() && outcome.attempts == 1, "{} {}", outcome.attempts, outcome.msg);
             }
-            assert_eq!(worker.known(1, "state").await, text("ejected"));
-            assert_eq!(worker.known(1, "ejected_for").await, text("refused"));
-            assert_eq!(worker.known(1, "ejections").await, Value::Int(1));
-            assert_eq!(crate::get(&worker.known(1, "last_failure").await, "reason"), text("refused"));
+            assert_eq!(thread.known(1, "state").await, text("ejected"));
+            assert_eq!(thread.known(1, "ejected_for").await, text("refused"));
+            assert_eq!(thread.known(1, "ejections").await, Value::Int(1));
+            assert_eq!(crate::get(&thread.known(1, "last_failure").await, "reason"), text("refused"));
             // What it was ejected for is not hidden by what followed.
-            assert_eq!(crate::get(&crate::get(&worker.report_on(1).await, "last_error"), "reason"), text("refused"));
+            assert_eq!(crate::get(&crate::get(&thread.report_on(1).await, "last_error"), "reason"), text("refused"));
         }
     });
 }

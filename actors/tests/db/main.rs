@@ -55,7 +55,7 @@ impl Cluster {
         Cluster::workers(members, change, 1).remove(0)
     }
 
-    /// The same cluster on several workers, which know of its members what one of them learns.
+    /// The same cluster on several threads, which know of its members what one of them learns.
     fn workers(members: Vec<DbMember>, change: impl FnOnce(&mut DbSpec), count: usize) -> Vec<Cluster> {
         let wait = Duration::from_secs(5);
         let limits = DbSpec { connections: 3, wait, connect_timeout: wait, ..DbSpec::new("mydb", members) };
@@ -63,13 +63,13 @@ impl Cluster {
         change(&mut spec);
         let spec = Arc::new(spec);
         let health = Arc::new(Health::of_databases(&spec));
-        let worker = |_| {
+        let thread = |_| {
             let (made, known) = (spec.clone(), health.clone());
             let actor =
                 ActorRef::open("db mydb", Admission::default(), move || Database::new(made.clone(), known.clone()));
             Cluster { actor, spec: spec.clone(), health: health.clone() }
         };
-        (0..count).map(worker).collect()
+        (0..count).map(thread).collect()
     }
 
     fn ask(
@@ -127,7 +127,7 @@ impl Cluster {
         members.remove(index)
     }
 
-    /// What all workers know of a member: one of the names in the report.
+    /// What all threads know of a member: one of the names in the report.
     async fn known(&self, index: usize, name: &str) -> Value {
         get(&get(&self.report_on(index).await, "shared"), name)
     }

@@ -224,7 +224,7 @@ fn an_exhausted_pool_says_so() {
         actix_rt::time::sleep(Duration::from_millis(200)).await;
         let outcome = cluster.one("SELECT 1", ()).await;
         assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, Reason::NoPermit), "{}", outcome.msg);
-        assert!(outcome.msg.contains("all 1 of this worker"), "{}", outcome.msg);
+        assert!(outcome.msg.contains("all 1 of this thread"), "{}", outcome.msg);
         assert!(long.all(Instant::now() + PATIENCE).await[0].is_ok());
         assert!(cluster.one("SELECT 1", ()).await.is_ok());
         let report = cluster.report().await;

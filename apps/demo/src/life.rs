@@ -1,6 +1,6 @@
 //! What an app holds as long as it lives: made when the app starts, shared with all others, put away at the end.
 //!
-//! Start-up runs once in every worker process, before its first request; shutdown once after its last. There is nothing
+//! Start-up runs once in every thread process, before its first request; shutdown once after its last. There is nothing
 //! to do after a change of the code, as there was with `onreload`: it is a new program, which starts anew.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

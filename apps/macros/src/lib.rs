@@ -27,7 +27,7 @@ use proc_macro::TokenStream;
 /// Arguments bind by name from the path, the query, a form, a JSON body, and by name or position over RPC. `was: Was`
 /// may stand anywhere and takes no part. `#[arg(default = "Mozart")]` gives an argument a default, `#[arg(doc = "…")]`
 /// a description, `#[arg(name = "submit-name")]` another name outside: in rule, query, form, JSON and over RPC. An
-/// `async fn` runs on the worker's event loop; a plain `fn` on the blocking pool, where it may wait and compute as long
+/// `async fn` runs on the thread's event loop; a plain `fn` on the blocking pool, where it may wait and compute as long
 /// as it likes. The function's doc comment is what `system.methodHelp` answers.
 #[proc_macro_attribute]
 pub fn route(attribute: TokenStream, item: TokenStream) -> TokenStream {

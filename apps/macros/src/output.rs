@@ -26,7 +26,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     let taken: Vec<_> = (0..arguments.len()).map(|index| format_ident!("a{index}")).collect();
     let take = arguments.iter().zip(&taken).enumerate().map(|(index, (argument, taken))| take(index, argument, taken));
     let is_async = signature.asyncness.is_some();
-    // An async fn is awaited on the worker. A plain fn goes to the blocking pool: its arguments and its result travel,
+    // An async fn is awaited on the thread. A plain fn goes to the blocking pool: its arguments and its result travel,
     // so they are `Send`; turning the result into an answer stays here.
     let run = if is_async {
         quote!(::skitai::__private::Give(#ident(#(#taken),*).await).answer(&was))

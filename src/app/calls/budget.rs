@@ -2,7 +2,7 @@
 //!
 //! It is the route's own (`#[route("/x", deadline = 2.5)]`) or the server's (`deadline` in `[server]`). A caller who
 //! has less says so in [`HEADER`]: relative, because clocks of two machines differ, and able only to shorten, because
-//! no client may hold a worker longer than its operator allows. Calls to members carry the same header with what is
+//! no client may hold a thread longer than its operator allows. Calls to members carry the same header with what is
 //! left, so that a chain of servers gives up from its end: each keeps a reserve to merge what it has and answer with
 //! it.
 

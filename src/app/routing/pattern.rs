@@ -245,7 +245,7 @@ pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
 }
 
 /// How often one rule is tried on one path before it counts as no match. An honest path needs a few tries per
-/// placeholder; a path of 60 000 slashes against two `<path:>` would hold the worker up for minutes.
+/// placeholder; a path of 60 000 slashes against two `<path:>` would hold the thread up for minutes.
 const TRIES: usize = 2_000;
 
 /// Matches piece by piece from `at` on, and notes where the placeholders are. A placeholder takes as much as it may and

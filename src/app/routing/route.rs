@@ -8,7 +8,7 @@ use crate::app::args::bind::{Bind, Faults};
 use crate::app::reply::Answer;
 use crate::app::was::Was;
 
-/// The work of one call. It stays on the worker that started it, so it need not be `Send`.
+/// The work of one call. It stays on the thread that started it, so it need not be `Send`.
 pub type Work = Pin<Box<dyn Future<Output = Answer>>>;
 
 /// What `#[route]` knows of a function.

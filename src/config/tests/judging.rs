@@ -69,7 +69,7 @@ fn verification_cannot_be_turned_off() {
 }
 
 #[test]
-fn streams_have_a_part_of_each_workers_connections() {
+fn streams_have_a_part_of_each_threads_connections() {
     let section = |more: &str| format!("[server]\nthreads = 2\n[@d]\nmembers = db/shop/web/secret{more}\n");
     let streams = |more: &str| match &loaded(&section(more)).clusters[..] {
         [Declared::Db(spec)] => (spec.connections, spec.stream_share, spec.streams()),

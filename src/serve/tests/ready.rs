@@ -49,27 +49,27 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::ephemeral() };
         let app = App::new("a").routes(skitai::routes![all, reasons]);
         let site = OpenSite::open(&loaded(), vec![app], &keys, None).expect("a good site");
-        let workers: [Rc<ServingThread>; 2] = [0, 1].map(|number| slot::start(&site, number, AppConfig::default()));
-        assert_eq!(ready(&workers[0]).await, (200, r#"{"ready":true}"#.to_owned()));
+        let threads: [Rc<ServingThread>; 2] = [0, 1].map(|number| slot::start(&site, number, AppConfig::default()));
+        assert_eq!(ready(&threads[0]).await, (200, r#"{"ready":true}"#.to_owned()));
 
         // On one thread it is failed, and each of them says so.
         let rest = Duration::from_millis(300);
-        let (actor, _) = workers[1].services.cluster("members").expect("it is declared");
+        let (actor, _) = threads[1].services.cluster("members").expect("it is declared");
         actor.gauges().failed(Instant::now() + rest);
-        for thread in &workers {
+        for thread in &threads {
             assert_eq!(ready(thread).await, (503, r#"{"ready":false,"failed":["cluster:members"]}"#.to_owned()));
         }
         let begun = Instant::now();
-        let got = serve(&workers[1], TestRequest::with_uri("/all")).await;
+        let got = serve(&threads[1], TestRequest::with_uri("/all")).await;
         assert_eq!((got.status.as_u16(), got.header("retry-after")), (503, "1"), "{}", got.body);
-        let got = serve(&workers[1], TestRequest::with_uri("/reasons")).await;
+        let got = serve(&threads[1], TestRequest::with_uri("/reasons")).await;
         assert_eq!(got.body, r#"["actor_failed","actor_failed"]"#);
         assert!(begun.elapsed() < rest, "somebody waited");
 
         // Its pause is over: it is tried again.
         tokio::time::sleep(rest).await;
-        assert_eq!(ready(&workers[0]).await.0, 200);
-        let got = serve(&workers[1], TestRequest::with_uri("/reasons")).await;
+        assert_eq!(ready(&threads[0]).await.0, 200);
+        let got = serve(&threads[1], TestRequest::with_uri("/reasons")).await;
         assert_eq!(got.body, r#"["refused","refused"]"#);
     });
 }

@@ -1,4 +1,4 @@
-//! Who is ejected, and who never is: all workers know of it, the last member stays, an impatient caller proves nothing,
+//! Who is ejected, and who never is: all threads know of it, the last member stays, an impatient caller proves nothing,
 //! and a member that comes back is not run over.
 
 use std::time::{Duration, Instant};
@@ -9,23 +9,23 @@ use crate::harness::drive::errors;
 use crate::harness::{Chaos, Conn, Ended, Steady, TestServer, eventually};
 use crate::status;
 
-/// What the workers know together of a member.
+/// What the threads know together of a member.
 fn known(site: &TestServer, member: usize) -> Value {
     status::tree(site)["clusters"]["members"]["members"][member].clone()
 }
 
 #[test]
-fn what_one_worker_learns_all_workers_know() {
+fn what_one_thread_learns_all_threads_know() {
     let chaos = Chaos::start(2);
     let site = TestServer::site().server("threads", "4").section(&chaos.section("members", "")).start();
     chaos.set(1, "error 503");
-    // A connection stays with its worker; so many of them meet every worker.
+    // A connection stays with its thread; so many of them meet every thread.
     let mut conns: Vec<Conn> = (0..24).map(|_| site.conn()).collect();
     for conn in &mut conns {
         conn.send("GET /outcomes?cluster=members/rpc2&timeout=5000 HTTP/1.1\r\nHost: x\r\n\r\n");
         conn.read().expect_code(200);
     }
-    // One after the other, and five failures eject: not five on every worker.
+    // One after the other, and five failures eject: not five on every thread.
     assert_eq!(chaos.counted("requests"), [24, 5]);
     assert_eq!(known(&site, 1)["state"], "ejected");
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::drive::{errors, quantile};
 use crate::harness::{Chaos, Conn, Steady, TestServer, eventually};
 
-/// Two connections for the one worker, and ten calls that wait for each.
+/// Two connections for the one thread, and ten calls that wait for each.
 const CAPACITY: usize = 22;
 
 #[test]

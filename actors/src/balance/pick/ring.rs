@@ -1,7 +1,7 @@
 //! Consistent hashing: each member owns many points on a circle, a key belongs to the next point. Without a member its
 //! keys go to the others, everybody else's stay.
 //!
-//! The same in every worker and process: the hash is FNV-1a, mixed, and has no seed.
+//! The same in every thread and process: the hash is FNV-1a, mixed, and has no seed.
 
 /// Points per weight. 160 keep the shares of ten members within about a tenth of what is due (Ketama's figure).
 const POINTS: u64 = 160;

@@ -87,7 +87,7 @@ impl SqlMember {
         let most = self.streams.limit();
         let msg = format!(
             "no connection was free for a stream of rows within {wait:?}: streams have {most} of the {connections} \
-             connections of this worker, which is all that `stream_share` gives them; read them faster, or allow more \
+             connections of this thread, which is all that `stream_share` gives them; read them faster, or allow more \
              connections or a larger share{}",
             self.holders.told()
         );

@@ -83,7 +83,7 @@ impl Dialer {
         !self.host.starts_with('/')
     }
 
-    /// Tells all workers what was learnt of the member beside its statements.
+    /// Tells all threads what was learnt of the member beside its statements.
     pub(super) fn told(&self, judged: Judged, msg: &str) {
         if let Some(pulse) = &self.pulse {
             pulse.told(CallKind::Usual, judged, msg);
@@ -211,7 +211,7 @@ impl Dialer {
         set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
     }
 
-    /// The task that moves a connection's bytes, on this thread: each worker is a runtime of its own.
+    /// The task that moves a connection's bytes, on this thread: each thread is a runtime of its own.
     fn driven<S, T>(&self, connection: Connection<S, T>) -> JoinHandle<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -96,7 +96,7 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> Statem
 /// All connections are lent, and none came back in time.
 pub(super) fn no_permit(MemberLimits { connections, wait, .. }: MemberLimits) -> StatementFailure {
     let msg = format!(
-        "no connection was free within {wait:?}: all {connections} of this worker are in use; allow more connections, or \
+        "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more connections, or \
          make the statements shorter"
     );
     StatementFailure::new(Reason::NoPermit, msg)

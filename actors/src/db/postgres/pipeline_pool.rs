@@ -1,4 +1,4 @@
-//! The shared connections of one member on this worker.
+//! The shared connections of one member on this thread.
 //!
 //! A statement joins the first line that moves. Where none does, one more is opened with a connection of the pool, by
 //! one for all who want it; so there are never more connections than the pool has, and a full pool is the same wait,

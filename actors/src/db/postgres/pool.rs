@@ -17,7 +17,7 @@ use super::rows::described;
 use crate::db::backstop::Backstop;
 use crate::outcome::Columns;
 
-/// A member's connections on this worker.
+/// A member's connections on this thread.
 pub(in crate::db) type Pool = managed::Pool<ConnectionManager>;
 
 /// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile

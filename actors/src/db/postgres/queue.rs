@@ -26,7 +26,7 @@ use crate::kit::fair_semaphore::{Acquire, FairSemaphore, Owner};
 use crate::kit::gate::Pass;
 use crate::kit::placed::placed;
 
-/// The pool of one member on this worker, and those who wait for a connection of it.
+/// The pool of one member on this thread, and those who wait for a connection of it.
 #[derive(Debug)]
 pub(super) struct PostgresPool {
     pool: Pool,
@@ -298,7 +298,7 @@ mod tests {
         let _turn = free(&queue);
         let failure = lend(&queue).await.expect_err("there is one turn, and it is taken");
         assert_eq!(failure.reason, Reason::NoPermit);
-        assert!(failure.msg.starts_with("no connection was free within 1s: all 1 of this worker"), "{}", failure.msg);
+        assert!(failure.msg.starts_with("no connection was free within 1s: all 1 of this thread"), "{}", failure.msg);
         assert!(!queue.is_awaited());
     }
 }

@@ -1,7 +1,7 @@
 //! Closing connections wherever their owner happens to be dropped.
 //!
 //! The pool closes a connection on a blocking thread of the current event loop, and panics where there is none: when a
-//! worker ends, its actors are dropped after the loop. A panic in a drop may end the process, so a short-lived loop
+//! thread ends, its actors are dropped after the loop. A panic in a drop may end the process, so a short-lived loop
 //! stands in.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

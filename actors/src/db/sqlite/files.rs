@@ -2,7 +2,7 @@
 //!
 //! The last connection to a file that closes writes the write-ahead log into it and removes it. A process that ends
 //! without closing leaves the log behind: nothing is lost, but a copy of the file alone lacks what was committed last.
-//! Connections belong to the actors of worker threads, which end when they like; so every pool is known here, and
+//! Connections belong to the actors of threads, which end when they like; so every pool is known here, and
 //! closed from here.
 
 use std::path::PathBuf;
@@ -94,7 +94,7 @@ impl File {
     }
 }
 
-/// The SQLite files that the databases of a site have open, on all its workers.
+/// The SQLite files that the databases of a site have open, on all its threads.
 #[derive(Debug, Default)]
 pub struct Files(Mutex<Vec<Weak<File>>>);
 

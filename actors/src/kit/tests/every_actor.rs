@@ -66,7 +66,7 @@ where
     (name.to_owned(), Burning { spark, gauges })
 }
 
-/// One of every kind that a worker has, and the status actor.
+/// One of every kind that a thread has, and the status actor.
 fn all() -> HashMap<String, Burning> {
     let roster = Roster::new(ClusterSpec::new("c", Vec::new()));
     let spec = Arc::new(DbSpec::new("d", Vec::new()));

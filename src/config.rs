@@ -47,6 +47,7 @@ pub use settings::{
 
 use ini::{Section, SectionKind};
 use reading::Reading;
+use skitai_actors::spec::Drivers;
 use source::ConfText;
 
 /// A conf that can be served.
@@ -93,12 +94,22 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
 
 /// Reads the text of a conf. `base` is the folder its paths begin in, `env` answers `env:NAME`.
 pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    parse_with(Drivers::BUILT_IN, file_name, text, base, env)
+}
+
+fn parse_with(
+    drivers: Drivers,
+    file_name: &str,
+    text: &str,
+    base: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Report> {
     // Some editors put a byte order mark at the start; places are counted behind it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Vec::new();
     let document = ini::read(text, &mut problems);
     let source = Arc::new(ConfText::new(file_name, text, mask::secrets(text, &document)));
-    let mut reading = Reading { text, base, env, problems };
+    let mut reading = Reading { text, base, env, drivers, problems };
     let sections = known_sections(&mut reading, &document.sections);
     let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
 

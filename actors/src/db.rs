@@ -16,8 +16,13 @@
 //! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
 //! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
 //! - `shards`: whom a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for HTTP
-//!   members; `tally`: what the status page sees; `holders`: who keeps others waiting;
-//! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters.
+//!   members; `statement_counters`: what the status page sees; `holders`: who keeps others waiting;
+//! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters;
+//! - `absent`: what stands in an engine's place where its feature is off.
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    allow(unused, reason = "an engine that is absent leaves what it would use")
+)]
 
 mod adhoc;
 mod backstop;
@@ -27,14 +32,27 @@ mod health_report;
 mod holders;
 mod member;
 mod params;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(not(feature = "postgres"))]
+#[path = "db/absent/postgres.rs"]
 mod postgres;
 mod query;
 mod shards;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(not(feature = "sqlite"))]
+#[path = "db/absent/sqlite.rs"]
 mod sqlite;
 mod statement_counters;
 mod statement_guard;
 pub mod stream;
 mod text;
+#[cfg(feature = "postgres")]
+mod types;
+// Of all types moments are written for others, too.
+#[cfg(not(feature = "postgres"))]
+#[path = "db/types/time.rs"]
 mod types;
 
 use std::borrow::Cow;

@@ -14,6 +14,7 @@
 //!   them;
 //! - `sorted`: rows that come in order, of every shard its first; `running`: aggregates of rows that are not kept;
 //! - `aggregate`: counts, sums and groups; `total`: sums that are exact; `decimal`: numbers of any length.
+#![cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "the classes of types are PostgreSQL's"))]
 
 mod aggregate;
 mod class;

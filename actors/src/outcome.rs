@@ -18,6 +18,7 @@ pub use columns::{Column, Columns};
 pub use data::Data;
 pub use sql_error::SqlError;
 
+#[cfg(feature = "postgres")]
 pub(crate) use data::LazyRows;
 
 use crate::kit::{Missed, Slot};

@@ -240,6 +240,20 @@ pub enum DbTls {
     Verified(Option<std::path::PathBuf>),
 }
 
+/// Which databases a program has drivers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drivers {
+    /// The feature `postgres`.
+    pub postgres: bool,
+    /// The feature `sqlite`.
+    pub sqlite: bool,
+}
+
+impl Drivers {
+    /// Those of this program.
+    pub const BUILT_IN: Drivers = Drivers { postgres: cfg!(feature = "postgres"), sqlite: cfg!(feature = "sqlite") };
+}
+
 /// Which database a shard is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shard {

@@ -58,6 +58,19 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
         None => return None,
     };
     reading.check_keys(section, table);
+    let missing = match shape {
+        Some(Shape::Postgres) if !reading.drivers.postgres => Some(("PostgreSQL", "postgres")),
+        Some(Shape::Sqlite) if !reading.drivers.sqlite => Some(("SQLite", "sqlite")),
+        _ => None,
+    };
+    if let Some((kind, feature)) = missing {
+        let place = find(Some(section), &keys::TYPE).map_or(section.name_span.clone(), Value::span);
+        reading.push(
+            Problem::error(place, format!("[{}]: this program was built without {kind}", section.name))
+                .label("there is no driver for it")
+                .help(format!("build it with the feature `{feature}` of skitai, in its Cargo.toml")),
+        );
+    }
     let Some(members) = members else {
         let place = find(Some(section), &keys::MEMBERS).map_or(section.name_span.clone(), Value::span);
         reading.push(

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use skitai_actors::spec::Secret;
+use skitai_actors::spec::{Drivers, Secret};
 
 use super::ini::{IniEntry, Section, Value, printable};
 use super::keys;
@@ -20,6 +20,7 @@ pub(super) struct Reading<'a> {
     pub(super) text: &'a str,
     pub(super) base: &'a Path,
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) drivers: Drivers,
     pub(super) problems: Vec<Problem>,
 }
 

@@ -23,6 +23,7 @@ use tokio_postgres::types::{FromSql, Kind, Type};
 use crate::outcome::columns::{Column, Columns};
 use crate::wire::{Field, Map, Value};
 use bytes::ByteFields as Octets;
+pub(super) use time::moment;
 
 /// A row as a map, in the order of its columns.
 pub(super) fn row(row: &Row, columns: &Columns) -> Value {
@@ -155,12 +156,6 @@ fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
         _ => return None,
     };
     field.is_empty().then_some(value)
-}
-
-/// A moment in the form of a `timestamptz`, to the microsecond.
-pub(super) fn moment(at: std::time::SystemTime) -> String {
-    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    time::timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX) - time::EPOCH_MICROS, "+00:00")
 }
 
 fn text(raw: &[u8]) -> Option<Value> {

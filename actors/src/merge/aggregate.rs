@@ -3,8 +3,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use postgres_types::Type;
-
 use super::Unmergeable;
 use super::class::Class;
 use super::key::{Nullable, key};
@@ -83,13 +81,9 @@ impl Aggregate {
     pub(crate) fn column(&self, table: &Table) -> Column {
         let ty = match &self.what {
             What::Best(column, _) => table.described(column).ty().clone(),
-            What::Rows | What::Count(_) => ColumnType::Postgres(Type::INT8),
+            What::Rows | What::Count(_) => ColumnType::of_counts(),
             What::Sum(column) | What::Avg(column) | What::AvgOf { sums: column, .. } => {
-                match table.described(column).ty() {
-                    ColumnType::Postgres(Type::FLOAT4 | Type::FLOAT8) => ColumnType::Postgres(Type::FLOAT8),
-                    ColumnType::Postgres(_) => ColumnType::Postgres(Type::NUMERIC),
-                    own => own.clone(),
-                }
+                table.described(column).ty().of_sums()
             }
         };
         Column::new(self.name.clone(), ty)

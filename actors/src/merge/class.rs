@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "postgres")]
 use postgres_types::{Kind, Type};
 
 use crate::outcome::columns::{Column, ColumnType};
@@ -46,12 +47,14 @@ pub(crate) enum Nulls {
 impl Class {
     pub(crate) fn of(column: &Column) -> (Class, Nulls) {
         match column.ty() {
+            #[cfg(feature = "postgres")]
             ColumnType::Postgres(ty) => (of_type(ty), Nulls::Greatest),
             ColumnType::Sqlite(_) => (Class::Own, Nulls::Least),
         }
     }
 }
 
+#[cfg(feature = "postgres")]
 fn of_type(ty: &Type) -> Class {
     match *ty {
         Type::BOOL => Class::Bool,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "postgres")]
 use postgres_types::Type;
 
 /// All columns of a result, in the order of the statement. The rows share their names with it.
@@ -19,9 +20,31 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ColumnType {
     /// Every value is of this type.
+    #[cfg(feature = "postgres")]
     Postgres(Type),
     /// Every value has a type of its own; this is what the table was declared with, where the column is one of a table.
     Sqlite(Option<Arc<str>>),
+}
+
+impl ColumnType {
+    /// That of a count of rows.
+    pub(crate) fn of_counts() -> ColumnType {
+        #[cfg(feature = "postgres")]
+        return ColumnType::Postgres(Type::INT8);
+        #[cfg(not(feature = "postgres"))]
+        ColumnType::Sqlite(None)
+    }
+
+    /// That of sums and averages of values of this one: what a number becomes that has to hold any of them exactly.
+    pub(crate) fn of_sums(&self) -> ColumnType {
+        match self {
+            #[cfg(feature = "postgres")]
+            ColumnType::Postgres(Type::FLOAT4 | Type::FLOAT8) => ColumnType::Postgres(Type::FLOAT8),
+            #[cfg(feature = "postgres")]
+            ColumnType::Postgres(_) => ColumnType::Postgres(Type::NUMERIC),
+            ColumnType::Sqlite(declared) => ColumnType::Sqlite(declared.clone()),
+        }
+    }
 }
 
 impl Column {
@@ -38,6 +61,7 @@ impl Column {
     /// table was declared with; empty for an expression, whose values have types of their own.
     pub fn type_name(&self) -> &str {
         match &self.ty {
+            #[cfg(feature = "postgres")]
             ColumnType::Postgres(ty) => ty.name(),
             ColumnType::Sqlite(declared) => declared.as_deref().unwrap_or_default(),
         }

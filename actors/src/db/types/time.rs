@@ -11,7 +11,13 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 const DAY_ZERO: i64 = 10_957;
 
 /// Microseconds from 1970 to PostgreSQL's zero.
-pub(super) const EPOCH_MICROS: i64 = DAY_ZERO * MICROS_PER_DAY;
+const EPOCH_MICROS: i64 = DAY_ZERO * MICROS_PER_DAY;
+
+/// A moment in the form of a `timestamptz`, to the microsecond.
+pub(in crate::db) fn moment(at: std::time::SystemTime) -> String {
+    let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX) - EPOCH_MICROS, "+00:00")
+}
 
 /// Year (astronomical: 0 is 1 BC), month and day of a day counted from 2000-01-01, proleptic Gregorian.
 fn civil(days: i64) -> (i64, i64, i64) {

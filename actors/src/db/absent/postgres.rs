@@ -1,0 +1,168 @@
+//! PostgreSQL in a program that was built without the feature `postgres`: every statement's outcome says so.
+//!
+//! It stands in the place of `postgres` with the same names, so that nobody else has to know which engines there are. No
+//! connection is ever lent, so what is done with one is never done.
+
+use std::future::{Future, Pending, ready};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::Query;
+use super::backstop::Backstop;
+use super::flight::{Rows, StatementEnd, StatementFailure};
+use super::member::{Connections, MemberLimits};
+use super::stream::Sink;
+use crate::balance::circuit::CallKind;
+use crate::balance::health::MemberHealth;
+use crate::kit::Party;
+use crate::kit::gate::Pass;
+use crate::outcome::Reason;
+use crate::spec::DbTls;
+use crate::wire::{Error, Value};
+
+pub(super) struct PostgresLogin<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) database: &'a str,
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+    pub(super) tls: &'a DbTls,
+}
+
+#[derive(Debug)]
+pub(super) struct Postgres;
+
+fn absent() -> StatementFailure {
+    StatementFailure::new(
+        Reason::Unsendable,
+        "not sent: this program was built without PostgreSQL (skitai's feature `postgres`)",
+    )
+}
+
+impl Postgres {
+    pub(super) fn new(_: &PostgresLogin<'_>, _: MemberLimits, _: Option<Arc<MemberHealth>>) -> Postgres {
+        Postgres
+    }
+
+    pub(super) fn checkout(&self, _: Party, _: Instant) -> impl Future<Output = Result<PooledConn, StatementFailure>> {
+        ready(Err(absent()))
+    }
+
+    pub(super) fn open_line(&self, _: &Arc<Query>) -> impl Future<Output = Result<Place, StatementFailure>> {
+        ready(Err(absent()))
+    }
+
+    pub(super) fn join(&self, _: &Arc<Query>, _: Instant) -> Option<Place> {
+        None
+    }
+
+    pub(super) fn join_prepared(&self, _: &Arc<Query>, _: Instant) -> Option<(Place, Prepared)> {
+        None
+    }
+
+    pub(super) fn last_dial(&self) -> Option<Duration> {
+        None
+    }
+
+    pub(super) fn go_on_dialling(&self) -> Option<BackgroundDial> {
+        None
+    }
+
+    pub(super) fn close_old(&self, _: Duration, _: Duration) {}
+
+    pub(super) fn connections(&self) -> Connections {
+        Connections { open: 0, idle: 0, limit: 0 }
+    }
+
+    pub(super) fn lines(&self) -> Value {
+        Value::Nil
+    }
+
+    pub(super) fn line_holders(&self) -> String {
+        String::new()
+    }
+
+    pub(super) fn send(&self, loan: PooledConn, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
+        match loan {}
+    }
+
+    pub(super) fn pour(&self, loan: PooledConn, _: Arc<Query>, _: Sink) -> Pending<Result<Rows, StatementFailure>> {
+        match loan {}
+    }
+
+    pub(super) fn seat(&self, loan: PooledConn) -> PostgresSession {
+        match loan {}
+    }
+
+    pub(super) fn send_on(&self, place: &mut Place, _: &Arc<Query>) -> Pending<StatementEnd> {
+        match *place {}
+    }
+
+    pub(super) fn send_prepared(&self, place: &mut Place, _: &Arc<Query>, _: Prepared) -> Pending<StatementEnd> {
+        match *place {}
+    }
+}
+
+pub(super) enum PooledConn {}
+
+impl PooledConn {
+    pub(super) fn of_stream(self, _: Option<Pass>) -> PooledConn {
+        self
+    }
+}
+
+pub(super) enum Place {}
+
+impl Place {
+    pub(super) fn ended(self, _: &StatementEnd) -> bool {
+        match self {}
+    }
+}
+
+pub(super) enum Prepared {}
+
+pub(super) enum BackgroundDial {}
+
+impl BackgroundDial {
+    pub(super) fn spawn(self, _: Arc<MemberHealth>, _: CallKind) {
+        match self {}
+    }
+}
+
+pub(super) enum PostgresSession {}
+
+impl PostgresSession {
+    pub(super) fn limit_to(&self, _: Backstop) -> Pending<Option<String>> {
+        match *self {}
+    }
+
+    pub(super) fn send(&self, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
+        match *self {}
+    }
+
+    pub(super) fn leave(self, _: bool) -> Pending<()> {
+        match self {}
+    }
+}
+
+pub(crate) enum RawRows {}
+
+impl RawRows {
+    pub(crate) fn value(&self) -> &Value {
+        match *self {}
+    }
+
+    pub(crate) fn into_value(self: Box<Self>) -> Value {
+        match *self {}
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        match *self {}
+    }
+
+    pub(crate) fn typed_into<T: DeserializeOwned>(self: Box<Self>, _: &mut Vec<T>) -> Result<(), Error> {
+        match *self {}
+    }
+}

@@ -1,9 +1,10 @@
-//! Which member is asked next, and which takes part at all: what HTTP clusters and databases have in common.
+//! The choice of a member and its health: the common part of HTTP clusters and databases.
 //!
-//! - pure code, without clock, socket or thread: [`verdict`] (does a member take part?), [`penalty`] (how much of its
-//!   weight is in force?), [`latency`] (how fast was it?), [`pace`] (how soon will it answer?), [`pick`] (which member
-//!   next?), [`retry_budget`] (may one more request be sent?);
-//! - [`health`]: what these say of the members, shared by all threads.
+//! - pure code, without clock, socket or thread: [`circuit`] (the circuit breaker: does a member take part?),
+//!   [`penalty`] (how much of its weight counts after failures?), [`latency_histogram`] (quantiles of its latency),
+//!   [`latency_estimate`] (its expected latency), [`pick`] (which member is next?), [`retry_budget`] (is one more
+//!   request allowed?);
+//! - [`health`]: the state of all members, shared by the threads.
 
 pub mod circuit;
 pub mod health;

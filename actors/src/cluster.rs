@@ -1,16 +1,16 @@
-//! Clusters of HTTP and RPC members, and any URL: one actor per thread for each cluster, one for all the rest.
+//! Clusters of HTTP and RPC members, and any URL: one actor per thread for each cluster, and one for all URLs.
 //!
 //! A call to a cluster goes to every member at once (`All`) or to one chosen by load (`One`). Whatever happens to a
-//! member, its slot gets one truthful outcome; a call that may have run is sent to another member only where that does
-//! no harm and the cluster says so. Read in this order:
+//! member, its slot gets one true outcome. A call that may have run is sent to another member only if it is idempotent
+//! and the cluster allows retries. Read in this order:
 //!
-//! - [`balance`](crate::balance): which member next, and whether it takes part; `probe` asks the members by itself;
-//! - `roster`: who the members are, at the moment of a call; `discover` finds them by their names;
-//! - `member`: one member, its counters, and `record`, the one place where every outcome passes;
-//! - `tally`: one exchange with one member, from its begin to its end, whoever ends it;
-//! - `spread`: all at once; `one`: one after the other, or a second beside a late one;
-//! - `reaper`: closes what lies idle;
-//! - `url` and `web`: the actor for any URL.
+//! - [`balance`](crate::balance): the choice of a member and its health; `probe`: active checks;
+//! - `roster`: the members at the moment of a call; `discover`: finds them by DNS;
+//! - `member`: one member, its counters, and `record`, through which every outcome passes;
+//! - `attempt`: one exchange with one member, from begin to end, however it ends;
+//! - `broadcast`: a call to all members; `balanced`: a call to one, with failover, retries and hedging;
+//! - `reaper`: closes idle connections;
+//! - `url` and `url_client`: the actor for any URL.
 
 mod attempt;
 mod balanced;
@@ -48,11 +48,11 @@ pub use url_client::{Fetch, UrlClient, UrlClientLimits, fetch_slots};
 /// A call to the members of a cluster.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The members of its moment, from whom its slots were made, too.
+    /// The members at the moment of the call; its slots were made from them, too.
     pub lineup: Arc<Lineup>,
-    /// To all of them or to one.
+    /// All of them or one.
     pub spread: Spread,
-    /// What each is sent.
+    /// The request.
     pub request: Request,
 }
 
@@ -61,7 +61,7 @@ pub struct Cluster {
     shared: Rc<ClusterParts>,
 }
 
-/// What calls in flight hold on to, also while the actor's state is made anew or the members change.
+/// What calls in flight hold on to, even if the actor's state is rebuilt or the members change.
 struct ClusterParts {
     roster: Arc<Roster>,
     lineup: Arc<Lineup>,
@@ -77,13 +77,13 @@ impl std::fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// The cluster of this roster. Nothing is connected before the first call.
+    /// The cluster of this roster. Connects at the first call.
     pub fn new(roster: Arc<Roster>) -> Cluster {
         let lineup = roster.lineup();
         Cluster { shared: Rc::new(ClusterParts::new(roster, lineup, &[])) }
     }
 
-    /// What a call to these members needs. Where they are newer than those of the last call, they stay.
+    /// The parts for a call to these members. A lineup newer than the present one replaces it.
     fn of(&mut self, lineup: &Arc<Lineup>) -> Rc<ClusterParts> {
         if Arc::ptr_eq(&self.shared.lineup, lineup) {
             return self.shared.clone();
@@ -91,7 +91,7 @@ impl Cluster {
         let shared = Rc::new(ClusterParts::new(self.shared.roster.clone(), lineup.clone(), &self.shared.members));
         if lineup.health.generation() > self.shared.lineup.health.generation() {
             self.shared = shared.clone();
-            // Whoever stays has connections to be looked after; those of the others go with the last call to them.
+            // Members that remain have idle connections to close; the others' are closed with the last call to them.
             reaper::watch(&shared);
         }
         shared
@@ -99,7 +99,7 @@ impl Cluster {
 }
 
 impl ClusterParts {
-    /// `known`: members that keep their connections and counters, if they are still some.
+    /// `known`: members of the previous lineup; those that are still listed keep their connections and counters.
     fn new(roster: Arc<Roster>, lineup: Arc<Lineup>, known: &[Rc<HttpMember>]) -> ClusterParts {
         let spec = roster.spec();
         let limits = OriginLimits {
@@ -163,7 +163,7 @@ impl Answers<Call> for Cluster {
     }
 }
 
-/// A request with what its cluster adds to each.
+/// The request with the cluster's own settings added: encoding and login.
 pub(super) fn completed(mut request: Request, spec: &ClusterSpec) -> Request {
     request.encoding.get_or_insert(spec.encoding);
     match &spec.login {
@@ -195,12 +195,12 @@ impl reaper::Reaped for ClusterParts {
     }
 
     fn reap(&self) -> bool {
-        // Counted, so that every member is looked at, also after the first that has something left.
+        // `count` visits every member; `all` or `any` would stop at the first with a connection left.
         self.members.iter().filter(|member| !member.reap()).count() == 0
     }
 }
 
-/// What consistent hashing chooses the member by.
+/// The key of consistent hashing: the caller's, or else path and body, without the id of JSON-RPC.
 fn key_of(request: &Request) -> u64 {
     match &request.key {
         Some(key) => hash(&[key.as_bytes()]),
@@ -208,7 +208,7 @@ fn key_of(request: &Request) -> u64 {
     }
 }
 
-/// A request that cannot be sent to anybody.
+/// Fills every slot of a request that cannot be sent to any member.
 fn refuse(lineup: &Lineup, spread: Spread, responder: &Responder<Outcome>, why: &str) {
     for (index, slot) in lineup.slots(spread).into_iter().enumerate() {
         responder.put(index, Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}")));

@@ -1,19 +1,22 @@
 //! One HTTP exchange with one origin.
 //!
-//! Members of clusters are asked by a leg of our own: a connection, one buffer, the octets by `skitai_wire::http1`. Any
-//! URL is asked by awc, whose sockets read by the same code. Both know whether a request left before its connection
-//! broke and whether an answer is whole; neither lends a connection on which anything lies. Read in this order:
+//! Members of clusters are called by a client of our own, the leg (decision 0019): one connection, one buffer, HTTP/1
+//! by `skitai_wire::http1`. Any URL is called by awc, on sockets that use the same HTTP/1 reader. Both know whether a
+//! request left before its connection broke and whether an answer is complete; neither reuses a connection that has
+//! unread bytes. Read in this order:
 //!
-//! - [`request`]: what to send, in words that every other module may use; `multipart`: forms with files;
-//! - `prepared`: the same as octets, made once per call and shared by all members;
-//! - `origin`: one host and port: its permits, one exchange, one second try where that is safe;
-//! - `dial`: our own connections, and how far an exchange came (`Trace`); `records`: those of TLS below them;
-//! - `arrival`: one answer, read from a connection; `exchange`: the leg, which writes and reads; `pool`: where its
-//!   connections rest; `client`: awc instead of both, on sockets that are `canonical`;
-//! - `tls`: whom to trust;
-//! - `failure`: what a broken exchange means, and whether the call may have run;
-//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip` unpacks it; `retry_after`: one header of
-//!   it.
+//! - [`request`]: what to send, in types that every other module may use; `multipart`: forms with files;
+//! - `prepared`: the request as bytes, encoded once per call and shared by all members;
+//! - `origin`: one host and port: its permits, one exchange, one retry where that is safe;
+//! - `dial`: makes our connections, and records how far an exchange came (`Trace`); `records`: TLS records on such a
+//!   connection;
+//! - `arrival`: reads one answer; `exchange`: the leg, which writes a request and reads its answer; `pool`: idle
+//!   connections;
+//! - `client`: awc in place of these three, on sockets of `canonical`;
+//! - `tls`: trusted roots;
+//! - `failure`: the meaning of a failed exchange, and whether the call may have run;
+//! - `answer`: a complete answer as an [`Outcome`](crate::Outcome); `gunzip`: decompresses it; `retry_after`: parses
+//!   that header.
 
 mod answer;
 mod arrival;

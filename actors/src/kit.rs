@@ -1,24 +1,25 @@
-//! The actor kit: the only place that names actix, so that it can be replaced in one place.
+//! The actor kit: the only module that names actix, so that actix can be replaced in one place.
 //!
-//! actix gives us a mailbox, a thread-local home for state and an address that any thread may hold. It does not
-//! bound `send`, does not survive a panic, does not stop work whose asker has left, and knows no deadline. The kit
-//! adds exactly these. Read in this order:
+//! actix gives us a mailbox, a home for state on one thread and an address that any thread may hold. It does not bound
+//! `send`, does not survive a panic, does not stop work whose caller has left, and has no deadlines. The kit adds
+//! exactly these. Read in this order:
 //!
-//! - [`gather`]: the meeting point of one call: slots that an actor fills and a handler waits for; `slots`: their row;
-//! - [`rule`]: when enough has arrived;
-//! - [`alarm`]: deadlines that are seconds away and hardly ever come;
-//! - `together`: the parts of a call, side by side; `placed`: how one is boxed, and when;
-//! - [`party`]: whose calls belong together; `places`: how what there is little of is shared out to them; `gate`: the
-//!   same where nothing goes from hand to hand;
-//! - `race`: what ends a call's work;
-//! - [`keep`]: the state behind an address; a panic rebuilds it, the address survives; `restarts`: how often;
-//! - [`post`]: the address itself: admission, counters, `ask`;
-//! - [`report`]: what an actor tells about itself; [`tasks`]: what else is at work.
+//! - [`gather`]: one call: an actor fills its slots, a handler waits for them; `slots`: the slots themselves;
+//! - [`rule`]: the completion rule, which decides when enough answers have arrived;
+//! - [`alarm`]: a timer wheel for long deadlines, which are rarely reached;
+//! - `join_all`: runs the parts of a call side by side; `placed`: builds a future in its box;
+//! - [`party`]: identifies the calls of one request; `fair_semaphore`: shares scarce permits among parties; `gate`: a
+//!   fair semaphore whose permits carry nothing, such as a connection;
+//! - `race`: ends a call's work;
+//! - [`actor_host`]: the state behind an address; a panic rebuilds the state and keeps the address; `restarts`: limits
+//!   how often;
+//! - [`actor_ref`]: the address: admission, counters, `ask`;
+//! - [`report`]: an actor's report on itself; [`tasks`]: the background tasks by name.
 //!
-//! The life of a call: the asker opens one slot per expected answer, prefilled with "not sent", and posts the
-//! message with a deadline. The actor's `answer` returns a future; the kit spawns it on the actor's thread and
-//! races it against the deadline and against the asker's departure. Whatever ends first, every slot then holds a
-//! truthful item: nothing hangs and nothing is silently empty.
+//! The life of a call: the caller opens one slot per expected answer, prefilled with "not sent", and sends the message
+//! with a deadline. The actor's `answer` returns a future; the kit spawns it on the actor's thread and races it against
+//! the deadline and against the caller's departure. Whatever ends the call, every slot then holds a true statement:
+//! nothing hangs and nothing is silently empty.
 
 pub mod actor_host;
 pub mod actor_ref;

@@ -1,17 +1,17 @@
 //! The actors of Skitai: state that outlives a request.
 //!
-//! Every thread has one actor for each cluster, each database cluster, the result cache and the session store;
-//! they live on the thread that uses them, because a message to a neighbour on the same thread costs nothing and a
-//! message to another thread does. One status actor per process asks them all.
+//! Every thread has one actor for each cluster, each database cluster, the result cache and the session store. An actor
+//! lives on the thread that uses it, because a message within a thread costs almost nothing and a message to another
+//! thread does cost. One status actor per process collects the reports of all actors.
 //!
-//! Each of these rooms may name those before it:
+//! A module may import only those above it in this list:
 //!
-//! - [`kit`]: what an actor is here;
-//! - [`outcome`]: what a call comes to; [`merge`]: the rows of many shards as one table;
-//! - [`spec`]: what clusters are made of;
-//! - [`balance`]: which member is asked next, and which takes part at all; [`dns`]: names to addresses;
+//! - [`kit`]: actors, addresses, deadlines, fair sharing;
+//! - [`outcome`]: the result of one call to one member; [`merge`]: the rows of many shards as one table;
+//! - [`spec`]: the settings of a cluster;
+//! - [`balance`]: the choice of a member and its health; [`dns`]: names to addresses;
 //! - [`http`]: one exchange with one server;
-//! - [`cluster`] and [`db`]: the actors that fan out; [`cache`], [`session`] and [`status`]: those beside them.
+//! - [`cluster`] and [`db`]: the actors that fan out; [`cache`], [`session`] and [`status`]: the other actors.
 
 pub mod balance;
 pub mod cache;

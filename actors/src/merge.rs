@@ -1,19 +1,19 @@
-//! The rows of many shards as those of one database: sorted, the first of all, counted, summed, grouped.
+//! The rows of many shards as those of one database: sorted, limited, counted, summed, grouped.
 //!
-//! What comes out is what one database that held all the rows would answer, so values compare as PostgreSQL compares
-//! them in columns of their type: numerics by their exact value, NaN greater than all other numbers, enums in their
-//! declared order, NULLs last, or first where the order descends. Only texts differ: they compare by their bytes, which
-//! is `COLLATE "C"`, because the rules of a language are known to the server alone. Rows of SQLite compare as in
-//! SQLite.
+//! The result equals the answer of one database that holds all rows. So values compare as PostgreSQL compares them in
+//! columns of their type: numerics by their exact value, NaN greater than all other numbers, enums in their declared
+//! order, NULLs last, or first when the order descends. Texts are the exception: they compare by their bytes, as under
+//! `COLLATE "C"`, because only the server knows the collation rules of a language. Rows of SQLite compare as in SQLite.
 //!
 //! Nothing here does I/O. Read in this order:
 //!
-//! - here: [`Merged`], what a handler has in hand, and [`Unmergeable`], why it has not;
-//! - `table`: the rows and their columns, and how they are sorted; `order`: how an order is written;
-//! - `class` and `key`: a column's way to compare, and a value made comparable; `moment`, `network`: two families of
-//!   them;
-//! - `sorted`: rows that come in order, of every shard its first; `running`: aggregates of rows that are not kept;
-//! - `aggregate`: counts, sums and groups; `total`: sums that are exact; `decimal`: numbers of any length.
+//! - this file: [`Merged`], the merged table, and [`Unmergeable`], why there is none;
+//! - `table`: the rows, their columns and the sorting; `order`: the syntax of an order;
+//! - `class` and `key`: how a column compares, and a value made comparable; `moment` and `network`: keys of times and
+//!   of addresses;
+//! - `sorted`: a k-way merge of sorted streams, with one row of each shard in memory; `running`: aggregates over rows
+//!   that are not kept;
+//! - `aggregate`: counts, sums and groups; `total`: exact sums; `decimal`: numbers of any length.
 #![cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "the classes of types are PostgreSQL's"))]
 
 mod aggregate;
@@ -39,7 +39,7 @@ use crate::outcome::Outcome;
 use crate::outcome::columns::Column;
 use crate::wire::{Map, Value};
 
-/// The rows of all shards as one table. Fresh, they are in the order of the members: a concatenation.
+/// The rows of all shards as one table. Until sorted, they are concatenated in the order of the members.
 #[derive(Clone, Debug)]
 pub struct Merged {
     table: Table,
@@ -49,12 +49,12 @@ pub struct Merged {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unmergeable {
-    /// No row and no description has a column of this name.
+    /// Neither a row nor the column list has a column of this name.
     #[error("there is no column `{column}`; the rows have {has}")]
     NoColumn {
-        /// The name that was asked for.
+        /// The name that was requested.
         column: String,
-        /// The names that are there.
+        /// The names that exist.
         has: String,
     },
     /// The text is not an order, or not a list of names.
@@ -65,7 +65,7 @@ pub enum Unmergeable {
         /// What is wrong with it.
         why: String,
     },
-    /// Values of the type are not ordered here.
+    /// The type has no order here.
     #[error("column `{column}` is of type {ty}, which is not ordered here; let the statement cast it")]
     NoOrder {
         /// The column.
@@ -73,13 +73,13 @@ pub enum Unmergeable {
         /// Its type.
         ty: String,
     },
-    /// A sum or an average of what is not numbers.
+    /// A sum or an average of a column that has no numbers.
     #[error("column `{column}` has no numbers, of which alone there is a sum; let the statement cast it")]
     NoNumber {
         /// The column.
         column: String,
     },
-    /// A value is not of the kind that its column promises; a filter may have changed it.
+    /// A value's kind does not match its column's type; a filter may have changed it.
     #[error("column `{column}` has a value of kind {kind}, which does not compare with the others")]
     Unfit {
         /// The column.
@@ -90,10 +90,10 @@ pub enum Unmergeable {
     /// The shards answered with different columns.
     #[error("the shards disagree: {what}")]
     Differ {
-        /// Who has what.
+        /// Which member has which column.
         what: String,
     },
-    /// A shard's rows are not in the order that they are merged by.
+    /// A shard's rows are not sorted by the order of the merge.
     #[error(
         "{node} sent its row {row} before one that comes first in the order `{order}`; let its statement say ORDER BY the \
          same, with COLLATE \"C\" on texts, which are compared by their bytes here"
@@ -111,18 +111,18 @@ pub enum Unmergeable {
     NoRows {
         /// The member.
         node: Arc<str>,
-        /// What there was instead.
+        /// The kind of the value instead.
         kind: &'static str,
     },
 }
 
 impl Merged {
-    /// The rows of good outcomes, one after the other. They have the same columns, or there is no table.
+    /// Concatenates the rows of the good outcomes. An error if their columns differ or an answer is not a list of rows.
     pub fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Result<Merged, Unmergeable> {
         Table::of(outcomes).map(|table| Merged { table })
     }
 
-    /// Names and types of the columns; empty where the answers did not say them.
+    /// Names and types of the columns; empty if the answers do not describe them.
     pub fn columns(&self) -> &[Column] {
         self.table.columns()
     }
@@ -132,20 +132,20 @@ impl Merged {
         self.table.rows()
     }
 
-    /// The rows by themselves.
+    /// The rows, without the table.
     pub fn into_rows(self) -> Vec<Value> {
         self.table.into_rows()
     }
 
-    /// All rows in an order: `"-population, name"`, or as SQL writes it, `"population desc nulls last, name"`. Rows
-    /// that are equal in it keep the order of the members.
+    /// Sorts all rows: `"-population, name"`, or as in SQL, `"population desc nulls last, name"`. The sort is stable:
+    /// equal rows stay in the order of the members.
     pub fn sorted_by(mut self, order: &str) -> Result<Merged, Unmergeable> {
         self.table.sort(order, None)?;
         Ok(self)
     }
 
-    /// The first `n` rows of an order: `top(10, "-population")`. When each shard was asked for its own first `n` in the
-    /// same order, these are the first of all.
+    /// The first `n` rows of an order: `top(10, "-population")`. If each shard was asked for its own first `n` in the
+    /// same order, these are the first `n` of all shards.
     pub fn top(mut self, n: usize, order: &str) -> Result<Merged, Unmergeable> {
         self.table.sort(order, Some(n))?;
         Ok(self)
@@ -167,7 +167,7 @@ impl Merged {
     }
 
     /// One row for each combination of values in the named columns: `group_by("country", [count(),
-    /// max("population")])`. The groups come in the order of their values, those of NULL last.
+    /// max("population")])`. Groups are sorted by their values, NULL last.
     pub fn group_by(&self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged, Unmergeable> {
         let mut running = Running::over(&self.table, Some(columns), aggregates.as_ref())?;
         for row in self.rows() {

@@ -1,8 +1,8 @@
-//! What came of asking one member, and of asking them all: the vocabulary every cluster and database shares.
+//! The result of asking one member, and of asking all: the vocabulary that clusters and databases share.
 //!
-//! [`Status`] speaks of the exchange (did it take place?), [`Outcome::is_ok`] of the answer (was it good?). [`Reason`]
-//! is the machine-readable cause; `msg` is what the member or the system really said. Where it was a clock, the words
-//! are those of [`deadline`].
+//! [`Status`] describes the exchange (did it take place?), [`Outcome::is_ok`] the answer (was it good?). [`Reason`] is
+//! the machine-readable cause; `msg` is the text of the member or of the system. When a clock ran out, [`deadline`]
+//! supplies both.
 
 pub(crate) mod columns;
 mod data;
@@ -23,7 +23,7 @@ pub(crate) use data::LazyRows;
 
 use crate::kit::{Missed, Slot};
 
-/// How far the exchange came. The numbers are the original's and travel as such.
+/// How far the exchange came. Serialized as its number; the numbers are those of the Python server Skitai.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Status {
@@ -43,17 +43,17 @@ pub enum Status {
 pub enum Reason {
     /// A good answer.
     Ok,
-    /// Nothing was sent: refused at the door of the actor (its queue is full).
+    /// Nothing was sent: the actor's queue is full.
     NotAdmitted,
-    /// Nothing was sent: our own actor panicked again and again and rests before it is tried again.
+    /// Nothing was sent: the actor panicked repeatedly and pauses before it is tried again.
     ActorFailed,
-    /// Nothing was sent: no connection was free within the wait.
+    /// Nothing was sent: no connection became free within the wait.
     NoPermit,
     /// Nothing was sent: the member is ejected after failures.
     Ejected,
     /// The configuration has no cluster of this name.
     Undeclared,
-    /// The call could not be written: an argument has no form in the protocol, or the target is not an address.
+    /// The call could not be encoded: the protocol has no form for an argument, or the target is not a valid address.
     Unsendable,
     /// The host's name has no address.
     Dns,
@@ -71,7 +71,7 @@ pub enum Reason {
     Deadline,
     /// A completion rule or the caller's departure made the answer unwanted.
     Cancelled,
-    /// Rows came and were not read for too long; the statement was stopped.
+    /// The reader left a stream's rows unread for too long; the statement was cancelled.
     Unread,
     /// The connection was reset or broke after the request was sent: it may have run.
     Reset,
@@ -89,7 +89,7 @@ pub enum Reason {
     Sql,
     /// The caller's filter panicked on this outcome.
     FilterPanic,
-    /// Our own actor failed while working on it: it may have run.
+    /// Our actor failed during the call: the member may have run it.
     Internal,
 }
 
@@ -125,7 +125,7 @@ impl Reason {
         }
     }
 
-    /// The status that belongs to it. `Ok` and plain HTTP answers are completed; everything else follows design 5.2.
+    /// The status that this cause implies.
     pub fn status(self) -> Status {
         match self {
             Reason::Ok => Status::Completed,
@@ -154,18 +154,18 @@ impl Reason {
         }
     }
 
-    /// True where nothing was sent because there was no room for it on our side: asking again a little later may help.
+    /// True when we sent nothing for lack of capacity on our side: a retry a little later may succeed.
     pub fn is_overload(self) -> bool {
         matches!(self, Reason::NotAdmitted | Reason::NoPermit | Reason::ActorFailed)
     }
 
-    /// True where the member has certainly not executed the call, so it may be given to another.
+    /// True when the member has certainly not executed the call, so another member may be asked.
     pub fn never_ran(self) -> bool {
         self.status() == Status::NotConnected
     }
 }
 
-/// What came of asking one member.
+/// The result of asking one member.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// The member as configured, without secrets: `host:port`, or `host:port/db` for a database.
@@ -174,37 +174,37 @@ pub struct Outcome {
     pub status: Status,
     /// The machine-readable cause.
     pub reason: Reason,
-    /// The HTTP code of the answer; 0 where none came or the member is a database.
+    /// The HTTP code of the answer; 0 without an answer, and for a database.
     pub code: u16,
-    /// What the member or the system said: a fault's text, an SQL error, an I/O error. Empty for a good answer.
+    /// The text of the member or the system: a fault's text, an SQL error, an I/O error. Empty for a good answer.
     pub msg: String,
-    /// A fault's or JSON-RPC error's code.
+    /// The code of a fault or of a JSON-RPC error.
     pub fault: Option<i64>,
     /// The answer: a decoded RPC value, the rows of a statement (a list of maps), or a page's text or bytes.
     pub data: Data,
-    /// Rows a statement inserted, updated, deleted or returned, by the database's own count. `None` for anything but a
-    /// completed statement.
+    /// Rows that a statement inserted, updated, deleted or returned, as the database counts them. `None` for anything
+    /// but a completed statement.
     pub affected: Option<u64>,
-    /// The columns of a statement's rows, also where there are none. `None` for anything but a completed statement that
-    /// returns rows.
+    /// The columns of a statement's result, even when it has no rows. `None` for anything but a completed statement
+    /// that returns rows.
     pub columns: Option<Columns>,
-    /// The database's error in its parts, where it was the database that refused the statement.
+    /// The database's error in its parts, if the database refused the statement.
     pub sql_error: Option<Arc<SqlError>>,
     /// Headers of an HTTP answer, names in lower case. Empty for a database.
     pub headers: Vec<(String, String)>,
-    /// From the call to this outcome.
+    /// Time from the call to this outcome.
     pub latency: Duration,
-    /// How many members were tried for it, this one included. 0: none was.
+    /// How many members were tried, this one included; 0 if none was.
     pub attempts: u32,
 }
 
 impl Outcome {
-    /// A slot as the caller opens it: not sent, by nobody's fault yet. It has no words: whoever closes it says why.
+    /// An empty slot as the caller opens it: not sent. It has no message; whatever closes the slot adds one.
     pub fn unsent(node: Arc<str>) -> Outcome {
         Outcome::told(node, Reason::NotAdmitted, String::new(), Data::default())
     }
 
-    /// A failure with its cause and the true message.
+    /// A failure with its cause and its message.
     pub fn failed(node: Arc<str>, reason: Reason, msg: impl Into<String>) -> Outcome {
         Outcome::told(node, reason, msg.into(), Data::default())
     }
@@ -239,7 +239,7 @@ impl Outcome {
 }
 
 impl Serialize for Outcome {
-    /// Everything but the headers, which are the member's affair.
+    /// Serializes everything but the headers, `affected`, `columns` and `sql_error`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Outcome", 9)?;
         fields.serialize_field("node", &*self.node)?;
@@ -258,7 +258,7 @@ impl Serialize for Outcome {
 impl Slot for Outcome {
     fn missed(&mut self, why: Missed) {
         let (reason, msg) = match why {
-            // The actor noted why nothing had been sent yet; a deadline does not make it "timed out, may have run".
+            // The actor already recorded why nothing was sent; the deadline must not turn that into "may have run".
             Missed::Deadline if self.reason.never_ran() && self.reason != Reason::NotAdmitted => return,
             Missed::Deadline => (Reason::Deadline, deadline::NO_ANSWER),
             Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted"),
@@ -284,7 +284,7 @@ impl Slot for Outcome {
     }
 }
 
-/// How many of the asked members answered, and what became of the others. Part of every answer to many.
+/// How many of the asked members answered, and how the others failed. Every answer of several members has one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Members asked.
@@ -293,16 +293,16 @@ pub struct Coverage {
     pub ok: usize,
     /// Errors, faults, and HTTP answers that are not 2xx.
     pub failed: usize,
-    /// Deadlines passed.
+    /// The caller's or the member's time was over, or a stream's rows were not read.
     pub timed_out: usize,
-    /// No longer wanted.
+    /// The answer was no longer wanted.
     pub cancelled: usize,
-    /// Never sent or never connected.
+    /// Nothing was sent, or no connection was made.
     pub not_sent: usize,
 }
 
 impl Coverage {
-    /// Counts outcomes.
+    /// Counts these outcomes.
     pub fn of(outcomes: &[Outcome]) -> Coverage {
         let mut coverage = Coverage { asked: outcomes.len(), ..Coverage::default() };
         for outcome in outcomes {
@@ -317,7 +317,7 @@ impl Coverage {
         coverage
     }
 
-    /// True when every asked member gave a good answer. A cluster without members is not covered.
+    /// True when every asked member gave a good answer. False for a cluster without members.
     pub fn is_complete(self) -> bool {
         self.ok == self.asked && self.asked > 0
     }

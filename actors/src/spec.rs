@@ -1,4 +1,4 @@
-//! What a cluster is made of: the configuration builds these, the actors are made from them.
+//! The settings of a cluster. The configuration builds them; the actors are built from them.
 
 mod authority;
 
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 pub use authority::Authority;
 
-/// Whom a call goes to.
+/// Which members a call addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Spread {
     /// Every member: one outcome each, in the order of the configuration (`map`, `dmap`).
     All,
-    /// One member, chosen by load; another one only where the first has certainly not seen the call (`lb`, `dlb`).
+    /// One member, chosen by load; another one only if the first has certainly not seen the call (`lb`, `dlb`).
     One,
 }
 
-/// A text that is never printed: passwords and keys.
+/// A text that is never printed: a password or a key. `Debug` shows `***`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(pub String);
 
@@ -36,8 +36,7 @@ pub struct Member {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Where it is dialled, whatever its name leads to; `None` for wherever the name leads. Found by [`discover`],
-    /// never configured.
+    /// The address to dial; `None`: resolve `host`. Set by [`discover`], never by the configuration.
     ///
     /// [`discover`]: ClusterSpec::discover
     pub address: Option<IpAddr>,
@@ -46,7 +45,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// The member of this host and port, shown as they are written.
+    /// A member with weight 1, whose `node` is `host:port`.
     pub fn new(host: &str, port: u16) -> Member {
         // A colon in a host is an IPv6 address.
         let node = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -61,12 +60,12 @@ pub struct ClusterSpec {
     pub name: Arc<str>,
     /// TLS to the members.
     pub tls: bool,
-    /// Who vouches for their certificates. Default: the usual roots of the web.
+    /// The certificate authorities of the members. Default: the usual roots of the web.
     pub authority: Option<Authority>,
     /// In the order of the configuration.
     pub members: Vec<Member>,
-    /// Every address of a member's name is a member by itself; the names are looked up this often, within a tenth.
-    /// Default: not so.
+    /// Resolve each member's name at this interval (±10 % jitter); every address becomes a member of its own. Default:
+    /// `None`, no discovery.
     pub discover: Option<Duration>,
     /// How long a dial may take. Default 1 s.
     pub connect_timeout: Duration,
@@ -76,23 +75,24 @@ pub struct ClusterSpec {
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
-    /// How answers may come, where the call does not say. Default: as they are.
+    /// The accepted encoding of answers, unless the call sets one. Default: identity.
     pub encoding: Encoding,
-    /// Sent with every request that has no `authorization` of its own, with checks too. Default: none.
+    /// Sent with every request that has no `authorization` header, checks included. Default: none.
     pub login: Option<Login>,
     /// How `lb` chooses. Default [`Balance::Ewma`].
     pub balance: Balance,
-    /// When a member is left out and when it is let in again.
+    /// When a member is ejected and readmitted.
     pub rules: Rules,
-    /// Asks the members by itself whether they are alive. Default: not at all.
+    /// Active checks of the members. Default: none.
     pub check: Option<Check>,
-    /// How often an idempotent call of `lb` that failed may go to another member. Default 0.
+    /// How often a failed idempotent call of `lb` may be retried on another member. Default 0.
     pub retries: u32,
-    /// Whether an idempotent call of `lb` that takes longer than 95 of 100 goes to a second member too. Default no.
+    /// Whether an idempotent `lb` call that takes longer than the member's 95th percentile goes to a second member too.
+    /// Default no.
     pub hedge: bool,
 }
 
-/// Who asks.
+/// The credentials of HTTP Basic authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
     /// The name, without `:`.
@@ -102,7 +102,7 @@ pub struct Login {
 }
 
 impl ClusterSpec {
-    /// A cluster with all the defaults, of one thread.
+    /// A cluster with all the defaults, for one thread.
     pub fn new(name: impl Into<Arc<str>>, members: Vec<Member>) -> ClusterSpec {
         ClusterSpec {
             name: name.into(),
@@ -125,18 +125,18 @@ impl ClusterSpec {
     }
 }
 
-/// How an answer may come.
+/// The content encoding that an answer may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// As it is.
+    /// Not compressed.
     #[default]
     Identity,
-    /// Also packed by gzip; it is unpacked before anybody sees it.
+    /// gzip is accepted too; the answer is decompressed before it is decoded.
     Gzip,
 }
 
 impl Encoding {
-    /// Reads `gzip` or `identity`.
+    /// Reads `gzip` or `identity`; `None` for anything else.
     pub fn named(name: &str) -> Option<Encoding> {
         match name {
             "identity" => Some(Encoding::Identity),
@@ -149,42 +149,44 @@ impl Encoding {
 /// How `lb` and `dlb` choose a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Balance {
-    /// Of two drawn by weight the one with fewer calls in flight per weight.
+    /// Draws two members by weight and takes the one with fewer calls in flight per weight.
     P2c,
-    /// Of two drawn by weight the one whose recent answers and calls in flight promise the earlier answer.
+    /// Draws two members by weight and takes the one with the lower predicted latency, by recent answers and calls in
+    /// flight.
     #[default]
     Ewma,
     /// The one with the fewest calls in flight per weight.
     Least,
-    /// One after the other, by weight.
+    /// Each in turn, by weight.
     RoundRobin,
-    /// The same key goes to the same member: the caller's key, or else the path and the body. Not for `dlb`, whose
-    /// statements have no key: those that have one go by `shard_by`.
+    /// Consistent hashing: the same key goes to the same member. The key is the caller's, or else path and body. Not
+    /// for `dlb`, whose statements have no key: statements with a key use `shard_by`.
     Hash,
 }
 
 /// When a member is ejected and readmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// Failures in a row that eject. Default 5.
+    /// Consecutive failures that eject. Default 5.
     pub eject_after: u32,
-    /// The first ejection; each further one takes twice as long. Default 10 s.
+    /// The first ejection; each further one lasts twice as long. Default 10 s.
     pub eject_time: Duration,
-    /// The longest ejection. A member that was healthy for as long begins anew. Default 300 s.
+    /// The longest ejection. After the same time in health a member's next ejection has the first length again. Default
+    /// 300 s.
     pub eject_time_max: Duration,
-    /// Share of the members, in percent, that may be out at once; the last one never is. Default 50.
+    /// The percentage of members that may be ejected at once; the last one never is. Default 50.
     pub max_ejected: u32,
     /// How long a readmitted member takes to get its full share. Default 10 s.
     pub slow_start: Duration,
-    /// Passed checks in a row that readmit. Default 2.
+    /// Consecutive passed checks that readmit. Default 2.
     pub rise: u32,
-    /// Failed checks in a row that eject. Default 3.
+    /// Consecutive failed checks that eject. Default 3.
     pub fall: u32,
 }
 
 impl Rules {
-    /// Those of databases. Nobody stands in for a shard, so it is tried again sooner; and it gets its full share at
-    /// once, because where nothing else is configured the one with the least to do is chosen.
+    /// The rules of databases. No other member has a shard's rows, so it is tried again sooner, after 1 s. There is no
+    /// slow start, because by default `dlb` takes the member with the fewest calls in flight.
     pub fn of_databases() -> Rules {
         Rules {
             eject_time: Duration::from_secs(1),
@@ -209,34 +211,35 @@ impl Default for Rules {
     }
 }
 
-/// How members are asked whether they are alive.
+/// Active checks: how members are probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What is asked.
     pub kind: CheckKind,
-    /// How often, within a tenth. Default 5 s.
+    /// How often (±10 % jitter). Default 5 s.
     pub interval: Duration,
 }
 
-/// What is asked of a member to see whether it is alive.
+/// The probe that tells whether a member is alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
-    /// A connection.
+    /// A TCP connection.
     Tcp,
-    /// `system.listMethods` at this path: any RPC answer will do, a fault too. A path that ends in `/rpc3` is asked by
-    /// JSON-RPC, any other by XML-RPC and, where no XML-RPC comes back, by JSON-RPC.
+    /// `system.listMethods` at this path: any RPC answer passes, faults included. A path that ends in `/rpc3` is probed
+    /// by JSON-RPC; any other by XML-RPC and, if the answer is not XML-RPC, by JSON-RPC.
     Rpc(String),
-    /// A GET of this path: a code from 200 to 399.
+    /// A GET of this path: a code from 200 to 399 passes.
     Http(String),
 }
 
 /// Encryption of the connections to a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DbTls {
-    /// None: for one machine, or a network that keeps strangers out.
+    /// None: for a database on the same machine or in a private network.
     #[default]
     Off,
-    /// TLS with a certificate for the member's host, of a root in this PEM file or, without one, of the web's.
+    /// TLS; the certificate must be valid for the member's host, under a root of this PEM file or, without a file, of
+    /// the web.
     Verified(Option<std::path::PathBuf>),
 }
 
@@ -254,14 +257,14 @@ impl Drivers {
     pub const BUILT_IN: Drivers = Drivers { postgres: cfg!(feature = "postgres"), sqlite: cfg!(feature = "sqlite") };
 }
 
-/// Which database a shard is.
+/// Which database a member is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shard {
     /// A PostgreSQL database.
     Postgres {
         /// Host name or address; a leading `/` is the directory of a Unix socket.
         host: String,
-        /// Port, 5432 where none is written.
+        /// Port; default 5432.
         port: u16,
         /// Database.
         database: String,
@@ -284,9 +287,9 @@ pub enum Shard {
 pub struct DbMember {
     /// How it is shown everywhere, without secrets: `host:port/db` or the file's path.
     pub node: Arc<str>,
-    /// What it is.
+    /// The database.
     pub shard: Shard,
-    /// Share of the load under `dlb`. Default 1; one of 0 is asked where nobody else is left.
+    /// Share of the load under `dlb`. Default 1; a member of weight 0 is used only if no other is left.
     pub weight: u32,
 }
 
@@ -299,8 +302,8 @@ pub struct DbSpec {
     pub members: Vec<DbMember>,
     /// Connections per member and thread. Default 10 per member and instance, divided among the threads, at least 1.
     pub connections: usize,
-    /// The part of them, in percent, that streams of rows may have; at least one, and where there are more than one,
-    /// one less than all. Default 50.
+    /// The percentage of the connections that streams of rows may use: at least one connection and, if there are
+    /// several, at most all but one. Default 50.
     pub stream_share: u32,
     /// How long a statement waits for a free connection. Default 1 s.
     pub wait: Duration,
@@ -308,12 +311,11 @@ pub struct DbSpec {
     pub connect_timeout: Duration,
     /// How long one statement may run. Default 10 s; a shorter deadline of the caller wins.
     pub member_timeout: Duration,
-    /// Whether PostgreSQL is told to end a statement by itself a second after that, for the case that nobody is left to
-    /// cancel it, and statements of the program are prepared under names. Default yes; no behind a transaction pooler,
-    /// where either would meet others.
+    /// Whether PostgreSQL gets a `statement_timeout` one second above `member_timeout`, in case no one is left to
+    /// cancel the statement, and whether the program's statements are prepared under names. Default yes; say no behind
+    /// a transaction pooler, where another client would inherit both.
     pub statement_timeout: bool,
-    /// Whether statements share a connection per thread with PostgreSQL members, unless a call says otherwise. Default
-    /// no.
+    /// Whether statements to PostgreSQL share one connection per thread, unless a call says otherwise. Default no.
     pub pipeline: bool,
     /// How `dlb` chooses. Default [`Balance::Least`]; a configuration refuses [`Balance::Hash`].
     pub balance: Balance,
@@ -322,7 +324,7 @@ pub struct DbSpec {
 }
 
 impl DbSpec {
-    /// A cluster of databases with all the defaults, of one thread.
+    /// A database cluster with all the defaults, for one thread.
     pub fn new(name: impl Into<Arc<str>>, members: Vec<DbMember>) -> DbSpec {
         DbSpec {
             name: name.into(),
@@ -339,16 +341,16 @@ impl DbSpec {
         }
     }
 
-    /// How many connections per member and thread streams of rows may have.
+    /// How many connections per member and thread streams of rows may use.
     pub fn streams(&self) -> usize {
         part(self.connections, self.stream_share)
     }
 }
 
-/// What streams of rows may have of a member's connections where nothing else is said, in percent.
+/// Default percentage of a member's connections that streams of rows may use.
 pub(crate) const STREAM_SHARE: u32 = 50;
 
-/// The connections that streams may have, of so many: rounded down, for others are not to wait for a slow reader.
+/// The connections that streams may use: rounded down, so that a slow reader does not hold up other statements.
 pub(crate) fn part(connections: usize, percent: u32) -> usize {
     let part = connections.saturating_mul(percent as usize) / 100;
     part.clamp(1, connections.saturating_sub(1).max(1))

@@ -1,8 +1,8 @@
-//! The state behind an address, and what keeps it alive.
+//! The state behind an address, and its supervision.
 //!
-//! actix drops an actor whose `handle` panics and its `Supervisor` does not bring it back. So the panic is caught here,
-//! inside `handle`, the state is made anew and the address never changes. A panic in the future that `answer` returned
-//! ends that one call only. An actor that panics again and again is left alone for a while: see `restarts`.
+//! actix drops an actor whose `handle` panics, and its `Supervisor` does not restart it. So the kit catches the panic
+//! inside `handle` and rebuilds the state; the address never changes. A panic in the future that `answer` returned ends
+//! that one call only. An actor that panics repeatedly is paused: see `restarts`.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,16 +18,16 @@ use super::slots::{Missed, Slot};
 
 /// State that answers messages of type `M`.
 pub trait Answers<M: Send + 'static>: Sized + 'static {
-    /// What one slot of the answer holds.
+    /// The content of one slot of the answer.
     type Item: Slot;
     /// The message's name in counters and on the status page.
     const NAME: &'static str;
-    /// Takes what it needs of the state now and returns the work, which must not borrow the state. The work fills the
-    /// responder; it is dropped at the deadline or when the asker leaves, so it must be safe to drop at any await.
+    /// Takes what it needs from the state at once and returns a future that does not borrow the state. The future fills
+    /// the responder. It is dropped at the deadline or when the caller leaves, so it must be safe to drop at any await.
     fn answer(&mut self, message: M, responder: Responder<Self::Item>) -> impl Future<Output = ()> + 'static;
 }
 
-/// A message on its way, with everything the kit needs to run it.
+/// A message in the mailbox, with everything the kit needs to run it.
 pub(crate) struct Envelope<M, T: Slot> {
     pub(crate) message: M,
     pub(crate) responder: Responder<T>,
@@ -39,7 +39,7 @@ impl<M: Send + 'static, T: Slot> actix::Message for Envelope<M, T> {
     type Result = ();
 }
 
-/// One admitted message; gives its place back when dropped.
+/// Admission of one message; dropping it frees the place.
 pub(crate) struct Permit {
     gauges: Arc<Gauges>,
     delivered: bool,
@@ -60,14 +60,14 @@ impl Drop for Permit {
     }
 }
 
-/// The clock of supervision. Tokio's, so that a test's paused time holds here, too.
+/// The clock of supervision. It is tokio's, so that tests with paused time control it.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
 /// The actix actor around a state.
 pub(crate) struct ActorHost<S> {
-    /// `None` from a panic that failed the actor until it is tried again.
+    /// `None` after a panic failed the actor, until it is tried again.
     state: Option<S>,
     make: Box<dyn Fn() -> S>,
     gauges: Arc<Gauges>,
@@ -79,7 +79,7 @@ impl<S> ActorHost<S> {
         ActorHost { state: Some(make()), make, gauges, restarts: Restarts::default() }
     }
 
-    /// The state, made where there is none. `None` while the actor is failed, or when making it fails.
+    /// The state, rebuilt if it is missing. `None` while the actor is failed, or if rebuilding panics.
     fn state(&mut self) -> Option<&mut S> {
         if self.gauges.is_failed() {
             return None;
@@ -97,7 +97,7 @@ impl<S> ActorHost<S> {
         }
     }
 
-    /// The state is lost to a panic: it is made anew, or the actor rests.
+    /// A panic destroyed the state: rebuilds it, or pauses the actor.
     fn panicked(&mut self, text: &str, what: &str) {
         self.state = None;
         self.gauges.restarted(text);
@@ -140,8 +140,8 @@ where
         match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, responder)))) {
             Ok(mut work) => {
                 let gauges = self.gauges.clone();
-                // Not spawned on the actix context: its tasks live in a list that is searched linearly, and they end
-                // with the actor. A call in flight outlives a rebuilt state.
+                // Not spawned on the actix context, which keeps its tasks in a list searched linearly and ends them
+                // with the actor. A call in flight survives the rebuilding of the state.
                 actix_rt::spawn(async move {
                     let _permit = permit;
                     let ended = race(work.as_mut(), &mut watch, deadline).await;
@@ -150,8 +150,8 @@ where
                         RaceEnd::Unwanted => watch.stop(Missed::Cancelled),
                         RaceEnd::Done | RaceEnd::Panicked(_) => {}
                     }
-                    // What it holds goes first, so that a member's socket is closed before anybody is told; the responder
-                    // in it closes the slots.
+                    // Dropped before the call is counted as ended, so that a member's socket is closed before the
+                    // caller is woken; the responder inside closes the slots.
                     drop(work);
                     match ended {
                         RaceEnd::Done => gauges.done(),

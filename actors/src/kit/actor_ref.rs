@@ -11,15 +11,15 @@ use super::gather::{OnArrival, Replies};
 use super::party::Party;
 use super::report::{Gauges, Report, Reporter, Told};
 
-/// How many messages may be on their way through one actor. actix's own mailbox bound does not bound `send`.
+/// The limit of messages in flight through one actor. actix's mailbox limit does not apply to its `send`.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission {
-    /// Messages that may be in flight (queued or being worked on) at once. More are refused at the call.
+    /// Messages in flight (queued or running). Further ones are refused at the call.
     pub in_flight: usize,
 }
 
 impl Default for Admission {
-    /// 10 000: far above what a thread can serve in a deadline, far below what fills memory.
+    /// 10 000: far more than a thread serves within a deadline, far less than what fills the memory.
     fn default() -> Self {
         Admission { in_flight: 10_000 }
     }
@@ -27,8 +27,8 @@ impl Default for Admission {
 
 /// The address of an actor that keeps a state `S` on its own thread.
 pub struct ActorRef<S: Unpin + 'static> {
-    // Shared, because a clone of an address is a room of its own in the mailbox's list of senders, and posts are cloned
-    // for every call.
+    // Shared, because every clone of an `Addr` adds an entry to the mailbox's list of senders, and an `ActorRef` is
+    // cloned for every call.
     addr: Arc<Addr<ActorHost<S>>>,
     gauges: Arc<Gauges>,
 }
@@ -46,7 +46,7 @@ impl<S: Unpin + 'static> std::fmt::Debug for ActorRef<S> {
 }
 
 impl<S: Unpin + 'static> ActorRef<S> {
-    /// Starts the actor on the current thread. `make` makes its state, now and again after a panic.
+    /// Starts the actor on the current thread. `make` builds its state, now and again after a panic.
     pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> ActorRef<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
         let kept = ActorHost::new(Box::new(make), gauges.clone());
@@ -59,8 +59,8 @@ impl<S: Unpin + 'static> ActorRef<S> {
         &self.gauges
     }
 
-    /// Posts a message. `slots` are the expected answers in their "not sent" form. The work ends at `deadline` at the
-    /// latest, or when the returned replies is dropped. A refused message is an replies whose slots say so.
+    /// Sends a message. `slots` are the expected answers in their "not sent" form. The work ends at `deadline` at the
+    /// latest, or when the returned [`Replies`] is dropped. If the message is refused, the slots of the replies say so.
     pub fn ask<M>(
         &self,
         message: M,
@@ -75,7 +75,7 @@ impl<S: Unpin + 'static> ActorRef<S> {
         self.ask_for(Party::ALONE, message, slots, on_arrival, deadline)
     }
 
-    /// The same for a request, with which it shares what there is little of.
+    /// As [`ask`](ActorRef::ask), on behalf of a request, whose calls share scarce permits fairly with other requests.
     pub fn ask_for<M>(
         &self,
         party: Party,
@@ -95,13 +95,13 @@ impl<S: Unpin + 'static> ActorRef<S> {
             return replies;
         }
         let permit = Permit::new(self.gauges.clone());
-        // do_send is always enqueued, at the call; an address whose thread is gone drops the letter, and dropping the
-        // responder closes the slots as abandoned.
+        // `do_send` always enqueues at once. If the actor's thread is gone, the envelope is dropped, and its responder
+        // closes the slots as abandoned.
         self.addr.do_send(Envelope { message, responder, deadline, permit });
         replies
     }
 
-    /// This actor as something the status actor can ask.
+    /// The actor as a [`Reporter`], for the status actor.
     pub fn reporter(&self) -> Arc<dyn Reporter>
     where
         S: Answers<Report, Item = Told>,

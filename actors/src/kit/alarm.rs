@@ -1,14 +1,13 @@
-//! Waits that are long and hardly ever come to their end.
+//! A timer wheel for deadlines that are far away and rarely reached.
 //!
-//! A fan-out over three shards is inside of six deadlines: the request's, the asker's, the actor's, one for each
-//! statement. All are seconds away, all are set anew for every request, and under a healthy load none is ever reached.
-//! A timer of tokio's is exact to the millisecond and costs some 700 instructions; these may be [`TICK`] late and cost
-//! half of that.
+//! A fan-out over three shards has six deadlines: the request's, the caller's, the actor's, and one for each statement.
+//! All are seconds away, all are set again for every request, and under a healthy load none is ever reached. A tokio
+//! timer is exact to the millisecond and costs some 700 instructions; an alarm may be [`TICK`] late and costs half of
+//! that.
 //!
-//! It is the timing wheel with one wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its
-//! tick, those that lie more than one turn ahead are passed over until theirs comes. One task of the thread looks at a
-//! slot each tick, and rests while nothing is set. Short waits, and those on threads without that task, are timers of
-//! tokio's.
+//! It is a hashed timing wheel (Varghese and Lauck, 1987, scheme 6): a deadline goes into the slot of its tick, and an
+//! entry more than one turn ahead is skipped until its turn. One task per thread visits one slot each tick, and sleeps
+//! while the wheel is empty. Short waits, and waits on threads without that task, use tokio timers.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -21,20 +20,20 @@ use tokio::time::Sleep;
 
 use super::tasks;
 
-/// How late an alarm may be.
+/// The greatest delay of an alarm.
 pub const TICK: Duration = Duration::from_millis(MILLIS);
 const MILLIS: u64 = 16;
-/// Waits of fewer ticks, half a second, are exact.
+/// Waits of fewer ticks than this, half a second, use exact timers.
 const SHORT: u64 = 32;
-/// One turn of the wheel is 16 seconds: most deadlines are in their own slot.
+/// One turn of the wheel is 16 seconds: most deadlines fall into their own slot.
 const SLOTS: usize = 1024;
 
-/// What comes of `work` until `deadline`; `None` where nothing did.
+/// The output of `work`, or `None` if `deadline` comes first.
 pub fn until<F: Future + Unpin>(deadline: Instant, work: F) -> Until<F> {
     Until { work, alarm: Alarm::at(deadline) }
 }
 
-/// Made by [`until`]. A structure, because an async function would have room for its work twice.
+/// Made by [`until`]. A struct, because an `async fn` would store `work` twice.
 #[derive(Debug)]
 pub struct Until<F> {
     work: F,
@@ -50,7 +49,7 @@ impl<F: Future + Unpin> Future for Until<F> {
     }
 }
 
-/// A future that is ready when its deadline has come, never before it, at most [`TICK`] after it.
+/// A future that is ready once its deadline has passed: never before it, at most [`TICK`] after it.
 #[derive(Debug)]
 pub struct Alarm {
     deadline: Instant,
@@ -65,7 +64,7 @@ enum AlarmState {
     Exact(Pin<Box<Sleep>>),
 }
 
-/// Where an alarm is set: on which thread's wheel, in which place, and who had that place before.
+/// A registered alarm: its thread's wheel, its entry, and the entry's generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct WheelSlot {
     wheel: u32,
@@ -74,12 +73,12 @@ struct WheelSlot {
 }
 
 impl Alarm {
-    /// It counts from the first poll; until then it costs nothing.
+    /// An alarm for this moment. It is registered at the first poll; until then it costs nothing.
     pub fn at(deadline: Instant) -> Alarm {
         Alarm { deadline, state: AlarmState::Unset }
     }
 
-    /// What came of other work in this very poll; `None` once the deadline has come instead.
+    /// Bounds another future that was just polled: its output, or `None` once the deadline has passed.
     pub fn bounds<T>(&mut self, polled: Poll<T>, context: &mut Context<'_>) -> Poll<Option<T>> {
         match polled {
             Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -97,7 +96,7 @@ impl Future for Alarm {
                 AlarmState::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
                     Look::Waiting => return Poll::Pending,
                     Look::Over => return Poll::Ready(()),
-                    // Its task has moved to another thread.
+                    // The future was moved to another thread.
                     Look::Elsewhere => self.state = AlarmState::Unset,
                 },
                 AlarmState::Exact(sleep) => return sleep.as_mut().poll(context),
@@ -119,14 +118,14 @@ impl Future for Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if let AlarmState::Set(place) = self.state {
-            // The thread may be at its end, its wheel with it.
+            // At the end of a thread its wheel may be gone already.
             let waker = WHEEL.try_with(|wheel| wheel.unset(place));
             drop(waker);
         }
     }
 }
 
-/// Sees to it that alarms of this thread go off, until its runtime ends. Called wherever an actor starts.
+/// Starts the wheel's task of this thread, once. It runs until the thread's runtime ends. Called when an actor starts.
 pub(super) fn keep() {
     let is_kept = WHEEL.with(|wheel| std::mem::replace(&mut wheel.0.borrow_mut().is_kept, true));
     if !is_kept {
@@ -138,32 +137,33 @@ thread_local! {
     static WHEEL: Wheel = Wheel(RefCell::new(Inner::new()));
 }
 
-/// One thread's alarms. No waker is woken or dropped while this is borrowed: that may end a task, and with it an alarm.
+/// The alarms of one thread. Wakers are woken and dropped outside the borrow: either may end a task, whose alarms then
+/// borrow the wheel again.
 struct Wheel(RefCell<Inner>);
 
 struct Inner {
-    /// The wheel's number: a thread may have several, one after the other.
+    /// The wheel's number: a thread has several in succession if it runs several runtimes.
     number: u32,
     is_kept: bool,
     slots: Vec<Vec<u32>>,
     entries: Vec<WheelEntry>,
     free: Vec<u32>,
     begun: tokio::time::Instant,
-    /// The tick up to which alarms have gone off.
+    /// The last tick whose alarms have gone off.
     tick: u64,
-    /// Deadlines before this are near, and exact.
+    /// Deadlines before this moment use exact timers.
     near: Instant,
-    /// The keeper, while it rests.
+    /// The waker of the wheel's task while it sleeps.
     resting: Option<Waker>,
 }
 
 struct WheelEntry {
-    /// `None` for a place that is free.
+    /// `None` for a free entry.
     waker: Option<Waker>,
     tick: u64,
-    /// Its place in its slot.
+    /// Its index within its slot.
     at: u32,
-    /// How often the place was given.
+    /// The entry's generation: how often it was used.
     turn: u32,
 }
 
@@ -194,13 +194,13 @@ impl Inner {
         self.free.len() == self.entries.len()
     }
 
-    /// The tick that is over by then.
+    /// The last tick that has ended at this moment.
     fn tick_of(&self, moment: tokio::time::Instant) -> u64 {
         let since = moment.saturating_duration_since(self.begun);
         (since.as_secs() * 1_000 + u64::from(since.subsec_millis())) / MILLIS
     }
 
-    /// Alarms have gone off up to this tick.
+    /// Records that the alarms up to this tick have gone off.
     fn reach(&mut self, tick: u64) {
         self.tick = tick;
         self.near = self.end_of(tick + SHORT).into_std();
@@ -226,7 +226,7 @@ impl Inner {
         WheelSlot { wheel: self.number, entry, turn: place.turn }
     }
 
-    /// Frees a place; gives the waker that was there.
+    /// Frees an entry and returns its waker.
     fn remove(&mut self, entry: u32) -> Option<Waker> {
         let WheelEntry { waker, tick, at, .. } = &mut self.entries[entry as usize];
         let (waker, tick, at) = (waker.take(), *tick, *at);
@@ -239,16 +239,16 @@ impl Inner {
         waker
     }
 
-    /// The place of an alarm, if it is still set.
+    /// The entry of an alarm that is still registered.
     fn find(&mut self, place: WheelSlot) -> Option<&mut WheelEntry> {
         let entry = &mut self.entries[place.entry as usize];
         (entry.turn == place.turn && entry.waker.is_some()).then_some(entry)
     }
 
-    /// Takes all alarms whose time has come.
+    /// Removes all alarms that are due and returns their wakers.
     fn expired(&mut self, now: u64) -> Vec<Waker> {
         let mut woken = Vec::new();
-        // After a long pause each slot once, and not once for each turn that was missed.
+        // After a long pause, visit each slot once, not once for each missed turn.
         let first = (self.tick + 1).max(now.saturating_sub(SLOTS as u64 - 1));
         for tick in first..=now {
             let Some(slot) = self.slots.get(slot_of(tick)) else { break };
@@ -261,14 +261,14 @@ impl Inner {
 }
 
 impl Wheel {
-    /// Sets an alarm; `None` where it has to be exact.
+    /// Registers an alarm; `None` if it needs an exact timer.
     fn set(&self, deadline: Instant, waker: &Waker) -> Option<WheelSlot> {
         let mut inner = self.0.borrow_mut();
         if !inner.is_kept {
             return None;
         }
         if inner.is_empty() {
-            // Nobody has looked at the clock of late.
+            // While the wheel was empty its task did not advance `tick`.
             let now = inner.tick_of(tokio::time::Instant::now());
             inner.reach(now);
         }
@@ -312,12 +312,12 @@ fn slot_of(tick: u64) -> usize {
     usize::try_from(tick % SLOTS as u64).unwrap_or(0)
 }
 
-/// There are fewer alarms than 32 bits count: each is a future in memory.
+/// Does not overflow: every alarm is a future in memory, so there are fewer than 2^32.
 fn index(number: usize) -> u32 {
     u32::try_from(number).expect("more than four thousand million alarms")
 }
 
-/// The task of a thread that makes its alarms go off.
+/// The task of a thread that wakes due alarms.
 struct WheelDriver;
 
 impl WheelDriver {
@@ -339,7 +339,7 @@ impl WheelDriver {
     }
 }
 
-/// Pending while nothing is set.
+/// Pending while the wheel is empty.
 fn rest(wheel: &Wheel, context: &mut Context<'_>) -> Poll<()> {
     let mut inner = wheel.0.borrow_mut();
     if !inner.is_empty() {
@@ -352,7 +352,7 @@ fn rest(wheel: &Wheel, context: &mut Context<'_>) -> Poll<()> {
 }
 
 impl Drop for WheelDriver {
-    /// The runtime is at its end. What is still set goes to whoever polls it again: nobody, or another runtime.
+    /// The runtime ends. Alarms still registered find another wheel when polled again and register there.
     fn drop(&mut self) {
         let old = WHEEL.try_with(|wheel| wheel.0.replace(Inner::new()));
         drop(old);

@@ -1,17 +1,16 @@
-//! So many places, and those who wait for one: connections of a member, mostly.
+//! A fair semaphore: a bounded number of places, mostly connections to a member, and a queue of waiters.
 //!
-//! Places are given in the order in which they were asked for, whoever asks, as long as nobody has too many. Once there
-//! are calls that wait, a [`Party`] that has its share of the places stands aside: calls of others go first, until it
-//! has less again, or nobody else waits. Its share is half of the places; where several parties stand aside, they and
-//! all others have equal parts. Where there are fewer places than parts, a place goes to another party than the one
-//! that had it.
+//! Places are handed out in the order of the requests for them. While calls wait, a [`Party`] that holds its share of
+//! the places is set aside: calls of other parties go first, until the party holds less than its share, or no other
+//! party waits. A share is half of the places; when several parties are set aside, they and the group of all others get
+//! equal parts. If there are fewer places than parts, a place goes to another party than its last holder.
 //!
-//! A party's calls keep their order, and what stands aside is older than all that waits in the line: it is the first
-//! again as soon as its party has less than its share. So nobody starves: who is held back has his share at work.
+//! A party's calls keep their order. Calls set aside are older than all calls in the queue, so they come first as soon
+//! as their party holds less than its share. So no party starves: a party that is held back has its share at work.
 //!
-//! What it costs: a place is a number that says who has it, written when it is taken and given back. How many places
-//! one party has is counted when a place is passed on to somebody who waits, and then for the first of the line alone.
-//! Each who waits is set aside at most once.
+//! Costs: a place is an index whose holder is written when it is taken and when it is returned. A party's places are
+//! counted only when a place is passed to a waiter, and only for the first waiter of the queue. Each waiter is set
+//! aside at most once.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -24,29 +23,29 @@ use tokio::sync::oneshot;
 use super::alarm::Alarm;
 use super::party::Party;
 
-/// The places, and who waits for one: `T` is what he gets, the right to his place.
+/// The places and the queue. A waiter receives a `T`: the right to its place.
 #[derive(Debug)]
 pub(crate) struct FairSemaphore<T> {
     limit: usize,
-    // A mutex although all is on one thread: a statement that is to be stopped moves into a task, and tasks are `Send`.
+    // A mutex although all users are on one thread: the cancellation of a statement moves into a task, which is `Send`.
     state: Mutex<SemaphoreState<T>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct SemaphoreState<T> {
-    /// Places that somebody has.
+    /// The number of places in use.
     pub(crate) taken: usize,
-    /// Who has each place; nobody is nobody's party.
+    /// The holder of each place; [`Party::ALONE`] for a free one.
     held: Vec<Party>,
-    /// Places that somebody had before.
+    /// Places that were used before and are free.
     free: Vec<usize>,
-    /// The first is the next. Who has left is closed, and passed over.
+    /// The queue, the next waiter first. The channel of a waiter that has left is closed; such waiters are skipped.
     pub(crate) waiting: VecDeque<Waiter<T>>,
-    /// Those of parties that have their share, which wait behind others. None is empty.
+    /// The parties that hold their share, with their waiters, behind the queue. None is empty.
     aside: Vec<Aside<T>>,
-    /// How many of all who wait have left.
+    /// How many of the waiters have left.
     gone: usize,
-    /// How many have ever waited.
+    /// How many waiters there have ever been.
     tickets: u64,
 }
 
@@ -60,7 +59,7 @@ pub(crate) struct Waiter<T> {
 #[derive(Debug)]
 struct Aside<T> {
     party: Party,
-    /// Places that it has.
+    /// Places that the party holds.
     held: usize,
     waiting: VecDeque<Waiter<T>>,
 }
@@ -76,19 +75,20 @@ impl<T> FairSemaphore<T> {
         self.limit
     }
 
-    /// A place that nobody has, or one behind all who wait. There is no such place while somebody waits: he would have
-    /// it.
+    /// Takes a free place, or queues behind all waiters. While there are waiters no place is free: each returned place
+    /// is passed on.
     pub(crate) fn step_up(&self, party: Party) -> Result<usize, oneshot::Receiver<T>> {
         let mut state = self.state();
         state.take(party, self.limit).ok_or_else(|| state.stand(party))
     }
 
-    /// A place that nobody has.
+    /// Takes a free place.
     pub(crate) fn take(&self, party: Party) -> Option<usize> {
         self.state().take(party, self.limit)
     }
 
-    /// Gives a place back: it is the next one's, who is to be told. Where nobody waits, it is free once `rest` has run.
+    /// Returns a place. It goes to the next waiter, whose sender is returned for the caller to notify. Without a waiter
+    /// the place is free once `rest` has run.
     pub(crate) fn pass(&self, place: usize, rest: impl FnOnce()) -> Option<oneshot::Sender<T>> {
         loop {
             let mut state = self.state();
@@ -99,7 +99,7 @@ impl<T> FairSemaphore<T> {
                 state.free.push(place);
                 return None;
             };
-            // Neither is woken nor dropped under the lock: a waker may hold whatever it likes.
+            // Senders are used and dropped outside the lock: a waker may run any code.
             if next.turn.is_closed() {
                 state.gone = state.gone.saturating_sub(1);
                 drop(state);
@@ -110,7 +110,7 @@ impl<T> FairSemaphore<T> {
         }
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub(crate) fn waiting(&self) -> usize {
         let state = self.state();
         state.standing().saturating_sub(state.gone)
@@ -120,29 +120,29 @@ impl<T> FairSemaphore<T> {
         self.state().taken
     }
 
-    /// Sends the last one away of a party that is more than half of all who wait, if it is another than this one.
+    /// Removes the last waiter of the party that has more than half of all waiters, unless it is this party.
     pub(crate) fn make_room(&self, party: Party) -> bool {
         let mut state = self.state();
         let sent_away = state.most().filter(|most| *most != party).and_then(|most| state.last_of(most));
-        // Not under the lock, as above.
+        // Outside the lock, as above.
         drop(state);
         sent_away.is_some()
     }
 
-    /// One who waited has left. Where nothing comes back for long they would pile up.
+    /// A waiter has left. Without this clean-up they would pile up while no place is returned.
     fn left(&self) {
         let mut state = self.state();
         state.gone += 1;
         if state.gone > state.standing() / 2 {
             let gone = state.without_gone();
-            // Not under the lock, as above.
+            // Outside the lock, as above.
             drop(state);
             drop::<Vec<_>>(gone);
         }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, SemaphoreState<T>> {
-        // Nothing is left half-done under the lock.
+        // No code panics between two dependent changes, so a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -168,12 +168,12 @@ impl<T> SemaphoreState<T> {
         receiver
     }
 
-    /// All who wait, those who have left included.
+    /// All waiters, including those that have left.
     fn standing(&self) -> usize {
         self.waiting.len() + self.aside.iter().map(|aside| aside.waiting.len()).sum::<usize>()
     }
 
-    /// A place that is passed on has a new holder.
+    /// Gives a passed place its new holder.
     fn seat(&mut self, place: usize, party: Party) {
         let before = std::mem::replace(&mut self.held[place], party);
         for aside in &mut self.aside {
@@ -182,7 +182,7 @@ impl<T> SemaphoreState<T> {
         }
     }
 
-    /// Whose turn it is at a place that is given back and still bears the name of its last holder.
+    /// The waiter that gets a returned place, whose holder is still its last one.
     fn next(&mut self, place: usize, limit: usize) -> Option<Waiter<T>> {
         let before = self.held[place];
         loop {
@@ -201,17 +201,17 @@ impl<T> SemaphoreState<T> {
                 continue;
             }
             let held = self.held.iter().filter(|holder| **holder == party).count();
-            // Were it set aside, there would be one part more.
+            // If this party were set aside too, there would be one part more.
             if !has_share(held, party == before, limit, parts + 1) {
                 return Some(first);
             }
             self.aside.push(Aside { party, held, waiting: VecDeque::from([first]) });
         }
-        // Nobody waits but those who have their share.
+        // Only parties that hold their share are waiting.
         self.oldest(|_| true).map(|index| self.first_of(index))
     }
 
-    /// Of those that stand aside and are meant, the one that has waited longest.
+    /// The party set aside that has waited longest, among those that `is_meant` accepts.
     fn oldest(&self, is_meant: impl Fn(&Aside<T>) -> bool) -> Option<usize> {
         let ticket = |aside: &Aside<T>| aside.waiting.front().map(|first| first.ticket);
         let meant = self.aside.iter().enumerate().filter(|(_, aside)| is_meant(aside));
@@ -226,8 +226,8 @@ impl<T> SemaphoreState<T> {
         first
     }
 
-    /// The party that is more than half of all who wait: who is left when each is paired with one of another party
-    /// (Boyer and Moore, 1981), counted to be sure.
+    /// The party with more than half of all waiters: the candidate of the majority vote (Boyer and Moore, 1981),
+    /// verified by a count.
     fn most(&self) -> Option<Party> {
         let parties = || {
             let aside = self.aside.iter().flat_map(|aside| &aside.waiting);
@@ -245,7 +245,7 @@ impl<T> SemaphoreState<T> {
         (left != Party::ALONE && count > self.standing() / 2).then_some(left)
     }
 
-    /// Takes the last one of a party out of all who wait.
+    /// Removes the last waiter of a party.
     fn last_of(&mut self, party: Party) -> Option<Waiter<T>> {
         if let Some(index) = self.waiting.iter().rposition(|waiter| waiter.party == party) {
             return self.waiting.remove(index);
@@ -258,7 +258,7 @@ impl<T> SemaphoreState<T> {
         last
     }
 
-    /// Takes out who has left.
+    /// Removes the waiters that have left.
     fn without_gone(&mut self) -> Vec<Waiter<T>> {
         let mut all = Vec::new();
         for line in self.aside.iter_mut().map(|aside| &mut aside.waiting).chain([&mut self.waiting]) {
@@ -272,8 +272,8 @@ impl<T> SemaphoreState<T> {
     }
 }
 
-/// Whether a party has its share, which is one of so many equal parts. `held` counts the place that is passed on where
-/// it was this party's; that is no place of its any more, unless there are fewer places than parts.
+/// Whether a party holds its share, which is `limit / parts`. If the passed place was this party's, `held` still counts
+/// it; it is subtracted, unless there are fewer places than parts.
 fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
     match limit / parts {
         0 => held > 0,
@@ -281,17 +281,17 @@ fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
     }
 }
 
-/// What has places.
+/// The owner of a semaphore.
 pub(crate) trait Owner {
-    /// The right to one of them. Dropped, it goes to the next.
+    /// The right to a place. Dropping it passes the place on.
     type Turn;
     fn places(&self) -> &FairSemaphore<Self::Turn>;
 }
 
-/// One who waits, until it is his turn, or in vain: `None` at the end of his time, or where he was sent away.
+/// Waits for a place. `None` at the deadline, or if [`FairSemaphore::make_room`] removed the waiter.
 pub(crate) struct Acquire<O: Owner> {
     owner: Arc<O>,
-    /// `None` once it was his turn.
+    /// `None` once the place has come.
     turn: Option<oneshot::Receiver<O::Turn>>,
     alarm: Option<Alarm>,
 }
@@ -328,7 +328,7 @@ impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
         let Some(mut turn) = self.turn.take() else { return };
         turn.close();
-        // A turn that came meanwhile is dropped, and so passed on.
+        // A place that arrived meanwhile is dropped here, which passes it on.
         if turn.try_recv().is_err() {
             self.owner.places().left();
         }

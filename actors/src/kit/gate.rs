@@ -1,4 +1,4 @@
-//! A gate through which so many may go at a time: [`Places`] without anything that is handed from one to the next.
+//! A gate that a bounded number of calls may pass at a time: a [`FairSemaphore`] whose permits carry nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::fair_semaphore::{Acquire, FairSemaphore, Owner};
 use super::party::Party;
 
-/// Lets so many through at a time.
+/// Bounds the number of calls inside.
 #[derive(Debug)]
 pub(crate) struct Gate {
     places: FairSemaphore<Pass>,
 }
 
-/// The right to be through. Dropped, it is the next one's.
+/// The right to be inside. Dropping it passes it on.
 #[derive(Debug)]
 pub(crate) struct Pass {
     gate: Arc<Gate>,
@@ -24,12 +24,12 @@ impl Gate {
         Arc::new(Gate { places: FairSemaphore::new(limit) })
     }
 
-    /// Goes through, if nobody has to be waited for.
+    /// Enters, if a place is free.
     pub(crate) fn enter(self: &Arc<Gate>, party: Party) -> Option<Pass> {
         self.places.take(party).map(|place| Pass { gate: self.clone(), place })
     }
 
-    /// The same, at once or behind all who wait, to the end of one's time.
+    /// Enters at once or after all waiters; `None` at the deadline `until`, or if the waiter was removed.
     pub(crate) async fn pass(self: &Arc<Gate>, party: Party, until: Option<Instant>) -> Option<Pass> {
         match self.places.step_up(party) {
             Ok(place) => Some(Pass { gate: self.clone(), place }),
@@ -37,22 +37,22 @@ impl Gate {
         }
     }
 
-    /// How many may be through at a time.
+    /// How many calls may be inside.
     pub(crate) fn limit(&self) -> usize {
         self.places.limit()
     }
 
-    /// How many wait.
+    /// The number of waiters.
     pub(crate) fn waiting(&self) -> usize {
         self.places.waiting()
     }
 
-    /// Whether nobody is through.
+    /// True if no call is inside.
     pub(crate) fn is_idle(&self) -> bool {
         self.places.taken() == 0
     }
 
-    /// Sends somebody away for the sake of this party: the last of one that is more than half of all who wait.
+    /// Removes a waiter in favour of this party: see [`FairSemaphore::make_room`].
     pub(crate) fn make_room(&self, party: Party) -> bool {
         self.places.make_room(party)
     }
@@ -68,7 +68,7 @@ impl Owner for Gate {
 impl Drop for Pass {
     fn drop(&mut self) {
         if let Some(next) = self.gate.places.pass(self.place, || {}) {
-            // Should he leave in this very moment, it comes back, is dropped, and so passed on.
+            // If the waiter leaves at this moment, `send` returns the pass; dropping it passes it on.
             drop(next.send(Pass { gate: self.gate.clone(), place: self.place }));
         }
     }

@@ -1,8 +1,8 @@
-//! Where one call's answers meet the one who asked: a row of slots, an [`Responder`] that fills them (held by the actor's
-//! task) and an [`Replies`] that waits for them (held by the handler).
+//! One call's slots: a [`Responder`] fills them (held by the actor's task), a [`Replies`] waits for them (held by the
+//! handler).
 //!
-//! RAII is the whole cancellation mechanism: dropping the replies tells the task to stop, dropping the responder closes the
-//! slots that are still empty. The asker is woken once, when the last slot is filled, unless it asked for each.
+//! Cancellation is RAII alone: dropping the replies stops the task, dropping the responder closes the slots that are
+//! still empty. The caller is woken once, when the last slot is filled, unless it waits for each arrival.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -17,13 +17,13 @@ use super::party::Party;
 use super::rule::{Arrived, Rule};
 use super::slots::{Missed, Slot, Slots};
 
-/// Runs on each item as it arrives, failures too. A panic in it is that one item's failure.
+/// Runs on each item as it arrives, failures included. If it panics, that one item becomes a failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
 
 struct GatherState<T> {
     slots: Slots<T>,
     rule: Rule,
-    /// Why the work is being stopped: what its responder, dropped with it, says of the slots it leaves empty.
+    /// Why the work is being stopped: the reason for the slots that the dropped responder leaves empty.
     stopping: Option<Missed>,
     each: bool,
     asker: Option<Waker>,
@@ -32,12 +32,13 @@ struct GatherState<T> {
 
 struct Gather<T> {
     state: Mutex<GatherState<T>>,
-    // Apart from `state`, too: the work looks at both before and after each of its steps. They are set under its lock.
-    /// The asker has dropped its replies.
+    // Outside `state`: the work reads both before and after each poll, without the lock. They are written under the
+    // lock.
+    /// The caller has dropped its replies.
     asker_gone: AtomicBool,
     /// The rule ended the call before every slot was filled.
     over: AtomicBool,
-    // Apart from `state`, so that user code never runs while the slots are locked.
+    // Outside `state`, so that user code never runs while the slots are locked.
     on_arrival: Option<Mutex<OnArrival<T>>>,
 }
 
@@ -52,7 +53,7 @@ pub fn panic_text(payload: &(dyn Any + Send)) -> String {
 
 impl<T: Slot> Gather<T> {
     fn lock(&self) -> MutexGuard<'_, GatherState<T>> {
-        // No code of ours panics under this lock; were it to, the slots are still whole.
+        // No code of ours panics under this lock; if it did, the slots would still be consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,7 +71,7 @@ impl<T: Slot> Gather<T> {
         }
     }
 
-    /// True where others are still awaited and a rule may have something to say about that.
+    /// Fills a slot. Returns true if slots are still open and the rule must be checked.
     fn fill(&self, index: usize, mut item: T, unwanted: bool) -> bool {
         self.filter(&mut item);
         let (wake, is_open) = {
@@ -88,7 +89,7 @@ impl<T: Slot> Gather<T> {
         is_open
     }
 
-    /// Ends the call where its rule says that enough has arrived, or that enough no longer can.
+    /// Ends the call if its rule is satisfied, or can no longer be.
     fn judge(&self) {
         let work_waker = {
             let mut state = self.lock();
@@ -101,7 +102,7 @@ impl<T: Slot> Gather<T> {
             state.work_waker.take()
         };
         self.close(Missed::Cancelled);
-        // The work may not be what is running right now: a slot can be filled from elsewhere.
+        // Wake the work: the slot may have been filled by another task.
         if let Some(waker) = work_waker {
             waker.wake();
         }
@@ -115,10 +116,10 @@ impl<T: Slot> Gather<T> {
         self.asker_gone.load(Ordering::Acquire)
     }
 
-    /// Closes every slot that is still empty, with the reason, through the filter like any other arrival.
+    /// Closes every empty slot with the reason. The items pass the filter like any arrival.
     fn close(&self, why: Missed) {
         loop {
-            // The lock is not held while the item is filtered.
+            // The lock is released while the filter runs.
             let next = self.lock().slots.take_open();
             let Some((index, mut item)) = next else { return };
             item.missed(why);
@@ -127,35 +128,36 @@ impl<T: Slot> Gather<T> {
     }
 }
 
-/// The actor's end: fills slots. Dropped before all are filled, it closes the rest as abandoned.
+/// The actor's end: fills slots. If dropped earlier, it closes the empty slots as abandoned.
 pub struct Responder<T: Slot> {
     gather: Arc<Gather<T>>,
-    /// When the work ends at the latest, for those who tell others how long to try.
+    /// The latest end of the work, for calls of others that must end by then.
     pub(crate) deadline: Option<Instant>,
-    /// The request it is for.
+    /// The request that the call belongs to.
     pub(crate) party: Party,
 }
 
 impl<T: Slot> Responder<T> {
-    /// Fills slot `index`. The first item of a slot stays; a later one is dropped.
+    /// Fills slot `index`. Only the first item counts; later ones are dropped.
     pub fn put(&self, index: usize, item: T) {
         self.gather.put(index, item);
     }
 
-    /// Changes what an empty slot says should nobody fill it: who is being tried, why nothing was sent so far.
+    /// Changes the item of an empty slot, which stands if no answer comes: which member is being tried, why nothing was
+    /// sent.
     pub fn revise(&self, index: usize, change: impl FnOnce(&mut T)) {
         if let Some(item) = self.gather.lock().slots.open_item(index) {
             change(item);
         }
     }
 
-    /// True while somebody waits for slot `index`; false once it was filled or closed, or the asker left.
+    /// True while the caller waits for slot `index`; false once it is filled or closed, or the caller has left.
     pub fn is_awaited(&self, index: usize) -> bool {
         !self.gather.asker_is_gone() && self.gather.lock().slots.is_open(index)
     }
 
-    /// True once slot `index` holds its final item, put there or closed by a clock; false where it was closed because
-    /// nobody wanted it any more.
+    /// True once slot `index` holds its final item, whether put or closed at a deadline; false if it was closed because
+    /// the answer was no longer wanted.
     pub fn is_settled(&self, index: usize) -> bool {
         self.gather.lock().slots.is_settled(index)
     }
@@ -165,7 +167,7 @@ impl<T: Slot> Responder<T> {
         self.gather.close(why);
     }
 
-    /// Another handle, that sees whether the asker left and whose drop closes nothing.
+    /// Another handle, which sees whether the caller left. Dropping it closes nothing.
     pub(crate) fn watch(&self) -> InFlightCall<T> {
         InFlightCall { gather: self.gather.clone(), waker: None }
     }
@@ -184,25 +186,25 @@ impl<T: Slot> std::fmt::Debug for Responder<T> {
     }
 }
 
-/// The kit's own view of a call in flight.
+/// The kit's view of a call in flight.
 pub(crate) struct InFlightCall<T: Slot> {
     gather: Arc<Gather<T>>,
-    /// Whom the gather wakes.
+    /// The last waker registered in the gather.
     waker: Option<Waker>,
 }
 
 impl<T: Slot> InFlightCall<T> {
-    /// True once the asker has dropped its replies or the rule has ended the call; until then the waker is kept.
+    /// True once the caller has dropped its replies or the rule has ended the call. Registers the waker until then.
     pub(crate) fn is_unwanted(&mut self, waker: &Waker) -> bool {
         if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.gather.lock().work_waker = Some(waker.clone());
             self.waker = Some(waker.clone());
         }
-        // After the waker is there for whoever ends the call from now on.
+        // Checked after the waker is registered, so that an end in between is not missed.
         self.gather.asker_is_gone() || self.gather.is_over()
     }
 
-    /// Says why the work is about to be dropped.
+    /// Records why the work is about to be dropped.
     pub(crate) fn stop(&self, why: Missed) {
         self.gather.lock().stopping = Some(why);
     }
@@ -213,7 +215,7 @@ impl<T: Slot> InFlightCall<T> {
     }
 }
 
-/// The asker's end: waits for the slots. Dropping it stops the work, unless [`Replies::detach`] was called.
+/// The caller's end: waits for the slots. Dropping it stops the work, unless [`Replies::detach`] was called.
 pub struct Replies<T: Slot> {
     gather: Arc<Gather<T>>,
     detached: bool,
@@ -230,7 +232,7 @@ impl<T: Slot> Replies<T> {
         (Replies { gather: gather.clone(), detached: false }, Responder { gather, deadline: None, party: Party::ALONE })
     }
 
-    /// An replies whose answers are all here already (a cache hit).
+    /// Replies whose answers are present from the start (a cache hit).
     pub fn ready(items: Vec<T>) -> Replies<T> {
         let (replies, responder) = Replies::open(items, None);
         {
@@ -243,8 +245,8 @@ impl<T: Slot> Replies<T> {
         replies
     }
 
-    /// Ends the call by this rule: when it is over, the empty slots are closed as cancelled, the asker is woken and the
-    /// work is stopped. What has arrived already counts.
+    /// Sets the completion rule. When the rule ends the call, the empty slots are closed as cancelled, the caller is
+    /// woken and the work is stopped. Earlier arrivals count.
     #[must_use]
     pub fn under(self, rule: Rule) -> Replies<T> {
         self.gather.lock().rule = rule;
@@ -257,29 +259,29 @@ impl<T: Slot> Replies<T> {
         self.gather.lock().slots.len()
     }
 
-    /// True for a call that asked nobody (a cluster without members).
+    /// True for a call without slots (a cluster without members).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Waits until every slot is filled or `until` has come; then the empty ones are closed as missed and the work on
-    /// them is stopped. Items come back in slot order, which is the order of the configuration.
+    /// Waits until every slot is filled, or until `until`; then closes the empty slots as missed and stops their work.
+    /// Items come in slot order, which is the order of the configuration.
     pub async fn all(mut self, until: Instant) -> Vec<T> {
         self.gather(until).await
     }
 
-    /// The same for one who keeps the replies, which stops nothing more.
+    /// As [`all`](Replies::all), but keeps the replies, so that nothing else is stopped.
     pub async fn gather(&mut self, until: Instant) -> Vec<T> {
         if alarm::until(until, self.filled()).await.is_none() {
             self.gather.close(Missed::Deadline);
-            // On another thread the actor's end may be closing a slot at this moment; it is filled in an instant.
+            // The responder on another thread may be filling a slot at this moment; it finishes at once.
             self.filled().await;
         }
         self.gather.lock().slots.take()
     }
 
-    /// Waits for the next arrival, in arrival order; `None` when all have been given out. At `until` the empty slots
-    /// are closed as missed and given out like arrivals.
+    /// Waits for the next arrival, in order of arrival; `None` after the last. At `until` the empty slots are closed as
+    /// missed and returned as arrivals.
     pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
         match alarm::until(until, poll_fn(|context| self.poll_arrival(context))).await {
             Some(arrival) => arrival,
@@ -290,8 +292,8 @@ impl<T: Slot> Replies<T> {
         }
     }
 
-    /// The next arrival, for one who waits for something else, too; `None` when all have been given out. It has no
-    /// clock: the work's own deadline closes the slots.
+    /// The next arrival, for a caller that polls something else too; `None` after the last. It has no deadline: the
+    /// work's own deadline closes the slots.
     pub fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<Option<(usize, T)>> {
         let mut state = self.gather.lock();
         if state.slots.empty() > 0 && !state.slots.has_arrivals() {
@@ -314,7 +316,7 @@ impl<T: Slot> Replies<T> {
         })
     }
 
-    /// Lets the work go on to its own deadline after this replies is dropped.
+    /// Lets the work run to its own deadline although these replies are dropped.
     pub fn detach(mut self) {
         self.detached = true;
     }

@@ -1,7 +1,8 @@
-//! The parts of one call that run side by side.
+//! Runs the parts of one call side by side.
 //!
-//! A few are polled all of them whenever one has news: to look at a future that waits costs less than the ledger of who
-//! woke. Many have that ledger, because looking at all of them for each of them grows with the square.
+//! Up to [`FEW`] futures are all polled at each wake-up: polling a future that waits costs less than a record of which
+//! one was woken. More futures use `FuturesUnordered`, which keeps that record, because polling all of them at each
+//! wake-up has quadratic cost.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,12 +11,12 @@ use std::task::{Context, Poll};
 use futures_util::stream::{FuturesUnordered, Stream};
 use smallvec::SmallVec;
 
-/// How many are a few.
+/// The largest number of futures that are all polled.
 const FEW: usize = 6;
 
 /// Futures, numbered from 0.
 pub(crate) enum JoinAll<F: Future + Unpin> {
-    /// Those that have not ended.
+    /// The futures that have not ended.
     Few(SmallVec<[Option<F>; 3]>),
     Many(FuturesUnordered<Numbered<F>>),
 }
@@ -37,7 +38,7 @@ impl<F: Future + Unpin> FromIterator<(usize, F)> for JoinAll<F> {
 }
 
 impl<F: Future + Unpin> JoinAll<F> {
-    /// Gives out what has ended, with its number; ready when all have.
+    /// Passes each finished output with its number to `ended`; ready when all have finished.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, mut ended: impl FnMut(usize, F::Output)) -> Poll<()> {
         match self {
             JoinAll::Few(all) => {
@@ -64,7 +65,7 @@ impl<F: Future + Unpin> JoinAll<F> {
     }
 }
 
-/// A future that tells who it was.
+/// A future whose output carries its number.
 pub(crate) struct Numbered<F> {
     number: usize,
     future: F,
@@ -86,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    /// Each ends after its own time, the later numbers first; gives the order in which they did.
+    /// Higher numbers end earlier; returns the order of completion.
     async fn order(numbers: impl Iterator<Item = usize>) -> Vec<usize> {
         let one = |number| (number, Box::pin(tokio::time::sleep(Duration::from_millis(1_000 - 10 * number as u64))));
         let mut all: JoinAll<_> = numbers.map(one).collect();

@@ -1,18 +1,17 @@
-//! Whose calls belong together.
+//! The calls that belong to one request.
 
-/// The calls of one request, wherever they go: all that a handler asks, and all calls of a batch or a multicall. Of
-/// what there is little of, a party has at most half while others wait for it: see `places`.
+/// All calls of one request: those of its handler, and those of a batch or multicall. While calls of other parties
+/// wait, a party holds at most half of the places of a `fair_semaphore`.
 ///
-/// A number and no more, so that carrying it costs nothing. It has to be one of its own among the requests of one
-/// thread.
+/// A plain number, so that copying it is free. It must be unique among the requests of one thread.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Party(u64);
 
 impl Party {
-    /// A call that belongs to no request. Two of them are two.
+    /// A call that belongs to no request. Two such calls are not one party.
     pub const ALONE: Party = Party(0);
 
-    /// The party of the request that is counted so, from 1.
+    /// The party of the request with this number; numbers start at 1.
     pub fn of(number: u64) -> Party {
         Party(number)
     }

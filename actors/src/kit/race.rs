@@ -1,4 +1,4 @@
-//! The end of a call's work, whatever brings it: done, unwanted, out of time, or a panic.
+//! The end of a call's work: done, unwanted, deadline or panic.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use super::alarm::Alarm;
 use super::gather::{InFlightCall, panic_text};
 use super::slots::Slot;
 
-/// Races `work` against its asker's departure, its completion rule and its deadline; says how it ended.
+/// Races `work` against the caller's departure, the completion rule and the deadline. Returns how it ended.
 pub(crate) async fn race<T: Slot>(
     mut work: Pin<&mut impl Future<Output = ()>>,
     watch: &mut InFlightCall<T>,
@@ -24,7 +24,7 @@ pub(crate) async fn race<T: Slot>(
         match step(work.as_mut(), context) {
             Err(text) => return Poll::Ready(RaceEnd::Panicked(text)),
             Ok(Some(())) => return Poll::Ready(RaceEnd::Done),
-            // The answer that met the rule came in this very poll: the others' sockets are closed with it.
+            // This poll brought the answer that satisfied the rule: stop the other members at once.
             Ok(None) if watch.is_over() => return Poll::Ready(RaceEnd::Unwanted),
             Ok(None) => {}
         }
@@ -33,8 +33,8 @@ pub(crate) async fn race<T: Slot>(
     .await
 }
 
-/// One step of work of ours: what came of it, if it has ended, or the text of its panic. Not what a poll gives: where
-/// an outcome has many parts each step would move it.
+/// Polls once and catches panics: `Ok(Some)` done, `Ok(None)` pending, `Err` the panic's text. Not a `Poll`, so that a
+/// large output is not moved at each call.
 pub(crate) fn step<F: Future + ?Sized>(
     work: Pin<&mut F>,
     context: &mut Context<'_>,
@@ -53,7 +53,7 @@ pub(crate) fn step<F: Future + ?Sized>(
 pub(crate) enum RaceEnd {
     Done,
     Deadline,
-    /// The asker left, or its rule ended the call.
+    /// The caller left, or its rule ended the call.
     Unwanted,
     Panicked(String),
 }

@@ -1,4 +1,4 @@
-//! What an actor tells about itself: counters the kit keeps for every actor, and a tree the actor adds when asked.
+//! An actor's report on itself: counters that the kit keeps for every actor, and a tree that the actor adds on request.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -10,7 +10,7 @@ use super::actor_host::now;
 use super::gather::Replies;
 use super::slots::{Missed, Slot};
 
-/// The message every actor answers with what it knows of itself.
+/// The message that asks an actor for its report. Every actor answers it.
 #[derive(Clone, Copy, Debug)]
 pub struct Report;
 
@@ -26,7 +26,7 @@ impl Told {
 
 impl Slot for Told {
     fn missed(&mut self, why: Missed) {
-        // An actor that does not answer is shown as such, never left out.
+        // An actor that does not answer is listed as such, never left out.
         if let Value::Map(map) = &mut self.0 {
             map.0.push(("missed".into(), Value::String(format!("{why:?}").to_lowercase())));
         }
@@ -35,17 +35,17 @@ impl Slot for Told {
     fn filter_failed(&mut self, _: &str) {}
 }
 
-/// Anything the status actor can ask for a report.
+/// An actor that can be asked for a report.
 pub trait Reporter: Send + Sync {
     /// The actor's name.
     fn name(&self) -> String;
     /// Asks it.
     fn report(&self, deadline: Instant) -> Replies<Told>;
-    /// Its counters, readable without asking.
+    /// Its counters, without a message.
     fn gauges(&self) -> Arc<Gauges>;
 }
 
-/// How many kinds of message one actor is counted for; more would be counted together under the last.
+/// How many message types one actor counts separately; further ones are counted with the last.
 const KINDS: usize = 8;
 
 /// Counters of one actor.
@@ -62,7 +62,7 @@ pub struct Gauges {
     restarts: AtomicU64,
     dead_letters: AtomicU64,
     failures: AtomicU64,
-    /// The end of the pause of a failed actor, in milliseconds after `opened`; 0 for one that never failed.
+    /// When the pause of a failed actor ends, in milliseconds after `opened`; 0 if it never failed.
     failed_until: AtomicU64,
     opened: Instant,
     last_panic: Mutex<String>,
@@ -95,12 +95,12 @@ impl Gauges {
         &self.name
     }
 
-    /// Messages queued or being worked on.
+    /// Messages queued or running.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
     }
 
-    /// Messages of this kind asked so far.
+    /// Messages of this type received so far.
     pub fn asked(&self, kind: &str) -> u64 {
         self.asked
             .iter()
@@ -110,24 +110,24 @@ impl Gauges {
             .sum()
     }
 
-    /// Panics so far, of its state and of single calls.
+    /// Panics so far, of the state and of single calls.
     pub fn panics(&self) -> u64 {
         self.panics.load(Relaxed)
     }
 
-    /// How often its state was made anew.
+    /// How often the state was rebuilt.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Relaxed)
     }
 
-    /// True while the actor rests after too many panics; whoever asks is refused at once.
+    /// True while the actor pauses after too many panics; calls are refused at once.
     pub fn is_failed(&self) -> bool {
-        // Actors that never failed are asked by every call, and the clock is not read for them.
+        // Checked by every call; the clock is read only for an actor that has failed before.
         let until = self.failed_until.load(Relaxed);
         until > 0 && now() < self.opened + Duration::from_millis(until)
     }
 
-    /// Fails the actor until then: whoever asks meanwhile is refused at once.
+    /// Fails the actor until this moment: calls are refused at once.
     pub fn failed(&self, until: Instant) {
         let millis = until.saturating_duration_since(self.opened).as_millis();
         self.failed_until.store(u64::try_from(millis).unwrap_or(u64::MAX), Relaxed);
@@ -138,7 +138,7 @@ impl Gauges {
         self.dead_letters.fetch_add(1, Relaxed);
     }
 
-    /// Admits a message, or says why not.
+    /// Admits a message, or returns the reason for refusing it.
     pub(crate) fn enter(&self, kind: &'static str) -> Result<(), Missed> {
         for (index, cell) in self.asked.iter().enumerate() {
             let count = cell.get_or_init(|| (kind, AtomicU64::new(0)));

@@ -1,28 +1,28 @@
-//! How often an actor's state may be made anew, as pure code over a clock that is handed in.
+//! The restart limit of an actor, as pure code over a clock that is passed in.
 //!
-//! A panic now and then is one call's misfortune: the state is made anew and nobody else notices. An actor that panics
-//! over and over would spin, log and answer nobody. So after [`MOST`] restarts within [`WITHIN`] it is failed: whoever
-//! asks is refused at once, and after a pause it is tried again. The first panic after a pause fails it again, with a
-//! pause twice as long; a panic-free [`WITHIN`] clears its name.
+//! After a single panic the state is rebuilt and only that call fails. An actor that panics repeatedly would spin, fill
+//! the log and answer no call. So after [`MOST`] restarts within [`WITHIN`] the actor is failed: calls are refused at
+//! once, and it is tried again after a pause. A panic soon after a pause fails it again, for twice the time; [`WITHIN`]
+//! without a panic resets the pause.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Restarts that are tolerated within [`WITHIN`] (the customary 5 in 10 s of supervision trees).
+/// Restarts allowed within [`WITHIN`] (the usual 5 in 10 s of supervision trees).
 pub(super) const MOST: usize = 5;
-/// The time in which they are counted.
+/// The window in which restarts are counted.
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
 /// The first pause. Long enough not to spin, short enough that a user's second attempt finds the actor back.
 const PAUSE: Duration = Duration::from_secs(1);
-/// No pause is longer: an operator who mends the cause should not have to wait.
+/// The longest pause, so that an operator who fixes the cause does not wait long.
 const PAUSE_MOST: Duration = Duration::from_secs(60);
 
 /// What a panic leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RestartDecision {
-    /// The state is made anew at once.
+    /// Rebuild the state at once.
     Restart,
-    /// The actor is failed until then.
+    /// Fail the actor until this moment.
     Fail(Instant),
 }
 
@@ -30,12 +30,12 @@ pub(super) enum RestartDecision {
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
     recent: VecDeque<Instant>,
-    /// The last pause and its end; `None` for an actor in good standing.
+    /// The last pause and its end; `None` for an actor that was not failed lately.
     pause: Option<(Duration, Instant)>,
 }
 
 impl Restarts {
-    /// A panic at `now`.
+    /// Records a panic at `now`.
     pub(super) fn panicked(&mut self, now: Instant) -> RestartDecision {
         if let Some((last, end)) = self.pause {
             if now < end + WITHIN {

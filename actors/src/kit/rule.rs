@@ -1,29 +1,29 @@
-//! When enough has arrived: the completion rule of a call, as pure code over counts.
+//! The completion rule of a call, as pure code over counts: when have enough answers arrived?
 //!
-//! A rule answers two questions that must not be mixed up. [`Rule::is_over`]: is there any sense in waiting on? And
-//! [`Rule::is_met`]: was what the caller asked for reached? `quorum(3)` of five is over, and not met, at the third
-//! failure; `first(3)` goes on to the end then, because two answers are better than none.
+//! A rule answers two questions. [`Rule::is_over`]: is waiting longer useless? [`Rule::is_met`]: did the caller get
+//! what it asked for? `quorum(3)` of five is over, and not met, at the third failure; `first(3)` then waits for the
+//! rest, because two answers are better than none.
 
-/// How many good answers a call is made for. The default is every one there is.
+/// How many good answers end a call. Default: every slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Rule {
-    /// Every slot, good or not.
+    /// Waits for every slot, good or not.
     #[default]
     All,
-    /// The first so many good ones; fewer where there are no more.
+    /// Waits for this many good answers; takes fewer if there are no more.
     First(usize),
-    /// So many good ones, or it is an error: over as soon as they can no longer be reached.
+    /// Needs this many good answers, or it is an error: over as soon as they can no longer be reached.
     Quorum(usize),
-    /// This part of the slots good (0 to 1, rounded up), or it is an error.
+    /// Needs this fraction of good answers (0 to 1, rounded up to whole slots), or it is an error.
     Fraction(f64),
-    /// Every slot good, or it is an error: over at the first failure.
+    /// Needs every answer to be good, or it is an error: over at the first failure.
     AllOrError,
 }
 
 /// What has arrived so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
-    /// Slots there are.
+    /// Slots of the call.
     pub asked: usize,
     /// Good answers.
     pub good: usize,
@@ -32,7 +32,7 @@ pub struct Arrived {
 }
 
 impl Rule {
-    /// The good answers this rule is after.
+    /// How many good answers this rule needs.
     fn wanted(self, asked: usize) -> usize {
         match self {
             Rule::All | Rule::AllOrError => asked,
@@ -42,13 +42,13 @@ impl Rule {
                 // 0.7 of 10 is 7.000000000000001 in binary; that is not an eighth member.
                 const ROUNDING: f64 = 1e-9;
                 let wanted = (part * asked as f64 - ROUNDING).ceil();
-                // Saturates; what is no number is 0.
+                // The cast saturates; NaN becomes 0.
                 (wanted as usize).max(1)
             }
         }
     }
 
-    /// True when waiting on can change nothing that the caller asked for.
+    /// True when waiting longer cannot change the result of the rule.
     pub fn is_over(self, arrived: Arrived) -> bool {
         let Arrived { asked, good, bad } = arrived;
         let open = asked - (good + bad).min(asked);
@@ -63,12 +63,12 @@ impl Rule {
         }
     }
 
-    /// True when as many good answers came as were asked for. Nobody asked is nothing reached.
+    /// True when the required number of good answers came. Never met without slots.
     pub fn is_met(self, asked: usize, good: usize) -> bool {
         good > 0 && good >= self.wanted(asked)
     }
 
-    /// True where the caller takes what came, however little: a gap is then told, but no error.
+    /// True if the rule accepts missing answers: a gap is reported, but is no error.
     pub fn takes_gaps(self) -> bool {
         matches!(self, Rule::All | Rule::First(_))
     }

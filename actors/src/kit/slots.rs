@@ -1,4 +1,4 @@
-//! The row of slots of one call: what each holds, which are filled, and in what order they were.
+//! The slots of one call: their items, which of them are filled, and in which order.
 
 use smallvec::SmallVec;
 
@@ -8,36 +8,36 @@ use smallvec::SmallVec;
 pub enum Missed {
     /// The deadline passed first.
     Deadline,
-    /// The one who waited no longer needs this answer (a completion rule was met).
+    /// The caller no longer needs this answer (a completion rule was met).
     Cancelled,
-    /// The actor had no room: it was never handed over.
+    /// The actor's queue was full: the message was never sent.
     NotAdmitted,
     /// The actor's task ended without answering: it panicked, or its thread is gone.
     Abandoned,
-    /// The actor panics again and again and is left alone for a while: it was never handed over.
+    /// The actor is paused after repeated panics: the message was never sent.
     Failed,
 }
 
-/// What a slot holds. It is opened in its "not sent" form, so that a slot nobody touched is still a true statement.
+/// The item of a slot. It starts in its "not sent" form, so that a slot that is never filled is still true.
 pub trait Slot: Send + 'static {
-    /// Turns the item into the statement that no answer came, and why.
+    /// Changes the item to say that no answer came, and why.
     fn missed(&mut self, why: Missed);
-    /// Turns the item into the statement that the caller's filter failed on it.
+    /// Changes the item to say that the caller's filter panicked on it.
     fn filter_failed(&mut self, message: &str);
-    /// True for an answer that a completion rule counts as good.
+    /// True if a completion rule counts the item as a good answer.
     fn is_good(&self) -> bool {
         true
     }
 }
 
-/// The slots. The items lie apart from what is known of them: they come as a list, and as that list they are given out.
+/// The slots. Items and their state are two vectors, so that the input `Vec` can be returned without a new allocation.
 pub(super) struct Slots<T> {
     items: Vec<Option<T>>,
-    /// In their place for a few.
+    /// Inline for up to four slots.
     marks: SmallVec<[SlotLink; 4]>,
     empty: usize,
     good: usize,
-    /// The filled slots, in the order in which they were, and how many of them were given out.
+    /// The filled slots, in order of arrival, and how many of them were handed out.
     arrived: SmallVec<[u32; 4]>,
     given: usize,
 }
@@ -45,12 +45,12 @@ pub(super) struct Slots<T> {
 #[derive(Clone, Default)]
 struct SlotLink {
     filled: bool,
-    /// Closed because nobody wanted it any more.
+    /// Closed because the answer was no longer wanted.
     unwanted: bool,
 }
 
 impl<T: Slot> Slots<T> {
-    /// One slot per item, empty but for that.
+    /// One open slot per item.
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
         let (empty, marks) = (items.len(), smallvec::smallvec![SlotLink::default(); items.len()]);
         let items = items.into_iter().map(Some).collect();
@@ -61,7 +61,7 @@ impl<T: Slot> Slots<T> {
         self.marks.len()
     }
 
-    /// How many are not filled.
+    /// How many are open.
     pub(super) fn empty(&self) -> usize {
         self.empty
     }
@@ -71,34 +71,34 @@ impl<T: Slot> Slots<T> {
         self.good
     }
 
-    /// True for a slot that there is and that is not filled.
+    /// True for an existing slot that is not filled.
     pub(super) fn is_open(&self, index: usize) -> bool {
         self.marks.get(index).is_some_and(|mark| !mark.filled)
     }
 
-    /// True for a slot that is filled, and not because nobody wanted it any more.
+    /// True for a filled slot, unless it was closed because the answer was no longer wanted.
     pub(super) fn is_settled(&self, index: usize) -> bool {
         self.marks.get(index).is_some_and(|mark| mark.filled && !mark.unwanted)
     }
 
-    /// True where something arrived that was not given out yet.
+    /// True if an arrival was not handed out yet.
     pub(super) fn has_arrivals(&self) -> bool {
         self.given < self.arrived.len()
     }
 
-    /// What an empty slot says should nobody fill it.
+    /// The item of an open slot, which stands if no answer comes.
     pub(super) fn open_item(&mut self, index: usize) -> Option<&mut T> {
         if self.is_open(index) { self.items.get_mut(index)?.as_mut() } else { None }
     }
 
-    /// Takes out what the first empty slot says, to be put back in its final form.
+    /// Takes the item of the first open slot, to be put back in its final form.
     pub(super) fn take_open(&mut self) -> Option<(usize, T)> {
         let open = |(mark, item): (&SlotLink, &Option<T>)| !mark.filled && item.is_some();
         let index = self.marks.iter().zip(&self.items).position(open)?;
         Some((index, self.items[index].take()?))
     }
 
-    /// Fills a slot. False for one that is filled already, or that there is not: the first item of a slot stays.
+    /// Fills a slot. False for a filled or missing slot: the first item of a slot stays.
     pub(super) fn fill(&mut self, index: usize, item: T, unwanted: bool) -> bool {
         if !self.is_open(index) {
             return false;
@@ -111,14 +111,14 @@ impl<T: Slot> Slots<T> {
         true
     }
 
-    /// Gives out what has arrived first of all that was not given out yet.
+    /// Hands out the next arrival.
     pub(super) fn give(&mut self) -> Option<(usize, T)> {
         let index = *self.arrived.get(self.given)? as usize;
         self.given += 1;
         Some((index, self.items.get_mut(index)?.take()?))
     }
 
-    /// Takes all that was not given out, in the order of the slots.
+    /// Takes all items that were not handed out, in slot order.
     #[expect(
         clippy::filter_map_identity,
         reason = "the list becomes the other in its place, which `flatten` does not do"

@@ -1,7 +1,7 @@
-//! Background tasks, by what they do: how many of each there are right now.
+//! Background tasks, counted by name.
 //!
-//! A task that nobody waits for has a name here, so that the status page shows what a process does beside its requests,
-//! and the end of a drain says what was still at work. The work of a call has none: actors count that themselves.
+//! A task that no caller waits for has a name here, so that the status page shows what a process does besides its
+//! requests, and so that the end of a drain names the tasks still running. The work of a call is counted by its actor.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,14 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
 
-/// How many tasks of each name there are. Taken when a task begins and ends, which is seldom.
+/// The number of running tasks by name. Locked only when a task begins or ends.
 static RUNNING: Mutex<BTreeMap<&'static str, usize>> = Mutex::new(BTreeMap::new());
 
 fn running() -> MutexGuard<'static, BTreeMap<&'static str, usize>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One task; forgotten when dropped, however it ends.
+/// One counted task; uncounted when dropped.
 struct Named(&'static str);
 
 impl Named {
@@ -38,7 +38,7 @@ impl Drop for Named {
     }
 }
 
-/// The same future, counted under this name until it ends or is dropped.
+/// Wraps a future so that it is counted under this name until it ends or is dropped.
 pub fn named<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::Output> {
     let named = Named::new(name);
     async move {
@@ -47,12 +47,12 @@ pub fn named<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::
     }
 }
 
-/// Starts a named task on the current thread, where it stays.
+/// Spawns a named task on the current thread, where it stays.
 pub fn spawn<F: Future<Output: 'static> + 'static>(name: &'static str, work: F) -> JoinHandle<F::Output> {
     actix_rt::spawn(named(name, work))
 }
 
-/// How many tasks of each name there are in this process, by name.
+/// The number of running tasks of this process, by name.
 pub fn counts() -> Vec<(&'static str, usize)> {
     running().iter().map(|(name, count)| (*name, *count)).collect()
 }

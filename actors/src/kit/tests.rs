@@ -31,7 +31,7 @@ impl Slot for Word {
     }
 }
 
-/// What the actor is told to do.
+/// What the actor is asked to do.
 enum Do {
     /// Fills every slot with a word.
     Say(&'static str, usize),
@@ -43,7 +43,7 @@ enum Do {
     PanicLater,
 }
 
-/// Tells that the work which held it was dropped.
+/// Records that the work which held it was dropped.
 #[derive(Default)]
 struct Dropped(Mutex<bool>);
 
@@ -64,7 +64,7 @@ impl Answers<Do> for Parrot {
     const NAME: &'static str = "do";
 
     fn answer(&mut self, what: Do, responder: Responder<Word>) -> impl Future<Output = ()> + 'static {
-        // Without the panic hook, which writes a backtrace each time: some tests do this a thousand times.
+        // `resume_unwind` skips the panic hook, which writes a backtrace: some tests panic a thousand times.
         if matches!(what, Do::PanicAtOnce) {
             resume_unwind(Box::new(format!("at once, in state {}", self.made)));
         }
@@ -90,7 +90,7 @@ impl Answers<Do> for Parrot {
 }
 
 fn in_system<T>(work: impl Future<Output = T>) -> T {
-    // Time is paused: a timer that is alone in waiting fires at once.
+    // With paused time, a timer fires at once when it is all that the runtime waits for.
     let runtime =
         || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
     actix_rt::System::with_tokio_rt(runtime).block_on(work)

@@ -8,7 +8,7 @@ fn later(wait: Duration) -> Instant {
     tokio::time::Instant::now().into_std() + wait
 }
 
-/// On a thread whose alarms go off, its clock at rest.
+/// Runs on a thread that has a wheel, with paused time.
 fn kept<T>(test: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(async {
         keep();

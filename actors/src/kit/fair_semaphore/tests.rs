@@ -1,8 +1,8 @@
-//! Who gets a place that comes back: by cases, and by a thousand random days against the rule in its own words.
+//! Which waiter gets a returned place: by cases, and by a thousand random runs against the rule as a specification.
 
 use super::*;
 
-/// What a waiter gets here is nothing: who it was is known by the channel on which it came.
+/// The waiters receive nothing: the channel identifies the waiter.
 type Turns = FairSemaphore<()>;
 
 /// A fan-out of many calls.
@@ -11,7 +11,7 @@ const OTHER: u64 = 8;
 /// A request of one call.
 const ALONE: u64 = 0;
 
-/// The parties whose calls have places, and those whose calls wait, in their order.
+/// The parties that hold places, and the parties of the waiters, in their order.
 struct Day {
     places: Turns,
     /// Place and party.
@@ -35,7 +35,7 @@ impl Day {
         (0..count).for_each(|_| self.comes(party));
     }
 
-    /// One of a party's calls ends; gives the party that has its place now.
+    /// One call of a party ends; returns the party that gets its place.
     fn ends(&mut self, party: u64) -> Option<u64> {
         let index = self.held.iter().position(|held| held.1 == party).expect("it has a place");
         self.end(index)
@@ -76,7 +76,7 @@ fn a_party_that_has_half_stands_behind_others_and_is_next_when_it_has_less() {
     assert_eq!([(); 2].map(|()| day.ends(BIG)), [Some(ALONE); 2]);
     assert_eq!([(); 5].map(|()| day.ends(BIG)), [Some(BIG); 5]);
     assert_eq!(day.ends(ALONE), Some(ALONE));
-    // Nobody else waits: it may have all again.
+    // No other party waits: it may hold all places again.
     assert_eq!([(); 2].map(|()| day.ends(ALONE)), [Some(BIG); 2]);
     assert_eq!(day.has(BIG), 4);
 }
@@ -138,9 +138,8 @@ fn room_to_wait_is_made_by_the_party_that_has_most_of_it() {
     assert!(!day.places.make_room(Party::of(OTHER)), "nobody has more than half of the room");
 }
 
-/// The rule in its own words, looked at whenever a place goes to somebody: beside others who wait nobody gets more than
-/// half of the places, unless all others who wait have as much; a party's calls keep their order; no place is ever
-/// lost.
+/// The rule as a specification, checked whenever a place is passed on: while others wait, a party holds at most half of
+/// the places, unless all waiting parties hold as many; a party's calls keep their order; no place is lost.
 #[test]
 fn no_day_breaks_the_rule() {
     for seed in 1..1_000_u64 {

@@ -103,7 +103,7 @@ fn panics_without_end_fail_the_actor_and_the_process_says_so() {
         let toll = storm(&actor, 40, Duration::from_millis(20), 5).await;
         let gauges = actor.gauges();
         assert_eq!((toll.panicked as u64, gauges.in_flight()), (40, 0), "{toll:?}");
-        // It is not made anew time and again: while it rests whoever asks is refused.
+        // It is not rebuilt again and again: while it pauses, calls are refused.
         assert!(gauges.tree()["failures"].as_i64() > Some(3), "{:?}", gauges.tree());
         assert!(toll.refused > toll.panicked * 10, "{toll:?}");
         let until_failed = async {

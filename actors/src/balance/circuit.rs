@@ -1,4 +1,4 @@
-//! Whether a member takes part: a state machine without a clock, a socket or a thread, so that it can be simulated.
+//! The circuit breaker of one member: a state machine without clock, socket or thread, so that it can be simulated.
 //!
 //! ```text
 //!            eject_after failures in a row, or fall checks
@@ -9,10 +9,10 @@
 //!                                   └─────────────────────────────────────┘
 //! ```
 //!
-//! Without active checks a probing member is given one live call at a time; with them no live call meets it before the
-//! checks are content. Times are counted from an origin that the owner chooses.
+//! Without active checks, a probing member gets one live call at a time. With them, it gets no live call until the
+//! checks readmit it. Times are durations since an origin that the owner chooses.
 //!
-//! - `reason`: what counts against a member, and why it changes its state.
+//! - `reason`: which outcomes count against a member, and the causes of state changes.
 
 mod reason;
 
@@ -22,15 +22,15 @@ use crate::spec::Rules;
 
 pub use reason::{EjectReason, Judged, ReadmitReason, judge};
 
-/// Where a member stands.
+/// The state of a member's circuit breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CircuitState {
-    /// Takes part.
+    /// Takes calls.
     #[default]
     Healthy,
-    /// Left out for a time.
+    /// Takes no calls for a time.
     Ejected,
-    /// The time is over; it has to prove itself.
+    /// The time of its ejection is over; a trial call or the checks decide about it.
     Probing,
 }
 
@@ -48,16 +48,16 @@ impl CircuitState {
 /// A change of a member's state, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is left out from now on.
+    /// The member is ejected.
     Ejected {
-        /// The last failure of the row.
+        /// The failure that ejected it.
         why: EjectReason,
-        /// For how long.
+        /// How long.
         time: Duration,
     },
-    /// It would have been, were there not too many out already.
+    /// It was not ejected, because too many members are ejected already.
     Spared(EjectReason),
-    /// Its time is over.
+    /// The time of its ejection is over.
     Probing,
     /// It takes part again.
     Readmitted(ReadmitReason),
@@ -66,34 +66,34 @@ pub enum Change {
 /// Whether a call may go to a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admitted {
-    /// Like any other.
+    /// As any call.
     Yes,
-    /// As the one that decides. What becomes of it must be told.
+    /// As the trial call, which decides about the member. Its result must be reported.
     Trial,
     /// Not now.
     No,
 }
 
-/// What a call was when it ended.
+/// The kind of a call that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
-    /// One of many.
+    /// An ordinary call.
     Usual,
-    /// The one that decides.
+    /// The trial call of a probing member.
     Trial,
 }
 
-/// What the owner of all members knows and a single one does not.
+/// The facts that a member's circuit breaker needs from the cluster.
 pub struct CircuitContext<'a> {
     /// The configuration.
     pub rules: &'a Rules,
-    /// Whether active checks are made.
+    /// Whether the cluster has active checks.
     pub has_checks: bool,
     /// The time.
     pub now: Duration,
-    /// Takes one of the places for ejected members; false if there is none. It is free again after `Readmitted`.
+    /// Reserves one of the places for ejected members; false if there is none. `Readmitted` frees it.
     pub take_place: &'a mut dyn FnMut() -> bool,
-    /// A number below the given one.
+    /// A random number below the given one.
     pub draw: &'a mut dyn FnMut(u64) -> u64,
 }
 
@@ -109,9 +109,9 @@ pub struct Circuit {
     state: CircuitState,
     since: Duration,
     until: Duration,
-    /// Of calls, in a row.
+    /// Failed calls in a row.
     failures: u32,
-    /// Ejections without a long healthy span between them.
+    /// Ejections in a row, without `eject_time_max` in health between them.
     row: u32,
     ejections: u64,
     spared: u64,
@@ -128,7 +128,7 @@ impl Circuit {
         self.state
     }
 
-    /// When it came into this state.
+    /// When the state last changed.
     pub fn since(&self) -> Duration {
         self.since
     }
@@ -148,27 +148,27 @@ impl Circuit {
         self.ejections
     }
 
-    /// How often it would have been ejected, were there not too many out already.
+    /// How often it was not ejected because too many members were ejected already.
     pub fn spared(&self) -> u64 {
         self.spared
     }
 
-    /// The last thing that counted against it.
+    /// The last failure or check that counted against it.
     pub fn why(&self) -> Option<EjectReason> {
         self.why
     }
 
-    /// When and why it last came back.
+    /// When and why it was last readmitted.
     pub fn readmitted(&self) -> Option<(Duration, ReadmitReason)> {
         self.readmitted
     }
 
-    /// True while its one trial call is under way.
+    /// True while its trial call is in flight.
     pub fn is_on_trial(&self) -> bool {
         self.on_trial
     }
 
-    /// Asks whether a call may go to it, and notes that its time is over.
+    /// Decides whether a call may go to the member. Starts probing if the time of its ejection is over.
     pub fn admit(&mut self, ground: &CircuitContext<'_>) -> (Admitted, Option<Change>) {
         let change = self.expire(ground);
         let admitted = match self.state {
@@ -182,8 +182,8 @@ impl Circuit {
         (admitted, change)
     }
 
-    /// Takes in what became of a call. A call made before the ejection, or against it because nobody else was left,
-    /// decides nothing.
+    /// Records the result of a call. Calls that began before the ejection, or that went to an ejected member because no
+    /// other was left, decide nothing.
     pub fn call_ended(&mut self, call: CallKind, judged: Judged, ground: &mut CircuitContext<'_>) -> Option<Change> {
         if call == CallKind::Trial {
             self.on_trial = false;
@@ -209,7 +209,7 @@ impl Circuit {
         }
     }
 
-    /// Takes in an active check.
+    /// Records the result of an active check.
     pub fn checked(&mut self, is_passed: bool, ground: &mut CircuitContext<'_>) -> Option<Change> {
         if is_passed {
             self.missed = 0;
@@ -246,7 +246,7 @@ impl Circuit {
     fn eject(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Option<Change> {
         if !(ground.take_place)() {
             self.spared += 1;
-            // Said once for a row, not with every call of it.
+            // Reported once, not for every further failure.
             let is_news = self.failures == ground.rules.eject_after || self.missed == ground.rules.fall;
             return is_news.then_some(Change::Spared(why));
         }
@@ -256,7 +256,7 @@ impl Circuit {
         Some(self.leave(why, ground))
     }
 
-    /// Out, for twice as long as the last time, within a tenth so that members that fell together do not return
+    /// Ejects the member for twice as long as last time, ±10 % so that members that failed together do not return
     /// together.
     fn leave(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Change {
         let Rules { eject_time, eject_time_max, .. } = *ground.rules;
@@ -284,17 +284,17 @@ impl Circuit {
         Change::Readmitted(why)
     }
 
-    /// The share of its weight that is in force, in percent: a readmitted member begins with a tenth.
+    /// The percentage of its weight that counts: a readmitted member starts with 10 %.
     pub fn ramp(&self, rules: &Rules, now: Duration) -> u32 {
         let Some((at, _)) = self.readmitted else { return FULL };
         ramp(now.saturating_sub(at), rules.slow_start)
     }
 }
 
-/// All of the weight, in percent.
+/// The full weight, in percent.
 pub const FULL: u32 = 100;
 
-/// The share of the weight in force this long after the readmission.
+/// The percentage of the weight that counts at this time after readmission.
 pub fn ramp(age: Duration, window: Duration) -> u32 {
     const FIRST: u64 = 10;
     if age >= window {

@@ -1,11 +1,11 @@
-//! What the threads of a process know together of a cluster's members, be they HTTP servers or databases.
+//! Health of a cluster's members, shared by all threads of a process; for HTTP servers and databases.
 //!
-//! One [`Health`] goes with one list of members. Where the list changes there is a new one, which has the old one's
-//! knowledge of whoever stays: calls under way end on the old one, and tell the same members. A choice reads atomics
-//! only; no lock is held across an await. All times are counted from the making of the first [`Health`], so a
-//! simulation can pass its own.
+//! One [`Health`] belongs to one list of members. When the list changes, a new one is made, which shares the state of
+//! the members that remain; calls in flight finish on the old one and report to the same states. A choice reads atomics
+//! only; no lock is held across an await. Times are durations since the first [`Health`] was made, so that a simulation
+//! can supply its own.
 //!
-//! - `pulse`: one member, and what the cluster has in common.
+//! - `member_health`: the state of one member, and the state that the members share.
 
 mod member_health;
 
@@ -24,17 +24,17 @@ use member_health::{ClusterState, MemberState};
 pub use member_health::MemberHealth;
 pub(crate) use member_health::unix;
 
-/// The weight in force of a healthy, trusted member of weight 1. Its parts are the tenth of a slow start of the 128th
-/// of deep distrust, which must not be 0.
+/// The effective weight of a healthy member of weight 1 without a penalty. Divisible, because slow start takes it down
+/// to a tenth and the penalty to 1/128: a tenth of 1/128 of it is still 1.
 pub const FULL_WEIGHT: u32 = 1_280;
 
-/// The longest time a member may ask to be left alone. Linkerd's.
+/// The longest `Retry-After` that is honoured. The value is Linkerd's.
 const LONGEST_HOLD: Duration = Duration::from_secs(300);
 
-/// No time at all, in milliseconds.
+/// Stands for "never" in atomics of milliseconds.
 const NEVER: u64 = u64::MAX;
 
-/// The members of one cluster as the whole process sees them.
+/// The members of one cluster as all threads of the process see them.
 #[derive(Debug)]
 pub struct Health {
     common: Arc<ClusterState>,
@@ -42,43 +42,43 @@ pub struct Health {
     generation: u64,
 }
 
-/// How a call to a member ended.
+/// The end of a call to a member.
 #[derive(Debug)]
 pub struct CallEnd<'a> {
-    /// What it was.
+    /// The kind of the call.
     pub call: CallKind,
-    /// What it says of the member.
+    /// What it says about the member.
     pub judged: Judged,
-    /// The member refused the work, quickly or not: it is to get less of it.
+    /// The member refused the work, quickly or not: it should get less of it.
     pub is_refusal: bool,
-    /// How long a good answer took, or would have taken longer yet; `None` where none came.
+    /// The latency of a good answer, or a lower bound of it; `None` without one.
     pub took: Option<Duration>,
-    /// How long it lasted where nothing came: the member's deadline, the caller's, or his departure.
+    /// How long the call lasted without an answer: to the member's deadline, the caller's, or the caller's departure.
     pub waited: Option<Duration>,
-    /// What [`begun`](Pulse::begun) said.
+    /// The return value of [`begun`](MemberHealth::begun).
     pub among: usize,
-    /// What the member or the system said of a failure.
+    /// The text of the member or the system about a failure.
     pub msg: &'a str,
 }
 
-/// What an extra request is for.
+/// The purpose of an extra request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extra {
-    /// A call that failed.
+    /// To repeat a call that failed.
     Retry,
-    /// A call that is late.
+    /// To back up a call that is late.
     Hedge,
 }
 
 impl Health {
-    /// All members healthy, nothing known of their pace.
+    /// All members healthy, without latency samples.
     pub fn new(spec: &ClusterSpec) -> Health {
         let vitals = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
         Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true), vitals)
     }
 
-    /// The same of databases, which are tried by live statements alone, and whose pace is learnt where `dlb` looks at
-    /// it.
+    /// As [`new`](Health::new), for databases: live statements are their trial calls, and latency is recorded only if
+    /// `dlb` balances by it.
     pub fn of_databases(spec: &DbSpec) -> Health {
         let vitals =
             spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
@@ -86,8 +86,8 @@ impl Health {
         Health::of(common, vitals)
     }
 
-    /// The health of these members: whoever was one before is as he was, others come new. `is_late` says of those
-    /// whether they come to others at work, and so begin with a small share.
+    /// The health of a new list of members. Members of the old list keep their state. `is_late` says whether a new
+    /// member joins others at work, and so starts with a small share.
     pub(crate) fn succeeded(&self, members: &[Member], is_late: impl Fn(&Member) -> bool) -> Health {
         let now = self.now();
         let mut known: Vec<&Arc<MemberState>> = self.pulses.iter().map(|pulse| &pulse.vital).collect();
@@ -100,7 +100,7 @@ impl Health {
                     places -= 1;
                     vital.clone()
                 }
-                // More are out than may be, of the few that are left: it gets another chance.
+                // More members are ejected than the shorter list allows: this one gets another chance.
                 Some(_) => MemberState::new(member, None),
                 None => MemberState::new(member, is_late(member).then_some(now)),
             }
@@ -117,14 +117,14 @@ impl Health {
             places.generation += 1;
             places.generation
         };
-        // Whoever is out is to be looked for.
+        // The new list may have ejected members whose trial is due.
         if generation > 1 {
             common.due.store(0, Relaxed);
         }
         Health { common, pulses, generation }
     }
 
-    /// The time since the first one was made.
+    /// The time since the cluster's first `Health` was made.
     pub fn now(&self) -> Duration {
         self.common.epoch.elapsed()
     }
@@ -134,7 +134,7 @@ impl Health {
         &self.pulses[index]
     }
 
-    /// The how-many-eth list of members this is.
+    /// Generation number of this member list.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
@@ -144,18 +144,18 @@ impl Health {
         &self.common.name
     }
 
-    /// What a choice is to know of a member.
+    /// The facts about a member for the choice.
     pub fn candidate(&self, index: usize, now: Duration, wants_pace: bool) -> Candidate {
         self.pulses[index].candidate(now, wants_pace)
     }
 
-    /// A member whose trial call is due. What becomes of that call must be told by [`ended`](Pulse::ended).
+    /// A member whose trial call is due. The call's result must be reported to [`ended`](MemberHealth::ended).
     pub fn due(&self, now: Duration) -> Option<usize> {
         let due = &self.common.due;
         if millis(now) < due.load(Relaxed) {
             return None;
         }
-        // Emptied before the members are looked at: what one enters meanwhile is not lost.
+        // Reset before the scan, so that an entry made meanwhile is not lost.
         due.store(NEVER, Relaxed);
         let mut found = None;
         for (index, pulse) in self.pulses.iter().enumerate().filter(|(_, pulse)| pulse.vital.is_out()) {
@@ -167,18 +167,18 @@ impl Health {
             }
         }
         if self.common.places().generation != self.generation {
-            // These are the members of before: those of now have not been looked at.
+            // This is an old list: the members of the present one have not been scanned.
             due.store(0, Relaxed);
         }
         found
     }
 
-    /// Counts a caller's request that may need extra ones.
+    /// Counts a caller's request, which adds to the budget of extra ones.
     pub fn deposit(&self, now: Duration) {
         self.common.budget.lock().unwrap_or_else(PoisonError::into_inner).deposit(now);
     }
 
-    /// Takes an extra request from the budget; false if it is used up.
+    /// Takes an extra request from the budget; false if the budget is used up.
     pub fn withdraw(&self, extra: Extra, now: Duration) -> bool {
         let common = &*self.common;
         let is_granted = common.budget.lock().unwrap_or_else(PoisonError::into_inner).withdraw(now);
@@ -196,7 +196,7 @@ impl Health {
         self.common.retries.load(Relaxed) + self.common.hedges.load(Relaxed)
     }
 
-    /// What the cluster as a whole has to tell.
+    /// The cluster's own part of the report.
     pub(crate) fn report(&self) -> Vec<(&'static str, Value)> {
         let number = |counter: &AtomicU64| Value::Int(counter.load(Relaxed).cast_signed());
         let places = self.common.places();

@@ -1,53 +1,52 @@
-//! How soon a member is expected to answer.
+//! The expected latency of a member.
 //!
-//! The median of its last few answers: a pause of our own machine falls on all members at once and makes their slowest
-//! answers alike, so an average that believes peaks no longer tells a slow member from a quick one; half of the answers
-//! it hardly ever reaches. Beside it stands how many calls the member had at once while it was that quick: so many more
-//! cost nothing, and only what goes beyond makes the next one wait.
+//! It is the median of the last few answers. A pause of our own machine delays the calls of all members at once, so
+//! their slowest answers become alike, and an average dominated by peaks no longer tells a slow member from a fast one;
+//! the median is rarely affected. Beside it stands the capacity: how many calls the member had at once while it was
+//! that fast. Up to that number further calls cost nothing; beyond it each call waits longer.
 
 use std::time::Duration;
 
-/// Answers that are looked at. Few, so that a member that changes is known after eight; enough that two stalls in a row
-/// do not count.
+/// Samples that count. Few, so that a changed member shows after eight; enough that two stalls in a row do not count.
 const KEPT: usize = 15;
-/// Older answers are dropped, but for the last: a member that was left alone is judged by what it does now.
+/// Older samples are dropped, except the last: after an idle time, a member is judged by what it does now.
 const FRESH: Duration = Duration::from_secs(10);
-/// The time over which the expectation fades while nobody asks: one that is ten times slower than the others is tried
-/// again after 16 s (ln 5 of it), one a hundred times slower after 39 s. Finagle's.
+/// Time constant with which the expectation fades while the member gets no calls: a member ten times slower than the
+/// others is tried again after 16 s (ln 5 of it), one a hundred times slower after 39 s. The value is Finagle's.
 const FADE: f64 = 10.0;
 
-/// What a member answered lately.
+/// The recent answers of a member.
 #[derive(Clone, Debug, Default)]
 pub struct RecentLatencies {
-    /// A ring: once it is full the oldest is at `next`.
+    /// A ring buffer: once it is full, the oldest sample is at `next`.
     answers: Vec<LatencySample>,
     next: usize,
-    /// How long they took, in order.
+    /// The latencies in microseconds, sorted.
     order: Vec<u32>,
-    /// The most room of late, and when that was. Kept for longer than the answers: what comes after a pause of our own
-    /// machine comes all at once, and the few calls before it say little of how many are borne.
+    /// The recent capacity, and when it was last seen. Kept longer than the samples: after a pause of our own machine
+    /// the answers arrive all at once, and the few calls before it say little about the capacity.
     room: (u32, Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
 struct LatencySample {
     micros: u32,
-    /// Calls in flight when it was asked, this one included.
+    /// Calls in flight when it was sent, this one included.
     among: u32,
     at: Duration,
 }
 
-/// What is made of it.
+/// The estimate from the recent answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LatencyEstimate {
-    /// The median answer. 0: nothing is known.
+    /// The median latency in microseconds; 0 if unknown.
     pub micros: u32,
-    /// The most calls it had at once, within ten seconds, when it answered no slower than that.
+    /// The capacity: the most calls in flight, within ten seconds, when it answered no slower than the median.
     pub room: u32,
 }
 
 impl RecentLatencies {
-    /// Takes in an answer to a call that was one of `among` in flight.
+    /// Records an answer to a call that was one of `among` in flight.
     pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
         let answer = LatencySample { micros, among: u32::try_from(among).unwrap_or(u32::MAX).max(1), at: now };
@@ -58,7 +57,7 @@ impl RecentLatencies {
         } else {
             let old = std::mem::replace(&mut self.answers[self.next], answer).micros;
             let gone = self.order.partition_point(|&other| other < old);
-            // What lies between the old place and the new one moves by one.
+            // The entries between the old position and the new one move by one.
             if gone < place {
                 self.order.copy_within(gone + 1..place, gone);
                 self.order[place - 1] = micros;
@@ -69,12 +68,12 @@ impl RecentLatencies {
         }
         self.next = (self.next + 1) % KEPT;
         let pace = self.pace(now);
-        // It is never less than what is remembered and fresh.
+        // `pace.room` already includes the remembered value if that is fresh.
         self.room = (pace.room, now);
         pace
     }
 
-    /// Takes in that a call lasted so long without an answer. It says something of a member that seemed quicker only.
+    /// Records that a call lasted this long without an answer. It counts only if the member seemed faster.
     pub fn waited(&mut self, waited: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let pace = self.pace(now);
         if waited.as_micros() > pace.micros.into() { self.learn(waited, among, now) } else { pace }
@@ -84,9 +83,9 @@ impl RecentLatencies {
         let since = now.checked_sub(FRESH);
         let is_fresh = |answer: &&LatencySample| since.is_none_or(|since| answer.at > since);
         let oldest = self.answers.get(self.next).or(self.answers.first());
-        // Every answer of every member passes here, and under load all are fresh.
+        // Fast path: this runs for every answer of every member, and under load all samples are fresh.
         let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
-        // Slower answers than the median say nothing of how many calls are borne.
+        // Answers slower than the median say nothing about the capacity.
         let most = |median: u32| {
             move |room: u32, one: &LatencySample| if one.micros <= median { room.max(one.among) } else { room }
         };
@@ -105,13 +104,13 @@ impl RecentLatencies {
 }
 
 impl LatencyEstimate {
-    /// After nobody asked for this long.
+    /// The estimate after this long without a call.
     #[must_use]
     pub fn faded(self, idle: Duration) -> LatencyEstimate {
         LatencyEstimate { micros: (f64::from(self.micros) * (-idle.as_secs_f64() / FADE).exp()) as u32, ..self }
     }
 
-    /// In one word that an atomic holds.
+    /// Packed into the word of one atomic.
     pub(crate) fn packed(self) -> u64 {
         (u64::from(self.micros) << 32) | u64::from(self.room)
     }
@@ -160,14 +159,14 @@ mod tests {
     #[test]
     fn it_has_room_for_what_it_bore_while_it_was_quick() {
         let mut recent = RecentLatencies::default();
-        // One after the other: the more are waiting the longer it takes.
+        // A serial server: more waiting calls, longer answers.
         let serial = (1..=9).map(|among| recent.learn(MILLI * 10 * among, among as usize, SECOND)).last();
         assert_eq!(serial, Some(LatencyEstimate { micros: 50_000, room: 5 }));
-        // All at once.
+        // A parallel server.
         let mut recent = RecentLatencies::default();
         let roomy = (1..=9).map(|among| recent.learn(MILLI * 10, among, SECOND)).last();
         assert_eq!(roomy, Some(LatencyEstimate { micros: 10_000, room: 9 }));
-        // That is remembered for a while.
+        // The capacity is remembered for a while.
         assert_eq!(learnt(&mut recent, 10, 100, SECOND * 5).room, 9);
         assert_eq!(learnt(&mut recent, 10, 100, SECOND * 16).room, 1);
     }
@@ -186,7 +185,7 @@ mod tests {
     fn it_fades_and_fits_an_atomic() {
         let pace = LatencyEstimate { micros: 200_000, room: 3 };
         assert_eq!(pace.faded(Duration::ZERO), pace);
-        // Twice the pace of one ten times quicker.
+        // Twice the latency of a member ten times faster.
         assert!(pace.faded(SECOND * 16).micros > 40_000 && pace.faded(SECOND * 17).micros < 40_000);
         assert_eq!(LatencyEstimate::unpacked(pace.packed()), pace);
         let extreme = LatencyEstimate { micros: u32::MAX, room: u32::MAX };

@@ -1,7 +1,7 @@
-//! How fast a member answers: quantiles of the recent past.
+//! Latency quantiles of a member over the recent past.
 //!
-//! They come from a histogram whose buckets grow by a ninth, so a quantile is right within a tenth; its counts
-//! are halved every ten seconds of use, so the last half minute outweighs all before.
+//! The buckets of the histogram grow by a ninth, so a quantile is exact to ±10 %. The counts are halved after every ten
+//! seconds of use, so the last half minute outweighs all earlier time.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ const STEPS: [f64; 8] = [
 const FIRST_MICROS: f64 = 50.0;
 /// From 50 µs to 100 s are 21 doublings.
 const BUCKETS: usize = 170;
-/// How long the counts stay as they are.
+/// Time between two halvings of the counts.
 const HALVE: Duration = Duration::from_secs(10);
-/// One answer. More than 1, so that halving does not lose single answers.
+/// The count of one answer. More than 1, so that halving does not lose single answers.
 const ONE: u32 = 16;
-/// Answers that a quantile needs: below, the 95th of 100 is a guess.
+/// Answers needed for a quantile: with fewer, the 95th percentile is a guess.
 const ENOUGH: u32 = 20;
 
 /// The answers of one member.
@@ -50,7 +50,7 @@ impl std::fmt::Debug for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// Takes in an answer.
+    /// Records an answer.
     pub fn learn(&mut self, took: Duration, now: Duration) {
         if now.saturating_sub(self.halved) >= HALVE {
             self.halve();
@@ -63,19 +63,19 @@ impl LatencyHistogram {
         self.total += ONE;
     }
 
-    /// The time within which this share of the answers came; `None` while there are too few.
+    /// The time within which this share (0 to 1) of the answers came; `None` while there are fewer than 20.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         self.place(share).map(upper_end)
     }
 
-    /// The same for people to read: the middle of the bucket, which is right within a twentieth, while
-    /// [`quantile`](Self::quantile) is never too short.
+    /// As [`quantile`](Self::quantile), for display: the middle of the bucket, exact to ±5 %. `quantile` itself is
+    /// never too short.
     pub fn estimate(&self, share: f64) -> Option<Duration> {
         let below = 0.5_f64.exp2().powf(1.0 / FINENESS);
         self.place(share).map(|index| upper_end(index).div_f64(below))
     }
 
-    /// The bucket that quantile is in.
+    /// The index of the quantile's bucket.
     fn place(&self, share: f64) -> Option<usize> {
         if self.total < ENOUGH * ONE {
             return None;
@@ -100,7 +100,7 @@ fn bucket(took: Duration) -> usize {
     if times <= 1.0 {
         return 0;
     }
-    // The logarithm by the number's own parts: whole doublings, and how many of its steps the rest is above.
+    // The logarithm from the bits of the float: whole doublings, and how many steps the remainder exceeds.
     let doublings = (times.to_bits() >> 52) - 1023;
     let rest = times / f64::from_bits((doublings + 1023) << 52);
     let steps = STEPS.iter().filter(|&&step| rest > step).count();

@@ -1,43 +1,43 @@
-//! The penalty for failing fast. A member that answers every call with an error in a millisecond never has calls in
-//! flight, and would attract them all.
+//! The penalty for failing fast. A member that fails every call in a millisecond never has calls in flight, and would
+//! attract all of them.
 //!
-//! Each failure halves the share of a member's weight that is in force, each five seconds double it, and so do about
-//! six answers in a row. A member that always fails is thus asked about once in five seconds, whatever the load; one
-//! that fails every twentieth call is not touched.
+//! Each failure halves the share of the member's weight that counts; five seconds double it again, and so do about six
+//! good answers in a row. So a member that always fails gets about one call in five seconds, whatever the load, and one
+//! that fails every twentieth call is not affected.
 
 use std::time::Duration;
 
-/// Half-life of distrust: long against a second of errors, short against an ejection. It is Linkerd's.
+/// Half-life of the penalty: long compared with a second of errors, short compared with an ejection. It is Linkerd's.
 const HALF_LIFE: f64 = 5.0;
-/// What a failure takes, in halvings.
+/// The penalty of a failure, in halvings of the weight.
 const FAILURE: f64 = 1.0;
-/// What an answer gives back: the balance lies at one failure in seven calls.
+/// What an answer removes, in halvings: at one failure in seven calls the penalty stays constant.
 const ANSWER: f64 = 0.17;
-/// As deep as distrust goes: 1/128 of the weight.
+/// The largest penalty: 1/128 of the weight remains.
 const DEEPEST: f64 = 7.0;
 
-/// How far a member is trusted.
+/// The penalty of one member.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Penalty {
-    /// In halvings of the weight, as of `at`.
+    /// Halvings of the weight at the time `at`.
     halvings: f64,
     at: Duration,
 }
 
 impl Penalty {
-    /// Takes in how a call ended.
+    /// Records how a call ended.
     pub fn learn(&mut self, is_failure: bool, now: Duration) {
         let change = if is_failure { FAILURE } else { -ANSWER };
         self.halvings = (self.halvings(now) + change).clamp(0.0, DEEPEST);
         self.at = now;
     }
 
-    /// The share of the weight in force, from 1/128 to 1.
+    /// The share of the weight that counts, from 1/128 to 1.
     pub fn share(&self, now: Duration) -> f64 {
         (-self.halvings(now)).exp2()
     }
 
-    /// True where nothing speaks against it, and nothing did for long.
+    /// True without a penalty.
     pub fn is_full(&self) -> bool {
         self.halvings <= 0.0
     }
@@ -46,7 +46,8 @@ impl Penalty {
         (self.halvings - now.saturating_sub(self.at).as_secs_f64() / HALF_LIFE).max(0.0)
     }
 
-    /// In one word that an atomic holds: hundredths of halvings above the milliseconds of `at`.
+    /// Packed into the word of one atomic: hundredths of halvings in the high 16 bits, milliseconds of `at` in the low
+    /// 48.
     pub(crate) fn packed(self) -> u64 {
         if self.is_full() {
             return 0;

@@ -1,10 +1,10 @@
 //! Which member gets the next call: pure code, so that it can be simulated and exchanged.
 //!
-//! Power of two choices: two members are drawn, each with a chance in proportion to its weight, and the one with fewer
-//! calls in flight per weight gets the call; the first drawn wins a tie. An idle cluster is thus loaded by weight, a
-//! busy one by what its members get done, and no two threads run after the same idle member at once, as they would with
-//! "the least loaded of all". The default also looks at how fast the two are (`pace`);
-//! `docs/decisions/0010-balancing.md` compares the ways.
+//! Power of two choices: two members are drawn, each with a probability in proportion to its weight, and the one with
+//! fewer calls in flight per weight gets the call; the first one wins a tie. An idle cluster is thus loaded by weight,
+//! a busy one by the throughput of its members, and threads do not all choose the same idle member, as they would with
+//! "the least loaded of all". The default also compares the expected latencies (`latency_estimate`);
+//! `docs/decisions/0010-balancing.md` compares the strategies.
 //!
 //! - `ring`: the points of consistent hashing.
 
@@ -18,46 +18,47 @@ use crate::spec::Balance;
 
 pub use ring::{Ring, hash};
 
-/// What the choice knows of a member.
+/// What the choice knows about a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
-    /// Share of the load now in force. 0: only where nobody else is left.
+    /// Effective weight. 0: used only if no other member is left.
     pub weight: u32,
     /// Calls in flight.
     pub outstanding: usize,
-    /// How soon it is expected to answer. Only asked for by [`Balance::Ewma`].
+    /// Expected latency. Read only by [`Balance::Ewma`].
     pub pace: LatencyEstimate,
-    /// Ejected, or it asked to be left alone: only where nobody else is left.
+    /// Ejected, or asked for a pause by `Retry-After`: used only if no other member is left.
     pub is_out: bool,
-    /// May not be chosen: tried already for this call.
+    /// Never chosen: already tried for this call.
     pub is_barred: bool,
 }
 
-/// Draws before the weights are looked at one by one. Of members of like weight the first draw hits.
+/// Random draws before a linear scan of the weights. With equal weights the first draw succeeds.
 const DRAWS: usize = 16;
 
-/// One thread's way of choosing.
+/// The chooser of one thread.
 #[derive(Debug)]
 pub struct Picker {
     balance: Balance,
-    /// The weight in force of a member of weight 1.
+    /// The effective weight of a member of weight 1.
     full: u64,
-    /// The weights in force of trusted members.
+    /// The effective weights of members without penalty or slow start.
     nominal: Box<[u64]>,
     heaviest: u64,
     dice: Dice,
-    /// Round robin: what each member has to its credit.
+    /// Round robin: the credit of each member.
     credit: RefCell<Vec<i64>>,
     ring: Option<Ring>,
 }
 
 impl Picker {
-    /// For members of these weights; `full` is the weight in force of a member of weight 1.
+    /// For members with these weights; `full` is the effective weight of a member of weight 1.
     pub fn new(balance: Balance, weights: &[u32], full: u32, dice: Dice) -> Picker {
         Picker::of(balance, weights, full, dice, || Ring::new(weights))
     }
 
-    /// The same for members that come and go: the keys of consistent hashing go by these numbers.
+    /// As [`new`](Picker::new), for a list of members that changes: consistent hashing identifies them by these
+    /// numbers.
     pub fn seeded(balance: Balance, weights: &[u32], seeds: &[u64], full: u32, dice: Dice) -> Picker {
         Picker::of(balance, weights, full, dice, || Ring::seeded(weights, seeds))
     }
@@ -77,18 +78,18 @@ impl Picker {
         }
     }
 
-    /// True where the choice needs the hash of the caller's key.
+    /// True if the choice needs the hash of the caller's key.
     pub fn wants_key(&self) -> bool {
         self.balance == Balance::Hash
     }
 
-    /// True where the choice looks at [`Candidate::pace`].
+    /// True if the choice reads [`Candidate::pace`].
     pub fn wants_pace(&self) -> bool {
         self.balance == Balance::Ewma
     }
 
-    /// The index of the member to ask, or `None` when all are barred. Members that are out are asked where nobody else
-    /// is left. `candidate` is asked for the indices below the number of weights, more than once each.
+    /// The index of the member to call, or `None` when all are barred. Members that are out are used only if no other
+    /// is left. `candidate` is called for the indices below the number of weights, more than once each.
     pub fn pick(&self, key: u64, candidate: impl Fn(usize) -> Candidate) -> Option<usize> {
         let within = |index: usize| {
             let candidate = candidate(index);
@@ -111,7 +112,7 @@ impl Picker {
         chosen.or_else(|| self.reserve(candidate))
     }
 
-    /// Members of weight 0 are a reserve; with nobody else left they are all alike.
+    /// Members of weight 0 are a reserve, drawn evenly when no other is left.
     fn reserve(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         let reserve = || (0..self.count()).filter(|index| !candidate(*index).is_barred);
         let nth = self.dice.below(reserve().count() as u64);
@@ -125,23 +126,25 @@ impl Picker {
     ) -> Option<usize> {
         let first = self.drawn(candidate, None)?;
         let Some(second) = self.drawn(candidate, Some(first)) else { return Some(first) };
-        // Of two members both are always drawn: a distrusted one must not win each time because it is idle.
+        // Of two members both are always drawn: a penalised one must not win each time because it is idle.
         let is_better =
             !self.is_ramping(second, candidate(second)) && !is_first_better(candidate(first), candidate(second));
         Some(if is_better { second } else { first })
     }
 
-    /// True as often as a member's share of its own weight is not in force: a comparison of loads does not see it.
+    /// True with the probability of the weight's missing part: penalty or slow start, which a comparison of loads
+    /// cannot see.
     fn is_ramping(&self, index: usize, one: Candidate) -> bool {
         let nominal = self.nominal[index];
         u64::from(one.weight) < nominal && self.dice.below(nominal) >= u64::from(one.weight)
     }
 
-    /// Whether `one` promises to answer no later than `other`. Within a factor of two the paces are alike, so that
-    /// weights and calls in flight decide there, not the last millisecond.
+    /// Whether `one` is expected to answer no later than `other`. Latencies within a factor of two count as equal: then
+    /// weights and calls in flight decide, not the last millisecond.
     fn is_sooner(&self, one: Candidate, other: Candidate) -> bool {
         let (a, b) = (u64::from(one.pace.micros), u64::from(other.pace.micros));
-        // An unknown member is like any other: were it thought quick, one that never answers would be the quickest.
+        // An unknown latency counts as average. If it counted as fast, a member that never answers would be the
+        // fastest.
         let is_known = a > 0 && b > 0;
         if is_known && (a > b * 2 || b > a * 2) {
             return is_less_loaded(predicted_cost(one), predicted_cost(other));
@@ -150,7 +153,7 @@ impl Picker {
         is_less_loaded(load(one), load(other))
     }
 
-    /// A member, drawn in proportion to the weights.
+    /// Draws a member in proportion to the weights.
     fn drawn(&self, candidate: &impl Fn(usize) -> Candidate, not: Option<usize>) -> Option<usize> {
         let weight_of = |index: usize| match candidate(index) {
             _ if Some(index) == not => 0,
@@ -174,7 +177,7 @@ impl Picker {
     }
 
     fn least(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
-        // Begun anywhere, so that the first of the list does not win every tie.
+        // Starts at a random member, so that the first of the list does not win every tie.
         let begin = self.drawn(candidate, None)?;
         let load = |index: usize| load(candidate(index));
         let mut best = begin;
@@ -191,8 +194,8 @@ impl Picker {
         Some(best)
     }
 
-    /// Each member gains its weight, the richest is chosen and pays for all: the order is even also among uneven
-    /// weights.
+    /// Smooth weighted round robin: each member gains its weight, the one with the most credit is chosen and pays the
+    /// total. The order is even for uneven weights too.
     fn next_in_turn(&self, candidate: &impl Fn(usize) -> Candidate) -> Option<usize> {
         let mut credit = self.credit.borrow_mut();
         let (mut total, mut richest) = (0, None);
@@ -221,8 +224,8 @@ fn load(one: Candidate) -> (u64, u64) {
     (one.outstanding as u64, u64::from(one.weight))
 }
 
-/// When it would answer one more call, in microseconds, as a fraction: its pace, and beyond the calls that it bore at
-/// that pace longer in proportion, as if it worked on them one after the other.
+/// The predicted time for one more call, in microseconds, as a fraction: the expected latency, and beyond the capacity
+/// proportionally longer, as if the member ran the calls one after the other.
 fn predicted_cost(one: Candidate) -> (u64, u64) {
     let room = u64::from(one.pace.room).max(1);
     let calls = (one.outstanding as u64 + 1).max(room);
@@ -234,12 +237,12 @@ fn is_less_loaded(a: (u64, u64), b: (u64, u64)) -> bool {
     u128::from(a.0) * u128::from(b.1) <= u128::from(b.0) * u128::from(a.1)
 }
 
-/// Numbers good enough to spread load (splitmix64).
+/// Random numbers good enough to spread load (splitmix64).
 #[derive(Debug)]
 pub struct Dice(Cell<u64>);
 
 impl Dice {
-    /// Seeded anew for each cluster of each thread.
+    /// A random seed, for each cluster of each thread.
     pub fn new() -> Dice {
         Dice::seeded(RandomState::new().hash_one(0))
     }

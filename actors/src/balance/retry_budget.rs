@@ -1,16 +1,16 @@
-//! How many extra requests a cluster may see: retries and hedges together are at most a fifth of the requests of the
-//! last ten seconds, and ten a second where there are few.
+//! The budget of extra requests of a cluster: retries and hedges together are at most a fifth of the requests of the
+//! last ten seconds, and at least ten a second are always allowed.
 //!
-//! The figures are Finagle's (RetryBudget: 20 %, 10 per second, 10 s). An extra request is counted when it is decided
-//! on, not when it is sent: one that counts later lets a thousand failures at once decide on a thousand retries.
+//! The figures are Finagle's (RetryBudget: 20 %, 10 per second, 10 s). An extra request is counted when it is decided,
+//! not when it is sent: otherwise a thousand failures at once could all decide to retry.
 
 use std::time::Duration;
 
 /// Extra requests per hundred.
 const PERCENT: u64 = 20;
-/// Extra requests a second that are always there: without them a cluster asked twice a minute would never retry.
+/// Extra requests per second that are always allowed: without them a cluster with two calls a minute would never retry.
 const FLOOR: u64 = 10;
-/// What is looked back on, in slots of a second.
+/// The length of the window, in slots of a second.
 const WINDOW: usize = 10;
 
 /// The budget of one cluster.
@@ -21,19 +21,19 @@ pub struct RetryBudget {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct BudgetSlot {
-    /// Its second, from the owner's origin.
+    /// The slot's second, since the owner's origin.
     second: u64,
     requests: u64,
     extra: u64,
 }
 
 impl RetryBudget {
-    /// Counts a request of a caller.
+    /// Counts a caller's request.
     pub fn deposit(&mut self, now: Duration) {
         self.slot(now).requests += 1;
     }
 
-    /// Takes an extra request; false if there is none to take.
+    /// Takes an extra request; false if the budget is used up.
     pub fn withdraw(&mut self, now: Duration) -> bool {
         let second = now.as_secs();
         let (mut requests, mut extra) = (0, 0);
@@ -41,7 +41,7 @@ impl RetryBudget {
             requests += slot.requests;
             extra += slot.extra;
         }
-        // The floor of this second alone is not saved up: a burst after a quiet hour must not be larger than any other.
+        // Unused allowance of earlier seconds is not saved up: a burst after a quiet hour gets no more than any other.
         let floor = FLOOR.saturating_sub(self.slot(now).extra);
         if floor == 0 && (extra + 1) * 100 > requests * PERCENT {
             return false;
@@ -64,7 +64,7 @@ impl RetryBudget {
 mod tests {
     use super::*;
 
-    /// Extra requests of `seconds` in which each of `rate` requests a second asks for `each` of them.
+    /// Extra requests granted in `seconds` when each of `rate` requests a second asks for `each` of them.
     fn extra(rate: u64, seconds: u64, each: u64) -> u64 {
         let mut budget = RetryBudget::default();
         let mut taken = 0;

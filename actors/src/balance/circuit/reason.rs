@@ -1,8 +1,8 @@
-//! What an outcome says of its member, and the words for why a member's state changed. Log and status share them.
+//! What an outcome says about its member, and the causes of state changes in words, for the log and the status page.
 
 use crate::outcome::{Reason, Status};
 
-/// What counts against a member's health.
+/// A failure that counts against a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EjectReason {
     /// The port is closed.
@@ -15,17 +15,17 @@ pub enum EjectReason {
     Tls,
     /// The connection broke under a call.
     Reset,
-    /// The connection was closed instead of an answer.
+    /// The connection was closed before an answer.
     Closed,
-    /// An HTTP code that says the server is broken.
+    /// An HTTP code that says that the server is broken.
     ServerError,
-    /// Not a byte within the member's timeout.
+    /// Not one byte within the member's timeout.
     Silent,
-    /// A database refused the login or its own name: whoever comes is refused.
+    /// A database refused the login or its own name: it refuses every caller.
     Login,
-    /// A database that takes nobody now: it starts, it shuts down, or all of its connections are taken.
+    /// A database that accepts no connection now: it starts, shuts down, or has no connection left.
     Unavailable,
-    /// The active checks were not passed.
+    /// The active checks failed.
     CheckFailed,
 }
 
@@ -67,27 +67,28 @@ impl ReadmitReason {
     }
 }
 
-/// What an outcome says of the member's health, not of the call.
+/// What an outcome says about the health of the member, as opposed to the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
-    /// It is there and answers.
+    /// The member works.
     Good,
-    /// It counts against it.
+    /// A failure that counts against the member.
     Failed(EjectReason),
-    /// It says nothing: the caller, our own limits or the call are to blame.
+    /// Nothing: the caller, our own limits or the call caused it.
     Neutral,
 }
 
-/// Judges an outcome. `was_silent`: the member had its whole time and not a byte of an answer came.
+/// Judges an outcome. `was_silent`: the member had its full time and sent not one byte of an answer.
 pub fn judge(reason: Reason, status: Status, code: u16, was_silent: bool) -> Judged {
     match reason {
         Reason::Ok | Reason::Fault | Reason::TooLarge | Reason::Sql | Reason::Login | Reason::FilterPanic => {
             Judged::Good
         }
         Reason::HttpStatus => match (status, code) {
-            // A page: the server says of itself that it is broken.
+            // A page: the code says that the server is broken.
             (Status::Completed, 500..) => Judged::Failed(EjectReason::ServerError),
-            // An RPC call: many servers answer a method's error with 500; a gateway's code means nobody is behind it.
+            // An RPC call: many servers send a method's error with 500; a gateway's code means that no server is behind
+            // it.
             (_, 502..=504) => Judged::Failed(EjectReason::ServerError),
             _ => Judged::Good,
         },

@@ -3,7 +3,7 @@ use crate::outcome::{Reason, Status};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A member and the world around it.
+/// A member and its surroundings.
 struct Case {
     rules: Rules,
     has_checks: bool,
@@ -52,7 +52,7 @@ impl Case {
         self.with(|verdict, ground| verdict.admit(ground).0)
     }
 
-    /// Fails until it is out; for how long.
+    /// Fails until it is ejected; returns for how long.
     fn eject(&mut self) -> Duration {
         for _ in 0..10 {
             if let Some(Change::Ejected { time, .. }) = self.fails() {
@@ -76,7 +76,7 @@ fn five_failures_in_a_row_eject() {
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
-    // What says nothing neither counts nor forgives.
+    // A neutral outcome neither counts nor resets the count.
     assert_eq!(case.ends(CallKind::Usual, Judged::Neutral), None);
     assert_eq!(case.fails(), Some(Change::Ejected { why: EjectReason::Refused, time: SECOND * 10 }));
     assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Ejected, Admitted::No));
@@ -94,7 +94,7 @@ fn after_its_time_one_trial_call_decides() {
     case.now += SECOND;
     assert_eq!(case.admit(), Admitted::Trial);
     assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Probing, Admitted::No));
-    // Given up by its caller: the next one may try.
+    // The caller gave up: the next call may be the trial.
     assert_eq!(case.ends(CallKind::Trial, Judged::Neutral), None);
     assert_eq!(case.admit(), Admitted::Trial);
     let failed = case.ends(CallKind::Trial, Judged::Failed(EjectReason::Silent));
@@ -150,7 +150,7 @@ fn checks_eject_and_readmit() {
     assert_eq!((case.check(false), case.check(false), case.check(true)), (None, None, None));
     assert_eq!((case.check(false), case.check(false)), (None, None));
     assert_eq!(case.check(false), Some(Change::Ejected { why: EjectReason::CheckFailed, time: SECOND * 10 }));
-    // Good checks before the time is over count, but the time is served.
+    // Passed checks during the ejection count, but do not shorten it.
     assert_eq!((case.check(true), case.check(true), case.check(true)), (None, None, None));
     case.now += SECOND * 10;
     assert_eq!(case.admit(), Admitted::No, "no live call meets a member that is checked");
@@ -222,7 +222,7 @@ fn what_counts_against_a_member() {
         (Reason::Fault, 200, false, Judged::Good),
         (Reason::TooLarge, 200, false, Judged::Good),
         (Reason::FilterPanic, 200, false, Judged::Good),
-        // An RPC call: the method's error, the way, a gateway without anybody behind it.
+        // An RPC call: the method's error, a wrong path, a gateway without a server behind it.
         (Reason::HttpStatus, 500, false, Judged::Good),
         (Reason::HttpStatus, 404, false, Judged::Good),
         (Reason::HttpStatus, 429, false, Judged::Good),

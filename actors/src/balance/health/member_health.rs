@@ -1,9 +1,9 @@
-//! One member as the whole process sees it, and what its cluster has in common.
+//! The state of one member as all threads see it, and the state that a cluster's members share.
 //!
-//! The end of an exchange takes the one lock of its member; an ejection takes, within it, the one of the places. Nobody
-//! takes them the other way round.
+//! The end of an exchange locks its member; an ejection then also locks the places. The locks are never taken in the
+//! other order.
 //!
-//! - `report`: what it tells of itself.
+//! - `report`: the member's part of the status page.
 
 mod report;
 
@@ -24,16 +24,16 @@ use crate::spec::{Member, Rules};
 
 pub(crate) use report::unix;
 
-/// What outlives a change of the members.
+/// The state of a cluster that survives a change of its members.
 #[derive(Debug)]
 pub(crate) struct ClusterState {
     pub(crate) name: Arc<str>,
     pub(crate) epoch: Instant,
     pub(crate) rules: Rules,
     pub(crate) has_checks: bool,
-    /// Whether anybody looks at how fast the members are.
+    /// Whether latency is recorded.
     learns: bool,
-    /// When the next ejected member may have its trial call, in milliseconds.
+    /// When the next trial call of an ejected member is due, in milliseconds.
     pub(crate) due: AtomicU64,
     pub(crate) places: Mutex<Ejections>,
     pub(crate) budget: Mutex<RetryBudget>,
@@ -42,17 +42,17 @@ pub(crate) struct ClusterState {
     pub(crate) denied: AtomicU64,
 }
 
-/// The present members, and how many of them may be out at once.
+/// The present members, and how many of them may be ejected at once.
 #[derive(Debug, Default)]
 pub(crate) struct Ejections {
     pub(crate) most: usize,
     pub(crate) vitals: Box<[Arc<MemberState>]>,
-    /// The how-many-eth members these are.
+    /// Generation number of this member list.
     pub(crate) generation: u64,
 }
 
 impl Ejections {
-    /// Counted and not kept: a member that leaves takes its ejection with it.
+    /// Counted on demand, so that a member that leaves takes its ejection with it.
     pub(crate) fn out(&self) -> usize {
         self.vitals.iter().filter(|vital| vital.is_out()).count()
     }
@@ -79,7 +79,7 @@ impl ClusterState {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Members of so many that may be out at once.
+    /// How many of `count` members may be ejected at once.
     pub(crate) fn most_out(&self, count: usize) -> usize {
         let share = count * self.rules.max_ejected as usize / 100;
         // The last member is never ejected: a slow answer is better than none.
@@ -87,34 +87,33 @@ impl ClusterState {
     }
 }
 
-/// The atomics mirror what a choice needs of the rest.
+/// The state of one member. The atomics mirror the locked part, for lock-free choices.
 #[derive(Debug)]
 pub(crate) struct MemberState {
     pub(crate) node: Arc<str>,
     weight: u32,
-    /// The same for the same member, so that no two draw alike.
+    /// A hash of the name: members that are ejected at the same moment draw different jitter.
     salt: u64,
     outstanding: AtomicUsize,
     is_out: AtomicBool,
-    /// The last call that said anything of it failed: a good one is news.
+    /// The last call that was judged at all failed, so a good one changes the state.
     is_failing: AtomicBool,
     held_until: AtomicU64,
-    /// The milliseconds of its readmission and 1; 0 for none.
+    /// Its readmission in milliseconds, plus 1; 0 for none.
     ramped_from: AtomicU64,
     trust: AtomicU64,
     pace: AtomicU64,
-    /// When it was asked last, in milliseconds.
+    /// When it was last called, in milliseconds.
     asked: AtomicU64,
     known: Mutex<MemberStats>,
 }
 
 impl MemberState {
-    /// Healthy, nothing known of its pace. `joined`: when it came to a cluster that was at work.
+    /// A healthy member without latency samples. `joined`: when it joined a cluster at work.
     pub(crate) fn new(member: &Member, joined: Option<Duration>) -> Arc<MemberState> {
         MemberState::at(member.node.clone(), member.weight, joined)
     }
 
-    /// The same of a member that is not of HTTP.
     pub(crate) fn at(node: Arc<str>, weight: u32, joined: Option<Duration>) -> Arc<MemberState> {
         Arc::new(MemberState {
             salt: hash(&[node.as_bytes()]),
@@ -147,11 +146,11 @@ struct MemberStats {
     trust: Penalty,
     latency: LatencyHistogram,
     recent: RecentLatencies,
-    /// Of the last failure or check that counted against it.
+    /// Time and text of the last failure or failed check that counted against it.
     last: Option<(SystemTime, String)>,
 }
 
-/// One member: to be asked before a call to it, and told what became of it.
+/// One member: consulted before a call, informed of the result.
 #[derive(Clone, Debug)]
 pub struct MemberHealth {
     pub(crate) common: Arc<ClusterState>,
@@ -159,17 +158,16 @@ pub struct MemberHealth {
 }
 
 impl MemberHealth {
-    /// The time since the cluster's health was made.
+    /// The time since the cluster's first [`Health`](super::Health) was made.
     pub fn now(&self) -> Duration {
         self.common.epoch.elapsed()
     }
 
-    /// The same for a moment that somebody has read off the clock already.
+    /// As [`now`](MemberHealth::now), for a moment that the caller has already read from the clock.
     pub fn at(&self, moment: Instant) -> Duration {
         moment.saturating_duration_since(self.common.epoch)
     }
 
-    /// True for the same member.
     pub(crate) fn is(&self, other: &MemberHealth) -> bool {
         Arc::ptr_eq(&self.vital, &other.vital)
     }
@@ -185,8 +183,8 @@ impl MemberHealth {
         }
     }
 
-    /// It fades from the moment it was asked last, not from the answer: so one call at a time finds out whether a
-    /// member that was left alone is quick again.
+    /// The estimate fades from the last call, not from the last answer: so an idle member gets one call at a time to
+    /// find out whether it is fast again.
     fn pace(&self, now: Duration) -> LatencyEstimate {
         let idle = millis(now).saturating_sub(self.vital.asked.load(Relaxed));
         LatencyEstimate::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
@@ -206,13 +204,13 @@ impl MemberHealth {
         weight.max(1).saturating_mul(self.vital.weight)
     }
 
-    /// When its ejection ends, and whether its trial call is under way.
+    /// When its ejection ends, and whether its trial call is in flight.
     pub(crate) fn trial(&self) -> (Duration, bool) {
         let known = self.known();
         (known.verdict.until(), known.verdict.is_on_trial())
     }
 
-    /// Asks whether a call may go to this very member.
+    /// Decides whether a call may go to this member.
     pub fn admit(&self, now: Duration) -> Admitted {
         if !self.vital.is_out() {
             return Admitted::Yes;
@@ -220,7 +218,7 @@ impl MemberHealth {
         self.judged(now, |verdict, ground| verdict.admit(ground))
     }
 
-    /// Why this member is not asked, in words.
+    /// The reason for not calling this member, in words.
     pub fn explain(&self, now: Duration) -> String {
         let known = self.known();
         let (verdict, why) = (&known.verdict, known.verdict.why().map_or("failures", EjectReason::word));
@@ -237,13 +235,14 @@ impl MemberHealth {
         }
     }
 
-    /// A call begins. How many are in flight now, this one included.
+    /// Records the begin of a call. Returns the calls in flight, this one included.
     pub fn begun(&self, now: Duration) -> usize {
         self.vital.asked.store(millis(now), Relaxed);
         self.vital.outstanding.fetch_add(1, Relaxed) + 1
     }
 
-    /// A call ended; every [`begun`](MemberHealth::begun) one does, once: here, or by [`left`](MemberHealth::left).
+    /// Records the end of a call. Every [`begun`](MemberHealth::begun) is followed by exactly one `ended` or
+    /// [`left`](MemberHealth::left).
     pub fn ended(&self, ended: &CallEnd<'_>, now: Duration) {
         let vital = &*self.vital;
         vital.outstanding.fetch_sub(1, Relaxed);
@@ -261,13 +260,13 @@ impl MemberHealth {
         }
         self.judged(now, |verdict, ground| ((), verdict.call_ended(ended.call, ended.judged, ground)));
         if ended.call == CallKind::Trial {
-            // A trial that decided nothing: the next call may try.
+            // If the trial decided nothing, the next call may be the trial.
             self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
         }
     }
 
-    /// A statement ended, one of `among` in flight. What it says of its database's health comes by
-    /// [`told`](MemberHealth::told), once or more often: a statement has a connection to tell of, and then itself.
+    /// Records the end of a statement, one of `among` in flight. Its verdict about the database comes through
+    /// [`told`](MemberHealth::told), once or more often: for the connection, and for the statement.
     pub(crate) fn left(&self, took: Option<Duration>, waited: Option<Duration>, among: usize, now: Duration) {
         self.vital.outstanding.fetch_sub(1, Relaxed);
         if self.common.learns && (took.is_some() || waited.is_some()) {
@@ -275,7 +274,6 @@ impl MemberHealth {
         }
     }
 
-    /// How long an answer took, or how long none came.
     fn learn(&self, known: &mut MemberStats, times: (Option<Duration>, Option<Duration>), among: usize, now: Duration) {
         let pace = match times {
             (Some(took), _) => {
@@ -288,7 +286,8 @@ impl MemberHealth {
         self.vital.pace.store(pace.packed(), Relaxed);
     }
 
-    /// What the end of a statement, or of its dial, says of its database. It costs a healthy one a glance.
+    /// Records what the end of a statement, or of its dial, says about the database. For a healthy database this reads
+    /// one atomic.
     pub(crate) fn told(&self, call: CallKind, judged: Judged, msg: &str) {
         let is_news = match judged {
             Judged::Good => self.vital.is_failing.load(Relaxed),
@@ -312,17 +311,16 @@ impl MemberHealth {
         }
     }
 
-    /// Whether it is left out now.
     pub(crate) fn is_out(&self) -> bool {
         self.vital.is_out()
     }
 
-    /// The member asked to be left alone for this long.
+    /// The member asked for a pause of this length.
     pub fn hold(&self, time: Duration, now: Duration) {
         self.vital.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
     }
 
-    /// Takes in an active check; the error is what the member or the system said.
+    /// Records an active check; the error is the text of the member or the system.
     pub fn checked(&self, result: Result<(), String>, now: Duration) {
         let is_passed = result.is_ok();
         if let Err(msg) = result {
@@ -331,12 +329,12 @@ impl MemberHealth {
         self.judged(now, |verdict, ground| ((), verdict.checked(is_passed, ground)));
     }
 
-    /// The time within which 95 of 100 answers of this member came.
+    /// The 95th percentile of this member's latency; `None` while there are too few answers.
     pub fn p95(&self) -> Option<Duration> {
         self.known().latency.quantile(0.95)
     }
 
-    /// Runs an act of the state machine and does what follows from a change.
+    /// Runs a step of the state machine and applies the change.
     fn judged<T>(
         &self,
         now: Duration,
@@ -347,12 +345,12 @@ impl MemberHealth {
             let places = common.places();
             let is_free = places.out() < places.most;
             if is_free {
-                // Taken before the lock is given back, so that no other counts the same place.
+                // Set while the lock is held, so that no other member counts the same place.
                 vital.is_out.store(true, Relaxed);
             }
             is_free
         };
-        // Thrown by the few acts that need them.
+        // Made only if a jitter is drawn.
         let mut dice = None;
         let mut draw =
             |limit| dice.get_or_insert_with(|| Dice::seeded(now.as_nanos() as u64 ^ vital.salt)).below(limit);
@@ -385,7 +383,7 @@ impl MemberHealth {
             Change::Readmitted(why) => {
                 vital.is_out.store(false, Relaxed);
                 vital.ramped_from.store(millis(now) + 1, Relaxed);
-                // It begins with a clean slate: a tenth of the weight is caution enough.
+                // No penalty after readmission: slow start at a tenth of the weight is caution enough.
                 known.trust = Penalty::default();
                 vital.trust.store(0, Relaxed);
                 tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
@@ -395,7 +393,7 @@ impl MemberHealth {
     }
 
     fn known(&self) -> MutexGuard<'_, MemberStats> {
-        // Nothing of ours panics under this lock; were it to, the figures are still figures.
+        // No code of ours panics under this lock; if it did, the counters would still be valid.
         self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

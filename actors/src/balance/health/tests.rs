@@ -1,4 +1,4 @@
-//! Health and choice together in virtual time: who is asked when paces differ, change, or all stand still.
+//! Health and choice together in virtual time: which members are called when latencies differ or change, or all stall.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ struct Cluster {
     /// In milliseconds.
     paces: Vec<u64>,
     now: u64,
-    /// When it ends, who was asked, when, and how many calls it had then.
+    /// When each call ends, its member, when it began, and how many calls the member had then.
     running: Vec<(u64, usize, u64, usize)>,
 }
 
@@ -30,8 +30,8 @@ impl Cluster {
         Cluster { health: Health::new(&spec), picker, paces: paces.to_vec(), now: 0, running: Vec::new() }
     }
 
-    /// A call every 5 ms for so long; each member's share in percent. Everything stands still for the last `pause`
-    /// milliseconds of every second: what was due then happens at its end.
+    /// One call every 5 ms; returns each member's share in percent. All stand still in the last `pause` milliseconds of
+    /// every second: what was due then happens at the end of that second.
     fn run(&mut self, millis: u64, pause: u64) -> Vec<f64> {
         let mut counts = vec![0; self.paces.len()];
         for due in (self.now..self.now + millis).step_by(GAP as usize) {

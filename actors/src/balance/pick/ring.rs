@@ -1,35 +1,35 @@
-//! Consistent hashing: each member owns many points on a circle, a key belongs to the next point. Without a member its
-//! keys go to the others, everybody else's stay.
+//! Consistent hashing: each member owns many points on a circle; a key belongs to the next point. When a member leaves,
+//! its keys go to others, and all other keys stay.
 //!
-//! The same in every thread and process: the hash is FNV-1a, mixed, and has no seed.
+//! All threads and processes agree: the hash is FNV-1a, mixed, without a seed.
 
-/// Points per weight. 160 keep the shares of ten members within about a tenth of what is due (Ketama's figure).
+/// Points per weight. 160 keep the shares of ten members within about 10 % of their weights (Ketama's figure).
 const POINTS: u64 = 160;
-/// The heaviest member has no more points than this times [`POINTS`].
+/// The heaviest member has at most this times [`POINTS`] points.
 const HEAVIEST: u32 = 100;
 
 /// The circle of one cluster.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    /// Where each point lies and whose it is, in order.
+    /// The position of each point and the index of its member, sorted.
     points: Vec<(u64, u32)>,
 }
 
 impl Ring {
-    /// The circle of members of these weights, told apart by their position in the configuration.
+    /// The circle of members with these weights, identified by their position in the configuration.
     pub fn new(weights: &[u32]) -> Ring {
         let seeds: Vec<u64> = (0..weights.len() as u64).map(|index| mixed(index + 1)).collect();
         Ring::seeded(weights, &seeds)
     }
 
-    /// The same, told apart by these numbers: who keeps his keeps his keys.
+    /// As [`new`](Ring::new), identified by these numbers: a member that keeps its number keeps its keys.
     pub fn seeded(weights: &[u32], seeds: &[u64]) -> Ring {
         let common = weights.iter().copied().fold(0, divisor).max(1);
         let heaviest = (weights.iter().copied().max().unwrap_or(0) / common).max(1);
         let mut points = Vec::new();
         for ((index, weight), seed) in (0u32..).zip(weights).zip(seeds) {
             let weight = u64::from(weight / common);
-            // Scaled down where one is very heavy: more points would cost memory and gain nothing.
+            // Scaled down if one member is very heavy: more points would cost memory and gain nothing.
             let scale = u64::from(heaviest.max(HEAVIEST));
             let count = (weight * POINTS * u64::from(HEAVIEST)).div_ceil(scale);
             points.extend((0..count).map(|nth| (mixed(seed.wrapping_add(nth)), index)));
@@ -38,11 +38,11 @@ impl Ring {
         Ring { points }
     }
 
-    /// The first member from the key's place on that is eligible.
+    /// The first eligible member at or after the key's position.
     pub fn of(&self, key: u64, is_eligible: impl Fn(usize) -> bool) -> Option<usize> {
         let begin = self.points.partition_point(|point| point.0 < key);
         let from_there = self.points[begin..].iter().chain(&self.points[..begin]);
-        // Neighbouring points of one member are many: it is not asked about again at once.
+        // Skips further points of the member that was refused last, without asking again.
         let mut refused = None;
         from_there.map(|point| point.1).find_map(|index| {
             if refused == Some(index) {
@@ -58,7 +58,7 @@ fn divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { divisor(b, a % b) }
 }
 
-/// The place of a key.
+/// The position of a key on the circle.
 pub fn hash(parts: &[&[u8]]) -> u64 {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
     for byte in parts.iter().flat_map(|part| part.iter().chain(&[0xFF])) {

@@ -8,7 +8,7 @@ fn idle(weight: u32) -> Candidate {
     Candidate { weight, ..Candidate::default() }
 }
 
-/// Of weight 1, this quick with up to `room` calls at once.
+/// A member of weight 1 with this latency and capacity.
 fn paced(micros: u32, room: u32) -> Candidate {
     Candidate { pace: LatencyEstimate { micros, room }, ..idle(1) }
 }
@@ -46,7 +46,7 @@ fn idle_members_share_by_weight() {
         assert_close(&shares_of(balance, &[idle(1), idle(1), idle(1)]), &[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
         assert_close(&shares_of(balance, &[idle(1), idle(3)]), &[0.25, 0.75]);
     }
-    // 1:200 is too uneven for the quick draw.
+    // 1:200 is too uneven for the random draws: the linear scan decides.
     assert_close(&shares(&[idle(1), idle(200), idle(1)]), &[0.005, 0.99, 0.005]);
 }
 
@@ -66,7 +66,7 @@ fn the_slower_of_two_is_passed_over_by_ewma() {
     let (slow, quick) = (paced(9_000, 1), Candidate { outstanding: 3, ..paced(1_000, 1) });
     assert_close(&shares_of(Balance::Ewma, &[slow, quick]), &[0.0, 1.0]);
     assert_close(&shares_of(Balance::Ewma, &[slow, Candidate { outstanding: 19, ..quick }]), &[1.0, 0.0]);
-    // A little slower is no slower: weights go on to hold.
+    // A small difference counts as equal: weights still decide.
     let (a, b) = (Candidate { weight: 3, ..paced(1_100, 1) }, paced(1_900, 1));
     assert_close(&shares_of(Balance::Ewma, &[a, b]), &[0.75, 0.25]);
 }
@@ -75,8 +75,8 @@ fn the_slower_of_two_is_passed_over_by_ewma() {
 fn a_quick_member_keeps_what_it_bears_and_a_slow_one_helps_beyond() {
     let slow = paced(200_000, 1);
     let quick = |outstanding, room| Candidate { outstanding, ..paced(20_000, room) };
-    // Twenty at once were no trouble: the twentieth is none, nor is ten times as many before it is slower than the
-    // slow.
+    // Its capacity is twenty calls: the twentieth costs nothing, and even ten times as many leave it faster than the
+    // slow one.
     for outstanding in [0, 19, 190] {
         assert_close(&shares_of(Balance::Ewma, &[slow, quick(outstanding, 20)]), &[0.0, 1.0]);
     }
@@ -89,7 +89,7 @@ fn a_member_nobody_knows_is_like_any_other() {
     for pace in [1, u32::MAX] {
         let known = Candidate { pace: LatencyEstimate { micros: pace, room: 9 }, ..known };
         assert_close(&shares_of(Balance::Ewma, &[idle(1), known]), &[1.0, 0.0]);
-        // It gets its share of the calls in flight, not all of them because it is new.
+        // It gets its share of the calls in flight, not all of them just because it is new.
         assert_close(&shares_of(Balance::Ewma, &[Candidate { outstanding: 3, ..idle(1) }, known]), &[0.0, 1.0]);
     }
 }
@@ -132,7 +132,7 @@ fn who_is_out_is_asked_where_nobody_else_is_left() {
         assert!((0..100).all(|key| picker.pick(key << 57, |index| [out, idle(1), out][index]) == Some(1)));
         assert!(picker.pick(0, |_| out).is_some());
     }
-    // A healthy reserve comes before the sick.
+    // A healthy reserve member comes before an ejected one.
     assert_close(&shares(&[out, idle(0)]), &[0.0, 1.0]);
 }
 

@@ -1,4 +1,4 @@
-//! What a member tells of itself: for the status page.
+//! A member's part of the status page.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use crate::balance::circuit::{CircuitState, EjectReason};
 use crate::balance::health::{FULL_WEIGHT, millis};
 
 impl MemberHealth {
-    /// What is known of it.
+    /// The member's report.
     pub(crate) fn report(&self) -> Value {
         let now = self.now();
         let vital = &*self.vital;
@@ -29,7 +29,7 @@ impl MemberHealth {
         Value::Map(told)
     }
 
-    /// Where it stands, since when and why.
+    /// Its state, since when and why.
     pub(crate) fn standing(&self) -> Value {
         let now = self.now();
         let known = self.known();
@@ -64,7 +64,7 @@ fn number(number: u64) -> Value {
     Value::Int(number.cast_signed())
 }
 
-/// Seconds of the clock on the wall.
+/// Seconds since the Unix epoch.
 pub(crate) fn unix(at: SystemTime) -> Value {
     Value::Int(at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs().cast_signed())
 }

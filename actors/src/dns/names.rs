@@ -1,8 +1,8 @@
-//! Names to addresses, asked of the system.
+//! Looks up names by the system's resolver.
 //!
-//! `getaddrinfo` blocks, for half a minute where a name server is dead, and cannot be called off. So it has threads of
-//! its own, not those that plain handlers run on; a name is asked once at a time, however many want to know; and who
-//! asks may leave whenever he likes.
+//! `getaddrinfo` blocks, for half a minute if the name server is dead, and cannot be cancelled. So it runs on threads
+//! of its own, apart from those of plain handlers. One look-up per name runs at a time and serves all callers; a caller
+//! may leave at any time.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Debug;
@@ -14,21 +14,21 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// Look-ups at once. One takes a thread; a process with so many names whose servers are silent has no use for more.
+/// Look-ups at once, each on a thread. More would not help a process with that many names on silent servers.
 const THREADS: usize = 16;
-/// Names that may wait for a thread. Behind a dead name server nobody waits longer than for a connection, anyway.
+/// Names that may queue for a thread. With a dead name server, no caller waits longer than its connect timeout.
 const WAITING: usize = 1_000;
 
-/// A look-up under way; dropping it leaves it to others who want the same.
+/// A look-up in progress. Dropping it does not cancel it for others.
 pub type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
-/// Who knows the addresses of names.
+/// A resolver of names.
 pub trait Names: Send + Sync + Debug {
-    /// The addresses of a host, at least one, in the order they are to be tried.
+    /// The addresses of a host, at least one, in the order in which to try them.
     fn look_up(&self, host: &str) -> Looking;
 }
 
-/// The system's resolver: `/etc/hosts`, DNS, whatever the machine is set up with.
+/// The system's resolver: `/etc/hosts`, DNS, and what else the machine is configured for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemNames;
 
@@ -47,7 +47,7 @@ impl Names for SystemNames {
     }
 }
 
-/// An error that every asker gets a copy of.
+/// A result that can be copied for every caller, the error included.
 type Found = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 type Ask = fn(&str) -> Found;
 
@@ -65,7 +65,7 @@ fn ask(host: &str) -> Found {
     Ok(addresses)
 }
 
-/// What is being looked up in this process.
+/// The look-ups of this process.
 #[derive(Default)]
 struct Board {
     under_way: HashMap<String, watch::Receiver<Option<Found>>>,
@@ -82,12 +82,12 @@ struct Job {
 static BOARD: LazyLock<Mutex<Board>> = LazyLock::new(Mutex::default);
 
 fn lock() -> MutexGuard<'static, Board> {
-    // Nothing under this lock panics; were it to, the lists are still lists.
+    // No code panics under this lock; if it did, the lists would still be valid.
     BOARD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Board {
-    /// Where the answer will be told: of a look-up under way, or of one that begins now.
+    /// The channel of a look-up's result: of one in progress, or of a new one.
     fn told(&mut self, host: &str, ask: Ask) -> io::Result<watch::Receiver<Option<Found>>> {
         if let Some(told) = self.under_way.get(host) {
             return Ok(told.clone());
@@ -107,13 +107,13 @@ impl Board {
     }
 }
 
-/// Looks up names until none is waiting.
+/// Looks up names until the queue is empty.
 fn work(mut job: Job) {
     loop {
         let found = (job.ask)(&job.host);
         let next = {
             let mut board = lock();
-            // First taken off the board: who comes now asks anew.
+            // Removed before the result is published: later callers start a new look-up.
             board.under_way.remove(&job.host);
             let next = board.waiting.pop_front();
             if next.is_none() {

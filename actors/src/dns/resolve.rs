@@ -1,9 +1,9 @@
-//! Names to addresses, kept for a while.
+//! A cache of a host's addresses.
 //!
-//! A name is looked up when a connection is dialled, never per call. Once known it answers at once; past [`FRESH`] it
-//! still answers at once and is looked up again in the background, so a slow name server slows nobody whose host is
-//! known, and a moved host is found by the next dial but one. A dial to a host that is not known yet waits for the name
-//! server no longer than for a connection; see [`names`](super::names) for why that blocks nothing else.
+//! A name is looked up when a connection is dialled, never per call. Addresses older than [`FRESH`] are still used at
+//! once, and looked up again in the background: so a slow name server delays no call to a known host, and a moved host
+//! is found at the next dial but one. The first dial to a host waits for the name server, at most for the connect
+//! timeout; [`names`](super::names) says why that blocks nothing else.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use super::names::Names;
 use crate::kit::tasks;
 
-/// How long addresses are used without looking again. Name servers' own lives are often 30–60 s; getaddrinfo does not
-/// tell them, and 5 s keeps a moved host's time of errors short.
+/// How long addresses are used without a new look-up. TTLs are often 30–60 s, but getaddrinfo does not report them; 5 s
+/// limit the errors after a host has moved.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// The addresses of one host and port.
@@ -24,7 +24,7 @@ pub(crate) struct Resolver {
     host: String,
     port: u16,
     names: Arc<dyn Names>,
-    /// Set where the address is given, or the host is one itself: nothing to look up, ever.
+    /// Set if the address is given, or the host is an IP address: no look-up.
     fixed: Option<SocketAddr>,
     known: RefCell<Option<CachedAddresses>>,
     refreshing: Cell<bool>,
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::dns::names::Looking;
 
-    /// Answers the first question and then never again.
+    /// A resolver that answers once and then never again.
     #[derive(Debug, Default)]
     struct Dying(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! A complete answer, and what it comes to: a value, a fault, a page, or an HTTP code that carries no RPC answer.
+//! Turns a complete answer into an outcome: a value, a fault, a page, or an HTTP code that carries no RPC answer.
 
 use std::sync::Arc;
 
@@ -13,21 +13,22 @@ use super::prepared::PreparedRequest;
 use super::request::Decode;
 use crate::outcome::{Outcome, Reason};
 
-/// How much of an error page's first line is shown in a message, in characters.
+/// How many characters of an error page's first line a message shows.
 const FIRST_LINE: usize = 200;
 
-/// A whole answer of an origin.
+/// A complete answer of an origin.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
-    /// Names in lower case. Not filled for a good RPC answer: nobody reads them, and they are most of its allocations.
+    /// Names in lower case. Empty for a good RPC answer, where they are not read and would be most of its allocations.
     pub(crate) headers: Vec<(String, String)>,
     body: Bytes,
     decode: Decode,
 }
 
 impl Answer {
-    /// The body is unpacked where it came as we said it may. What it came like is no longer told then.
+    /// Decompresses the body if it is compressed and the request accepted that; then removes the headers that describe
+    /// the compressed form.
     pub(super) async fn unpacked(
         whole: Whole,
         request: &PreparedRequest,
@@ -47,14 +48,14 @@ impl Answer {
         self.headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str())
     }
 
-    /// The outcome it comes to. `latency` and `attempts` are the caller's to fill.
+    /// The outcome of this answer. The caller sets `latency` and `attempts`.
     pub(crate) fn into_outcome(mut self, node: Arc<str>) -> Outcome {
         let mut outcome = match self.decode {
             Decode::Http => self.page(node),
             Decode::Rest if self.is_json() => self.json(node),
             Decode::Rest => self.page(node),
             Decode::XmlRpc => match xmlrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
-                // Some servers say it twice: a fault, and a code of HTTP that is none of success.
+                // Some servers report it twice: a fault, and an HTTP code of failure.
                 Ok(Err(fault)) => fault_of(node, fault.code, fault.message),
                 Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
                 Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
@@ -62,7 +63,7 @@ impl Answer {
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
             Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
-                // A gateway's own words may look like an error of JSON-RPC, but they do not say that they are one.
+                // A gateway's error body may look like an error of JSON-RPC, but lacks the `jsonrpc` member and our id.
                 Ok(response) if !(self.is_good() || response.is_marked || response.has_id(id)) => self.refused(node),
                 Ok(response) => match response.to_call(id) {
                     Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
@@ -108,14 +109,14 @@ impl Answer {
     fn completed(&self, node: Arc<str>, data: Value) -> Outcome {
         let mut outcome = Outcome::completed(node, data);
         if !self.is_good() {
-            // Completed, for an answer came; but the reason must not say that it was a good one.
+            // The status stays completed, because an answer came; the reason must not say that it was a good one.
             outcome.reason = Reason::HttpStatus;
             outcome.msg = self.status_line();
         }
         outcome
     }
 
-    /// The first line of the body says what the member has to complain of.
+    /// An HTTP error, with the first line of the body as the member's explanation.
     fn refused(&self, node: Arc<str>) -> Outcome {
         let text = String::from_utf8_lossy(&self.body);
         let first: String = text
@@ -141,7 +142,7 @@ fn fault_of(node: Arc<str>, code: i64, message: String) -> Outcome {
     Outcome { fault: Some(code), ..Outcome::failed(node, Reason::Fault, message) }
 }
 
-/// How the bytes of a text are to be read. Anything else stays bytes: guessing would give silently wrong letters.
+/// The charset of a text. A body in any other charset stays bytes: guessing would silently give wrong letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Text {
     Utf8,
@@ -174,7 +175,7 @@ impl Text {
         }
     }
 
-    /// The text, or the bytes back where they are none.
+    /// The text, or the bytes unchanged if they are invalid in this charset.
     fn decode(self, body: Vec<u8>) -> Result<String, Vec<u8>> {
         match self {
             Text::Utf8 => String::from_utf8(body).map_err(std::string::FromUtf8Error::into_bytes),

@@ -1,8 +1,8 @@
-//! One answer, read from a connection: the socket's side of [`skitai_wire::http1`].
+//! Reads one answer from a connection: the socket's side of [`skitai_wire::http1`].
 //!
-//! Head and body lie in one buffer, where most answers come in one read. Without TLS there is none before something has
-//! come: a thousand members asked at once read, one after the other, into the same memory, which is warm. What lies
-//! behind the last octet of an answer belongs to nobody who asked, so the connection it came on is not kept.
+//! Head and body share one buffer; most answers come in one read. Without TLS the buffer is allocated only once data is
+//! there: of a thousand members called at once, each is read into the same memory in turn, while it is in the CPU's
+//! cache. Bytes after the end of the answer belong to no request, so a connection that has some is not reused.
 
 use std::io;
 use std::pin::pin;
@@ -17,50 +17,50 @@ use super::failure;
 use super::failure::ExchangeFailure;
 use crate::outcome::Reason;
 
-/// Room for a usual answer, in bytes. An answer that fills it exactly costs one read more.
+/// Buffer size for a usual answer, in bytes. An answer that fills it exactly costs one more read.
 const ROOM: usize = 4 * 1024;
-/// How much more is asked for at once of a body that is larger.
+/// The most that one read of a larger body asks for.
 const MORE: usize = 256 * 1024;
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) code: u16,
-    /// Names in lower case, in their order; empty where nobody reads them.
+    /// Names in lower case, in their order; empty if they are not wanted.
     pub(super) fields: Vec<(String, String)>,
-    /// It says that its body is packed by gzip.
+    /// Its headers say that the body is gzip.
     pub(super) is_packed: bool,
     pub(super) body: Bytes,
-    /// The connection may be used again: the whole request left, and the answer ended where both sides say, with
-    /// nothing behind it.
+    /// The connection may be reused: the whole request was sent, the answer ended where both sides expect, and no bytes
+    /// followed it.
     pub(super) is_kept: bool,
-    /// The member says that it ends the connection.
+    /// The member announces that it closes the connection.
     pub(super) says_close: bool,
 }
 
-/// How much of the request has left. An answer may come before that: a member that refuses an upload may not read on.
+/// How much of the request was sent. An answer may come earlier: a member that refuses an upload may stop reading.
 #[derive(Debug, Default)]
 pub(super) enum Sent {
     /// Not all of it yet.
     #[default]
     Partly,
     Wholly,
-    /// Some of it, and no more will: the peer hung up.
+    /// Some of it, and no more will be: the peer hung up.
     Broken(io::Error),
 }
 
-/// What of an answer is wanted.
+/// Which parts of an answer are wanted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wanted {
     /// The largest body, in bytes.
     pub(super) limit: usize,
     /// The request is a HEAD.
     pub(super) is_head: bool,
-    /// Also of a status of 200 somebody reads the headers.
+    /// Headers are wanted even for status 200.
     pub(super) fields: bool,
 }
 
-/// An answer of which some may have come.
+/// An answer of which part may have come.
 #[derive(Debug)]
 pub(super) struct Arrival {
     buffer: BytesMut,
@@ -68,7 +68,7 @@ pub(super) struct Arrival {
     state: ArrivalState,
     fields: Vec<(String, String)>,
     is_packed: bool,
-    /// For whoever writes to say.
+    /// Set by the writer of the request.
     pub(super) sent: Sent,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Arrival {
 enum ArrivalState {
     Head(HeadReader),
     Body(Head),
-    /// `content`: where the content so far ends; what came of the rest lies right behind it.
+    /// `content` is the end of the decoded content; raw chunk data follows it in the buffer.
     Chunks {
         head: Head,
         reader: ChunkReader,
@@ -90,8 +90,9 @@ impl Arrival {
         Arrival { buffer: BytesMut::new(), wanted, state, fields: Vec::new(), is_packed: false, sent: Sent::default() }
     }
 
-    /// Takes in that a write broke. Where some of the request has left, the reader is told of it, too, but of what came
-    /// before first. Where nothing has, what lies there is nobody's answer.
+    /// Records that a write failed. If part of the request was sent, the reader learns of it only after it has read
+    /// what came before. If nothing was sent, whatever lies in the socket answers no request, and the error is
+    /// returned.
     pub(super) fn hung_up(&mut self, error: io::Error, progress: &Progress) -> io::Result<()> {
         if progress.get().written == 0 || !failure::is_hang_up(&error) {
             return Err(error);
@@ -100,7 +101,7 @@ impl Arrival {
         Ok(())
     }
 
-    /// Reads on, until the answer is whole.
+    /// Reads until the answer is complete.
     pub(super) fn poll(
         &mut self,
         line: &mut Socket,
@@ -117,7 +118,7 @@ impl Arrival {
             if self.buffer.len() == self.buffer.capacity() {
                 self.buffer.reserve(self.lacking().clamp(ROOM, MORE));
             }
-            // Made anew at each poll: it holds nothing between two.
+            // A new future for each poll is safe: `read_buf` keeps no state between polls.
             let read = pin!(line.read_buf(&mut self.buffer)).poll(context);
             match ready!(read) {
                 Ok(0) => return Poll::Ready(self.ended(None, progress)),
@@ -127,7 +128,7 @@ impl Arrival {
         }
     }
 
-    /// Looks at what came; the answer, if it is whole.
+    /// Parses what came; returns the answer once it is complete.
     fn take_in(&mut self, progress: &Progress) -> Result<Option<Whole>, ExchangeFailure> {
         loop {
             match &mut self.state {
@@ -198,7 +199,7 @@ impl Arrival {
         Whole { code: head.code, fields, is_packed, body, is_kept, says_close: head.says_close }
     }
 
-    /// The connection is at its end, in peace or with an error.
+    /// The connection ended, cleanly or with an error.
     fn ended(&mut self, error: Option<&io::Error>, progress: &Progress) -> Result<Whole, ExchangeFailure> {
         let broken = match &self.sent {
             Sent::Broken(broken) => Some(broken),
@@ -207,8 +208,8 @@ impl Arrival {
         if let ArrivalState::Body(head) = self.state
             && head.framing == Framing::ToTheEnd
         {
-            // A member that refuses what it does not read ends with a reset, and its refusal ends there, too. A good
-            // answer that ends so may have had more to say.
+            // A member that refuses a request without reading it resets the connection, which also ends its refusal. A
+            // good answer that ends so may be truncated.
             if broken.is_none() || head.code >= 400 {
                 let end = self.buffer.len();
                 return Ok(self.whole(head, end, false));
@@ -217,7 +218,7 @@ impl Arrival {
         Err(broken.map_or_else(|| failure::closed(progress.get()), |broken| failure::lost(broken, progress.get())))
     }
 
-    /// Bytes that are known to be still to come, and one of room behind them: a read that fills its buffer asks again.
+    /// Bytes known to be missing, plus one: a read that fills its buffer would be followed by another.
     fn lacking(&self) -> usize {
         match &self.state {
             ArrivalState::Body(Head { framing: Framing::Length(length), end, .. }) => usize::try_from(*length)
@@ -252,7 +253,7 @@ mod tests {
         progress.update(|trace| trace.with_written(1));
         arrival.hung_up(reset(), &progress).expect("the reader has the last word");
         assert!(matches!(arrival.sent, Sent::Broken(_)));
-        // What no reader hears of ends the exchange at once.
+        // An error that does not reach the reader ends the exchange at once.
         assert!(arrival.hung_up(io::ErrorKind::WriteZero.into(), &progress).is_err());
     }
 }

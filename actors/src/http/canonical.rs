@@ -1,8 +1,8 @@
-//! The sockets that awc is given, on which it meets one form of an answer alone: the one that it cannot misread.
+//! Sockets for awc that deliver every answer in one canonical form, which awc cannot misread.
 //!
-//! awc reads an answer as its own server would write it: it takes a 1xx for the answer, knows no folded line and no
-//! 97th header. So a member's answer is read here by [`Arrival`], as the leg does it, and shown to awc as a status, a
-//! length and a body. What awc has no room for, the headers, is laid beside, in the [`Wire`].
+//! awc parses answers as its own server writes them: it takes a 1xx for the answer, and knows neither folded header
+//! lines nor a 97th header. So a member's answer is parsed here by [`Arrival`], as in the leg, and presented to awc as
+//! a status, a length and a body. The headers bypass awc through the [`ExchangeCell`].
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -22,12 +22,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::arrival::{Arrival, Sent, Wanted, Whole};
 use super::dial::{Dial, Progress, Socket};
 
-/// Through which the exchange being polled and the connections of its origin meet.
+/// Shared by the exchange being polled and the connections of its origin.
 #[derive(Default)]
 pub(super) struct ExchangeCell {
     pub(super) progress: Progress,
     pub(super) wanted: Cell<Wanted>,
-    /// What the member answered, as awc is about to read it, but for the body.
+    /// The member's answer without its body, which awc delivers.
     pub(super) answered: Cell<Option<Whole>>,
 }
 
@@ -55,7 +55,7 @@ impl Service<ConnectInfo<Uri>> for Connect {
     }
 }
 
-/// A connection on which awc meets canonical answers alone.
+/// A connection on which awc reads canonical answers only.
 pub(super) struct Canonical {
     line: Socket,
     wire: Rc<ExchangeCell>,
@@ -63,13 +63,13 @@ pub(super) struct Canonical {
 }
 
 enum CanonicalState {
-    /// Between two exchanges.
+    /// Idle between two exchanges.
     Resting,
-    /// The request is under way, or its answer.
+    /// The request is being sent, or its answer read.
     Asking(Arrival),
     /// awc reads the answer.
     Telling { head: Bytes, body: Bytes, is_kept: bool },
-    /// Nothing more is to be had of it.
+    /// Unusable.
     Over,
 }
 
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Canonical {
 }
 
 impl Canonical {
-    /// Reads on in the answer. Ready when all of it is here, or none will be.
+    /// Reads the answer. Ready when it is complete or has failed.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let CanonicalState::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
         let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
@@ -88,7 +88,7 @@ impl Canonical {
         let whole = whole.map_err(io::Error::other)?;
         let mut head = format!("HTTP/1.1 {} -\r\n", whole.code);
         if !matches!(whole.code, 204 | 304) {
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = write!(head, "content-length: {}\r\n", whole.body.len());
         }
         head.push_str(if whole.is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
@@ -97,8 +97,8 @@ impl Canonical {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends on, by `step`, and looks whether the answer is here before it is done: then awc may take the rest for
-    /// sent.
+    /// Sends more of the request by `step`. If that is not finished, reads; once the answer is complete, tells awc that
+    /// the rest was sent.
     fn poll_sending<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -123,11 +123,11 @@ impl AsyncRead for Canonical {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.state {
-            // It is the pool that reads, to see whether the connection lives. An end tells it that it does not.
+            // awc's pool reads an idle connection to see whether it is alive. End of file tells it that it is not.
             CanonicalState::Resting if this.line.is_quiet() => return Poll::Pending,
             CanonicalState::Resting | CanonicalState::Over => return Poll::Ready(Ok(())),
             CanonicalState::Asking(ref mut arrival) => {
-                // awc reads when it has written everything.
+                // awc reads only after it has written everything.
                 if let Sent::Partly = arrival.sent {
                     arrival.sent = Sent::Wholly;
                     this.wire.progress.update(|trace| trace.wholly_sent());

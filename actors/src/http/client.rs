@@ -1,9 +1,8 @@
-//! awc as the client of any URL, over the framing of this room: its sockets are
-//! [`Canonical`](super::canonical::Canonical).
+//! awc as the client of any URL, on sockets of type [`Canonical`](super::canonical::Canonical).
 //!
-//! awc's pool does not tell which connection an exchange got. But everything here runs on one thread, and a connection
-//! is only touched while its exchange is polled: so the exchange lays what it knows into the cells of the [`Wire`],
-//! which it shares with the connections of its origin, before each poll, and takes out what was told after.
+//! awc's pool does not say which connection an exchange got. But all of this runs on one thread, and a connection is
+//! touched only while its exchange is polled. So before each poll the exchange stores its state in the cells of the
+//! [`ExchangeCell`], which it shares with the connections of its origin, and takes the results out after the poll.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
@@ -28,7 +27,7 @@ use super::prepared::PreparedRequest;
 use super::tls;
 use crate::outcome::Reason;
 
-/// The awc client of one origin. A new generation has none of the connections of the one before.
+/// The awc client of one origin. `discard` replaces the inner client, and with it all idle connections.
 pub(super) struct Awc {
     dial: Dial,
     authority: Authority,
@@ -36,12 +35,12 @@ pub(super) struct Awc {
     connections: usize,
     wire: Rc<ExchangeCell>,
     client: RefCell<Option<Client>>,
-    /// When somebody was under way with it last.
+    /// When an exchange last ended.
     used: Cell<Option<Instant>>,
 }
 
 impl Awc {
-    /// `host` is the value of the header. The error says why no URL can name this origin.
+    /// `host` is the value of the `host` header. The error says why no URL can name this origin.
     pub(super) fn new(dial: Dial, authority: &str, host: &str, connections: usize) -> Result<Awc, String> {
         Ok(Awc {
             dial,
@@ -54,7 +53,7 @@ impl Awc {
         })
     }
 
-    /// Asks on a connection that awc's pool has, or dials.
+    /// One exchange, on a connection of awc's pool or a new one.
     pub(super) async fn exchange(
         &self,
         request: &PreparedRequest,
@@ -81,13 +80,13 @@ impl Awc {
         Ok(Whole { body, ..answered.ok_or_else(unread)? })
     }
 
-    /// Gives up the connections that rest; those in use live on to the end of their exchange.
+    /// Drops the idle connections; those in use survive until their exchange ends.
     pub(super) fn discard(&self) {
         *self.client.borrow_mut() = None;
     }
 
-    /// Gives up the connections of an origin that nobody asked for longer than [`KEEP_ALIVE`]: awc looks at them only
-    /// when it is asked again, so what the peer closed would stay in CLOSE_WAIT. True if there is nothing left.
+    /// Drops the connections of an origin that was idle for [`KEEP_ALIVE`]: awc checks them only at the next request,
+    /// so those that the peer closed would stay in CLOSE_WAIT. True if no connection is left.
     pub(super) fn reap(&self) -> bool {
         if self.used.get().is_none_or(|used| used.elapsed() >= KEEP_ALIVE) {
             self.discard();
@@ -114,32 +113,32 @@ impl Awc {
 
     fn uri_of(&self, request: &PreparedRequest) -> Result<Uri, ExchangeFailure> {
         let path: PathAndQuery = request.path.parse().map_err(|error| unsendable(&error))?;
-        // The scheme is http also for TLS, which awc does not see.
+        // The scheme is http for TLS too: our sockets do TLS below awc.
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(path).build();
         uri.map_err(|error| unsendable(&error))
     }
 
     fn build(&self) -> Client {
-        // awc's builder asks for a TLS provider even where it will never speak TLS.
+        // awc's builder requires a TLS provider although awc never speaks TLS here.
         tls::install_provider();
         let connector = awc::Connector::new()
             .connector(Connect { dial: self.dial.clone(), wire: self.wire.clone() })
-            // The dial has a clock of its own, which says more.
+            // Our dial has a timeout of its own, with better errors.
             .timeout(self.dial.timeout * 2)
             .limit(self.connections)
             .conn_keep_alive(KEEP_ALIVE);
         Client::builder().connector(connector).disable_timeout().no_default_headers().disable_redirects().finish()
     }
 
-    /// Failures of ours come back as they are; what is left are awc's own.
+    /// Our own failures pass through awc unchanged; the others are awc's.
     fn of_sending(&self, error: SendRequestError) -> ExchangeFailure {
         match error {
             SendRequestError::Connect(awc::error::ConnectError::Io(error)) | SendRequestError::Send(error) => {
                 self.of_io(error)
             }
             SendRequestError::Response(actix_http::error::ParseError::Io(error)) => self.of_io(error),
-            // Our own requests are built from checked parts, and awc reads answers that we wrote: bugs of ours, and
-            // they must not pass for "not sent".
+            // Our requests are built from checked parts, and awc reads answers that we wrote: this is a bug of ours,
+            // which must not look like "not sent".
             other => ExchangeFailure::new(Reason::Internal, other.to_string()),
         }
     }
@@ -162,6 +161,6 @@ fn unsendable(error: &dyn std::fmt::Display) -> ExchangeFailure {
 }
 
 fn method_of(request: &PreparedRequest) -> Method {
-    // Each of ours is one that awc knows.
+    // Every method of ours is one that awc knows.
     Method::from_bytes(request.method.as_str().as_bytes()).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! Our own connections: made here, for both ways to ask. They set TCP_NODELAY, and speak TLS below everybody's sight,
-//! so that the bytes counted are those of the request and not of the handshake.
+//! Makes the connections, for the leg and for awc. They set TCP_NODELAY, and do TLS below their users, so that byte
+//! counts are those of requests and exclude the handshake.
 
 use std::cell::Cell;
 use std::io;
@@ -22,12 +22,12 @@ use super::failure::ExchangeFailure;
 use super::records::Records;
 use crate::dns::resolve::Resolver;
 
-/// Where an exchange stands.
+/// How far an exchange has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// All connections to the origin are busy.
     Waiting,
-    /// It may have a connection; one rests, or a dial begins.
+    /// It may use a connection: an idle one, or a new dial.
     #[default]
     Admitted,
     /// A name is looked up.
@@ -36,23 +36,23 @@ pub(crate) enum Stage {
     Dialling,
     /// The TLS handshake is under way.
     TlsHandshake,
-    /// There is a connection: its own new one, or the first byte went out on a used one.
+    /// A connection is there: a new one, or a reused one whose first byte was sent.
     Connected,
 }
 
-/// What is known of one exchange, for the question that matters: may the call have run?
+/// The record of one exchange. It answers the question that matters: may the call have run?
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) stage: Stage,
     /// The connection was made for this exchange.
     pub(crate) dialled: bool,
-    /// An interim answer (1xx) came: the member has begun.
+    /// An interim answer (1xx) came: the member has begun its work.
     pub(crate) interim: bool,
-    /// Bytes of the request that left.
+    /// Bytes of the request that were sent.
     pub(crate) written: u64,
-    /// All of the request has left.
+    /// The whole request was sent.
     pub(crate) sent: bool,
-    /// Bytes of the answer that came.
+    /// Bytes of the answer that were read.
     pub(crate) read: u64,
 }
 
@@ -74,14 +74,14 @@ impl Trace {
     }
 }
 
-/// How far an exchange has come, readable by whoever gives up on it.
+/// How far an exchange has come, readable by the code that gives up on it.
 pub(crate) type Progress = Cell<Trace>;
 
-/// What a connection to the origin starts with besides TCP.
+/// TLS of the connections to an origin.
 #[derive(Clone)]
 pub(super) struct TlsSettings {
     pub(super) config: Arc<ClientConfig>,
-    /// The name the origin's certificate must bear.
+    /// The name that the origin's certificate must have.
     pub(super) name: ServerName<'static>,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// A new connection, within the timeout. `progress` tells how far it has come, whatever becomes of it.
+    /// A new connection, within the timeout. `progress` records how far it came, even if it fails.
     pub(super) async fn open(&self, progress: &Progress) -> Result<Socket, ExchangeFailure> {
         let opened = tokio::time::timeout(self.timeout, self.opened(progress)).await;
         opened.unwrap_or_else(|_| Err(failure::late(progress.get().stage, self.timeout)))
@@ -106,7 +106,7 @@ impl Dial {
         let addresses = self.resolver.addresses().await.map_err(|error| failure::unresolved(&error))?;
         stage(Stage::Dialling);
         let tcp = connect(&addresses, self.timeout).await.map_err(|error| failure::unconnected(&error))?;
-        // A failure to set it costs time, not correctness.
+        // Without TCP_NODELAY an exchange is slower, but correct.
         drop(tcp.set_nodelay(true));
         let line = match &self.tls {
             None => Socket::Plain(tcp),
@@ -121,8 +121,8 @@ impl Dial {
     }
 }
 
-/// Tries the addresses in turn. Each but the last may use its share of the time, so that one black hole of two does not
-/// use it all up; the last is bounded by the dial's own clock.
+/// Tries the addresses in turn. Each but the last gets an equal share of the time, so that one unreachable address does
+/// not use up all of it; the last is bounded by the timeout of the whole dial.
 async fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
     let share = timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let Some((last, others)) = addresses.split_last() else {
@@ -151,22 +151,21 @@ impl Socket {
         }
     }
 
-    /// Ready where there is something to read, or may be; asks nobody but the event loop's memory.
+    /// Ready if there is something to read, or may be. Costs no system call.
     pub(super) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         match self {
-            // An error is the reader's to find.
+            // The read reports the error, if there is one.
             Socket::Plain(tcp) => tcp.poll_read_ready(context).map(drop),
-            // TLS may have read more of the socket than it has given out.
+            // TLS may hold decrypted data although the socket is empty.
             Socket::Secure(_) => Poll::Ready(()),
         }
     }
 
-    /// True where nothing has come that nobody asked for, the end of the connection included. The event loop's memory
-    /// does not do: it has not heard of what came while its thread was busy. So the kernel is asked, for one system
-    /// call each time.
+    /// True if no unexpected data has come, and the peer has not closed. The event loop's readiness is not enough: it
+    /// is stale if its thread was busy. So this asks the kernel, at the cost of one system call.
     pub(super) fn is_quiet(&mut self) -> bool {
         if let Socket::Secure(tls) = self {
-            // TLS has messages of its own (session tickets), which are no answer. This reads those that are known of.
+            // TLS messages such as session tickets are no answer. This read processes those that have arrived.
             let mut byte = [MaybeUninit::uninit(); 1];
             let mut context = Context::from_waker(Waker::noop());
             let is_read = Pin::new(&mut *tls).poll_read(&mut context, &mut ReadBuf::uninit(&mut byte)).is_ready();

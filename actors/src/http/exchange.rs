@@ -1,8 +1,8 @@
-//! One exchange on a connection: the request is written, the answer read, both sides watched at once.
+//! The leg: one exchange on a connection, which writes the request and reads the answer at the same time.
 //!
-//! A member may answer before it has the whole request. Some refuse an upload (413, 401) and read no more; some go on
-//! reading while they answer. So the sending goes on until the answer is whole, and where it breaks, the reader has the
-//! last word: what the member said before it hung up.
+//! A member may answer before it has the whole request. Some refuse an upload (413, 401) and stop reading; some read on
+//! while they answer. So sending continues until the answer is complete. If it fails, the reader decides: what the
+//! member said before it hung up counts.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use super::failure;
 use super::failure::ExchangeFailure;
 use super::prepared::PreparedRequest;
 
-/// Writes the request and reads its answer. A connection is to be used again only if the answer says so.
+/// Writes the request and reads its answer. The connection may be reused only if [`Whole::is_kept`].
 pub(super) async fn exchange(
     line: &mut Socket,
     request: &PreparedRequest,
@@ -30,12 +30,12 @@ pub(super) async fn exchange(
     poll_fn(|context| both.poll(line, progress, context)).await
 }
 
-/// Both sides of an exchange.
+/// The state of both directions of an exchange.
 struct Both {
     head: Vec<u8>,
-    /// Where it is not behind the head already.
+    /// Empty if it was copied behind the head.
     body: Bytes,
-    /// Of both.
+    /// Bytes of head and body that were sent.
     written: usize,
     arrival: Arrival,
 }
@@ -53,7 +53,7 @@ impl Both {
                 Poll::Ready(Ok(())) => {
                     self.arrival.sent = Sent::Wholly;
                     progress.update(|trace| trace.wholly_sent());
-                    // What is written is not held while the member works.
+                    // Frees the request's buffers while the member works.
                     (self.head, self.body) = (Vec::new(), Bytes::new());
                 }
                 Poll::Ready(Err(error)) => {

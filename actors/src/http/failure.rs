@@ -1,6 +1,6 @@
-//! What a failed exchange means. The question behind every line: may the call have run?
+//! The meaning of a failed exchange. The question behind every line: may the call have run?
 //!
-//! An error of the system does not answer it by itself: the [`Trace`] of the exchange does.
+//! An I/O error alone does not answer it; together with the [`Trace`] of the exchange it does.
 
 use std::io;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use skitai_wire::http1::Refusal;
 use super::dial::{Stage, Trace};
 use crate::outcome::Reason;
 
-/// A failed exchange: the cause, and what the system or the origin said.
+/// A failed exchange: the cause, and the text of the system or the origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{msg}")]
 pub(crate) struct ExchangeFailure {
@@ -23,13 +23,13 @@ impl ExchangeFailure {
         ExchangeFailure { reason, msg: msg.into() }
     }
 
-    /// True where the connection broke, whether or not the call may have run.
+    /// True if the connection broke, whether or not the call may have run.
     pub(super) fn is_broken_connection(&self) -> bool {
         matches!(self.reason, Reason::Reset | Reason::Closed | Reason::Connect)
     }
 }
 
-/// No connection in time.
+/// The dial took too long.
 pub(super) fn late(stage: Stage, timeout: Duration) -> ExchangeFailure {
     let what = match stage {
         Stage::Resolving => {
@@ -41,12 +41,12 @@ pub(super) fn late(stage: Stage, timeout: Duration) -> ExchangeFailure {
     ExchangeFailure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
 }
 
-/// The name led nowhere.
+/// The name has no address.
 pub(super) fn unresolved(error: &io::Error) -> ExchangeFailure {
     ExchangeFailure::new(Reason::Dns, error.to_string())
 }
 
-/// There was no connection to be had.
+/// No connection could be made.
 pub(super) fn unconnected(error: &io::Error) -> ExchangeFailure {
     let reason = match error.kind() {
         io::ErrorKind::ConnectionRefused => Reason::Refused,
@@ -61,7 +61,7 @@ pub(super) fn unsecured(error: &io::Error) -> ExchangeFailure {
     ExchangeFailure::new(Reason::Tls, error.to_string())
 }
 
-/// What came is no head of an answer.
+/// The head of the answer is invalid.
 pub(super) fn of_head(refusal: Refusal) -> ExchangeFailure {
     match refusal {
         Refusal::Malformed(why) => ExchangeFailure::new(Reason::Malformed, format!("the answer is not HTTP: {why}")),
@@ -69,7 +69,7 @@ pub(super) fn of_head(refusal: Refusal) -> ExchangeFailure {
     }
 }
 
-/// What came is no body of an answer.
+/// The body of the answer is invalid.
 pub(super) fn of_body(refusal: Refusal) -> ExchangeFailure {
     match refusal {
         Refusal::Malformed(why) => {
@@ -79,7 +79,7 @@ pub(super) fn of_body(refusal: Refusal) -> ExchangeFailure {
     }
 }
 
-/// The peer closed its side where it should have gone on.
+/// The peer closed the connection too early.
 pub(super) fn closed(trace: Trace) -> ExchangeFailure {
     if trace.read == 0 && trace.sent {
         ExchangeFailure::new(Reason::Closed, "closed by the member after the request was sent, before an answer")
@@ -98,7 +98,7 @@ pub(super) fn closed(trace: Trace) -> ExchangeFailure {
     }
 }
 
-/// True where the peer hung up while it was written to, which whoever reads hears of as well.
+/// True if a write failed because the peer hung up, which the reader of the connection will notice too.
 pub(super) fn is_hang_up(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted)
@@ -106,11 +106,11 @@ pub(super) fn is_hang_up(error: &io::Error) -> bool {
 
 /// The connection broke.
 pub(super) fn lost(error: &io::Error, trace: Trace) -> ExchangeFailure {
-    // What TLS calls an end without farewell is one all the same.
+    // TLS reports an end without `close_notify` as `UnexpectedEof`; it is an end all the same.
     if error.kind() == io::ErrorKind::UnexpectedEof && trace.written > 0 {
         return closed(trace);
     }
-    // Nothing left: the call has certainly not run.
+    // Nothing was sent: the call has certainly not run.
     let reason = if trace.written == 0 { Reason::Connect } else { Reason::Reset };
     ExchangeFailure::new(reason, error.to_string())
 }

@@ -1,5 +1,5 @@
-//! Unpacks an answer, piece by piece: no more than is accepted comes out, however little went in, and other calls get
-//! their turn in between.
+//! Decompresses an answer piece by piece: the output never exceeds the limit, however small the input, and other calls
+//! run between the pieces.
 
 use std::io::Read as _;
 
@@ -8,10 +8,10 @@ use flate2::read::MultiGzDecoder;
 use super::failure::ExchangeFailure;
 use crate::outcome::Reason;
 
-/// What is unpacked in one go: some tenths of a millisecond, as long as a large answer takes to be parsed.
+/// Output of one piece: some tenths of a millisecond, the time it takes to parse a large answer.
 const PIECE: usize = 64 * 1024;
 
-/// The content, of at most `limit` bytes.
+/// The decompressed content, of at most `limit` bytes.
 pub(super) async fn gunzip(packed: &[u8], limit: usize) -> Result<Vec<u8>, ExchangeFailure> {
     let mut reader = MultiGzDecoder::new(packed);
     let mut content = Vec::new();
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(unpacked(&packed(&content), 1 << 20).as_ref(), Ok(&content));
         let failure = unpacked(&packed(&content), (1 << 20) - 1).expect_err("it is a byte too many");
         assert_eq!(failure.reason, Reason::TooLarge);
-        // Two packed one behind the other are one content, by the rules of gzip.
+        // Concatenated gzip members are one content (RFC 1952).
         let two = [packed(b"a"), packed(b"b")].concat();
         assert_eq!(unpacked(&two, 10).as_deref(), Ok(&b"ab"[..]));
     }

@@ -1,4 +1,4 @@
-//! Forms with files, as browsers actor them (RFC 7578).
+//! Forms with files, encoded as browsers encode them (RFC 7578).
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -28,7 +28,7 @@ impl Part {
         Part { name: name.into(), file: Some(file.into()), content_type, content: content.into() }
     }
 
-    /// Says what the content is: `image/png`. What cannot stand in a header is left out.
+    /// Sets the content type: `image/png`. Ignored if it contains control characters.
     #[must_use]
     pub fn content_type(mut self, content_type: &str) -> Part {
         if !content_type.chars().any(char::is_control) {
@@ -39,7 +39,7 @@ impl Part {
 }
 
 impl Request {
-    /// A posted form of these fields and files, in this order.
+    /// A POST of a form with these fields and files, in this order.
     pub fn multipart(path: impl Into<std::borrow::Cow<'static, str>>, parts: &[Part]) -> Request {
         let boundary = boundary();
         let size: usize = parts.iter().map(|part| part.content.len() + part.name.len() + 200).sum();
@@ -63,13 +63,13 @@ impl Request {
     }
 }
 
-/// What separates the parts: 128 bits nobody can foresee, so that no content can contain them but by intent.
+/// The boundary between parts: 128 unpredictable bits, so that content contains it neither by chance nor by intent.
 fn boundary() -> String {
     let half = || RandomState::new().build_hasher().finish();
     format!("skitai-{:016x}{:016x}", half(), half())
 }
 
-/// A name between quotes, as the HTML standard has it.
+/// A name in quotes, escaped as the HTML standard requires.
 fn quoted(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }

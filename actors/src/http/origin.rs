@@ -1,7 +1,7 @@
-//! One host and port: a bounded number of exchanges, and a second try where that does no harm.
+//! One host and port: a bounded number of exchanges, and one retry where it is safe.
 //!
-//! Members of clusters are asked by the leg, on the connections of the pool; any URL by awc. Every origin has
-//! connections of its own: shared ones would let a slow member use up those of the fast ones.
+//! Members of clusters are called by the leg, on connections of the pool; any URL by awc. Every origin has connections
+//! of its own: if they were shared, a slow member could use up those of fast ones.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use crate::kit::Party;
 use crate::kit::gate::{Gate, Pass};
 use crate::outcome::{Outcome, Reason};
 
-/// How many exchanges may wait for a connection of one origin, for each of its connections: 1 000 for the usual 100 of
-/// an instance. More would only wait for their deadline.
+/// How many exchanges may wait per connection of an origin: 1 000 for the usual 100 connections of an instance. Further
+/// ones would only wait for their deadline.
 const WAITING_EACH: usize = 10;
-/// Where there is a single connection, a burst of a few callers is still served in turn.
+/// The least length of the queue: with a single connection, a burst of a few callers is still served.
 const WAITING_LEAST: usize = 20;
 
-/// A 408 that comes so soon after a request on a used connection was sent before it: its server was tired of waiting
-/// for one (RFC 9110, 15.5.9). A member that gives up on a call that it runs takes longer.
+/// A 408 this soon after a request on a reused connection was sent before the request arrived: the server had waited
+/// too long for one (RFC 9110, 15.5.9). A member that gives up on a call that it runs takes longer.
 const FAREWELL: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: u16 = 408;
 
-/// What an origin may use.
+/// The limits of an origin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OriginLimits {
     pub(crate) connect_timeout: Duration,
@@ -44,26 +44,26 @@ pub(crate) struct OriginLimits {
     pub(crate) max_answer: usize,
 }
 
-/// Where an origin is and whom its certificate must satisfy.
+/// The address of an origin, and the trust for its certificate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endpoint<'a> {
-    /// For TLS: who is trusted.
+    /// For TLS: the trusted roots.
     pub(crate) trust: Option<&'a TlsTrust>,
-    /// Without brackets. The `host` header and the certificate go by it.
+    /// Without brackets. Used for the `host` header and the certificate.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
-    /// Where it is dialled, if not where its name leads.
+    /// The address to dial; `None`: resolve `host`.
     pub(crate) address: Option<IpAddr>,
 }
 
-/// A host and port that answers HTTP.
+/// One host and port that speaks HTTP.
 pub(crate) struct Origin {
     way: Speaker,
     limits: OriginLimits,
     permits: Arc<Gate>,
 }
 
-/// Who speaks HTTP.
+/// The HTTP client of an origin.
 enum Speaker {
     /// The leg. `host` is a whole header line.
     Leg {
@@ -75,14 +75,14 @@ enum Speaker {
 }
 
 impl Origin {
-    /// A member of a cluster. The error says why no request can name this host.
+    /// A member of a cluster, for the leg. The error says why no request can name this host.
     pub(crate) fn member(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
         let (dial, host, _) = reached(place, limits)?;
         let host = format!("host: {host}\r\n").into_bytes();
         Ok(Origin::of(Speaker::Leg { dial, host, pool: IdlePool::default() }, limits))
     }
 
-    /// The origin of any URL.
+    /// An origin of a URL, for awc.
     pub(crate) fn any(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
         let (dial, host, authority) = reached(place, limits)?;
         let awc = Awc::new(dial, &authority, &host, limits.connections)?;
@@ -93,7 +93,7 @@ impl Origin {
         Origin { way, limits, permits: Gate::new(limits.connections) }
     }
 
-    /// Sends the request and reads the whole answer. Dropped before its end it closes its connection at once.
+    /// Sends the request and reads the whole answer. If dropped earlier, it closes its connection at once.
     pub(crate) async fn ask(
         &self,
         request: &PreparedRequest,
@@ -101,7 +101,7 @@ impl Origin {
         begun: Instant,
         node: &Arc<str>,
     ) -> Outcome {
-        // Held until the connection is back, so that whoever waits for it finds it.
+        // Held until the connection is back in the pool, so that the next waiter finds it there.
         let permit = self.permit(progress, begun, request.party).await;
         let answered = match &permit {
             Ok((_, begun)) => self.exchange(request, progress, *begun).await,
@@ -116,7 +116,7 @@ impl Origin {
             Err(failure) => Outcome::failed(node.clone(), failure.reason, failure.msg),
         };
         match &self.way {
-            // Where an answer makes no sense, it may be somebody else's, and his own may be on its way.
+            // A malformed answer may belong to another request, so that our own would arrive later: not reused.
             Speaker::Leg { pool, .. } if outcome.reason != Reason::Malformed => {
                 line.into_iter().for_each(|line| pool.give_back(line))
             }
@@ -127,7 +127,7 @@ impl Origin {
         outcome
     }
 
-    /// Closes what rests for too long; true if nothing is left.
+    /// Closes connections that were idle too long; true if none is left.
     pub(crate) fn reap(&self) -> bool {
         let is_idle = self.permits.is_idle();
         let is_empty = match &self.way {
@@ -137,8 +137,8 @@ impl Origin {
         is_idle && is_empty
     }
 
-    /// The right to a connection, and since when there is one. While calls wait, those of one request have at most half
-    /// of the connections, and of the room to wait where it is full.
+    /// A permit for a connection, and when it was granted. While calls wait, those of one request hold at most half of
+    /// the connections, and of the queue once it is full.
     async fn permit(
         &self,
         progress: &Progress,
@@ -164,9 +164,8 @@ impl Origin {
         Ok((permit, Instant::now()))
     }
 
-    /// Asks; once more, on a connection made for it, where a used one turns out dead and that does no harm: no byte
-    /// left, or asking twice is harmless, and no byte of an answer came; or the member said that it had read no
-    /// request.
+    /// One exchange. Repeated once, on a new connection, if a reused one turned out dead and that is safe: no byte was
+    /// sent, or the request is idempotent, and no byte of an answer came; or the member says that it read no request.
     async fn exchange(
         &self,
         request: &PreparedRequest,
@@ -191,13 +190,13 @@ impl Origin {
         }
         let second = self.attempt(request, progress, false).await;
         match (first, second) {
-            // The member may have run what went out first, whatever the second try comes to.
+            // The member may have run the first request, whatever happens to the second.
             (Err(first), Err(second)) if trace.written > 0 && second.reason.never_ran() => Err(first),
             (_, second) => second,
         }
     }
 
-    /// One exchange; with a connection that rests, if there is one and it may be.
+    /// One exchange, on an idle connection if there is one and `may_reuse`.
     async fn attempt(
         &self,
         request: &PreparedRequest,
@@ -208,7 +207,7 @@ impl Origin {
         let wanted = Wanted {
             limit: self.limit(request),
             is_head: request.is_head(),
-            // Of a good RPC answer nobody reads them, and they are most of its allocations.
+            // Not read for a good RPC answer, where they would be most of its allocations.
             fields: matches!(request.decode, Decode::Http | Decode::Rest),
         };
         match &self.way {
@@ -237,7 +236,7 @@ impl Origin {
     }
 }
 
-/// How the place is reached: how it is dialled, and its names in the `host` header and in a URL.
+/// How to reach an origin: the dial, its name in the `host` header, and its name in a URL.
 fn reached(place: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, String), String> {
     let Endpoint { trust, host, port, address } = place;
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };

@@ -1,8 +1,8 @@
-//! The connections of an origin that rest between two exchanges.
+//! The idle connections of an origin.
 //!
-//! The last one back is the first one out, so that those that are too many grow old and are closed. None is lent on
-//! which anything lies: what came before a request was written is nobody's answer, be it a farewell (408), a second
-//! answer, or the end of the connection.
+//! The connection returned last is lent first, so that surplus ones age and are closed. A connection with unread bytes
+//! is never lent: what came before a request was written answers no request, be it a farewell (408), a second answer,
+//! or the end of the connection.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::dial::Socket;
 
 /// How long an idle connection is kept. Below the 5 s after which most servers close theirs (actix-web, Node, Apache,
-/// uvicorn), because a call that meets a close on its way may have run and cannot be sent again. Servers with a shorter
-/// time are met by looking at the socket before it is written to.
+/// uvicorn): a call that meets such a close may have run and cannot be repeated. For servers with shorter times, the
+/// socket is checked before it is written to.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 #[derive(Default)]
@@ -23,12 +23,12 @@ struct Resting {
 }
 
 impl IdlePool {
-    /// A connection that lives, and on which nothing lies.
+    /// An idle connection that is alive and has no unread bytes.
     pub(super) fn lend(&self) -> Option<Socket> {
         let mut resting = self.0.borrow_mut();
         while let Some(Resting { mut line, since }) = resting.pop() {
             if since.elapsed() >= KEEP_ALIVE {
-                // So are all that came back before it.
+                // All connections below it in the stack are older.
                 resting.clear();
                 return None;
             }
@@ -43,7 +43,8 @@ impl IdlePool {
         self.0.borrow_mut().push(Resting { line, since: Instant::now() });
     }
 
-    /// Closes what rested long enough, and what its member has closed or written to; true if nothing is left.
+    /// Closes connections that were idle for [`KEEP_ALIVE`], or that the member closed or wrote to; true if none is
+    /// left.
     pub(super) fn reap(&self) -> bool {
         let mut resting = self.0.borrow_mut();
         resting.retain_mut(|one| one.since.elapsed() < KEEP_ALIVE && one.line.is_quiet());

@@ -1,4 +1,4 @@
-//! A [`Request`] as octets: checked and written once per call, then shared by every member.
+//! A [`Request`] as bytes: checked and encoded once per call, then shared by every member.
 
 use std::borrow::Cow;
 
@@ -9,14 +9,14 @@ use super::request::{Decode, Method, Request};
 use crate::kit::Party;
 use crate::spec::Encoding;
 
-/// How long the sender goes on waiting, in milliseconds.
+/// How long the sender will wait for the answer, in milliseconds.
 const TIME_LEFT: &str = "x-request-timeout-ms";
 
-/// Headers that are never the caller's: how the body is framed, which host is meant and what becomes of the connection
-/// follows from what is sent. Nobody waits for a `100 Continue` either, so none is asked for.
+/// Headers that a caller cannot set: framing, host and connection follow from what is sent. `expect`, because we never
+/// wait for a `100 Continue`.
 const OURS: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "expect"];
 
-/// Up to this many octets, a head and its body leave in one write.
+/// Up to this many bytes, head and body are sent in one write.
 const TOGETHER: usize = 16 * 1024;
 
 pub(crate) struct PreparedRequest {
@@ -24,35 +24,35 @@ pub(crate) struct PreparedRequest {
     pub(super) path: String,
     pub(super) headers: Vec<(Cow<'static, str>, String)>,
     pub(super) body: Bytes,
-    /// The request line, and every header but the one that names the member.
+    /// The request line; `fields` holds every header except `host`.
     line: Vec<u8>,
     fields: Vec<u8>,
     pub(super) decode: Decode,
-    /// In bytes, where that is less than the origin's limit.
+    /// In bytes, if less than the origin's limit.
     pub(super) max_answer: Option<usize>,
-    /// The answer may come packed, because we said so.
+    /// The answer may be gzip, because our `accept-encoding` says so.
     pub(super) may_be_packed: bool,
-    /// Asking twice does no harm.
+    /// Repeating the request is harmless.
     pub(crate) is_idempotent: bool,
-    /// An empty body is not announced as one of length 0.
+    /// The method has no body, so that an empty one is not announced by `content-length: 0`.
     pub(super) is_bodyless: bool,
-    /// Whose call it is.
+    /// The request that the call belongs to.
     pub(crate) party: Party,
 }
 
 impl PreparedRequest {
-    /// Checks the path and the headers; the error says which one cannot be sent.
+    /// Checks the path and the headers; the error names the invalid one.
     pub(crate) fn new(request: Request) -> Result<PreparedRequest, String> {
         let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
         let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
             request;
-        // What stands behind `#` is the reader's own affair.
+        // The fragment is never sent.
         let path = path.split('#').next().unwrap_or_default();
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let lower = |(name, value): (String, String)| (Cow::Owned(name.to_ascii_lowercase()), value);
         let mut headers: Vec<(Cow<'static, str>, String)> =
             headers.into_iter().map(lower).filter(|header| !OURS.contains(&&*header.0)).collect();
-        // Of two that say what the body is, the caller's own was said last.
+        // Of several content types, the last wins: the caller's own comes after the default.
         if let Some(last) = headers.iter().rposition(|header| header.0 == "content-type") {
             let mut nth = 0..;
             headers.retain(|header| nth.next() == Some(last) || header.0 != "content-type");
@@ -98,8 +98,8 @@ impl PreparedRequest {
         })
     }
 
-    /// The octets for the member of this `host` header, which is a whole line; and the body, where it is too large to
-    /// be copied behind the head.
+    /// The bytes for one member, whose `host` header is given as a whole line; and the body, if it is too large to be
+    /// copied behind the head.
     pub(super) fn octets(&self, host: &[u8]) -> (Vec<u8>, Bytes) {
         let head = self.line.len() + host.len() + self.fields.len() + 2;
         let is_small = head + self.body.len() <= TOGETHER;
@@ -114,7 +114,7 @@ impl PreparedRequest {
         (octets, self.body.clone())
     }
 
-    /// The answer to it has no body, whatever its headers say.
+    /// The answer has no body, whatever its headers say.
     pub(super) fn is_head(&self) -> bool {
         self.method == Method::Head
     }

@@ -1,7 +1,7 @@
-//! The records of TLS as they pass, so that a connection is known to be between two of them.
+//! Follows the TLS records that pass, to know whether a connection is between two of them.
 //!
-//! rustls keeps what has come of a record until the rest has: nothing to read then, and nothing in the socket, yet it
-//! may be the beginning of an answer that nobody asked for.
+//! rustls holds the begin of a record until the rest arrives. Then nothing is readable and the socket is empty, yet an
+//! unrequested answer may have begun.
 
 use std::io;
 use std::pin::Pin;
@@ -13,20 +13,20 @@ use tokio::net::TcpStream;
 /// Type, version and length (RFC 8446, 5.1).
 const HEADER: usize = 5;
 
-/// A socket below TLS.
+/// The TCP socket below TLS.
 #[derive(Debug)]
 pub(super) struct Records {
     pub(super) tcp: TcpStream,
     place: RecordPosition,
 }
 
-/// Where in a record the last octet was.
+/// The position within a record.
 #[derive(Debug, Default)]
 struct RecordPosition {
     header: [u8; HEADER],
-    /// Of the header.
+    /// Bytes of the header that have passed.
     seen: usize,
-    /// Of the record behind its header.
+    /// Bytes of the record's body still to come.
     left: usize,
 }
 
@@ -35,7 +35,7 @@ impl Records {
         Records { tcp, place: RecordPosition::default() }
     }
 
-    /// True where no record has begun whose end has not come.
+    /// True between two records.
     pub(super) fn is_between(&self) -> bool {
         self.place.seen == 0 && self.place.left == 0
     }
@@ -77,7 +77,7 @@ impl AsyncWrite for Records {
         Pin::new(&mut self.get_mut().tcp).poll_write(context, bytes)
     }
 
-    /// rustls writes its records together.
+    /// rustls writes several records at once.
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! What to send, without a word of awc: made by the callers, shared by all members of a fan-out.
+//! What to send, in types free of awc: made by the callers, shared by all members of a fan-out.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,11 +13,11 @@ use crate::spec::Encoding;
 /// The HTTP methods a call may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Fetches.
+    /// Reads a resource.
     Get,
-    /// Fetches the head of the answer only.
+    /// Reads only the head of the answer.
     Head,
-    /// Sends a body; may change something.
+    /// Sends a body; may change the resource.
     ActorRef,
     /// Stores the body at the path.
     Put,
@@ -25,12 +25,12 @@ pub enum Method {
     Patch,
     /// Removes what is at the path.
     Delete,
-    /// Asks what is possible at the path.
+    /// Asks which methods the path supports.
     Options,
 }
 
 impl Method {
-    /// As it goes over the wire.
+    /// The name in the request line.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -43,7 +43,7 @@ impl Method {
         }
     }
 
-    /// True where HTTP itself says that asking twice does no harm.
+    /// True if HTTP defines the method as safe, so that repeating it is harmless.
     pub fn is_safe(self) -> bool {
         match self {
             Method::Get | Method::Head | Method::Options => true,
@@ -52,48 +52,48 @@ impl Method {
     }
 }
 
-/// What becomes of the answer's body.
+/// How the answer's body is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decode {
-    /// An XML-RPC answer: a value or a fault. A value under an HTTP code that is no 2xx is an error.
+    /// An XML-RPC answer: a value or a fault. A value with an HTTP code other than 2xx is an error.
     XmlRpc,
-    /// A JSON-RPC answer: a value or an error. A value under an HTTP code that is no 2xx is an error.
+    /// A JSON-RPC answer: a value or an error. A value with an HTTP code other than 2xx is an error.
     JsonRpc {
-        /// The call's. An answer with another one is not its answer.
+        /// The id of the call. An answer with another id is not its answer.
         id: u64,
     },
     /// A page: text or bytes, whatever the code.
     Http,
-    /// A page whose JSON is read: a value, whatever the code. JSON that cannot be read is an error.
+    /// A page whose body is parsed as JSON: a value, whatever the code. Invalid JSON is an error.
     Rest,
 }
 
 /// One request. Its body is shared, not copied, among the members it goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// How it is sent.
+    /// The method.
     pub method: Method,
-    /// The path with its query, as it goes over the wire. Empty stands for `/`.
+    /// The path with its query, percent-encoded. Empty means `/`.
     pub path: Cow<'static, str>,
-    /// Headers of the caller. Those of framing, `host`, `connection` and `expect` are ours; a missing `content-type` of
-    /// an RPC call is added.
+    /// The caller's headers. Headers of framing, `host`, `connection` and `expect` are ignored; an RPC call without
+    /// `content-type` gets one.
     pub headers: Vec<(String, String)>,
     /// The body; empty for none.
     pub body: Bytes,
-    /// What becomes of the answer.
+    /// How the answer is decoded.
     pub decode: Decode,
-    /// The largest answer accepted, in bytes, where that is less than the origin's limit.
+    /// The largest answer accepted, in bytes. `None` or a larger value: the origin's limit.
     pub max_answer: Option<usize>,
-    /// How long its answer is waited for, in milliseconds, which the member is told in `x-request-timeout-ms`. A header
-    /// of the caller's own goes before it.
+    /// How long the caller waits for the answer, in milliseconds; sent as `x-request-timeout-ms` unless `headers` has
+    /// one.
     pub left: Option<u64>,
-    /// How the answer may come; `None` for what the cluster says. A caller's own `accept-encoding` goes before it, and
-    /// then the answer stays as it came.
+    /// The accepted encoding of the answer; `None`: the cluster's setting. A caller's `accept-encoding` header
+    /// overrides it, and then the answer is not decompressed.
     pub encoding: Option<Encoding>,
-    /// Asking twice does no harm: true for GET, HEAD and OPTIONS, and where the caller says so. Only such a call may be
-    /// retried or hedged.
+    /// Repeating the request is harmless. Default: true for GET, HEAD and OPTIONS. Only such a call may be retried or
+    /// hedged.
     pub idempotent: bool,
-    /// What a cluster with `balance = hash` chooses the member by; `None` for the path and the body.
+    /// The key for `balance = hash`; `None`: path and body.
     pub key: Option<Box<str>>,
 }
 
@@ -114,22 +114,22 @@ impl Request {
         }
     }
 
-    /// An XML-RPC call; `body` is the whole `<methodCall>`.
+    /// An XML-RPC call; `body` is the whole `<methodCall>` document.
     pub fn xmlrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
         Request::new(Method::ActorRef, path, body.into(), Decode::XmlRpc)
     }
 
-    /// A JSON-RPC call; `body` is the whole request object, whose id is `id`: see [`next_id`].
+    /// A JSON-RPC call; `body` is the whole request object with the id `id`: see [`next_id`].
     pub fn jsonrpc(path: impl Into<Cow<'static, str>>, id: u64, body: impl Into<Bytes>) -> Request {
         Request::new(Method::ActorRef, path, body.into(), Decode::JsonRpc { id })
     }
 
-    /// A plain fetch.
+    /// A GET of a page.
     pub fn get(path: impl Into<Cow<'static, str>>) -> Request {
         Request::new(Method::Get, path, Bytes::new(), Decode::Http)
     }
 
-    /// A posted form of these names and values, in this order.
+    /// A POST of a form with these names and values, in this order.
     pub fn form(path: impl Into<Cow<'static, str>>, fields: &[(String, String)]) -> Request {
         let mut body = String::new();
         for (name, value) in fields {
@@ -144,7 +144,7 @@ impl Request {
             .header("content-type", "application/x-www-form-urlencoded")
     }
 
-    /// A request whose body, if there is one, is JSON, and whose answer is.
+    /// A request with an optional JSON body; the answer is decoded as JSON.
     pub fn rest(method: Method, path: impl Into<Cow<'static, str>>, body: Option<Vec<u8>>) -> Request {
         let has_body = body.is_some();
         let request = Request::new(method, path, body.unwrap_or_default().into(), Decode::Rest);
@@ -159,21 +159,21 @@ impl Request {
         self
     }
 
-    /// Says that asking twice does no harm.
+    /// Marks the request as harmless to repeat.
     #[must_use]
     pub fn idempotent(mut self) -> Request {
         self.idempotent = true;
         self
     }
 
-    /// Sets what a cluster with `balance = hash` chooses the member by.
+    /// Sets the key for `balance = hash`.
     #[must_use]
     pub fn key(mut self, key: impl Into<Box<str>>) -> Request {
         self.key = Some(key.into());
         self
     }
 
-    /// What is asked: the body, without the id that makes each JSON-RPC call another one.
+    /// The body without the JSON-RPC id, so that equal calls have equal questions.
     pub fn question(&self) -> &[u8] {
         match self.decode {
             Decode::JsonRpc { id } => jsonrpc::without_id(&self.body, id),
@@ -181,12 +181,12 @@ impl Request {
         }
     }
 
-    /// True where the caller set this header; `name` in any case.
+    /// True if the caller set this header; `name` in any case.
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|header| header.0.eq_ignore_ascii_case(name))
     }
 
-    /// Adds a Basic login.
+    /// Adds the header of Basic authentication.
     #[must_use]
     pub fn login(self, user: &str, password: &str) -> Request {
         let encoded = STANDARD.encode(format!("{user}:{password}"));
@@ -194,13 +194,14 @@ impl Request {
     }
 }
 
-/// An id for a JSON-RPC call, as no other call of this process has. One below 2^53, so that every server can keep it.
+/// An id for a JSON-RPC call, unique in this process. Below 2^53, so that servers with doubles keep it exact.
 pub fn next_id() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Relaxed) % (1 << 53) + 1
 }
 
-/// The encoding of HTML forms: a space is `+`, and only what the URL standard lists stays as it is.
+/// Appends text in the encoding of HTML forms: a space is `+`; only the bytes that the URL standard lists stay as they
+/// are.
 fn push_form_encoded(out: &mut String, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use actix_http::header::HttpDate;
 
-/// How long from `now` the value asks to wait; `None` for a value that is neither form.
+/// The wait that the value asks for, from `now`; `None` for a value in neither form.
 pub(crate) fn wait_of(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are a very long time all the same.
+        // A number too large for u64 is still a very long wait.
         return Some(Duration::from_secs(value.parse().unwrap_or(u32::MAX.into())));
     }
     let date = SystemTime::from(HttpDate::from_str(value).ok()?);

@@ -1,5 +1,5 @@
-//! Whom to trust: the roots of the web, or the authorities of a cluster; checked by rustls with ring. There is no way
-//! not to check.
+//! Trusted roots: those of the web, or the authorities of a cluster. rustls with ring verifies the certificates;
+//! verification cannot be switched off.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::spec::Authority;
 
-/// What a TLS handshake is checked with; one for a cluster, shared by its members on all threads.
+/// The TLS settings of a cluster, shared by its members on all threads.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsTrust(pub(super) Arc<ClientConfig>);
 
@@ -19,16 +19,16 @@ impl TlsTrust {
         TlsTrust(CONFIG.get_or_init(make).clone())
     }
 
-    /// These authorities and nobody else.
+    /// These authorities only.
     pub(crate) fn of(authority: &Authority) -> TlsTrust {
         let mut roots = RootCertStore::empty();
-        // Each was added once when it was read.
+        // Cannot fail: each certificate was added once when the file was read.
         roots.add_parsable_certificates(authority.certificates().iter().cloned());
         TlsTrust(trusting(roots))
     }
 }
 
-/// HTTP/1.1 is offered alone: on one HTTP/2 connection for all calls a slow answer would hold up the others.
+/// Offers HTTP/1.1 only: with all calls on one HTTP/2 connection, a slow answer could hold up the others.
 fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -39,10 +39,10 @@ fn trusting(roots: RootCertStore) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-/// Makes ring the process-wide provider, unless the program chose one before.
+/// Makes ring the process-wide provider, unless there is one.
 pub(super) fn install_provider() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that another thread was quicker: then there is one.
+        // An error means that another thread installed one first.
         drop(rustls::crypto::ring::default_provider().install_default());
     }
 }

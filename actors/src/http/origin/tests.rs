@@ -1,5 +1,5 @@
-//! Over TLS, which needs an authority of its own that no configuration could name. The certificates beside this file
-//! are made for it and valid for a hundred years; `localhost` is the name they bear.
+//! TLS, with an authority of its own that no configuration names. The certificates beside this file are for `localhost`
+//! and valid for a hundred years.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ struct Secure {
     connections: Arc<AtomicUsize>,
 }
 
-/// A member that answers `/` with a page and everything else with half an answer and a proper end of TLS.
+/// A member that answers `/` with a page, and other paths with half an answer and a clean end of TLS.
 fn secure() -> Secure {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
@@ -93,7 +93,7 @@ fn a_trusted_member_is_talked_to_and_its_connection_kept() {
         for _ in 0..3 {
             let (outcome, trace) = get(&origin, "/").await;
             assert_eq!(outcome.data, Value::String("hello".to_owned()));
-            // A handshake alone is some hundred bytes more.
+            // A handshake would add some hundred bytes.
             assert!((30..200).contains(&trace.written), "{trace:?}");
         }
         assert_eq!(member.connections.load(SeqCst), 1);
@@ -126,7 +126,7 @@ fn the_certificate_goes_by_the_name_and_the_dial_by_the_address() {
         let here = Some(IpAddr::from([127, 0, 0, 1]));
         let (outcome, _) = get(&origin(&ours(), "localhost", member.port, here), "/").await;
         assert!(outcome.is_ok(), "the name is the certificate's: {outcome:?}");
-        // Dialled at the same address, under a name that the certificate does not bear and no name server knows.
+        // The right address, under a name that is neither in the certificate nor in DNS.
         let (failure, trace) = get(&origin(&ours(), "other.invalid", member.port, here), "/").await;
         assert_eq!((failure.reason, trace.written), (Reason::Tls, 0));
         assert!(failure.msg.contains("other.invalid"), "{}", failure.msg);

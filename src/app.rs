@@ -1,16 +1,16 @@
-//! What an app's author touches.
+//! The API for the author of an app.
 //!
 //! In the order a request meets them:
 //!
-//! - [`routing`]: a path or a name leads to a route, and a route back to its path;
-//! - [`args`]: what the client sent becomes the handler's arguments;
-//! - [`was`]: all that a handler can ask, as one handle; [`request`]: who asked, what was sent, cookies, the session, and
-//!   what the reply's head will say; [`site`] and [`services`] are what the handle reaches out with;
-//! - [`calls`]: calls to clusters and URLs, and what came of them; [`sql`]: statements on databases;
-//! - [`reply`]: what a handler returned becomes an answer; [`error`]: an error does, too;
+//! - [`routing`]: finds the route of a path or a name, and makes the path of a route;
+//! - [`args`]: turns what the client sent into the handler's arguments;
+//! - [`was`]: the handle of a request, for everything a handler can ask; [`request`]: the client, its headers, cookies,
+//!   the session, and the head of the response; [`site`] and [`services`]: what the handle uses to reach the server;
+//! - [`calls`]: calls to clusters and URLs, and their outcomes; [`sql`]: statements on databases;
+//! - [`reply`]: turns a handler's return value into an answer; [`error`]: does the same for an error;
 //! - [`application`]: an `App` collects routes, [`hooks`] around them, templates and a [`registry`] of shared objects;
-//! - [`blocking`] and [`blocking_pool`]: plain functions and other work that blocks;
-//! - [`trace`]: what devel mode remembers of a request.
+//! - [`blocking`] and [`blocking_pool`]: run plain functions and other blocking work;
+//! - [`trace`]: what devel mode records of a request.
 
 mod application;
 pub(crate) mod args;

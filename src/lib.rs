@@ -27,18 +27,18 @@
 //! In the order a request meets them:
 //!
 //! - `serve`: one process: sockets, threads, the actors of each;
-//! - `connection`: HTTP/1 between a client's socket and who answers;
+//! - `connection`: HTTP/1 between a client's socket and the code that answers;
 //! - `edge`: one request, step by step; `rpc`: the same by name;
 //! - [`app`]: what an app author touches: routes, arguments, `was`, calls, replies;
 //! - [`sql`]: merging the rows of shards;
-//! - `admin`: the status page, written on `app` alone;
+//! - `builtin`: the status page (`admin`) and the page of the methods, written on `app` alone;
 //! - [`mod@test`]: for an author's own tests: the app on a free port, a client, fake clusters;
 //! - [`config`]: a conf file, checked as a whole; `cli`: the command line; `observe`: log, counters, panics.
 //!
-//! Behind them stands the crate `skitai-actors`: clusters, databases, cache and sessions as actors, one of each on
-//! every thread; and `skitai-wire`, the codecs.
+//! Below them are two crates: `skitai-actors` (clusters, databases, cache and sessions as actors, one of each on every
+//! thread) and `skitai-wire` (the codecs).
 
-// The code that #[route] writes names this crate; the admin pages in here are written with it, too.
+// The code that #[route] generates names this crate, and the built-in apps in this crate use #[route] too.
 extern crate self as skitai;
 
 #[doc(hidden)]
@@ -59,7 +59,7 @@ mod serve;
 pub mod sql;
 pub mod test;
 
-/// The examples of the documents, which `cargo test --doc` compiles, and runs where they are no whole program.
+/// The examples of the documents. `cargo test --doc` compiles them, and runs those that are no whole program.
 #[cfg(doctest)]
 mod documents {
     #[doc = include_str!("../README.md")]

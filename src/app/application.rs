@@ -1,4 +1,4 @@
-//! An app: routes, packages, templates, and what happens when it starts and stops.
+//! An app: its routes, packages and templates, and its hooks at start and stop.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::routing::table::{RouteRegistration, Table};
 use super::was::Was;
 use crate::observe::panics;
 
-/// Services of actix-web that an app brings.
+/// The services of actix-web that an app adds.
 #[derive(Clone)]
 pub(crate) struct ActixServices(pub(crate) Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>);
 
@@ -28,7 +28,7 @@ impl std::fmt::Debug for ActixServices {
 
 type Hook = Box<dyn Fn(&Wasc) -> super::Result<()> + Send + Sync>;
 
-/// An app as its author writes it. `App::new("webapp").routes(routes![hello]).use_session(true)`; a configuration
+/// An app as its author writes it: `App::new("webapp").routes(routes![hello]).use_session(true)`. The configuration
 /// mounts it by its name (`/ = webapp`).
 pub struct App {
     pub(crate) name: String,
@@ -50,7 +50,7 @@ impl std::fmt::Debug for App {
 }
 
 impl App {
-    /// An app of this name, without routes.
+    /// Creates an app of this name, without routes.
     pub fn new(name: impl Into<String>) -> App {
         App {
             name: name.into(),
@@ -73,7 +73,7 @@ impl App {
         self
     }
 
-    /// Adds a package and the packages in it; what they have becomes the app's own.
+    /// Adds a package and the packages in it: their routes, hooks and templates become the app's own.
     #[must_use]
     pub fn package(mut self, package: Package) -> App {
         self.routes.extend(within(&package.level, "", package.routes));
@@ -84,24 +84,25 @@ impl App {
 
     hooks!();
 
-    /// Turns sessions on or off. Default: off; `was.session` is empty then.
+    /// Turns sessions on or off. Default: off; `was.session` is then empty.
     #[must_use]
     pub fn use_session(mut self, on: bool) -> App {
         self.use_session = on;
         self
     }
 
-    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of that name stands before
-    /// it: in the site's folder `templates/APP`, or in `templates` where there is no such folder
-    /// (but for the folders of the program's other apps).
+    /// Compiles a template in: `.template("index.html", include_str!("index.html"))`. A file of the same name in the
+    /// site's folder takes precedence: in `templates/APP`, or in `templates` if there is no such folder (except for the
+    /// subfolders of the program's other apps).
     #[must_use]
     pub fn template(mut self, name: &'static str, text: &'static str) -> App {
         self.templates.push((name, text));
         self
     }
 
-    /// Turns devel mode on or off for this app, whatever the configuration says: templates are read again at each page,
-    /// and errors tell everything. On, it is refused where others than this machine can reach the server.
+    /// Turns devel mode on or off for this app and overrides the configuration: every page reads its templates again,
+    /// and error pages show every detail. The server refuses to start with devel mode on if other machines can reach
+    /// it.
     #[must_use]
     pub fn devel(mut self, on: bool) -> App {
         self.devel = Some(on);
@@ -109,28 +110,27 @@ impl App {
     }
 
     /// Answers errors in the app's own way: `.on_error(|_, failure| Some(Page::new("sorry.html").with("status",
-    /// failure.status)))`. `None` leaves an error to the app's templates (`errors/404.html` for one status,
-    /// `errors/error.html` for all others), and those to the built-in page. The reply has the error's status, unless it
-    /// is a [`Response`](super::Response). Errors of every client on the web come here, not of browsers alone; over RPC
-    /// an error is a fault and stays one. In devel mode a browser sees an error of ours (5xx) on the page that tells
-    /// everything instead.
+    /// failure.status)))`. If it returns `None`, the app's templates answer (`errors/404.html` for one status,
+    /// `errors/error.html` for all others), and without those the built-in page. The reply has the error's status,
+    /// unless it is a [`Response`](super::Response). It is called for the errors of every web client, not of browsers
+    /// alone; over RPC an error is a fault and stays one. In devel mode a browser gets the detailed error page for
+    /// errors of the server (5xx) instead.
     #[must_use]
     pub fn on_error<R: Reply>(mut self, answer: impl Fn(&Was, &Failure) -> Option<R> + Send + Sync + 'static) -> App {
         self.on_error = Some(OnError::new(answer));
         self
     }
 
-    /// Mounts services of actix-web, for what routes have no words for, such as WebSockets: `.actix(|services| {
-    /// services.route("/socket", web::get().to(socket)); })`. Paths are below the one where the app is mounted.
+    /// Mounts services of actix-web, for what routes cannot express, such as WebSockets: `.actix(|services| {
+    /// services.route("/socket", web::get().to(socket)); })`. Their paths are relative to the app's mount.
     ///
-    /// They come last: files and routes of the same path stand before them, and what none of them takes is a 404 like
-    /// any other. A request meets them as it came, with its body unread: hooks, sessions, `was`, limits of bodies and
-    /// deadlines are the app's and not theirs, and they are no methods over RPC. What they answer is in the access log
-    /// and counted, and a panic of theirs is a 500. The crate is re-exported as
-    /// [`skitai::actix_web`](crate::actix_web).
+    /// Files and routes of the same path take precedence, and a path that none of them serves is a 404 like any other.
+    /// The services get the request unchanged and with its body unread: hooks, sessions, `was`, body limits and
+    /// deadlines do not apply to them, and RPC cannot call them. Their answers are logged in the access log and
+    /// counted, and a panic in one is a 500. The crate is re-exported as [`skitai::actix_web`](crate::actix_web).
     ///
-    /// Called once on every thread, when the first request asks for one of them. Called twice, the second
-    /// stands.
+    /// The closure is called once on every thread, at the first request for one of its services. A second call of this
+    /// method replaces the first.
     #[must_use]
     pub fn actix(mut self, services: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> App {
         self.actix = Some(ActixServices(Arc::new(services)));
@@ -155,7 +155,7 @@ impl App {
         self.startup.iter().try_for_each(|hook| panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())))
     }
 
-    /// Every hook runs, whatever became of the one before; the last registered runs first.
+    /// Runs every hook, even if one fails; the hook that was registered last runs first.
     pub(crate) fn run_shutdown(&self, wasc: &Wasc) {
         for hook in self.shutdown.iter().rev() {
             if let Err(error) = panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())) {
@@ -165,7 +165,7 @@ impl App {
     }
 }
 
-/// Routes and hooks that belong together, to be added to an app or another package.
+/// Routes and hooks that belong together. A package is added to an app or to another package.
 #[derive(Default)]
 pub struct Package {
     prefix: &'static str,
@@ -182,12 +182,12 @@ impl std::fmt::Debug for Package {
 }
 
 impl Package {
-    /// An empty package whose rules stand as they are written, relative to the app.
+    /// Creates an empty package without a prefix: its rules are relative to the app.
     pub fn new() -> Package {
         Package::default()
     }
 
-    /// A package whose rules all begin with `prefix`, such as `/greetings`.
+    /// Creates a package whose rules all begin with `prefix`, such as `/greetings`.
     pub fn at(prefix: &'static str) -> Package {
         Package { prefix: prefix.trim_end_matches('/'), ..Package::default() }
     }
@@ -200,7 +200,7 @@ impl Package {
         self
     }
 
-    /// Adds a package to this one; its rules then begin with this one's prefix, too.
+    /// Adds a package to this one; the rules of that package then begin with this prefix, too.
     #[must_use]
     pub fn package(mut self, package: Package) -> Package {
         let prefix = self.prefix;
@@ -227,7 +227,7 @@ impl Package {
     }
 }
 
-/// The routes of a package as those of what it is added to.
+/// Moves a package's routes into the app or package it is added to: adds the prefix and the level of hooks.
 fn within(level: &Level, prefix: &str, routes: Vec<RouteRegistration>) -> impl Iterator<Item = RouteRegistration> {
     let level = (!level.is_empty()).then(|| Arc::new(level.clone()));
     routes.into_iter().map(move |mut listed| {
@@ -240,7 +240,7 @@ fn within(level: &Level, prefix: &str, routes: Vec<RouteRegistration>) -> impl I
     })
 }
 
-/// An app in its place: what requests see of it.
+/// A mounted app, as requests see it.
 #[derive(Debug)]
 pub struct Mounted {
     pub(crate) name: String,

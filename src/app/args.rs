@@ -1,8 +1,8 @@
-//! Arguments: what the client sent, as what the handler takes.
+//! Arguments: turns what the client sent into what the handler takes.
 //!
-//! - [`bind`]: the values of a request beside the route's table of parameters;
-//! - [`argument`]: the types a parameter may have; [`fields`]: a type of the author's own;
-//! - [`form`]: all that no parameter takes; [`upload`]: a file.
+//! - [`bind`]: matches the values of a request with the route's table of parameters;
+//! - [`argument`]: the types a parameter may have; [`fields`]: a form as the author's own type;
+//! - [`form`]: everything that no parameter takes; [`upload`]: a file.
 
 pub(crate) mod argument;
 pub(crate) mod bind;

@@ -1,11 +1,11 @@
-//! Plain `fn` handlers run on a pool of threads, with a bounded queue before it: a handler that waits or computes there
-//! never holds up the event loop, and when the queue is full the answer is 503 at once.
+//! Plain `fn` handlers run on a pool of threads with a bounded queue: a handler that blocks or computes there never
+//! delays the event loop, and when the queue is full the answer is 503 at once.
 
 use super::error::{Error, RETRY_AFTER};
 use super::was::Was;
 use crate::observe::panics;
 
-/// Runs a plain `fn` handler on the blocking pool. Written out by `#[route]`.
+/// Runs a plain `fn` handler on the blocking pool. `#[route]` generates the call.
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let Some(place) = was.services().blocking.enter() else {
         return Err(Error::new(
@@ -14,14 +14,14 @@ pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Se
         )
         .retry_after(RETRY_AFTER));
     };
-    // Caught where it happens, so that its place is known and it is told once.
+    // Caught on the thread where it happens, so that its place is known and it is logged once.
     let run = move || {
         let _place = place;
         panics::catch(run)
     };
     match tokio::task::spawn_blocking(run).await {
         Ok(Ok(value)) => Ok(value),
-        // It goes on in the request's own task, where every handler's panic is counted and answered.
+        // Resumed in the request's own task, which counts and answers the panics of all handlers.
         Ok(Err(panicked)) => std::panic::resume_unwind(Box::new(panicked)),
         Err(_) => Err(Error::new(503, "the server is stopping")),
     }

@@ -1,17 +1,17 @@
-//! The bound before the blocking pool. Tokio's own queue of blocking work has none.
+//! The bound of the blocking pool. Tokio's own queue of blocking work has none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::Notify;
 
-/// Threads for plain `fn` handlers per process (design: 32).
+/// Threads for plain `fn` handlers per process.
 pub(crate) const THREADS: usize = 32;
-/// Handlers that may wait for one of them. More are answered 503 at once: at 32 threads and 100 ms each, the last in
-/// the queue already waits 0.8 s.
+/// Handlers that may wait for a thread. Any more get a 503 at once: with 32 threads and 100 ms each, the last in the
+/// queue already waits 0.8 s.
 const QUEUE: usize = 256;
 
-/// Counts handlers on the pool and before it.
+/// Counts the handlers on the pool and in its queue.
 #[derive(Debug, Default)]
 pub(crate) struct BlockingPool {
     taken: AtomicUsize,
@@ -23,7 +23,7 @@ pub(crate) struct BlockingPool {
 pub(crate) struct BlockingPermit(Arc<BlockingPool>);
 
 impl BlockingPool {
-    /// A place, or `None` when pool and queue are full.
+    /// Takes a place, or returns `None` if pool and queue are full.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<BlockingPermit> {
         if self.taken.fetch_add(1, Relaxed) >= THREADS + QUEUE {
             self.taken.fetch_sub(1, Relaxed);
@@ -32,10 +32,10 @@ impl BlockingPool {
         Some(BlockingPermit(self.clone()))
     }
 
-    /// A place as soon as there is one: for a reply that has begun, which can no longer be refused.
+    /// Waits for a place: for a reply that has begun, which can no longer be refused.
     pub(crate) async fn room(self: &Arc<Self>) -> BlockingPermit {
         loop {
-            // Asked for before the look, so that a place given back in between is not missed.
+            // Registered before the check, so that a place given back in between is not missed.
             let given_back = self.given_back.notified();
             if let Some(place) = self.enter() {
                 return place;
@@ -75,7 +75,7 @@ mod tests {
         assert!(waiting.as_mut().now_or_never().is_none());
         places.pop();
         waiting.now_or_never().expect("a place was given back");
-        // One that nobody waited for is no second place.
+        // A notification without a waiter must not grant a second place.
         places.push(pool.enter().expect("the one that was waited for"));
         assert!(pool.room().now_or_never().is_none());
     }

@@ -1,7 +1,7 @@
-//! Calls to clusters and URLs: options first, then one verb that dispatches. Statements are in [`sql`](super::sql).
+//! Calls to clusters and URLs: options first, then one verb that dispatches. For statements see [`sql`](super::sql).
 //!
-//! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to the thread's own actor at once and
-//! gives a [`Task`] to wait on. Nothing here does I/O.
+//! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to this thread's actor at once and
+//! returns a [`Task`] to wait on. Nothing here does I/O.
 
 pub(crate) mod arrivals;
 pub(crate) mod budget;
@@ -34,7 +34,7 @@ pub enum Protocol {
     XmlRpc,
     /// JSON-RPC 2.0.
     JsonRpc,
-    /// Plain HTTP whose bodies are JSON: it has verbs and no methods to [`call`](Calls::call).
+    /// JSON over plain HTTP: it has verbs such as [`get`](Calls::get) and no [`call`](Calls::call).
     Rest,
 }
 
@@ -54,18 +54,18 @@ impl Target {
     }
 }
 
-/// What every kind of call can be told before its verb.
+/// The options that calls and statements have in common, set before the verb.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(super) on_arrival: Option<OnArrival<Outcome>>,
     pub(super) cache: Option<Duration>,
     pub(super) rule: Rule,
-    /// What it asks, told in devel mode alone.
+    /// A description of the call, for the trace of devel mode; `None` outside it.
     pub(super) what: Option<String>,
 }
 
 impl Options {
-    /// An option that makes no sense before there is a finished answer.
+    /// The name of an option that needs a finished answer, if one is set: streams of rows refuse it.
     pub(super) fn of_finished_answers(&self) -> Option<&'static str> {
         match self.rule {
             _ if self.on_arrival.is_some() => Some("filter(..)"),
@@ -78,31 +78,31 @@ impl Options {
     }
 }
 
-/// The completion rules, which calls and statements have in common. Without one the call is for every member.
+/// The completion rules, which calls and statements have in common. The default is to wait for every member.
 macro_rules! completion_rules {
     () => {
-        /// Waits for the first `k` good answers (fewer where there are no more), then stops the others: their outcomes
-        /// say `cancelled`.
+        /// Waits for the first `k` good answers (fewer if there are not so many members), then stops the others: their
+        /// outcomes say `cancelled`.
         pub fn first(mut self, k: usize) -> Self {
             self.options.rule = Rule::First(k);
             self
         }
 
-        /// Waits for `k` good answers, then stops the others. Where so many can no longer come the wait ends at once,
-        /// and `ok()` and `fetch()` are errors with every reason.
+        /// Waits for `k` good answers, then stops the others. As soon as `k` can no longer be reached the wait ends,
+        /// and `ok()` and `fetch()` return an error with every reason.
         pub fn quorum(mut self, k: usize) -> Self {
             self.options.rule = Rule::Quorum(k);
             self
         }
 
-        /// As [`quorum`](Self::quorum), for a part of the members from 0 to 1, rounded up: `0.5` is half of them.
+        /// Like [`quorum`](Self::quorum), for a fraction of the members from 0 to 1, rounded up: `0.5` is half of them.
         pub fn fraction(mut self, part: f64) -> Self {
             self.options.rule = Rule::Fraction(part);
             self
         }
 
-        /// Every member or none: the first failure stops the others, and `ok()` and `fetch()` are errors with every
-        /// reason.
+        /// Every member or none: the first failure stops the others, and `ok()` and `fetch()` return an error with
+        /// every reason.
         pub fn all_or_error(mut self) -> Self {
             self.options.rule = Rule::AllOrError;
             self
@@ -111,8 +111,7 @@ macro_rules! completion_rules {
 }
 pub(super) use completion_rules;
 
-/// A call to a cluster or a URL, on its spread to a verb: [`call`](Calls::call), [`get`](Calls::get),
-/// [`post`](Calls::post).
+/// A call to a cluster or a URL before its verb: [`call`](Calls::call), [`get`](Calls::get), [`post`](Calls::post).
 #[must_use = "nothing is sent before a verb: .call(method, args), .get() or .post(form)"]
 pub struct Calls {
     was: Was,
@@ -130,7 +129,7 @@ pub struct Calls {
 
 impl std::fmt::Debug for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The login stays out of it.
+        // The login is a secret and not shown.
         f.debug_struct("Calls").field("target", &self.target.shown()).field("path", &self.path).finish_non_exhaustive()
     }
 }
@@ -171,15 +170,15 @@ impl Calls {
         }
     }
 
-    /// Runs on each outcome as it arrives, failures too, while others are still under spread. A panic in it is that one
-    /// outcome's failure.
+    /// Runs this closure on each outcome as it arrives, failures too, while other members are still working. A panic in
+    /// it fails that one outcome.
     pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Calls {
         self.options.on_arrival = Some(Box::new(filter));
         self
     }
 
-    /// Keeps a complete, good answer for `ttl`; equal calls meanwhile get it without I/O, and equal calls made while
-    /// the first is under spread wait for it instead of being sent.
+    /// Keeps a complete, good answer for `ttl`. Equal calls in that time get it without I/O, and equal calls made while
+    /// the first is in flight wait for its answer instead of being sent.
     pub fn cache(mut self, ttl: Duration) -> Calls {
         self.options.cache = Some(ttl);
         self
@@ -193,48 +192,48 @@ impl Calls {
         self
     }
 
-    /// Sends a header with each request. `host`, `connection`, `expect` and those that frame the body are not the
-    /// caller's: they are left out.
+    /// Sends a header with each request. The server sets `host`, `connection`, `expect` and the headers that frame the
+    /// body by itself: they are ignored here.
     pub fn header(mut self, name: &str, value: &str) -> Calls {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Accepts no answer larger than so many bytes; the cluster's own limit (16 MiB unless configured) still holds.
+    /// Accepts no answer of more bytes than this; the cluster's own limit (16 MiB by default) still applies.
     pub fn max_answer(mut self, bytes: usize) -> Calls {
         self.max_answer = Some(bytes);
         self
     }
 
-    /// How the answer may come: `gzip` or `identity`, whatever the cluster's configuration says. A packed answer is
-    /// unpacked before anybody sees it, under the same limit.
+    /// Sets the encoding of the answer, `gzip` or `identity`, whatever the cluster's configuration says. A compressed
+    /// answer is decompressed under the same size limit. Any other name makes the outcome `unsendable`.
     pub fn encoding(mut self, encoding: &str) -> Calls {
         self.encoding = Some(encoding.to_owned());
         self
     }
 
-    /// Says that calling twice does no harm. Only such a call is retried or hedged, where the cluster's configuration
-    /// says `retries` or `hedge`; a plain GET is one by itself.
+    /// Declares that calling twice does no harm. Only such calls are retried or hedged, if the cluster's configuration
+    /// has `retries` or `hedge`. A plain GET is idempotent by itself.
     pub fn idempotent(mut self) -> Calls {
         self.idempotent = true;
         self
     }
 
-    /// What a cluster with `balance = hash` chooses the member of `lb` by: equal keys go to the same member. Default:
-    /// the path and the arguments.
+    /// Sets the key by which `lb` chooses a member of a cluster with `balance = hash`: equal keys go to the same
+    /// member. Default: the path and the arguments.
     pub fn key(mut self, key: impl Into<String>) -> Calls {
         self.key = Some(key.into());
         self
     }
 
-    /// Speaks this protocol, whatever the path ends with.
+    /// Uses this protocol, whatever the path ends with.
     pub fn protocol(mut self, protocol: Protocol) -> Calls {
         self.protocol = protocol;
         self
     }
 
-    /// Calls a method, now. `params` is a tuple, one entry per parameter: `("Mozart",)`, `(1, 2)`, `()`; over JSON-RPC
-    /// also a structure, whose fields are named parameters.
+    /// Calls a method, now. `params` is a tuple with one entry per parameter: `("Mozart",)`, `(1, 2)`, `()`; over
+    /// JSON-RPC also a structure, whose fields are named parameters.
     pub fn call(mut self, method: &str, params: impl Serialize) -> Task {
         let path = self.path.take();
         let written = match self.protocol {
@@ -275,22 +274,22 @@ impl Calls {
         self.send(Request::get(path))
     }
 
-    /// Posts a body of JSON to the path, now. Of an answer in JSON the data is its value.
+    /// Posts a JSON body to the path, now. The data of a JSON answer is its value.
     pub fn post_json(self, body: &impl Serialize) -> Task {
         self.json(Method::ActorRef, Some(body))
     }
 
-    /// Puts a body of JSON at the path, now.
+    /// Puts a JSON body at the path, now.
     pub fn put(self, body: &impl Serialize) -> Task {
         self.json(Method::Put, Some(body))
     }
 
-    /// Changes what is at the path by a body of JSON, now.
+    /// Patches the resource at the path with a JSON body, now.
     pub fn patch(self, body: &impl Serialize) -> Task {
         self.json(Method::Patch, Some(body))
     }
 
-    /// Deletes what is at the path, now.
+    /// Deletes the resource at the path, now.
     pub fn delete(self) -> Task {
         self.json(Method::Delete, None::<&()>)
     }
@@ -350,7 +349,7 @@ impl Calls {
                 let caching = Caching::new(&was, move || request_key(spread, &asked.0.spec().name, &asked.1));
                 let asker = was.clone();
                 let dispatch = move |on_arrival, now| {
-                    // The members of now: slots and exchanges follow from the same list.
+                    // The current members: slots and exchanges must use the same list.
                     let lineup = roster.lineup();
                     let slots = lineup.slots(spread);
                     let request = timed(request, &asker, now);
@@ -378,8 +377,8 @@ fn path_or(path: Option<String>, usual: &'static str) -> Cow<'static, str> {
     path.map_or(Cow::Borrowed(usual), Cow::Owned)
 }
 
-/// Tells the member how long its answer is waited for. Done at dispatch, so that it is what is left then, and after the
-/// key of the cache was made, of which it is no part. A header of the caller's own stands.
+/// Sends the member the time that is left for its answer. Set at dispatch, so that the time is current, and after the
+/// cache key was made, which must not contain it. A header that the caller has set takes precedence.
 fn timed(request: Request, was: &Was, now: Instant) -> Request {
     Request { left: Some(was.told(now)), ..request }
 }

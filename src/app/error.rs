@@ -1,8 +1,8 @@
-//! What goes wrong in a handler, and the one table that says what a client sees of it.
+//! Errors of handlers, and the one table that decides what a client sees of them.
 //!
-//! Which error belongs where: handlers return [`Error`] (any `std::error::Error` becomes one by `?`); the configuration
-//! has its own report; actors answer with outcomes, not errors. An error made with [`Error::new`] is meant for the
-//! client and its text is shown; any other is an internal fault, whose text goes to the log and, in devel mode, to the
+//! Handlers return [`Error`] (`?` converts any `std::error::Error`). The configuration has its own report, and actors
+//! answer with outcomes. The text of an error made with [`Error::new`] is for the client. Any other error is an
+//! internal fault: its text goes to the log and, in devel mode, to the client.
 //! client.
 
 pub(crate) mod excerpt;
@@ -19,8 +19,8 @@ use super::calls::results::AllFailed;
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// JSON-RPC 2.0, section 5.1; XML-RPC faults use the same numbers (the "specification for fault code
-/// interoperability", rev. 20010516, has them too).
+/// Error codes over RPC: JSON-RPC 2.0, section 5.1. XML-RPC faults use the same numbers (also found in the
+/// "specification for fault code interoperability", rev. 20010516).
 pub mod code {
     /// The text is not JSON or XML.
     pub const PARSE: i64 = -32700;
@@ -32,38 +32,38 @@ pub mod code {
     pub const INVALID_PARAMS: i64 = -32602;
     /// The handler failed.
     pub const INTERNAL: i64 = -32603;
-    /// From here down to -32000: errors of the application; ours are -32000 minus the HTTP status.
+    /// The first code for errors of the application, downwards; ours are -32000 minus the HTTP status.
     pub const APPLICATION: i64 = -32000;
 }
 
-/// What a client that came at a full moment is told to wait, in seconds: the least HTTP can say.
+/// The `Retry-After` of an answer that refuses a request under load, in seconds: the smallest that HTTP can express.
 pub(super) const RETRY_AFTER: u32 = 1;
 
-/// An error of a handler, or of the way to it.
+/// An error of a handler, or of a step before it.
 #[derive(Debug)]
 pub struct Error {
     status: StatusCode,
     code: i64,
     message: String,
-    /// Seconds after which asking again may help.
+    /// Seconds after which a retry may succeed.
     retry_after: Option<u32>,
-    /// What really happened, for the log alone.
+    /// The cause, for the log alone.
     internal: Option<Box<dyn std::error::Error + Send + Sync>>,
-    /// Where it was made, or became one by `?`.
+    /// Where it was created, or converted by `?`.
     place: &'static Location<'static>,
-    /// By which its line in the log is found; none until it is there.
+    /// The id of its line in the log; `None` until it is logged.
     id: Option<ErrorId>,
 }
 
-/// Names one error in a page, a header or a fault, and in the log.
+/// Identifies one error in a page, a header or a fault, and in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorId([u8; 6]);
 
 impl ErrorId {
-    /// A new one. It tells nothing of the error or of how many there were.
+    /// Creates a random id. It reveals nothing about the error or the number of errors.
     pub(crate) fn new() -> ErrorId {
         let mut id = [0; 6];
-        // Without random bytes ids are alike, and errors are told nevertheless.
+        // Without random bytes all ids are equal, but errors are still logged.
         let _ = SystemRandom::new().fill(&mut id);
         ErrorId(id)
     }
@@ -76,7 +76,7 @@ impl std::fmt::Display for ErrorId {
 }
 
 impl Error {
-    /// An error for the client: an HTTP status from 400 to 599 (another number becomes 500) and a text.
+    /// An error for the client: an HTTP status from 400 to 599 (any other number becomes 500) and a text.
     #[track_caller]
     pub fn new(status: u16, message: impl Into<String>) -> Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
@@ -85,13 +85,13 @@ impl Error {
         Error { status, code, message, retry_after: None, internal: None, place, id: None }
     }
 
-    /// The same with a code of the application's own over RPC.
+    /// Sets an application code for RPC.
     pub fn with_code(mut self, code: i64) -> Error {
         self.code = code;
         self
     }
 
-    /// The same with a `Retry-After` of so many seconds on the web.
+    /// Sets a `Retry-After` of this many seconds, for web clients.
     pub fn retry_after(mut self, seconds: u32) -> Error {
         self.retry_after = Some(seconds);
         self
@@ -110,32 +110,32 @@ impl Error {
         self.status.as_u16()
     }
 
-    /// The fault code over XML-RPC and the error code over JSON-RPC.
+    /// The fault code over XML-RPC, the error code over JSON-RPC.
     pub fn code(&self) -> i64 {
         self.code
     }
 
-    /// Where it was made, or became one by `?`.
+    /// Where it was created, or converted by `?`.
     pub fn place(&self) -> &'static Location<'static> {
         self.place
     }
 
-    /// By which its line in the log is found, once it is there.
+    /// The id of its line in the log, once it is logged.
     pub fn id(&self) -> Option<ErrorId> {
         self.id
     }
 
-    /// The same error, told in the log under this id.
+    /// Sets the id under which the error was logged.
     pub(crate) fn told_as(&mut self, id: ErrorId) {
         self.id = Some(id);
     }
 
-    /// Seconds after which asking again may help.
+    /// Seconds after which a retry may succeed.
     pub(crate) fn retries_after(&self) -> Option<u32> {
         self.retry_after
     }
 
-    /// The text for the client; `devel` shows what really happened, too.
+    /// The text for the client; with `devel` it includes the cause.
     pub fn shown(&self, devel: bool) -> String {
         match &self.internal {
             Some(internal) if devel => format!("{}: {internal}", self.message),
@@ -143,30 +143,30 @@ impl Error {
         }
     }
 
-    /// What really happened, where that is not what the client reads.
+    /// The cause, if it differs from the text for the client.
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.internal.as_deref()
     }
 }
 
-/// The one table from an HTTP status to a code over RPC.
+/// The one table from an HTTP status to an RPC code.
 fn code_of(status: StatusCode) -> i64 {
     match status.as_u16() {
         400 | 422 => code::INVALID_PARAMS,
-        // 404 of a handler is "no such thing", not "no such method".
+        // A 404 of a handler means "no such thing", not "no such method".
         500 => code::INTERNAL,
         other => code::APPLICATION - i64::from(other),
     }
 }
 
-// `Error` itself is not a `std::error::Error`: that is what lets `?` turn every such error into it.
+// `Error` itself is not a `std::error::Error`: otherwise `?` could not convert every such error into it.
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     #[track_caller]
     fn from(error: E) -> Error {
         match (&error as &dyn Any).downcast_ref::<AllFailed>() {
-            // Nothing was sent for want of room: the client may ask again, now is not the time.
+            // Our queues were full and nothing was sent: the client may retry.
             Some(all) if all.overloaded() => Error::new(503, error.to_string()).retry_after(RETRY_AFTER),
-            // The members' failure, not ours: a gateway's statuses, and every reason.
+            // The members failed, not this server: the statuses of a gateway, and every reason.
             Some(all) => Error::new(if all.timed_out() { 504 } else { 502 }, error.to_string()),
             None => Error::internal(error),
         }
@@ -175,7 +175,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
 
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Hooks and logs ask what really happened; "Internal Server Error" is for clients.
+        // Hooks and logs need the cause; "Internal Server Error" is for clients.
         match &self.internal {
             Some(internal) => write!(f, "{internal}"),
             None => f.write_str(&self.message),
@@ -183,13 +183,13 @@ impl std::fmt::Display for Error {
     }
 }
 
-/// What a handler may return as the error of its `Result`.
+/// A type that a handler may use as the error of its `Result`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a route",
     note = "return skitai::Result<T>, or an error type that implements std::error::Error + Send + Sync"
 )]
 pub trait IntoError {
-    /// As our error.
+    /// Converts to [`Error`].
     #[track_caller]
     fn into_error(self) -> Error;
 }

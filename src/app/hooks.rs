@@ -1,28 +1,44 @@
-//! What runs around every handler of an app and of its packages: before, after, teardown.
+//! Hooks: functions of an app or a package that run before and after every handler in it.
 //!
 //! ```
 //! use skitai::prelude::*;
 //!
+//! #[route("/login")]
+//! async fn login() -> &'static str {
+//!     "Please sign in"
+//! }
+//!
+//! #[route("/orders")]
+//! async fn orders() -> &'static str {
+//!     "Your orders"
+//! }
+//!
+//! // The guard is a hook of the package. As a hook of the app it would run for /login, too, and redirect for ever.
+//! let account = Package::at("/account").routes(routes![orders]).before_request(|was: Was| async move {
+//!     was.session.get::<String>("username").is_none().then(|| Response::redirect("/login"))
+//! });
 //! let app = App::new("webapp")
-//!     .before_request(|was: Was| async move {
-//!         was.session.get::<String>("username").is_none().then(|| Response::redirect("/login"))
-//!     })
+//!     .use_session(true)
+//!     .routes(routes![login])
+//!     .package(account)
 //!     .after_request(|was: Was| async move { was.response.set("x-served-by", "webapp") })
-//!     .teardown_request(|_: Was, failure: Failure| async move { Some(Page::new("sorry.html").with("id", failure.id)) });
+//!     .teardown_request(|_: Was, failure: Failure| async move {
+//!         Some(Page::new("sorry.html").with("id", failure.id))
+//!     });
 //! ```
 //!
-//! The app is the outermost level, then each package that the route's own is nested in. Hooks run for pages and for RPC
+//! The app is the outermost level; each package around the route is a level inside it. Hooks run for pages and for RPC
 //! alike, once for each call:
 //!
-//! 1. `before_request`, from the outermost level to the innermost. A reply of one ends the request: nothing further
-//!    runs. An error of one goes on as if the handler had failed.
-//! 2. the handler, with its arguments.
-//! 3. from the innermost level to the outermost, of each that was entered exactly one of `after_request`, while all is
-//!    well, and `teardown_request`, once something has failed: a handler's or a hook's error or panic, an argument that
-//!    does not fit, a missed deadline. A reply of the nearest teardown that gives one stands in place of the error's
-//!    page, with the error's status; over RPC an error stays a fault. The error is told in the log in any case.
+//! 1. `before_request`, from the outermost level to the innermost. If a hook returns a reply, the request ends with it:
+//!    neither further hooks nor the handler run. An error has the same effect as an error of the handler.
+//! 2. The handler runs with its arguments.
+//! 3. Then, from the innermost level to the outermost, one hook of each level that was entered: `after_request` as long
+//!    as there is no failure, else `teardown_request`. A failure is an error or panic of a handler or hook, an argument
+//!    that does not fit, or a missed deadline. The first reply that a teardown returns replaces the error page and
+//!    keeps the error's status; over RPC an error stays a fault. The error is logged in any case.
 //!
-//! Where the client leaves, the request is dropped with what it waits for, and no further hook runs.
+//! If the client disconnects, the request is dropped with everything it waits for, and no further hook runs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,14 +49,14 @@ use super::error::{Error, IntoError, Result};
 use super::reply::{Answer, Reply};
 use super::was::Was;
 
-/// A hook under way.
+/// A running hook.
 type Under<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 
 type Before = dyn Fn(Was) -> Under<Option<Answer>> + Send + Sync;
 type After = dyn Fn(Was) -> Under<()> + Send + Sync;
 type Teardown = dyn Fn(Was, Failure) -> Under<Option<Answer>> + Send + Sync;
 
-/// What an app or a package runs around its handlers.
+/// The hooks of an app or a package.
 #[derive(Clone, Default)]
 pub(crate) struct Level {
     pub(crate) before: Vec<Arc<Before>>,
@@ -61,13 +77,13 @@ impl Level {
     }
 }
 
-/// What `before_request` and `teardown_request` may give: nothing, a reply or none, or a `Result` of these.
+/// A type that `before_request` and `teardown_request` may return: nothing, a reply or none, or a `Result` of these.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be what a hook gives",
     note = "give (), an Option of a reply (a page, a Response, anything a handler may return), or a Result of these"
 )]
 pub trait Verdict {
-    /// A reply, none, or an error.
+    /// Converts to a reply, none, or an error.
     fn into_verdict(self, was: &Was) -> Result<Option<Answer>>;
 }
 
@@ -93,13 +109,13 @@ impl<V: Verdict, E: IntoError> Verdict for Result<V, E> {
     }
 }
 
-/// What `after_request` may give: nothing, or a `Result` of nothing.
+/// A type that `after_request` may return: nothing, or a `Result` of nothing.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be what after_request gives",
     note = "the handler's reply stands: give () or a Result<(), E>"
 )]
 pub trait Done {
-    /// Whether all is well.
+    /// Converts to a result: an error fails the request.
     fn into_done(self) -> Result<()>;
 }
 
@@ -116,7 +132,7 @@ impl<E: IntoError> Done for Result<(), E> {
     }
 }
 
-/// An answer of a teardown, in place of its error's page.
+/// A teardown's reply, which replaces the page of its error.
 #[derive(Debug)]
 pub struct ErrorOverride {
     pub(crate) error: Error,
@@ -126,9 +142,10 @@ pub struct ErrorOverride {
 /// The three ways to add a hook, which apps and packages have in common.
 macro_rules! hooks {
     () => {
-        /// Runs before every handler in here, once its route is known and before its arguments are looked at. A reply
-        /// ends the request: `.before_request(|was| async move { … Some(Response::redirect("/login")) })`; `None` or
-        /// `()` lets it go on. Of several the first added runs first. [The order of all hooks](crate::app::hooks).
+        /// Runs the hook before every handler of this app or package: after the route is found and before the arguments
+        /// are bound. A reply ends the request: `.before_request(|was| async move { …
+        /// Some(Response::redirect("/login")) })`; `None` or `()` continues it. Of several hooks the first added runs
+        /// first. [The order of all hooks](crate::app::hooks).
         #[must_use]
         pub fn before_request<F, V>(mut self, hook: impl Fn(Was) -> F + Send + Sync + 'static) -> Self
         where
@@ -142,8 +159,9 @@ macro_rules! hooks {
             self
         }
 
-        /// Runs after every handler in here that did well. The handler's reply stands; status, headers, cookies and the
-        /// session may still be changed. An error is the request's. Of several the last added runs first.
+        /// Runs the hook after every handler of this app or package that succeeded. It cannot replace the handler's
+        /// reply, but it can change status, headers, cookies and the session. Its error fails the request. Of several
+        /// hooks the last added runs first.
         #[must_use]
         pub fn after_request<F, D>(mut self, hook: impl Fn(Was) -> F + Send + Sync + 'static) -> Self
         where
@@ -157,9 +175,9 @@ macro_rules! hooks {
             self
         }
 
-        /// Runs in place of `after_request` where something has failed, with what a client would be told of it. A reply
-        /// stands in place of the error's page, with the error's status unless `was.response.reply` sets another; its
-        /// own error goes to the log. Of several the last added runs first.
+        /// Runs the hook in place of `after_request` if something has failed, with the part of the error that a client
+        /// may see. A reply replaces the error page and keeps the error's status, unless `was.response.reply` sets
+        /// another. An error of the hook is logged. Of several hooks the last added runs first.
         #[must_use]
         pub fn teardown_request<F, V>(mut self, hook: impl Fn(Was, Failure) -> F + Send + Sync + 'static) -> Self
         where

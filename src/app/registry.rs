@@ -1,10 +1,10 @@
-//! Objects shared by all apps of a server: registered at start-up, reached from any handler by name and type.
+//! Objects that all apps of a server share: registered at start-up, found by any handler by name and type.
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The registry as requests see it: look-ups only.
+/// The registry as requests see it: they can only look up.
 #[derive(Default)]
 pub struct Registry(RwLock<HashMap<String, Arc<dyn Any + Send + Sync>>>);
 
@@ -27,13 +27,13 @@ impl Registry {
     }
 }
 
-/// The server as a start-up or shutdown hook sees it: here objects are registered. (A request's `was` cannot.)
+/// The server as a start-up or shutdown hook sees it. Hooks register objects here; a request's `was` cannot.
 #[derive(Clone, Debug, Default)]
 pub struct Wasc(Arc<Registry>);
 
 impl Wasc {
-    /// Shares an object with every app under a name. A name that is taken is an error. What is not unregistered is let
-    /// go (dropped) when the site has ended, after every app's `shutdown`.
+    /// Shares an object with every app under a name. A name that is already in use is an error. Objects that are not
+    /// unregistered are dropped when the site has ended, after every app's `shutdown`.
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, object: T) -> super::Result<()> {
         let mut objects = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
         if objects.contains_key(name) {
@@ -43,19 +43,19 @@ impl Wasc {
         Ok(())
     }
 
-    /// Takes an object back; true if it was there. It lives on while a request holds it.
+    /// Removes an object; true if there was one. It lives on while a request holds it.
     pub fn unregister(&self, name: &str) -> bool {
         self.0.0.write().unwrap_or_else(PoisonError::into_inner).remove(name).is_some()
     }
 
-    /// Lets go of whatever is left: the site has ended. What a request still holds lives as long as that.
+    /// Drops all objects when the site has ended. An object lives on while a request holds it.
     pub(crate) fn clear(&self) {
-        // Taken out first: the end of an object may be code of the app's, and that may look for another.
+        // Taken out before the drop: an object's destructor may be code of the app that uses the registry.
         let left = std::mem::take(&mut *self.0.0.write().unwrap_or_else(PoisonError::into_inner));
         drop(left);
     }
 
-    /// An object by name and type.
+    /// Finds an object by name and type.
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.get(name)
     }

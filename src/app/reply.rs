@@ -1,8 +1,8 @@
-//! What a handler may return, and how it becomes an answer for the face that asked.
+//! The types a handler may return, and how each becomes an answer for the client's face.
 //!
-//! A string is a page, a structure is JSON on the web and native data over RPC, `()` is 204 or nil.
-//! [`Page`](super::Page) renders a template, [`Response`] is full control. A `Result` always goes the error way: see
-//! [`Give`].
+//! A string is a page; a structure is JSON on the web and native data over RPC; `()` is 204 or nil.
+//! [`Page`](super::Page) renders a template, [`Response`] gives full control. A `Result` never counts as data, so that
+//! its error always becomes an error: see [`Give`].
 
 pub(crate) mod either;
 pub(crate) mod files;
@@ -27,30 +27,30 @@ use super::hooks::ErrorOverride;
 use super::routing::route::Work;
 use super::was::{Face, Was};
 
-/// What a handler's result has become, ready for its face.
+/// A handler's result, ready for its face.
 #[derive(Debug)]
 pub enum Answer {
     /// A page's text.
     Page(Cow<'static, str>),
     /// Octets.
     Octets(Vec<u8>),
-    /// Data in the face's own form: JSON on the web and over JSON-RPC, a whole response document over XML-RPC.
+    /// Data in the face's own form: JSON on the web and over JSON-RPC, a complete response document over XML-RPC.
     Data(Bytes),
     /// Nothing: 204 on the web.
     Nothing,
-    /// A reply in full.
+    /// A complete reply.
     Full(Response),
-    /// A reply that is made while it is sent.
+    /// A reply that is produced while it is sent.
     Streaming(Box<Streaming>),
     /// An error.
     Failed(Error),
-    /// An error, and what stands in place of its page.
+    /// An error, and the reply that replaces its page.
     Instead(Box<ErrorOverride>),
-    /// What is known only after waiting; the wait is the request's.
+    /// An answer that needs waiting; the request waits for it.
     Later(Later),
 }
 
-/// An answer that is waited for.
+/// An answer that is still being made.
 pub struct Later(pub(crate) Work);
 
 impl std::fmt::Debug for Later {
@@ -59,17 +59,17 @@ impl std::fmt::Debug for Later {
     }
 }
 
-/// A type a handler can return.
+/// A type that a handler can return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the reply of a route",
     note = "return a string, anything that is serde::Serialize, (), Page, Response, Streaming, or a Result of these"
 )]
 pub trait Reply {
-    /// The answer for the face that asked.
+    /// Converts to the answer for the client's face.
     fn into_answer(self, was: &Was) -> Answer;
 }
 
-/// Data over any face; over RPC also what is a page on the web.
+/// Data for any face; over RPC also types that are a page on the web.
 fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     let written = match was.face() {
         Face::Web | Face::JsonRpc => json::to_vec(value),
@@ -81,7 +81,7 @@ fn data<T: Serialize + ?Sized>(was: &Was, value: &T) -> Answer {
     }
 }
 
-/// Takes a value out as the type it really is, without a copy.
+/// Returns the value as its concrete type without a copy, or gives it back.
 fn exactly<T: 'static, U: 'static>(value: T) -> Result<U, T> {
     let mut slot = Some(value);
     match (&mut slot as &mut dyn Any).downcast_mut::<Option<U>>().and_then(Option::take) {
@@ -116,7 +116,7 @@ impl<T: Serialize + 'static> Reply for T {
     }
 }
 
-/// A reply in full: status, headers, body. Over RPC it cannot be carried and is an error that says so.
+/// A complete reply: status, headers, body. RPC cannot carry it and returns an error that says so.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub(crate) status: u16,
@@ -124,33 +124,34 @@ pub struct Response {
     pub(crate) content: Content,
 }
 
-/// What a reply in full consists of.
+/// The body of a complete reply.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     Octets(Bytes),
-    /// Opened when it is sent.
+    /// Opened when the reply is sent.
     File(PathBuf),
 }
 
 impl Response {
-    /// A reply with this status and no body.
+    /// Creates a reply with this status and no body.
     pub fn new(status: u16) -> Response {
         Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()) }
     }
 
-    /// A file: its type by its name, with ETag and Last-Modified, whole or in the ranges that the client asks for, or
-    /// 304 where the client has it. 404 if it is not there. The path is the handler's own; one that a client had a word
-    /// in goes through [`file_in`](Response::file_in).
+    /// Replies with a file: its content type from its name, with ETag and Last-Modified, whole or in the ranges that
+    /// the client asks for, 304 if the client has it, 404 if it does not exist. The path must be the handler's own; for
+    /// a path that contains a client's input use [`file_in`](Response::file_in).
     pub fn file(path: impl Into<PathBuf>) -> Response {
         Response { status: 200, headers: Vec::new(), content: Content::File(path.into()) }
     }
 
-    /// A file of a folder by a name that a client chose: what would leave the folder, and hidden files, are a 404.
+    /// Replies with a file of a folder by a name that a client chose. A name that leaves the folder, or of a hidden
+    /// file, is a 404.
     pub fn file_in(folder: impl AsRef<Path>, name: &str) -> Result<Response, Error> {
         Ok(Response::file(path_in(folder, name)?))
     }
 
-    /// Sends the client elsewhere: 302 with a Location.
+    /// Redirects the client: 302 with a Location.
     pub fn redirect(location: impl Into<String>) -> Response {
         Response::new(302).header("location", location)
     }
@@ -162,7 +163,7 @@ impl Response {
         self
     }
 
-    /// Sets the body; without a `content-type` it is sent as octets.
+    /// Sets the body; without a `content-type` header it is sent as `application/octet-stream`.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Response {
         self.content = Content::Octets(body.into());
@@ -182,8 +183,9 @@ impl Reply for Response {
     }
 }
 
-/// What the code written by `#[route]` wraps a handler's result in. An inherent method beats a trait's, so a `Result`
-/// always takes the first impl and never passes for a `Serialize` that answers 200 with `{"Err": …}`:
+/// The code that `#[route]` generates wraps a handler's result in this. An inherent method takes precedence over a
+/// trait's, so a `Result` always uses the first impl and never counts as a `Serialize` that answers 200 with
+/// `{"Err": …}`:
 ///
 /// ```compile_fail,E0277
 /// # use skitai::prelude::*;
@@ -196,7 +198,7 @@ impl Reply for Response {
 pub struct Give<T>(pub T);
 
 impl<T, E> Give<Result<T, E>> {
-    /// A success is its value's answer, an error the error's.
+    /// A success becomes its value's answer, an error the error's.
     #[track_caller]
     pub fn answer(self, was: &Was) -> Answer
     where
@@ -210,9 +212,9 @@ impl<T, E> Give<Result<T, E>> {
     }
 }
 
-/// The way of everything that is not a `Result`.
+/// For every type that is not a `Result`.
 pub trait GivePlain<T> {
-    /// The value's answer.
+    /// Converts to the value's answer.
     fn answer(self, was: &Was) -> Answer
     where
         T: Reply;

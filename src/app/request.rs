@@ -1,4 +1,4 @@
-//! What the client sent: head, peer and body.
+//! What the client sent: head, peer address and body.
 
 pub(crate) mod builder;
 pub(crate) mod client;
@@ -20,7 +20,7 @@ use skitai_actors::kit::Party;
 use self::client::ClientAddress;
 use crate::config::TrustedProxies;
 
-/// A request, moved out of actix so that it can travel between threads.
+/// A request, moved out of actix so that it can be sent to another thread.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub(crate) method: Method,
@@ -29,23 +29,23 @@ pub struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) body: Bytes,
-    /// When all of it was here: the deadline runs from then on.
+    /// When the whole request had arrived: the server's own limit starts here.
     pub(crate) received: Instant,
-    /// When its head was read: its sender waits since then, or longer.
+    /// When its head had been read: the client has been waiting at least since then.
     pub(crate) begun: Instant,
-    /// Who is believed for whom it asks; nobody where it is not set.
+    /// Proxies whose forwarding headers we trust; none if unset.
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
-    /// The token that a multipart form had against forgery; of another form it is in the body.
+    /// The CSRF token of a multipart form; that of any other form is in the body.
     pub(crate) form_token: Option<Box<str>>,
-    /// All calls that are made for it share what there is little of. Copies are of the same.
+    /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
 }
 
-/// The parts of a request's target, each with the character it begins with.
+/// The parts of a request's target, each with its leading delimiter.
 pub type SplitUri<'r> = (&'r str, Option<&'r str>, Option<&'r str>, Option<&'r str>);
 
 impl Request {
-    /// One of nobody.
+    /// A request without head, peer or body.
     pub(crate) fn empty(now: Instant) -> Request {
         Request {
             method: Method::GET,
@@ -56,19 +56,19 @@ impl Request {
             body: Bytes::new(),
             received: now,
             begun: now,
-            // Known with the thread's hands.
+            // Set once the thread's `Services` are known.
             proxies: None,
             form_token: None,
             party: Party::ALONE,
         }
     }
 
-    /// The first header of this name, as text. Names are compared without case.
+    /// The first header of this name, as text. Names are case-insensitive.
     pub fn get_header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// All headers, names in lower case; a value that is not ASCII text is shown as its lossy UTF-8.
+    /// All headers, names in lower case. A value that is not ASCII is converted as lossy UTF-8.
     pub fn get_headers(&self) -> impl Iterator<Item = (&str, std::borrow::Cow<'_, str>)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
     }
@@ -107,8 +107,8 @@ impl Request {
         self.uri.query().unwrap_or("")
     }
 
-    /// The target in four parts, each with the character it begins with: path, `;params`, `?query`, `#fragment`. What
-    /// is not there is `None`. No browser sends a fragment.
+    /// The target in four parts, each with its leading delimiter: path, `;params`, `?query`, `#fragment`. A missing
+    /// part is `None`. Browsers send no fragment.
     ///
     /// ```
     /// # use skitai::prelude::*;
@@ -139,28 +139,28 @@ impl Request {
         Some(self.get_content_type()?.split_once('/')?.1.trim_start())
     }
 
-    /// The address of the client: the peer's, or, where the peer is one of `trusted_proxies`, whom the proxies asked
-    /// for. `None` only where a request came by no network.
+    /// The address of the client: the peer's, or, if the peer is one of `trusted_proxies`, the address that the proxies
+    /// forwarded. `None` only for a request that came over no network.
     pub fn get_remote_addr(&self) -> Option<IpAddr> {
         self.client().map(|client| client.address.ip())
     }
 
-    /// The address at the other end of the connection: the client's, or that of the last proxy before this server.
+    /// The address at the other end of the connection: the client's, or the last proxy's.
     pub fn get_peer_addr(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip().to_canonical())
     }
 
-    /// True where the client spoke TLS: a trusted proxy says so, with `X-Forwarded-Proto` or `Forwarded`.
+    /// Whether the client used TLS: a trusted proxy reports it with `X-Forwarded-Proto` or `Forwarded`.
     pub fn is_secure(&self) -> bool {
         self.proxies.is_some() && self.client().is_some_and(|client| client.is_secure)
     }
 
-    /// `https` or `http`: how the client asked.
+    /// `https` or `http`, as the client used it.
     pub fn scheme(&self) -> &'static str {
         if self.is_secure() { "https" } else { "http" }
     }
 
-    /// For the log: the client's address, with port 0 where no proxy told its port.
+    /// For the log: the client's address, with port 0 if no proxy gave its port.
     pub(crate) fn client_addr(&self) -> Option<SocketAddr> {
         self.client().map(|client| client.address)
     }
@@ -173,19 +173,19 @@ impl Request {
         })
     }
 
-    /// What the client calls itself.
+    /// The header `User-Agent`.
     pub fn get_user_agent(&self) -> Option<&str> {
         self.get_header("user-agent")
     }
 
-    /// The body, within the server's limit. Empty where it was a multipart form: its parts are arguments.
+    /// The body, within the server's limit. Empty for a multipart form: its parts are arguments.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 }
 
 fn split(target: &str) -> SplitUri<'_> {
-    // From the last part to the first: each ends where the next begins.
+    // From the last part to the first: each ends at the delimiter of the next.
     let (rest, fragment) = cut(target, '#');
     let (rest, query) = cut(rest, '?');
     let (path, params) = cut(rest, ';');

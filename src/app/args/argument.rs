@@ -1,7 +1,7 @@
-//! Types a handler can take: how each is made from what a client sent, and what it is called on the wire.
+//! The types a handler can take: how each is made from what a client sent, and its name on the wire.
 //!
-//! Text (query, form, path) is read as the type asks; typed values (JSON, RPC) must already be of it, except where
-//! nothing is lost (a whole number for a float). Types of one's own come through [`Json`].
+//! Text (query, form, path) is parsed as the type requires. Typed values (JSON, RPC) must already have the type, unless
+//! the conversion is lossless (a whole number for a float). The author's own types come through [`Json`].
 
 use std::borrow::Cow;
 
@@ -32,17 +32,17 @@ pub enum Kind {
     Any,
     /// A list of one kind.
     List(&'static Kind),
-    /// A structure of the handler's own.
+    /// A structure that the handler defines.
     Struct,
     /// A file of a multipart form.
     File,
-    /// The request's handle: takes no value.
+    /// The request's handle: takes no value from the client.
     Context,
-    /// Everything no other argument took.
+    /// Everything that no other argument took.
     Rest,
-    /// Nothing: a reply alone.
+    /// Nothing: a reply only.
     Nothing,
-    /// A page in full or a stream, which RPC cannot carry: a reply alone.
+    /// A whole page or a stream, which RPC cannot carry: a reply only.
     WebOnly,
 }
 
@@ -65,41 +65,41 @@ impl Kind {
     }
 }
 
-/// Why what was given is no such argument; it follows the argument's name.
+/// Why a value does not fit an argument. The text follows the argument's name.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
-    /// There is none.
+    /// No value was given.
     #[error("is missing")]
     Missing,
-    /// There are so many.
+    /// This many values were given.
     #[error("was given {0} times and takes one value")]
     Several(usize),
-    /// There is something else.
+    /// The value has another type.
     #[error("must be {expected}, got {got}")]
     Unlike {
-        /// What it must be.
+        /// The type that is expected.
         expected: Cow<'static, str>,
-        /// What it is, shortened.
+        /// The value, shortened.
         got: String,
     },
-    /// There is text that is no JSON.
+    /// The text is not JSON.
     #[error("must be JSON: {0}")]
     NoJson(skitai_wire::Error),
-    /// There is something that the author's type does not take.
+    /// The author's type rejects the value.
     #[error("does not fit: {0}")]
     Unfit(skitai_wire::Error),
-    /// An entry of a list is wrong.
+    /// An entry of a list does not fit.
     #[error("[{index}] {why}")]
     Entry {
-        /// Its place.
+        /// Its index, from 0.
         index: usize,
-        /// What is wrong with it.
+        /// Why it does not fit.
         why: Box<BindError>,
     },
 }
 
-/// A type that can stand among a route's arguments. One that cannot is refused where it stands:
+/// A type that a route can take as an argument. Any other type is a compile error at the argument:
 ///
 /// ```compile_fail,E0277
 /// # use skitai::prelude::*;
@@ -113,10 +113,10 @@ pub enum BindError {
 pub trait Argument: Sized {
     /// Its type on the wire.
     const KIND: Kind;
-    /// Whether a call without it is refused.
+    /// Whether a call without this argument is refused.
     const REQUIRED: bool = true;
-    /// Makes it from the values given under its name (none, one, or several), or says what is wrong with them; the
-    /// text follows "argument `name` ".
+    /// Makes the argument from the values given under its name (none, one, or several), or returns why they do not fit;
+    /// that text follows "argument `name` ".
     fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError>;
 }
 
@@ -144,7 +144,7 @@ fn article(kind: &str) -> String {
     format!("{article} {kind}")
 }
 
-/// A number, as text or typed; in an argument as in a field of a form.
+/// A number, as text or typed, in an argument or in a field of a form.
 pub(super) trait Number: Sized {
     fn of(given: &Given) -> Result<Self, BindError>;
 }
@@ -164,7 +164,7 @@ macro_rules! whole_numbers {
                     Given::Text(text) => text.trim().parse::<$ty>().ok(),
                     Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
                     Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
-                    // JSON writes 5.0 for 5 in some languages: the same number, nothing is lost.
+                    // Some languages write 5.0 for 5 in JSON: the same number, so nothing is lost.
                     Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
                         let whole = *number as i64;
                         <$ty>::try_from(whole).ok()
@@ -172,7 +172,7 @@ macro_rules! whole_numbers {
                     Given::Typed(_) | Given::File(_) => None,
                 };
                 number.ok_or_else(|| {
-                    // The limits of 64 bits tell a reader nothing.
+                    // The limits of a 64-bit type would not help a reader.
                     let wide = <$ty>::BITS == 64;
                     match <$ty>::MIN == 0 {
                         _ if !wide => wrong(format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), given),
@@ -204,7 +204,7 @@ macro_rules! floats {
                     Given::Typed(Value::UInt(number)) => Some(*number as $ty),
                     Given::Typed(_) | Given::File(_) => None,
                 };
-                // What is too large for an f32 would be infinite there.
+                // A number too large for an f32 would become infinite.
                 let number = number.filter(|number| number.is_finite());
                 number.ok_or_else(|| wrong("a number", given))
             }
@@ -213,7 +213,7 @@ macro_rules! floats {
 }
 floats!(f32, f64);
 
-/// A truth value in the words of a form.
+/// A truth value, in the words that forms use.
 pub(crate) fn truth(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
@@ -250,7 +250,7 @@ impl Argument for Bytes {
         match one(given)? {
             Given::Text(text) => Ok(text.into()),
             Given::Typed(Value::Bytes(octets)) => Ok(octets.into()),
-            // JSON has no octets: there they are text in base64, as a reply has them.
+            // JSON has no octets: clients send them as base64 text, as replies do.
             Given::Typed(Value::String(text)) => match STANDARD.decode(&text) {
                 Ok(octets) => Ok(octets.into()),
                 Err(_) => Err(wrong("octets, or a text of them in base64", &Given::Text(text))),
@@ -276,7 +276,7 @@ impl<T: Argument> Argument for Option<T> {
     const KIND: Kind = T::KIND;
     const REQUIRED: bool = false;
     fn take(bind: &mut Bind, given: Values) -> Result<Self, BindError> {
-        // `nil` over RPC and `null` in JSON say "nothing", as leaving it out does.
+        // `nil` over RPC and `null` in JSON mean "nothing", as an argument that was left out does.
         if matches!(given.as_slice(), [] | [Given::Typed(Value::Nil)]) {
             return Ok(None);
         }
@@ -311,7 +311,7 @@ impl Argument for Was {
     }
 }
 
-/// A type of one's own, read by serde from a JSON value or an RPC structure.
+/// The author's own type, read by serde from a JSON value or an RPC structure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

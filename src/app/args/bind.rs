@@ -1,5 +1,5 @@
-//! One argument binder for all faces: values by name from a path, a query, a form or a JSON body, values by position or
-//! name from RPC, laid beside the route's table and taken out one by one as the handler's types.
+//! One argument binder for all faces. It matches values by name (path, query, form, JSON body) or by position or name
+//! (RPC) with the route's table, and returns them one by one as the handler's types.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,23 +13,22 @@ use super::upload::Upload;
 use crate::app::routing::route::Param;
 use crate::app::was::Was;
 
-/// A value as the client sent it: text carries no type (query, form, path), a value does (JSON, RPC, `<int:>`), and a
-/// file is a file.
+/// A value as the client sent it: untyped text (query, form, path), a typed value (JSON, RPC, `<int:>`), or a file.
 #[derive(Debug)]
 pub enum Given {
     /// Untyped text.
     Text(String),
     /// A typed value.
     Typed(Value),
-    /// A part of a multipart form that has a file's name.
+    /// A part of a multipart form that has a file name.
     File(Upload),
 }
 
-/// What was given under one name, in order: almost always one value.
+/// The values given under one name, in order: almost always one.
 pub type Values = SmallVec<[Given; 1]>;
 
 impl Given {
-    /// As a value: text is a string, and a file is none.
+    /// Converts to a value: text becomes a string. A file is returned as the error.
     pub(crate) fn into_value(self) -> Result<Value, Upload> {
         match self {
             Given::Text(text) => Ok(Value::String(text)),
@@ -39,7 +38,7 @@ impl Given {
     }
 }
 
-/// What is wrong with the arguments of one call; all of it.
+/// Everything that is wrong with the arguments of one call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(pub Vec<String>);
 
@@ -49,28 +48,28 @@ impl std::fmt::Display for Faults {
     }
 }
 
-/// The arguments of one call, on their way into a handler.
+/// The arguments of one call, before the handler gets them.
 #[derive(Debug)]
 pub struct Bind {
     was: Was,
     params: &'static [Param],
     // One list per parameter: a name given twice is a list, in the order query, form, path.
     given: Vec<Values>,
-    // What no parameter has the name of, kept only where a catch-all will ask for it.
+    // Values whose name no parameter has; kept only if the handler has a catch-all.
     rest: Vec<(String, Given)>,
     wants_rest: bool,
     faults: Vec<String>,
 }
 
 impl Bind {
-    /// An empty binding for a route's table.
+    /// Creates an empty binding for a route's table.
     pub fn new(was: Was, params: &'static [Param]) -> Bind {
         let given = if params.is_empty() { Vec::new() } else { params.iter().map(|_| Values::new()).collect() };
         let wants_rest = params.iter().any(|param| param.kind == Kind::Rest);
         Bind { was, params, given, rest: Vec::new(), wants_rest, faults: Vec::new() }
     }
 
-    /// Adds a named value. An unknown name goes to the catch-all, if the handler has one, else nowhere.
+    /// Adds a named value. An unknown name goes to the catch-all if the handler has one, else it is ignored.
     pub fn add(&mut self, name: Cow<'_, str>, value: Given) {
         match self.params.iter().position(|param| param.is_wire() && param.name == name) {
             Some(index) => self.given[index].push(value),
@@ -79,10 +78,10 @@ impl Bind {
         }
     }
 
-    /// Adds a named value of an RPC call. There a name the handler does not know is a mistake of the caller, unless the
-    /// handler takes everything.
+    /// Adds a named value of an RPC call. A name that the handler does not know is the caller's mistake there, unless
+    /// the handler has a catch-all.
     pub fn add_known(&mut self, name: &str, value: Value) {
-        // A caller who is this wrong has read enough; the answer must not be larger than the question.
+        // Ten faults are enough for such a caller; the answer must not be larger than the question.
         const TOLD: usize = 10;
         let known = self.wants_rest || self.params.iter().any(|param| param.is_wire() && param.name == name);
         if known {
@@ -94,12 +93,12 @@ impl Bind {
         }
     }
 
-    /// Adds values in the order of the parameters that take some. What there is no parameter for is a fault.
+    /// Adds values in the order of the parameters that take one. A value beyond the last parameter is a fault.
     pub fn add_in_order(&mut self, values: Vec<Value>) {
         let count = values.len();
         let mut values = values.into_iter();
         let places = self.params.iter().zip(&mut self.given).filter(|(param, _)| param.is_wire());
-        // The value is second: it is not taken where there is no place for it.
+        // `zip` asks the places first, so that no value is consumed when there is no place for it.
         for ((_, place), value) in places.zip(values.by_ref()) {
             place.push(Given::Typed(value));
         }
@@ -109,23 +108,23 @@ impl Bind {
         }
     }
 
-    /// Notes a fault found before any argument is taken.
+    /// Records a fault found before any argument is taken.
     pub fn fault(&mut self, message: String) {
         self.faults.push(message);
     }
 
-    /// Faults noted so far, before the call.
+    /// Whether faults have been recorded so far.
     pub fn has_faults(&self) -> bool {
         !self.faults.is_empty()
     }
 
-    /// Takes argument `index`; a fault is noted and `None` comes back.
+    /// Takes argument `index`. If it does not fit, records the fault and returns `None`.
     pub fn take<T: Argument>(&mut self, index: usize) -> Option<T> {
         let values = std::mem::take(self.given.get_mut(index)?);
         self.convert::<T>(index, values)
     }
 
-    /// Takes argument `index`, or its default where nothing was given.
+    /// Takes argument `index`, or its default if no value was given.
     pub fn take_or<T: Argument>(&mut self, index: usize, default: impl FnOnce() -> T) -> Option<T> {
         let values = std::mem::take(self.given.get_mut(index)?);
         if values.is_empty() { Some(default()) } else { self.convert::<T>(index, values) }
@@ -141,7 +140,7 @@ impl Bind {
         }
     }
 
-    /// What was given, by name, as it is told in devel mode.
+    /// The given values by name, as devel mode shows them.
     pub(crate) fn shown(&self) -> Vec<(String, String)> {
         let text = |given: &Given| match given {
             Given::Text(text) => text.clone(),
@@ -168,7 +167,7 @@ impl Bind {
     /// Everything no parameter took, in the order it came.
     pub fn take_rest(&mut self) -> Form {
         let mut names: Vec<(String, Vec<Value>)> = Vec::new();
-        // By name, so that a form of many names costs no more than its length.
+        // Indexed by name, so that a form with many names costs time in proportion to its length.
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut files = Vec::new();
         for (name, given) in std::mem::take(&mut self.rest) {
@@ -191,7 +190,7 @@ impl Bind {
     }
 }
 
-/// A name of the client's for a message: long ones are cut, because a message goes into a reply and a log line.
+/// Shortens a name that the client chose: it goes into a reply and a log line.
 pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {

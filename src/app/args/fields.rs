@@ -1,4 +1,4 @@
-//! A form as a type of the author's own: text that says a number is one where the type wants one, as for arguments.
+//! A form as the author's own type: text becomes a number where the type wants one, as for arguments.
 
 use std::vec;
 
@@ -15,9 +15,10 @@ use super::form::Form;
 use crate::app::error::Error;
 
 impl Form {
-    /// The values as a type of one's own: `let account: Account = form.read()?`. Text becomes a number or a truth value
-    /// where the field is one, in the words that arguments take; a name given once is a list of one where the field is
-    /// a list; names without a field are ignored. What does not fit is a 400 that names the field. Files are apart.
+    /// Reads the values into your own type: `let account: Account = form.read()?`. Text becomes a number or a truth
+    /// value if the field is one, by the same rules as for arguments. A name given once becomes a list of one if the
+    /// field is a list; names without a field are ignored, and files are not read. A value that does not fit is a 400
+    /// that names the field.
     ///
     /// ```
     /// # use skitai::prelude::*;
@@ -41,7 +42,7 @@ impl Form {
     }
 }
 
-/// A value of a form. Text has no type there.
+/// A value of a form, where text has no type.
 struct Field(Value);
 
 impl<'de> IntoDeserializer<'de, Wrong> for Field {
@@ -132,7 +133,7 @@ impl<'de> Deserializer<'de> for Field {
     }
 }
 
-/// The fields of a form; what is wrong with one has its name.
+/// The fields of a form. An error in one is reported with its name.
 struct FieldPairs {
     pairs: vec::IntoIter<(std::sync::Arc<str>, Value)>,
     value: Option<(std::sync::Arc<str>, Value)>,

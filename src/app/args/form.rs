@@ -6,7 +6,7 @@ use super::argument::{Argument, BindError, Kind};
 use super::bind::{Bind, Values};
 use super::upload::Upload;
 
-/// Everything the client sent that no other argument took: a route whose one argument is a `Form` has all of it.
+/// Everything the client sent that no other argument took. A route whose only argument is a `Form` gets all of it.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -19,9 +19,9 @@ use super::upload::Upload;
 /// ```
 #[derive(Debug, Default)]
 pub struct Form {
-    /// Values by name, in the order of their first; a name given twice is a list.
+    /// Values by name, in the order in which each name came first; a name given twice is a list.
     pub values: Map,
-    /// Files with the names of their fields, in the order they came.
+    /// Files with the names of their fields, in the order of arrival.
     pub files: Vec<(String, Upload)>,
 }
 
@@ -36,7 +36,7 @@ impl Form {
         self.all(name).next()
     }
 
-    /// All files of this name, in the order they came.
+    /// All files of this name, in the order of arrival.
     pub fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f Upload> {
         self.files.iter().filter(move |(known, _)| known == name).map(|(_, file)| file)
     }

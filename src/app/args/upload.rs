@@ -1,8 +1,8 @@
 //! A file that a client sent.
 //!
-//! It is received before its handler runs, piece by piece, into a file that only the server's user can read. Whoever
-//! holds the [`Upload`] holds the file: it goes when the last of the handler's work is dropped, be that by its return,
-//! its error, its panic, its deadline or its client's leaving. [`persist`](Upload::persist) keeps it.
+//! The server receives it before the handler runs, piece by piece, into a file that only the server's user can read.
+//! The file lives as long as its [`Upload`]: it is deleted when the last clone is dropped, whether the handler returns,
+//! fails, panics, misses its deadline or loses its client. [`persist`](Upload::persist) keeps it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,8 +15,8 @@ use super::argument::{Argument, BindError, Kind, one, wrong};
 use super::bind::{Bind, Given, Values};
 use crate::app::error::{Error, Result};
 
-/// A file of a multipart form, as the argument of a route: `file: Upload`, `file: Option<Upload>` where it may be left
-/// out (a browser's empty file input is left out), `files: Vec<Upload>` for any number. Files come by the web alone.
+/// A file of a multipart form, as the argument of a route: `file: Upload`; `file: Option<Upload>` if it may be left out
+/// (an empty file input of a browser counts as left out); `files: Vec<Upload>` for any number. RPC carries no files.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -27,7 +27,7 @@ use crate::app::error::{Error, Result};
 /// }
 /// ```
 ///
-/// As a reply it is what is known of it: `{"name": "study.sql", "content_type": "application/sql", "size": 511}`.
+/// As a reply it is its description: `{"name": "study.sql", "content_type": "application/sql", "size": 511}`.
 #[derive(Debug)]
 pub struct Upload {
     name: String,
@@ -36,7 +36,7 @@ pub struct Upload {
     kept: TempPath,
 }
 
-/// A name longer than this many bytes is shortened at its front. Most file systems take 255.
+/// A name of more bytes than this is cut at its front. Most file systems allow 255.
 const LONGEST_NAME: usize = 200;
 
 impl Upload {
@@ -44,7 +44,7 @@ impl Upload {
         Upload { name: plain_name(sent_name), content_type, size, kept }
     }
 
-    /// A file as if a client had sent it, to call a handler with in a test of one's own.
+    /// Makes an upload as if a client had sent it, so that your own tests can call a handler.
     ///
     /// ```
     /// # use skitai::prelude::*;
@@ -60,14 +60,14 @@ impl Upload {
         Ok(Upload::new(name, content_type.to_owned(), content.len() as u64, file.into_temp_path()))
     }
 
-    /// The file's name on the client's machine: its last part alone, without control characters, never `.` or `..`, and
-    /// `file` where nothing is left of it. So it stays in the folder it is joined to; but it is the client's choice,
-    /// and what [`persist`](Upload::persist) finds under it is replaced.
+    /// The file's name on the client's machine: the last part of the path, without control characters, never `.` or
+    /// `..`, and `file` if nothing remains. So a path joined with it stays in its folder. But the client chose the
+    /// name, and [`persist`](Upload::persist) replaces an existing file of that name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The type that the client says it is of; `application/octet-stream` where it says nothing. Nobody checked.
+    /// The content type that the client stated, unchecked; `application/octet-stream` if it stated none.
     pub fn content_type(&self) -> &str {
         &self.content_type
     }
@@ -77,19 +77,20 @@ impl Upload {
         self.size
     }
 
-    /// Where it is, as long as this value lives.
+    /// The path of the file, valid as long as this value lives.
     pub fn path(&self) -> &Path {
         &self.kept
     }
 
-    /// Opens it for reading.
+    /// Opens the file for reading.
     pub fn open(&self) -> io::Result<File> {
         File::open(&self.kept)
     }
 
-    /// Keeps the file at this path, in place of what is there; gives the path back. Its mode stays 0600. On one file
-    /// system that is a move; from one to another (see `upload_folder` in the conf) the file is copied beside the path
-    /// first, which takes its time and so belongs into a plain `fn`. On an error the file is still to be removed.
+    /// Keeps the file at this path, replaces an existing file, and returns the path. Its mode stays 0600. Within one
+    /// file system this is a rename. Across file systems (see `upload_folder` in the conf) the file is first copied
+    /// beside the path, which takes time, so call it in a plain `fn`. After an error the file is still deleted with its
+    /// upload.
     pub fn persist(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();
         let moved = match std::fs::rename(&self.kept, path) {
@@ -101,7 +102,7 @@ impl Upload {
         Ok(path.to_owned())
     }
 
-    /// A copy that is there in whole or not at all. The original goes as any other upload.
+    /// Copies the file so that the path has the whole file or nothing. The original is deleted like any other upload.
     fn copied(&self, path: &Path) -> io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut copy = tempfile::NamedTempFile::new_in(folder)?;
@@ -111,12 +112,12 @@ impl Upload {
     }
 }
 
-/// The last part of a name; some clients send the whole path on their machine.
+/// The last part of a name: some clients send the whole path on their machine.
 fn plain_name(sent: &str) -> String {
     let last = sent.rsplit(['/', '\\']).next().unwrap_or("");
     let mut name: String = last.chars().filter(|c| !c.is_control()).collect();
     if name.len() > LONGEST_NAME {
-        // The end says what kind of file it is.
+        // The front is cut, because the extension at the end says what kind of file it is.
         let from = (name.len() - LONGEST_NAME..).find(|&at| name.is_char_boundary(at)).unwrap_or(name.len());
         name.drain(..from);
     }

@@ -13,8 +13,8 @@ use super::task::{Task, after};
 
 type Running = Pin<Box<dyn Stream<Item = Outcome> + Send>>;
 
-/// A stream of a call's outcomes in the order of their arrival, made by [`Task::as_completed`]. It ends when every
-/// member's has been given, failures and timeouts included. Dropping it stops what is still under way.
+/// A stream of a call's outcomes in the order of their arrival, made by [`Task::as_completed`]. It ends after the
+/// outcome of every member, failures and timeouts included. Dropping it stops the members that are still working.
 #[must_use = "a stream that is not read stops its call"]
 pub struct AsCompleted {
     waiting: Option<Task>,
@@ -33,7 +33,7 @@ impl AsCompleted {
         AsCompleted { waiting: Some(task), until, running: None }
     }
 
-    /// Ends the wait this long after the call was made, where that is before the request's own end.
+    /// Ends the stream this long after the call was made, if that is before the request's deadline.
     pub fn within(mut self, timeout: Duration) -> AsCompleted {
         if let Some(task) = &self.waiting {
             self.until = self.until.min(after(task.made(), timeout));

@@ -1,32 +1,32 @@
-//! The time a request has: one absolute deadline, from which every wait and every call to a member is measured.
+//! The time budget of a request: one absolute deadline, from which every wait and every call to a member is measured.
 //!
-//! It is the route's own (`#[route("/x", deadline = 2.5)]`) or the server's (`deadline` in `[server]`). A caller who
-//! has less says so in [`HEADER`]: relative, because clocks of two machines differ, and able only to shorten, because
-//! no client may hold a thread longer than its operator allows. Calls to members carry the same header with what is
-//! left, so that a chain of servers gives up from its end: each keeps a reserve to merge what it has and answer with
-//! it.
+//! The deadline is the route's own (`#[route("/x", deadline = 2.5)]`) or the server's (`deadline` in `[server]`). A
+//! caller with less time says so in [`HEADER`]. The header is relative, because the clocks of two machines differ, and
+//! it can only shorten, because a client must not hold a thread longer than the operator allows. Calls to members
+//! carry the same header with the time that is left. So a chain of servers gives up from its end: each keeps a reserve
+//! to merge and send what it has.
 
 use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderName;
 
-/// A time in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`.
+/// A duration in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`. Negative and non-finite numbers are zero.
 pub fn secs(seconds: impl Into<f64>) -> Duration {
-    // A negative or absurd number waits not at all rather than panicking in a handler.
+    // Zero rather than a panic in a handler.
     Duration::try_from_secs_f64(seconds.into()).unwrap_or(Duration::ZERO)
 }
 
-/// How long the sender goes on waiting, in milliseconds.
+/// The time for which the sender goes on waiting, in milliseconds.
 pub(crate) const HEADER: &str = "x-request-timeout-ms";
-/// The same, ready to be looked up: every request is asked for it.
+/// The same, parsed once: every request is checked for it.
 pub(crate) const HEADER_NAME: HeaderName = HeaderName::from_static(HEADER);
 
-/// The part of the time that is kept to merge and answer: a twentieth.
+/// The part of the time that is reserved to merge and answer: a twentieth.
 const RESERVE_PART: u32 = 20;
-/// It is never more than this: merging takes milliseconds, however long the wait was.
+/// The largest reserve: merging takes milliseconds, however long the wait was.
 const RESERVE_MOST: Duration = Duration::from_millis(50);
 
-/// When a request must be answered.
+/// The deadline of a request and its reserve.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     deadline: Instant,
@@ -34,8 +34,8 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// What we give runs from when the request was `received` whole; what its caller `asked` for from when it `begun`,
-    /// for the sending of the body is a part of the caller's wait.
+    /// Our `own` limit starts when the whole body has arrived (`received`). The limit that the caller `asked` for
+    /// starts when the head arrived (`begun`), because the caller has been waiting since then.
     pub(crate) fn new(own: Duration, received: Instant, asked: Option<Duration>, begun: Instant) -> Budget {
         let own = received + own;
         let deadline = match asked.and_then(|asked| begun.checked_add(asked)) {
@@ -46,7 +46,7 @@ impl Budget {
         Budget { deadline, reserve }
     }
 
-    /// No time at all.
+    /// A budget without any time.
     pub(crate) fn none(now: Instant) -> Budget {
         Budget { deadline: now, reserve: Duration::ZERO }
     }
@@ -58,18 +58,18 @@ impl Budget {
 
     /// The instant until which a wait may last.
     pub(crate) fn latest_wait(&self) -> Instant {
-        // An Instant may not reach further back than the machine's start.
+        // `checked_sub`, because an Instant cannot be earlier than the machine's start.
         self.deadline.checked_sub(self.reserve).unwrap_or(self.deadline)
     }
 
-    /// What a member called `now` may be told, in whole milliseconds.
+    /// The time left for a member that is called `now`, in whole milliseconds, as the header carries it.
     pub(crate) fn told(&self, now: Instant) -> u64 {
         let left = self.latest_wait().saturating_duration_since(now);
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// The time a caller gives; what is no number of milliseconds says nothing.
+/// The time a caller grants. A header that is not a number of milliseconds is ignored.
 pub(crate) fn asked(header: Option<&str>) -> Option<Duration> {
     header?.trim().parse().ok().map(Duration::from_millis)
 }

@@ -1,4 +1,4 @@
-//! What makes two calls equal: everything that could change the answer is in the key.
+//! When two calls are equal: the key contains everything that could change the answer.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use skitai_wire::Value;
 use crate::app::services::Services;
 use crate::app::was::Was;
 
-/// The place of one call in the result cache.
+/// The entry of one call in the result cache.
 pub(crate) struct Caching {
     services: Arc<Services>,
-    /// Made when somebody looks it up. Most calls are asked once, of a site that keeps nothing, and all of a large body
-    /// is read for it.
+    /// Made at the first lookup. Most calls of a site are never looked up, and a key must read the whole body, which
+    /// may be large.
     key: LazyLock<CacheKey, Box<dyn FnOnce() -> CacheKey + Send>>,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Caching {
 }
 
 impl Caching {
-    /// `None` where the site keeps no results.
+    /// Returns `None` if the site keeps no results.
     pub(crate) fn new(was: &Was, key: impl FnOnce() -> CacheKey + Send + 'static) -> Option<Caching> {
         let services = was.services().clone();
         (!services.results.is_off()).then(|| Caching { services, key: LazyLock::new(Box::new(key)) })
@@ -37,7 +37,7 @@ impl Caching {
         &self.services.results
     }
 
-    /// What the call is looked up by.
+    /// The key of the call.
     pub(super) fn key(&self) -> CacheKey {
         *self.key
     }
@@ -50,7 +50,7 @@ impl Caching {
     }
 }
 
-/// The key of a request to a cluster or a URL: path, arguments (the body), login and headers are the request's.
+/// The key of a request to a cluster or a URL: path, arguments (the body), login and headers are in the request.
 pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> CacheKey {
     let mut key = KeyBuilder::new(if spread == Spread::All { "map" } else { "lb" })
         .target(target)
@@ -66,7 +66,7 @@ pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> Ca
     key.build()
 }
 
-/// The key of a statement. The user is that of a database given on the spot; a cluster's are in its configuration.
+/// The key of a statement. `user` matters for a database given in the code; a cluster's user is in its configuration.
 pub(crate) fn statement_key(spread: Spread, target: &str, user: &str, sql: &str, params: &[Value]) -> CacheKey {
     KeyBuilder::new(if spread == Spread::All { "dmap" } else { "dlb" })
         .target(target)

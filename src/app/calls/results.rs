@@ -1,4 +1,4 @@
-//! What a handler gets back from a call: one outcome, or one per member with their coverage.
+//! The result of a call: one outcome, or one per member with their coverage.
 
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
@@ -31,44 +31,44 @@ impl DerefMut for Answered {
 }
 
 impl Answered {
-    /// The data of a good answer, or the error that says what came instead.
+    /// Returns the data of a good answer, or an error with the reason.
     pub fn ok(self) -> Result<Value, AllFailed> {
         if self.outcome.is_ok() { Ok(self.outcome.data.into_value()) } else { Err(AllFailed::of(vec![self.outcome])) }
     }
 
-    /// The data of a good answer as a type of one's own.
+    /// Returns the data of a good answer as your own type.
     pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
         let data = self.ok()?;
         Ok(skitai_wire::from_value(data)?)
     }
 
-    /// The fault that the method answered with, where that is what became of the call.
+    /// The fault that the method answered with, if it did.
     pub fn fault(&self) -> Option<Fault> {
         Fault::of(&self.outcome)
     }
 
-    /// Keeps a good answer for `ttl`: an equal call gets it without any I/O. Nothing else is kept.
+    /// Keeps a good answer for `ttl`: an equal call gets it without any I/O. A failure is not kept.
     pub fn cache(&self, ttl: Duration) {
         if let Some(caching) = &self.caching {
             caching.keep(std::slice::from_ref(&self.outcome), ttl);
         }
     }
 
-    /// The outcome by itself.
+    /// Returns the bare outcome.
     pub fn into_outcome(self) -> Outcome {
         self.outcome
     }
 }
 
-/// What the called method answered in place of a value: a fault of XML-RPC, an error of JSON-RPC.
+/// The failure that the called method itself reported: a fault of XML-RPC, an error of JSON-RPC.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("fault {code}: {message}")]
 pub struct Fault {
-    /// The server's number for it.
+    /// The number that the server gave.
     pub code: i64,
-    /// The server's words for it.
+    /// The text that the server gave.
     pub message: String,
-    /// What a server of JSON-RPC added; else nil.
+    /// Additional data of a JSON-RPC server; else nil.
     pub data: Value,
 }
 
@@ -91,23 +91,24 @@ pub struct Results {
 pub use skitai_actors::kit::Rule::All;
 
 impl Results {
-    /// How many answered, and what became of the others.
+    /// How many members answered, and why the others did not.
     pub fn coverage(&self) -> Coverage {
         Coverage::of(&self.outcomes)
     }
 
-    /// The data of the good answers, in member order. When there is none this is an error with every reason, never an
-    /// empty success; so it is where `quorum`, `fraction` or `all_or_error` was chosen before the verb and not reached.
+    /// Returns the data of the good answers, in member order. If there is none, or fewer than the completion rule of
+    /// the call (`quorum`, `fraction`, `all_or_error`) requires, it returns an error with every reason, never an empty
+    /// list.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
         self.good().map(|outcomes| outcomes.map(|outcome| outcome.data.into_value()))
     }
 
-    /// The good outcomes, under the same conditions as [`ok`](Results::ok).
+    /// Returns the good outcomes, under the same conditions as [`ok`](Results::ok).
     pub(crate) fn good(self) -> Result<impl Iterator<Item = Outcome>, AllFailed> {
         Ok(self.enough()?.into_iter().filter(Outcome::is_ok))
     }
 
-    /// All outcomes, enough of them good.
+    /// Returns all outcomes if enough of them are good.
     fn enough(self) -> Result<Vec<Outcome>, AllFailed> {
         let coverage = self.coverage();
         if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
@@ -117,7 +118,7 @@ impl Results {
         }
     }
 
-    /// The data of the good answers, if as many came as the call was made for.
+    /// Returns the data of the good answers if they satisfy the rule of the call.
     pub(crate) fn met(self) -> Result<Vec<Value>, AllFailed> {
         let coverage = self.coverage();
         if self.rule.is_met(coverage.asked, coverage.ok) {
@@ -127,7 +128,7 @@ impl Results {
         }
     }
 
-    /// The data of the first good answer in member order, as a type of one's own: what `first(1)` was for.
+    /// Returns the data of the first good answer in member order as your own type: for calls with `first(1)`.
     pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
         match self.ok()?.next() {
             Some(data) => Ok(skitai_wire::from_value(data)?),
@@ -135,13 +136,13 @@ impl Results {
         }
     }
 
-    /// The same results, if enough members answered; else an error with every reason.
+    /// Returns the same results if enough members answered; else an error with every reason.
     pub fn require(self, rule: Rule) -> Result<Results, AllFailed> {
         let coverage = self.coverage();
         if rule.is_met(coverage.asked, coverage.ok) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
     }
 
-    /// The rows of all good answers as a type of one's own, in member order.
+    /// Returns the rows of all good answers as your own type, in member order.
     pub fn rows<T: DeserializeOwned>(self) -> crate::app::error::Result<Vec<T>> {
         let mut rows = Vec::with_capacity(self.outcomes.iter().map(|outcome| outcome.data.count()).sum());
         for outcome in self.enough()?.iter_mut().filter(|outcome| outcome.is_ok()) {
@@ -150,8 +151,8 @@ impl Results {
         Ok(rows)
     }
 
-    /// Keeps the results for `ttl` if every member gave a good answer: an equal call gets them without any I/O. A
-    /// partial result is never kept.
+    /// Keeps the results for `ttl` if every member gave a good answer: an equal call gets them without any I/O. Partial
+    /// results are never kept.
     pub fn cache(&self, ttl: Duration) {
         if let Some(caching) = &self.caching {
             caching.keep(&self.outcomes, ttl);
@@ -182,10 +183,10 @@ impl<'a> IntoIterator for &'a Results {
     }
 }
 
-/// Not enough members answered well: who was asked and what came of each.
+/// Too few members gave a good answer. Names every member that was asked and its reason.
 #[derive(Clone, Debug)]
 pub struct AllFailed {
-    /// How many answered.
+    /// How many members answered.
     pub coverage: Coverage,
     /// Every outcome, in member order.
     pub outcomes: Vec<Outcome>,
@@ -196,24 +197,24 @@ impl AllFailed {
         AllFailed { coverage: Coverage::of(&outcomes), outcomes }
     }
 
-    /// The fault of the first member, in their order, that answered with one.
+    /// The first fault, in member order.
     pub fn fault(&self) -> Option<Fault> {
         self.outcomes.iter().find_map(Fault::of)
     }
 
-    /// True when what is missing is missing only because of time.
+    /// True if every missing answer is missing because its time ran out.
     pub fn timed_out(&self) -> bool {
         self.missing_only(|reason| reason == Reason::Deadline)
     }
 
-    /// True when what is missing was never sent because there was no room for it here: the same request a little later
-    /// may well succeed.
+    /// True if every missing answer is missing because this server's queues were full and nothing was sent: the same
+    /// request may well succeed a little later.
     pub fn overloaded(&self) -> bool {
         self.missing_only(Reason::is_overload)
     }
 
     fn missing_only(&self, why: impl Fn(Reason) -> bool) -> bool {
-        // What a rule cancelled was cancelled because of the others.
+        // A rule cancels members only as a consequence of the others, so a cancelled outcome explains nothing.
         let explains = |outcome: &Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
         let mut missing = self.outcomes.iter().filter(|outcome| explains(outcome)).peekable();
         missing.peek().is_some() && missing.all(|outcome| why(outcome.reason))

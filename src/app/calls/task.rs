@@ -1,4 +1,4 @@
-//! A call under spread: made at the verb, waited for when its answer is needed.
+//! A call in flight: made at the verb, awaited when its answer is needed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ pub(crate) trait StartCall:
 }
 impl<F: FnOnce(Option<OnArrival<Outcome>>, Instant) -> Replies<Outcome> + Send + 'static> StartCall for F {}
 
-/// An equal call that is under spread, whose answer will be ours; and our own, which may yet have to be made.
+/// An equal call in flight whose answer we will share, and our own call, which we make if that one fails.
 struct Following(Follower, Option<OnArrival<Outcome>>, Box<dyn StartCall<Output = Replies<Outcome>>>);
 
-/// A call under spread. Dropping it stops it: the members' sockets are closed, statements are cancelled.
+/// A call in flight. Dropping it stops it: sockets to members are closed, statements are cancelled.
 #[must_use = "a call that is not waited for is cancelled; use .getwait(…), .getswait(…) or .detach()"]
 pub struct Task {
     call: Box<PendingCall>,
@@ -34,18 +34,18 @@ pub struct Task {
 
 struct PendingCall {
     was: Was,
-    /// Where the answers arrive; `None` while an equal call is followed.
+    /// Where the answers arrive; `None` while this call follows an equal one.
     replies: Option<Replies<Outcome>>,
     following: Option<Following>,
     caching: Option<Caching>,
-    // Set for `.cache(ttl)` before the verb: what is to be kept, and the duty to tell those who wait for the same.
+    // Set by `.cache(ttl)` before the verb: the lifetime of the entry, and the duty to notify the calls that follow us.
     ttl: Option<Duration>,
     leader: Option<Leader>,
     rule: Rule,
-    /// It went to one member, so `fetch` gives its data and not a list.
+    /// Whether it went to one member; `fetch` then returns its data and not a list.
     single: bool,
     made: Instant,
-    /// Its place in what devel mode remembers of the request.
+    /// Its entry in the trace of devel mode.
     mark: Option<Mark>,
 }
 
@@ -56,13 +56,13 @@ impl std::fmt::Debug for Task {
 }
 
 impl Task {
-    /// A call whose answer is known already.
+    /// A call whose answer is already known.
     pub(crate) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
         let (made, rule, single) = (Instant::now(), Rule::All, true);
         Task { call: PendingCall::new(was, Some(Replies::ready(outcomes)), rule, single, made) }
     }
 
-    /// Dispatches a call, unless its answer is in the cache or an equal call that is to be cached is under spread.
+    /// Dispatches a call, unless its answer is in the cache or an equal cached call is in flight.
     pub(crate) fn start(
         was: Was,
         caching: Option<Caching>,
@@ -93,7 +93,7 @@ impl Task {
             _ => None,
         };
         match hit {
-            // What came from the cache is not kept anew: it would never grow old.
+            // An answer from the cache is not stored again, or it would never expire.
             Some(outcomes) => call.replies = Some(Replies::ready(outcomes.to_vec())),
             None => {
                 call.replies = Some(dispatch(on_arrival, made).under(rule));
@@ -103,8 +103,8 @@ impl Task {
         Task { call }
     }
 
-    /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` and `wget`, at most until `timeout` after the call was
-    /// made, and no longer than the request may last.
+    /// Waits for the one answer of `lb`, `dlb`, `db`, `rpc` or `wget`: at most until `timeout` after the call was made,
+    /// and at most until the request's deadline less its reserve.
     pub async fn getwait(mut self, timeout: Duration) -> Answered {
         let until = after(self.call.made, timeout);
         let mut outcomes = self.call.gather(until).await;
@@ -125,9 +125,9 @@ impl Task {
     }
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
-    /// `timeout` after the call was made. Members that have not answered by then are outcomes that say so, and their
-    /// work is stopped. A completion rule chosen before the verb ends the wait earlier. A wait of half a second or more
-    /// may end 16 ms late.
+    /// `timeout` after the call was made. Members that have not answered by then get an outcome that says so, and their
+    /// work is stopped. A completion rule set before the verb ends the wait earlier. A wait of half a second or more
+    /// may end up to 16 ms late.
     #[doc(alias = "join_all")]
     pub async fn getswait(self, timeout: Duration) -> Results {
         let until = after(self.call.made, timeout);
@@ -145,8 +145,8 @@ impl Task {
         let rule = *rule;
         let coverage = Coverage::of(&outcomes);
         if coverage.ok > 0 && !coverage.is_complete() {
-            // A partial answer is never silent: the client can see it and, unless it was asked for, so can the
-            // operator.
+            // A partial answer is never silent: the client gets a header and, unless the rule allows it, the operator a
+            // log line.
             if !rule.is_met(coverage.asked, coverage.ok) {
                 let failed: Vec<String> = outcomes
                     .iter()
@@ -160,9 +160,9 @@ impl Task {
         Results { outcomes, caching: caching.take(), rule }
     }
 
-    /// Waits like `getwait` or `getswait` and gives the data alone: of `lb`, `dlb`, `db`, `rpc` and `wget` the one
-    /// answer's, of `map` and `dmap` a list with one entry per good answer. It is an error with every reason unless
-    /// every member answered, or as many as the completion rule asked for.
+    /// Waits like `getwait` or `getswait` and returns the data alone: one answer's data for `lb`, `dlb`, `db`, `rpc`
+    /// and `wget`; a list with one entry per good answer for `map` and `dmap`. Returns an error with every reason
+    /// unless every member answered, or as many as the completion rule requires.
     pub async fn fetch(self, timeout: Duration) -> Result<Value, AllFailed> {
         let until = after(self.call.made, timeout);
         self.fetch_until(until).await
@@ -174,15 +174,15 @@ impl Task {
         if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
     }
 
-    /// The outcomes in the order of their arrival, as a stream that ends with the last of them, at the latest with the
-    /// request's time; [`within`](AsCompleted::within) sets an earlier end. What comes this spread is not kept in the
-    /// result cache, though it may come from it.
+    /// Returns the outcomes as a stream, in the order of their arrival. It ends with the last outcome, at the latest at
+    /// the request's deadline; [`within`](AsCompleted::within) sets an earlier end. The outcomes may come from the
+    /// result cache but are not stored in it.
     pub fn as_completed(self) -> AsCompleted {
         let until = self.call.was.latest_wait();
         AsCompleted::new(self, until)
     }
 
-    /// Where the answers arrive. Those of an equal call under spread arrive together.
+    /// The receiver of the answers. The answers of an equal call in flight arrive together.
     pub(crate) async fn into_inlet(mut self, until: Instant) -> Replies<Outcome> {
         match self.call.replies.take() {
             Some(replies) => replies,
@@ -195,21 +195,21 @@ impl Task {
         self.call.made
     }
 
-    /// Lets the call run to its end, whatever becomes of this request. Its answer is not wanted.
+    /// Lets the call run to its end, whatever happens to this request, and discards its answer.
     pub fn detach(mut self) {
         if let Some(replies) = self.call.replies.take() {
             replies.detach();
         }
     }
 
-    /// Devel mode remembers what came.
+    /// Records the outcomes in the trace of devel mode.
     pub(crate) fn remember(was: &Was, mark: Option<Mark>, outcomes: &[Outcome]) {
         if let (Some(trace), Some(mark)) = (was.trace(), mark) {
             trace.came(mark, outcomes, was.request.begun);
         }
     }
 
-    /// The request it belongs to, and its place in what is remembered of that.
+    /// The request it belongs to, and its entry in that request's trace.
     pub(crate) fn origin(&self) -> (Was, Option<Mark>) {
         (self.call.was.clone(), self.call.mark)
     }
@@ -221,7 +221,7 @@ impl PendingCall {
         Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, single, made, mark })
     }
 
-    /// The outcomes, remembered in devel mode.
+    /// Waits for the outcomes and records them in devel mode.
     async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
         let outcomes = self.outcomes(until).await;
         Task::remember(&self.was, self.mark, &outcomes);
@@ -244,20 +244,20 @@ impl PendingCall {
             }
         }
         if let (Some(leader), Some(ttl)) = (self.leader.take(), self.ttl) {
-            // An incomplete answer is not kept; those who waited for it are told and ask for themselves.
+            // An incomplete answer is not kept; the calls that waited for it are notified and dispatch themselves.
             let _ = leader.finish(outcomes.clone().into(), ttl);
         }
         outcomes
     }
 
-    /// Waits for an equal call's answer. `None` where there will be none and the call has been made after all.
+    /// Waits for an equal call's answer. Returns `None` if that call failed and ours has been dispatched instead.
     async fn follow(&mut self, mut following: Following, until: Instant) -> Option<Vec<Outcome>> {
         loop {
             let Following(follower, on_arrival, dispatch) = following;
             if let Some(outcomes) = follower.wait(until).await {
                 return Some(outcomes.to_vec());
             }
-            // The one who led has failed or given up: one of those who waited leads now.
+            // The leader has failed or given up: one of its followers becomes the leader.
             match self.caching.as_ref().map(|caching| caching.store().begin(caching.key())) {
                 Some(Begun::Hit(outcomes)) => return Some(outcomes.to_vec()),
                 Some(Begun::Follow(follower)) if Instant::now() < until => {
@@ -273,7 +273,7 @@ impl PendingCall {
     }
 }
 
-/// An instant so much later; a wait beyond what a clock can say is as long as any.
+/// The instant `timeout` after `made`; a wait that overflows the clock is cut to a very long one.
 pub(crate) fn after(made: Instant, timeout: Duration) -> Instant {
     const LONG: Duration = Duration::from_secs(365 * 24 * 3600);
     made + timeout.min(LONG)

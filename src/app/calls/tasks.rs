@@ -1,4 +1,4 @@
-//! Several calls, to different clusters and databases, waited for together.
+//! Several calls, to different clusters and databases, awaited together.
 //!
 //! ```
 //! # use skitai::prelude::*;
@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! An array in, an array out: each call has its own [`Results`], with its own coverage, also where it asked one member.
+//! An array in, an array out: each call gets its own [`Results`] and coverage, even if it asked one member.
 
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,18 @@ use skitai_wire::Value;
 use super::results::{AllFailed, Results};
 use super::task::{Task, after};
 
-/// Calls under way that are waited for together; made by [`tasks!`](crate::tasks). Dropping it stops them all.
+/// Calls in flight that are awaited together; made by [`tasks!`](crate::tasks). Dropping it stops them all.
 #[must_use = "calls that are not waited for are cancelled; use .getswait(…) or .fetch(…)"]
 #[derive(Debug)]
 pub struct Tasks<const N: usize>([Task; N]);
 
 impl<const N: usize> Tasks<N> {
-    /// These calls together.
+    /// Combines these calls.
     pub fn new(tasks: [Task; N]) -> Tasks<N> {
         Tasks(tasks)
     }
 
-    /// Waits for all of them under one deadline: at most until `timeout` after the first was made.
+    /// Waits for all calls under one deadline: at most until `timeout` after the first was made.
     #[doc(alias = "join_all")]
     pub async fn getswait(self, timeout: Duration) -> [Results; N] {
         let until = self.until(timeout);
@@ -45,8 +45,8 @@ impl<const N: usize> Tasks<N> {
         self.getswait(timeout)
     }
 
-    /// Waits like [`getswait`](Tasks::getswait) and gives the data of each as [`Task::fetch`] does. The first in the
-    /// list that failed is the error.
+    /// Waits like [`getswait`](Tasks::getswait) and returns the data of each call as [`Task::fetch`] does. If several
+    /// fail, the error is the first in the list.
     pub async fn fetch(self, timeout: Duration) -> Result<[Value; N], AllFailed> {
         let until = self.until(timeout);
         let data = join_all(self.0.into_iter().map(|task| task.fetch_until(until))).await;
@@ -60,7 +60,7 @@ impl<const N: usize> Tasks<N> {
 }
 
 /// Waits for calls of different kinds together: `let [a, b] = tasks![a, b].getswait(secs(2)).await;`. The calls are
-/// under way already; the macro only gathers them, under one deadline.
+/// already in flight; the macro only puts them under one deadline.
 #[macro_export]
 macro_rules! tasks {
     ($($task:expr),+ $(,)?) => {

@@ -1,13 +1,13 @@
-//! A few lines of a source file around the place where something went wrong.
+//! A few lines of a source file around the place of an error.
 
 use std::panic::Location;
 use std::path::Path;
 
 use serde::Serialize;
 
-/// Lines shown before and after the one that matters.
+/// Lines shown before and after the line of the error.
 const AROUND: usize = 4;
-/// A line's letters, as far as they are shown: a minified file is one line.
+/// Characters shown of a line: a minified file is one line.
 const WIDEST: usize = 200;
 
 /// A place in a text, and the text around it.
@@ -19,7 +19,7 @@ pub(crate) struct Excerpt {
     pub(crate) line: usize,
     /// Counted from 1.
     pub(crate) column: usize,
-    /// Number and text of each line; empty where the text is not at hand.
+    /// Number and text of each line; empty if the text cannot be read.
     pub(crate) lines: Vec<(usize, String)>,
 }
 
@@ -34,7 +34,7 @@ impl Excerpt {
         Excerpt { file: file.to_owned(), line, column, lines }
     }
 
-    /// The place in a Rust source, as far as it can be read from here: paths begin where Cargo compiled it.
+    /// The place in a Rust source, if the file can be read: the compiler gives paths relative to Cargo's folder.
     pub(crate) fn of_source(file: &str, line: usize, column: usize) -> Excerpt {
         let path = Path::new(file);
         let is_source = path.extension().is_some_and(|extension| extension == "rs");

@@ -1,4 +1,4 @@
-//! An error as an app's own error page sees it.
+//! An error as an app's own error page gets it.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use super::Error;
 use crate::app::reply::{Answer, Reply};
 use crate::app::was::Was;
 
-/// What a client is told of an error. In a template of the app it is `{{ status }}`, `{{ reason }}`, `{{ message }}`
-/// and `{{ id }}`.
+/// The part of an error that a client may see. A template of the app has it as `{{ status }}`, `{{ reason }}`,
+/// `{{ message }}` and `{{ id }}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The HTTP status.
     pub status: u16,
-    /// Its words, such as `Not Found`.
+    /// The text of the status, such as `Not Found`.
     pub reason: &'static str,
-    /// The text for the client. In devel mode it tells what really happened.
+    /// The text for the client. In devel mode it includes the cause.
     pub message: String,
-    /// By which the log's line is found, where the log has one.
+    /// The id of the line in the log, if the error was logged.
     pub id: Option<String>,
 }
 

@@ -1,9 +1,9 @@
-//! A reply of one of two kinds, for a handler that decides as it runs.
+//! A reply of one of two types, for a handler that decides as it runs.
 
 use super::{Answer, Reply};
 use crate::app::was::Was;
 
-/// One reply or another: a page for browsers and data for programs, say.
+/// A reply of one type or another: for example a page for browsers and data for programs.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -18,9 +18,9 @@ use crate::app::was::Was;
 /// ```
 #[derive(Clone, Debug)]
 pub enum Either<A, B> {
-    /// The one.
+    /// A reply of the first type.
     Left(A),
-    /// The other.
+    /// A reply of the second type.
     Right(B),
 }
 

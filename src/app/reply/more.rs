@@ -1,5 +1,5 @@
-//! Streams made by an object that blocks: it is asked for one chunk after the other on the blocking pool, and never for
-//! the next one before the client has room for it.
+//! Streams from an object that blocks: the blocking pool asks it for one chunk after the other, and never for the next
+//! one before the client has capacity for it.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::app::blocking_pool::BlockingPool;
 use crate::app::error::{Error, Result};
 use crate::observe::panics;
 
-/// An object that gives a reply chunk by chunk, for [`Streaming::blocking`](crate::app::Streaming::blocking). It may wait
-/// and compute as it likes.
+/// An object that produces a reply chunk by chunk, for [`Streaming::blocking`](crate::app::Streaming::blocking). It may
+/// block and compute.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -30,18 +30,18 @@ use crate::observe::panics;
 /// }
 /// ```
 pub trait More: Send + 'static {
-    /// The next chunk; an empty one is the end. After an error the connection is cut: the client sees that the reply
-    /// has no end, the log sees the error.
+    /// Returns the next chunk; an empty one is the end. After an error the connection is cut, so that the client sees
+    /// that the reply is incomplete, and the error is logged.
     fn more(&mut self) -> Result<Vec<u8>>;
 
-    /// Runs once if the client goes before the last chunk, before [`close`](More::close).
+    /// Runs once if the client disconnects before the last chunk, before [`close`](More::close).
     fn abort(&mut self) {}
 
-    /// Runs once at the end, whatever it was.
+    /// Runs once at the end, whether the stream was complete or not.
     fn close(&mut self) {}
 }
 
-/// The object and what it is owed. Whoever drops it closes it, on the blocking pool.
+/// The object and the calls it must still get. Dropping this closes the object on the blocking pool.
 struct HeldSource {
     object: Box<dyn More>,
     /// The client still waits for its next chunk.
@@ -63,7 +63,7 @@ impl HeldSource {
     }
 }
 
-/// Holds an object, and finishes it wherever its stream ended: sent, cut, refused or never begun.
+/// Owns an object and finishes it wherever its stream ended: sent, cut, refused or never begun.
 pub(crate) struct Owner(Option<HeldSource>);
 
 impl Owner {
@@ -75,7 +75,7 @@ impl Owner {
 impl Drop for Owner {
     fn drop(&mut self) {
         let Some(mut held) = self.0.take() else { return };
-        // Where the server stops there is no pool any more: here, then.
+        // While the server stops there is no pool any more, so the object is closed on this thread.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || held.finish())),
             Err(_) => held.finish(),
@@ -94,7 +94,7 @@ pub(crate) fn chunks(mut owner: Owner, pool: Arc<BlockingPool>) -> impl Stream<I
         }
         let place = pool.room().await;
         let mut lent = Owner(owner.0.take());
-        // Should the client leave meanwhile, the object is closed where it is.
+        // If the client disconnects meanwhile, the object is closed on the pool's thread.
         let step = move || {
             let _place = place;
             let chunk = lent.0.as_mut().map(|held| {

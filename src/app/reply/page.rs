@@ -1,4 +1,4 @@
-//! A page from a template, and what it waits for.
+//! A page from a template, and the calls it waits for.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -22,40 +22,41 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page of this template.
+    /// Creates a page from this template.
     pub fn new(template: impl Into<Cow<'static, str>>) -> Page {
         Page { template: template.into(), context: Vec::new(), awaited: Vec::new(), has_csrf: false }
     }
 
-    /// Gives the template a value.
+    /// Sets a variable of the template.
     #[must_use]
     pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) -> Page {
-        // A value that cannot be serialised is reported when the page is rendered, by its name.
+        // A value that cannot be serialised is reported by its name when the page is rendered.
         self.context.push((name.into(), skitai_wire::to_value(&value).map_err(|error| error.to_string())));
         self
     }
 
-    /// Gives the template what comes of a call, which is waited for when the page is rendered, at most until `timeout`
-    /// after the call was made. Under its name the template finds `data` (a list with one entry for each good answer,
-    /// in member order), `coverage` (such as `2 of 3 ok (1 not sent)`) and `outcomes` (one for each member).
+    /// Sets a variable of the template to the result of a call. The page waits for the call when it is rendered, at
+    /// most until `timeout` after the call was made. The variable has the fields `data` (a list with one entry for each
+    /// good answer, in member order), `coverage` (such as `2 of 3 ok (1 not sent)`) and `outcomes` (one for each
+    /// member).
     ///
-    /// Where nobody answered, or not as many as the call's completion rule asks for, the page is not rendered: that is
-    /// an error with every reason, as for [`Results::ok`](crate::app::Results::ok).
+    /// If no member answered, or fewer than the call's completion rule requires, the page is not rendered and the reply
+    /// is an error with every reason, as for [`Results::ok`](crate::app::Results::ok).
     #[must_use]
     pub fn with_task(mut self, name: impl Into<Cow<'static, str>>, task: Task, timeout: Duration) -> Page {
         self.awaited.push((name.into(), task, timeout));
         self
     }
 
-    /// Gives the template a token against forged requests, `csrf_token`, for its forms: see [`csrf`](mod@crate::app::request::csrf).
-    /// The app must use sessions; a visitor without one gets one.
+    /// Sets the variable `csrf_token` to a token against forged requests, for the page's forms: see
+    /// [`csrf`](mod@crate::app::request::csrf). The app must use sessions; a visitor without a session gets one.
     #[must_use]
     pub fn with_csrf(mut self) -> Page {
         self.has_csrf = true;
         self
     }
 
-    /// Waits for what is under way, then renders.
+    /// Waits for the calls, then renders.
     async fn wait(mut self, was: Was) -> Answer {
         for (name, task, timeout) in std::mem::take(&mut self.awaited) {
             match awaited(task, timeout).await {

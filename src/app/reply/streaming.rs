@@ -1,8 +1,8 @@
-//! Replies that are made while they are sent.
+//! Replies that are produced while they are sent.
 //!
 //! A [`Streaming`] reply is polled for its next chunk only when the client has read the ones before, so a slow reader
-//! slows the handler's stream down instead of filling memory. When the client goes the stream is dropped, and with it
-//! every call it still waits for: the members' sockets are closed.
+//! slows the handler's stream down and does not fill memory. When the client disconnects, the stream is dropped, and
+//! with it every call it still waits for: the sockets to members are closed.
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -20,13 +20,13 @@ use crate::app::blocking_pool::BlockingPool;
 use crate::app::error::{Error, IntoError};
 use crate::app::was::{Face, Was};
 
-/// What the body is made of.
+/// The stream of the body.
 pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
 
-/// What is told that the client left.
+/// The closure to call when the client disconnects early.
 pub(crate) type OnAbort = Box<dyn FnOnce() + Send>;
 
-/// A reply of chunks that come one after the other. Over RPC it cannot be carried and is an error that says so.
+/// A reply of chunks, sent one after the other. RPC cannot carry it and returns an error that says so.
 ///
 /// ```
 /// # use skitai::prelude::*;
@@ -56,13 +56,13 @@ impl std::fmt::Debug for Streaming {
 }
 
 impl Streaming {
-    /// Chunks of text or bytes, as octets unless [`content_type`](Streaming::content_type) says otherwise.
+    /// Sends chunks of text or bytes, as octets unless [`content_type`](Streaming::content_type) sets another type.
     pub fn new<T: Into<Bytes>>(chunks: impl Stream<Item = T> + Send + 'static) -> Streaming {
         Streaming::of(Box::pin(chunks.map(|chunk| Ok(chunk.into()))), "application/octet-stream")
     }
 
-    /// Chunks of which one may fail. The head is long sent then, so the connection is cut: the client sees that the
-    /// reply has no end, the log sees the error.
+    /// Sends chunks that may fail. The head was sent long before, so the connection is cut: the client sees that the
+    /// reply is incomplete, and the error is logged.
     pub fn fallible<T: Into<Bytes>, E: IntoError>(
         chunks: impl Stream<Item = Result<T, E>> + Send + 'static,
     ) -> Streaming {
@@ -70,23 +70,23 @@ impl Streaming {
         Streaming::of(Box::pin(chunks), "application/octet-stream")
     }
 
-    /// Chunks of an object that blocks, made one at a time on the blocking pool as the client has room for them.
+    /// Sends the chunks of an object that blocks. The blocking pool makes them one at a time, as the client reads.
     pub fn blocking(object: impl More) -> Streaming {
         Streaming::from_source(StreamSource::Blocking(Owner::new(object)), "application/octet-stream")
     }
 
-    /// One line of JSON per item (`application/x-ndjson`).
+    /// Sends one line of JSON per item (`application/x-ndjson`).
     pub fn ndjson<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
         let lines = items.map(|item| framed(&item, b"", b"\n"));
         Streaming::of(Box::pin(lines), "application/x-ndjson")
     }
 
-    /// One server-sent event per item (`text/event-stream`), its data as JSON: what a browser's `EventSource` reads.
+    /// Sends one server-sent event per item (`text/event-stream`), its data as JSON, for a browser's `EventSource`.
     pub fn sse<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
         let events = items.map(|item| framed(&item, b"data: ", b"\n\n"));
         Streaming::of(Box::pin(events), "text/event-stream")
             .header("cache-control", "no-cache")
-            // nginx collects what it passes on, unless it is told not to.
+            // nginx buffers responses unless this header turns that off.
             .header("x-accel-buffering", "no")
     }
 
@@ -98,7 +98,7 @@ impl Streaming {
         Streaming { source, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
     }
 
-    /// What the body is made of, for a client that waits for it.
+    /// The stream of the body, and the closure for a client that disconnects.
     pub(crate) fn into_chunks(self, pool: &Arc<BlockingPool>) -> (Chunks, Option<OnAbort>) {
         let chunks: Chunks = match self.source {
             StreamSource::Chunks(chunks) => chunks,
@@ -119,14 +119,14 @@ impl Streaming {
         self
     }
 
-    /// Runs once if the client goes before the last chunk.
+    /// Runs this closure once if the client disconnects before the last chunk.
     pub fn on_abort(mut self, told: impl FnOnce() + Send + 'static) -> Streaming {
         self.on_abort = Some(Box::new(told));
         self
     }
 }
 
-/// An item as JSON, which has no line break of its own, between what its format puts around it.
+/// An item as JSON (which contains no line break) between the prefix and suffix of its format.
 fn framed<T: Serialize>(item: &T, before: &[u8], after: &[u8]) -> Result<Bytes, Error> {
     let json = skitai_wire::json::to_vec(item).map_err(Error::internal)?;
     Ok([before, &json, after].concat().into())

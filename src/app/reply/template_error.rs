@@ -1,10 +1,10 @@
-//! What is wrong with a template: where, the text around it, and what may have been meant.
+//! An error in a template: its place, the text around it, and a suggestion.
 
 use crate::app::error::excerpt::Excerpt;
 use crate::config::spelling::nearest;
 
-/// A template could not be loaded or rendered. Its text is one line: template, line and column where they are known,
-/// what is wrong, and a suggestion where one is near.
+/// A template could not be loaded or rendered. Its text is one line: template, line and column if known, the problem,
+/// and a suggestion if a known word is close.
 #[derive(Clone, Debug)]
 pub struct TemplateError {
     message: String,
@@ -32,7 +32,8 @@ impl TemplateError {
         TemplateError { message: message.into(), place: None, meant: None }
     }
 
-    /// What the engine says. `text_of` gives the name to show for a template, and its text; `names` are all of them.
+    /// Converts an error of the engine. `text_of` returns the displayed name and the text of a template; `names` are
+    /// the names of all templates.
     pub(crate) fn of(
         error: &tera::Error,
         text_of: impl Fn(&str) -> Option<(String, String)>,
@@ -44,7 +45,7 @@ impl TemplateError {
             text = format!("{text}: {cause}");
             source = cause.source();
         }
-        // The engine tells a place only in its report: `error: MESSAGE`, then `--> TEMPLATE:LINE:COLUMN`.
+        // The engine gives the place only in its report: `error: MESSAGE`, then `--> TEMPLATE:LINE:COLUMN`.
         let report = text.find("error: ").map_or("", |at| &text[at + "error: ".len()..]);
         let located = report.split_once("\n").and_then(|(message, rest)| {
             let place = rest.trim_start().strip_prefix("--> ")?.lines().next()?;
@@ -65,13 +66,13 @@ impl TemplateError {
         TemplateError { message, place, meant }
     }
 
-    /// Where it is, with the text around it.
+    /// The place of the error, with the text around it.
     pub(crate) fn place(&self) -> Option<&Excerpt> {
         self.place.as_deref()
     }
 }
 
-/// The tags and filters of the language, which its engine does not list.
+/// The tags and filters of the template language; its engine offers no list of them.
 const TAGS: &str = "if elif else endif for endfor block endblock extends include set set_global endset raw endraw filter \
                     endfilter component endcomponent break continue";
 const FILTERS: &str = "safe default upper lower wordcount escape_html escape_xml newlines_to_br pluralize trim trim_start \
@@ -80,7 +81,7 @@ const FILTERS: &str = "safe default upper lower wordcount escape_html escape_xml
 const TESTS: &str = "string number map bool array integer float none iterable defined undefined odd even divisible_by \
                      starting_with ending_with containing";
 
-/// The known word nearest to the one a message complains of.
+/// The known word nearest to the word that a message complains about.
 fn meant(message: &str, line: Option<&str>, names: &[String]) -> Option<String> {
     let wrong = message.split(['`', '\'']).nth(1);
     let listed = |what: &str| message.split_once(what).map(|(_, list)| list.split(", ").collect::<Vec<_>>());

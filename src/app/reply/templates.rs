@@ -1,10 +1,10 @@
 //! The templates of one app: Tera, hidden behind "render this name with these values".
 //!
-//! A template comes from the site's folder `templates/APP/`, or from `templates/` where there is no such folder (but
-//! for what is in it of the program's other apps), else from the program itself
-//! ([`App::template`](crate::app::App::template)). In devel mode the folders are read again at each page, and a set with an
-//! error leaves the message, not the old page; otherwise they are read once, at the start, and an error stops it.
-//! `url_for` makes links in them.
+//! A template comes from the site's folder `templates/APP/`, or from `templates/` if there is no such folder (except
+//! for the subfolders of the program's other apps), else from the program itself
+//! ([`App::template`](crate::app::App::template)). In devel mode every page reads the folders again, and while a
+//! template has an error, pages show that error and not an old page. Otherwise the folders are read once, at the start,
+//! and an error prevents the start. The function `url_for` makes links.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::app::routing::links::Links;
 pub struct Templates {
     compiled_in: Vec<(&'static str, &'static str)>,
     folder: Option<PathBuf>,
-    /// Folders in it that are other apps' own.
+    /// Subfolders that belong to other apps.
     others: Vec<PathBuf>,
     devel: bool,
     engine: RwLock<Tera>,
@@ -44,14 +44,14 @@ impl Templates {
         let mut templates = Templates { compiled_in, folder, others, devel, engine: RwLock::default(), links };
         match templates.read() {
             Ok(engine) => templates.engine = RwLock::new(engine),
-            // Its pages tell it until it is mended; a restart for each mistake would be slower.
+            // Every page shows the error until it is fixed; in devel mode a restart for each mistake would be slower.
             Err(error) if devel => tracing::warn!("app `{app}`: template: {error}"),
             Err(error) => return Err(error),
         }
         Ok(templates)
     }
 
-    /// Renders a template. `.html`, `.htm` and `.xml` escape what they print.
+    /// Renders a template. `.html`, `.htm` and `.xml` escape the values they print.
     pub fn render(&self, name: &str, values: &impl Serialize) -> Result<String, TemplateError> {
         if self.devel {
             let fresh = self.read()?;
@@ -65,12 +65,12 @@ impl Templates {
         })
     }
 
-    /// True where there is a template of this name.
+    /// Whether there is a template of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.engine.read().unwrap_or_else(PoisonError::into_inner).contains_template(name)
     }
 
-    /// Reads all templates anew.
+    /// Reads all templates again.
     fn read(&self) -> Result<Tera, TemplateError> {
         let mut texts: BTreeMap<String, String> =
             self.compiled_in.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
@@ -88,7 +88,7 @@ impl Templates {
         }
     }
 
-    /// A template's file, or its name where it is compiled in; and its text.
+    /// The text of a template, and the path of its file; its name if it is compiled in.
     fn text_of(&self, name: &str) -> Option<(String, String)> {
         let file = self.folder.as_ref().map(|folder| folder.join(name));
         if let Some((path, text)) = file.and_then(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?))) {
@@ -99,8 +99,8 @@ impl Templates {
     }
 }
 
-/// `url_for(route="company", cid=555)`: the path of a route of the app; arguments that have no place in it are its
-/// query.
+/// `url_for(route="company", cid=555)`: the path of a route of the app. Arguments without a placeholder in the path
+/// become the query.
 fn url_for(links: &Links, arguments: &Kwargs) -> TeraResult<String> {
     let route = arguments.must_get::<&str>("route")?;
     let mut values = Vec::new();
@@ -108,7 +108,7 @@ fn url_for(links: &Links, arguments: &Kwargs) -> TeraResult<String> {
         let value = skitai_wire::to_value(value).map_err(tera::Error::message)?;
         values.push((name.to_string(), value));
     }
-    // They come in no order, and a page should not change from one rendering to the next.
+    // The engine gives them in no fixed order; a page must not change from one rendering to the next.
     values.sort_by(|(one, _), (other, _)| one.cmp(other));
     links.url(route, skitai_wire::Value::from_pairs(values)).map_err(tera::Error::message)
 }
@@ -131,7 +131,7 @@ fn collect(
                 collect(root, &path, others, texts)?;
             }
         } else if let Some(name) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-            // Editors leave backups and swap files beside a template; those are not templates.
+            // Editors leave backups and swap files beside a template; these are not templates.
             if !name.ends_with('~') && !name.rsplit('/').next().is_some_and(|file| file.starts_with('.')) {
                 let text = std::fs::read_to_string(&path).map_err(|error| named(&path, &error))?;
                 texts.insert(name.to_owned(), text);

@@ -1,4 +1,4 @@
-//! A request on its way to its handler.
+//! A request before its handler gets it.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::app::routing::route::Route;
 use crate::app::services::Services;
 use crate::app::was::{Face, NO_ROUTE, RequestContext, Was};
 
-/// A request on its way to its handler: a [`Was`] that nobody else has yet. It is filled in where it is: moving it from
-/// step to step would copy it a dozen times.
+/// A request before its handler gets it: a [`Was`] that is not shared yet. It is filled in place, because moving it
+/// from step to step would copy it a dozen times.
 pub(crate) struct RequestBuilder(Arc<RequestContext>);
 
 impl RequestBuilder {
     pub(crate) fn new(mut request: Request, services: Arc<Services>) -> RequestBuilder {
         request.proxies = services.proxies.clone();
         let cookie = Cookies::of(&request.headers);
-        // Its time is known with its route.
+        // The budget is set once the route is known.
         let budget = Budget::none(request.begun);
         let (response, session) = (ResponseHead::default(), Session::default());
         RequestBuilder(Arc::new(RequestContext {
@@ -53,7 +53,7 @@ impl RequestBuilder {
         &self.0.cookie
     }
 
-    /// The handle for a call of this route of the app at this mount.
+    /// Returns the handle for a call of this route of the app at this mount.
     pub(crate) fn ready(mut self, face: Face, session: Session, route: &'static Route, mount: usize) -> Was {
         let inner = self.inner();
         let own = route.deadline.map_or(inner.services.site.server.deadline, budget::secs);

@@ -1,12 +1,12 @@
-//! Who sent a request, where proxies stand between: the word of trusted ones alone, read from the end.
+//! The address of the client behind proxies: only trusted proxies are believed, and their headers are read from the
+//! end.
 //!
-//! Each proxy adds the address of whoever asked it at the end of `X-Forwarded-For` (or of `Forwarded`, RFC 7239). So
-//! the walk begins with the peer of the connection and goes from right to left: as long as the hop it stands on is one
-//! of `trusted_proxies`, that hop is believed who came before it. The first hop that is not trusted is the client. What
-//! stands further left was written by the client, or by nobody knows whom, and is never looked at. A hop that cannot be
-//! read ends the walk where it is.
+//! Each proxy appends the address of its own peer to `X-Forwarded-For` (or to `Forwarded`, RFC 7239). So the walk
+//! begins with the peer of the connection and goes from right to left. As long as the current hop is one of
+//! `trusted_proxies`, the entry before it is believed. The first hop that is not trusted is the client. Entries further
+//! left may have been written by the client and are never read. A hop that cannot be parsed ends the walk.
 //!
-//! Nothing here is done for a request whose handler does not ask, but for the access log's line.
+//! This runs only for the access log and for handlers that ask for the client's address.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -18,21 +18,21 @@ const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";
 const FORWARDED: &str = "forwarded";
 
-/// Who sent a request.
+/// The client of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientAddress {
-    /// Its port is 0 where no proxy told it.
+    /// The port is 0 if no proxy gave it.
     pub(crate) address: SocketAddr,
-    /// Whether it spoke TLS, to a proxy.
+    /// Whether the client used TLS to a proxy.
     pub(crate) is_secure: bool,
 }
 
-/// An IPv4 address that a socket for both shows in its IPv6 form is the IPv4 address.
+/// Converts an IPv4-mapped IPv6 address, which a dual-stack socket reports, to IPv4.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The client behind `peer`, as far as trusted proxies tell.
+/// The client behind `peer`, as far as trusted proxies report it.
 pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
     let peer = canonical(peer);
     if !trusted.has(peer.ip()) {
@@ -44,7 +44,7 @@ pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedPro
         None if headers.contains_key(FOR) || !headers.contains_key(FORWARDED) => by_x_forwarded(peer, headers, trusted),
         None => match by_forwarded(peer, headers, trusted) {
             (client, true) => client,
-            // It does not say how the client spoke; the other header may.
+            // `Forwarded` gave no proto; the other header may.
             (client, false) => ClientAddress { is_secure: was_secure(headers, 1), ..client },
         },
     }
@@ -62,13 +62,13 @@ fn by_x_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxie
     ClientAddress { address, is_secure: was_secure(headers, hops) }
 }
 
-/// What `X-Forwarded-Proto` says of the hop so far from the end. Where proxies do not add to it but replace it, it has
-/// one value, and that is the client's.
+/// Returns what `X-Forwarded-Proto` says about the hop this far from the end. Proxies that replace the header instead
+/// of appending leave one value, which is then the client's.
 fn was_secure(headers: &HeaderMap, hops: usize) -> bool {
     elements(headers, PROTO).take(hops.max(1)).last().is_some_and(is_tls)
 }
 
-/// The client, and whether it was said how it spoke.
+/// The client, and whether a proto was given.
 fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> (ClientAddress, bool) {
     let mut client = ClientAddress { address: peer, is_secure: false };
     let mut is_told = false;
@@ -76,7 +76,7 @@ fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies)
         if !trusted.has(client.address.ip()) {
             break;
         }
-        // The proto stands beside the hop it is of.
+        // The proto in an element is that of the hop the element describes.
         let Some((before, proto)) = forwarded(element) else { break };
         is_told = proto.is_some();
         client.is_secure = proto.is_some_and(|proto| is_tls(&proto));
@@ -90,8 +90,8 @@ fn is_tls(proto: &str) -> bool {
     proto.eq_ignore_ascii_case("https") || proto.eq_ignore_ascii_case("wss")
 }
 
-/// One element of `Forwarded`: whom it is for, where that is an address, and how that one spoke. `None` where it is
-/// malformed.
+/// Parses one element of `Forwarded`: the address of its `for`, if it is an address, and its `proto`. `None` if the
+/// element is malformed.
 fn forwarded(element: &str) -> Option<(Option<SocketAddr>, Option<String>)> {
     let (mut address, mut proto) = (None, None);
     for pair in FromTheEnd::of(element, b';') {
@@ -102,7 +102,7 @@ fn forwarded(element: &str) -> Option<(Option<SocketAddr>, Option<String>)> {
             name if name.eq_ignore_ascii_case("proto") => &mut proto,
             _ => continue,
         };
-        // Said twice it is said not at all.
+        // A parameter that occurs twice makes the element malformed.
         if place.replace(value).is_some() {
             return None;
         }
@@ -110,8 +110,8 @@ fn forwarded(element: &str) -> Option<(Option<SocketAddr>, Option<String>)> {
     Some((address.as_deref().and_then(node), proto))
 }
 
-/// The address of a hop: IPv4, IPv6 with or without brackets, each with a port or without. `None` for names, `unknown`
-/// and whatever else stands there.
+/// The address of a hop: IPv4, or IPv6 with or without brackets, each with or without a port. `None` for names,
+/// `unknown` and everything else.
 fn node(text: &str) -> Option<SocketAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(canonical(SocketAddr::new(address, 0)));
@@ -148,15 +148,15 @@ fn unquoted(value: &str) -> Option<String> {
     Some(text)
 }
 
-/// The elements of a header from the last to the first, over all its lines. A line that is no text is one element that
-/// nobody can read.
+/// The elements of a header from the last to the first, over all its lines. A line that is not text is one unparsable
+/// element.
 fn elements<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(name).rev().map(|line| line.to_str().unwrap_or("?"));
     lines.flat_map(|line| FromTheEnd::of(line, b','))
 }
 
-/// The parts of a list from its end, a separator within quotes not being one. From the end, because the end is what
-/// proxies wrote: a quote that a client left open to the left cannot swallow it.
+/// Splits a list from its end, except at separators within quotes. Proxies wrote the end, so a quote that a client left
+/// open further left cannot swallow it.
 struct FromTheEnd<'t> {
     rest: Option<&'t str>,
     separator: u8,

@@ -1,4 +1,4 @@
-//! Cookies: those the client sent, and those to be set. Nothing is parsed or allocated until one is asked for.
+//! Cookies: those the client sent, and those to set. Nothing is parsed or allocated before the first use.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,25 +8,25 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
 use crate::app::error::{Error, Result};
 
-/// The longest cookie with its name and attributes, in bytes. Browsers drop a longer one without a word.
+/// The longest cookie, name and attributes included, in bytes. Browsers silently drop longer ones.
 const LIMIT: usize = 4_096;
 
-/// Whether a cookie goes along when another site sends the visitor here.
+/// Whether a browser sends the cookie with requests that another site starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameSite {
     /// Never.
     Strict,
-    /// When the visitor follows a link, not with forms that another site posts.
+    /// When the visitor follows a link, but not with forms that another site posts.
     #[default]
     Lax,
-    /// Always. Browsers take it only together with `secure`.
+    /// Always. Browsers accept it only together with `secure`.
     None,
 }
 
-/// A cookie to be set: `Cookie::new("lang", "ko").max_age(secs(86_400)).path("/shop")`.
+/// A cookie to set: `Cookie::new("lang", "ko").max_age(secs(86_400)).path("/shop")`.
 ///
-/// Unless said otherwise it lasts as long as the browser runs, is sent to every path of this host and to no other host,
-/// is `SameSite=Lax`, may be read by scripts and goes over plain HTTP, too.
+/// By default it lasts until the browser is closed, is sent to every path of this host and to no other host, has
+/// `SameSite=Lax`, and is open to scripts and to plain HTTP.
 #[derive(Clone, Debug)]
 pub struct Cookie {
     name: String,
@@ -41,7 +41,8 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    /// A cookie with this value. Any text may be a value: what a cookie cannot hold is percent-encoded.
+    /// Creates a cookie with this value. Any text may be a value: characters that a cookie cannot hold are
+    /// percent-encoded.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Cookie {
         Cookie {
             name: name.into(),
@@ -56,54 +57,54 @@ impl Cookie {
         }
     }
 
-    /// A cookie that the client forgets. One that was set with a path or a domain needs the same here.
+    /// Makes the client delete a cookie. A cookie that was set with a path or a domain needs the same here.
     pub fn expired(name: impl Into<String>) -> Cookie {
         Cookie::new(name, "").max_age(Duration::ZERO)
     }
 
-    /// How long the client keeps it, in whole seconds; none forgets it.
+    /// Sets how long the client keeps it, in whole seconds; zero deletes it.
     #[must_use]
     pub fn max_age(mut self, life: Duration) -> Cookie {
         self.max_age = Some(life);
         self
     }
 
-    /// Until when the client keeps it. Where `max_age` is given, too, that counts.
+    /// Sets when the client deletes it. `max_age` takes precedence.
     #[must_use]
     pub fn expires(mut self, at: SystemTime) -> Cookie {
         self.expires = Some(at);
         self
     }
 
-    /// Sends it to this path and what is below alone. Default: `/`.
+    /// Restricts it to this path and everything below. Default: `/`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Cookie {
         self.path = path.into();
         self
     }
 
-    /// Sends it to this domain and all hosts below. Default: to this host alone.
+    /// Extends it to this domain and all its subdomains. Default: this host alone.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Cookie {
         self.domain = Some(domain.into());
         self
     }
 
-    /// Whether it goes along from other sites. Default: [`SameSite::Lax`].
+    /// Sets whether it is sent with requests from other sites. Default: [`SameSite::Lax`].
     #[must_use]
     pub fn same_site(mut self, same_site: SameSite) -> Cookie {
         self.same_site = same_site;
         self
     }
 
-    /// Keeps it from scripts. Default: no.
+    /// Hides it from scripts. Default: no.
     #[must_use]
     pub fn http_only(mut self, on: bool) -> Cookie {
         self.http_only = on;
         self
     }
 
-    /// Sends it over TLS alone; over plain HTTP a browser does not even keep it. Default: no.
+    /// Restricts it to TLS; over plain HTTP a browser does not even store it. Default: no.
     #[must_use]
     pub fn secure(mut self, on: bool) -> Cookie {
         self.secure = on;
@@ -118,7 +119,7 @@ impl Cookie {
         }
     }
 
-    /// The header line, or why a browser would not keep such a cookie.
+    /// The header line, or the reason why a browser would reject the cookie.
     fn line(&self) -> std::result::Result<String, String> {
         // A `;` or `=` in a name would set attributes, or another cookie.
         if self.name.is_empty() || !self.name.bytes().all(is_of_token) {
@@ -167,7 +168,7 @@ impl Cookie {
             cookie.set_max_age(time::Duration::seconds(life.as_secs().min(i64::MAX as u64).cast_signed()));
         }
         if let Some(at) = self.expires {
-            // A time that no calendar has is one that is far away.
+            // A time beyond the calendar becomes the last date.
             let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
             let since = i64::try_from(since).unwrap_or(i64::MAX).min(LAST_SECOND);
             cookie.set_expires(
@@ -184,18 +185,18 @@ impl Cookie {
     }
 }
 
-/// What a name may consist of (RFC 9110, 5.6.2).
+/// The characters of a token (RFC 9110, 5.6.2), of which a name consists.
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The end of the year 9999, in seconds since 1970: a date of HTTP has four digits for the year.
+/// The end of the year 9999, in seconds since 1970: a date in HTTP has four digits for the year.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Cookies in and out. Reads see what was set in the same request.
+/// Cookies in and out. Reads see cookies that were set in the same request.
 #[derive(Debug, Default)]
 pub struct Cookies {
-    // The header lines as sent; a clone of one is a reference count.
+    // The header lines as sent; cloning one increments a reference count.
     sent: Vec<HeaderValue>,
     changed: Mutex<Vec<Changed>>,
 }
@@ -203,9 +204,9 @@ pub struct Cookies {
 #[derive(Debug)]
 struct Changed {
     name: String,
-    /// None where the client is told to forget it.
+    /// `None` to make the client delete it.
     value: Option<String>,
-    /// One name may be set for several paths and domains.
+    /// Path and domain: one name may be set for several of them.
     of: (String, Option<String>),
     line: String,
 }
@@ -219,8 +220,8 @@ impl Cookies {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value of a cookie: as set in this request, else as sent by the client. What of a sent one is malformed is
-    /// left as it is; `%XX` that is not UTF-8 becomes `U+FFFD`.
+    /// The value of a cookie: as set in this request, else as the client sent it. Malformed parts of a sent value are
+    /// kept as they are; `%XX` that is not UTF-8 becomes `U+FFFD`.
     pub fn get(&self, name: &str) -> Option<String> {
         if let Some(changed) = self.lock().iter().rev().find(|changed| changed.name == name) {
             return changed.value.clone();
@@ -240,8 +241,8 @@ impl Cookies {
         self.get(name).is_some()
     }
 
-    /// Names and values of all there are: as [`get`](Cookies::get) has them, in the order they were sent, then those
-    /// set.
+    /// Names and values of all cookies, with values as [`get`](Cookies::get) returns them: those sent in their order,
+    /// then those set.
     pub fn items(&self) -> Vec<(String, String)> {
         let mut names: Vec<String> = Vec::new();
         self.each_sent(|name, _| {
@@ -260,8 +261,10 @@ impl Cookies {
         items
     }
 
-    /// Sets a cookie for the time the browser runs, with the defaults of [`Cookie`]. Any text may be a value; a name
-    /// that is none, and a cookie too long for a browser, are errors.
+    /// Sets a cookie until the browser is closed, with the defaults of [`Cookie`]. Any text may be a value.
+    ///
+    /// # Errors
+    /// If the name is not a token, or the cookie is too long for a browser.
     #[track_caller]
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         self.put(Cookie::new(name, value))
@@ -273,27 +276,27 @@ impl Cookies {
         self.put(Cookie::new(name, value).max_age(life))
     }
 
-    /// Tells the client to forget a cookie of path `/`; of another path or a domain:
+    /// Makes the client delete a cookie of path `/`. For another path or a domain:
     /// `put(Cookie::expired(name).path(…))`.
     #[track_caller]
     pub fn delete(&self, name: &str) -> Result<()> {
         self.put(Cookie::expired(name))
     }
 
-    /// Tells the client to forget every cookie it sent and takes back what was set; not the session, which
-    /// [`Session::clear`](crate::app::Session::clear) empties. Cookies of other paths than `/` or of a domain stay: the
-    /// client does not tell those.
+    /// Makes the client delete every cookie it sent, and discards those set in this request. It does not touch the
+    /// session (see [`Session::clear`](crate::app::Session::clear)), nor cookies of a domain or of other paths than
+    /// `/`, because a client does not send those attributes.
     pub fn clear(&self) {
         self.lock().clear();
         for (name, _) in self.items() {
-            // What a client sent under a name that cannot be set cannot be taken back either.
+            // A sent name that is not a token cannot be set, and so cannot be deleted either.
             if name != super::session::COOKIE {
                 let _ = self.delete(&name);
             }
         }
     }
 
-    /// Sets a cookie as it was built. One of the same name, path and domain that was set before is replaced.
+    /// Sets a cookie as built. It replaces one of the same name, path and domain.
     #[track_caller]
     pub fn put(&self, cookie: Cookie) -> Result<()> {
         let line = match cookie.line() {
@@ -312,8 +315,8 @@ impl Cookies {
         all.push(changed);
     }
 
-    /// Sets the session's cookie, or with no value has it forgotten: sealed, out of reach of scripts, and where the
-    /// client spoke TLS sent over TLS alone. The store has seen to its length.
+    /// Sets the session's cookie, or deletes it if there is no value. It is sealed, hidden from scripts, and restricted
+    /// to TLS if the client used TLS. The session store has checked its length.
     pub(crate) fn put_session(&self, name: &str, value: Option<String>, life: Duration, secure: bool) {
         let life = if value.is_some() { life } else { Duration::ZERO };
         let cookie = Cookie::new(name, value.unwrap_or_default()).max_age(life).http_only(true).secure(secure);
@@ -321,17 +324,17 @@ impl Cookies {
         self.keep(cookie, line);
     }
 
-    /// The header lines of what was set.
+    /// The header lines of the cookies to set.
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.lock()).into_iter().map(|changed| changed.line).collect()
     }
 
-    /// Shows every pair as it was sent, until `look` has seen enough.
+    /// Passes every pair as it was sent to `look`, until that returns true.
     fn each_sent(&self, mut look: impl FnMut(&str, &str) -> bool) {
         for line in &self.sent {
-            // Scripts set cookies with any text in them; one such must not hide the others of its line.
+            // Scripts set cookies with any text; one bad cookie must not hide the others on its line.
             for pair in String::from_utf8_lossy(line.as_bytes()).split(';') {
-                // A piece without `=` has no name, and nobody could ask for it.
+                // A piece without `=` has no name and cannot be asked for.
                 let Some((name, value)) = pair.split_once('=') else { continue };
                 if !look(name.trim(), value.trim().trim_matches('"')) {
                     return;
@@ -345,7 +348,8 @@ fn decoded(value: &str) -> String {
     percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned()
 }
 
-/// A cookie's value may hold neither blanks nor quotes, commas, semicolons or backslashes (RFC 6265, 4.1.1).
+/// Percent-encodes what a cookie's value may not hold: blanks, quotes, commas, semicolons, backslashes (RFC 6265,
+/// 4.1.1).
 fn encoded(value: &str) -> String {
     const RESERVED: &percent_encoding::AsciiSet =
         &percent_encoding::CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');

@@ -1,7 +1,7 @@
 //! Cross-site request forgery: a token that only pages of this site can know.
 //!
-//! A browser sends cookies along with whatever another site makes it post. So a form of this site carries a token, too,
-//! that is bound to the visitor's session, and what changes something is refused without it:
+//! A browser sends its cookies also with a request that another site starts. So each form of this site carries a token
+//! that is bound to the visitor's session, and requests that change something are refused without it:
 //!
 //! ```
 //! use skitai::prelude::*;
@@ -19,9 +19,9 @@
 //! }
 //! ```
 //!
-//! The secret of a session is made when its first token is asked for, and is kept in it. Each token is that secret
-//! under another mask, so that no two pages have equal ones, which those who can measure packed pages would find out
-//! byte by byte. Signing in or out ought to begin with `was.session.clear()`: then older tokens are void.
+//! The secret of a session is made at its first token and kept in the session. Each token is that secret under another
+//! mask: equal tokens on two pages could be guessed byte by byte from the length of compressed responses. At sign-in
+//! and sign-out call `was.session.clear()` first, so that older tokens become void.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -34,22 +34,21 @@ use crate::app::was::{Face, Was};
 
 /// The field of a form that carries the token.
 pub(crate) const FIELD: &str = "csrf_token";
-/// The header that carries it where a script asks.
+/// The header that carries the token in requests of scripts.
 const HEADER: &str = "x-csrf-token";
-/// The session's value that holds its secret.
+/// The name of the session's value that holds the secret.
 const KEPT: &str = "_csrf";
-/// Length of a secret in bytes: what nobody guesses.
+/// Length of a secret in bytes, too long to guess.
 const LENGTH: usize = 24;
 
 type Secret = [u8; LENGTH];
 
-/// A hook that refuses, with 403, what changes something and lacks the session's token: every method but GET, HEAD,
-/// OPTIONS and TRACE. `App::new("webapp").use_session(true).before_request(skitai::app::csrf)`.
+/// A hook that refuses requests that change something (every method but GET, HEAD, OPTIONS and TRACE) with 403 if they
+/// lack the session's token. `App::new("webapp").use_session(true).before_request(skitai::app::csrf)`.
 ///
-/// The token is looked for in the header `X-CSRF-Token`, then in the field `csrf_token` of a form. RPC in its own
-/// content type passes, because no form of another site can send such a type; RPC that comes as a form or as plain text
-/// does not. Routes that change something should name their methods (`methods = ["POST"]`): one that takes GET takes it
-/// unchecked.
+/// The token is read from the header `X-CSRF-Token`, else from the field `csrf_token` of a form. RPC in its own content
+/// type passes, because a form of another site cannot send such a type; RPC sent as a form or as plain text needs the
+/// token. Routes that change something should name their methods (`methods = ["POST"]`): a GET is not checked.
 pub async fn csrf(was: Was) -> Result<()> {
     if matches!(was.request.method(), "GET" | "HEAD" | "OPTIONS" | "TRACE") {
         return Ok(());
@@ -66,7 +65,7 @@ pub async fn csrf(was: Was) -> Result<()> {
     }
 }
 
-/// The content types that a page of another site can have sent without asking this server first.
+/// The content types that a page of another site can send without a preflight request.
 fn can_come_from_a_form(kind: Option<&str>) -> bool {
     const SIMPLE: [&str; 3] = ["application/x-www-form-urlencoded", "multipart/form-data", "text/plain"];
     kind.is_none_or(|kind| SIMPLE.iter().any(|simple| kind.eq_ignore_ascii_case(simple)))
@@ -80,19 +79,19 @@ fn sent(request: &Request) -> Option<String> {
     if let Some(token) = &request.form_token {
         return Some(token.to_string());
     }
-    // A form is what clients mean when they say nothing but send pairs.
+    // Clients that send pairs without a content type mean a form.
     let kind = request.get_content_type().unwrap_or("application/x-www-form-urlencoded");
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return None;
     }
     let form = std::str::from_utf8(&request.body).ok()?;
-    // What a token consists of needs no escape in a form.
+    // The characters of a token need no escape in a form.
     form.split('&').find_map(|pair| pair.strip_prefix(FIELD)?.strip_prefix('=')).map(str::to_owned)
 }
 
 impl Was {
-    /// A token for a form of this visitor's session; each call gives another, and all are good as long as the session
-    /// has its secret. An error where the app has no sessions.
+    /// Returns a token for a form of this visitor's session. Each call returns another one, and all stay valid as long
+    /// as the session keeps its secret. An error if the app has no sessions.
     pub fn csrf_token(&self) -> Result<String> {
         let secret = match secret(self) {
             Some(secret) => secret,
@@ -105,7 +104,7 @@ impl Was {
         Ok(masked(&secret, &random()?))
     }
 
-    /// Checks a token of this visitor's session, in constant time: 403 where it is not one.
+    /// Checks a token of this visitor's session, in constant time: an error with 403 if it is not valid.
     pub fn csrf_verify(&self, token: &str) -> Result<()> {
         let is_good = secret(self).is_some_and(|secret| is_of(token, &secret));
         if is_good { Ok(()) } else { Err(Error::new(403, "the token is not one of this session: load the page anew")) }
@@ -123,7 +122,7 @@ fn random() -> Result<Secret> {
     Ok(bytes)
 }
 
-/// The mask, and the secret under it.
+/// Encodes the mask and the masked secret.
 fn masked(secret: &Secret, mask: &Secret) -> String {
     let under: Secret = std::array::from_fn(|at| secret[at] ^ mask[at]);
     URL_SAFE_NO_PAD.encode([mask.as_slice(), &under].concat())

@@ -1,8 +1,8 @@
-//! The request in the names of CGI and WSGI, for code that thinks in them.
+//! The request under the names of CGI and WSGI, for code that expects those.
 //!
-//! It is made when it is asked for and is the request's alone: nothing of the process's environment is in it. Unlike in
-//! CGI, two names of one header (`X-A` and `X_A`) cannot be mistaken for each other, because headers with a `_` are
-//! left out; so is `Proxy`, whose name in here would be the one by which many programs find their own proxy.
+//! It is made on demand, from the request alone: it contains nothing of the process's environment. In CGI two headers
+//! (`X-A` and `X_A`) get the same name; here they cannot, because headers with a `_` are left out. So is `Proxy`,
+//! because `HTTP_PROXY` is where many programs look for their own proxy.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::app::was::{Face, RequestContext};
 
-/// Names and values of one request, in the order of the names: see [`Inner::env`].
+/// Names and values of one request, sorted by name: see [`RequestContext::env`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Env(Vec<(Cow<'static, str>, String)>);
 
@@ -35,7 +35,7 @@ impl Serialize for Env {
 }
 
 impl RequestContext {
-    /// The request in the names of CGI (RFC 3875) and WSGI:
+    /// Returns the request under the names of CGI (RFC 3875) and WSGI:
     ///
     /// | name | value |
     /// | --- | --- |
@@ -57,7 +57,7 @@ impl RequestContext {
         let mut tell = |name: &'static str, value: String| pairs.push((Cow::Borrowed(name), value));
         let mount = self.mount_path();
         let path = request.path();
-        // Compared as the mounts are: `/te%73t` is `/test`.
+        // Compared in the same form as mounts: `/te%73t` is `/test`.
         let canonical = crate::app::routing::pattern::canonical(path);
         let below = canonical.strip_prefix(mount).unwrap_or(&canonical);
         tell("REQUEST_METHOD", request.method().to_owned());

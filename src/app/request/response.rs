@@ -1,6 +1,6 @@
-//! The reply's status and headers, where the handler wants others than the usual ones.
+//! Status and headers of the reply that the handler sets itself.
 //!
-//! Nothing is allocated until the first of them is set: most replies never touch this.
+//! Nothing is allocated before the first of them is set: most replies never use this.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,16 +9,16 @@ use actix_web::http::StatusCode;
 use crate::app::error::Error;
 use crate::app::reply::Response;
 
-/// Status and headers to be sent with whatever the handler returns.
+/// Status and headers to send with the handler's return value.
 #[derive(Debug, Default)]
 pub struct ResponseHead(Mutex<Option<Box<Parts>>>);
 
-/// What was set.
+/// The values that were set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parts {
     pub(crate) status: Option<u16>,
     pub(crate) headers: Vec<(String, String)>,
-    /// The connection ends with this reply.
+    /// Whether the connection is closed after this reply.
     pub(crate) closes: bool,
 }
 
@@ -31,13 +31,13 @@ impl ResponseHead {
         change(self.lock().get_or_insert_with(Box::default))
     }
 
-    /// Sets the status, from 200 to 599; the returned value is still the body.
+    /// Sets the status, from 200 to 599. The body is still the returned value.
     pub fn reply(&self, status: u16) {
         self.with(|parts| parts.status = Some(status));
     }
 
-    /// Adds a header; one of the same name may be there already. What is not valid HTTP is told in the log and not
-    /// sent; length, transfer coding and connection are the server's own.
+    /// Adds a header; there may already be one of the same name. A header that is not valid HTTP is logged and not
+    /// sent. Content length, transfer coding and connection headers are set by the server alone.
     pub fn set(&self, name: &str, value: impl Into<String>) {
         self.with(|parts| parts.headers.push((name.to_owned(), value.into())));
     }
@@ -50,7 +50,7 @@ impl ResponseHead {
         });
     }
 
-    /// Takes a header away.
+    /// Removes a header.
     pub fn delete(&self, name: &str) {
         self.with(|parts| parts.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name)));
     }
@@ -62,14 +62,15 @@ impl ResponseHead {
         found.map(|(_, value)| value.clone())
     }
 
-    /// True when a header of this name is set.
+    /// Whether a header of this name is set.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
 
-    /// An error to return: `return Err(was.response.error(405, ""))`. Without a text it has the words of its status.
+    /// Makes an error to return: `return Err(was.response.error(405, ""))`. Without a text it has the text of its
+    /// status.
     ///
-    /// The same as [`Error::new`], but for the words: the client sees the error's page or, over RPC, a fault.
+    /// Otherwise it is [`Error::new`]: the client gets the error's page or, over RPC, a fault.
     #[track_caller]
     #[must_use = "an error is answered when it is returned: `return Err(was.response.error(405, \"\"))`"]
     pub fn error(&self, status: u16, why: impl Into<String>) -> Error {
@@ -81,8 +82,8 @@ impl ResponseHead {
         Error::new(status, why)
     }
 
-    /// The same, and the connection is closed behind the answer: what the client has sent on it meanwhile is not read.
-    /// For those one does not want to hear of again: `return Err(was.response.abort(403, "not from there"))`.
+    /// Makes an error to return, and closes the connection after the answer: anything else that the client has sent on
+    /// it is not read. For clients that should not come back: `return Err(was.response.abort(403, "not from there"))`.
     #[track_caller]
     #[must_use = "an error is answered when it is returned: `return Err(was.response.abort(403, \"\"))`"]
     pub fn abort(&self, status: u16, why: impl Into<String>) -> Error {
@@ -90,14 +91,14 @@ impl ResponseHead {
         self.error(status, why)
     }
 
-    /// A reply that sends the client elsewhere with 302: `return was.response.redirect("/login")`. For another status:
+    /// Makes a reply that redirects the client with 302: `return was.response.redirect("/login")`. For another status:
     /// `Response::new(301).header("location", "/newloc")`.
     #[must_use = "a redirect is sent when it is returned"]
     pub fn redirect(&self, location: impl Into<String>) -> Response {
         Response::redirect(location)
     }
 
-    /// Takes back what status was set: what it was set for has failed.
+    /// Discards the status: the reply it was set for has failed.
     pub(crate) fn forget_status(&self) {
         if let Some(parts) = self.lock().as_mut() {
             parts.status = None;

@@ -1,8 +1,8 @@
-//! The session of one request: values by name, loaded before the handler runs and kept, if changed, after it.
+//! The session of one request: values by name, loaded before the handler runs and saved after it if changed.
 //!
-//! The edge asks the session actor only when the app uses sessions and the client sent a session cookie, or when the
-//! handler changed something. A handler that calls nothing costs no message. The calls of one JSON-RPC batch or
-//! `system.multicall` share theirs, so that what one remembers another does not undo.
+//! The edge asks the session actor only if the app uses sessions and either the client sent a session cookie or the
+//! handler changed something. A handler that does not use the session costs no message. The calls of one JSON-RPC batch
+//! or `system.multicall` share one session, so that none overwrites another's changes.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -10,20 +10,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use skitai_wire::{Map, Value};
 
-/// The cookie's name, as the original had it.
+/// The cookie's name, the same as in the Python server Skitai.
 pub(crate) const COOKIE: &str = "SESSION";
 
-/// Values that stay with a client between its requests. Without [`use_session`](crate::app::App::use_session) it is empty,
-/// and setting a value is an error.
+/// Values that the server keeps for a client between its requests. Without
+/// [`use_session`](crate::app::App::use_session) it is empty, and setting a value is an error.
 #[derive(Debug, Default)]
 pub struct Session {
     is_on: bool,
-    /// Nothing is allocated before there is a value, or somebody to share with.
+    /// Nothing is allocated before there is a value, or another call to share with.
     state: OnceLock<Arc<Mutex<SessionState>>>,
 }
 
 impl Clone for Session {
-    /// The same session, not another one with the same values.
+    /// The clone is the same session and shares its values.
     fn clone(&self) -> Session {
         if self.is_on {
             self.state.get_or_init(Arc::default);
@@ -39,29 +39,29 @@ struct SessionState {
 }
 
 impl Session {
-    /// A session that is on, of somebody new.
+    /// An enabled session of a new client.
     pub(crate) fn new() -> Session {
         Session { is_on: true, ..Session::default() }
     }
 
-    /// A session that is on, with these values.
+    /// An enabled session with these values.
     pub(crate) fn loaded(values: Map) -> Session {
         let state = OnceLock::from(Arc::new(Mutex::new(SessionState { values, changed: false })));
         Session { is_on: true, state }
     }
 
-    /// The values, where there ever were any.
+    /// The values, if there ever were any.
     fn lock(&self) -> Option<MutexGuard<'_, SessionState>> {
         Some(self.state.get()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The value of this name, if there is one of this type.
+    /// The value of this name, if there is one and it has this type.
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
         let value = self.lock()?.values.get(name)?.clone();
         skitai_wire::from_value(value).ok()
     }
 
-    /// Sets a value. It is kept when the request ends.
+    /// Sets a value. It is saved when the request ends.
     pub fn set(&self, name: &str, value: impl Serialize) -> crate::app::Result<()> {
         let value = skitai_wire::to_value(&value)?;
         if !self.is_on {
@@ -78,18 +78,18 @@ impl Session {
         Ok(())
     }
 
-    /// True when there is a value of this name.
+    /// Whether there is a value of this name.
     pub fn has(&self, name: &str) -> bool {
         self.lock().is_some_and(|state| state.values.get(name).is_some())
     }
 
-    /// The names of all values, in alphabetical order as a session is loaded, then as they were set.
+    /// The names of all values: loaded ones in alphabetical order, then new ones in the order they were set.
     pub fn names(&self) -> Vec<String> {
         let Some(state) = self.lock() else { return Vec::new() };
         state.values.0.iter().map(|(name, _)| String::from(&**name)).collect()
     }
 
-    /// Takes a value away; true if it was there.
+    /// Removes a value; true if there was one.
     pub fn del(&self, name: &str) -> bool {
         let Some(mut state) = self.lock() else { return false };
         let before = state.values.0.len();
@@ -99,7 +99,7 @@ impl Session {
         gone
     }
 
-    /// Takes every value away.
+    /// Removes every value.
     pub fn clear(&self) {
         let Some(mut state) = self.lock() else { return };
         state.changed |= !state.values.0.is_empty();
@@ -112,7 +112,7 @@ impl Session {
         state.changed.then(|| std::mem::take(&mut state.values))
     }
 
-    /// The values as they stand, to be sealed anew.
+    /// The current values, to be sealed again.
     pub(crate) fn values(&self) -> Map {
         let Some(state) = self.lock() else { return Map::default() };
         Map(state.values.0.iter().map(|(key, value)| (key.clone(), Value::clone(value))).collect())

@@ -1,4 +1,4 @@
-//! What a handler reaches out with: the addresses of its thread's own actors, and what the threads share.
+//! The services a handler reaches through `was`: the addresses of its thread's own actors, and the shared state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use super::blocking_pool::BlockingPool;
 use super::site::Site;
 use crate::config::TrustedProxies;
 
-/// The services of one thread. Made on that thread, where its actors live; usable from any.
+/// The services of one thread. Made on that thread, where its actors live; usable from any thread.
 ///
-/// Requests hold on to this and not to parts of what all threads share: a counter of references that all cores write to
-/// costs each of them more than the rest of a small request.
+/// Requests clone this `Arc` and not the parts that all threads share: a reference count that all cores write costs
+/// each of them more than the rest of a small request.
 pub(crate) struct Services {
     pub(crate) site: Arc<Site>,
     pub(crate) clusters: HashMap<Arc<str>, (ActorRef<Cluster>, Arc<Roster>)>,
@@ -34,11 +34,11 @@ pub(crate) struct Services {
     pub(crate) registry: Arc<Registry>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) runtime: tokio::runtime::Handle,
-    /// The trusted proxies, where there are any. A thread's own copy: requests share it by counting.
+    /// The trusted proxies, if configured. Each thread has its own `Arc`, so that cloning it never crosses cores.
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
 }
 
-/// How long an actor may take to tell of itself before the status page says that it did not.
+/// The time an actor has to report before the status page marks it as silent.
 const REPORT_WITHIN: Duration = Duration::from_millis(500);
 
 impl Services {

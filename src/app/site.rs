@@ -1,13 +1,13 @@
-//! What a request knows of its site: the configuration of the server, and where paths and names lead.
+//! A site as its requests see it: the server's configuration and the router.
 
 use super::routing::router::Router;
 use crate::config::ServerSettings;
 
-/// A site as its requests see it. What is opened and closed for it (actors, pools, files) is elsewhere: see `serve`.
+/// The part of a site that requests read. `serve` opens and closes the rest (actors, pools, files).
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) server: ServerSettings,
     pub(crate) router: Router,
-    /// The keys of the configuration that have changed and are taken up by a restart alone.
+    /// The configuration keys that have changed and take effect only after a restart.
     pub(crate) restart_needed: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! Statements to database clusters and databases given on the spot: options first, then `execute` or `rows`, which
-//! dispatch.
+//! Statements on database clusters and on databases given in the code: options first, then `execute` or `rows`, which
+//! dispatches.
 
 pub(crate) mod csv;
 pub(crate) mod export;
@@ -24,10 +24,10 @@ use super::calls::task::Task;
 use super::calls::{Options, completion_rules, undeclared};
 use super::was::Was;
 
-/// What a section of a cluster of databases needs.
+/// The keys that the section of a database cluster needs, for the error text.
 const HOW: &str = "type = postgresql (or sqlite3) and members";
 
-/// Whose databases.
+/// The databases a statement is for.
 #[derive(Clone, Debug)]
 pub(super) enum Base {
     Cluster(Spread, ActorRef<Database>, Arc<DbSpec>),
@@ -35,7 +35,7 @@ pub(super) enum Base {
     Unusable(Outcome),
 }
 
-/// A statement on its spread to [`execute`](Sql::execute) or [`rows`](Sql::rows).
+/// A statement before its verb: [`execute`](Sql::execute) or [`rows`](Sql::rows).
 #[must_use = "nothing is sent before .execute(sql, params) or .rows(sql, params)"]
 pub struct Sql {
     was: Was,
@@ -102,20 +102,21 @@ impl Sql {
         Sql { was: was.clone(), base, shards: None, lane, options, patience: PATIENCE }
     }
 
-    /// Runs on each outcome as it arrives, failures too, while other shards are still under spread.
+    /// Runs this closure on each outcome as it arrives, failures too, while other shards are still working.
     pub fn filter(mut self, filter: impl FnMut(&mut Outcome) + Send + 'static) -> Sql {
         self.options.on_arrival = Some(Box::new(filter));
         self
     }
 
-    /// Keeps a complete, good answer for `ttl`, as for [`Calls::cache`]. Only for statements that read.
+    /// Keeps a complete, good answer for `ttl`, as [`Calls::cache`] does. Only for statements that read.
     pub fn cache(mut self, ttl: Duration) -> Sql {
         self.options.cache = Some(ttl);
         self
     }
 
-    /// Speaks TLS to a database of [`Was::db`], verified: its certificate has to be for the host, and of a root in this
-    /// PEM file or, without one, of the web's. Members of a cluster have it in their URL.
+    /// Connects to a database of [`Was::db`] with verified TLS: its certificate must be valid for the host and issued
+    /// by a root in this PEM file or, without a file, by one of the public web roots. Members of a cluster set TLS in
+    /// their URL.
     pub fn tls(mut self, roots: Option<PathBuf>) -> Sql {
         match &mut self.base {
             Base::Server(DbMember { shard: Shard::Postgres { tls, .. }, .. }) => *tls = DbTls::Verified(roots),
@@ -129,40 +130,41 @@ impl Sql {
         self
     }
 
-    /// Sends it to one certain shard: the `n`-th in the order of the configuration, counted from 0. No other is asked
-    /// when that one fails.
+    /// Sends the statement to one shard: the `n`-th in the order of the configuration, counted from 0. If that one
+    /// fails, no other is asked.
     pub fn shard(mut self, n: usize) -> Sql {
         self.shards = Some(Shards::At(n));
         self
     }
 
-    /// Sends it to the one shard a key belongs to: `was.dmap("mydb").shard_by(customer)`. The keys are shared out by
-    /// consistent hashing, in proportion to the members' weights: with one more member at the end of the list a share
-    /// of the keys moves to it, and all others stay where they are. The same key has the same shard in every process.
+    /// Sends the statement to the shard of a key: `was.dmap("mydb").shard_by(customer)`. Consistent hashing distributes
+    /// the keys in proportion to the members' weights: if a member is appended to the list, its share of the keys moves
+    /// to it and all others stay. The same key has the same shard in every process.
     pub fn shard_by(mut self, key: impl Param) -> Sql {
         self.shards = Some(Shards::Of(db::hash_key(&key.into_param())));
         self
     }
 
-    /// How long the reader of [`rows`](Sql::rows) may read nothing while rows wait for it: 30 s unless said otherwise.
-    /// Then its statements are cancelled, and the stream ends with outcomes that say `unread`.
+    /// Sets how long the reader of [`rows`](Sql::rows) may pause while rows wait for it. Default: 30 s. After that the
+    /// statements are cancelled, and the stream ends with outcomes that say `unread`.
     pub fn patience(mut self, patience: Duration) -> Sql {
         self.patience = patience;
         self
     }
 
-    /// Shares one connection per thread with other statements, which travel one behind the other without waiting: a
-    /// third less CPU than a connection for each. For short statements: on a shared connection **nothing is
-    /// cancelled**. When the time is up, or the asker gone, the statement runs to its end and its answer is thrown
-    /// away. One that keeps others waiting makes new ones go elsewhere. Refused for statements that begin with other
-    /// words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE; without effect on SQLite, which has no such
+    /// Shares one connection per thread with other statements, which are sent one behind the other without waiting.
+    /// That takes a third less CPU than a connection for each. For short statements: on a shared connection **nothing
+    /// is cancelled**. If the deadline passes or the caller gives up, the statement runs to its end and its answer is
+    /// discarded. While one statement delays the others, new ones use other connections. Statements that do not begin
+    /// with SELECT, VALUES, WITH, INSERT, UPDATE or DELETE are refused. No effect on SQLite, which has no such
     /// connections.
     pub fn pipelined(mut self) -> Sql {
         self.lane = ConnMode::Pipelined;
         self
     }
 
-    /// Has a connection of its own, so that it can be cancelled, also where the cluster's section has `pipeline = yes`.
+    /// Uses a connection for this statement alone, so that it can be cancelled, even if the cluster's section has
+    /// `pipeline = yes`.
     pub fn exclusive(mut self) -> Sql {
         self.lane = ConnMode::Exclusive;
         self
@@ -170,12 +172,12 @@ impl Sql {
 
     completion_rules!();
 
-    /// What a conversation needs; filters, caches and rules are of single statements.
+    /// The parts that a transaction or session needs; filters, caches and rules apply to single statements only.
     pub(super) fn parts(self) -> (Was, Base, Option<Shards>) {
         (self.was, self.base, self.shards)
     }
 
-    /// Executes one statement, now. Parameters are always bound, never pasted into the text: `$1`, `$2`, … stand for
+    /// Executes one statement, now. Parameters are always bound, never inserted into the text: `$1`, `$2`, … refer to
     /// the entries of the tuple `params`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
         let Sql { was, base, shards, lane, mut options, .. } = self;
@@ -187,12 +189,12 @@ impl Sql {
         match base {
             Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
             Base::Cluster(spread, actor, spec) => {
-                // One answer of a certain shard is like one of any: `fetch` gives its data.
+                // The one answer of a chosen shard is like that of any member: `fetch` returns its data.
                 let spread = if shards.is_some() { Spread::One } else { spread };
                 let asked = (spec.clone(), sql.clone(), params.clone());
                 let caching = Caching::new(&was, move || {
                     let (spec, sql, params) = asked;
-                    // No cluster's name has a space.
+                    // The cache key of a chosen shard: cluster names contain no space, so it cannot clash.
                     let shard = shards.map(|one| format!("{} {one:?}", spec.name));
                     statement_key(spread, shard.as_deref().unwrap_or(&spec.name), "", &sql, &params)
                 });
@@ -225,11 +227,11 @@ impl Sql {
         }
     }
 
-    /// Executes one statement, now, and gives its rows as they come: see [`Rows`]. All of it has to be over by the end
-    /// of the request's time, which a route of long replies sets for itself: `#[route("/all", deadline = 600)]`.
+    /// Executes one statement, now, and returns its rows as they arrive: see [`Rows`]. All of it must end by the
+    /// request's deadline, so a route with long replies sets its own: `#[route("/all", deadline = 600)]`.
     ///
-    /// Of the options, `filter`, `cache`, `first`, `quorum`, `fraction` and `pipelined` are of finished answers and
-    /// refused here. With `pipeline = yes` rows as they come have a connection of their own.
+    /// The options `filter`, `cache`, `first`, `quorum`, `fraction` and `pipelined` need finished answers and are
+    /// refused here. With `pipeline = yes` streamed rows still use a connection of their own.
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
         let Sql { was, base, shards, lane, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());

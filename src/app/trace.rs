@@ -1,5 +1,5 @@
-//! What devel mode remembers of one request, for the page that tells its error: the arguments, and every call with what
-//! became of it. Outside devel mode there is none, and nothing is remembered.
+//! The record that devel mode keeps of one request, for its detailed error page: the arguments, and every call with its
+//! outcomes. Outside devel mode nothing is recorded.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use skitai_actors::Outcome;
 
-/// Calls remembered of one request: a loop that makes thousands needs no page of thousands.
+/// Calls recorded per request: a loop with thousands of calls does not need a page of thousands.
 const CALLS: usize = 100;
-/// Letters of one argument or message.
+/// Characters shown of one argument or message.
 const LETTERS: usize = 200;
 
-/// One request's.
+/// The record of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Trace(Mutex<Kept>);
 
@@ -22,14 +22,14 @@ struct Kept {
     calls: Vec<Traced>,
 }
 
-/// A call, as it is told.
+/// A recorded call.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Traced {
-    /// Whom it asked for what.
+    /// Its target and method.
     what: String,
     /// When it was made, in milliseconds since the request's head was read.
     at: f64,
-    /// When its handler stopped waiting, likewise; none where it never waited.
+    /// When its handler stopped waiting, in the same unit; `None` if it never waited.
     until: Option<f64>,
     outcomes: Vec<Member>,
 }
@@ -45,7 +45,7 @@ struct Member {
     message: String,
 }
 
-/// A call's place in its request's trace.
+/// The index of a call in its request's trace.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark(usize);
 
@@ -54,7 +54,7 @@ impl Trace {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what the handler is called with. What may be a secret is not told.
+    /// Records the handler's arguments. Values that may be secret are not recorded.
     pub(crate) fn called_with(&self, arguments: Vec<(String, String)>) {
         let discreet = |(name, value): (String, String)| {
             let lower = name.to_lowercase();
@@ -65,7 +65,7 @@ impl Trace {
         self.lock().arguments = arguments.into_iter().map(discreet).collect();
     }
 
-    /// Notes a call.
+    /// Records a call.
     pub(super) fn call(&self, what: &str, since: Instant) -> Option<Mark> {
         let mut kept = self.lock();
         let mark = Mark(kept.calls.len());
@@ -80,7 +80,7 @@ impl Trace {
         })
     }
 
-    /// Notes what came of it, or of a part of it.
+    /// Records its outcomes, or some of them.
     pub(super) fn came(&self, mark: Mark, outcomes: &[Outcome], since: Instant) {
         let told = outcomes.iter().map(|outcome| Member {
             node: outcome.node.to_string(),

@@ -1,4 +1,4 @@
-//! `was`: everything a handler can ask, as one cheap handle per request.
+//! `was`: everything a handler can ask, in one cheap handle per request.
 //!
 //! It is an `Arc`, `Send` and `Sync`, because a plain `fn` handler takes it to another thread. The request's head is
 //! moved out of actix for the same reason.
@@ -24,7 +24,7 @@ use super::services::Services;
 use super::sql::Sql;
 use super::trace::Trace;
 
-/// How the client speaks, and so how the answer is written.
+/// How the client speaks, which decides the form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
     /// A page or JSON.
@@ -40,27 +40,27 @@ pub enum Face {
 #[doc(alias = "Context")]
 pub struct Was(pub(super) Arc<RequestContext>);
 
-/// What the handle holds.
+/// The contents of the handle.
 pub struct RequestContext {
     /// What the client sent.
     pub request: Request,
-    /// Status and headers of the reply, where they are not the usual ones.
+    /// Status and headers of the reply, for handlers that change them.
     pub response: ResponseHead,
     /// Cookies in and out.
     pub cookie: Cookies,
-    /// The session; empty and without effect unless the app says `use_session(true)`.
+    /// The session; empty and without effect unless the app sets `use_session(true)`.
     pub session: Session,
     pub(super) face: Face,
     pub(super) route: &'static Route,
-    /// The place of its app among the mounts.
+    /// The index of its app's mount.
     pub(super) mount: usize,
     pub(super) services: Arc<Services>,
     pub(super) budget: Budget,
-    /// In devel mode alone.
+    /// Only in devel mode.
     pub(super) trace: Option<Box<Trace>>,
 }
 
-/// The route of a request that no route answers: an error page is all it gets.
+/// The placeholder for a request without a route, which gets an error page.
 pub(crate) static NO_ROUTE: Route = Route {
     rule: "",
     methods: &[],
@@ -97,16 +97,16 @@ impl std::fmt::Debug for RequestContext {
 }
 
 impl Was {
-    /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A suffix `/rpc2` speaks
-    /// XML-RPC, `/rpc3` JSON-RPC; any other path may stand there, too. The `@` of the configuration may be written.
+    /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A path that ends in
+    /// `/rpc3` speaks JSON-RPC, any other path XML-RPC. The name may have the `@` of the configuration.
     #[doc(alias = "fan_out")]
     #[doc(alias = "broadcast")]
     pub fn map(&self, cluster: &str) -> Calls {
         Calls::cluster(self, Spread::All, cluster)
     }
 
-    /// Calls one member of a cluster, the one with the least to do. Another is tried only where the first has
-    /// certainly not seen the call.
+    /// Calls one member of a cluster, the least busy one. Another member is tried only if the first certainly has not
+    /// received the call.
     #[doc(alias = "load_balance")]
     pub fn lb(&self, cluster: &str) -> Calls {
         Calls::cluster(self, Spread::One, cluster)
@@ -117,8 +117,8 @@ impl Was {
         Calls::url(self, url)
     }
 
-    /// Speaks JSON over plain HTTP to a URL: `was.rest("http://host/cities/7").get()`, `.post_json(&city)`,
-    /// `.put(&city)`, `.patch(&part)`, `.delete()`. The data of an answer in JSON is its value.
+    /// Calls a URL with JSON over plain HTTP: `was.rest("http://host/cities/7").get()`, `.post_json(&city)`,
+    /// `.put(&city)`, `.patch(&part)`, `.delete()`. The data of a JSON answer is its value.
     pub fn rest(&self, url: &str) -> Calls {
         Calls::url(self, url).protocol(Protocol::Rest)
     }
@@ -128,8 +128,8 @@ impl Was {
         Calls::url(self, url)
     }
 
-    /// One statement on a PostgreSQL database given here: `was.db("127.0.0.1:5432", "mydb", "user", "password")`.
-    /// Connections are pooled.
+    /// One statement on a PostgreSQL database given in the code:
+    /// `was.db("127.0.0.1:5432", "mydb", "user", "password")`. Its connections are pooled.
     pub fn db(&self, server: &str, database: &str, user: &str, password: &str) -> Sql {
         Sql::server(self, server, database, user, password)
     }
@@ -141,7 +141,7 @@ impl Was {
         Sql::cluster(self, Spread::All, cluster)
     }
 
-    /// One statement on one database of a cluster, the one with the least to do.
+    /// One statement on one database of a cluster, the least busy one.
     #[doc(alias = "load_balance")]
     pub fn dlb(&self, cluster: &str) -> Sql {
         Sql::cluster(self, Spread::One, cluster)
@@ -150,43 +150,44 @@ impl Was {
     /// Waits for a future from a plain `fn` handler: `was.wait(task.getswait(secs(2)))`.
     ///
     /// # Panics
-    /// In an `async fn` handler, which must `.await` instead: blocking there would stop every request of the thread.
+    /// In an `async fn` handler. Use `.await` there: blocking would stop every request of the thread.
     pub fn wait<F: Future>(&self, future: F) -> F::Output {
         self.0.services.runtime.block_on(future)
     }
 
-    /// The tree of everything this server knows of itself, asked of every actor. `filter` picks one branch, such as
-    /// `clusters` or `cluster:mysearch`.
+    /// The tree of the server's status, collected from every actor. `filter` picks one branch, such as `clusters` or
+    /// `cluster:mysearch`.
     pub async fn status(&self, filter: Option<&str>) -> skitai_wire::Value {
         self.0.services.tree(filter).await
     }
 
-    /// JSON text of anything that is `Serialize`.
+    /// Any `Serialize` value as JSON text.
     pub fn tojson<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::json::to_vec(value)?)?)
     }
 
-    /// XML-RPC text of anything that is `Serialize`: a complete response document.
+    /// Any `Serialize` value as XML-RPC text: a complete response document.
     pub fn toxml<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::xmlrpc::write_response(value)?)?)
     }
 
     /// The path, with its query, that leads to a route: `was.url_for("company", (555, "Skitai Corp"))` is
-    /// `/company/555/Skitai%20Corp`, and `/test/company/555/Skitai%20Corp` where the app is mounted at `/test`.
+    /// `/company/555/Skitai%20Corp`, and `/test/company/555/Skitai%20Corp` if the app is mounted at `/test`.
     ///
-    /// The route is named as RPC names it, or as its function is called, or is the function's type: `company {}`. Its
-    /// arguments are a tuple in the order of the function's own (`was` is none of them), or a structure, a map or a
-    /// [`Value`](skitai_wire::Value) with names; `()` is none. Those that have no place in the path are the query: a
-    /// list is its name several times, nothing (`None`) is left out. A route of another app is found, too, by the name
-    /// it has from anywhere (`shop.cart` of the app at `/shop`) or by its type. In templates it is
+    /// `to` is the route's RPC name, the name of its function, or the type of its function: `company {}`. `arguments`
+    /// is a tuple in the order of the function's parameters (without `was`), or a structure, a map or a
+    /// [`Value`](skitai_wire::Value) with their names; `()` for none. Arguments without a placeholder in the path
+    /// become the query: a list repeats its name, and `None` is left out. A route of another app is found by its full
+    /// name (`shop.cart` of the app at `/shop`) or by its type. In templates the same is
     /// `url_for(route="company", cid=555, cname=name)`, for routes of the template's own app.
     ///
-    /// Names that no route has, and arguments that are missing in the path or cannot stand there, are an error of ours
-    /// (500) that says which.
+    /// # Errors
+    /// An internal error (500) with the reason, if there is no such route, or if an argument of the path is missing or
+    /// cannot be part of it.
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "a link is written with its arguments in it, as a call is")]
     pub fn url_for(&self, to: impl IntoRouteRef, arguments: impl serde::Serialize) -> super::Result<String> {
-        // The error begins at the link, not in here.
+        // In a closure, so that `track_caller` reports the caller's line.
         let link = || {
             let (links, placed) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
             let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, error))?;
@@ -198,7 +199,8 @@ impl Was {
         }
     }
 
-    /// An object the app shared at start-up with [`Wasc::register`](super::Wasc::register), by its name and type.
+    /// Finds an object that the app shared at start-up with [`Wasc::register`](super::Wasc::register), by name and
+    /// type.
     pub fn registered<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.services.registry.get(name)
     }
@@ -215,7 +217,7 @@ impl RequestContext {
         self.services.site.router.app(self.mount)
     }
 
-    /// Where the app is mounted, without a slash at the end; empty for the root.
+    /// The path of the app's mount, without a trailing slash; empty for the root.
     pub(super) fn mount_path(&self) -> &str {
         self.services.site.router.mounts()[self.mount].path()
     }
@@ -230,18 +232,18 @@ impl RequestContext {
         self.budget.deadline()
     }
 
-    /// The instant until which a wait may last: the deadline less a reserve to merge and answer, 5 % of it, at most
-    /// 50 ms.
+    /// The instant at which a wait must end: the deadline less a reserve to merge and answer (5 % of the time, at most
+    /// 50 ms).
     pub(crate) fn latest_wait(&self) -> Instant {
         self.budget.latest_wait()
     }
 
-    /// What a member that is called now may be told of the time it has, in milliseconds.
+    /// The time left for a member that is called now, in milliseconds.
     pub(crate) fn told(&self, now: Instant) -> u64 {
         self.budget.told(now)
     }
 
-    /// The rule of the route that answers, as it was written: how others name this request.
+    /// The rule of the route, as the author wrote it: actors name the request by it.
     pub(crate) fn rule(&self) -> &'static str {
         self.route.rule
     }
@@ -251,12 +253,12 @@ impl RequestContext {
         self.route
     }
 
-    /// What devel mode remembers of this request.
+    /// The record of this request in devel mode.
     pub(crate) fn trace(&self) -> Option<&Trace> {
         self.trace.as_deref()
     }
 
-    /// What has changed in the configuration and waits for a restart.
+    /// The configuration keys that have changed and take effect only after a restart.
     pub(crate) fn restart_needed(&self) -> &[String] {
         &self.services.site.restart_needed
     }

@@ -1,8 +1,7 @@
-//! Paths of routes, made from their rules: `was.url_for("company", (555, "Skitai Corp"))`, and `url_for` in templates.
+//! Paths made from the rules of routes: `was.url_for("company", (555, "Skitai Corp"))`, and `url_for` in templates.
 //!
-//! A link that is written by hand is wrong as soon as the rule or the mount changes, and wrong for a name with a `/` in
-//! it from the start. One made here is found again by the rule it was made from; what cannot be is an error that says
-//! why.
+//! A hand-written link breaks when the rule or the mount changes, and for a name that contains a `/`. A link made here
+//! always matches the rule it was made from; if that is not possible, the error says why.
 
 use std::sync::Arc;
 
@@ -13,22 +12,22 @@ use super::route::{Route, Routed};
 use super::table::{RouteEntry, Table};
 use crate::config::spelling::nearest;
 
-/// What a link leads to: a route by its name, or by its function, written as the type beside it: `company {}`.
+/// The target of a link: a route's name, or its function, given as the type of the same name: `company {}`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that a link can lead to",
     note = "give the name of a route (\"company\"), or its function with braces behind it: company {{}}"
 )]
 pub trait IntoRouteRef {
-    /// What is sought.
+    /// Returns the reference to look up.
     fn sought(&self) -> RouteRef<'_>;
 }
 
-/// How a route is sought.
+/// A reference to a route.
 #[derive(Clone, Copy, Debug)]
 pub enum RouteRef<'n> {
     /// By its RPC name, else by the name of its function.
     Name(&'n str),
-    /// Itself.
+    /// The route itself.
     Route(&'static Route),
 }
 
@@ -50,7 +49,7 @@ impl<R: Routed> IntoRouteRef for R {
     }
 }
 
-/// Why there is no link.
+/// Why no link can be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("the function `{function}` stands at {one} and at {other}: use the RPC name of one")]
@@ -63,7 +62,7 @@ pub(crate) enum LinkError {
     Unfit { rule: String, function: &'static str, why: Box<ArgumentsError> },
 }
 
-/// Why a route has no path with these arguments.
+/// Why a route has no path for these arguments.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArgumentsError {
     #[error(transparent)]
@@ -80,7 +79,7 @@ pub(crate) enum ArgumentsError {
     Path(#[from] FillError),
 }
 
-/// Why a value cannot be written in a link.
+/// Why a value cannot be part of a link.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TextError {
     #[error("is no UTF-8 text, and a link is text")]
@@ -91,12 +90,12 @@ pub(crate) enum TextError {
     NoPart(Value),
 }
 
-/// The routes of one app in its place.
+/// The routes of one mounted app.
 #[derive(Debug)]
 pub(crate) struct Links {
-    /// Of the mount, without a slash at its end; empty for `/`.
+    /// The path of the mount, without a trailing slash; empty for `/`.
     path: String,
-    /// Whether the mount was written with one.
+    /// Whether the mount was written with a trailing slash.
     slash: bool,
     table: Arc<Table>,
 }
@@ -106,7 +105,7 @@ impl Links {
         Links { path: mount.trim_end_matches('/').to_owned(), slash, table }
     }
 
-    /// The route that is meant, if it is one of this app. Of a function that stands at several rules none is.
+    /// Finds the route if it belongs to this app. A function with several rules has no single path, so it is not found.
     pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, LinkError> {
         if let RouteRef::Name(name) = sought
             && let Some(placed) = self.table.named(name)
@@ -127,7 +126,7 @@ impl Links {
         }
     }
 
-    /// The path, and with it the query, that lead to a route of this app with these arguments.
+    /// The path and query that lead to a route of this app with these arguments.
     pub(crate) fn path_to(&self, placed: &RouteEntry, arguments: Value) -> Result<String, ArgumentsError> {
         let named = named(placed.route, arguments)?;
         let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(named.len());
@@ -143,7 +142,7 @@ impl Links {
         }
         let value = |name: &str| texts.iter().find(|(known, _)| known == name)?.1.first().map(String::as_str);
         let mut url = match placed.pattern.fill(value)? {
-            // `/test` is like a file and `/test/` like a folder: relative links in the page depend on it.
+            // `/test` acts like a file and `/test/` like a folder: relative links in the page depend on it.
             root if root == "/" && !self.slash && !self.path.is_empty() => self.path.clone(),
             rest => format!("{}{rest}", self.path),
         };
@@ -160,13 +159,13 @@ impl Links {
         Ok(url)
     }
 
-    /// The same of a route that is yet to be found, for templates: they know the routes of their own app.
+    /// The same for a route by its name, for templates: they know the routes of their own app.
     pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, LinkError> {
         let placed = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
         self.path_to(placed, arguments).map_err(|why| about(placed, why))
     }
 
-    /// What to say of a route that is none.
+    /// The error for an unknown route.
     pub(crate) fn unknown(&self, sought: RouteRef<'_>) -> LinkError {
         let name = match sought {
             RouteRef::Route(route) => return LinkError::Foreign(route),
@@ -179,17 +178,17 @@ impl Links {
     }
 }
 
-/// What went wrong with a link, and with which.
+/// Adds the route to an error about its arguments.
 pub(crate) fn about(placed: &RouteEntry, why: impl Into<ArgumentsError>) -> LinkError {
     LinkError::Unfit { rule: placed.rule.clone(), function: placed.route.function, why: Box::new(why.into()) }
 }
 
-/// Whether two are one. A constant may stand in a program twice, so their addresses do not tell.
+/// Whether two references mean one route. A constant may exist twice in a program, so addresses cannot decide.
 fn is_same(one: &Route, other: &Route) -> bool {
     (one.function, one.module, one.rule, one.line) == (other.function, other.module, other.rule, other.line)
 }
 
-/// Arguments by their names, as calls have them: a tuple goes by the order of the function, a structure by names.
+/// Arguments by name, as calls have them: a tuple in the order of the function's parameters, a structure by its fields.
 fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, ArgumentsError> {
     match arguments {
         Value::Nil => Ok(Vec::new()),
@@ -206,7 +205,7 @@ fn named(route: &Route, arguments: Value) -> Result<Vec<(String, Value)>, Argume
     }
 }
 
-/// A value as a query or a form has it: nothing, one text, or several. A structure is JSON, as `Json<T>` reads it.
+/// A value as a query or a form has it: no text, one, or several. A structure becomes JSON, as `Json<T>` reads it.
 fn texts_of(value: Value) -> Result<Vec<String>, TextError> {
     match value {
         Value::Nil => Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! What is served below one path.
+//! A mount: a path, and the folders and the app served below it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use super::table::RouteEntry;
 use crate::app::Mounted;
 
-/// What is served below one path: folders first, then an app.
+/// A path with its folders and its app. Folders take precedence.
 #[derive(Clone, Debug)]
 pub(crate) struct Mount {
     /// Without a trailing slash; empty for `/`.
     pub(crate) path: String,
-    /// What the RPC names of its app begin with: `/test/deep` is `test.deep`; empty for `/`.
+    /// The prefix of the RPC names of its app: `test.deep` for `/test/deep`; empty for `/`.
     pub(crate) prefix: String,
-    /// Written with a trailing slash: the path without it is sent there.
+    /// Whether it was written with a trailing slash; then the path without it redirects there.
     pub(crate) slash: bool,
     pub(crate) folders: Vec<PathBuf>,
     pub(crate) app: Option<Arc<Mounted>>,
-    /// The server's own, in no conf.
+    /// True for the server's own apps, which are in no conf.
     pub(crate) is_own: bool,
 }
 
@@ -34,12 +34,12 @@ impl Mount {
         }
     }
 
-    /// True for the path of this mount, without a slash at its end.
+    /// Whether this is the path of this mount. `path` has no trailing slash.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         self.path == path
     }
 
-    /// Its path, without a slash at its end; empty for the root.
+    /// Its path, without a trailing slash; empty for the root.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -49,17 +49,17 @@ impl Mount {
         format!("{}{rule}", self.path)
     }
 
-    /// The RPC name by which one of its methods is reached from anywhere.
+    /// The full RPC name of one of its methods.
     pub(crate) fn name_of(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
 
-    /// What is left of an RPC name below this mount; `None` for a name elsewhere.
+    /// The part of an RPC name below this mount; `None` for a name elsewhere.
     pub(crate) fn rest_of_name<'n>(&self, name: &'n str) -> Option<&'n str> {
         if self.prefix.is_empty() { Some(name) } else { name.strip_prefix(&*self.prefix)?.strip_prefix('.') }
     }
 
-    /// What is left of a path below this mount, with its leading slash; `None` for a path elsewhere.
+    /// The part of a path below this mount, with its leading slash; `None` for a path elsewhere.
     pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
         let rest = path.strip_prefix(self.path.as_str())?;
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
@@ -69,7 +69,7 @@ impl Mount {
         self.slash && path == self.path && !self.path.is_empty()
     }
 
-    /// Where it is and what is there, for `check`.
+    /// A line for `check`: the path, its folders and its app.
     pub(crate) fn describe(&self) -> String {
         let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
         targets.extend(self.app.as_ref().map(|app| {

@@ -1,4 +1,4 @@
-//! One rule: fixed text and placeholders, matched against a whole path.
+//! One rule: fixed text and placeholders, matched with a whole path.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,7 +22,7 @@ enum Converter {
 }
 
 impl Converter {
-    /// What a value for it must be.
+    /// A description of the values it accepts.
     fn takes(self) -> &'static str {
         match self {
             Converter::Text | Converter::Path => "a text that is not empty",
@@ -32,7 +32,7 @@ impl Converter {
     }
 }
 
-/// Why a text is no rule.
+/// Why a text is not a rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PatternError {
     #[error("a `<` without its `>`")]
@@ -43,7 +43,7 @@ pub(crate) enum PatternError {
     UnknownKind(String),
 }
 
-/// Why no path of a rule has these values.
+/// Why a rule has no path with these values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FillError {
     #[error("`{0}` is missing")]
@@ -95,7 +95,7 @@ impl Pattern {
         self.pieces.iter().all(|piece| matches!(piece, PatternPiece::Fixed(_)))
     }
 
-    /// The fixed segments, as they are written, joined by dots: `/company/<int:cid>` is `company`; `/` is `index`.
+    /// The fixed segments joined by dots: `/company/<int:cid>` is `company`; `/` is `index`.
     pub(crate) fn rpc_name(&self) -> String {
         let fixed = self.pieces.iter().filter_map(|piece| match piece {
             PatternPiece::Fixed(text) => Some(text.as_str()),
@@ -110,12 +110,12 @@ impl Pattern {
         }
     }
 
-    /// The rule as a path is compared with it: an exact rule's whole text.
+    /// The rule in the form in which paths are compared: the whole text of an exact rule.
     pub(crate) fn as_path(&self) -> String {
         self.pieces.iter().map(|piece| if let PatternPiece::Fixed(text) = piece { text.as_str() } else { "" }).collect()
     }
 
-    /// The placeholders of whole and broken numbers, by name.
+    /// The names of the placeholders for integers and floats.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             PatternPiece::Placeholder(Converter::Int | Converter::Float, name) => Some(name.as_str()),
@@ -131,8 +131,8 @@ impl Pattern {
         })
     }
 
-    /// The path on which this rule finds these values, each given as text by the name of its placeholder. The error
-    /// says which cannot stand there.
+    /// Makes the path on which this rule matches these values. `value` returns the text for the name of a placeholder.
+    /// The error names the placeholder that cannot take its value.
     pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, FillError> {
         let mut meant = Vec::new();
         for piece in &self.pieces {
@@ -146,25 +146,25 @@ impl Pattern {
             }
         }
         let path = self.written(|name| value(name).unwrap_or_default());
-        // Clients resolve these before they ask; nobody would arrive.
+        // Clients resolve these segments before they send a request, so the link would never match.
         if path.split('/').any(|segment| matches!(segment, "." | "..")) {
             return Err(FillError::Dots(path));
         }
-        // Such as `<a>-<b>` of values with dashes.
+        // Ambiguous: for example `<a>-<b>` with values that contain a dash.
         if self.matches(&canonical(&path)).is_none_or(|found| found != meant) {
             return Err(FillError::Ambiguous(path));
         }
         Ok(path)
     }
 
-    /// The rule with these texts, escaped, in place of its placeholders, whatever would be read from it.
+    /// The rule with these texts, escaped, in place of its placeholders, without a check that it would match.
     pub(crate) fn written<S: AsRef<str>>(&self, value: impl Fn(&str) -> S) -> String {
         let mut path = String::new();
         for piece in &self.pieces {
             match piece {
                 PatternPiece::Fixed(text) => path.push_str(text),
                 PatternPiece::Placeholder(converter, name) => {
-                    // A slash divides segments for `<path:>` alone.
+                    // Only the value of a `<path:>` may contain a slash as a separator.
                     let kept = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
                     path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), kept));
                 }
@@ -173,7 +173,7 @@ impl Pattern {
         path
     }
 
-    /// The placeholders' values if the whole path (in the form of [`canonical`]) matches. Placeholders of numbers give
+    /// The placeholders' values if the whole path (in [`canonical`] form) matches. Placeholders for numbers return
     /// numbers.
     pub(crate) fn matches(&self, path: &str) -> Option<Vec<(String, Value)>> {
         let mut spans = Vec::new();
@@ -192,8 +192,7 @@ impl Pattern {
     }
 }
 
-/// The characters a path may hold unescaped (RFC 3986, 3.3) but for `+`, which is a blank here, and what must be
-/// escaped.
+/// The characters to escape in a path: all but those of RFC 3986, 3.3, and also `+`, which means a blank here.
 const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b' ')
     .add(b'"')
@@ -205,19 +204,19 @@ const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// All that a value in a path needs no escape for, wherever it stands (RFC 3986, 2.3).
+/// The characters that need no escape in any part of a path (RFC 3986, 2.3).
 pub(crate) const UNRESERVED_ALONE: &percent_encoding::AsciiSet =
     &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const UNRESERVED_AND_SLASH: &percent_encoding::AsciiSet = &UNRESERVED_ALONE.remove(b'/');
 
-/// A rule's fixed text as clients send it: `/größe` is `/gr%C3%B6%C3%9Fe`.
+/// A rule's fixed text in the form that clients send: `/größe` is `/gr%C3%B6%C3%9Fe`.
 fn fixed(text: &str) -> String {
     canonical(&percent_encoding::utf8_percent_encode(text, ESCAPED).to_string()).into_owned()
 }
 
-/// A path in the one form it is compared in: what needs no escape has none, what has one has it in upper case. `%2F`
-/// stays, because an escaped slash divides no segments.
+/// The one form in which paths are compared: no needless escapes, and the needed ones in upper case. `%2F` stays,
+/// because an escaped slash separates no segments.
 pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
     if !path.as_bytes().contains(&b'%') {
         return Cow::Borrowed(path);
@@ -244,12 +243,12 @@ pub(crate) fn canonical(path: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// How often one rule is tried on one path before it counts as no match. An honest path needs a few tries per
-/// placeholder; a path of 60 000 slashes against two `<path:>` would hold the thread up for minutes.
+/// Attempts to match one rule with one path before it counts as no match. A usual path needs a few attempts per
+/// placeholder; a path of 60 000 slashes would keep a rule with two `<path:>` busy for minutes.
 const TRIES: usize = 2_000;
 
-/// Matches piece by piece from `at` on, and notes where the placeholders are. A placeholder takes as much as it may and
-/// gives back until the rest fits.
+/// Matches piece by piece from `at` on, and records the spans of the placeholders. A placeholder is greedy and
+/// backtracks until the rest matches.
 fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<usize>>, tries: &mut usize) -> bool {
     match pieces {
         [] => at == path.len(),
@@ -259,7 +258,7 @@ fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<us
         [PatternPiece::Placeholder(converter, _), rest @ ..] => {
             let here = &path[at..];
             let longest = if *converter == Converter::Path { here.len() } else { here.find('/').unwrap_or(here.len()) };
-            // Only the ends that the next fixed text allows need trying.
+            // Try only the ends at which the next fixed text follows.
             let Some(PatternPiece::Fixed(next)) = rest.first() else {
                 return longest > 0 && longest == here.len() && fits(*converter, here) && {
                     spans.push(at..path.len());
@@ -284,7 +283,7 @@ fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<us
     }
 }
 
-/// Whether a placeholder could take this text, without looking at all of it twice.
+/// Whether a placeholder could accept this text; a cheap check before the whole text is parsed.
 fn fits(converter: Converter, text: &str) -> bool {
     match converter {
         Converter::Int | Converter::Float => convert(converter, text).is_some(),
@@ -292,7 +291,7 @@ fn fits(converter: Converter, text: &str) -> bool {
     }
 }
 
-/// A text that is not escaped, as a placeholder's value.
+/// Parses unescaped text as a placeholder's value.
 fn read(converter: Converter, text: &str) -> Option<Value> {
     match converter {
         Converter::Int | Converter::Float => convert(converter, text),
@@ -317,7 +316,7 @@ fn convert(converter: Converter, text: &str) -> Option<Value> {
             number.then(|| text.parse().ok().map(Value::Double))?
         }
         Converter::Text | Converter::Path => {
-            // A `+` is a blank here as it is in a query: links of the original are written so.
+            // A `+` is a blank here as in a query: the Python server Skitai writes its links so.
             let blanks = text.replace('+', " ");
             Some(Value::String(percent_decode_str(&blanks).decode_utf8().ok()?.into_owned()))
         }

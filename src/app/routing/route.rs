@@ -1,4 +1,4 @@
-//! A route: the one table that binding, introspection, error messages and the list of methods are made from.
+//! A route: the one table from which binding, introspection, error messages and the list of methods are made.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,20 +11,20 @@ use crate::app::was::Was;
 /// The work of one call. It stays on the thread that started it, so it need not be `Send`.
 pub type Work = Pin<Box<dyn Future<Output = Answer>>>;
 
-/// What `#[route]` knows of a function.
+/// The description of a function that `#[route]` makes.
 #[derive(Debug)]
 pub struct Route {
     /// The rule, relative to the mount: `/company/<int:cid>/<cname>`.
     pub rule: &'static str,
-    /// The methods of the web; RPC is always open.
+    /// The HTTP methods it accepts on the web. RPC calls need none of them.
     pub methods: &'static [&'static str],
-    /// The name over RPC where it was written by hand.
+    /// The RPC name, if the author set one.
     pub name: Option<&'static str>,
     /// The function's name.
     pub function: &'static str,
-    /// The module it stands in.
+    /// The module that contains it.
     pub module: &'static str,
-    /// The file it stands in, as the compiler names it.
+    /// The file that contains it, as the compiler names it.
     pub file: &'static str,
     /// The line of its `#[route]`.
     pub line: u32,
@@ -32,39 +32,40 @@ pub struct Route {
     pub doc: &'static str,
     /// True for a plain `fn`, which runs on the blocking pool.
     pub blocking: bool,
-    /// How many seconds a call of it may take, where that is not the server's `deadline`.
+    /// The time limit of one call in seconds, if it differs from the server's `deadline`.
     pub deadline: Option<f64>,
-    /// What it gives back on the wire, as far as its return type tells.
+    /// The type of its result on the wire, as far as the return type tells.
     pub returns: Kind,
     /// Its arguments, in order.
     pub params: &'static [Param],
-    /// Binds and calls.
+    /// Binds the arguments and calls the function.
     pub call: fn(Was, &mut Bind) -> Result<Work, Faults>,
 }
 
 /// One argument.
 #[derive(Debug)]
 pub struct Param {
-    /// As clients write it.
+    /// The name that clients use.
     pub name: &'static str,
     /// Its type on the wire.
     pub kind: Kind,
     /// Whether a call without it is refused.
     pub required: bool,
-    /// The default as it stands in the source.
+    /// The default, as written in the source.
     pub default: Option<&'static str>,
-    /// What `#[arg(doc = "…")]` says.
+    /// The text of `#[arg(doc = "…")]`.
     pub doc: &'static str,
 }
 
 impl Param {
-    /// False for `was` and catch-alls, which take no value of their own.
+    /// False for `was` and catch-alls, which have no value of their own.
     pub fn is_wire(&self) -> bool {
         !matches!(self.kind, Kind::Context | Kind::Rest)
     }
 }
 
-/// A type that carries a route; `#[route]` writes one beside each function, where rule and function agree:
+/// A type that carries a route. `#[route]` generates one beside each function, provided that the rule matches the
+/// function:
 ///
 /// ```compile_fail
 /// # use skitai::prelude::*;
@@ -72,7 +73,7 @@ impl Param {
 /// async fn company(id: i64) {} // no argument is called `cid`
 /// ```
 ///
-/// and where no two arguments have one name outside:
+/// and no two arguments have the same name for clients:
 ///
 /// ```compile_fail
 /// # use skitai::prelude::*;

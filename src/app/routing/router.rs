@@ -1,14 +1,14 @@
-//! Where the paths and the names of a site lead: its mounts, and the routes of their apps.
+//! Finds the routes of paths and names: the mounts of a site, and the routes of their apps.
 
 use super::links::{LinkError, Links, RouteRef};
 use super::mount::Mount;
 use super::table::RouteEntry;
 use crate::app::Mounted;
 
-/// The route a request is led to.
+/// The route of a request.
 #[derive(Clone, Copy)]
 pub(crate) struct MatchedRoute<'s> {
-    /// The place of its app among the mounts.
+    /// The index of its app's mount.
     pub(crate) mount: usize,
     pub(crate) app: &'s Mounted,
     pub(crate) placed: &'s RouteEntry,
@@ -23,7 +23,7 @@ impl<'s> MatchedRoute<'s> {
 /// The mounts of a site, the longest path first.
 pub(crate) struct Router {
     mounts: Vec<Mount>,
-    /// True for the name of a method of the server's own apps that is found from everywhere.
+    /// Whether a method of the server's own apps can be called under any mount.
     is_own_method: fn(&str) -> bool,
 }
 
@@ -43,7 +43,7 @@ impl Router {
         &self.mounts
     }
 
-    /// The route of an RPC name: relative to the mount whose path the call was posted to, else by the mounts' names.
+    /// Finds the route of an RPC name: relative to the mount of the path the call was posted to, else by its full name.
     pub(crate) fn method(&self, path: &str, name: &str) -> Option<MatchedRoute<'_>> {
         let apps = || self.mounts.iter().enumerate().filter_map(|(at, mount)| Some((at, mount, mount.app.as_ref()?)));
         let mut below = apps().filter(|(_, mount, _)| !mount.path().is_empty() && mount.rest_of(path).is_some());
@@ -51,13 +51,14 @@ impl Router {
             .find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
             .or_else(|| apps().find_map(|(at, mount, app)| MatchedRoute::by_name(at, app, mount.rest_of_name(name)?)))
             .or_else(|| {
-                // What every server has under the same names, unless an app has a method of that name.
+                // Methods that every server has, unless an app has a method of the same name.
                 let mut own = apps().filter(|(_, mount, _)| mount.is_own && (self.is_own_method)(name));
                 own.find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
             })
     }
 
-    /// The route that a link of the app at a mount leads to, and whose it is: of the app itself, else of another.
+    /// Finds the target of a link in the app at mount `from`, and the links of the app it belongs to: that app, or
+    /// another.
     pub(crate) fn linked(&self, from: usize, sought: RouteRef<'_>) -> Result<(&Links, &RouteEntry), LinkError> {
         let own = &self.app(from).links;
         if let Some(placed) = own.find(sought)? {
@@ -74,7 +75,7 @@ impl Router {
         found.ok_or_else(|| own.unknown(sought))
     }
 
-    /// The mounts of the site's own apps: not the pages of the server.
+    /// The mounts of the site's own apps, without the built-in pages.
     pub(crate) fn of_apps(&self) -> impl Iterator<Item = (&Mount, &Mounted)> {
         let of_site = self.mounts.iter().filter(|mount| !mount.is_own);
         of_site.filter_map(|mount| Some((mount, &**mount.app.as_ref()?)))
@@ -85,7 +86,7 @@ impl Router {
         self.mounts[mount].app.as_ref().expect("requests are led to mounts with an app alone")
     }
 
-    /// The app whose mount leads to a path, and its place among the mounts.
+    /// The index of the mount whose app serves a path.
     pub(crate) fn app_at(&self, path: &str) -> Option<usize> {
         self.mounts.iter().position(|mount| mount.app.is_some() && mount.rest_of(path).is_some())
     }

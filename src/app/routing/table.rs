@@ -1,8 +1,8 @@
 //! The routes of one mounted app: by path for the web, by name for RPC.
 //!
-//! Exact rules are found by their text, patterns are tried in the order they were added. The RPC name of a rule is its
-//! fixed segments joined by dots; placeholders become the first arguments. Where two rules give one name, the one
-//! without placeholders has it; any other clash keeps the server from starting.
+//! Exact rules are found by their text; patterns are tried in the order in which they were added. The RPC name of a
+//! rule is its fixed segments joined by dots, and placeholders become the first arguments. If two rules have the same
+//! name, the one without placeholders gets it; any other clash prevents the start.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::app::args::argument::Kind;
 use crate::app::hooks::Level;
 use skitai_wire::Value;
 
-/// A route as an app or a package lists it.
+/// A route as an app or a package lists it, not yet in a table.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteRegistration {
-    /// What its rule begins with.
+    /// The prefix of its rule.
     pub(crate) prefix: String,
     pub(crate) route: &'static Route,
-    /// Those of its levels that have hooks, outermost first.
+    /// Its levels that have hooks, outermost first.
     pub(crate) levels: Vec<Arc<Level>>,
 }
 
@@ -31,18 +31,18 @@ impl RouteRegistration {
     }
 }
 
-/// A route in its app.
+/// A route in its app's table.
 #[derive(Debug)]
 pub(crate) struct RouteEntry {
     /// The rule with its package's prefix.
     pub(crate) rule: String,
     pub(crate) route: &'static Route,
     pub(crate) pattern: Pattern,
-    /// Those of its levels that have hooks, the app's first.
+    /// Its levels that have hooks, the app's first.
     pub(crate) levels: Box<[Arc<Level>]>,
 }
 
-/// Why a route cannot be one of its app.
+/// Why a route cannot be added to its app.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RouteError {
     #[error("{}: rule {rule}: it must start with `/`, or no path would ever lead to it", who(route))]
@@ -68,23 +68,23 @@ pub(crate) enum RouteError {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     placed: Vec<RouteEntry>,
-    // One rule may stand several times with different methods, so each path leads to a list.
+    // One rule may exist several times with different methods, so each path has a list.
     exact: HashMap<String, Vec<usize>, FixedState>,
     patterns: Vec<usize>,
-    // Nobody but the author chooses what is in here, so a quick hash does.
+    // Only the author chooses the keys, so a fast hash without a random seed is safe.
     names: HashMap<String, usize, FixedState>,
 }
 
-/// What a path leads to.
+/// The result of a path lookup.
 pub(crate) enum RouteMatch<'t> {
     Route(&'t RouteEntry, Vec<(String, Value)>),
-    /// The path is known, but not for this method; these are.
+    /// The path exists, but only with these methods.
     WrongMethod(Vec<&'static str>),
     Nothing,
 }
 
 impl Table {
-    /// Places routes given with their package's prefix. The errors are all that is wrong.
+    /// Makes the table from routes with their packages' prefixes. Returns every error, not only the first.
     pub(crate) fn new(routes: &[RouteRegistration], app: &Level) -> Result<Table, Vec<RouteError>> {
         let mut table = Table::default();
         let mut errors = Vec::new();
@@ -115,7 +115,7 @@ impl Table {
         if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
-    /// Two routes for the same rule and method.
+    /// Reports two routes for the same rule and method.
     fn check_methods(&self, errors: &mut Vec<RouteError>) {
         for (index, one) in self.placed.iter().enumerate() {
             for other in &self.placed[index + 1..] {
@@ -128,7 +128,7 @@ impl Table {
     }
 
     fn name_all(&mut self, errors: &mut Vec<RouteError>) {
-        // Rules without placeholders first: they have the name wherever they stand.
+        // Rules without placeholders first: they get the name in whatever order they were added.
         let (mut order, patterns): (Vec<usize>, Vec<usize>) =
             (0..self.placed.len()).partition(|&index| self.placed[index].pattern.is_exact());
         order.extend(patterns);
@@ -147,7 +147,7 @@ impl Table {
         }
     }
 
-    /// Finds the route of a path in its [canonical](super::pattern::canonical) form for a method.
+    /// Finds the route for a path, in [canonical](super::pattern::canonical) form, and a method.
     pub(crate) fn find(&self, path: &str, method: &str) -> RouteMatch<'_> {
         let path = if path.is_empty() { "/" } else { path };
         let mut allowed: Vec<&'static str> = Vec::new();
@@ -180,7 +180,7 @@ impl Table {
         RouteMatch::WrongMethod(allowed)
     }
 
-    /// The route of an RPC name, relative to the mount.
+    /// The route of an RPC name relative to the mount.
     pub(crate) fn named(&self, name: &str) -> Option<&RouteEntry> {
         self.names.get(name).map(|&index| &self.placed[index])
     }
@@ -198,12 +198,12 @@ impl Table {
     }
 }
 
-/// A route that answers GET answers HEAD as well (RFC 9110, 9.3.2); the body is left out where the reply is written.
+/// A route that answers GET answers HEAD as well (RFC 9110, 9.3.2); the code that writes the reply omits the body.
 fn answers(route: &Route, method: &str) -> bool {
     route.methods.contains(&method) || (method == "HEAD" && route.methods.contains(&"GET"))
 }
 
-/// A placeholder of numbers gives a number: an argument that takes none could never be called by its path.
+/// A placeholder for numbers yields a number: a path could never call a function whose argument is not one.
 fn check_kinds(pattern: &Pattern, rule: &str, route: &'static Route, errors: &mut Vec<RouteError>) {
     for name in pattern.numbers() {
         let taker = route.params.iter().find(|param| param.is_wire() && param.name == name);

@@ -1,9 +1,9 @@
-//! Rows as CSV (RFC 4180), read by spreadsheets and by `COPY … FROM … CSV HEADER` alike. NULL is nothing at all, an
-//! empty text is `""`: a reader that knows the difference can tell them apart.
+//! Rows as CSV (RFC 4180), as spreadsheets and `COPY … FROM … CSV HEADER` read it. NULL is an empty field and an empty
+//! text is `""`, so that a reader can tell them apart.
 
 use skitai_wire::Value;
 
-/// A line of names and one for each row.
+/// Writes a line of names, and a line for each row.
 pub(crate) fn write<'r>(names: &[&str], rows: impl Iterator<Item = &'r Value>) -> String {
     let mut text = String::new();
     head(&mut text, names);
@@ -11,12 +11,12 @@ pub(crate) fn write<'r>(names: &[&str], rows: impl Iterator<Item = &'r Value>) -
     text
 }
 
-/// The line of names.
+/// Writes the line of names.
 pub(crate) fn head(text: &mut String, names: &[&str]) {
     line(text, names.iter().map(|name| Some((*name).to_owned())));
 }
 
-/// The line of a row, by place: two columns may have one name.
+/// Writes the line of a row by position, because two columns may have the same name.
 pub(crate) fn row(text: &mut String, width: usize, row: &Value) {
     line(text, (0..width).map(|place| field(&row[place])));
 }
@@ -38,7 +38,7 @@ fn line(text: &mut String, fields: impl Iterator<Item = Option<String>>) {
     text.push_str("\r\n");
 }
 
-/// `None` for NULL. Texts as they are, everything else as in JSON; octets therefore as base64.
+/// `None` for NULL. Texts as they are, every other type as in JSON, so octets as base64.
 fn field(value: &Value) -> Option<String> {
     match value {
         Value::Nil => None,

@@ -1,14 +1,14 @@
-//! Rows straight to the client: NDJSON, CSV, a JSON array.
+//! Rows streamed to the client as NDJSON, CSV or a JSON array.
 //!
-//! The head of the reply is not sent before the first row is there, or the end. What fails until then is an error with
-//! a status, as in any handler. What fails later can be told only by what the format has room for:
+//! The head of the reply is sent only after the first row or the end has arrived. A failure before that is an error
+//! with a status, as in any handler. How a later failure is reported depends on the format:
 //!
-//! - NDJSON has one more line, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason", "msg"}]}`, as the
-//!   last;
-//! - CSV and a JSON array have no room: the reply is cut, which a client sees as a chunked body without an end. So is
-//!   an NDJSON reply of a statement with `.all_or_error()`.
+//! - NDJSON gets one more line at the end, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason",
+//!   "msg"}]}`;
+//! - CSV and a JSON array cannot express it: the connection is cut, which a client sees as an incomplete chunked body.
+//!   So is an NDJSON reply of a statement with `.all_or_error()`.
 //!
-//! The log has a line in each case.
+//! In each case a line is logged.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -26,27 +26,33 @@ use super::rows::{RowError, Rows};
 use crate::app::error::{Error, Result};
 use crate::app::reply::streaming::Streaming;
 
-/// What a chunk is filled to: rows are small, and each chunk costs a few octets and a turn of the server.
+/// The size of a chunk in bytes: rows are small, and each chunk costs a few octets and a poll.
 const CHUNK: usize = 16 << 10;
 
-/// How one row is written after others.
+/// Writes one row behind the rows before it.
 type Write<T> = fn(&mut Vec<u8>, &T) -> Result<()>;
 
 impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
-    /// A reply of one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line
-    /// with `$coverage` and `$missing` says so. If all of them do before the first row this is an error.
+    /// Replies with one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line
+    /// with `$coverage` and `$missing` says so.
+    ///
+    /// # Errors
+    /// If all members fail before the first row.
     pub async fn ndjson(self) -> Result<Streaming> {
         let tolerant = !self.strict;
         let page = Export::begun(self, tolerant, json_line).await?;
         Ok(page.streaming("application/x-ndjson"))
     }
 
-    /// A reply of one JSON array (`application/json`), a row a line. It is whole or has no end: where a member fails on
-    /// the way the connection is cut. If one fails before the first row this is an error.
+    /// Replies with one JSON array (`application/json`), one row per line. If a member fails on the way the connection
+    /// is cut, so that a client never takes a part for the whole.
+    ///
+    /// # Errors
+    /// If a member fails before the first row.
     pub async fn json(self) -> Result<Streaming> {
         let mut page = Export::begun(self, false, json_item).await?;
         match page.chunk.first_mut() {
-            // In the place of the comma before the first row.
+            // Replaces the comma before the first row.
             Some(comma) => *comma = b'[',
             None => page.chunk.push(b'['),
         }
@@ -56,7 +62,7 @@ impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
 }
 
 impl Rows {
-    /// A reply of CSV (RFC 4180) with a line of names. It is whole or has no end, as [`json`](Rows::json).
+    /// Replies with CSV (RFC 4180) and a line of names. It is complete or cut, as for [`json`](Rows::json).
     pub async fn csv(self) -> Result<Streaming> {
         let mut page = Export::begun(self, false, csv_line).await?;
         let names: Vec<&str> = page.rows.columns().iter().map(Column::name).collect();
@@ -75,7 +81,7 @@ fn json_line<T: Serialize>(chunk: &mut Vec<u8>, row: &T) -> Result<()> {
     Ok(())
 }
 
-/// What follows the first has a comma before it.
+/// Writes an item with a comma before it; the first comma becomes the bracket.
 fn json_item<T: Serialize>(chunk: &mut Vec<u8>, row: &T) -> Result<()> {
     chunk.extend(b",\n");
     chunk.extend(skitai_wire::json::to_vec(row)?);
@@ -90,24 +96,24 @@ fn csv_line(chunk: &mut Vec<u8>, row: &Value) -> Result<()> {
     Ok(())
 }
 
-/// The body under way.
+/// A body being written.
 struct Export<T> {
     rows: Rows<T>,
     write: Write<T>,
-    /// Members may fail, and the end tells of it.
+    /// Whether members may fail; the end then reports it.
     tolerant: bool,
     missing: Vec<Outcome>,
-    /// What is written and not sent.
+    /// Bytes that are written but not sent.
     chunk: Vec<u8>,
-    /// What follows the last row.
+    /// The text after the last row.
     tail: &'static [u8],
-    /// Told after the rows that came before it.
+    /// Returned after the rows that came before it.
     fault: Option<Error>,
     over: bool,
 }
 
 impl<T: Serialize + Send + Unpin + 'static> Export<T> {
-    /// Waits for the first row, or for the end.
+    /// Waits for the first row or for the end.
     async fn begun(rows: Rows<T>, tolerant: bool, write: Write<T>) -> Result<Export<T>> {
         let mut page = Export {
             rows,
@@ -137,7 +143,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes one row, or what is there instead, into the chunk.
+    /// Writes one row, or the error in its place, to the chunk.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match ready!(self.rows.poll_row(context)) {
             Some(Ok(row)) => self.fault = (self.write)(&mut self.chunk, &row).err(),
@@ -152,7 +158,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
         Streaming::of(Box::pin(self), content_type)
     }
 
-    /// The last of it.
+    /// Writes the end.
     fn end(&mut self) {
         self.chunk.extend(std::mem::take(&mut self.tail));
         if self.missing.is_empty() {

@@ -1,4 +1,4 @@
-//! Rows as they come: `was.dmap(..).rows(sql, params)` is a stream that is never in memory as a whole.
+//! Streamed rows: `was.dmap(..).rows(sql, params)` is a stream that is never in memory as a whole.
 //!
 //! ```
 //! # use skitai::prelude::*;
@@ -32,34 +32,35 @@ use super::merged::Merged;
 use crate::app::calls::results::AllFailed;
 use crate::app::error::{Error, Result};
 
-/// How long a reader may read nothing, unless [`Sql::patience`](crate::app::Sql::patience) says otherwise: longer than a
-/// client on a bad line pauses, shorter than a database should hold a connection and its snapshot for nobody.
+/// How long a reader may pause, unless [`Sql::patience`](crate::app::Sql::patience) sets another time: longer than a
+/// client on a bad network pauses, shorter than a database should hold a connection and its snapshot for an idle
+/// reader.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The rows of one statement on one database or on many, as a stream of [`Result`]. Made by
+/// The rows of a statement on one database or many, as a stream of [`Result`]. Made by
 /// [`Sql::rows`](crate::app::Sql::rows).
 ///
-/// A reader who takes his time makes the databases wait: no more than a few batches of each are ever in memory. Rows
-/// come as they arrive, unless [`by_member`](Rows::by_member) or [`sorted_by`](Rows::sorted_by).
+/// A slow reader makes the databases wait: at most a few batches of each are in memory. Rows come in the order of
+/// arrival, unless [`by_member`](Rows::by_member) or [`sorted_by`](Rows::sorted_by) is set.
 ///
-/// Each member that fails, before its first row or after its thousandth, is an error of the stream, once; whoever goes
-/// on reading gets the rows of the others. Nothing is missing in silence: `?` on every item is enough. Dropped, the
-/// stream cancels what still runs.
+/// Each member that fails, before its first row or after its thousandth, is one error of the stream; a reader that goes
+/// on gets the rows of the other members. No row is missing silently: `?` on every item is enough. Dropping the stream
+/// cancels the statements that still run.
 #[must_use = "a stream that is not read stops its statements"]
 pub struct Rows<T = Value> {
     rows: RowStream,
     typed: fn(Value) -> Result<T>,
-    /// A failure of one is one of all.
+    /// Whether the failure of one member fails the stream.
     pub(crate) strict: bool,
     /// For the log.
     pub(crate) uri: String,
 }
 
-/// What a row stream has instead of a row.
+/// The item in place of a row.
 pub(crate) enum RowError {
     /// One member's rows are missing from here on.
     Member(Box<Outcome>),
-    /// The rows make no sense together, or one of them is not of the type.
+    /// The rows cannot be merged, or a row does not fit the type.
     Fault(Error),
 }
 
@@ -74,7 +75,7 @@ impl Rows {
         Rows { rows, typed: Ok, strict, uri: uri.to_owned() }
     }
 
-    /// The rows as a type of one's own, read by the names of the columns.
+    /// The rows as your own type, matched by the names of the columns.
     pub fn of<T: DeserializeOwned>(self) -> Rows<T> {
         let Rows { rows, strict, uri, .. } = self;
         Rows { rows, typed: |row| Ok(skitai_wire::from_value(row)?), strict, uri }
@@ -82,52 +83,52 @@ impl Rows {
 }
 
 impl<T> Rows<T> {
-    /// The rows in one order over all members: `"country, -population"`, written as for
-    /// [`Results::sorted_by`](crate::app::Results::sorted_by) and compared by the same rules. Each member has to send its
-    /// own rows in that order (`ORDER BY country COLLATE "C", population DESC`); one that does not is an error with its
-    /// name, after which nothing comes. Rows that are equal keep the order of the members.
+    /// Merges the rows in one order over all members: `"country, -population"`, written and compared as for
+    /// [`Results::sorted_by`](crate::app::Results::sorted_by). Each member must send its own rows in that order
+    /// (`ORDER BY country COLLATE "C", population DESC`). A member that does not ends the stream with an error that
+    /// names it. Rows that compare as equal keep the order of the members.
     pub fn sorted_by(self, order: &str) -> Rows<T> {
         Rows { rows: self.rows.sorted_by(order), ..self }
     }
 
-    /// The rows member by member, in the order of the configuration. The others wait meanwhile, with their connections.
+    /// Returns the rows member by member, in the order of the configuration. The others, with their connections, wait.
     pub fn by_member(self) -> Rows<T> {
         Rows { rows: self.rows.by_member(), ..self }
     }
 
-    /// Names and types of the columns, known with the first row; of prepared statements also where there is none.
+    /// Names and types of the columns, known with the first row; for prepared statements even if there is no row.
     pub fn columns(&self) -> &[Column] {
         self.rows.columns()
     }
 
-    /// How many members' rows were read to their end, and what became of the others. Complete only at the end.
+    /// The number of members whose rows were read to their end, and why the others' were not. Final only after the end.
     pub fn coverage(&self) -> Coverage {
         self.rows.coverage()
     }
 
-    /// What became of each member, in the order of the configuration; `affected` is the number of its rows. `None` for
-    /// those whose rows go on.
+    /// The outcome of each member, in the order of the configuration; `affected` is the number of its rows. `None` for
+    /// a member that is still sending.
     pub fn outcomes(&self) -> impl Iterator<Item = Option<&Outcome>> {
         self.rows.outcomes()
     }
 
-    /// Several aggregates of all rows, which are read for it and not kept: `aggregate([count(), avg("population")])`,
-    /// as a type of one's own or a [`Value`]. An error of any member is an error.
+    /// Several aggregates of all rows, as your own type or a [`Value`]: `aggregate([count(), avg("population")])`. The
+    /// rows are read and not kept. The error of any member is an error.
     pub async fn aggregate<A: DeserializeOwned>(mut self, aggregates: impl AsRef<[Aggregate]>) -> Result<A> {
         let running = self.rows.aggregated(None, aggregates.as_ref()).await;
         let running = running.map_err(|broken| self.hole(broken).into_error(&self))?;
         Ok(skitai_wire::from_value(running.total())?)
     }
 
-    /// One row for each combination of values in the named columns, as [`Results::group_by`](crate::app::Results::group_by).
-    /// Memory grows with the number of groups alone.
+    /// One row for each combination of values in the named columns, as
+    /// [`Results::group_by`](crate::app::Results::group_by). Memory grows only with the number of groups.
     pub async fn group_by(mut self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
         let running = self.rows.aggregated(Some(columns), aggregates.as_ref()).await;
         let running = running.map_err(|broken| self.hole(broken).into_error(&self))?;
         Ok(Merged::new(running.groups()?, self.coverage()))
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub async fn count(self) -> Result<i64> {
         Ok(self.value(merge::count()).await?.as_i64().unwrap_or_default())
     }
@@ -138,7 +139,7 @@ impl<T> Rows<T> {
         Ok(named["value"].clone())
     }
 
-    /// The next row, or what is there instead.
+    /// Polls for the next row, or the error in its place.
     pub(crate) fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, RowError>>> {
         Pin::new(&mut self.rows).poll_next(context).map(|next| {
             next.map(|row| match row {
@@ -155,7 +156,7 @@ impl<T> Rows<T> {
         }
     }
 
-    /// An error with a member's reason and how many others there are.
+    /// An error with a member's reason and the number of other failures.
     pub(crate) fn failed(&self, outcomes: Vec<Outcome>) -> Error {
         AllFailed { coverage: self.coverage(), outcomes }.into()
     }

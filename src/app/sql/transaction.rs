@@ -18,8 +18,7 @@ use crate::app::calls::results::{AllFailed, Answered};
 use crate::app::error::Result;
 use skitai_actors::spec::Spread;
 
-/// A transaction, inside the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same
-/// transaction.
+/// A transaction, in the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
 #[derive(Clone, Debug)]
 pub struct Tx(Connection);
 
@@ -30,11 +29,11 @@ impl Deref for Tx {
     }
 }
 
-/// A connection for oneself, inside the closure of [`Sql::session`] or [`Sql::tx`]. Clones are the same connection.
+/// A reserved connection, in the closure of [`Sql::session`] or [`Sql::tx`]. Clones are the same connection.
 #[derive(Clone, Debug)]
 pub struct Connection(CommandChannel);
 
-/// The spread to the actor that holds the connection.
+/// The channel to the actor that holds the connection.
 #[derive(Clone, Debug)]
 struct CommandChannel {
     orders: mpsc::Sender<Command>,
@@ -43,17 +42,18 @@ struct CommandChannel {
     until: Instant,
 }
 
-/// Orders that wait: a closure may start several statements at once, and they run one after the other.
+/// Capacity of the channel: a closure may start several statements at once, and they run one after the other.
 const WAITING: usize = 16;
 
 impl Sql {
-    /// Runs the closure's statements in one transaction on one database: of `db`, of the least busy member of `dlb`, of
-    /// the shard chosen by [`shard`](Sql::shard) or [`shard_by`](Sql::shard_by). Ok commits, an error rolls back, and
-    /// so does everything that keeps the closure from ending: the deadline, a client that left, a panic.
+    /// Runs the closure's statements in one transaction on one database: that of `db`, the least busy member of `dlb`,
+    /// or the shard chosen by [`shard`](Sql::shard) or [`shard_by`](Sql::shard_by). `Ok` commits and an error rolls
+    /// back. So does everything that keeps the closure from returning: the deadline, a client that disconnects, a
+    /// panic.
     ///
-    /// A statement that failed has ended the transaction: its error is to be returned, and a commit after it is an
-    /// error. What may fail goes into [`Tx::savepoint`]. Nothing is run again by itself: on a conflict of serialisable
-    /// transactions (SQLSTATE 40001) the caller calls `tx` again.
+    /// A failed statement ends the transaction: return its error, because a commit after it is an error too. Put a
+    /// statement that may fail into [`Tx::savepoint`]. Nothing is retried automatically: after a serialization failure
+    /// (SQLSTATE 40001) call `tx` again.
     ///
     /// ```
     /// # use skitai::prelude::*;
@@ -77,7 +77,7 @@ impl Sql {
         let (line, replies) = self.open(ConversationKind::Transaction).await?;
         let until = line.until;
         let done = work(Tx(Connection(line.clone()))).await;
-        // The conversation is over when its last order is answered; what the actor still has to say is the same.
+        // The transaction is over when its last command is answered; the actor's final message repeats that answer.
         let answer = match &done {
             Ok(_) => line.order(Command::Commit).await,
             Err(_) => line.order(Command::Rollback).await,
@@ -90,15 +90,15 @@ impl Sql {
         }
     }
 
-    /// Runs the closure's statements on one connection of one database, each by itself. Here settings, subscriptions
-    /// and cursors are allowed, a `BEGIN` of one's own too; afterwards the connection forgets them all.
+    /// Runs the closure's statements on one connection of one database, each by itself. Settings, subscriptions,
+    /// cursors and the closure's own `BEGIN` are allowed here; afterwards the connection is reset.
     pub async fn session<T, F>(self, work: impl FnOnce(Connection) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let (line, replies) = self.open(ConversationKind::Session).await?;
         let done = work(Connection(line)).await;
-        // The last handle of the line is gone, unless the closure kept one: then its connection is closed.
+        // The last handle of the channel is dropped here, unless the closure kept one: then the connection is closed.
         let until = Instant::now() + LEAVE_WITHIN;
         replies.all(until).await;
         done
@@ -132,8 +132,8 @@ impl Sql {
     }
 }
 
-/// How long the end of a session may take: it is cleaned while the handler waits, so that the next statement of the
-/// same handler may have its connection.
+/// How long the end of a session may take. The handler waits while the connection is reset, so that its next statement
+/// can use that connection.
 const LEAVE_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl CommandChannel {
@@ -145,7 +145,7 @@ impl CommandChannel {
         };
         let outcome = match tokio::time::timeout_at(self.until.into(), outcome).await {
             Ok(Some(outcome)) => outcome,
-            // A statement that was under spread when the conversation broke was told why; this one came after.
+            // A statement in flight when the connection broke already got the reason; this one came later.
             Ok(None) => Outcome::failed(
                 self.node.clone(),
                 Reason::Closed,
@@ -158,7 +158,7 @@ impl CommandChannel {
 }
 
 impl Tx {
-    /// A part of the transaction that may fail by itself: its error undoes what it did and nothing else. They nest.
+    /// A nested part of the transaction that may fail: its error rolls back only its own statements. Savepoints nest.
     pub async fn savepoint<T, F>(&self, work: impl FnOnce(Tx) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -180,7 +180,7 @@ impl Tx {
 }
 
 impl Connection {
-    /// One statement on this connection. A failure is an error with the database's own in its outcome.
+    /// Executes one statement on this connection. A failure is an error whose outcome has the database's own error.
     pub async fn execute(
         &self,
         sql: impl Into<Cow<'static, str>>,
@@ -190,7 +190,7 @@ impl Connection {
         self.0.order(|answer| Command::Execute { sql, params, answer }).await
     }
 
-    /// The database the connection is to, as in outcomes.
+    /// The name of the database, as in outcomes.
     pub fn node(&self) -> &str {
         &self.0.node
     }

@@ -118,7 +118,8 @@ fn a_member_that_takes_longer_than_its_time_is_not_asked_elsewhere() {
 
         let outcomes = cluster.all(call()).await;
         assert!(outcomes.iter().all(|outcome| outcome.msg == "no answer within the member's timeout of 100ms"));
-        assert!(outcomes.iter().all(|outcome| outcome.latency < Duration::from_millis(500)));
+        let limit = bound(Duration::from_millis(500), Duration::from_secs(1));
+        assert!(outcomes.iter().all(|outcome| outcome.latency < limit), "{outcomes:?}");
         eventually("the members see the end", || slow.seen.eofs() + other.seen.eofs() == 3).await;
     });
 }

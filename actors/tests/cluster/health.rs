@@ -57,7 +57,7 @@ fn a_refusing_member_is_ejected_and_answered_for_at_once() {
         }
         let begun = Instant::now();
         let outcomes = cluster.all(call()).await;
-        assert!(begun.elapsed() < Duration::from_millis(100));
+        assert!(begun.elapsed() < bound(Duration::from_millis(100), Duration::from_secs(5)));
         assert!(outcomes[0].is_ok());
         let ejected = &outcomes[1];
         assert_eq!((ejected.status, ejected.reason), (Status::NotConnected, Reason::Ejected));
@@ -97,14 +97,15 @@ fn one_live_call_readmits_a_member_that_recovered() {
         }
         assert_eq!(cluster.word(0, "state").await, "ejected");
         // Its time is over and it is still ill: the trial ejects it anew, for longer. No lb caller is given a second.
-        tokio::time::sleep(Duration::from_millis(350)).await;
-        let outcomes: Vec<_> = [cluster.one(call()).await, cluster.one(call()).await].into();
-        assert_eq!(outcomes.iter().filter(|outcome| outcome.reason == Reason::Closed).count(), 1, "{outcomes:?}");
+        until("one caller meets it again", async || cluster.one(call()).await.reason == Reason::Closed).await;
+        assert!(cluster.one(call()).await.is_ok(), "the next one does not");
         assert_eq!(cluster.shared(0).await.get("ejections"), Some(&Value::Int(2)));
         is_ill.store(false, SeqCst);
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        assert!(cluster.one(call()).await.is_ok());
-        assert_eq!(cluster.word(0, "state").await, "healthy");
+        until("a caller meets it well", async || {
+            assert!(cluster.one(call()).await.is_ok());
+            cluster.word(0, "state").await == "healthy"
+        })
+        .await;
         assert_eq!(cluster.word(0, "readmitted_for").await, "answered");
         let weight = cluster.shared(0).await.get("weight_in_force").and_then(Value::as_f64).unwrap();
         assert!((0.09..0.3).contains(&weight), "a slow start from a tenth: {weight}");
@@ -283,20 +284,14 @@ async fn checked(kind: CheckKind) {
     eventually("it is asked", || there.seen.requests() >= 3).await;
     assert_eq!(cluster.word(0, "state").await, "healthy");
     is_ill.store(true, SeqCst);
-    let give_up = after(3_000);
-    while cluster.word(0, "state").await == "healthy" {
-        assert!(Instant::now() < give_up, "no check found out");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a check finds out", async || cluster.word(0, "state").await != "healthy").await;
     assert_eq!(cluster.word(0, "ejected_for").await, "check_failed");
-    // Its time is over long ago, but no caller finds out for it.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Its time is over before the fourth check from here, but no caller finds out for it.
+    let asked = there.seen.requests();
+    eventually("the checks go on", || there.seen.requests() >= asked + 4).await;
     assert_eq!(cluster.all(call()).await[0].reason, Reason::Ejected);
     is_ill.store(false, SeqCst);
-    while cluster.word(0, "state").await != "healthy" {
-        assert!(Instant::now() < give_up, "no check saw it recover");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a check sees it recover", async || cluster.word(0, "state").await == "healthy").await;
     assert_eq!(cluster.word(0, "readmitted_for").await, "checks_passed");
     drop(prober);
     tokio::time::sleep(Duration::from_millis(100)).await;

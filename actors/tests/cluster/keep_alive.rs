@@ -100,7 +100,7 @@ fn who_leaves_closes_the_members_sockets() {
         drop(replies);
         eventually("both members see the end", || there.seen.eofs() == 2).await;
         let seen = there.seen.last_eof.lock().unwrap().unwrap();
-        assert!(seen.duration_since(left) < Duration::from_millis(500));
+        assert!(seen.duration_since(left) < bound(Duration::from_millis(500), Duration::from_secs(5)));
     });
 }
 
@@ -117,9 +117,8 @@ fn idle_connections_are_closed_without_being_asked() {
         let opened = there.seen.connections();
         assert!(opened > 1, "all went over one connection");
         // The keep-alive of 4 s and at most a period of 1 s.
-        tokio::time::sleep(Duration::from_millis(5_200)).await;
-        assert_eq!(there.seen.eofs(), opened);
-        assert_eq!(sockets_to(there.port), Vec::<String>::new());
+        eventually("the member sees all of them close", || there.seen.eofs() == opened).await;
+        eventually("none is left", || sockets_to(there.port).is_empty()).await;
     });
 }
 
@@ -133,8 +132,7 @@ fn what_the_member_closed_does_not_stay_half_closed() {
         let cluster = Started::new(spec(&[there.port]));
         assert!(cluster.one(call()).await.is_ok());
         eventually("the close arrives", || sockets_to(there.port) == ["08"]).await;
-        tokio::time::sleep(Duration::from_millis(5_200)).await;
-        assert_eq!(sockets_to(there.port), Vec::<String>::new(), "CLOSE_WAIT is 08");
+        eventually("it closes, too: CLOSE_WAIT is 08", || sockets_to(there.port).is_empty()).await;
     });
 }
 

@@ -16,7 +16,7 @@ fn the_hundred_and_first_hanging_call_is_refused_at_once() {
         eventually("all hundred arrive", || there.seen.requests() == 100).await;
         let begun = Instant::now();
         let outcomes = cluster.ask(Spread::All, call(), deadline).all(deadline).await;
-        assert!(begun.elapsed() < Duration::from_millis(50));
+        assert!(begun.elapsed() < bound(Duration::from_millis(50), Duration::from_secs(4)));
         assert_eq!((outcomes[0].status, outcomes[0].reason), (Status::NotConnected, Reason::NotAdmitted));
         assert_eq!(there.seen.requests(), 100);
 

@@ -129,7 +129,8 @@ fn a_late_call_goes_to_a_second_member_and_the_loser_is_closed() {
         is_stalled.store(true, SeqCst);
         let begun = Instant::now();
         let outcome = cluster.one(call().idempotent()).await;
-        assert!(outcome.is_ok() && begun.elapsed() < Duration::from_millis(500), "{outcome:?}");
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert!(begun.elapsed() < bound(Duration::from_millis(500), Duration::from_secs(2)), "{outcome:?}");
         assert_eq!(outcome.attempts, 2);
         let eofs = || members[0].seen.eofs() + members[1].seen.eofs();
         eventually("the loser sees the end", || eofs() >= 1).await;

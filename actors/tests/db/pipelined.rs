@@ -12,7 +12,7 @@ use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason};
 
 use crate::cancel::Watch;
-use crate::{Cluster, PATIENCE, cell, get, pooler, run, server, text};
+use crate::{Cluster, PATIENCE, bound, cell, get, pooler, run, server, text, until};
 
 /// Far below the second or more that statements sleep here, far above what a short one takes on a busy machine.
 const SOON: Duration = Duration::from_millis(700);
@@ -46,15 +46,6 @@ async fn hundred(cluster: &Cluster) {
 
 async fn told(cluster: &Cluster, part: &str, name: &str) -> Value {
     get(&get(&cluster.report().await, part), name)
-}
-
-/// Polls what another process or a task has yet to bring about.
-async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !is_so().await {
-        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        actix_rt::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[test]
@@ -113,8 +104,9 @@ fn who_leaves_takes_nothing_with_him_and_leaves_nothing_behind() {
             }
         }
         // Nothing is cancelled: it ran to its end.
+        let watch = Watch::on(&cluster).await;
         let late = cluster.ask(Spread::One, "INSERT INTO t SELECT 7 FROM pg_sleep(0.3)", ());
-        actix_rt::time::sleep(Duration::from_millis(100)).await;
+        watch.until(1, PATIENCE).await;
         drop(late);
         let held = ended(cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT count(*) FROM t", ())).await;
         assert_eq!(cell(&held, 0, 0), Value::Int(1), "lent before the statement of another had ended");
@@ -138,14 +130,14 @@ fn a_stuck_head_makes_new_statements_go_elsewhere() {
         .await;
         let began = Instant::now();
         hundred(&cluster).await;
-        assert!(began.elapsed() < SOON * 2, "waited behind the stuck one: {:?}", began.elapsed());
+        assert!(began.elapsed() < bound(SOON * 2, SOON * 4), "waited behind the stuck one: {:?}", began.elapsed());
         assert_eq!(told(&cluster, "pipelined", "moved").await, Value::Int(1));
         assert_eq!(told(&cluster, "connections", "open").await, Value::Int(2));
         // Left by its asker, it is still in the way, and still nobody waits for it.
         drop(stuck);
         let began = Instant::now();
         hundred(&cluster).await;
-        assert!(began.elapsed() < SOON * 2, "{:?}", began.elapsed());
+        assert!(began.elapsed() < bound(SOON * 2, SOON * 4), "{:?}", began.elapsed());
         assert_eq!(told(&cluster, "pipelined", "in_flight").await, Value::Int(1));
         until("the stuck one has ended", async || told(&cluster, "pipelined", "connections").await == Value::Int(0))
             .await;
@@ -162,6 +154,7 @@ fn there_are_never_more_connections_than_the_pool_has() {
         for count in [1, 2] {
             stuck.push(cluster.ask(Spread::One, "SELECT pg_sleep(3)", ()));
             watch.until(count, PATIENCE).await;
+            // As old as a statement has to be for the next one to go elsewhere.
             actix_rt::time::sleep(Duration::from_millis(100)).await;
         }
         for lane in [ConnMode::Pipelined, ConnMode::Exclusive] {
@@ -328,7 +321,7 @@ fn only_six_words_share_and_an_exclusive_one_is_cancelled() {
         let long = cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT pg_sleep(30)", ());
         watch.until(1, PATIENCE).await;
         drop(long);
-        watch.until(0, SOON * 2).await;
+        watch.until(0, bound(SOON * 2, PATIENCE)).await;
         // Without a word in the conf, the call's own.
         let cluster = Cluster::of(vec![server::shared().database().await]);
         let asked: Vec<_> = (0..50_i32)

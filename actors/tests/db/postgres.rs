@@ -8,6 +8,7 @@ use skitai_actors::spec::{DbMember, DbTls, Secret, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
 
+use crate::cancel::Watch;
 use crate::{Cluster, PATIENCE, cell, get, rows, run, server, text};
 
 async fn cluster() -> Cluster {
@@ -220,8 +221,9 @@ fn an_exhausted_pool_says_so() {
             spec.connections = 1;
             spec.wait = Duration::from_millis(100);
         });
-        let long = cluster.ask(Spread::All, "SELECT pg_sleep(0.6)", ());
-        actix_rt::time::sleep(Duration::from_millis(200)).await;
+        let watch = Watch::on(&cluster).await;
+        let long = cluster.ask(Spread::All, "SELECT pg_sleep(2)", ());
+        watch.until(1, PATIENCE).await;
         let outcome = cluster.one("SELECT 1", ()).await;
         assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, Reason::NoPermit), "{}", outcome.msg);
         assert!(outcome.msg.contains("all 1 of this thread"), "{}", outcome.msg);
@@ -263,8 +265,9 @@ fn a_killed_connection_is_an_error_that_is_not_sent_again() {
         let member = server::shared().database().await;
         let (cluster, other) = (Cluster::of(vec![member.clone()]), Cluster::of(vec![member]));
         cluster.one("CREATE TABLE t (a int)", ()).await;
+        let watch = Watch::on(&cluster).await;
         let running = cluster.ask(Spread::One, "INSERT INTO t SELECT 1 FROM pg_sleep(10)", ());
-        actix_rt::time::sleep(Duration::from_millis(200)).await;
+        watch.until(1, PATIENCE).await;
         const KILL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                             WHERE datname = current_database() AND query LIKE 'INSERT%'";
         assert_eq!(other.value(KILL, ()).await, Value::Int(1));

@@ -7,7 +7,7 @@ use skitai_actors::spec::{DbMember, Shard, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
 
-use crate::{Cluster, cell, get, rows, run, text};
+use crate::{Cluster, bound, cell, get, rows, run, text, until};
 
 /// Counts far longer than any test waits.
 const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c";
@@ -136,7 +136,11 @@ fn a_statement_nobody_waits_for_is_interrupted() {
             let started = Instant::now();
             let number = i64::try_from(round).unwrap();
             assert_eq!(cluster.value("SELECT $1", (number,)).await, Value::Int(number));
-            assert!(started.elapsed() < Duration::from_millis(800), "waited {:?}", started.elapsed());
+            assert!(
+                started.elapsed() < bound(Duration::from_millis(800), Duration::from_secs(10)),
+                "waited {:?}",
+                started.elapsed()
+            );
         }
         let report = cluster.report().await;
         assert_eq!(get(&get(&report, "statements"), "timed_out"), Value::Int(1));
@@ -152,7 +156,7 @@ fn the_end_of_the_event_loop_closes_what_is_open() {
         let cluster = Cluster::of(vec![member]);
         assert!(cluster.one("INSERT INTO t VALUES (1, 'x')", ()).await.is_ok());
         let replies = cluster.ask(Spread::All, ENDLESS, ());
-        actix_rt::time::sleep(Duration::from_millis(20)).await;
+        until("it runs", async || get(&cluster.report().await, "in_use") == Value::Int(1)).await;
         replies
     });
     drop(running);

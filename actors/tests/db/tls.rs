@@ -8,7 +8,7 @@ use skitai_actors::spec::{DbMember, DbTls, Shard, Spread};
 use skitai_actors::wire::Value;
 
 use crate::server::{PASSWORD, Server};
-use crate::{Cluster, run, server};
+use crate::{Cluster, get, run, server, until};
 
 fn member(server: &Server, as_host: &str, roots: Option<PathBuf>) -> DbMember {
     let mut member = server.member("postgres", "postgres", PASSWORD);
@@ -48,7 +48,7 @@ fn a_cancel_request_is_encrypted_too_and_the_connection_is_kept() {
         let cluster = Cluster::with(vec![member], |spec| spec.connections = 1);
         let pid = cluster.value("SELECT pg_backend_pid()", ()).await;
         let slow = cluster.ask(Spread::One, "SELECT pg_sleep(20)", ());
-        actix_rt::time::sleep(Duration::from_millis(100)).await;
+        until("it runs", async || get(&cluster.report().await, "in_use") == Value::Int(1)).await;
         let began = Instant::now();
         drop(slow);
         assert_eq!(cluster.value("SELECT pg_backend_pid()", ()).await, pid);

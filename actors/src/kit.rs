@@ -35,6 +35,7 @@ pub mod report;
 mod restarts;
 pub mod rule;
 mod slots;
+mod sync;
 pub mod tasks;
 
 pub use actor_host::Answers;

@@ -7,8 +7,6 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -16,6 +14,7 @@ use super::alarm;
 use super::party::Party;
 use super::rule::{Arrived, Rule};
 use super::slots::{Missed, Slot, Slots};
+use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Runs on each item as it arrives, failures included. If it panics, that one item becomes a failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;

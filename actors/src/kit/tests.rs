@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 mod every_actor;
+mod model;
 mod storm;
 
 /// What a slot of these tests says.

@@ -29,7 +29,7 @@ fn number(outcomes: &[Outcome]) -> i64 {
 /// A time that is over at the next look-up, or at one soon after: nobody waits for a clock.
 const AT_ONCE: Duration = Duration::from_nanos(1);
 
-fn until_gone(store: &Store, key: &Key) {
+fn until_gone(store: &Store, key: &CacheKey) {
     let give_up = soon(20_000);
     while store.peek(key).is_some() {
         assert!(Instant::now() < give_up, "a nanosecond is not over");

@@ -47,7 +47,7 @@ mod gather;
 #[expect(clippy::duplicate_mod, reason = "as above")]
 mod slots;
 
-use gather::{Inlet, Outlet, Watch};
+use gather::{InFlightCall, Replies, Responder};
 use rule::Rule;
 use slots::{Missed, Slot};
 use sync::{Arc, Mutex};
@@ -110,8 +110,8 @@ fn explore(switches: usize, scene: impl Fn() + Sync + Send + 'static) {
     model.check(scene);
 }
 
-fn open(slots: usize) -> (Inlet<Told>, Outlet<Told>) {
-    Inlet::open(vec![Told::Unsent; slots], None)
+fn open(slots: usize) -> (Replies<Told>, Responder<Told>) {
+    Replies::open(vec![Told::Unsent; slots], None)
 }
 
 fn no_time() -> Instant {
@@ -119,7 +119,7 @@ fn no_time() -> Instant {
 }
 
 /// What the kit does while a call's work waits for a member: it sleeps until nobody wants the answer, and notes that.
-fn until_unwanted(mut watch: Watch<Told>) {
+fn until_unwanted(mut watch: InFlightCall<Told>) {
     block_on(poll_fn(|context| if watch.is_unwanted(context.waker()) { Poll::Ready(()) } else { Poll::Pending }));
     watch.stop(Missed::Cancelled);
 }
@@ -127,12 +127,12 @@ fn until_unwanted(mut watch: Watch<Told>) {
 #[test]
 fn the_asker_is_woken_by_the_last_answer() {
     explore(3, || {
-        let (inlet, outlet) = open(2);
-        let outlet = Arc::new(outlet);
-        let other = outlet.clone();
+        let (replies, responder) = open(2);
+        let responder = Arc::new(responder);
+        let other = responder.clone();
         let first = thread::spawn(move || other.put(0, Told::Said(1)));
-        let second = thread::spawn(move || outlet.put(1, Told::Said(2)));
-        assert_eq!(block_on(inlet.all(no_time())), [Told::Said(1), Told::Said(2)]);
+        let second = thread::spawn(move || responder.put(1, Told::Said(2)));
+        assert_eq!(block_on(replies.all(no_time())), [Told::Said(1), Told::Said(2)]);
         first.join().unwrap();
         second.join().unwrap();
     });
@@ -141,12 +141,12 @@ fn the_asker_is_woken_by_the_last_answer() {
 #[test]
 fn each_slot_is_filled_once_and_what_the_work_leaves_is_closed() {
     explore(3, || {
-        let (inlet, outlet) = open(2);
-        let outlet = Arc::new(outlet);
-        let other = outlet.clone();
+        let (replies, responder) = open(2);
+        let responder = Arc::new(responder);
+        let other = responder.clone();
         let first = thread::spawn(move || other.put(0, Told::Said(1)));
-        let second = thread::spawn(move || outlet.put(0, Told::Said(2)));
-        let told = block_on(inlet.all(no_time()));
+        let second = thread::spawn(move || responder.put(0, Told::Said(2)));
+        let told = block_on(replies.all(no_time()));
         assert!(matches!(told[0], Told::Said(1 | 2)), "{told:?}");
         assert_eq!(told[1..], [Told::Missed(Missed::Abandoned)]);
         first.join().unwrap();
@@ -157,13 +157,13 @@ fn each_slot_is_filled_once_and_what_the_work_leaves_is_closed() {
 #[test]
 fn work_stops_when_its_asker_has_left() {
     explore(3, || {
-        let (inlet, outlet) = open(2);
+        let (replies, responder) = open(2);
         let work = thread::spawn(move || {
-            outlet.put(0, Told::Said(1));
-            until_unwanted(outlet.watch());
-            assert!(!outlet.is_awaited(1));
+            responder.put(0, Told::Said(1));
+            until_unwanted(responder.watch());
+            assert!(!responder.is_awaited(1));
         });
-        drop(inlet);
+        drop(replies);
         work.join().unwrap();
     });
 }
@@ -171,13 +171,13 @@ fn work_stops_when_its_asker_has_left() {
 #[test]
 fn work_that_goes_to_sleep_is_woken_by_an_asker_that_leaves_half_way() {
     explore(3, || {
-        let (mut inlet, outlet) = open(2);
+        let (mut replies, responder) = open(2);
         let work = thread::spawn(move || {
-            outlet.put(0, Told::Said(1));
-            until_unwanted(outlet.watch());
+            responder.put(0, Told::Said(1));
+            until_unwanted(responder.watch());
         });
-        assert_eq!(block_on(inlet.next(no_time())), Some((0, Told::Said(1))));
-        drop(inlet);
+        assert_eq!(block_on(replies.next(no_time())), Some((0, Told::Said(1))));
+        drop(replies);
         work.join().unwrap();
     });
 }
@@ -185,36 +185,36 @@ fn work_that_goes_to_sleep_is_woken_by_an_asker_that_leaves_half_way() {
 #[test]
 fn a_rule_that_is_met_wakes_both_ends() {
     explore(2, || {
-        let (inlet, outlet) = open(2);
-        let outlet = Arc::new(outlet);
-        let watch = outlet.watch();
+        let (replies, responder) = open(2);
+        let responder = Arc::new(responder);
+        let watch = responder.watch();
         // Filled from elsewhere: the work is not what is running then.
-        let other = outlet.clone();
+        let other = responder.clone();
         let filling = thread::spawn(move || other.put(0, Told::Said(1)));
         let work = thread::spawn(move || {
             until_unwanted(watch);
-            drop(outlet);
+            drop(responder);
         });
-        let mut inlet = inlet.under(Rule::First(1));
-        assert_eq!(block_on(inlet.gather(no_time())), [Told::Said(1), Told::Missed(Missed::Cancelled)]);
+        let mut replies = replies.under(Rule::First(1));
+        assert_eq!(block_on(replies.gather(no_time())), [Told::Said(1), Told::Missed(Missed::Cancelled)]);
         filling.join().unwrap();
         // The asker has not left yet: what stops the work is the rule.
         work.join().unwrap();
-        drop(inlet);
+        drop(replies);
     });
 }
 
 #[test]
 fn two_failures_at_once_end_a_quorum_once() {
     explore(2, || {
-        let (inlet, outlet) = open(3);
-        let outlet = Arc::new(outlet);
+        let (replies, responder) = open(3);
+        let responder = Arc::new(responder);
         let fail = |slot| {
-            let outlet = outlet.clone();
-            thread::spawn(move || outlet.put(slot, Told::Missed(Missed::Failed)))
+            let responder = responder.clone();
+            thread::spawn(move || responder.put(slot, Told::Missed(Missed::Failed)))
         };
         let failing = [fail(0), fail(1)];
-        let told = block_on(inlet.under(Rule::Quorum(2)).all(no_time()));
+        let told = block_on(replies.under(Rule::Quorum(2)).all(no_time()));
         assert_eq!(told.len(), 3);
         assert!(told.iter().all(|told| matches!(told, Told::Missed(Missed::Failed | Missed::Cancelled))), "{told:?}");
         for one in failing {
@@ -226,10 +226,10 @@ fn two_failures_at_once_end_a_quorum_once() {
 #[test]
 fn at_the_deadline_each_slot_has_an_answer_or_the_reason() {
     explore(2, || {
-        let (inlet, outlet) = open(2);
-        let work = thread::spawn(move || outlet.put(0, Told::Said(1)));
+        let (replies, responder) = open(2);
+        let work = thread::spawn(move || responder.put(0, Told::Said(1)));
         let striking = thread::spawn(|| CLOCK.strike());
-        let told = block_on(inlet.all(no_time()));
+        let told = block_on(replies.all(no_time()));
         assert!(matches!(told[0], Told::Said(1) | Told::Missed(Missed::Deadline)), "{told:?}");
         assert!(matches!(told[1], Told::Missed(Missed::Abandoned | Missed::Deadline)), "{told:?}");
         assert_eq!(told.len(), 2);
@@ -241,14 +241,14 @@ fn at_the_deadline_each_slot_has_an_answer_or_the_reason() {
 #[test]
 fn arrivals_are_given_out_once_each() {
     explore(2, || {
-        let (mut inlet, outlet) = open(2);
+        let (mut replies, responder) = open(2);
         let work = thread::spawn(move || {
-            outlet.put(1, Told::Said(2));
-            outlet.put(0, Told::Said(1));
+            responder.put(1, Told::Said(2));
+            responder.put(0, Told::Said(1));
         });
         let striking = thread::spawn(|| CLOCK.strike());
         let mut came = [None; 2];
-        while let Some((slot, told)) = block_on(inlet.next(no_time())) {
+        while let Some((slot, told)) = block_on(replies.next(no_time())) {
             assert_eq!(came[slot].replace(told), None, "slot {slot} came twice");
         }
         for (told, said) in came.into_iter().zip([1, 2]) {
@@ -263,10 +263,10 @@ fn arrivals_are_given_out_once_each() {
 #[test]
 fn work_that_is_dropped_wakes_its_asker() {
     explore(3, || {
-        let (inlet, outlet) = open(2);
+        let (replies, responder) = open(2);
         // As a panic does, or the end of its thread.
-        let work = thread::spawn(move || drop(outlet));
-        assert_eq!(block_on(inlet.all(no_time())), [Told::Missed(Missed::Abandoned); 2]);
+        let work = thread::spawn(move || drop(responder));
+        assert_eq!(block_on(replies.all(no_time())), [Told::Missed(Missed::Abandoned); 2]);
         work.join().unwrap();
     });
 }

@@ -1,8 +1,8 @@
-//! One exchange with one member, from its begin to its end, whoever ends it: the answer, the member's timeout, the
-//! caller's deadline or departure.
+//! One exchange with one member, from begin to end: by the answer, the member's timeout, the caller's deadline or the
+//! caller's departure.
 //!
-//! While it runs, the slot it will fill is kept truthful: should the caller's clock run out first, the slot names the
-//! member that was being asked, and says "no connection was free" rather than "timed out" if nothing had been sent.
+//! While it runs, the slot that it will fill stays true: if the caller's time runs out first, the slot names the member
+//! that was being called, and says "no connection was free" rather than "timed out" if nothing was sent.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -19,13 +19,13 @@ use crate::kit::race::step;
 use crate::outcome::deadline::Expired;
 use crate::outcome::{Outcome, Reason, deadline};
 
-/// Counts an exchange in when made and out when dropped.
+/// An exchange. Counted in flight from its creation to its drop.
 pub(super) struct Attempt<'a> {
     member: &'a HttpMember,
     responder: &'a Responder<Outcome>,
-    /// The slot it fills.
+    /// The index of its slot.
     index: usize,
-    /// When the call came.
+    /// When the call began.
     begun: Instant,
     part: AttemptInfo,
     entry: InFlight,
@@ -34,20 +34,19 @@ pub(super) struct Attempt<'a> {
     is_unwanted: Cell<bool>,
 }
 
-/// What an exchange is to its call and to its member.
+/// The role of an exchange within its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AttemptInfo {
-    /// How many members were tried for the slot, this one included.
+    /// How many members the call has tried, this one included.
     pub(super) attempt: u32,
-    /// Whether it decides about the member.
+    /// Whether it is the member's trial call.
     pub(super) call: CallKind,
-    /// Another member may have run the call already: whatever becomes of this exchange, the slot must not say "not
-    /// sent".
+    /// Another member may have run the call already, so the slot must never say "not sent".
     pub(super) is_repeated: bool,
 }
 
 impl AttemptInfo {
-    /// The first and only exchange.
+    /// The only exchange of a call.
     pub(super) fn sole(call: CallKind) -> AttemptInfo {
         AttemptInfo { attempt: 1, call, is_repeated: false }
     }
@@ -70,7 +69,7 @@ impl<'a> Attempt<'a> {
         responder.revise(index, |slot| {
             slot.node = member.node.clone();
             slot.attempts = part.attempt;
-            // What the slot says of the member before is not to be said of this one.
+            // Removes what the slot says about the previous member.
             if part.attempt > 1 || part.is_repeated {
                 *slot = Outcome { attempts: part.attempt, ..Outcome::unsent(member.node.clone()) };
             }
@@ -88,18 +87,18 @@ impl<'a> Attempt<'a> {
         self.is_done.get()
     }
 
-    /// Says that another member's answer was taken: what ends this exchange now is no deadline.
+    /// Another member's answer was taken: if this exchange is dropped now, no deadline was the cause.
     pub(super) fn unwanted(&self) {
         self.is_unwanted.set(true);
     }
 
-    /// Runs the exchange. A panic of ours in it is this member's outcome and nobody else's.
+    /// Runs the exchange. If our own code panics in it, only this member's outcome is affected.
     pub(super) async fn run(&self, request: &PreparedRequest) -> Outcome {
         let exchange = std::pin::pin!(self.member.exchange(request, &self.progress, self.entry.started));
         self.guarded(exchange).await
     }
 
-    /// Pinned by the caller: an argument that is pinned here would be in this future twice.
+    /// The caller pins `exchange`: pinned here, it would be stored in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
         let (mut exchange, mut told) = (exchange, Stage::Admitted);
         poll_fn(|context| {
@@ -122,7 +121,7 @@ impl<'a> Attempt<'a> {
         .await
     }
 
-    /// Ends the exchange because the member had its time.
+    /// Ends the exchange at the member's timeout.
     pub(super) fn expire(&self, timeout: Duration) -> Outcome {
         let trace = self.progress.get();
         let expired = match unsent(trace.stage) {
@@ -134,7 +133,7 @@ impl<'a> Attempt<'a> {
         outcome
     }
 
-    /// `was_silent`: the member had its whole time and not a byte came.
+    /// `was_silent`: the member had its full time and sent not one byte.
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         outcome.latency = now - self.begun;
@@ -143,9 +142,9 @@ impl<'a> Attempt<'a> {
         self.member.record(self.entry, outcome, self.judged(outcome, was_silent), now);
     }
 
-    /// A used connection that ended under a call, without a word, says that it was idle for too long and nothing of the
-    /// member: servers close what rests, and some calls always meet the close on its way. Whoever is really gone fails
-    /// the next dial.
+    /// Judges the member. A reused connection that ends without a byte of an answer says nothing about the member:
+    /// servers close idle connections, and some calls always meet such a close. If the member is really down, the next
+    /// dial fails.
     fn judged(&self, outcome: &Outcome, was_silent: bool) -> Judged {
         let trace = self.progress.get();
         match outcome.reason {
@@ -154,7 +153,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Says in the slot how far the exchange has come, where that is something else than `before`.
+    /// Writes into the slot how far the exchange has come, if that differs from `before`.
     fn tell(&self, before: Stage, now: Stage) {
         let (before, now) = (unsent(before), unsent(now));
         if before == now {
@@ -172,7 +171,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Why nothing was sent so far; `None` where something may have been.
+/// Why nothing was sent so far; `None` if something may have been sent.
 fn unsent(stage: Stage) -> Option<(Reason, &'static str)> {
     match stage {
         Stage::Waiting => Some((Reason::NoPermit, "not sent: no connection to the member was free")),
@@ -188,8 +187,8 @@ impl Drop for Attempt<'_> {
         if self.is_done.get() {
             return;
         }
-        // Given up from outside: by a clock, which leaves the asker in place or has closed the slot; or because nobody
-        // wants the answer any more.
+        // Dropped from outside. At a deadline the slot is still awaited or was closed by it; otherwise the answer is no
+        // longer wanted.
         let by_clock =
             !self.is_unwanted.get() && (self.responder.is_awaited(self.index) || self.responder.is_settled(self.index));
         let how = if by_clock { Abandoned::Deadline } else { Abandoned::Cancelled };
@@ -227,7 +226,7 @@ mod tests {
         drop(tally);
         let part = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Usual) };
         let tally = Attempt::begin(&member, &responder, 0, part, Instant::now());
-        // A connection that is at hand: it may be sent in the very step in which it has one.
+        // An idle connection: the next poll may already send on it.
         tally.tell(Stage::Admitted, Stage::Connected);
         assert_eq!(said(), (Reason::NotAdmitted, 2), "a deadline now must say that it may have run");
     }

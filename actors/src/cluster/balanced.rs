@@ -1,9 +1,10 @@
-//! A call to one member: chosen by load, another one where that cannot do harm, a second one beside a late one.
+//! A call to one member, chosen by load, with failover, retries and hedging.
 //!
-//! A connection that was never made always moves on, until every member was tried once. A call that may have run moves
-//! on only if it is idempotent, the cluster has `retries`, and the budget has something left; never to a member that
-//! was tried. With `hedge`, an idempotent call that takes longer than 95 of 100 answers of its member goes to another
-//! one too; the first good answer counts, and the loser's connection is closed before anybody is told.
+//! If no connection is made, the call always goes on to another member, until each was tried once. A call that may have
+//! run is retried only if it is idempotent, the cluster has `retries`, and the retry budget allows it; never on a
+//! member that was tried. With `hedge`, an idempotent call that takes longer than the 95th percentile of its member
+//! goes to a second member too; the first good answer counts, and the loser's connection is closed before the caller is
+//! woken.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -22,7 +23,7 @@ use crate::http::PreparedRequest;
 use crate::kit::Responder;
 use crate::outcome::{Outcome, Reason};
 
-/// Asks until an answer settles it. There is at least one member.
+/// Tries members until an answer settles the call. Needs at least one member.
 pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u64, responder: &Responder<Outcome>) {
     let asking = BalancedCall { shared, request, key, responder, begun: Instant::now(), tried: RefCell::default() };
     let mut outcome = asking.settle().await;
@@ -30,7 +31,7 @@ pub(super) async fn ask(shared: &ClusterParts, request: &PreparedRequest, key: u
     responder.put(0, outcome);
 }
 
-/// One call on its way from member to member.
+/// One call, as it moves from member to member.
 struct BalancedCall<'a> {
     shared: &'a ClusterParts,
     request: &'a PreparedRequest,
@@ -48,7 +49,7 @@ impl<'a> BalancedCall<'a> {
             self.shared.health().deposit(self.shared.health().now());
         }
         let mut left = if may_repeat { spec.retries } else { 0 };
-        // What may have run outweighs a later attempt that certainly did not.
+        // A failure that may have run outweighs a later one that certainly did not.
         let mut may_have_run: Option<Outcome> = None;
         let mut unreached: Option<Outcome> = None;
         while let Some((index, call)) = self.next() {
@@ -63,7 +64,7 @@ impl<'a> BalancedCall<'a> {
             left -= 1;
             may_have_run = Some(outcome);
         }
-        // All were tried: the last one's cause.
+        // All were tried: report the last cause.
         let last = may_have_run.or(unreached);
         last.unwrap_or_else(|| {
             let node = format!("@{}", self.shared.spec().name).into();
@@ -71,7 +72,7 @@ impl<'a> BalancedCall<'a> {
         })
     }
 
-    /// The next member to try: one whose trial is due, or the one the balance chooses among the untried.
+    /// The next member to try: one whose trial is due, or the choice of the balance among the untried.
     fn next(&self) -> Option<(usize, CallKind)> {
         let health = self.shared.health();
         let mut tried = self.tried.borrow_mut();
@@ -135,7 +136,7 @@ impl<'a> BalancedCall<'a> {
         }
     }
 
-    /// A healthy member for a second request, paid for.
+    /// A healthy member for the hedge, with a withdrawal from the retry budget.
     fn second(&self) -> Option<usize> {
         let mut tried = self.tried.borrow_mut();
         let index = self.choice(&tried, true)?;
@@ -146,7 +147,7 @@ impl<'a> BalancedCall<'a> {
         Some(index)
     }
 
-    /// Two at once: the first answer that settles it, or when both failed the one that may have run.
+    /// Runs both exchanges: returns the first answer that settles the call, or if both fail, the one that may have run.
     async fn hedged(
         &self,
         first: &Attempt<'_>,
@@ -183,19 +184,19 @@ impl<'a> BalancedCall<'a> {
             }
         })
         .await;
-        // Whichever is still under way lost; one that is done does not mind.
+        // Marks the exchange still in flight as outrun; for one that is done this has no effect.
         first.unwanted();
         second.unwanted();
         outcome
     }
 }
 
-/// True for an answer that no other member's would better.
+/// True if another member could not give a better answer.
 fn settles(outcome: &Outcome) -> bool {
     !outcome.reason.never_ran() && !is_worth_repeating(outcome)
 }
 
-/// True for a failure that is the member's own: another one may do better. An error of the called method is not.
+/// True for a failure of the member itself: another member may do better. False for an error of the called method.
 fn is_worth_repeating(outcome: &Outcome) -> bool {
     let judged = circuit::judge(outcome.reason, outcome.status, outcome.code, true);
     matches!(judged, Judged::Failed(_)) || outcome.code == TOO_MANY

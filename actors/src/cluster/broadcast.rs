@@ -18,8 +18,8 @@ use crate::kit::join_all::JoinAll;
 use crate::kit::placed::placed;
 use crate::outcome::Outcome;
 
-/// Asks every member; an ejected one is answered for at once. Each outcome goes into its slot when it comes. One alarm
-/// for all: they begin together and may take equally long.
+/// Calls every member; an ejected one gets its outcome at once. Each outcome goes into its slot as it comes. One alarm
+/// serves all exchanges, because they begin together and have the same timeout.
 pub(super) async fn all(
     members: &[Rc<HttpMember>],
     timeout: Duration,
@@ -46,7 +46,7 @@ pub(super) async fn all(
     })
     .await;
     if is_expired {
-        // First the sockets, so that the members hear of it before anybody is told.
+        // Closes the sockets before the caller is woken.
         drop(running);
         for tally in tallies.iter().filter(|tally| !tally.is_done()) {
             responder.put(tally.index(), tally.expire(timeout));
@@ -56,7 +56,7 @@ pub(super) async fn all(
 
 /// One exchange, bounded by the member's timeout.
 pub(super) async fn within(tally: &Attempt<'_>, request: &PreparedRequest, timeout: Duration) -> Outcome {
-    // In its place: passed by value it would be moved at every step down.
+    // Pinned in place: passed by value it would be moved at every step down.
     let in_time = alarm::until(tally.started() + timeout, std::pin::pin!(tally.run(request))).await;
     in_time.unwrap_or_else(|| tally.expire(timeout))
 }

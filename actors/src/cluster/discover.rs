@@ -1,8 +1,9 @@
-//! Finds the members of a cluster by their names: every address of a name is a member by itself.
+//! Discovery: finds the members of a cluster by DNS; every address of a name is a member of its own. Without it, the
+//! configuration would change whenever a member is added or removed.
 //!
-//! Period: the cluster's `discover`, within a tenth so that the processes of a site are not in step; each name by
-//! itself, first at the start. One per cluster and process; it ends when its [`Discovery`] is dropped or its thread
-//! stops. It prevents that a cluster has to be configured anew for each member that comes or goes.
+//! Period: the cluster's `discover`, ±10 % jitter so that the processes of a site do not resolve in step; each name
+//! separately, first at the start. One per cluster and process; it ends when its [`Discovery`] is dropped or its thread
+//! stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crate::balance::pick::Dice;
 use crate::dns::names::Names;
 use crate::kit::tasks;
 
-/// How long a name server is waited for before it counts as a failure. What it says later is not lost: the look-up goes
-/// on, and the next one takes part in it.
+/// How long to wait for a name server before it counts as a failure. A later answer is not lost: the look-up goes on,
+/// and the next round joins it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The look-ups of one cluster; dropping it ends them.
@@ -24,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Discovery(tokio::task::JoinHandle<()>);
 
 impl Discovery {
-    /// Starts the look-ups on the current thread; `None` where the cluster wants none or has no name.
+    /// Starts the look-ups on the current thread; `None` without `discover` or without names to resolve.
     pub fn start(roster: &Arc<Roster>, names: Arc<dyn Names>) -> Option<Discovery> {
         let period = roster.spec().discover?;
         let hosts = roster.hosts();

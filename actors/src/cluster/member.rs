@@ -1,4 +1,4 @@
-//! One member: where it is, what it is doing, and what became of what it was asked.
+//! One member: its origin, its exchanges in flight, and its counters.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct HttpMember {
     connections: usize,
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
-    /// What all threads know of it. None for an origin of the actor for any URL.
+    /// Its health, shared by all threads. `None` for an origin of the actor for any URL.
     pulse: Option<MemberHealth>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
@@ -34,9 +34,9 @@ struct Counts {
     timed_out: u64,
     cancelled: u64,
     not_connected: u64,
-    /// Answered "ejected" without asking it.
+    /// Calls refused with "ejected".
     not_sent: u64,
-    /// Of the complete answers alone: a wait that was given up says nothing of the member's pace.
+    /// Complete answers only: a call that was given up says nothing about the member's latency.
     answers: u64,
     total: Duration,
     slowest: Duration,
@@ -53,13 +53,13 @@ struct LastError {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
     call: CallKind,
-    /// When it began: later than its call, where another member was tried before.
+    /// When the exchange began: later than its call, if another member was tried before.
     pub(super) started: Instant,
-    /// How many the member had in flight then, all threads', this one included.
+    /// Calls that the member had in flight then, from all threads, this one included.
     among: usize,
 }
 
-/// How an exchange ended that nobody waited for to its end.
+/// Why an exchange was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Abandoned {
     Deadline,
@@ -79,17 +79,17 @@ impl HttpMember {
         }
     }
 
-    /// The same, judged together with the others of its cluster.
+    /// The same member, with the health that it shares with its cluster.
     pub(super) fn with_pulse(self, pulse: MemberHealth) -> HttpMember {
         HttpMember { pulse: Some(pulse), ..self }
     }
 
-    /// True for the member of this pulse.
+    /// True if the member has this health.
     pub(super) fn has(&self, pulse: &MemberHealth) -> bool {
         self.pulse.as_ref().is_some_and(|own| own.is(pulse))
     }
 
-    /// One exchange. Latency and attempts are the caller's to fill.
+    /// One exchange. The caller sets latency and attempts.
     pub(super) async fn exchange(&self, request: &PreparedRequest, progress: &Progress, begun: Instant) -> Outcome {
         match &self.origin {
             Ok(origin) => origin.ask(request, progress, begun, &self.node).await,
@@ -97,7 +97,7 @@ impl HttpMember {
         }
     }
 
-    /// Asks whether a call may go to this very member; the refusal is its outcome.
+    /// Decides whether a call may go to this member; a refusal is an outcome.
     pub(super) fn admit(&self, now: Instant) -> Result<CallKind, Box<Outcome>> {
         let Some(pulse) = &self.pulse else { return Ok(CallKind::Usual) };
         let now = pulse.at(now);
@@ -117,7 +117,7 @@ impl HttpMember {
         InFlight { call, started, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.at(started))) }
     }
 
-    /// Ends what [`enter`](Member::enter) began, with what is to be learnt of it.
+    /// Ends what [`enter`](HttpMember::enter) began, and passes the result to the member's health.
     pub(super) fn leave(&self, ended: &CallEnd<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
         if let Some(pulse) = &self.pulse {
@@ -145,7 +145,7 @@ impl HttpMember {
                 among: entry.among,
                 judged,
                 is_refusal,
-                // How fast somebody says no tells nothing of how fast he works.
+                // The latency of a refusal says nothing about the latency of real work.
                 took: (outcome.code != 0 && !is_refusal).then_some(took),
                 waited: (outcome.reason == Reason::Deadline).then_some(took),
                 msg: &outcome.msg,
@@ -176,9 +176,9 @@ impl HttpMember {
         }
     }
 
-    /// Counts an exchange that was given up. It says nothing of the member's health: its caller may have had little
-    /// time. `is_outrun`: another member's answer was taken. Its own would have taken longer yet, and were that not
-    /// learnt, its quantiles would sink and ever more calls count as late.
+    /// Counts an exchange that was given up. It does not affect the member's health: its caller may have had little
+    /// time. `is_outrun`: another member's answer was taken. The loser is at least this slow. If we did not record
+    /// that, its 95th percentile would fall and ever more calls would be hedged.
     pub(super) fn record_abandoned(
         &self,
         entry: InFlight,
@@ -221,7 +221,7 @@ impl HttpMember {
         self.origin.as_ref().map_or(true, Origin::reap)
     }
 
-    /// This member as a tree.
+    /// The member's report.
     pub(super) fn report(&self) -> Value {
         let counts = self.counts.borrow();
         let number = |count: u64| Value::Int(count.cast_signed());
@@ -265,7 +265,7 @@ impl HttpMember {
 pub(super) const TOO_MANY: u16 = 429;
 const UNAVAILABLE: u16 = 503;
 
-/// How long the member asks to be left alone.
+/// The wait that the member asks for in `Retry-After`.
 fn retry_after(outcome: &Outcome) -> Option<Duration> {
     if !matches!(outcome.code, TOO_MANY | UNAVAILABLE) {
         return None;

@@ -1,12 +1,11 @@
-//! Active checks: asks the members of a cluster by itself whether they are alive.
+//! Active checks: probes the members of a cluster, so that no caller has to find out that one is down.
 //!
-//! Period: the cluster's `check_interval`, within a tenth, for each member by itself and first at a random moment of
-//! the first period, so that neither the members nor the processes that check them are in step. One prober per cluster
-//! and process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread
-//! stops. So no caller has to find out.
+//! Period: the cluster's `check_interval`, ±10 % jitter, for each member separately and first at a random moment of the
+//! first period, so that neither the members nor the processes that check them are in step. One prober per cluster and
+//! process, which follows the members that are discovered; it ends when its [`Prober`] is dropped or its thread stops.
 //!
-//! Every check makes a connection of its own: it must not wait behind the callers' requests, and a kept one would say
-//! nothing about whether a new one can be made.
+//! Every check uses a connection of its own: it must not wait behind the callers' requests, and a reused connection
+//! would not show whether a new one can be made.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use crate::kit::tasks;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
 
-/// The call every server that can introspect answers; one that cannot answers with a fault, and is alive.
+/// A call that every server with introspection answers; any other server answers with a fault, which shows it is alive.
 const LIST_METHODS: &str =
     "<?xml version=\"1.0\"?><methodCall><methodName>system.listMethods</methodName><params/></methodCall>";
 
@@ -37,7 +36,7 @@ pub struct Prober {
     _task: Task,
 }
 
-/// Ends with its owner.
+/// A task that is aborted when dropped.
 #[derive(Debug)]
 struct Task(JoinHandle<()>);
 
@@ -48,14 +47,14 @@ impl Drop for Task {
 }
 
 impl Prober {
-    /// Starts the checks on the current thread; `None` where the cluster wants none.
+    /// Starts the checks on the current thread; `None` if the cluster has none.
     pub fn start(roster: &Arc<Roster>) -> Option<Prober> {
         let check = roster.spec().check.clone()?;
         Some(Prober { _task: Task(tasks::spawn("checks of members", all(roster.clone(), check))) })
     }
 }
 
-/// Sees to it that each of the present members is watched.
+/// Keeps one check running for each of the present members.
 async fn all(roster: Arc<Roster>, check: Check) {
     let mut changes = roster.changes();
     let mut watched: Vec<(MemberHealth, Task)> = Vec::new();
@@ -82,7 +81,7 @@ async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: MemberH
     let dice = Dice::new();
     let permille = |number: u64| u32::try_from(number).unwrap_or(0);
     sleep(check.interval * permille(dice.below(1_000)) / 1_000).await;
-    // A check that takes longer than its period would still run when the next one is due.
+    // A longer check would still run when the next one is due.
     let limit = roster.spec().member_timeout.min(check.interval);
     loop {
         let result = match timeout(limit, ask(&roster, &check.kind, &member, limit)).await {
@@ -105,8 +104,7 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
         CheckKind::Rpc(path) if is_json(path) => exchange(roster, in_json(path), member, limit).await?,
         CheckKind::Rpc(path) => {
             let said = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
-            // Somebody may be there who does not speak XML: he is asked in JSON, and if that is not it either, the
-            // first answer tells more.
+            // The server may not speak XML-RPC: try JSON-RPC. If that fails too, the first answer says more.
             if !is_alive(&said) && !said.reason.never_ran() {
                 let again = exchange(roster, in_json(path), member, limit).await?;
                 if is_alive(&again) { again } else { said }
@@ -118,14 +116,13 @@ async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration
     if is_alive(&said) { Ok(()) } else { Err(said.msg) }
 }
 
-/// A fault is an answer, too, and so is a value, whatever the code of HTTP above it says. (A list of methods is never
-/// nil.)
+/// A fault passes, and so does a value with any HTTP code. (A list of methods is never nil.)
 fn is_alive(outcome: &Outcome) -> bool {
     let is_value = outcome.reason == Reason::HttpStatus && !outcome.data.is_nil();
     is_value || matches!(outcome.reason, Reason::Ok | Reason::Fault)
 }
 
-/// The path where JSON-RPC is spoken alone.
+/// True for a path that speaks JSON-RPC only.
 fn is_json(path: &str) -> bool {
     path.split('?').next().unwrap_or_default().trim_end_matches('/').to_ascii_lowercase().ends_with("/rpc3")
 }

@@ -1,8 +1,8 @@
-//! Closes what lies idle.
+//! Closes idle connections.
 //!
-//! Period: once a second, while there is any connection to close; triggered by a call; ends when nothing is left or the
-//! actor is gone, so an idle process has no timer and a stopping one nothing to wait for. It prevents sockets that stay
-//! in CLOSE_WAIT because nobody looks at them any more.
+//! Once a second, while there is any connection to close. Started by a call; ends when none is left or the actor is
+//! gone, so an idle process has no timer and a stopping one waits for nothing. Without it, connections that the peer
+//! closed would stay in CLOSE_WAIT until the next call.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -16,14 +16,14 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Reaper(Cell<bool>);
 
-/// What has idle connections.
+/// An owner of idle connections.
 pub(super) trait Reaped: 'static {
     fn reaper(&self) -> &Reaper;
-    /// Closes what is idle; true if nothing is left.
+    /// Closes idle connections; true if none is left.
     fn reap(&self) -> bool;
 }
 
-/// Sees to it that the task runs.
+/// Starts the task unless it runs.
 pub(super) fn watch<R: Reaped>(reaped: &Rc<R>) {
     if reaped.reaper().0.replace(true) {
         return;

@@ -1,8 +1,8 @@
-//! Who the members of a cluster are: one [`Roster`] per cluster and process.
+//! The members of a cluster: one [`Roster`] per cluster and process.
 //!
-//! The members of a configuration stay. Where they are discovered the list changes while calls are under way, so a call
-//! takes the list of its moment along, a [`Lineup`]: its slots, the members asked and what is learnt of them all follow
-//! from the same one, whatever is found meanwhile.
+//! Configured members never change. Discovered members change while calls are in flight. So a call carries the list of
+//! its moment, a [`Lineup`]: its slots, the members called and the health updates all follow this one list, whatever is
+//! discovered meanwhile.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::http::TlsTrust;
 use crate::outcome::Outcome;
 use crate::spec::{ClusterSpec, Member, Spread};
 
-/// The members of one moment.
+/// The members at one moment.
 #[derive(Debug)]
 pub struct Lineup {
     pub(super) members: Box<[Member]>,
@@ -24,18 +24,18 @@ pub struct Lineup {
 }
 
 impl Lineup {
-    /// Who they are, in the order of the slots.
+    /// The members, in the order of the slots.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// What is known of them, in the same order.
+    /// Their health, in the same order.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// The slots of a call in their "not sent" form: one per member, or one named after the cluster, whose outcome then
-    /// names the member that answered.
+    /// The slots of a call in their "not sent" form: for [`Spread::All`] one per member; for [`Spread::One`] a single
+    /// one, named after the cluster until a member answers.
     pub fn slots(&self, spread: Spread) -> Vec<Outcome> {
         match spread {
             Spread::All => self.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
@@ -44,32 +44,32 @@ impl Lineup {
     }
 }
 
-/// The members of a cluster, now and as they change.
+/// The members of a cluster, present and future.
 #[derive(Debug)]
 pub struct Roster {
     spec: ClusterSpec,
     trust: Option<TlsTrust>,
     present: watch::Sender<Arc<Lineup>>,
-    /// The names that are looked up, each once.
+    /// The names to resolve, each once.
     names: Mutex<Vec<Name>>,
 }
 
-/// What looking up a name came to.
+/// The state of one name's look-ups.
 #[derive(Debug)]
 struct Name {
     host: String,
-    /// In ascending order. Empty until it was found for the first time.
+    /// In ascending order. Empty until the first success.
     addresses: Vec<IpAddr>,
     found: Option<SystemTime>,
-    /// Since when it is not found, and why not.
+    /// Since when look-ups have failed, and the last error.
     failing: Option<(SystemTime, String)>,
 }
 
-/// A name with more addresses than these is not a cluster but a mistake, or somebody's attack.
+/// The most addresses of a name that are used. A name with more is a mistake or an attack.
 const ADDRESSES: usize = 256;
 
 impl Roster {
-    /// The members of the configuration, of whom nothing is known.
+    /// The members of the configuration, without any health history.
     pub fn new(spec: ClusterSpec) -> Arc<Roster> {
         let trust = spec.tls.then(|| spec.authority.as_ref().map_or_else(TlsTrust::web, TlsTrust::of));
         let lineup = Lineup { members: spec.members.clone().into(), health: Health::new(&spec) };
@@ -83,32 +83,32 @@ impl Roster {
         Arc::new(Roster { spec, trust, present: watch::Sender::new(Arc::new(lineup)), names: Mutex::new(names) })
     }
 
-    /// What the configuration says.
+    /// The configuration.
     pub fn spec(&self) -> &ClusterSpec {
         &self.spec
     }
 
-    /// The members of now.
+    /// The present members.
     pub fn lineup(&self) -> Arc<Lineup> {
         self.present.borrow().clone()
     }
 
-    /// Tells of each change.
+    /// Receives each change of the members.
     pub(super) fn changes(&self) -> watch::Receiver<Arc<Lineup>> {
         self.present.subscribe()
     }
 
-    /// For TLS: who is trusted.
+    /// For TLS: the trusted roots.
     pub(super) fn trust(&self) -> Option<&TlsTrust> {
         self.trust.as_ref()
     }
 
-    /// The hosts that are to be looked up.
+    /// The names to resolve.
     pub(super) fn hosts(&self) -> Vec<String> {
         self.names().iter().map(|name| name.host.clone()).collect()
     }
 
-    /// Takes in what a look-up came to. A failure leaves the members as they are.
+    /// Records the result of a look-up. A failure leaves the members as they are.
     pub(super) fn found(&self, host: &str, found: Result<Vec<IpAddr>, String>) {
         let mut names = self.names();
         let Some(name) = names.iter_mut().find(|name| name.host == host) else { return };
@@ -126,7 +126,7 @@ impl Roster {
                 if name.failing.take().is_some() {
                     tracing::info!(cluster, host, "the name is found again");
                 }
-                // Name servers shuffle them.
+                // Name servers rotate the addresses.
                 addresses.sort_unstable();
                 addresses.dedup();
                 if addresses.len() > ADDRESSES {
@@ -137,7 +137,7 @@ impl Roster {
                 name.found = Some(SystemTime::now());
                 if name.addresses != addresses {
                     name.addresses = addresses;
-                    // Still under the lock: two names that change at once must not undo each other.
+                    // Still under the lock: two names that change at once must not overwrite each other's members.
                     self.muster(&names);
                 }
             }
@@ -147,7 +147,7 @@ impl Roster {
     fn muster(&self, names: &[Name]) {
         let members: Box<[Member]> = self.spec.members.iter().flat_map(|member| expanded(member, names)).collect();
         let before = self.lineup();
-        // One that joins others of its name is cold beside them; where all come at once nobody is.
+        // A member that joins others of its name is cold beside them; if all are new, none is.
         let is_late = |new: &Member| {
             before.members.iter().any(|old| old.address.is_some() && (&old.host, old.port) == (&new.host, new.port))
         };
@@ -162,7 +162,7 @@ impl Roster {
         self.present.send_replace(Arc::new(Lineup { members, health }));
     }
 
-    /// What the cluster as a whole has to tell.
+    /// The cluster's own part of the report.
     pub(super) fn report(&self) -> Value {
         let mut pairs = self.lineup().health.report();
         if self.spec.discover.is_some() {
@@ -184,12 +184,12 @@ impl Roster {
     }
 
     fn names(&self) -> MutexGuard<'_, Vec<Name>> {
-        // What is under this lock is whole between any two lines.
+        // No code panics between two dependent changes, so a poisoned list is still consistent.
         self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A member for each address; the member itself where none is known.
+/// One member for each address; the member itself if no address is known.
 fn expanded(member: &Member, names: &[Name]) -> Vec<Member> {
     let name = names.iter().find(|name| is_name(member) && name.host == member.host);
     match name {
@@ -205,7 +205,7 @@ fn expanded(member: &Member, names: &[Name]) -> Vec<Member> {
     }
 }
 
-/// False for an address, which nobody has to look up.
+/// False for an IP address, which needs no look-up.
 fn is_name(member: &Member) -> bool {
     member.host.parse::<IpAddr>().is_err()
 }

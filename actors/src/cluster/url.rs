@@ -1,7 +1,7 @@
-//! URLs of http and https, as people type them and as redirects name them.
+//! URLs of http and https, as people type them and as redirects contain them.
 //!
-//! The crate `url` takes them apart, by the rules of browsers. Added here is what servers need beyond these: http and
-//! https alone, a host that is written out, a port that can be dialled, and errors in words that repeat no login.
+//! The crate `url` parses them by the rules of browsers. This module adds what a server needs: only http and https, an
+//! explicit host, a port that can be dialled, and error messages that never repeat a login.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use url::{Host, ParseError, Position};
 
-/// A URL taken apart.
+/// A parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Url {
     pub(super) tls: bool,
@@ -20,12 +20,12 @@ pub(super) struct Url {
     pub(super) path: String,
     /// `user:password@` in front of the host.
     pub(super) login: Option<(String, String)>,
-    /// Where redirects set out: without login and fragment.
+    /// The base that redirects are resolved against: without login and fragment.
     base: url::Url,
 }
 
 impl Url {
-    /// The error says what is wrong with it and repeats no password.
+    /// Parses a URL. The error says what is wrong and repeats no password.
     pub(super) fn parse(text: &str) -> Result<Url, String> {
         let text = kept(text);
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -35,22 +35,22 @@ impl Url {
         Url::of(url::Url::parse(&text), Some(rest))
     }
 
-    /// The URL that a `location` header means when it comes from this one.
+    /// Resolves a `location` header that an answer from this URL contains.
     pub(super) fn join(&self, location: &str) -> Result<Url, String> {
         let location = kept(location);
         let absolute = location.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
         Url::of(self.base.join(&location), location.strip_prefix("//").or(absolute.map(|(_, rest)| rest)))
     }
 
-    /// `rest`: what the URL's text has behind `//`, if it has these.
+    /// `rest`: the URL's text after `//`, if it has that.
     fn of(parsed: Result<url::Url, ParseError>, rest: Option<&str>) -> Result<Url, String> {
         let authority = rest.map(|rest| rest.split(['/', '\\', '?', '#']).next().unwrap_or_default());
-        // A browser would look for one in the path.
+        // `http:///name`: a browser would take the host from the path.
         if authority == Some("") {
             return Err("the URL has no host".to_owned());
         }
         let authority = authority.unwrap_or_default();
-        // A slash in a login ends the authority too early; then nothing is certain to be no part of a password.
+        // A slash in a login ends the authority early; then any part of the text may belong to a password.
         let is_public = rest.is_some_and(|rest| rest.rfind('@').is_none_or(|at| at < authority.len()));
         let address = authority.rsplit_once('@').map_or(authority, |(_, address)| address);
         let quoted = |text: &str| if is_public { format!("{text:?}") } else { "as it is written".to_owned() };
@@ -78,7 +78,7 @@ impl Url {
         let (user, password) = (base.username(), base.password());
         let has_login = !user.is_empty() || password.is_some();
         let login = has_login.then(|| (decoded(user), decoded(password.unwrap_or_default())));
-        // Only a URL without a host refuses these.
+        // Fails only for a URL without a host.
         let _ = (base.set_username(""), base.set_password(None));
         base.set_fragment(None);
         let path = base[Position::BeforePath..].to_owned();
@@ -91,19 +91,19 @@ impl Url {
         format!("{open}{}{close}:{}", self.host, self.port).into()
     }
 
-    /// True where a login for one is a login for the other.
+    /// True if a login for one URL may be sent to the other.
     pub(super) fn is_same_origin(&self, other: &Url) -> bool {
         (self.tls, &self.host, self.port) == (other.tls, &other.host, other.port)
     }
 }
 
-/// What a URL that cannot be taken apart is called in its outcome: no login, not endless.
+/// The node name of a URL that cannot be parsed: without login, at most 100 characters.
 pub(super) fn shown(text: &str) -> Arc<str> {
     let public = text.rsplit_once('@').map_or(text, |(_, rest)| rest);
     public.chars().take(100).collect::<String>().into()
 }
 
-/// The text with its line breaks and tabs encoded. Browsers leave them out, and a query would say something else.
+/// The text with line breaks and tabs percent-encoded. Browsers remove them, which would change a query.
 fn kept(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if !text.contains(['\t', '\n', '\r']) {
@@ -149,13 +149,13 @@ mod tests {
             ("http://xn--bcher-kva.example/", "xn--bcher-kva.example"),
             ("http://%65xample.com/", "example.com"),
             ("http://a_b.example.", "a_b.example."),
-            // Every way to write the same address, or a filter would see another one than is asked.
+            // All spellings of one address, because a filter on hosts must see the address that is dialled.
             ("http://127.1/", "127.0.0.1"),
             ("http://0x7f000001/", "127.0.0.1"),
             ("http://2130706433/", "127.0.0.1"),
             ("http://１２７.0.0.1/", "127.0.0.1"),
             ("http://[0:0:0:0:0:0:0:1]/", "::1"),
-            // The host ends at a backslash, for those who are told to go there as well.
+            // The host ends at a backslash, also when the URL comes from a redirect.
             ("http://good.example\\@evil.example/", "good.example"),
         ] {
             assert_eq!(url(text).host, host, "{text}");

@@ -1,5 +1,4 @@
-//! The actor for any URL (`was.wget`, `was.rpc`): an origin is made when it is first asked and dropped when it was
-//! idle.
+//! The actor for any URL (`was.wget`, `was.rpc`): it creates an origin at the first request and drops it when idle.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,26 +24,26 @@ use crate::spec::Authority;
 /// A request to any URL.
 #[derive(Clone, Debug)]
 pub struct Fetch {
-    /// Where it goes: http or https.
+    /// The URL: http or https.
     pub url: String,
-    /// What is sent; its `path` is taken from the URL.
+    /// The request; its `path` is replaced by the URL's.
     pub request: Request,
 }
 
-/// The slot of a fetch in its "not sent" form: one, named `host:port`.
+/// The slot of a fetch in its "not sent" form: one, whose node is `host:port`.
 pub fn fetch_slots(url: &str) -> Vec<Outcome> {
     let node = Url::parse(url).map_or_else(|_| url::shown(url), |url| url.node());
     vec![Outcome::unsent(node)]
 }
 
-/// What the actor for any URL may use.
+/// The limits of the actor for any URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UrlClientLimits {
     /// How long a dial may take. Default 1 s.
     pub connect_timeout: Duration,
-    /// How long one answer may take; each redirect has it anew. Default 10 s.
+    /// How long one answer may take; each redirect starts it again. Default 10 s.
     pub timeout: Duration,
-    /// Connections per origin and thread. Default 20: a stranger's server is not ours to flood.
+    /// Connections per origin and thread. Default 20, so that we do not flood servers of others.
     pub connections: usize,
     /// The largest answer accepted, in bytes. Default 16 MiB.
     pub max_answer: usize,
@@ -61,13 +60,13 @@ impl Default for UrlClientLimits {
     }
 }
 
-/// How many origins are known at once. One costs about a kilobyte and its idle connections.
+/// The most origins kept at once. Each costs about a kilobyte and its idle connections.
 const ORIGINS: usize = 256;
 
-/// How many redirects are followed. Browsers and curl give up between 10 and 50; a chain of ten is a mistake.
+/// The most redirects followed. Browsers and curl give up between 10 and 50; a chain of ten is a mistake.
 const REDIRECTS: u32 = 10;
 
-/// Headers that are for the first origin's eyes only.
+/// Headers that are never sent to another origin.
 const PRIVATE: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
 
 /// The state of the actor for any URL on one thread.
@@ -77,7 +76,7 @@ pub struct UrlClient {
 
 struct UrlClientParts {
     limits: UrlClientLimits,
-    /// Who vouches for https; none for the usual roots of the web.
+    /// The certificate authorities for https; `None`: the usual roots of the web.
     trust: Option<TlsTrust>,
     origins: RefCell<HashMap<OriginKey, CachedOrigin>>,
     asked: Cell<u64>,
@@ -103,12 +102,12 @@ impl std::fmt::Debug for UrlClient {
 }
 
 impl UrlClient {
-    /// An actor that knows no origin yet.
+    /// An actor without origins.
     pub fn new(limits: UrlClientLimits) -> UrlClient {
         UrlClient::vouched_for_by(limits, None)
     }
 
-    /// The same, with authorities that are trusted in place of the web's roots.
+    /// As [`new`](UrlClient::new), with these authorities in place of the web's roots.
     pub fn vouched_for_by(limits: UrlClientLimits, authority: Option<&Authority>) -> UrlClient {
         let (trust, origins) = (authority.map(TlsTrust::of), RefCell::default());
         UrlClient {
@@ -153,8 +152,7 @@ impl Answers<Report> for UrlClient {
 }
 
 impl UrlClientParts {
-    /// Fetches, and goes on where the answer points elsewhere. An RPC call stays where it is: what a redirected POST
-    /// means differs from server to server.
+    /// Fetches and follows redirects. RPC calls are not redirected: servers differ in what a redirected POST means.
     async fn follow(
         self: &Rc<Self>,
         mut url: Url,
@@ -200,7 +198,7 @@ impl UrlClientParts {
         {
             request = request.login(user, password);
         }
-        // Some servers refuse who does not introduce himself.
+        // Some servers refuse requests without a user agent.
         if !request.has_header("user-agent") {
             request = request.header("user-agent", concat!("skitai/", env!("CARGO_PKG_VERSION")));
         }
@@ -219,7 +217,7 @@ impl UrlClientParts {
         within(&tally, &request, timeout).await
     }
 
-    /// The origin of this URL; `None` where there are too many and all are busy.
+    /// The origin of this URL; `None` if there are [`ORIGINS`] already and all are busy.
     fn member(&self, url: &Url) -> Option<Rc<HttpMember>> {
         let mut origins = self.origins.borrow_mut();
         let key = OriginKey { tls: url.tls, host: url.host.clone(), port: url.port };
@@ -248,7 +246,7 @@ impl Reaped for UrlClientParts {
         &self.reaper
     }
 
-    /// Forgets idle origins with all they have.
+    /// Drops idle origins with their counters and connections.
     fn reap(&self) -> bool {
         let mut origins = self.origins.borrow_mut();
         origins.retain(|_, entry| !entry.member.is_idle() || entry.used.elapsed() < KEEP_ALIVE || !entry.member.reap());
@@ -260,7 +258,7 @@ fn not_sent(slot: Outcome, why: &str) -> Outcome {
     Outcome::failed(slot.node, Reason::Unsendable, format!("not sent: {why}"))
 }
 
-/// Where the answer points, if it is one that is to be followed.
+/// The target of a redirect that is to be followed.
 fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
     if !matches!(request.decode, Decode::Http | Decode::Rest) || !matches!(outcome.code, 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -268,8 +266,8 @@ fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
     outcome.headers.iter().find(|header| header.0 == "location").map(|header| header.1.as_str())
 }
 
-/// What is asked at the next place, by the rules of `curl -L`: 301 and 302 turn a POST into a GET, 303 turns everything
-/// but HEAD into one, 307 and 308 repeat the request. What was meant for one origin's eyes is not shown to another.
+/// Rewrites the request for the next URL, by the rules of `curl -L`: 301 and 302 turn a POST into a GET, 303 turns
+/// everything but HEAD into a GET, 307 and 308 repeat the request. [`PRIVATE`] headers are removed for another origin.
 fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
     let becomes_get = match code {
         301 | 302 => request.method == Method::ActorRef,
@@ -287,7 +285,7 @@ fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
         && let Some((user, password)) = &from.login
         && !request.has_header("authorization")
     {
-        // The login written in the URL goes along on the same origin, as curl has it.
+        // A login in the URL stays valid on the same origin, as with curl.
         *request = request.clone().login(user, password);
     }
 }

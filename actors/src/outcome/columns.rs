@@ -6,7 +6,7 @@ use std::sync::Arc;
 #[cfg(feature = "postgres")]
 use postgres_types::Type;
 
-/// All columns of a result, in the order of the statement. The rows share their names with it.
+/// All columns of a result, in the order of the statement. Shared by the rows, which take their names from it.
 pub type Columns = Arc<[Column]>;
 
 /// One column of a result. A name may occur twice.
@@ -16,13 +16,13 @@ pub struct Column {
     ty: ColumnType,
 }
 
-/// What a database says of a column's type.
+/// The database's description of a column's type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ColumnType {
     /// Every value is of this type.
     #[cfg(feature = "postgres")]
     Postgres(Type),
-    /// Every value has a type of its own; this is what the table was declared with, where the column is one of a table.
+    /// Every value has its own type; this is the declared type, if the column belongs to a table.
     Sqlite(Option<Arc<str>>),
 }
 
@@ -57,8 +57,8 @@ impl Column {
         &self.name
     }
 
-    /// The database's name of its type: `int4`, `_text` (an array of texts), an enum's own name. For SQLite what the
-    /// table was declared with; empty for an expression, whose values have types of their own.
+    /// The database's name of its type: `int4`, `_text` (an array of texts), an enum's own name. For SQLite the
+    /// declared type; empty for an expression, whose values have types of their own.
     pub fn type_name(&self) -> &str {
         match &self.ty {
             #[cfg(feature = "postgres")]

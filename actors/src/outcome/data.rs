@@ -1,4 +1,4 @@
-//! What a member answered with: a [`Value`] for everyone who looks at it.
+//! The answer of a member: a [`Value`] to its readers, decoded when first needed.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,11 +8,11 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::wire::{Error, Fields, Value, from_fields, from_value};
 
-/// The data of an [`Outcome`](super::Outcome). It is used as the [`Value`] it stands for: `data["name"]`,
-/// `data.as_str()`, `data.retain(..)`, `&*data` where a reference is wanted.
+/// The data of an [`Outcome`](super::Outcome). It dereferences to a [`Value`]: `data["name"]`, `data.as_str()`,
+/// `data.retain(..)`, `&*data` where a reference is wanted.
 ///
-/// The rows of a PostgreSQL statement become a value when they are first looked at. [`rows`](Data::rows) reads them
-/// without that, and saves a third of what they cost.
+/// The rows of a PostgreSQL statement are decoded into a value at the first access. [`rows`](Data::rows) decodes them
+/// straight into structs instead, which saves a third of the cost.
 pub struct Data(Stored);
 
 enum Stored {
@@ -20,26 +20,25 @@ enum Stored {
     Rows(Box<dyn LazyRows>),
 }
 
-/// Rows that nobody has looked at yet. They are decoded once: all of them to a value, or each straight to a type of the
-/// reader's.
+/// Rows not decoded yet. They are decoded once: all into a value, or each straight into a type of the reader's.
 pub(crate) trait LazyRows: Send + Sync {
-    /// A list of maps.
+    /// All rows, as a list of maps.
     fn value(&self) -> &Value;
 
     fn into_value(self: Box<Self>) -> Value;
 
-    /// How many there are.
+    /// The number of rows.
     fn count(&self) -> usize;
 
-    /// The value, if it was looked at already; the rows are to be read no more then.
+    /// The value, if the rows were decoded already; `read` must not be called after that.
     fn take_value(&mut self) -> Option<Value>;
 
-    /// Gives each row to the reader, in order. It may be given one twice where it failed the first time.
+    /// Passes each row to the reader, in order. A row may be passed again after the reader failed on it.
     fn read(&self, reader: &mut dyn FnMut(&mut dyn Fields) -> Result<(), Error>) -> Result<(), Error>;
 }
 
 impl Data {
-    /// The value by itself.
+    /// The data as a plain value.
     pub fn into_value(self) -> Value {
         match self.0 {
             Stored::Value(value) => value,
@@ -47,19 +46,19 @@ impl Data {
         }
     }
 
-    /// The items of a list; anything else is a list of itself, nil of nothing.
+    /// The items of a list; nothing for nil; any other value as a list of one item.
     pub fn into_list(self) -> Vec<Value> {
         self.into_value().into_list()
     }
 
-    /// The items of a list as a type of one's own; anything else is the only item. An error names the field.
+    /// Deserializes the items of a list; any other value is the only item. An error names the field that does not fit.
     pub fn rows<T: DeserializeOwned>(self) -> Result<Vec<T>, Error> {
         let mut rows = Vec::with_capacity(self.count());
         self.rows_into(&mut rows)?;
         Ok(rows)
     }
 
-    /// The same, behind those that are there.
+    /// As [`rows`](Data::rows), appended to `all`.
     pub fn rows_into<T: DeserializeOwned>(self, all: &mut Vec<T>) -> Result<(), Error> {
         match self.0 {
             Stored::Rows(mut rows) => match rows.take_value() {
@@ -73,7 +72,7 @@ impl Data {
         }
     }
 
-    /// How many rows [`rows`](Data::rows) will give.
+    /// How many items [`rows`](Data::rows) would return.
     pub fn count(&self) -> usize {
         match &self.0 {
             Stored::Rows(rows) => rows.count(),
@@ -83,7 +82,7 @@ impl Data {
     }
 }
 
-/// The items of a list as a type, behind those that are there; anything else is the only item.
+/// Deserializes the items of a list and appends them; any other value is the only item.
 fn typed<T: DeserializeOwned>(value: Value, all: &mut Vec<T>) -> Result<(), Error> {
     match value {
         Value::List(items) => {
@@ -119,7 +118,7 @@ impl DerefMut for Data {
     }
 }
 
-/// A copy is a value: it may be kept for long, and rows hold the octets that they came in.
+/// A copy is a value: it may live long, and undecoded rows keep the bytes of the whole answer in memory.
 impl Clone for Data {
     fn clone(&self) -> Data {
         Data(Stored::Value(Value::clone(self)))

@@ -1,27 +1,27 @@
-//! Time that ran out, as an outcome tells it: the one place that turns a clock into a reason and its words.
+//! Deadlines as outcomes: the one place that turns an expired clock into a reason and a message.
 //!
-//! There are three clocks. The caller's: his own wait, or the deadline of his request. The member's: its
-//! `member_timeout`. And that of rows that come as a stream, which nobody takes off.
+//! There are three clocks. The caller's: its own timeout, or the deadline of its request. The member's: its
+//! `member_timeout`. And the patience with a stream of rows that is not read.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Outcome, Reason};
 
-/// What is said where the caller's clock ran out first.
+/// The message when the caller's time ran out first.
 pub(crate) const NO_ANSWER: &str = "no answer before the deadline";
 
-/// Whose clock ran out, in an outcome's terms.
+/// The reason and message of an expired clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expired {
-    /// Why there is no answer.
+    /// The machine-readable cause.
     pub reason: Reason,
-    /// The same for people.
+    /// The message for people.
     pub msg: String,
 }
 
 impl Expired {
-    /// The outcome of that member.
+    /// The outcome of this member.
     pub fn outcome(self, node: Arc<str>) -> Outcome {
         Outcome::failed(node, self.reason, self.msg)
     }
@@ -31,44 +31,44 @@ fn deadline(msg: String) -> Expired {
     Expired { reason: Reason::Deadline, msg }
 }
 
-/// The caller's wait, or his request's deadline, ended first.
+/// The caller's timeout, or its request's deadline, came first.
 pub fn caller_deadline() -> Expired {
     deadline(NO_ANSWER.to_owned())
 }
 
-/// The same while nothing had been sent: `what` was still missing for this reason.
+/// The caller's time ran out before anything was sent: `what` was missing, for this reason.
 pub(crate) fn unsent_at_deadline(reason: Reason, what: &str) -> Expired {
     Expired { reason, msg: format!("{what} before the deadline") }
 }
 
-/// The member had its time.
+/// The member did not answer within its timeout.
 pub(crate) fn member_timeout(limit: Duration) -> Expired {
     deadline(within("no answer", limit))
 }
 
-/// The same while nothing had been sent: `what` was still missing for this reason.
+/// The member's timeout came before anything was sent: `what` was missing, for this reason.
 pub(crate) fn unsent_in_time(reason: Reason, what: &str, limit: Duration) -> Expired {
     Expired { reason, msg: within(what, limit) }
 }
 
-/// The database had its time, and was told to stop.
+/// The database did not answer in time, and its statement was cancelled.
 pub(crate) fn cancelled(limit: Duration) -> Expired {
     deadline(format!("{}; the statement was cancelled", within("no answer", limit)))
 }
 
-/// The database had its time, on a connection where others' statements are behind this one.
+/// The database did not answer in time, on a shared connection, where a cancel could hit another statement.
 pub(crate) fn not_cancelled(limit: Duration) -> Expired {
     let what = within("no answer", limit);
     deadline(format!("{what}; on a shared connection nothing is cancelled: the statement may have run, or runs still"))
 }
 
-/// The database had its time for the first row of a stream, or for the next.
+/// The database sent no first or further row of a stream in time.
 pub(crate) fn no_row(limit: Duration, had_come: u64) -> Expired {
     let what = if had_come == 0 { "no row" } else { "no further row" };
     deadline(format!("{}; the statement was cancelled", within(what, limit)))
 }
 
-/// Who reads a stream took nothing off it for so long.
+/// The reader of a stream took no row for this long.
 pub(crate) fn reader_idle(patience: Duration) -> Expired {
     let msg = format!("its rows were not read for {patience:?}; the statement was cancelled");
     Expired { reason: Reason::Unread, msg }

@@ -1,4 +1,4 @@
-//! Who vouches for the members of a cluster.
+//! The certificate authorities of a cluster's members.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// Authorities that are trusted in place of the roots of the web: a file in PEM form, read and found good.
+/// Authorities that are trusted in place of the web's roots: a PEM file that was read and checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authority {
     file: PathBuf,
@@ -20,7 +20,7 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
-    /// Reads a file of one or more certificates; the error says what is wrong with it.
+    /// Reads a PEM file of one or more certificates; the error says what is wrong with it.
     pub fn read(file: &Path) -> Result<Authority, String> {
         let shown = file.display();
         let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
@@ -40,7 +40,7 @@ impl Authority {
         Ok(Authority { file: file.to_owned(), certificates })
     }
 
-    /// The certificates of the file, each good as a root.
+    /// The certificates of the file; each is valid as a root.
     pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
         &self.certificates
     }

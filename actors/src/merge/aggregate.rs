@@ -1,4 +1,4 @@
-//! What is computed over many rows: `count()`, `sum("population")`, `avg("population").named("mean")`.
+//! Aggregates over many rows: `count()`, `sum("population")`, `avg("population").named("mean")`.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -28,41 +28,41 @@ enum What {
     Best(String, Ordering),
 }
 
-/// How many rows there are.
+/// The number of rows.
 pub fn count() -> Aggregate {
     Aggregate::new(What::Rows, "count")
 }
 
-/// How many rows have a value there that is not NULL.
+/// The number of rows whose value in this column is not NULL.
 pub fn count_of(column: &str) -> Aggregate {
     Aggregate::new(What::Count(column.to_owned()), "count")
 }
 
-/// The exact sum of a column: of whole numbers a whole number (its decimal text beyond 64 bits), of numerics a numeric,
-/// of doubles the double nearest to the true sum. NULLs do not count; of nothing it is NULL. Over the counts that each
-/// shard made of its rows it is the count of all.
+/// The exact sum of a column. Integers give an integer (decimal text beyond 64 bits), numerics a numeric, doubles the
+/// double nearest to the true sum. NULLs do not count; the sum of no values is NULL. Applied to each shard's own count,
+/// it gives the count of all shards.
 pub fn sum(column: &str) -> Aggregate {
     Aggregate::new(What::Sum(column.to_owned()), "sum")
 }
 
-/// The average of a column, its exact sum divided once at the end; of whole numbers and numerics with as many digits as
-/// PostgreSQL's `avg` has. It is made of rows: an average of the shards' averages would be wrong, for which there is
-/// [`avg_of`].
+/// The average of a column: its exact sum, divided once at the end. For integers and numerics it has as many digits as
+/// PostgreSQL's `avg`. It needs the rows themselves: an average of the shards' averages would be wrong; use [`avg_of`]
+/// for that.
 pub fn avg(column: &str) -> Aggregate {
     Aggregate::new(What::Avg(column.to_owned()), "avg")
 }
 
-/// The average of all rows from each shard's own `sum(x)` and `count(x)`.
+/// The average of all rows, from the columns `sum(x)` and `count(x)` of each shard.
 pub fn avg_of(sums: &str, counts: &str) -> Aggregate {
     Aggregate::new(What::AvgOf { sums: sums.to_owned(), counts: counts.to_owned() }, "avg")
 }
 
-/// The least value of a column in the order of its type. NULLs do not count.
+/// The least value of a column, by its type's order. NULLs do not count.
 pub fn min(column: &str) -> Aggregate {
     Aggregate::new(What::Best(column.to_owned(), Ordering::Less), "min")
 }
 
-/// The greatest value of a column in the order of its type; NaN is greater than all other numbers. NULLs do not count.
+/// The greatest value of a column, by its type's order; NaN is greater than all other numbers. NULLs do not count.
 pub fn max(column: &str) -> Aggregate {
     Aggregate::new(What::Best(column.to_owned(), Ordering::Greater), "max")
 }
@@ -72,7 +72,7 @@ impl Aggregate {
         Aggregate { what, name: name.into() }
     }
 
-    /// The same under another name, like SQL's `AS`.
+    /// The same aggregate under another column name, as SQL's `AS`.
     pub fn named(self, name: &str) -> Aggregate {
         Aggregate { name: name.into(), ..self }
     }
@@ -89,7 +89,7 @@ impl Aggregate {
         Column::new(self.name.clone(), ty)
     }
 
-    /// An empty account of it over the rows of this table.
+    /// An empty accumulator for the rows of this table.
     pub(crate) fn open(&self, table: &Table) -> Result<Account, Unmergeable> {
         let numbers = |column: &String| table.find(column)?.numbers();
         Ok(match &self.what {
@@ -105,7 +105,7 @@ impl Aggregate {
     }
 }
 
-/// What has been counted so far. Its size does not grow with the rows.
+/// The accumulator of an aggregate. Its size does not grow with the rows.
 #[derive(Clone, Debug)]
 pub(crate) enum Account {
     Rows(i64),
@@ -162,7 +162,7 @@ fn take(column: &MergedColumn, total: &mut Total, row: &Value) -> Result<(), Unm
 }
 
 impl MergedColumn {
-    /// The column, if sums of it make sense.
+    /// The column, if its type can be summed.
     fn numbers(self) -> Result<MergedColumn, Unmergeable> {
         match self.class() {
             Class::Number | Class::Own => Ok(self),

@@ -1,4 +1,4 @@
-//! How the values of a column compare, by its type: what a decoded text means depends on where it came from.
+//! How the values of a column compare, which depends on its type: the same decoded text may be a number or a date.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use postgres_types::{Kind, Type};
 
 use crate::outcome::columns::{Column, ColumnType};
 
-/// A way to compare. Types of one class compare with each other, as the server would let them.
+/// A way to compare. Types of one class compare with each other, as in PostgreSQL.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Class {
-    /// Each value is taken as what it is: SQLite, and answers that came without columns.
+    /// Each value by its own kind: SQLite, and answers without a column list.
     Own,
     Bool,
     /// Whole numbers, doubles, and numerics as their exact text.
     Number,
-    /// By bytes, as `COLLATE "C"`: the rules of a language are the server's alone.
+    /// By bytes, as `COLLATE "C"`: only the server knows the collation rules of a language.
     Text,
     /// `char(n)`: blanks at the end do not count.
     Padded,
@@ -31,11 +31,11 @@ pub(crate) enum Class {
     Enum(Arc<[String]>),
     Array(Box<Class>),
     Composite(Vec<Class>),
-    /// No order here; the name of its type.
+    /// The type has no order here; its name.
     None(Arc<str>),
 }
 
-/// Whose rule says where NULLs go when the order does not.
+/// Where NULLs are sorted if the order does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nulls {
     /// PostgreSQL: a NULL is greater than everything.
@@ -67,7 +67,7 @@ fn of_type(ty: &Type) -> Class {
         | Type::MONEY
         | Type::OID
         | Type::XID8 => Class::Number,
-        // Texts of a fixed alphabet that sort as their bytes do: hexadecimal in lower case, zeros and ones.
+        // Texts of a fixed alphabet, whose byte order is their order: hexadecimal in lower case, zeros and ones.
         Type::UUID | Type::MACADDR | Type::MACADDR8 | Type::BIT | Type::VARBIT => Class::Text,
         Type::TEXT | Type::VARCHAR | Type::NAME | Type::CHAR | Type::UNKNOWN => Class::Text,
         Type::BPCHAR => Class::Padded,

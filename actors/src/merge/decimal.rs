@@ -1,14 +1,14 @@
-//! Exact decimals of any length: what sums and averages of whole numbers and numerics are made of.
+//! Exact decimals of any length, for sums and averages of integers and numerics.
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// One limb holds so many decimal digits.
+/// Decimal digits in one limb.
 const DIGITS: usize = 9;
 const BASE: u64 = 1_000_000_000;
-/// PostgreSQL's limit of the digits after the point of a quotient.
+/// PostgreSQL's limit of a quotient's digits after the point.
 const MAX_SCALE: i64 = 1_000;
-/// A quotient has at least so many significant digits in PostgreSQL.
+/// The least number of significant digits of a quotient in PostgreSQL.
 const SIGNIFICANT: i64 = 16;
 /// PostgreSQL counts the digits of a quotient in groups of four.
 const GROUP: i64 = 4;
@@ -40,9 +40,9 @@ impl Decimal {
         Some(decimal)
     }
 
-    /// The number a double is, exactly: every finite double has an end in decimals.
+    /// The exact value of a double: every finite double is a finite decimal.
     pub(crate) fn of_double(number: f64) -> Option<Decimal> {
-        // Nobody prints digits that are not there: 1074 places are enough for the smallest of them.
+        // 1074 decimal places are enough for the smallest double; `format!` prints them exactly.
         let text = number.is_finite().then(|| format!("{number:.1074}"))?;
         let text = text.trim_end_matches('0');
         Decimal::parse(text.strip_suffix('.').unwrap_or(text))
@@ -68,7 +68,7 @@ impl Decimal {
         self.to_string().parse().unwrap_or(f64::NAN)
     }
 
-    /// The whole number it is, where that fits and nothing is after the point.
+    /// The integer value, if it fits into 64 bits and there are no digits after the point.
     pub(crate) fn to_whole(&self) -> Option<i64> {
         if self.scale == 0 { self.to_string().parse().ok() } else { None }
     }
@@ -96,7 +96,7 @@ impl Decimal {
             return None;
         }
         let scale = self.quotient_scale(divisor);
-        // (a / 10^s) / (b / 10^t) = (a · 10^(t + scale) / b) / 10^(s + scale): one digit more is for the rounding.
+        // (a / 10^s) / (b / 10^t) = (a · 10^(t + scale) / b) / 10^(s + scale); one more digit for rounding.
         let mut dividend = Decimal { negative: false, ..self.clone() };
         let shift = (divisor.scale + scale + 1).checked_sub(self.scale);
         let shift = shift.expect("the quotient has at least as many places as the dividend");
@@ -111,7 +111,7 @@ impl Decimal {
         Some(quotient)
     }
 
-    /// PostgreSQL's own rule (`select_div_scale`), so that an average has the digits the server would give it.
+    /// PostgreSQL's rule (`select_div_scale`), so that an average has the same digits as on the server.
     fn quotient_scale(&self, divisor: &Decimal) -> usize {
         let (weight, first) = self.leading_group();
         let (other_weight, other_first) = divisor.leading_group();
@@ -142,7 +142,7 @@ impl Decimal {
         self.scale = scale;
     }
 
-    /// Takes zero limbs off the high end; zero has no sign.
+    /// Removes zero limbs at the high end; zero gets no sign.
     fn trim(&mut self) {
         trim(&mut self.limbs);
         self.negative &= !self.limbs.is_empty();
@@ -167,7 +167,7 @@ impl fmt::Display for Decimal {
 }
 
 impl Ord for Decimal {
-    /// By value: 1.0 is 1.00.
+    /// By value: 1.0 equals 1.00.
     fn cmp(&self, other: &Decimal) -> Ordering {
         match (self.negative, other.negative) {
             (true, false) => return Ordering::Less,
@@ -217,7 +217,7 @@ fn add_limbs(to: &mut Vec<u32>, from: &[u32]) {
     to.resize(longest, 0);
     for (index, limb) in to.iter_mut().enumerate() {
         let sum = u64::from(*limb) + u64::from(from.get(index).copied().unwrap_or(0)) + carry;
-        // Below the base, so it fits.
+        // Below the base, so the cast loses nothing.
         *limb = (sum % BASE) as u32;
         carry = sum / BASE;
     }
@@ -226,7 +226,7 @@ fn add_limbs(to: &mut Vec<u32>, from: &[u32]) {
     }
 }
 
-/// `from -= what`, which is not larger.
+/// `from -= what`; `what` is not larger.
 fn subtract_limbs(from: &mut Vec<u32>, what: &[u32]) {
     let mut borrow = 0;
     for (index, limb) in from.iter_mut().enumerate() {
@@ -253,12 +253,12 @@ fn multiply_by_power(limbs: &mut Vec<u32>, power: usize) {
     if limbs.is_empty() {
         return;
     }
-    // A whole limb is nine digits: only the rest needs a multiplication.
+    // Whole limbs (nine digits) are inserted; only the remaining power needs a multiplication.
     multiply_by(limbs, 10_u64.pow(u32::try_from(power % DIGITS).unwrap_or(0)));
     limbs.splice(0..0, std::iter::repeat_n(0, power / DIGITS));
 }
 
-/// Divides by a small number in place and gives the rest.
+/// Divides by a small number in place and returns the remainder.
 fn divide_by(limbs: &mut Vec<u32>, divisor: u64) -> u64 {
     let mut rest = 0;
     for limb in limbs.iter_mut().rev() {
@@ -270,7 +270,7 @@ fn divide_by(limbs: &mut Vec<u32>, divisor: u64) -> u64 {
     rest
 }
 
-/// The whole quotient, limb by limb: each is found by halving, which needs nothing but comparison and subtraction.
+/// The integer quotient, limb by limb; each limb by binary search, which needs only comparison and subtraction.
 fn divide_limbs(dividend: &[u32], divisor: &[u32]) -> Vec<u32> {
     if let [single] = divisor {
         let mut limbs = dividend.to_vec();

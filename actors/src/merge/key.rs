@@ -1,4 +1,4 @@
-//! A value as something that has an order: the one PostgreSQL gives it.
+//! A value as a sort key, in PostgreSQL's order.
 
 use std::cmp::Ordering;
 
@@ -7,15 +7,15 @@ use super::decimal::Decimal;
 use super::{moment, network};
 use crate::wire::Value;
 
-/// The order of one value that is not NULL. Values of different kinds meet only in SQLite, which has numbers before
-/// texts before octets.
+/// The sort key of a value that is not NULL. Keys of different kinds meet only in SQLite, which sorts numbers before
+/// texts before blobs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SortKey {
     Bool(bool),
     Number(Number),
     Text(Box<str>),
     Bytes(Box<[u8]>),
-    /// Microseconds, or the place of a label among its enum's.
+    /// Microseconds, or the index of an enum's label.
     Count(i128),
     /// A time of day with a zone: the moment in UTC first, then the zone.
     Zoned(i64, i64),
@@ -25,7 +25,7 @@ pub(crate) enum SortKey {
     Fields(Vec<Nullable>),
 }
 
-/// A value inside another: NULL is greater than everything else.
+/// A value inside another one: NULL is greater than everything else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Nullable(pub(crate) Option<SortKey>);
 
@@ -44,7 +44,7 @@ impl PartialOrd for Nullable {
     }
 }
 
-/// An array: its items one by one, then their number, then how they are laid out.
+/// An array: compared item by item, then by length, then by dimensions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct List {
     items: Vec<Nullable>,
@@ -52,7 +52,7 @@ pub(crate) struct List {
     sizes: Vec<usize>,
 }
 
-/// A number of any of the numeric types. NaN is equal to itself and greater than all others, as in PostgreSQL.
+/// A number of any numeric type. NaN equals itself and is greater than all others, as in PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) enum Number {
     Whole(i64),
@@ -61,7 +61,7 @@ pub(crate) enum Number {
 }
 
 impl Number {
-    /// `None` for what is no number.
+    /// `None` if the value is not a number.
     pub(crate) fn of(value: &Value) -> Option<Number> {
         Some(match value {
             Value::Int(number) => Number::Whole(*number),
@@ -122,7 +122,7 @@ impl PartialEq for Number {
 
 impl Eq for Number {}
 
-/// The key of a value; `None` where the value is not what its column promises.
+/// The key of a value; `None` if the value does not match its column's class.
 pub(crate) fn key(class: &Class, value: &Value) -> Option<Nullable> {
     if value.is_nil() {
         return Some(Nullable(None));
@@ -178,7 +178,7 @@ fn own(value: &Value) -> Option<SortKey> {
     })
 }
 
-/// The items of an array of any number of dimensions, and how many there are in each.
+/// Collects the items of a nested array, and the length of each dimension.
 fn flatten(class: &Class, value: &Value, depth: usize, into: &mut List) -> Option<()> {
     let items = value.as_list()?;
     if into.sizes.len() == depth && !items.is_empty() {
@@ -208,7 +208,7 @@ mod tests {
         for pair in texts.windows(2) {
             assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
         }
-        // 2^53 + 1 has no double: as doubles these two would be the same.
+        // 2^53 + 1 is no double: compared as doubles, the two would be equal.
         assert!(Number::Whole(9_007_199_254_740_993) > Number::Double(9_007_199_254_740_992.0));
         assert_eq!(Number::Double(-0.0), Number::Whole(0));
         assert_eq!(Number::of(&Value::from("1.0")), Number::of(&Value::from("1.000")));

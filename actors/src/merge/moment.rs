@@ -1,10 +1,10 @@
-//! The texts of points in time and spans, read back as the numbers they were: what `types::time` writes.
+//! Parses the texts of dates, times and intervals that `db::types::time` writes, into numbers that compare.
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A date or timestamp as microseconds since 1970, more than 64 bits hold of them for a late date; the infinities are
-/// the ends.
+/// A date or timestamp as microseconds since 1970; i128, because a late date needs more than 64 bits. The infinities
+/// are its minimum and maximum.
 pub(crate) fn point(text: &str) -> Option<i128> {
     match text {
         "infinity" => return Some(i128::MAX),
@@ -27,7 +27,7 @@ pub(crate) fn point(text: &str) -> Option<i128> {
 
 /// Days from 1970-01-01 in the proleptic Gregorian calendar.
 fn days(year: i64, month: i64, day: i64) -> i64 {
-    // Years begin in March, so that the leap day is the last of a year.
+    // Counts years from March, so that the leap day is the last of a year.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
@@ -35,7 +35,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Microseconds since midnight, and the seconds to add for UTC (0 where no zone is written).
+/// Microseconds since midnight, and the seconds to add for UTC (0 without a zone).
 pub(crate) fn time_of_day(text: &str) -> Option<(i64, i64)> {
     let (time, zone) = match text.find(['+', '-']) {
         Some(at) => text.split_at(at),
@@ -62,12 +62,12 @@ fn clock(text: &str) -> Option<i64> {
     Some(seconds * MICROS_PER_SECOND + micros(fraction)?)
 }
 
-/// The digits after the point of a second.
+/// The fraction of a second, in microseconds.
 fn micros(fraction: &str) -> Option<i64> {
     if fraction.is_empty() { Some(0) } else { format!("{fraction:0<6}").get(..6)?.parse().ok() }
 }
 
-/// A span in ISO 8601, in the microseconds PostgreSQL compares by: a month is 30 days, a day 24 hours.
+/// An ISO 8601 interval, in the microseconds by which PostgreSQL compares: a month is 30 days, a day 24 hours.
 pub(crate) fn interval(text: &str) -> Option<i128> {
     match text {
         "infinity" => return Some(i128::MAX),

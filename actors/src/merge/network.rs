@@ -1,16 +1,16 @@
-//! Addresses in PostgreSQL's order: the family, the network's bits, the length of the network, the whole address.
+//! Network addresses in PostgreSQL's order: the family, the network's bits, the prefix length, the whole address.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
-/// An address with the length of its network. IPv4 comes before IPv6.
+/// An address with its prefix length. IPv4 sorts before IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Net {
     address: IpAddr,
     bits: u8,
 }
 
-/// Reads `10.0.0.0/8`; without a length the whole address is the network.
+/// Reads `10.0.0.0/8`; without a prefix length the whole address counts.
 pub(crate) fn net(text: &str) -> Option<Net> {
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits.parse().ok()?)),
@@ -20,7 +20,7 @@ pub(crate) fn net(text: &str) -> Option<Net> {
     Some(Net { address, bits: bits.unwrap_or(if address.is_ipv4() { 32 } else { 128 }) })
 }
 
-/// The address's bits from the highest on, so that networks of both families compare alike.
+/// The bits of the address, left-aligned, so that both families compare alike.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_bits()) << 96,

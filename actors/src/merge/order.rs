@@ -1,8 +1,8 @@
-//! An order as a handler writes it: `-population, name`, or in SQL's words `population desc nulls last, name`.
+//! Parses an order: `-population, name`, or as in SQL, `population desc nulls last, name`.
 
 use super::Unmergeable;
 
-/// Columns to order by, the first one first.
+/// The columns to sort by, in order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SortOrder(pub(crate) Vec<Term>);
 
@@ -11,7 +11,7 @@ pub(crate) struct SortOrder(pub(crate) Vec<Term>);
 pub(crate) struct Term {
     pub(crate) column: String,
     pub(crate) descending: bool,
-    /// `None`: where the database itself puts them.
+    /// `None`: the database's own rule.
     pub(crate) nulls_first: Option<bool>,
 }
 
@@ -31,7 +31,7 @@ impl SortOrder {
     }
 }
 
-/// The names of columns: `country, kind`.
+/// Reads column names: `country, kind`.
 pub(crate) fn names(text: &str) -> Result<Vec<String>, Unmergeable> {
     let terms = SortOrder::parse(text)?.0;
     if terms.iter().any(|term| term.descending || term.nulls_first.is_some()) {
@@ -43,7 +43,7 @@ pub(crate) fn names(text: &str) -> Result<Vec<String>, Unmergeable> {
     Ok(terms.into_iter().map(|term| term.column).collect())
 }
 
-/// One term, and what follows its comma.
+/// Reads one term; returns it with the text after its comma.
 fn term(text: &str) -> Result<(Term, Option<&str>), String> {
     let text = text.trim_start();
     let (minus, text) = match text.strip_prefix('-') {
@@ -78,7 +78,7 @@ fn term(text: &str) -> Result<(Term, Option<&str>), String> {
     Ok((Term { column, descending: minus || direction == Some("desc"), nulls_first }, after))
 }
 
-/// A column's name, plain or in double quotes as in SQL, and what follows it.
+/// Reads a column's name, plain or in double quotes as in SQL; returns it with the text after it.
 fn name(text: &str) -> Result<(String, &str), String> {
     let Some(mut rest) = text.strip_prefix('"') else {
         let end = text.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(text.len());

@@ -1,4 +1,4 @@
-//! Aggregates of rows that pass by: nothing is kept of them but the accounts, one for each group.
+//! Aggregates over rows that are not kept: one set of accumulators per group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::outcome::Outcome;
 use crate::outcome::columns::{Column, Columns};
 use crate::wire::{Map, Value};
 
-/// A group's values, as its first row has them, and its accounts.
+/// The values of a group's first row, and the group's accumulators.
 type Group = (Vec<Value>, Vec<Account>);
 
-/// Aggregates under way. Their size grows with the number of groups and not with that of the rows.
+/// Aggregates in progress. Their size grows with the number of groups, not of rows.
 #[derive(Clone, Debug)]
 pub struct Running {
     by: Vec<MergedColumn>,
     empty: Vec<Account>,
     groups: BTreeMap<Vec<Nullable>, Group>,
-    /// Of the rows that come out.
+    /// The columns of the result.
     columns: Columns,
 }
 
 impl Running {
-    /// Over the rows of this table: for all of them, or for each combination of values in the columns of `by`.
+    /// For the rows of this table: over all, or per combination of values in the columns `by`.
     pub(crate) fn over(table: &Table, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Unmergeable> {
         let names = by.map_or_else(|| Ok(Vec::new()), order::names)?;
         let found = names.iter().map(|name| table.find(name)?.orderly()).collect::<Result<Vec<_>, _>>()?;
@@ -38,7 +38,7 @@ impl Running {
         Ok(Running { by: found, empty, groups: BTreeMap::new(), columns })
     }
 
-    /// Counts one row.
+    /// Adds one row.
     pub fn add(&mut self, row: &Value) -> Result<(), Unmergeable> {
         let keys = self.by.iter().map(|column| column.key(row)).collect::<Result<Vec<_>, _>>()?;
         let new = || (self.by.iter().map(|column| column.of(row).clone()).collect(), self.empty.clone());
@@ -46,13 +46,13 @@ impl Running {
         accounts.iter_mut().try_for_each(|account| account.add(row))
     }
 
-    /// The aggregates of all rows, as one row: of no rows, too.
+    /// The aggregates of all rows, as one row; also if there were no rows.
     pub fn total(mut self) -> Value {
         let (_, (values, accounts)) = self.groups.pop_first().unwrap_or_else(|| (Vec::new(), (Vec::new(), self.empty)));
         row(&self.columns, values, accounts)
     }
 
-    /// One row for each group, in the order of the groups' values.
+    /// One row for each group, sorted by the groups' values.
     pub fn groups(self) -> Result<Merged, Unmergeable> {
         let rows = self.groups.into_values().map(|(values, accounts)| row(&self.columns, values, accounts));
         let mut outcome = Outcome::completed(Arc::from("groups"), Value::List(rows.collect()));

@@ -1,4 +1,4 @@
-//! Rows that come in order from many shards, as one line in that order: of each shard no more than one row is here.
+//! A k-way merge of sorted rows from many shards; it holds at most one row of each shard.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use super::order::SortOrder;
 use super::table::{Keys, Sorting, Table};
 use crate::wire::Value;
 
-/// The first row of every shard, in their order. A shard whose row was taken has to bring its next, or to have ended,
-/// before another is taken.
+/// The next row of every shard, sorted. After a row was taken, its shard must bring the next one, or have ended, before
+/// another row is taken.
 #[derive(Debug)]
 pub(crate) struct SortedMerge {
     order: String,
     sorting: Sorting,
-    /// The one to be taken first is the last.
+    /// Sorted in reverse: the next row to take is the last.
     rows: Vec<NextRow>,
-    /// Of each shard, how many rows it brought, and the keys of the last.
+    /// For each shard, how many rows it brought, and the keys of its last row.
     brought: Vec<(u64, Option<Keys>)>,
 }
 
@@ -27,20 +27,20 @@ struct NextRow {
     row: Value,
 }
 
-/// What is wrong with the text of an order, before there are rows.
+/// Checks the syntax of an order before there are rows.
 pub(crate) fn checked(order: &str) -> Result<(), Unmergeable> {
     SortOrder::parse(order).map(drop)
 }
 
 impl SortedMerge {
-    /// For so many shards, whose columns the table has learnt.
+    /// For this many shards; the table must know their columns.
     pub(crate) fn new(table: &Table, order: &str, shards: usize) -> Result<SortedMerge, Unmergeable> {
         let sorting = Sorting::new(table, order)?;
         let brought = (0..shards).map(|_| (0, None)).collect();
         Ok(SortedMerge { order: order.to_owned(), sorting, rows: Vec::with_capacity(shards), brought })
     }
 
-    /// The next row of a shard that has none in the line. It has to come after the one before.
+    /// Adds the next row of a shard that has none here. An error if the row sorts before the shard's previous one.
     pub(crate) fn bring(&mut self, shard: usize, node: &Arc<str>, row: Value) -> Result<(), Unmergeable> {
         let keys = self.sorting.keys(&row)?;
         let (count, last) = &mut self.brought[shard];
@@ -48,7 +48,7 @@ impl SortedMerge {
             return Err(Unmergeable::Disorder { node: node.clone(), row: *count, order: self.order.clone() });
         }
         *count += 1;
-        // Rows that are equal in the order keep that of the members.
+        // Equal rows are sorted by the order of the members.
         let goes_after = |other: &NextRow| {
             self.sorting.compare(&other.keys, &keys).then(other.shard.cmp(&shard)) == Ordering::Greater
         };
@@ -57,7 +57,7 @@ impl SortedMerge {
         Ok(())
     }
 
-    /// The first of all, and whose it is.
+    /// Takes the first row and returns it with its shard.
     pub(crate) fn take(&mut self) -> Option<(usize, Value)> {
         let NextRow { shard, keys, row } = self.rows.pop()?;
         self.brought[shard].1 = Some(keys);
@@ -74,7 +74,7 @@ mod tests {
     use crate::outcome::columns::{Column, ColumnType};
     use crate::wire::Value;
 
-    /// Three shards of pairs `(a, b)`, merged by an order.
+    /// Merges three shards of pairs `(a, b)` by an order.
     fn merged(order: &str, shards: [&[(i64, i64)]; 3]) -> Result<Vec<(i64, i64)>, Unmergeable> {
         let mut table = Table::empty();
         let column = |name: &str| Column::new(name.into(), ColumnType::Sqlite(None));

@@ -1,4 +1,4 @@
-//! The rows of all shards as one table, with what their columns say of how values compare.
+//! The rows of all shards as one table, with the classes by which its columns compare.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use crate::outcome::Outcome;
 use crate::outcome::columns::{Column, ColumnType, Columns};
 use crate::wire::Value;
 
-/// Rows of all shards, in the order of the members and of each one's rows.
+/// The rows of all shards, by member, each member's rows in their order.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     columns: Columns,
-    /// For each column its class, or what the shards disagree about.
+    /// For each column its class, or how the shards disagree about it.
     classes: Vec<Result<Class, Arc<str>>>,
-    /// Who told the columns. `None` for answers that say nothing of them: then a name no row has is a column of NULLs.
+    /// The member that described the columns. `None` if no answer has a column list: then any unknown name is a column
+    /// of NULLs.
     described: Option<Arc<str>>,
     nulls: Nulls,
     rows: Vec<Value>,
 }
 
-/// A column that was looked for and found.
+/// A column that was found by its name.
 #[derive(Clone, Debug)]
 pub(crate) struct MergedColumn {
     name: Arc<str>,
-    /// Where rows usually have it; a filter may have moved it.
+    /// Its usual index in a row; a filter may have moved it.
     place: usize,
     class: Class,
     nulls: Nulls,
@@ -36,7 +37,7 @@ pub(crate) struct MergedColumn {
 static NIL: Value = Value::Nil;
 
 impl Table {
-    /// No rows yet, and nothing known of their columns.
+    /// No rows and no columns yet.
     pub(crate) fn empty() -> Table {
         Table { columns: Arc::new([]), classes: Vec::new(), described: None, nulls: Nulls::Greatest, rows: Vec::new() }
     }
@@ -67,7 +68,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The columns of one shard's rows: they describe the table, or agree with what does.
+    /// Adds the columns of one shard: the first shard describes the table, the others must agree.
     pub(crate) fn learn(&mut self, columns: &Columns, node: &Arc<str>) -> Result<(), Unmergeable> {
         match self.described.clone() {
             None => {
@@ -88,7 +89,7 @@ impl Table {
         }
     }
 
-    /// Every shard has the same columns. That their types compare alike is asked only of the columns that are compared.
+    /// Checks that a shard has the same columns. Different types are an error only for columns that are compared.
     fn agree(&mut self, columns: &Columns, first: &Arc<str>, node: &Arc<str>) -> Result<(), Unmergeable> {
         if Arc::ptr_eq(&self.columns, columns) {
             return Ok(());
@@ -114,7 +115,7 @@ impl Table {
         Ok(())
     }
 
-    /// The description of a column, or of one that has none.
+    /// The description of a column; one without a type if there is none.
     pub(crate) fn described(&self, name: &str) -> Column {
         let known = self.columns.iter().find(|column| column.name() == name);
         known.cloned().unwrap_or_else(|| Column::new(name.into(), ColumnType::Sqlite(None)))
@@ -132,7 +133,7 @@ impl Table {
         self.rows
     }
 
-    /// A column by its name; the first where there are several.
+    /// Finds a column by its name; the first if there are several.
     pub(crate) fn find(&self, name: &str) -> Result<MergedColumn, Unmergeable> {
         if let Some(place) = self.columns.iter().position(|column| column.name() == name) {
             let class = self.classes[place].clone().map_err(|what| Unmergeable::Differ { what: what.to_string() })?;
@@ -143,7 +144,7 @@ impl Table {
                 nulls: self.nulls,
             });
         }
-        // A filter may have added it, or the answer says nothing of its columns.
+        // A filter may have added it, or the answer has no column list.
         let place = |row: &Value| row.as_map()?.0.iter().position(|(known, _)| **known == *name);
         match self.rows.iter().find_map(place) {
             Some(place) => Ok(MergedColumn { name: name.into(), place, class: Class::Own, nulls: self.nulls }),
@@ -160,8 +161,8 @@ impl Table {
         }
     }
 
-    /// The rows in an order. Rows that are equal in it stay in the order of the members. With `keep`, only so many of
-    /// the first are kept, and no more are ever held beside the rows that came.
+    /// Sorts the rows, stably: equal rows stay in the order of the members. With `keep`, keeps only that many of the
+    /// first rows, by a selection instead of a full sort.
     pub(crate) fn sort(&mut self, order: &str, keep: Option<usize>) -> Result<(), Unmergeable> {
         let sorting = Sorting::new(self, order)?;
         let mut keyed = Vec::with_capacity(self.rows.len());
@@ -176,7 +177,7 @@ impl Table {
                 keyed.truncate(keep);
                 keyed.sort_unstable_by(compare);
             }
-            // Stable, and quick where every shard sends its rows in order already: it finds such runs and merges them.
+            // A merge sort: fast if every shard sends sorted rows, because it detects sorted runs.
             _ => keyed.sort_by(|a, b| sorting.compare(&a.0, &b.0)),
         }
         let mut rows = std::mem::take(&mut self.rows);
@@ -226,7 +227,7 @@ impl MergedColumn {
         &self.class
     }
 
-    /// The row's value there; NULL where the row has none.
+    /// The row's value in this column; NULL if the row has none.
     pub(crate) fn of<'r>(&self, row: &'r Value) -> &'r Value {
         let Some(map) = row.as_map() else { return &NIL };
         match map.0.get(self.place) {

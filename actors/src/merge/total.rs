@@ -1,23 +1,23 @@
-//! Sums that do not depend on how the rows lie on the shards.
+//! Sums that do not depend on the distribution of the rows.
 //!
-//! Whole numbers and numerics are summed exactly. So are doubles: the sum is the double nearest to the true one, where
-//! a server that adds row by row gives one of many that are close to it.
+//! Integers and numerics are summed exactly. So are doubles: the result is the double nearest to the true sum, whereas
+//! a server that adds row by row returns one of many doubles close to it.
 
 use super::class::Class;
 use super::decimal::Decimal;
 use super::key::Number;
 use crate::wire::Value;
 
-/// A running sum and how many numbers went into it.
+/// A running sum, and how many numbers it has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Total {
     count: u64,
     whole: i128,
     exact: Option<Decimal>,
     double: Option<Doubles>,
-    /// NaN was met, or infinity, or minus infinity.
+    /// NaN, or an infinity, if one was added.
     beyond: Option<f64>,
-    /// NaN and the infinities came as numerics, which are told as text.
+    /// NaN and the infinities came as numerics, which are returned as text.
     as_text: bool,
 }
 
@@ -25,7 +25,7 @@ impl Total {
     pub(crate) fn add(&mut self, value: &Value) -> Option<()> {
         self.count += 1;
         match Number::of(value)? {
-            // Not one program's life is long enough for 2^64 of them to overflow this.
+            // Overflow would need 2^64 numbers.
             Number::Whole(number) => self.whole += i128::from(number),
             Number::Exact(number) => match &mut self.exact {
                 Some(sum) => sum.add(&number),
@@ -36,7 +36,7 @@ impl Total {
                 if number.is_finite() {
                     self.double.get_or_insert_default().add(number);
                 } else {
-                    // Infinity and minus infinity are NaN together, as NaN and anything are.
+                    // The sum of both infinities is NaN, and so is any sum with NaN.
                     self.beyond = Some(self.beyond.map_or(number, |beyond| beyond + number));
                 }
             }
@@ -44,7 +44,7 @@ impl Total {
         Some(())
     }
 
-    /// The sum as SQL gives it: nothing was summed, the sum is NULL.
+    /// The sum as in SQL: NULL if nothing was added.
     pub(crate) fn sum(&self) -> Value {
         if self.count == 0 {
             return Value::Nil;
@@ -57,14 +57,14 @@ impl Total {
         }
         let exact = self.as_exact();
         match exact.to_whole() {
-            // A numeric stays one; a sum of whole numbers is one as long as 64 bits hold it.
+            // A sum of numerics is a numeric; a sum of integers is an integer while it fits into 64 bits.
             Some(sum) if self.exact.is_none() => Value::Int(sum),
             _ => Value::String(exact.to_string()),
         }
     }
 
-    /// The sum over so many: of whole numbers and numerics a numeric with the digits PostgreSQL gives it, in SQLite and
-    /// of doubles a double.
+    /// The sum divided by a count. Integers and numerics give a numeric with PostgreSQL's digits; doubles, and all
+    /// numbers of SQLite, give a double.
     pub(crate) fn over(&self, count: &Decimal, class: &Class) -> Value {
         if self.count == 0 || count.is_zero() {
             return Value::Nil;
@@ -82,7 +82,7 @@ impl Total {
         self.over(&Decimal::of_whole(self.count.into()), class)
     }
 
-    /// The sum of counts, as the divisor it is; `None` where they are no exact numbers.
+    /// The sum of counts, as a divisor; `None` if they are not exact numbers.
     pub(crate) fn divisor(&self) -> Option<Decimal> {
         (self.double.is_none() && self.beyond.is_none()).then(|| self.as_exact())
     }
@@ -118,7 +118,7 @@ impl Total {
     }
 }
 
-/// Doubles that do not overlap and together are the exact sum (Shewchuk's partials), smallest first.
+/// Non-overlapping doubles whose sum is exact (Shewchuk's partials), smallest first.
 #[derive(Clone, Debug, Default)]
 struct Doubles(Vec<f64>);
 
@@ -142,7 +142,7 @@ impl Doubles {
         self.0.push(number);
     }
 
-    /// Rounded once. Ties that the parts below decide are decided by them.
+    /// Rounds once. The lower partials decide ties.
     fn nearest(&self) -> f64 {
         let mut parts = self.0.iter().rev().copied();
         let Some(mut high) = parts.next() else { return 0.0 };

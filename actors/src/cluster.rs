@@ -7,7 +7,7 @@
 //! - [`balance`](crate::balance): the choice of a member and its health; `probe`: active checks;
 //! - `roster`: the members at the moment of a call; `discover`: finds them by DNS;
 //! - `member`: one member, its counters, and `record`, through which every outcome passes;
-//! - `attempt`: one exchange with one member, from begin to end, however it ends;
+//! - `attempt`: one exchange with one member, from beginning to end, however it ends;
 //! - `broadcast`: a call to all members; `balanced`: a call to one, with failover, retries and hedging;
 //! - `reaper`: closes idle connections;
 //! - `url` and `url_client`: the actor for any URL.

@@ -9,7 +9,7 @@
 //! - [`alarm`]: a timer wheel for long deadlines, which are rarely reached;
 //! - `join_all`: runs the parts of a call side by side; `placed`: builds a future in its box;
 //! - [`party`]: identifies the calls of one request; `fair_semaphore`: shares scarce permits among parties; `gate`: a
-//!   fair semaphore whose permits carry nothing, such as a connection;
+//!   fair semaphore whose permits carry no resource of their own;
 //! - `race`: ends a call's work;
 //! - [`actor_host`]: the state behind an address; a panic rebuilds the state and keeps the address; `restarts`: limits
 //!   how often;

@@ -138,20 +138,22 @@ impl Merged {
     }
 
     /// Sorts all rows: `"-population, name"`, or as in SQL, `"population desc nulls last, name"`. The sort is stable:
-    /// equal rows stay in the order of the members.
+    /// equal rows stay in the order of the members. An error for an invalid order, an unknown column, or a type without
+    /// order.
     pub fn sorted_by(mut self, order: &str) -> Result<Merged, Unmergeable> {
         self.table.sort(order, None)?;
         Ok(self)
     }
 
     /// The first `n` rows of an order: `top(10, "-population")`. If each shard was asked for its own first `n` in the
-    /// same order, these are the first `n` of all shards.
+    /// same order, these are the first `n` of all shards. Errors as for [`sorted_by`](Merged::sorted_by).
     pub fn top(mut self, n: usize, order: &str) -> Result<Merged, Unmergeable> {
         self.table.sort(order, Some(n))?;
         Ok(self)
     }
 
-    /// Several aggregates in one pass, as one row: `[count(), sum("population")]`.
+    /// Several aggregates in one pass, as one row: `[count(), sum("population")]`. An error for an unknown column, or a
+    /// type that the aggregate cannot take.
     pub fn aggregate(&self, aggregates: impl AsRef<[Aggregate]>) -> Result<Value, Unmergeable> {
         let mut running = Running::over(&self.table, None, aggregates.as_ref())?;
         for row in self.rows() {
@@ -160,14 +162,15 @@ impl Merged {
         Ok(running.total())
     }
 
-    /// One aggregate's value.
+    /// The value of one aggregate. Errors as for [`aggregate`](Merged::aggregate).
     pub fn value(&self, aggregate: Aggregate) -> Result<Value, Unmergeable> {
         let Value::Map(Map(mut pairs)) = self.aggregate([aggregate])? else { return Ok(Value::Nil) };
         Ok(pairs.pop().map_or(Value::Nil, |(_, value)| value))
     }
 
     /// One row for each combination of values in the named columns: `group_by("country", [count(),
-    /// max("population")])`. Groups are sorted by their values, NULL last.
+    /// max("population")])`. Groups are sorted by their values, NULL last. Errors as for
+    /// [`aggregate`](Merged::aggregate), and for a column type without order.
     pub fn group_by(&self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged, Unmergeable> {
         let mut running = Running::over(&self.table, Some(columns), aggregates.as_ref())?;
         for row in self.rows() {

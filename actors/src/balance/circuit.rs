@@ -70,7 +70,7 @@ pub enum Admitted {
     Yes,
     /// As the trial call, which decides about the member. Its result must be reported.
     Trial,
-    /// Not now.
+    /// Not now: the member is ejected, or its trial call is in flight.
     No,
 }
 
@@ -103,7 +103,7 @@ impl std::fmt::Debug for CircuitContext<'_> {
     }
 }
 
-/// One member's health.
+/// The circuit breaker of one member.
 #[derive(Clone, Debug, Default)]
 pub struct Circuit {
     state: CircuitState,

@@ -129,7 +129,7 @@ impl Health {
         self.common.epoch.elapsed()
     }
 
-    /// One member.
+    /// The health of one member. Panics for an index beyond the list.
     pub fn pulse(&self, index: usize) -> &MemberHealth {
         &self.pulses[index]
     }

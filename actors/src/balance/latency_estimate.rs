@@ -1,7 +1,7 @@
 //! The expected latency of a member.
 //!
 //! It is the median of the last few answers. A pause of our own machine delays the calls of all members at once, so
-//! their slowest answers become alike, and an average dominated by peaks no longer tells a slow member from a fast one;
+//! their slowest answers become alike, and an average dominated by peaks no longer separates slow from fast members;
 //! the median is rarely affected. Beside it stands the capacity: how many calls the member had at once while it was
 //! that fast. Up to that number further calls cost nothing; beyond it each call waits longer.
 

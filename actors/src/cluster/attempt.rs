@@ -1,5 +1,5 @@
-//! One exchange with one member, from begin to end: by the answer, the member's timeout, the caller's deadline or the
-//! caller's departure.
+//! One exchange with one member, from its beginning to its end: the answer, the member's timeout, the caller's deadline
+//! or the caller's departure.
 //!
 //! While it runs, the slot that it will fill stays true: if the caller's time runs out first, the slot names the member
 //! that was being called, and says "no connection was free" rather than "timed out" if nothing was sent.

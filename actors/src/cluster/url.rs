@@ -155,7 +155,7 @@ mod tests {
             ("http://2130706433/", "127.0.0.1"),
             ("http://１２７.0.0.1/", "127.0.0.1"),
             ("http://[0:0:0:0:0:0:0:1]/", "::1"),
-            // The host ends at a backslash, also when the URL comes from a redirect.
+            // The host ends at a backslash, as in browsers.
             ("http://good.example\\@evil.example/", "good.example"),
         ] {
             assert_eq!(url(text).host, host, "{text}");

@@ -91,8 +91,7 @@ impl Arrival {
     }
 
     /// Records that a write failed. If part of the request was sent, the reader learns of it only after it has read
-    /// what came before. If nothing was sent, whatever lies in the socket answers no request, and the error is
-    /// returned.
+    /// what came before. If nothing was sent, unread bytes in the socket answer no request, and the error is returned.
     pub(super) fn hung_up(&mut self, error: io::Error, progress: &Progress) -> io::Result<()> {
         if progress.get().written == 0 || !failure::is_hang_up(&error) {
             return Err(error);

@@ -1,7 +1,7 @@
 //! Follows the TLS records that pass, to know whether a connection is between two of them.
 //!
-//! rustls holds the begin of a record until the rest arrives. Then nothing is readable and the socket is empty, yet an
-//! unrequested answer may have begun.
+//! rustls holds the beginning of a record until the rest arrives. Then nothing is readable and the socket is empty, yet
+//! an unrequested answer may have begun.
 
 use std::io;
 use std::pin::Pin;

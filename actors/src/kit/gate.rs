@@ -1,4 +1,4 @@
-//! A gate that a bounded number of calls may pass at a time: a [`FairSemaphore`] whose permits carry nothing.
+//! A gate that a bounded number of calls may pass at a time: a [`FairSemaphore`] whose permits carry no resource.
 
 use std::sync::Arc;
 use std::time::Instant;

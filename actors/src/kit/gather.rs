@@ -142,8 +142,8 @@ impl<T: Slot> Responder<T> {
         self.gather.put(index, item);
     }
 
-    /// Changes the item of an empty slot, which stands if no answer comes: which member is being tried, why nothing was
-    /// sent.
+    /// Changes the item of an empty slot, its final one if no answer comes: which member is being tried, why nothing
+    /// was sent.
     pub fn revise(&self, index: usize, change: impl FnOnce(&mut T)) {
         if let Some(item) = self.gather.lock().slots.open_item(index) {
             change(item);

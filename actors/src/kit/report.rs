@@ -39,7 +39,7 @@ impl Slot for Told {
 pub trait Reporter: Send + Sync {
     /// The actor's name.
     fn name(&self) -> String;
-    /// Asks it.
+    /// Asks the actor for its report, which arrives by `deadline` or is marked as missed.
     fn report(&self, deadline: Instant) -> Replies<Told>;
     /// Its counters, without a message.
     fn gauges(&self) -> Arc<Gauges>;

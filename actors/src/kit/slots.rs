@@ -86,7 +86,7 @@ impl<T: Slot> Slots<T> {
         self.given < self.arrived.len()
     }
 
-    /// The item of an open slot, which stands if no answer comes.
+    /// The item of an open slot: its final one if no answer comes.
     pub(super) fn open_item(&mut self, index: usize) -> Option<&mut T> {
         if self.is_open(index) { self.items.get_mut(index)?.as_mut() } else { None }
     }

@@ -1,4 +1,4 @@
-//! The kit as its users see it: whatever ends a call first, every slot holds a truthful item.
+//! The kit as its users see it: whatever ends a call, every slot holds a true statement.
 
 use std::cell::Cell;
 use std::future::pending;

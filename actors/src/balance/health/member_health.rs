@@ -235,7 +235,7 @@ impl MemberHealth {
         }
     }
 
-    /// Records the begin of a call. Returns the calls in flight, this one included.
+    /// Records that a call begins. Returns the calls in flight, this one included.
     pub fn begun(&self, now: Duration) -> usize {
         self.vital.asked.store(millis(now), Relaxed);
         self.vital.outstanding.fetch_add(1, Relaxed) + 1

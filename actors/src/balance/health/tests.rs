@@ -69,7 +69,7 @@ impl Cluster {
 fn a_slow_member_is_left_alone_but_for_a_call_now_and_then() {
     let mut cluster = Cluster::of(&[20, 20, 200]);
     cluster.run(SECOND, 0);
-    // A call every 16 s of 200 a second.
+    // One call in 16 s, of 200 calls a second.
     let shares = cluster.run(120 * SECOND, 0);
     assert!(shares[2] > 0.0 && shares[2] < 0.1, "{shares:?}");
 }

@@ -72,7 +72,7 @@ fn a_party_that_has_half_stands_behind_others_and_is_next_when_it_has_less() {
     let mut day = Day::new(4);
     day.come(BIG, 20);
     day.come(ALONE, 3);
-    // From four to two; then its share is its own, whoever waits.
+    // It falls from four places to two, its share, and keeps these while others wait.
     assert_eq!([(); 2].map(|()| day.ends(BIG)), [Some(ALONE); 2]);
     assert_eq!([(); 5].map(|()| day.ends(BIG)), [Some(BIG); 5]);
     assert_eq!(day.ends(ALONE), Some(ALONE));

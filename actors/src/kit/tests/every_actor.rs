@@ -1,7 +1,7 @@
-//! A thousand panics among the real actors, at random and between calls that are fine: each is its own call's failure,
-//! each restart is counted, and afterwards every actor still answers.
+//! A thousand random panics among good calls, in every real actor: each panic fails only its own call, each restart is
+//! counted, and afterwards every actor still answers.
 //!
-//! Nothing a user sends panics inside an actor, so each of them is given one more message here, which does.
+//! No message of a user makes an actor panic, so here each actor also answers a message that does.
 
 use std::collections::HashMap;
 
@@ -105,7 +105,7 @@ fn a_thousand_panics_in_actors_of_every_type_stop_nobody() {
                         *at_once.entry(name).or_default() += 1;
                     }
                 }
-                // Six within ten seconds by chance: it rests for a moment and says so.
+                // Six panics within ten seconds by chance: the actor pauses and says so.
                 (_, [Word::Missed(Missed::Failed)]) => {}
                 other => panic!("{name}: {other:?}"),
             }

@@ -1,5 +1,5 @@
-//! A thousand panics at random into an actor under load: nobody is stuck, every restart is counted, and an actor that
-//! goes on panicking is failed instead of spinning.
+//! A thousand random panics in an actor under load: no caller hangs, every restart is counted, and an actor that keeps
+//! panicking is failed instead of spinning.
 
 use super::*;
 use crate::balance::pick::Dice;
@@ -20,7 +20,7 @@ impl Answers<Report> for Parrot {
     }
 }
 
-/// What came of a storm.
+/// The result of a storm.
 #[derive(Debug, Default)]
 struct Toll {
     said: usize,
@@ -79,7 +79,7 @@ fn a_thousand_panics_that_are_rare_enough_cost_their_own_calls_alone() {
         let actor = unbounded();
         let registry = Registry::new();
         registry.register(0, actor.reporter());
-        // A restart every 20 seconds on average; should six ever fall into ten seconds, the actor rests for a second.
+        // A restart every 20 seconds on average; if six fall into ten seconds by chance, the actor pauses for a second.
         let toll = storm(&actor, 1_000, WAIT * 4, 4).await;
         let gauges = actor.gauges();
         assert_eq!(toll.panicked as u64, 1_000, "{toll:?}");

@@ -1,24 +1,29 @@
 //! Databases: one actor per thread for each cluster of databases, and one for targets named at run time.
 //!
-//! A statement is bound (never spliced), takes a connection of its own from this thread's pool, and either ends or is
-//! cancelled at the server: whoever borrows the connection next finds it idle or does not get it. Statements may share
-//! a connection where they ask for it ([`Lane`]). Nothing that may have run is sent again.
+//! A statement's parameters are bound, never spliced into its text. The statement takes a connection of its own from
+//! this thread's pool, and either ends or is cancelled at the server, so the next borrower gets the connection idle or
+//! not at all. Statements may share a connection if they ask for it ([`ConnMode`]). A statement that may have run is
+//! never sent again.
 //!
 //! Read in this order:
 //!
-//! - here: what a cluster answers, and how it spreads a statement over its members; `query`: what each of them gets;
+//! - this file: the messages of a cluster, and how a statement is spread over its members; `query`: the statement as
+//!   each member gets it;
 //! - `member`: one database: its engine, its counters, one statement from checkout to outcome;
-//! - `flight`: a statement on its way, and what happens when nobody waits for it any more;
-//! - `postgres` and `sqlite`: the two engines; `types`: what a PostgreSQL column is worth; `text`: the way back;
-//! - `lasting`: statements that would leave something behind on a shared connection, and are refused; `conversation`:
-//!   transactions and sessions, which have a connection for themselves while they last;
-//! - [`stream`]: rows on their way to a reader, as many as there are;
-//! - `backstop`: how long the server lets a statement run when nobody is left to stop it;
-//! - `standing`: what a statement's end says of its database's health, which is judged as that of HTTP members is;
-//! - `shards`: whom a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for HTTP
-//!   members; `statement_counters`: what the status page sees; `holders`: who keeps others waiting;
-//! - `adhoc`: databases that no configuration names; `params`: what handlers write as parameters;
-//! - `absent`: what stands in an engine's place where its feature is off.
+//! - `flight`: a running statement, and how it is stopped once its caller has given up;
+//! - `postgres` and `sqlite`: the two engines; `types`: PostgreSQL's column types as values; `text`: values as
+//!   parameters;
+//! - `statement_guard`: refuses statements that would leave something behind on a shared connection; `conversation`:
+//!   transactions and sessions, which own a connection while they last;
+//! - [`stream`]: rows sent to a reader as they arrive, for results of any size;
+//! - `backstop`: the server's own time limit, in case nothing is left here to cancel a statement;
+//! - `health_report`: what a statement's result says about the health of its database, by the same rules as for HTTP
+//!   members;
+//! - `shards`: which members a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for
+//!   HTTP members; `statement_counters`: the figures of the status page; `holders`: which statements hold the
+//!   connections that others wait for;
+//! - `adhoc`: databases that no configuration names; `params`: the types that handlers pass as parameters;
+//! - `absent`: stand-ins for an engine whose feature is off.
 #![cfg_attr(
     not(all(feature = "postgres", feature = "sqlite")),
     allow(unused, reason = "an engine that is absent leaves what it would use")
@@ -93,36 +98,37 @@ use stream::Sink;
 /// One SQL statement for a cluster.
 #[derive(Clone, Debug)]
 pub struct Statement {
-    /// Every member, one, or a certain one.
+    /// Every member, one chosen by balance, or a certain one.
     pub shards: Shards,
-    /// One statement, with `$1`, `$2`, … where parameters go. A text of the program itself (`&'static str`) is prepared
-    /// once per connection and then only bound; of a text made at run time nothing is kept, because servers never
-    /// forget.
+    /// One statement, with `$1`, `$2`, … for its parameters. A text of the program itself (`&'static str`) is prepared
+    /// once per connection and then only bound. A text made at run time is not kept under a name, because servers never
+    /// forget one.
     pub sql: Cow<'static, str>,
-    /// `$1` first. Bound as data, whatever they say.
+    /// `$1` first. Bound as data, whatever they contain.
     pub params: Arc<[Value]>,
-    /// Who asks, for the message of another who waited in vain for the connection: a route.
+    /// The route that asks. If another statement waits in vain for this one's connection, the message names this route.
     pub asker: &'static str,
-    /// When: waits and latencies count from then.
+    /// Waits and latencies are measured from this moment.
     pub asked: Instant,
-    /// On what connection.
+    /// The kind of connection the statement asks for.
     pub lane: ConnMode,
 }
 
-/// On what connection a statement travels.
+/// The kind of connection a statement travels on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConnMode {
-    /// As the cluster's section says (`pipeline`); a statement that may not share a connection gets one of its own.
+    /// The cluster's section decides (`pipeline`); a statement that may not share a connection gets one of its own.
     #[default]
     Configured,
-    /// One of its own: it can be cancelled.
+    /// A connection of its own, on which it can be cancelled.
     Exclusive,
-    /// One that it shares with others: it costs less, and cannot be cancelled. Refused for statements that begin with
-    /// other words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on SQLite.
+    /// A connection shared with other statements: it costs less, but the statement cannot be cancelled. Refused for
+    /// statements that begin with other words than SELECT, VALUES, WITH, INSERT, UPDATE and DELETE. Without effect on
+    /// SQLite.
     Pipelined,
 }
 
-/// The slots of one statement, as the caller opens them: one per member, or one named after the cluster.
+/// The slots that the caller opens for one statement: one per member, or one named after the cluster.
 pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
     match shards {
         Shards::All => spec.members.iter().map(|member| Outcome::unsent(member.node.clone())).collect(),
@@ -130,16 +136,16 @@ pub fn slots(spec: &DbSpec, shards: Shards) -> Vec<Outcome> {
     }
 }
 
-/// How often idle connections are looked through.
+/// Interval at which idle connections are checked for closing.
 const TEND_EVERY: Duration = Duration::from_secs(30);
-/// A connection nobody used for so long is closed: a burst does not hold the server's connections for good.
+/// A connection that was idle for this long is closed, so that a burst does not hold the server's connections for good.
 const IDLE_LIMIT: Duration = Duration::from_secs(300);
 
-/// A connection so old is closed when it is idle: what a server process gathers in its caches is given back, and after
-/// a failover behind one name the load finds its way to the new server.
+/// A connection this old is closed once it is idle. That frees the caches of its server process, and after a failover
+/// behind one name it moves the load to the new server.
 const LIFETIME: Duration = Duration::from_secs(1_800);
 
-/// The state of the actor of one database cluster on one thread.
+/// State of the actor of one database cluster on one thread.
 #[derive(Debug)]
 pub struct Database {
     name: Arc<str>,
@@ -151,8 +157,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Pools for every member; no connection is made before the first statement. `health` is of this specification, and
-    /// the same for all threads.
+    /// Makes a pool for every member; no connection is made before the first statement. `health` belongs to this
+    /// specification and is shared by all threads.
     pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
         let limits = MemberLimits {
             connections: spec.connections,
@@ -180,7 +186,7 @@ impl Database {
 }
 
 impl Database {
-    /// Has its SQLite files closed with those of the others, at the end of the site.
+    /// Registers the SQLite files of this cluster with `files`, which closes them at the end of the site.
     #[must_use]
     pub fn closed_with(self, files: &Files) -> Database {
         self.members.iter().for_each(|member| member.keep(files));
@@ -188,7 +194,7 @@ impl Database {
     }
 }
 
-/// Closes connections that idle, every [`TEND_EVERY`], until the actor's state is gone. Without it a pool only grows.
+/// Closes idle connections every [`TEND_EVERY`] until the actor's state is dropped. Without it a pool would only grow.
 fn tend(members: &Rc<[Rc<SqlMember>]>) {
     let members = Rc::downgrade(members);
     tasks::spawn("closing of idle connections", async move {
@@ -211,7 +217,7 @@ impl Answers<Statement> for Database {
 }
 
 impl Database {
-    /// A statement to whom it is for. Each slot has a sink for its rows, or none has.
+    /// Sends a statement to the members that `shards` selects. Either every slot has a sink for its rows, or none has.
     fn spread(
         &mut self,
         statement: Statement,
@@ -248,7 +254,7 @@ impl Database {
     }
 }
 
-/// A statement on its way to one member's outcome; a panic is that member's failure alone.
+/// A statement running towards one member's outcome; a panic in it fails that member alone.
 struct StatementCall<'m> {
     member: &'m SqlMember,
     work: LocalBoxFuture<'m, Outcome>,
@@ -278,7 +284,7 @@ impl Future for StatementCall<'_> {
     }
 }
 
-/// Asks a certain member and no other.
+/// Asks this member and no other.
 async fn ask_at(
     members: &[Rc<SqlMember>],
     index: Option<usize>,
@@ -298,7 +304,7 @@ fn no_shard(members: &[Rc<SqlMember>], index: Option<usize>, name: &str) -> Outc
     Outcome::failed(format!("@{name}").into(), Reason::Unsendable, msg)
 }
 
-/// Asks the member that is chosen, and another one only while no member can have seen the statement.
+/// Asks the chosen member, and another one only as long as no member can have seen the statement.
 async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: Option<&Sink>) -> Outcome {
     let started = Instant::now();
     let mut last = None;
@@ -316,7 +322,7 @@ async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: O
     last.unwrap_or_else(|| nobody(name))
 }
 
-/// One member after the other, each once.
+/// Iterates over the members in the order in which they are tried, each once.
 struct Choice<'c> {
     members: &'c [Rc<SqlMember>],
     picker: &'c Picker,
@@ -329,8 +335,8 @@ impl<'c> Choice<'c> {
         Choice { members, picker, health, tried: vec![false; members.len()] }
     }
 
-    /// First the one whose trial is due, then as `balance` says, and the ejected only when nobody else is left: perhaps
-    /// we are wrong about them.
+    /// First the member whose trial is due, then by `balance`. Ejected members are tried only when no other is left,
+    /// because the ejection may be wrong.
     fn next(&mut self) -> Option<(usize, CallKind)> {
         let now = self.health.now();
         let due = if self.tried.contains(&true) { None } else { self.health.due(now) };
@@ -344,7 +350,7 @@ impl<'c> Choice<'c> {
 
     fn chosen(&self, now: Duration) -> Option<usize> {
         let wants_pace = self.picker.wants_pace();
-        // A statement has no key; the configuration lets nobody choose by one.
+        // A statement has no key; the configuration refuses a balance by key for databases.
         self.picker.pick(0, |index| Candidate {
             is_barred: self.tried[index],
             ..self.health.candidate(index, now, wants_pace)
@@ -352,7 +358,7 @@ impl<'c> Choice<'c> {
     }
 }
 
-/// The outcome of a cluster that is empty.
+/// The outcome of an empty cluster.
 fn nobody(name: &str) -> Outcome {
     let mut outcome = Outcome::unsent(format!("@{name}").into());
     outcome.msg = format!("not sent: @{name} has no members");

@@ -1,7 +1,7 @@
 //! Databases named at run time: `was.db(server, dbname, user, password)`.
 //!
-//! Every target has a pool like a configured member's, made at its first statement. Their number is capped, and one
-//! that nobody used for a while is dropped with its connections: what requests name must not grow without bound.
+//! Every target has a pool like that of a configured member, made at its first statement. Requests choose the targets,
+//! so their number is capped, and a target that is unused for a while is dropped with its connections.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -22,9 +22,9 @@ use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
 use crate::wire::Value;
 
-/// Targets one thread keeps pools for at once.
+/// How many targets one thread keeps pools for at once.
 const MAX_TARGETS: usize = 64;
-/// A target nobody asked for so long is forgotten.
+/// A target that was unused for this long is dropped.
 const IDLE_TARGET: Duration = Duration::from_secs(120);
 
 /// One SQL statement for a database that no configuration names.
@@ -32,13 +32,13 @@ const IDLE_TARGET: Duration = Duration::from_secs(120);
 pub struct AdHocStatement {
     /// The database, with its login.
     pub member: DbMember,
-    /// One statement, with `$1`, `$2`, … where parameters go.
+    /// One statement, with `$1`, `$2`, … for its parameters.
     pub sql: Cow<'static, str>,
-    /// `$1` first. Bound as data, whatever they say.
+    /// `$1` first. Bound as data, whatever they contain.
     pub params: Arc<[Value]>,
-    /// Who asks: a route.
+    /// The route that asks.
     pub asker: &'static str,
-    /// On what connection.
+    /// The kind of connection the statement asks for.
     pub lane: ConnMode,
 }
 
@@ -47,7 +47,7 @@ pub struct AdHocStatement {
 pub struct AdHocTarget(pub DbMember);
 
 impl AdHocStatement {
-    /// The slot of this statement, as the caller opens it.
+    /// The slot that the caller opens for this statement.
     pub fn slots(&self) -> Vec<Outcome> {
         vec![Outcome::unsent(self.member.node.clone())]
     }
@@ -60,14 +60,14 @@ struct Target {
 
 type Targets = RefCell<HashMap<DbMember, Target>>;
 
-/// The state of the actor for databases named at run time, on one thread.
+/// State of the actor for databases named at run time, on one thread.
 pub struct AdHoc {
     targets: Rc<Targets>,
     pub(super) limits: MemberLimits,
 }
 
 impl std::fmt::Debug for AdHoc {
-    /// Without the targets: their keys hold passwords.
+    /// Omits the targets: their keys hold passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AdHoc").field("targets", &self.targets.borrow().len()).finish_non_exhaustive()
     }
@@ -84,7 +84,8 @@ impl AdHoc {
         AdHoc { targets, limits }
     }
 
-    /// The target's pool, made now if need be; `None` where all places are taken by targets at work.
+    /// The target's pool, made now if it does not exist; `None` if the maximum of targets is reached and all are at
+    /// work.
     pub(super) fn member(&self, spec: DbMember) -> Option<Rc<SqlMember>> {
         let mut targets = self.targets.borrow_mut();
         if let Some(target) = targets.get_mut(&spec) {
@@ -102,7 +103,7 @@ impl AdHoc {
     }
 }
 
-/// Forgets targets that idle, every [`TEND_EVERY`], until the actor's state is gone.
+/// Drops idle targets every [`TEND_EVERY`] until the actor's state is dropped.
 fn forget_idle(targets: Weak<Targets>) {
     tasks::spawn("closing of idle connections", async move {
         loop {
@@ -113,7 +114,7 @@ fn forget_idle(targets: Weak<Targets>) {
     });
 }
 
-/// Said of a target for which there is no place.
+/// The outcome for a target beyond the maximum.
 pub(super) fn full(node: Arc<str>) -> Outcome {
     let msg = format!(
         "{MAX_TARGETS} other databases are being asked by this thread; try again, or make this one a member of a \
@@ -138,7 +139,7 @@ impl Answers<AdHocStatement> for AdHoc {
 }
 
 impl AdHoc {
-    /// A statement to its target, its rows to the sink if there is one.
+    /// Runs a statement on its target; its rows go to the sink if there is one.
     pub(super) fn execute(
         &mut self,
         statement: AdHocStatement,

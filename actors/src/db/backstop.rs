@@ -1,40 +1,40 @@
-//! How long the server lets a statement run by itself, for the case that nobody is left to cancel it.
+//! The server's own time limit for a statement, in case nothing is left on this side to cancel it.
 //!
-//! Each connection is told once, when it is made: a second more than the member's limit, so that the cancel request,
-//! which comes to the moment and tells why, is always first. A statement whose asker has less time is to end sooner
-//! also where our process was killed. Its time is rounded up to a power of two of seconds, so that askers with about
-//! the same time find on the connection what they need; only where it differs the setting travels with the statement,
-//! in the same write.
+//! Each connection is given a limit once, when it is made: one second more than the member's limit, so that our cancel
+//! request, which is punctual and gives the reason, always comes first. A statement whose caller has less time must end
+//! sooner even if our process is killed. Its limit is rounded up to a power of two of seconds, so that callers with
+//! about the same time find their limit already set on the connection. Only if it differs does the setting travel with
+//! the statement, in the same write.
 
 use std::time::{Duration, Instant};
 
-/// How much longer than it is waited for the server lets a statement run by itself.
+/// How much longer than its caller waits the server lets a statement run.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
-/// In seconds: the power of two that a server's limit, a number of milliseconds in 32 bits, still holds.
+/// In seconds: the largest power of two that fits the server's limit, which is a 32-bit number of milliseconds.
 const LONGEST: u64 = 1 << 20;
 
-/// The limit a statement needs on its connection.
+/// The server-side limit that a statement needs on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Backstop {
-    /// The member's.
+    /// The member's limit.
     Member,
-    /// Less, because its asker waits less.
+    /// A shorter limit, because the caller waits less.
     Within(Duration),
-    /// Whatever is set: it is between others of a transaction or a session.
+    /// Leave the current setting: the statement belongs to a transaction or a session.
     Kept,
 }
 
 impl Backstop {
-    /// For an asker who waits from `now` to `deadline`.
+    /// For a caller that waits from `now` to `deadline`.
     pub(super) fn of(deadline: Option<Instant>, now: Instant, member_timeout: Duration) -> Backstop {
         let Some(deadline) = deadline else { return Backstop::Member };
         let coarse = coarse(deadline.saturating_duration_since(now));
         if coarse >= member_timeout { Backstop::Member } else { Backstop::Within(coarse + GRACE) }
     }
 
-    /// For a statement whose rows are read as they come. The server counts the time its reader takes, too, so the
-    /// member's limit is none here.
+    /// For a statement whose rows are streamed. The server also counts the time the reader takes, so the member's limit
+    /// does not cap it here.
     pub(super) fn of_stream(deadline: Option<Instant>, now: Instant) -> Backstop {
         deadline.map_or(Backstop::Member, |deadline| {
             Backstop::Within(coarse(deadline.saturating_duration_since(now)) + GRACE)
@@ -42,7 +42,7 @@ impl Backstop {
     }
 }
 
-/// A time in whole seconds, rounded up to a power of two.
+/// Whole seconds, rounded up to a power of two.
 fn coarse(left: Duration) -> Duration {
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     Duration::from_secs(seconds.clamp(1, LONGEST).next_power_of_two())

@@ -1,11 +1,13 @@
 //! Several statements on one connection: transactions and sessions.
 //!
-//! The asker's closure runs where it likes; the connection stays here. Orders come through a channel, one at a time,
-//! each with a place for its answer. What ends the conversation decides what becomes of the connection:
+//! The handler's closure runs on any thread, the connection stays here. Orders come through a channel, one at a time,
+//! each with a channel for its answer. The way the conversation ends decides what happens to the connection:
 //!
-//! - commit, rollback, or the end of a session: the connection is cleaned and goes back to the pool;
-//! - the orders end without a word (the closure was dropped): a rollback, then the same;
-//! - the deadline, the asker gone, a statement whose end is unknown: what runs is cancelled, the connection is closed.
+//! - commit, rollback, or the end of a session: it is cleaned and returned to the pool;
+//! - the orders' channel closes without one of these (the closure was dropped): the transaction is rolled back, then
+//!   the same;
+//! - the deadline passes, the caller is gone, or the end of a statement is unknown: the running statement is cancelled
+//!   and the connection is closed.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -27,56 +29,55 @@ use crate::kit::{Answers, Responder};
 use crate::outcome::{Outcome, Reason};
 use crate::wire::Value;
 
-/// What holds several statements together.
+/// The kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConversationKind {
     /// A transaction.
     Transaction,
-    /// A connection alone, cleaned afterwards.
+    /// A connection of its own, cleaned afterwards.
     Session,
 }
 
-/// A connection for several statements. Its one outcome comes when it is over.
+/// Asks for a connection for several statements. Its one outcome comes when the conversation is over.
 #[derive(Debug)]
 pub struct Conversation<T> {
-    /// Which database.
+    /// The database, or how to choose it.
     pub with: T,
-    /// What holds the statements together.
+    /// Transaction or session.
     pub bond: ConversationKind,
-    /// Who asks: a route.
+    /// The route that asks.
     pub asker: &'static str,
-    /// What to do, in turn.
+    /// The commands, carried out one after the other.
     pub orders: mpsc::Receiver<Command>,
-    /// Told the node once the connection is there.
+    /// Receives the node's name once the connection is there.
     pub ready: oneshot::Sender<Arc<str>>,
 }
 
-/// The next thing to do in a conversation. The answer is one outcome.
+/// One command of a conversation. It is answered with one outcome.
 #[derive(Debug)]
 pub enum Command {
-    /// A statement of the asker's.
+    /// Run a statement of the handler.
     Execute {
         /// One statement.
         sql: Cow<'static, str>,
         /// `$1` first.
         params: Arc<[Value]>,
-        /// Where its outcome goes.
+        /// Receives the outcome.
         answer: oneshot::Sender<Outcome>,
     },
-    /// A savepoint begins; they nest.
+    /// Begin a savepoint; savepoints nest.
     Save(u32, oneshot::Sender<Outcome>),
-    /// The savepoint's part is kept.
+    /// Release a savepoint and keep its work.
     Keep(u32, oneshot::Sender<Outcome>),
-    /// The savepoint's part is undone, a failure in it as well.
+    /// Undo a savepoint's work, and any failure in it.
     Undo(u32, oneshot::Sender<Outcome>),
-    /// The transaction is over and its work stays.
+    /// Commit the transaction.
     Commit(oneshot::Sender<Outcome>),
-    /// The transaction is over and its work is undone.
+    /// Roll the transaction back.
     Rollback(oneshot::Sender<Outcome>),
 }
 
-/// The right to one connection for as long as a conversation lasts. Dropped before it was left, it closes the
-/// connection.
+/// The right to one connection while a conversation lasts. If it is dropped before `leave`, the connection is closed.
 pub(super) enum HeldConnection {
     Postgres(postgres::PostgresSession),
     Sqlite(sqlite::SqliteSession),
@@ -86,7 +87,8 @@ impl HeldConnection {
     fn begin(&self) -> &'static str {
         match self {
             HeldConnection::Postgres(_) => "BEGIN",
-            // A transaction that turns into a writing one half-way can find itself locked out for good.
+            // A transaction that starts as a reader and writes later can fail for good on a lock; take the write lock
+            // at once.
             HeldConnection::Sqlite(_) => "BEGIN IMMEDIATE",
         }
     }
@@ -98,7 +100,7 @@ impl HeldConnection {
         }
     }
 
-    /// Gives the connection back. `clean` where a transaction has ended and nothing else can have been left behind.
+    /// Returns the connection. `clean`: a transaction has ended and nothing else can have been left behind.
     async fn leave(self, clean: bool) {
         match self {
             HeldConnection::Postgres(seat) => seat.leave(clean).await,
@@ -107,7 +109,7 @@ impl HeldConnection {
     }
 }
 
-/// One conversation under way.
+/// A running conversation.
 pub(super) struct ConversationRunner<'m> {
     pub(super) member: &'m SqlMember,
     pub(super) seat: HeldConnection,
@@ -115,7 +117,7 @@ pub(super) struct ConversationRunner<'m> {
     pub(super) asker: &'static str,
     pub(super) backstop: Backstop,
     pub(super) holding: Holding<'m>,
-    /// The failure of a statement that the transaction cannot outlive.
+    /// The failure of a statement after which the transaction cannot commit.
     pub(super) doomed: Option<String>,
 }
 
@@ -136,7 +138,7 @@ impl ConversationRunner<'_> {
             }
         }
         if let Some(ready) = ready.take() {
-            // One who has left meanwhile has dropped the orders, too.
+            // A caller that has left has also dropped the orders, so the loop below ends.
             let _ = ready.send(self.member.node().clone());
         }
         while let Some(order) = orders.recv().await {
@@ -165,7 +167,7 @@ impl ConversationRunner<'_> {
                 }
                 Command::Commit(answer) => {
                     let result = match self.doomed.take() {
-                        // The server would answer this COMMIT with a rollback and call it a success.
+                        // The server would answer this COMMIT with a rollback and report success.
                         Some(why) => self.word("ROLLBACK".into()).await.and(Err(gone(&why))),
                         None => self.word("COMMIT".into()).await.map_err(in_doubt),
                     };
@@ -196,7 +198,7 @@ impl ConversationRunner<'_> {
         self.run(Query::among(sql, params, self.asker)).await
     }
 
-    /// A word of our own.
+    /// Runs a statement of our own, such as BEGIN.
     async fn word(&self, sql: Cow<'static, str>) -> Result<Rows, StatementFailure> {
         self.run(Query::among(sql, Arc::default(), self.asker)).await
     }
@@ -211,7 +213,7 @@ impl ConversationRunner<'_> {
         result
     }
 
-    /// Hands out the answer. It is also an error here where the connection cannot be used any more.
+    /// Sends the answer. Returns an error as well if the connection cannot be used any more.
     fn answered(
         &mut self,
         answer: oneshot::Sender<Outcome>,
@@ -227,12 +229,12 @@ impl ConversationRunner<'_> {
             }
             Ok(_) => None,
         };
-        // Nobody there to take it: the next order will not come either.
+        // If the receiver is gone, so is the sender of orders, and the conversation ends.
         let _ = answer.send(self.member.outcome(result));
         lost.map_or(Ok(()), Err)
     }
 
-    /// The last answer of a transaction.
+    /// Answers the last command of a transaction and returns the connection.
     async fn over(
         self,
         answer: oneshot::Sender<Outcome>,
@@ -261,7 +263,7 @@ fn gone(why: &str) -> StatementFailure {
     StatementFailure::new(Reason::Sql, msg)
 }
 
-/// A commit that was refused is one that did not happen; one without an answer is anybody's guess.
+/// A refused commit did not happen; a commit without an answer may or may not have happened.
 fn in_doubt(failure: StatementFailure) -> StatementFailure {
     match failure.reason {
         Reason::Sql => failure,

@@ -1,9 +1,9 @@
-//! A statement on its way, and what becomes of it when nobody waits any more.
+//! A running statement, and how it is stopped once its caller has given up.
 //!
-//! The flight owns both the running statement and a lease on its connection. When it is dropped before the statement
-//! has ended (deadline, asker gone, completion rule), both move into a task of their own that stops the statement at
-//! the database and gives the connection back only when it is proven idle. The next borrower therefore never waits for,
-//! and never receives, somebody else's statement.
+//! The flight owns the running statement and the lease on its connection. If it is dropped before the statement has
+//! ended (deadline, caller gone, completion rule), both move into a background task. That task stops the statement at
+//! the database and returns the connection only when it is proven idle. So the next borrower never waits for another
+//! caller's statement and never receives its answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::outcome::deadline::Expired;
 use crate::outcome::sql_error::SqlError;
 use crate::outcome::{Data, Reason};
 
-/// The rows of a statement and the database's count.
+/// The rows of a statement and the number of rows that the database reports.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) data: Data,
@@ -29,7 +29,7 @@ pub(super) struct Rows {
 pub(super) struct StatementFailure {
     pub(super) reason: Reason,
     pub(super) msg: String,
-    /// The database's own error in its parts.
+    /// The parts of the database's own error.
     pub(super) error: Option<Arc<SqlError>>,
 }
 
@@ -49,22 +49,22 @@ impl From<Expired> for StatementFailure {
 #[derive(Debug)]
 pub(super) struct StatementEnd {
     pub(super) result: Result<Rows, StatementFailure>,
-    /// False where the connection is in an unknown state.
+    /// False if the state of the connection is unknown.
     pub(super) reusable: bool,
 }
 
 /// A running statement.
 pub(super) type Work = Pin<Box<dyn Future<Output = StatementEnd> + Send>>;
 
-/// The right to one connection, beside the statement that uses it.
+/// The right to one connection, held beside the statement that uses it.
 pub(super) trait Lease: Send + Unpin + 'static {
-    /// Gives the connection back, or closes it. The statement has ended.
+    /// Returns the connection to its pool, or closes it if it is not `reusable`. The statement must have ended.
     fn release(self, reusable: bool);
-    /// Stops the statement, waits for its end within a bound, then releases.
+    /// Stops the statement, waits for its end for a bounded time, then releases the connection.
     fn settle(self, work: Work) -> impl Future<Output = ()> + Send;
 }
 
-/// The future of one statement. Its drop is the cancellation.
+/// The future of one statement. Dropping it cancels the statement.
 pub(super) struct Flight<L: Lease> {
     work: Option<Work>,
     lease: Option<L>,
@@ -100,7 +100,7 @@ impl<L: Lease> Drop for Flight<L> {
             lease.release(true);
             return;
         }
-        // Not actix_rt::spawn: that panics where the thread's task set is being torn down, and this is a drop.
+        // Not `actix_rt::spawn`: this is a drop, and that call panics while the thread's task set is being torn down.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(tasks::named("statements being stopped", lease.settle(work)))),
             Err(_) => {

@@ -1,8 +1,8 @@
-//! What a statement's way says of its database's health, told to all threads of the process.
+//! Reports the result of a statement to the database's health record, which all threads share.
 //!
-//! Only what lies with the database counts: no connection, a connection that broke, a server that does not even hear a
-//! cancel request. A slow statement, a refused one, a deadline and a full pool say nothing against it, whatever their
-//! number. For a healthy database a statement costs two loads of atomics.
+//! Only failures of the database count: no connection, a broken connection, a server that does not answer a cancel
+//! request. A slow or refused statement, a deadline and a full pool do not count against it, however many there are.
+//! For a healthy database the report costs two atomic loads per statement.
 
 use crate::balance::circuit::{Admitted, CallKind, EjectReason, Judged, judge};
 use crate::balance::health::MemberHealth;
@@ -10,8 +10,8 @@ use crate::balance::health::MemberHealth;
 use super::flight::StatementFailure;
 use crate::outcome::{Reason, Status};
 
-/// One statement, from its admission to what it told. One that was to decide about its member and is dropped before it
-/// did leaves the decision to the next.
+/// Reports one statement's result to member health. A trial that is dropped before its result reports `Neutral`, so
+/// that the next call may be the trial.
 #[derive(Debug)]
 pub(super) struct HealthReport<'m> {
     pulse: Option<&'m MemberHealth>,
@@ -19,8 +19,8 @@ pub(super) struct HealthReport<'m> {
 }
 
 impl<'m> HealthReport<'m> {
-    /// Asks whether a statement may go to this member; the refusal is a failure without a byte sent. `call`: it was
-    /// admitted already, as this. Without a pulse everything is admitted and nothing told.
+    /// Asks whether a statement may go to this member; if not, the failure comes before a byte is sent. `call` is set
+    /// if the statement was admitted already. Without a health record everything is admitted and nothing is reported.
     pub(super) fn open(
         pulse: Option<&'m MemberHealth>,
         call: Option<CallKind>,
@@ -36,25 +36,25 @@ impl<'m> HealthReport<'m> {
         }
     }
 
-    /// One that was admitted and is like any other.
+    /// A report for a statement that is admitted and is no trial.
     pub(super) fn usual(pulse: Option<&'m MemberHealth>) -> HealthReport<'m> {
         HealthReport { pulse, call: CallKind::Usual }
     }
 
-    /// Whether it decides about the member.
+    /// Whether this statement is a trial, whose result decides about the member.
     pub(super) fn is_trial(&self) -> bool {
         self.call == CallKind::Trial
     }
 
-    /// A connection is there. A trial makes its own, so that decides it: however long the statement takes, others may
-    /// come.
+    /// A connection was made. That decides a trial, because a trial makes a new connection: other statements are
+    /// admitted from now on, however long this one takes.
     pub(super) fn connected(&mut self) {
         if self.is_trial() {
             self.tell(Judged::Good, "");
         }
     }
 
-    /// The end: of the attempt to get a connection, or of the statement.
+    /// Reports the end of the attempt to get a connection, or of the statement.
     pub(super) fn ended<T>(&mut self, result: &Result<T, StatementFailure>) {
         match result {
             Ok(_) => self.tell(Judged::Good, ""),
@@ -68,7 +68,7 @@ impl<'m> HealthReport<'m> {
         }
     }
 
-    /// Hands the case over to whoever goes on with it: what it is.
+    /// Moves the duty to report elsewhere: returns the kind of call, and this report says no more about it.
     pub(super) fn hand_over(&mut self) -> CallKind {
         std::mem::replace(&mut self.call, CallKind::Usual)
     }
@@ -82,7 +82,7 @@ impl Drop for HealthReport<'_> {
     }
 }
 
-/// What a failure says of the database, and not of the statement.
+/// What a failure says about the database, as opposed to the statement.
 pub(super) fn judged(failure: &StatementFailure) -> Judged {
     let code = failure.error.as_ref().map(|error| error.code.as_str());
     match (failure.reason, code) {
@@ -90,14 +90,14 @@ pub(super) fn judged(failure: &StatementFailure) -> Judged {
         (Reason::Connect | Reason::Closed, Some(code)) if is_unavailable(code) => {
             Judged::Failed(EjectReason::Unavailable)
         }
-        // It ended this connection alone, for what was done on it: a time-out of an idle transaction, say.
+        // The server ended this one connection because of its use, for example after an idle-in-transaction time-out.
         (Reason::Closed, Some(_)) => Judged::Neutral,
         (reason, _) => judge(reason, Status::Error, 0, false),
     }
 }
 
-/// SQLSTATEs of a server that serves nobody at the moment: 57P01 to 57P03 (it shuts down, crashed, starts), 53300 (all
-/// connections are taken), and class 08, with which a pooler tells that it does not reach the server.
+/// SQLSTATEs of a server that serves no client at the moment: 57P01 to 57P03 (it shuts down, has crashed, or starts),
+/// 53300 (all connections are taken), and class 08, with which a pooler reports that it cannot reach the server.
 fn is_unavailable(code: &str) -> bool {
     matches!(code, "57P01" | "57P02" | "57P03" | "53300") || code.starts_with("08")
 }
@@ -142,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(judged(&failure(reason, code)), Judged::Neutral, "{reason:?}");
         }
-        // 57014 is the server's own end of a statement that took too long.
+        // 57014: the server itself ended a statement that took too long.
         for code in ["57014", "23505", "53200"] {
             assert_eq!(judged(&failure(Reason::Sql, Some(code))), Judged::Good);
         }

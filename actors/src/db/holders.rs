@@ -1,4 +1,4 @@
-//! Who holds a member's connections: named when a statement waited in vain for one.
+//! Statements that hold a member's connections: the error of a statement that waited in vain for one names them.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::Query;
 
-/// How many of the oldest are named.
+/// How many of the oldest holders are named.
 const NAMED: usize = 4;
 /// How much of a statement's text is shown, in characters: enough to find it in the program.
 const HEAD: usize = 60;
@@ -15,7 +15,7 @@ const HEAD: usize = 60;
 /// The holders of one member's connections on this thread.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    /// In places that are given again.
+    /// Freed entries are reused.
     held: RefCell<Vec<Option<Holder>>>,
 }
 
@@ -23,11 +23,11 @@ pub(super) struct Holders {
 struct Holder {
     since: Instant,
     asker: &'static str,
-    /// `None` where a transaction or session stands between two statements.
+    /// `None` while a transaction or session is between two statements.
     query: Option<Arc<Query>>,
 }
 
-/// One holder in the list, as long as it holds.
+/// One holder's entry in the list; dropping it removes the entry.
 #[derive(Debug)]
 pub(super) struct Holding<'h> {
     holders: &'h Holders,
@@ -35,11 +35,11 @@ pub(super) struct Holding<'h> {
 }
 
 impl Holders {
-    /// A connection was lent, at this moment.
+    /// Adds the holder of a connection that was lent at `since`.
     pub(super) fn hold(&self, asker: &'static str, query: Option<Arc<Query>>, since: Instant) -> Holding<'_> {
         let held = Some(Holder { since, asker, query });
         let mut all = self.held.borrow_mut();
-        // There are no more of them than connections.
+        // The list has at most as many entries as there are connections.
         let place = match all.iter().position(Option::is_none) {
             Some(free) => {
                 all[free] = held;
@@ -53,7 +53,7 @@ impl Holders {
         Holding { holders: self, place }
     }
 
-    /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty where nobody holds one.
+    /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty if no connection is held.
     pub(super) fn told(&self) -> String {
         let all = self.held.borrow();
         let mut held: Vec<&Holder> = all.iter().flatten().collect();
@@ -65,7 +65,7 @@ impl Holders {
                 None => "between two statements of its transaction or session".to_owned(),
             };
             let lead = if place == 0 { "; held by" } else { "," };
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = write!(text, "{lead} {} for {:.1?}: {doing}", one.asker, one.since.elapsed());
         }
         if held.len() > NAMED {
@@ -76,7 +76,7 @@ impl Holders {
 }
 
 impl Holding<'_> {
-    /// What the holder does with it now.
+    /// Sets the statement that the holder runs now.
     pub(super) fn does(&self, query: Option<Arc<Query>>) {
         if let Some(held) = &mut self.holders.held.borrow_mut()[self.place] {
             held.query = query;
@@ -90,7 +90,7 @@ impl Drop for Holding<'_> {
     }
 }
 
-/// The beginning of a statement on one line. Parameters are no part of the text.
+/// The beginning of a statement on one line, without its parameters, which are not part of the text.
 pub(super) fn head(sql: &str) -> String {
     let mut words = String::new();
     for word in sql.split_whitespace() {

@@ -1,4 +1,4 @@
-//! One database on one thread: its engine, and a statement's way from checkout to outcome.
+//! One database on one thread: its engine, and the steps of a statement from checkout to outcome.
 
 mod lending;
 mod pipelined;
@@ -30,11 +30,11 @@ use crate::outcome::{Outcome, Reason, deadline};
 use crate::spec::{DbMember, Shard};
 use crate::wire::Value;
 
-/// What one member may take, on this thread.
+/// Limits of one member on this thread.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MemberLimits {
     pub(super) connections: usize,
-    /// How many of them streams of rows may have.
+    /// How many of the connections streams of rows may use.
     pub(super) streams: usize,
     pub(super) wait: Duration,
     pub(super) connect_timeout: Duration,
@@ -42,7 +42,7 @@ pub(super) struct MemberLimits {
     pub(super) statement_timeout: bool,
 }
 
-/// How many connections a member has.
+/// The number of a member's connections, by state.
 pub(super) struct Connections {
     pub(super) open: usize,
     pub(super) idle: usize,
@@ -63,9 +63,9 @@ pub(super) struct SqlMember {
     engine: Engine,
     tally: StatementCounters,
     holders: Holders,
-    /// Streams of rows that have a connection, or want one.
+    /// Limits the streams of rows that have a connection; further ones wait here.
     streams: Arc<Gate>,
-    /// What all threads know of it; nothing is known of a database that no configuration names.
+    /// The member's health, shared by all threads; `None` for a database that no configuration names.
     pulse: Option<Arc<MemberHealth>>,
 }
 
@@ -91,9 +91,10 @@ impl SqlMember {
         self.tally.is_idle()
     }
 
-    /// One statement, asked for at `started`, on one connection of its own or on one that it shares. Dropping the
-    /// future cancels it at the database, or throws its answer away. `call`: the choice of this member has admitted it
-    /// already. With a sink its rows go there as they come, and the outcome tells of them alone.
+    /// Runs one statement, asked for at `started`, on a connection of its own or on a shared one. Dropping the future
+    /// cancels the statement at the database or, on a shared connection, discards its answer. `call` is set if choosing
+    /// this member has admitted the statement already. With a sink, rows go there as they arrive, and the outcome has
+    /// only their number.
     pub(super) fn execute<'m>(
         &'m self,
         query: Arc<Query>,
@@ -144,10 +145,11 @@ impl SqlMember {
         }
     }
 
-    /// A statement's way to its outcome, in the counters. `run` tells when its connection came and the statement with
-    /// it.
+    /// Runs a statement and counts it. `run` sets the cell to the moment at which the connection came and the statement
+    /// was sent.
     ///
-    /// The clock is read as seldom as can be: a read costs as much as a round of the event loop does for a socket.
+    /// The clock is read as seldom as possible: reading it costs as much as one round of the event loop does for a
+    /// socket.
     async fn counted(
         &self,
         sink: Option<&Sink>,
@@ -155,7 +157,7 @@ impl SqlMember {
         run: impl AsyncFnOnce(&Cell<Option<Instant>>) -> Result<Rows, StatementFailure>,
     ) -> Outcome {
         let mark = self.tally.begin(self.pulse.as_deref(), started);
-        // In its place: passed by value it would be moved at every step down.
+        // Pinned in place: a future passed by value would be moved at every call below.
         let result = pin!(run(&mark.sent)).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
@@ -169,7 +171,8 @@ impl SqlMember {
         outcome
     }
 
-    /// What rows as they come need beside a connection; of other statements nothing. And whether it is there at once.
+    /// The permit that a stream of rows needs beside its connection (`None` for other statements), and whether it was
+    /// granted without waiting.
     async fn share_of(
         &self,
         sink: Option<&Sink>,
@@ -194,13 +197,13 @@ impl SqlMember {
     fn open(&self, call: Option<CallKind>) -> Result<HealthReport<'_>, StatementFailure> {
         let case = HealthReport::open(self.pulse.as_deref(), call)?;
         if case.is_trial() {
-            // What is left of the time before proves nothing: a trial makes a connection.
+            // An old connection proves nothing about the server now: a trial makes a new one.
             self.close_old(Duration::ZERO, Duration::ZERO);
         }
         Ok(case)
     }
 
-    /// The flight of a statement that was `sent` then, or its cancellation at the member's own limit.
+    /// Runs a flight `sent` at that moment, and cancels it at the member's own limit.
     async fn limited(
         &self,
         sent: Instant,
@@ -210,7 +213,7 @@ impl SqlMember {
         alarm::until(sent + limit, flight).await.unwrap_or_else(|| Err(deadline::cancelled(limit).into()))
     }
 
-    /// The same for a statement of a conversation, its time at the database measured.
+    /// The same for a statement of a conversation, and records its time at the database.
     pub(super) async fn timed(
         &self,
         flight: impl Future<Output = Result<Rows, StatementFailure>>,
@@ -222,7 +225,7 @@ impl SqlMember {
         result
     }
 
-    /// The same for a flight whose rows go out while it lasts: the time its reader takes is not the member's.
+    /// The same for a flight that streams its rows: the time the reader takes does not count against the member.
     async fn watched(
         &self,
         flight: impl Future<Output = Result<Rows, StatementFailure>>,
@@ -231,9 +234,9 @@ impl SqlMember {
         sink.watched(flight, self.limits.member_timeout).await
     }
 
-    /// Statements on one connection as they are ordered, until the orders end. `ready` is taken once the connection is
-    /// there and nothing but an order stands between it and the first statement: an outcome that comes with `ready`
-    /// still there is of a member that has seen nothing.
+    /// Runs the statements of a conversation on one connection until the channel of orders closes. `ready` is taken
+    /// once the connection is there and the first statement can run. If an outcome comes while `ready` is still there,
+    /// the member has seen nothing.
     pub(super) async fn converse(
         &self,
         (bond, asker, call, backstop, party): (ConversationKind, &'static str, Option<CallKind>, Backstop, Party),
@@ -282,7 +285,7 @@ impl SqlMember {
         outcome
     }
 
-    /// Closes connections that nobody has used for `idle`, and idle ones that are older than `lifetime`.
+    /// Closes connections that were idle for `idle`, and idle ones older than `lifetime`.
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
         match &self.engine {
             Engine::Postgres(postgres) => postgres.close_old(idle, lifetime),
@@ -290,7 +293,7 @@ impl SqlMember {
         }
     }
 
-    /// Makes its file known to those who close all at the end.
+    /// Registers this member's file with `files`, which closes all files at the end of the site.
     pub(super) fn keep(&self, files: &Files) {
         if let Engine::Sqlite(sqlite) = &self.engine {
             files.keep(sqlite);

@@ -1,19 +1,18 @@
-//! What a handler writes as the parameters of a statement: `(1, "x")`, `(city,)`, `()`, or a list made at run time.
+//! The types that handlers pass as parameters of a statement: `(1, "x")`, `(city,)`, `()`, or a list made at run time.
 
 use std::sync::Arc;
 
 use crate::wire::Value;
 
-/// One parameter. It is bound, never spliced into the text, so it is data whatever it says.
+/// One parameter. It is bound, never spliced into the text, so it is data whatever it contains.
 pub trait Param {
-    /// The value the database is given.
+    /// The value that is bound.
     fn into_param(self) -> Value;
 }
 
 /// All parameters of one statement, `$1` first.
 pub trait IntoParams {
-    /// In the order of their numbers. Shared: they are sent to many members, and part of what the cache knows an answer
-    /// by.
+    /// In the order of their numbers. Shared, because they are sent to many members and are part of the cache key.
     fn into_params(self) -> Arc<[Value]>;
 }
 
@@ -29,7 +28,7 @@ macro_rules! whole {
 whole!(i8, i16, i32, i64, u16, u32);
 
 impl Param for u64 {
-    /// Beyond the range of a 64-bit integer it goes as text, which a numeric column reads exactly.
+    /// A number beyond the range of an `i64` is sent as text, which a numeric column reads exactly.
     fn into_param(self) -> Value {
         i64::try_from(self).map_or_else(|_| Value::String(self.to_string()), Value::Int)
     }
@@ -48,7 +47,7 @@ impl Param for f64 {
 }
 
 impl Param for f32 {
-    /// By way of its text, so that 0.1 stays 0.1.
+    /// Converted through its text, so that 0.1 stays 0.1.
     fn into_param(self) -> Value {
         Value::Double(self.to_string().parse().unwrap_or_else(|_| self.into()))
     }
@@ -85,7 +84,7 @@ impl Param for &[u8] {
 }
 
 impl Param for Vec<u8> {
-    /// Octets. A lone `u8` is no parameter, so this is not an array of small numbers by accident.
+    /// Octets. A lone `u8` is not a parameter, so this cannot be an array of small numbers by accident.
     fn into_param(self) -> Value {
         Value::Bytes(self)
     }

@@ -1,18 +1,20 @@
-//! PostgreSQL: a pool of this thread's own connections.
+//! PostgreSQL: a pool of connections per member, on this thread.
 //!
-//! - here: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: who waits for a
-//!   connection; `pool`: looking at one before it is lent;
-//! - [`dial`]: making connections, counting their tasks, and cancelling on a second one; [`tls`]: whom to trust;
-//! - `line`: a connection that statements share; `lines`: which of them, and when there is one more;
-//! - `persist`: a dial that outlives its asker; `seat`: a connection kept for several statements; `pour`: rows as a
-//!   stream; [`bind`]: parameters; [`told`]: what went wrong, in the server's words.
+//! - this file: a statement's flight, and how it is stopped; `run`: the statement itself; `queue`: the wait for a
+//!   connection; `pool`: checks an idle connection before it is lent;
+//! - [`dial`]: makes connections, counts their tasks, and sends cancel requests; [`tls`]: which certificates are
+//!   trusted;
+//! - `pipelined_conn`: a connection that statements share; `pipeline_pool`: which one a statement joins, and when
+//!   another is opened;
+//! - `background_dial`: a dial that continues after its caller has left; `session`: a connection held for several
+//!   statements; `pour`: rows as a stream; [`bind`]: parameters; [`error_map`]: errors as reasons and messages.
 //!
 //! A text of the program itself (`&'static str`) is prepared once per connection under a name: from then on a statement
-//! is one round trip without parsing or planning. Their number is bounded by the program's text. A text made at run
-//! time keeps no name, because neither the client's cache nor the server ever forgets one: it is sent unnamed, parse
-//! and all in a single round trip, once its columns are known to be harmless (`ways`). Behind a pooler there are no
-//! names (`statement_timeout = no` says so); where one is found out by the names it loses (SQLSTATE 26000 or 42P05),
-//! the pool falls back to unnamed statements.
+//! is one round trip without parsing or planning. The number of such names is bounded by the program's text. A text
+//! made at run time gets no name, because neither the client's cache nor the server ever forgets one. It is sent
+//! unnamed, with its parsing, in a single round trip, once its columns are known to be of built-in types
+//! (`prepare_strategy`). Behind a pooler there are no names (`statement_timeout = no` declares one). If a pooler shows
+//! by names it has lost (SQLSTATE 26000 or 42P05), the pool falls back to unnamed statements.
 
 mod background_dial;
 mod bind;
@@ -53,15 +55,16 @@ use prepare_strategy::PrepareStrategy;
 use queue::{PooledConn, PostgresPool};
 pub(super) use session::PostgresSession;
 
-/// How long a statement nobody waits for may take to stop before its connection is given up.
+/// How long an abandoned statement may take to stop before its connection is given up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
-/// A cancel request that overtakes its statement hits an idle server and is ignored, so it is repeated.
+/// A cancel request that arrives before its statement finds the server idle and is ignored, so it is repeated this
+/// often.
 const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
-/// What is said of a server that took no note of any request to cancel within [`SETTLE_WITHIN`]. It says nothing of the
-/// statement: a server that works hears them whatever it works on.
+/// The message about a server that answered no cancel request within [`SETTLE_WITHIN`]. It is about the server, not the
+/// statement: a working server answers them whatever it runs.
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
 
-/// Where a member is, and as whom it is asked.
+/// A member's address and login.
 pub(super) struct PostgresLogin<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
@@ -78,7 +81,7 @@ pub(super) struct Postgres {
     dialer: Arc<Dialer>,
     limits: MemberLimits,
     ways: Arc<PrepareStrategy>,
-    /// A dial goes on that was begun for somebody who left.
+    /// Set while a dial continues whose caller has left.
     persists: Arc<AtomicBool>,
     /// Connections that statements share.
     lines: PipelinePool,
@@ -105,15 +108,15 @@ impl Postgres {
             queue: PostgresPool::new(pool, limits),
             dialer,
             limits,
-            // No names without the time-out: behind a pooler they would meet others, too. Two programs count theirs
-            // alike, and one would run what the other has prepared.
+            // No names without the server's time-out: behind a pooler two programs number their statements alike, and
+            // one would run what the other has prepared.
             ways: Arc::new(PrepareStrategy::new(limits.statement_timeout)),
             persists: Arc::default(),
             lines: PipelinePool::default(),
         }
     }
 
-    /// A connection for one statement alone.
+    /// A connection for one statement.
     pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<PooledConn, StatementFailure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(StatementFailure::new(Reason::Tls, why));
@@ -121,12 +124,12 @@ impl Postgres {
         self.queue.lend_to(party, asked).await
     }
 
-    /// How long the dial took that the last checkout ended with; `None` where it dialled nobody.
+    /// How long the dial of the last checkout took; `None` if it needed none.
     pub(super) fn last_dial(&self) -> Option<Duration> {
         self.dialer.last_dial()
     }
 
-    /// The statement on that connection. Nothing is sent before the first poll.
+    /// Runs the statement on that connection. Nothing is sent before the first poll.
     pub(super) fn send(&self, loan: PooledConn, query: Arc<Query>) -> Flight<PostgresLoan> {
         let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
         let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
@@ -143,10 +146,10 @@ impl Postgres {
     }
 }
 
-/// What a statement and the lease on its connection have in common.
+/// Shared by a statement and the lease on its connection.
 struct StatementShared {
     loan: PooledConn,
-    /// Set when nobody wants the rows any more.
+    /// Set once the rows are no longer wanted.
     stop: AtomicBool,
 }
 
@@ -154,7 +157,7 @@ struct StatementShared {
 pub(super) struct PostgresLoan {
     shared: Arc<StatementShared>,
     dialer: Arc<Dialer>,
-    /// It belongs to a conversation, after which it is closed unless somebody else still holds it.
+    /// It belongs to a session: the connection is closed on release, unless the session still holds it.
     closes: bool,
 }
 
@@ -181,9 +184,9 @@ impl Lease for PostgresLoan {
 }
 
 impl PostgresLoan {
-    /// Cancels until the statement has ended. True when the connection can be lent again: every cancel request has run
-    /// its course (the server closed it, so its signal is out), the statement has ended, and one more round trip has
-    /// taken whatever the signal still could hit.
+    /// Sends cancel requests until the statement has ended. True if the connection can be lent again, which needs three
+    /// proofs: the server has closed every cancel connection, so its signal has been sent; the statement has ended; and
+    /// one more round trip has absorbed any signal that came late.
     async fn proven_idle(&self, mut work: Work, was_heard: &mut bool) -> bool {
         let token = self.shared.loan.cancel_token();
         let mut heard = true;
@@ -202,7 +205,7 @@ impl PostgresLoan {
 
 /// Takes a connection out of the pool and closes it.
 fn discard(shared: Arc<StatementShared>) {
-    // Whoever else held it has ended by now; were it not so, it would be lent again, and be found closed or idle.
+    // Any other holder has ended by now. If one has not, the pool gets the connection back and finds it closed or idle.
     if let Some(shared) = Arc::into_inner(shared) {
         shared.loan.close();
     }

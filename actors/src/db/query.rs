@@ -1,4 +1,4 @@
-//! A statement as its members get it.
+//! A statement in the form in which its members get it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ pub(super) struct Query {
     pub(super) sql: Cow<'static, str>,
     pub(super) params: Arc<[Value]>,
     pub(super) asker: &'static str,
-    /// Why no member is asked: found once for all of them.
+    /// Why the statement is refused before any member is asked; found once for all members.
     pub(super) refused: Option<String>,
-    /// It shares a connection with others.
+    /// Whether it shares a connection with others.
     pub(super) pipelined: bool,
-    /// What the server is to do by itself.
+    /// The time limit the server itself is to apply.
     pub(super) backstop: Backstop,
-    /// The request it is of.
+    /// The request that the statement belongs to.
     pub(super) party: Party,
 }
 
 impl Query {
-    /// One for the lane it wants, of a cluster that has its statements `pipelined` or not.
+    /// Builds the query for the connection that `lane` asks for. `pipelined` is the cluster's own setting.
     pub(super) fn on(
         lane: ConnMode,
         pipelined: bool,
@@ -42,7 +42,7 @@ impl Query {
             (wants, None)
         } else if wants {
             match statement_guard::unshared(&sql) {
-                // Only who asked for a shared connection himself is told that he cannot have one.
+                // The refusal is returned only to a handler that asked for a shared connection itself.
                 Some(_) if lane == ConnMode::Configured => alone(),
                 why => (true, why),
             }
@@ -52,13 +52,13 @@ impl Query {
         Query { sql, params, asker, refused, pipelined: shares, backstop, party }.checked()
     }
 
-    /// One of several on a connection, which are looked at there.
+    /// One of several statements on a held connection, where the conversation checks it.
     pub(super) fn among(sql: Cow<'static, str>, params: Arc<[Value]>, asker: &'static str) -> Arc<Query> {
         let (refused, backstop, party) = (None, Backstop::Kept, Party::ALONE);
         Query { sql, params, asker, refused, pipelined: false, backstop, party }.checked()
     }
 
-    /// Refused, too, where no protocol can carry the text.
+    /// Also refuses a text that no database protocol can carry.
     fn checked(mut self) -> Arc<Query> {
         if self.refused.is_none() && self.sql.as_bytes().contains(&0) {
             self.refused = Some("the statement's text contains a NUL character".to_owned());

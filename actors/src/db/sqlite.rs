@@ -1,11 +1,12 @@
-//! SQLite: a file per member, its calls on blocking threads.
+//! SQLite: a file per member; statements run on blocking threads.
 //!
-//! The file has to exist: a path with a slip in it is a failure, not a new empty database. How it keeps its journal is
-//! its owner's choice. A statement nobody waits for is interrupted.
+//! The file must exist: a mistyped path is an error, not a new empty database. Its journal mode is the choice of its
+//! owner. An abandoned statement is interrupted.
 //!
-//! - here: the pool, and a statement's flight; `run`: the statement itself; `open`: a connection's first words;
-//! - [`bind`]: parameters, by name where the text has names; [`told`]: SQLite's errors in words;
-//! - [`close`]: closing connections on a thread whose event loop has ended; `files`: closing all of them at the end.
+//! - this file: the pool, and a statement's flight; `run`: the statement itself; `open`: how a connection is opened;
+//! - [`bind`]: parameters, by name if the text names them; [`error_map`]: SQLite's errors as messages;
+//! - [`close`]: closes connections on a thread whose event loop has ended; `files`: closes all files at the end of the
+//!   site.
 
 mod bind;
 mod close;
@@ -33,9 +34,9 @@ use files::File;
 pub use files::Files;
 use run::{Halt, run};
 
-/// How long a statement nobody waits for may take to stop before its connection is given up.
+/// How long an abandoned statement may take to stop before its connection is given up.
 const SETTLE_WITHIN: Duration = Duration::from_secs(1);
-/// An interrupt that comes before its statement has begun is forgotten, so it is repeated.
+/// SQLite forgets an interrupt that comes before its statement has begun, so it is repeated this often.
 const INTERRUPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// One member's pool.
@@ -47,10 +48,10 @@ impl Sqlite {
         Sqlite(Arc::new(File::new(path.to_owned(), open::pool(path, limits), limits.connections)), limits)
     }
 
-    /// A connection for one statement alone, asked for at that moment.
+    /// A connection for one statement, asked for at the moment `asked`.
     pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<OpenConnections, StatementFailure> {
         let MemberLimits { connections, wait, connect_timeout, .. } = self.1;
-        // There are as many as the pool may have connections, so nobody waits inside of it.
+        // As many permits as the pool may have connections, so no statement waits inside the pool.
         let turn = self.0.turns.pass(party, Some(asked + wait)).await.ok_or_else(|| {
             let msg = format!(
                 "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more \
@@ -74,17 +75,17 @@ impl Sqlite {
         Ok(OpenConnections::new(connection, turn))
     }
 
-    /// The statement on that connection. Nothing is done before the first poll.
+    /// Runs the statement on that connection. Nothing is done before the first poll.
     pub(super) fn send(&self, connection: OpenConnections, query: Arc<Query>) -> Flight<SqliteLoan> {
         flight(Arc::new(connection), &self.0, query, Halt::default(), false)
     }
 
-    /// The same, its rows into a sink. While it is full the blocking thread waits.
+    /// The same, with its rows sent to a sink. While the sink is full, the blocking thread waits.
     pub(super) fn pour(&self, connection: OpenConnections, query: Arc<Query>, sink: Sink) -> Flight<SqliteLoan> {
         flight(Arc::new(connection), &self.0, query, Halt::pouring(sink), false)
     }
 
-    /// A connection that is kept for several statements.
+    /// A connection held for several statements.
     pub(super) fn seat(&self, connection: OpenConnections) -> SqliteSession {
         SqliteSession { connection: Arc::new(connection), file: self.0.clone(), left: false }
     }
@@ -99,7 +100,7 @@ impl Sqlite {
     }
 }
 
-/// `goes_on` where a transaction may stay open after the statement.
+/// Starts a statement. `goes_on`: a transaction may stay open after it.
 fn flight(
     connection: Arc<OpenConnections>,
     file: &Arc<File>,
@@ -132,8 +133,8 @@ impl Drop for Sqlite {
     }
 }
 
-/// The right to one connection for several statements. Dropped before it was left, the connection is closed, and what
-/// was open in it is rolled back.
+/// The right to one connection for several statements. If it is dropped before `leave`, the connection is closed and
+/// any open transaction is rolled back.
 pub(super) struct SqliteSession {
     connection: Arc<OpenConnections>,
     file: Arc<File>,
@@ -145,7 +146,7 @@ impl SqliteSession {
         flight(self.connection.clone(), &self.file, query, Halt::default(), true)
     }
 
-    /// Gives the connection back. Unless it is `clean` it is closed: SQLite cannot forget its settings.
+    /// Returns the connection. Unless it is `clean`, it is closed, because SQLite cannot reset its settings.
     pub(super) fn leave(mut self, clean: bool) {
         self.left = clean;
     }
@@ -194,8 +195,8 @@ impl Lease for SqliteLoan {
 }
 
 impl Drop for SqliteLoan {
-    /// The end of the event loop drops a lease whose statement still runs on its thread; the loop's own end waits for
-    /// that thread, so nothing else would ever stop it.
+    /// At the end of the event loop a lease is dropped while its statement still runs on a blocking thread. The loop's
+    /// own end waits for that thread, so the statement must be stopped here.
     fn drop(&mut self) {
         self.file.ended(&self.halt);
         let until = Instant::now() + SETTLE_WITHIN;

@@ -1,4 +1,4 @@
-//! Counters of one member on one thread, as the status page shows them.
+//! Counters of one member on one thread, for the status page.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,7 +8,7 @@ use crate::balance::latency_histogram::LatencyHistogram;
 use crate::outcome::{Outcome, Reason, Status};
 use crate::wire::Value;
 
-/// How often something was done, how long that took in all, and how long it takes of late.
+/// Count, total time and recent latency of one kind of event.
 #[derive(Debug)]
 struct Times {
     begun: Instant,
@@ -47,7 +47,7 @@ impl Times {
     }
 }
 
-/// How statements ended, what their time went to, and the last failure.
+/// How statements ended, where their time went, and the last failure.
 #[derive(Debug, Default)]
 pub(super) struct StatementCounters {
     ok: Cell<u64>,
@@ -67,8 +67,8 @@ fn add(counter: &Cell<u64>) {
 }
 
 impl StatementCounters {
-    /// A statement begins, here and in what all threads know of its member; it counts as cancelled unless its outcome
-    /// is told before the mark is dropped.
+    /// Counts a statement that begins, here and in the member's shared health. It counts as cancelled if the mark is
+    /// dropped before it is given an outcome.
     pub(super) fn begin<'a>(&'a self, pulse: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
         self.outstanding.set(self.outstanding.get() + 1);
         let shared = pulse.map(|pulse| (pulse, pulse.begun(pulse.at(started))));
@@ -79,17 +79,17 @@ impl StatementCounters {
         self.outstanding.get() == 0
     }
 
-    /// A connection came (or did not) now, after this long, dialling apart.
+    /// A connection was obtained, or refused, at `now` after this wait. The time to dial is not included.
     pub(super) fn waited(&self, time: Duration, now: Instant) {
         self.waits.add(time, now);
     }
 
-    /// A connection was made (or was not) in this time.
+    /// A dial took this long, successful or not.
     pub(super) fn dialled(&self, time: Duration, now: Instant) {
         self.dials.add(time, now);
     }
 
-    /// A statement ended, well or not, after so long on its connection.
+    /// A statement ended, successfully or not, after this long on its connection.
     pub(super) fn queried(&self, time: Duration, now: Instant) {
         self.queries.add(time, now);
     }
@@ -129,18 +129,18 @@ impl StatementCounters {
     }
 }
 
-/// One statement, or conversation, in the counters.
+/// One statement or conversation in the counters.
 pub(super) struct RunningStatement<'a> {
     tally: &'a StatementCounters,
-    /// What all threads know of the member, and how many it had in flight when this one began, itself included.
+    /// The member's shared health, and how many statements it had in flight when this one began, itself included.
     shared: Option<(&'a MemberHealth, usize)>,
     started: Instant,
-    /// When it went to the database; a conversation never says so, for its length is its owner's affair.
+    /// When the statement went to the database. A conversation never sets it, because the handler decides its length.
     pub(super) sent: Cell<Option<Instant>>,
     end: Option<End>,
 }
 
-/// What is to be learnt of a statement that ended.
+/// What is recorded of a statement that ended.
 struct End {
     at: Instant,
     took: Option<Duration>,
@@ -148,12 +148,12 @@ struct End {
 }
 
 impl RunningStatement<'_> {
-    /// It ended so, then; `took`: how long its database and its connection needed.
+    /// Records the outcome at `ended`. `took` is the time that the database and the connection needed.
     pub(super) fn told(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
         let took = self.sent.get().map(|_| took);
         self.end = Some(End {
             at: ended,
-            // How fast somebody says no tells nothing of how fast he works.
+            // The time of a failure says nothing about the speed of successful work.
             took: took.filter(|_| outcome.status == Status::Completed),
             waited: took.filter(|_| outcome.reason == Reason::Deadline),
         });
@@ -163,7 +163,7 @@ impl RunningStatement<'_> {
             Status::Error => &self.tally.failed,
             Status::NotConnected => &self.tally.not_sent,
         });
-        // That it is ejected is told by its state; this is what it was ejected for.
+        // The member's state already shows that it is ejected; keep the error that led to it.
         if outcome.status != Status::Completed && outcome.reason != Reason::Ejected {
             *self.tally.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
         }
@@ -174,7 +174,7 @@ impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
         self.tally.outstanding.set(self.tally.outstanding.get() - 1);
         let End { at, took, waited } = self.end.take().unwrap_or_else(|| {
-            // The asker left or its deadline passed; the kit dropped us without a word.
+            // Dropped without an outcome: the caller left or its deadline passed.
             add(&self.tally.cancelled);
             let at = Instant::now();
             End { at, took: None, waited: self.sent.get().map(|_| at - self.started) }

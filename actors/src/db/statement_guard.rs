@@ -1,31 +1,31 @@
-//! Statements that would leave something behind on the connection, for whoever borrows it next.
+//! Refuses statements that would leave something behind on the connection for its next borrower.
 //!
-//! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. They are
-//! refused by their first word, before anything is sent, and the refusal names what to use: `tx(..)`, where everything
-//! ends with the transaction, or `session(..)`, after which the connection is cleaned. What a function call leaves
-//! behind (`set_config`, an advisory lock of the session, a temporary table) cannot be told from its first word: use
-//! the transaction-bound forms of these, or a session.
+//! `BEGIN` would leave a transaction open and its locks held, `SET` a setting, `LISTEN` a subscription. Such statements
+//! are refused by their first word before anything is sent. The refusal names the alternative: `tx(..)`, which ends
+//! everything with the transaction, or `session(..)`, after which the connection is cleaned. The effects of a function
+//! call (`set_config`, a session-level advisory lock, a temporary table) cannot be seen from the first word: use their
+//! transaction-bound forms, or a session.
 
-/// Where a statement is about to run.
+/// The context in which a statement is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatementContext {
-    /// On a connection for itself alone.
+    /// On a connection of its own.
     Alone,
-    /// Between others of one transaction.
+    /// Among the statements of one transaction.
     Transaction,
-    /// Between others on one connection.
+    /// Among the statements of one session.
     Session,
 }
 
-/// What begins, divides or ends a transaction.
+/// Words that begin, divide or end a transaction.
 const TRANSACTION: &[&str] = &["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"];
-/// What lasts as long as a transaction, so that it may be used inside one.
+/// Words whose effect ends with the transaction, so that they are allowed inside one.
 const WITHIN_TRANSACTION: &[&str] = &["DECLARE", "FETCH", "MOVE", "CLOSE"];
-/// What lasts as long as the connection.
+/// Words whose effect lasts as long as the connection.
 const CONNECTION: &[&str] =
     &["RESET", "DISCARD", "LISTEN", "UNLISTEN", "LOAD", "PREPARE", "EXECUTE", "DEALLOCATE", "ATTACH", "DETACH"];
 
-/// Why this text is not sent, or `None` for one that may be.
+/// Why this text is refused, or `None` if it may be sent.
 pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
     let (word, rest) = first_word(sql);
     let is = |words: &[&'static str]| words.iter().copied().find(|known| word.eq_ignore_ascii_case(known));
@@ -72,10 +72,10 @@ pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
     })
 }
 
-/// What may share a connection: it ends with its answer, and leaves nothing behind for its neighbours.
+/// Statements that may share a connection: they end with their answer and leave nothing behind for others.
 const SHARED: &[&str] = &["SELECT", "VALUES", "WITH", "INSERT", "UPDATE", "DELETE"];
 
-/// Why this text has to have a connection for itself, or `None` for one that may share it with others.
+/// Why this text needs a connection of its own, or `None` if it may share one.
 pub(super) fn unshared(sql: &str) -> Option<String> {
     let (word, rest) = first_word(sql);
     if SHARED.iter().any(|known| word.eq_ignore_ascii_case(known)) {
@@ -92,8 +92,8 @@ pub(super) fn unshared(sql: &str) -> Option<String> {
     ))
 }
 
-/// Whether the text begins with one of [`SHARED`] and nothing before it, as nearly all do: then nothing stands against
-/// it on any connection.
+/// Whether the text begins with one of the [`SHARED`] words at its first byte, as nearly all texts do. Such a text is
+/// allowed on any connection.
 pub(super) fn is_plain(sql: &str) -> bool {
     let text = sql.as_bytes();
     let begins = |word: &str| {
@@ -104,7 +104,7 @@ pub(super) fn is_plain(sql: &str) -> bool {
     SHARED.iter().any(|word| begins(word))
 }
 
-/// The first word after blanks, comments and empty statements, and what follows it.
+/// The first word after white space, comments and empty statements, and the rest after that word.
 fn first_word(sql: &str) -> (&str, &str) {
     let mut rest = sql;
     loop {
@@ -120,7 +120,7 @@ fn first_word(sql: &str) -> (&str, &str) {
     }
 }
 
-/// What follows a block comment; they nest in PostgreSQL.
+/// The text after a block comment; block comments nest in PostgreSQL.
 fn after_block(mut rest: &str) -> &str {
     let mut depth = 1;
     while depth > 0 {

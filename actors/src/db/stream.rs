@@ -1,17 +1,17 @@
-//! Rows on their way to a reader, as a stream: a result of any size in a few kilobytes.
+//! Rows streamed to a reader as they arrive: a result of any size in a few kilobytes of memory.
 //!
-//! Each member's rows travel through a channel of their own, in batches, and there is room for few of them. A reader
-//! who takes his time therefore stops the statement: its connection is no longer read, and the server waits in its
-//! write. What a member's end has to say comes as its outcome, through the slots of every call; its rows end with it.
+//! Each member's rows travel in batches through a channel of their own, which holds few of them. A slow reader
+//! therefore stops the statement: its connection is no longer read, and the server blocks in its write. A member's
+//! result comes as its outcome, through the slots that every call has; its rows end with it.
 //!
-//! Three clocks run, and each is for one fault alone:
+//! Three clocks run, each for one fault alone:
 //!
-//! - the server's silence: no row within the member's limit, while it is the server that is waited for;
-//! - the reader's: nothing read for as long as the patience, while it is the reader that is waited for;
-//! - the deadline, which is for all of it.
+//! - the server's: no row within the member's limit, while the server is the one to act;
+//! - the reader's: no row read for as long as `patience`, while the reader is the one to act;
+//! - the deadline, for the call as a whole.
 //!
-//! - here: the message; [`sink`]: the database's end; [`source`]: the reader's; [`rows`]: the rows of all members as
-//!   one stream, in the order of their arrival, of the members, or of their values.
+//! - this file: the message; [`sink`]: the database's end; [`source`]: the reader's end; [`rows`]: the rows of all
+//!   members as one stream, in order of arrival, of members, or of values.
 
 mod rows;
 mod sink;
@@ -29,19 +29,19 @@ pub use rows::{Broken, RowStream};
 use sink::ReaderPace;
 pub(super) use sink::{Batch, Sink};
 
-/// Batches that wait for the reader, for each member: one to be read while the next one is made.
+/// Batches buffered per member: one is read while the next one is filled.
 const BATCHES: usize = 2;
 
-/// A statement whose rows go to a reader as they come: a [`Statement`] or an [`AdHocStatement`]. Made by [`streamed`].
+/// A statement whose rows are streamed: a [`Statement`] or an [`AdHocStatement`]. Made by [`streamed`].
 #[derive(Debug)]
 pub struct Streamed<S> {
     statement: S,
-    /// One for each slot.
+    /// One per slot.
     sinks: Box<[Sink]>,
 }
 
-/// A statement with these slots as a stream: the message, which `ask` hands to the actor, and the rows. `patience`: how
-/// long a reader may read nothing while rows wait for it; then its statements are stopped.
+/// Turns a statement and its slots into a stream: the message, which `ask` hands to the actor, and the rows. `patience`
+/// is how long a reader may read nothing while rows wait for it; after that its statements are stopped.
 pub fn streamed<S>(
     statement: S,
     slots: Vec<Outcome>,
@@ -65,7 +65,7 @@ impl Answers<Streamed<Statement>> for Database {
         responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
         let backstop = Backstop::of_stream(responder.deadline, statement.asked);
-        // One who takes his time would hold up all behind him.
+        // On a shared connection a slow reader would hold up all statements behind its own.
         let statement = Statement { lane: ConnMode::Exclusive, ..statement };
         self.spread(statement, backstop, sinks, responder)
     }

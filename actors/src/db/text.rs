@@ -1,7 +1,8 @@
-//! Values as the text a database types for itself.
+//! Values as text whose type the database finds out itself.
 //!
-//! Parameters travel as text: the server knows the type of each place and reads the text as that type, so one kind of
-//! parameter fits an integer, a numeric, a timestamp, a uuid, an enum. Text that does not fit is its error 22P02.
+//! Parameters travel as text. The server knows the type of each parameter and reads the text as that type, so one kind
+//! of parameter fits an integer, a numeric, a timestamp, a uuid or an enum. Text that does not fit is the server's
+//! error 22P02.
 
 use std::fmt::Write as _;
 
@@ -22,7 +23,8 @@ pub(super) fn text(value: &Value) -> Option<String> {
     })
 }
 
-/// The shortest text that reads back as the same number; whole numbers have no point, so they fit an integer too.
+/// The shortest text that reads back as the same number. Whole numbers have no point, so they fit an integer column
+/// too.
 pub(super) fn double(number: f64) -> String {
     if number.is_nan() {
         "NaN".to_owned()
@@ -39,13 +41,13 @@ fn bytea(octets: &[u8]) -> String {
     let mut text = String::with_capacity(2 + octets.len() * 2);
     text.push_str("\\x");
     for octet in octets {
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{octet:02x}");
     }
     text
 }
 
-/// An array literal. Every element is quoted, so none can be taken for NULL, a brace or a comma.
+/// An array literal. Every element is quoted, so that none reads as NULL, a brace or a comma.
 fn array(items: &[Value]) -> String {
     let mut literal = String::from("{");
     for (index, item) in items.iter().enumerate() {
@@ -71,7 +73,7 @@ fn array(items: &[Value]) -> String {
     literal
 }
 
-/// JSON text of any value: octets as base64, numbers JSON cannot write (NaN) as null.
+/// JSON text of any value: octets become base64, numbers that JSON cannot write (NaN) become null.
 pub(super) fn json(value: &Value) -> String {
     let mut text = String::new();
     write_json(value, &mut text);
@@ -83,7 +85,7 @@ fn write_json(value: &Value, out: &mut String) {
         Value::Nil => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
         Value::Int(number) => {
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = write!(out, "{number}");
         }
         Value::UInt(number) => {

@@ -1,12 +1,12 @@
 //! PostgreSQL's binary column values → [`Value`], without loss.
 //!
-//! Results come in the binary format, so every type is decoded here from its bytes alone, by OID for the built-in types
-//! and by kind for what users define. What a [`Value`] cannot hold exactly becomes the server's own text (a numeric, an
-//! interval, a range); what is not known here becomes a map `{"$type": name, "hex": bytes}`, which is ugly but true.
+//! Results come in the binary format, so every type is decoded here from its bytes: built-in types by OID, user-defined
+//! types by kind. A value that [`Value`] cannot hold exactly becomes the server's own text (a numeric, an interval, a
+//! range). A type that is unknown here becomes a map `{"$type": name, "hex": bytes}`, which is ugly but exact.
 //!
-//! - [`bytes`]: reading fields off a slice without ever panicking;
+//! - [`bytes`]: reads fields off a slice and never panics;
 //! - [`numeric`], [`time`], [`network`], [`json`]: one family of types each;
-//! - [`geometry`]: figures, and the words of a text search;
+//! - [`geometry`]: geometric types, and the lexemes of a text search;
 //! - [`nested`]: arrays, composites, ranges.
 
 mod bytes;
@@ -31,13 +31,13 @@ pub(super) fn row(row: &Row, columns: &Columns) -> Value {
     Value::Map(Map(columns.iter().enumerate().map(pair).collect()))
 }
 
-/// One value of a row, lent where it can be.
+/// One value of a row, borrowed from the row if it is text.
 pub(super) fn field(row: &Row, at: usize) -> Field<'_> {
     let DecodedColumn(field) = row.get(at);
     field
 }
 
-/// One column of one row, read while tokio-postgres hands out the bytes; a text as it lies there.
+/// One column of one row, decoded when tokio-postgres hands out the bytes; text stays borrowed.
 struct DecodedColumn<'a>(Field<'a>);
 
 impl<'a> FromSql<'a> for DecodedColumn<'a> {
@@ -63,7 +63,7 @@ pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
     usual(ty, raw).unwrap_or_else(|| unknown(ty, raw))
 }
 
-/// What most columns are, before the long way through all that there is.
+/// The two most common types, tested before the long match over all of them.
 #[inline]
 fn usual(ty: &Type, raw: &[u8]) -> Option<Value> {
     match *ty {
@@ -78,7 +78,7 @@ fn unknown(ty: &Type, raw: &[u8]) -> Value {
     Value::from_pairs([("$type", Value::String(ty.name().to_owned())), ("hex", Value::String(bytes::hex(raw)))])
 }
 
-/// `None` for a type that is not known here, and for bytes that are not what the type promises.
+/// `None` for a type that is unknown here, and for bytes that are malformed for their type.
 fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
     let mut field = Octets(raw);
     let value = match *ty {
@@ -118,7 +118,7 @@ fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
         Type::INTERVAL => Value::String(time::interval(field.i64()?, field.i32()?, field.i32()?)),
         Type::UUID => Value::String(network::uuid(&mut field)?),
         Type::JSON => json::json(field.rest())?,
-        // The first byte is the version of the binary format; there has only ever been 1.
+        // The first byte is the version of the binary format; 1 is the only version so far.
         Type::JSONB if field.u8()? == 1 => json::json(field.rest())?,
         Type::JSONPATH if field.u8()? == 1 => text(field.rest())?,
         Type::INET | Type::CIDR => Value::String(network::inet(&mut field)?),
@@ -148,9 +148,9 @@ fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
         Kind::Composite(fields) => nested::composite(Some(fields), &mut field)?,
         Kind::Range(element) => Value::String(nested::range(element, &mut field)?),
         Kind::Multirange(element) => Value::String(nested::multirange(element, &mut field)?),
-        // citext is the one text type of an extension that is everywhere; its binary form is the text.
+        // citext is the one text type of a widespread extension; its binary form is the text itself.
         Kind::Simple if ty.name() == "citext" => text(field.rest())?,
-        // Two more that are common; a version of the format comes before the first one's text.
+        // Two more common extensions; ltree's text is preceded by a version byte.
         Kind::Simple if ty.name() == "ltree" && field.u8()? == 1 => text(field.rest())?,
         Kind::Simple if ty.name() == "hstore" => nested::hstore(&mut field)?,
         _ => return None,

@@ -1,4 +1,5 @@
-//! How a statement gets its connection: its wait and its dial, and what streams of rows may have of all connections.
+//! How a statement gets its connection: the wait and the dial, and the share of connections that streams of rows may
+//! use.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,20 +18,20 @@ use crate::kit::gate::Pass;
 use crate::outcome::Reason;
 
 impl SqlMember {
-    /// A connection and the moment it came, its wait and its dial measured apart. A wait in vain names who has them
-    /// all.
+    /// Drives a checkout to its end and gives the connection with the moment it came. Records the wait and the dial
+    /// separately. The error of a wait in vain names the statements that hold all connections.
     pub(super) async fn lent<C>(
         &self,
         case: &mut HealthReport<'_>,
-        // And whether that is now.
+        // `is_now`: no time has passed since `asked`, so the clock need not be read again.
         (asked, is_now): (Instant, bool),
-        // In its place, too.
+        // By reference, so that the future is not moved.
         mut checkout: Pin<&mut impl Future<Output = Result<C, StatementFailure>>>,
         last_dial: impl Fn() -> Option<Duration>,
     ) -> Result<(C, Instant), StatementFailure> {
         let (mut lent, now) = {
-            // Not in vain if its asker leaves: the dial goes on in his place. Askers that have less time than a dial
-            // takes would else never get a connection, nor learn that there is none to be had.
+            // If the caller gives up, the dial continues in the background. Otherwise callers with deadlines shorter
+            // than a dial would never get a connection, nor learn that the server is down.
             let mut dialling = match (&self.engine, &self.pulse) {
                 (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
                 _ => None,
@@ -38,7 +39,7 @@ impl SqlMember {
             let mut is_first = is_now;
             let lent = poll_fn(|context| {
                 let was_first = std::mem::take(&mut is_first);
-                // One that is at hand is there at once, and the clock need not be read for it.
+                // An idle connection is ready at the first poll; the clock need not be read for it.
                 checkout.as_mut().poll(context).map(|lent| (lent, if was_first { asked } else { Instant::now() }))
             })
             .await;
@@ -53,7 +54,7 @@ impl SqlMember {
         }
         let took = now - asked;
         let dial = match &lent {
-            // No dial that came to its end: all of the time it took was one.
+            // The dial was cut off at its limit, so all of the time up to that limit was dialling.
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
             _ => last_dial(),
         };
@@ -72,8 +73,8 @@ impl SqlMember {
         Ok((lent?, now))
     }
 
-    /// For rows as they come, the right to one of the connections that streams may have, and whether it is there at
-    /// once. A reader may take his time, and statements of others are not to wait for him.
+    /// The permit for one of the connections that streams of rows may use, and whether it was granted without waiting.
+    /// A reader may be slow, and other statements must not wait for it.
     pub(super) async fn share(&self, party: Party, asked: Instant) -> Result<(Pass, bool), StatementFailure> {
         if let Some(share) = self.streams.enter(party) {
             return Ok((share, true));
@@ -94,7 +95,7 @@ impl SqlMember {
         Err(StatementFailure::new(Reason::NoPermit, msg))
     }
 
-    /// A connection to be kept for several statements.
+    /// A connection to be held for several statements.
     pub(super) async fn seat(&self, call: Option<CallKind>, party: Party) -> Result<HeldConnection, StatementFailure> {
         let mut case = self.open(call)?;
         match &self.engine {
@@ -114,7 +115,7 @@ impl SqlMember {
     }
 }
 
-/// A connection on its way. Dropped before it came, it sees to it that the dial goes on.
+/// A checkout under way. If it is dropped before the connection came, the dial continues in the background.
 struct Dialling<'d, 'm> {
     postgres: &'d Postgres,
     pulse: &'d Arc<MemberHealth>,

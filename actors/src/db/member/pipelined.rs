@@ -1,4 +1,4 @@
-//! A statement that shares its connection with others, from its place on a line to its result.
+//! A statement that shares its connection with others, from joining the connection to its result.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -15,7 +15,8 @@ use crate::kit::alarm;
 use crate::outcome::{Outcome, deadline};
 
 impl SqlMember {
-    /// Dropped before its end, the statement goes on; its answer is thrown away.
+    /// Runs the statement on a shared connection. If the future is dropped before its end, the statement still runs,
+    /// and its answer is discarded.
     pub(super) async fn pipelined(
         &self,
         postgres: &Postgres,
@@ -30,7 +31,7 @@ impl SqlMember {
         .await
     }
 
-    /// To its end, on a line that moves or on one that is opened for it.
+    /// Runs to the end, on a shared connection that makes progress or on one opened for this statement.
     async fn run_pipelined(
         &self,
         postgres: &Postgres,

@@ -16,25 +16,25 @@ use crate::wire::Value;
 /// Why rows are missing.
 #[derive(Clone, Debug)]
 pub enum Broken {
-    /// A member's rows ended before their end, or never began. Those of the others go on.
+    /// A member's rows broke off, or never began. The rows of other members continue.
     Member(Box<Outcome>),
-    /// The rows do not go together. Nothing comes after it, and the statements are stopped.
+    /// The rows of the members cannot be merged. This ends the stream and stops the statements.
     Unmergeable(Unmergeable),
 }
 
-/// In which order rows of different members come.
+/// The order of rows from different members.
 #[derive(Debug)]
 enum Merge {
-    /// As they arrive; from the one that rows came from last, while it has some.
+    /// As they arrive; the member of the last row is asked first.
     Arrival(usize),
     /// Member by member.
     Members,
-    /// By their values: the text, and the line once every member has told its columns.
+    /// By value: the text of the order, and the merge once the columns of every member are known.
     Values(String, Option<SortedMerge>),
 }
 
-/// Rows of one statement on all its members, as they come. Every member ends with an outcome; one that is not good is
-/// an item of the stream, so that nothing is missing in silence. Dropped, it stops the statements.
+/// The rows of one statement on all its members, as they arrive. Every member ends with an outcome; an unsuccessful one
+/// is an item of the stream, so that missing rows are always reported. Dropping the stream stops the statements.
 #[derive(Debug)]
 #[must_use = "rows that are not read are not sent for long"]
 pub struct RowStream {
@@ -42,13 +42,13 @@ pub struct RowStream {
     merge: Merge,
     table: Table,
     ended: Vec<bool>,
-    /// Of each member whether it has a row in the line, or among the fresh ones.
+    /// Per member: whether it has a row in the merge or in `fresh`.
     stands: Vec<bool>,
-    /// Rows on their way into the line, until those of all members are there.
+    /// Rows held back from the merge until every member has one.
     fresh: Vec<(usize, Value)>,
-    /// What was found before the first row was asked for.
+    /// An error in the wanted order, found before the first row was asked for.
     found: Option<Unmergeable>,
-    /// One failure is the end.
+    /// The first failure ends the stream.
     strict: bool,
     over: bool,
 }
@@ -61,51 +61,52 @@ impl RowStream {
         RowStream { sources, merge, table, ended, stands, fresh, found: None, strict: false, over: false }
     }
 
-    /// No rows, and these outcomes: of a statement that was not sent.
+    /// A stream without rows and with these outcomes, for a statement that was not sent.
     pub fn ready(outcomes: Vec<Outcome>) -> RowStream {
         RowStream::new(Sources::ended(outcomes))
     }
 
-    /// The rows member by member, in the order of the configuration, instead of as they arrive. Those whose turn has
-    /// not come wait, a few batches ahead.
+    /// Gives the rows member by member, in the order of the configuration, instead of as they arrive. The members whose
+    /// turn has not come run a few batches ahead, then wait.
     pub fn by_member(mut self) -> RowStream {
         self.merge = Merge::Members;
         self
     }
 
-    /// The rows in an order in which each member sends its own: `"country, -population"`. One that does not is
-    /// [`Unmergeable::Disorder`]. Rows that are equal in it keep the order of the members.
+    /// Merges the rows in an order in which each member already sends its own: `"country, -population"`. A member whose
+    /// rows are not in that order is [`Unmergeable::Disorder`]. Rows that compare equal keep the order of the members.
     pub fn sorted_by(mut self, order: &str) -> RowStream {
         self.found = checked(order).err();
         self.merge = Merge::Values(order.to_owned(), None);
         self
     }
 
-    /// The same under a completion rule: with [`Rule::AllOrError`] the first failure of a member stops all, and nothing
-    /// comes after it.
+    /// Applies a completion rule: with [`Rule::AllOrError`] the first failure of a member stops all members and ends
+    /// the stream.
     pub fn under(self, rule: Rule) -> RowStream {
         RowStream { sources: self.sources.under(rule), strict: rule == Rule::AllOrError, ..self }
     }
 
-    /// Names and types of the columns, as far as a member has told them.
+    /// Names and types of the columns, as far as they are known from members so far.
     pub fn columns(&self) -> &[Column] {
         self.table.columns()
     }
 
-    /// What became of each member, in the order of the configuration: `affected` is the number of its rows. One whose
-    /// rows were not read to their end yet is `None`.
+    /// The outcome of each member, in the order of the configuration; `affected` is the number of its rows. `None` for
+    /// a member whose rows have not been read to their end yet.
     pub fn outcomes(&self) -> impl Iterator<Item = Option<&Outcome>> {
         self.ended.iter().enumerate().map(|(index, ended)| self.sources.outcome(index).filter(|_| *ended))
     }
 
-    /// How many members' rows were read to their end, and what became of others. Those that go on are not in its parts.
+    /// How many members' rows were read to their end, and the outcomes of the members that failed. Members still
+    /// running count as asked only.
     pub fn coverage(&self) -> Coverage {
         let ended: Vec<Outcome> = self.outcomes().flatten().cloned().collect();
         Coverage { asked: self.sources.len(), ..Coverage::of(&ended) }
     }
 
-    /// What is computed of all its rows, for all of them or by groups. Nothing else is kept of them. The first failure
-    /// of a member ends it.
+    /// Computes aggregates over all rows, in total or grouped by the column `by`. No row is kept. The first failure of
+    /// a member ends it with that error.
     pub async fn aggregated(&mut self, by: Option<&str>, aggregates: &[Aggregate]) -> Result<Running, Broken> {
         let mut running = None;
         while let Some(row) = self.try_next().await? {
@@ -115,7 +116,7 @@ impl RowStream {
             };
             running.add(&row).map_err(Broken::Unmergeable)?;
         }
-        // Now that all members have told their columns, for they have to compare alike.
+        // Only now are the columns of all members known, and they have to be comparable.
         let empty = self.running(by, aggregates)?;
         Ok(running.unwrap_or(empty))
     }
@@ -124,7 +125,7 @@ impl RowStream {
         Running::over(&self.table, by, aggregates).map_err(Broken::Unmergeable)
     }
 
-    /// The next row of one member, after what it tells of its columns. At its end, which is told once, `None`.
+    /// The next row of one member, after its columns have been checked. `None` once, at its end.
     fn poll_member(&mut self, index: usize, context: &mut Context<'_>) -> Poll<Result<Option<Value>, Broken>> {
         let row = ready!(self.sources.poll_row(index, context));
         if let Some(columns) = self.sources.columns(index)
@@ -141,7 +142,8 @@ impl RowStream {
         Poll::Ready(Ok(row))
     }
 
-    /// Why a member's rows ended before their end. Where one takes all others along, what is told is the one.
+    /// Why a member's rows broke off. If one failure cancelled the other members, that cause is reported for all of
+    /// them.
     fn failed(&self, index: usize) -> Option<&Outcome> {
         let mine = self.sources.outcome(index).filter(|outcome| !outcome.is_ok())?;
         let is_cause = |outcome: &&Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
@@ -149,7 +151,7 @@ impl RowStream {
         if self.strict && mine.reason == Reason::Cancelled { cause().or(Some(mine)) } else { Some(mine) }
     }
 
-    /// Rows as they arrive. `only_first`: of the first member that has not ended.
+    /// Rows as they arrive. `only_first`: only rows of the first member that has not ended.
     fn poll_one(
         &mut self,
         from: usize,
@@ -179,7 +181,7 @@ impl RowStream {
         if waits { Poll::Pending } else { Poll::Ready(Ok(None)) }
     }
 
-    /// Rows by their values: every member that goes on has to have one in the line.
+    /// Rows by value: every member that has not ended must have a row in the merge.
     fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Value>, Broken>> {
         let count = self.ended.len();
         let mut waits = false;
@@ -203,7 +205,7 @@ impl RowStream {
         let Merge::Values(order, line) = &mut self.merge else { return Poll::Ready(Ok(None)) };
         let line = match line {
             Some(line) => line,
-            // Not before all members have told their columns: they have to compare alike.
+            // Built only when the columns of all members are known, because they have to be comparable.
             none => none.insert(SortedMerge::new(&self.table, order, count).map_err(Broken::Unmergeable)?),
         };
         for (index, row) in self.fresh.drain(..) {

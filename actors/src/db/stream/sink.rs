@@ -1,4 +1,4 @@
-//! The database's end of a stream: batches out, and the clocks of whom they wait for.
+//! The database's end of a stream: it sends batches, and measures how long the reader or the server takes.
 
 use std::fmt::{self, Write as _};
 use std::future::{Future, poll_fn};
@@ -16,16 +16,16 @@ use crate::outcome::columns::Columns;
 use crate::outcome::{Data, Outcome, deadline};
 use crate::wire::Value;
 
-/// Rows of a batch at most: enough that the channel costs nothing beside them.
+/// Maximum of rows in a batch: enough that the cost of the channel is negligible.
 const MOST_ROWS: usize = 256;
-/// Octets of a batch at most, as the database sent them; a row that is larger is a batch by itself.
+/// Maximum of octets in a batch, as sent by the database; a larger row is a batch of its own.
 const MOST_OCTETS: usize = 64 << 10;
-/// How long a batch may fill: shorter than anybody notices.
+/// How long a batch may be filled: too short to be noticed.
 const LINGER: Duration = Duration::from_millis(20);
-/// How often a reader is looked at, in parts of the patience.
+/// How many times within `patience` the clocks are checked.
 const LOOKS: u32 = 8;
 
-/// Rows of one member that travel together.
+/// Rows of one member that are sent together.
 #[derive(Debug, Default)]
 pub(in crate::db) struct Batch {
     pub(super) columns: Option<Columns>,
@@ -41,8 +41,8 @@ impl Batch {
         self.octets += octets;
     }
 
-    /// For an engine that cannot say whether it will wait for the next row: rows that came first do not wait for it
-    /// long.
+    /// Whether to send the batch now, for an engine that cannot tell whether the next row will take long: the first
+    /// rows do not wait long for it.
     pub(in crate::db) fn is_due(&mut self) -> bool {
         self.is_full() || self.begun.get_or_insert_with(Instant::now).elapsed() >= LINGER
     }
@@ -56,13 +56,13 @@ impl Batch {
     }
 }
 
-/// What the members' ends know of the one reader. It may wait for one member while others wait for it: a merge in order
-/// needs a row of each. They are not to take that for idleness.
+/// The reader's progress, which all members' ends see. The reader may wait for one member while it does not read the
+/// others, because a sorted merge needs a row of each. The others must not take that for idleness.
 #[derive(Debug, Default)]
 pub(super) struct ReaderPace {
-    /// Counts every time the reader asked for a row.
+    /// How many times the reader asked for a row.
     asked: AtomicU64,
-    /// It waits for rows: whatever does not go on, it is not for want of reading.
+    /// The reader waits for a row, so it is not the reader that delays.
     waits: AtomicBool,
 }
 
@@ -73,38 +73,38 @@ impl ReaderPace {
         self.waits.store(false, Relaxed);
     }
 
-    /// The reader has none to go on with.
+    /// The reader has no row and waits for one.
     pub(super) fn waits(&self) {
         self.waits.store(true, Relaxed);
     }
 }
 
-/// Where the batches of one member come out.
+/// Receives the batches of one member.
 #[derive(Debug)]
 pub(super) struct RowReceiver {
     pub(super) batches: mpsc::Receiver<Batch>,
-    /// It is this member that the reader waits for.
+    /// Set if the reader waits for this member.
     wanted: Arc<AtomicBool>,
 }
 
 impl RowReceiver {
-    /// One in which nothing comes.
+    /// A receiver that never gets a batch.
     pub(super) fn dry() -> RowReceiver {
         RowReceiver { batches: mpsc::channel(1).1, wanted: Arc::default() }
     }
 
-    /// There is nothing here, and the reader needs it to go on.
+    /// Notes that the reader needs a row of this member to go on.
     pub(super) fn wanted(&self) {
         self.wanted.store(true, Relaxed);
     }
 }
 
-/// Whom one member's stream waits for.
+/// Whether one member's stream waits for the reader or for the server, and since when.
 #[derive(Debug)]
 struct ReaderClock {
     for_reader: bool,
     since: Instant,
-    /// What the reader has taken so long in all.
+    /// Total time that the stream waited for the reader.
     reading: Duration,
     rows: u64,
 }
@@ -117,7 +117,7 @@ struct SinkShared {
     patience: Duration,
 }
 
-/// Where one member's rows go.
+/// Takes the rows of one member.
 #[derive(Clone)]
 pub(in crate::db) struct Sink(Arc<SinkShared>);
 
@@ -127,7 +127,7 @@ impl fmt::Debug for Sink {
     }
 }
 
-/// A sink and where its batches come out.
+/// A sink and the receiver of its batches.
 pub(super) fn channel(pace: &Arc<ReaderPace>, patience: Duration) -> (Sink, RowReceiver) {
     let (batches, receiver) = mpsc::channel(BATCHES);
     let wanted = Arc::<AtomicBool>::default();
@@ -138,19 +138,20 @@ pub(super) fn channel(pace: &Arc<ReaderPace>, patience: Duration) -> (Sink, RowR
 }
 
 impl Sink {
-    /// Tells an outcome of its rows, which are not in it; gives the time in which they waited for their reader.
+    /// Completes the outcome of a stream, which holds no rows itself. Returns the time that the rows waited for their
+    /// reader.
     pub(in crate::db) fn told(&self, outcome: &mut Outcome) -> Duration {
         let ReaderClock { rows, reading, .. } = *self.clock();
         outcome.data = Data::default();
         if !outcome.is_ok() && rows > 0 {
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = write!(outcome.msg, "; {rows} rows had come by then");
         }
         reading
     }
 
-    /// Hands a batch over, as soon as there is room for it. Once the statement is to stop it is dropped instead:
-    /// `stopped` is asked at every poll. So it is when nobody reads any more.
+    /// Sends a batch as soon as the channel has a free place. Drops it instead if `stopped` says so, which is checked
+    /// at every poll, or if the reader is gone.
     pub(in crate::db) async fn pour(&self, batch: Batch, stopped: impl Fn(&Context<'_>) -> bool) {
         if batch.rows.is_empty() {
             return;
@@ -166,7 +167,7 @@ impl Sink {
         });
         if let Some(room) = room.await {
             if self.0.wanted.swap(false, Relaxed) {
-                // What the reader waited for: whatever stands still from here on waits for the reader.
+                // The reader waited for this batch; from here on any delay is the reader's.
                 self.0.pace.waits.store(false, Relaxed);
             }
             room.send(batch);
@@ -174,7 +175,7 @@ impl Sink {
         }
     }
 
-    /// The statement's end, or its stop for the silence of the server or the reader.
+    /// Runs the statement to its end, or stops it if the server or the reader stays silent for too long.
     pub(in crate::db) async fn watched(
         &self,
         statement: impl Future<Output = Result<Rows, StatementFailure>>,
@@ -192,7 +193,7 @@ impl Sink {
         }
     }
 
-    /// It is the reader's turn, or the server's, from now.
+    /// Starts the clock of the reader or of the server now.
     fn turns(&self, for_reader: bool, rows: u64) {
         let now = Instant::now();
         let mut clock = self.clock();
@@ -209,10 +210,10 @@ impl Sink {
     }
 }
 
-/// Who looks at the clocks.
+/// Checks the clocks.
 struct ReaderWatch {
     limit: Duration,
-    /// What the reader's count was at the last look, and since when it has not asked.
+    /// The reader's count of requests at the last check, and since when it has not changed.
     asked: u64,
     quiet: Instant,
 }

@@ -1,4 +1,4 @@
-//! The reader's end of a stream: each member's rows, and what became of it.
+//! The reader's end of a stream: the rows of each member, and its outcome.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ pub(super) struct Sources {
     pace: Arc<ReaderPace>,
 }
 
-/// One member's.
+/// The rows of one member.
 struct Source {
     node: Arc<str>,
     flow: RowReceiver,
     rows: std::vec::IntoIter<Value>,
-    /// Told once, by the first batch.
+    /// Taken once, from the first batch.
     columns: Option<Columns>,
     outcome: Option<Outcome>,
 }
@@ -47,19 +47,19 @@ impl Sources {
         Sources { replies, members: nodes.into_iter().zip(flows).map(source).collect(), pace }
     }
 
-    /// Without rows, each at its end.
+    /// Sources without rows, each at its end.
     pub(super) fn ended(outcomes: Vec<Outcome>) -> Sources {
         let nodes: Vec<Arc<str>> = outcomes.iter().map(|outcome| outcome.node.clone()).collect();
         let flows = nodes.iter().map(|_| RowReceiver::dry()).collect();
         Sources::new(Replies::ready(outcomes), nodes, flows, Arc::default())
     }
 
-    /// The same under a completion rule.
+    /// Applies a completion rule.
     pub(super) fn under(self, rule: Rule) -> Sources {
         Sources { replies: self.replies.under(rule), ..self }
     }
 
-    /// Stops all that goes on.
+    /// Stops all statements that still run.
     pub(super) fn stop(&mut self) {
         self.replies = Replies::ready(Vec::new());
     }
@@ -77,17 +77,17 @@ impl Sources {
         self.members[index].columns.take()
     }
 
-    /// What became of a member. `None` while its rows may go on.
+    /// The outcome of a member; `None` while more rows may come.
     pub(super) fn outcome(&self, index: usize) -> Option<&Outcome> {
         self.members[index].outcome.as_ref()
     }
 
-    /// What the members' ends know of the reader.
+    /// The reader's progress, which the members' ends see.
     pub(super) fn pace(&self) -> &ReaderPace {
         &self.pace
     }
 
-    /// A member's next row; `None` at its end, of which its outcome tells.
+    /// A member's next row; `None` at its end, after which its outcome is known.
     pub(super) fn poll_row(&mut self, index: usize, context: &mut Context<'_>) -> Poll<Option<Value>> {
         loop {
             if let Some(row) = self.members[index].rows.next() {
@@ -100,7 +100,7 @@ impl Sources {
             while let Poll::Ready(Some((told, outcome))) = self.replies.poll_arrival(context) {
                 self.members[told].outcome = Some(outcome);
             }
-            // The outcome comes after the last batch, which may have come since it was looked for.
+            // The outcome comes after the last batch, which may have arrived since the channel was polled above.
             match self.members[index].flow.batches.try_recv() {
                 Ok(batch) => self.members[index].take(batch),
                 Err(_) if self.members[index].outcome.is_some() => {
@@ -124,7 +124,7 @@ impl Source {
         self.rows = batch.rows.into_iter();
     }
 
-    /// A member without rows tells its columns with its end.
+    /// If a member had no rows, its columns come with its outcome.
     fn ends(&mut self) {
         if let Some(columns) = self.outcome.as_ref().and_then(|outcome| outcome.columns.clone()) {
             self.columns = Some(columns);

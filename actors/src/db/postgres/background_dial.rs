@@ -1,7 +1,7 @@
-//! A dial that goes on when nobody waits for it any more.
+//! A dial that continues after its caller has given up.
 //!
-//! Askers may have less time than a dial takes. Without this a server that hangs would never be found out by them, and
-//! a distant one never reached: each would begin anew and leave too early. There is one such dial per pool at most.
+//! Callers may have deadlines shorter than a dial. Without this, such callers would never find out that a server hangs,
+//! and never reach a distant one: each would start a new dial and leave too early. Each pool has at most one such dial.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -14,14 +14,14 @@ use crate::balance::health::MemberHealth;
 use crate::db::health_report::judged;
 use crate::kit::tasks;
 
-/// The right to be the one that goes on.
+/// The right to be the pool's one background dial.
 pub(in crate::db) struct BackgroundDial {
     queue: Arc<PostgresPool>,
     persists: Arc<AtomicBool>,
 }
 
 impl Postgres {
-    /// `None` where somebody does so already, or where the pool is full and a wait was given up, not a dial.
+    /// `None` if a background dial runs already, or if the pool is full, so that the caller waited and did not dial.
     pub(in crate::db) fn go_on_dialling(&self) -> Option<BackgroundDial> {
         let is_full = self.dialer.open() >= self.limits.connections;
         if is_full || self.dialer.unusable().is_some() || self.persists.swap(true, Relaxed) {
@@ -32,9 +32,9 @@ impl Postgres {
 }
 
 impl BackgroundDial {
-    /// Dials, leaves the connection to the pool and tells how it went.
+    /// Dials, returns the connection to the pool, and reports the result to member health.
     pub(in crate::db) fn spawn(self, pulse: Arc<MemberHealth>, call: CallKind) {
-        // The asker may have left because its thread ends.
+        // The caller may have gone because its thread ends.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             pulse.told(call, Judged::Neutral, "");
             return;
@@ -42,7 +42,7 @@ impl BackgroundDial {
         let mut end = End { going_on: self, pulse, call: Some(call) };
         runtime.spawn(tasks::named("dials without an asker", async move {
             match end.going_on.queue.lend(Instant::now()).await {
-                // Given back at once: the next asker finds it.
+                // The connection is returned at once: the next caller finds it.
                 Ok(_) => end.tell(Judged::Good, ""),
                 Err(failure) => end.tell(judged(&failure), &failure.msg),
             }
@@ -50,7 +50,7 @@ impl BackgroundDial {
     }
 }
 
-/// Sees to it that a trial comes to an end, also where the task is dropped with its thread.
+/// Makes sure that a trial ends, even if the task is dropped with its thread.
 struct End {
     going_on: BackgroundDial,
     pulse: Arc<MemberHealth>,

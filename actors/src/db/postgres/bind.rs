@@ -1,4 +1,4 @@
-//! Parameters as text that the server types for itself, and whole numbers for whole-number places as they are.
+//! Parameters as text whose type the server finds out; whole numbers in binary form for integer parameters.
 
 use bytes::{BufMut, BytesMut};
 use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
@@ -6,23 +6,23 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use crate::db::text;
 use crate::wire::Value;
 
-/// One parameter on its way out.
+/// A parameter as the driver sends it.
 pub(super) struct Bound<'a>(pub(super) &'a Value);
 
-/// The type that tells the server to find out itself.
+/// The pseudo-type with which the server infers the parameter's type itself.
 pub(super) fn untyped() -> Type {
     Type::UNKNOWN
 }
 
 impl std::fmt::Debug for Bound<'_> {
-    /// tokio-postgres prints parameters at log level debug; data of users does not belong there.
+    /// Hides the value: tokio-postgres logs parameters at level debug, and users' data must not be logged.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("…")
     }
 }
 
 impl Bound<'_> {
-    /// A whole number on its way to a place of its own size: nothing is gained by writing it as text.
+    /// The number in binary form, if the parameter has an integer type; text would gain nothing.
     fn whole(&self, ty: &Type) -> Option<i64> {
         match self.0 {
             Value::Int(number) if *ty == Type::INT8 => Some(*number),

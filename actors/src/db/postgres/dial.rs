@@ -1,4 +1,4 @@
-//! Connections of this thread, and the second connection on which a cancel request travels.
+//! Makes the connections of this thread, and the extra connections that carry cancel requests.
 
 use std::fmt;
 use std::io;
@@ -19,21 +19,21 @@ use crate::balance::health::MemberHealth;
 use crate::kit::tasks;
 use crate::spec::DbTls;
 
-/// One address of a name that does not answer must not use up the time for the others.
+/// Limit per address, so that one address that does not answer leaves time for the others of its name.
 const CANCEL_DIAL: Duration = Duration::from_millis(300);
 
-/// Dials one member.
+/// Makes connections to one member.
 pub(in crate::db) struct Dialer {
     host: String,
     port: u16,
-    /// Told how it stands with the member.
+    /// Health record to report to.
     pulse: Option<Arc<MemberHealth>>,
-    /// `None` for connections that are not encrypted; an error is that of reading the roots, told at every dial.
+    /// `None` for unencrypted connections; an error in reading the roots is returned by every dial.
     tls: Option<Result<PostgresTls, Arc<str>>>,
-    /// How long the server lets a statement run by itself.
+    /// The server's own time limit for a statement.
     limit: Option<Duration>,
     open: Arc<AtomicUsize>,
-    /// Microseconds of the dial that ended last, until somebody asks; 0 for none.
+    /// Microseconds of the last dial, until they are read; 0 for none.
     last: AtomicU64,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Dialer {
     }
 }
 
-/// One connection's task in the count, however the task ends.
+/// Counts a connection's task for as long as it lives, however it ends.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -73,30 +73,30 @@ impl Dialer {
         Dialer { host: host.to_owned(), port, pulse, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
     }
 
-    /// Why there can be no connection at all.
+    /// Why no connection can be made at all.
     pub(super) fn unusable(&self) -> Option<&str> {
         self.tls.as_ref()?.as_ref().err().map(|why| &**why)
     }
 
-    /// Whether it is seen here that a cancel request was taken note of.
+    /// Whether the server's acceptance of a cancel request can be seen from here.
     pub(super) fn tells_of_cancels(&self) -> bool {
         !self.host.starts_with('/')
     }
 
-    /// Tells all threads what was learnt of the member beside its statements.
+    /// Reports to the member's health what was learnt apart from a statement's result.
     pub(super) fn told(&self, judged: Judged, msg: &str) {
         if let Some(pulse) = &self.pulse {
             pulse.told(CallKind::Usual, judged, msg);
         }
     }
 
-    /// Connections whose task is alive.
+    /// The number of connections whose task is alive.
     pub(super) fn open(&self) -> usize {
         self.open.load(Relaxed)
     }
 
-    /// How long the dial took that ended last; told once. The pool hands out a new connection in the very turn in which
-    /// its dial ended, so whoever asks right after a checkout is told of its own.
+    /// How long the last dial took; returned once. The pool hands out a new connection in the same turn of the loop in
+    /// which its dial ended, so a call right after a checkout gets its own dial.
     pub(super) fn last_dial(&self) -> Option<Duration> {
         match self.last.swap(0, Relaxed) {
             0 => None,
@@ -104,14 +104,15 @@ impl Dialer {
         }
     }
 
-    /// Asks the server to stop what the token's connection runs. True when a server has taken note of it: it closes
-    /// the connection only after it has sent the signal.
+    /// Asks the server to stop the statement on the token's connection. True if a server accepted the request: it
+    /// closes the cancel connection only after it has sent the signal.
     ///
-    /// The name may stand for several servers; the token's secret means nothing to the wrong ones, so all are told.
+    /// The name may have several addresses. The token's secret means nothing to the wrong servers, so the request goes
+    /// to all.
     pub(super) async fn cancel(&self, token: &CancelToken) -> bool {
         let Dialer { host, port, .. } = self;
         if !self.tells_of_cancels() {
-            // A socket in the file system: sent, but its close is not seen here, so it proves nothing.
+            // A Unix socket: the request is sent, but its close is not seen here and so proves nothing.
             drop(token.cancel_query(NoTls).await);
             return false;
         }
@@ -137,8 +138,8 @@ impl Dialer {
     }
 }
 
-/// A stream that is not closed from this side: PgBouncer drops the cancel request of a client that hangs up before its
-/// turn, and 1.18 may crash over it.
+/// A stream that this side never shuts down: PgBouncer drops the cancel request of a client that closes before it was
+/// handled, and version 1.18 may crash on it.
 struct OpenStream<'s>(&'s mut TcpStream);
 
 impl AsyncRead for OpenStream<'_> {
@@ -165,8 +166,8 @@ impl AsyncWrite for OpenStream<'_> {
     }
 }
 
-/// Waits until the server has closed the stream. An encrypted one has a few bytes in it still, and a server that closes
-/// it without reading our good-bye resets it: that, too, comes after the signal.
+/// Waits until the server has closed the stream. An encrypted stream may still hold a few bytes, and a server that
+/// closes it without reading our close_notify resets it; the reset, too, comes after the signal.
 async fn closed(stream: &mut TcpStream) -> bool {
     let mut buffer = [0; 64];
     loop {
@@ -179,7 +180,7 @@ async fn closed(stream: &mut TcpStream) -> bool {
 }
 
 impl Dialer {
-    /// A connection and the task that moves its bytes.
+    /// Makes a connection and the task that moves its bytes.
     pub(super) async fn dial(&self, config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
         let began = Instant::now();
         let connected = match &self.tls {
@@ -198,20 +199,20 @@ impl Dialer {
         connected
     }
 
-    /// How long the server lets a statement run by itself, on a connection that was just made.
+    /// The server's own time limit for a statement on a new connection.
     pub(super) fn limit(&self) -> Option<Duration> {
         self.limit
     }
 
-    /// Tells the server its limit, once per connection: a limit for each statement would be a message more for each.
-    /// What a server without such a setting says of it does no harm.
+    /// Sets the server's time limit, once per connection: per statement it would cost one more message each. The error
+    /// of a server without this setting does no harm.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {
         let Some(limit) = self.limit else { return Ok(()) };
         let set = client.batch_execute(&format!("SET statement_timeout = {}", limit.as_millis())).await;
         set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
     }
 
-    /// The task that moves a connection's bytes, on this thread: each thread is a runtime of its own.
+    /// Spawns the task that moves a connection's bytes, on this thread: each thread is a runtime of its own.
     fn driven<S, T>(&self, connection: Connection<S, T>) -> JoinHandle<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -1,4 +1,5 @@
-//! What went wrong, in the server's words, and what it says about the statement and the connection.
+//! Maps errors of PostgreSQL and its driver to reasons and messages, and decides whether the connection is still
+//! usable.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ use crate::db::member::MemberLimits;
 use crate::outcome::Reason;
 use crate::outcome::sql_error::SqlError;
 
-/// An error and all its causes: tokio-postgres prints only the outermost, which names no cause.
+/// An error with all its causes: tokio-postgres prints only the outermost one, which names no cause.
 pub(super) fn chain(error: &Error) -> String {
     if let Some(db) = error.as_db_error() {
         return server_text(db);
@@ -22,7 +23,7 @@ pub(super) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
@@ -39,7 +40,7 @@ fn server_text(error: &DbError) -> String {
     }
     notes.extend(error.hint().map(|hint| format!("hint {hint}")));
     notes.extend(error.detail().map(|detail| format!("detail {detail}")));
-    // "unnamed portal parameter $2 = '…'" is where the server names the parameter of a wrong type.
+    // Here the server names the parameter of a wrong type: "unnamed portal parameter $2 = '…'".
     notes.extend(error.where_().filter(|place| place.contains("parameter $")).map(str::to_owned));
     if error.routine() == Some("exec_parse_message") && error.code().code() == "42601" {
         notes.push("send the statements one by one, in .tx(..) where they belong together".to_owned());
@@ -64,13 +65,13 @@ fn parts(error: &DbError) -> SqlError {
     }
 }
 
-/// `unnamed portal parameter $2` is where the server names the parameter that does not fit.
+/// The number of the parameter that does not fit, from `unnamed portal parameter $2`.
 fn parameter(place: &str) -> Option<u32> {
     let (_, number) = place.split_once("portal parameter $")?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// No connection came. Whatever the cause, no statement has been sent.
+/// No connection was obtained. Whatever the cause, no statement has been sent.
 pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> StatementFailure {
     let connect_timeout = limits.connect_timeout;
     let error_parts = match error {
@@ -93,7 +94,7 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> Statem
     StatementFailure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
 }
 
-/// All connections are lent, and none came back in time.
+/// All connections are lent, and none was returned in time.
 pub(super) fn no_permit(MemberLimits { connections, wait, .. }: MemberLimits) -> StatementFailure {
     let msg = format!(
         "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more connections, or \
@@ -112,7 +113,7 @@ fn dialled(error: &Error) -> Reason {
         return Reason::Tls;
     }
     let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) else {
-        // The client's own complaints: a password is wanted and none is configured, an unknown login method, a timeout.
+        // The driver's own errors: no password configured although one is wanted, an unknown login method, a timeout.
         let text = error.to_string();
         return if text.contains("timeout") || text.contains("timed out") {
             Reason::ConnectTimeout
@@ -125,17 +126,17 @@ fn dialled(error: &Error) -> Reason {
     match cause.kind() {
         io::ErrorKind::ConnectionRefused => Reason::Refused,
         io::ErrorKind::TimedOut => Reason::ConnectTimeout,
-        // The standard library has no kind for it; this is its own wording around the resolver's.
+        // The standard library has no error kind for this; this is its own prefix to the resolver's text.
         _ if cause.to_string().contains("failed to lookup address") => Reason::Dns,
         _ => Reason::Connect,
     }
 }
 
-/// Why a statement that was sent failed, and whether its connection is still good.
+/// Why a statement failed after it was sent, and whether its connection is still usable.
 pub(super) fn statement(error: &Error) -> (StatementFailure, bool) {
     if let Some(db) = error.as_db_error() {
         let msg = server_text(db);
-        // FATAL ends the connection: an administrator's command, a crash of another backend.
+        // FATAL ends the connection: an administrator's command, or a crash of another backend.
         return if matches!(db.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) {
             let msg = format!("{msg}; the statement may have run");
             (StatementFailure { reason: Reason::Closed, msg, error: Some(Arc::new(parts(db))) }, false)
@@ -154,14 +155,15 @@ pub(super) fn statement(error: &Error) -> (StatementFailure, bool) {
     (StatementFailure::new(reason, format!("{}; the statement may have run", chain(error))), false)
 }
 
-/// True for a refusal that comes before execution because of a name or plan the connection kept: 26000 (no such
-/// prepared statement), 42P05 (the name is taken), 0A000 from the plan cache (the tables changed).
+/// True if the statement was refused before execution because of a name or plan that the connection kept: 26000
+/// (unknown prepared statement), 42P05 (the name is taken), 0A000 from the plan cache (the tables changed).
 pub(super) fn is_stale_name(error: &Error) -> bool {
     let stale_plan = |db: &DbError| db.code().code() == "0A000" && db.routine() == Some("RevalidateCachedQuery");
     is_lost_name(error) || error.as_db_error().is_some_and(stale_plan)
 }
 
-/// A statement ran whose rows cannot be read, because looking up a type needs names that do not last.
+/// The statement ran, but its rows cannot be read: looking up a column's type needs prepared names, which a pooler
+/// loses.
 pub(super) fn unread(error: &Error) -> StatementFailure {
     let msg = format!(
         "the statement has run, but a column's type is none of PostgreSQL's own and cannot be looked up behind a pooler \
@@ -171,7 +173,7 @@ pub(super) fn unread(error: &Error) -> StatementFailure {
     StatementFailure::new(Reason::Malformed, msg)
 }
 
-/// True where names do not last: a pooler gives every statement another server connection.
+/// True if prepared names do not last because a pooler moves statements between server connections.
 pub(super) fn is_lost_name(error: &Error) -> bool {
     error.as_db_error().is_some_and(|db| matches!(db.code().code(), "26000" | "42P05"))
 }

@@ -1,9 +1,9 @@
 //! The shared connections of one member on this thread.
 //!
-//! A statement joins the first line that moves. Where none does, one more is opened with a connection of the pool, by
-//! one for all who want it; so there are never more connections than the pool has, and a full pool is the same wait,
-//! bound and refusal as for a connection of one's own. A line whose head is stuck is left by its statements as they
-//! end.
+//! A statement joins the first connection that makes progress. If none does, one more is taken from the pool, by a
+//! single checkout on behalf of all statements that want it. So there are never more connections than the pool allows,
+//! and a full pool means the same wait, bound and refusal as for an exclusive connection. A connection whose oldest
+//! statement is stuck gets no new statements and empties as the others end.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -21,16 +21,16 @@ use crate::db::flight::{StatementEnd, StatementFailure};
 use crate::outcome::Reason;
 use crate::wire::Value;
 
-/// A line on its way: whoever is left of those who wait for it goes on with its checkout.
+/// A checkout under way: it is polled by all statements that wait for it, and continues if some of them leave.
 type Opening = LocalBoxFuture<'static, Result<Arc<PipelinedConn>, StatementFailure>>;
 
 #[derive(Default)]
 pub(super) struct PipelinePool {
-    /// The oldest first.
+    /// The oldest connection first.
     lines: RefCell<Vec<Arc<PipelinedConn>>>,
-    /// Weak, so that a checkout nobody waits for is given up.
+    /// Weak, so that a checkout that no statement waits for is dropped.
     opening: RefCell<Option<WeakShared<Opening>>>,
-    /// How often there had to be one more beside others.
+    /// How often a connection was opened beside others.
     moved: Cell<u64>,
 }
 
@@ -45,7 +45,7 @@ impl PipelinePool {
         self.lines.borrow().iter().find_map(|line| line.join(query, now))
     }
 
-    /// A place on a new line, which is known to all from now on. `None` where it came and went meanwhile.
+    /// Joins a new connection and makes it known to all statements. `None` if it has already been used up.
     fn join_new(&self, line: &Arc<PipelinedConn>, query: &Arc<Query>) -> Option<Ticket> {
         let place = line.join(query, Instant::now())?;
         let mut lines = self.lines.borrow_mut();
@@ -59,12 +59,12 @@ impl PipelinePool {
 }
 
 impl Postgres {
-    /// A place on a shared connection that is there.
+    /// Joins a shared connection that is open.
     pub(in crate::db) fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
         self.lines.join(query, now)
     }
 
-    /// A place on a shared connection, one that is opened for it.
+    /// Joins a shared connection that is opened for this statement.
     pub(in crate::db) async fn open_line(&self, query: &Arc<Query>) -> Result<Ticket, StatementFailure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(StatementFailure::new(Reason::Tls, why));
@@ -98,7 +98,8 @@ impl Postgres {
         new
     }
 
-    /// A statement, in its place. Dropped before its end it stays on the line, and its answer is thrown away.
+    /// Runs a statement that has joined. If the future is dropped before its end, the statement stays in the pipeline
+    /// and its answer is discarded.
     pub(in crate::db) fn send_on<'p>(
         &'p self,
         place: &'p mut Ticket,
@@ -118,7 +119,7 @@ impl Postgres {
         Run { shared: place.shared(), ways: &self.ways, query }
     }
 
-    /// What the shared connections do now, for the status page.
+    /// State of the shared connections, for the status page.
     pub(in crate::db) fn lines(&self) -> Value {
         let lines = self.lines.lines.borrow();
         let open = || lines.iter().filter(|line| !line.is_over());
@@ -132,13 +133,13 @@ impl Postgres {
         ])
     }
 
-    /// `; shared by 12 statements behind /report for 2.1 s: SELECT …`; empty where nobody shares one.
+    /// `; shared by 12 statements behind /report for 2.1 s: SELECT …`; empty if no connection is shared.
     pub(in crate::db) fn line_holders(&self) -> String {
         let mut text = String::new();
         for line in self.lines.lines.borrow().iter() {
             if let Some((since, query)) = line.head() {
                 let (count, head) = (line.in_flight(), crate::db::holders::head(&query.sql));
-                // A String takes every write.
+                // Writing to a String cannot fail.
                 let _ = write!(
                     text,
                     "; one is shared by {count} pipelined, the first of {} for {:.1?}: {head}",

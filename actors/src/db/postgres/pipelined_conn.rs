@@ -1,10 +1,11 @@
 //! A connection that several statements share.
 //!
-//! They are sent one behind the other without waiting, and answered in that order. Nobody can be cancelled here: a
-//! cancel request stops whatever the server works on, which may be a neighbour's. Who leaves takes nothing with him;
-//! his answer is thrown away by the connection's task when it comes, and an empty query behind it tells when that was.
+//! Statements are sent one behind the other without waiting, and answered in that order. None can be cancelled here: a
+//! cancel request stops whatever the server runs at that moment, which may be another caller's statement. A caller that
+//! gives up cannot withdraw its statement. The answer is discarded when it arrives; an empty query queued behind it
+//! shows when that was.
 //!
-//! A line is an ordinary connection of the pool while anybody is on it. With the last one it goes back.
+//! While statements are on it, this is an ordinary connection on loan from the pool. After the last one it is returned.
 
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicBool;
@@ -18,34 +19,36 @@ use crate::db::{LIFETIME, Query};
 use crate::kit::tasks;
 use crate::outcome::Reason;
 
-/// Who has been on the line for so long, others' statements before his included, keeps new ones away: they would wait
-/// behind him. Far above what a statement takes that is worth sharing a connection, far below what a user notices.
+/// If the oldest statement has been here longer than this (queueing included), new statements go elsewhere, because
+/// they would wait behind it. The limit is far above the time of a statement that is worth pipelining, and far below a
+/// delay that a user notices.
 const HEAD_LIMIT: Duration = Duration::from_millis(50);
-/// A line that never runs empty would never be given back. So often it is asked whether somebody waits for its
-/// connection, or whether that has had its time: then it takes nobody any more.
+/// A connection that is never empty would never be returned. At this interval it is checked whether others wait for the
+/// connection, or whether it has reached its maximum age; if so, it accepts no more statements.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// One shared connection.
 pub(in crate::db) struct PipelinedConn {
-    /// How long an answer that nobody wants may be on its way.
+    /// How long to wait for the answer of an abandoned statement.
     patience: Duration,
-    // A mutex although all is on one thread: what waits for such an answer is a task, and tasks are `Send`.
+    // A mutex, although all runs on one thread: the wait for an abandoned answer is a spawned task, which must be
+    // `Send`.
     state: Mutex<PipelinedState>,
 }
 
 struct PipelinedState {
-    /// `None` once nobody is on it any more.
+    /// `None` once the last statement has left.
     shared: Option<Arc<StatementShared>>,
-    /// As they were sent. Who has left it in the middle of others leaves a gap until they have gone, too.
+    /// In the order of sending. A statement that ends in the middle leaves a gap until those before it have ended.
     queue: VecDeque<Option<Waiting>>,
-    /// The number of the first in the queue.
+    /// The number of the first statement in the queue.
     first: u64,
     in_flight: usize,
-    /// Takes nobody any more.
+    /// Accepts no more statements.
     is_leaving: bool,
-    /// Its connection is not to be used again.
+    /// The connection is closed instead of returned.
     closes: bool,
-    /// The connection broke, and somebody said so.
+    /// The loss of the connection has been reported to member health.
     is_told: bool,
     looked: Instant,
 }
@@ -71,11 +74,11 @@ impl PipelinedConn {
     }
 
     fn state(&self) -> MutexGuard<'_, PipelinedState> {
-        // Nothing is left half-done under the lock.
+        // No state is left half-updated under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place behind all others; `None` where new statements have to go elsewhere.
+    /// Appends a statement; `None` if new statements have to go elsewhere.
     pub(super) fn join(self: &Arc<PipelinedConn>, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
         let mut state = self.state();
         let shared = state.open(now)?.clone();
@@ -85,7 +88,7 @@ impl PipelinedConn {
         Some(Ticket { line: self.clone(), shared: Some(shared), number, was_sent: false })
     }
 
-    /// Whether anybody is on it.
+    /// Whether the last statement has left.
     pub(super) fn is_over(&self) -> bool {
         self.state().shared.is_none()
     }
@@ -94,13 +97,13 @@ impl PipelinedConn {
         self.state().in_flight
     }
 
-    /// Who is at its head, since when.
+    /// The oldest statement, and since when it is here.
     pub(super) fn head(&self) -> Option<(Instant, Arc<Query>)> {
         self.state().queue.iter().flatten().next().map(|head| (head.since, head.query.clone()))
     }
 
-    /// A statement is off the line. `is_well` where its answer is complete; else the connection is closed after those
-    /// who are on it still.
+    /// Removes a statement. `is_well`: its answer is complete. If not, the connection is closed after the statements
+    /// that are still on it.
     fn left(&self, number: u64, is_well: bool) {
         let mut state = self.state();
         let place = usize::try_from(number - state.first).unwrap_or(usize::MAX);
@@ -116,7 +119,7 @@ impl PipelinedConn {
         state.closes |= !is_well;
         let last = if state.in_flight == 0 { state.shared.take() } else { None };
         let closes = state.closes;
-        // Giving it back wakes whoever waits for it; not under the lock.
+        // Returning the connection wakes the next waiter; not under the lock.
         drop(state);
         if let Some(shared) = last.filter(|_| closes) {
             discard(shared);
@@ -125,7 +128,7 @@ impl PipelinedConn {
 }
 
 impl PipelinedState {
-    /// The connection, if one more statement may go there.
+    /// The connection, if one more statement may join.
     fn open(&mut self, now: Instant) -> Option<&Arc<StatementShared>> {
         let head = self.queue.front().and_then(Option::as_ref);
         if self.is_leaving || head.is_some_and(|head| now > head.since + HEAD_LIMIT) {
@@ -141,7 +144,8 @@ impl PipelinedState {
     }
 }
 
-/// A statement's place on a line. Dropped before its end, it stays until the answer nobody wants has passed.
+/// A statement's entry on a shared connection. If it is dropped before its end, the entry stays until the unwanted
+/// answer has arrived.
 pub(in crate::db) struct Ticket {
     line: Arc<PipelinedConn>,
     /// `None` once the statement has ended.
@@ -155,8 +159,8 @@ impl Ticket {
         self.shared.as_ref().expect("only its end takes it")
     }
 
-    /// The statement has ended. True where that is news of the connection, or lies with the statement: that many have
-    /// lost the connection they were on is one event, and the first of them tells.
+    /// Ends the entry. True if the result should be reported to member health: the loss of a connection is one event,
+    /// so only the first of its statements reports it.
     pub(in crate::db) fn ended(mut self, ended: &StatementEnd) -> bool {
         let is_lost = matches!(&ended.result, Err(StatementFailure { reason: Reason::Closed | Reason::Reset, .. }));
         let is_news = !is_lost || !std::mem::replace(&mut self.line.state().is_told, true);
@@ -171,15 +175,15 @@ impl Drop for Ticket {
         let Some(shared) = self.shared.take() else { return };
         let (line, number) = (self.line.clone(), self.number);
         let runtime = tokio::runtime::Handle::try_current();
-        // Not actix_rt::spawn: that panics where the thread's task set is being torn down, and this is a drop.
+        // Not `actix_rt::spawn`: this is a drop, and that call panics while the thread's task set is being torn down.
         let Some(runtime) = runtime.ok().filter(|_| self.was_sent) else {
             drop(shared);
             line.left(number, !self.was_sent);
             return;
         };
         runtime.spawn(tasks::named("answers that nobody wants", async move {
-            // Answered after all that was sent before it. The server's own limit sees to it that this comes; where it
-            // has none, the connection is given up.
+            // Answered after everything sent before it. The server's own time limit makes sure that the answer comes;
+            // without such a limit the connection is given up after `patience`.
             let passed = tokio::time::timeout(line.patience, shared.loan.check_connection()).await;
             drop(shared);
             line.left(number, matches!(passed, Ok(Ok(()))));

@@ -1,4 +1,4 @@
-//! The pool: a connection with what it has prepared, how it is made, and how an idle one is looked at before it is
+//! The pool: a connection with its prepared statements, how it is made, and how an idle one is checked before it is
 //! lent.
 
 use std::ops::Deref;
@@ -20,52 +20,53 @@ use crate::outcome::Columns;
 /// A member's connections on this thread.
 pub(in crate::db) type Pool = managed::Pool<ConnectionManager>;
 
-/// A connection that was not used for so long is asked for a sign of life before it is lent. One that broke meanwhile
-/// is replaced before a byte of the statement was sent, which is the only safe moment for a second try.
+/// A connection that was idle for this long is asked for a round trip before it is lent. One that broke meanwhile is
+/// replaced before any byte of the statement is sent, the only moment at which a second try is safe.
 const VERIFY_AFTER: Duration = Duration::from_secs(1);
-/// After a pause of this length the event loop is given a turn before the connection is lent: the server's farewell may
-/// lie unread in the socket. Shorter pauses are those of a busy connection, which reads all the time.
+/// After a pause of this length the event loop gets a turn before the connection is lent, because the server's closing
+/// message may be unread in the socket. Shorter pauses belong to a busy connection, which is read all the time.
 const LISTEN_AFTER: Duration = Duration::from_millis(5);
-/// How long that sign may take: a round trip on a busy network. The connection is replaced after it.
+/// How long that round trip may take on a busy network. After it the connection is replaced.
 const VERIFY_WITHIN: Duration = Duration::from_millis(500);
 
-/// A statement that the server keeps, and the columns of its rows; `None` where it has no rows.
+/// A prepared statement, and the columns of its rows; `None` if it has no rows.
 #[derive(Clone, Debug)]
 pub(in crate::db) struct PreparedStatement {
     pub(super) statement: Statement,
     pub(super) columns: Option<Columns>,
 }
 
-/// Each is prepared once, also where many who share the connection want it at the same moment.
+/// Each text is prepared once, even if several statements on a shared connection need it at the same moment.
 type AllPrepared = foldhash::HashMap<(usize, usize), Arc<OnceCell<PreparedStatement>>>;
 
 /// One connection.
 #[derive(Debug)]
 pub(in crate::db) struct Connection {
     client: Client,
-    /// Moves its bytes, and is ended with it: with a server that hangs it would never end by itself.
+    /// Moves the connection's bytes. It is aborted with the connection, because with a server that hangs it would never
+    /// end.
     task: JoinHandle<()>,
-    /// By the place of their texts. Those are texts of the program, so a place means the same text for good, and is
-    /// looked up in a tenth of the time.
+    /// Keyed by address and length of the `&'static str`: unique for the program's life, and ten times cheaper to hash
+    /// than the text.
     prepared: Mutex<AllPrepared>,
-    /// Since when nobody has it.
+    /// Since when it is idle.
     idle_since: Instant,
-    /// It may have been silent for long although somebody has it.
+    /// It may have been silent for long while it was lent.
     in_doubt: AtomicBool,
-    /// The server's own limit as it was made, and as it was set last, in milliseconds; 0 where it is never set.
+    /// The server's own time limit, as set first and as set last, in milliseconds; 0 if it is never set.
     limit: (u64, AtomicU64),
 }
 
-/// A setting that was cut off: whatever is needed differs from it.
+/// The setting was cut off; no limit that a statement needs is equal to this.
 const UNKNOWN: u64 = u64::MAX;
 
 impl Connection {
-    /// Nobody has it any more.
+    /// Marks the connection as idle from now.
     pub(super) fn rests(&mut self) {
         self.idle_since = Instant::now();
     }
 
-    /// Whoever has it may let it be silent for as long as he likes: it is looked at before anybody else gets it.
+    /// Marks a loan during which the connection may be silent for long, so that it is checked before it is lent again.
     pub(super) fn doubt(&self) {
         self.in_doubt.store(true, Relaxed);
     }
@@ -74,12 +75,12 @@ impl Connection {
         self.in_doubt.load(Relaxed)
     }
 
-    /// For how long nobody has had it.
+    /// How long it has been idle.
     pub(super) fn idle(&self) -> Duration {
         self.idle_since.elapsed()
     }
 
-    /// Whether the server's own limit is what a statement needs.
+    /// Whether the server's time limit is the one that the statement needs.
     pub(super) fn has(&self, backstop: Backstop) -> bool {
         self.limit.0 == 0 || self.needed(backstop).is_none_or(|needed| needed == self.limit.1.load(Relaxed))
     }
@@ -92,53 +93,53 @@ impl Connection {
         }
     }
 
-    /// Tells the server. Sent at the first poll, so what is sent after it in the same turn runs under it.
+    /// Sets the server's time limit. Sent at the first poll, so that a statement sent in the same turn runs under it.
     pub(super) async fn limit_to(&self, backstop: Backstop) {
         let Some(needed) = self.needed(backstop) else { return };
         self.limit.1.store(needed, Relaxed);
         let set = self.client.batch_execute(&format!("SET statement_timeout = {needed}")).await;
-        // A cancel request for the statement behind may hit it. What else a server says of it does no harm, and what a
-        // broken connection says is said again by the statement.
+        // A cancel request for the next statement may hit this one instead. Other errors of the server do no harm, and
+        // a broken connection shows again at the statement.
         if set.is_err_and(|error| error.code() == Some(&SqlState::QUERY_CANCELED)) {
             self.limit.1.store(UNKNOWN, Relaxed);
         }
     }
 
-    /// The server was told its limit as it is for a new connection.
+    /// The server's time limit is again the one of a new connection.
     pub(super) fn limit_is_new(&self) {
         self.limit.1.store(self.limit.0, Relaxed);
     }
 
-    /// The statement that was prepared for this text before.
+    /// The prepared statement of this text, if there is one.
     pub(super) fn known(&self, text: &'static str) -> Option<PreparedStatement> {
         self.kept().get(&place(text))?.get().cloned()
     }
 
-    /// The same, prepared here and now if it was not before.
+    /// The prepared statement of this text; prepares it first if there is none.
     pub(super) async fn prepared(&self, text: &'static str) -> Result<PreparedStatement, Error> {
         let kept = self.kept().entry(place(text)).or_default().clone();
         kept.get_or_try_init(|| self.prepare(text)).await.cloned()
     }
 
-    /// The same for a text that is not kept: the statement lasts as long as somebody has it.
+    /// Prepares a text without keeping it: the statement lasts as long as the returned value.
     pub(super) async fn prepare(&self, text: &str) -> Result<PreparedStatement, Error> {
         let statement = self.client.prepare(text).await?;
         let columns = (!statement.columns().is_empty()).then(|| described(statement.columns()));
         Ok(PreparedStatement { statement, columns })
     }
 
-    /// The server knows the statement of this text no more, or not as it was.
+    /// The server has lost the statement of this text, or its plan is out of date.
     pub(super) fn forget(&self, text: &'static str) {
         self.kept().remove(&place(text));
     }
 
-    /// The server knows no statement any more.
+    /// The server has lost all prepared statements.
     pub(super) fn forget_all(&self) {
         self.kept().clear();
     }
 
     fn kept(&self) -> MutexGuard<'_, AllPrepared> {
-        // Nothing is left half-done under the lock.
+        // No state is left half-updated under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,7 +165,7 @@ impl Drop for Connection {
     }
 }
 
-/// Makes connections, and keeps those that are fit to be lent again.
+/// Makes connections, and checks whether they may be lent again.
 #[derive(Debug)]
 pub(in crate::db) struct ConnectionManager {
     pub(super) config: Config,
@@ -189,13 +190,13 @@ impl Manager for ConnectionManager {
         }))
     }
 
-    /// A failure makes the pool drop that connection and go on to the next.
+    /// An error makes the pool drop this connection and try the next one.
     async fn recycle(&self, connection: &mut Box<Connection>, _: &Metrics) -> RecycleResult<Error> {
-        // Not the pool's own measure, which counts from when it was lent last. Where it is in doubt, so does ours.
+        // Not the pool's own figure, which counts from the start of the last loan. After a loan in doubt, so does ours.
         *connection.in_doubt.get_mut() = false;
         let idle = connection.idle();
         if idle < LISTEN_AFTER && !connection.is_closed() {
-            // Busy ones are nearly all there are under load.
+            // Under load nearly all connections are busy ones.
             return Ok(());
         }
         Box::pin(verified(connection, idle)).await
@@ -205,7 +206,7 @@ impl Manager for ConnectionManager {
 /// The checks of [`LISTEN_AFTER`] and [`VERIFY_AFTER`].
 async fn verified(connection: &Connection, idle: Duration) -> RecycleResult<Error> {
     if idle >= LISTEN_AFTER {
-        // The first turn polls the sockets, the second runs the connection's task on what they had.
+        // The first turn polls the sockets; the second runs the connection's task on the bytes received.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
     }

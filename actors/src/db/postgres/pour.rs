@@ -1,9 +1,9 @@
-//! A statement whose rows go on as they come.
+//! A statement whose rows are streamed.
 //!
-//! The rows are taken off the connection one by one, and only when there is room for them: while there is none, nobody
-//! polls the statement's answer, tokio-postgres leaves the socket unread, and the server waits in its write.
+//! Rows are taken off the connection one by one, and only while the sink has a free place. Otherwise the statement's
+//! answer is not polled, tokio-postgres leaves the socket unread, and the server blocks in its write.
 //!
-//! The server's own limit counts that wait, too, so it is what is left of the deadline: see `backstop`.
+//! The server's own time limit also counts that wait, so it is derived from the deadline: see `backstop`.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use crate::db::types;
 use crate::outcome::Data;
 
 impl Postgres {
-    /// The statement on that connection, its rows into a sink. Nothing is sent before the first poll.
+    /// Runs the statement on that connection and sends its rows to the sink. Nothing is sent before the first poll.
     pub(in crate::db) fn pour(&self, loan: PooledConn, query: Arc<Query>, sink: Sink) -> Flight<PostgresLoan> {
-        // Its reader may take minutes over the last rows.
+        // The reader may take minutes over the last rows.
         loan.doubt();
         let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
         let (lent, ways) = (shared.clone(), self.ways.clone());
@@ -47,7 +47,7 @@ impl Run<'_> {
             let next = match stream.try_next().now_or_never() {
                 Some(next) => next,
                 None => {
-                    // What has come goes on before the next is waited for.
+                    // Send the rows at hand before waiting for the next one.
                     sink.pour(std::mem::take(&mut batch), stopped).await;
                     stream.try_next().await
                 }
@@ -58,7 +58,7 @@ impl Run<'_> {
                 break;
             };
             if self.shared.stop.load(Relaxed) {
-                // Nobody reads them; they only have to come off the connection.
+                // The rows are not wanted any more, but have to be read off the connection.
                 continue;
             }
             let columns = columns.get_or_insert_with(|| described(row.columns()));

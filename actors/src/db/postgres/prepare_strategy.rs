@@ -1,10 +1,10 @@
-//! Which way texts go to a member: prepared under a name, or unnamed in a single round trip.
+//! Decides how a text is sent to a member: prepared under a name, or unnamed in a single round trip.
 //!
-//! Of an unnamed statement the driver learns the columns while its rows already come. Where a column is of one of the
-//! database's own types (an enum, a composite), it asks the server for that type on the same connection, behind those
-//! rows; and rows that nobody takes yet stop the connection. A few kilobytes go well, more would wait for ever. So a
-//! text made at run time is first prepared, which tells its columns alone, and goes unnamed from then on if they are
-//! all of built-in types.
+//! The driver learns the columns of an unnamed statement only while its rows are arriving. If a column is of a
+//! user-defined type (an enum, a composite), the driver looks that type up on the same connection, behind those rows;
+//! and unread rows stop the connection. A few kilobytes of rows pass, more would hang for ever. So a text made at run
+//! time is first prepared, which returns its columns alone. If they are all of built-in types, it is sent unnamed from
+//! then on.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -14,17 +14,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio_postgres::Statement;
 
-/// The first OID the server gives to what users define (`FirstNormalObjectId` in its `transam.h`).
+/// The lowest OID of a user-defined object (`FirstNormalObjectId` in the server's `transam.h`).
 const FIRST_OF_USERS: u32 = 16_384;
-/// Texts remembered at most; then it begins anew. A program that writes values into its texts has no end of them.
+/// Maximum of remembered texts; the set is then emptied. A program that writes values into its texts makes endlessly
+/// many.
 const MOST: usize = 4_096;
 
-/// What was learnt about texts and names.
+/// Facts learnt about texts and about names.
 #[derive(Debug)]
 pub(super) struct PrepareStrategy {
     /// Whether names of prepared statements last on this member's connections.
     named: AtomicBool,
-    /// Texts, by their hash, whose columns are of built-in types.
+    /// Hashes of the texts whose columns are all of built-in types.
     plain: Mutex<HashSet<u64>>,
     hasher: RandomState,
 }
@@ -38,17 +39,17 @@ impl PrepareStrategy {
         self.named.load(Relaxed)
     }
 
-    /// A name was lost: there is a pooler between.
+    /// A name was lost, so there is a pooler in between.
     pub(super) fn without_names(&self) {
         self.named.store(false, Relaxed);
     }
 
-    /// Whether this text may go unnamed.
+    /// Whether this text may be sent unnamed.
     pub(super) fn is_plain(&self, text: &str) -> bool {
         self.plain().contains(&self.hasher.hash_one(text))
     }
 
-    /// The columns of a text are known.
+    /// Learns the columns of a prepared text.
     pub(super) fn learn(&self, text: &str, statement: &Statement) {
         if statement.columns().iter().all(|column| column.type_().oid() < FIRST_OF_USERS) {
             let mut plain = self.plain();
@@ -59,22 +60,23 @@ impl PrepareStrategy {
         }
     }
 
-    /// For while a text goes unnamed. One that does not begin to answer is doubted: its tables may have changed.
+    /// Watches a text that is sent unnamed. If it does not begin to answer, it is forgotten here: its tables may have
+    /// changed.
     pub(super) fn watched<'w>(&'w self, text: &'w str) -> PrepareAttempt<'w> {
         PrepareAttempt(Some((self, text)))
     }
 
     fn plain(&self) -> MutexGuard<'_, HashSet<u64>> {
-        // Nothing is left half-done under the lock.
+        // No state is left half-updated under the lock.
         self.plain.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Doubts the text when it is dropped.
+/// Forgets the text if it is dropped before [`began`](Self::began).
 pub(super) struct PrepareAttempt<'w>(Option<(&'w PrepareStrategy, &'w str)>);
 
 impl PrepareAttempt<'_> {
-    /// It has begun to answer, or failed.
+    /// The statement has begun to answer, or has failed.
     pub(super) fn began(mut self) {
         self.0 = None;
     }

@@ -1,15 +1,15 @@
-//! Who waits for a connection, and how one goes from hand to hand.
+//! The queue of statements that wait for a connection, and how a returned connection goes straight to the next of them.
 //!
-//! The pool keeps what is idle, makes what is missing, and looks at a connection before it lends it. Under load nothing
-//! is idle: all are lent, and one that comes back is the next one's. So the wait is here, in front of the pool, and a
-//! connection that comes back while somebody waits goes to the first of them as it is, in the turn of the loop in which
-//! it had its last answer. To look at it again would tell nothing new, and the pool's own way (a semaphore, a timer,
-//! three readings of the clock) costs more than the statement's bytes do.
+//! The pool keeps idle connections, makes missing ones, and checks a connection before it lends it. Under load none is
+//! idle: all are lent, and a returned one goes to the next waiter. So the queue is in front of the pool. A connection
+//! that is returned while others wait goes to the first of them unchecked, in the same turn of the loop as its last
+//! answer. A check would show nothing new, and the pool's own path (a semaphore, a timer, three clock readings) costs
+//! more than the statement's bytes.
 //!
-//! Everybody who has a connection or makes one has a [`Turn`]; there are as many as the pool may have connections, so
-//! nobody ever waits inside of the pool. A turn that is dropped goes to the next who waits: with its connection if
-//! there is one, else with the right to make one. Who that is say the [`Places`]: the first, unless his request has
-//! half of the connections already.
+//! Every statement that has a connection, or makes one, holds a [`ConnPermit`]. There are as many permits as the pool
+//! may have connections, so no statement waits inside the pool. A dropped permit goes to the next waiter, with its
+//! connection if it has one, else with the right to make one. [`FairSemaphore`] picks that waiter: the first one,
+//! unless its request already has half of the connections.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,13 +26,13 @@ use crate::kit::fair_semaphore::{Acquire, FairSemaphore, Owner};
 use crate::kit::gate::Pass;
 use crate::kit::placed::placed;
 
-/// The pool of one member on this thread, and those who wait for a connection of it.
+/// A member's pool on this thread, and the queue in front of it.
 #[derive(Debug)]
 pub(super) struct PostgresPool {
     pool: Pool,
     limits: MemberLimits,
     places: FairSemaphore<ConnPermit>,
-    /// Connections made before that are not handed on: they have had their time.
+    /// Connections made before this moment are too old to be lent again.
     retired: Mutex<Option<Instant>>,
 }
 
@@ -50,24 +50,24 @@ impl PostgresPool {
         &self.pool
     }
 
-    /// Closes connections that nobody has used for `idle`, and those that are older than `lifetime`: idle ones now, the
-    /// others when they come back.
+    /// Closes connections that were idle for `idle`, and those older than `lifetime`: idle ones now, lent ones when
+    /// they are returned.
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
         *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_sub(lifetime);
         self.pool.retain(|connection, metrics| connection.idle() < idle && metrics.age() < lifetime);
     }
 
-    /// Whether somebody waits.
+    /// Whether a statement waits for a connection.
     pub(super) fn is_awaited(&self) -> bool {
         self.places.waiting() > 0
     }
 
-    /// The same for nobody's request.
+    /// Like [`lend_to`](Self::lend_to), on behalf of no particular request.
     pub(super) async fn lend(self: &Arc<PostgresPool>, asked: Instant) -> Result<PooledConn, StatementFailure> {
         self.lend_to(Party::ALONE, asked).await
     }
 
-    /// A connection, `asked` for at that moment: an idle one, a new one, or the next one that comes back.
+    /// Lends a connection, `asked` for at that moment: an idle one, a new one, or the next one that is returned.
     pub(super) async fn lend_to(
         self: &Arc<PostgresPool>,
         party: Party,
@@ -89,15 +89,16 @@ impl PostgresPool {
         Ok(PooledConn { turn, share: None })
     }
 
-    /// A connection of the pool, idle or new. It is asked by those alone who have a turn, so it never lets them wait.
+    /// Takes a connection out of the pool, idle or new. Only the holder of a permit calls this, so it never has to wait
+    /// for a free one.
     async fn draw(&self) -> Result<Object<ConnectionManager>, StatementFailure> {
         let create = Some(self.limits.connect_timeout);
-        // What is looked at before a connection is lent has bounds of its own.
+        // The checks before lending have limits of their own.
         let timeouts = Timeouts { wait: Some(Duration::ZERO), create, recycle: None };
         self.pool.timeout_get(&timeouts).await.map_err(|error| error_map::checkout(&error, self.limits))
     }
 
-    /// A turn that nobody has, or a place behind all who wait, for so long.
+    /// Takes a free permit, or queues behind all other waiters until `until`.
     fn step_up(self: &Arc<PostgresPool>, party: Party, until: Instant) -> Result<ConnPermit, Acquire<PostgresPool>> {
         match self.places.step_up(party) {
             Ok(place) => Ok(ConnPermit { queue: self.clone(), place, connection: None }),
@@ -105,18 +106,18 @@ impl PostgresPool {
         }
     }
 
-    /// Gives a turn to the next who waits, or back.
+    /// Hands a permit to the next waiter, or makes it free.
     fn pass(self: &Arc<PostgresPool>, place: usize, mut connection: Option<Object<ConnectionManager>>) {
-        // One that is in doubt is left to the pool, which looks at it before it lends it.
+        // A connection in doubt returns to the pool, which checks it before it lends it.
         connection = connection.filter(|connection| !connection.is_in_doubt());
         let next = self.places.pass(place, || {
-            // First the connection, then the turn: who has a turn never waits inside of the pool.
+            // First the connection, then the permit: so the holder of a permit never waits inside the pool.
             if let Some(mut connection) = connection.take() {
                 connection.rests();
             }
         });
         if let Some(next) = next {
-            // Should he leave in this very moment, the turn comes back, is dropped, and so passed on.
+            // If the waiter leaves at this very moment, `send` returns the permit, whose drop hands it to the next.
             drop(next.send(ConnPermit { queue: self.clone(), place, connection }));
         }
     }
@@ -129,7 +130,7 @@ impl Owner for PostgresPool {
     }
 }
 
-/// The right to one of the pool's connections, and the connection once it is there. Dropped, it is the next one's.
+/// The right to one of the pool's connections, and the connection once there is one. Dropping it hands both on.
 #[derive(Debug)]
 pub(super) struct ConnPermit {
     queue: Arc<PostgresPool>,
@@ -152,32 +153,32 @@ impl Drop for ConnPermit {
     }
 }
 
-/// A connection while it is lent. Dropped, it is lent to the next, or rests in the pool.
+/// A connection on loan. Dropping it lends it to the next waiter, or returns it to the pool.
 #[derive(Debug)]
 pub(in crate::db) struct PooledConn {
     turn: ConnPermit,
-    /// Of rows as they come: the right to one of the connections that streams may have.
+    /// For streamed rows: the permit for one of the connections that streams may use.
     share: Option<Pass>,
 }
 
 impl PooledConn {
-    /// It counts among those that streams have, until it comes back.
+    /// Counts it as a stream's connection until it is returned.
     pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> PooledConn {
         self.share = share;
         self
     }
 
-    /// Takes it out of the pool and closes it.
+    /// Takes the connection out of the pool and closes it.
     pub(super) fn close(mut self) {
         self.turn.close();
     }
 
-    /// Whether somebody waits for it.
+    /// Whether a statement waits for a connection.
     pub(super) fn is_awaited(&self) -> bool {
         self.turn.queue.is_awaited()
     }
 
-    /// How long ago it was made.
+    /// Time since the connection was made.
     pub(super) fn age(&self) -> Duration {
         self.turn.connection.as_ref().map_or(Duration::ZERO, |connection| Object::metrics(connection).age())
     }
@@ -200,7 +201,7 @@ mod tests {
     use crate::outcome::Reason;
     use crate::spec::DbTls;
 
-    /// One for so many connections to a server that is not there.
+    /// A queue for this many connections to a server that does not exist.
     fn queue(connections: usize) -> Arc<PostgresPool> {
         let wait = Duration::from_secs(1);
         let timeout = Duration::from_secs(5);
@@ -213,7 +214,7 @@ mod tests {
             statement_timeout: false,
         };
         let mut config = tokio_postgres::Config::new();
-        // Nobody listens on the port of tcpmux.
+        // No server listens on the port of tcpmux.
         config.host("127.0.0.1").port(1).user("nobody");
         let dialer = Arc::new(Dialer::new("127.0.0.1", 1, &DbTls::Off, None, None));
         let pool = Pool::builder(ConnectionManager { config, dialer }).max_size(connections).runtime(Runtime::Tokio1);
@@ -262,7 +263,7 @@ mod tests {
         let turn = free(&queue);
         let (leaves, stays) = (stand(&queue), stand(&queue));
         drop(turn);
-        // The turn is his, and he never looks.
+        // The permit is sent to this waiter, which is never polled again.
         drop(leaves);
         drop(stays.await);
         assert_eq!(queue.places.state().taken, 0);

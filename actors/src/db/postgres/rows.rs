@@ -12,16 +12,16 @@ use crate::outcome::columns::ColumnType;
 use crate::outcome::{Column, Columns, LazyRows};
 use crate::wire::{Error, Field, Fields, Value};
 
-/// Rows as they came. Decoding cannot fail: whatever the octets are, they are worth something (see `types`).
+/// Rows as received. Decoding cannot fail: octets of any kind have a value (see `types`).
 pub(crate) struct RawRows {
-    /// In their place for a few, which is what most statements have.
+    /// Stored inline up to eight rows, which most statements do not exceed.
     rows: SmallVec<[Row; 8]>,
     columns: Columns,
     value: OnceLock<Value>,
 }
 
 impl RawRows {
-    /// Room for rows that have these columns.
+    /// An empty list for rows with these columns.
     pub(super) fn of(columns: Columns) -> Box<RawRows> {
         boxed(|| RawRows { rows: SmallVec::new(), columns, value: OnceLock::new() })
     }
@@ -58,7 +58,8 @@ impl LazyRows for RawRows {
             let mut row = Columned { row, columns: &self.columns, reading: &reading };
             let mut read = reader(&mut row);
             if read.is_err() && matches!(reading.get(), RowReading::InOrder(_)) {
-                // By their names, now and for the rest: the type may know no other way, and an error names its field.
+                // By name for this row and the rest: the type may not accept a sequence, and an error by name states
+                // its field.
                 reading.set(RowReading::ByName);
                 read = reader(&mut row);
             }
@@ -68,11 +69,11 @@ impl LazyRows for RawRows {
     }
 }
 
-/// How rows become values of a type.
+/// How rows are deserialised into a type.
 #[derive(Clone, Copy)]
 enum RowReading {
     Unknown,
-    /// The type has the columns for its fields, in their order: these.
+    /// The type's fields are the columns in their order; these are the fields' names.
     InOrder(&'static [&'static str]),
     ByName,
 }
@@ -101,7 +102,7 @@ impl Fields for Columned<'_> {
     fn are(&self, names: &'static [&'static str]) -> bool {
         match self.reading.get() {
             RowReading::ByName => false,
-            // One type's fields are in one place, and every row is read as the same type.
+            // The field names of a type are one static array, and all rows are read as the same type.
             RowReading::InOrder(known) if std::ptr::eq(known, names) => true,
             RowReading::Unknown | RowReading::InOrder(_) => {
                 let is_same = self.columns.iter().map(Column::name).eq(names.iter().copied());

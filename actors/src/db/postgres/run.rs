@@ -1,7 +1,7 @@
 //! One statement on its connection, from its text to its rows.
 //!
-//! Nearly every statement is one whose text was prepared on its connection before: it has a way of its own, short
-//! enough that what it remembers between its polls is little.
+//! The text of nearly every statement has been prepared on its connection before. This case has a short path of its
+//! own, so that its future holds little state between polls.
 
 use std::borrow::Cow;
 use std::future::poll_fn;
@@ -32,7 +32,7 @@ use crate::wire::Value;
 /// The protocol counts parameters in 16 bits.
 const MAX_PARAMS: usize = 65_535;
 
-/// Everything one running statement needs.
+/// All that one running statement needs.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'r> {
     pub(super) shared: &'r StatementShared,
@@ -40,10 +40,10 @@ pub(super) struct Run<'r> {
     pub(super) query: &'r Query,
 }
 
-/// Rows on their way, and their columns where they are known before the first row.
+/// The stream of rows, and the columns if they are known before the first row.
 type Started = (Option<Columns>, RowStream);
 
-/// A statement that has its connection for itself, to its end.
+/// Runs a statement that does not share its connection to its end.
 pub(super) async fn alone(shared: Arc<StatementShared>, ways: Arc<PrepareStrategy>, query: Arc<Query>) -> StatementEnd {
     let run = Run { shared: &shared, ways: &ways, query: &query };
     match run.at_hand() {
@@ -53,19 +53,19 @@ pub(super) async fn alone(shared: Arc<StatementShared>, ways: Arc<PrepareStrateg
 }
 
 impl<'r> Run<'r> {
-    /// The statement prepared for this text, where it is all that is needed.
+    /// The prepared statement of this text, if nothing else has to be done before it runs.
     pub(super) fn at_hand(self) -> Option<PreparedStatement> {
         let is_plain = self.is_limited() && self.ways.has_names() && !self.shared.stop.load(Relaxed);
         let prepared = self.shared.loan.known(self.lasting().filter(|_| is_plain)?)?;
         (prepared.statement.params().len() == self.query.params.len()).then_some(prepared)
     }
 
-    /// To the end of the statement that was at hand.
+    /// Runs the statement that [`at_hand`](Self::at_hand) returned.
     #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
     pub(super) fn end(self, mut prepared: PreparedStatement) -> impl Future<Output = StatementEnd> + use<'r> {
         async move {
             let asked = {
-                // The parameters by reference: so it has just the size up to which the allocator is at its best.
+                // By reference: so the future has just the size up to which the allocator is fastest.
                 let mut params = self.query.params.iter().map(Bound);
                 placed(|| self.shared.loan.query_raw(&prepared.statement, &mut params)).await
             };
@@ -79,7 +79,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// From the beginning, whatever it needs.
+    /// Runs the statement with every preparation it may need.
     pub(super) fn begin_and_end(self) -> impl Future<Output = StatementEnd> {
         placed(|| async move { self.read(self.start().await).await })
     }
@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
         ended(over.map(|()| rows.done(&stream)).map_err(Stopped::Server))
     }
 
-    /// A text of the program itself.
+    /// The text, if it is part of the program.
     fn lasting(self) -> Option<&'static str> {
         match self.query.sql {
             Cow::Borrowed(text) => Some(text),
@@ -107,14 +107,14 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Whether the server's own limit is what the statement needs.
+    /// Whether the server's time limit is the one that the statement needs.
     fn is_limited(self) -> bool {
         self.query.pipelined || self.shared.loan.has(self.query.backstop)
     }
 
-    /// The running statement, and before it what it needs of the server's own limit, where that is not there.
+    /// Starts the statement, after it has set the server's time limit if need be.
     pub(super) async fn start(self) -> Result<Started, Stopped> {
-        // What the client would refuse to encode, in plainer words than it has.
+        // The driver would refuse to encode these; our message is clearer.
         let count = self.query.params.len();
         if count > MAX_PARAMS {
             return Err(sql(format!("{count} parameters; the protocol carries {MAX_PARAMS}; pass an array")));
@@ -128,8 +128,7 @@ impl<'r> Run<'r> {
     async fn begin(self) -> Result<Started, Stopped> {
         let Query { sql: text, params, .. } = self.query;
         let lasting = self.lasting();
-        // Lists and maps are written by the type of their place (an array, JSON), and only a prepared statement knows
-        // it.
+        // Lists and maps are encoded by the parameter's type (an array, JSON), which only a prepared statement knows.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
         if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
             return Ok((None, self.unnamed().await?));
@@ -153,8 +152,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Another try where the error came before anything ran: the name is unknown or taken, or the plan is older than
-    /// the tables.
+    /// Tries again if the error came before anything ran: the name is unknown or taken, or the plan is older than the
+    /// tables.
     async fn again(self, error: Error) -> Result<Started, Stopped> {
         let lasting = self.lasting();
         let (is_lost, is_stale) = (error_map::is_lost_name(&error), error_map::is_stale_name(&error));
@@ -174,7 +173,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The columns are told before the first row, if there are any.
+    /// Starts a prepared statement. Its columns, if any, are known before the first row.
     async fn bound(
         self,
         PreparedStatement { statement, columns }: PreparedStatement,
@@ -195,7 +194,7 @@ impl<'r> Run<'r> {
         let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
         watched.began();
         started.map_err(|error| {
-            // Nothing of the statement has a name. The client prepares look-ups of types under names, after it has run.
+            // The statement itself has no name. The driver looks types up under prepared names after the statement ran.
             if error_map::is_lost_name(&error) {
                 Stopped::Ours(error_map::unread(&error))
             } else {
@@ -204,7 +203,7 @@ impl<'r> Run<'r> {
         })
     }
 
-    /// Between preparing and running: a statement that was stopped meanwhile does not run any more.
+    /// Checked between preparing and running: a statement that was stopped in between does not run.
     fn go_on(self) -> Result<(), Stopped> {
         if self.shared.stop.load(Relaxed) {
             let msg = "stopped before it ran".to_owned();
@@ -214,14 +213,14 @@ impl<'r> Run<'r> {
     }
 }
 
-/// The rows of a statement as they come.
+/// Collects the rows of a statement.
 struct RowCollector {
     columns: Option<Columns>,
     rows: Option<Box<RawRows>>,
 }
 
 impl RowCollector {
-    /// Takes what has come; ready when all has.
+    /// Takes all rows that have arrived; ready at the end of the statement.
     fn poll(
         &mut self,
         mut stream: Pin<&mut RowStream>,
@@ -229,7 +228,7 @@ impl RowCollector {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Error>> {
         while let Some(row) = ready!(stream.as_mut().try_poll_next(context)?) {
-            // Nobody reads them once it is stopped; they only have to come off the connection.
+            // After a stop the rows are not wanted, but have to be read off the connection.
             if !stop.load(Relaxed) {
                 let columns = self.columns.get_or_insert_with(|| described(row.columns()));
                 self.rows.get_or_insert_with(|| RawRows::of(columns.clone())).push(row);
@@ -259,7 +258,7 @@ pub(super) fn ended(result: Result<Rows, Stopped>) -> StatementEnd {
     }
 }
 
-/// Why a statement did not end well: by the server or the connection, or by us before anything was sent.
+/// Why a statement failed: an error of the server or the connection, or a failure of ours before anything was sent.
 pub(super) enum Stopped {
     Server(Error),
     Ours(StatementFailure),

@@ -1,4 +1,4 @@
-//! A connection that is kept for several statements.
+//! A connection held for several statements.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,11 +13,11 @@ use crate::db::backstop::Backstop;
 use crate::db::flight::Flight;
 use crate::kit::placed::placed;
 
-/// How long a connection may take to forget what a session left behind; after it the connection is closed instead.
+/// How long the clean-up after a session may take; after that the connection is closed instead.
 const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 
-/// The right to one connection. Dropped before it was left, the connection is closed, and the server ends what was
-/// open.
+/// The right to one connection. If it is dropped before `leave`, the connection is closed and the server ends any open
+/// transaction.
 pub(in crate::db) struct PostgresSession {
     shared: Option<Arc<StatementShared>>,
     ways: Arc<PrepareStrategy>,
@@ -26,7 +26,7 @@ pub(in crate::db) struct PostgresSession {
 
 impl Postgres {
     pub(in crate::db) fn seat(&self, loan: PooledConn) -> PostgresSession {
-        // Minutes may lie between two statements, or behind the last.
+        // Minutes may pass between two statements, or after the last one.
         loan.doubt();
         let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
         PostgresSession { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
@@ -34,8 +34,8 @@ impl Postgres {
 }
 
 impl PostgresSession {
-    /// Sees to it that the server's own limit is what the asker has time for. What comes back is to be said inside the
-    /// transaction: a setting of the connection would meet others there.
+    /// Sets the server's time limit to what the caller has left. Behind a pooler it returns the setting instead, which
+    /// must be made inside the transaction: a setting of the connection would reach other clients there.
     pub(in crate::db) async fn limit_to(&self, backstop: Backstop) -> Option<String> {
         let loan = &self.shared.as_ref()?.loan;
         if self.dialer.limit().is_none() {
@@ -48,17 +48,19 @@ impl PostgresSession {
         None
     }
 
-    /// A statement. Dropped before its end it is cancelled, and the connection is not used again.
+    /// Runs a statement. If the future is dropped before its end, the statement is cancelled and the connection is not
+    /// used again.
     pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<PostgresLoan> {
-        // A statement that was stopped stops all that follow: the connection is not used again.
+        // A stopped statement also stops all that follow: the connection is not used again.
         let shared = self.shared.clone().expect("only leaving takes it");
         let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
-        // While the seat holds the connection, too, the lease has nothing to close; once it does not, it must.
+        // As long as the session also holds the connection, the lease cannot close it; once it does not, the lease
+        // must.
         Flight::new(work, PostgresLoan { shared, dialer: self.dialer.clone(), closes: true })
     }
 
-    /// Gives the connection back to the pool. Unless it is `clean`, it first forgets everything: an open transaction,
-    /// settings, subscriptions, temporary tables, locks, prepared statements.
+    /// Returns the connection to the pool. Unless it is `clean`, it is reset first: an open transaction, settings,
+    /// subscriptions, temporary tables, locks and prepared statements are discarded.
     pub(in crate::db) async fn leave(mut self, clean: bool) {
         let Some(StatementShared { loan, .. }) = self.shared.as_deref() else { return };
         if clean {

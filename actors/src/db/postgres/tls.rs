@@ -1,7 +1,7 @@
-//! TLS to a database, always verified: the certificate has to be of a trusted root and for the host that was dialled.
+//! TLS to a database, always verified: the certificate must chain to a trusted root and name the host that was dialled.
 //!
-//! Encryption without verification keeps out those who only listen; who can listen to a password can as well answer in
-//! the server's place. So there is no such mode here.
+//! Encryption without verification only stops passive listeners; an attacker that can listen to a password can usually
+//! also impersonate the server. So there is no such mode.
 
 use std::fs;
 use std::future::Future;
@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// Whom one member's connections trust.
+/// The trusted roots of one member's connections.
 #[derive(Clone)]
 pub(super) struct PostgresTls(TlsConnector);
 
 impl PostgresTls {
-    /// The roots of a PEM file, or those of the web.
+    /// Reads the roots from a PEM file, or takes the public web roots.
     pub(super) fn new(roots: Option<&Path>) -> Result<PostgresTls, String> {
         let store = match roots {
             None => actix_tls::connect::rustls_0_23::webpki_roots_cert_store(),
@@ -37,7 +37,7 @@ impl PostgresTls {
         Ok(PostgresTls(TlsConnector::from(Arc::new(config))))
     }
 
-    /// What shakes hands with this host, whatever the bytes travel on.
+    /// A handshake with this host, over any kind of stream.
     pub(super) fn to(&self, host: &str) -> io::Result<Greeting> {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
@@ -45,7 +45,7 @@ impl PostgresTls {
     }
 }
 
-/// The roots in a PEM file: at least one.
+/// Reads the roots of a PEM file, of which there must be at least one.
 pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
     let wrong = |why: String| format!("the root certificates of {}: {why}", path.display());
     let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
     if store.is_empty() { Err(wrong("no certificate in PEM form is in it".to_owned())) } else { Ok(store) }
 }
 
-/// A handshake with one host, not begun yet.
+/// A handshake with one host that has not begun yet.
 pub(super) struct Greeting {
     connector: TlsConnector,
     name: ServerName<'static>,
@@ -65,7 +65,7 @@ pub(super) struct Greeting {
 }
 
 impl Greeting {
-    /// The stream is not closed from this side: see `Kept` in [`dial`](super::dial).
+    /// Makes the stream stay open on this side: see `OpenStream` in [`dial`](super::dial).
     pub(super) fn staying_open(self) -> Greeting {
         Greeting { stays_open: true, ..self }
     }
@@ -133,7 +133,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
-    /// None: it guards a login against somebody between the two ends, whom the verified certificate keeps out already.
+    /// None. It would protect the login against an attacker in the middle, whom certificate verification excludes
+    /// already.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }

@@ -1,7 +1,7 @@
-//! Parameters by name where the text has names.
+//! Parameters by name if the text names them.
 //!
-//! `$1` is a *name* to SQLite, numbered by its first appearance: in `… b = $2 AND a = $1` the first place is `$2`.
-//! Binding by position would swap the two without a word, so numbered names are bound by their number.
+//! `$1` is a *name* to SQLite, numbered by its first appearance: in `… b = $2 AND a = $1` the first parameter is `$2`.
+//! Binding by position would silently swap the two, so numbered names are bound by their number.
 
 use rusqlite::Statement;
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
@@ -27,7 +27,7 @@ pub(super) fn bind(statement: &mut Statement<'_>, params: &[Value]) -> Result<()
     Ok(())
 }
 
-/// Which parameter goes to a place: `?` by position, `?5` is place 5 already, `$5` by its number.
+/// The index of the parameter to bind at `place`: `?` counts by position, `?5` is place 5 already, `$5` is number 5.
 fn number(name: Option<&str>, place: usize) -> Result<usize, StatementFailure> {
     let Some(name) = name else { return Ok(place) };
     let number = name.strip_prefix(['$', '?', ':', '@']).and_then(|digits| digits.parse().ok());
@@ -41,7 +41,7 @@ fn stored(value: &Value) -> ToSqlOutput<'_> {
         Value::Nil => ToSqlOutput::Owned(Stored::Null),
         Value::Bool(truth) => ToSqlOutput::Owned(Stored::Integer((*truth).into())),
         Value::Int(number) => ToSqlOutput::Owned(Stored::Integer(*number)),
-        // Beyond SQLite's 64 bit integers: as text, whose digits are all there.
+        // Beyond SQLite's 64-bit integers: text keeps all digits.
         Value::UInt(number) => ToSqlOutput::Owned(Stored::Text(number.to_string())),
         Value::Double(number) => ToSqlOutput::Owned(Stored::Real(*number)),
         Value::String(text) | Value::DateTime(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),

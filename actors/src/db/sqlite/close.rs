@@ -1,8 +1,8 @@
-//! Closing connections wherever their owner happens to be dropped.
+//! Closes connections on whatever thread their owner is dropped.
 //!
-//! The pool closes a connection on a blocking thread of the current event loop, and panics where there is none: when a
-//! thread ends, its actors are dropped after the loop. A panic in a drop may end the process, so a short-lived loop
-//! stands in.
+//! The pool closes a connection on a blocking thread of the current event loop, and panics without one. When a thread
+//! ends, its actors are dropped after the loop. A panic in a drop may abort the process, so a short-lived event loop is
+//! started.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{TryLockError, mpsc};
@@ -12,13 +12,13 @@ use tokio::runtime::{Builder, Handle};
 use super::open::Object;
 use crate::kit::gate::Pass;
 
-/// Runs what closes connections, inside an event loop of some kind.
+/// Runs `close` inside an event loop, the current one or a temporary one.
 pub(super) fn closing(close: impl FnOnce()) {
     if Handle::try_current().is_ok() {
         return close();
     }
-    // One thread, which takes what it is given in turn: what is sent last says that all before it is done. The
-    // runtime's own drop would give up what has not begun.
+    // A single blocking thread works in order, so the last job's end proves the end of all earlier ones. Dropping the
+    // runtime would discard jobs that have not begun.
     if let Ok(runtime) = Builder::new_current_thread().max_blocking_threads(1).build() {
         let _entered = runtime.enter();
         close();
@@ -28,13 +28,13 @@ pub(super) fn closing(close: impl FnOnce()) {
     }
 }
 
-/// A connection on loan. Its drop gives it back, or closes it where it was given up, or where the pool is closed.
+/// A connection on loan. Dropping it returns it to the pool, or closes it if it was given up or the pool is closed.
 pub(in crate::db) struct OpenConnections {
     connection: Option<Object>,
     given_up: AtomicBool,
-    /// Both go to the next when the connection is back, or closed.
+    /// The permits, handed on once the connection has been returned or closed.
     turn: Option<Pass>,
-    /// Of rows as they come: the right to one of the connections that streams may have.
+    /// For streamed rows: the permit for one of the connections that streams may use.
     share: Option<Pass>,
 }
 
@@ -48,7 +48,7 @@ impl OpenConnections {
         }
     }
 
-    /// It counts among those that streams have, until it is back.
+    /// Counts it as a stream's connection until it is returned.
     pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> OpenConnections {
         self.share = share;
         self
@@ -58,12 +58,12 @@ impl OpenConnections {
         self.connection.as_ref().expect("only the drop takes it")
     }
 
-    /// The pool will not see this connection again.
+    /// Keeps the connection out of the pool from now on.
     pub(super) fn give_up(&self) {
         self.given_up.store(true, Relaxed);
     }
 
-    /// True when no thread is at work on it.
+    /// True if no thread is using it.
     pub(super) fn is_at_rest(&self) -> bool {
         !matches!(self.object().try_lock(), Err(TryLockError::WouldBlock))
     }
@@ -79,15 +79,15 @@ impl Drop for OpenConnections {
             if (given_up || is_closed)
                 && let Ok(connection) = connection.try_lock()
             {
-                // An interrupt that came after its statement lies in wait for the next, and would be for the writing of
-                // the log into the file. A statement that begins takes it away.
+                // An interrupt that came after its statement stays pending and would hit the next one, here the
+                // checkpoint of the write-ahead log. Starting a statement clears it.
                 let _ = connection.execute_batch("SELECT 1");
             }
             closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
             drop(rights);
         };
         if is_closed && Handle::try_current().is_ok() {
-            // Whoever closes the file waits for the right to come back; an event loop would close the connection later.
+            // Closing the file waits for this permit, and an event loop might close the connection only later.
             drop(std::thread::Builder::new().name("closing a file".to_owned()).spawn(close));
         } else {
             close();

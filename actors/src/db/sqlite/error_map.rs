@@ -1,4 +1,4 @@
-//! What SQLite says of a statement it refuses, and what to do about it where that does not say so itself.
+//! Texts for SQLite's errors, with a remedy if SQLite's own message does not give one.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use rusqlite::ffi;
 use crate::db::flight::{Rows, StatementFailure};
 use crate::outcome::sql_error::SqlError;
 
-/// SQLite's own message with its extended code, the position where it knows one, and what to do where we know that.
+/// SQLite's message with its extended code, the position if it is known, and our remedy if there is one.
 pub(super) fn text(error: &Error) -> String {
     match (error, parts(error)) {
         (Error::MultipleStatement, _) => "the text holds more than one statement; send them one by one".to_owned(),
@@ -21,7 +21,7 @@ pub(super) fn text(error: &Error) -> String {
     }
 }
 
-/// The same of a file that was not opened.
+/// The same for a file that could not be opened.
 pub(super) fn unopened(error: &Error, path: &Path) -> String {
     match (path.try_exists(), parts(error)) {
         (Ok(false), Some(SqlError { code, message, .. })) => {
@@ -32,7 +32,7 @@ pub(super) fn unopened(error: &Error, path: &Path) -> String {
     }
 }
 
-/// The same in its parts; `None` where it was not SQLite that refused.
+/// The parts of the error; `None` if it is not SQLite's.
 pub(super) fn parts(error: &Error) -> Option<SqlError> {
     let (code, message, offset) = match error {
         Error::SqliteFailure(code, Some(message)) => (code, message, None),
@@ -48,14 +48,14 @@ pub(super) fn parts(error: &Error) -> Option<SqlError> {
     })
 }
 
-/// Whether the file is another than the one its connection has open: the next connection opens the one that is there.
+/// Whether the connection's file has been moved or replaced: the next connection opens the file that is there now.
 pub(super) fn is_moved(result: &Result<Rows, StatementFailure>) -> bool {
     let moved = ffi::SQLITE_READONLY_DBMOVED.to_string();
     result.as_ref().is_err_and(|failure| failure.error.as_ref().is_some_and(|error| error.code == moved))
 }
 
-/// What to do about a code. SQLite's own words for most of these are "attempt to write a readonly database" and "unable
-/// to open database file", which name neither the folder nor the files beside the database.
+/// The remedy for an extended code. SQLite's own messages for most of these are "attempt to write a readonly database"
+/// and "unable to open database file", which name neither the folder nor the files beside the database.
 fn hint(extended_code: i32) -> Option<&'static str> {
     Some(match extended_code {
         ffi::SQLITE_READONLY => "the server's user may not write the file; let it write the file and its folder",

@@ -1,9 +1,9 @@
-//! The files that a site has open, and how they are closed at its end.
+//! The SQLite files that a site has open, and how they are closed at its end.
 //!
-//! The last connection to a file that closes writes the write-ahead log into it and removes it. A process that ends
-//! without closing leaves the log behind: nothing is lost, but a copy of the file alone lacks what was committed last.
-//! Connections belong to the actors of threads, which end when they like; so every pool is known here, and
-//! closed from here.
+//! When the last connection to a file closes, it writes the write-ahead log into the file and removes the log. A
+//! process that ends without closing leaves the log behind: no data is lost, but a copy of the file alone lacks the
+//! latest commits. Connections belong to actors, whose threads end at different times; so every pool is registered and
+//! closed here.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,19 +16,19 @@ use super::open::Pool;
 use super::run::Halt;
 use crate::kit::gate::Gate;
 
-/// How long statements may take to stop once they are interrupted.
+/// How long statements may take to stop after an interrupt.
 const STOP_WITHIN: Duration = Duration::from_secs(1);
-/// How long a large log may take to be written into its file. Cut off in it nothing is lost.
+/// How long the checkpoint of a large log may take. If it is cut off, no data is lost.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
-/// One pool of connections to a file, and what is at work on them.
+/// One pool of connections to a file, and the statements that run on it.
 pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) pool: Pool,
-    /// Who has a connection, and who waits for one. There are as many as the pool may have connections.
+    /// Permits for connections, and the queue for them. There are as many as the pool may have connections.
     pub(super) turns: Arc<Gate>,
     running: Mutex<Vec<Arc<Halt>>>,
-    /// Threads that close what nobody uses.
+    /// Number of threads that are closing unused connections.
     closing: AtomicUsize,
 }
 
@@ -44,8 +44,8 @@ impl File {
         File { path, pool, turns, running, closing }
     }
 
-    /// The pool is wanted no more. Not left to an event loop, which may end before it is done: a thread of its own is
-    /// one that can be waited for.
+    /// The pool is no longer needed. It is closed on a thread of its own, which can be waited for; an event loop might
+    /// end before the pool is closed.
     pub(super) fn abandoned(self: &Arc<File>) {
         self.closing.fetch_add(1, SeqCst);
         let file = self.clone();
@@ -59,7 +59,7 @@ impl File {
         }
     }
 
-    /// A statement begins; it can be stopped from here until it has ended.
+    /// Registers a running statement, which can be stopped from here until it has ended.
     pub(super) fn begins(&self, halt: &Arc<Halt>) {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).push(halt.clone());
     }
@@ -71,10 +71,10 @@ impl File {
         }
     }
 
-    /// Closes what nobody uses, waits for the end of what is used, and stops what has not ended by then. False where
-    /// a connection is open still.
+    /// Closes unused connections, waits for the running statements, and interrupts those that run beyond `finishes`.
+    /// False if a connection is still open at the end.
     fn close(&self, finishes: Instant) -> bool {
-        // On a thread without an event loop, so it is over when they are closed.
+        // This thread has no event loop, so the connections are closed when the call returns.
         closing(|| self.pool.close());
         let stops = finishes.max(Instant::now()) + STOP_WITHIN;
         while !self.turns.is_idle() || self.closing.load(SeqCst) > 0 {
@@ -83,7 +83,7 @@ impl File {
                 return false;
             }
             if now >= finishes {
-                // Under the lock, so that none that has ended is interrupted: its connection may be about to close.
+                // Under the lock, so that no ended statement is interrupted: its connection may be about to close.
                 let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
                 running.iter().for_each(|halt| halt.now());
             }
@@ -105,10 +105,10 @@ impl Files {
         files.push(Arc::downgrade(&file.0));
     }
 
-    /// Closes all connections, and so writes what was committed into the files themselves. Statements under way may
-    /// take so long to end; then they are interrupted, and undone. After that nothing is asked of these files any more.
+    /// Closes all connections, which writes committed data from the logs into the files. Statements may run on for
+    /// `finishes`, then they are interrupted and rolled back. After this call the files must not be used any more.
     ///
-    /// Blocks: for so long, and a second, and the time it takes to write; 11 s more at most.
+    /// Blocks for `finishes` and at most 11 s more: 1 s for interrupted statements and 10 s for writing.
     pub fn close(&self, finishes: Duration) {
         let files: Vec<Arc<File>> = {
             let files = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,4 +1,4 @@
-//! Opening a file, and what is said to each connection before its first statement.
+//! Opens a file and sets up each connection before its first statement.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) type Pool = managed::Pool<Opener>;
 pub(super) type Object = managed::Object<Opener>;
 
-/// Makes the connections to a file. Each is used on blocking threads, one at a time.
+/// Makes connections to a file. Each is used on blocking threads, by one at a time.
 #[derive(Debug)]
 pub(super) struct Opener(PathBuf);
 
@@ -25,15 +25,15 @@ impl Manager for Opener {
     type Error = rusqlite::Error;
 
     async fn create(&self) -> rusqlite::Result<SyncWrapper<Connection>> {
-        // For reading and writing, and nothing is created. SQLite takes a name that begins with `file:` for a URI and
-        // `:memory:` for no file at all; neither begins with a folder.
+        // Open for reading and writing, without creating the file. SQLite takes a name that begins with `file:` for a
+        // URI, and `:memory:` for no file. The path used here begins with `./` or `/`, so it is neither.
         let path = Path::new(".").join(&self.0);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         SyncWrapper::new(Runtime::Tokio1, move || Connection::open_with_flags(path, flags)).await
     }
 
-    /// Nothing is asked of SQLite: what it would say is true of the file at that moment alone, and a statement says it
-    /// as well. One that panicked may have left anything behind.
+    /// Makes no check in SQLite: its result would hold for that moment only, and a statement finds the same errors. A
+    /// connection whose statement panicked may be in any state.
     async fn recycle(&self, connection: &mut Self::Type, _: &Metrics) -> RecycleResult<rusqlite::Error> {
         if connection.is_mutex_poisoned() {
             return Err(RecycleError::message("a statement panicked on it"));
@@ -42,7 +42,7 @@ impl Manager for Opener {
     }
 }
 
-/// The connections to a file, none of which is made before it is needed.
+/// A pool of connections to a file. No connection is made before it is needed.
 pub(super) fn pool(path: &Path, limits: MemberLimits) -> Pool {
     Pool::builder(Opener(path.to_owned()))
         .max_size(limits.connections.max(1))
@@ -58,7 +58,7 @@ fn settings() -> Hook<Opener> {
         Box::pin(async move {
             match connection.interact(|connection| prepared(connection)).await {
                 Ok(Err(error)) if !lies_with_rights(&error) => Err(HookError::Backend(error)),
-                // Where its file may not be written, or not even be read, a statement says so, in its own words.
+                // If the file cannot be written, or even read, a statement reports it with its own message.
                 Ok(_) => Ok(()),
                 Err(error) => Err(HookError::message(error.to_string())),
             }
@@ -66,15 +66,15 @@ fn settings() -> Hook<Opener> {
     })
 }
 
-/// How a file keeps its journal is its owner's choice and stays as it is; it is written in the file. One that is empty
-/// has made none: in a write-ahead log, readers and one writer do not wait for each other.
+/// Sets the journal mode of an empty file only; for others it is stored in the file and stays the owner's choice. With
+/// a write-ahead log, readers and one writer do not block each other.
 fn prepared(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let is_empty = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0;
     let ask = if is_empty { "PRAGMA journal_mode = WAL" } else { "PRAGMA journal_mode" };
     let mode: String = connection.query_row(ask, [], |row| row.get(0))?;
     if mode.eq_ignore_ascii_case("wal") {
-        // Safe there; in a rollback journal it is not, if the power fails.
+        // Safe with a write-ahead log; with a rollback journal it is not, if the power fails.
         connection.pragma_update(None, "synchronous", "NORMAL")?;
     }
     Ok(())

@@ -16,19 +16,19 @@ use crate::outcome::columns::{Column, ColumnType, Columns};
 use crate::outcome::{Data, Reason};
 use crate::wire::{Map, Value};
 
-/// How the asker's thread stops the blocking one.
+/// Lets the caller's thread stop the blocking thread.
 #[derive(Default)]
 pub(super) struct Halt {
     stopped: AtomicBool,
     interrupt: OnceLock<InterruptHandle>,
-    /// Where the rows go while the statement runs.
+    /// Takes the rows while the statement runs.
     sink: Option<Sink>,
-    /// The blocking thread, where it waits for room there.
+    /// Wakes the blocking thread while it waits for a free place in the sink.
     waits: AtomicWaker,
 }
 
 impl Halt {
-    /// Of a statement whose rows go there.
+    /// For a statement whose rows go to a sink.
     pub(super) fn pouring(sink: Sink) -> Halt {
         Halt { sink: Some(sink), ..Halt::default() }
     }
@@ -41,7 +41,7 @@ impl Halt {
         self.waits.wake();
     }
 
-    /// Hands a batch over to the reader, who may be slow; a thread of its own can wait.
+    /// Sends a batch to the reader. It may block, because the thread belongs to this statement.
     fn pour(&self, batch: Batch) {
         let Some(sink) = &self.sink else { return };
         let stopped = |context: &Context<'_>| {
@@ -58,11 +58,11 @@ pub(super) fn run(
     halt: &Halt,
     goes_on: bool,
 ) -> Result<Rows, StatementFailure> {
-    // The handle outlives this statement only as long as the lease, which keeps the connection from anyone else.
+    // The handle may outlive this statement, but not the lease, which keeps the connection from other statements.
     let _ = halt.interrupt.set(connection.get_interrupt_handle());
     let rows = statement(connection, query, halt);
     if !goes_on && !connection.is_autocommit() {
-        // No statement can begin a transaction here, yet one that did must not hold its locks for the next borrower.
+        // No statement can begin a transaction here. If one did, its locks must not stay for the next borrower.
         let _ = connection.execute_batch("ROLLBACK");
     }
     rows
@@ -79,7 +79,7 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
         return Err(stopped());
     }
     let before = connection.total_changes();
-    // The cache of prepared statements is bounded, so texts made at run time may use it too.
+    // The cache of prepared statements is bounded, so texts made at run time may use it as well.
     let mut statement = connection.prepare_cached(&query.sql).map_err(sql)?;
     bind::bind(&mut statement, &query.params)?;
     let columns: Columns = columns(&statement);
@@ -116,7 +116,7 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
     drop(rows);
     let affected = match connection.total_changes() - before {
         _ if reads => count,
-        // `changes` still tells of an earlier statement where this one changed nothing.
+        // `changes` still returns the count of an earlier statement if this one changed no rows.
         0 => 0,
         _ => connection.changes(),
     };
@@ -131,7 +131,7 @@ fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows
     Ok(Rows { data, affected: Some(affected), columns })
 }
 
-/// Names, and what the table was declared with where a column is one of a table.
+/// Names, and the declared types of those columns that belong to a table.
 fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
     let column = |column: rusqlite::Column<'_>| {
         Column::new(column.name().into(), ColumnType::Sqlite(column.decl_type().map(Arc::from)))
@@ -139,7 +139,7 @@ fn columns(statement: &rusqlite::Statement<'_>) -> Columns {
     statement.columns().map(column).collect()
 }
 
-/// The five storage classes. Text that is not UTF-8 is kept as the octets it is.
+/// The five storage classes. Text that is not UTF-8 becomes octets.
 fn value(value: ValueRef<'_>) -> Value {
     match value {
         ValueRef::Null => Value::Nil,

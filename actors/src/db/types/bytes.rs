@@ -1,6 +1,6 @@
-//! Fields off the front of a slice, in network byte order.
+//! Reads fields off the front of a slice, in network byte order.
 
-/// What is left of a value's bytes. Every read says `None` where the bytes end: a lying server is no panic.
+/// The rest of a value's bytes. Every read returns `None` at their end, so malformed data cannot cause a panic.
 pub(super) struct ByteFields<'a>(pub(super) &'a [u8]);
 
 macro_rules! reads {
@@ -22,7 +22,7 @@ impl<'a> ByteFields<'a> {
         Some(head)
     }
 
-    /// The bytes up to the next zero, which is taken, too.
+    /// The bytes up to the next zero byte, which is consumed as well.
     pub(super) fn until_nul(&mut self) -> Option<&'a [u8]> {
         let end = self.0.iter().position(|byte| *byte == 0)?;
         let head = self.take(end)?;
@@ -30,7 +30,7 @@ impl<'a> ByteFields<'a> {
         Some(head)
     }
 
-    /// A nested value with its length in front: `Some(None)` is NULL, length −1.
+    /// A nested value with its length before it. `Some(None)` is NULL (length −1).
     pub(super) fn nested(&mut self) -> Option<Option<&'a [u8]>> {
         match self.i32()? {
             -1 => Some(None),
@@ -47,7 +47,7 @@ impl<'a> ByteFields<'a> {
     }
 }
 
-/// Lower-case hexadecimal, two digits a byte.
+/// Lower-case hexadecimal, two digits per byte.
 pub(super) fn hex(raw: &[u8]) -> String {
     let mut text = String::with_capacity(raw.len() * 2);
     for byte in raw {

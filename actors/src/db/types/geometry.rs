@@ -1,4 +1,4 @@
-//! Points, lines and figures, as text the server reads back; and the words of a text search.
+//! Points, lines and figures as text that the server can read back; and the lexemes of a text search.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ pub(super) fn point(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("({},{})", number(field)?, number(field)?))
 }
 
-/// `{1,2,3}`: the numbers of Ax + By + C = 0.
+/// `{1,2,3}`: the coefficients of Ax + By + C = 0.
 pub(super) fn line(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("{{{},{},{}}}", number(field)?, number(field)?, number(field)?))
 }
@@ -34,7 +34,7 @@ pub(super) fn circle(field: &mut ByteFields<'_>) -> Option<String> {
     Some(format!("<{},{}>", point(field)?, number(field)?))
 }
 
-/// `((1,2),(3,4))`, or in square brackets where it is open.
+/// `((1,2),(3,4))`, or in square brackets if the path is open.
 pub(super) fn path(field: &mut ByteFields<'_>) -> Option<String> {
     let closed = field.u8()? != 0;
     let points = points(field)?;
@@ -47,12 +47,12 @@ pub(super) fn polygon(field: &mut ByteFields<'_>) -> Option<String> {
 
 fn points(field: &mut ByteFields<'_>) -> Option<String> {
     let count = usize::try_from(field.i32()?).ok()?;
-    // Not with_capacity(count): the number is the server's word, the bytes decide.
+    // Not `with_capacity(count)`: the count comes from the server and is not checked against the bytes.
     let points = (0..count).map(|_| point(field)).collect::<Option<Vec<_>>>()?;
     Some(points.join(","))
 }
 
-/// `'cat':3A 'fat':2`: the words of a document with their places and weights.
+/// `'cat':3A 'fat':2`: the lexemes of a document with their positions and weights.
 pub(super) fn words(field: &mut ByteFields<'_>) -> Option<String> {
     let count = usize::try_from(field.i32()?).ok()?;
     let mut text = String::new();
@@ -62,7 +62,7 @@ pub(super) fn words(field: &mut ByteFields<'_>) -> Option<String> {
         if place > 0 {
             text.push(' ');
         }
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = write!(text, "'{}'", word.replace('\\', "\\\\").replace('\'', "''"));
         for nth in 0..places {
             // Two bits of weight, fourteen of position. D, the least weight, is not written.

@@ -1,4 +1,4 @@
-//! JSON columns as values. Numbers beyond 64 bits or beyond what a double tells exactly stay their own text.
+//! JSON columns as values. A number beyond 64 bits, or one that a double cannot hold exactly, becomes its own text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use serde_json::value::RawValue;
 
 use crate::wire::{Map, Value};
 
-/// A double holds any decimal of so many digits exactly enough to print it back.
+/// A double holds any decimal of up to this many digits exactly enough to print it again.
 const SAFE_DIGITS: usize = 15;
-/// Nesting beyond this stays text: the raw walk below uses the stack.
+/// A document nested deeper than this stays text, because the walk below is recursive.
 const MAX_DEPTH: usize = 64;
 
-/// The document as a value, or as its text where it cannot be one (nested too deeply).
+/// The document as a value, or as its text if it is nested too deeply.
 pub(super) fn json(raw: &[u8]) -> Option<Value> {
     let text = std::str::from_utf8(raw).ok()?;
-    // A direct parse would round long numbers. They are rare, so only a document that has one takes the slow walk.
+    // A direct parse would round long numbers. They are rare, so only documents with one take the slow walk.
     let parsed = if has_long_number(text) { None } else { serde_json::from_str(text).ok().map(|Direct(value)| value) };
     let value = parsed.or_else(|| walk(serde_json::from_str::<&RawValue>(text).ok()?, 0));
     Some(value.unwrap_or_else(|| Value::String(text.to_owned())))
 }
 
-/// True for a long run of digits anywhere, in a string too: a false alarm costs time, not truth.
+/// True for a long run of digits anywhere, even in a string: a false alarm costs time, not correctness.
 fn has_long_number(text: &str) -> bool {
     let mut run = 0;
     text.bytes().any(|byte| {
@@ -65,7 +65,7 @@ fn number(text: &str) -> Value {
     }
 }
 
-/// A document whose numbers are all short.
+/// A document that has only short numbers.
 struct Direct(Value);
 
 impl<'de> Deserialize<'de> for Direct {
@@ -114,7 +114,7 @@ impl<'de> Deserialize<'de> for Direct {
     }
 }
 
-/// An object's entries, unparsed and in order; `json` (unlike `jsonb`) may hold a key twice.
+/// An object's entries, unparsed and in order; `json` (unlike `jsonb`) may repeat a key.
 struct Pairs<'a>(Vec<(Arc<str>, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Pairs<'de> {

@@ -1,4 +1,4 @@
-//! Values made of values: arrays, composites, ranges and multiranges.
+//! Values that contain values: arrays, composites, ranges and multiranges.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use super::bytes::ByteFields;
 use super::decode;
 use crate::wire::{Map, Value};
 
-/// More dimensions than PostgreSQL allows (6) are a malformed value.
+/// A value with more dimensions than PostgreSQL's maximum of 6 is malformed.
 const MAX_DIMENSIONS: usize = 6;
 
 fn element(ty: &Type, raw: Option<&[u8]>) -> Value {
     raw.map_or(Value::Nil, |raw| decode(ty, raw))
 }
 
-/// A list, of lists where there are several dimensions. Lower bounds other than 1 are not kept, as in the server's
-/// JSON.
+/// A list, nested if there are several dimensions. Lower bounds are dropped, as in the server's JSON.
 pub(super) fn array(ty: &Type, field: &mut ByteFields<'_>) -> Option<Value> {
     let dimensions = usize::try_from(field.i32()?).ok().filter(|count| *count <= MAX_DIMENSIONS)?;
     field.take(8)?; // whether there are NULLs, and the element's OID: both are known from elsewhere
     let sizes = (0..dimensions)
         .map(|_| {
-            // The server sends no empty dimension; one inside a huge other would be a list without end and no bytes.
+            // The server sends no empty dimension. A huge dimension of empty ones would be an endless list made of no
+            // bytes.
             let size = usize::try_from(field.i32()?).ok().filter(|size| *size > 0);
             field.i32()?; // lower bound
             size
@@ -36,7 +36,7 @@ pub(super) fn array(ty: &Type, field: &mut ByteFields<'_>) -> Option<Value> {
 
 fn list(ty: &Type, sizes: &[usize], field: &mut ByteFields<'_>) -> Option<Vec<Value>> {
     let (size, inner) = sizes.split_first()?;
-    // Not with_capacity(size): the number is the server's word, the bytes decide.
+    // Not `with_capacity(size)`: the size comes from the server and is not checked against the bytes.
     (0..*size)
         .map(|_| match inner {
             [] => field.nested().map(|raw| element(ty, raw)),
@@ -55,14 +55,14 @@ pub(super) fn composite(columns: Option<&[Column]>, field: &mut ByteFields<'_>) 
             let column = columns.and_then(|columns| columns.get(index));
             let ty = column.map(|column| column.type_().clone()).or_else(|| Type::from_oid(oid));
             let name: Arc<str> = column.map_or_else(|| format!("f{}", index + 1).into(), |column| column.name().into());
-            // The type of a record's own column is unknown when a user defined it; its bytes are still told.
+            // The type of an anonymous record's column is unknown if it is user-defined; its bytes are still returned.
             Some((name, element(&ty.unwrap_or(Type::ANY), raw)))
         })
         .collect::<Option<Vec<_>>>()?;
     Some(Value::Map(Map(pairs)))
 }
 
-/// An extension's map of texts.
+/// The hstore extension's map of texts.
 pub(super) fn hstore(field: &mut ByteFields<'_>) -> Option<Value> {
     let count = usize::try_from(field.i32()?).ok()?;
     let text = |raw: &[u8]| std::str::from_utf8(raw).ok().map(str::to_owned);
@@ -85,7 +85,7 @@ const UPPER_INCLUDED: u8 = 0x04;
 const LOWER_OPEN: u8 = 0x08;
 const UPPER_OPEN: u8 = 0x10;
 
-/// The range's text; the server reads it back.
+/// The range as text that the server can read back.
 pub(super) fn range(ty: &Type, field: &mut ByteFields<'_>) -> Option<String> {
     let flags = field.u8()?;
     if flags & EMPTY != 0 {
@@ -111,7 +111,7 @@ pub(super) fn multirange(ty: &Type, field: &mut ByteFields<'_>) -> Option<String
     Some(format!("{{{}}}", ranges.join(",")))
 }
 
-/// Quoted by the rules of range literals.
+/// Quoted by the rules for range literals.
 fn bound_text(value: &Value) -> String {
     let text = crate::db::text::text(value).unwrap_or_default();
     let special = |c: char| c.is_whitespace() || "()[],\"\\".contains(c);

@@ -7,7 +7,7 @@ use super::bytes::{ByteFields, hex};
 const IPV4: u8 = 2;
 const IPV6: u8 = 3;
 
-/// `inet` leaves out the length of a whole address, `cidr` always has it.
+/// `inet` omits the prefix length of a full address, `cidr` always includes it.
 pub(super) fn inet(field: &mut ByteFields<'_>) -> Option<String> {
     let (family, bits, is_cidr, length) = (field.u8()?, field.u8()?, field.u8()? != 0, field.u8()?);
     let raw = field.take(length.into())?;

@@ -1,4 +1,4 @@
-//! Numbers that are more than a machine word, and the odd small ones: numeric, money, bit strings, `"char"`.
+//! Numeric types beyond a machine word, and small special ones: numeric, money, bit strings, `"char"`.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ const NAN: u16 = 0xC000;
 const INFINITY: u16 = 0xD000;
 const MINUS_INFINITY: u16 = 0xF000;
 
-/// The exact decimal text, trailing zeros of its scale included, as the server prints it.
+/// The exact decimal text, with the trailing zeros of its scale, as the server prints it.
 pub(super) fn numeric(field: &mut ByteFields<'_>) -> Option<String> {
     let count = i32::from(field.u16()?);
     let weight = i32::from(field.i16()?);
@@ -21,7 +21,7 @@ pub(super) fn numeric(field: &mut ByteFields<'_>) -> Option<String> {
         MINUS_INFINITY => return Some("-Infinity".to_owned()),
         _ => {}
     }
-    // Groups of four decimal digits; the first stands for 10000^weight.
+    // Groups of four decimal digits; the first has the weight 10000^weight.
     let groups = (0..count).map(|_| field.u16().filter(|group| *group < 10_000)).collect::<Option<Vec<u16>>>()?;
     let group = |power: i32| usize::try_from(weight - power).ok().and_then(|index| groups.get(index)).copied();
 
@@ -29,7 +29,7 @@ pub(super) fn numeric(field: &mut ByteFields<'_>) -> Option<String> {
     if sign == NEGATIVE {
         text.push('-');
     }
-    // A String takes every write.
+    // Writing to a String cannot fail.
     let _ = write!(text, "{}", group(weight.max(0)).filter(|_| weight >= 0).unwrap_or(0));
     for power in (0..weight.max(0)).rev() {
         let _ = write!(text, "{:04}", group(power).unwrap_or(0));
@@ -48,14 +48,14 @@ pub(super) fn numeric(field: &mut ByteFields<'_>) -> Option<String> {
     Some(text)
 }
 
-/// Hundredths as a decimal. The server's own text adds a currency sign that depends on its locale.
+/// Hundredths as a decimal. The server's own text has a currency sign that depends on its locale.
 pub(super) fn money(hundredths: i64) -> String {
     let sign = if hundredths < 0 { "-" } else { "" };
     let amount = hundredths.unsigned_abs();
     format!("{sign}{}.{:02}", amount / 100, amount % 100)
 }
 
-/// The double whose shortest text is that of the single: 0.1 stays 0.1 and reads back as the same single.
+/// The double with the same shortest text as the single: 0.1 stays 0.1 and reads back as the same single.
 pub(super) fn widened(single: f32) -> f64 {
     if single.is_finite() { single.to_string().parse().unwrap_or_else(|_| single.into()) } else { single.into() }
 }
@@ -67,7 +67,7 @@ pub(super) fn bits(field: &mut ByteFields<'_>) -> Option<String> {
     Some((0..length).map(|bit| if raw[bit / 8] & (0x80 >> (bit % 8)) == 0 { '0' } else { '1' }).collect())
 }
 
-/// `"char"`: one byte; the server writes those above 127 as an octal escape, and nothing for zero.
+/// `"char"`: one byte; as on the server, bytes above 127 become an octal escape, and zero an empty text.
 pub(super) fn single_char(byte: u8) -> String {
     match byte {
         0 => String::new(),

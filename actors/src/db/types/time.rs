@@ -1,7 +1,7 @@
-//! Points in time and spans, as ISO 8601 / RFC 3339 text the server itself reads back to the same microsecond.
+//! Timestamps and intervals as ISO 8601 / RFC 3339 text, which the server reads back to the same microsecond.
 //!
-//! Years before 1 carry a trailing ` BC`, as PostgreSQL writes them in text and in JSON. Points with a zone are in UTC:
-//! the server stores no zone.
+//! Years before 1 end in ` BC`, as PostgreSQL writes them in text and in JSON. Timestamps with a zone are given in UTC,
+//! because the server stores no zone.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ pub(in crate::db) fn moment(at: std::time::SystemTime) -> String {
 
 /// Year (astronomical: 0 is 1 BC), month and day of a day counted from 2000-01-01, proleptic Gregorian.
 fn civil(days: i64) -> (i64, i64, i64) {
-    // Eras of 400 years that begin on the first of March, so that the leap day is the last of a year.
+    // Eras of 400 years that begin on 1 March, so that the leap day is the last day of a year.
     let shifted = days + DAY_ZERO + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -33,7 +33,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
-/// The date's text, and what follows the whole text in years before 1.
+/// The text of the date, and the suffix of the whole text for years before 1.
 fn day_text(days: i64) -> (String, &'static str) {
     let (year, month, day) = civil(days);
     let (year, suffix) = if year > 0 { (year, "") } else { (1 - year, " BC") };
@@ -59,20 +59,20 @@ pub(super) fn date(days: i32) -> String {
     }
 }
 
-/// Microseconds since midnight; 24:00:00 is a value of its own.
+/// Microseconds since midnight; 24:00:00 is a distinct value.
 pub(super) fn time(micros: i64) -> String {
     let seconds = micros / MICROS_PER_SECOND;
     let rest = fraction(micros % MICROS_PER_SECOND);
     format!("{:02}:{:02}:{:02}{rest}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// `west` are the seconds west of UTC.
+/// `west`: seconds west of UTC.
 pub(super) fn timetz(micros: i64, west: i32) -> String {
     let sign = if west > 0 { '-' } else { '+' };
     let offset = west.unsigned_abs();
     let mut text = format!("{}{sign}{:02}:{:02}", time(micros), offset / 3600, offset / 60 % 60);
     if !offset.is_multiple_of(60) {
-        // A String takes every write.
+        // Writing to a String cannot fail.
         let _ = write!(text, ":{:02}", offset % 60);
     }
     text
@@ -89,7 +89,7 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> String {
     }
 }
 
-/// The server's `iso_8601` style: every part has its own sign, parts that are zero are left out.
+/// The server's `iso_8601` style: every part has its own sign, and zero parts are omitted.
 pub(super) fn interval(micros: i64, days: i32, months: i32) -> String {
     match (micros, days, months) {
         (i64::MAX, i32::MAX, i32::MAX) => return "infinity".to_owned(),
@@ -110,7 +110,7 @@ pub(super) fn interval(micros: i64, days: i32, months: i32) -> String {
         let (seconds, micros) = (seconds % 60, micros % MICROS_PER_SECOND);
         if seconds != 0 || micros != 0 {
             let sign = if seconds < 0 || micros < 0 { "-" } else { "" };
-            // A String takes every write.
+            // Writing to a String cannot fail.
             let _ = write!(text, "{sign}{}{}S", seconds.unsigned_abs(), fraction(micros.abs()));
         }
     }

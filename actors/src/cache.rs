@@ -1,16 +1,16 @@
-//! The result cache: answers of clusters and databases that may be given out again for a while.
+//! The result cache: answers of clusters and databases that may be reused for a while.
 //!
-//! There is one [`Store`] per process, shared by its threads, because what one thread fetched serves them all. A hit
-//! reads it directly: a message would cost more than the look-up. Each thread's [`CacheActor`] answers for the store
-//! towards the rest of the house: it reports the statistics and carries out [`Forget`].
+//! There is one [`Store`] per process, shared by its threads, so that an answer fetched by one thread serves all. A hit
+//! reads the store directly, because a message would cost more than the look-up. Each thread's [`CacheActor`]
+//! represents the store among the actors: it reports the statistics and carries out [`Forget`].
 //!
-//! Two rules make a cached answer a safe one. The [`Key`] holds everything that could change the answer, the login
-//! included, so no user is served another's result. And only a complete answer is kept: every asked member gave a good
-//! one. Read in this order:
+//! Two rules make it safe to reuse an answer. The [`CacheKey`] covers everything that could change the answer, the
+//! login included, so no user is given another user's result. And only complete answers are stored, in which every
+//! member that was asked succeeded. Read in this order:
 //!
-//! - `key`: what distinguishes one question from another;
-//! - `store`: what is kept, how long, what was refused and why;
-//! - `flight`: many askers of one missing answer, one of whom goes to fetch it;
+//! - `key`: what makes two calls the same question;
+//! - `store`: which answers are stored, for how long, and which are refused;
+//! - `flight`: many callers that miss the same answer, of which one fetches it;
 //! - `actor`: the messages.
 
 mod actor;

@@ -1,4 +1,4 @@
-//! The cache's actor: it speaks for the store; hits do not pass through it.
+//! The cache's actor: it reports on the store and invalidates entries; hits do not pass through it.
 
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::store::Store;
 use crate::kit::report::Told;
 use crate::kit::{Answers, Missed, Report, Responder, Slot};
 
-/// Speaks for the process's result store on one thread.
+/// Represents the process's result store on one thread.
 #[derive(Debug)]
 pub struct CacheActor {
     store: Arc<Store>,
@@ -18,25 +18,25 @@ pub struct CacheActor {
 }
 
 impl CacheActor {
-    /// An actor that speaks for this store.
+    /// An actor for this store.
     pub fn new(store: Arc<Store>) -> CacheActor {
         CacheActor { store, forgets: 0 }
     }
 }
 
-/// Forgets the answer under a key, or every answer where no key is named. It holds for the whole process.
+/// Invalidates the answer of a key, or every answer if there is no key. It applies to the whole process.
 #[derive(Clone, Copy, Debug)]
 pub struct Forget {
-    /// Which answer; `None` is all of them.
+    /// The answer to invalidate; `None` for all.
     pub key: Option<CacheKey>,
 }
 
-/// What became of a [`Forget`].
+/// The result of a [`Forget`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgot {
-    /// It is done.
+    /// Invalidated.
     Done,
-    /// It is not done, and why.
+    /// Not invalidated, with the reason.
     Not(Missed),
 }
 
@@ -46,11 +46,11 @@ impl Slot for Forgot {
     }
 
     fn filter_failed(&mut self, _: &str) {
-        // The filter has the answer only to look at; the forgetting is done either way.
+        // A filter only sees the answer; the invalidation is done either way.
     }
 }
 
-/// The one slot of a [`Forget`], in its "not sent" form.
+/// The one slot of a [`Forget`], as "not sent".
 pub fn slots() -> Vec<Forgot> {
     vec![Forgot::Not(Missed::NotAdmitted)]
 }
@@ -76,7 +76,7 @@ impl Answers<Report> for CacheActor {
 
     fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
         let forgets = Value::Int(self.forgets.cast_signed());
-        // `shared`: every thread speaks for the same store, so the status actor must not add these up.
+        // `shared`: every thread reports on the same store, so the status actor must not add these figures up.
         responder.put(0, Told(Value::from_pairs([("forgets", forgets), ("shared", self.store.stats().tree())])));
         ready(())
     }

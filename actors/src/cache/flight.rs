@@ -1,10 +1,10 @@
-//! Many askers of one missing answer, one of whom goes to fetch it.
+//! Many callers that miss the same answer, of which one fetches it.
 //!
-//! The first asker of a missing answer leads: it makes the call and finishes the flight. The others follow: they wait
-//! for the leader. The leader owns the only sending end, so whatever becomes of it (done, panicked, cancelled), the
-//! followers wake. The table holds flights of living leaders alone, so it cannot leak.
+//! The first caller to miss an answer leads: it makes the call and finishes the flight. The others follow: they wait
+//! for the leader. The leader owns the only sender, so the followers wake however it ends (finished, panicked,
+//! cancelled). The table holds only flights whose leader is alive, so it cannot leak.
 //!
-//! A lock of the table is held for a look-up and never across an await; it is taken on a miss only.
+//! The table's lock is held for a look-up, never across an await, and is taken only on a miss.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,16 +16,16 @@ use super::key::CacheKey;
 use super::store::{NotCached, Store};
 use crate::outcome::{Coverage, Outcome};
 
-/// Nothing yet, or the answer.
+/// The answer, once there is one.
 type News = Option<Arc<[Outcome]>>;
 
-/// The answers that are being fetched.
+/// The answers being fetched.
 #[derive(Default)]
 pub(super) struct Flights(Mutex<HashMap<CacheKey, watch::Receiver<News>>>);
 
 impl Flights {
     fn lock(&self) -> MutexGuard<'_, HashMap<CacheKey, watch::Receiver<News>>> {
-        // The table is changed by single calls, so it is whole even where a holder of the lock panicked.
+        // Every change of the table is a single call, so it is consistent even if a holder of the lock panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,14 +33,14 @@ impl Flights {
         self.lock().len()
     }
 
-    /// Cuts a flight off from the store, then runs `invalidate`, before a leader can store again.
+    /// Removes a flight from the table, then runs `invalidate`, before its leader can store an answer again.
     pub(super) fn forget(&self, key: &CacheKey, invalidate: impl FnOnce()) {
         let mut table = self.lock();
         table.remove(key);
         invalidate();
     }
 
-    /// Cuts all flights off.
+    /// Removes all flights.
     pub(super) fn forget_all(&self, invalidate: impl FnOnce()) {
         let mut table = self.lock();
         table.clear();
@@ -48,20 +48,20 @@ impl Flights {
     }
 }
 
-/// What to do about a question.
+/// How to proceed with a question.
 #[derive(Debug)]
 pub enum Begun {
-    /// Nothing: here is the answer.
+    /// The answer is in the cache.
     Hit(Arc<[Outcome]>),
     /// Make the call, then [`Leader::finish`].
     Lead(Leader),
-    /// Another asker is making the call: [`Follower::wait`].
+    /// Another caller is making the call: [`Follower::wait`].
     Follow(Follower),
 }
 
 impl Store {
-    /// Looks an answer up; where it is missing, makes exactly one of its askers the leader. With the store off every
-    /// asker leads, on its own.
+    /// Looks an answer up. If it is missing, exactly one of its callers becomes the leader. If the store is off, every
+    /// caller leads a flight of its own.
     pub fn begin(self: &Arc<Store>, key: CacheKey) -> Begun {
         if let Some(outcomes) = self.get(&key) {
             return Begun::Hit(outcomes);
@@ -74,7 +74,7 @@ impl Store {
             self.count_followed();
             return Begun::Follow(Follower { news: flight.clone() });
         }
-        // A leader may have finished since the look-up: it stores and leaves the table under this lock.
+        // A leader may have finished since the look-up: it stores the answer and leaves the table under this lock.
         if let Some(outcomes) = self.peek(&key) {
             return Begun::Hit(outcomes);
         }
@@ -90,8 +90,8 @@ impl Store {
     }
 }
 
-/// The asker that makes the call. Dropped unfinished (a panic, a cancelled request), it lets the followers go without
-/// an answer, and the next one to [`Store::begin`] leads.
+/// The caller that makes the call. If it is dropped unfinished (a panic, a cancelled request), its followers wake
+/// without an answer, and the next caller of [`Store::begin`] leads.
 pub struct Leader {
     store: Arc<Store>,
     key: CacheKey,
@@ -105,8 +105,8 @@ impl std::fmt::Debug for Leader {
 }
 
 impl Leader {
-    /// Keeps a complete answer and gives it to the followers. An incomplete one is neither kept nor given on: each
-    /// follower then begins again. So is one whose key was forgotten meanwhile.
+    /// Stores a complete answer and hands it to the followers. An incomplete answer, or one whose key was invalidated
+    /// meanwhile, is neither stored nor handed on: each follower then begins again.
     pub fn finish(self, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
         if self.store.is_off() {
             return Err(NotCached::Off);
@@ -119,7 +119,7 @@ impl Leader {
             table.remove(&self.key);
             match ttl.is_zero() {
                 true => Err(NotCached::ZeroTtl),
-                // Under the lock: whoever begins from here on finds the answer.
+                // Under the lock: every caller that begins from here on finds the answer.
                 false => self.store.keep(self.key, outcomes.clone(), ttl),
             }
         };
@@ -129,7 +129,8 @@ impl Leader {
         kept
     }
 
-    /// Whether the table's flight of this key is this leader's: it may have been forgotten, and begun anew by another.
+    /// Whether the table's flight for this key is this leader's. It may have been invalidated, and another leader
+    /// begun.
     fn is_listed(&self, table: &HashMap<CacheKey, watch::Receiver<News>>) -> bool {
         table.get(&self.key).is_some_and(|flight| flight.same_channel(&self.news.subscribe()))
     }
@@ -137,7 +138,7 @@ impl Leader {
 
 impl Drop for Leader {
     fn drop(&mut self) {
-        // Leaves the table before the sending end closes, so a follower that wakes finds no dead flight to follow.
+        // Leave the table before the sender closes, so that no follower joins a flight without a leader.
         let mut table = self.store.flights.lock();
         if self.is_listed(&table) {
             table.remove(&self.key);
@@ -145,21 +146,21 @@ impl Drop for Leader {
     }
 }
 
-/// An asker that waits for the leader.
+/// A caller that waits for the leader.
 #[derive(Debug)]
 pub struct Follower {
     news: watch::Receiver<News>,
 }
 
 impl Follower {
-    /// The leader's answer. `None` when it brought none, or when `until` has come: begin again in the first case. Where
-    /// a member is down no answer will be complete, so who has followed in vain does well to make its next call alone
-    /// rather than queue behind leader after leader.
+    /// The leader's answer. `None` if the leader had none, or if `until` has passed; in the first case the caller
+    /// should begin again. While a member is down no answer is complete, so a caller that has followed in vain should
+    /// make its next call alone instead of queueing behind one leader after another.
     pub async fn wait(mut self, until: Instant) -> Option<Arc<[Outcome]>> {
         let answer = self.news.wait_for(Option::is_some);
         match tokio::time::timeout_at(until.into(), answer).await {
             Ok(Ok(news)) => news.clone(),
-            // The leader is gone without an answer, or time is over.
+            // The leader ended without an answer, or the time is over.
             Ok(Err(_)) | Err(_) => None,
         }
     }

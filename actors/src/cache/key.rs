@@ -1,25 +1,25 @@
-//! What distinguishes one question from another.
+//! The identity of a question.
 
 use ring::digest::{Context, SHA256};
 use skitai_wire::Value;
 
-/// The identity of a question: a digest of everything that could change its answer.
+/// A digest of everything that could change the answer to a question.
 ///
-/// Arguments come from clients, so the digest is a cryptographic one: nobody can construct a question that is taken
-/// for another user's.
+/// Arguments come from clients, so the digest is cryptographic: a client cannot construct a question that collides with
+/// another user's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CacheKey([u8; 32]);
 
 impl std::fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(")?;
-        // Eight bytes tell keys apart in a log line.
+        // Eight bytes are enough to distinguish keys in a log line.
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
     }
 }
 
-/// The field a text belongs to, so that the same text as a path and as a method are two questions.
+/// The field that a text belongs to, so that the same text as a path and as a method gives two keys.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum KeyField {
@@ -38,8 +38,9 @@ enum KeyField {
     Other,
 }
 
-/// Collects what could change an answer. Call order is part of the key, so one kind of call should always use the same;
-/// a different order is at worst a miss. A field may be given several times; each is one more part of the question.
+/// Collects everything that could change an answer. The order of the calls is part of the key, so each kind of call
+/// should keep to one order; another order causes a miss at worst. A field may be given several times, and each time
+/// counts.
 pub struct KeyBuilder(Context);
 
 impl std::fmt::Debug for KeyBuilder {
@@ -49,17 +50,17 @@ impl std::fmt::Debug for KeyBuilder {
 }
 
 impl KeyBuilder {
-    /// Begins with the kind of call: `map`, `lb`, `dmap`, `dlb`, `rpc`, `rest`, `wget`, `db`.
+    /// Starts with the kind of call: `map`, `lb`, `dmap`, `dlb`, `rpc`, `rest`, `wget`, `db`.
     pub fn new(kind: &str) -> KeyBuilder {
         KeyBuilder(Context::new(&SHA256)).field(KeyField::Kind, kind.as_bytes())
     }
 
-    /// Whom the call goes to: the cluster's name, or a server's full address with its scheme.
+    /// The cluster's name, or a server's full address with its scheme.
     pub fn target(self, cluster_or_server: &str) -> KeyBuilder {
         self.field(KeyField::Target, cluster_or_server.as_bytes())
     }
 
-    /// The path with its query.
+    /// The path, including its query.
     pub fn path(self, path: &str) -> KeyBuilder {
         self.field(KeyField::Path, path.as_bytes())
     }
@@ -74,19 +75,19 @@ impl KeyBuilder {
         self.field(KeyField::Arguments, bytes)
     }
 
-    /// The arguments or bound parameters before they are serialised; types count (`1` is not `"1"`).
+    /// The arguments or bound parameters before they are serialised; types are significant (`1` is not `"1"`).
     pub fn values(mut self, values: &[Value]) -> KeyBuilder {
         self.open(KeyField::Values, values.len());
         values.iter().for_each(|value| self.value(value));
         self
     }
 
-    /// The login the call is made with.
+    /// The login of the call.
     pub fn login(self, user: &str, password: &str) -> KeyBuilder {
         self.field(KeyField::LoginUser, user.as_bytes()).field(KeyField::LoginPassword, password.as_bytes())
     }
 
-    /// A request header. Its name is compared without case, its value with.
+    /// A request header. Its name is case-insensitive, its value is not.
     pub fn header(self, name: &str, value: &str) -> KeyBuilder {
         self.field(KeyField::HeaderName, name.to_ascii_lowercase().as_bytes())
             .field(KeyField::HeaderValue, value.as_bytes())
@@ -102,12 +103,12 @@ impl KeyBuilder {
         self.field(KeyField::User, name.as_bytes())
     }
 
-    /// Anything else that could change the answer, under a name of its own: an encoding, a completion rule, a limit.
+    /// Anything else that could change the answer, with a name: an encoding, a completion rule, a limit.
     pub fn other(self, name: &str, value: &str) -> KeyBuilder {
         self.field(KeyField::Other, name.as_bytes()).field(KeyField::Other, value.as_bytes())
     }
 
-    /// The key.
+    /// Finishes the key.
     pub fn build(self) -> CacheKey {
         let mut key = [0; 32];
         key.copy_from_slice(self.0.finish().as_ref());
@@ -120,7 +121,7 @@ impl KeyBuilder {
         self
     }
 
-    /// The length goes before the content, so that ("ab", "c") and ("a", "bc") differ.
+    /// The length precedes the content, so that ("ab", "c") and ("a", "bc") differ.
     fn open(&mut self, field: KeyField, len: usize) {
         self.0.update(&[field as u8]);
         self.0.update(&(len as u64).to_le_bytes());
@@ -138,7 +139,7 @@ impl KeyBuilder {
             Value::Bool(flag) => self.0.update(&[b'b', u8::from(*flag)]),
             Value::Int(number) => self.sized(b'i', &number.to_le_bytes()),
             Value::UInt(number) => self.sized(b'u', &number.to_le_bytes()),
-            // By bits: -0.0 and 0.0 may be sent differently, and NaN must equal itself here.
+            // Compared by bits: -0.0 and 0.0 may be sent differently, and NaN must equal itself here.
             Value::Double(number) => self.sized(b'd', &number.to_bits().to_le_bytes()),
             Value::String(text) => self.sized(b's', text.as_bytes()),
             Value::DateTime(text) => self.sized(b't', text.as_bytes()),

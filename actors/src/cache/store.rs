@@ -1,4 +1,4 @@
-//! What is kept, how long, what was refused and why.
+//! The stored answers, their time to live, and the reasons for refusing one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -12,20 +12,20 @@ use super::flight::Flights;
 use super::key::CacheKey;
 use crate::outcome::{Coverage, Outcome};
 
-/// Why an answer was not kept.
+/// Why an answer was not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotCached {
     /// The configuration keeps no results.
     #[error("the result cache is off (num_result_cache_max = 0)")]
     Off,
-    /// Not every asked member gave a good answer.
+    /// At least one of the members asked did not succeed.
     #[error("the answer is incomplete: only results in which every member succeeded are kept")]
     Incomplete,
-    /// It would be stale at once. What was kept under this key is forgotten.
+    /// The answer would be stale at once. Any answer stored under this key is removed.
     #[error("a time to live of zero keeps nothing")]
     ZeroTtl,
-    /// The key was forgotten while the answer was on its way, so the answer may be older than the change.
+    /// The key was invalidated while the answer was being fetched, so the answer may be older than the change.
     #[error("the key was forgotten while its answer was being fetched")]
     Forgotten,
 }
@@ -36,7 +36,7 @@ struct CacheEntry {
     ttl: Duration,
 }
 
-/// Every entry has a life of its own, set by who stored it.
+/// Each entry has its own time to live, given when it was stored.
 struct OwnTtl;
 
 impl Expiry<CacheKey, CacheEntry> for OwnTtl {
@@ -44,7 +44,7 @@ impl Expiry<CacheKey, CacheEntry> for OwnTtl {
         Some(kept.ttl)
     }
 
-    // The default would keep what is left of the replaced entry's life.
+    // The default would keep the rest of the replaced entry's time to live.
     fn expire_after_update(
         &self,
         _: &CacheKey,
@@ -68,38 +68,38 @@ struct CacheCounters {
     followed: AtomicU64,
 }
 
-/// The store's statistics at one moment.
+/// A snapshot of the store's statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Look-ups that found a fresh answer.
     pub hits: u64,
-    /// Look-ups that did not.
+    /// Look-ups that found none.
     pub misses: u64,
-    /// Answers kept so far.
+    /// Answers stored so far.
     pub stored: u64,
-    /// Answers refused because a member was missing in them.
+    /// Answers refused because a member had not succeeded.
     pub refused_incomplete: u64,
-    /// Entries dropped while fresh, because the store was full.
+    /// Entries dropped before their time because the store was full.
     pub evicted: u64,
-    /// Entries dropped because their time was over.
+    /// Entries dropped at the end of their time to live.
     pub expired: u64,
-    /// Askers that went to fetch a missing answer.
+    /// Callers that fetched a missing answer.
     pub led: u64,
-    /// Askers that waited for another one's answer instead of fetching it themselves.
+    /// Callers that waited for another caller's answer instead of fetching it.
     pub followed: u64,
     /// Entries now.
     pub entries: u64,
     /// Answers being fetched now.
     pub in_flight: u64,
-    /// The most entries there may be; 0 is off.
+    /// Maximum number of entries; 0 means off.
     pub max_entries: u64,
 }
 
-/// The results of a process. Cheap to share; every method may be called from any thread.
+/// The cached results of a process. Cheap to share; every method may be called from any thread.
 pub struct Store {
     kept: moka::sync::Cache<CacheKey, CacheEntry>,
     max_entries: usize,
-    // False only while nothing can be in `kept`: a look-up in a site that caches nothing costs one load.
+    // False only while `kept` is certainly empty: so a look-up in a site that caches nothing costs one atomic load.
     used: AtomicBool,
     counters: Arc<CacheCounters>,
     pub(super) flights: Flights,
@@ -112,8 +112,9 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// A store of at most so many results; 0 switches it off. When it is full, results that are seldom asked for give
-    /// way, and a new one may be the seldom one: a client that varies its arguments cannot wash out the others.
+    /// A store of at most `max_entries` results; 0 switches it off. A full store evicts results that are seldom asked
+    /// for, and may refuse a new one for the same reason. So a client that varies its arguments cannot evict all
+    /// others.
     pub fn new(max_entries: usize) -> Arc<Store> {
         let counters = Arc::new(CacheCounters::default());
         let counted = counters.clone();
@@ -130,17 +131,17 @@ impl Store {
         Arc::new(Store { kept, max_entries, used: AtomicBool::new(false), counters, flights: Flights::default() })
     }
 
-    /// True where the configuration keeps no results.
+    /// True if the configuration disables the cache.
     pub fn is_off(&self) -> bool {
         self.max_entries == 0
     }
 
-    /// False while nothing was ever kept: then there is nothing to look up.
+    /// False until the first answer is stored; until then no look-up is needed.
     pub fn is_used(&self) -> bool {
         self.used.load(SeqCst)
     }
 
-    /// The fresh answer to this question.
+    /// The answer to this question, if it is stored and fresh.
     pub fn get(&self, key: &CacheKey) -> Option<Arc<[Outcome]>> {
         let found = self.peek(key);
         let counter = if found.is_some() { &self.counters.hits } else { &self.counters.misses };
@@ -148,7 +149,7 @@ impl Store {
         found
     }
 
-    /// As [`Store::get`], uncounted.
+    /// Like [`Store::get`], but without counting.
     pub(super) fn peek(&self, key: &CacheKey) -> Option<Arc<[Outcome]>> {
         if !self.is_used() {
             return None;
@@ -156,7 +157,7 @@ impl Store {
         self.kept.get(key).map(|kept| kept.outcomes)
     }
 
-    /// Keeps a complete answer for `ttl`. The last complete answer wins, with its own time to live: it is the newest.
+    /// Stores a complete answer for `ttl`. It replaces an older answer and its time to live.
     pub fn put(&self, key: CacheKey, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
         if self.is_off() {
             return Err(NotCached::Off);
@@ -168,25 +169,25 @@ impl Store {
         self.keep(key, outcomes, ttl)
     }
 
-    /// As [`Store::put`] where the store is on and `ttl` is not zero; takes no lock of the flights.
+    /// Like [`Store::put`], for a store that is on and a `ttl` above zero; takes no lock of the flights.
     pub(super) fn keep(&self, key: CacheKey, outcomes: Arc<[Outcome]>, ttl: Duration) -> Result<(), NotCached> {
         if !Coverage::of(&outcomes).is_complete() {
             self.counters.refused_incomplete.fetch_add(1, Relaxed);
             return Err(NotCached::Incomplete);
         }
         self.kept.insert(key, CacheEntry { outcomes, ttl });
-        // After the insert; `clear` does it the other way round. So no entry can exist with the flag down.
+        // After the insert; `clear` uses the reverse order. So no entry can exist while the flag is false.
         self.used.store(true, SeqCst);
         self.counters.stored.fetch_add(1, Relaxed);
         Ok(())
     }
 
-    /// Forgets one answer. One that is on its way will not be kept, nor given to those who wait for it.
+    /// Invalidates one answer. An answer that is being fetched is neither stored nor handed to followers.
     pub fn remove(&self, key: &CacheKey) {
         self.flights.forget(key, || self.kept.invalidate(key));
     }
 
-    /// Forgets all answers, those on their way included.
+    /// Invalidates all answers, including those being fetched.
     pub fn clear(&self) {
         self.flights.forget_all(|| {
             self.used.store(false, SeqCst);
@@ -194,8 +195,8 @@ impl Store {
         });
     }
 
-    /// The statistics. Sweeps first; what has been over for less than two seconds may still be among the entries (it is
-    /// given to nobody: the sweep is coarse, the look-up is exact).
+    /// The statistics, after a sweep. The sweep is coarse: an entry that expired less than two seconds ago may still be
+    /// counted. Look-ups are exact and never return it.
     pub fn stats(&self) -> Stats {
         self.kept.run_pending_tasks();
         let counters = &self.counters;
@@ -224,7 +225,7 @@ impl Store {
 }
 
 impl Stats {
-    /// The statistics as a tree.
+    /// The statistics as a value for the status page.
     pub fn tree(&self) -> Value {
         let pairs = [
             ("hits", self.hits),

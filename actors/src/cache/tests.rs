@@ -222,7 +222,7 @@ fn fifty_threads_have_one_leader() {
     assert_eq!((stats.led, stats.followed, stats.in_flight), (1, 49, 0));
 }
 
-/// A leader may finish between another asker's look-up and its place in the table; that one must not lead again.
+/// A leader may finish between another caller's look-up and its entry into the table; that caller must not lead again.
 #[test]
 fn a_question_just_answered_is_not_fetched_again() {
     const QUESTIONS: usize = 3_000;

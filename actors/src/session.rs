@@ -1,16 +1,16 @@
 //! Sessions: what a site remembers of one visitor between requests.
 //!
-//! The session store is an actor, and what is behind it is anything that implements actix-session's `SessionStore`. Our
-//! own back end keeps no state at all: the session travels in its cookie, sealed, so any process and any machine with
-//! the same `securekey` can open it. Read in this order:
+//! The session store is an actor, and behind it is any implementation of actix-session's `SessionStore`. Our own back
+//! end keeps no state: the session travels sealed in its cookie, so that any process and any machine with the same
+//! `securekey` can open it. Read in this order:
 //!
-//! - `seal`: the sealed cookie itself: what is in it, when it opens and when it does not;
+//! - `seal`: the sealed cookie itself: its content, and when it is refused;
 //! - `cookies`: the seal as a `SessionStore`;
-//! - `actor`: the messages: load, save, and the [`Backend`] behind them;
-//! - `text`: values to JSON texts and back, the form every `SessionStore` keeps.
+//! - `actor`: the messages (load, save) and the [`Backend`] behind them;
+//! - `text`: values to JSON texts and back, the form in which every `SessionStore` keeps them.
 //!
-//! A sealed cookie cannot be called back before it expires: signing out removes it from the browser, not from a thief.
-//! That is the price of keeping no state, and the reason for a server-side back end where it matters.
+//! A sealed cookie cannot be revoked before it expires: signing out removes it from the browser, but a stolen copy
+//! stays valid. That is the price of keeping no state. Use a server-side back end where it matters.
 
 mod actor;
 mod cookies;

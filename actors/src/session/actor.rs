@@ -1,4 +1,4 @@
-//! The session store's actor: the messages, and what it needs of the back end behind it.
+//! The session store's actor: its messages, and the trait of the back end behind it.
 
 use std::cell::Cell;
 use std::future::{Future, ready};
@@ -14,18 +14,18 @@ use crate::kit::report::Told;
 use crate::kit::{Answers, Missed, Report, Responder, Slot};
 use crate::outcome::deadline::NO_ANSWER;
 
-/// A session back end. Any `SessionStore` becomes one with an empty `impl` and a name.
+/// A session back end. Any `SessionStore` becomes one by an `impl` that only gives its name.
 pub trait Backend: SessionStore + 'static {
-    /// How the status page calls it.
+    /// Its name on the status page.
     const NAME: &'static str;
 
-    /// Loads, and says whether saving is due although nothing changed. A plain `SessionStore` cannot say, so its
-    /// sessions are always due: that is what makes them slide.
+    /// Loads a session, and decides whether it should be saved even if nothing changed. A plain `SessionStore` cannot
+    /// decide that, so its sessions are always saved again; that extends their life with every request.
     fn open(&self, key: &SessionKey) -> impl Future<Output = Result<Option<Opened>, LoadError>> {
         async { Ok(self.load(key).await?.map(|data| Opened { data, sid: None, needs_renewal: true })) }
     }
 
-    /// What it has to tell that is one for the whole process.
+    /// Its figures that are shared by all threads of the process.
     fn shared(&self) -> Value {
         Value::Nil
     }
@@ -34,15 +34,16 @@ pub trait Backend: SessionStore + 'static {
 /// A visitor's session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
-    /// Names and values, in the order of the names.
+    /// Names and values, sorted by name.
     pub state: Map,
-    /// The session's identity, the same from its first saving to its end, where the back end knows one.
+    /// The session's identity, constant from its first save to its end, if the back end has one.
     pub sid: Option<String>,
-    /// True when it should be saved with this answer although nothing in it changed, or it would end too soon.
+    /// True if the session should be saved with this answer even if nothing in it changed, because it would expire too
+    /// soon.
     pub needs_renewal: bool,
 }
 
-/// Asks for the session of a cookie.
+/// Loads the session of a cookie.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The cookie's value as the client sent it.
@@ -52,22 +53,22 @@ pub struct Load {
 /// The answer to [`Load`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum LoadResult {
-    /// Here it is.
+    /// The session.
     Session(Session),
-    /// There is none: it ended, was forged, or never was. Not an error.
+    /// No session: it expired, was forged, or never existed. This is not an error.
     Nothing,
-    /// The store could not be asked, and why. The visitor may well have a session: do not overwrite it.
+    /// The store could not be asked, with the reason. The visitor may still have a session: do not overwrite it.
     Unknown(String),
 }
 
-/// Keeps a session.
+/// Saves a session.
 #[derive(Clone, Debug)]
 pub struct Save {
-    /// The cookie the client sent, if it sent one.
+    /// The cookie that the client sent, if any.
     pub cookie: Option<String>,
-    /// The session as it is now. An empty one is removed.
+    /// The session's present content. An empty session is removed.
     pub state: Map,
-    /// How long it lives from now on.
+    /// The time to live from now on.
     pub ttl: Duration,
 }
 
@@ -75,16 +76,16 @@ pub struct Save {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotSaved {
-    /// It does not fit.
+    /// The session does not fit into its cookie.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
-    /// A value in it cannot be kept.
+    /// One of its values cannot be stored.
     #[error(
         "the session's value {0:?} cannot be kept: it holds a number that JSON does not have (NaN, an infinity) or is \
          nested too deep"
     )]
     Value(String),
-    /// The back end failed.
+    /// The back end returned an error.
     #[error("the session store failed: {0}")]
     Store(String),
     /// The actor did not answer.
@@ -95,11 +96,11 @@ pub enum NotSaved {
 /// The answer to [`Save`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Saved {
-    /// The value of the cookie to send.
+    /// The cookie's new value.
     Cookie(String),
-    /// The session was empty and is removed: the cookie should be, too.
+    /// The session was empty and has been removed; the cookie should be removed as well.
     Removed,
-    /// It is not saved, and why.
+    /// Not saved, with the reason.
     Not(NotSaved),
 }
 
@@ -131,11 +132,11 @@ impl Slot for Saved {
     }
 
     fn filter_failed(&mut self, _: &str) {
-        // The session is saved, or not, whatever a filter makes of it.
+        // The session is saved, or not, whatever a filter does.
     }
 }
 
-/// The one slot of a [`Load`] or a [`Save`], in its "not sent" form.
+/// The one slot of a [`Load`] or a [`Save`], as "not sent".
 pub fn slots<T: Slot + Default>() -> Vec<T> {
     vec![T::default()]
 }
@@ -202,11 +203,11 @@ impl<B: Backend> Answers<Load> for SessionActor<B> {
 }
 
 async fn load<B: Backend>(backend: &B, cookie: String) -> LoadResult {
-    // A cookie longer than a key may be is not one of ours.
+    // A cookie longer than a session key cannot be ours.
     let Ok(key) = SessionKey::try_from(cookie) else { return LoadResult::Nothing };
     let loaded = match backend.open(&key).await {
         Ok(Some(loaded)) => loaded,
-        // What cannot be read is of no use to anybody, now or later.
+        // A session that cannot be decoded now never will be.
         Ok(None) | Err(LoadError::Deserialization(_)) => return LoadResult::Nothing,
         Err(LoadError::Other(error)) => return LoadResult::Unknown(format!("{error:#}")),
     };
@@ -244,7 +245,7 @@ async fn save<B: Backend>(backend: &B, Save { cookie, state, ttl }: Save) -> Res
         return Ok(Saved::Removed);
     }
     let state = text::texts(&state).map_err(NotSaved::Value)?;
-    // Longer than the calendar is for ever.
+    // A time beyond the calendar's range means for ever.
     let ttl = time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX);
     let key = match key {
         Some(key) => backend.update(key, state, &ttl).await.map_err(|error| match error {
@@ -281,7 +282,7 @@ impl<B: Backend> Answers<Report> for SessionActor<B> {
             ("too_large", number(&counters.too_large)),
             ("save_failed", number(&counters.save_failed)),
         ];
-        // `shared`: every thread's actor has the same sealer behind it, so these must not be added up.
+        // `shared`: all threads use the same sealer, so the status actor must not add these figures up.
         if let shared @ Value::Map(_) = self.backend.shared() {
             pairs.push(("shared", shared));
         }

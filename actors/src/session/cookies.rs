@@ -1,4 +1,4 @@
-//! The seal as a `SessionStore`: the session's key is the session.
+//! The sealed cookie as a `SessionStore`: the session's key is the sealed session itself.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,10 +9,10 @@ use skitai_wire::Value;
 use super::actor::Backend;
 use super::seal::{NotSealed, Opened, Sealer, State};
 
-/// Where the time comes from; tests bring their own.
+/// The source of the time; tests supply their own.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Sessions that live in their cookie. Keeps nothing but the keys.
+/// Sessions stored in their own cookies. The server keeps only the sealing keys.
 #[derive(Clone)]
 pub struct SealedCookies {
     sealer: Arc<Sealer>,
@@ -27,18 +27,18 @@ impl std::fmt::Debug for SealedCookies {
 }
 
 impl SealedCookies {
-    /// Sessions in the cookie `name`, by the system's clock.
+    /// Sessions in the cookie `name`, using the system's clock.
     pub fn new(sealer: Arc<Sealer>, name: impl Into<Arc<str>>) -> SealedCookies {
         SealedCookies { sealer, name: name.into(), clock: Arc::new(SystemTime::now) }
     }
 
-    /// The same by another clock.
+    /// Replaces the clock.
     pub fn clock(self, clock: Clock) -> SealedCookies {
         SealedCookies { clock, ..self }
     }
 
     fn seal(&self, sid: Option<String>, state: &State, ttl: time::Duration) -> Result<SessionKey, NotSealed> {
-        // A negative life is one that is over.
+        // A negative time to live has already passed.
         let ttl = Duration::try_from(ttl).unwrap_or_default();
         let cookie = self.sealer.seal(&self.name, sid, state, ttl, (self.clock)())?;
         Ok(SessionKey::try_from(cookie).expect("a sealed value is shorter than a session key may be"))
@@ -59,7 +59,7 @@ impl SessionStore for SealedCookies {
     }
 
     async fn update(&self, key: SessionKey, state: State, ttl: &time::Duration) -> Result<SessionKey, UpdateError> {
-        // The session keeps its identity. An old cookie that does not open any more is a session that begins anew.
+        // The session keeps its identity. If the old cookie no longer opens, a new session begins.
         let sid = self.sealer.open(&self.name, key.as_ref(), (self.clock)()).ok().and_then(|opened| opened.sid);
         self.seal(sid, &state, *ttl).map_err(|error| match error {
             NotSealed::NotJson(_) => UpdateError::Serialization(error.into()),
@@ -68,7 +68,7 @@ impl SessionStore for SealedCookies {
         })
     }
 
-    /// A sealed cookie carries its end in itself and is renewed by `update`; there is nothing to prolong here.
+    /// A sealed cookie contains its expiry, which `update` renews; there is nothing to extend here.
     async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> Result<(), anyhow::Error> {
         Ok(())
     }

@@ -1,11 +1,11 @@
-//! The sealed cookie: a session that its holder can neither read nor change, and that ends when the server says so.
+//! The sealed cookie: a session that its holder can neither read nor change, and that expires at the server's time.
 //!
 //! `base64url(version | nonce | AES-256-GCM(payload))`. The cookie's name and the version are authenticated with it, so
-//! one cookie cannot be passed off as another. The payload carries its own end, because `Max-Age` is only advice to a
-//! browser: a stolen cookie must die too.
+//! one cookie cannot be passed off as another. The payload contains its own expiry, because `Max-Age` is only advice to
+//! a browser: a stolen cookie must expire too.
 //!
-//! Nonces are random; 96 bits are good for 2^32 sealings under one key. Replace `securekey` (the old one becomes a
-//! previous key) long before: at a thousand sealings a second that is seven weeks, at one a second a century.
+//! Nonces are random; 96 bits are safe for 2^32 sealings under one key. Replace `securekey` well before that (the old
+//! key becomes a previous key): at a thousand sealings a second it takes seven weeks, at one a second a century.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,38 +22,38 @@ use serde_json::value::RawValue;
 /// A session as every actix-session back end keeps it: names and JSON texts.
 pub type State = HashMap<String, String>;
 
-/// The longest sealed value in bytes. Browsers drop a cookie of over 4 096 bytes, name and attributes included, without
-/// a word; 296 bytes are left for those.
+/// Maximum length of a sealed value in bytes. Browsers silently drop a cookie of more than 4 096 bytes, name and
+/// attributes included; 296 bytes are left for those.
 pub const LIMIT: usize = 3_800;
 
-/// The form of the sealed bytes, their first byte. Another number is another form, not a newer payload.
+/// The format of the sealed bytes, stored as their first byte. Another number is another format, not a newer payload.
 const VERSION: u8 = 1;
 
-/// Tells this key from others that may be derived from the same `securekey`.
+/// Separates this key from others derived from the same `securekey`.
 const PURPOSE: &[u8] = b"skitai sealed session cookie, AES-256-GCM, 1";
 
-/// How far the clocks of two machines may be apart, in seconds, before a cookie counts as being from the future.
+/// How far the clocks of two machines may differ, in seconds, before a cookie counts as issued in the future.
 const SKEW: u64 = 60;
 
-/// A cookie is renewed when this part of its life is over: often enough to slide, seldom enough to be cheap.
+/// A cookie is renewed after a tenth of its life: often enough to extend it in time, seldom enough to be cheap.
 const RENEWED_AFTER: u64 = 10;
 
 /// Length of a session's identity in random bytes.
 const SID_LEN: usize = 12;
 
-/// Why a cookie was not opened. None of these is an error of the site: the visitor simply has no session.
+/// Why a cookie was not opened. None of these is an error of the site: the visitor has no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Not a sealed cookie of ours: another server's, an old format's, cut off or garbage.
+    /// Not a sealed cookie of ours: from another server, of an old format, truncated, or garbage.
     Foreign,
-    /// Sealed with an unknown key, for another cookie, or changed since.
+    /// Sealed with an unknown key or for another cookie, or changed afterwards.
     Forged,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Issued in the future: some machine's clock is wrong.
+    /// Issued in the future: the clock of one machine is wrong.
     Future,
-    /// Sealed by us, but the content is not a session this version understands.
+    /// Sealed by us, but this version cannot read its content.
     Malformed,
 }
 
@@ -80,9 +80,9 @@ impl Refusal {
      than the record), or use a server-side session store"
 )]
 pub struct TooLarge {
-    /// Its sealed size in bytes.
+    /// Sealed size in bytes.
     pub size: usize,
-    /// The limit in bytes.
+    /// Maximum in bytes.
     pub limit: usize,
 }
 
@@ -98,15 +98,15 @@ pub(super) enum NotSealed {
     NoRandomness,
 }
 
-/// A session as a back end gives it: what was in an opened cookie, or on a server's shelf.
+/// A session as a back end returns it: the content of an opened cookie, or of an entry on a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// Names and JSON texts.
     pub data: State,
-    /// The session's identity, the same from its first saving to its end, where the back end knows one.
+    /// The session's identity, constant from its first save to its end, if the back end has one.
     pub sid: Option<String>,
-    /// True when it should be saved again although nothing in it changed; of a cookie: a tenth of its life is over, or
-    /// a previous key sealed it.
+    /// True if the session should be saved again even if nothing in it changed. For a cookie: a tenth of its life has
+    /// passed, or a previous key sealed it.
     pub needs_renewal: bool,
 }
 
@@ -115,11 +115,11 @@ struct Payload {
     v: u8,
     /// Issued at, in seconds since 1970.
     iat: u64,
-    /// Valid until, in seconds since 1970; not valid in that second any more.
+    /// Expires at, in seconds since 1970; in that second it is no longer valid.
     exp: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
-    // Raw: the texts go in as they are, not as strings of escaped JSON.
+    // Raw: the JSON texts are embedded as they are, not escaped into strings.
     data: BTreeMap<String, Box<RawValue>>,
 }
 
@@ -138,8 +138,8 @@ impl std::fmt::Debug for Sealer {
 }
 
 impl Sealer {
-    /// Seals with `current`; opens what `current` or one of `previous` sealed. The keys are texts of any length,
-    /// stretched here; whether one is long enough is the configuration's question.
+    /// Seals with `current`, and opens cookies sealed with `current` or one of `previous`. The keys are texts of any
+    /// length, from which the cipher keys are derived; the configuration checks that they are long enough.
     pub fn new(current: &[u8], previous: &[Vec<u8>]) -> Sealer {
         Sealer {
             current: stretched(current),
@@ -149,7 +149,7 @@ impl Sealer {
         }
     }
 
-    /// Seals a session for the cookie `name`, valid for `ttl` from `now`. A session without an identity gets one.
+    /// Seals a session for the cookie `name`, valid for `ttl` from `now`. A session without an identity is given one.
     pub(super) fn seal(
         &self,
         name: &str,
@@ -187,7 +187,7 @@ impl Sealer {
         }
     }
 
-    /// Opens a cookie as it came from a client, at `now`. Why one was refused is counted.
+    /// Opens a cookie that a client sent, at `now`. Refusals are counted by reason.
     pub fn open(&self, name: &str, cookie: &str, now: SystemTime) -> Result<Opened, Refusal> {
         let opened = self.unseal(name, cookie, seconds(now));
         if let Err(refusal) = opened {
@@ -196,7 +196,7 @@ impl Sealer {
         opened
     }
 
-    /// How many cookies were refused for this reason.
+    /// The number of cookies refused for this reason.
     pub fn refused(&self, refusal: Refusal) -> u64 {
         self.refused[refusal as usize].load(Relaxed)
     }
@@ -218,7 +218,7 @@ impl Sealer {
         let (index, plain) = keys
             .enumerate()
             .find_map(|(index, key)| {
-                // Opening works in place and spoils what it fails on, so every key gets its own copy.
+                // Decryption works in place and destroys the input if it fails, so every key gets its own copy.
                 let mut body = body.to_vec();
                 let nonce = Nonce::assume_unique_for_key(*nonce);
                 let len = key.open_in_place(nonce, Aad::from(bound_to(name)), &mut body).ok()?.len();
@@ -252,21 +252,21 @@ impl Sealer {
     }
 }
 
-/// A cipher key out of a configured text of any length.
+/// Derives a cipher key from a configured text of any length.
 fn stretched(text: &[u8]) -> LessSafeKey {
     let prk = Salt::new(HKDF_SHA256, b"").extract(text);
     let okm = prk.expand(&[PURPOSE], &AES_256_GCM).expect("32 bytes are within what HKDF can give");
     LessSafeKey::new(UnboundKey::from(okm))
 }
 
-/// What is authenticated beside the payload.
+/// The data authenticated beside the payload.
 fn bound_to(name: &str) -> Vec<u8> {
     let mut bytes = vec![VERSION];
     bytes.extend_from_slice(name.as_bytes());
     bytes
 }
 
-/// Whole seconds since 1970; a clock before that counts as 1970, where every cookie is from the future.
+/// Whole seconds since 1970. A clock before 1970 counts as 1970, to which every cookie is from the future.
 fn seconds(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -175,7 +175,7 @@ proptest! {
     }
 }
 
-/// A clock that tests move.
+/// A clock that a test can set.
 fn clock() -> (Arc<AtomicU64>, Clock) {
     let seconds = Arc::new(AtomicU64::new(0));
     let read = seconds.clone();
@@ -215,7 +215,7 @@ fn sealed_cookies_are_a_session_store() {
     });
 }
 
-/// A server-side store as actix-session knows them, to show that the actor takes any.
+/// A server-side store for actix-session, to show that the actor accepts any.
 #[derive(Clone, Default)]
 struct Shelf {
     sessions: Rc<RefCell<HashMap<String, State>>>,

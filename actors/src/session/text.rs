@@ -1,6 +1,6 @@
-//! Values to JSON texts and back, the form every `SessionStore` keeps.
+//! Values to JSON texts and back, the form in which every `SessionStore` keeps them.
 //!
-//! JSON has fewer types than a value: a point in time comes back as its text, octets as their base64.
+//! JSON has fewer types than [`Value`]: a point in time comes back as its text, octets as their base64.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use skitai_wire::{Limits, Map, Value, json};
 
 use super::seal::State;
 
-/// The texts of a map. Where a name occurs twice, the first counts, as in every look-up. `Err` is the name of a value
-/// that would not come back: JSON turns NaN and the infinities into `null`, and its reader here refuses what is too
-/// deep.
+/// The JSON texts of a map. If a name occurs twice, the first counts, as in every look-up. `Err` is the name of a value
+/// that cannot be read back: JSON turns NaN and the infinities into `null`, and its reader here refuses values nested
+/// too deeply.
 pub(super) fn texts(map: &Map) -> Result<State, String> {
     let limits = Limits::default();
     let mut state = State::with_capacity(map.len());
     for (name, value) in map.iter() {
         if !state.contains_key(name) {
-            // First of all, for it stops at the limit; the writer goes as deep as the value does.
+            // Check first: `comes_back` stops at the depth limit, the JSON writer does not.
             let bytes = if comes_back(value, limits.depth) { json::to_vec(value).ok() } else { None };
             let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(name)?;
             state.insert(name.to_owned(), text);
@@ -25,8 +25,8 @@ pub(super) fn texts(map: &Map) -> Result<State, String> {
     Ok(state)
 }
 
-/// The map of such texts, by name: the order a session was filled in is not kept. `Err` is the name of a text that is
-/// not JSON.
+/// The map of such texts, sorted by name: the order of insertion is not kept. `Err` is the name of a text that is not
+/// JSON.
 pub(super) fn map(state: State) -> Result<Map, String> {
     let mut pairs = Vec::with_capacity(state.len());
     for (name, text) in state {

@@ -1,14 +1,14 @@
-//! The status actor: one per process; it asks every other actor what it knows and makes one tree of the answers.
+//! The status actor, one per process: it asks every other actor for its report and builds one tree of the answers.
 //!
-//! Actors live once per thread, a reader thinks in clusters and databases: so the trees of one name are merged, and
-//! what each thread said is kept beside (`by_thread`). An actor that does not answer in time is shown as such; a status
-//! page that leaves out what hangs is of no use on the day it is needed. Read in this order:
+//! Actors exist once per thread, but a reader thinks of clusters and databases. So the reports of one name are merged,
+//! and each thread's own report is kept beside them (`by_thread`). An actor that does not answer in time is listed as
+//! such, because a status page that omits a hanging actor is useless just when it is needed. Read in this order:
 //!
-//! - `registry`: who is asked;
-//! - `actor`: the question, the asking, the tree;
-//! - `merge`: many threads' trees to one;
-//! - `wanted`: the filter and the spellings it takes;
-//! - `process`: what the operating system knows of us.
+//! - `registry`: the actors to ask;
+//! - `actor`: the message, the questions to the actors, the tree;
+//! - `merge`: merges the reports of many threads into one;
+//! - `wanted`: the filter and its spellings;
+//! - `process`: the operating system's data about this process.
 
 mod actor;
 mod merge;

@@ -1,4 +1,4 @@
-//! The question, the asking, the tree.
+//! The message, the questions to the actors, the tree.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -15,25 +15,26 @@ use super::wanted::{TOP, TreePath, places};
 use crate::kit::report::Told;
 use crate::kit::{ActorRef, Answers, Responder};
 
-/// What the status actor may take beyond the time it gives the others: to merge, and to show who did not answer.
+/// Time that the status actor may take beyond that of the other actors: to merge, and to list those that did not
+/// answer.
 const MERGE_RESERVE: Duration = Duration::from_millis(250);
 
-/// Asks for the status of the process. The message's own deadline must lie behind `within`; [`ask`] sees to it.
+/// Asks for the status of the process. The message's own deadline must be later than `within`; [`ask`] sets it so.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// A top-level key or an actor's name, to get that part alone; also `CLUSTER:name` and `was.cluster[name]`.
+    /// A top-level key or an actor's name, for that part alone; also `CLUSTER:name` and `was.cluster[name]`.
     pub filter: Option<String>,
     /// How long an actor may take to answer.
     pub within: Duration,
 }
 
-/// The one slot of an [`Ask`], in its "not sent" form.
+/// The one slot of an [`Ask`], as "not sent".
 pub fn slots() -> Vec<Told> {
     let pairs = [("actor", Value::String("status".to_owned())), ("answered", Value::Bool(false))];
     vec![Told(Value::from_pairs(pairs))]
 }
 
-/// Asks for the status and waits for it: the whole tree, or the part the filter picks.
+/// Asks for the status and waits for it: the whole tree, or the part that the filter selects.
 pub async fn ask(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Value {
     let until = Instant::now() + within + MERGE_RESERVE;
     let replies = actor.ask(Ask { filter, within }, slots(), None, until);
@@ -48,7 +49,7 @@ pub struct StatusActor {
 }
 
 impl StatusActor {
-    /// An actor that asks whoever is registered. `about` says whose status it is: instance, version, configuration.
+    /// An actor that asks all registered actors. `about` describes this server: instance, version, configuration.
     pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
         StatusActor { registry, about }
     }
@@ -89,7 +90,7 @@ impl Answers<Ask> for StatusActor {
     }
 }
 
-/// The place a filter means, if there is something.
+/// The path that a filter means, if there is something at it.
 fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
     let is_there = |place: &TreePath| {
         let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
@@ -106,7 +107,7 @@ fn unknown(filter: &str, actors: &[Registered]) -> Value {
     Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
 }
 
-/// What one actor of one thread said.
+/// The report of one actor on one thread.
 struct Heard {
     thread: usize,
     name: String,
@@ -123,7 +124,7 @@ async fn hear(actor: Registered, until: Instant) -> Heard {
 }
 
 impl Heard {
-    /// Who said it, then what.
+    /// The actor's thread and name, then its report.
     fn entry(&self, with_name: bool, content: &Value) -> Value {
         let mut pairs = vec![(Arc::from("thread"), number(self.thread))];
         if with_name {
@@ -177,7 +178,7 @@ fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) ->
     tree
 }
 
-/// The actors of one place: merged, how many of them answered, and each by itself.
+/// The actors at one path: their merged reports, how many of them answered, and each report by itself.
 fn one(place: &TreePath, heard: &[Heard]) -> Value {
     let of_place: Vec<&Heard> = heard.iter().filter(|heard| TreePath::of_actor(&heard.name) == *place).collect();
     let answers: Vec<&Value> = of_place.iter().filter(|heard| heard.answered).map(|heard| &heard.told).collect();

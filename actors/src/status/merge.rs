@@ -1,21 +1,21 @@
-//! Many threads' trees to one.
+//! Merges the reports of many threads into one.
 //!
-//! The rules, by what a value is called:
+//! The rules depend on the name of a value:
 //!
 //! - a number whose name is in [`SUMMED`] is added up, and so is every number beneath such a name (`asked: {..}`);
-//! - a number whose name begins with `max` is the largest;
-//! - a number whose name begins with `mean`, beside a `count`, is the mean weighted by it;
-//! - `last_error` is the latest, by its `when` or `at`;
-//! - `shared` is one thing that every thread sees: taken once, its content put in its place;
+//! - of numbers whose name begins with `max`, the largest is taken;
+//! - a number whose name begins with `mean`, beside a `count`, becomes the mean weighted by it;
+//! - of `last_error`, the latest is taken, by its `when` or `at`;
+//! - `shared` is one thing that every thread sees: it is taken once, and its content replaces it;
 //! - maps are merged name by name, lists of members by their `node`;
-//! - anything else is itself where all threads agree, and a list of the different values where they do not: a wrong sum
-//!   of two ports would look right, a list of two cannot be mistaken.
+//! - any other value is taken if all threads agree on it; if they differ, it becomes a list of the different values. A
+//!   wrong sum of two ports would look right; a list of two cannot be mistaken.
 
 use std::sync::Arc;
 
 use skitai_wire::{Map, Value};
 
-/// Names of numbers that count per thread and are added up. A number of another name is shown as it is.
+/// Names of numbers that are counted per thread and added up. Numbers of other names are not.
 const SUMMED: &[&str] = &[
     // every actor (kit)
     "asked",
@@ -91,13 +91,13 @@ const SUMMED: &[&str] = &[
     "too_large",
 ];
 
-/// One tree of these, which are in the order of the threads. `Nil` for none.
+/// Merges these trees, which are in the order of the threads. `Nil` if there is none.
 pub(super) fn merged(trees: &[&Value]) -> Value {
     value("", trees, false)
 }
 
 fn value(name: &str, values: &[&Value], summing: bool) -> Value {
-    // A thread that has nothing to say (no error yet) does not contradict one that has.
+    // A thread without a value (no error yet) does not contradict one that has one.
     let values: Vec<&Value> = values.iter().copied().filter(|value| **value != Value::Nil).collect();
     let Some(first) = values.first() else { return Value::Nil };
     let summing = summing || SUMMED.contains(&name);
@@ -154,7 +154,7 @@ fn map(maps: &[&Map], summing: bool) -> Map {
     Map(merged)
 }
 
-/// The mean of all, where every map says how many its own is the mean of.
+/// The overall mean, if every map has the count behind its own mean.
 fn mean(name: &str, maps: &[&Map]) -> Option<Value> {
     let (mut total, mut count) = (0.0, 0.0);
     for map in maps {
@@ -188,15 +188,15 @@ fn all<'a, T>(values: &[&'a Value], kind: impl Fn(&'a Value) -> Option<T>) -> Op
     values.iter().map(|value| kind(value)).collect()
 }
 
-/// A whole number; not a measure that happens to be one.
+/// A whole number; a double is a measure even if it happens to be whole.
 fn as_whole(value: &Value) -> Option<i64> {
     if let Value::Double(_) = value { None } else { value.as_i64() }
 }
 
-/// A member by its node, and the how-many-eth of that node it is: a cluster may list one twice.
+/// A member's node, and its number among the members of that node: a cluster may list a node twice.
 type Member<'a> = (&'a str, usize);
 
-/// A list whose items all have a `node`.
+/// The members, if the value is a list whose items all have a `node`.
 fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
     let mut members: Vec<(Member<'_>, &Value)> = Vec::new();
     for item in value.as_list()? {
@@ -207,13 +207,13 @@ fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
     Some(members)
 }
 
-/// The one with the greatest `when` (or `at`), whether that is a number of seconds or an ISO 8601 text.
+/// The item with the latest `when` (or `at`), which is a number of seconds or an ISO 8601 text.
 fn latest<'a>(values: &[&'a Value]) -> Option<&'a Value> {
     let when = |value: &'a Value| value.get("when").or_else(|| value.get("at"));
     let (mut latest, mut value) = (when(values.first()?)?, *values.first()?);
     for other in &values[1..] {
         let time = when(other)?;
-        // Times that cannot be compared leave it to the rule for what differs.
+        // If the times cannot be compared, the rule for differing values applies.
         if time.partial_cmp(latest)?.is_gt() {
             (latest, value) = (time, *other);
         }

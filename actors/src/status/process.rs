@@ -1,4 +1,4 @@
-//! What the operating system knows of us. What it does not tell is left out.
+//! The operating system's data about this process. Data that it does not provide is omitted.
 
 use std::fs;
 
@@ -16,7 +16,7 @@ pub(super) fn facts(registry: &Registry) -> Value {
         ("started_at", Value::DateTime(iso(registry.started.into()))),
         ("uptime_s", number(registry.since.elapsed().as_secs())),
     ];
-    // `status` rather than `statm`: it counts in KiB, so nobody has to know the size of a page.
+    // `status` instead of `statm`, because it counts in KiB and needs no page size.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -29,7 +29,7 @@ pub(super) fn facts(registry: &Registry) -> Value {
         pairs.push(("rss_bytes", number(kib * 1_024)));
     }
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
-        // Less the one that reads the directory.
+        // Without the descriptor that reads the directory.
         pairs.push(("open_fds", number(open.count().saturating_sub(1) as u64)));
     }
     let tasks = tasks::counts().into_iter().map(|(name, count)| (name, number(count as u64)));

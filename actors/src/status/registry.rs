@@ -1,4 +1,4 @@
-//! Who is asked.
+//! The actors that the status actor asks.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,19 +6,19 @@ use std::time::{Instant, SystemTime};
 
 use crate::kit::Reporter;
 
-/// An actor of a thread.
+/// An actor on a thread.
 #[derive(Clone)]
 pub(super) struct Registered {
     pub(super) thread: usize,
     pub(super) reporter: Arc<dyn Reporter>,
 }
 
-/// The actors of a process. Threads enter theirs when they start and withdraw them when they end. Make it at the start
-/// of the process: its age is the uptime.
+/// The actors of a process. Each thread registers its actors when it starts and withdraws them when it ends. Create the
+/// registry at the start of the process: its age is the uptime.
 pub struct Registry {
     actors: Mutex<Vec<Registered>>,
     pub(super) started: SystemTime,
-    // Beside the wall clock, which an operator may set.
+    // Beside the wall clock, which an operator may change.
     pub(super) since: Instant,
 }
 
@@ -42,7 +42,7 @@ impl Registry {
         Arc::default()
     }
 
-    /// Enters an actor of a thread, in place of an earlier one of the same name.
+    /// Registers an actor of a thread. It replaces an earlier one of the same name.
     pub fn register(&self, thread: usize, reporter: Arc<dyn Reporter>) {
         let name = reporter.name();
         let mut actors = self.lock();
@@ -52,13 +52,13 @@ impl Registry {
         }
     }
 
-    /// Strikes out all actors of a thread.
+    /// Removes all actors of a thread.
     pub fn withdraw(&self, thread: usize) {
         self.lock().retain(|actor| actor.thread != thread);
     }
 
-    /// The names of those that are failed now, on whichever thread, each once. Nobody is asked: it costs a look at each
-    /// actor's counters, and one that hangs cannot hold it up.
+    /// The names of the actors that have failed, on any thread, each once. No message is sent: only the actors'
+    /// counters are read, so an actor that hangs cannot delay this.
     pub fn failed(&self) -> Vec<String> {
         let actors = self.lock();
         let failed = actors.iter().filter(|actor| actor.reporter.gauges().is_failed());
@@ -66,7 +66,7 @@ impl Registry {
         names.into_iter().collect()
     }
 
-    /// The actors, thread by thread.
+    /// All actors, ordered by thread.
     pub(super) fn actors(&self) -> Vec<Registered> {
         let mut actors = self.lock().clone();
         actors.sort_by_key(|actor| actor.thread);
@@ -74,7 +74,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Registered>> {
-        // A list of entries is whole even where a holder of the lock panicked.
+        // The list is consistent even if a holder of the lock panicked.
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -21,7 +21,7 @@ fn tree<const N: usize>(pairs: [(&str, Value); N]) -> Value {
     Value::from_pairs(pairs)
 }
 
-/// What stands at a path of keys; `Nil` where nothing does.
+/// The value at a path of keys; `Nil` if there is none.
 fn at(value: &Value, path: &[&str]) -> Value {
     path.iter().fold(value.clone(), |value, key| match (&value, key.parse::<usize>()) {
         (Value::List(items), Ok(index)) => items.get(index).cloned().unwrap_or_default(),
@@ -191,7 +191,7 @@ fn filters_are_understood_in_both_spellings() {
     }
 }
 
-/// An actor that tells a fixed tree; without one it never answers.
+/// An actor that reports a fixed tree; without one it never answers.
 struct Teller(Option<Value>);
 
 impl Answers<Report> for Teller {
@@ -228,7 +228,7 @@ async fn picked(actor: &ActorRef<StatusActor>, filter: &str) -> Value {
     ask(actor, Some(filter.to_owned()), WITHIN).await
 }
 
-/// Two threads with a cluster, a database, the result cache and something new each.
+/// Two threads, each with a cluster, a database, the result cache and an actor of an unknown kind.
 fn house() -> Arc<Registry> {
     let registry = Registry::new();
     let store = Store::new(10);

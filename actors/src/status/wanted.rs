@@ -1,6 +1,6 @@
-//! The filter and the spellings it takes.
+//! The filter and its spellings.
 
-/// Where an actor's tree stands in the whole: a top-level key, and a name under it where there can be several.
+/// The path of an actor's report in the tree: a top-level key, and a name under it if there can be several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TreePath {
     pub(super) top: &'static str,
@@ -16,7 +16,7 @@ impl TreePath {
         TreePath { top, name: Some(name.to_owned()) }
     }
 
-    /// The place of the actor of this name.
+    /// The path of the actor with this name.
     pub(super) fn of_actor(actor: &str) -> TreePath {
         match (actor.split_once(':'), actor) {
             (Some(("cluster", name)), _) => TreePath::of("clusters", name),
@@ -29,13 +29,13 @@ impl TreePath {
         }
     }
 
-    /// Whether this place is the other one or beneath it.
+    /// Whether this path is equal to the other or beneath it.
     pub(super) fn is_within(&self, wanted: &TreePath) -> bool {
         self.top == wanted.top && (wanted.name.is_none() || wanted.name == self.name)
     }
 }
 
-/// The keys of the tree, in its order.
+/// The top-level keys of the tree, in its order.
 pub(super) const TOP: [&str; 11] = [
     "about",
     "process",
@@ -50,9 +50,9 @@ pub(super) const TOP: [&str; 11] = [
     "actors",
 ];
 
-/// The places a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or the
-/// original's spellings (`CLUSTER:x`, `was.cluster[x]`, `RCACHE`), which know no difference between clusters and
-/// databases.
+/// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a
+/// spelling of the original Skitai (`CLUSTER:x`, `was.cluster[x]`, `RCACHE`), which does not distinguish between
+/// clusters and databases.
 pub(super) fn places(filter: &str) -> Vec<TreePath> {
     let filter = filter.trim();
     if let Some(name) = bracketed(filter, "was.cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
@@ -72,7 +72,7 @@ pub(super) fn places(filter: &str) -> Vec<TreePath> {
     }
 }
 
-/// `x` of `was.cluster[x]`, with or without quotes.
+/// `x` of `was.cluster[x]`, quoted or not.
 fn bracketed<'a>(filter: &'a str, prefix: &str) -> Option<&'a str> {
     let name = filter.strip_prefix(prefix)?.strip_prefix('[')?.strip_suffix(']')?;
     Some(name.trim_matches(['"', '\'']))

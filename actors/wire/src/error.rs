@@ -1,22 +1,22 @@
-//! The one error of this crate: where in the bytes, where in the structure, and what is wrong there.
+//! The one error type of this crate: the place in the bytes, the place in the structure, and the fault found there.
 //!
-//! Its text goes into faults and logs, so it never carries more than a few words of the input.
+//! Its text is written into faults and logs, so it never contains more than a few words of the input.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Bytes of a message, or of a name within a path, that are kept: enough to recognise it, too few to leak a document.
+/// Maximum bytes of a message, and of a name within a path: enough to recognise it, too few to leak a document.
 const MESSAGE: usize = 240;
 const NAME: usize = 60;
 
-/// What could not be read or written, and where.
+/// A failure to read or write, and its place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Error {
     /// Byte offset into the document that was read.
     pub offset: Option<usize>,
-    /// Where in the structure: `methodCall/params/param[1]/value` while reading XML, `rows[3].name` for values.
+    /// The place in the structure: `methodCall/params/param[1]/value` while reading XML, `rows[3].name` for values.
     pub path: String,
-    /// What is wrong there.
+    /// The fault found there.
     pub message: String,
 }
 
@@ -31,7 +31,7 @@ impl Error {
         self
     }
 
-    /// Says where in a document it happened: the outermost and the innermost steps, if there are many.
+    /// Adds the place in a document. Of a deep path, the outermost and the innermost steps are kept.
     pub(crate) fn within(mut self, path: &str) -> Error {
         let head = path.floor_char_boundary(MESSAGE / 2);
         let tail = path.ceil_char_boundary(path.len().saturating_sub(MESSAGE / 2));
@@ -39,7 +39,7 @@ impl Error {
         self
     }
 
-    /// Says that it happened inside the field `name` of what is being converted.
+    /// Adds that the error is inside the field `name` of the value being converted.
     #[cold]
     pub(crate) fn in_field(mut self, name: &str) -> Error {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
@@ -47,7 +47,7 @@ impl Error {
         self
     }
 
-    /// Says that it happened inside the item `index`, counted from 0, of what is being converted.
+    /// Adds that the error is inside the item `index`, counted from 0, of the value being converted.
     #[cold]
     pub(crate) fn in_item(mut self, index: usize) -> Error {
         let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
@@ -55,7 +55,7 @@ impl Error {
         self
     }
 
-    /// From serde_json, whose lines and columns become a byte offset into `input`.
+    /// Converts an error of serde_json; its line and column become a byte offset into `input`.
     pub(crate) fn json(error: &serde_json::Error, input: &[u8]) -> Error {
         let plain = Error::new(plain_json_message(error));
         if error.line() == 0 {
@@ -66,7 +66,7 @@ impl Error {
     }
 }
 
-/// serde_json's message without the position, which is of no use where only a fragment was parsed.
+/// serde_json's message without the position, which means nothing if only a fragment was parsed.
 pub(crate) fn plain_json_message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
@@ -100,19 +100,19 @@ impl serde::de::Error for Error {
     }
 }
 
-/// A piece of somebody's input as a message may show it.
+/// A piece of the input, shortened for a message.
 pub(crate) fn shown(text: &str) -> Cow<'_, str> {
     clip(text, NAME)
 }
 
-/// At most `limit` bytes of `text`, cut between characters, with control characters made harmless for logs.
+/// At most `limit` bytes of `text`, cut between characters, with control characters replaced for logs.
 fn clip(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
     let end = text.floor_char_boundary(limit);
     let mut cut: String = text[..end].chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    // Replacement characters are wider than what they replace.
+    // A replacement character is wider than the character it replaces.
     cut.truncate(cut.floor_char_boundary(limit));
     if end < text.len() {
         cut.push('…');

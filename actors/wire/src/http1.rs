@@ -1,17 +1,17 @@
-//! The octets of HTTP/1: where a head ends, what it says, how the body behind it is framed. Without a socket and
-//! without a clock: whoever reads brings the octets as they come, and is told what they are.
+//! The octets of HTTP/1: where a head ends, what it says, and how the body after it is framed. There is no socket and
+//! no clock here: the caller passes in octets as they arrive and gets their meaning.
 //!
-//! An answer is read as RFC 9110 and 9112 ask of a user agent: tolerant where no two readers can differ (equal lengths,
-//! folded lines, odd reason phrases, a bare line feed), strict where they can (two lengths, a length that is no
-//! number). A request is read as a server must: where a proxy before it may read the same octets otherwise, it is
-//! refused. What is refused is named by its header and its line. Read in this order:
+//! Answers are read as RFC 9110 and 9112 require of a user agent. The reader is tolerant if no two readers can disagree
+//! (equal lengths, folded lines, odd reason phrases, a bare line feed) and strict if they can (two lengths, a length
+//! that is not a number). Requests are read as a server must: if a proxy in front may read the same octets differently,
+//! the request is refused. A refusal names the header and its line. Read in this order:
 //!
-//! - `answer`: the head of an answer, behind all the interim ones (1xx) before it;
-//! - `framing`: how a body ends: by its status first, then by its transfer coding, then by its length;
+//! - `answer`: the head of an answer, after any interim (1xx) answers;
+//! - `framing`: how a body ends: by status, then by transfer coding, then by length;
 //! - `chunks`: a chunked body, read and written;
 //! - `request`: the head of a request, read strictly;
-//! - `asking`: the same, written from checked parts;
-//! - `refusal`: what is told of octets that are no message.
+//! - `asking`: the head of a request, written from checked parts;
+//! - `refusal`: the errors for octets that are not a valid message.
 
 mod answer;
 mod asking;

@@ -1,4 +1,4 @@
-//! JSON, bounded: the only door between values and JSON text.
+//! JSON with limits: all conversion between values and JSON text is done here.
 
 use serde::Serialize;
 use serde::de::DeserializeSeed;
@@ -6,12 +6,12 @@ use serde::de::DeserializeSeed;
 use crate::value::deserialize::Budget;
 use crate::{Error, Limits, Value};
 
-/// Anything that serialises as JSON text. Numbers JSON does not have (NaN, infinities) become `null`.
+/// Serialises anything as JSON text. Numbers that JSON does not have (NaN, infinities) become `null`.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::new(error.to_string()))
 }
 
-/// The same, behind what is there. After an error a part of it may be there, too.
+/// Appends the same to `out`. After an error, a part of it may have been appended.
 pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     serde_json::to_writer(out, value).map_err(|error| Error::new(error.to_string()))
 }

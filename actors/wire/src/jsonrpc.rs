@@ -1,8 +1,7 @@
-//! JSON-RPC 2.0, and 1.0 leniently, on raw JSON: ids are echoed exactly as they came, numbers keep all their digits.
+//! JSON-RPC 2.0, and 1.0 leniently, on raw JSON: ids are echoed exactly as received, numbers keep all their digits.
 //!
-//! `request` reads what a server receives (`usual`: the usual one, quickly), `write` is everything that is written,
-//! `response` reads what a client receives, and says to which call it belongs. Whatever is malformed within a batch
-//! spoils its own entry alone.
+//! `request` reads what a server receives (`fast_path`: its common form, quickly), `write` writes all messages,
+//! `response` reads what a client receives and finds the call it belongs to. A malformed entry of a batch fails alone.
 
 mod fast_path;
 mod request;

@@ -1,11 +1,11 @@
-//! Bytes to values and back: XML-RPC and JSON-RPC, and the [`Value`] they share. No I/O, no async, no clock, and no
-//! input makes it panic.
+//! Bytes to values and back: XML-RPC and JSON-RPC, the [`Value`] they share, and the octets of HTTP/1. No I/O, no
+//! async, no clock, and no input causes a panic.
 //!
-//! Reading order: [`Value`] (`value.rs`; what it is made of, then `value/` for what it converts to), [`Error`] and
-//! [`Limits`], then [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`]. `names.rs` is why a thousand rows
-//! share the names of their columns.
+//! Reading order: [`Value`] (the type in `value.rs`, its conversions in `value/`), [`Error`] and [`Limits`], then
+//! [`xmlrpc`] (tolerant in, strict out), [`json`] and [`jsonrpc`], then [`http1`]. `names.rs` lets a thousand rows
+//! share their column names.
 //!
-//! How each value crosses each protocol is a table in `docs/PROTOCOLS.md`, which a test writes from the code.
+//! `docs/PROTOCOLS.md` has a table of how each value crosses each protocol; a test generates it from the code.
 mod error;
 pub mod http1;
 pub mod json;

@@ -1,16 +1,16 @@
-//! How much of somebody else's bytes is read before it is refused.
+//! Limits on foreign input.
 
-/// Containers within containers. Real answers nest fewer than ten; every recursion over a value is bounded by it.
+/// Nesting depth of containers. Real answers have fewer than ten levels; this bounds every recursion over a value.
 pub(crate) const DEPTH: usize = 64;
 
-/// What one document may cost. Each is checked before the memory for it is taken.
+/// Limits for one document. Each is checked before the memory is allocated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Containers within containers. JSON never goes beyond 127, whatever is set here.
+    /// Nesting depth of containers. JSON is limited to 127 in any case.
     pub depth: usize,
-    /// Values in all, containers included; about 50 bytes of memory each, plus their text.
+    /// Total number of values, containers included; each takes about 50 bytes of memory plus its text.
     pub values: usize,
-    /// Bytes of the document.
+    /// Size of the document in bytes.
     pub bytes: usize,
 }
 

@@ -1,20 +1,20 @@
-//! Member names of one document, each kept once: a thousand rows have the same ten columns.
+//! Interns the member names of one document: a thousand rows have the same ten columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Names kept per document. More distinct names than this are data rather than columns and are not worth remembering.
+/// Maximum of names kept per document. More distinct names than this are data and not columns, and not worth keeping.
 const KEPT: usize = 1024;
-/// So many are looked through one by one, which costs less than a table. More may be somebody's who would slow us down.
+/// Up to this many names a linear search is cheaper than a hash table. With more, hostile input could make it slow.
 const FEW: usize = 16;
 
-/// The names seen so far, in the order of their first appearance.
+/// The names so far, in the order of their first appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     order: Vec<Arc<str>>,
-    /// Where each is, once there are more than a few.
+    /// The index of each name, once there are more than [`FEW`].
     known: HashMap<Arc<str>, usize>,
-    /// Rows repeat their columns in order, so the name after the last one is tried before hashing.
+    /// Rows repeat their columns in order, so the name after the last match is tried first.
     next: usize,
 }
 
@@ -39,7 +39,7 @@ impl Names {
         if self.order.len() < KEPT {
             self.order.push(Arc::clone(&new));
             if self.order.len() > FEW {
-                // The few that were looked through until now, and then each as it comes.
+                // At first all the names of the linear search, later each new name.
                 let unknown = self.known.len();
                 self.known.extend(self.order.iter().cloned().zip(0..).skip(unknown));
             }

@@ -1,10 +1,10 @@
-//! The value every protocol shares: what an RPC parameter, an RPC answer and a database row are made of.
+//! The value that all protocols share: RPC parameters, RPC answers and database rows consist of it.
 //!
-//! Here: the type and how an app reads it. In `value/`: `compare` (`row["population"] >= 100_000`), `convert` (`From`),
-//! `marked` ([`DateTime`] and [`Bytes`] as fields of one's own types), `serialize` and `deserialize` (a value through
-//! any serde format), `into_type` ([`from_value`]), `fields` ([`from_fields`]) and `of_type` ([`to_value`]).
+//! This file has the type and how an app reads it. In `value/`: `compare` (`row["population"] >= 100_000`), `convert`
+//! (`From`), `marked` ([`DateTime`] and [`Bytes`] as fields of an app's types), `serialize` and `deserialize` (a value
+//! through any serde format), `into_type` ([`from_value`]), `fields` ([`from_fields`]) and `of_type` ([`to_value`]).
 //!
-//! Keys are `Arc<str>` because the thousand rows of one answer share the names of their columns.
+//! Keys are `Arc<str>` because the thousand rows of one answer share their column names.
 
 mod compare;
 mod convert;
@@ -27,18 +27,17 @@ pub use into_type::from_value;
 pub use marked::{Bytes, DateTime};
 pub use of_type::to_value;
 
-/// One value of any of the protocols. XML-RPC's types are the widest set, so they name the variants.
+/// One value of any protocol. XML-RPC has the most types, so the variants follow its names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// Nothing: XML-RPC `<nil/>`, JSON `null`, SQL `NULL`.
     #[default]
     Nil,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
     /// A whole number of up to 64 bits (`<int>`, or `<i8>` beyond 32 bits).
     Int(i64),
-    /// A whole number above `i64::MAX`, and only those: every smaller one is an `Int`, so equal numbers are equal
-    /// values.
+    /// A whole number above `i64::MAX`. Smaller numbers are always an `Int`, so that equal numbers are equal values.
     UInt(u64),
     /// A floating point number.
     Double(f64),
@@ -50,46 +49,46 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// An ordered list.
     List(Vec<Value>),
-    /// Names and values, in the order they came.
+    /// Names and values, in their original order.
     Map(Map),
 }
 
-/// Names and values in the order they came. A name may occur twice (SQL allows it); look-ups find the first.
+/// Names and values in their original order. A name may occur twice (SQL allows it); look-ups return the first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map(pub Vec<(Arc<str>, Value)>);
 
-/// What a look-up of something missing gives, so that look-ups can be chained.
+/// Returned by an index look-up that finds nothing, so that look-ups can be chained.
 static NIL: Value = Value::Nil;
 
 impl Map {
-    /// The first value of this name.
+    /// The first value with this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
     }
 
-    /// Names and values in their order.
+    /// Iterates over names and values in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// How many pairs there are.
+    /// The number of pairs.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True when there is no pair.
+    /// True if there is no pair.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl Value {
-    /// A map of these names and values.
+    /// A map from these names and values.
     pub fn from_pairs<K: Into<Arc<str>>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Value {
         Value::Map(Map(pairs.into_iter().map(|(key, value)| (key.into(), value)).collect()))
     }
 
-    /// The word for what it is, as error messages use it.
+    /// The name of its kind, as used in error messages.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Nil => "nil",
@@ -117,7 +116,7 @@ impl Value {
         }
     }
 
-    /// The whole number it is, also where it came as a double without a fraction.
+    /// The whole number, also from a double without a fraction that is exact; `None` otherwise.
     pub fn as_i64(&self) -> Option<i64> {
         match self {
             Value::Int(number) => Some(*number),
@@ -126,7 +125,7 @@ impl Value {
         }
     }
 
-    /// The number it is; the nearest double for whole numbers beyond 2^53.
+    /// The number as a double, rounded for whole numbers beyond 2^53; `None` if it is not a number.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Value::Double(number) => Some(*number),
@@ -136,7 +135,7 @@ impl Value {
         }
     }
 
-    /// The truth value it is.
+    /// The boolean.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Value::Bool(truth) => Some(*truth),
@@ -144,7 +143,7 @@ impl Value {
         }
     }
 
-    /// The octets, or a string's UTF-8.
+    /// The octets, or the UTF-8 of a string.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Value::Bytes(bytes) => Some(bytes),
@@ -169,7 +168,7 @@ impl Value {
         }
     }
 
-    /// Its items, to merge answers: a list's own, none of nil, and anything else is a list of one.
+    /// The items, for merging answers: those of a list, none for nil, and the value itself for all other kinds.
     pub fn into_list(self) -> Vec<Value> {
         match self {
             Value::List(items) => items,
@@ -178,7 +177,7 @@ impl Value {
         }
     }
 
-    /// The first value of this name, if it is a map that has it.
+    /// The first value with this name, if this is a map that has it.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.as_map()?.get(name)
     }
@@ -192,12 +191,12 @@ impl Value {
         }
     }
 
-    /// True unless it is a list or map that has something in it.
+    /// True unless it is a list or map with at least one entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Keeps those items of a list for which `keep` says so; anything but a list stays as it is.
+    /// Keeps the items of a list for which `keep` returns true; other values stay unchanged.
     pub fn retain(&mut self, keep: impl FnMut(&Value) -> bool) {
         if let Value::List(items) = self {
             items.retain(keep);
@@ -205,7 +204,7 @@ impl Value {
     }
 }
 
-/// The whole number a double is, where both types name it exactly: doubles beyond 2^53 stand for ranges of numbers.
+/// The double as a whole number, if both types represent it exactly. Beyond 2^53 a double stands for several integers.
 pub(crate) fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
@@ -214,7 +213,7 @@ pub(crate) fn whole(number: f64) -> Option<i64> {
 impl Index<&str> for Value {
     type Output = Value;
 
-    /// The value of this name; nil when there is none.
+    /// The value with this name; nil if there is none.
     fn index(&self, name: &str) -> &Value {
         self.get(name).unwrap_or(&NIL)
     }
@@ -223,8 +222,8 @@ impl Index<&str> for Value {
 impl Index<usize> for Value {
     type Output = Value;
 
-    /// The item at this place of a list, or the value of the pair at this place of a map, counted from 0; nil when
-    /// there is none. So of two columns of one name both can be read.
+    /// The item at this index of a list, or the value of the pair at this index of a map, counted from 0; nil if there
+    /// is none. So both of two columns with the same name can be read.
     fn index(&self, at: usize) -> &Value {
         let found = match self {
             Value::List(items) => items.get(at),

@@ -1,17 +1,18 @@
-//! XML-RPC: tolerant towards what comes in, strict in what goes out.
+//! XML-RPC: tolerant on input, strict on output.
 //!
 //! Reading: `source` (bytes to text: byte order mark, declared encoding), `parse` (quick-xml's events into a
-//! `structure`, a stack of `frame`s), `plain` (a shortcut past the events), `scalar` (the text of one typed element).
-//! Writing: `serialize` (serde straight to XML, no value in between), `escape`, `write` (the documents around it).
+//! `structure`, a stack of `frame`s), `fast_path` (reads the common form without events), `scalar` (the text of one
+//! typed element). Writing: `serialize` (serde directly to XML, without an intermediate value), `escape`, `write` (the
+//! documents around it).
 //!
-//! Tolerated: values without a type; `i1 i2 i4 i8 int biginteger float bigdecimal`; `true`, `false` and spaces in
-//! booleans; any attribute on any element and any prefix before its name (`ex:nil`), neither of them looked at; every
-//! form of dateTime, kept as text; base64 with or without line breaks and padding; CDATA, comments, processing
-//! instructions; members in any order; absent `<params>`; names with spaces around; raw control characters. A name that
-//! occurs twice in a struct is kept twice, and look-ups find the first.
+//! Accepted: values without a type; `i1 i2 i4 i8 int biginteger float bigdecimal`; `true`, `false` and spaces in
+//! booleans; any attribute on any element and any prefix before its name (`ex:nil`), both ignored; every form of
+//! dateTime, kept as text; base64 with or without line breaks and padding; CDATA, comments, processing instructions;
+//! members in any order; absent `<params>`; names with spaces around; raw control characters. A name that occurs twice
+//! in a struct is kept twice, and look-ups return the first.
 //!
-//! Refused: DTDs and all entities but XML's own five, anything after the document, unknown elements, text beside
-//! elements, NaN and infinities, and what exceeds the [`Limits`](crate::Limits).
+//! Refused: DTDs and all entities except XML's own five, anything after the document, unknown elements, text beside
+//! elements, NaN and infinities, and input beyond the [`Limits`](crate::Limits).
 
 mod escape;
 mod fast_path;
@@ -30,10 +31,10 @@ use crate::Value;
 pub use parse::{parse_call, parse_response};
 pub use write::{write_call, write_fault, write_response, write_value};
 
-/// A call as it came in.
+/// A received call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
-    /// The method's name, without the spaces around it.
+    /// The method's name, without surrounding spaces.
     pub method: String,
     /// The positional parameters.
     pub params: Vec<Value>,
@@ -45,6 +46,6 @@ pub struct Call {
 pub struct Fault {
     /// `faultCode`: the server's number for the failure.
     pub code: i64,
-    /// `faultString`: the server's words for it.
+    /// `faultString`: the server's description of the failure.
     pub message: String,
 }

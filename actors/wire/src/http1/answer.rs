@@ -1,4 +1,4 @@
-//! The head of an answer. httparse reads its lines; what they come to is decided here.
+//! The head of an answer. httparse splits it into lines; this module decides what they mean.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -8,48 +8,48 @@ use httparse::{Header, ParserConfig, Response, Status};
 use super::framing::{Announced, Framing};
 use super::refusal::{Kind, Refusal, at, named};
 
-/// The largest head, in octets, all interim ones before it included.
+/// Maximum size of a head in octets, including all interim heads before it.
 pub const MAX_HEAD: usize = 128 * 1024;
-/// The most header lines of a head.
+/// Maximum number of header lines in a head.
 pub const MAX_FIELDS: usize = 256;
 
-/// What the head of a final answer says.
+/// The content of the head of a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The status.
     pub code: u16,
-    /// Where the body begins, counted from the first octet of the first interim head.
+    /// The offset of the body, counted from the first octet of the first interim head.
     pub end: usize,
     /// How the body ends.
     pub framing: Framing,
-    /// The server keeps the connection, and both sides agree on where the answer ends.
+    /// The server keeps the connection open, and both sides agree on where the answer ends.
     pub is_kept: bool,
-    /// The server says that it ends the connection.
+    /// The server announces that it closes the connection.
     pub says_close: bool,
 }
 
-/// Finds the head of the final answer in octets that come in pieces. No octet is looked at more than a few times, in
-/// however many pieces a head comes.
+/// Finds the head of the final answer in octets that arrive in pieces. Each octet is examined only a few times, however
+/// many pieces a head arrives in.
 #[derive(Debug, Default)]
 pub struct HeadReader {
-    /// Where the present head begins.
+    /// The offset of the head being read.
     begin: usize,
     has_interim: bool,
-    /// Octets of it that were parsed in vain.
+    /// How many of its octets the last unsuccessful parse covered.
     parsed: usize,
-    /// Octets of it in which no end was found.
+    /// How many of its octets have been searched for its end.
     searched: usize,
 }
 
 impl HeadReader {
-    /// True where an interim answer (1xx) came.
+    /// True once an interim answer (1xx) has arrived.
     pub fn has_interim(&self) -> bool {
         self.has_interim
     }
 
-    /// Reads the head, if it is whole. `octets` is all that came so far: nothing may be taken off it before there is a
-    /// head. `is_head`: the request was a HEAD. `field` is given the status and each header of the final answer, in
-    /// their order, with its folds undone.
+    /// Reads the head if it is complete. `octets` is everything received so far: none may be removed before the head is
+    /// complete. `is_head`: the request was a HEAD. `field` is called with the status and each header of the final
+    /// answer, in order, with folded lines joined.
     pub fn read(
         &mut self,
         octets: &[u8],
@@ -57,7 +57,7 @@ impl HeadReader {
         mut field: impl FnMut(u16, &str, &[u8]),
     ) -> Result<Option<Head>, Refusal> {
         loop {
-            // Empty lines before a head are stepped over, once.
+            // Skip empty lines before a head, once.
             self.begin += octets[self.begin..].iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
             let head = &octets[self.begin..];
             if !self.is_worth_parsing(head) {
@@ -95,8 +95,9 @@ impl HeadReader {
         }
     }
 
-    /// Most heads come whole, and are parsed at once. One that did not is parsed again when its end has come, or twice
-    /// as much: so nonsense is told early, and a head that drips in costs no more than three of its length.
+    /// Most heads arrive in one piece and are parsed at once. Any other is parsed again when its end has arrived, or
+    /// when it has doubled in length. So invalid input is detected early, and a head that arrives octet by octet costs
+    /// at most three times its length.
     fn is_worth_parsing(&mut self, head: &[u8]) -> bool {
         if head.is_empty() {
             return false;
@@ -107,7 +108,7 @@ impl HeadReader {
     }
 }
 
-/// How the body ends, whether the connection outlives it, and whether the server says that it does not.
+/// How the body ends, whether the connection stays open, and whether the server announces that it closes it.
 fn announced(
     head: &[u8],
     answer: &Response<'_, '_>,
@@ -143,7 +144,7 @@ fn tolerant() -> ParserConfig {
     config
 }
 
-/// "Not yet", while there may be more.
+/// "Incomplete", unless the head has exceeded its limit.
 fn within_bound(length: usize) -> Result<Option<Head>, Refusal> {
     if length > MAX_HEAD {
         return Err(Refusal::TooLarge(format!("the head is larger than the limit of {MAX_HEAD} bytes")));
@@ -155,7 +156,7 @@ fn has_empty_line(octets: &[u8]) -> bool {
     octets.windows(2).any(|pair| pair == b"\n\n") || octets.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// The value with each fold as one blank (RFC 9112, 5.2).
+/// The value with each fold replaced by one blank (RFC 9112, 5.2).
 fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     if !value.contains(&b'\n') {
         return Cow::Borrowed(value);
@@ -165,7 +166,7 @@ fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(lines.fold(first, |value, line| [&value, &b" "[..], line].concat()))
 }
 
-/// An answer's head, for who looks at one that httparse refuses.
+/// The head of an answer, for locating what httparse refuses.
 const ANSWER: Kind = Kind { first: "status line", good: b"HTTP/1.1 200\r\n", fields: MAX_FIELDS, is_refused };
 
 fn is_refused(head: &[u8]) -> bool {

@@ -1,8 +1,8 @@
-//! The head of a request, as a client writes it. Nothing leaves that could begin a line of its own: what has no place
-//! in a head is an error that says why, never a request of another meaning.
+//! The head of a request, as a client writes it. No input can add a line of its own: a character that is not allowed in
+//! a head gives an error with the reason, never a request with another meaning.
 
-/// Puts the request line behind `out`. The path is sent as it is, so it must be visible ASCII: everything else is for
-/// its maker to encode.
+/// Appends the request line to `out`. The path is sent unchanged, so it must be visible ASCII: the caller encodes
+/// anything else.
 pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), String> {
     if method.is_empty() || !method.bytes().all(is_token) {
         return Err(format!("the method {method:?} cannot be sent: it is not a token of HTTP"));
@@ -18,7 +18,7 @@ pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result
     Ok(())
 }
 
-/// Puts a header behind `out`.
+/// Appends a header to `out`.
 pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(format!("the header name {name:?} cannot be sent: it is not a token of HTTP"));
@@ -33,12 +33,12 @@ pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), St
     Ok(())
 }
 
-/// Puts a `content-length` behind `out`.
+/// Appends a `content-length` to `out`.
 pub fn write_length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
 }
 
-/// RFC 9110, 5.6.2.
+/// Whether the octet may occur in a token (RFC 9110, 5.6.2).
 pub(super) fn is_token(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }

@@ -4,9 +4,9 @@
 //! size [padding] [; extension] CRLF  data CRLF  …  0 CRLF  [trailer CRLF …] CRLF
 //! ```
 //!
-//! In an answer a bare line feed passes for a line's end, and blanks behind a size are stepped over, as curl has it. In
-//! a request it does not: where a proxy before us sees a line's end in another place, a chunk may hide a request.
-//! Extensions and trailers are read and forgotten.
+//! In an answer a bare line feed is accepted as a line's end, and blanks after a size are skipped, as curl does. In a
+//! request neither is accepted: if a proxy in front sees a line end elsewhere, a chunk can hide a request. Extensions
+//! and trailers are read and discarded.
 
 use std::ops::Range;
 
@@ -14,10 +14,10 @@ use super::answer::MAX_HEAD;
 use super::asking::is_token;
 use super::refusal::Refusal;
 
-/// What ends a chunked body without trailers.
+/// The end of a chunked body without trailers.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Puts a chunk of this content behind `out`; nothing for no content, which would be the end.
+/// Appends a chunk with this content to `out`; nothing if it is empty, because an empty chunk ends the body.
 pub fn write_chunk(out: &mut Vec<u8>, content: &[u8]) {
     if !content.is_empty() {
         out.extend_from_slice(format!("{:x}\r\n", content.len()).as_bytes());
@@ -26,28 +26,28 @@ pub fn write_chunk(out: &mut Vec<u8>, content: &[u8]) {
     }
 }
 
-/// What the next octets of a chunked body are.
+/// The next part of a chunked body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Octets that are done with.
+    /// The number of octets consumed.
     pub used: usize,
-    /// Those of them that are content; empty where more octets are needed, or none will come.
+    /// The range of content among them; empty if more octets are needed, or the body has ended.
     pub content: Range<usize>,
 }
 
-/// Finds the content in a chunked body that comes in pieces.
+/// Finds the content in a chunked body that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct ChunkReader {
     state: State,
-    /// Content left of the present chunk.
+    /// Content left in the current chunk.
     left: u64,
     /// Octets of content so far.
     content: u64,
     /// Octets of extensions and trailers so far.
     extras: u64,
-    /// A line ends with CR LF and in no other way.
+    /// Only CR LF ends a line.
     is_strict: bool,
-    /// The octet before this one was a carriage return.
+    /// The previous octet was a carriage return.
     is_behind_return: bool,
 }
 
@@ -59,39 +59,39 @@ enum State {
     Size,
     Padding,
     Extension,
-    /// Behind the carriage return of a size's line.
+    /// After the carriage return of a size's line.
     SizeEnd,
     Content,
-    /// Behind a chunk's content.
+    /// After a chunk's content.
     ContentEnd,
-    /// Behind the carriage return of that.
+    /// After the carriage return that follows the content.
     ContentEndLine,
-    /// At the begin of a trailer's line.
+    /// At the start of a trailer line.
     Trailer,
-    /// Within its name, where that is looked at.
+    /// Within a trailer's name; used only in strict mode.
     TrailerName,
-    /// Within it.
+    /// Within a trailer line.
     TrailerLine,
-    /// Behind the carriage return of the empty line.
+    /// After the carriage return of the empty last line.
     LastLine,
     Done,
 }
 
-/// No chunk is larger: no file is.
+/// The largest chunk that is accepted; no file is larger.
 const MAX_CHUNK: u64 = i64::MAX.unsigned_abs();
 
 impl ChunkReader {
-    /// For the body of a request.
+    /// A reader for the body of a request, which is strict.
     pub fn of_request() -> ChunkReader {
         ChunkReader { is_strict: true, ..ChunkReader::default() }
     }
 
-    /// True behind the last octet of the body.
+    /// True after the last octet of the body.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Looks at the next octets, up to the end of the first content among them.
+    /// Consumes octets, up to the end of the first content among them.
     pub fn read(&mut self, octets: &[u8]) -> Result<Piece, Refusal> {
         let mut used = 0;
         while let Some(&octet) = octets.get(used) {
@@ -119,7 +119,7 @@ impl ChunkReader {
         Ok(Piece { used, content: used..used })
     }
 
-    /// Refuses what is no line in the strict sense.
+    /// Refuses line ends and control characters that strict mode does not allow.
     fn keep_lines(&mut self, octet: u8) -> Result<(), Refusal> {
         let was_return = std::mem::replace(&mut self.is_behind_return, octet == b'\r');
         match octet {
@@ -132,7 +132,7 @@ impl ChunkReader {
         }
     }
 
-    /// What one octet between the contents leads to.
+    /// The next state after one octet outside the content.
     fn step(&mut self, octet: u8) -> Result<State, Refusal> {
         Ok(match (self.state, octet) {
             (State::Begin | State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
@@ -141,7 +141,7 @@ impl ChunkReader {
                 if self.left > MAX_CHUNK {
                     return Err(Refusal::TooLarge("a chunk of 2^63 octets or more".to_owned()));
                 }
-                // Zeros before a size are digits that lead nowhere.
+                // Leading zeros of a size count as extra octets, so that they are limited.
                 self.extra(u64::from(self.left == 0))?;
                 State::Size
             }
@@ -185,7 +185,8 @@ impl ChunkReader {
         })
     }
 
-    /// Extensions and trailers may be as long as a head, and as the content itself: some servers sign each chunk.
+    /// Counts octets of extensions and trailers. Their limit is the size of a head plus that of the content, because
+    /// some servers sign each chunk.
     fn extra(&mut self, octets: u64) -> Result<(), Refusal> {
         self.extras += octets;
         if self.extras > MAX_HEAD as u64 + self.content {

@@ -1,32 +1,32 @@
-//! Where the body behind a head ends (RFC 9112, 6.3): of an answer by the status first, then by the transfer coding,
-//! then by the length, else by the end of the connection; of a request by its coding or its length, or there is none.
+//! Where the body after a head ends (RFC 9112, 6.3). For an answer the status decides first, then the transfer coding,
+//! then the length, else the end of the connection. A request has a coding or a length, or no body.
 
 use super::refusal::Refusal;
 
-/// How the body of a message ends.
+/// How the end of a message's body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// There is none, whatever the head announces.
+    /// There is no body, whatever the head announces.
     None,
-    /// After so many octets.
+    /// After this many octets.
     Length(u64),
-    /// With its last chunk.
+    /// After the last chunk.
     Chunked,
-    /// With the connection.
+    /// At the end of the connection.
     ToTheEnd,
 }
 
-/// What the fields of a head announce, gathered one by one.
+/// The headers of a head that concern framing, collected one by one.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
     length: Option<u64>,
     is_chunked: bool,
-    /// There was a `transfer-encoding`, be it `identity`.
+    /// There was a `transfer-encoding`, even if only `identity`.
     is_coded: bool,
 }
 
 impl Announced {
-    /// Takes in the value of a `content-length`: one number, or a list of equal ones (RFC 9110, 8.6).
+    /// Adds the value of a `content-length`: one number, or a list of equal ones (RFC 9110, 8.6).
     pub(super) fn length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for word in value.split(|&octet| octet == b',') {
             let length = number(word.trim_ascii())?;
@@ -38,9 +38,8 @@ impl Announced {
         Ok(())
     }
 
-    /// Takes in the value of a `transfer-encoding`. The codings of several lines are one list. `identity` says that
-    /// there is no coding (RFC 2616, 3.6; gone since, but still sent); any other than `chunked` is none that is read
-    /// here.
+    /// Adds the value of a `transfer-encoding`. The codings of several lines form one list. `identity` means no coding
+    /// (RFC 2616, 3.6; removed since, but still sent). `chunked` is the only coding supported.
     pub(super) fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         self.is_coded = true;
         for word in value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
@@ -57,7 +56,7 @@ impl Announced {
         Ok(())
     }
 
-    /// The framing of the answer with this status to a request that was a HEAD or not.
+    /// The framing of an answer with this status; `is_head`: the request was a HEAD.
     pub(super) fn of_answer(&self, code: u16, is_head: bool) -> Framing {
         match self.length {
             _ if is_head || matches!(code, 100..=199 | 204 | 304) => Framing::None,
@@ -67,8 +66,8 @@ impl Announced {
         }
     }
 
-    /// The framing of a request (RFC 9112, 6.3, 3 to 6): without a coding and without a length it has no body. What a
-    /// proxy before us may read in another way is refused, where an answer's would be read: it could hide a request.
+    /// The framing of a request (RFC 9112, 6.3, 3 to 6): without a coding and a length it has no body. Refuses what a
+    /// proxy in front may read differently, although it is accepted in an answer, because it could hide a request.
     pub(super) fn of_request(&self, is_1_0: bool) -> Result<Framing, Refusal> {
         match (self.is_coded, self.length) {
             (false, None | Some(0)) => Ok(Framing::None),
@@ -80,7 +79,7 @@ impl Announced {
         }
     }
 
-    /// Takes in the value of the one `content-length` there may be.
+    /// Adds the value of `content-length`, of which a request may have only one.
     pub(super) fn only_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
         if self.length.is_some() {
             return Err(malformed("a second length"));
@@ -88,18 +87,18 @@ impl Announced {
         self.length(value)
     }
 
-    /// True where there was a `transfer-encoding`.
+    /// True if there was a `transfer-encoding`.
     pub(super) fn is_coded(&self) -> bool {
         self.is_coded
     }
 
-    /// True where a length or a coding was announced.
+    /// True if a length or a coding was announced.
     pub(super) fn has_framing(&self) -> bool {
         self.is_coded || self.length.is_some()
     }
 
-    /// True where another reader may see another end: a coding beside a length, or from a server of HTTP/1.0, which
-    /// knew none (RFC 9112, 6.1). The body is read, but nothing behind it is to be trusted.
+    /// True if another reader may find another end: a coding beside a length, or a coding from an HTTP/1.0 server,
+    /// which had none (RFC 9112, 6.1). The body is read, but the connection must not be used after it.
     pub(super) fn is_doubtful(&self, is_1_0: bool) -> bool {
         self.is_coded && (self.length.is_some() || is_1_0)
     }

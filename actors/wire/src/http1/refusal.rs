@@ -1,22 +1,22 @@
-//! What is told of octets that are no message.
+//! Errors for octets that are not a valid message.
 
 use crate::error::shown;
 
-/// Why a message is not read on.
+/// Why reading a message was stopped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It is not what HTTP/1 allows.
+    /// It violates HTTP/1.
     #[error("{0}")]
     Malformed(String),
-    /// It is larger than what is accepted.
+    /// It exceeds a limit.
     #[error("{0}")]
     TooLarge(String),
 }
 
-/// The refusal of a header's value, with its name and its line.
+/// Adds the name and the line number of a header to the refusal of its value.
 #[cold]
 pub(super) fn at(refusal: Refusal, head: &[u8], name: &str) -> Refusal {
-    // The name is a part of the head.
+    // `name` is a slice of `head`, so the addresses give its offset.
     let offset = name.as_ptr().addr().saturating_sub(head.as_ptr().addr());
     let line = 1 + head[..offset.min(head.len())].iter().filter(|&&octet| octet == b'\n').count();
     let name = name.to_ascii_lowercase();
@@ -26,19 +26,19 @@ pub(super) fn at(refusal: Refusal, head: &[u8], name: &str) -> Refusal {
     }
 }
 
-/// A kind of head, for who looks at one that httparse refuses.
+/// A kind of head, for locating what httparse refuses.
 pub(super) struct Kind {
-    /// What its first line is.
+    /// The name of its first line.
     pub(super) first: &'static str,
-    /// A first line that is good.
+    /// A valid first line.
     pub(super) good: &'static [u8],
-    /// The most header lines it may have.
+    /// Maximum number of header lines.
     pub(super) fields: usize,
-    /// Whether httparse refuses these octets, which are a head with at most one header.
+    /// Whether httparse refuses these octets, a head with at most one header.
     pub(super) is_refused: fn(&[u8]) -> bool,
 }
 
-/// What httparse refuses, with the line that it does not name: the first one that is refused by itself, too.
+/// Adds the line number to an error of httparse, which has none: that of the first line that is refused on its own.
 #[cold]
 pub(super) fn named(head: &[u8], error: httparse::Error, kind: &Kind) -> Refusal {
     let Kind { first: what, good, fields, is_refused } = kind;
@@ -57,7 +57,7 @@ pub(super) fn named(head: &[u8], error: httparse::Error, kind: &Kind) -> Refusal
             whole.extend_from_slice(fold);
         }
         if is_refused(&[*good, &whole, b"\r\n\r\n"].concat()) {
-            // No more than the name: values may be secrets.
+            // The name alone: a value may be secret.
             let name =
                 String::from_utf8_lossy(line.split(|&octet| octet == b':').next().unwrap_or_default().trim_ascii())
                     .into_owned();

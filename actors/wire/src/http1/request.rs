@@ -1,12 +1,13 @@
 //! The head of a request, as a server reads it.
 //!
-//! A server is stricter than a client. Between it and who asks there may be a proxy that reads the same octets by rules
-//! of its own; where the two may differ, one's body is the other's next request (request smuggling). So what RFC 9112
-//! leaves to a server's taste is refused: two lengths, even equal ones, a length beside a coding, a coding other than
-//! `chunked`, a folded line, blanks before a colon. httparse reads the lines; what they come to is decided here.
+//! A server is stricter than a client. A proxy between the client and the server may read the same octets by other
+//! rules; if the two disagree, one's body is the other's next request (request smuggling). So everything that RFC 9112
+//! leaves to a server's choice is refused: two lengths, even equal ones, a length beside a coding, a coding other than
+//! `chunked`, a folded line, blanks before a colon. httparse splits the head into lines; this module decides what they
+//! mean.
 //!
-//! One thing is mended and not refused: octets in the target that should have been written as `%XX`. Browsers and
-//! scripts send them, and nobody reads them in two ways.
+//! One fault is repaired instead of refused: octets in the target that should have been written as `%XX`. Browsers and
+//! scripts send them, and all readers understand them alike.
 
 use std::mem::MaybeUninit;
 
@@ -18,21 +19,21 @@ use super::framing::{Announced, Framing};
 use super::refusal::{Kind, Refusal, at, named};
 use crate::error::shown;
 
-/// The most header lines of a request, as actix-http has it.
+/// Maximum number of header lines in a request, equal to actix-http's.
 pub const MAX_REQUEST_FIELDS: usize = 96;
-/// The longest target, in octets: what a `Uri` of the crate `http` holds.
+/// Maximum length of a target in octets, which is that of `http::Uri`.
 pub const MAX_TARGET: usize = 65_534;
 
-/// What else a first line may hold, generously.
+/// A generous maximum for the rest of the first line.
 const LONGEST_REST: usize = 256;
 
-/// Why a request is not served, and the status that says so.
+/// Why a request is refused, and the status to answer with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Denied {
     /// 400, 414, 431, 501 or 505.
     pub status: u16,
-    /// A sentence for its sender.
+    /// A sentence for the client.
     pub why: String,
 }
 
@@ -45,7 +46,7 @@ impl From<Refusal> for Denied {
     }
 }
 
-/// What the head of a request says.
+/// The content of a request's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestHead<'o> {
     /// A token, as sent.
@@ -54,33 +55,33 @@ pub struct RequestHead<'o> {
     pub target: &'o str,
     /// HTTP/1.0; otherwise it is HTTP/1.1.
     pub is_1_0: bool,
-    /// How the body ends: never with the connection.
+    /// How the body ends: never at the end of the connection.
     pub framing: Framing,
-    /// The client wants to ask more on this connection.
+    /// The client wants to send more requests on this connection.
     pub is_kept: bool,
-    /// The client waits for a 100 before it sends the body.
+    /// The client waits for a 100 before sending the body.
     pub expects_continue: bool,
-    /// The client offers to go on in another protocol.
+    /// The client offers to switch to another protocol.
     pub offers_upgrade: bool,
 }
 
-/// Finds the head of a request in octets that come in pieces. No octet is looked at more than a few times, in however
-/// many pieces a head comes.
+/// Finds the head of a request in octets that arrive in pieces. Each octet is examined only a few times, however many
+/// pieces a head arrives in.
 #[derive(Debug, Default)]
 pub struct RequestReader {
-    /// Empty lines before the head, in octets.
+    /// Octets of empty lines before the head.
     begin: usize,
-    /// Octets in which no end was found.
+    /// How many octets have been searched for the end.
     searched: usize,
-    /// Octets that were parsed in vain.
+    /// How many octets the last unsuccessful parse covered.
     parsed: usize,
 }
 
 impl RequestReader {
-    /// Where the body begins, once the head is whole; what can be no head is refused before. `octets` is all that came
-    /// so far of this request.
+    /// The offset of the body once the head is complete. Input that cannot become a valid head is refused earlier.
+    /// `octets` is everything received so far of this request.
     pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Denied> {
-        // Each of them is stepped over once.
+        // Each empty line is skipped once.
         self.begin += octets[self.begin..].iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
         let begin = self.begin;
         let from = begin.max(self.searched.saturating_sub(2));
@@ -89,7 +90,7 @@ impl RequestReader {
             [b'\r', b'\n', ..] => Some(from + at + 3),
             _ => None,
         });
-        // With its end or without it: the same head is refused alike, however it comes.
+        // With or without its end, so that a head is refused alike in however many pieces it arrives.
         let first = || memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
         if octets.len() > MAX_TARGET && first() > MAX_TARGET + LONGEST_REST {
             return Err(long_target());
@@ -101,7 +102,7 @@ impl RequestReader {
         if octets.len() > MAX_HEAD {
             return Err(large_head());
         }
-        // Nonsense is told early, and a head that drips in costs no more than three of its length.
+        // Invalid input is detected early, and a head that arrives octet by octet costs at most three times its length.
         if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {
             self.parsed = octets.len();
             let octets = without_version(octets, begin);
@@ -112,7 +113,7 @@ impl RequestReader {
     }
 }
 
-/// What can be judged of a head that is not whole: no version that may go on, as its whole word tells it.
+/// The part of an incomplete head that can be judged: without a version that may still be incomplete.
 fn without_version(octets: &[u8], begin: usize) -> &[u8] {
     let line = &octets[begin..];
     match memchr_iter(b' ', line).nth(1) {
@@ -121,7 +122,7 @@ fn without_version(octets: &[u8], begin: usize) -> &[u8] {
     }
 }
 
-/// The head with every octet of its target escaped that should have been; `None` where there is none of them.
+/// The head with every invalid octet of its target escaped; `None` if there is none.
 pub fn escaped(head: &[u8]) -> Option<Vec<u8>> {
     let begin = head.iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
     let line = begin + memchr(b'\n', &head[begin..]).unwrap_or(head.len() - begin);
@@ -142,12 +143,13 @@ pub fn escaped(head: &[u8]) -> Option<Vec<u8>> {
     Some(whole)
 }
 
-/// What has no place in a target, and no meaning of its own that could be lost (RFC 3986, appendix C and 2.2).
+/// Octets that are not allowed in a target and have no meaning that escaping could change (RFC 3986, appendix C and
+/// 2.2).
 fn needs_escape(octet: u8) -> bool {
     octet >= 0x80 || matches!(octet, b'"' | b'<' | b'>' | b'`')
 }
 
-/// Reads a head that is whole. `field` is given each header, in their order, as sent.
+/// Reads a complete head. `field` is called with each header, in order, as sent.
 pub fn read_request<'o>(
     head: &'o [u8],
     mut field: impl FnMut(&'o str, &'o [u8]),
@@ -185,7 +187,7 @@ pub fn read_request<'o>(
     })
 }
 
-/// What the headers of a request say of itself and of its connection.
+/// What the headers of a request say about the request and its connection.
 #[derive(Default)]
 struct Said {
     announced: Announced,
@@ -199,9 +201,9 @@ struct Said {
 }
 
 impl Said {
-    /// Takes in one header.
+    /// Reads one header.
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Refusal> {
-        // By length first: most headers are none of these.
+        // By length first, because most headers are none of these.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => {
                 if std::mem::replace(&mut self.has_host, true) {
@@ -227,7 +229,7 @@ impl Said {
                 }
             }
             7 if name.eq_ignore_ascii_case("upgrade") => {
-                // HTTP/2 on this connection is never agreed to: it is no offer to anybody.
+                // A switch to HTTP/2 is never accepted on this connection, so it is not counted as an offer.
                 self.has_upgrade |= words(value).any(|word| !word.eq_ignore_ascii_case(b"h2c"));
             }
             6 if name.eq_ignore_ascii_case("expect") => {
@@ -238,8 +240,8 @@ impl Said {
         Ok(())
     }
 
-    /// Takes in the coding: one line, `chunked`. A known way to say more is told from nonsense, which could be read by
-    /// others as if it said `chunked`.
+    /// Reads the coding: one line, `chunked`. Known other codings are distinguished from invalid ones, which another
+    /// reader could take for `chunked`.
     fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         if self.announced.is_coded() {
             return Err(Refusal::Malformed("a second line of it".to_owned()));
@@ -266,7 +268,7 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii)
 }
 
-/// The forms that a target has (RFC 9112, 3.2).
+/// Checks the form of the target (RFC 9112, 3.2).
 fn check_target(method: &str, target: &str) -> Result<(), Denied> {
     if target.len() > MAX_TARGET {
         return Err(long_target());
@@ -289,7 +291,8 @@ fn check_target(method: &str, target: &str) -> Result<(), Denied> {
     Err(Denied { status: 400, why })
 }
 
-/// A name or an address, with a port or without (RFC 3986, 3.2.2). No user: a host with one is another host for some.
+/// A name or an address, with or without a port (RFC 3986, 3.2.2). No user part: readers disagree on the host of such a
+/// value.
 fn is_host(value: &[u8]) -> bool {
     let (name, port) = match value {
         [b'[', rest @ ..] => match memchr(b']', rest) {
@@ -312,7 +315,7 @@ fn is_of_name(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet)
 }
 
-/// Has httparse read a head. What comes of it; `None` where the head is not whole.
+/// Parses a head with httparse and reads the result; `None` if the head is incomplete.
 fn parse<'o, T>(head: &'o [u8], read: impl FnOnce(&Request<'_, 'o>) -> Result<T, Denied>) -> Result<Option<T>, Denied> {
     let mut room = [const { MaybeUninit::uninit() }; MAX_REQUEST_FIELDS];
     let mut request = Request::new(&mut []);
@@ -340,7 +343,7 @@ fn is_version(word: &[u8]) -> bool {
     matches!(word, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
-/// A request's head, for who looks at one that httparse refuses.
+/// The head of a request, for locating what httparse refuses.
 const REQUEST: Kind =
     Kind { first: "request line", good: b"GET / HTTP/1.1\r\n", fields: MAX_REQUEST_FIELDS, is_refused };
 

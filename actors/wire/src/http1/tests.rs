@@ -1,4 +1,5 @@
-//! What is right for each kind of head and body. That pieces and oddities change nothing: `tests/it/http1.rs`.
+//! The correct result for each kind of head and body. `tests/it/http1.rs` proves that pieces and oddities change
+//! nothing.
 
 use super::*;
 
@@ -151,7 +152,7 @@ fn a_head_has_its_bounds() {
     for endless in ["HTTP/1.1 200 OK\r\nx: ", "HTTP/1.1 200 "] {
         assert!(matches!(refused(&(endless.to_owned() + &"y".repeat(MAX_HEAD))), Refusal::TooLarge(_)));
     }
-    // In pieces of an octet each it is no dearer than it should be: a head is parsed again when it has doubled.
+    // In pieces of one octet the cost stays bounded: a head is parsed again only when it has doubled.
     let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(MAX_HEAD - 100));
     let mut reader = HeadReader::default();
     for end in 1..long.len() {
@@ -160,7 +161,7 @@ fn a_head_has_its_bounds() {
     assert!(reader.read(long.as_bytes(), false, |_, _, _| {}).unwrap().is_some());
 }
 
-/// The content of a chunked body, and what lies behind it.
+/// The content of a chunked body, and the offset after it.
 fn unchunked(body: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Refusal> {
     let (mut reader, mut content, mut at) = (ChunkReader::default(), Vec::new(), 0);
     while at < body.len() && !reader.is_done() {
@@ -223,11 +224,11 @@ fn what_is_no_chunk_is_refused() {
     ] {
         assert!(matches!(unchunked(body.as_bytes()), Err(Refusal::TooLarge(_))), "{:?}…", &body[..10]);
     }
-    // 7fffffffffffffff is the largest there is; nobody has it, but it is a number.
+    // 7fffffffffffffff is the largest size; no chunk is that large, but the number is valid.
     assert_eq!(unchunked(b"7fffffffffffffff\r\nx"), Ok(None));
 }
 
-/// The octets that are written, of all.
+/// The octets, of all 256, that `write` accepts.
 fn accepted(write: impl Fn(&mut Vec<u8>, u8) -> Result<(), String>) -> Vec<u8> {
     (0..=u8::MAX).filter(|&octet| write(&mut Vec::new(), octet).is_ok()).collect()
 }

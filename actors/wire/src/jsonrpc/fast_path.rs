@@ -1,9 +1,9 @@
-//! The usual request, read by its bytes: an object of JSON-RPC 2.0 with no members but the four, each once, and no
+//! A fast path for the common request: a JSON-RPC 2.0 object with only the four standard members, each once, and no
 //! escapes.
 //!
-//! Whatever is not usual is `None`, without a word why: [`request`](super::request) then reads it member by member, so
-//! that every complaint is made in one place and knows the request's id. What is read here is read there to the same
-//! end.
+//! For any other input it returns `None` without an error: [`request`](super::request) then parses it member by member,
+//! so that all errors are made in one place, which knows the request's id. Both ways return the same result for a
+//! request that this path accepts.
 
 use std::borrow::Cow;
 
@@ -13,10 +13,10 @@ use super::request::{self, Params, Request, good_id};
 use crate::limits::Limits;
 use crate::value::Value;
 
-/// A whole number of so many digits fits whatever its sign is.
+/// A whole number of up to this many digits fits an `i64` with either sign.
 const DIGITS: usize = 18;
 
-/// The request that is the whole of `body`, if it is usual.
+/// The request, if it has the common form and is all of `body`.
 pub(super) fn request<'a>(body: &'a str, limits: &Limits) -> Option<Request<'a>> {
     let mut scan = Scan { body, at: 0 };
     let (mut is_v2, mut method, mut params, mut id) = (false, None, None, None);
@@ -51,14 +51,15 @@ pub(super) fn request<'a>(body: &'a str, limits: &Limits) -> Option<Request<'a>>
     })
 }
 
-/// A place in the body. Each step skips the blanks before it; one that is not usual gives `None`.
+/// A position in the body. Each step skips white space first and returns `None` for input that is not of the common
+/// form.
 struct Scan<'a> {
     body: &'a str,
     at: usize,
 }
 
 impl<'a> Scan<'a> {
-    /// What follows, without the blanks before it.
+    /// The rest of the body, after white space.
     fn rest(&mut self) -> &'a [u8] {
         let bytes = self.body.as_bytes();
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
@@ -67,19 +68,19 @@ impl<'a> Scan<'a> {
         bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Exactly this sign.
+    /// Takes exactly this character.
     fn token(&mut self, sign: u8) -> Option<()> {
         (*self.rest().first()? == sign).then(|| self.at += 1)
     }
 
-    /// Whether it is this word that follows; if so, it is behind us.
+    /// Takes this word, if it comes next, and returns whether it did.
     fn word(&mut self, word: &[u8]) -> bool {
         let is_next = self.rest().starts_with(word);
         self.at += if is_next { word.len() } else { 0 };
         is_next
     }
 
-    /// A string that stands for itself.
+    /// A string without escapes.
     fn text(&mut self) -> Option<&'a str> {
         self.token(b'"')?;
         let begin = self.at;
@@ -89,7 +90,7 @@ impl<'a> Scan<'a> {
         self.body.get(begin..begin + length)
     }
 
-    /// Any value as it is written.
+    /// Any value, as raw JSON.
     fn raw(&mut self) -> Option<&'a RawValue> {
         self.rest();
         let mut values = serde_json::Deserializer::from_str(self.body.get(self.at..)?).into_iter();
@@ -98,7 +99,7 @@ impl<'a> Scan<'a> {
         Some(raw)
     }
 
-    /// A list of plain values at once, anything else the careful way.
+    /// A list of scalars directly; anything else by the general parser.
     fn params(&mut self, limits: &Limits) -> Option<Params> {
         self.rest();
         let begin = self.at;
@@ -106,7 +107,7 @@ impl<'a> Scan<'a> {
             return Some(Params::Positional(items));
         }
         self.at = begin;
-        // `null` and other things that are no parameters are told apart elsewhere.
+        // The general path distinguishes `null` and other values that are not parameters.
         let raw = self.raw().filter(|raw| raw.get().starts_with(['[', '{']))?;
         request::params(Some(raw), limits).ok()
     }
@@ -133,7 +134,7 @@ impl<'a> Scan<'a> {
         self.token(b']').map(|()| items)
     }
 
-    /// A whole number without zeros before it. A point or an exponent behind it is nothing that the next step likes.
+    /// A whole number without leading zeros. A point or exponent after it makes the caller's next step fail.
     fn whole(&mut self) -> Option<i64> {
         let rest = self.rest();
         let is_negative = rest[0] == b'-';

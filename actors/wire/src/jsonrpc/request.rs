@@ -1,4 +1,4 @@
-//! What a server receives: a request, a notification, or a batch of them.
+//! Reads what a server receives: a request, a notification, or a batch of them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::limits::Limits;
 use crate::value::deserialize::Budget;
 use crate::{Error, Map, Value};
 
-/// Entries of one batch. A batch of this many takes a client minutes to make sense of; far smaller limits are a
-/// server's to set.
+/// Maximum of entries in one batch. A client would need minutes to process the answers of so many; a server should set
+/// a far smaller limit.
 const BATCH: usize = 10_000;
 
-/// What came in one body.
+/// The content of one body.
 #[derive(Debug)]
 pub enum Incoming<'a> {
-    /// One request, or one thing that is none.
+    /// One request, or JSON that is not a valid request.
     Single(Result<Request<'a>, Invalid<'a>>),
-    /// At least one, in their order; an empty batch is a single [`Invalid`].
+    /// At least one entry, in order; an empty batch is a single [`Invalid`].
     Batch(Vec<Result<Request<'a>, Invalid<'a>>>),
 }
 
@@ -31,16 +31,16 @@ pub enum Incoming<'a> {
 pub struct Request<'a> {
     /// The method's name.
     pub method: Cow<'a, str>,
-    /// What it is called with.
+    /// Its parameters.
     pub params: Params,
-    /// What the answer has to carry, exactly as it came. `None` is a notification: no answer is wanted.
+    /// The id to echo, exactly as received. `None` is a notification, which wants no answer.
     pub id: Option<Cow<'a, RawValue>>,
-    /// A request of JSON-RPC 1.0, to be answered in its form.
+    /// True for JSON-RPC 1.0; the answer must have its form.
     pub v1: bool,
 }
 
 impl Incoming<'_> {
-    /// The same, without a part of the body that it was read from: for whoever reads in another thread.
+    /// Copies what it borrows from the body, so that another thread can read it.
     pub fn into_owned(self) -> Incoming<'static> {
         let owned = |entry: Result<Request<'_>, Invalid<'_>>| match entry {
             Ok(Request { method, params, id, v1 }) => {
@@ -62,7 +62,7 @@ fn owned_id(id: Cow<'_, RawValue>) -> Cow<'static, RawValue> {
 /// The parameters of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Params {
-    /// There were none at all.
+    /// The request has none.
     #[default]
     None,
     /// By position.
@@ -71,12 +71,12 @@ pub enum Params {
     Named(Map),
 }
 
-/// JSON that is no request: the answer is error -32600 with this id, or null where none could be read.
+/// JSON that is not a valid request: the answer is error -32600 with this id, or null if there is no readable one.
 #[derive(Clone, Debug)]
 pub struct Invalid<'a> {
-    /// The id, where there was a good one.
+    /// The id, if it is valid.
     pub id: Option<Cow<'a, RawValue>>,
-    /// What is wrong with it.
+    /// The fault in it.
     pub message: String,
 }
 
@@ -91,8 +91,8 @@ pub fn parse(input: &[u8]) -> Result<Incoming<'_>, Error> {
     parsed.map_err(|error| Error { offset: error.offset.map(|at| at + skipped), ..error })
 }
 
-/// Nearly every request is a usual one, and is seen once. What is not is seen again: to tell what is not JSON from what
-/// is JSON and no request, and what is wrong with that.
+/// Nearly every request takes the fast path and is parsed once. Any other is parsed again, to distinguish text that is
+/// not JSON from JSON that is not a request, and to find the fault.
 fn single<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
     let entry = match fast_path::request(body, limits) {
         Some(request) => Ok(request),
@@ -114,8 +114,8 @@ fn batch<'a>(body: &'a str, limits: &Limits) -> Result<Incoming<'a>, Error> {
     Ok(Incoming::Batch(kept.into_iter().map(one).collect()))
 }
 
-/// The entries of a batch, and how many beyond the limit were only counted: two bytes of input are no reason to keep
-/// sixteen.
+/// The entries of a batch, and how many beyond the limit were only counted: an entry can be two bytes of input, but
+/// takes sixteen in memory.
 struct Entries<'a> {
     kept: Vec<&'a RawValue>,
     more: usize,
@@ -151,12 +151,12 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// All of the input as one piece of JSON.
+/// Parses all of the input as one JSON text.
 fn whole<'a, T: Deserialize<'a>>(input: &'a str) -> Result<T, Error> {
     serde_json::from_str(input).map_err(|error| Error::json(&error, input.as_bytes()))
 }
 
-/// The members as they came; what they must be is judged afterwards, when the id is known.
+/// The members as received; they are checked later, once the id is known.
 #[derive(Default, Deserialize)]
 struct RequestMembers<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -169,7 +169,7 @@ struct RequestMembers<'a> {
     id: Option<&'a RawValue>,
 }
 
-/// Serde would take `null` for absent, but `"id": null` is not the same as no id.
+/// Serde would treat `null` as absent, but `"id": null` differs from no id.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
@@ -204,18 +204,18 @@ impl<'a> RequestMembers<'a> {
             None => return Err(invalid("method is missing".to_owned())),
         };
         let params = params(self.params, limits).map_err(invalid)?;
-        // 1.0 says that it is a notification by a null id, which in 2.0 is an id like any other.
+        // In 1.0 a null id marks a notification; in 2.0 it is an ordinary id.
         let notification = self.jsonrpc.is_none() && id.is_some_and(|id| id.get() == "null");
         Ok(Request { method, params, id: id.filter(|_| !notification).map(Cow::Borrowed), v1 })
     }
 }
 
-/// The id if it is one: a string, a number or null; in 1.0 anything.
+/// The id, if it is valid: a string, a number or null; in 1.0 anything.
 pub(super) fn good_id(id: Option<&RawValue>, v1: bool) -> Option<&RawValue> {
     id.filter(|id| v1 || id.get() == "null" || id.get().starts_with(|c: char| matches!(c, '"' | '-' | '0'..='9')))
 }
 
-/// The text of a JSON string, borrowed where it has no escapes.
+/// The text of a JSON string, borrowed if it has no escapes.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     match serde_json::from_str::<&str>(raw.get()) {
         Ok(text) => Some(Cow::Borrowed(text)),

@@ -1,4 +1,4 @@
-//! What a client receives: a result or an error.
+//! Reads what a client receives: a result or an error.
 
 use std::fmt;
 
@@ -13,39 +13,39 @@ use crate::{Error, Value};
 #[derive(Clone, Debug, Default, PartialEq, thiserror::Error)]
 #[error("error {code}: {message}")]
 pub struct RpcError {
-    /// The server's number for the failure; 0 where a server of 1.0 gave none.
+    /// The server's number for the failure; 0 if a 1.0 server sent none.
     pub code: i64,
-    /// The server's words for it.
+    /// The server's description of the failure.
     pub message: String,
-    /// What the server added.
+    /// Additional data from the server.
     pub data: Value,
 }
 
-/// What a server sent, and which call it is of.
+/// A server's answer, and the id of its call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
     /// The method's answer, or its error.
     pub answer: Result<Value, RpcError>,
-    /// As it came; `None` where it is null or missing.
+    /// As received; `None` if it is null or missing.
     pub id: Option<Value>,
-    /// It is of JSON-RPC, as it says or as its members show: no other JSON has all three.
+    /// It is certainly JSON-RPC, by its version member or because it has all three members, as no other JSON has.
     pub is_marked: bool,
 }
 
 impl Response {
-    /// True for the id of this call: as a number, or as the text of that number, which some servers make of it.
+    /// True if this is the id of the call: as a number, or as the text of that number, into which some servers turn it.
     pub fn has_id(&self, id: u64) -> bool {
         match &self.id {
             Some(Value::Int(number)) => u64::try_from(*number) == Ok(id),
-            // What a server without whole numbers makes of it; exact below 2^53.
+            // A server without integers returns a double; it is exact below 2^53.
             Some(Value::Double(number)) => *number == id as f64,
             Some(Value::String(text)) => *text == id.to_string(),
             _ => false,
         }
     }
 
-    /// What it says to the call of this id. An answer to another call is an error and never data; an error without an
-    /// id is of this call, because a server that could not read a call does not know its id.
+    /// The answer to the call with this id. An answer to another call is an error and never data. An error without an
+    /// id counts as this call's, because a server that could not read a call does not know its id.
     pub fn to_call(self, id: u64) -> Result<Result<Value, RpcError>, Error> {
         match &self.id {
             _ if self.has_id(id) => Ok(self.answer),
@@ -59,7 +59,7 @@ impl Response {
     }
 }
 
-/// One response. A response of 1.0 may carry both members if one of them is null.
+/// Reads one response. A response of 1.0 may have both members if one of them is null.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> {
     limits.check_bytes(input)?;
     let body = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
@@ -82,7 +82,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> 
     Ok(Response { answer, id: id.filter(|id| !id.is_nil()), is_marked })
 }
 
-/// The members that count.
+/// The members that are read.
 #[derive(Default)]
 struct Parts {
     result: Option<Value>,
@@ -91,7 +91,7 @@ struct Parts {
     is_marked: bool,
 }
 
-/// Reads the members straight into values; all of them share one budget.
+/// Reads the members directly into values; they share one budget.
 struct ResponseMembers<'b>(&'b Budget);
 
 impl<'de> Visitor<'de> for ResponseMembers<'_> {
@@ -126,13 +126,13 @@ impl<'de> Visitor<'de> for ResponseMembers<'_> {
             }
             *slot = Some(map.next_value_seed(self.0.seed())?);
         }
-        // What 1.0 has in place of a mark: a result, an error and an id, of which one is null.
+        // 1.0 has no version member; it has a result, an error and an id, one of which is null.
         parts.is_marked |= parts.result.is_some() && parts.error.is_some() && parts.id.is_some();
         Ok(parts)
     }
 }
 
-/// 2.0 says what an error looks like; servers of 1.0 send anything, which then is the message.
+/// 2.0 specifies the form of an error; 1.0 servers send anything, which becomes the message.
 fn rpc_error(error: &Value) -> Result<RpcError, Error> {
     let Value::Map(map) = error else {
         let message = error.as_str().map_or_else(|| error.to_string(), str::to_owned);

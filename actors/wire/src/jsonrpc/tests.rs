@@ -132,7 +132,7 @@ fn spec_batch() {
     assert!(notifications.iter().all(|entry| entry.as_ref().is_ok_and(|request| request.id.is_none())));
 }
 
-// What the specification leaves open, or servers meet anyway.
+// Cases that the specification leaves open, or that servers meet in practice.
 
 #[test]
 fn ids_are_echoed_as_they_came() {
@@ -372,7 +372,7 @@ fn the_usual_way_reads_what_the_careful_way_reads() {
     assert!(super::fast_path::request(two, &Limits { values: 3, depth: 1, ..limits }).is_some());
 }
 
-/// Whether it is usual. If it is, both ways read the same.
+/// Whether the fast path accepts it. If it does, both paths return the same result.
 fn is_read_alike(text: &str) -> bool {
     let limits = Limits::default();
     let Some(quick) = super::fast_path::request(text, &limits) else { return false };
@@ -383,7 +383,7 @@ fn is_read_alike(text: &str) -> bool {
     true
 }
 
-/// Values, some of them usual, some not, and some that are no JSON.
+/// Values of which the fast path takes some and leaves others, and some that are not JSON.
 const VALUES: &[&str] = &[
     "0",
     "-0",

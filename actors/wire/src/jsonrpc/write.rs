@@ -1,4 +1,4 @@
-//! What is sent: the answers of a server, the calls of a client.
+//! Writes a server's answers and a client's calls.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,14 +10,14 @@ pub fn write_result<T: Serialize + ?Sized>(id: &RawValue, result: &T, v1: bool) 
     Ok(write_raw_result(id, &json::to_vec(result)?, v1))
 }
 
-/// The answer of a method whose result is JSON text already.
+/// The answer of a method whose result is already JSON text.
 pub fn write_raw_result(id: &RawValue, result: &[u8], v1: bool) -> Vec<u8> {
     let (open, close) =
         if v1 { (r#"{"result":"#, r#","error":null,"id":"#) } else { (r#"{"jsonrpc":"2.0","result":"#, r#","id":"#) };
     [open.as_bytes(), result, close.as_bytes(), id.get().as_bytes(), b"}"].concat()
 }
 
-/// The answer of a method that failed, or to what is no request; no id is a null id.
+/// The answer of a method that failed, or to JSON that is not a request; without an id, the id is null.
 pub fn write_error(id: Option<&RawValue>, code: i64, message: &str, data: Option<&Value>, v1: bool) -> Vec<u8> {
     let error = ErrorObject { code, message, data };
     let id = id.unwrap_or(RawValue::NULL);
@@ -29,7 +29,7 @@ pub fn write_error(id: Option<&RawValue>, code: i64, message: &str, data: Option
     answer.expect("numbers, text, values and JSON text can always be written as JSON")
 }
 
-/// A call. A sequence is the positional parameters, a map or struct the named ones, `()` none; anything else is the
+/// A call. A sequence becomes positional parameters, a map or struct named ones, `()` none; anything else becomes the
 /// only positional parameter.
 pub fn write_call<P: Serialize + ?Sized>(id: u64, method: &str, params: &P) -> Result<Vec<u8>, Error> {
     let method = json::to_vec(method)?;
@@ -42,7 +42,8 @@ pub fn write_call<P: Serialize + ?Sized>(id: u64, method: &str, params: &P) -> R
     Ok(call(id, &method, &[open.as_bytes(), &params, close.as_bytes()]))
 }
 
-/// A call that [`write_call`] wrote, up to its id: the same for two calls that ask the same.
+/// The part of a call before its id, as written by [`write_call`]: equal for two calls with the same method and
+/// parameters.
 pub fn without_id(call: &[u8], id: u64) -> &[u8] {
     call.strip_suffix(end(id).as_bytes()).unwrap_or(call)
 }

@@ -1,7 +1,8 @@
-//! `row["population"] >= 100_000`, `v["name"] == "Bonn"`: a value beside plain Rust ones, and values in an order.
+//! Comparison of values: `row["population"] >= 100_000`, `v["name"] == "Bonn"`, and the order of two values.
 //!
-//! Against a plain number every kind of number compares by its size, exactly. What cannot be compared is neither
-//! equal, less nor greater. Two values are equal only when they are of one kind; in an order, numbers go by size.
+//! Against a plain Rust number every kind of number compares by size, exactly. Values that cannot be compared are
+//! neither equal, less nor greater. Two values are equal only if they are of the same kind; for sorting, numbers
+//! compare by size.
 
 use std::cmp::Ordering;
 
@@ -12,7 +13,7 @@ fn int_with_double(int: i128, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }
-    // Beyond what i128 can hold, `as` saturates, which keeps the order.
+    // `as` saturates beyond the range of i128, which keeps the order.
     let floor = double.floor();
     Some(int.cmp(&(floor as i128)).then(if double > floor { Ordering::Less } else { Ordering::Equal }))
 }
@@ -89,7 +90,7 @@ compares! {
 }
 
 impl PartialOrd for Value {
-    /// To sort merged rows: numbers by size, text by code point, lists item by item, nil with nil.
+    /// For sorting merged rows: numbers by size, text by code point, lists item by item, nil equal to nil.
     fn partial_cmp(&self, other: &Value) -> Option<Ordering> {
         let by_size = match (self, other) {
             (Value::Int(a), b) => with_int(b, i128::from(*a)).map(Ordering::reverse),
@@ -103,7 +104,7 @@ impl PartialOrd for Value {
             (Value::Map(a), Value::Map(b)) if a == b => Some(Ordering::Equal),
             _ => None,
         };
-        // 1 and 1.0 are not equal values, so an order that agrees with `==` has to put one of them first.
+        // 1 and 1.0 are not equal values, so an order that agrees with `==` must put one of them first.
         by_size.map(|order| order.then_with(|| number_rank(self).cmp(&number_rank(other))))
     }
 }

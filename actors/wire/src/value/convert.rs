@@ -1,4 +1,4 @@
-//! `From` for what app authors have in their hands.
+//! `From` for the types that app authors use.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -49,7 +49,7 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 }
 
 impl<T: Into<Value>> From<Vec<T>> for Value {
-    /// A list. Octets are [`Bytes`], never a `Vec<u8>`.
+    /// A list. For octets use [`Bytes`], not a `Vec<u8>`.
     fn from(items: Vec<T>) -> Value {
         items.into_iter().collect()
     }

@@ -1,4 +1,4 @@
-//! A value out of any self-describing serde format, within limits where the bytes are somebody else's.
+//! A value from any self-describing serde format, with limits for foreign input.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -13,10 +13,10 @@ use super::{Map, Value};
 use crate::limits::Limits;
 use crate::names::Names;
 
-/// Room made in advance on the word of a format that claims to know the length.
+/// Maximum of entries allocated in advance because a format claims a length.
 const TRUSTED_LENGTH: usize = 1024;
 
-/// What one document may still use, and the names it has used.
+/// The rest of a document's limits, and its names so far.
 #[derive(Debug)]
 pub(crate) struct Budget {
     depth: usize,
@@ -160,7 +160,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
         Ok(Value::Map(Map(pairs)))
     }
 
-    /// Our own deserializer alone answers `VALUE` with an enum: a point in time.
+    /// Only our own deserializer answers `VALUE` with an enum: a point in time.
     fn visit_enum<A: EnumAccess<'de>>(self, point: A) -> Result<Value, A::Error> {
         let ((), text) = point.variant()?;
         text.newtype_variant().map(Value::DateTime)

@@ -1,5 +1,5 @@
-//! [`from_fields`]: a map as one's own type before there is a map. A row of a database is read so: what would become a
-//! [`Value`] only to be taken apart again never does.
+//! [`from_fields`]: deserialises a map into a type without building the map. Database rows are read this way, which
+//! avoids a [`Value`] that would only be taken apart again.
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
@@ -8,17 +8,17 @@ use super::into_type::Key;
 use super::{Map, Value};
 use crate::Error;
 
-/// The names and values of a map in their order, each value made when it is read.
+/// The names and values of a map in their order; each value is made when it is read.
 pub trait Fields {
-    /// How many there are.
+    /// The number of fields.
     fn count(&self) -> usize;
-    /// The name of one, counted from 0.
+    /// The name of the field `at`, counted from 0.
     fn name(&self, at: usize) -> &str;
-    /// The value of one. Asked for once at most.
+    /// The value of the field `at`. Called at most once per field.
     fn take(&mut self, at: usize) -> Field<'_>;
-    /// True where these are the names of all, in this order: then the values are read in their order and no name is
-    /// looked at, as a type that was derived has it. One that was written by hand may know no other way than by name;
-    /// who says true reads again by name what failed.
+    /// True if all fields have exactly these names in this order. The values are then read in order without looking at
+    /// their names, which a derived type accepts. A hand-written `Deserialize` may accept names only, so a caller that
+    /// returns true must read again by name if that fails.
     fn are(&self, _names: &'static [&'static str]) -> bool {
         false
     }
@@ -42,10 +42,10 @@ impl<F: Fields + ?Sized> Fields for &mut F {
     }
 }
 
-/// A value on its way into a type.
+/// A value to be deserialised.
 #[derive(Debug)]
 pub enum Field<'a> {
-    /// What would be a [`Value::String`], lent.
+    /// A [`Value::String`], borrowed.
     Text(&'a str),
     /// Any value.
     Value(Value),
@@ -60,8 +60,8 @@ impl From<Field<'_>> for Value {
     }
 }
 
-/// A type of one's own of what would be a map with these fields: by the rules of [`from_value`](super::from_value),
-/// with the same errors.
+/// Deserialises a map with these fields into a type, by the rules of [`from_value`](super::from_value) and with the
+/// same errors.
 pub fn from_fields<T: DeserializeOwned>(fields: impl Fields) -> Result<T, Error> {
     T::deserialize(Unmade(fields))
 }
@@ -112,7 +112,7 @@ impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
         }
         let mut values = Values { fields: self.0, at: 0 };
         let read = visitor.visit_seq(&mut values)?;
-        // A type with other names for its fields lists those, too: then their order says nothing.
+        // A type with `#[serde(alias)]` lists the aliases too: then the order of the names means nothing.
         if values.at == values.fields.count() { Ok(read) } else { Err(Error::new("the type has fewer fields")) }
     }
 
@@ -126,7 +126,7 @@ impl<'de, F: Fields> Deserializer<'de> for Unmade<F> {
     }
 }
 
-/// The values alone.
+/// Reads the values alone, in order.
 struct Values<F> {
     fields: F,
     at: usize,
@@ -151,12 +151,12 @@ fn read<'de, S: DeserializeSeed<'de>>(field: Field<'_>, seed: S) -> Result<S::Va
     }
 }
 
-/// The pairs of a map on their way into a type, each error told under which name it happened.
+/// Reads the pairs of a map; each error gets the name it belongs to.
 pub(super) struct Pairs<F> {
     fields: F,
-    /// The pair whose name comes next.
+    /// The index of the next pair.
     at: usize,
-    /// The value of the pair before it was not asked for yet.
+    /// The value of the previous pair has not been read yet.
     is_due: bool,
 }
 
@@ -192,7 +192,7 @@ impl<'de, F: Fields> MapAccess<'de> for Pairs<F> {
     }
 }
 
-/// A text as a [`Value::String`] of it would be read.
+/// A text, read like a [`Value::String`].
 struct BorrowedText<'a>(&'a str);
 
 impl<'de> Deserializer<'de> for BorrowedText<'_> {

@@ -1,4 +1,4 @@
-//! [`from_value`]: a [`Value`] as one's own type. Lenient only where nothing is lost, and an error says which field.
+//! [`from_value`]: a [`Value`] as an app's type. It converts only if nothing is lost, and an error names the field.
 
 use std::sync::Arc;
 use std::vec;
@@ -15,8 +15,8 @@ use super::marked::VALUE;
 use super::{Value, whole};
 use crate::Error;
 
-/// A value as a type of one's own. Whole numbers and doubles stand for each other where the number stays the same;
-/// points in time are also strings; nil is `None`. Anything else of another kind is an error that names the field.
+/// Deserialises a value into a type. Whole numbers and doubles convert into each other if the number stays the same;
+/// points in time are also strings; nil is `None`. Any other mismatch is an error that names the field.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
     T::deserialize(value)
 }
@@ -96,7 +96,7 @@ impl<'de> Deserializer<'de> for Value {
         }
     }
 
-    /// Octets are also a list of small numbers: that is how serde reads a `Vec<u8>`.
+    /// Octets are also read as a list of small numbers, which is how serde reads a `Vec<u8>`.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
             Value::Bytes(bytes) => Items::of(bytes).visit(visitor),
@@ -145,7 +145,7 @@ impl<'de> Deserializer<'de> for Value {
     }
 }
 
-/// The items of a list, each error told where it happened.
+/// The items of a list; each error gets its index.
 struct Items<T> {
     items: vec::IntoIter<T>,
     at: usize,
@@ -182,7 +182,7 @@ impl<'de, T: IntoDeserializer<'de, Error>> SeqAccess<'de> for &mut Items<T> {
     }
 }
 
-/// Values are taken out in their places: names and all, they would be moved once more each.
+/// Values are taken out one by one: moving the pairs would move each value once more.
 impl Fields for Vec<(Arc<str>, Value)> {
     fn count(&self) -> usize {
         self.len()
@@ -197,7 +197,7 @@ impl Fields for Vec<(Arc<str>, Value)> {
     }
 }
 
-/// A name as whatever type the keys of the map have: text, or a number written as text.
+/// A name as the key type of the target map: text, or a number written as text.
 pub(super) struct Key<'n>(pub(super) &'n str);
 
 macro_rules! numeric_keys {
@@ -254,7 +254,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
     }
 }
 
-/// A variant by its name, with its data if it came as a map of one pair.
+/// A variant by its name, with its data if it is a map with one pair.
 struct Variant {
     name: Arc<str>,
     data: Option<Value>,
@@ -271,7 +271,7 @@ impl<'de> EnumAccess<'de> for Variant {
 }
 
 impl Variant {
-    /// Reads the data, if there is any to read.
+    /// Reads the data, if the variant has any.
     fn read<R>(self, read: impl FnOnce(Value) -> Result<R, Error>) -> Result<R, Error> {
         match self.data {
             Some(data) => read(data).map_err(|error| error.in_field(&self.name)),
@@ -303,7 +303,7 @@ impl<'de> VariantAccess<'de> for Variant {
     }
 }
 
-/// A point in time on its way into a `Value`: see `marked::VALUE`.
+/// A point in time that becomes a `Value`: see `marked::VALUE`.
 struct Point(String);
 
 impl<'de> EnumAccess<'de> for Point {

@@ -1,10 +1,10 @@
-//! Names of pairs on their way out: whatever serde calls a key becomes text, or is refused.
+//! Serialises the key of a map as text, or refuses it.
 
 use serde::ser::{Impossible, Serialize, Serializer};
 
 use crate::Error;
 
-/// A serializer that takes one text, or what is plainly written as text, and gives it to the closure.
+/// A serializer that accepts a text, or a key with an obvious text form, and passes it to the closure.
 pub(crate) struct Text<F>(pub(crate) F);
 
 fn refused<R>(what: &str) -> Result<R, Error> {

@@ -1,7 +1,7 @@
-//! Points in time and octets as fields of one's own types.
+//! Points in time and octets as fields of an app's types.
 //!
-//! Serde's data model has no points in time, and JSON no octets. Both are newtype structs under names nobody else uses:
-//! our own serializers recognise the names, every other format sees the plain text.
+//! Serde's data model has no points in time, and JSON has no octets. Both are newtype structs with names that no other
+//! crate uses: our serializers recognise the names, every other format sees plain text.
 
 use std::fmt;
 
@@ -13,10 +13,10 @@ use serde::ser::{Serialize, Serializer};
 
 pub(crate) const DATE_TIME: &str = "$wire::DateTime";
 pub(crate) const BYTES: &str = "$wire::Bytes";
-/// Asks our own deserializer for the value as it is, so that a `Value` within a struct keeps its points in time.
+/// Asks our own deserializer for the value itself, so that a `Value` within a struct keeps its points in time.
 pub(crate) const VALUE: &str = "$wire::Value";
 
-/// Padding may be there or not, and so may the bits beyond the last octet: both occur in the wild and neither is data.
+/// Accepts absent padding and stray bits after the last octet: both are common and neither is data.
 const TOLERANT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -32,7 +32,7 @@ pub struct DateTime(pub String);
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub Vec<u8>);
 
-/// The same for borrowed octets. The text form is for formats that have no octets; ours asks for the octets.
+/// Borrowed octets. Other formats get the text form; our own serializers get the octets.
 pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
 
 impl Serialize for Octets<'_> {
@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for DateTime {
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        // Asked for bytes, JSON would hand out the base64 text itself.
+        // JSON would answer a request for bytes with the base64 text itself.
         if deserializer.is_human_readable() {
             deserializer.deserialize_any(BytesVisitor)
         } else {
@@ -116,9 +116,9 @@ pub(crate) fn decode_base64(text: &str) -> Result<Vec<u8>, String> {
     decoded.map_err(|error| format!("not base64: {error}"))
 }
 
-/// Base64 in one line with padding, straight into `out`.
+/// Base64 on one line with padding, appended to `out`.
 pub(crate) fn encode_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    // Multiple of three, so that padding occurs at the end alone.
+    // A multiple of three, so that only the last piece has padding.
     const PIECE: usize = 3 * 1024;
     let mut buffer = [0; PIECE / 3 * 4];
     for piece in bytes.chunks(PIECE) {

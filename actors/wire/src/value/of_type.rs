@@ -1,4 +1,4 @@
-//! [`to_value`]: anything that serialises as a [`Value`]. Enums take the same shape as in JSON.
+//! [`to_value`]: anything that implements `Serialize`, as a [`Value`]. Enums have the same form as in JSON.
 
 use std::sync::Arc;
 
@@ -9,23 +9,23 @@ use super::marked::{BYTES, DATE_TIME};
 use super::{Map, Value};
 use crate::Error;
 
-/// Anything that serialises as a value, with points in time and octets kept as such.
+/// Serialises anything into a value. Points in time and octets keep their kind.
 pub fn to_value<T: Serialize + ?Sized>(thing: &T) -> Result<Value, Error> {
     thing.serialize(Build { octets: false })
 }
 
-/// `octets` is set within our own [`super::Bytes`]: it makes them hand out octets rather than text.
+/// `octets` is set inside our own [`super::Bytes`], which then serialise as octets instead of text.
 struct Build {
     octets: bool,
 }
 
-/// A list under construction; `variant` names the enum variant it is the data of.
+/// A list under construction; `variant` is the enum variant whose data it is.
 struct BuildList {
     variant: Option<&'static str>,
     items: Vec<Value>,
 }
 
-/// A map under construction; `variant` names the enum variant it is the data of.
+/// A map under construction; `variant` is the enum variant whose data it is.
 struct BuildMap {
     variant: Option<&'static str>,
     pairs: Vec<(Arc<str>, Value)>,

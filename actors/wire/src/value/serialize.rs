@@ -1,4 +1,4 @@
-//! A value into any serde format.
+//! Serialises a value into any serde format.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

@@ -149,8 +149,8 @@ fn own_types_go_into_values_and_back() {
         assert_eq!(value["extra"], city.extra, "values within keep their kinds");
         assert_eq!(value["by_year"]["1990"], Value::Double(0.5));
         assert_eq!(from_value::<City>(value.clone()).unwrap(), city);
-        // The same through XML, which keeps all kinds but the one it cannot carry, and JSON, which has only text for
-        // some.
+        // The same through XML, which keeps all kinds except the one it cannot express, and JSON, which turns some into
+        // text.
         let city = City { extra: Value::from([1, 2]), ..city };
         let xml = crate::xmlrpc::write_response(&city).unwrap();
         let read = crate::xmlrpc::parse_response(&xml, &crate::Limits::default()).unwrap().unwrap();
@@ -246,7 +246,7 @@ fn fields_are_read_as_the_map_they_would_make() {
     #[derive(Debug, Deserialize)]
     struct Named(#[expect(dead_code, reason = "shown in what is compared")] BTreeMap<String, Value>);
 
-    /// The same with its texts lent.
+    /// The same fields with borrowed texts.
     struct Lent(Vec<(Arc<str>, Value)>);
     impl Fields for Lent {
         fn count(&self) -> usize {

@@ -1,15 +1,15 @@
-//! Text as XML 1.0 can carry it, and what it cannot.
+//! Escapes text for XML 1.0, and refuses characters that it cannot carry.
 
 use crate::Error;
 
-/// What to do about a byte of UTF-8.
+/// How to treat a byte of UTF-8.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Treat {
     Copy,
     Escape,
-    /// A control character that XML 1.0 has no way to carry, not even as a reference.
+    /// A control character that XML 1.0 cannot carry, not even as a reference.
     Refuse,
-    /// The first byte of U+FFFE and U+FFFF, which XML 1.0 excludes, and of many good characters.
+    /// The first byte of U+FFFE and U+FFFF, which XML 1.0 excludes, and of many valid characters.
     Look,
 }
 
@@ -22,7 +22,7 @@ static TREAT: [Treat; 256] = {
     }
     treat[b'\t' as usize] = Treat::Copy;
     treat[b'\n' as usize] = Treat::Copy;
-    // Raw, it would be read as a line feed.
+    // Unescaped, it would be read as a line feed.
     treat[b'\r' as usize] = Treat::Escape;
     treat[b'<' as usize] = Treat::Escape;
     treat[b'>' as usize] = Treat::Escape;
@@ -62,7 +62,7 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The same text with U+FFFD for every character that cannot be carried.
+/// The text with U+FFFD for every character that XML cannot carry.
 pub(super) fn carriable(text: &str) -> String {
     let bad = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     text.chars().map(|c| if bad(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()

@@ -1,23 +1,22 @@
-//! The shortcut: what is spelled as nearly every writer spells it is read without events.
+//! The fast path: input in the form that nearly every writer uses is read without events.
 //!
-//! Most of a document is `<name>id</name><value><int>7</int></value>`: nine events for two words. What stands in front
-//! of the parser exactly like that, with text that is one piece, is taken at once, and the bare tags around it are
-//! taken one by one; everything else (attributes, prefixes, entities, CDATA, comments, carriage returns, text that is
-//! not what its type says) is left to the events, and so is every error. Nothing is decided here that the events would
-//! decide otherwise: `tests/it/shortcut.rs` holds both ways to the same outcome. It spares two thirds of the work of a
-//! typical answer.
+//! Most of a document is `<name>id</name><value><int>7</int></value>`: nine events for two words. If the parser's input
+//! continues in exactly this form, with text in one piece, it is consumed as a whole, and the bare tags around it one
+//! by one. Everything else (attributes, prefixes, entities, CDATA, comments, carriage returns, text that does not fit
+//! its type) is left to the events, and so is every error. Both ways give the same result, which `tests/it/shortcut.rs`
+//! proves. The fast path saves two thirds of the work for a typical answer.
 
 use super::Call;
 use super::frame::Tag;
 use super::scalar::Scalar;
 
-/// What is left of the document, from between two elements on.
+/// The rest of the document; it starts between two elements.
 #[derive(Clone, Copy)]
 pub(super) struct Plain<'i> {
     rest: &'i str,
 }
 
-/// A leaf of the document: what kind of text, and the text.
+/// A leaf of the document: the kind of its text, and the text.
 pub(super) type Leaf<'i> = (Scalar, &'i str);
 
 impl<'i> Plain<'i> {
@@ -25,7 +24,7 @@ impl<'i> Plain<'i> {
         Plain { rest }
     }
 
-    /// A whole call, if its parameters are leaves and no more than `most`: what nearly every caller of a method sends.
+    /// A complete call whose parameters are at most `most` leaves, which is the form of nearly all calls.
     pub(super) fn call(document: &'i str, most: usize) -> Option<Call> {
         let mut plain = Plain::new(document);
         if let Some(inside) = document.strip_prefix("<?xml ") {
@@ -50,12 +49,12 @@ impl<'i> Plain<'i> {
         is_whole.then(|| Call { method: method.to_owned(), params })
     }
 
-    /// Bytes that are left.
+    /// The number of bytes left.
     pub(super) fn left(&self) -> usize {
         self.rest.len()
     }
 
-    /// `<member>` with a name and then a leaf.
+    /// `<member>` with a name, followed by a leaf.
     #[inline]
     pub(super) fn member(&mut self) -> Option<(&'i str, Leaf<'i>)> {
         self.element("<member>")?;
@@ -86,7 +85,7 @@ impl<'i> Plain<'i> {
         self.enclosed("<name>", "</name>")
     }
 
-    /// The text of an element that holds nothing else.
+    /// The text of an element that contains only text.
     #[inline]
     fn enclosed(&mut self, start: &str, end: &str) -> Option<&'i str> {
         self.element(start)?;
@@ -95,7 +94,7 @@ impl<'i> Plain<'i> {
         Some(text)
     }
 
-    /// `<value>text</value>`, or the same with a type around the text.
+    /// `<value>text</value>`, or with a type element around the text.
     #[inline]
     pub(super) fn value(&mut self) -> Option<Leaf<'i>> {
         self.element("<value>")?;
@@ -111,13 +110,13 @@ impl<'i> Plain<'i> {
         Some(leaf)
     }
 
-    /// `<int>7</int>` and its kind.
+    /// A typed element such as `<int>7</int>`.
     #[inline]
     fn typed(&mut self) -> Option<Leaf<'i>> {
         if self.tag("<nil/>").is_some() {
             return Some((Scalar::Nil, ""));
         }
-        // Most leaves are strings: their tag is compared sooner than a name is searched and looked up.
+        // Most leaves are strings, and comparing their tag is faster than finding a name and looking it up.
         if self.tag("<string>").is_some() {
             let text = self.text();
             self.tag("</string>")?;
@@ -129,14 +128,14 @@ impl<'i> Plain<'i> {
         Some((scalar, text))
     }
 
-    /// The start of any element of XML-RPC, after white space.
+    /// The start tag of any XML-RPC element, after white space.
     #[inline]
     pub(super) fn start(&mut self) -> Option<(Tag, &'i str)> {
         self.element("")?;
         self.opened().filter(|(tag, _)| *tag != Tag::Unknown)
     }
 
-    /// The end of the element of this name, after white space.
+    /// The end tag of the element with this name, after white space.
     #[inline]
     pub(super) fn end(&mut self, name: &str) -> Option<()> {
         self.element("")?;
@@ -145,7 +144,7 @@ impl<'i> Plain<'i> {
 
     #[inline]
     fn opened(&mut self) -> Option<(Tag, &'i str)> {
-        /// No element of XML-RPC has a longer name.
+        /// The longest name of an XML-RPC element.
         const LONGEST: usize = "dateTime.iso8601".len();
         let inside = self.rest.strip_prefix('<')?;
         let end = inside.bytes().take(LONGEST + 1).position(|byte| byte == b'>')?;
@@ -160,7 +159,7 @@ impl<'i> Plain<'i> {
         Some(())
     }
 
-    /// Text up to the first byte that only the events know how to read.
+    /// Text up to the first byte that needs the events.
     #[inline]
     fn text(&mut self) -> &'i str {
         let bytes = self.rest.as_bytes();
@@ -170,7 +169,7 @@ impl<'i> Plain<'i> {
         text
     }
 
-    /// A tag after the white space that may stand between elements.
+    /// A tag, after the white space that is allowed between elements.
     #[inline]
     fn element(&mut self, tag: &str) -> Option<()> {
         self.rest = self.rest.trim_ascii_start();

@@ -1,7 +1,7 @@
-//! The elements of XML-RPC by name, and those that are open while a document is read.
+//! The elements of XML-RPC by name, and the open ones while a document is read.
 //!
-//! A frame is a few bytes to copy: what has been read of it is with the parser. It counts siblings from 1, for the path
-//! of an error.
+//! A frame is a few bytes that are copied; the parser holds the content read so far. A frame counts its siblings from
+//! 1, for the path of an error.
 
 use super::scalar::Scalar;
 
@@ -22,7 +22,7 @@ pub(super) enum Frame {
     Fault {
         valued: bool,
     },
-    /// `<value>` before its type is known; its text is a string if no type comes.
+    /// `<value>` before its type is known; without a typed element its text is a string.
     Value {
         at: usize,
     },
@@ -42,7 +42,7 @@ pub(super) enum Frame {
     Struct {
         from: usize,
     },
-    /// Once named, its pair is the last one in the parser's store.
+    /// Once it is named, its pair is the last one in the parser's store.
     Member {
         at: usize,
         named: bool,
@@ -52,19 +52,19 @@ pub(super) enum Frame {
 }
 
 impl Frame {
-    /// True where text is data. Elsewhere only white space may stand between the elements.
+    /// True if text is data here. Elsewhere only white space is allowed between the elements.
     #[inline]
     pub(super) fn holds_text(self) -> bool {
         matches!(self, Frame::Value { .. } | Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
-    /// True where elements may stand.
+    /// True if elements are allowed here.
     #[inline]
     pub(super) fn holds_elements(self) -> bool {
         !matches!(self, Frame::Scalar(_) | Frame::Name | Frame::MethodName)
     }
 
-    /// Its step in the path of an error: the element's name and, among siblings of the same name, its place.
+    /// Its step in the path of an error: the element's name, and its number among siblings of the same name.
     pub(super) fn step(self) -> (&'static str, usize) {
         match self {
             Frame::MethodCall => ("methodCall", 0),
@@ -104,7 +104,7 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    /// The element of this name, whatever prefix it has.
+    /// The element with this name, ignoring any prefix.
     #[inline]
     pub(super) fn named(name: &str) -> Tag {
         match Tag::plainly_named(name.as_bytes()) {

@@ -1,4 +1,4 @@
-//! Documents to calls and responses: one pass over quick-xml's events, a stack of frames, no recursion.
+//! Documents to calls and responses: one pass over quick-xml's events, with a stack of frames and no recursion.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::{Call, Fault};
 use crate::error::shown;
 use crate::{Error, Limits, Value};
 
-/// A `methodCall` document.
+/// Reads a `methodCall` document.
 pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
@@ -29,7 +29,7 @@ pub fn parse_call(input: &[u8], limits: &Limits) -> Result<Call, Error> {
     Ok(Call { method, params: parser.params.take().unwrap_or_default() })
 }
 
-/// A `methodResponse` document: the method's answer, or its fault.
+/// Reads a `methodResponse` document: the method's answer, or its fault.
 pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fault>, Error> {
     limits.check_bytes(input)?;
     let source = Source::of(input)?;
@@ -47,10 +47,10 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Result<Value, Fau
 
 fn parse(source: &Source<'_>, parser: &mut Parser<'_>) -> Result<(), Error> {
     let names = Vec::with_capacity(16);
-    // The parser outlives the text only in what it has copied.
+    // The parser keeps copies, so it may outlive the text.
     let mut run = Run { parser, document: &source.text, taken: 0, names, text: "", pieces: String::new() };
     let mut reader = Reader::from_str(&source.text);
-    // The run compares the names: the reader has not seen those that the shortcut took.
+    // The run compares the names itself: the reader has not seen those that the fast path consumed.
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
     let (at, error) = match run.read(&mut reader) {
@@ -60,7 +60,7 @@ fn parse(source: &Source<'_>, parser: &mut Parser<'_>) -> Result<(), Error> {
     Err(error.within(&run.parser.path()).at(source.offset(at)))
 }
 
-/// An error costs a pointer on the way that is nearly always taken.
+/// Boxed, so that the usual result without an error is one pointer in size.
 pub(super) type Step = Result<(), Box<Error>>;
 
 #[cold]
@@ -68,28 +68,28 @@ pub(super) fn fail(message: impl Into<String>) -> Box<Error> {
     Box::new(Error::new(message))
 }
 
-/// One reading of one text.
+/// The state of reading one text.
 struct Run<'p, 'l, 'i> {
     parser: &'p mut Parser<'l>,
     document: &'i str,
-    /// Bytes that the shortcut took, which the reader does not count.
+    /// Bytes consumed by the fast path, which the reader does not count.
     taken: usize,
-    /// The open elements as they are spelled, which their ends have to repeat, and whether the shortcut opened them. It
-    /// closes no others: the reader keeps a name until it reads the end.
+    /// The open elements as spelled, which their end tags must repeat, and whether the fast path opened them. The fast
+    /// path closes only its own: the reader keeps a name until it reads the end tag.
     names: Vec<(&'i str, bool)>,
-    /// The text of the innermost element that holds text, while it is one piece.
+    /// The text of the innermost element that holds text, as long as it is one piece.
     text: &'i str,
-    /// The same once it has more pieces; its memory serves one text after the other.
+    /// The same text if it has several pieces; the buffer is reused for every text.
     pieces: String,
 }
 
 impl<'i> Run<'_, '_, 'i> {
-    /// Reads to the end. An error comes with the place in the text where it is.
+    /// Reads to the end of the document. An error comes with its position in the text.
     fn read(&mut self, reader: &mut Reader<&'i [u8]>) -> Result<(), (usize, Error)> {
         loop {
             let at = self.at(reader);
             self.beginning(reader.get_ref()).map_err(|error| (at, *error))?;
-            // Matched where it lies: moving the event out of the result first costs more than reading it.
+            // Matched in place: moving the event out of the result first costs more than reading it.
             let step = match reader.read_event() {
                 Ok(Event::Start(tag)) => self.open(at, tag.name().0.len()).map(|()| self.shortcut(reader)),
                 Ok(Event::End(tag)) => {
@@ -116,8 +116,7 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
-    /// Refuses what can be told by its first bytes before the reader looks for its end, which may be that of the
-    /// document.
+    /// Refuses input by its first bytes, before the reader searches for its end, which may be the end of the document.
     fn beginning(&self, rest: &[u8]) -> Step {
         match rest {
             [b'<', b'!', b'D' | b'd', ..] => Err(fail("a DTD is not accepted")),
@@ -127,19 +126,19 @@ impl<'i> Run<'_, '_, 'i> {
         }
     }
 
-    /// Text where there is no element around it.
+    /// The error for text outside the root element.
     #[cold]
     fn outside(&self) -> Step {
         Err(fail(if self.parser.done { "text after the document" } else { "text before the document" }))
     }
 
-    /// Where in the document the reader is.
+    /// The reader's position in the document.
     fn at(&self, reader: &Reader<&'i [u8]>) -> usize {
         self.document.len() - reader.get_ref().len()
     }
 
-    /// Takes what stands in front of the reader without events, as far as it can be. The reader has just read a tag:
-    /// only then does it expect text or markup next, whichever comes.
+    /// Consumes as much of the following input as the fast path can. The reader has just read a tag, the only state in
+    /// which it accepts both text and markup next.
     fn shortcut(&mut self, reader: &mut Reader<&'i [u8]>) {
         if self.parser.stack.last().is_some_and(|frame| !frame.holds_elements()) {
             return;
@@ -152,7 +151,7 @@ impl<'i> Run<'_, '_, 'i> {
         self.taken += taken;
     }
 
-    /// Opens the element whose plainly spelled start comes next, if it belongs here.
+    /// Opens the element whose simple start tag comes next, if it is allowed here.
     fn take_start(&mut self, plain: &mut Plain<'i>) -> bool {
         let mut ahead = *plain;
         let Some((tag, name)) = ahead.start() else { return false };
@@ -163,7 +162,7 @@ impl<'i> Run<'_, '_, 'i> {
         true
     }
 
-    /// Closes the innermost element if `take_start` opened it, its end comes next and no text is needed for that.
+    /// Closes the innermost element if `take_start` opened it, its end tag comes next, and it needs no text.
     fn take_end(&mut self, plain: &mut Plain<'i>) -> bool {
         let Some((name, true)) = self.names.last() else { return false };
         let mut ahead = *plain;
@@ -191,7 +190,7 @@ impl<'i> Run<'_, '_, 'i> {
         Ok(())
     }
 
-    /// True where this text is data, false where it is the white space between elements.
+    /// True if this text is data, false if it is white space between elements.
     fn holds_text(&self, piece: &str) -> Result<bool, Box<Error>> {
         match self.parser.stack.last() {
             Some(frame) if frame.holds_text() => Ok(true),
@@ -208,7 +207,7 @@ impl<'i> Run<'_, '_, 'i> {
         self.pieces.push_str(piece);
     }
 
-    /// Opens the element whose start is at this place and whose name has this length.
+    /// Opens the element whose start tag is at this position and whose name has this length.
     fn open(&mut self, at: usize, length: usize) -> Step {
         let name = &self.document[at + 1..][..length];
         let frame = self.parser.enclosed(Tag::named(name), name)?;
@@ -225,7 +224,7 @@ impl<'i> Run<'_, '_, 'i> {
         Ok(())
     }
 
-    /// Refuses an end that is not that of the innermost element, as the reader would.
+    /// Refuses an end tag that does not match the innermost element, as the reader would.
     fn ends(&self, found: &str) -> Step {
         let error = match self.names.last() {
             Some(&(expected, _)) if expected == found => return Ok(()),
@@ -247,7 +246,7 @@ impl<'i> Run<'_, '_, 'i> {
     }
 }
 
-/// The text of `&name;`.
+/// The text of the reference `&name;`.
 fn referenced(name: &str) -> Result<Cow<'static, str>, Box<Error>> {
     let known = match name {
         "lt" => "<",
@@ -267,7 +266,7 @@ fn referenced(name: &str) -> Result<Cow<'static, str>, Box<Error>> {
         Some(digits) => (digits, 16),
         None => (number, 10),
     };
-    // from_str_radix alone would take a sign.
+    // `from_str_radix` alone would accept a sign.
     let digits = Some(digits).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
     match digits.and_then(|digits| u32::from_str_radix(digits, radix).ok()).and_then(char::from_u32) {
         Some(character) if character != '\0' => Ok(Cow::Owned(character.to_string())),

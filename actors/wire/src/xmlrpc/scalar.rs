@@ -1,4 +1,4 @@
-//! The text of one typed element as a value.
+//! The text of a typed element as a value.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::Value;
 use crate::error::shown;
 use crate::value::marked::decode_base64;
 
-/// What kind of text an element holds.
+/// The type of text that an element holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scalar {
     Int(&'static str),
@@ -19,7 +19,7 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// The element it is the text of.
+    /// The name of the element.
     pub(super) fn element(self) -> &'static str {
         match self {
             Scalar::Int(name) | Scalar::Double(name) => name,
@@ -31,7 +31,7 @@ impl Scalar {
         }
     }
 
-    /// The value, or what is wrong with the text.
+    /// The value, or the fault in the text.
     pub(super) fn read(self, text: &str) -> Result<Value, String> {
         let trimmed = text.trim_ascii();
         match self {
@@ -75,8 +75,8 @@ fn double(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A point in time as the specification spells it, `19980717T14:08:55`: its date without dashes, a `T` after it. What
-/// follows the minutes stays, for fractions and zones are data; what is no date and time of day stays as it is.
+/// A point in time as in the specification, `19980717T14:08:55`: the date without dashes, then `T`. The rest after the
+/// minutes is kept, because fractions and zones are data; a text that is not a date and time is returned unchanged.
 pub(super) fn compact_date(text: &str) -> Cow<'_, str> {
     let shape = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte });
     let dashed = shape.clone().take(16).eq(*b"0000-00-00T00:00") || shape.take(16).eq(*b"0000-00-00 00:00");

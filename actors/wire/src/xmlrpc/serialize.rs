@@ -1,4 +1,4 @@
-//! Serde straight to XML, with no value in between. Enums take the same shape as in JSON.
+//! Serde directly to XML, without an intermediate value. Enums have the same form as in JSON.
 
 use serde::ser::{self, Serialize, Serializer};
 
@@ -9,21 +9,21 @@ use crate::limits::DEPTH;
 use crate::value::key::Text;
 use crate::value::marked::{BYTES, DATE_TIME, encode_base64};
 
-/// What is being written.
+/// The part of a document being written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// One value.
     Value,
-    /// The content of our own `Bytes`, which hand out octets rather than text when told so.
+    /// The content of our own `Bytes`, which serialise as octets instead of text in this mode.
     Octets,
-    /// All parameters of a call: items of a list are a `<param>` each, and a unit is none at all.
+    /// All parameters of a call: each item of a list becomes a `<param>`, and a unit becomes none.
     Params,
 }
 
 /// Writes one `<value>`, or all parameters.
 pub(super) struct Xml<'o> {
     out: &'o mut Vec<u8>,
-    /// Containers that may still be opened: what is written is never deeper than what is read.
+    /// How many more levels of containers are allowed: output is limited to the depth that is accepted as input.
     depth: usize,
     mode: Mode,
 }
@@ -50,7 +50,7 @@ impl<'o> Xml<'o> {
 
     fn number(self, open: &str, number: impl Serialize, close: &str) -> Result<(), Error> {
         self.out.extend_from_slice(open.as_bytes());
-        // serde_json's numbers are the shortest digits that read back the same, and the fastest at hand.
+        // serde_json writes the shortest digits that read back as the same number, and is the fastest way here.
         serde_json::to_writer(&mut *self.out, &number).map_err(|error| Error::new(error.to_string()))?;
         self.out.extend_from_slice(close.as_bytes());
         Ok(())
@@ -82,7 +82,7 @@ impl<'o> Xml<'o> {
         Ok(XmlPairs { out: self.out, depth, name: 0..0, close })
     }
 
-    /// Opens the one-member struct that an enum variant with data is.
+    /// Opens the one-member struct that represents an enum variant with data.
     fn variant(mut self, variant: &str) -> Result<Xml<'o>, Error> {
         let depth = self.deeper()?;
         self.raw("<value><struct><member><name>");
@@ -109,7 +109,7 @@ impl<'o> Serializer for Xml<'o> {
     type SerializeStruct = XmlPairs<'o>;
     type SerializeStructVariant = XmlPairs<'o>;
 
-    /// XML-RPC is text to read: addresses, dates and ids of foreign types are written as text.
+    /// XML-RPC is a text format: foreign types such as addresses, dates and ids are written as text.
     fn is_human_readable(&self) -> bool {
         self.mode != Mode::Octets
     }
@@ -286,9 +286,9 @@ impl<'o> Serializer for Xml<'o> {
 pub(super) struct XmlList<'o> {
     out: &'o mut Vec<u8>,
     depth: usize,
-    /// Items written.
+    /// The number of items written.
     at: usize,
-    /// What stands around each item.
+    /// The tags around each item.
     around: (&'static str, &'static str),
     close: &'static str,
 }
@@ -308,7 +308,7 @@ impl XmlList<'_> {
 pub(super) struct XmlPairs<'o> {
     out: &'o mut Vec<u8>,
     depth: usize,
-    /// Where in `out` the name of the member at hand is, for errors.
+    /// The range in `out` of the current member's name, for errors.
     name: std::ops::Range<usize>,
     close: &'static str,
 }

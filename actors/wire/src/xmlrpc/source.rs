@@ -9,7 +9,7 @@ use crate::error::shown;
 #[derive(Debug)]
 pub(super) struct Source<'i> {
     pub(super) text: Cow<'i, str>,
-    /// Bytes of the document before the text: the byte order mark.
+    /// The number of bytes before the text: the byte order mark.
     skipped: usize,
 }
 
@@ -27,7 +27,7 @@ impl<'i> Source<'i> {
                 let message = format!("encoding {:?} is not read here; send UTF-8", shown(&name));
                 return Err(Error::new(message).at(skipped));
             }
-            // ASCII is UTF-8; who declares ASCII and sends more nearly always sends UTF-8.
+            // ASCII is a subset of UTF-8, and documents that declare ASCII and contain more are nearly always UTF-8.
             _ => {
                 let invalid = |error: std::str::Utf8Error| {
                     Error::new("not valid UTF-8, and no other encoding is declared").at(skipped + error.valid_up_to())
@@ -38,12 +38,12 @@ impl<'i> Source<'i> {
         Ok(Source { text, skipped })
     }
 
-    /// The byte of the document that the byte `at` of the text was read from.
+    /// The offset in the document of the byte `at` of the text.
     pub(super) fn offset(&self, at: usize) -> usize {
         let at = self.text.floor_char_boundary(at.min(self.text.len()));
         match &self.text {
             Cow::Borrowed(_) => self.skipped + at,
-            // Every byte of ISO 8859-1 became one character.
+            // Each byte of ISO 8859-1 became one character.
             Cow::Owned(text) => self.skipped + text[..at].chars().count(),
         }
     }
@@ -62,7 +62,7 @@ fn latin1(body: &[u8]) -> Cow<'_, str> {
 
 /// The name of the encoding in `<?xml … encoding="NAME"?>`, if the document starts with such a declaration.
 fn declared(body: &[u8]) -> Option<&[u8]> {
-    /// A declaration fits into this many times over; more is not worth searching.
+    /// Many times the length of a declaration; the search stops there.
     const DECLARATION: usize = 1024;
     let body = body.trim_ascii_start();
     let rest = body.strip_prefix(b"<?xml")?;

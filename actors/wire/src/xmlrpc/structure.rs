@@ -1,4 +1,4 @@
-//! The structure of a document as it is read: which elements are open, which may follow, and the values so far.
+//! The structure of a document while it is read: the open elements, which elements may follow, and the values so far.
 
 use std::mem;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use crate::names::Names;
 use crate::value::Map;
 use crate::{Error, Limits, Value};
 
-/// What is known of the document so far, apart from the text at hand.
+/// The state of reading a document, without the current text.
 pub(super) struct Parser<'l> {
     pub(super) root: Tag,
     pub(super) limits: &'l Limits,
     pub(super) stack: Vec<Frame>,
     pub(super) done: bool,
-    /// Arrays and structs that are open.
+    /// The number of open arrays and structs.
     pub(super) depth: usize,
     pub(super) values: usize,
-    /// A value whose place is not known yet: that of a parameter or fault, of a member before its name, of an array
-    /// before its end. No other value is read in between.
+    /// A value that is not yet in a container: of a parameter or fault, of a member before its name, of an array before
+    /// its end. No other value is read in between.
     pub(super) value: Value,
-    /// Items of all open lists and pairs of all open maps: a container takes its own when it closes, in one exact
-    /// piece.
+    /// Items of all open lists, and pairs of all open maps. When a container closes, it takes its own in one allocation
+    /// of exact size.
     pub(super) items: Vec<Value>,
     pub(super) pairs: Vec<(Arc<str>, Value)>,
     pub(super) names: Names,
@@ -53,10 +53,10 @@ impl<'l> Parser<'l> {
         }
     }
 
-    /// Where the parser is, members by their names.
+    /// The path of the current position, with members by their names.
     pub(super) fn path(&self) -> String {
         let mut path = String::new();
-        // The open struct whose pairs start here has its open member's pair just before the next open struct's.
+        // The pair of an open member precedes the start of the next open struct's pairs.
         let mut starts = self.stack.iter().filter_map(|frame| match frame {
             Frame::Struct { from } => Some(*from),
             _ => None,
@@ -93,7 +93,7 @@ impl<'l> Parser<'l> {
         if self.root == Tag::MethodCall { "methodCall" } else { "methodResponse" }
     }
 
-    /// The frame of an element within the innermost open one, if it belongs there.
+    /// The frame for an element inside the innermost open one, if it is allowed there.
     pub(super) fn enclosed(&mut self, tag: Tag, name: &str) -> Result<Frame, Box<Error>> {
         let frame = match (self.stack.last().copied(), tag) {
             (Some(Frame::Value { .. }), Tag::Scalar(scalar)) => Frame::Scalar(scalar),
@@ -140,7 +140,7 @@ impl<'l> Parser<'l> {
         Ok(frame)
     }
 
-    /// Opens an element within the innermost open one.
+    /// Opens an element inside the innermost open one.
     pub(super) fn push(&mut self, frame: Frame) {
         if let Some(value) = self.stack.last_mut()
             && let Frame::Value { at } = *value
@@ -158,7 +158,7 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Closes the innermost element, whose text this is. A frame with an error stays, for the path.
+    /// Closes the innermost element, which has this text. If there is an error, its frame stays, for the path.
     pub(super) fn close(&mut self, text: &str) -> Step {
         let Some(frame) = self.stack.last().copied() else { return Err(fail("an end without a start")) };
         match frame {
@@ -201,7 +201,7 @@ impl<'l> Parser<'l> {
             }
             Frame::Param { valued: false, .. } => return Err(fail("a parameter without <value>")),
             Frame::Param { .. } => self.items.push(mem::take(&mut self.value)),
-            // The outermost list: all items are its own.
+            // The outermost list, to which all remaining items belong.
             Frame::Params { .. } => self.params = Some(mem::take(&mut self.items)),
             Frame::Fault { .. } => self.fault = Some(fault(&self.value)?),
             Frame::MethodName => match text.trim_ascii() {
@@ -214,8 +214,8 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Takes one name, value, member or parameter that is plainly spelled and belongs here, if that is what comes next.
-    /// What would be an error is left to the events, which can say where it is.
+    /// Consumes one name, value, member or parameter in the common form, if that comes next and is allowed here. Errors
+    /// are left to the events, which know their position.
     #[inline]
     pub(super) fn take(&mut self, plain: &mut Plain<'_>) -> bool {
         let mut ahead = *plain;
@@ -258,7 +258,7 @@ impl<'l> Parser<'l> {
         taken.is_some()
     }
 
-    /// The value of a leaf, if it is one and there may be one more.
+    /// The value of a leaf, if its text is valid and the limit allows one more value.
     #[inline]
     fn leaf(&mut self, (scalar, text): Leaf<'_>) -> Option<Value> {
         if self.values >= self.limits.values {
@@ -269,7 +269,7 @@ impl<'l> Parser<'l> {
         Some(value)
     }
 
-    /// Gives the name of a member its pair, and the value if that came first.
+    /// Adds the pair for a member's name, with the value if that came first.
     pub(super) fn close_name(&mut self, text: &str) -> Step {
         let name = self.names.intern(text.trim_ascii());
         self.stack.pop();
@@ -289,7 +289,7 @@ impl<'l> Parser<'l> {
         Ok(())
     }
 
-    /// Gives what was read to the container around the innermost element, which is its `<value>`.
+    /// Hands the value to the container around the innermost element, which is the value's `<value>`.
     pub(super) fn deliver(&mut self, read: Value) {
         let Some(at) = self.stack.len().checked_sub(2) else { return };
         match &mut self.stack[at] {
@@ -305,13 +305,13 @@ impl<'l> Parser<'l> {
                 *valued = true;
                 self.value = read;
             }
-            // `enclosed` opens a value within these alone.
+            // `enclosed` allows a value only inside these elements.
             _ => {}
         }
     }
 }
 
-/// Reads the struct of a fault, whatever the order of its members and the type of its code.
+/// Reads the struct of a fault, with its members in any order and its code of any type.
 fn fault(value: &Value) -> Result<Fault, Box<Error>> {
     let code = match &value["faultCode"] {
         Value::String(text) => text.trim().parse().ok(),

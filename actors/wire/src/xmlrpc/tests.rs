@@ -1,5 +1,4 @@
 //! Long because it is one table of cases per feature of the format, both ways.
-//!
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -183,7 +182,7 @@ fn encodings_are_those_declared() {
     assert_eq!(read(&wrong).unwrap_err().offset, Some(wrong.iter().position(|&byte| byte == 0xe4).unwrap()));
     assert!(read(&document("encoding='utf-7'", b"")).unwrap_err().message.contains("utf-7"));
     assert!(read(b"\xff\xfe<\0").unwrap_err().message.contains("UTF-16"));
-    // An offset is one into the bytes that came, not into what they were decoded to.
+    // An offset counts the bytes received, not those of the decoded text.
     let latin = document("encoding='iso-8859-1'", b"\xe4\xe4<x/>");
     assert_eq!(read(&latin).unwrap_err().offset, Some(latin.windows(4).position(|four| four == b"<x/>").unwrap()));
 }
@@ -405,7 +404,7 @@ fn every_type_is_written() {
              <member><name>at</name><value><dateTime.iso8601>1</dateTime.iso8601></value></member>\
              <member><name>flag</name><value><base64>AA==</base64></value></member></struct>",
         ),
-        // Types that have a text form are text.
+        // Types with a text form are written as text.
         (written(&std::net::Ipv4Addr::LOCALHOST), "<string>127.0.0.1</string>"),
     ];
     for (at, (xml, expected)) in table.into_iter().enumerate() {

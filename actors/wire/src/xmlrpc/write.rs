@@ -8,7 +8,7 @@ use crate::Error;
 
 const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-/// A call. A tuple, slice or list is the positional parameters, `()` is none, anything else is the only parameter.
+/// A call. A tuple, slice or list gives the positional parameters, `()` none; anything else is the only parameter.
 pub fn write_call<P: Serialize + ?Sized>(method: &str, params: &P) -> Result<Vec<u8>, Error> {
     let mut out = DECLARATION.to_vec();
     out.extend_from_slice(b"<methodCall><methodName>");
@@ -19,7 +19,7 @@ pub fn write_call<P: Serialize + ?Sized>(method: &str, params: &P) -> Result<Vec
     Ok(out)
 }
 
-/// The fragment `<value>…</value>`. After an error `out` is as it was.
+/// Appends the fragment `<value>…</value>`. After an error `out` is unchanged.
 pub fn write_value<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
     let before = out.len();
     value.serialize(Xml::new(out)).inspect_err(|_| out.truncate(before))
@@ -34,7 +34,8 @@ pub fn write_response<T: Serialize + ?Sized>(answer: &T) -> Result<Vec<u8>, Erro
     Ok(out)
 }
 
-/// The answer of a method that failed. Characters XML cannot carry are replaced: a fault must always get through.
+/// The answer of a method that failed. Characters that XML cannot carry are replaced, because a fault must always be
+/// delivered.
 pub fn write_fault(code: i64, message: &str) -> Vec<u8> {
     let fault = Fault { code, message: escape::carriable(message) };
     let mut out = DECLARATION.to_vec();
@@ -45,7 +46,7 @@ pub fn write_fault(code: i64, message: &str) -> Vec<u8> {
     out
 }
 
-/// A fault as the protocol spells it.
+/// A fault in the form of the protocol.
 #[derive(Serialize)]
 struct Members<'a> {
     #[serde(rename = "faultCode")]

@@ -1,4 +1,4 @@
-//! What the attribute and the function say. Bodies are never parsed, so a syntax error inside one is rustc's to report.
+//! Parses the attribute and the function. Bodies are never parsed, so that rustc reports a syntax error inside one.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -22,14 +22,14 @@ pub(crate) struct Handler {
 /// One argument of the function.
 pub(crate) struct Argument {
     pub(crate) name: Ident,
-    /// What clients call it, where that is not the name it has in here.
+    /// The name that clients use, if it differs from the argument's name.
     pub(crate) outside: Option<LitStr>,
     pub(crate) ty: Type,
     pub(crate) default: Option<Expr>,
     pub(crate) doc: String,
 }
 
-/// A function whose body stays a heap of tokens.
+/// A function with its body as unparsed tokens.
 pub(crate) struct Function {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) visibility: Visibility,
@@ -48,7 +48,7 @@ impl Parse for Function {
     }
 }
 
-/// The attribute: a rule, then options.
+/// The content of the attribute: a rule, then options.
 struct Options {
     rule: LitStr,
     methods: Vec<LitStr>,
@@ -164,7 +164,7 @@ impl Handler {
     }
 }
 
-/// The names of the rule's placeholders, or what is wrong with it.
+/// The names of the rule's placeholders, each with the fault in it if there is one.
 fn placeholders(rule: &LitStr) -> Vec<std::result::Result<String, String>> {
     let text = rule.value();
     if !text.starts_with('/') {
@@ -195,7 +195,7 @@ fn placeholders(rule: &LitStr) -> Vec<std::result::Result<String, String>> {
     found
 }
 
-/// Reads one argument and takes its `#[arg]` away.
+/// Reads one argument and removes its `#[arg]`.
 fn argument(input: &mut FnArg) -> Result<Argument> {
     let typed = match input {
         FnArg::Typed(typed) => typed,
@@ -231,7 +231,7 @@ fn argument(input: &mut FnArg) -> Result<Argument> {
     Ok(Argument { name, outside, ty: (*typed.ty).clone(), default, doc })
 }
 
-/// The text of `///` comments, one leading blank of each line taken away.
+/// The text of `///` comments, with one leading blank removed from each line.
 fn doc_text(attributes: &[Attribute]) -> String {
     let lines: Vec<String> = attributes
         .iter()
@@ -245,7 +245,7 @@ fn doc_text(attributes: &[Attribute]) -> String {
     lines.join("\n").trim().to_owned()
 }
 
-/// The item with every `#[arg]` gone, for the error path.
+/// The item without any `#[arg]`, for the error path.
 pub(crate) fn without_arg_attributes(item: TokenStream) -> TokenStream {
     let Ok(mut function) = Function::parse.parse2(item.clone()) else { return item };
     for input in &mut function.signature.inputs {
@@ -258,7 +258,7 @@ pub(crate) fn without_arg_attributes(item: TokenStream) -> TokenStream {
 }
 
 impl Argument {
-    /// The name as clients write it.
+    /// The name that clients use.
     pub(crate) fn wire_name(&self) -> LitStr {
         self.outside.clone().unwrap_or_else(|| LitStr::new(&self.name.unraw().to_string(), self.name.span()))
     }

@@ -1,4 +1,4 @@
-//! What is written beside the function: the type that carries the route, its table of arguments, and the call.
+//! Generates the code beside the function: the type that carries the route, its table of arguments, and the call.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -26,8 +26,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     let taken: Vec<_> = (0..arguments.len()).map(|index| format_ident!("a{index}")).collect();
     let take = arguments.iter().zip(&taken).enumerate().map(|(index, (argument, taken))| take(index, argument, taken));
     let is_async = signature.asyncness.is_some();
-    // An async fn is awaited on the thread. A plain fn goes to the blocking pool: its arguments and its result travel,
-    // so they are `Send`; turning the result into an answer stays here.
+    // An async fn is awaited on the thread. A plain fn runs on the blocking pool, so its arguments and its result must
+    // be `Send`; the result is turned into an answer on the thread.
     let run = if is_async {
         quote!(::skitai::__private::Give(#ident(#(#taken),*).await).answer(&was))
     } else {
@@ -40,7 +40,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     };
     let blocking = !is_async;
     let returns = returns::kind(&signature.output);
-    // Every argument is taken before any is missed, so that one answer lists all faults.
+    // All arguments are taken before a missing one is reported, so that one answer lists all faults.
     let all_or_faults = if taken.is_empty() {
         TokenStream::new()
     } else {
@@ -51,8 +51,8 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
         }
     };
     quote! {
-        // A handler owns what came off the wire; that it only reads some of it is no mistake. Its arguments are named
-        // by who calls it, so that many of them are no trap.
+        // A handler owns its arguments because they come off the wire, even if it only reads some. Clients pass them by
+        // name, so a long list of them is no risk.
         #[allow(clippy::needless_pass_by_value, clippy::too_many_arguments)]
         #(#attributes)* #visibility #signature #body
 
@@ -86,7 +86,7 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     }
 }
 
-/// One row of the route's table.
+/// One row of the route's argument table.
 fn param(argument: &Argument) -> TokenStream {
     let Argument { ty, default, doc, .. } = argument;
     let name = argument.wire_name();
@@ -97,7 +97,7 @@ fn param(argument: &Argument) -> TokenStream {
         }
         None => (quote!(<#ty as ::skitai::__private::Argument>::REQUIRED), quote!(::core::option::Option::None)),
     };
-    // Spanned at the type, so that "this type cannot be an argument" points there.
+    // The span of the type makes the error "this type cannot be an argument" point at it.
     quote_spanned! {ty.span()=>
         ::skitai::__private::Param {
             name: #name,
@@ -109,12 +109,12 @@ fn param(argument: &Argument) -> TokenStream {
     }
 }
 
-/// Takes one argument out of what the client sent.
+/// Generates the code that takes one argument from the client's input.
 fn take(index: usize, argument: &Argument, taken: &syn::Ident) -> TokenStream {
     let ty = &argument.ty;
     match &argument.default {
         None => quote_spanned!(ty.span()=> let #taken = bind.take::<#ty>(#index);),
-        // A bare number or truth value takes the argument's own type; anything else is converted (`&str` to `String`).
+        // A literal number or boolean takes the argument's own type; anything else is converted (`&str` to `String`).
         Some(expression) if is_plain_literal(expression) => quote_spanned! {expression.span()=>
             let #taken = bind.take_or::<#ty>(#index, || #expression);
         },

@@ -1,13 +1,14 @@
-//! What a handler gives back, as far as its signature says so: the type that introspection tells.
+//! The wire type of a handler's return type, as far as its signature shows it, for introspection.
 //!
-//! A macro sees names and not types, so only types everybody has are known by their usual names; all others, an alias
-//! among them, are "any", which is never wrong.
+//! A macro sees names, not types. So only common types are recognised, by their usual names. All others, aliases
+//! included, are reported as "any", which is never wrong.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{GenericArgument, PathArguments, ReturnType, Type};
 
-/// The `Kind` of a return type, as an expression. A `Result` is what it holds, for its error is told as an error.
+/// The `Kind` of a return type, as an expression. For a `Result` it is that of the `Ok` type, because errors are
+/// answered as errors.
 pub(crate) fn kind(output: &ReturnType) -> TokenStream {
     match output {
         ReturnType::Default => quote!(::skitai::__private::Kind::Nothing),

@@ -276,7 +276,7 @@ impl Calls {
 
     /// Posts a JSON body to the path, now. The data of a JSON answer is its value.
     pub fn post_json(self, body: &impl Serialize) -> Task {
-        self.json(Method::ActorRef, Some(body))
+        self.json(Method::Post, Some(body))
     }
 
     /// Puts a JSON body at the path, now.

@@ -270,7 +270,7 @@ fn location_of<'a>(outcome: &'a Outcome, request: &Request) -> Option<&'a str> {
 /// everything but HEAD into a GET, 307 and 308 repeat the request. [`PRIVATE`] headers are removed for another origin.
 fn redirect(request: &mut Request, code: u16, from: &Url, to: &Url) {
     let becomes_get = match code {
-        301 | 302 => request.method == Method::ActorRef,
+        301 | 302 => request.method == Method::Post,
         303 => request.method != Method::Head,
         _ => false,
     };

@@ -58,7 +58,7 @@ impl Request {
             body.extend_from_slice(b"\r\n");
         }
         body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-        Request::new(Method::ActorRef, path, body.into(), Decode::Http)
+        Request::new(Method::Post, path, body.into(), Decode::Http)
             .header("content-type", format!("multipart/form-data; boundary={boundary}"))
     }
 }

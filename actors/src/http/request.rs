@@ -18,7 +18,7 @@ pub enum Method {
     /// Reads only the head of the answer.
     Head,
     /// Sends a body; may change the resource.
-    ActorRef,
+    Post,
     /// Stores the body at the path.
     Put,
     /// Changes a part of what is at the path.
@@ -35,7 +35,7 @@ impl Method {
         match self {
             Method::Get => "GET",
             Method::Head => "HEAD",
-            Method::ActorRef => "POST",
+            Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
@@ -47,7 +47,7 @@ impl Method {
     pub fn is_safe(self) -> bool {
         match self {
             Method::Get | Method::Head | Method::Options => true,
-            Method::ActorRef | Method::Put | Method::Patch | Method::Delete => false,
+            Method::Post | Method::Put | Method::Patch | Method::Delete => false,
         }
     }
 }
@@ -116,12 +116,12 @@ impl Request {
 
     /// An XML-RPC call; `body` is the whole `<methodCall>` document.
     pub fn xmlrpc(path: impl Into<Cow<'static, str>>, body: impl Into<Bytes>) -> Request {
-        Request::new(Method::ActorRef, path, body.into(), Decode::XmlRpc)
+        Request::new(Method::Post, path, body.into(), Decode::XmlRpc)
     }
 
     /// A JSON-RPC call; `body` is the whole request object with the id `id`: see [`next_id`].
     pub fn jsonrpc(path: impl Into<Cow<'static, str>>, id: u64, body: impl Into<Bytes>) -> Request {
-        Request::new(Method::ActorRef, path, body.into(), Decode::JsonRpc { id })
+        Request::new(Method::Post, path, body.into(), Decode::JsonRpc { id })
     }
 
     /// A GET of a page.
@@ -140,7 +140,7 @@ impl Request {
             body.push('=');
             push_form_encoded(&mut body, value);
         }
-        Request::new(Method::ActorRef, path, body.into(), Decode::Http)
+        Request::new(Method::Post, path, body.into(), Decode::Http)
             .header("content-type", "application/x-www-form-urlencoded")
     }
 

@@ -1,26 +1,25 @@
 //! The connections of clients: HTTP/1 between a socket and a service.
 //!
-//! One future drives one connection, from its accept to its end. Its life is a circle:
+//! One future drives one connection, from its accept to its end, through these states:
 //!
 //! ```text
-//! resting ──► head comes ──► at work ──► reply is sent ──► rest of the body is read away ──► resting
-//!                 └── refused: a sentence, and the end
+//! idle ──► head arrives ──► handler runs ──► reply is sent ──► rest of the body is discarded ──► idle
+//!               └── refused: an error reply, then the end
 //! ```
 //!
-//! One request is at work at a time. What its client sends ahead is held, up to 4 KiB, and what the server has for a
-//! client that does not read is made piece by piece: neither side can make the other hold more. Every state in which
-//! the client is waited for has a clock; a handler at work has its deadline, and an event stream that has nothing to
-//! say may be silent for as long as it likes.
+//! One request is served at a time. The server buffers at most 4 KiB that the client sends ahead, and produces a reply
+//! piece by piece as the client reads: neither side can make the other use more memory. Every state that waits for the
+//! client has a timeout. A running handler has its deadline, and an idle event stream may stay silent without limit.
 //!
-//! - here: what a connection is handed, its [`Settings`] of time and its [`Service`], and [`drive`];
+//! - here: [`drive`] and what it needs: the [`ConnectionTimeouts`] and the [`Service`];
 //! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`];
-//! - [`intake`]: what came and is not taken yet; [`body`]: the body of the request at work, as its service reads it;
+//! - [`intake`]: received octets that are not consumed yet; [`body`]: the body of the current request, for its service;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
-//! - [`transport`]: the socket, and what waits to be sent by it;
+//! - [`transport`]: the socket, and the octets that wait to be sent;
 //! - `heard` (in tests and for the fuzzer): a connection without a server.
 //!
-//! How the octets are read is `skitai_wire::http1`'s. Who answers is a [`Service`], which is handed actix-http's
-//! request, as a service of actix-web's expects it. This room knows nothing of sites and apps.
+//! `skitai_wire::http1` parses the octets. A [`Service`] answers; it gets actix-http's request, as a service of
+//! actix-web expects it. This module knows nothing of sites and apps.
 
 mod body;
 mod clock;
@@ -50,55 +49,55 @@ use driver::Driver;
 use intake::Queues;
 pub(crate) use transport::Transport;
 
-/// How long a client may take for what.
+/// The timeouts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionTimeouts {
-    /// For a head, from its first octet; the first one of a connection from its accept.
+    /// For a head, from its first octet; for the first head of a connection, from its accept.
     pub(crate) head_timeout: Duration,
     /// Between an answer and the next request.
     pub(crate) keep_alive: Duration,
-    /// For a body, and a second more for each 16 KiB of it that came.
+    /// For a body, and one second more for each 16 KiB of it that arrived.
     pub(crate) body_timeout: Duration,
-    /// In this time 1 KiB at least is to be taken of what waits to be sent.
+    /// The time in which the client must take at least 1 KiB of the octets that wait to be sent.
     pub(crate) send_timeout: Duration,
 }
 
-/// A request as it comes from a connection.
+/// A request from a connection.
 pub(crate) type Incoming = Request;
-/// A reply as it is sent.
+/// A reply to a connection.
 pub(crate) type Outgoing = Response<BoxBody>;
 
-/// Who answers.
+/// Answers the requests of a connection.
 pub(crate) trait Service {
-    /// The times of this moment.
+    /// The current timeouts.
     fn settings(&self) -> ConnectionTimeouts;
 
-    /// Answers a request. In its data there may be a [`Tunnel`].
+    /// Answers a request. Its extensions may contain a [`Tunnel`].
     fn call(&self, request: Incoming) -> impl Future<Output = Outgoing>;
 
-    /// Answers what is no request, and tells of it. The connection ends behind it.
+    /// Answers and logs an invalid request. The connection is closed after the reply.
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing;
 
-    /// Is told that the reply to the request of this head could not be made to its end.
+    /// Reports that the reply to the request with this head could not be completed.
     fn cut(&self, head: &[u8], why: &(dyn Error + 'static));
 }
 
-/// What was no request, or none that is served.
+/// An invalid request, or one that this server does not support.
 #[derive(Debug)]
 pub(crate) struct Refused<'h> {
     pub(crate) status: u16,
-    /// A sentence for its sender.
+    /// The reason, as a sentence for the client.
     pub(crate) why: String,
     pub(crate) peer: Option<SocketAddr>,
-    /// What came of its head.
+    /// The part of its head that arrived.
     pub(crate) head: &'h [u8],
 }
 
-/// In the data of a request whose client offers to go on in another protocol: what it will send then, for a service
-/// that answers 101. Nobody need take it.
+/// Octets that the client will send in another protocol, in the extensions of a request that offers an upgrade. For a
+/// service that answers 101; others ignore it.
 pub(crate) struct Tunnel(pub(crate) Payload);
 
-/// Whether the server is ending, for all connections of a thread.
+/// Whether the server is shutting down, shared by all connections of a thread.
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     has_begun: Cell<bool>,
@@ -106,7 +105,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    /// From now on connections that rest are ended, and the others behind their present reply.
+    /// Closes idle connections now, and the others after their current reply.
     pub(crate) fn begin(&self) {
         self.has_begun.set(true);
         self.told.notify_waiters();
@@ -121,7 +120,7 @@ pub(crate) async fn drive(
     service: impl Service,
 ) {
     let mut driver = Driver::new(Queues::new(socket.into()), peer, ending.clone(), service);
-    // Polled once: it stays where it is told, and wakes this task.
+    // Polled once to register this task: a notification then wakes it.
     let mut told = pin!(ending.told.notified());
     poll_fn(|context| {
         driver.is_driven_by(context.waker());

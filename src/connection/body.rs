@@ -1,4 +1,4 @@
-//! The body of the request at work, as the service reads it: at its pace, in whatever task it likes.
+//! The body of the current request, as its service reads it: at the service's pace, in any task.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,8 @@ use super::intake::{IncomingBody, PIECE, Queues, Shared, TURN};
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Queues {
-    /// Nobody waits for the body now. In the task of the connection the driver is polled anyway.
+    /// The body has no reader now, so the driver must read again. If the reader was the connection's own task, that
+    /// task polls the driver anyway.
     fn let_driver_read(&mut self) {
         if let (Some(reader), Some(driver)) = (self.reader.take(), &self.driver)
             && !reader.will_wake(driver)
@@ -25,7 +26,7 @@ impl Queues {
     fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         loop {
             if self.given >= TURN {
-                // Whoever sends as fast as it is read is not to hold the thread.
+                // A client that sends as fast as we read must not occupy the thread.
                 self.given = 0;
                 context.waker().wake_by_ref();
                 return Poll::Pending;
@@ -71,7 +72,7 @@ impl Queues {
         self.given = 0;
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(context.waker())) {
             self.reader = Some(context.waker().clone());
-            // In another task: the driver has a clock to set.
+            // The reader is another task: the driver must wake to set its timeout.
             if !self.driver.as_ref().is_some_and(|driver| driver.will_wake(context.waker())) {
                 self.wake_driver();
             }
@@ -79,7 +80,7 @@ impl Queues {
         Poll::Pending
     }
 
-    /// Whoever waited in the task of the connection says so again when it is polled, or has given up.
+    /// Forgets a reader in the connection's own task: it registers again when it is polled, unless it has given up.
     pub(super) fn ask_anew(&mut self) {
         if let (Some(reader), Some(driver)) = (&self.reader, &self.driver)
             && reader.will_wake(driver)
@@ -95,7 +96,7 @@ impl Queues {
     }
 }
 
-/// The body of a request, as the service reads it.
+/// The body of a request as a stream, for its service.
 pub(super) struct BodyStream(pub(super) Shared);
 
 impl Stream for BodyStream {

@@ -5,13 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::{Instant, Sleep};
 
-/// The one timer of a connection. Deadlines move on with every request and are hardly ever met, so the timer is not
-/// moved along: it is looked at when it rings, and set to what is the deadline by then.
+/// The one timer of a connection. Deadlines move with every request and are rarely reached, so the timer is not reset
+/// each time: when it fires, it is set again if the current deadline is later.
 #[derive(Default)]
 pub(super) struct Clock(Option<Pin<Box<Sleep>>>);
 
 impl Clock {
-    /// Ready when `until` has come.
+    /// Ready when `until` has passed.
     pub(super) fn poll(&mut self, context: &mut Context<'_>, until: Instant) -> Poll<()> {
         let is_new = self.0.is_none();
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));

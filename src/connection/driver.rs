@@ -1,4 +1,4 @@
-//! The states of a connection, one after the other: each waits for one thing, and knows how long.
+//! The states of a connection, one after the other: each waits for one event, with a timeout.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -23,31 +23,32 @@ use super::reply;
 use super::reply::{Cut, Frame, ReplyTo, Sending};
 use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
 
-/// Octets that a client takes within `send_timeout`, or it is gone.
+/// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;
-/// The slowest body, in octets a second, once `body_timeout` is over.
+/// The lowest rate of a body, in octets per second, once `body_timeout` is over.
 const SLOWEST: u64 = 16 * 1024;
-/// A service that reads a body with a clock of its own has the first word on it.
+/// Extra time for a body, so that a service with its own timeout can answer first.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a client that is still sending is listened to behind the last reply, so that it can read that; and how long
-/// it may be silent meanwhile.
+/// How long the connection stays open after the last reply for a client that still sends, so that it can read the
+/// reply; and how long it may be silent in that time.
 const LINGER: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_millis(500);
-/// How often it is asked whether a client is there who has sent all that is held for him.
+/// How often to check whether a client whose buffer is full, and from whom we therefore do not read, is still there.
 const LOOK: Duration = Duration::from_secs(1);
-/// The same when the server is ending.
+/// The same while the server shuts down.
 const HASTY: Duration = Duration::from_millis(500);
-/// Requests that came together and are answered in one turn; then other connections have theirs.
+/// Pipelined requests that are answered before other connections of the thread get their turn.
 const TURN: usize = 4;
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The client is gone, or it is to be seen that something is missing.
+    /// Cut: the client has disconnected, or must see that the reply is incomplete.
     Cut,
-    /// The connection rested for long enough.
+    /// Closed after its idle time.
     Closed,
-    /// Behind a reply. The client may still be sending; closed over that, it could lose the reply (RFC 9112, 9.6).
+    /// Closed after a reply, with a delay: closed at once while the client still sends, the client could lose the reply
+    /// (RFC 9112, 9.6).
     Lingering,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Driver<S> {
     clock: Clock,
 }
 
-/// What a wait for a head comes to.
+/// The result of waiting for a head.
 enum Next {
     Head(Bytes),
     Refused(Denied),
@@ -71,14 +72,14 @@ impl<S: Service> Driver<S> {
         Driver { queues: Rc::new(RefCell::new(queues)), peer, ending, service, clock: Clock::default() }
     }
 
-    /// The task of this connection, which a body that is read in another task may have to wake.
+    /// Sets the task of this connection, so that a body that is read in another task can wake it.
     pub(super) fn is_driven_by(&self, waker: &Waker) {
         self.queues.borrow_mut().driven_by(waker);
     }
 
-    /// One request after the other.
+    /// Serves one request after the other.
     pub(super) async fn requests(&mut self) -> End {
-        // The first head is waited for from the accept on.
+        // The timeout of the first head starts at the accept.
         let settings = self.service.settings();
         let mut until = Some(Instant::now() + settings.head_timeout);
         let mut turn = 0;
@@ -99,12 +100,12 @@ impl<S: Service> Driver<S> {
         }
     }
 
-    /// Waits for the head of a request: the first one of a connection until then.
+    /// Waits for the head of a request; `until` is the timeout of the first head of a connection.
     async fn head(&mut self, until: Option<Instant>) -> Next {
         let Driver { queues, ending, service, clock, .. } = self;
         let mut reader = RequestReader::default();
         let mut is_looked_at = false;
-        // When the client is given up, resting or within a head.
+        // The instants at which an idle client, and one within a head, time out.
         let (mut rests_until, mut head_until) = (until, until);
         poll_fn(|context| {
             let queues = &mut *queues.borrow_mut();
@@ -143,7 +144,7 @@ impl<S: Service> Driver<S> {
         .await
     }
 
-    /// One request and its reply. An error where the connection ends with it.
+    /// Serves one request. An error ends the connection.
     async fn exchange(&mut self, head: Bytes) -> Result<(), End> {
         let head = escaped(&head).map_or(head, Bytes::from);
         let (request, asked) = match self.request(&head) {
@@ -154,7 +155,7 @@ impl<S: Service> Driver<S> {
         self.send(response, asked, &head).await
     }
 
-    /// The request of a head, with its body.
+    /// Makes the request from a head, with its body.
     fn request(&self, head: &Bytes) -> Result<(Incoming, ReplyTo), Denied> {
         let mut request = Request::with_payload(Payload::None);
         let parts = request.head_mut();
@@ -176,13 +177,13 @@ impl<S: Service> Driver<S> {
         parts.uri = Uri::from_maybe_shared(head.slice_ref(read.target.as_bytes()))
             .map_err(|error| bad(format!("line 1: the target cannot be read: {error}")))?;
         parts.peer_addr = self.peer;
-        // The target's word on whom it is for wins over the header's (RFC 9112, 3.2.2).
+        // The authority in the target takes precedence over the Host header (RFC 9112, 3.2.2).
         if let Some(authority) = parts.uri.authority().filter(|_| parts.method != Method::CONNECT) {
             let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(error.to_string()))?;
             parts.headers.insert(HOST, host);
         }
         if read.is_1_0 {
-            // It is to be ignored (RFC 9110, 7.8), by services, too.
+            // An upgrade over HTTP/1.0 must be ignored (RFC 9110, 7.8), by services too.
             parts.headers.remove(UPGRADE);
         }
         let offers_upgrade = read.offers_upgrade && parts.method == Method::GET;
@@ -195,7 +196,7 @@ impl<S: Service> Driver<S> {
         Ok((request, asked))
     }
 
-    /// The service's answer; `None` where the client leaves before.
+    /// The service's answer; `None` if the client disconnects first.
     async fn answered(&mut self, request: Incoming) -> Option<Outgoing> {
         let Driver { queues, service, clock, .. } = self;
         let mut call = pin!(service.call(request));
@@ -214,20 +215,20 @@ impl<S: Service> Driver<S> {
         .await
     }
 
-    /// Sends a reply, and leaves the connection as it is to be for the next request. An error where it ends.
+    /// Sends a reply and prepares the connection for the next request. An error ends the connection.
     async fn send(&mut self, response: Outgoing, asked: ReplyTo, head: &[u8]) -> Result<(), End> {
         let (response, body) = response.into_parts();
         let (status, size) = (response.head().status, body.size());
         let frame = Frame::of(response.head(), size, asked);
         let is_wrong = status.is_informational() && (frame != Frame::Tunnel || !self.queues.borrow_mut().open_tunnel());
         if is_wrong {
-            // What has a body is no offer, however it is worded: so it is its sender's mistake, too.
+            // A request with a body offers no upgrade, whatever its headers say: so this is also the client's mistake.
             let why = format!("{} is no answer to this request, which offers no other protocol", status.as_u16());
             return Err(Box::pin(self.refuse(Denied { status: 400, why }, head)).await);
         }
         let keeps = asked.is_kept
             && !reply::closes(response.head())
-            // What did not come in its time is not waited for once more (RFC 9110, 15.5.9).
+            // After a timeout the connection is not used for another request (RFC 9110, 15.5.9).
             && status != StatusCode::REQUEST_TIMEOUT
             && frame.ends_itself()
             && !self.ending.has_begun.get()
@@ -249,11 +250,11 @@ impl<S: Service> Driver<S> {
         self.read_away(keeps).await
     }
 
-    /// Sends the reply that has begun.
+    /// Sends the rest of a reply that has begun.
     async fn sent(&mut self, mut sending: Sending, frame: Frame) -> Result<(), Cut> {
         let Driver { queues, service, clock, .. } = self;
-        // Since when octets wait, and the client takes next to nothing of them; since when the client of a tunnel sends
-        // nothing more.
+        // When output began to wait for a client that takes almost nothing; when a tunnel's client stopped sending;
+        // when the wait for the request's body began.
         let (mut waits, mut ended, mut began) = (None, None, None);
         poll_fn(|context| {
             queues.borrow_mut().ask_anew();
@@ -284,7 +285,7 @@ impl<S: Service> Driver<S> {
         .await
     }
 
-    /// Reads the rest of the body away, so that it is no request, where the connection is kept.
+    /// Discards the rest of the body if the connection is kept, so that it is not parsed as a request.
     async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
         let Driver { queues, clock, ending, .. } = self;
         {
@@ -309,10 +310,10 @@ impl<S: Service> Driver<S> {
         if is_read.await { Ok(()) } else { Err(End::Lingering) }
     }
 
-    /// Says why there is no other answer, as the last word on this connection.
+    /// Sends the reason for a refusal as the last reply on this connection.
     async fn refuse(&mut self, denied: Denied, head: &[u8]) -> End {
         let Denied { status, why } = denied;
-        // What came is all there is of a head that did not come to its end.
+        // An incomplete head is still in the input.
         let came = if head.is_empty() { self.queues.borrow().input.clone().freeze() } else { Bytes::new() };
         let head = if head.is_empty() { &came[..] } else { head };
         let response = self.service.refuse(&Refused { status, why, peer: self.peer, head });
@@ -355,15 +356,15 @@ impl<S: Service> Driver<S> {
 
 impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
-        // By a panic, too, and where a task of the service still has the body.
+        // Also after a panic, and while a task of the service still holds the body.
         if let Ok(mut queues) = self.queues.try_borrow_mut() {
             queues.end();
         }
     }
 }
 
-/// Looks after the client while a request is at work; ready when it is gone. `began`: since when its body is waited
-/// for.
+/// Watches the client while a request is served; ready when the client has disconnected. `began`: when the wait for
+/// its body began.
 fn poll_client(
     queues: &mut Queues,
     clock: &mut Clock,

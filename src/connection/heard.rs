@@ -1,5 +1,5 @@
-//! A connection without a server, for tests and the fuzzer: octets come in pieces over a socket pair, and a service
-//! notes what it hears.
+//! A connection without a server, for tests and the fuzzer: a socket pair delivers octets in pieces, and a service
+//! records the requests it gets.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -15,36 +15,36 @@ use futures_util::StreamExt as _;
 
 use super::{ConnectionTimeouts, Ending, Incoming, Outgoing, Refused, Service, Tunnel, drive};
 
-/// A request as a service heard it.
+/// A request as the service got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) version: String,
-    /// In the order of their names; those of one name as they came.
+    /// Headers sorted by name; values of one name in the order of arrival.
     pub(crate) fields: Vec<(String, Vec<u8>)>,
-    /// `None` where it did not come to its end.
+    /// `None` if the body was incomplete.
     pub(crate) body: Option<Vec<u8>>,
-    /// There may be more than nothing.
+    /// Whether the head announces a body.
     pub(crate) has_body: bool,
-    /// The client offered another protocol.
+    /// Whether the client offered another protocol.
     pub(crate) is_offered: bool,
 }
 
-/// All that was heard on a connection, in order.
+/// Everything recorded on a connection, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct All {
     pub(crate) requests: Vec<Heard>,
-    /// The status and the sentence that refused what followed.
+    /// The status and text that refused the rest.
     pub(crate) refused: Option<(u16, String)>,
 }
 
-/// What another reader understands of a request: its method, its body, and whether another may follow.
+/// The reference parser's result for a request: its method, its body, and whether another request may follow.
 pub(crate) type Expected = (String, Vec<u8>, bool);
 
 impl All {
-    /// Sees that what was heard is what another reader understands, from the first request on, and that where less of
-    /// it was heard there is a reason.
+    /// Asserts that the recorded requests equal those of the reference parser from the first on, and that there is a
+    /// reason if fewer were recorded.
     pub(crate) fn check(&self, expected: &[Expected]) {
         for (nth, heard) in self.requests.iter().enumerate() {
             match (expected.get(nth), &heard.body) {
@@ -56,7 +56,7 @@ impl All {
         let heard = self.requests.iter().filter(|heard| heard.body.is_some()).count();
         if heard < expected.len() {
             let is_last = heard > 0 && !expected[heard - 1].2;
-            // What actix's own types do not hold: some targets, and a method with a #.
+            // Types of actix reject some targets, and a method that contains a #.
             let unheld = ["the target cannot be read", "the method is none that is known"];
             let why = self.refused.as_ref().map_or("", |(_, why)| why);
             let is_refused = unheld.iter().any(|unheld| why.contains(unheld));
@@ -68,7 +68,7 @@ impl All {
 #[derive(Default)]
 struct Ear(RefCell<All>);
 
-/// Longer than any test: what ends a connection here is its end.
+/// A timeout longer than any test: a connection here ends when its input ends.
 const EVER: Duration = Duration::from_secs(600);
 
 impl Service for Rc<Ear> {
@@ -104,7 +104,7 @@ impl Service for Rc<Ear> {
     }
 }
 
-/// What a request's head says.
+/// Records a request's head.
 pub(crate) fn told(request: &Incoming) -> Heard {
     let head = request.head();
     let mut fields: Vec<(String, Vec<u8>)> =
@@ -121,7 +121,7 @@ pub(crate) fn told(request: &Incoming) -> Heard {
     }
 }
 
-/// What is heard of these octets, which come in pieces that end at these places, and then no more.
+/// Sends these octets in pieces that end at `ends`, then closes, and returns everything recorded.
 pub(crate) async fn heard(octets: &[u8], ends: &[usize]) -> All {
     let (mut client, server) = UnixStream::pair().expect("a pair of sockets");
     server.set_nonblocking(true).expect("a socket");
@@ -130,12 +130,12 @@ pub(crate) async fn heard(octets: &[u8], ends: &[usize]) -> All {
     let send = async {
         let mut at = 0;
         for end in ends.iter().copied().filter(|end| *end < octets.len()).chain([octets.len()]) {
-            // Few enough for the socket; but the server may have ended the connection behind the last request of it.
+            // The socket's buffer holds all octets, but the server may already have closed after the last request.
             if client.write_all(&octets[at..end]).is_err() {
                 return;
             }
             at = end;
-            // The driver has its turn between two pieces.
+            // Lets the driver run between two pieces.
             for _ in 0..2 {
                 tokio::task::yield_now().await;
             }

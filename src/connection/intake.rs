@@ -1,8 +1,8 @@
-//! What comes from a client: octets that nobody has taken yet, and the body of the request at work.
+//! Input from a client: octets that are not consumed yet, and the body of the current request.
 //!
-//! The body is read by whom it was given to, and by its pace: its stream takes what has come, and where that is not
-//! enough it polls the socket itself, in whatever task it is polled. While it waits the driver does not read. At all
-//! other times the driver does, up to [`HELD`] octets, so that a client that leaves is seen.
+//! The body is read by its holder, at the holder's pace: its stream takes the octets that have arrived, and if these
+//! are not enough it polls the socket itself, in whatever task it is polled. While it waits, the driver does not read.
+//! At all other times the driver reads up to [`HELD`] octets, so that it notices when the client disconnects.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,60 +18,61 @@ use tokio::io::ReadBuf;
 use super::body::BodyStream;
 use super::transport::{Output, Transport};
 
-/// The most of what a client sends ahead that is held for it, in octets: two usual heads.
+/// The limit for octets that a client sends ahead: two typical heads.
 pub(super) const HELD: usize = 4 * 1024;
-/// The most that is read at once.
+/// The largest single read, in octets.
 pub(super) const PIECE: usize = 64 * 1024;
-/// Octets of one body after which other connections have their turn.
+/// Octets of one body after which other connections of the thread get their turn.
 pub(super) const TURN: usize = 64 * 1024;
-/// The body that is left behind an answer is read away, if it is no longer than this: cheaper than a new connection.
+/// The largest rest of a body that is discarded after a reply, in octets: up to here cheaper than a new connection.
 const READ_AWAY: u64 = 64 * 1024;
 
 thread_local! {
-    /// What is read lands here, and is copied to where it is just as large: an idle connection has no buffer.
+    /// The read buffer of the thread. Data is copied from it into buffers of its exact size: an idle connection needs
+    /// none.
     static ROOM: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into());
 }
 
-/// The two queues of a connection, shared by its driver and the body that it gave away.
+/// The queues of a connection, shared by its driver and the body it handed out.
 pub(super) type Shared = Rc<RefCell<Queues>>;
 
 #[derive(Default)]
 pub(super) struct Queues {
-    /// `None` once the connection has ended: a body may be held longer, by a task of its service's.
+    /// `None` once the connection has ended: a task of the service may hold a body longer.
     transport: Option<Transport>,
-    /// What came and is not taken yet.
+    /// Octets that arrived and are not consumed yet.
     pub(super) input: BytesMut,
     pub(super) output: Output,
     pub(super) body: IncomingBody,
-    /// Octets of the body that came; and those that were given out without a pause.
+    /// Octets of the body that arrived; and octets delivered since the reader last paused.
     arrived: u64,
     pub(super) given: usize,
-    /// The client waits for a 100.
+    /// The client waits for a 100 Continue.
     pub(super) owes_continue: bool,
-    /// Somebody has the body, and may read on.
+    /// The body has a holder, which may read on.
     pub(super) is_held: bool,
-    /// Who waits for octets of the body.
+    /// The task that waits for octets of the body.
     pub(super) reader: Option<Waker>,
     /// The task of the connection.
     pub(super) driver: Option<Waker>,
-    /// Its client must not take what it has of a reply for the whole.
+    /// A reply is being sent: if the connection ends now, the client must see that the reply is incomplete.
     is_within_reply: bool,
 }
 
-/// The body of the request at work.
+/// The state of the current request's body.
 #[derive(Default)]
 pub(super) enum IncomingBody {
-    /// None, or its last octet was taken.
+    /// There is none, or its last octet was consumed.
     #[default]
     Done,
-    /// So many octets are to come.
+    /// This many octets are missing.
     Left(u64),
     Chunks(ChunkReader),
-    /// The client offers to go on in another protocol; nobody has agreed yet.
+    /// The client offers another protocol; the service has not accepted yet.
     Offered,
-    /// It was agreed: whatever comes is for the service, to the end of the connection.
+    /// The offer was accepted: all further input belongs to the service, to the end of the connection.
     Tunnel,
-    /// It cannot be read on.
+    /// The body cannot be read further.
     Broken(io::ErrorKind, String),
 }
 
@@ -82,7 +83,7 @@ impl Queues {
         queues
     }
 
-    /// Reads once. 0 at the end of the input.
+    /// Reads once. 0 means the end of the input.
     pub(super) fn poll_fill(&mut self, context: &mut Context<'_>, most: usize) -> Poll<io::Result<usize>> {
         ROOM.with_borrow_mut(|room| {
             let mut room = ReadBuf::new(&mut room[..most.min(PIECE)]);
@@ -93,9 +94,9 @@ impl Queues {
         })
     }
 
-    /// Reads on while a request is at work; ready when its client is gone.
+    /// Reads ahead while a request is served; ready when the client has disconnected.
     pub(super) fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // Before it is agreed to go on in another protocol, what comes is held as always.
+        // Until an offered protocol is accepted, input is buffered as usual.
         if self.reader.is_some() && !matches!(self.body, IncomingBody::Offered) {
             return Poll::Pending;
         }
@@ -114,12 +115,12 @@ impl Queues {
         }
     }
 
-    /// True where nothing more is read ahead, and nobody is woken by a client that leaves.
+    /// True if nothing more is read ahead, so that no wake-up reports a client's disconnect.
     pub(super) fn is_full(&self) -> bool {
         self.input.len() >= HELD
     }
 
-    /// Sends what waits. Ready when nothing does.
+    /// Sends the waiting output. Ready when there is none left.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.transport {
             Some(transport) => self.output.poll_flush(transport, context),
@@ -127,17 +128,17 @@ impl Queues {
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending half of the socket.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transport.as_mut().map_or(Poll::Ready(Ok(())), |transport| transport.poll_shutdown(context))
     }
 
-    /// The reply is sent.
+    /// Marks the reply as completely sent.
     pub(super) fn end_reply(&mut self) {
         self.is_within_reply = false;
     }
 
-    /// Ends the connection, whoever still holds its body: in the midst of a reply by a reset.
+    /// Ends the connection, even if its body still has a holder; during a reply, with a reset.
     pub(super) fn end(&mut self) {
         if let Some(transport) = self.transport.take().filter(|_| self.is_within_reply) {
             transport.reset();
@@ -147,9 +148,9 @@ impl Queues {
         }
     }
 
-    // The body of the request at work.
+    // The body of the current request.
 
-    /// Begins with the body of a request. What comes of it is for the service.
+    /// Begins the body of a request. Its octets are for the service.
     pub(super) fn begin_body(
         this: &Shared,
         framing: Framing,
@@ -165,7 +166,7 @@ impl Queues {
         match framing {
             Framing::Length(length) if queues.input.len() as u64 >= length => {
                 queues.body = IncomingBody::Done;
-                // Not more than what is there, which is far from the bounds of the type.
+                // The length is at most that of the input, so it fits the type.
                 let whole = queues.input.split_to(usize::try_from(length).unwrap_or(usize::MAX)).freeze();
                 return (Payload::from(whole), None);
             }
@@ -180,17 +181,17 @@ impl Queues {
                 return (Payload::None, None);
             }
         }
-        // A client that sends without waiting is not waited for.
+        // A client that sends its body without waiting needs no 100 Continue.
         queues.owes_continue = expects_continue && queues.input.is_empty();
         (stream(), None)
     }
 
-    /// The reply begins: an interim one would be in the midst of it.
+    /// Begins a reply: from here on a 100 Continue would corrupt it.
     pub(super) fn begin_reply(&mut self, is_tunnel: bool) {
         (self.is_within_reply, self.owes_continue) = (!is_tunnel, false);
     }
 
-    /// Agrees to the other protocol. False where none was offered.
+    /// Accepts the offered protocol. Returns false if none was offered.
     pub(super) fn open_tunnel(&mut self) -> bool {
         let is_offered = matches!(self.body, IncomingBody::Offered);
         if is_offered {
@@ -202,7 +203,7 @@ impl Queues {
         is_offered
     }
 
-    /// What its reader waits for does not come in time. Of what was offered alone there is no body then.
+    /// Ends a body that did not arrive in time. An offer that was not accepted has no body then.
     pub(super) fn break_body(&mut self, kind: io::ErrorKind, why: &str) {
         self.body = match self.body {
             IncomingBody::Offered => IncomingBody::Done,
@@ -213,21 +214,21 @@ impl Queues {
         }
     }
 
-    /// Octets of the body so far, while somebody waits for more; never of a tunnel, which has all the time.
+    /// Octets of the body so far, while a reader waits for more; `None` for a tunnel, which has no timeout.
     pub(super) fn awaited(&self) -> Option<u64> {
         let is_body = matches!(self.body, IncomingBody::Left(_) | IncomingBody::Chunks(_) | IncomingBody::Offered);
         (is_body && self.reader.is_some()).then_some(self.arrived)
     }
 
-    /// True where the connection may go on behind the answer, as far as is known before that is sent.
+    /// Whether the connection can serve another request after this reply, as far as is known before the reply is sent.
     pub(super) fn may_go_on(&mut self) -> bool {
         self.is_held || self.leaves_little()
     }
 
-    /// True where the connection can go on behind the answer: the rest of the body is nothing, or little and on its
-    /// way.
+    /// Whether the connection can serve another request after this reply: the body is complete, or its rest is small
+    /// and already being sent.
     pub(super) fn leaves_little(&mut self) -> bool {
-        // What has come of it is nothing to wait for.
+        // Octets that have arrived need no wait.
         while let Some(Ok(_)) = self.next_piece() {}
         match &self.body {
             IncomingBody::Done | IncomingBody::Offered => true,
@@ -236,12 +237,12 @@ impl Queues {
         }
     }
 
-    /// True behind the last octet of the body.
+    /// True after the last octet of the body.
     pub(super) fn is_read(&self) -> bool {
         matches!(self.body, IncomingBody::Done | IncomingBody::Offered)
     }
 
-    /// Reads the rest of the body away. Ready with false where the client is gone before its end.
+    /// Discards the rest of the body. Ready with false if the client disconnects before its end.
     pub(super) fn poll_read_away(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         loop {
             match self.next_piece() {
@@ -260,13 +261,13 @@ impl Queues {
         }
     }
 
-    /// Reads away whatever comes. Ready at the end of it; beside that, whether something came.
+    /// Discards all input. Ready at its end; the second value says whether anything arrived.
     pub(super) fn poll_linger(&mut self, context: &mut Context<'_>) -> (Poll<()>, bool) {
         let come = self.poll_fill(context, PIECE);
         self.input = BytesMut::new();
         match come {
             Poll::Ready(Ok(1..)) => {
-                // Not all at once: others have their turn.
+                // Yields, so that other connections get their turn.
                 context.waker().wake_by_ref();
                 (Poll::Pending, true)
             }
@@ -275,7 +276,7 @@ impl Queues {
         }
     }
 
-    /// Content that is here; `None` where there is none of it, for now or for good.
+    /// Content of the body that has arrived; `None` if there is none, for now or for good.
     pub(super) fn next_piece(&mut self) -> Option<Result<Bytes, PayloadError>> {
         loop {
             if self.input.is_empty() && !matches!(self.body, IncomingBody::Broken(..)) {
@@ -318,7 +319,7 @@ impl Queues {
         }
     }
 
-    /// The task of the connection is the one that polls this.
+    /// Sets the connection's task, which is the one that polls this.
     pub(super) fn driven_by(&mut self, driver: &Waker) {
         self.driver = Some(driver.clone());
     }
@@ -330,7 +331,7 @@ impl Drop for Queues {
     }
 }
 
-/// Steps over empty lines before a head (RFC 9112, 2.2): some clients send one behind a body.
+/// Skips empty lines before a head (RFC 9112, 2.2): some clients send one after a body.
 pub(super) fn skip_empty_lines(input: &mut BytesMut) {
     let mut lines = 0;
     while let [b'\n', ..] | [b'\r', b'\n', ..] = input[lines..] {
@@ -338,12 +339,12 @@ pub(super) fn skip_empty_lines(input: &mut BytesMut) {
     }
     input.advance(lines);
     if input.is_empty() {
-        // A connection that rests holds no memory.
+        // An idle connection holds no memory.
         *input = BytesMut::new();
     }
 }
 
-/// True where no octet of a head has come.
+/// True if no octet of a head has arrived.
 pub(super) fn is_resting(input: &[u8]) -> bool {
     matches!(input, [] | [b'\r'])
 }

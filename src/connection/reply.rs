@@ -1,5 +1,4 @@
-//! A reply on its way out: its head, how its body is framed, and the body, piece by piece, as its client has room for
-//! it.
+//! A reply: its head, the framing of its body, and the body, piece by piece as the client reads.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -14,33 +13,33 @@ use skitai_wire::http1::{LAST_CHUNK, write_chunk};
 
 use super::intake::Queues;
 
-/// Pieces of a body are gathered up to so many octets, and sent.
+/// Small pieces of a body are collected up to this many octets before they are sent.
 const GATHERED: usize = 16 * 1024;
-/// A body up to this length is copied behind its head; a longer one is sent from where it is.
+/// A body up to this length is copied behind its head; a longer one is sent from its own buffer.
 const COPIED: usize = 8 * 1024;
-/// Octets of one reply after which other connections have their turn.
+/// Octets of one reply after which other connections of the thread get their turn.
 const TURN: u64 = 256 * 1024;
 
-/// What of a request its reply depends on.
+/// The properties of a request that determine the form of its reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReplyTo {
     pub(super) is_head: bool,
     pub(super) is_1_0: bool,
-    /// The client wants to ask more on this connection.
+    /// The client wants to keep the connection.
     pub(super) is_kept: bool,
 }
 
 /// How the body of a reply ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// There is none, whatever the head says.
+    /// There is no body, whatever the head says.
     None,
-    /// After so many octets.
+    /// After this many octets.
     Length(u64),
     Chunked,
-    /// With the connection.
+    /// When the connection is closed.
     ToTheEnd,
-    /// It is another protocol's, and ends with the connection.
+    /// The octets of another protocol, which end with the connection.
     Tunnel,
 }
 
@@ -54,12 +53,13 @@ impl Frame {
             (_, BodySize::None) => Frame::Length(0),
             (_, BodySize::Sized(length)) => Frame::Length(length),
             (_, BodySize::Stream) if head.chunked() && !asked.is_1_0 => Frame::Chunked,
-            // Whoever says that he frames it himself has said how long it is, or it ends with the connection.
+            // A service that frames the body itself has announced its length; otherwise the end is that of the
+            // connection.
             (_, BodySize::Stream) => announced(head).filter(|_| !head.chunked()).map_or(Frame::ToTheEnd, Frame::Length),
         }
     }
 
-    /// True where another reply may follow.
+    /// Whether another reply may follow on the connection.
     pub(super) fn ends_itself(self) -> bool {
         !matches!(self, Frame::ToTheEnd | Frame::Tunnel)
     }
@@ -69,7 +69,7 @@ fn announced(head: &ResponseHead) -> Option<u64> {
     head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// True where the service wants no other request on this connection.
+/// Whether the service wants to close this connection.
 pub(super) fn closes(head: &ResponseHead) -> bool {
     let says_close = |value: &HeaderValue| {
         value.as_bytes().split(|&octet| octet == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"))
@@ -96,7 +96,7 @@ pub(super) fn write_head(
             out.extend_from_slice(b"\r\n");
         }
     }
-    // To a HEAD, what the body of a GET would have.
+    // A reply to HEAD announces the length of the GET's body.
     let length = match (frame, size) {
         (Frame::Length(length), _) => Some(length),
         (Frame::None, BodySize::Sized(length)) if asked.is_head && has_body(head.status) => Some(length),
@@ -124,7 +124,7 @@ pub(super) fn write_head(
     for (name, value) in &head.headers {
         match *name {
             CONNECTION | TRANSFER_ENCODING => continue,
-            // Ours stands already; of a reply without a body the service may know what the length would be.
+            // We wrote this header already, except for a reply without a body, whose service may know the GET's length.
             CONTENT_LENGTH if length.is_some() || frame != Frame::None || head.status == StatusCode::NO_CONTENT => {
                 continue;
             }
@@ -160,7 +160,7 @@ fn write_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[begin..]);
 }
 
-/// Writes the date (RFC 9110, 6.6.1), which is made once a second.
+/// Writes the date (RFC 9110, 6.6.1), which is formatted once per second.
 fn write_date(out: &mut Vec<u8>) {
     thread_local! {
         static DATED: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
@@ -175,27 +175,27 @@ fn write_date(out: &mut Vec<u8>) {
     });
 }
 
-/// Why a body was not sent to its end: the connection is cut, and its client sees that.
+/// Why a body was not completed. The connection is cut, so that the client notices.
 #[derive(Debug)]
 pub(super) enum Cut {
-    /// The client took nothing more.
+    /// The client disconnected or stopped reading.
     Gone,
-    /// Its maker failed, or made another length than it had announced.
+    /// The body's producer failed, or produced another length than announced.
     Broken(Box<dyn Error>),
 }
 
-/// The body of a reply, as far as it is sent.
+/// A reply's body being sent.
 pub(super) struct Sending {
-    /// `None` when its maker has made all of it.
+    /// `None` when everything has been produced.
     body: Option<BoxBody>,
     frame: Frame,
-    /// The client has not taken what there was.
+    /// The client has not read the output so far.
     is_stalled: bool,
 }
 
 impl Sending {
-    /// Begins with a body: one that is there is sent as it is. Without a hold on the queues: a body that is dropped may
-    /// have that of its request.
+    /// Begins to send a body; one that is complete is sent without a copy. The queues are not borrowed while a body is
+    /// dropped, because it may hold the body of its request.
     pub(super) fn begin(queues: &RefCell<Queues>, body: BoxBody, frame: Frame) -> Sending {
         let ended = Sending { body: None, frame, is_stalled: false };
         if frame == Frame::None || frame == Frame::Length(0) {
@@ -216,20 +216,20 @@ impl Sending {
         }
     }
 
-    /// Sends what there is. Ready when all of it is sent.
+    /// Sends the available output. Ready when everything is sent.
     pub(super) fn poll(&mut self, queues: &RefCell<Queues>, context: &mut Context<'_>) -> Poll<Result<(), Cut>> {
         let mut sent = 0;
         loop {
-            // Nothing is made for a client that has not taken what there is, and may be gone.
+            // Nothing more is produced for a client that has not read the output so far and may be gone.
             let is_waiting = match self.is_stalled {
                 true => Ok(false),
-                // The maker is asked without a hold on the queues: it may be reading the body of its request.
+                // The queues are not borrowed meanwhile: the producer may be reading the body of its request.
                 false => self.gather(queues, context),
             };
             sent += queues.borrow().output.waiting() as u64;
             let flushed = queues.borrow_mut().poll_flush(context);
             self.is_stalled = flushed.is_pending();
-            // What was good of a reply goes out before it is cut, as far as the client takes it.
+            // The valid part of a reply is sent before the connection is cut, as far as the client reads.
             let is_waiting = match is_waiting {
                 Ok(is_waiting) => is_waiting,
                 Err(cut) => return Poll::Ready(Err(cut)),
@@ -248,7 +248,7 @@ impl Sending {
         }
     }
 
-    /// Asks the maker for more until there is enough to send. True where it has nothing for now.
+    /// Polls the producer until there is enough to send. True if it is pending.
     fn gather(&mut self, queues: &RefCell<Queues>, context: &mut Context<'_>) -> Result<bool, Cut> {
         while let Some(body) = &mut self.body {
             if queues.borrow().output.waiting() >= GATHERED {

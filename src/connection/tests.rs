@@ -1,5 +1,5 @@
-//! Connections beside other readers of the same octets: actix-http's decoder, which stood here before, and the slow
-//! reader of `skitai_wire`'s tests. Whatever differs is differing on purpose, and has a name here.
+//! Compares our connections with two other readers of the same octets: actix-http's decoder, which this server used
+//! before, and the slow reader of `skitai_wire`'s tests. Every difference is deliberate and has a name here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ mod lines;
 #[path = "../../actors/wire/tests/it/http1/slow_requests.rs"]
 mod slow_requests;
 
-/// What we read and actix-http did not, or read otherwise.
+/// Input that we accept and actix-http refuses or reads differently.
 const READ: [(&str, &str); 4] = [
     ("escaped", "octets of a target that should have been escaped are read as if they were"),
     ("absolute", "the authority of an absolute target is the host, whatever the header says"),
@@ -27,7 +27,7 @@ const READ: [(&str, &str); 4] = [
     ("offered", "an offer to go on in another protocol, or a CONNECT, does not swallow what follows"),
 ];
 
-/// What we do not read and actix-http did.
+/// Input that we refuse and actix-http accepts.
 const REFUSED: [(&str, &str); 5] = [
     ("host", "a host is a name or an address, with a port or without"),
     ("target", "a target is a path, a URL, * for OPTIONS, host:port for CONNECT"),
@@ -36,7 +36,7 @@ const REFUSED: [(&str, &str); 5] = [
     ("last", "nothing is read behind a request that ends its connection"),
 ];
 
-/// What actix-http's decoder makes of octets: its requests, and whether it refuses what follows.
+/// Decodes octets with actix-http: its requests, and whether it refuses the rest.
 fn decoded(octets: &[u8]) -> (Vec<Heard>, bool) {
     let (mut codec, mut rest) = (Codec::default(), BytesMut::from(octets));
     let (mut all, mut body): (Vec<Heard>, _) = (Vec::new(), Vec::new());
@@ -58,7 +58,7 @@ fn decoded(octets: &[u8]) -> (Vec<Heard>, bool) {
     }
 }
 
-/// Holds what we heard against what actix-http decodes. Gives the names of the differences; an error is one without.
+/// Compares our result with actix-http's. Returns the names of the differences; an error is one without a name.
 fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) -> Result<Vec<&'static str>, String> {
     let mut names = Vec::new();
     for (nth, our) in ours.requests.iter().enumerate() {
@@ -66,7 +66,7 @@ fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) ->
             .iter()
             .any(|escape| our.target.contains(escape));
         let Some(their) = theirs.get(nth) else {
-            // In a fragment, too, which nobody hears of.
+            // The raw octet may be in a fragment, which no reader reports.
             let is_raw = octets.iter().any(|&octet| octet >= 0x80 || b"\"<>`".contains(&octet));
             return match (is_escaped || is_raw) && is_refused {
                 true => Ok([names, vec!["escaped"]].concat()),
@@ -94,7 +94,7 @@ fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) ->
                 false => Err(format!("{our:?}, {their:?}")),
             };
         }
-        // Only that it is there, and whether anybody takes it, differs for an offer of another protocol than WebSocket.
+        // For an offer of another protocol than WebSocket, the two differ only in whether they report it.
         their.is_offered = our.is_offered;
         match (&our.body, &their.body) {
             (None, Some(_)) => {
@@ -113,7 +113,7 @@ fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) ->
     let last = ours.requests.last();
     match (more, &ours.refused) {
         (None, Some((_, why))) if !is_refused && last.is_none_or(|last| last.body.is_some()) => {
-            // Refused while its head was not whole, where theirs waits for its end.
+            // We refuse an incomplete head at once; actix-http waits for its end.
             Err(format!("refused by us alone: {why}"))
         }
         (None, _) => Ok(names),
@@ -128,7 +128,7 @@ fn differences(octets: &[u8], ours: &All, theirs: &[Heard], is_refused: bool) ->
     }
 }
 
-/// True where the client wants nothing behind this request.
+/// Whether the client wants to close after this request.
 fn is_last(heard: &Heard) -> bool {
     let lines = heard.fields.iter().filter(|(name, _)| name == "connection");
     let words: Vec<String> = lines
@@ -149,7 +149,7 @@ fn whatever_actix_http_reads_otherwise_has_a_name() {
     let met = RefCell::new(BTreeMap::<&str, u32>::new());
     let (both, refused) = (RefCell::new(0), RefCell::new(0));
     let one = |octets: Vec<u8>| {
-        // Both know the end of a head that is refused.
+        // The appended end of a head makes both refuse it, where one would wait.
         let octets = [&octets[..], b"\r\n\r\n"].concat();
         let (ours, (theirs, is_refused)) = system.block_on(async { (heard(&octets, &[]).await, decoded(&octets)) });
         let names = differences(&octets, &ours, &theirs, is_refused).map_err(|told| {
@@ -163,7 +163,7 @@ fn whatever_actix_http_reads_otherwise_has_a_name() {
         }
         Ok(())
     };
-    // Too rare to wait for.
+    // Added explicitly, because it occurs too rarely by chance.
     let rare = b"POST / HTTP/1.0\r\nUpgrade: websocket\r\n";
     if let Err(error) =
         TestRunner::new(config(20_000)).run(&prop_oneof![1 => Just(rare.to_vec()), 999 => lines::octets()], one)
@@ -179,7 +179,7 @@ fn whatever_actix_http_reads_otherwise_has_a_name() {
     assert_eq!(met.len(), READ.len() + REFUSED.len(), "{met:?}");
 }
 
-/// What the slow reader understands of octets.
+/// The slow reader's result for these octets.
 fn expected(octets: &[u8]) -> Vec<Expected> {
     slow_requests::slow(octets).into_iter().map(|asked| (asked.method, asked.body, asked.is_kept)).collect()
 }
@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-/// What the fuzzer begins with: as its target does, without the fuzzer.
+/// Runs the fuzzer's corpus, as its target does, without the fuzzer.
 #[test]
 fn the_corpus_is_heard_the_same_in_pieces() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/connections");
@@ -217,7 +217,7 @@ fn the_corpus_is_heard_the_same_in_pieces() {
     assert!(requests >= 8, "{requests} requests");
 }
 
-/// The checks above would hold of a connection that hears nothing, or anything.
+/// The checks above must fail for a connection that records nothing, or anything.
 #[test]
 fn what_is_not_heard_would_be_seen() {
     let system = actix_rt::System::new();
@@ -235,7 +235,7 @@ fn what_is_not_heard_would_be_seen() {
     let mut broken = all.clone();
     broken.requests[0].body = None;
     assert!(fails(&less, &good) && fails(&all, &good[..1]) && fails(&other, &good) && fails(&broken, &good));
-    // And of a comparison that names everything.
+    // So must the comparison that names every difference.
     let (theirs, is_refused) = system.block_on(async { decoded(octets) });
     assert_eq!(differences(octets, &all, &theirs, is_refused), Ok(Vec::new()));
     for wrong in [&less, &other, &broken.clone()] {
@@ -244,7 +244,7 @@ fn what_is_not_heard_would_be_seen() {
     }
 }
 
-/// Empty lines before a head, an octet at a time: each is looked at once, and no square of them.
+/// Empty lines before a head, one octet at a time: each is read once, so the cost is linear.
 #[test]
 fn empty_lines_that_drip_cost_little() {
     let octets = ["\r\n".repeat(30_000).as_bytes(), b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"].concat();

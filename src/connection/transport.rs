@@ -1,5 +1,4 @@
-//! The socket of a connection, of whatever kind: TCP, a Unix socket; TLS will be a third. And what waits to be sent by
-//! it.
+//! The socket of a connection, TCP or Unix (TLS will be a third kind), and the octets that wait to be sent.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -38,7 +37,7 @@ impl Transport {
         }
     }
 
-    /// Sends octets and what lies behind them.
+    /// Sends two slices of octets, one after the other.
     pub(super) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -46,7 +45,7 @@ impl Transport {
         tail: &[u8],
     ) -> Poll<io::Result<usize>> {
         let parts = [IoSlice::new(head), IoSlice::new(tail)];
-        // The call for one piece is the cheaper one.
+        // A plain write is cheaper than a vectored one for a single slice.
         match self {
             Transport::Tcp(socket) if tail.is_empty() => Pin::new(socket).poll_write(context, head),
             Transport::Tcp(socket) => Pin::new(socket).poll_write_vectored(context, &parts),
@@ -54,7 +53,7 @@ impl Transport {
         }
     }
 
-    /// True where the client is known to send nothing more, by the last word of the kernel.
+    /// Whether the kernel has reported that the client will send nothing more.
     pub(super) fn has_ended(&self) -> bool {
         let ready = match self {
             Transport::Tcp(socket) => socket.ready(Interest::READABLE).now_or_never(),
@@ -63,7 +62,7 @@ impl Transport {
         ready.and_then(Result::ok).is_some_and(|ready| ready.is_read_closed() || ready.is_error())
     }
 
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending half.
     pub(super) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Transport::Tcp(socket) => Pin::new(socket).poll_shutdown(context),
@@ -71,43 +70,43 @@ impl Transport {
         }
     }
 
-    /// Has the end of this socket be a reset: its client must not take what it got for the whole. A Unix socket has no
-    /// such end; there the framing alone tells.
+    /// Makes the socket end with a reset, so that the client does not take a partial reply for the whole. A Unix socket
+    /// has no reset; there only the framing shows it.
     pub(super) fn reset(&self) {
         if let Transport::Tcp(socket) = self {
-            // It fails where the client is gone already.
+            // This fails if the client has already disconnected.
             let _ = socket.set_zero_linger();
         }
     }
 }
 
-/// A slow client is given so many octets at a time. The kernel takes up to 64 KiB at once, and lets us know that its
-/// client reads only when most of them are gone: he would seem to stand still.
+/// The most octets per write to a slow client. The kernel accepts up to 64 KiB at once and reports progress only when
+/// most of it has been read: the client would seem stalled.
 const SLICE: usize = 16 * 1024;
-/// A buffer that has grown beyond this is not kept.
+/// A buffer with a larger capacity is not kept.
 const KEPT: usize = 16 * 1024;
 
 thread_local! {
-    /// A buffer that waits for the next reply of this thread.
+    /// A buffer for the next reply of this thread.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What waits to be sent: octets, and behind them others that stay where they are.
+/// The output that waits to be sent: octets, and after them a shared buffer that is not copied.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     octets: Vec<u8>,
     sent: usize,
     tail: Bytes,
-    /// Octets that the socket took since somebody was told.
+    /// Octets that the socket took since the last report of progress.
     taken: u64,
-    /// What waits had to wait.
+    /// A write of this output had to wait.
     has_waited: bool,
-    /// The client has not taken at once what was given to it before.
+    /// The client did not take an earlier output at once.
     is_slow: bool,
 }
 
 impl Output {
-    /// Where what is to be sent next is written.
+    /// The buffer to which the next output is written.
     pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
         if self.octets.capacity() == 0 {
             self.octets = SPARE.take();
@@ -115,17 +114,17 @@ impl Output {
         &mut self.octets
     }
 
-    /// Sends these octets behind what is in the buffer, without a copy.
+    /// Sends these octets after those in the buffer, without a copy.
     pub(super) fn send_behind(&mut self, tail: Bytes) {
         self.tail = tail;
     }
 
-    /// Octets that wait.
+    /// The number of octets that wait.
     pub(super) fn waiting(&self) -> usize {
         self.octets.len() - self.sent + self.tail.len()
     }
 
-    /// True where the socket took so many octets since this was true before.
+    /// Whether the socket took at least this many octets since the last call that returned true.
     pub(super) fn took(&mut self, least: u64) -> bool {
         let has_taken = self.taken >= least;
         if has_taken {
@@ -134,7 +133,7 @@ impl Output {
         has_taken
     }
 
-    /// Sends. Ready when nothing waits.
+    /// Sends the output. Ready when nothing is left.
     pub(super) fn poll_flush(&mut self, transport: &mut Transport, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.waiting() > 0 {
             let most = if self.is_slow { SLICE } else { usize::MAX };

@@ -1,20 +1,19 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
-//! - [`pipeline`]: the steps of a request of the web; [`thread`]: what they find on the thread that serves it;
-//! - [`dispatch`]: where its path leads;
-//! - [`body`]: reading the body, within its limit and its time, [`large`] ones within a memory that all have together;
-//!   [`upload`]: a multipart form, its files onto the [`shelf`];
-//! - [`arguments`]: path, query, forms and JSON body, laid before the binder;
-//! - [`invoke`]: a handler is called, with the hooks around it ([`hooked`]); [`slow_polls`]: it is named if it holds its
+//! - [`pipeline`]: the steps of a web request; [`thread`]: the state they use on the thread that serves it;
+//! - [`dispatch`]: finds the route, file or service of its path;
+//! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
+//!   [`upload`]: a multipart form, whose files go to the [`shelf`];
+//! - [`arguments`]: passes path, query, forms and JSON body to the binder;
+//! - [`invoke`]: calls a handler, with the hooks around it ([`hooked`]); [`slow_polls`]: logs handlers that block their
 //!   thread;
-//! - [`error_log`]: errors of ours in the log;
-//! - [`files`]: static files, which stand before apps;
-//! - [`behind`]: actix-web's `App`, for what takes its kind of request: files;
-//! - [`sessions`]: the session, loaded before and kept after the handler;
-//! - [`refused`]: the answer to what is no request;
-//! - [`stream`]: the body of a reply that is made while it is sent;
-//! - [`respond`]: what a client sees: pages, JSON, errors. The one place that decides it; [`error_page`]: an error's
-//!   page.
+//! - [`error_log`]: logs the server's own errors;
+//! - [`files`]: static files, which take precedence over apps;
+//! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
+//! - [`sessions`]: loads the session before the handler and saves it after;
+//! - [`refused`]: answers invalid requests;
+//! - [`stream`]: the body of a streaming reply;
+//! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page.
 
 pub(crate) mod actix_fallback;
 pub(crate) mod arguments;

@@ -1,10 +1,11 @@
-//! actix-web's own `App`, behind the pipeline, for what takes actix-web's own kind of request: actix-files, which sends
-//! static files and reads their conditions and ranges, and the services that an app [brings](crate::App::actix).
+//! actix-web's own `App`, behind the pipeline, for code that needs actix-web's own kind of request: actix-files, which
+//! sends static files and handles conditional and range requests, and the services that an app
+//! [adds](crate::App::actix).
 //!
-//! Every other request goes straight from the connection to the pipeline, as actix-http hands it out. What `App` makes
-//! of it first (a pooled request, its path once more, data of the application, a route to the one service there would
-//! be) costs a tenth of a small request, and nobody would look at it ([decision
-//! 13](../../docs/decisions/0013-past-the-app.md)).
+//! Every other request goes straight from the connection to the pipeline, as actix-http delivers it. `App` would first
+//! make a pooled request, parse the path again, attach the application's data and route to the one service. That costs
+//! a tenth of a small request and is never used
+//! ([decision 13](../../docs/decisions/0013-past-the-app.md)).
 //!
 //! Nothing is opened before the first request that needs it.
 
@@ -25,7 +26,7 @@ use crate::app::site::Site;
 use crate::connection::{Incoming, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
 
-/// What an [`App`] begins with; actix-web has no public name for it.
+/// The type of a fresh [`App`]; actix-web has no public name for it.
 trait AppEntry:
     ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = ActixError, InitError = ()> + 'static
 {
@@ -37,26 +38,26 @@ impl<T> AppEntry for T where
 {
 }
 
-/// What `App` is told of where the server listens. It has no public name for it; a test of this module sees whether it
-/// still means what it says.
+/// The address that `App` needs. actix-web has no public constructor for it; a test of this module checks that this one
+/// still works.
 pub(crate) fn config(address: SocketAddr) -> AppConfig {
     AppConfig::__priv_test_new(false, address.to_string(), address)
 }
 
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
 
-/// Those of one thread. There are two: a service of an app must not be met on the way to a file.
+/// The fallbacks of one thread. There are two, so that a request for a file never reaches a service of an app.
 pub(crate) struct ActixFallback {
-    /// Where the server listens.
+    /// The address of the server.
     config: AppConfig,
     files: OnceCell<Box<Services>>,
     services: OnceCell<Box<Services>>,
 }
 
-/// In the data of a request: the file it is answered with.
+/// In the extensions of a request: the file to answer with.
 struct Wanted(PathBuf);
 
-/// In the data of an answer: no service took the request.
+/// In the extensions of an answer: no service handled the request.
 struct Untaken;
 
 impl ActixFallback {
@@ -64,7 +65,7 @@ impl ActixFallback {
         ActixFallback { config, files: OnceCell::new(), services: OnceCell::new() }
     }
 
-    /// A file, as the request wants it: whole, in part, or not again.
+    /// Replies with a file as the request wants it: whole, in part, or 304.
     pub(crate) async fn file(&self, path: PathBuf, request: &Request) -> io::Result<HttpResponse> {
         let incoming = filled(Incoming::new(), request);
         incoming.extensions_mut().insert(Wanted(path));
@@ -76,7 +77,8 @@ impl ActixFallback {
         })
     }
 
-    /// The answer of the app's service that takes the request, whose head is given back for it; `None` where none does.
+    /// The answer of the app's service that handles the request, for which the head is put back; `None` if there is
+    /// none.
     pub(crate) async fn service(
         &self,
         site: &Site,
@@ -84,7 +86,7 @@ impl ActixFallback {
         request: &Request,
     ) -> Result<Option<HttpResponse>, Panicked> {
         let mut incoming = filled(incoming, request);
-        // Who takes the offer to go on in another protocol has what is sent then as his body.
+        // A service that accepts an upgrade reads the octets of the new protocol as the request's body.
         let offered = incoming.extensions_mut().remove::<Tunnel>();
         if let Some(Tunnel(tunnel)) = offered {
             *incoming.payload() = tunnel;
@@ -97,10 +99,10 @@ impl ActixFallback {
     }
 }
 
-/// The services of all apps, each below the path of its app.
+/// The services of all apps, each below its app's path.
 fn services(site: &Site) -> App<impl AppEntry> {
     let mut app = App::new();
-    // The longest path first, as everywhere: the first scope that fits keeps a request.
+    // The longest path first, because the first matching scope gets the request.
     for mount in site.router.mounts() {
         if let Some(services) = mount.app.as_ref().and_then(|app| app.actix.clone()) {
             app = app.service(scope(mount.path()).configure(|config| (services.0)(config)));
@@ -132,17 +134,17 @@ async fn wanted(incoming: ServiceRequest) -> Result<ServiceResponse, ActixError>
 }
 
 async fn opened(path: PathBuf, request: &HttpRequest) -> io::Result<HttpResponse> {
-    // Opening may wait for a disk; the event loop must not.
+    // Opening may wait for a disk, and the event loop must not.
     let open = move || {
         let file = NamedFile::open(path)?;
-        // A folder opens like a file and then cannot be read.
+        // A folder opens like a file but cannot be read.
         if file.metadata().is_file() { Ok(file) } else { Err(io::Error::from(io::ErrorKind::NotFound)) }
     };
     let file = tokio::task::spawn_blocking(open).await.map_err(io::Error::other)??;
     Ok(file.prefer_utf8(true).disable_content_disposition().into_response(request))
 }
 
-/// A request of actix's with the head of one of ours.
+/// Puts the head of our request back into actix's.
 fn filled(mut incoming: Incoming, request: &Request) -> Incoming {
     let head = incoming.head_mut();
     head.method = request.method.clone();

@@ -1,4 +1,4 @@
-//! What the web sends as arguments: query, then form, multipart form or JSON body, then path.
+//! The arguments of a web request: query, then form, multipart form or JSON body, then path.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::large::{Bodies, LARGE};
 use super::thread::ServingThread;
 use crate::app::{Bind, Error, Given, Request, shortened};
 
-/// Hands everything the request carries to the binder. Broken encodings are errors, not guesses. `parts` is what was
-/// received of a multipart form, `path` the values of the placeholders.
+/// Passes all arguments of the request to the binder. Broken encodings are errors, not guesses. `parts` are the parts
+/// of a multipart form, `path` the values of the placeholders.
 pub(super) async fn bind(
     thread: &ServingThread,
     bind: &mut Bind,
@@ -25,7 +25,7 @@ pub(super) async fn bind(
     collect(bind, request, apart, parts, path)
 }
 
-/// The same, once a large body was read [apart](read_apart).
+/// The same, after a large body was parsed [apart](read_apart).
 pub(crate) fn collect(
     bind: &mut Bind,
     request: &Request,
@@ -46,7 +46,7 @@ pub(crate) fn collect(
     }
     for (name, value) in path {
         let given = match value {
-            // A text placeholder carries no type: `<cid>` may be taken as a number.
+            // A text placeholder has no type: the handler may take `<cid>` as a number.
             Value::String(text) => Given::Text(text),
             number => Given::Typed(number),
         };
@@ -58,24 +58,24 @@ pub(crate) fn collect(
 fn lay_body(bind: &mut Bind, request: &Request) -> Result<(), Error> {
     let content_type = request.get_content_type().unwrap_or("").to_ascii_lowercase();
     match content_type.as_str() {
-        // A form is what clients mean when they say nothing but send pairs.
+        // Clients that send pairs without a content type mean a form.
         "application/x-www-form-urlencoded" | "" => {
             each_pair(form(&request.body)?, "form", |name, value| bind.add(name, Given::Text(value.into_owned())))
         }
         "application/json" => json(bind, skitai_wire::json::parse_value(&request.body)),
-        // Any other body is the handler's own to read: was.request.body().
+        // The handler reads any other body itself: was.request.body().
         _ => Ok(()),
     }
 }
 
-/// A large body, read on the blocking pool.
+/// A large body, parsed on the blocking pool.
 pub(crate) enum Apart {
     Json(Result<Value, skitai_wire::Error>),
     Pairs(Vec<(String, String)>),
 }
 
-/// Reads a large body away from the event loop; `None` where there is none to be read. It is told like any other what
-/// is wrong with it.
+/// Parses a large body away from the event loop; `None` if the body is small or has no arguments. Its errors are the
+/// same as for a small body.
 pub(crate) async fn read_apart(bodies: &Bodies, request: &Request) -> Result<Option<Apart>, Error> {
     if request.body.len() <= LARGE {
         return Ok(None);
@@ -122,11 +122,11 @@ fn json(bind: &mut Bind, read: Result<Value, skitai_wire::Error>) -> Result<(), 
     }
 }
 
-/// Pairs of one query or one form. The largest of forms have hundreds; each pair costs memory and a search for its
-/// parameter, so what only means to cost is refused.
+/// The most pairs in one query or form. The largest real forms have hundreds; each pair costs memory and a search for
+/// its parameter, so a limit stops requests that only mean to cost.
 const PAIRS: usize = 10_000;
 
-/// `a=1&b=x+y`: pairs in order; a name without `=` has the empty text.
+/// Reads `a=1&b=x+y`: pairs in order; a name without `=` has an empty value.
 fn each_pair<'t>(text: &'t str, place: &str, mut pair_of: impl FnMut(Cow<'t, str>, Cow<'t, str>)) -> Result<(), Error> {
     if text.bytes().filter(|&byte| byte == b'&').count() >= PAIRS {
         return Err(Error::new(400, format!("the {place} has more than {PAIRS} arguments")));

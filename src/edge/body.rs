@@ -1,4 +1,4 @@
-//! Reading a request's body into memory, within its limit and its time.
+//! Reads a request's body into memory, within its size and time limit.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,13 +17,13 @@ use super::thread::ServingThread;
 use super::upload;
 use crate::app::{CSRF_FIELD, Error, Given, Param, Request};
 
-/// Reads the body into its request, whose time begins when all of it is here. Nothing is awaited where there is none,
-/// or where it came with its head, as most do.
+/// Reads the body into its request; the request's deadline starts when the body is complete. Nothing is awaited if
+/// there is no body, or if it arrived together with its head, as most do.
 pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload: Payload) -> Result<(), Error> {
     if matches!(payload, Payload::None) {
         return Ok(());
     }
-    // A body that lay behind its head is handed over whole, in actix's own queue.
+    // A body that arrived together with its head is delivered whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
     let server = &thread.site.server;
     let held = BodyMemory::new(&thread.bodies, server.max_bodies);
@@ -37,7 +37,7 @@ pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload:
     Ok(())
 }
 
-/// The same for a route of the web. The parts of a multipart form come back, and its request has no body then.
+/// The same for a route of the web. Returns the parts of a multipart form, whose request then has no body.
 pub(crate) async fn read_or_receive(
     thread: &ServingThread,
     request: &mut Request,
@@ -51,7 +51,7 @@ pub(crate) async fn read_or_receive(
     let held = BodyMemory::new(&thread.bodies, server.max_bodies);
     let parts = Box::pin(upload::receive(request, payload, server, &thread.shelf, held, params)).await?;
     request.received = Instant::now();
-    // The parts become arguments; hooks run before those are looked at and see the request alone.
+    // The parts become arguments. Hooks run before the arguments are bound and see only the request.
     request.form_token = parts.iter().find_map(|(name, given)| match given {
         Given::Text(text) if name == CSRF_FIELD => Some(text.as_str().into()),
         _ => None,
@@ -59,22 +59,22 @@ pub(crate) async fn read_or_receive(
     Ok(parts)
 }
 
-/// How long the body will be, where its sender says so.
+/// The length of the body, if the client announced it.
 pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// A body, as far as it has come.
+/// A body being received.
 struct Coming<'r> {
     payload: Payload,
     limit: usize,
     length: usize,
     held: BodyMemory,
     headers: &'r HeaderMap,
-    /// Most bodies are one chunk, which needs no copy.
+    /// The first chunk: most bodies are one chunk, which needs no copy.
     first: Bytes,
-    /// Where there are several, all of them, a block for so many. Not one for the whole that was announced: what others
-    /// give back in blocks is there for the next, and nothing is held for what does not come.
+    /// All chunks, if there are several, in blocks of a fixed size. Not one block of the announced length: the
+    /// allocator reuses blocks that other bodies gave back, and no memory is reserved for octets that never come.
     blocks: Vec<BytesMut>,
 }
 
@@ -86,7 +86,7 @@ impl<'r> Coming<'r> {
         Coming { payload, limit, length: 0, held, headers, first: Bytes::new(), blocks: Vec::new() }
     }
 
-    /// How long it will be; 0 where its sender does not say.
+    /// The announced length; 0 if there is none.
     fn announced(&self) -> usize {
         announced(self.headers).map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX))
     }
@@ -95,7 +95,7 @@ impl<'r> Coming<'r> {
         Error::new(413, format!("the body is larger than the {} bytes this server takes", self.limit))
     }
 
-    /// Takes what is there; ready with the whole.
+    /// Takes the octets that have arrived; ready with the whole body.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
         loop {
             let chunk = match ready!(self.payload.poll_next_unpin(context)) {
@@ -139,7 +139,7 @@ impl<'r> Coming<'r> {
         }
     }
 
-    /// The whole, within its time. What is too large by its sender's own word is not waited for.
+    /// Waits for the whole body, within its time. A body whose announced length is too large is refused at once.
     async fn awaited(mut self, within: Duration) -> Result<Bytes, Error> {
         if self.announced() > self.limit {
             return Err(self.too_large());

@@ -1,7 +1,7 @@
-//! Where a path leads: a handler, a file, a service of actix-web's, or an answer that needs nobody.
+//! The target of a path: a handler, a file, a service of actix-web, or an immediate answer.
 //!
-//! The mounts whose path leads to the request's are looked at, the longest first: a file stands before an app. The
-//! longest mount that has an app answers for everything below it. Nothing is awaited here.
+//! The mounts that contain the path are checked, the longest first: a file takes precedence over an app. The longest
+//! mount with an app answers for everything below it. Nothing is awaited here.
 
 use std::path::PathBuf;
 
@@ -16,25 +16,25 @@ use crate::app::routing::router::MatchedRoute;
 use crate::app::routing::table::RouteMatch;
 use crate::app::{Error, Request};
 
-/// What a path leads to.
+/// The target of a path.
 pub(super) enum Dispatch<'s> {
     /// A handler, and the values of its placeholders.
     Handler(MatchedRoute<'s>, Vec<(String, Value)>),
     File(PathBuf),
-    /// An answer that needs nobody.
+    /// An immediate answer.
     Reply(HttpResponse),
-    /// Perhaps a service of actix-web's knows it.
+    /// No route: a service of actix-web may know it.
     Behind,
-    /// A path that has other methods.
+    /// The path exists, with these methods.
     WrongMethod(Vec<&'static str>),
 }
 
-/// Where a request goes. `is_rpc` is true for OPTIONS of a path where RPC is served.
+/// Finds the target of a request. `is_rpc` is true for OPTIONS of a path where RPC is served.
 pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc: bool) -> Result<Dispatch<'t>, Error> {
     let path = &*canonical(request.uri.path());
     let mut wrong: Option<Vec<&'static str>> = None;
     match request.method {
-        // Of the whole server.
+        // OPTIONS * asks about the whole server.
         Method::OPTIONS if path == "*" => {
             let all = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
             return Ok(Dispatch::Reply(respond::options(&all)));

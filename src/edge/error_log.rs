@@ -1,9 +1,9 @@
-//! Errors that are ours or our members' in the log, under an id that the client is told, too.
+//! Logs errors of the server or its members, under an id that the client gets, too.
 
 use crate::app::{Answer, Error, ErrorId, Request, Was};
 use crate::observe::log::one_line;
 
-/// Writes the error's line, and gives the error its id. What the client did wrong is the client's to read.
+/// Logs the error and gives it an id. The client's own mistakes are not logged: the client reads them.
 pub(crate) fn log(request: &Request, error: &mut Error) {
     if error.status() < 500 && error.cause().is_none() {
         return;
@@ -19,7 +19,7 @@ pub(crate) fn log(request: &Request, error: &mut Error) {
     }
 }
 
-/// The answer of a handler, its error logged.
+/// Logs the error of a handler's answer, if it is one.
 pub(crate) fn logged(was: &Was, mut answer: Answer) -> Answer {
     match &mut answer {
         Answer::Failed(error) => log(&was.request, error),

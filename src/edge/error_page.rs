@@ -1,12 +1,13 @@
-//! The page of an error: the app's own, else the built-in one; in devel mode one that tells all there is to know.
+//! The page of an error: the app's own, else the built-in one; in devel mode a detailed one.
 //!
 //! In this order:
 //!
-//! 1. in devel mode a browser gets the page with the source, the arguments and the calls for every error of ours (5xx);
-//! 2. what the app's [`on_error`](crate::App::on_error) answers;
-//! 3. for a browser the app's template `errors/404.html` (the status), else its `errors/error.html`;
-//! 4. in devel mode, for a browser, the page of 1. for every other error, too;
-//! 5. the built-in page, or JSON for everybody who is no browser.
+//! 1. in devel mode, for a browser and an error of the server (5xx): the detailed page with source, arguments and
+//!    calls;
+//! 2. the reply of the app's [`on_error`](crate::App::on_error);
+//! 3. for a browser, the app's template `errors/404.html` (the status), else its `errors/error.html`;
+//! 4. in devel mode, for a browser and any other error: the detailed page;
+//! 5. the built-in page for a browser, JSON for any other client.
 
 use std::sync::LazyLock;
 
@@ -32,10 +33,10 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
     pages
 });
 
-/// Where this crate's own sources are, as the compiler names them.
+/// The folder of this crate's own sources, as the compiler names it.
 const OWN: &str = file!();
 
-/// The reply to an error of a request that has been led to an app.
+/// The reply to an error of a request that has an app.
 pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
@@ -48,7 +49,7 @@ pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> H
     respond::mark(made, error)
 }
 
-/// The page of an app that has one for this.
+/// The app's own page for this error, if it has one.
 async fn of_app(thread: &ServingThread, was: &Was, failure: &Failure, html: bool) -> Option<HttpResponse> {
     let app = was.app();
     let answer = app.on_error().and_then(|own| match catch(|| own.answer(was, failure)) {
@@ -77,7 +78,7 @@ pub(crate) fn plain(failure: &Failure) -> String {
     written("error.html", &json!({ "failure": failure }))
 }
 
-/// The page that tells all.
+/// The detailed page.
 fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
     let route = was.route();
     let (arguments, calls) = was.trace().map(|trace| trace.told()).unwrap_or_default();
@@ -116,7 +117,8 @@ fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
     written("devel.html", &details)
 }
 
-/// Where it went wrong: in a template, where a panic was, or where an error was made; sources of ours are left out.
+/// The places of the error: in a template, of a panic, or where the error was made; this crate's own sources are left
+/// out.
 fn places(error: &Error) -> Vec<Excerpt> {
     let mut places = Vec::new();
     let cause = error.cause();
@@ -137,7 +139,7 @@ fn places(error: &Error) -> Vec<Excerpt> {
     places
 }
 
-/// A header's value, but for those that let somebody in.
+/// A header's value; credentials are hidden.
 fn shown(name: &str, value: &str) -> String {
     match name {
         "authorization" | "proxy-authorization" | "cookie" => "(hidden)".to_owned(),

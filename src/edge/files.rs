@@ -1,7 +1,7 @@
-//! Static files: a file of a mounted folder always stands before an app.
+//! Static files: a file of a mounted folder always takes precedence over an app.
 //!
-//! So every GET of an app's page first asks whether there is a file of that name. A page that is asked for often would
-//! pay a system call each time; a thread therefore remembers for a second that a path is no file.
+//! So every GET of an app's page first checks whether there is a file of that name. To spare busy pages a system call
+//! each time, every thread remembers for a second that a path is not a file.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,20 +17,20 @@ use super::thread::ServingThread;
 use crate::app::reply::files::relative;
 use crate::app::{Error, Request, Was};
 
-/// How long "no such file" holds: a new file appears at most so much later.
+/// How long "no such file" is remembered: a new file appears at most this much later.
 const MISS_HOLDS: Duration = Duration::from_secs(1);
-/// Paths remembered per thread; beyond that all are forgotten at once, which costs a look each.
+/// Paths remembered per thread. When the table is full it is cleared, which costs one check for each path.
 const MISSES: usize = 4096;
-/// Longer paths are not remembered: a client chooses them, and the memory is ours.
+/// Longer paths, in bytes, are not remembered: a client chooses them, and they take our memory.
 const REMEMBERED: usize = 256;
-/// Looked for in a folder, in this order.
+/// The index files of a folder, in order of precedence.
 const INDEX: [&str; 2] = ["index.htm", "index.html"];
 
-/// What one thread knows of paths that are no files of one mount.
+/// The paths of one mount that a thread knows not to be files.
 #[derive(Debug, Default)]
 pub(crate) struct Misses {
     known: RefCell<HashMap<String, Instant>>,
-    /// In devel mode nothing is remembered: a new file is there at the next request.
+    /// True in devel mode, where nothing is remembered: a new file appears at the next request.
     is_off: bool,
 }
 
@@ -55,11 +55,11 @@ impl Misses {
     }
 }
 
-/// What a path is in a folder.
+/// The result of looking for a path in a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FileMatch {
     File(PathBuf),
-    /// A folder asked for without its slash: links in its page would be wrong.
+    /// A folder without its trailing slash: relative links in its page would break.
     NeedsSlash,
     Nothing,
 }
@@ -98,17 +98,17 @@ fn in_folder(folder: &Path, relative: &Path, whole: &str) -> FileMatch {
     if whole.ends_with('/') || whole.is_empty() { FileMatch::File(index) } else { FileMatch::NeedsSlash }
 }
 
-/// The path within the folder, as it is written in a URL.
+/// The path within the folder, percent-encoded as in a URL.
 fn safe(rest: &str) -> Option<PathBuf> {
     relative(&percent_decode_str(rest).decode_utf8().ok()?)
 }
 
-/// Sends a file of a folder: type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
+/// Sends a file of a folder: content type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
 pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Request) -> HttpResponse {
     let server = &thread.site.server;
     match thread.behind.file(path, request).await {
         Ok(mut response) => {
-            // In devel mode a file shows as it is now.
+            // In devel mode browsers must not cache files.
             let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
             if let Ok(value) = HeaderValue::from_str(&format!("max-age={}", max_age.as_secs())) {
                 response.headers_mut().insert(CACHE_CONTROL, value);
@@ -116,7 +116,7 @@ pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Reques
             response
         }
         Err(error) => {
-            // It was there a moment ago: gone, or not ours to read.
+            // It was there a moment ago: now it is gone, or we may not read it.
             tracing::warn!(uri = request.uri(), "static file: {error}");
             HttpResponse::NotFound().finish()
         }

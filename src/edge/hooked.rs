@@ -1,4 +1,4 @@
-//! A handler with the hooks around it, in the order that [`hooks`](crate::app::hooks) tells.
+//! A handler with the hooks around it, in the order that [`hooks`](crate::app::hooks) documents.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use crate::app::{Answer, Bind, Error, Failure, Result, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Catching, catch};
 
-/// What a teardown has at least: where the request's time is over, it still has to give back what before took.
+/// The least time for a teardown: after a missed deadline it still has to release what a before-hook acquired.
 const TEARDOWN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, bind: &mut Bind) -> Answer {
@@ -44,7 +44,7 @@ pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, 
                     None => Answer::Failed(error),
                 }
             }
-            // The nearest teardown has had its say; the others clean up.
+            // The innermost teardown with a reply has decided it; the others only clean up.
             Answer::Instead(instead) => {
                 teardown(thread, was, level, &instead.error).await;
                 Answer::Instead(instead)
@@ -74,7 +74,7 @@ async fn after(thread: &ServingThread, was: &Was, level: &Level) -> Result<()> {
     Ok(())
 }
 
-/// The first reply of this level. What fails in a teardown is told, and the others run.
+/// Runs the teardowns of this level and returns the first reply. A failed teardown is logged, and the others run.
 async fn teardown(thread: &ServingThread, was: &Was, level: &Level, error: &Error) -> Option<Answer> {
     let mut reply = None;
     for hook in level.teardown.iter().rev() {
@@ -91,7 +91,7 @@ async fn teardown(thread: &ServingThread, was: &Was, level: &Level, error: &Erro
     reply
 }
 
-/// A hook to its end, within the time there is and without its panic spreading.
+/// Runs a hook within the remaining time and catches its panic.
 async fn ends<T>(
     thread: &ServingThread,
     until: Instant,

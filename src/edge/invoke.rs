@@ -1,5 +1,5 @@
-//! A handler is called: bound, run within the request's deadline, with the hooks around it. A panic, a fault or a missed
-//! deadline is an answer, too.
+//! Calls a handler: binds its arguments and runs it, with the hooks around it, within the request's deadline. A panic,
+//! a fault or a missed deadline becomes an answer.
 
 use skitai_actors::kit::alarm;
 
@@ -21,11 +21,11 @@ pub(crate) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, 
     Box::pin(hooked::run(thread, was, placed, bind)).await
 }
 
-/// Binds and runs a handler, within the request's deadline. A panic, a fault or a missed deadline is an answer, too.
+/// Binds and runs a handler within the request's deadline. A panic, a fault or a missed deadline becomes an answer.
 pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
-        // The author's code runs here, too: defaults, and the types of `Json`.
+        // Binding runs the author's code, too: defaults, and the types of `Json`.
         false => catch(|| (route.call)(was.clone(), bind)),
     };
     let work = match bound {
@@ -36,7 +36,7 @@ pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Ro
     settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await
 }
 
-/// What came of work within the request's time.
+/// The answer to work that ended, panicked, or missed the deadline (`None`).
 fn in_time(thread: &ServingThread, ended: Option<Result<Answer, Panicked>>) -> Answer {
     match ended {
         Some(Ok(answer)) => answer,
@@ -45,7 +45,7 @@ fn in_time(thread: &ServingThread, ended: Option<Result<Answer, Panicked>>) -> A
     }
 }
 
-/// An answer that nobody has to wait for any more.
+/// Waits for an answer that is still being made.
 pub(super) async fn settled(thread: &ServingThread, was: &Was, answer: Answer) -> Answer {
     match answer {
         Answer::Later(Later(work)) => Box::pin(waited(thread, was, work)).await,

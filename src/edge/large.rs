@@ -1,9 +1,8 @@
-//! Large bodies: the memory that all of them have together while they come, and their parsing away from the event loop.
+//! Large bodies: a memory limit for all of them together while they arrive, and parsing away from the event loop.
 //!
-//! A client that sends 5 MB and stops before the last octet costs 5 MB until its time is over; a thousand of them would
-//! be all memory there is. So bodies that have not come to their end have a common bound (`max_bodies`), and what goes
-//! beyond it is refused. And 5 MB of XML or JSON are parsed in a tenth of a second, in which an event loop would serve
-//! nobody else.
+//! A client that sends 5 MB and stops before the last octet costs 5 MB until its timeout; a thousand such clients would
+//! take all memory. So incomplete bodies have a common limit (`max_bodies`), and what exceeds it is refused. And
+//! parsing 5 MB of XML or JSON takes a tenth of a second, in which an event loop would serve no other request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,17 +11,17 @@ use tokio::sync::Semaphore;
 
 use crate::app::Error;
 
-/// Bodies above this are parsed on the blocking pool: below it the way there costs as much as the parsing.
+/// Bodies above this, in octets, are parsed on the blocking pool: below it the transfer costs as much as the parsing.
 pub(crate) const LARGE: usize = 64 * 1024;
-/// Seconds after which a client that was refused for want of memory may try again.
+/// `Retry-After` in seconds for a client that was refused because memory was short.
 const RETRY_AFTER: u32 = 1;
 
-/// What the large bodies of a process share.
+/// The shared limits for large bodies of a process.
 #[derive(Debug)]
 pub(crate) struct Bodies {
-    /// Octets of bodies that have not come to their end.
+    /// Octets of incomplete bodies.
     held: AtomicUsize,
-    /// How many are parsed at a time. One processor is left to the event loops.
+    /// Limits how many are parsed at a time. One processor is left to the event loops.
     parsing: Arc<Semaphore>,
 }
 
@@ -31,7 +30,7 @@ impl Bodies {
         Bodies { held: AtomicUsize::new(0), parsing: Arc::new(Semaphore::new(threads.saturating_sub(1).max(1))) }
     }
 
-    /// Does work on a large body on the blocking pool.
+    /// Works on a large body on the blocking pool.
     pub(crate) async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
         let turn = self.parsing.clone().acquire_owned().await.map_err(Error::internal)?;
         let work = move || {
@@ -42,12 +41,12 @@ impl Bodies {
     }
 }
 
-/// The memory of one body, given back when dropped.
+/// The memory of one body, returned when dropped.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     bodies: Arc<Bodies>,
     octets: usize,
-    /// What all may hold together.
+    /// The limit for all together.
     most: usize,
 }
 
@@ -56,18 +55,18 @@ impl BodyMemory {
         BodyMemory { bodies: bodies.clone(), octets: 0, most }
     }
 
-    /// Where nobody else has a body.
+    /// For tests: the memory of a body without others.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn alone() -> BodyMemory {
         BodyMemory::new(&Arc::new(Bodies::new(1)), usize::MAX)
     }
 
-    /// For another body of the same request.
+    /// The memory of another body of the same request.
     pub(crate) fn another(&self) -> BodyMemory {
         BodyMemory::new(&self.bodies, self.most)
     }
 
-    /// Takes room for more of the body.
+    /// Reserves memory for more of the body.
     pub(crate) fn grow(&mut self, octets: usize) -> Result<(), Error> {
         let before = self.bodies.held.fetch_add(octets, Relaxed);
         self.octets += octets;
@@ -79,7 +78,7 @@ impl BodyMemory {
         Ok(())
     }
 
-    /// Gives back what is kept elsewhere by now.
+    /// Returns the memory of data that has been moved elsewhere.
     pub(crate) fn clear(&mut self) {
         self.bodies.held.fetch_sub(std::mem::take(&mut self.octets), Relaxed);
     }

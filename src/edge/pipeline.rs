@@ -1,15 +1,15 @@
-//! One request of the web, step by step, in this order:
+//! One web request, step by step, in this order:
 //!
-//! 1. [`dispatch`]: the mounts, the files and the routes are asked where its path leads;
-//! 2. [`body`]: the body is read, within its limit and its time;
-//! 3. [`sessions`]: the session is loaded;
-//! 4. [`arguments`]: what the client sent is bound to what the handler takes;
-//! 5. [`invoke`]: the handler runs, with the hooks around it, within the deadline;
-//! 6. [`sessions`]: the session is kept;
-//! 7. [`error_log`]: an error of ours is logged;
-//! 8. [`respond`]: the answer is written as the client wants it.
+//! 1. [`dispatch`]: finds the file or route of the path;
+//! 2. [`body`]: reads the body, within its size and time limit;
+//! 3. [`sessions`]: loads the session;
+//! 4. [`arguments`]: binds what the client sent to the handler's parameters;
+//! 5. [`invoke`]: runs the handler, with the hooks around it, within the deadline;
+//! 6. [`sessions`]: saves the session;
+//! 7. [`error_log`]: logs an error of the server;
+//! 8. [`respond`]: writes the answer in the form the client wants.
 //!
-//! What waits or is rare is boxed: every request is moved with the room for whatever it might become.
+//! Rare branches and those that wait are boxed, so that they do not enlarge the future of every request.
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
@@ -22,7 +22,7 @@ use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, RequestBuilder, Session};
 use crate::connection::Incoming;
 
-/// Serves a request of the web. `is_rpc` is true for OPTIONS of a path where RPC is served.
+/// Serves a web request. `is_rpc` is true for OPTIONS of a path where RPC is served.
 pub(crate) async fn web(
     thread: &ServingThread,
     draft: RequestBuilder,
@@ -64,7 +64,7 @@ async fn call(
     respond::web(thread, &was, error_log::logged(&was, answer)).await
 }
 
-/// The reply to a request that no handler is called for.
+/// The reply to a request without a handler.
 async fn uncalled(
     thread: &ServingThread,
     dispatch: Result<Dispatch<'_>, Error>,
@@ -96,7 +96,7 @@ async fn uncalled(
     }
 }
 
-/// The reply to an error met before a handler had its say.
+/// The reply to an error before the handler was called.
 async fn refuse(thread: &ServingThread, draft: RequestBuilder, mut error: Error) -> HttpResponse {
     error_log::log(draft.request(), &mut error);
     match thread.site.router.app_at(&canonical(draft.request().uri.path())) {

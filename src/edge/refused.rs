@@ -1,4 +1,4 @@
-//! What a connection could not take for a request: counted, logged and answered as one all the same.
+//! The answer to an invalid request: counted and logged like that to a valid one.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::app::request::client;
 use crate::connection::Refused;
 use crate::observe::log::one_line;
 
-/// The reply. Whoever sent it may be anybody, so it is told at a level that fills nobody's pager.
+/// The reply. Any client can cause it, so it is logged at a level that raises no alarms.
 pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpResponse {
     let Refused { status, ref why, peer, head } = *refused;
     thread.counts.request(status);
@@ -32,15 +32,15 @@ pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpRespon
     reply
 }
 
-/// Octets of a target that is none that a log shows.
+/// The most octets of an invalid target that a log shows.
 const SHOWN: usize = 200;
 
-/// Method and target of what may be no head at all, as a log may show them, the target up to so many octets.
+/// Method and target of what may not be a head, safe for a log, the target cut to `most` octets.
 pub(crate) fn words(head: &[u8], most: usize) -> (String, String) {
     let line = head.trim_ascii_start().split(|&octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
     let mut words = line.split(|&octet| octet == b' ').filter(|word| !word.is_empty());
     let mut word = |most: usize| match words.next() {
-        // Another octet than these could end a line, or a field of it.
+        // Any other octet could end a line or a field of the log.
         Some(word) if word.iter().take(most).all(u8::is_ascii_graphic) => {
             String::from_utf8_lossy(&word[..word.len().min(most)]).into_owned()
         }
@@ -50,5 +50,5 @@ pub(crate) fn words(head: &[u8], most: usize) -> (String, String) {
     (word(20), word(most))
 }
 
-/// What is no visible sign of ASCII.
+/// The characters to escape: all but visible ASCII.
 const UNPRINTED: &AsciiSet = &CONTROLS.add(b' ');

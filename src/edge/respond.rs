@@ -1,5 +1,5 @@
-//! What a client sees. The one place that decides it: the shape of replies, of errors, and how much of an internal
-//! fault is shown.
+//! The only place that decides what a client sees: the form of replies and errors, and how much of an internal fault is
+//! shown.
 
 use std::convert::Infallible;
 
@@ -20,7 +20,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// The reply of the web to an answer.
+/// Makes the web's reply from an answer.
 pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match at_once(was, answer) {
         Ok(reply) => finish(was, reply, Overridable::Nothing),
@@ -28,7 +28,7 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ht
     }
 }
 
-/// The same for a file, which is opened first, and for an error.
+/// The same for a file, which must be opened, and for an error.
 async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match shaped(thread, was, answer).await {
         Ok(reply) => finish(was, reply, Overridable::Nothing),
@@ -36,7 +36,7 @@ async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpRespons
     }
 }
 
-/// The reply to an error, and whatever stands in place of its page.
+/// The reply to an error, or the reply that replaces its page.
 async fn told(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpResponse {
     let ErrorOverride { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
@@ -47,7 +47,7 @@ async fn told(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpR
     finish(was, error_page::reply(thread, was, &error).await, Overridable::Both)
 }
 
-/// An answer as a reply; an error, and what is to stand in place of its page, comes back.
+/// Makes a reply from an answer. An error, with the answer that replaces its page, is returned as the error.
 async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<HttpResponse, ErrorOverride> {
     let bare = |error: Error| ErrorOverride { error, answer: Answer::Nothing };
     match at_once(was, answer) {
@@ -57,12 +57,13 @@ async fn shaped(thread: &ServingThread, was: &Was, answer: Answer) -> Result<Htt
         }
         Err(Answer::Failed(error)) => Err(bare(error)),
         Err(Answer::Instead(instead)) => Err(*instead),
-        // The pipeline has waited; an answer that then waits again, or one to an error, has nobody who would.
+        // The pipeline waits once; an answer that waits again, or one that replaces an error and waits, is not
+        // supported.
         Err(_) => Err(bare(Error::internal("this answer cannot wait"))),
     }
 }
 
-/// An answer as a reply, where it is one; any other comes back.
+/// Makes a reply from an answer that needs no further step; gives any other back.
 fn at_once(was: &Was, answer: Answer) -> Result<HttpResponse, Answer> {
     Ok(match answer {
         Answer::Page(std::borrow::Cow::Borrowed(text)) => {
@@ -81,7 +82,7 @@ fn at_once(was: &Was, answer: Answer) -> Result<HttpResponse, Answer> {
     })
 }
 
-/// An app's own answer to an error, with the error's status unless it is a reply in full.
+/// An app's own answer to an error, with the error's status unless it is a complete reply.
 pub(crate) async fn in_place_of(
     thread: &ServingThread,
     was: &Was,
@@ -104,7 +105,7 @@ pub(crate) async fn in_place_of(
     }
 }
 
-/// Octets of a reply's body, for the access log; a stream's are not known.
+/// The length of a reply's body in octets, for the access log; `None` for a stream.
 pub(crate) fn length(reply: &HttpResponse) -> Option<u64> {
     match reply.body().size() {
         BodySize::Sized(octets) => Some(octets),
@@ -113,12 +114,12 @@ pub(crate) fn length(reply: &HttpResponse) -> Option<u64> {
     }
 }
 
-/// What of a reply the handler's wishes cannot change.
+/// Which parts of a reply the handler may not override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overridable {
-    /// A page: its status and type are the handler's.
+    /// None, for a page: the handler may set status and content type.
     Nothing,
-    /// An error never looks like a success, a document of RPC is always 200; both are of the type they are.
+    /// Status and content type: an error must not look like a success, and an RPC document is always 200.
     Both,
 }
 
@@ -128,7 +129,7 @@ fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Http
     reply
 }
 
-/// The reply with the headers that its handler gave it. It has one content type, the last one said.
+/// Adds the headers that the handler set. There is one content type, the last one set.
 fn headed(mut reply: HttpResponse, headers: &[(String, String)]) -> HttpResponse {
     for (name, value) in headers {
         if name.eq_ignore_ascii_case("content-type") {
@@ -139,13 +140,13 @@ fn headed(mut reply: HttpResponse, headers: &[(String, String)]) -> HttpResponse
     reply
 }
 
-/// A reply that is made while it is sent; to HEAD its head alone, for which nothing is made.
+/// A streaming reply. For HEAD only the head is sent, and no chunk is produced.
 fn stream(was: &Was, mut streaming: Streaming) -> HttpResponse {
     let content_type = HeaderValue::try_from(&*streaming.content_type).unwrap_or(OCTETS);
     let headers = std::mem::take(&mut streaming.headers);
     let mut reply = HttpResponse::new(StatusCode::OK);
     let body = match was.request.method {
-        // As long as that of a GET: nobody knows.
+        // Of unknown length, as for a GET.
         Method::HEAD => BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>())),
         _ => BoxBody::new(StreamBody::new(streaming.into_chunks(&was.services().blocking), was.request.uri())),
     };
@@ -154,12 +155,12 @@ fn stream(was: &Was, mut streaming: Streaming) -> HttpResponse {
     headed(reply, &headers)
 }
 
-/// A document of RPC: always 200, whatever it says.
+/// An RPC document: always 200, even for a fault.
 pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
     with_body(StatusCode::OK, content_type, document.into())
 }
 
-/// Adds what the handler set: status, headers, cookies.
+/// Adds status, headers and cookies that the handler set.
 pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Overridable) -> HttpResponse {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers, closes } = *parts;
@@ -183,13 +184,13 @@ pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Overridable) -> 
         append(&mut reply, "set-cookie", &cookie);
     }
     if matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        // A body after such a head would be read as the beginning of the next reply.
+        // A client would read a body after such a head as the beginning of the next reply.
         reply = reply.set_body(()).map_into_boxed_body();
     }
     reply
 }
 
-/// A status that ends an exchange. One below 200 announces another reply, which would never come.
+/// A final status. One below 200 is an interim reply, whose final reply would never come.
 fn final_status(status: u16) -> Option<StatusCode> {
     let known = StatusCode::from_u16(status).ok().filter(|_| (200..600).contains(&status));
     if known.is_none() {
@@ -198,7 +199,7 @@ fn final_status(status: u16) -> Option<StatusCode> {
     known
 }
 
-/// How long a reply is and where it ends is the server's to say; a second word on it would be another reply for some.
+/// The server alone frames a reply; a contradicting header would make some clients read other replies.
 const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
 fn append(reply: &mut HttpResponse, name: &str, value: &str) {
@@ -207,17 +208,17 @@ fn append(reply: &mut HttpResponse, name: &str, value: &str) {
             tracing::error!("the reply's header {name} is the server's own and was not sent as the handler set it");
         }
         (Ok(name), Ok(value)) => reply.headers_mut().append(name, value),
-        // A header that cannot be sent (a line break in it) would be a hole; it is left out and told.
+        // A header with a line break would inject others; it is left out and logged.
         _ => tracing::error!("the reply's header {name:?} is not valid HTTP and was not sent"),
     }
 }
 
-/// True for a browser: it lists `text/html` itself, not only by a wildcard.
+/// True for a browser: its Accept header lists `text/html` itself, not only by a wildcard.
 pub(crate) fn wants_html(accept: Option<&str>) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// An error: a small page for a browser, JSON for everybody else.
+/// An error: a small page for a browser, JSON for any other client.
 pub(crate) fn error(error: &Error, html: bool, devel: bool) -> HttpResponse {
     let failure = Failure::of(error, devel);
     if html {
@@ -233,7 +234,7 @@ pub(crate) fn error(error: &Error, html: bool, devel: bool) -> HttpResponse {
     with_body(status_of(error), JSON, serde_json::json!({ "error": told }).to_string().into())
 }
 
-/// A page with an error's status.
+/// A page with the error's status.
 pub(crate) fn page(error: &Error, text: String) -> HttpResponse {
     with_body(status_of(error), HTML, text.into())
 }
@@ -250,7 +251,7 @@ fn status_of(error: &Error) -> StatusCode {
 /// The id of an error's line in the log.
 pub(crate) const ERROR_ID: HeaderName = HeaderName::from_static("x-error-id");
 
-/// What every reply to an error has in its head, whoever made its body.
+/// Adds the headers that every reply to an error has, whatever its body.
 pub(crate) fn mark(mut reply: HttpResponse, error: &Error) -> HttpResponse {
     if let Some(id) = error.id().and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
         reply.headers_mut().insert(ERROR_ID, id);
@@ -266,19 +267,19 @@ pub(crate) fn wrong_method(method: &str, allowed: &[&str]) -> Error {
     Error::new(405, format!("{method} is not allowed here; allowed: {}", allowed.join(", ")))
 }
 
-/// The same reply, saying which methods there are.
+/// Adds the header `Allow`.
 pub(crate) fn allowing(mut reply: HttpResponse, allowed: &[&str]) -> HttpResponse {
     append(&mut reply, "allow", &allowed.join(", "));
     reply
 }
 
-/// The configuration has changed to one that cannot be served; only in devel mode is it looked at.
+/// The changed configuration has errors; only devel mode checks for changes.
 pub(crate) fn unfit(why: &str, html: bool) -> HttpResponse {
     let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
     self::error(&error, html, true)
 }
 
-/// Says which keys of the configuration have changed and wait for a restart.
+/// Adds a header with the keys of the configuration that need a restart.
 pub(crate) fn restart_needed(reply: &mut HttpResponse, keys: &[String]) {
     if !keys.is_empty() {
         append(reply, "x-restart-needed", &keys.join(", "));
@@ -292,9 +293,9 @@ pub(crate) fn options(allowed: &[&str]) -> HttpResponse {
     reply
 }
 
-/// 301 to the same place with a slash, the query kept.
+/// 301 to the same path with a slash, with its query.
 pub(crate) fn add_slash(path: &str, query: Option<&str>) -> HttpResponse {
-    // One slash at the start: `//host` would be another site.
+    // Exactly one leading slash: `//host` would be another site.
     let path = path.trim_start_matches('/');
     let location = match query {
         Some(query) => format!("/{path}/?{query}"),

@@ -1,6 +1,6 @@
-//! The session of a request: loaded before the handler, kept after it.
+//! The session of a request: loaded before the handler, saved after it.
 //!
-//! The session actor is asked only when there is something to ask: a cookie came, or a value changed.
+//! The session actor is asked only if necessary: a cookie was sent, or a value changed.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,17 @@ use crate::app::request::session::COOKIE;
 use crate::app::services::Services;
 use crate::app::{Answer, Cookies, Error, Session, Was};
 
-/// The longest a request waits for its session store.
+/// The longest wait for the session store.
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// What the edge remembers of a loaded session until the request ends.
+/// What the edge keeps of a loaded session until the request ends.
 #[derive(Debug, Default)]
 pub(crate) struct Visit {
     cookie: Option<String>,
     renew: bool,
 }
 
-/// Loads the session of a request, if sessions are used and the client sent one.
+/// Loads the session of a request, if the app uses sessions and the client sent one.
 pub(crate) async fn load(services: &Services, use_session: bool, sent: &Cookies) -> Result<(Session, Visit), Error> {
     if !use_session {
         return Ok((Session::default(), Visit::default()));
@@ -50,14 +50,14 @@ async fn opened(services: &Services, cookie: String) -> Result<(Session, Visit),
     }
 }
 
-/// A session that is to be kept, and what the edge remembers of it.
+/// A session to save, and what the edge kept of it.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     data: Map,
     visit: Visit,
 }
 
-/// The session, if the handler changed it or its time is to be renewed.
+/// The session, if the handler changed it or its lifetime must be renewed.
 pub(crate) fn to_keep(was: &Was, visit: Visit) -> Option<Keeping> {
     match was.session.take_changed() {
         Some(data) => Some(Keeping { data, visit }),
@@ -66,17 +66,17 @@ pub(crate) fn to_keep(was: &Was, visit: Visit) -> Option<Keeping> {
     }
 }
 
-/// What follows a handler: its answer, once the session that it changed is kept.
+/// Returns the handler's answer once the session it changed is saved.
 pub(crate) async fn kept(thread: &ServingThread, was: &Was, visit: Visit, answer: Answer) -> Answer {
     let Some(keeping) = to_keep(was, visit) else { return answer };
     match Box::pin(keep(thread, was, keeping)).await {
         Ok(()) => answer,
-        // What the handler meant to remember is lost: the client must not believe otherwise.
+        // The handler's changes are lost, and the client must not assume otherwise.
         Err(error) => Answer::Failed(error),
     }
 }
 
-/// Keeps a session.
+/// Saves a session.
 pub(crate) async fn keep(thread: &ServingThread, was: &Was, Keeping { data, visit }: Keeping) -> Result<(), Error> {
     let life = thread.site.server.sessiontimeout;
     let until = Instant::now() + WITHIN;

@@ -1,7 +1,7 @@
-//! Where uploaded files are until their handler is done: a folder, and names that tell whose they are.
+//! The folder of uploaded files while their handlers run; file names identify the site.
 //!
-//! Each file belongs to a value that removes it. What is left over has lost its value: this site's at its end, where a
-//! second signal stops the threads as they stand; and at a start that of sites that were killed, once it is a day old.
+//! Each file belongs to a value that removes it. Files remain if their value is lost: those of this site are removed at
+//! its end (a second signal stops the threads without dropping), those of killed sites at a start, once a day old.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 
-/// What the temporary files of all sites are called.
+/// The prefix of the temporary files of all sites.
 const PREFIX: &str = "skitai-upload-";
-/// Of the random part of their names: two files of one folder never share one.
+/// Length of the random part of their names, so that two files in one folder never share a name.
 const RANDOM: usize = 16;
-/// No request lasts so long: what is older has nobody.
+/// No request lasts this long: an older file has no owner.
 const LEFT_BEHIND: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The folder of uploads cannot be used.
@@ -26,7 +26,7 @@ pub(crate) struct UploadDirError {
     error: io::Error,
 }
 
-/// The folder of one site.
+/// The upload folder of one site.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     folder: PathBuf,
@@ -34,8 +34,8 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    /// Opens the folder, the system's where none is given, and sweeps it. The error says what is wrong with it: better
-    /// known at the start than at the first upload.
+    /// Opens the folder, or the system's if none is given, and removes old files. An error says what is wrong with the
+    /// folder, at the start and not at the first upload.
     pub(crate) fn open(folder: Option<&Path>) -> Result<Shelf, UploadDirError> {
         let folder = folder.map_or_else(std::env::temp_dir, Path::to_owned);
         let of_this_site = RandomState::new().build_hasher().finish();
@@ -46,12 +46,12 @@ impl Shelf {
         }
     }
 
-    /// A new file that only this user can read.
+    /// Creates a new file that only this user can read.
     pub(super) fn create(&self) -> io::Result<NamedTempFile> {
         tempfile::Builder::new().prefix(&self.prefix).rand_bytes(RANDOM).tempfile_in(&self.folder)
     }
 
-    /// Removes what this site still has, at its end.
+    /// Removes this site's remaining files, at its end.
     pub(crate) fn clear(&self) {
         if let Err(error) = self.remove(&self.prefix, Duration::ZERO) {
             tracing::warn!("the folder of uploads, {}: {error}", self.folder.display());

@@ -1,8 +1,8 @@
-//! Handlers that hold up their thread, named in devel mode.
+//! Logs, in devel mode, handlers that block their thread.
 //!
-//! An `async fn` that computes or blocks between two awaits stops every other request of its thread meanwhile. Nothing
-//! fails, so nobody notices before there is load; so each poll is timed while the app is being written. Outside devel
-//! mode the clock is not read.
+//! An `async fn` that computes or blocks between two awaits stops every other request of its thread. Nothing fails, so
+//! it stays unnoticed until there is load. Devel mode therefore times each poll. Outside devel mode the clock is not
+//! read.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::app::{Route, Work};
 
-/// A poll that takes longer is named. A thousand requests a second leave each a millisecond; ten are a visible stall.
+/// A longer poll is logged. At a thousand requests per second each has one millisecond; ten are a visible stall.
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// A handler's work, each poll of which is timed.
+/// A handler's work, with each poll timed.
 pub(crate) struct TimedPolls {
     work: Work,
     route: &'static Route,

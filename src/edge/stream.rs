@@ -1,4 +1,4 @@
-//! A streaming reply's body: its chunks as the client has room for them, and its end, whoever makes it.
+//! A streaming reply's body: its chunks as the client reads, and its end, however it comes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,12 +9,12 @@ use bytes::Bytes;
 use crate::app::reply::streaming::{Chunks, OnAbort};
 use crate::observe::panics::{Panicked, catch};
 
-/// The body. Dropped before its last chunk, it tells who wanted to know.
+/// The body. If it is dropped before its last chunk, it calls `on_abort`.
 pub(super) struct StreamBody {
     /// `None` once it has ended.
     chunks: Option<Chunks>,
     on_abort: Option<OnAbort>,
-    /// For the log.
+    /// The request's URI, for the log.
     uri: String,
 }
 
@@ -28,7 +28,7 @@ impl StreamBody {
         self.on_abort = None;
     }
 
-    /// The head is sent, so there is no status left to say it with: the connection is cut, and that is told.
+    /// The head is sent, so the error has no status: it is logged, and the connection is cut.
     fn fail(
         &mut self,
         why: impl Into<Box<dyn std::error::Error>>,
@@ -50,12 +50,12 @@ impl MessageBody for StreamBody {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
             return match catch(|| chunks.as_mut().poll_next(context)) {
                 Ok(Poll::Pending) => Poll::Pending,
-                // A chunk of no bytes would be the last by the rules of chunked encoding.
+                // In chunked encoding an empty chunk would end the body.
                 Ok(Poll::Ready(Some(Ok(chunk)))) if chunk.is_empty() => continue,
                 Ok(Poll::Ready(Some(Ok(chunk)))) => Poll::Ready(Some(Ok(chunk))),
                 Ok(Poll::Ready(Some(Err(error)))) => {
                     match error.cause().and_then(|cause| cause.downcast_ref::<Panicked>()) {
-                        // On the blocking pool.
+                        // The panic was caught on the blocking pool.
                         Some(panicked) => self.fail(panicked.clone()),
                         None => self.fail(error.to_string()),
                     }
@@ -72,7 +72,7 @@ impl MessageBody for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        // First the calls it waits for, then who wants to know.
+        // First drop the calls it waits for, then call `on_abort`.
         self.chunks = None;
         if let Some(told) = self.on_abort.take()
             && let Err(panicked) = catch(told)
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::app::Streaming;
 
-    /// The chunks of a body, which never waits, and how often it was told that its client left.
+    /// Reads the chunks of a body that never waits, and counts the calls of `on_abort`.
     fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
         let told = Arc::new(AtomicUsize::new(0));
         let count = told.clone();

@@ -1,4 +1,4 @@
-//! All that a request meets on the thread that serves it.
+//! The state of a thread that serves requests.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use crate::app::site::Site;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
-/// A serving thread's own things, and its handles of what all threads share. Never leaves the thread.
+/// A serving thread's own state, and its handles to shared state. Never leaves the thread.
 pub(crate) struct ServingThread {
     pub(crate) site: Arc<Site>,
     pub(crate) services: Arc<Services>,
     pub(crate) bodies: Arc<Bodies>,
-    /// Where uploaded files are.
+    /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,
-    /// One for each mount, in their order.
+    /// One for each mount, in the same order.
     pub(crate) misses: Vec<Misses>,
     pub(crate) log: Option<Arc<AccessLog>>,
-    /// Its own: what it counts is in its own core's cache.
+    /// The thread's own counters, so that they stay in its core's cache.
     pub(crate) counts: Arc<Counts>,
     pub(crate) behind: ActixFallback,
-    /// How many requests there were.
+    /// The number of requests so far.
     pub(crate) requests: Cell<u64>,
 }
 

@@ -1,12 +1,11 @@
-//! A multipart form, received: text fields into memory, files into temporary files, all within the limits of the conf.
+//! Receives a multipart form: text fields into memory, files into temporary files, all within the limits of the conf.
 //!
-//! A part with a file's name is a file, any other a field. Pieces are written on the blocking pool, [`PIECE`] at a
-//! time, and nothing more is read from the client meanwhile: what an upload holds in memory does not grow with its
-//! size. Files that the route has no argument for are read and let go.
+//! A part with a file name is a file, any other a field. The blocking pool writes pieces of [`PIECE`] octets, and
+//! nothing more is read from the client meanwhile: the memory of an upload does not grow with its size. Files for which
+//! the route has no argument are read and discarded.
 //!
-//! A temporary file belongs to a value from its first byte on, so that no way out of here leaves one behind: an error,
-//! a client that leaves, a time that is over. What a process does that is stopped or killed, see
-//! [`shelf`](super::shelf).
+//! A temporary file belongs to a value from its first byte on, so that an error, a disconnect or a timeout leaves none
+//! behind. For a process that is stopped or killed see [`shelf`](super::shelf).
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -31,16 +30,16 @@ use super::shelf::Shelf;
 use crate::app::{Error, Given, Kind, Param, Request, Upload, shortened};
 use crate::config::ServerSettings;
 
-/// Bytes collected for one write: a trip to the blocking pool costs some 20 µs, which a piece of this size makes cheap.
+/// Bytes per write: a transfer to the blocking pool costs some 20 µs, which is little for a piece of this size.
 const PIECE: usize = 256 * 1024;
-/// The slowest a client may be, in bytes a second, once `body_timeout` is over: a poor uplink has it.
+/// The lowest rate of a client, in bytes per second, once `body_timeout` is over: a poor uplink reaches it.
 const SLOWEST: u64 = 16 * 1024;
 /// True for a request whose body is a multipart form.
 pub(crate) fn is_multipart(request: &Request) -> bool {
     request.get_content_type().is_some_and(|kind| kind.eq_ignore_ascii_case("multipart/form-data"))
 }
 
-/// Receives a form for a route with these arguments: its fields and files with their names, in the order they came.
+/// Receives a form for a route with these parameters: fields and files with their names, in the order of arrival.
 pub(crate) async fn receive(
     request: &Request,
     payload: Payload,
@@ -73,7 +72,7 @@ pub(crate) async fn receive(
                 let mut sink = Sink::new(shelf, wanted, held.another());
                 let content_type = type_of(&part);
                 sink.fill(part, &name, &wire, limits.max_file).await?;
-                // What a browser sends for a file that nobody chose.
+                // A browser sends an empty file without a name for a file input without a choice.
                 let chosen = !(file_name.is_empty() && sink.size == 0);
                 if let Some(file) = sink.end(&file_name, content_type).await?.filter(|_| chosen) {
                     given.push((name, Given::File(file)));
@@ -85,8 +84,8 @@ pub(crate) async fn receive(
             }
         }
     }
-    // What follows the last boundary is nobody's, but the request is over only behind it: answered while some of it is
-    // still to come, the connection would end with the answer.
+    // Octets after the last boundary are ignored, but must be read to the end of the body: an answer before that would
+    // close the connection.
     let mut rest = wire.clone();
     while let Some(read) = wire.within(rest.next()).await? {
         read.map_err(|error| wire.unread(&MultipartError::Payload(error), PartState::After(None)))?;
@@ -98,12 +97,12 @@ fn takes_files(param: &Param) -> bool {
     matches!(param.kind, Kind::File | Kind::List(Kind::File) | Kind::Rest)
 }
 
-/// Whether a file of this name is for this argument. One that takes no files will say so.
+/// Whether a file of this name belongs to this parameter. One that takes no files will report the error.
 fn wants(param: &Param, name: &str) -> bool {
     param.kind == Kind::Rest || (param.is_wire() && param.name == name)
 }
 
-/// A file's name, in either of the two forms that clients write one beyond ASCII.
+/// A file's name, in either of the two encodings that clients use for non-ASCII names.
 fn file_name_of(part: &Field) -> Option<String> {
     let disposition = part.content_disposition()?;
     let extended = || Some(String::from_utf8_lossy(&disposition.get_filename_ext()?.value).into_owned());
@@ -114,7 +113,7 @@ fn type_of(part: &Field) -> String {
     part.content_type().map_or_else(|| "application/octet-stream".to_owned(), ToString::to_string)
 }
 
-/// A field in memory. All fields of a form together are held to the limit of any other body.
+/// Reads a field into memory. All fields of a form together have the size limit of any other body.
 async fn field(
     mut part: Field,
     name: &str,
@@ -150,10 +149,10 @@ async fn field(
     }
 }
 
-/// A file on its way from the wire to the disk.
+/// A file being received.
 struct Sink {
     shelf: Arc<Shelf>,
-    /// False where nobody takes it: then it is only counted.
+    /// False if no parameter takes it: then its size is only counted.
     wanted: bool,
     file: Option<NamedTempFile>,
     piece: Vec<u8>,
@@ -189,8 +188,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes what was collected. The file travels with the piece: should the request end meanwhile, it goes over
-    /// there.
+    /// Writes the collected piece. The file moves to the pool with the piece: if the request ends meanwhile, it is
+    /// dropped there.
     async fn write(&mut self) -> Result<(), Error> {
         let (file, mut piece, shelf) = (self.file.take(), std::mem::take(&mut self.piece), self.shelf.clone());
         let write = move || {
@@ -213,12 +212,12 @@ impl Sink {
             self.write().await?;
         }
         let size = self.size;
-        // The descriptor is closed: whoever wants to read the file opens it.
+        // Closes the descriptor: a handler that reads the file opens it again.
         Ok(self.file.map(|file| Upload::new(file_name, content_type, size, file.into_temp_path())))
     }
 }
 
-/// The client's file was good; our disk was not.
+/// The client's file was good, but our disk was not.
 fn unwritten(error: &io::Error) -> Error {
     let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     tracing::error!("an upload could not be written: {error}");
@@ -226,7 +225,7 @@ fn unwritten(error: &io::Error) -> Error {
     Error::new(if full { 507 } else { 500 }, why)
 }
 
-/// The request's body: counted, limited and timed.
+/// The request's body: counted, limited and with a timeout.
 #[derive(Clone)]
 struct Wire(Rc<RefCell<Received>>);
 
@@ -239,7 +238,7 @@ struct Received {
     timeout: Duration,
 }
 
-/// Where in a form something went wrong.
+/// The place of an error in a form.
 #[derive(Clone, Copy)]
 enum PartState<'n> {
     In(&'n str),
@@ -252,7 +251,7 @@ impl Wire {
         Wire(Rc::new(RefCell::new(received)))
     }
 
-    /// Waits for the client, as long as it has.
+    /// Waits for the client, at most until its timeout.
     async fn within<F: Future>(&self, wait: F) -> Result<F::Output, Error> {
         let (began, time) = {
             let received = self.0.borrow();
@@ -266,7 +265,7 @@ impl Wire {
         })
     }
 
-    /// What the client sent wrong.
+    /// The error for a malformed form.
     fn unread(&self, error: &MultipartError, place: PartState<'_>) -> Error {
         let place = match place {
             PartState::In(name) => format!(" in the part `{}`", shortened(name)),

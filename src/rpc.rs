@@ -1,11 +1,11 @@
 //! RPC: the same handlers, called by name.
 //!
 //! - [`endpoint`]: content type to protocol, method to route, answer to document;
-//! - [`reading`]: a body becomes a call;
-//! - [`many`]: several calls of one request, side by side: a batch of JSON-RPC, and [`multicall`] of both protocols;
-//! - [`fault`]: what an error is over RPC;
-//! - [`asking`]: the other side, calls of a command to any server;
-//! - [`introspection`]: what methods there are, for programs and for readers.
+//! - [`reading`]: parses a body into a call;
+//! - [`many`]: several calls of one request, in parallel: a batch of JSON-RPC, and [`multicall`] of both protocols;
+//! - [`fault`]: the RPC form of an error.
+//!
+//! The introspection methods are in `builtin::methods`, and the client of the command `rpc` is `cli::rpc_client`.
 
 pub(crate) mod endpoint;
 pub(crate) mod fault;

@@ -1,8 +1,8 @@
-//! The RPC endpoint: which protocol, which route, and the document that answers.
+//! The RPC endpoint: finds the protocol and the route, and writes the answer's document.
 //!
-//! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of anything to `/RPC2`; JSON-RPC is a POST of
-//! `application/json-rpc` to any path, or of anything to `/rpc3`. Below a mount's path a method's name may also leave
-//! the mount's part out: a POST to `/test` finds `hello` as well as `test.hello`.
+//! XML-RPC is a POST of `text/xml` (or `application/xml`) to any path, or of any type to `/RPC2`. JSON-RPC is a POST of
+//! `application/json-rpc` to any path, or of any type to `/rpc3`. In a POST below a mount's path the method's name may
+//! omit the mount's part: a POST to `/test` finds `hello` as well as `test.hello`.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ use crate::edge::respond::Overridable;
 use crate::edge::thread::ServingThread;
 use crate::edge::{body, error_log, invoke, respond, sessions};
 
-/// How JSON-RPC is called by who speaks it: some clients read nothing but `application/json`.
+/// The content type a JSON-RPC client used; some clients accept only `application/json` in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonContentType {
     JsonRpc,
@@ -41,11 +41,11 @@ impl JsonContentType {
     }
 }
 
-/// How an RPC client speaks.
+/// The protocol of an RPC client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RpcProtocol {
     Xml,
-    /// Answered in the words it used.
+    /// Answered with the content type it used.
     Json(JsonContentType),
 }
 
@@ -54,9 +54,9 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<RpcProtocol> {
     if request.method != Method::POST {
         return None;
     }
-    // As bytes: every call comes by here.
+    // Compared as bytes, because every request passes here.
     let kind = request.headers.get(header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    // As most clients write it.
+    // The spellings that most clients use, without an allocation.
     match kind {
         b"text/xml" => return Some(RpcProtocol::Xml),
         b"application/json-rpc" => return Some(RpcProtocol::Json(JsonContentType::JsonRpc)),
@@ -72,12 +72,12 @@ pub(crate) fn protocol(site: &Site, request: &Request) -> Option<RpcProtocol> {
     }
 }
 
-/// True for a path at which there is nothing but RPC.
+/// True for a path that serves RPC only.
 pub(crate) fn is_endpoint(site: &Site, path: &str) -> bool {
     by_path(site, path, b"").is_some()
 }
 
-/// `/RPC2` and `/rpc3` of the site and of each mount: many clients can say where they call and not in what words.
+/// `/RPC2` and `/rpc3` of the site and of each mount: many clients let their user set a path but not a content type.
 fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<RpcProtocol> {
     let (above, last) = path.trim_end_matches('/').rsplit_once('/')?;
     let protocol = match last {
@@ -91,8 +91,8 @@ fn by_path(site: &Site, path: &str, kind: &[u8]) -> Option<RpcProtocol> {
     (above.is_empty() || site.router.mounts().iter().any(|mount| mount.is_at(above))).then_some(protocol)
 }
 
-/// Serves an RPC request. The reply is HTTP 200 with a document, whatever came of it; only a body that could not be
-/// read is an HTTP error.
+/// Serves an RPC request. The reply is HTTP 200 with a document, even for a fault; only a body that cannot be received
+/// is an HTTP error.
 pub(crate) async fn serve(
     thread: &ServingThread,
     protocol: RpcProtocol,
@@ -164,10 +164,10 @@ async fn json(thread: &ServingThread, draft: RequestBuilder, words: JsonContentT
     }
 }
 
-/// A JSON-RPC call, or what is none.
+/// A JSON-RPC call, or an invalid one.
 type Sent<'a> = Result<jsonrpc::Request<'a>, jsonrpc::Invalid<'a>>;
 
-/// The calls of a batch run side by side and the answers keep their order.
+/// Runs the calls of a batch in parallel. The answers keep the order of the calls.
 async fn batch<'b>(
     thread: &ServingThread,
     draft: RequestBuilder,
@@ -186,7 +186,7 @@ async fn batch<'b>(
         let (draft, session) = many.one();
         async move {
             match call {
-                // A batch of a thousand of them would be a million calls.
+                // A batch of a thousand multicalls would be a million calls.
                 Ok(jsonrpc::Request { method, id, v1, .. }) if method == multicall::NAME => {
                     thread.counts.rpc(true);
                     let fault = RpcFault::new(code::INVALID_REQUEST, "system.multicall cannot be called by a batch");
@@ -196,7 +196,7 @@ async fn batch<'b>(
             }
         }
     };
-    // A notification is answered by nothing; what is no call has its answer even without an id.
+    // A notification gets no answer; an invalid call gets one even without an id.
     let key = |call: &Sent<'b>| match call {
         Ok(call) => (call.id.clone(), call.v1, call.id.is_some()),
         Err(invalid) => (invalid.id.clone(), false, true),
@@ -219,7 +219,7 @@ async fn batch<'b>(
     }
 }
 
-/// `system.multicall`. The result is a document over XML-RPC and JSON text over JSON-RPC.
+/// `system.multicall`. The result is a document over XML-RPC, JSON text over JSON-RPC.
 async fn several(
     thread: &ServingThread,
     face: Face,
@@ -268,7 +268,7 @@ async fn several(
     }
 }
 
-/// One JSON-RPC call. No document comes back for a notification.
+/// Runs one JSON-RPC call. A notification has no document.
 async fn one_json(
     thread: &ServingThread,
     draft: RequestBuilder,
@@ -295,7 +295,7 @@ fn json_answer(id: &RawValue, v1: bool, result: Result<Bytes, RpcFault>) -> Vec<
     }
 }
 
-/// Where the specification has words of its own for an error, they are the message and ours are its data.
+/// If the specification fixes the message of an error, our own text becomes its data.
 fn json_error(id: Option<&RawValue>, fault: &RpcFault, v1: bool) -> Vec<u8> {
     let fixed = match fault.code {
         code::PARSE => "Parse error",
@@ -316,7 +316,7 @@ fn respond_with(was: Option<&Was>, kind: HeaderValue, document: impl Into<Bytes>
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }
 
-/// The reply with its document; where every call was a notification there is none, and the reply is 204.
+/// The reply with its document; if every call was a notification there is none, and the reply is 204.
 fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpResponse {
     let document = document.into();
     if document.is_empty() {
@@ -327,7 +327,7 @@ fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpRes
     reply.set_body(document).map_into_boxed_body()
 }
 
-/// Finds and runs the method. The bytes are a whole document over XML-RPC and the result alone over JSON-RPC.
+/// Finds and runs the method. The bytes are a complete document over XML-RPC, only the result over JSON-RPC.
 async fn run(
     thread: &ServingThread,
     face: Face,
@@ -373,7 +373,7 @@ async fn run(
         | Answer::Full(_)
         | Answer::Streaming(_)
         | Answer::Later(_) => {
-            // Replies write data for RPC; these are the web's alone.
+            // These answers exist on the web only.
             Err(RpcFault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
         }
     };

@@ -1,4 +1,4 @@
-//! What an error of the server or of a handler is over RPC: a code and a text, always with HTTP 200.
+//! The RPC form of an error of the server or a handler: a code and a text, always with HTTP 200.
 
 use crate::app::{Error, code, shortened};
 
@@ -14,17 +14,17 @@ impl RpcFault {
         RpcFault { code, message: message.into() }
     }
 
-    /// A handler's error, with as much of it as the client may see.
+    /// A handler's error, with only the text that the client may see.
     pub(crate) fn of(error: &Error, devel: bool) -> RpcFault {
         let shown = error.shown(devel);
-        // Of an internal fault nothing else leads to what happened.
+        // The client's text hides the cause of an internal fault, so it gets the id of the log line.
         match error.id().filter(|_| error.cause().is_some()) {
             Some(id) => RpcFault::new(error.code(), format!("{shown} (id {id})")),
             None => RpcFault::new(error.code(), shown),
         }
     }
 
-    /// The text could not be read.
+    /// The text could not be parsed.
     pub(crate) fn malformed(error: &skitai_wire::Error) -> RpcFault {
         RpcFault::new(code::PARSE, error.to_string())
     }

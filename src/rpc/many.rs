@@ -1,8 +1,8 @@
-//! Several calls of one request, side by side: a batch of JSON-RPC, and `system.multicall`.
+//! Several calls of one request, in parallel: a batch of JSON-RPC, and `system.multicall`.
 //!
-//! Answers keep the order of their calls. One session is loaded for all of them and kept once. How many calls there may
-//! be and how large all answers together is the configuration's (`max_batch`, `max_batch_answer`): a client of a few
-//! kilobytes must not make a server write gigabytes.
+//! Answers keep the order of their calls. One session is loaded for all of them and saved once. The configuration
+//! limits the number of calls (`max_batch`) and the size of all answers together (`max_batch_answer`), so that a client
+//! cannot make a server write gigabytes with a few kilobytes.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -16,10 +16,10 @@ use crate::edge::respond::Overridable;
 use crate::edge::thread::ServingThread;
 use crate::edge::{respond, sessions};
 
-/// Calls of one request under way at a time. Each has its own copy of the request's head, and there may be thousands.
+/// Calls of one request that run at a time. Each has its own copy of the request's head, and there may be thousands.
 const AT_ONCE: usize = 64;
 
-/// What the calls of one request share.
+/// The state that the calls of one request share.
 pub(super) struct Many<'w> {
     thread: &'w ServingThread,
     draft: RequestBuilder,
@@ -28,15 +28,15 @@ pub(super) struct Many<'w> {
     is_full: Cell<bool>,
 }
 
-/// One call when it is over.
+/// One finished call.
 pub(super) struct BatchEntry {
     pub(super) was: Option<Was>,
-    /// Its part of the document; none for a notification.
+    /// Its part of the document; `None` for a notification.
     pub(super) answer: Option<Vec<u8>>,
 }
 
 impl<'w> Many<'w> {
-    /// Loads what they share.
+    /// Loads the shared state.
     pub(super) async fn of(thread: &'w ServingThread, draft: RequestBuilder) -> Result<Many<'w>, Error> {
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
@@ -44,14 +44,14 @@ impl<'w> Many<'w> {
         Ok(Many { thread, draft, session, visit, is_full: Cell::new(false) })
     }
 
-    /// The handle of one call on its way, with its own copy of the request's head and the session of all.
+    /// The request of one call, with its own copy of the head and the shared session.
     pub(super) fn one(&self) -> (RequestBuilder, Session) {
         (RequestBuilder::new(self.draft.request().clone(), self.thread.services.clone()), self.session.clone())
     }
 
-    /// Runs the calls, some at a time; each has with it what its refusal is written from. `refuse` writes the answer to
-    /// a call for whose own there is no room. Gives the answers in the order of the calls, and a reply that has what
-    /// each of them set.
+    /// Runs the calls, [`AT_ONCE`] at a time. Each has a key; `refuse` uses it to write a fault for a call whose own
+    /// answer would exceed the limit. Returns the answers in the order of the calls, and the reply with the headers and
+    /// cookies that the calls set.
     pub(super) async fn run<K, C, F: Future<Output = BatchEntry>>(
         self,
         calls: Vec<(K, C)>,
@@ -63,7 +63,7 @@ impl<'w> Many<'w> {
         let most = self.thread.site.server.max_batch_answer;
         {
             let one = async |(key, entry): (K, C)| {
-                // Where nobody could be told what it did, it is not made.
+                // Its result could not be reported any more, so it does not run.
                 let ended = if self.is_full.get() { None } else { Some(call(&self, entry).await) };
                 (key, ended)
             };

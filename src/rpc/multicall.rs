@@ -1,8 +1,8 @@
-//! `system.multicall`: many calls in one, side by side, each with its own answer or fault.
+//! `system.multicall`: many calls in one, in parallel, each with its own answer or fault.
 //!
-//! Its one parameter is a list of structures `{methodName, params}`; its answer a list with one entry for each: a list
-//! of the one value, or a structure `{faultCode, faultString}`. Over JSON-RPC it is the same, though a batch does as
-//! much. It cannot call itself, and no batch can call it: one request would be a million calls.
+//! Its one parameter is a list of structures `{methodName, params}`. Its answer is a list with one entry for each: a
+//! list of the one value, or a structure `{faultCode, faultString}`. JSON-RPC offers it too, although a batch does the
+//! same. It cannot call itself, and a batch cannot call it: one request could otherwise be a million calls.
 
 use bytes::Bytes;
 use skitai_wire::jsonrpc::Params;
@@ -13,10 +13,10 @@ use crate::app::{Face, code, shortened};
 
 pub(crate) const NAME: &str = "system.multicall";
 
-/// One call of it, or what is wrong with it.
+/// One of its calls, or the fault of an invalid one.
 pub(super) type Entry = Result<(String, Params), RpcFault>;
 
-/// Its calls. An error is one of the whole.
+/// Parses its calls. An error is that of the whole multicall.
 pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, RpcFault> {
     let wrong = || {
         let text = "system.multicall takes one list of structures with `methodName` and `params`";
@@ -48,7 +48,7 @@ fn entry(call: Value) -> Entry {
             ("params", Value::Map(values)) => params = Params::Named(values),
             ("params", Value::Nil) => {}
             ("params", other) => return Err(wrong(&format!("`params` is a list, not {}", other.kind()))),
-            // What else it carries is somebody's extension.
+            // Other members are extensions.
             _ => {}
         }
     }
@@ -60,7 +60,7 @@ fn entry(call: Value) -> Entry {
     }
 }
 
-/// One entry of the answer. A result is a whole document over XML-RPC and JSON text over JSON-RPC.
+/// One entry of the answer. A result is a complete document over XML-RPC, JSON text over JSON-RPC.
 pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>) -> Vec<u8> {
     match (face, result) {
         (Face::XmlRpc, Ok(document)) => {
@@ -75,7 +75,7 @@ pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>) -> Vec<u8> {
     }
 }
 
-/// The whole answer: a document over XML-RPC, JSON text over JSON-RPC.
+/// The complete answer: a document over XML-RPC, JSON text over JSON-RPC.
 pub(super) fn document(face: Face, entries: &[Vec<u8>]) -> Vec<u8> {
     if face != Face::XmlRpc {
         return [b"[", entries.join(&b","[..]).as_slice(), b"]"].concat();
@@ -85,7 +85,7 @@ pub(super) fn document(face: Face, entries: &[Vec<u8>]) -> Vec<u8> {
     [head, b"<value><array><data>", &entries.concat(), b"</data></array></value>", tail].concat()
 }
 
-/// A document of ours, cut into what stands before its one value, the value, and the rest.
+/// Splits a document of ours into the text before its one value, the value, and the rest.
 fn value_of(document: &[u8]) -> (&[u8], &[u8], &[u8]) {
     const OPEN: &[u8] = b"<value>";
     const CLOSE: &[u8] = b"</value>";

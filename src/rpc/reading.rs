@@ -1,4 +1,4 @@
-//! A body becomes a call: on the event loop, or beside it where it is [large](crate::edge::large).
+//! Parses a body into a call: on the event loop, or on the blocking pool if it is [large](crate::edge::large).
 
 use skitai_wire::jsonrpc::{self, Incoming};
 use skitai_wire::{Limits, xmlrpc};
@@ -9,7 +9,7 @@ use crate::edge::error_log;
 use crate::edge::large::LARGE;
 use crate::edge::thread::ServingThread;
 
-/// The call of XML-RPC in a request, or what is malformed in it. A fault where it could not be read for another reason.
+/// The XML-RPC call in a request, or the error in its XML. A fault if the parser could not run.
 pub(super) async fn xml(
     thread: &ServingThread,
     request: &Request,
@@ -23,7 +23,7 @@ pub(super) async fn xml(
     parsed.map_err(|error| failed(thread, request, error))
 }
 
-/// The calls of JSON-RPC in a body.
+/// The JSON-RPC calls in a body.
 pub(super) async fn json<'b>(
     thread: &ServingThread,
     request: &Request,

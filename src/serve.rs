@@ -1,12 +1,12 @@
-//! One process that serves.
+//! The serving process.
 //!
-//! - [`mounting`]: a configuration's routes and the apps become mounts;
-//! - [`site`]: the site, opened: its clusters and databases ([`fleet`]); [`process`]: what all of its threads share;
-//! - [`keys`]: the secrets a first start makes and keeps;
+//! - [`mounting`]: makes mounts from a configuration's routes and the apps;
+//! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
+//! - [`keys`]: the secrets that a first start makes and stores;
 //! - [`server`]: sockets, threads, drain;
-//! - [`slot`]: a thread and what serves there; [`actors`]: its actors;
-//! - [`entry`]: where a request comes in;
-//! - [`watch`]: in devel mode, a changed configuration is taken up;
+//! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
+//! - [`entry`]: receives requests;
+//! - [`watch`]: reloads a changed configuration in devel mode;
 //! - [`background`]: a small server inside a program.
 
 mod actors;

@@ -14,14 +14,14 @@ use super::site::OpenSite;
 use crate::app::request::session::COOKIE;
 use crate::app::services::Services;
 
-/// Connections to one ad-hoc database per instance, as for a declared one.
+/// Connections to one ad-hoc database per instance, the default of a declared one.
 const AD_HOC_CONNECTIONS: usize = 10;
-/// How long an ad-hoc statement waits for a connection, dials, and runs: the defaults of a declared database.
+/// How long an ad-hoc statement waits for a connection, connects, and runs: the defaults of a declared database.
 const AD_HOC_WAIT: Duration = Duration::from_secs(1);
 const AD_HOC_CONNECT: Duration = Duration::from_secs(1);
 const AD_HOC_STATEMENT: Duration = Duration::from_secs(10);
 
-/// Starts the actors of one thread on the current thread and makes them known to the status actor.
+/// Starts the actors of one thread on the current thread and registers them with the status actor.
 pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
     let admission = Admission::default();
     let registry = &open.process.reporters;

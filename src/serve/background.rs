@@ -1,4 +1,4 @@
-//! A small server inside a program, on its own port. The demo's members are such servers, and the sites of
+//! A small server inside a program, on its own port: used for the demo's members and the sites of
 //! [`test`](mod@crate::test).
 
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::app::App;
 use crate::config::Loaded;
 
-/// An app being served by a thread of this program. Dropping it stops the server.
+/// An app that a thread of this program serves. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Background {
     address: SocketAddr,
@@ -36,14 +36,17 @@ impl NotStarted {
 }
 
 impl Background {
-    /// Serves `app` at `/` on an address such as `127.0.0.1:5001`; port 0 takes a free one.
+    /// Serves `app` at `/` on an address such as `127.0.0.1:5001`; port 0 picks a free port.
+    ///
+    /// # Errors
+    /// If the address cannot be bound, or the app cannot be mounted.
     pub fn start(app: App, address: SocketAddr) -> Result<Background, NotStarted> {
         let mut loaded = Loaded::without_conf(Path::new("/nonexistent"), &[&app.name]);
         loaded.settings.server.threads = 1;
         Background::serve(vec![app], loaded, Keys::ephemeral(), None, address)
     }
 
-    /// Serves apps as a configuration says, but at this address.
+    /// Serves apps as a configuration says, but on this address.
     pub(crate) fn serve(
         apps: Vec<App>,
         mut loaded: Loaded,
@@ -91,7 +94,7 @@ impl Background {
         }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -100,7 +103,7 @@ impl Background {
 impl Drop for Background {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
-            // The command is sent by the call; waiting for its end is the thread's.
+            // The call itself sends the command; its future only waits for the end, which the thread does.
             drop(handle.stop(false));
         }
         if let Some(thread) = self.thread.take() {

@@ -1,7 +1,6 @@
-//! Where a request comes in: its head becomes ours, its protocol is told apart, and what came of it is counted and
-//! logged.
+//! Receives a request: converts its head, detects its protocol, and counts and logs the result.
 //!
-//! The steps between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
+//! The steps in between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
 
 use std::mem::take;
 use std::net::SocketAddr;
@@ -24,14 +23,14 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
     let draft = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if thread.log.is_some() {
-        // What the log needs, where the head has moved on by then.
+        // Kept for the log, because the head moves on with the request.
         let request = draft.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
     let mut response = match endpoint::protocol(&thread.site, draft.request()) {
         Some(protocol) => Box::pin(endpoint::serve(thread, protocol, draft, payload)).await,
         None => {
-            // What is called by POST alone has no route, and is no hole either.
+            // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
             let is_rpc = draft.request().method == Method::OPTIONS
                 && endpoint::is_endpoint(&thread.site, draft.request().uri.path());
             pipeline::web(thread, draft, payload, incoming, is_rpc).await
@@ -44,16 +43,17 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
     response
 }
 
-/// A request to a site whose changed configuration has mistakes.
+/// Answers a request to a site whose changed configuration has errors.
 pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
     let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     respond::unfit(why, respond::wants_html(accept))
 }
 
-/// In the log and the counters alone: the client was gone before there was an answer (nginx has the number, too).
+/// For the log and the counters alone: the client disconnected before the answer (nginx uses the same number).
 const CLIENT_LEFT: u16 = 499;
 
-/// Counts and logs a request when it ends, however it ends: where the client leaves, the request's future is dropped.
+/// Counts and logs a request when it ends. If the client disconnects, the request's future is dropped, and this with
+/// it.
 struct Account<'t> {
     thread: &'t ServingThread,
     started: Instant,
@@ -73,7 +73,7 @@ impl Drop for Account<'_> {
     }
 }
 
-/// Takes the head out of actix's request, so that it may travel between threads.
+/// Takes the head out of actix's request, so that it can be sent to another thread.
 pub(super) fn take_head(incoming: &mut Incoming, now: Instant) -> Request {
     let head = incoming.head_mut();
     Request {

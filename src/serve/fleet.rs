@@ -1,4 +1,4 @@
-//! What the threads of a process share of one cluster of HTTP members.
+//! The state of one cluster of HTTP members that the threads of a process share.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use skitai_actors::cluster::{Discovery, Prober, Roster};
 use skitai_actors::dns::names::SystemNames;
 use skitai_actors::spec::ClusterSpec;
 
-/// A cluster of HTTP members: who they are, who finds them and who asks after their health.
+/// A cluster of HTTP members: their list, their discovery and their health checks.
 pub(crate) struct Fleet {
     pub(crate) roster: Arc<Roster>,
     _discovery: Option<Discovery>,

@@ -1,5 +1,5 @@
-//! The secrets of a site. Where a configuration gives none, a first start makes them and keeps them under `var/`, for
-//! the owner's eyes alone, so that sessions outlive a restart.
+//! The secrets of a site. If the configuration gives none, the first start makes them and stores them under `var/`,
+//! readable by the owner alone, so that sessions survive a restart.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use skitai_actors::spec::Secret;
 
 use crate::config::ServerSettings;
 
-/// What seals sessions and what opens the status page.
+/// The keys that seal sessions, and the password of the status page.
 #[derive(Debug)]
 pub(crate) struct Keys {
     pub(crate) securekey: Secret,
-    /// What they sealed is opened, too.
+    /// Older keys, which still open what they sealed.
     pub(crate) previous_securekeys: Vec<Secret>,
     pub(crate) admin_password: Option<Secret>,
-    /// Where the password was made or found, if not in the configuration.
+    /// The file of the password, if it is not in the configuration.
     pub(crate) password_file: Option<PathBuf>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct NoKey {
 }
 
 impl Keys {
-    /// The configuration's secrets, completed from the folder `var`.
+    /// The configuration's secrets; missing ones come from the folder `var`.
     pub(crate) fn of(server: &ServerSettings, var: &Path) -> Result<Keys, NoKey> {
         let securekey = match &server.securekey {
             Some(key) => key.clone(),
@@ -50,7 +50,7 @@ impl Keys {
         Ok(Keys { securekey, previous_securekeys, admin_password: Some(admin_password), password_file })
     }
 
-    /// What seals sessions, and opens those that a previous key sealed.
+    /// The sealer of sessions, which also opens sessions sealed with a previous key.
     pub(crate) fn sealer(&self) -> Sealer {
         let previous: Vec<Vec<u8>> = self.previous_securekeys.iter().map(|key| key.0.clone().into_bytes()).collect();
         Sealer::new(self.securekey.0.as_bytes(), &previous)
@@ -61,7 +61,7 @@ impl Keys {
         Keys { securekey: random(32), previous_securekeys: Vec::new(), admin_password: None, password_file: None }
     }
 
-    /// The configuration's secrets; what it lacks is for this process alone, and nothing is written.
+    /// The configuration's secrets; missing ones are made for this process alone, and nothing is written.
     pub(crate) fn passing_of(server: &ServerSettings) -> Keys {
         let securekey = server.securekey.clone().unwrap_or_else(|| random(32));
         let previous_securekeys = server.previous_securekeys.clone();
@@ -69,7 +69,7 @@ impl Keys {
     }
 }
 
-/// The secret in a file; made first where there is none.
+/// Reads the secret in a file, or makes it if there is none.
 fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
     let failed = |error| NoKey { path: path.to_owned(), key, error };
     match fs::read_to_string(path) {
@@ -81,8 +81,8 @@ fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    // Written aside and linked into place: nobody ever sees a key that is empty or half there, neither another instance
-    // that starts at the same moment nor the next start after a crash.
+    // Written to a temporary file and linked into place: neither another instance that starts at the same moment nor
+    // the next start after a crash can see an empty or partial key.
     let secret = random(bytes);
     let aside = path.with_extension(format!("{}.{}", std::process::id(), random(6).0));
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).and_then(|mut file| {
@@ -93,7 +93,7 @@ fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
     let _ = fs::remove_file(&aside);
     match made {
         Ok(()) => Ok(secret),
-        // Another instance was quicker: its secret is the one.
+        // Another instance was faster: use its secret.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::read_to_string(path).map(|text| Secret(text.trim().to_owned())).map_err(failed)
         }

@@ -1,4 +1,4 @@
-//! A configuration's routes and a program's apps become mounts. Needs no actors: `check` and `routes` look at this, too.
+//! Makes mounts from a configuration's routes and a program's apps. Needs no actors: `check` and `routes` use it too.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use crate::app::routing::table::Table;
 use crate::app::{App, Links, Mounted, Templates};
 use crate::config::{Loaded, MountLine as Mounting, MountTarget, ServerSettings};
 
-/// What keeps a site from starting, one line each.
+/// The reasons why a site cannot start, one line each.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub(crate) struct Unfit(pub(crate) Vec<String>);
 
-/// The mounts of the configuration.
+/// Makes the mounts of the configuration.
 pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
@@ -55,7 +55,8 @@ pub(crate) fn templates_of(loaded: &Loaded) -> Option<PathBuf> {
     [loaded.base.join("templates"), PathBuf::from("templates")].into_iter().find(|folder| folder.is_dir())
 }
 
-/// An app below a path, which was written with a slash at its end or not; `names` are those of all apps of the program.
+/// Mounts an app at a path, which was written with a trailing slash or not. `names` are those of all apps of the
+/// program.
 pub(super) fn place(
     app: &App,
     (path, slash): (&str, bool),

@@ -1,4 +1,4 @@
-//! What the threads of a process share, whatever its configuration comes to say.
+//! The state that the threads of a process share, independent of changes of the configuration.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
-/// Made once, at the start; a changed configuration does not touch it.
+/// Made once, at the start; a changed configuration does not affect it.
 pub(crate) struct Process {
-    /// The databases of SQLite, to be closed at the end.
+    /// The SQLite databases, closed at the end.
     pub(crate) files: Arc<Files>,
     pub(crate) results: Arc<Store>,
     pub(crate) sealer: Arc<Sealer>,
@@ -26,20 +26,20 @@ pub(crate) struct Process {
     pub(crate) status: ActorRef<StatusActor>,
     pub(crate) wasc: Wasc,
     pub(crate) blocking: Arc<BlockingPool>,
-    /// Where uploaded files are.
+    /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) bodies: Arc<Bodies>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
     pub(super) apps: Vec<App>,
-    /// One per thread: what is in their buffers is written at the end.
+    /// One per thread, so that the end can flush their buffers.
     pub(super) logs: Mutex<Vec<Arc<AccessLog>>>,
 }
 
 impl Process {
     /// The counters of one thread.
     pub(crate) fn counts(&self, thread: usize) -> &Arc<Counts> {
-        // A thread that was lost is replaced under a new number.
+        // A thread that dies is replaced by one with a new number.
         &self.counts[thread % self.counts.len()]
     }
 
@@ -47,8 +47,8 @@ impl Process {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
     }
 
-    /// Ends the apps, the last one first, removes what is left of uploads, closes the files of databases, and writes
-    /// the logs out. Statements that are under way without a request may take so long to end.
+    /// Shuts down the apps, the last one first, removes remaining uploads, closes the databases' files, and flushes the
+    /// logs. Statements that still run without a request have the time `statements` to end.
     pub(crate) fn close(&self, statements: Duration) {
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
         self.wasc.clear();

@@ -1,4 +1,4 @@
-//! Sockets, threads, and the end: a drain that lets requests finish.
+//! Sockets, threads, and the shutdown: a drain that lets requests finish.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -20,19 +20,19 @@ use crate::connection::Ending;
 use crate::edge::actix_fallback;
 use crate::observe::panics::Catching;
 
-/// Connections the kernel may keep for us before we accept them.
+/// Connections that the kernel queues until we accept them.
 const BACKLOG: i32 = 1024;
-/// Octets that the kernel keeps for a client beyond those that are on their way.
+/// Unsent octets that the kernel buffers per connection, beyond those in flight.
 const AHEAD: u32 = 16 * 1024;
-/// How long a drain waits for requests to finish; the longest a request may take by default.
+/// How long a drain waits for requests to finish, in seconds: the default deadline of a request.
 const DRAIN_SECONDS: u64 = 30;
 
-/// Opens the listening socket. No address means all interfaces, of IPv6 and IPv4 alike where the machine has both.
+/// Opens the listening socket. Without an address it listens on all interfaces, IPv6 and IPv4 if the machine has both.
 pub(crate) fn listen(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
     match ip {
         Some(ip) => bind(SocketAddr::new(ip, port)),
         None => bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)).or_else(|error| {
-            // A machine without IPv6 says so here; a port in use says the same thing twice.
+            // A machine without IPv6 fails here; a port in use would fail again on IPv4.
             if error.kind() == io::ErrorKind::AddrInUse {
                 Err(error)
             } else {
@@ -44,13 +44,13 @@ pub(crate) fn listen(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
 
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restarted server must not wait for the last connections of the one before.
+    // A restart must not wait for the previous server's last connections.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(address.ip() != IpAddr::from(Ipv6Addr::UNSPECIFIED))?;
     }
-    // What these say is inherited by every connection. A reply is sent as it is made, and what the kernel has not sent
-    // yet is bounded as what we have not.
+    // Connections inherit these options. A reply is sent as it is made, and the kernel's buffer of unsent octets is
+    // bounded like ours.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(AHEAD)?;
     socket.set_nonblocking(true)?;
@@ -69,7 +69,7 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
     let ends = builder.graceful_shutdown_signal();
     let connections = move || {
         let (site, number, watch, ends) = (site.clone(), number.clone(), watch.clone(), ends.clone());
-        // Once per thread and listener; there is one listener, so each thread has its actors once.
+        // Called once per thread and listener; there is one listener, so each thread gets its actors once.
         fn_factory(move || {
             let config = actix_fallback::config(address);
             let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
@@ -103,8 +103,8 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
     Ok(server)
 }
 
-/// Stops the server at the first signal to end, letting requests finish. Ends at the second: whoever drops the server
-/// then stops it at once.
+/// Stops the server at the first signal and lets requests finish. The future ends at the second signal: its caller then
+/// drops the server, which stops it at once.
 pub(crate) fn stop_on_signals(handle: ServerHandle) -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
@@ -118,7 +118,7 @@ pub(crate) fn stop_on_signals(handle: ServerHandle) -> io::Result<impl Future<Ou
     Ok(async move {
         another().await;
         tracing::info!("stopping: requests under way may finish; a second signal ends them");
-        // The command is sent by the call; it is the server that is waited for.
+        // The call itself sends the command; the end is awaited on the server.
         drop(handle.stop(true));
         another().await;
         tracing::info!("stopping at once");

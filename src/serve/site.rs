@@ -1,4 +1,4 @@
-//! A site that is open: a configuration and a program's apps, resolved and ready to be served.
+//! An open site: a configuration and a program's apps, resolved and ready to be served.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -25,11 +25,11 @@ use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::observe::counts::Counts;
 
-/// A site with its clusters and databases, in a process.
+/// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
     pub(crate) site: Arc<Site>,
     pub(crate) clusters: Vec<Arc<Fleet>>,
-    /// Each with what the threads know together of its members.
+    /// Each with the health of its members, which the threads share.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
     pub(crate) process: Arc<Process>,
 }
@@ -40,14 +40,14 @@ impl std::fmt::Debug for OpenSite {
     }
 }
 
-/// Where the status page is.
+/// The path of the status page.
 const STATUS: &str = "/status";
-/// Where the page of the methods is.
+/// The path of the page of the methods.
 const METHODS: &str = "/status/methods";
 
 impl OpenSite {
-    /// Resolves a site and starts its apps. Must be called inside the actor system: the status actor and the
-    /// probers of the clusters start here.
+    /// Resolves a site and starts its apps. Must be called inside the actor system: it starts the status actor and the
+    /// health checks of the clusters.
     pub(crate) fn open(
         loaded: &Loaded,
         mut apps: Vec<App>,
@@ -83,7 +83,7 @@ impl OpenSite {
         let (clusters, databases) = started(&declared, &[], &[]);
         for (index, app) in apps.iter().enumerate() {
             if let Err(error) = app.run_startup(&wasc) {
-                // What was opened is closed, by those that were ready and by the one that was half so.
+                // Shuts down the apps that have started, and the one that failed half-way.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
                 wasc.clear();
                 return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
@@ -112,8 +112,7 @@ impl OpenSite {
         Ok(Arc::new(OpenSite { site, clusters, databases, process }))
     }
 
-    /// The same process with another configuration: see [`watch`](super::watch). Nothing is changed where it does not
-    /// fit.
+    /// Opens another configuration in the same process: see [`watch`](super::watch). An invalid one changes nothing.
     pub(super) fn reopened(&self, loaded: &Loaded, templates: Option<&Path>) -> Result<Arc<OpenSite>, Unfit> {
         let mut loaded = loaded.clone();
         let restart_needed = keep_of_process(&mut loaded.settings.server, &self.site.server);
@@ -127,7 +126,7 @@ impl OpenSite {
     }
 }
 
-/// A page of the server's own.
+/// A mount of the server's own pages.
 fn own_mount(path: &str, app: &App, server: &ServerSettings) -> Result<Mount, Unfit> {
     let placed = place(app, (path, false), None, &[], server)?;
     Ok(Mount { is_own: true, ..Mount::at(path, Some(placed)) })
@@ -136,7 +135,7 @@ fn own_mount(path: &str, app: &App, server: &ServerSettings) -> Result<Mount, Un
 type Fleets = Vec<Arc<Fleet>>;
 type Databases = Vec<(Arc<DbSpec>, Arc<Health>)>;
 
-/// What is declared, started; what runs already under the same declaration goes on.
+/// Starts the declared clusters and databases; those that already run under the same declaration continue.
 fn started(
     declared: &[Declared],
     fleets: &[Arc<Fleet>],
@@ -159,7 +158,7 @@ fn started(
     (clusters, databases)
 }
 
-/// What the status tree says of the server itself.
+/// The server's own entries in the status tree.
 fn about(server: &ServerSettings) -> Value {
     Value::from_pairs([
         ("name", Value::from(server.name.as_str())),

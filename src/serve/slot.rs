@@ -1,5 +1,4 @@
-//! A thread of the process, and what serves there now: in devel mode a changed configuration takes the place of the one
-//! before.
+//! A thread of the process, and the site it serves: in devel mode a changed configuration replaces the site.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -21,7 +20,7 @@ use crate::observe::access::AccessLog;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
 
-/// Starts what serves on the current thread, with its actors. `config` says where the server listens.
+/// Starts the serving state of the current thread, with its actors. `config` has the address of the server.
 pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
     let server = &open.site.server;
     let process = &open.process;
@@ -48,7 +47,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
     })
 }
 
-/// A thread's place.
+/// The replaceable serving state of a thread.
 pub(crate) struct ThreadSlot {
     number: usize,
     now: RefCell<Now>,
@@ -56,7 +55,7 @@ pub(crate) struct ThreadSlot {
     config: AppConfig,
 }
 
-/// What serves there now, and of which site it is.
+/// The current serving state, and the site it belongs to.
 struct Now {
     open: Arc<OpenSite>,
     thread: Rc<ServingThread>,
@@ -77,14 +76,14 @@ impl ThreadSlot {
         self.now.borrow().thread.clone()
     }
 
-    /// What is to serve the next request, or why nothing can.
+    /// The state for the next request, or the reason why there is none.
     fn current(&self) -> Result<Rc<ServingThread>, Arc<str>> {
         let Some(watch) = &self.watch else { return Ok(self.thread()) };
         let now = self.now.borrow().open.clone();
         match watch.look(&now) {
             Some(Err(why)) => Err(why),
             Some(Ok(open)) if !Arc::ptr_eq(&open, &now) => {
-                // Its actors report in place of the old ones; those end with the requests that still use them.
+                // The new actors report in place of the old ones; those end with the requests that still use them.
                 open.process.reporters.withdraw(self.number);
                 let thread = start(&open, self.number, self.config.clone());
                 *self.now.borrow_mut() = Now { open, thread: thread.clone() };
@@ -94,7 +93,7 @@ impl ThreadSlot {
         }
     }
 
-    /// A connection ended by a panic that nobody else had caught.
+    /// Records a connection that ended by a panic that was caught nowhere else.
     pub(crate) fn broken(&self, peer: Option<SocketAddr>, panicked: &Panicked) {
         self.thread().counts.panic();
         let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
@@ -102,7 +101,7 @@ impl ThreadSlot {
     }
 }
 
-/// Who answers the connections of a thread: what serves there at that moment.
+/// Answers the connections of a thread with its current serving state.
 impl Service for Rc<ThreadSlot> {
     fn settings(&self) -> ConnectionTimeouts {
         let now = self.now.borrow();

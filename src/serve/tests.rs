@@ -1,4 +1,4 @@
-//! Whole requests through the pipeline, without a socket: what a handler asked for against what the client gets.
+//! Whole requests through the pipeline, without a socket: compares what a handler asked for with what the client gets.
 
 use std::path::Path;
 use std::time::Duration;
@@ -157,7 +157,7 @@ impl Got {
     }
 }
 
-/// Runs something with a thread of its own, on its own actor system.
+/// Runs a closure with a serving thread, on its own actor system.
 fn with_thread<T>(run: impl AsyncFnOnce(std::rc::Rc<ServingThread>) -> T) -> T {
     with_thread_in(false, run)
 }
@@ -171,12 +171,12 @@ fn with_thread_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<ServingThrea
     })
 }
 
-/// The head of a request.
+/// The converted head of a request.
 fn taken(incoming: &mut Incoming) -> Request {
     entry::take_head(incoming, std::time::Instant::now())
 }
 
-/// A handle for binding alone.
+/// A handle for tests of the binder.
 fn was(thread: &ServingThread) -> Was {
     let mut head = TestRequest::default().to_request();
     let draft = RequestBuilder::new(taken(&mut head), thread.services.clone());
@@ -242,7 +242,7 @@ fn structures_octets_and_narrow_floats_are_taken_as_they_are() {
     assert_eq!(json("/points", r#"{"points": [{"x": 2, "y": 3}, {"x": 4, "y": 5}]}"#).body, "26");
     assert_eq!(get("/points?points={\"x\":2,\"y\":3}&points={\"x\":1,\"y\":1}".replace('"', "%22").as_str()).body, "7");
     assert_eq!(get("/octets?octets=ab&small=1.5").body, "b\"ab\" Some(1.5)");
-    // JSON has no octets: there they are text in base64, as a reply has them.
+    // JSON has no octets: clients send them as base64 text, as replies do.
     assert_eq!(json("/octets", r#"{"octets": "YWI="}"#).body, "b\"ab\" None");
     let far = json("/octets", r#"{"octets": "%", "small": 1e300}"#);
     assert_eq!(far.status, 400);
@@ -322,7 +322,7 @@ fn the_calls_of_a_batch_share_their_session() {
         assert!(first.body.contains(r#""result":111,"id":3"#), "{}", first.body);
         let set: Vec<&str> = first.headers.get_all(SET_COOKIE).map(|value| value.to_str().expect("text")).collect();
         assert_eq!(set.len(), 1, "{set:?}");
-        // A cookie some script set beside ours does not hide it.
+        // A malformed cookie that a script set does not hide ours.
         let mut sent = b"odd=\xff; ".to_vec();
         sent.extend_from_slice(set[0].split(';').next().expect("a pair").as_bytes());
         let sent = HeaderValue::from_bytes(&sent).expect("bytes are allowed");
@@ -413,7 +413,7 @@ fn mounts_meet_at_segments_and_the_nearest_has_the_name() {
         let site = OpenSite::open(&loaded, vec![app(), other], &Keys::ephemeral(), None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
         let get = async |uri: &str| serve(&thread, TestRequest::with_uri(uri)).await;
-        // A miss in the folder of `/deep` says nothing of the folder of `/`.
+        // A miss in the folder of `/deep` must not affect the folder of `/`.
         assert_eq!(get("/deep/y.txt").await.body, "two/deep/y.txt");
         assert_eq!(get("/deep/x.txt").await.body, "one/x.txt");
         assert_eq!(get("/testing").await.body, "two/testing");

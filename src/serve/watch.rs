@@ -1,15 +1,14 @@
-//! In devel mode a changed configuration is taken up at the next request.
+//! In devel mode a changed configuration takes effect at the next request.
 //!
-//! Every request looks at the conf's time and length; where they differ from those of the last look, the file is read
-//! and a new [`Site`] takes the place of the old one: mounts, clusters, databases and limits are those of the file.
-//! What was opened for the whole process stays: the apps and their objects, results, counters, and every cluster and
-//! database whose section did not change, with what is known of its members' health. Requests under way end on the site
-//! they began on.
+//! Every request checks the conf's modification time and length. If they differ from the last check, the file is read
+//! and a new [`OpenSite`] replaces the old one, with the file's mounts, clusters, databases and limits. State of the
+//! whole process stays: the apps and their objects, cached results, counters, and every cluster and database whose
+//! section did not change, with the health of its members. Requests in flight end on the site they began on.
 //!
-//! Some keys are of the process and not of the site: a socket is bound once, threads are started once. A change of
-//! those is told in the log, in the header `X-Restart-Needed` and on the page of an error, and waits for a restart. A
-//! conf with mistakes is told to every request until it is mended: an old site that goes on would hide that nothing is
-//! taken up.
+//! Some keys belong to the process and not to the site: a socket is bound once, threads are started once. A change of
+//! such a key is reported in the log, in the header `X-Restart-Needed` and on error pages, and takes effect at a
+//! restart. While the conf has errors, every request gets them as its answer: an old site that went on would hide that
+//! the change had no effect.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,37 +19,37 @@ use super::site::OpenSite;
 use crate::config;
 use crate::config::{Loaded, ServerSettings};
 
-/// The conf of a site in devel mode.
+/// Watches the conf of a site in devel mode.
 #[derive(Debug)]
 pub(crate) struct Watch {
     path: PathBuf,
-    /// From the command line, whatever the conf says.
+    /// The port from the command line, which overrides the conf.
     port: Option<u16>,
     seen: Mutex<Seen>,
 }
 
-/// When a file was changed, and its length; nothing where it cannot be looked at.
+/// Modification time and length of a file; `None` if they cannot be read.
 type Stamp = Option<(SystemTime, u64)>;
 
 #[derive(Debug)]
 struct Seen {
     stamp: Stamp,
-    /// The site of the file as it was looked at last, or what is wrong with it; nothing before the first change.
+    /// The site of the last version of the file, or its errors; `None` before the first change.
     now: Option<Result<Arc<OpenSite>, Arc<str>>>,
 }
 
 impl Watch {
-    /// A watch on the conf that was loaded, if it is a file and says devel mode.
+    /// Makes a watch, if the loaded conf is a file and sets devel mode.
     pub(crate) fn of(loaded: &Loaded, port: Option<u16>) -> Option<Arc<Watch>> {
         let path = loaded.file.clone().filter(|_| loaded.settings.server.devel)?;
         let seen = Mutex::new(Seen { stamp: loaded.stamp, now: None });
         Some(Arc::new(Watch { path, port, seen }))
     }
 
-    /// The site that is to serve from now on; `None` while the file is as it was at the start. `current` is the
-    /// asker's.
+    /// The site that must serve from now on; `None` while the file is unchanged since the start. `current` is the site
+    /// that the calling thread serves.
     pub(super) fn look(&self, current: &Arc<OpenSite>) -> Option<Result<Arc<OpenSite>, Arc<str>>> {
-        // Held while the file is read: whoever asks meanwhile waits for the same.
+        // Locked while the file is read, so that other threads wait for the same result.
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = config::stamp(&self.path);
         if stamp != seen.stamp {
@@ -86,8 +85,8 @@ impl Watch {
     }
 }
 
-/// The keys of `[server]` that are of the process. They are put back to what the process began with; the names of those
-/// that differ are given.
+/// Resets the keys of `[server]` that belong to the process to their values at the start. Returns the names of those
+/// that had changed.
 pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSettings) -> Vec<String> {
     let mut changed = Vec::new();
     macro_rules! keep {

@@ -1,4 +1,4 @@
-//! Devel mode of one app alone: its own templates and errors, and only where nobody else can reach it.
+//! Devel mode of a single app: its templates and errors, and the refusal where other machines can reach it.
 
 use actix_web::dev::AppConfig;
 use actix_web::test::TestRequest;

@@ -1,5 +1,4 @@
-//! Properties: whatever a client sends, in whatever pieces, arguments arrive as they were sent or are refused as a
-//! whole.
+//! Properties: in whatever pieces a client sends its arguments, they arrive unchanged or are refused as a whole.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +30,7 @@ fn request(content_type: &str) -> Request {
     super::taken(&mut made)
 }
 
-/// Receives a body that comes in pieces of these sizes.
+/// Receives a body in pieces of these sizes.
 async fn receive(
     body: Vec<u8>,
     sizes: Vec<usize>,
@@ -65,7 +64,7 @@ struct Sent {
 }
 
 fn sent() -> impl Strategy<Value = Sent> {
-    // Contents that look like what stands between them.
+    // Contents that resemble a boundary.
     let piece = prop_oneof![
         vec(any::<u8>(), 0..40),
         Just(b"\r\n".to_vec()),
@@ -76,7 +75,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     ];
     let content = vec(piece, 0..5).prop_map(|pieces| pieces.concat());
     let content = content.prop_filter("a boundary is what no content has", |content| {
-        // The parser also takes one behind a bare carriage return, where there is none by RFC 2046.
+        // The parser also accepts a boundary after a bare carriage return, which RFC 2046 does not.
         let within = |boundary: &[u8]| content.windows(boundary.len()).any(|window| window == boundary);
         !within(b"\r\n--b0und") && !within(b"\r--b0und") && !content.starts_with(b"--b0und")
     });
@@ -165,7 +164,7 @@ fn files_that_no_argument_is_for_are_never_written() {
     assert_eq!((given.len(), given[0].0.as_str(), left(folder.path())), (1, "wanted", 1));
 }
 
-/// What a client sent by name, in the order of the binder.
+/// A client's arguments by name, in the binder's order.
 #[derive(Clone, Debug)]
 struct Pairs {
     query: Vec<(String, String)>,
@@ -183,7 +182,7 @@ fn encoded(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{}={}", text(name), text(value))).collect::<Vec<_>>().join("&")
 }
 
-/// A route of three arguments and the rest of what is sent.
+/// A route of three arguments and a catch-all.
 const THREE: &[Param] =
     &[param("a", Kind::List(&Kind::Any)), param("b", Kind::Int), param("c", Kind::String), param("rest", Kind::Rest)];
 
@@ -213,14 +212,14 @@ proptest! {
         let b_fits = match bs.as_slice() { [] => true, [one] => number(one).is_some(), _ => false };
         prop_assert_eq!(b, b_fits.then(|| bs.first().and_then(number)));
         prop_assert_eq!(c, (cs.len() < 2).then(|| cs.first().cloned()));
-        // Every fault is told, each once.
+        // Every fault is reported exactly once.
         prop_assert_eq!(faults.len(), usize::from(!b_fits) + usize::from(cs.len() > 1), "{:?}", faults);
         let others: usize = all().filter(|(name, _)| !["a", "b", "c"].contains(&name.as_str())).count();
         prop_assert_eq!(count(&rest), others);
     }
 }
 
-/// A value as JSON writes it.
+/// Any value that JSON can write.
 fn json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Nil),
@@ -236,7 +235,7 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a scalar takes: nothing where nothing or only nil was given, else the one value that it can read.
+/// The expected scalar: none if nothing or only nil was given, else the one value if it can be read.
 fn scalar<T>(given: &[Value], read: impl Fn(&Value) -> Option<T>) -> Option<Option<T>> {
     match given {
         [] | [Value::Nil] => Some(None),
@@ -266,7 +265,7 @@ proptest! {
         let texts = |wanted: &str| query.iter().filter(|(name, _)| name == wanted).map(|(_, text)| text.clone()).collect::<Vec<_>>();
         let typed = |wanted: &str| body.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect::<Vec<_>>();
         let of = |wanted: &str| texts(wanted).into_iter().map(Value::String).chain(typed(wanted)).collect::<Vec<_>>();
-        // A list is as many values.
+        // A list counts as its entries.
         let expected: Vec<Value> = texts("a").into_iter().map(Value::String).chain(typed("a").into_iter().flat_map(|value| match value {
             Value::List(items) => items,
             one => vec![one],

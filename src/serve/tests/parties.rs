@@ -1,4 +1,4 @@
-//! Whose calls belong together: each request is a party of its own, and the calls of a batch are one.
+//! Parties for fair shares: each request is its own, and the calls of a batch share one.
 
 use actix_web::test::TestRequest;
 use skitai_actors::kit::Party;

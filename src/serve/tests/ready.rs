@@ -1,4 +1,4 @@
-//! An actor that has failed: whoever needs it is refused at once, and the server says that it is not ready.
+//! A failed actor: its callers are refused at once, and the server reports that it is not ready.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         let threads: [Rc<ServingThread>; 2] = [0, 1].map(|number| slot::start(&site, number, AppConfig::default()));
         assert_eq!(ready(&threads[0]).await, (200, r#"{"ready":true}"#.to_owned()));
 
-        // On one thread it is failed, and each of them says so.
+        // It has failed on one thread, and every thread reports that.
         let rest = Duration::from_millis(300);
         let (actor, _) = threads[1].services.cluster("members").expect("it is declared");
         actor.gauges().failed(Instant::now() + rest);
@@ -66,7 +66,7 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         assert_eq!(got.body, r#"["actor_failed","actor_failed"]"#);
         assert!(begun.elapsed() < rest, "somebody waited");
 
-        // Its pause is over: it is tried again.
+        // Its pause is over, so it is tried again.
         tokio::time::sleep(rest).await;
         assert_eq!(ready(&threads[0]).await.0, 200);
         let got = serve(&threads[1], TestRequest::with_uri("/reasons")).await;

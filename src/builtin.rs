@@ -1,7 +1,7 @@
 //! The server's own apps, written on `app` as a user would write them.
 //!
 //! - [`admin`]: the status page;
-//! - [`methods`]: what methods there are, for programs and for readers.
+//! - [`methods`]: introspection of the site's methods, for programs and for readers.
 
 pub(crate) mod admin;
 pub(crate) mod methods;

@@ -1,8 +1,9 @@
-//! The command line every site's program has. Commands have no behaviour of their own: they read arguments, ask the
-//! rooms behind them, and print.
+//! The command line of every site's program. Commands have no behaviour of their own: they parse arguments, call other
+//! modules, and print.
 //!
-//! - [`args`]: what may be written;
-//! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: what it may change before it serves;
+//! - [`args`]: the grammar of the command line;
+//! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: the changes it may make before it
+//!   serves;
 //! - [`run`], [`check`], [`routes`], [`rpc`], [`new`]: one command each.
 
 mod args;

@@ -1,4 +1,4 @@
-//! What an operator sees: the log, the access log, counters, and panics in one line each.
+//! Observation for operators: the log, the access log, counters, and panics in one line each.
 
 pub(crate) mod access;
 pub(crate) mod counts;

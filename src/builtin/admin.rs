@@ -1,6 +1,6 @@
-//! The status page: written on `app` alone, like any other app, and mounted at `/status`.
+//! The status page: an app written on `app` alone, like any other, and mounted at `/status`.
 //!
-//! Everything here but `/status/ready` asks for the password of `admin` ([`login`]).
+//! Every path but `/status/ready` requires the password of `admin` ([`login`]).
 
 mod login;
 
@@ -10,17 +10,17 @@ use crate::prelude::*;
 
 pub(crate) use login::AdminLogin;
 
-/// What the pages need, registered as an object like an app's own.
+/// The state that the pages need, registered as an object like an app's own.
 struct Admin {
     login: Arc<AdminLogin>,
     requests: Requests,
     failed: Failed,
 }
 
-/// Gives the counters of the edge, which the pages cannot see themselves.
+/// Returns the counters of the edge, to which the pages have no access of their own.
 type Requests = Arc<dyn Fn() -> Value + Send + Sync>;
 
-/// Gives the names of what has failed and keeps this server from its work.
+/// Returns the names of failed parts that keep this server from working.
 type Failed = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
 const OBJECT: &str = "skitai.admin";

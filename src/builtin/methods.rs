@@ -1,12 +1,12 @@
-//! What methods there are: for programs (`system.listMethods` and its kin, `rpc.discover`) and for readers (a page with
-//! a form to try each).
+//! Introspection of the site's methods: for programs (`system.listMethods` and its kin, `rpc.discover`) and for readers
+//! (a page with a form to try each).
 //!
-//! All of it is told by the table that binds the arguments, so it cannot say what is not so. It is an app like any
-//! other, mounted at `/status/methods`; over RPC its methods have the names that every server gives them.
+//! All of it comes from the table that binds the arguments, so it cannot disagree with the code. It is an app like any
+//! other, mounted at `/status/methods`; over RPC its methods have the names that other servers use for them.
 //!
-//! - [`access`]: who may ask;
-//! - [`listing`]: the methods of the site, as the table has them;
-//! - [`schema`]: what a value is, in the words of JSON Schema; [`openrpc`]: the document of `rpc.discover`;
+//! - [`access`]: decides which clients may ask;
+//! - [`listing`]: the methods of the site, from the tables of its apps;
+//! - [`schema`]: values as JSON Schema; [`openrpc`]: the document of `rpc.discover`;
 //! - [`page`]: the page.
 
 mod access;
@@ -24,7 +24,7 @@ use crate::rpc::multicall;
 
 pub(crate) use access::Access;
 
-/// The names of the methods that are the server's own, with what they are for.
+/// The names of the server's own methods, with their help texts.
 const OWN: [(&str, &str); 6] = [
     ("rpc.discover", DISCOVER),
     ("system.getCapabilities", CAPABILITIES),
@@ -43,12 +43,12 @@ const SIGNATURE: &str =
 const MULTICALL: &str = "Many calls in one: a list of structures `{methodName, params}`. The answer has an entry for each: a list of the one \
      value, or a structure `{faultCode, faultString}`.";
 
-/// True for a name that the server itself answers to where no app does.
+/// Whether the server itself answers to this name, unless an app does.
 pub(crate) fn is_own(name: &str) -> bool {
     OWN.iter().any(|(own, _)| *own == name)
 }
 
-/// The app. Whom it answers is said by [`Access`], which must have been shared with it.
+/// The app. It answers the clients that [`Access`] admits, which must have been shared before.
 pub(crate) fn app() -> App {
     App::new("methods")
         .template("methods.html", include_str!("../../templates/methods/methods.html"))
@@ -80,7 +80,7 @@ async fn method_help(was: Was, #[arg(doc = "the method's name")] method: String)
 async fn method_signature(was: Was, #[arg(doc = "the method's name")] method: String) -> Result<Value> {
     access::check(&was)?;
     if let Some(found) = listing::one(&was, &method) {
-        // The word of the specification where it is not known.
+        // The value that the specification demands for an unknown signature.
         let undef = || Value::String("undef".to_owned());
         return Ok(found.signatures().map_or_else(undef, |known| skitai_wire::to_value(&known).unwrap_or_default()));
     }

@@ -1,4 +1,4 @@
-//! What may be written on the command line.
+//! The grammar of the command line. Doc comments of the commands and options are their help texts.
 
 use clap::{Args, Parser, Subcommand};
 

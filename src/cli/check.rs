@@ -1,4 +1,4 @@
-//! `check`: reads everything a start would read, starts nothing.
+//! `check`: reads everything that a start would read, and starts nothing.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,8 @@
-//! `new`: writes a project of one's own: an app with a template, a static file, tests, a configuration.
+//! `new`: writes a project: an app with a template, a static file, tests, and a configuration.
 //!
-//! The files stand in `templates/new` as those of a site named `webapp`; they are compiled in, and the name is put in
-//! its place. They are written aside and moved into place at the end, so a project is never half there.
+//! The files in `templates/new` are those of a site named `webapp`; they are compiled in, and the project's name
+//! replaces that one. They are written to a temporary folder that is renamed at the end, so that no partial project
+//! remains.
 
 use std::fs;
 use std::io;
@@ -32,7 +33,7 @@ macro_rules! files {
     };
 }
 
-/// Path in the project and text. `webapp` stands for the project's name, in both.
+/// Path in the project and text. In both, the project's name replaces `webapp`.
 const FILES: [(&str, &str); 11] = files![
     "Cargo.toml": "Cargo.toml.txt",
     ".gitignore": "gitignore.txt",
@@ -47,7 +48,7 @@ const FILES: [(&str, &str); 11] = files![
     "static/style.css": "style.css.txt",
 ];
 
-/// Where the sources of this program were when it was built.
+/// The folder of this program's sources at the time of its build.
 const CHECKOUT: &str = env!("CARGO_MANIFEST_DIR");
 
 pub(super) fn new(asked: &New) -> ExitCode {
@@ -77,7 +78,7 @@ fn make(asked: &New) -> Result<String, String> {
     let aside = within.join(format!(".{name}.{}", std::process::id()));
     let made = write(&aside, name, &source).and_then(|()| fs::rename(&aside, at));
     if let Err(error) = made {
-        // What was written so far is of no use; where nothing could be written, there is nothing to remove.
+        // A partial project is of no use. If nothing was written, there is nothing to remove.
         let _ = fs::remove_dir_all(&aside);
         return Err(format!("{} cannot be made: {error}", at.display()));
     }
@@ -91,7 +92,7 @@ fn make(asked: &New) -> Result<String, String> {
     Ok(format!("{0} is made; it builds against {1}.\n  cd {0}\n{2}", at.display(), source.told(), told.trim_end()))
 }
 
-/// Where the project finds Skitai.
+/// The source of the project's dependency on Skitai.
 enum DependencySource {
     /// An absolute path.
     Checkout(PathBuf),
@@ -114,7 +115,7 @@ impl DependencySource {
             ));
         }
         let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
-        // A manifest is UTF-8, and so are the paths in it.
+        // A manifest is UTF-8, and so must be the paths in it.
         match folder.to_str() {
             Some(_) => Ok(DependencySource::Checkout(folder)),
             None => Err(format!("{} is no UTF-8, so no Cargo.toml can name it", folder.display())),
@@ -159,7 +160,7 @@ fn write(folder: &Path, name: &str, source: &DependencySource) -> io::Result<()>
         }
         fs::write(path, text)?;
     }
-    // The versions that were tested, so that a first build needs no registry.
+    // The tested versions, so that a first build needs no registry.
     if let DependencySource::Checkout(checkout) = source
         && checkout.join("Cargo.lock").is_file()
     {
@@ -168,9 +169,10 @@ fn write(folder: &Path, name: &str, source: &DependencySource) -> io::Result<()>
     Ok(())
 }
 
-/// Why a name is none for a project, if it is not: cargo's rules, said at once and in one place.
+/// Why a name is not valid for a project: Cargo's rules, checked here so that the error comes before any file is
+/// written.
 fn unfit(name: &str) -> Option<&'static str> {
-    /// Words of Rust, folders of `target`, and crates it would shut out.
+    /// Rust's keywords, folders of `target`, and crates that the project would shadow.
     const TAKEN: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum extern \
                          false final fn for gen if impl in let loop macro match mod move mut override priv proc_macro pub \
                          ref return self serde skitai static std struct super test trait true try type typeof unsafe \

@@ -1,4 +1,4 @@
-//! A site's program: its apps, the configuration it brings, and what `main` returns.
+//! A site's program: its apps, its built-in configuration, and the exit code of `main`.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -17,7 +17,7 @@ use crate::config::{Loaded, NotFound, Places, Report};
 
 type Prepare = Box<dyn FnOnce(&mut Setup<'_>) -> Result<Box<dyn Any>>>;
 
-/// A site's program, before it runs. [`main`] is the short way for a site with nothing but apps.
+/// A site's program, before it runs. For a site that has only apps, [`main`] is shorter.
 pub struct Program {
     pub(super) apps: Vec<App>,
     conf: Option<(String, Cow<'static, str>)>,
@@ -32,43 +32,44 @@ impl std::fmt::Debug for Program {
 }
 
 /// Runs a site's command line: `fn main() -> ExitCode { skitai::main([webapp()]) }`. Without `-f` there is no
-/// configuration: devel mode at http://127.0.0.1:5000, `./static` before the first app at `/`.
+/// configuration file: the site runs in devel mode at http://127.0.0.1:5000, with `./static` before the first app at
+/// `/`.
 pub fn main(apps: impl IntoIterator<Item = App>) -> ExitCode {
     Program::new(apps).main()
 }
 
 impl Program {
-    /// A program of these apps.
+    /// Creates a program with these apps.
     pub fn new(apps: impl IntoIterator<Item = App>) -> Program {
         Program { apps: apps.into_iter().collect(), conf: None, prepare: None, hints: Vec::new() }
     }
 
-    /// The configuration to use where the command line names none. Its paths begin in the current folder.
+    /// Sets the configuration to use if the command line names none. Its paths are relative to the current folder.
     #[must_use]
     pub fn conf(mut self, name: &str, text: impl Into<Cow<'static, str>>) -> Program {
         self.conf = Some((name.to_owned(), text.into()));
         self
     }
 
-    /// Runs before the site starts, but only with the configuration given to [`conf`](Program::conf): the place for
-    /// what that one needs, such as members of the program's own ([`Setup::members`]). What it returns is kept until
-    /// the server has stopped.
+    /// Runs a closure before the site starts, but only with the configuration set by [`conf`](Program::conf): it starts
+    /// what that configuration needs, such as the program's own members ([`Setup::members`]). Its return value is kept
+    /// until the server has stopped, then dropped.
     #[must_use]
     pub fn prepare<T: Any>(mut self, prepare: impl FnOnce(&mut Setup<'_>) -> Result<T> + 'static) -> Program {
         self.prepare = Some(Box::new(move |setup| Ok(Box::new(prepare(setup)?))));
         self
     }
 
-    /// A path to open in a browser and what is there, printed at the start.
+    /// Adds a path to open in a browser, with a description; both are printed at the start.
     #[must_use]
     pub fn hint(mut self, path: &str, what: &str) -> Program {
         self.hints.push(format!("{path:<28} {what}"));
         self
     }
 
-    /// Reads the command line and does what it says.
+    /// Reads the command line and runs its command. Returns the exit code.
     pub fn main(self) -> ExitCode {
-        // clap prints help and mistakes itself, and ends with 0 or 2.
+        // clap prints help and errors itself, and exits with 0 or 2.
         let arguments = Arguments::parse();
         match arguments.command {
             None => run::run(self, &arguments.site),
@@ -80,7 +81,7 @@ impl Program {
         }
     }
 
-    /// The configuration of this call: the named one, the program's own, or none.
+    /// The configuration of this command: the named one, the program's own, or none.
     pub(super) fn load(&self, which: &Which) -> std::result::Result<Loaded, ConfError> {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
         let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
@@ -100,13 +101,13 @@ impl Program {
         Ok(loaded)
     }
 
-    /// True when the configuration is the program's own.
+    /// Whether the configuration is the program's own.
     pub(super) fn uses_own_conf(&self, which: &Which) -> bool {
         which.conf.is_none() && self.conf.is_some()
     }
 }
 
-/// Why there is no configuration for a call.
+/// Why a command has no configuration.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConfError {
     #[error(transparent)]
@@ -125,12 +126,12 @@ impl Which {
     }
 }
 
-/// Prints to standard output; a reader that has gone is not an error of ours.
+/// Prints to standard output. A closed pipe is not an error.
 pub(super) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// Prints to standard error and gives the exit code of a failure.
+/// Prints to standard error and returns the exit code of a failure.
 pub(super) fn fail(text: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
     ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! `routes`: every route of the site, as the web and as RPC clients find it.
+//! `routes`: lists every route of the site, with its path on the web and its RPC name.
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use super::program::{fail, print};
 use super::rpc_client::{Failed, RpcClient, RpcResult};
 use crate::app::Protocol;
 
-/// The server could not be called, or not like this.
+/// The exit code if the server could not be called.
 const TROUBLE: u8 = 2;
 
 pub(super) fn rpc(call: &Rpc) -> ExitCode {
@@ -43,7 +43,7 @@ fn trouble(text: &str) -> ExitCode {
     ExitCode::from(TROUBLE)
 }
 
-/// The server and the parameters that the command line means, or what is wrong with it.
+/// Parses the server and the parameters from the command line.
 fn read(call: &Rpc) -> Result<(RpcClient, Params), String> {
     let protocol = match (call.xml, call.json || call.named) {
         (true, _) => Some(Protocol::XmlRpc),
@@ -78,7 +78,8 @@ fn params(call: &Rpc) -> Result<Params, String> {
     call.args.iter().map(pair).collect::<Result<_, String>>().map(|pairs| Params::Named(Map(pairs)))
 }
 
-/// JSON is what it says. What only begins like a structure is a slip rather than a text.
+/// Parses an argument: JSON as such, any other text as a string. Malformed JSON that begins like a structure is an
+/// error.
 fn value(text: &str) -> Result<Value, String> {
     match skitai_wire::json::parse_value(text.as_bytes()) {
         Ok(value) => Ok(value),
@@ -89,7 +90,7 @@ fn value(text: &str) -> Result<Value, String> {
     }
 }
 
-/// A text as it is, everything else as JSON.
+/// Prints a text as it is, any other value as JSON.
 fn shown(value: &Value) -> String {
     match value.as_str() {
         Some(text) => text.to_owned(),

@@ -1,6 +1,6 @@
-//! Calls to any server from outside a request: what the command `rpc` is made of.
+//! A client for any RPC server, outside of a request: used by the command `rpc`.
 //!
-//! What the server speaks is told by the caller, by the path, or by the server itself when it is asked for its methods:
+//! The user or the path decides the protocol. If neither does, the client asks the server for its methods to find out:
 //! a call that changes something is never sent on trial.
 
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use skitai_wire::{Value, xmlrpc};
 
 use crate::app::Protocol;
 
-/// The largest answer of a server, in bytes: what the codecs take.
+/// The largest answer of a server, in bytes: the limit of the codecs.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// A server to be called.
+/// A server to call.
 pub(crate) struct RpcClient {
     url: String,
     protocol: Option<Protocol>,
@@ -28,18 +28,18 @@ pub(crate) struct RpcClient {
     login: Option<(String, String)>,
 }
 
-/// Why there is no answer.
+/// Why a call has no answer.
 pub(crate) enum Failed {
-    /// The server said so.
+    /// The server answered with a fault.
     Fault { code: i64, message: String },
-    /// It could not be called, or what it said is no answer.
+    /// The server could not be called, or its answer is invalid.
     NotCalled(String),
 }
 
-/// What a server tells of a method.
+/// A server's description of a method.
 #[derive(Default)]
 pub(crate) struct RpcResult {
-    /// Each the type of the answer, then those of the parameters.
+    /// Each is the type of the answer, then the types of the parameters.
     pub(crate) signatures: Vec<Vec<String>>,
     pub(crate) help: String,
 }
@@ -55,7 +55,7 @@ impl RpcClient {
         let mut server = RpcClient { url, protocol, timeout, authority, headers: Vec::new(), login: None };
         let after_scheme = server.url.find("://").map_or(0, |at| at + 3);
         match server.url[after_scheme..].split_once('/') {
-            // As XML-RPC clients have always done it.
+            // The default path, a convention of XML-RPC clients.
             None if server.protocol == Some(Protocol::JsonRpc) => server.url.push_str("/rpc3"),
             None => server.url.push_str("/RPC2"),
             Some(_) => {}
@@ -79,7 +79,7 @@ impl RpcClient {
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Finds out what the server speaks, if that is not known: it is asked for its methods.
+    /// Finds out the protocol, if it is not known, by asking the server for its methods.
     pub(crate) async fn settle(&mut self) -> Result<(), Failed> {
         if self.protocol.is_some() {
             return Ok(());
@@ -101,14 +101,14 @@ impl RpcClient {
         let request =
             written(protocol, method, params).map_err(|error| Failed::NotCalled(format!("{method}: {error}")))?;
         let mut outcome = self.send(request.clone()).await;
-        // Unsupported Media Type: nothing was done. Many servers of JSON-RPC know the plain word for JSON alone.
+        // Unsupported Media Type: nothing was executed. Many JSON-RPC servers know only `application/json`.
         if outcome.code == 415 && protocol == Protocol::JsonRpc {
             outcome = self.send(request.header("content-type", "application/json")).await;
         }
         match outcome.fault {
             _ if outcome.is_ok() => Ok(outcome.data.into_value()),
             Some(code) if outcome.reason == Reason::Fault => {
-                // JSON-RPC fixes some messages; what the server has to say of its own is beside them.
+                // JSON-RPC fixes some messages; the server's own text is then in the data.
                 let more = outcome.data.as_str().map(|data| format!(": {data}")).unwrap_or_default();
                 Err(Failed::Fault { code, message: outcome.msg + &more })
             }
@@ -127,7 +127,8 @@ impl RpcClient {
         let (timeout, authority) = (self.timeout, self.authority.clone());
         let limits =
             UrlClientLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..UrlClientLimits::default() };
-        // A connection for each call: one that is kept may be closed under a call, which then may have run or not.
+        // A new connection for each call: a kept one may be closed during a call, and whether the call ran is then
+        // unknown.
         let post =
             ActorRef::open("rpc", Admission::default(), move || UrlClient::vouched_for_by(limits, authority.as_ref()));
         let until = Instant::now() + timeout;
@@ -135,7 +136,7 @@ impl RpcClient {
         asked.all(until).await.remove(0)
     }
 
-    /// The names of its methods, sorted. A server of JSON-RPC may tell them in its OpenRPC document instead.
+    /// The names of its methods, sorted. A JSON-RPC server may list them in its OpenRPC document instead.
     pub(crate) async fn list(&self) -> Result<Vec<String>, Failed> {
         let said = match self.call("system.listMethods", &Params::None).await {
             Ok(Value::List(names)) => return Ok(sorted(names.iter().filter_map(Value::as_str))),
@@ -150,14 +151,14 @@ impl RpcClient {
         Ok(sorted(methods.iter().filter_map(|method| method["name"].as_str())))
     }
 
-    /// How a method is called and what it does.
+    /// The signatures and the help of a method.
     pub(crate) async fn describe(&self, method: &str) -> Result<RpcResult, Failed> {
         let name = Params::Positional(vec![Value::String(method.to_owned())]);
         let said = match self.call("system.methodHelp", &name).await {
             Ok(help) => {
                 let signatures = match self.call("system.methodSignature", &name).await {
                     Ok(Value::List(signatures)) => signatures,
-                    // The word `undef` of a server that knows none, or no such method.
+                    // The server answers `undef` if it knows no signature, or has no such method.
                     Ok(_) | Err(Failed::Fault { .. }) => Vec::new(),
                     Err(failed) => return Err(failed),
                 };
@@ -179,7 +180,7 @@ impl RpcClient {
     }
 }
 
-/// A method of an OpenRPC document.
+/// Reads a method from an OpenRPC document.
 fn of_openrpc(method: &Value) -> RpcResult {
     let kind = |described: &Value| described["schema"]["type"].as_str().unwrap_or("any").to_owned();
     let params = method["params"].as_list().unwrap_or_default().iter();

@@ -16,7 +16,7 @@ use crate::serve::server;
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
 
-/// How long statements that outlive their request may take to end, once every request is answered.
+/// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);
 
 pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
@@ -77,7 +77,7 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
             ended = server => Some(ended),
             () = second => None,
         };
-        // Who asked twice waits for nothing.
+        // After a second signal nothing is awaited.
         site.process.close(if ended.is_some() { LAST_STATEMENTS } else { Duration::ZERO });
         match ended {
             Some(Ok(())) => ExitCode::SUCCESS,
@@ -87,7 +87,7 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
     })
 }
 
-/// Says where the site is and what to open.
+/// Prints the address of the site and the pages to open.
 fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], address: std::net::SocketAddr) {
     let server = &loaded.settings.server;
     let base = if address.ip().is_unspecified() {

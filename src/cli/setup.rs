@@ -1,4 +1,4 @@
-//! What a program may look at and change before its site starts.
+//! The settings that a program may read and change before its site starts.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use skitai_actors::spec::Member;
 use crate::app::{Error, Result};
 use crate::config::{Declared, Loaded};
 
-/// A site that is about to start, as [`Program::prepare`](super::program::Program::prepare) sees it.
+/// A site before its start, as [`Program::prepare`](super::program::Program::prepare) gets it.
 #[derive(Debug)]
 pub struct Setup<'l> {
     loaded: &'l mut Loaded,
@@ -26,14 +26,16 @@ impl<'l> Setup<'l> {
         self.var
     }
 
-    /// The port on which the site listens already.
+    /// The port on which the site already listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Gives a cluster of HTTP members these, in place of those that the configuration names: for members that the
-    /// program starts itself, on ports that are known only now. Whatever else the configuration says of the cluster
-    /// stays. An error where it has no such cluster.
+    /// Replaces the members of a cluster of HTTP members in the configuration: for members that the program starts
+    /// itself, on ports that are known only now. All other keys of the cluster stay.
+    ///
+    /// # Errors
+    /// If the configuration has no such cluster.
     pub fn members(&mut self, cluster: &str, members: &[SocketAddr]) -> Result<()> {
         let cluster = cluster.trim_start_matches('@');
         let spec = self.loaded.settings.clusters.iter_mut().find_map(|declared| match declared {

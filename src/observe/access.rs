@@ -1,9 +1,9 @@
 //! The access log: one line per request, appended to a file.
 //!
-//! Each thread has a buffer of its own and writes whole lines with one `write` to a file opened for appending, so
-//! threads and processes may share it. A buffer is written when it is full and once a second, so that `tail -f` shows
-//! what happened; a crash loses at most that second. The site keeps every thread's log and writes what is left when the
-//! server has stopped: the process ends without waiting for its threads.
+//! Each thread has its own buffer and writes whole lines with one `write` to a file opened for appending, so that
+//! threads and processes may share the file. A buffer is written when it is full and once per second: `tail -f` stays
+//! current, and a crash loses at most one second. The site keeps every thread's log and writes the rest when the server
+//! has stopped, because the process ends without waiting for its threads.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_actors::kit::tasks;
 
-/// Written when so full. A few hundred lines.
+/// The size at which a buffer is written, in bytes: a few hundred lines.
 const FULL: usize = 32 * 1024;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// The access log of one thread.
 pub(crate) struct AccessLog {
     file: File,
-    // Locked by its thread alone, but for the end.
+    // Only its own thread locks it, except at the end.
     buffer: Mutex<Vec<u8>>,
 }
 
@@ -42,8 +42,9 @@ impl AccessLog {
         Ok(log)
     }
 
-    /// `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`: unix time, client (without a port where a proxy told
-    /// none, which is port 0 here), method, target, status, bytes of the body (`-` for a stream), milliseconds.
+    /// Appends a line: `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`. The fields are Unix time, client
+    /// (without a port if a proxy gave none, which is port 0 here), method, target, status, bytes of the body (`-` for
+    /// a stream), and milliseconds.
     pub(crate) fn line(
         &self,
         client: Option<SocketAddr>,
@@ -78,7 +79,7 @@ impl AccessLog {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what is in the buffer.
+    /// Writes the buffer to the file.
     pub(crate) fn flush(&self) {
         let mut buffer = self.lock();
         if buffer.is_empty() {

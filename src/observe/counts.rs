@@ -1,13 +1,13 @@
-//! Counters of what the edge did: one set per thread, added up when somebody asks.
+//! Counters of the edge: one set per thread, summed on demand.
 //!
-//! Two cores that count in one place take its cache line from each other at every request.
+//! If two cores counted in one place, each request would move its cache line between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use skitai_wire::Value;
 
-/// Requests by what came of them. As far apart as two cache lines, which processors fetch in pairs.
+/// Requests by their result. Aligned to two cache lines, because processors fetch them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Counts {

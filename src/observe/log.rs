@@ -1,4 +1,4 @@
-//! The log: lines on standard error, at `info` unless `RUST_LOG` says otherwise; in colour on a terminal alone.
+//! The log: lines on standard error, at level `info` unless `RUST_LOG` sets another; in colour only on a terminal.
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts the log. A second call in one process changes nothing.
+/// Starts the log. A second call in one process has no effect.
 pub(crate) fn start() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
     let lines = tracing_subscriber::fmt::layer()
@@ -20,28 +20,28 @@ pub(crate) fn start() {
         .with_target(false);
     let discreet = filter_fn(|about| is_discreet(about.target(), *about.level()));
     let once = dynamic_filter_fn(|about, _| !is_accept_error(about.target()) || ACCEPT_ERRORS.is_new(Instant::now()));
-    // An embedding program may have its own log; then that one stays.
+    // An embedding program may have set up its own log, which then stays.
     let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
 }
 
-/// False for what must never be told, whatever `RUST_LOG` says: below `info` tokio-postgres prints the values bound to
-/// statements.
+/// False for lines that must never be logged, whatever `RUST_LOG` says: below `info` tokio-postgres logs the values
+/// bound to statements.
 fn is_discreet(target: &str, level: Level) -> bool {
     level <= Level::INFO || target.split("::").next() != Some("tokio_postgres")
 }
 
-/// The acceptor pauses where it can accept nothing, for want of descriptors as a rule, and says so every half second.
+/// When the acceptor cannot accept, usually for want of descriptors, it pauses and logs that every half second.
 fn is_accept_error(target: &str) -> bool {
     target == "actix_server::accept"
 }
 
 static ACCEPT_ERRORS: Repeated = Repeated(Mutex::new(None));
 
-/// What is said again and again while it lasts, and told when it begins.
+/// Suppresses a message that repeats: only the first of a series is logged.
 struct Repeated(Mutex<Option<Instant>>);
 
 impl Repeated {
-    /// After so long without a word it is over.
+    /// A series has ended after this long without a message.
     const PAUSE: Duration = Duration::from_secs(5);
 
     fn is_new(&self, now: Instant) -> bool {
@@ -50,7 +50,7 @@ impl Repeated {
     }
 }
 
-/// A text for one line of the log: an error may quote a client, who could otherwise write lines of its own.
+/// Escapes a text for one line of the log: an error may quote a client, which could otherwise inject lines.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);

@@ -1,7 +1,7 @@
-//! Panics: caught where they must not spread, and told in one line.
+//! Panics: caught where they must not spread, and logged in one line.
 //!
 //! The default hook resolves a backtrace on the thread that panicked; on an event loop that stalls every request for
-//! 200 to 480 ms (measured with RUST_BACKTRACE=1). Ours keeps the place, which is known for free.
+//! 200 to 480 ms (measured with RUST_BACKTRACE=1). Our hook records only the place, which costs nothing.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -12,16 +12,16 @@ use std::task::{Context, Poll};
 use skitai_actors::kit::gather::panic_text;
 
 thread_local! {
-    /// Set while a panic would be caught and told by us.
+    /// Set while our own code would catch and log a panic.
     static CAUGHT_HERE: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic of this thread was.
+    /// The place of this thread's last panic.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// A panic that was caught.
 #[derive(Clone, Debug)]
 pub(crate) struct Panicked {
-    /// What it said.
+    /// Its message.
     pub(crate) text: String,
     /// File, line and column.
     pub(crate) place: String,
@@ -48,19 +48,19 @@ pub(crate) fn install_hook() {
     }));
 }
 
-/// Runs something; a panic comes back as a value.
+/// Runs a closure and returns its panic as a value.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     let outer = CAUGHT_HERE.with(|caught| caught.replace(true));
     let result = catch_unwind(AssertUnwindSafe(run));
     CAUGHT_HERE.with(|caught| caught.set(outer));
     result.map_err(|payload| match payload.downcast::<Panicked>() {
-        // It was caught on another thread and goes on here.
+        // It was caught on another thread and resumed here.
         Ok(panicked) => *panicked,
         Err(payload) => Panicked { text: panic_text(&*payload), place: PLACE.with(RefCell::take) },
     })
 }
 
-/// A future whose panic is a value. What it runs is boxed already.
+/// A future whose panic is returned as a value. The inner future is already boxed.
 pub(crate) struct Catching<F>(pub(crate) F);
 
 impl<F: Future + Unpin> Future for Catching<F> {

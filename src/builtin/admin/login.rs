@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
-/// What the password of `admin` is compared with, in constant time, by digests: neither its length nor its beginning
-/// can be guessed from how long a refusal takes.
+/// The digest with which the password of `admin` is compared in constant time: the time of a refusal reveals neither
+/// the password's length nor its beginning.
 pub(crate) struct AdminLogin(Vec<u8>);
 
 impl std::fmt::Debug for AdminLogin {
@@ -26,7 +26,7 @@ impl AdminLogin {
             .and_then(|header| header.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
             .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok());
-        // Compared even when nothing came, so that every refusal takes the same way.
+        // Compared even without a header, so that every refusal takes the same time.
         let given = digest(&SHA256, &given.unwrap_or_default());
         given.as_ref().ct_eq(&self.0).into()
     }

@@ -1,5 +1,5 @@
-//! Who may ask what methods there are: everybody in devel mode (which listens on loopback alone) and where the
-//! configuration says `introspection = public`, else the user `admin`.
+//! The clients that may list the methods: all in devel mode (which listens on loopback alone) and with
+//! `introspection = public` in the configuration; otherwise only the user `admin`.
 
 use skitai_actors::spec::Secret;
 
@@ -7,14 +7,14 @@ use crate::app::{Error, Face, Result, Was, Wasc};
 use crate::builtin::admin::AdminLogin;
 use crate::config::{Introspection, ServerSettings};
 
-/// Under what name the server shares it.
+/// The name under which the server shares it.
 const OBJECT: &str = "skitai.methods";
 
-/// Who may ask.
+/// Decides which clients may list the methods.
 #[derive(Debug)]
 pub(crate) struct Access {
     is_public: bool,
-    /// None: there is no admin, so nobody is.
+    /// `None` if there is no admin; then all are refused.
     admin: Option<AdminLogin>,
 }
 
@@ -31,7 +31,7 @@ impl Access {
     }
 }
 
-/// An error for whoever may not ask.
+/// An error for a client that may not ask.
 pub(crate) fn check(was: &Was) -> Result<()> {
     let access = was.registered::<Access>(OBJECT)?;
     if access.is_public {

@@ -1,15 +1,15 @@
-//! The methods of the site's apps, as their tables have them.
+//! The methods of the site's apps, from their tables.
 
 use crate::app::routing::pattern::Pattern;
 use crate::app::{Kind, Param, Route, Was};
 
-/// A method in its place.
+/// A method of a mounted app.
 pub(crate) struct Method {
-    /// The name by which it is found from anywhere.
+    /// Its full RPC name.
     pub(crate) name: String,
-    /// The path on the web, with its placeholders.
+    /// The path on the web, with placeholders.
     pub(crate) path: String,
-    /// The path of its mount, without a slash at the end, and its rule below that.
+    /// The path of its mount, without a trailing slash, and its rule below that.
     pub(crate) mount: String,
     pub(crate) pattern: Pattern,
     /// The app it belongs to.
@@ -17,7 +17,7 @@ pub(crate) struct Method {
     pub(crate) route: &'static Route,
 }
 
-/// All of them, sorted by name. Where two apps have one name, the one that a call reaches.
+/// All methods, sorted by name. If two apps share a name, the one that a call reaches.
 pub(crate) fn all(was: &Was) -> Vec<Method> {
     let mut methods = Vec::new();
     for (mount, app) in was.services().site.router.of_apps() {
@@ -27,13 +27,13 @@ pub(crate) fn all(was: &Was) -> Vec<Method> {
             methods.push(Method { name, path, mount, pattern, app, route: placed.route });
         }
     }
-    // Stable: mounts come in the order in which a call looks for its method.
+    // A stable sort: mounts are in the order in which a call looks for its method.
     methods.sort_by(|one, other| one.name.cmp(&other.name));
     methods.dedup_by(|later, first| later.name == first.name);
     methods
 }
 
-/// The one of this name, as a call posted to the same path would find it.
+/// The method of this name, as a call posted to the same path would find it.
 pub(crate) fn one(was: &Was, name: &str) -> Option<Method> {
     let mut all = all(was);
     let at = all.iter().position(|method| method.name == name)?;
@@ -46,23 +46,23 @@ impl Method {
         self.route.params.iter().filter(|param| param.is_wire())
     }
 
-    /// True for a parameter that is a placeholder of its rule.
+    /// Whether a parameter is a placeholder of its rule.
     pub(crate) fn is_in_path(&self, name: &str) -> bool {
         self.pattern.names().any(|placeholder| placeholder == name)
     }
 
-    /// True where names that no parameter has are taken, too.
+    /// Whether it also accepts names that no parameter has.
     pub(crate) fn takes_rest(&self) -> bool {
         self.route.params.iter().any(|param| param.kind == Kind::Rest)
     }
 
-    /// True where RPC cannot carry its answer, or a file that it must have.
+    /// Whether RPC cannot carry its answer, or a file that it requires.
     pub(crate) fn is_web_only(&self) -> bool {
         self.route.returns == Kind::WebOnly || self.params().any(|param| param.required && param.kind == Kind::File)
     }
 
-    /// One list for each number of parameters it may be called with by position; none where a type is not known, for
-    /// XML-RPC has no word for that.
+    /// One list for each number of positional parameters it accepts; `None` if a type is not known, because XML-RPC has
+    /// no name for such a type.
     pub(crate) fn signatures(&self) -> Option<Vec<Vec<String>>> {
         let is_known = |kind: Kind| !matches!(kind, Kind::Any | Kind::WebOnly | Kind::File);
         if !is_known(self.route.returns) || !self.params().all(|param| is_known(param.kind)) {

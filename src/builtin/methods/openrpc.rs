@@ -7,10 +7,10 @@ use super::listing::Method;
 use super::schema;
 use crate::app::{Was, code};
 
-/// The version of the specification this document keeps to: it needs nothing newer, and older tools read no newer one.
+/// The version of the specification: the document needs nothing newer, and older tools read nothing newer.
 const VERSION: &str = "1.2.6";
 
-/// What every method may answer with: name, code, what happened.
+/// The errors that every method may return: name, code, description.
 const ERRORS: [(&str, i64, &str); 2] = [
     ("InvalidParams", code::INVALID_PARAMS, "an argument is missing, wrong, unknown or too many"),
     ("InternalError", code::INTERNAL, "Internal Server Error"),
@@ -34,13 +34,13 @@ pub(crate) fn document(was: &Was, methods: &[Method]) -> Value {
     skitai_wire::to_value(&document).unwrap_or_default()
 }
 
-/// A `Host` that can stand in a URL as it is.
+/// Whether a `Host` needs no escape in a URL.
 fn is_plain(host: &str) -> bool {
     host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
 }
 
 fn one(method: &Method) -> serde_json::Value {
-    // By position a parameter may be left out only behind all that must be there, which is how OpenRPC sorts them, too.
+    // A positional parameter is optional only after all required ones; OpenRPC demands the same order.
     let mut required_so_far = true;
     let mut is_sorted = true;
     let params: Vec<serde_json::Value> = method

@@ -1,7 +1,7 @@
 //! The page of the methods: each with its comment, its arguments, the three ways to call it, and a form to try it.
 //!
-//! The form for the web works without JavaScript: it is sent to [`open`], which leaves out what was left empty, puts
-//! the placeholders into the path and sends the browser there. The two forms for RPC need a few lines of it.
+//! The form for the web works without JavaScript: it is sent to [`open`], which drops empty fields, puts the
+//! placeholders into the path and redirects the browser there. The two forms for RPC need a few lines of JavaScript.
 
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value as Json, json};
@@ -38,7 +38,7 @@ fn shown(method: &Method) -> Json {
         "path": method.path,
         "verbs": method.route.methods,
         "get": has_get,
-        // A form can fill in a path only by way of `open`, which answers with another GET.
+        // A form can fill in a path only through `open`, which redirects to a GET.
         "post": method.route.methods.contains(&"POST") && !method.path.contains('<'),
         "doc": method.route.doc,
         "params": params,
@@ -64,7 +64,7 @@ fn row(param: &Param, method: &Method) -> Json {
     })
 }
 
-/// A value of this kind, as both Python and JSON write it.
+/// An example value of this kind, valid in Python and in JSON.
 fn example(kind: Kind) -> String {
     match kind {
         Kind::Int => "1".to_owned(),
@@ -87,7 +87,7 @@ pub(crate) async fn open(was: Was, skitai_method: String, rest: Form) -> Result<
 fn target(method: &Method, form: &Form) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let below = method.pattern.written(|name| form.get(name).map(text).unwrap_or_default());
-    // One slash at the start: `//host` would be another site.
+    // Exactly one leading slash: `//host` would be another site.
     let mut target = format!("/{}", format!("{}{below}", method.mount).trim_start_matches('/'));
     let mut separator = '?';
     for (name, value) in form.values.iter() {

@@ -1,4 +1,4 @@
-//! What a parameter or an answer is, in the words of JSON Schema (draft 7, as OpenRPC asks).
+//! Parameters and answers as JSON Schema (draft 7, as OpenRPC demands).
 
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ pub(crate) fn of_kind(kind: Kind) -> Value {
         Kind::List(item) => json!({ "type": "array", "items": of_kind(*item) }),
         Kind::Struct | Kind::Rest => json!({ "type": "object" }),
         Kind::Nothing => json!({ "type": "null" }),
-        // No word of it: anything may come, or nothing can.
+        // No constraint: any value is accepted, or JSON cannot carry it.
         Kind::Any | Kind::Context | Kind::WebOnly | Kind::File => json!({}),
     }
 }
 
-/// The schema of a parameter, with its default where the source writes one that JSON can say.
+/// The schema of a parameter, with its default if the source has one that JSON can express.
 pub(crate) fn of_param(param: &Param) -> Value {
     let mut schema = of_kind(param.kind);
     if let (Some(default), Value::Object(map)) = (param.default.and_then(literal), &mut schema) {
@@ -29,9 +29,9 @@ pub(crate) fn of_param(param: &Param) -> Value {
     schema
 }
 
-/// A literal of Rust as JSON: numbers, truth values and plain texts are written alike.
+/// Converts a Rust literal to JSON: numbers, truth values and plain texts are written alike.
 fn literal(source: &str) -> Option<Value> {
-    // The tokens of a number are written apart, and its digits may be.
+    // The macro separates the tokens of a number by spaces, and its digits may have underscores.
     let number = || source.replace([' ', '_'], "");
     serde_json::from_str(source).or_else(|_| serde_json::from_str(&number())).ok()
 }

@@ -18,8 +18,7 @@ use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
 use skitai_actors::http::{Method, Part, Request, next_id};
 use skitai_actors::kit::{ActorRef, OnArrival, Rule};
-use skitai_actors::spec::Encoding;
-use skitai_actors::spec::Spread;
+use skitai_actors::spec::{Encoding, Spread};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 

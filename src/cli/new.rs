@@ -4,10 +4,9 @@
 //! replaces that one. They are written to a temporary folder that is renamed at the end, so that no partial project
 //! remains.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
 use clap::Args;
 

@@ -11,10 +11,9 @@ use super::setup::Setup;
 use crate::config::Loaded;
 use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
-use crate::serve::mounting;
-use crate::serve::server;
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
+use crate::serve::{mounting, server};
 
 /// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);

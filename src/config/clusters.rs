@@ -2,17 +2,13 @@
 
 use skitai_actors::spec::{ClusterSpec, DbSpec};
 
-use super::health;
 use super::ini::{Section, Value};
-use super::keys;
-use super::mask;
-use super::members;
 use super::members::{Misread, Shape};
-use super::reaching;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::Declared;
 use super::spelling::nearest;
+use super::{health, keys, mask, members, reaching};
 
 /// The spellings of a type. Skitai's first README has two of PostgreSQL that are slips, and people have copied them.
 const TYPES: &[(&str, Shape)] = &[

@@ -7,8 +7,7 @@
 use std::ops::Range;
 
 use super::ini::{Document, IniEntry, Section};
-use super::keys;
-use super::members;
+use super::{keys, members};
 
 const MEMBERS: &str = "members";
 

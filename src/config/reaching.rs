@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use skitai_actors::spec::{Authority, Encoding};
-use skitai_actors::spec::{Login, Secret};
+use skitai_actors::spec::{Authority, Encoding, Login, Secret};
 
 use super::ini::Section;
 use super::keys;

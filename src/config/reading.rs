@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use skitai_actors::spec::{Drivers, Secret};
 
 use super::ini::{IniEntry, Section, Value, printable};
-use super::keys;
 use super::keys::Key;
-use super::mask;
 use super::network::Network;
 use super::report::Problem;
 use super::settings::default_of;
 use super::spelling::nearest;
-use super::values;
+use super::{keys, mask, values};
 
 /// What every part of the conf is read with.
 pub(super) struct Reading<'a> {

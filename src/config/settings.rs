@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
-use super::keys;
 use super::network::Network;
-use super::values;
+use super::{keys, values};
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq)]

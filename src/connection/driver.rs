@@ -19,9 +19,8 @@ use tokio::time::Instant;
 
 use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
-use super::reply;
 use super::reply::{Cut, Frame, ReplyTo, Sending};
-use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel};
+use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel, reply};
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;

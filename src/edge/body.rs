@@ -1,10 +1,9 @@
 //! Reads a request's body into memory, within its size and time limit.
 
 use std::future::poll_fn;
-use std::io;
-use std::mem;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;

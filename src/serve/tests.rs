@@ -11,8 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use skitai_wire::Value;
 
-use super::entry;
-use super::slot;
+use super::{entry, slot};
 use crate as skitai;
 use crate::__private::Routed;
 use crate::app::{App, Face, Form, Json, Package, Request, RequestBuilder, Result, Session, Was};

@@ -11,11 +11,10 @@ use smallvec::SmallVec;
 use super::attempt::{Attempt, AttemptInfo};
 use super::member::HttpMember;
 use crate::http::PreparedRequest;
-use crate::kit::Responder;
-use crate::kit::alarm;
 use crate::kit::alarm::Alarm;
 use crate::kit::join_all::JoinAll;
 use crate::kit::placed::placed;
+use crate::kit::{Responder, alarm};
 use crate::outcome::Outcome;
 
 /// Calls every member; an ejected one gets its outcome at once. Each outcome goes into its slot as it comes. One alarm

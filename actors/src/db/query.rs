@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::ConnMode;
 use super::backstop::Backstop;
-use super::statement_guard;
 use super::statement_guard::StatementContext;
+use super::{ConnMode, statement_guard};
 use crate::kit::Party;
 use crate::wire::Value;
 

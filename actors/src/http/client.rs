@@ -20,11 +20,10 @@ use bytes::Bytes;
 use super::arrival::{Wanted, Whole};
 use super::canonical::{Connect, ExchangeCell};
 use super::dial::{Dial, Progress};
-use super::failure;
 use super::failure::ExchangeFailure;
 use super::pool::KEEP_ALIVE;
 use super::prepared::PreparedRequest;
-use super::tls;
+use super::{failure, tls};
 use crate::outcome::Reason;
 
 /// The awc client of one origin. `discard` replaces the inner client, and with it all idle connections.

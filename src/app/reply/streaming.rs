@@ -13,9 +13,8 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use serde::Serialize;
 
-use super::more;
 use super::more::{More, Owner};
-use super::{Answer, Reply};
+use super::{Answer, Reply, more};
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::error::{Error, IntoError};
 use crate::app::was::{Face, Was};

@@ -6,9 +6,8 @@
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Value as Json, json};
 
-use super::listing;
 use super::listing::Method;
-use super::{access, schema, unknown};
+use super::{access, listing, schema, unknown};
 use crate::app::routing::pattern::UNRESERVED_ALONE;
 use crate::app::{Form, Kind, Page, Param, Response, Result, Was};
 use crate::prelude::{Value, route};

@@ -1,7 +1,6 @@
 //! How the members of a cluster are found, chosen and judged.
 
-use skitai_actors::spec::{Authority, Encoding};
-use skitai_actors::spec::{Balance, Check, CheckKind, Login, Rules};
+use skitai_actors::spec::{Authority, Balance, Check, CheckKind, Encoding, Login, Rules};
 
 use super::*;
 

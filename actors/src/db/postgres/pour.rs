@@ -16,10 +16,9 @@ use super::queue::PooledConn;
 use super::rows::described;
 use super::run::{Run, Stopped, ended};
 use super::{Postgres, PostgresLoan, StatementShared};
-use crate::db::Query;
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
-use crate::db::types;
+use crate::db::{Query, types};
 use crate::outcome::Data;
 
 impl Postgres {

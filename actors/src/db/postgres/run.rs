@@ -14,19 +14,15 @@ use futures_util::TryStream;
 use futures_util::future::join;
 use tokio_postgres::{Error, RowStream};
 
-use super::bind;
 use super::bind::Bound;
 use super::pool::PreparedStatement;
 use super::prepare_strategy::PrepareStrategy;
-use super::rows::RawRows;
-use super::rows::described;
-use super::{StatementShared, error_map};
+use super::rows::{RawRows, described};
+use super::{StatementShared, bind, error_map};
 use crate::db::Query;
 use crate::db::flight::{Rows, StatementEnd, StatementFailure};
 use crate::kit::placed::placed;
-use crate::outcome::Columns;
-use crate::outcome::LazyRows;
-use crate::outcome::{Data, Reason};
+use crate::outcome::{Columns, Data, LazyRows, Reason};
 use crate::wire::Value;
 
 /// The protocol counts parameters in 16 bits.

@@ -3,13 +3,12 @@
 //! Encryption without verification only stops passive listeners; an attacker that can listen to a password can usually
 //! also impersonate the server. So there is no such mode.
 
-use std::fs;
 use std::future::Future;
-use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::{fs, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::Error;
-use rusqlite::ffi;
+use rusqlite::{Error, ffi};
 
 use crate::db::flight::{Rows, StatementFailure};
 use crate::outcome::sql_error::SqlError;

@@ -2,7 +2,7 @@
 //!
 //! There is one [`Store`] per process, shared by its threads, so that an answer fetched by one thread serves all. A hit
 //! reads the store directly, because a message would cost more than the look-up. Each thread's [`CacheActor`]
-//! represents the store among the actors: it reports the statistics and carries out [`Forget`].
+//! represents the store among the actors: it reports the statistics.
 //!
 //! Two rules make it safe to reuse an answer. The [`CacheKey`] covers everything that could change the answer, the
 //! login included, so no user is given another user's result. And only complete answers are stored, in which every
@@ -11,7 +11,7 @@
 //! - `key`: what makes two calls the same question;
 //! - `store`: which answers are stored, for how long, and which are refused;
 //! - `flight`: many callers that miss the same answer, of which one fetches it;
-//! - `actor`: the messages.
+//! - `actor`: the report.
 
 mod actor;
 mod flight;
@@ -20,7 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use actor::{CacheActor, Forget, Forgot, slots};
+pub use actor::CacheActor;
 pub use flight::{Begun, Follower, Leader};
 pub use key::{CacheKey, KeyBuilder};
 pub use store::{NotCached, Stats, Store};

@@ -347,24 +347,17 @@ fn an_answer_fetched_before_a_forget_is_not_kept() {
 }
 
 #[test]
-fn the_actor_forgets_and_reports() {
+fn the_actor_reports_on_the_store() {
     actix_rt::System::new().block_on(async {
         let store = Store::new(10);
         let shared = store.clone();
         let actor = ActorRef::open("cache", Admission::default(), move || CacheActor::new(shared.clone()));
         store.put(key("a"), good(1), LONG).unwrap();
         store.put(key("b"), good(2), LONG).unwrap();
-        let one = actor.ask(Forget { key: Some(key("a")) }, slots(), None, soon(2_000));
-        assert_eq!(one.all(soon(2_000)).await, [Forgot::Done]);
-        assert!(store.get(&key("a")).is_none());
         assert!(store.get(&key("b")).is_some());
-        let all = actor.ask(Forget { key: None }, slots(), None, soon(2_000));
-        assert_eq!(all.all(soon(2_000)).await, [Forgot::Done]);
-        assert!(store.get(&key("b")).is_none());
 
         let told = actor.report(soon(2_000)).all(soon(2_000)).await;
         let Value::Map(tree) = &told[0].0 else { panic!("a report is a map") };
-        assert_eq!(tree.get("forgets"), Some(&Value::Int(2)));
         let Some(Value::Map(shared)) = tree.get("shared") else { panic!("the store's figures are shared ones") };
         assert_eq!(shared.get("hits"), Some(&Value::Int(1)));
         assert_eq!(shared.get("stored"), Some(&Value::Int(2)));

@@ -11,11 +11,6 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::new(error.to_string()))
 }
 
-/// Appends the same to `out`. After an error, a part of it may have been appended.
-pub fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Error> {
-    serde_json::to_writer(out, value).map_err(|error| Error::new(error.to_string()))
-}
-
 /// JSON text as a value, within the default [`Limits`].
 pub fn parse_value(input: &[u8]) -> Result<Value, Error> {
     parse_value_within(input, &Limits::default())

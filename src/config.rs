@@ -1,18 +1,18 @@
-//! Configuration: the text of a conf → [`Settings`], or every problem in it at once.
+//! Configuration: reads the text of a conf into [`Settings`], or reports every problem in it at once.
 //!
-//! Confs are the INI files Skitai always had. Read in this order:
+//! Confs are INI files, in the format of the Python server Skitai. Read the modules in this order:
 //!
-//! - [`settings`]: what comes out: typed, valid, defaults filled in;
-//! - [`keys`]: every key with its default, limits and unit: the one table;
-//! - `ini`: text → sections and entries with their bytes in the file;
-//! - `reading`: one section and its table → values; `values` says how each kind of value is written;
+//! - [`settings`]: the result: typed, valid, defaults filled in;
+//! - [`keys`]: the one table of all keys with their defaults, limits and units;
+//! - `ini`: text → sections and entries with their byte ranges in the file;
+//! - `reading`: one section and its table → values; `values` parses each kind of value;
 //! - `server` with `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
-//! Nothing in here starts anything, and nothing but [`load`], [`find`](find()), a secret's `file:`, a `ca_file` and
-//! [`Loaded::resolve_mounts`] looks at the disk. What a conf asks for and this program cannot do yet is refused, so a
-//! conf that loads is served as it reads.
+//! Nothing here starts anything. Only [`load`], [`find`](find()), a secret's `file:`, a `ca_file` and
+//! [`Loaded::resolve_mounts`] read the disk. A conf that asks for a feature this program lacks is refused, so a conf
+//! that loads is served as written.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,32 +50,35 @@ use reading::Reading;
 use skitai_actors::spec::Drivers;
 use source::ConfText;
 
-/// A conf that can be served.
+/// A valid conf.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What it says.
+    /// Its settings.
     pub settings: Settings,
-    /// What the operator ought to know.
+    /// Problems that do not prevent the start.
     pub warnings: Report,
-    /// The folder of the conf: where its paths begin.
+    /// The folder of the conf: its paths are relative to it.
     pub base: PathBuf,
-    /// The file it was read from, where it was one.
+    /// The file of the conf, if it has one.
     pub file: Option<PathBuf>,
     pub(crate) stamp: Option<(SystemTime, u64)>,
     source: Arc<ConfText>,
 }
 
-/// When a file was changed last, and its length: what tells one state of it from the next.
+/// Modification time and length of a file, which together identify a version of it.
 pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let meta = std::fs::metadata(path).ok()?;
     Some((meta.modified().ok()?, meta.len()))
 }
 
 /// Reads the conf at `path`, with the environment of this process.
+///
+/// # Errors
+/// A report of all problems.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
     let name = path.display().to_string();
     let refused = |problem: Problem| Report::new(Arc::new(ConfText::new(&name, "", Vec::new())), vec![problem]);
-    // Before it is read: a change meanwhile is then seen at the next look.
+    // Taken before the file is read, so that the next check notices a change in between.
     let stamp = stamp(path);
     let bytes = std::fs::read(path).map_err(|why| {
         let message = format!("the conf cannot be read: {why}");
@@ -92,7 +95,7 @@ pub fn load(path: &Path) -> Result<Loaded, Report> {
     Ok(Loaded { file: Some(path.to_owned()), stamp, ..loaded })
 }
 
-/// Reads the text of a conf. `base` is the folder its paths begin in, `env` answers `env:NAME`.
+/// Parses the text of a conf. Its paths are relative to `base`; `env` returns the value of `env:NAME`.
 pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
     parse_with(Drivers::BUILT_IN, file_name, text, base, env)
 }
@@ -104,7 +107,7 @@ fn parse_with(
     base: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Report> {
-    // Some editors put a byte order mark at the start; places are counted behind it.
+    // Some editors write a byte order mark at the start; positions are counted after it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Vec::new();
     let document = ini::read(text, &mut problems);
@@ -138,7 +141,7 @@ fn parse_with(
 }
 
 impl Loaded {
-    /// A site without a conf, started in the folder `here`: see [`Settings::default_for_devel`].
+    /// The settings of a site without a conf in the folder `here`: see [`Settings::default_for_devel`].
     pub fn without_conf(here: &Path, apps: &[&str]) -> Loaded {
         let source = Arc::new(ConfText::new("no conf", "", Vec::new()));
         Loaded {
@@ -151,7 +154,7 @@ impl Loaded {
         }
     }
 
-    /// What every route means for a program with these apps, in the order of the conf.
+    /// Resolves every route for a program with these apps, in the order of the conf.
     pub fn resolve_mounts(&self, apps: &[&str]) -> Result<Vec<MountLine>, Report> {
         let mut problems = Vec::new();
         let mut mounts = Vec::new();
@@ -177,7 +180,7 @@ impl Loaded {
     }
 }
 
-/// The sections this program knows, each once and of its own kind; the others are reported.
+/// Returns the known sections, each once and of its own kind, and reports the others.
 fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec<&'s Section> {
     let mut known: Vec<&Section> = Vec::new();
     for section in sections {
@@ -210,7 +213,7 @@ fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec
 
 fn unknown_section(section: &Section) -> Problem {
     let name = section.name.as_str();
-    // A `[` before an entry makes a section of it: its name is then a key with its value, perhaps a secret.
+    // A `[` before an entry turns the entry into a section name, with its value, which may be a secret.
     let quotable = mask::quotable_word(name).is_some();
     let shown = if quotable { format!("[{name}]") } else { "this".to_owned() };
     let problem = Problem::error(section.name_span.clone(), format!("{shown} is no section of a conf"));

@@ -10,7 +10,7 @@ use super::settings::Declared;
 use super::spelling::nearest;
 use super::{health, keys, mask, members, reaching};
 
-/// The spellings of a type. Skitai's first README has two of PostgreSQL that are slips, and people have copied them.
+/// The spellings of a type. Two misspellings of PostgreSQL are in the first README of Skitai and have been copied.
 const TYPES: &[(&str, Shape)] = &[
     ("postgresql", Shape::Postgres),
     ("postgres", Shape::Postgres),
@@ -27,7 +27,7 @@ pub(super) fn shape_of(name: &str) -> Option<Shape> {
     TYPES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)).map(|(_, shape)| *shape)
 }
 
-/// Reads every `[@name]`; the connections of a conf are those of the instance and are shared out to its threads.
+/// Reads every `[@name]`. The connections in a conf are those of the instance and are divided among its threads.
 pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], threads: usize) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     for section in sections.iter().filter(|section| section.name.starts_with('@')) {
@@ -50,7 +50,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
     let table = match shape {
         Some(Shape::Http) => keys::HTTP_CLUSTER,
         Some(Shape::Postgres | Shape::Sqlite) => keys::DB_CLUSTER,
-        // What the cluster is, is unknown, and so is what it may say.
+        // The kind of cluster is unknown, and so are its valid keys.
         None => return None,
     };
     reading.check_keys(section, table);
@@ -119,7 +119,7 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
     })
 }
 
-/// What the members are, by the type or by how they are written.
+/// The kind of the members, from the type or from the form of the members.
 fn shape(reading: &mut Reading<'_>, section: &Section, members: Option<&Value>) -> Option<Shape> {
     let Some(value) = find(Some(section), &keys::TYPE).filter(|value| !value.text.is_empty()) else {
         return Some(members.map_or(Shape::Http, |members| members::shape(&members.text)));
@@ -138,7 +138,7 @@ fn shape(reading: &mut Reading<'_>, section: &Section, members: Option<&Value>) 
     known
 }
 
-/// Reads every member of a list and reports those that are not one.
+/// Parses every member of a list and reports the invalid ones.
 fn parts<M>(
     reading: &mut Reading<'_>,
     cluster: &str,
@@ -153,7 +153,7 @@ fn parts<M>(
         let text = &value.text[part.clone()];
         let span = value.span_of(part);
         if text.is_empty() {
-            // A comma at the very end is a habit, not a mistake.
+            // A comma at the very end is allowed.
             if i + 1 < parts.len() {
                 reading.push(
                     Problem::error(span, format!("[@{cluster}]: a member is missing"))

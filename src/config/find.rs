@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::spelling::nearest;
 
-/// Where confs are looked for.
+/// The folders to search for confs.
 #[derive(Clone, Debug)]
 pub struct Places {
-    /// The folder the program was started in.
+    /// The folder in which the program was started.
     pub here: PathBuf,
-    /// The machine's confs.
+    /// The machine's folder of confs.
     pub etc: PathBuf,
 }
 
@@ -20,14 +20,14 @@ impl Default for Places {
     }
 }
 
-/// No conf of that name, with what an operator needs to find it.
+/// There is no conf of that name. Contains what an operator needs to find it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFound {
-    /// As it was asked for.
+    /// The name, as given.
     pub asked: String,
-    /// Every place looked at, in order.
+    /// The paths that were tried, in order.
     pub tried: Vec<PathBuf>,
-    /// The confs that are there, as `-f` takes them.
+    /// The confs that exist, in the form that `-f` takes.
     pub there: Vec<String>,
 }
 
@@ -47,8 +47,8 @@ impl fmt::Display for NotFound {
 
 impl std::error::Error for NotFound {}
 
-/// Finds a conf by its name or path. `NAME` is `NAME.conf` here, then in `servers-enabled` of `./etc` and of the
-/// machine; `e/NAME` and `a/NAME` are in `servers-enabled` and `servers-available` alone.
+/// Finds a conf by its name or path. `NAME` is `NAME.conf` in the current folder, then in `servers-enabled` of `./etc`
+/// and of the machine. `e/NAME` is in `servers-enabled` alone, `a/NAME` in `servers-available` alone.
 pub fn find(asked: &str, places: &Places) -> Result<PathBuf, NotFound> {
     let roots = [places.here.join("etc"), places.etc.clone()];
     let within = |folder: &str| roots.iter().map(|root| root.join(folder)).collect::<Vec<_>>();
@@ -75,7 +75,7 @@ pub fn find(asked: &str, places: &Places) -> Result<PathBuf, NotFound> {
     }
 }
 
-/// Every conf that could have been asked for by name.
+/// Every conf that can be found by name.
 fn confs(places: &Places) -> Vec<String> {
     let mut names = Vec::new();
     let folders = [
@@ -93,7 +93,7 @@ fn confs(places: &Places) -> Vec<String> {
     names
 }
 
-/// A folder that is not there has no confs.
+/// The names in a folder; none if the folder does not exist.
 fn names_in(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let name = |path: PathBuf| {

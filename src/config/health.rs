@@ -1,5 +1,4 @@
-//! `[@name]`: how `lb` and `dlb` choose among the members, when one is left out, and whether they are asked by
-//! themselves.
+//! `[@name]`: how `lb` and `dlb` choose a member, when a member is ejected, and the active health checks.
 
 use skitai_actors::spec::{Balance, Check, CheckKind, Rules};
 
@@ -17,13 +16,13 @@ const BALANCES: &[(&str, Balance)] = &[
     ("hash", Balance::Hash),
 ];
 
-/// How a member is chosen.
+/// The balancing strategy.
 pub(super) fn balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
     let expected = "expected `p2c`, `ewma`, `least`, `round_robin` or `hash`";
     named(reading, section, &keys::BALANCE, BALANCES, expected).unwrap_or_default()
 }
 
-/// The same for databases, whose statements have no key that a member could be chosen by.
+/// The same for databases; statements have no key by which to choose a member.
 pub(super) fn db_balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
     let keyless: Vec<_> = BALANCES.iter().copied().filter(|(_, balance)| *balance != Balance::Hash).collect();
     let expected = "expected `p2c`, `ewma`, `least` or `round_robin`";
@@ -51,7 +50,7 @@ fn named(
     found
 }
 
-/// When a member is ejected and readmitted.
+/// The rules by which a member is ejected and readmitted.
 pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rules {
     let usual = Rules::default();
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
@@ -59,7 +58,7 @@ pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rul
     Rules {
         eject_after: small(reading.number(section, &keys::EJECT_AFTER)),
         eject_time,
-        // A first ejection beyond the longest one is meant as it is written.
+        // If the first ejection is longer than the default maximum, it also is the maximum.
         eject_time_max: usual.eject_time_max.max(eject_time),
         max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
         slow_start: reading.time(section, &keys::SLOW_START),
@@ -82,7 +81,7 @@ pub(super) fn db_rules(reading: &mut Reading<'_>, section: Option<&Section>) -> 
     }
 }
 
-/// What the members are asked, and how often.
+/// The health check of the members, and its interval.
 pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Check> {
     let interval = reading.time(section, &keys::CHECK_INTERVAL);
     let Some(value) = find(section, &keys::CHECK).filter(|value| !value.text.is_empty()) else {
@@ -97,7 +96,7 @@ pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Opt
     };
     let kind = match value.text.split_once(':') {
         None if value.text == "tcp" => Some(CheckKind::Tcp),
-        // Where the calls of `was.lb("name")` go too.
+        // The path that `was.lb("name")` uses as well.
         None if value.text == "rpc" => Some(CheckKind::Rpc("/RPC2".to_owned())),
         Some(("rpc", path)) if is_path(path) => Some(CheckKind::Rpc(path.to_owned())),
         Some(("http", path)) if is_path(path) => Some(CheckKind::Http(path.to_owned())),
@@ -110,7 +109,7 @@ pub(super) fn check(reading: &mut Reading<'_>, section: Option<&Section>) -> Opt
     Some(Check { kind: kind?, interval })
 }
 
-/// A path that a request can carry as it is.
+/// Whether a path needs no escape in a request.
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && !text.starts_with("//") && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,28 +1,28 @@
-//! The text of a conf → sections and entries, in order, with nothing lost: keys may repeat and every name, key and
-//! value knows its bytes in the file.
+//! Parses the text of a conf into sections and entries, in order and without loss: keys may repeat, and every name, key
+//! and value knows its byte range in the file.
 //!
-//! The grammar is the one Skitai's confs always had. A section is `[name]` or `[name:kind]`, where the kind is `pair`
-//! (the default: `key = value`), `line` (one item per line, `=` splits once) or `data` (raw text). In a pair section
-//! a line that starts with a blank continues the value above it, joined without a separator. `;` and `#` start a
-//! comment at the start of a line; behind a value only a `;` that follows a blank does, so keys like `a;b#c=d` survive.
-//! A file whose every line is indented alike (pasted from a document) is read as if it were not.
+//! The grammar is that of the Python server Skitai. A section is `[name]` or `[name:kind]`, where the kind is `pair`
+//! (the default: `key = value`), `line` (one item per line, split once at `=`) or `data` (raw text). In a pair section
+//! a line that starts with a blank continues the value above it, joined without a separator. `;` and `#` at the start
+//! of a line begin a comment; after a value only a `;` after a blank does, so keys like `a;b#c=d` survive. If every
+//! line of a file has the same indent (pasted from a document), the indent is ignored.
 //!
-//! A broken line is reported and reading goes on: an operator sees all problems at once.
+//! An invalid line is reported and parsing continues, so that an operator sees all problems at once.
 
 use std::ops::Range;
 
 use super::keys;
 use super::report::Problem;
 
-/// A conf as it was written.
+/// A parsed conf.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     pub(super) sections: Vec<Section>,
-    /// Lines that could not be read as an entry; what they hold is unknown, so they may hold a secret.
+    /// Lines that are not entries. Their content is unknown, so they may contain a secret.
     pub(super) strays: Vec<Range<usize>>,
 }
 
-/// How the lines of a section are read.
+/// How the lines of a section are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SectionKind {
     Pair,
@@ -49,19 +49,19 @@ pub(super) struct IniEntry {
 #[derive(Debug)]
 pub(super) struct Value {
     pub(super) text: String,
-    /// Never empty: the first piece of an empty value is the empty place behind its separator.
+    /// Never empty: an empty value has one empty piece after its separator.
     pieces: Vec<IniPiece>,
 }
 
 #[derive(Debug)]
 struct IniPiece {
-    /// Where the piece begins in the joined text.
+    /// The offset of the piece in the joined text.
     at: usize,
     span: Range<usize>,
 }
 
 impl Value {
-    /// The bytes of the first line of the value: what a caret can underline.
+    /// The bytes of the first line of the value, which a caret can underline.
     pub(super) fn span(&self) -> Range<usize> {
         self.pieces[0].span.clone()
     }
@@ -71,7 +71,7 @@ impl Value {
         self.pieces.iter().map(|piece| piece.span.clone())
     }
 
-    /// Whether the value goes on over several lines.
+    /// Whether the value spans several lines.
     pub(super) fn is_continued(&self) -> bool {
         self.pieces.len() > 1
     }
@@ -90,7 +90,7 @@ impl Value {
     }
 }
 
-/// Reads a whole conf; what is wrong with its form goes into `problems`.
+/// Parses a whole conf and adds errors of its form to `problems`.
 pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Document {
     let mut reader = Reader { text, document: Document::default(), problems };
     let indent = shared_indent(text);
@@ -105,7 +105,7 @@ pub(super) fn read(text: &str, problems: &mut Vec<Problem>) -> Document {
     reader.document
 }
 
-/// The blanks, in bytes, with which every line that is not blank begins.
+/// The indent in bytes that all non-blank lines share.
 fn shared_indent(text: &str) -> usize {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let blanks = |line: &'_ str| line.len() - line.trim_start().len();
@@ -125,7 +125,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// One line that is not blank, without its shared indent and its end.
+    /// Parses one non-blank line, without its shared indent and its line end.
     fn line(&mut self, line: Range<usize>) {
         let body = &self.text[line.clone()];
         let trimmed = trim(self.text, line.clone());
@@ -174,7 +174,7 @@ impl Reader<'_> {
             None => (written, None),
         };
         let name_span = trim(self.text, inside..inside + name.len());
-        // Routes are the one section read line by line; read as what it must be, its lines make no further problems.
+        // Routes are the only section parsed by lines; parsed as such in any case, its lines cause no further problems.
         let is_routes = name.trim() == "routes";
         let own = if is_routes { SectionKind::Line } else { SectionKind::Pair };
         let kind = match kind.as_ref().map(|(kind, span)| (kind.trim(), span)) {
@@ -202,10 +202,10 @@ impl Reader<'_> {
         self.document.sections.push(Section { name, name_span, kind, entries: Vec::new() });
     }
 
-    /// An indented line of a pair section.
+    /// Parses an indented line of a pair section.
     fn continuation(&mut self, line: Range<usize>) {
         let body = &self.text[line.clone()];
-        // Nobody continues a value with something that reads as an entry or a section: it was meant as one.
+        // A continuation that looks like an entry or a section was meant as one.
         if body.starts_with('[') && body.ends_with(']') && is_known_section(&body[1..body.len() - 1]) {
             self.misplaced(line.start, "this section is indented, so it would continue the value above it");
             return self.header(line);
@@ -284,7 +284,7 @@ impl Reader<'_> {
     }
 }
 
-/// A key as a message may show it: what does not look like one may be a lost piece of a secret.
+/// A key in the form a message may show: a text that does not look like a key may be part of a secret.
 pub(super) fn printable(key: &str) -> String {
     let plain = key.len() <= 24 && key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
     if plain { key.to_owned() } else { "…".to_owned() }
@@ -310,7 +310,7 @@ fn trim(text: &str, range: Range<usize>) -> Range<usize> {
     start..start + len
 }
 
-/// A value's range without the comment behind it: a `;` that follows a blank.
+/// A value's range without a trailing comment: a `;` after a blank.
 fn before_comment(text: &str, range: Range<usize>) -> Range<usize> {
     let part = &text[range.clone()];
     let comment = part.match_indices(';').find(|(at, _)| part[..*at].ends_with(char::is_whitespace));

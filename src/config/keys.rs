@@ -1,65 +1,65 @@
-//! Every key a conf may hold: one table with defaults, limits and units, read by the parser and by the reference.
+//! The one table of all keys of a conf, with defaults, limits and units, used by the parser and the reference.
 //!
-//! A default is written as an operator would write it and read by the same code, so the table cannot lie.
+//! Defaults are written as an operator would write them and parsed by the same code, so the table cannot be wrong.
 
 /// One key of a section.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// As it is written.
+    /// Its name in a conf.
     pub name: &'static str,
-    /// What its value is.
+    /// The kind of its value.
     pub kind: KeyKind,
-    /// What holds where it is not written; empty where that is nothing, or said in `doc`.
+    /// The value if the key is missing; empty if there is none, or if `doc` explains it.
     pub default: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub doc: &'static str,
 }
 
-/// What the value of a key is.
+/// The kind of a key's value.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyKind {
     /// `yes` or `no`.
     Flag,
     /// A whole number within limits.
     Count {
-        /// The smallest one taken.
+        /// The smallest valid one.
         min: u64,
-        /// The largest one taken.
+        /// The largest valid one.
         max: u64,
     },
     /// A duration in seconds, or with `ms`, `s`, `m`, `h`; limits in milliseconds.
     Time {
-        /// The shortest one taken.
+        /// The shortest valid one.
         min: u64,
-        /// The longest one taken.
+        /// The longest valid one.
         max: u64,
     },
     /// A size in bytes, or with `k`, `m`.
     Size {
-        /// The smallest one taken.
+        /// The smallest valid one.
         min: u64,
-        /// The largest one taken.
+        /// The largest valid one.
         max: u64,
     },
     /// An IP address.
     Address,
     /// A word.
     Text,
-    /// A secret: itself, `env:NAME` or `file:PATH`. Never shown.
+    /// A secret: the text itself, `env:NAME` or `file:PATH`. Never shown.
     Secret,
-    /// Several secrets, with commas between them.
+    /// Several secrets, separated by commas.
     Secrets,
-    /// Addresses and networks, with commas between them.
+    /// Addresses and networks, separated by commas.
     Networks,
     /// A file, relative to the conf.
     File,
     /// The members of a cluster.
     Members,
-    /// What the members of a cluster are.
+    /// The type of a cluster's members.
     Type,
 }
 
-/// The sections of a conf beside the clusters.
+/// The sections of a conf other than clusters.
 pub const SECTIONS: &[&str] = &["server", "routes", "certification"];
 
 const HOUR: u64 = 60 * 60 * 1000;
@@ -339,7 +339,7 @@ pub const DB_CLUSTER: &[Key] = &[
     MAX_EJECTED,
 ];
 
-/// Every table with the title of its section, for the reference.
+/// Every table with the title of its section, for the test of the reference.
 pub const TABLES: &[(&str, &[Key])] = &[
     ("[server]", SERVER),
     ("[certification]", CERTIFICATION),
@@ -347,12 +347,12 @@ pub const TABLES: &[(&str, &[Key])] = &[
     ("[@name] of databases", DB_CLUSTER),
 ];
 
-/// Whether some section has such a key.
+/// Whether any section has such a key.
 pub(super) fn is_known(name: &str) -> bool {
     TABLES.iter().any(|(_, table)| table.iter().any(|key| key.name == name))
 }
 
-/// Whether the value of a key may have a `/` in it.
+/// Whether the value of a key may contain a `/`.
 pub(super) fn takes_path(name: &str) -> bool {
     let takes = |key: &Key| {
         let is_of_paths = matches!(
@@ -379,10 +379,10 @@ mod tests {
 
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
-    /// Where the reference has each of the [`TABLES`].
+    /// The heading in the reference for each of the [`TABLES`].
     const HEADINGS: [&str; 4] = ["## `[server]`", "## `[certification]`", "### Of HTTP members", "### Of databases"];
 
-    /// The part of the reference between a heading that begins with `title` and the next heading of any level.
+    /// The part of the reference from a heading that begins with `title` to the next heading of any level.
     fn part(title: &str) -> &'static str {
         let start = REFERENCE.find(title).unwrap_or_else(|| panic!("docs/CONFIG.md has no heading `{title}`"));
         let rest = &REFERENCE[start + title.len()..];

@@ -1,8 +1,8 @@
-//! Which bytes of a conf are never shown.
+//! Decides which bytes of a conf are never shown.
 //!
-//! A report shows the operator's own lines, and reports end up in logs and tickets. So the values of secret keys are
-//! hidden, the passwords of database members, and whatever may be one of these, misspelt: the value of an unknown
-//! key, a line that is no entry. Where it is doubtful, it is hidden.
+//! A report shows the operator's own lines, and reports end up in logs and tickets. So it hides the values of secret
+//! keys, the passwords of database members, and text that may be one of these, misspelt: the value of an unknown key, a
+//! line that is not an entry. In doubt, it hides.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ use super::{keys, members};
 
 const MEMBERS: &str = "members";
 
-/// Words that announce a secret wherever they stand before a `=` or `:`; members do so behind something else alone,
-/// because in a line of their own their passwords are known.
+/// Words that announce a secret before a `=` or `:`. Members announce one only after other text: the passwords in a
+/// proper line of members are known.
 const ANNOUNCING: &[&str] = &[
     MEMBERS,
     "securekey",
@@ -26,14 +26,14 @@ const ANNOUNCING: &[&str] = &[
     "token",
 ];
 
-/// Parts of an unknown key's name that make its value doubtful.
+/// Parts of an unknown key's name that make its value a possible secret.
 const DOUBTFUL: &[&str] = &["key", "pass", "pwd", "pw", "secret", "token", "cred", "auth", "login"];
 
 /// The secrets of a conf, in any order, each within one line.
 pub(super) fn secrets(text: &str, document: &Document) -> Vec<Range<usize>> {
     let mut hidden = Vec::new();
     for section in &document.sections {
-        // A `[` before an entry makes a section of it, whose name is then a key with its value.
+        // A `[` before an entry turns the entry into a section name, with its value.
         if section.name.contains('=') {
             hidden.push(section.name_span.clone());
         }
@@ -52,20 +52,20 @@ pub(super) fn secrets(text: &str, document: &Document) -> Vec<Range<usize>> {
     hidden
 }
 
-/// A value of one word as a message may quote it. With `=`, `/` or `@` in it, it is none, but several lines that lost
-/// the break between them, and one of these may be a secret.
+/// A one-word value in the form a message may quote. A word with `=`, `/` or `@` may be several lines without the
+/// breaks between them, one of which may be a secret.
 pub(super) fn quotable_word(text: &str) -> Option<String> {
     quotable(text).filter(|_| !is_glued(text))
 }
 
-/// A value as a message may quote it.
+/// A value in the form a message may quote.
 pub(super) fn quotable(text: &str) -> Option<String> {
     let short = text.chars().count() <= 60;
     let shown = short && announced(text).is_empty() && !text.chars().any(char::is_control);
     shown.then(|| format!("`{text}`"))
 }
 
-/// Whether a secret is only named here, and lies elsewhere. Of several, each must be.
+/// Whether a text only refers to a secret that is stored elsewhere. If there are several, each must.
 pub(super) fn is_reference(text: &str) -> bool {
     text.split(',').all(|part| part.trim_start().starts_with("env:") || part.trim_start().starts_with("file:"))
 }
@@ -83,7 +83,7 @@ fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<
             hide_part(text, entry, &part, hidden);
         }
     } else if section.name == "routes" && entry.key.starts_with('/') {
-        // A path and a name; a URL with a password in it is found line by line.
+        // A path and a name; the scan of each line finds a password in a URL.
     } else if !known_section || !keys::is_known(&entry.key) {
         let plain = is_plain(&entry.value.text) && !entry.value.is_continued();
         let lower = entry.key.to_lowercase();
@@ -98,15 +98,15 @@ fn hide_entry(text: &str, section: &Section, entry: &IniEntry, hidden: &mut Vec<
     }
 }
 
-/// To the end of each line: what was taken for a comment may be the rest of a secret.
+/// Hides to the end of each line: the text of an apparent comment may be the rest of a secret.
 fn hide_whole(text: &str, entry: &IniEntry, hidden: &mut Vec<Range<usize>>) {
     hidden.extend(entry.value.spans().map(|span| span.start..line_end(text, span.start)));
 }
 
-/// Whether a value looks like several lines that lost the break between them, of which one may be a secret.
+/// Whether a value looks like several lines without the breaks between them, one of which may be a secret.
 fn is_doubtful(key: &str, value: &str) -> bool {
     match keys::takes_path(key) {
-        // A query may have a `=` in it, but nobody writes blanks around that.
+        // A query may contain `=`, but not with blanks around it.
         true if key == keys::CHECK.name => value.contains(" = "),
         true => value.contains('='),
         false => is_glued(value),
@@ -117,7 +117,7 @@ fn is_glued(text: &str) -> bool {
     text.contains(['=', '/', '@'])
 }
 
-/// A part of a value may lie on several lines.
+/// Hides a part of a value, which may span several lines.
 fn hide_part(text: &str, entry: &IniEntry, part: &Range<usize>, hidden: &mut Vec<Range<usize>>) {
     let mut at = part.start;
     while at < part.end {
@@ -126,20 +126,20 @@ fn hide_part(text: &str, entry: &IniEntry, part: &Range<usize>, hidden: &mut Vec
             break;
         }
         at += span.len();
-        // A password may have been cut by a ` ;` in it.
+        // A ` ;` in a password looks like a comment and cuts it.
         let is_last = at >= entry.value.text.len() || entry.value.is_continued();
         let rest = if is_last { line_end(text, span.start) } else { span.end };
         hidden.push(span.start..if text[span.end..rest].trim_start().starts_with(';') { rest } else { span.end });
     }
 }
 
-/// Values that are certainly no secret: a number without many digits, or yes and no.
+/// Values that are certainly not secret: a number with few digits, yes or no.
 fn is_plain(text: &str) -> bool {
     let number = text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit());
     number || matches!(text, "yes" | "no" | "true" | "false" | "on" | "off")
 }
 
-/// How much of an unreadable line may be shown: the key or the path it begins with, and the separator.
+/// The length of an invalid line's beginning that may be shown: a key or path, and the separator.
 fn harmless_start(line: &str) -> usize {
     let names = keys::TABLES.iter().flat_map(|(_, table)| table.iter().map(|key| key.name));
     let start = if line.starts_with('/') {
@@ -151,7 +151,7 @@ fn harmless_start(line: &str) -> usize {
     line.len() - line[start..].trim_start_matches(behind).len()
 }
 
-/// What a line says behind a word that announces a secret, and the password of a URL.
+/// The text of a line after a word that announces a secret, and the password of a URL.
 fn announced(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let end = line.trim_end().len();
@@ -173,7 +173,7 @@ fn announced(line: &str) -> Vec<Range<usize>> {
         }
     }
     let mut from = 0;
-    // Not `://`: the colon, or one slash, may be what is missing.
+    // Not `://`, because the colon or one slash may be missing.
     while let Some(at) = line[from..end].find('/').map(|at| from + at + 1) {
         let stop = line[at..end].find(char::is_whitespace).map_or(end, |stop| at + stop);
         if let Some(login) = line[at..stop].rfind('@').map(|login| at + login)

@@ -1,7 +1,7 @@
-//! How a member of a cluster is written: `host:port`, `host:port/db/user/password`, a `postgres://` URL, a file; with
-//! its weight behind it.
+//! Parses a member of a cluster: `host:port`, `host:port/db/user/password`, a `postgres://` URL or a file, each with an
+//! optional weight.
 //!
-//! A database member holds a password, so no message here quotes what it could not read.
+//! A database member contains a password, so no error here quotes text that could not be parsed.
 
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use skitai_actors::spec::{DbMember, DbTls, Member, Secret, Shard};
 
 use super::values;
 
-/// What the members of a cluster are.
+/// The kind of a cluster's members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Http,
@@ -21,7 +21,7 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// As it is best written.
+    /// Its preferred name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Shape::Http => "http",
@@ -31,7 +31,7 @@ impl Shape {
     }
 }
 
-/// Why a text is no member.
+/// Why a text is not a member.
 #[derive(Debug)]
 pub(super) struct Misread {
     pub(super) message: String,
@@ -42,7 +42,7 @@ pub(super) struct Misread {
 const HTTP_PORT: u16 = 80;
 const HTTPS_PORT: u16 = 443;
 const POSTGRES_PORT: u16 = 5432;
-/// A larger share than this is a typing slip; it also keeps load × weight far from overflow.
+/// A larger weight is a typing error; the limit also keeps load × weight far from overflow.
 const WEIGHT_MAX: u32 = 1000;
 const URL_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 const URL_FORM: &str = "postgres://user:password@host:port/db";
@@ -57,7 +57,7 @@ impl Misread {
     }
 }
 
-/// The members of a list, without the blanks around them.
+/// The members of a list, without surrounding blanks.
 pub(super) fn split(list: &str) -> Vec<Range<usize>> {
     let mut at = 0;
     list.split(',')
@@ -69,7 +69,7 @@ pub(super) fn split(list: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// What a list of members without a type is: databases if every one of them is written as one.
+/// The kind of members in a list without a type: databases if every one of them has the form of one.
 pub(super) fn shape(list: &str) -> Shape {
     let mut parts = split(list).into_iter().map(|part| &list[part]).filter(|part| !part.is_empty()).peekable();
     let is_db = |part: &str| is_url(part) || (!part.contains("://") && part.splitn(4, '/').count() == 4);
@@ -93,14 +93,14 @@ pub(super) fn passwords(list: &str, kind: Option<&str>) -> Vec<Range<usize>> {
             let login = text.rfind('@').unwrap_or(text.len()).max(scheme);
             (text[scheme..login].find(':').map_or(scheme, |at| scheme + at + 1), login)
         } else if text.contains('@') {
-            // A URL that lost its scheme, or the rest of one that had a comma in it.
+            // A URL without its scheme, or the rest of a URL that contained a comma.
             (0, text.len())
         } else if let Some((slash, _)) = text.match_indices('/').take(3).last() {
             (slash + 1, text.len())
         } else if i == 0 {
             (text.len(), text.len())
         } else {
-            // Behind a comma: the rest of a password that had one.
+            // After a comma: the rest of a password that contained one.
             (0, text.len())
         };
         if !super::mask::is_reference(&text[from..to]) {
@@ -110,12 +110,12 @@ pub(super) fn passwords(list: &str, kind: Option<&str>) -> Vec<Range<usize>> {
     hidden
 }
 
-/// How many `/` a member has behind its scheme.
+/// The number of `/` in a member after its scheme.
 fn path_depth(part: &str) -> usize {
     part.split_once("://").map_or(part, |(_, rest)| rest).matches('/').count()
 }
 
-/// What to say where a member may be the rest of a password with a comma.
+/// The hint for a member that may be the rest of a password with a comma.
 pub(super) fn lost_password(list: &str, index: usize, shape: Shape) -> Option<String> {
     let parts = split(list);
     let earlier = parts.iter().take(index).any(|part| list[part.clone()].contains('/'));
@@ -266,8 +266,9 @@ fn from_url(text: &str, base: &Path) -> Result<ParsedLogin, Misread> {
     Ok(ParsedLogin { host, port, database, user, password, tls })
 }
 
-/// `sslmode=verify-full&sslrootcert=ca.pem`, as libpq names them; nothing else is read. Where there is TLS it is
-/// verified, whatever weaker mode a copied URL asks for is taken as this one, and one that would do without is refused.
+/// Parses `sslmode=verify-full&sslrootcert=ca.pem`, in libpq's names; other parameters are refused. TLS is always verified:
+/// the weaker modes `verify-ca` and `require`, which copied URLs have, count as `verify-full`. `prefer` and `allow` are
+/// refused, because they fall back to a connection without TLS.
 fn tls(parameters: &str, base: &Path) -> Result<DbTls, Misread> {
     let (mut mode, mut roots) = (None, None);
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -301,11 +302,11 @@ fn tls(parameters: &str, base: &Path) -> Result<DbTls, Misread> {
     }
 }
 
-/// A member without the weight behind it.
+/// A member without its weight.
 fn weight(text: &str) -> Result<(&str, u32), Misread> {
     let Some((address, last)) = text.rsplit_once(char::is_whitespace) else { return Ok((text, 1)) };
     if !last.bytes().all(|b| b.is_ascii_digit()) {
-        // A password may have a blank in it; a host may not, and is refused as one.
+        // A password may contain a blank. A host may not, and is refused later.
         return Ok((text, 1));
     }
     match last.parse() {

@@ -1,11 +1,11 @@
-//! An address or a network, as `trusted_proxies` names them: `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`.
+//! An address or a network, in the form `trusted_proxies` uses: `10.0.0.0/8`, `127.0.0.1`, `fd00::/8`.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The addresses that begin with the same bits. An IPv4 address in its IPv6 form (`::ffff:10.0.0.1`), as a socket that
-/// listens on both shows it, is the IPv4 address.
+/// The addresses that share a prefix. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`), which a dual-stack socket
+/// reports, counts as the IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -13,7 +13,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether an address is in it.
+    /// Whether an address is in the network.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -26,13 +26,13 @@ impl Network {
         }
     }
 
-    /// Whether every address of its kind is in it.
+    /// Whether the network contains every address of its family.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0
     }
 }
 
-/// The first address of the network of this one.
+/// The first address of the network of this address.
 fn first(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(own) => {
@@ -44,21 +44,21 @@ fn first(address: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// Why a text is no network.
+/// Why a text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
-    /// It is neither an address nor one with a prefix.
+    /// It is neither an address nor an address with a prefix.
     #[error("expected an address such as 127.0.0.1, or a network such as 10.0.0.0/8")]
     NoAddress,
     /// Its prefix is longer than its address.
     #[error("expected at most {0} bits behind the `/`")]
     TooLong(u8),
-    /// Somebody meant one address or another network; which of them is not ours to guess.
+    /// The address is not the first of the network: the author may mean one address or another network.
     #[error("that network begins at {first}: write {first}/{prefix}, or the address alone")]
     Within {
-        /// Where the network begins.
+        /// The first address of the network.
         first: IpAddr,
-        /// How many bits its addresses have in common.
+        /// The length of the prefix in bits.
         prefix: u8,
     },
 }

@@ -1,4 +1,4 @@
-//! `[@name]`: how members are found, whom their certificates must satisfy, and what every request to them carries.
+//! `[@name]`: how members are discovered, which authority signs their certificates, and what every request carries.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::keys;
 use super::reading::{Reading, find};
 use super::report::Problem;
 
-/// How often the names of the members are looked up; `None` where a member is what is written.
+/// The interval at which the members' names are looked up; `None` if the members are used as written.
 pub(super) fn discover(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Duration> {
     let interval = reading.time(section, &keys::DISCOVER_INTERVAL);
     match find(section, &keys::DISCOVER).filter(|value| !value.text.is_empty()) {
@@ -29,8 +29,8 @@ pub(super) fn discover(reading: &mut Reading<'_>, section: Option<&Section>) -> 
     }
 }
 
-/// Who vouches for the members in place of the roots of the web. The file is read here, so that what is wrong with it
-/// is a problem of the conf and not of the first call.
+/// The authority that signs the members' certificates, in place of the public web roots. The file is read here, so that
+/// an error in it is a problem of the conf and not of the first call.
 pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tls: bool) -> Option<Authority> {
     let file = reading.file(section, &keys::CA_FILE)?;
     let span = find(section, &keys::CA_FILE)?.span();
@@ -44,7 +44,7 @@ pub(super) fn authority(reading: &mut Reading<'_>, section: Option<&Section>, tl
         .ok()
 }
 
-/// How answers may come.
+/// The encodings that answers may have.
 pub(super) fn encoding(reading: &mut Reading<'_>, section: Option<&Section>) -> Encoding {
     let Some(value) = find(section, &keys::ENCODING).filter(|value| !value.text.is_empty()) else {
         return Encoding::default();
@@ -55,14 +55,14 @@ pub(super) fn encoding(reading: &mut Reading<'_>, section: Option<&Section>) -> 
     })
 }
 
-/// Who we are to the members.
+/// The login for the members.
 pub(super) fn login(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Login> {
     let (Secret(text), span) = reading.secret(section, &keys::LOGIN)?;
     match text.split_once(':') {
         Some((user, password)) if !user.is_empty() && !text.contains(char::is_control) => {
             Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
         }
-        // What is there may be the password: it is not repeated.
+        // The text may be the password, so it is not quoted.
         _ => {
             reading
                 .push(Problem::error(span, "`login` is not a name and a password").label("expected `user:password`"));

@@ -1,4 +1,4 @@
-//! From the entries of one section to typed values, by the table of its keys.
+//! Reads the entries of one section as typed values, by the table of its keys.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::settings::default_of;
 use super::spelling::nearest;
 use super::{keys, mask, values};
 
-/// What every part of the conf is read with.
+/// The shared state of the readers of all sections.
 pub(super) struct Reading<'a> {
     pub(super) text: &'a str,
     pub(super) base: &'a Path,
@@ -27,12 +27,12 @@ impl Reading<'_> {
         self.problems.push(problem);
     }
 
-    /// The line of a byte, from 1: for messages that point to a second place.
+    /// The line of a byte, from 1, for messages that refer to a second place.
     pub(super) fn line_of(&self, at: usize) -> usize {
         self.text[..at].matches('\n').count() + 1
     }
 
-    /// Reports the keys that are not in the section's table and those given twice.
+    /// Reports keys that are not in the section's table, and keys given twice.
     pub(super) fn check_keys(&mut self, section: &Section, table: &[Key]) {
         for (i, entry) in section.entries.iter().enumerate() {
             if let Some(first) = section.entries[..i].iter().find(|first| first.key == entry.key) {
@@ -54,7 +54,7 @@ impl Reading<'_> {
         let here = nearest(&entry.key, table.iter().map(|key| key.name));
         let elsewhere = || {
             let holds = |(_, table): &&(&str, &[Key])| table.iter().any(|key| key.name == entry.key);
-            // A key that clusters have too was meant for another kind of cluster, not for the server.
+            // A key that clusters have was meant for another kind of cluster, not for the server.
             let (near, far): (Vec<_>, Vec<_>) = keys::TABLES
                 .iter()
                 .filter(holds)
@@ -71,7 +71,7 @@ impl Reading<'_> {
         self.push(problem.label("unknown key").maybe_help(help));
     }
 
-    /// Reports that a value is not what its key takes.
+    /// Reports a value that does not fit its key.
     fn ill_typed(&mut self, key: &Key, value: &Value, expected: String) {
         let shown = if value.is_continued() { None } else { mask::quotable_word(&value.text) };
         let problem = match shown {
@@ -83,7 +83,7 @@ impl Reading<'_> {
         self.push(problem.label(expected).maybe_help(comment));
     }
 
-    /// Reports a word that is none of those its key takes.
+    /// Reports a word that its key does not accept.
     pub(super) fn refuse(&mut self, key: &Key, value: &Value, expected: &str, help: Option<String>) {
         let shown = if value.is_continued() { None } else { mask::quotable_word(&value.text) };
         let what = shown.unwrap_or_else(|| "this".to_owned());
@@ -91,7 +91,7 @@ impl Reading<'_> {
         self.push(problem.label(expected).maybe_help(help));
     }
 
-    /// A flag with the value that said so.
+    /// A flag, with its value in the conf.
     pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
         let value = find(section, key);
         let given = value.map(|value| (values::flag(&value.text), value));
@@ -105,7 +105,7 @@ impl Reading<'_> {
         }
     }
 
-    /// A count, a duration in milliseconds or a size in bytes; the default where nothing right is written.
+    /// A count, a duration in milliseconds or a size in bytes; the default if it is missing or invalid.
     pub(super) fn number(&mut self, section: Option<&Section>, key: &Key) -> u64 {
         self.maybe_number(section, key).unwrap_or_else(|| default_of(key))
     }
@@ -129,7 +129,7 @@ impl Reading<'_> {
         values::duration(self.number(section, key))
     }
 
-    /// An address, with the value that said so.
+    /// An address, with its value in the conf.
     pub(super) fn address(&mut self, section: Option<&Section>, key: &Key) -> Option<std::net::IpAddr> {
         let value = find(section, key)?;
         values::address(&value.text).unwrap_or_else(|expected| {
@@ -138,7 +138,7 @@ impl Reading<'_> {
         })
     }
 
-    /// A secret with its place; nothing where it is not given, empty or not to be had.
+    /// A secret with its place; `None` if it is missing, empty or cannot be read.
     pub(super) fn secret(&mut self, section: Option<&Section>, key: &Key) -> Option<(Secret, Range<usize>)> {
         let value = find(section, key).filter(|value| !value.text.is_empty())?;
         match values::secret(&value.text, self.base, self.env) {
@@ -150,7 +150,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Several secrets, each with its place; those that are not to be had are left out and reported.
+    /// Several secrets, each with its place; those that cannot be read are reported and left out.
     pub(super) fn secrets(&mut self, section: Option<&Section>, key: &Key) -> Vec<(Secret, Range<usize>)> {
         let Some(value) = find(section, key) else { return Vec::new() };
         let mut read = Vec::new();
@@ -164,7 +164,7 @@ impl Reading<'_> {
         read
     }
 
-    /// Addresses and networks, each with its place; those that are none are left out and reported.
+    /// Addresses and networks, each with its place; invalid ones are reported and left out.
     pub(super) fn networks(&mut self, section: Option<&Section>, key: &Key) -> Vec<(Network, Range<usize>)> {
         let Some(value) = find(section, key) else { return Vec::new() };
         let mut read = Vec::new();
@@ -198,7 +198,7 @@ impl Reading<'_> {
         Some(self.base.join(&value.text))
     }
 
-    /// A file of the folder `cert` beside the conf, unless its path is absolute.
+    /// A file in the folder `cert` beside the conf, unless its path is absolute.
     pub(super) fn cert_file(&mut self, section: Option<&Section>, key: &Key) -> Option<(PathBuf, Range<usize>)> {
         let value = self.file_name(section, key)?;
         Some((self.base.join("cert").join(&value.text), value.span()))
@@ -214,7 +214,7 @@ impl Reading<'_> {
     }
 }
 
-/// The parts of a list with commas, and where each is in it; empty ones are left out.
+/// The parts of a comma-separated list with their ranges; empty parts are left out.
 fn parts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     text.split(',').filter_map(move |part| {
         let part = part.trim();
@@ -223,7 +223,7 @@ fn parts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     })
 }
 
-/// The first value given for a key; a second one is a problem of its own.
+/// The first value of a key; a second one is reported elsewhere.
 pub(super) fn find<'s>(section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
     section?.entries.iter().find(|entry| entry.key == key.name).map(|entry| &entry.value)
 }

@@ -1,7 +1,7 @@
-//! What is wrong with a conf, all of it, as an operator reads it: file, line, column, the line itself with a caret,
-//! and what to do.
+//! All problems of a conf, in the form an operator reads: file, line, column, the line itself with a caret, and a help
+//! text.
 //!
-//! A report owns no secret: it keeps the masked text of `Source`, never the file's own.
+//! A report contains no secret: it keeps the masked text, never that of the file.
 
 use std::fmt;
 use std::ops::Range;
@@ -11,38 +11,38 @@ use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 use super::source::ConfText;
 
-/// Whether a conf can be served in spite of a problem.
+/// Whether a conf can be served despite a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// The conf is refused.
     Error,
-    /// The conf is served; the operator ought to know.
+    /// The conf is served; the operator should know.
     Warning,
 }
 
-/// One thing that is wrong with a conf.
+/// One problem of a conf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The bytes of the file it speaks of; none where the whole file is meant.
+    /// The bytes of the file it refers to; `None` for the whole file.
     pub span: Option<Range<usize>>,
-    /// Whether it stops the conf from being served.
+    /// Whether it prevents the start.
     pub severity: Severity,
-    /// What is wrong, naming the thing.
+    /// The problem, with the name of the thing.
     pub message: String,
-    /// What stands at the caret; may be empty.
+    /// The text at the caret; may be empty.
     pub label: String,
-    /// What to do about it.
+    /// How to fix it.
     pub help: Option<String>,
 }
 
 impl Problem {
-    /// A problem that refuses the conf.
+    /// A problem that prevents the start.
     pub(crate) fn error(span: Range<usize>, message: impl Into<String>) -> Problem {
         let message = message.into();
         Problem { span: Some(span), severity: Severity::Error, message, label: String::new(), help: None }
     }
 
-    /// A problem that is only told.
+    /// A problem that does not prevent the start.
     pub(crate) fn warning(span: Range<usize>, message: impl Into<String>) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(span, message) }
     }
@@ -59,7 +59,7 @@ impl Problem {
         Problem { help: Some(help.into()), ..self }
     }
 
-    /// The help where there is one to give.
+    /// Adds a help text if there is one.
     pub(crate) fn maybe_help(self, help: Option<String>) -> Problem {
         Problem { help: help.or(self.help), ..self }
     }
@@ -75,32 +75,32 @@ pub struct Report {
 impl Report {
     pub(crate) fn new(source: Arc<ConfText>, mut problems: Vec<Problem>) -> Report {
         problems.sort_by_key(|problem| problem.span.as_ref().map(|span| (span.start, span.end)));
-        // A line that is wrong in one way may be met twice on the way through the file.
+        // Two readers may report the same problem of a line.
         problems.dedup();
         Report { source, problems }
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// The problems that refuse the conf.
+    /// The problems that prevent the start.
     pub fn errors(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error)
     }
 
-    /// The problems that are only told.
+    /// The problems that do not prevent the start.
     pub fn warnings(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter().filter(|problem| problem.severity == Severity::Warning)
     }
 
-    /// Whether the conf is refused.
+    /// Whether any problem prevents the start.
     pub fn has_errors(&self) -> bool {
         self.errors().next().is_some()
     }
 
-    /// The report as text, in colour where a terminal shows it.
+    /// The report as text, in colour for a terminal.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
@@ -135,7 +135,7 @@ impl Report {
         }
         let text = renderer.render(&[group]);
         match &place {
-            // The renderer counts columns in what is shown; an editor counts them in the file.
+            // The renderer counts columns in the masked text; an editor counts them in the file.
             Some(place) if place.shown_column != place.column => {
                 let at = |column| format!("{}:{}:{column}", self.source.name(), place.line);
                 text.replacen(&at(place.shown_column), &at(place.column), 1)

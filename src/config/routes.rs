@@ -1,4 +1,4 @@
-//! `[routes:line]`: what is mounted where, and what a target means once the program's apps are known.
+//! `[routes:line]`: the mounts, and their targets once the program's apps are known.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use super::spelling::nearest;
 /// One mount of a running instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MountLine {
-    /// Where, as the conf has it.
+    /// The path, as written in the conf.
     pub path: String,
-    /// What.
+    /// The target.
     pub target: MountTarget,
 }
 
-/// What is served at a mount.
+/// The content of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MountTarget {
     /// The files of a folder.
@@ -27,18 +27,18 @@ pub enum MountTarget {
     App(String),
 }
 
-/// Why a target leads nowhere.
+/// Why a target is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// It is a file, here as it may be shown.
+    /// It is a file. The text may be shown.
     #[error("{0} is a file; a route leads to a folder, an app or a cluster")]
     File(String),
-    /// It is nothing.
+    /// It does not exist.
     #[error("{shown} is neither an existing folder nor an app; {}", has(apps))]
     Nothing {
-        /// The target as it may be shown.
+        /// The target, in a form that may be shown.
         shown: String,
-        /// The apps that there are.
+        /// The apps that exist.
         apps: Vec<String>,
     },
 }
@@ -50,8 +50,8 @@ fn has(apps: &[String]) -> String {
     }
 }
 
-/// What the target of a route means: an existing folder (relative to the conf's), or the app named by its last part.
-/// Where it is both, the folder wins, as files win over apps everywhere.
+/// Resolves the target of a route: an existing folder (relative to the conf's), or the app whose name is its last part.
+/// If both exist the folder is used, as files take precedence over apps everywhere.
 pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, TargetError> {
     let path = base.join(target);
     if path.is_dir() {
@@ -68,7 +68,7 @@ pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, 
     Err(TargetError::Nothing { shown, apps: apps.iter().map(|app| (*app).to_owned()).collect() })
 }
 
-/// The app that was meant by a target that is none.
+/// The app that a misspelt target probably means.
 pub(super) fn meant<'a>(target: &str, apps: &[&'a str]) -> Option<&'a str> {
     let last = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     nearest(last, apps.iter().copied())
@@ -117,7 +117,7 @@ fn is_path(reading: &mut Reading<'_>, path: &str, span: &std::ops::Range<usize>)
     false
 }
 
-/// A route to a cluster is a reverse proxy, which is refused until there is one.
+/// A route to a cluster is a reverse proxy, which is not built yet and therefore refused.
 fn to_cluster(
     reading: &mut Reading<'_>,
     path: &str,

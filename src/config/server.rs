@@ -14,13 +14,13 @@ use super::settings::{
     Certification, ForwardedHeader, Introspection, MAX_BODIES, ServerSettings, TrustedProxies, Uploads, cores,
 };
 
-/// Below this a key can be searched for, in bytes.
+/// The shortest key in bytes: a shorter one can be found by search.
 const SECUREKEY_MIN: usize = 16;
-/// What the sealing cipher uses, in bytes.
+/// The length of the sealing cipher's key, in bytes.
 const SECUREKEY_GOOD: usize = 32;
-/// As Skitai always asked, in characters.
+/// The shortest password in characters, as in the Python server Skitai.
 const ADMIN_PASSWORD_MIN: usize = 6;
-/// Printed in Skitai's first README: anybody has it.
+/// The key in the first README of Skitai, which is public.
 const SAMPLE_SECUREKEY: &str = "ASDF34x5=DFu$3FD45i&*YTnU+78";
 const SAMPLE_ADMIN_PASSWORD: &str = "admin-password";
 
@@ -39,7 +39,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     let max_body = reading.count(section, &keys::MAX_BODY);
     ServerSettings {
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
-        // More than one is refused above.
+        // More than one was refused above.
         processes: 1,
         ip,
         port: u16::try_from(reading.number(section, &keys::PORT)).unwrap_or(u16::MAX),
@@ -99,7 +99,7 @@ fn uploads(reading: &mut Reading<'_>, section: Option<&Section>) -> Uploads {
     }
 }
 
-/// Reads `[certification]` and the same keys where later confs had them, in `[server]`.
+/// Reads `[certification]`, and the same keys in `[server]`, where later confs have them.
 pub(super) fn certification(
     reading: &mut Reading<'_>,
     section: Option<&Section>,
@@ -122,7 +122,7 @@ pub(super) fn certification(
     }
     let mut file = |key: &Key| {
         let written = reading.cert_file(section, key);
-        // [server] never had a `cafile`; there it is an unknown key and reported as such.
+        // [server] never had `cafile`: it is reported there as an unknown key.
         written.or_else(|| if key.name == keys::CAFILE.name { None } else { reading.cert_file(server, key) })
     };
     let (certfile, keyfile, cafile) = (file(&keys::CERTFILE), file(&keys::KEYFILE), file(&keys::CAFILE));
@@ -155,7 +155,7 @@ pub(super) fn certification(
     }
 }
 
-/// Keys whose feature does not exist yet are refused: a conf that asks for them would be served wrongly.
+/// Refuses keys of features that do not exist yet: a conf that uses them would not be served as written.
 fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
     let unbuilt = |reading: &mut Reading<'_>, value: &Value, message: String, help: &str| {
         reading.push(Problem::error(value.span(), message).label("not built yet").help(help));
@@ -189,14 +189,14 @@ fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
     }
 }
 
-/// Devel mode shows errors and reloads on demand: not for strangers.
+/// Devel mode shows errors and reloads, so only this machine may reach it.
 fn keep_devel_on_loopback(reading: &mut Reading<'_>, section: Option<&Section>, ip: Option<IpAddr>, devel: &Value) {
     if ip.is_some_and(|ip| ip.is_loopback()) {
         return;
     }
     let written = find(section, &keys::IP);
     if ip.is_none() && written.is_some_and(|value| !matches!(value.text.as_str(), "" | "*")) {
-        // It could not be read, which is said already.
+        // The address could not be parsed, which has been reported.
         return;
     }
     let message = match ip {
@@ -215,7 +215,7 @@ fn instance_name(reading: &mut Reading<'_>, section: Option<&Section>, name: &st
     let Some(value) = find(section, &keys::NAME).filter(|value| !value.text.is_empty()) else {
         return name.to_owned();
     };
-    // It becomes a part of paths and of log lines.
+    // The name becomes a part of paths and of log lines.
     let fits = value.text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     if !fits || value.text.starts_with('.') {
         reading.push(
@@ -252,7 +252,7 @@ fn securekey(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Sec
     Some(secret)
 }
 
-/// Former keys. Whoever has one of them can make sessions, so they are held to what the present one is.
+/// Former keys. Any of them lets an attacker make sessions, so they must satisfy the rules of the current key.
 fn previous_securekeys(reading: &mut Reading<'_>, section: Option<&Section>, current: Option<&Secret>) -> Vec<Secret> {
     let read = reading.secrets(section, &keys::PREVIOUS_SECUREKEYS);
     for (secret, span) in &read {

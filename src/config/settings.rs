@@ -1,4 +1,4 @@
-//! What a conf says, typed: everything in here is valid, and every default is filled in.
+//! The content of a conf, typed: every value is valid, and every default is filled in.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
@@ -23,147 +23,147 @@ pub struct Settings {
     pub certification: Certification,
 }
 
-/// `[server]`: what holds for the whole instance.
+/// `[server]`: settings of the whole instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSettings {
     /// Threads of each process.
     pub threads: usize,
-    /// Thread processes.
+    /// Processes.
     pub processes: usize,
-    /// Address to listen on; none for all interfaces.
+    /// Address to listen on; `None` for all interfaces.
     pub ip: Option<IpAddr>,
     /// Port to listen on.
     pub port: u16,
-    /// Name of the instance, in logs and on the status page.
+    /// Name of the instance, for logs and the status page.
     pub name: String,
-    /// Life of an idle session.
+    /// Lifetime of an idle session.
     pub sessiontimeout: Duration,
-    /// How long a client may keep a static file.
+    /// How long a client may cache a static file.
     pub static_max_age: Duration,
-    /// RPC and SQL results kept; 0 keeps none.
+    /// RPC and SQL results to cache; 0 disables the cache.
     pub num_result_cache_max: u64,
-    /// Seals the sessions; where there is none, one is made and kept.
+    /// The key that seals sessions; if there is none, one is made and stored.
     pub securekey: Option<Secret>,
-    /// Former `securekey`s: sessions they sealed go on, sealed anew with the present one.
+    /// Former `securekey`s. Sessions they sealed stay valid and are sealed again with the current key.
     pub previous_securekeys: Vec<Secret>,
-    /// Password of `admin` on the status pages.
+    /// Password of the user `admin` for the status pages.
     pub admin_password: Option<Secret>,
     /// Devel mode.
     pub devel: bool,
     /// Largest body of a request, in bytes.
     pub max_body: usize,
-    /// Memory of all bodies that are still coming, in bytes.
+    /// Memory of all incomplete bodies together, in bytes.
     pub max_bodies: usize,
     /// Multipart forms.
     pub uploads: Uploads,
-    /// How long the head of a request may take to arrive.
+    /// Timeout for the head of a request.
     pub head_timeout: Duration,
-    /// How long a connection may rest between two requests.
+    /// How long a connection may be idle between two requests.
     pub keep_alive: Duration,
-    /// How long the body of a request may take to arrive.
+    /// Timeout for the body of a request.
     pub body_timeout: Duration,
-    /// How long a client may take less than 1 KiB of what waits for it.
+    /// How long a client may take less than 1 KiB of the output that waits for it.
     pub send_timeout: Duration,
-    /// How long a request may take.
+    /// Time limit of a request.
     pub deadline: Duration,
-    /// Calls in one JSON-RPC batch or one `system.multicall`.
+    /// The most calls in one JSON-RPC batch or one `system.multicall`.
     pub max_batch: usize,
     /// Largest answer of a batch or a `system.multicall`, in bytes.
     pub max_batch_answer: usize,
-    /// Who may ask what methods there are.
+    /// The clients that may list the methods.
     pub introspection: Introspection,
-    /// File of the access log; none for no access log.
+    /// File of the access log; `None` for no access log.
     pub access_log: Option<PathBuf>,
-    /// Who is believed when it says for whom it asks.
+    /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
 }
 
-/// The proxies that are believed who their client is, and where they say it.
+/// The proxies whose forwarding headers are trusted, and the header they use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Where they are; empty where nobody is believed.
+    /// Their addresses; empty to trust none.
     pub networks: Vec<Network>,
-    /// Where they say it; none for X-Forwarded-For, and Forwarded where there is no X-Forwarded-For.
+    /// Their header; `None` for X-Forwarded-For, or Forwarded if there is no X-Forwarded-For.
     pub header: Option<ForwardedHeader>,
 }
 
 impl TrustedProxies {
-    /// Whether such a peer is one of them.
+    /// Whether this peer is one of them.
     pub fn has(&self, peer: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(peer))
     }
 }
 
-/// A header in which a proxy says for whom it asks (`forwarded_header`).
+/// A header in which a proxy forwards the client's address (`forwarded_header`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`, and `X-Forwarded-Proto` beside it.
+    /// `X-Forwarded-For`, together with `X-Forwarded-Proto`.
     XForwardedFor,
     /// `Forwarded` of RFC 7239.
     Forwarded,
 }
 
-/// Who may ask what methods there are (`introspection`).
+/// The clients that may list the methods (`introspection`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Introspection {
-    /// The user `admin`; in devel mode everybody.
+    /// The user `admin`; in devel mode all clients.
     #[default]
     Admin,
-    /// Everybody.
+    /// All clients.
     Public,
-    /// Nobody.
+    /// None.
     Off,
 }
 
-/// What of `[server]` is for multipart forms. Sizes in bytes.
+/// The keys of `[server]` for multipart forms. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Uploads {
-    /// Largest form in all.
+    /// Largest form, all parts together.
     pub max_all: u64,
-    /// Largest file in it.
+    /// Largest file in a form.
     pub max_file: u64,
-    /// Files and fields in it.
+    /// The most files and fields in a form.
     pub max_parts: usize,
-    /// Where files are until their handler is done; none for the system's folder.
+    /// Folder of the files while their handler runs; `None` for the system's folder.
     pub folder: Option<PathBuf>,
 }
 
-/// `[certification]`: files as they will be opened.
+/// `[certification]`: paths of files, resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certification {
-    /// The chain.
+    /// The certificate chain.
     pub certfile: Option<PathBuf>,
-    /// The private key, where it is not in the chain's file.
+    /// The private key, if it is not in the chain's file.
     pub keyfile: Option<PathBuf>,
     /// The authority's certificates.
     pub cafile: Option<PathBuf>,
-    /// Opens the private key.
+    /// The passphrase of the private key.
     pub passphrase: Option<Secret>,
 }
 
 /// One line of `[routes:line]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteLine {
-    /// Where it is mounted, as written: `/test` and `/test/` differ in the links of a page.
+    /// The path of the mount, as written: relative links in a page differ between `/test` and `/test/`.
     pub path: String,
-    /// What is mounted.
+    /// The target of the mount.
     pub target: RouteTarget,
-    /// The target's bytes in the conf; none for a route that no conf holds.
+    /// The target's bytes in the conf; `None` for a route that is in no conf.
     pub span: Option<Range<usize>>,
 }
 
-/// What a route leads to, before the apps of the program are known.
+/// The target of a route, before the apps of the program are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteTarget {
     /// `@name`, without the `@`.
     Cluster(String),
     /// A folder or an app, as written: see [`resolve`](super::routes::resolve).
     Name(String),
-    /// An app of this program, whatever folders there are.
+    /// An app of this program, even if there is a folder of that name.
     App(String),
 }
 
-/// A declared cluster, ready to make actors of.
+/// A declared cluster, from which actors are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Declared {
     /// HTTP and RPC members.
@@ -202,11 +202,11 @@ impl Settings {
     }
 }
 
-/// What bodies that are still coming may hold together, unless one alone may be half of it, in bytes.
+/// The default memory of all incomplete bodies, in bytes, unless a single body may need more than half of it.
 pub(super) const MAX_BODIES: usize = 64 << 20;
 
 impl Default for ServerSettings {
-    /// An empty `[server]`: every number is that of the table of keys.
+    /// The settings of an empty `[server]`: every default is from the table of keys.
     fn default() -> ServerSettings {
         ServerSettings {
             threads: cores(),
@@ -245,7 +245,7 @@ impl Default for Uploads {
     }
 }
 
-/// A thread for every core: handlers that wait do not block one.
+/// The default number of threads: one per core, because handlers that wait do not block a thread.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -1,9 +1,9 @@
-//! A conf's text as a report may show it: secrets replaced by `***`, and the way from a byte of the file to the place
-//! in what is shown.
+//! A conf's text in the form a report may show: secrets replaced by `***`. Also maps a byte of the file to its place in
+//! that text.
 
 use std::ops::Range;
 
-/// Says nothing about the length of what it hides.
+/// Has a fixed length, which reveals nothing about the secret's.
 const MASK: &str = "***";
 
 /// The masked text of one conf.
@@ -21,18 +21,18 @@ pub(crate) struct ConfText {
 struct CutText {
     /// The hidden bytes of the file.
     hidden: Range<usize>,
-    /// Where the mask stands in what is shown.
+    /// The position of the mask in the shown text.
     at: usize,
-    /// How many characters are hidden: the columns behind it are those of the file.
+    /// The number of hidden characters, so that columns after the mask are those of the file.
     chars: usize,
 }
 
-/// Where a caret goes.
+/// The position of a caret.
 pub(crate) struct Position<'a> {
     pub(crate) line: usize,
-    /// Counted in characters of the file, from 1.
+    /// In characters of the file, from 1.
     pub(crate) column: usize,
-    /// Counted in characters of the excerpt, from 1.
+    /// In characters of the excerpt, from 1.
     pub(crate) shown_column: usize,
     pub(crate) excerpt: &'a str,
     /// Bytes of the excerpt.
@@ -40,7 +40,7 @@ pub(crate) struct Position<'a> {
 }
 
 impl ConfText {
-    /// Hides `secrets`, which lie within lines, in any order.
+    /// Hides `secrets`, which may be in any order; each is within one line.
     pub(crate) fn new(name: &str, text: &str, mut secrets: Vec<Range<usize>>) -> ConfText {
         secrets.retain(|secret| !secret.is_empty());
         secrets.sort_by_key(|secret| secret.start);
@@ -84,7 +84,7 @@ impl ConfText {
         }
     }
 
-    /// A byte of the file in what is shown; within a mask, its start or its end.
+    /// The position of a byte of the file in the shown text; within a mask, the mask's start or end.
     fn shown_at(&self, at: usize, as_end: bool) -> usize {
         let at = at.min(self.len);
         let mut position = at;
@@ -95,7 +95,7 @@ impl ConfText {
                 return if as_end { cut.at + MASK.len() } else { cut.at };
             }
         }
-        // What is shown is cut at character boundaries; a byte within a character moves to its start.
+        // The shown text is cut at character boundaries; a byte within a character moves to the character's start.
         (0..=position.min(self.shown.len())).rev().find(|at| self.shown.is_char_boundary(*at)).unwrap_or(0)
     }
 }

@@ -2,10 +2,10 @@
 
 use strsim::osa_distance;
 
-/// A word this long was never a mistyped key, and the time to compare grows with its square.
+/// A longer word is not a mistyped key, and the time of a comparison grows with the square of the length.
 const LONGEST: usize = 64;
 
-/// The nearest of `known` words, if it is near enough to have been meant.
+/// The nearest of the `known` words, if it is close enough.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.chars().nth(LONGEST).is_some() {
         return None;

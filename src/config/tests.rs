@@ -59,8 +59,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Every broken conf against the report beside it. To accept new reports: `BLESS=1 cargo test -p skitai --lib config`,
-/// then read the difference.
+/// Compares the report of every broken conf with the file beside it. To accept new reports:
+/// `BLESS=1 cargo test -p skitai --lib config`, then review the diff.
 #[test]
 fn broken_confs_are_reported_in_these_words() {
     let bless = std::env::var_os("BLESS").is_some();
@@ -99,7 +99,7 @@ fn every_conf_of_the_first_readme_is_read() {
             Ok(_) => Vec::new(),
             Err(report) => report.errors().map(|problem| problem.message.clone()).collect(),
         };
-        // What it prints for everybody to see is no key, and three things it shows are not built yet.
+        // The public key of the sample is refused, and three features in these files are not built yet.
         let expected: &[&str] = match name.as_str() {
             "sample" => &[
                 "`securekey` is the one of Skitai's sample, which anybody can read",
@@ -410,7 +410,7 @@ proptest! {
     }
 }
 
-/// No panic, and every place lies within the text, on the borders of its characters.
+/// Asserts that any text is parsed without a panic, and that every place is within the text, at character boundaries.
 fn check_any(text: &str) -> Result<(), TestCaseError> {
     let report = match parsed(text) {
         Ok(loaded) => loaded.warnings,

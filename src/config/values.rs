@@ -1,6 +1,6 @@
-//! How single values are written: flags, numbers, durations, sizes, addresses, secrets.
+//! Parses single values: flags, numbers, durations, sizes, addresses, secrets.
 //!
-//! Each reader answers with the value or with the words that say what was expected.
+//! Each function returns the value, or a text that says what was expected.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(super) fn duration(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// An address to listen on; nothing stands for all interfaces.
+/// An address to listen on; an empty text means all interfaces.
 pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
     match text {
         "" | "*" => Ok(None),
@@ -78,7 +78,7 @@ pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
     }
 }
 
-/// A secret as it is written: itself, `env:NAME` or `file:PATH`. The words of an error never hold it.
+/// A secret: the text itself, `env:NAME` or `file:PATH`. Error texts never contain it.
 pub(super) fn secret(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     if let Some(name) = text.strip_prefix("env:") {
         let name = name.trim();
@@ -109,10 +109,10 @@ fn split_unit(text: &str) -> (&str, String) {
     (&text[..at], text[at..].trim().to_ascii_lowercase())
 }
 
-/// `1.5` of a unit; nothing where that is no number or none that can be counted.
+/// Converts `1.5` of a unit; `None` if it is not a number or overflows.
 fn scaled(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    // Six digits are finer than any unit here, and keep the product within range.
+    // Six digits are finer than any unit here, and keep the product in range.
     if whole.is_empty() || fraction.is_empty() || fraction.len() > 6 {
         return None;
     }

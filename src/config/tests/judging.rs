@@ -1,4 +1,4 @@
-//! How the members of a cluster are found, chosen and judged.
+//! How the members of a cluster are discovered, chosen and ejected.
 
 use skitai_actors::spec::{Authority, Balance, Check, CheckKind, Encoding, Login, Rules};
 
@@ -76,7 +76,7 @@ fn streams_have_a_part_of_each_threads_connections() {
     };
     assert_eq!(streams(""), (5, 50, 2));
     assert_eq!(streams("\nconnections = 40\nstream_share = 25"), (20, 25, 5));
-    // Where all are for streams one is for statements, and where there is one it is for both.
+    // One connection always remains for statements; a single connection serves both.
     assert_eq!(streams("\nstream_share = 100"), (5, 100, 4));
     assert_eq!(streams("\nconnections = 2\nstream_share = 1"), (1, 1, 1));
     for wrong in ["0", "101", "half"] {

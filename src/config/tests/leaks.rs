@@ -1,4 +1,4 @@
-//! Secrets never come out, whatever else is wrong with a conf.
+//! Reports never contain secrets, whatever else is wrong with a conf.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -20,7 +20,7 @@ fn conf() -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// One thing an operator may do to a conf by accident.
+/// An accidental change of a conf.
 #[derive(Clone, Debug)]
 enum Slip {
     Remove(Index),
@@ -28,9 +28,9 @@ enum Slip {
     Swap(Index, Index),
     Indent(Index),
     Join(Index),
-    /// A line is replaced up to its `=`.
+    /// Replaces a line up to its `=`.
     Rename(Index, String),
-    /// A character before the first secret of a line is changed, inserted or lost.
+    /// Changes, inserts or removes a character before the first secret of a line.
     Type(Index, Index, String, bool),
     Insert(Index, String),
 }
@@ -90,7 +90,7 @@ fn apply(lines: &mut Vec<String>, slip: Slip) {
     }
 }
 
-/// What a report must not hold: the secrets, and long pieces of them.
+/// Asserts that a report contains neither the secrets nor long pieces of them.
 fn assert_silent(report: &str) -> Result<(), TestCaseError> {
     for secret in SECRETS {
         for piece in secret.as_bytes().windows(6) {

@@ -1,5 +1,5 @@
-//! For an author's own tests: the app on a free port of this process, a small client, and fake clusters that are real
-//! listeners.
+//! Tools for tests of your app: the app on a free port of this process, a small client, and fake clusters that are
+//! real listeners.
 //!
 //! ```
 //! use skitai::prelude::*;
@@ -26,12 +26,12 @@
 //! assert_eq!(site.xmlrpc("search", ("Mozart",)).map(|found| found.len()), Ok(2));
 //! ```
 //!
-//! Everything here blocks the thread it is used on, as a test's own thread may, and stops the test with a panic that
-//! says what went wrong where it cannot go on: a configuration that does not fit, a server that hangs up.
+//! Everything here blocks its thread, as a test may. If it cannot continue (an invalid configuration, a server that
+//! hangs up), it panics with the reason and so fails the test.
 //!
-//! - [`TestSite`]: what to serve; [`TestServer`]: it, served;
-//! - [`Client`]: asks pages, keeps cookies, calls methods; [`Reply`] and [`Fault`] are what comes back;
-//! - [`FakeCluster`] of [`FakeMember`]s: canned answers, latency, errors, and what was asked of them.
+//! - [`TestSite`]: the site to serve; [`TestServer`]: the running server;
+//! - [`Client`]: requests pages, keeps cookies, calls methods; it returns [`TestReply`] and [`TestFault`];
+//! - [`FakeCluster`] of [`FakeMember`]s: canned answers, latency, errors, and the calls they received.
 
 mod client;
 mod conduct;

@@ -11,11 +11,11 @@ use skitai_wire::{Limits, Value, jsonrpc, xmlrpc};
 
 use super::message::{Message, Unmeasured};
 
-/// Longer than any request may take by default; a server that is silent for so long has failed the test.
+/// Longer than the default deadline of a request: a server that is silent for this long has failed the test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks one server, and keeps its cookies as a browser does: whatever they say of paths and times, they are sent with
-/// every request that follows, until the server takes them back.
+/// A client of one server. It keeps cookies, but ignores their path and lifetime: each is sent with every later
+/// request, until the server deletes it.
 #[derive(Clone, Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -27,9 +27,9 @@ pub struct Client {
 pub struct TestReply {
     /// The HTTP status.
     pub status: u16,
-    /// Names in lower case.
+    /// Names in lower case, with values.
     pub headers: Vec<(String, String)>,
-    /// What came, as it came.
+    /// The body, as received.
     pub body: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ pub struct TestFault {
 }
 
 impl TestReply {
-    /// The first header of this name, whatever its case.
+    /// The first header of this name; case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
@@ -53,16 +53,16 @@ impl TestReply {
     /// The body as text.
     ///
     /// # Panics
-    /// When it is not UTF-8.
+    /// If it is not UTF-8.
     #[track_caller]
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
 
-    /// The body as a value of one's own, from JSON.
+    /// The body as your own type, from JSON.
     ///
     /// # Panics
-    /// When it is not JSON of this kind.
+    /// If it is not JSON of this type.
     #[track_caller]
     pub fn json<T: DeserializeOwned>(&self) -> T {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| {
@@ -72,15 +72,15 @@ impl TestReply {
 }
 
 impl Client {
-    /// A client without cookies of the server at this address.
+    /// Creates a client for the server at this address, without cookies.
     pub fn new(address: SocketAddr) -> Client {
         Client { address, cookies: Vec::new() }
     }
 
-    /// A page.
+    /// Requests a page with GET.
     ///
     /// # Panics
-    /// This and every other request, when the server does not answer.
+    /// If the server does not answer. So do all other requests.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> TestReply {
         self.ask("GET", path, &[], b"")
@@ -102,7 +102,7 @@ impl Client {
         self.ask("POST", path, &[("content-type", "application/json")], &body)
     }
 
-    /// Any request. What every request has (`Host`, the length, the cookies) is added.
+    /// Sends any request. The client adds `Host`, `Content-Length` and its cookies.
     #[track_caller]
     pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TestReply {
         match self.exchange(method, path, headers, body) {
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Calls a method over XML-RPC. `params` is a tuple, one entry per parameter.
+    /// Calls a method over XML-RPC. `params` is a tuple with one entry per parameter.
     #[track_caller]
     pub fn xmlrpc(&mut self, method: &str, params: impl Serialize) -> Result<Value, TestFault> {
         let call = xmlrpc::write_call(method, &params).expect("the parameters are written as XML-RPC");
@@ -185,7 +185,7 @@ impl Client {
     }
 }
 
-/// Percent-encoded for a form.
+/// Percent-encodes a text for a form.
 fn coded(text: &str) -> impl std::fmt::Display + '_ {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
 }

@@ -1,5 +1,5 @@
-//! What a fake member does: canned answers, latency and errors, which a test may change while it runs; and what it was
-//! asked.
+//! The behaviour of a fake member: canned answers, latency and errors, which a test may change at any time; and the
+//! calls it received.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,16 @@ use skitai_wire::Value;
 /// A call that a fake member received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReceivedCall {
-    /// The method; for a page its path.
+    /// The method; for a page, its path.
     pub method: String,
-    /// The parameters in order; named parameters of JSON-RPC are one map.
+    /// The parameters in order; named parameters of JSON-RPC are a single map.
     pub params: Vec<Value>,
 }
 
 /// Computes an answer.
 pub(super) type Answering = Arc<dyn Fn(&[Value]) -> Value + Send + Sync>;
 
-/// What a method answers.
+/// The answer of a method.
 #[derive(Clone)]
 pub(super) enum Canned {
     Value(Value),
@@ -30,20 +30,20 @@ pub(super) enum Canned {
 /// A page: status and text.
 pub(super) type Page = (u16, String);
 
-/// What is to be answered, and what was asked.
+/// The answers to give, and the calls received.
 #[derive(Default)]
 pub(super) struct ConductState {
     pub(super) methods: HashMap<String, Canned>,
     pub(super) pages: HashMap<String, Page>,
     pub(super) latency: Duration,
     pub(super) error_rate: f64,
-    /// The part of an error that is due: at 1 the next answer is one.
+    /// The accumulated error rate: when it reaches 1, the next answer is an error.
     owed: f64,
     pub(super) calls: Vec<ReceivedCall>,
     pub(super) is_stopped: bool,
 }
 
-/// One member's conduct, shared with the threads that answer for it.
+/// One member's behaviour, shared with its threads.
 #[derive(Default)]
 pub(super) struct Conduct {
     state: Mutex<ConductState>,
@@ -55,7 +55,7 @@ impl Conduct {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits as long as the member's latency says; at its stop the wait is over.
+    /// Waits for the member's latency, or until the member is stopped.
     pub(super) fn take_time(&self) {
         let mut state = self.lock();
         let until = Instant::now() + state.latency;
@@ -75,12 +75,12 @@ impl Conduct {
 }
 
 impl ConductState {
-    /// Notes a call and says whether it is to fail. Errors are spread evenly: at a rate of 0.25 every fourth call is
-    /// one.
+    /// Records a call and returns whether it must fail. Errors are spread evenly: at a rate of 0.25 every fourth call
+    /// fails.
     pub(super) fn note(&mut self, call: ReceivedCall) -> bool {
         self.calls.push(call);
         self.owed += self.error_rate;
-        // The sum of many small parts may end a hair below a whole.
+        // A sum of many fractions may be slightly below a whole number.
         let fails = self.owed > 1.0 - 1e-9;
         if fails {
             self.owed -= 1.0;

@@ -1,4 +1,4 @@
-//! Fake clusters: members that are real listeners and answer as they are told.
+//! Fake clusters: members that are real listeners with canned answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use skitai_wire::Value;
 use super::conduct::{Canned, Conduct, ReceivedCall};
 use super::listening::Listening;
 
-/// Members on free ports of 127.0.0.1 that speak XML-RPC, JSON-RPC and plain HTTP. What is said to the cluster holds
-/// for every member; [`member`](FakeCluster::member) gives one of them. All of it may be changed at any time. Dropping
-/// it stops them.
+/// Members on free ports of 127.0.0.1 that speak XML-RPC, JSON-RPC and plain HTTP. Settings of the cluster apply to
+/// every member; [`member`](FakeCluster::member) returns one of them. All settings may change at any time. Dropping the
+/// cluster stops its members.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,19 +44,19 @@ impl std::fmt::Debug for Conduct {
 }
 
 impl FakeCluster {
-    /// So many members. To a method they know nothing of they answer with the fault −32601, to such a path with 404.
+    /// Starts this many members. They answer an unknown method with the fault −32601 and an unknown path with 404.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// If there is no free port.
     #[track_caller]
     pub fn start(members: usize) -> FakeCluster {
         FakeCluster::at((0..members).map(|_| 0))
     }
 
-    /// Members on ports that a configuration names, for trying a site by hand: `FakeCluster::at([5001, 5002, 5003])`.
+    /// Starts members on the ports of a configuration, to try a site by hand: `FakeCluster::at([5001, 5002, 5003])`.
     ///
     /// # Panics
-    /// When somebody listens there.
+    /// If a port is in use.
     #[track_caller]
     pub fn at(ports: impl IntoIterator<Item = u16>) -> FakeCluster {
         FakeCluster { members: ports.into_iter().map(FakeMember::start).collect() }
@@ -65,19 +65,19 @@ impl FakeCluster {
     /// One member, counted from 0.
     ///
     /// # Panics
-    /// When there is no such member.
+    /// If there is no such member.
     #[track_caller]
     pub fn member(&self, number: usize) -> &FakeMember {
         let many = self.members.len();
         self.members.get(number).unwrap_or_else(|| panic!("the cluster has {many} members, counted from 0"))
     }
 
-    /// The members.
+    /// All members.
     pub fn members(&self) -> &[FakeMember] {
         &self.members
     }
 
-    /// `host:port` of every member, as a configuration names them.
+    /// `host:port` of every member, in the form a configuration uses.
     pub fn nodes(&self) -> Vec<String> {
         self.members.iter().map(|member| member.address().to_string()).collect()
     }
@@ -89,7 +89,7 @@ impl FakeCluster {
         self.each(|member| member.can(method, Canned::Value(value.clone())))
     }
 
-    /// See [`FakeMember::answer_with`]; the first argument of `answer` is the member's number.
+    /// See [`FakeMember::answer_with`]; the first argument of `answer` is the member's number, from 0.
     pub fn answer_with<T: Serialize>(
         &self,
         method: &str,
@@ -140,21 +140,21 @@ impl FakeMember {
         FakeMember { conduct, listening }
     }
 
-    /// Where it listens, or would if it were not stopped.
+    /// The address of its listener, also while it is stopped.
     pub fn address(&self) -> SocketAddr {
         self.listening.address()
     }
 
-    /// Answers a method with this value, whatever its parameters.
+    /// Sets the answer of a method, for any parameters.
     ///
     /// # Panics
-    /// When the value cannot be written.
+    /// If the value cannot be serialised.
     #[track_caller]
     pub fn answer(&self, method: &str, value: impl Serialize) -> &FakeMember {
         self.can(method, Canned::Value(written(&value)))
     }
 
-    /// Answers a method with what a function makes of its parameters. A panic in it is a fault that says so.
+    /// Sets a function that computes the answer of a method from its parameters. A panic in it becomes a fault.
     pub fn answer_with<T: Serialize>(
         &self,
         method: &str,
@@ -163,40 +163,40 @@ impl FakeMember {
         self.can(method, Canned::Computed(Arc::new(move |params| written(&answer(params)))))
     }
 
-    /// Answers a method with a fault.
+    /// Sets a fault as the answer of a method.
     pub fn fault(&self, method: &str, code: i64, message: &str) -> &FakeMember {
         self.can(method, Canned::Fault(code, message.to_owned()))
     }
 
-    /// Answers GET and POST of a path (without its query) with this status and text.
+    /// Sets status and text for GET and POST of a path (without its query).
     pub fn page(&self, path: &str, status: u16, text: &str) -> &FakeMember {
         self.conduct.lock().pages.insert(path.to_owned(), (status, text.to_owned()));
         self
     }
 
-    /// Waits so long before each answer. Default: not at all.
+    /// Sets the delay before each answer. Default: none.
     pub fn latency(&self, latency: Duration) -> &FakeMember {
         self.conduct.lock().latency = latency;
         self
     }
 
-    /// Answers this part of all requests, from 0 to 1, with HTTP 500. They are spread evenly, so that a test is the
-    /// same each time: at 0.5 it is every second one, at 1 each. Default: none.
+    /// Sets the fraction of requests, from 0 to 1, that get HTTP 500. These are spread evenly, so that a test is
+    /// reproducible: at 0.5 every second request fails, at 1 every one. Default: 0.
     pub fn error_rate(&self, rate: f64) -> &FakeMember {
         self.conduct.lock().error_rate = rate.clamp(0.0, 1.0);
         self
     }
 
-    /// Refuses connections from now on, and closes those it has, whatever is under way on them.
+    /// Refuses connections from now on, and closes existing ones, even during a request.
     pub fn stop(&self) {
         self.conduct.stop();
         self.listening.stop();
     }
 
-    /// Listens again where it did before [`stop`](FakeMember::stop).
+    /// Listens again on the same port after [`stop`](FakeMember::stop).
     ///
     /// # Panics
-    /// When somebody else listens there now.
+    /// If the port is now in use.
     #[track_caller]
     pub fn start_again(&self) {
         self.conduct.lock().is_stopped = false;
@@ -205,7 +205,7 @@ impl FakeMember {
         }
     }
 
-    /// What it was asked so far, in the order of arrival; a page counts, too.
+    /// The calls received so far, pages included, in the order of arrival.
     pub fn calls(&self) -> Vec<ReceivedCall> {
         self.conduct.lock().calls.clone()
     }

@@ -1,4 +1,4 @@
-//! The sockets of a fake member: one thread accepts, one answers on each connection; all end with the member.
+//! The sockets of a fake member: one thread accepts, and one per connection answers; all end with the member.
 
 use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,23 +13,23 @@ use super::message::{Message, Unmeasured};
 use crate::app::code;
 use crate::observe::panics;
 
-/// A port and those who listen there.
+/// A port and the threads that serve it.
 #[derive(Debug)]
 pub(super) struct Listening {
     address: SocketAddr,
-    /// None while it is stopped.
+    /// `None` while the member is stopped.
     accepting: Mutex<Option<Accepting>>,
 }
 
 #[derive(Debug)]
 struct Accepting {
     thread: JoinHandle<()>,
-    /// Second handles of what was accepted, to be shut down at the end; those of closed connections go as new ones
-    /// come.
+    /// Clones of the accepted sockets, to shut them down at the end; those of closed connections are removed when new
+    /// ones are accepted.
     open: Arc<Open>,
 }
 
-/// Each with what lives as long as its thread.
+/// Each with a marker that lives as long as its thread.
 type Open = Mutex<Vec<(TcpStream, Weak<()>)>>;
 
 impl Listening {
@@ -52,7 +52,7 @@ impl Listening {
         Ok(())
     }
 
-    /// The conduct is stopped already; this wakes and awaits the one who accepts.
+    /// Wakes the accepting thread and waits for it; the member's behaviour is already stopped.
     pub(super) fn stop(&self) {
         let Some(Accepting { thread, open }) = lock(&self.accepting).take() else { return };
         drop(TcpStream::connect(self.address));
@@ -79,7 +79,7 @@ impl Accepting {
                     kept.push((second, Arc::downgrade(&lives)));
                 }
                 let conduct = conduct.clone();
-                // A caller that leaves makes writing fail: the end of this connection and no error of the test's.
+                // If the caller disconnects, writing fails: that ends the connection and is not an error of the test.
                 std::thread::spawn(move || {
                     drop(converse(&stream, &conduct));
                     drop(stream.shutdown(Shutdown::Both));
@@ -95,7 +95,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers requests until the caller leaves or the member is stopped.
+/// Answers requests until the caller disconnects or the member is stopped.
 fn converse(stream: &TcpStream, conduct: &Conduct) -> io::Result<()> {
     let mut incoming = BufReader::new(stream);
     while let Some(request) = Message::read(&mut incoming, true, Unmeasured::Empty)? {
@@ -117,12 +117,12 @@ fn converse(stream: &TcpStream, conduct: &Conduct) -> io::Result<()> {
     Ok(())
 }
 
-/// What a request asks for.
+/// A parsed request.
 enum ReceivedRequest<'m> {
     Xml(xmlrpc::Call),
     Json(jsonrpc::Request<'m>),
     Page(&'m str),
-    /// RPC that cannot be read: the text says why.
+    /// Malformed RPC, with the reason.
     Unreadable(String),
 }
 
@@ -200,7 +200,7 @@ fn result(conduct: &Conduct, method: &str, params: &[Value]) -> Result<Value, (i
     match canned {
         Some(Canned::Value(value)) => Ok(value),
         Some(Canned::Fault(code, message)) => Err((code, message)),
-        // Not under the lock: it is the test's own code, and may ask the member what it was asked.
+        // Called without the lock, because it is the test's own code and may call methods of the member.
         Some(Canned::Computed(answer)) => {
             panics::catch(|| answer(params)).map_err(|panicked| (code::INTERNAL, panicked.to_string()))
         }

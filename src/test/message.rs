@@ -1,22 +1,22 @@
-//! HTTP/1.1 messages on a socket, as far as a test's client and a fake member need them.
+//! HTTP/1.1 messages on a socket, as far as the test client and the fake members need them.
 
 use std::io::{self, BufRead, Read};
 
-/// The longest line of a head.
+/// The longest line of a head, in bytes.
 const LINE: u64 = 64 << 10;
-/// The largest body.
+/// The largest body, in bytes.
 const BODY: usize = 64 << 20;
 
 /// A request or an answer.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// The request's or status line.
+    /// The request line or status line.
     pub(super) first: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-/// How a body ends that no header measures.
+/// The end of a body without a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unmeasured {
     /// A request without a length has no body.
@@ -26,8 +26,8 @@ pub(super) enum Unmeasured {
 }
 
 impl Message {
-    /// The next message; `None` where the other side has closed the connection after the one before. `has_body` is
-    /// false for the answer to HEAD.
+    /// Reads the next message; `None` if the peer has closed the connection after the previous one. `has_body` is false
+    /// for the answer to HEAD.
     pub(super) fn read(
         stream: &mut impl BufRead,
         has_body: bool,
@@ -91,13 +91,13 @@ impl Message {
         Ok(body)
     }
 
-    /// The first header of this name, in lower case.
+    /// The first header of this name, which is in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// A line without its end; empty where the connection ended.
+/// A line without its line end; empty at the end of the connection.
 fn line(stream: &mut impl BufRead) -> io::Result<String> {
     let mut line = Vec::new();
     let read = stream.take(LINE).read_until(b'\n', &mut line)?;

@@ -1,4 +1,4 @@
-//! What a test serves: a program's apps, with its configuration or without, and fake clusters in place of real ones.
+//! The site of a test: a program's apps, with or without its configuration, and fake clusters in place of real ones.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,18 +15,18 @@ use crate::serve::background::{Background, NotStarted};
 use crate::serve::keys::Keys;
 use crate::serve::mounting;
 
-/// Where the configuration comes from.
+/// The source of the configuration.
 #[derive(Debug)]
 enum Conf {
-    /// Devel mode, `static` before the first app, as `skitai::main` does without one.
+    /// No configuration: devel mode, `static` before the first app, as `skitai::main` does.
     None,
     File(PathBuf),
     Text(String),
 }
 
-/// A site to be tested. `TestSite::of([app()]).start()` serves the apps as `skitai::main([app()])` does without a
-/// configuration: in devel mode, so that an error tells what really happened, with the current folder's `static` and
-/// `templates`.
+/// A site to test. `TestSite::of([app()]).start()` serves the apps as `skitai::main([app()])` does without a
+/// configuration: in devel mode, so that errors include their cause, with `static` and `templates` of the current
+/// folder.
 #[derive(Debug)]
 pub struct TestSite {
     apps: Vec<App>,
@@ -37,7 +37,7 @@ pub struct TestSite {
 }
 
 impl TestSite {
-    /// A site of these apps.
+    /// Creates a site of these apps.
     pub fn of(apps: impl IntoIterator<Item = App>) -> TestSite {
         TestSite {
             apps: apps.into_iter().collect(),
@@ -48,46 +48,46 @@ impl TestSite {
         }
     }
 
-    /// Serves what this configuration says, but for its address, port, access log and keys: a test has its own.
+    /// Uses this configuration, except for its address, port, access log and keys, which are the test's own.
     #[must_use]
     pub fn conf(mut self, path: impl Into<PathBuf>) -> TestSite {
         self.conf = Conf::File(path.into());
         self
     }
 
-    /// The same, given as text.
+    /// Uses this text as the configuration, with the same exceptions.
     #[must_use]
     pub fn conf_text(mut self, text: impl Into<String>) -> TestSite {
         self.conf = Conf::Text(text.into());
         self
     }
 
-    /// A cluster of these fake members, in place of the configuration's cluster of that name, if it has one.
+    /// Adds a cluster of these fake members. It replaces the configuration's cluster of that name, if there is one.
     #[must_use]
     pub fn cluster(mut self, name: &str, members: &FakeCluster) -> TestSite {
         self.clusters.push((name.trim_start_matches('@').to_owned(), members.nodes().join(", ")));
         self
     }
 
-    /// The folder that has its `static` and `templates`, and in which paths of a configuration given as text begin.
-    /// Default: the current one, which is the project's own where Cargo runs the tests.
+    /// Sets the folder that contains `static` and `templates`, to which paths of a configuration given as text are
+    /// relative. Default: the current folder, which is the project's own when Cargo runs the tests.
     #[must_use]
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> TestSite {
         self.folder = Some(folder.into());
         self
     }
 
-    /// Serves as in production: no text of an internal fault reaches a client.
+    /// Turns devel mode off, as in production: clients get no text of an internal fault.
     #[must_use]
     pub fn production(mut self) -> TestSite {
         self.is_devel = Some(false);
         self
     }
 
-    /// Starts it on a free port of 127.0.0.1, with a thread of its own.
+    /// Starts the site on a free port of 127.0.0.1, with one thread.
     ///
     /// # Panics
-    /// When it cannot be served; the text says why.
+    /// If it cannot start; the text has the reason.
     #[track_caller]
     pub fn start(self) -> TestServer {
         match self.try_start() {
@@ -96,7 +96,10 @@ impl TestSite {
         }
     }
 
-    /// The same, for a test of what keeps it from starting.
+    /// Like [`start`](TestSite::start), for tests of a site that must not start.
+    ///
+    /// # Errors
+    /// If it cannot start.
     pub fn try_start(self) -> Result<TestServer, NotStarted> {
         let names: Vec<&str> = self.apps.iter().map(|app| app.name.as_str()).collect();
         let here = self.folder.as_deref().unwrap_or(Path::new("."));
@@ -123,7 +126,7 @@ impl TestSite {
         server.access_log = None;
         server.devel = self.is_devel.unwrap_or(server.devel);
         let keys = Keys::passing_of(server);
-        // A change of it would take the fake clusters away.
+        // Without a file there is no reload, which would remove the fake clusters.
         loaded.file = None;
         let templates = match &self.folder {
             Some(folder) => Some(folder.join("templates")).filter(|templates| templates.is_dir()),
@@ -135,15 +138,15 @@ impl TestSite {
     }
 }
 
-/// A site that is served, until it is dropped. Its requests are those of a new [`Client`] each, without cookies;
-/// [`client`](TestServer::client) gives one that keeps them.
+/// A running site; dropping it stops it. Each of its requests uses a new [`Client`] without cookies;
+/// [`client`](TestServer::client) returns one that keeps them.
 #[derive(Debug)]
 pub struct TestServer {
     background: Background,
 }
 
 impl TestServer {
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.background.address()
     }
@@ -153,7 +156,7 @@ impl TestServer {
         format!("http://{}{path}", self.address())
     }
 
-    /// A client that keeps cookies.
+    /// Creates a client that keeps cookies.
     pub fn client(&self) -> Client {
         Client::new(self.address())
     }

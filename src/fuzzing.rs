@@ -1,8 +1,8 @@
-//! The entrances of the fuzz targets (`fuzz/`): bytes as a stranger may send them, through the code that reads them,
-//! with what must hold for all of them. Compiled with the feature `fuzzing`, which nothing turns on by default, and
-//! into the tests of this crate, which feed them the corpus.
+//! Entry points of the fuzz targets (`fuzz/`). Each passes untrusted bytes to the code that parses them and asserts the
+//! properties that must hold for any input. Compiled with the feature `fuzzing`, which is off by default, and into this
+//! crate's tests, which run the corpus.
 //!
-//! A part of an input ends at a line feed, so that a corpus is written with an editor.
+//! The parts of an input are separated by line feeds, so that a corpus can be written in an editor.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -34,7 +34,7 @@ use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
 use crate::serve::slot;
 
-/// Every kind of argument there is.
+/// A handler with every kind of argument.
 #[route("/every/<int:n>/<word>")]
 #[allow(clippy::too_many_arguments, reason = "that is what it is for")]
 async fn every(
@@ -55,11 +55,11 @@ async fn every(
 }
 
 thread_local! {
-    /// The actor system and what serves on this thread, made once: making them costs more than what is tried with them.
+    /// The actor system and serving state of this thread, made once: making them costs more than an input.
     static HERE: RefCell<Option<(actix_rt::SystemRunner, Rc<ServingThread>)>> = const { RefCell::new(None) };
 }
 
-/// Runs something on the actor system of this thread.
+/// Runs a closure on the actor system of this thread.
 fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
     HERE.with_borrow_mut(|here| {
         let (system, thread) = here.get_or_insert_with(|| {
@@ -76,7 +76,7 @@ fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
     })
 }
 
-/// The input up to its first line feed, and what follows.
+/// Splits the input at its first line feed.
 fn line(input: &[u8]) -> (&[u8], &[u8]) {
     match input.iter().position(|&byte| byte == b'\n') {
         Some(at) => (&input[..at], &input[at + 1..]),
@@ -84,7 +84,7 @@ fn line(input: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Content type, query and last part of the path, each a line; then the body: bound as the edge does it.
+/// Input: content type, query and last part of the path, a line each; then the body. Binds them as the edge does.
 pub fn binder(input: &[u8]) {
     let (content_type, rest) = line(input);
     let (query, rest) = line(rest);
@@ -115,7 +115,7 @@ pub fn binder(input: &[u8]) {
     });
 }
 
-/// The boundary and the sizes of the pieces (a byte each), each a line; then the body: received as an upload.
+/// Input: the boundary and the sizes of the pieces (one byte each), a line each; then the body. Receives an upload.
 pub fn multipart(input: &[u8]) {
     let (boundary, rest) = line(input);
     let (sizes, body) = line(rest);
@@ -152,7 +152,7 @@ pub fn multipart(input: &[u8]) {
     assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "a file is left behind");
 }
 
-/// Lines of `Cookie`, each also as a sealed session. What is read can be set, and is read again as it was.
+/// Input: lines of `Cookie`, each also used as a sealed session. Every cookie read can be set and reads back unchanged.
 pub fn cookies(input: &[u8]) {
     let sealer = Sealer::new(b"the key of the fuzz targets", &[b"an older one".to_vec()]);
     let mut headers = HeaderMap::new();
@@ -178,10 +178,10 @@ pub fn cookies(input: &[u8]) {
     sent.clear();
 }
 
-/// A conf: loaded or reported, every place of a report within the text and on the borders of its characters.
+/// Input: a conf. It is loaded or reported, and every place of a report is within the text, at character boundaries.
 pub fn ini(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    // A secret's file and a CA's are read from the disk: not the fuzzer's to choose.
+    // Files of secrets and CAs are read from the disk: the fuzzer must not choose them.
     if text.contains("file") {
         return;
     }
@@ -197,8 +197,8 @@ pub fn ini(input: &[u8]) {
     report.render(true);
 }
 
-/// Lines of `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Proto` in turn: the client behind a trusted proxy. Behind
-/// one that is not trusted it is the peer, whatever they say.
+/// Input: lines of `X-Forwarded-For`, `Forwarded` and `X-Forwarded-Proto` in turn. Computes the client behind a trusted
+/// proxy; behind an untrusted one the client must be the peer.
 pub fn forwarded(input: &[u8]) {
     let names = ["x-forwarded-for", "forwarded", "x-forwarded-proto"];
     let mut request = Request::empty(Instant::now());
@@ -222,8 +222,8 @@ pub fn forwarded(input: &[u8]) {
     }
 }
 
-/// Octets of a client, heard in one piece and in pieces that end at these places: it is the same, and what another
-/// reader understands of them (methods, bodies, and whether a request may follow).
+/// Input: a client's octets. Received whole and in pieces that end at `ends`, they must give the same requests, and
+/// those must equal the `expected` ones of another parser (method, body, and whether a request may follow).
 pub fn connection(octets: &[u8], ends: &[usize], expected: &[(String, Vec<u8>, bool)]) {
     thread_local! {
         static SYSTEM: actix_rt::SystemRunner = actix_rt::System::new();
@@ -232,7 +232,7 @@ pub fn connection(octets: &[u8], ends: &[usize], expected: &[(String, Vec<u8>, b
         let whole = system.block_on(heard(octets, &[]));
         let pieces = system.block_on(heard(octets, ends));
         assert_eq!(pieces.requests, whole.requests);
-        // What is refused before its line has ended is told in other words.
+        // A request that is refused before its line has ended gets a different text.
         let status = |all: &All| all.refused.as_ref().map(|(status, _)| *status);
         assert_eq!(status(&pieces), status(&whole), "{pieces:?}, {whole:?}");
         whole.check(expected);

@@ -1,8 +1,8 @@
-//! What an app needs, in one line: `use skitai::prelude::*;`.
+//! Everything that an app needs, in one line: `use skitai::prelude::*;`.
 
 pub use std::time::Duration;
 
-// `.map`, `.filter_map`, `.next` of a stream of outcomes.
+// For `.map`, `.filter_map` and `.next` of a stream of outcomes.
 pub use futures_util::StreamExt as _;
 pub use skitai_actors::http::Part;
 pub use skitai_actors::kit::Rule;

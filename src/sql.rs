@@ -1,4 +1,4 @@
-//! What is computed over the rows of all shards, and what an outcome tells of a statement beside its rows.
+//! Aggregates over the rows of all shards, and the data of a statement's outcome other than its rows.
 //!
 //! ```
 //! use skitai::prelude::*;

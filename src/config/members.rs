@@ -266,9 +266,9 @@ fn from_url(text: &str, base: &Path) -> Result<ParsedLogin, Misread> {
     Ok(ParsedLogin { host, port, database, user, password, tls })
 }
 
-/// Parses `sslmode=verify-full&sslrootcert=ca.pem`, in libpq's names; other parameters are refused. TLS is always verified:
-/// the weaker modes `verify-ca` and `require`, which copied URLs have, count as `verify-full`. `prefer` and `allow` are
-/// refused, because they fall back to a connection without TLS.
+/// Parses `sslmode=verify-full&sslrootcert=ca.pem`, in libpq's names; other parameters are refused. TLS is always
+/// verified: the weaker modes `verify-ca` and `require`, which copied URLs have, count as `verify-full`. `prefer` and
+/// `allow` are refused, because they fall back to a connection without TLS.
 fn tls(parameters: &str, base: &Path) -> Result<DbTls, Misread> {
     let (mut mode, mut roots) = (None, None);
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {

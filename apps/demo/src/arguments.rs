@@ -1,4 +1,4 @@
-//! Arguments from the path, and the same ones by name, from wherever a client puts them.
+//! Arguments from the path, and the same arguments by name, from the query, a form or a JSON body.
 
 use skitai::prelude::*;
 
@@ -8,7 +8,7 @@ pub(crate) async fn company(cid: i64, cname: String) -> String {
     format!("{cid} - {cname}")
 }
 
-/// The same by name: `/company?cid=555&cname=Skitai+Corp`, by GET or POST. Over RPC this one is `company`.
+/// The same company by name: `/company?cid=555&cname=Skitai+Corp`, by GET or POST. Over RPC this one is `company`.
 #[route("/company")]
 pub(crate) async fn company_by_name(
     #[arg(doc = "the company's number")] cid: i64,
@@ -17,21 +17,21 @@ pub(crate) async fn company_by_name(
     format!("{cid} - {cname}")
 }
 
-/// Both mixed: `/company/555?cname=Skitai+Corp`. A name that is given twice is a list of what was given, first the
-/// query's, last the path's: with `&cid=333` behind it the number is `["333",555]`.
+/// Both forms mixed: `/company/555?cname=Skitai+Corp`. A name given twice becomes a list, first the query's value, last
+/// the path's: with `&cid=333` the number is `["333",555]`.
 #[route("/company/<int:cid>")]
 pub(crate) async fn company_mixed(was: Was, cid: Value, cname: String) -> Result<String> {
     Ok(format!("{} - {cname}", was.tojson(&cid)?))
 }
 
-/// Everything that was sent, whatever its name: `/company/form?cid=555&cname=Skitai+Corp`.
+/// Every argument, whatever its name: `/company/form?cid=555&cname=Skitai+Corp`.
 #[route("/company/form")]
 pub(crate) async fn company_form(form: Form) -> Result<String> {
     let given = |name: &str| form.get(name).and_then(Value::as_str).unwrap_or("nothing").to_owned();
     Ok(format!("{} - {} of {} arguments", given("cid"), given("cname"), form.values.len()))
 }
 
-/// An argument that clients call what no name in Rust can be: the field `submit-name` of a form.
+/// An argument whose name for clients is not a name in Rust: the field `submit-name` of a form.
 #[route("/company/called")]
 pub(crate) async fn company_called(#[arg(name = "submit-name")] name: String) -> String {
     name

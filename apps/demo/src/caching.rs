@@ -1,8 +1,8 @@
-//! Answers that are kept for a time: the next equal call is answered with them, without a way to anybody.
+//! Cached answers: an equal call within their lifetime gets them without a request to any server.
 
 use skitai::prelude::*;
 
-/// One database's answer, for five minutes.
+/// Caches one database's answer for five minutes.
 #[route("/test/cached/db")]
 pub(crate) async fn database(was: Was) -> Result<Value> {
     let s = was.dlb("mydb").execute("SELECT count(*) AS cities FROM cities", ());
@@ -11,7 +11,7 @@ pub(crate) async fn database(was: Was) -> Result<Value> {
     Ok(result.ok()?)
 }
 
-/// All members' answers, for a minute. They are kept only where every member answered.
+/// Caches all members' answers for a minute. They are cached only if every member answered.
 #[route("/test/cached/map")]
 pub(crate) async fn members(was: Was) -> Result<Vec<Value>> {
     let s = was.map("mysearch/rpc2").call("generate_random_int_list", (5,));

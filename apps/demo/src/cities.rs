@@ -15,8 +15,8 @@ pub(crate) struct City {
 const AT_LEAST: &str =
     "SELECT name, country, population FROM cities WHERE population >= $1 ORDER BY population DESC, name";
 
-/// The cities of at least so many people, the largest first. Every shard must answer: a list with a hole would be
-/// wrong.
+/// The cities with at least this population, the largest first. Every shard must answer: a list that lacks a shard's
+/// cities would be wrong.
 #[route("/cities")]
 pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
     let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
@@ -25,16 +25,16 @@ pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) 
     Ok(cities)
 }
 
-/// Every city, the largest first, a line each: sent while the shards still send theirs. A client that reads slowly
-/// slows the shards down; were a shard missing, the last line would say so.
+/// Every city, the largest first, one per line, sent while the shards still send theirs. A client that reads slowly
+/// slows the shards down. If a shard fails, the last line says so.
 #[route("/cities/all")]
 pub(crate) async fn all_cities(was: Was) -> Result<Streaming> {
     let sql = "SELECT name, country, population FROM cities ORDER BY population DESC";
     was.dmap("mydb").rows(sql, ()).of::<City>().sorted_by("-population").ndjson().await
 }
 
-/// How many people live in the cities of each country, the most first. The shards add up what they have, and the sums
-/// of all are added up here.
+/// The population of the cities of each country, the largest first. Each shard sums its own rows, and the sums of all
+/// shards are added here.
 #[route("/countries")]
 pub(crate) async fn countries(was: Was, #[arg(default = 10)] top: u16) -> Result<Merged> {
     let sums = "SELECT country, count(*) AS cities, sum(population) AS people FROM cities GROUP BY country";
@@ -43,7 +43,7 @@ pub(crate) async fn countries(was: Was, #[arg(default = 10)] top: u16) -> Result
     found.require(All)?.group_by("country", countries)?.top(top.into(), "-people, country")
 }
 
-/// The largest city, by name and population: what all shards have, put together here.
+/// The largest city, by name and population, merged from all shards.
 #[route("/test/get_top_city")]
 pub(crate) async fn get_top_city(was: Was) -> Result<(String, i64)> {
     let s = was.dmap("mydb").execute("SELECT name, country, population FROM cities", ());
@@ -52,7 +52,7 @@ pub(crate) async fn get_top_city(was: Was) -> Result<(String, i64)> {
     top.map(|city| (city.name, city.population)).ok_or_else(|| Error::new(404, "there are no cities"))
 }
 
-/// The largest cities of one shard, the one with the least to do.
+/// The largest cities of one shard, the least busy one.
 #[route("/test/dlb")]
 pub(crate) async fn dlb(was: Was) -> Result<Vec<City>> {
     let s =
@@ -60,7 +60,7 @@ pub(crate) async fn dlb(was: Was) -> Result<Vec<City>> {
     s.getswait(secs(2)).await.rows()
 }
 
-/// The largest city. The filter runs as each shard answers, while the others still work.
+/// The largest city. The filter runs on each shard's answer as it arrives, while the others still work.
 #[route("/top-city")]
 pub(crate) async fn top_city(was: Was) -> Result<City> {
     let found = was

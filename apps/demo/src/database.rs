@@ -1,8 +1,8 @@
-//! A statement on a database that no configuration names.
+//! A statement on a database that is not in the configuration.
 
 use skitai::prelude::*;
 
-/// Where the demo finds one: `host:port/database/user/password`, in the environment of its process. No client says it.
+/// The environment variable with the demo's database: `host:port/database/user/password`. Clients cannot set it.
 const VARIABLE: &str = "SKITAI_DEMO_DB";
 
 /// Ten rows of a PostgreSQL database. Connections are pooled; there is nothing to close.

@@ -1,7 +1,7 @@
-//! The picture of the fan-out: one call to every member, drawn as it went.
+//! The picture of the fan-out: a drawing of one call to every member.
 //!
-//! The picture is made here and not in the browser, so that it needs no script: `static/fanout.js` only spares loading
-//! the whole page for the next one. Every number and word in it is of the call that this very request made.
+//! The server draws the picture, so that it needs no script in the browser: `static/fanout.js` only saves reloading the
+//! whole page for the next one. Every number and word in it comes from the call that this request made.
 
 use serde::Serialize;
 use skitai::prelude::*;
@@ -9,12 +9,12 @@ use skitai::prelude::*;
 use crate::members::Members;
 use crate::{page, switches};
 
-/// Of a member's row in the drawing, whose lines end in the middle of each.
+/// Height of a member's row in the drawing. Its lines end in the middle of the row.
 const ROW: usize = 100;
-/// The most letters of what a member or the system said.
+/// The most characters shown of a text from a member or the system.
 const SAID: usize = 160;
 
-/// Asks every member, as `/search` does, and tells what became of each: a picture here, the outcomes over RPC.
+/// Asks every member, as `/search` does, and shows each outcome: a picture here, the outcomes over RPC.
 #[route("/fanout")]
 pub(crate) async fn fanout(was: Was, #[arg(default = "Mozart")] keyword: String) -> Result<Either<Page, Vec<Outcome>>> {
     let found = was.map("mysearch/RPC2").call("search", (&keyword,)).getswait(secs(2)).await;
@@ -24,12 +24,12 @@ pub(crate) async fn fanout(was: Was, #[arg(default = "Mozart")] keyword: String)
     }
 }
 
-/// What the template draws.
+/// The data of the template.
 #[derive(Serialize)]
 struct Picture<'p> {
     keyword: &'p str,
     rows: Vec<Row<'p>>,
-    /// Of the drawing, and where its lines begin.
+    /// Height of the drawing, and where its lines begin.
     height: usize,
     middle: usize,
     is_asked: bool,
@@ -37,34 +37,34 @@ struct Picture<'p> {
     works: usize,
     /// Such as `2 of 3 ok (1 not sent)`.
     coverage: String,
-    /// `X-Coverage` as this reply has it: a whole answer has none.
+    /// `X-Coverage` of this reply; `None` for a complete answer.
     header: Option<String>,
-    /// Whether the demo has started the members.
+    /// Whether the demo started the members itself.
     is_own: bool,
-    /// Why they cannot be switched, where they are the demo's own.
+    /// Why the demo's own members cannot be switched, if they cannot.
     why_not: Option<String>,
 }
 
-/// A member, and what came of asking it.
+/// A member and its outcome.
 #[derive(Serialize)]
 struct Row<'p> {
-    /// Counted from 1, for the switch of one of the demo's own.
+    /// The number of one of the demo's own members, from 1, for its switch.
     number: Option<usize>,
     node: String,
     is_on: bool,
-    /// Where its line ends.
+    /// The end of its line.
     y: usize,
     /// `idle`, `ok` or `failed`.
     look: &'static str,
     /// The word of the outcome.
     word: String,
-    /// What it found, or what went wrong.
+    /// The works it found, or its error.
     said: String,
     #[serde(skip)]
     outcome: Option<&'p Outcome>,
 }
 
-/// A page with the picture in it, of this answer; of none before the first.
+/// A page with the picture of this answer; without an answer at the first visit.
 pub(crate) fn page(was: &Was, template: &'static str, keyword: &str, found: &[Outcome]) -> Result<Page> {
     let own = was.registered::<Members>("members")?.seen();
     let mut rows: Vec<Row<'_>> = own
@@ -79,7 +79,7 @@ pub(crate) fn page(was: &Was, template: &'static str, keyword: &str, found: &[Ou
         }
     }
     if rows.is_empty() {
-        // Who they are is the configuration's affair, and is known once they were asked.
+        // The configuration names the members, so they are unknown before the first call.
         rows.push(Row::of("@mysearch".to_owned()));
     }
     for (index, row) in rows.iter_mut().enumerate() {
@@ -103,7 +103,7 @@ pub(crate) fn page(was: &Was, template: &'static str, keyword: &str, found: &[Ou
         rows,
     };
     let page = page::of(was, template).with("picture", picture).with("can_switch", can_switch);
-    // A token is for who may use it: nobody else gets a session of it.
+    // Only a client that may use the switches gets a token, and with it a session.
     Ok(if can_switch { page.with_csrf() } else { page.with("csrf_token", "") })
 }
 

@@ -2,7 +2,7 @@
 
 use skitai::prelude::*;
 
-/// Everything in here.
+/// The routes of this module.
 pub(crate) fn package() -> Package {
     Package::at("/greetings").routes(routes![morning])
 }

@@ -1,4 +1,4 @@
-//! One function is three things: `/hello` in a browser, `hello()` over XML-RPC and over JSON-RPC.
+//! One function with three faces: `/hello` in a browser, `hello()` over XML-RPC and over JSON-RPC.
 
 use skitai::prelude::*;
 
@@ -14,7 +14,7 @@ pub(crate) async fn add(a: i64, b: i64) -> Result<i64> {
     a.checked_add(b).ok_or_else(|| Error::new(400, format!("{a} + {b} is beyond 64 bits")))
 }
 
-/// Gives any value back.
+/// Returns any value unchanged.
 #[route("/echo")]
 pub(crate) async fn echo(value: Value) -> Value {
     value

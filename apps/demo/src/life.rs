@@ -1,7 +1,7 @@
-//! What an app holds as long as it lives: made when the app starts, shared with all others, put away at the end.
+//! Objects that live as long as the app: made at the start, shared with all other apps, cleaned up at the end.
 //!
-//! Start-up runs once in every thread process, before its first request; shutdown once after its last. There is nothing
-//! to do after a change of the code, as there was with `onreload`: it is a new program, which starts anew.
+//! Startup runs once per process, before the first request; shutdown once, after the last. There is no `onreload` as in
+//! the Python server Skitai: after a change of the code a new program starts.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -21,7 +21,7 @@ impl Searcher {
         Searcher { titles: works.filter_map(|work| work.into_iter().nth(1)).collect(), asked: AtomicUsize::new(0) }
     }
 
-    /// The titles that hold a word.
+    /// The titles that contain a word.
     pub(crate) fn titles(&self, keyword: &str) -> Vec<String> {
         self.asked.fetch_add(1, Relaxed);
         self.titles.iter().filter(|title| title.contains(keyword)).cloned().collect()
@@ -32,14 +32,14 @@ impl Searcher {
     }
 }
 
-/// Every app finds it as `was.registered::<Searcher>("searcher")`.
+/// Registers the searcher. Every app finds it as `was.registered::<Searcher>("searcher")`.
 pub(crate) fn startup(wasc: &Wasc) -> Result<()> {
     let searcher = Searcher::open();
     tracing::info!("the searcher knows {} titles", searcher.titles.len());
     wasc.register("searcher", searcher)
 }
 
-/// Runs at the end, whatever became of the requests before.
+/// Runs at the end, even after failed requests.
 pub(crate) fn shutdown(wasc: &Wasc) -> Result<()> {
     wasc.get::<Searcher>("searcher")?.close();
     wasc.unregister("searcher");

@@ -3,13 +3,14 @@
 //! Read in this order: [`hello`] (one function, three faces), [`quickstart`] (an app below a path), [`greetings`] (a
 //! package), [`life`] (start and end), [`request`] and [`response`], [`arguments`] (paths, queries, types),
 //! [`requesting`] (a call to a URL), [`search`] (a call to every member of a cluster, and to one), [`mapreduce`]
-//! (filtered as it comes), [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`], [`page`]
-//! (a template), [`signin`] (sessions), [`orders`] (what runs around handlers), [`streaming`] (files to a client),
-//! [`upload`] (files from a form), [`websocket`] (a service of actix-web's). The index has a picture of a call to
-//! every member ([`fanout`]) with a switch at each ([`switches`]). What the demo needs around it, so that nothing else
-//! must be started, is in [`members`], [`catalogue`] (what these serve) and [`shards`].
+//! (answers filtered on arrival), [`database`] (a statement on a database), [`cities`] (on every shard), [`caching`],
+//! [`page`] (a template), [`signin`] (sessions), [`orders`] (hooks around handlers), [`streaming`] (files to a client),
+//! [`upload`] (files from a form), [`websocket`] (a service of actix-web). The index draws a call to every member
+//! ([`fanout`]), with a switch for each ([`switches`]). The demo starts its own back ends: [`members`], [`catalogue`]
+//! (the app of the members) and [`shards`].
 //!
-//! Every example of the first Skitai's README has its twin here; `docs/coming-from-skitai.md` says where.
+//! Every example in the first README of the Python server Skitai has a counterpart here; `docs/coming-from-skitai.md`
+//! lists them.
 
 mod arguments;
 mod caching;
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
         .main()
 }
 
-/// The app, which shows these members and switches them.
+/// The app. It shows these members and switches them.
 fn demo(members: &Members) -> App {
     let members = members.clone();
     App::new("demo")
@@ -102,8 +103,8 @@ fn demo(members: &Members) -> App {
         .actix(websocket::services)
 }
 
-/// The configuration where the command line names none: everything on this machine. Style sheet, script and pictures
-/// are mounted before the app: the folder `static` here, else the one this program was built beside, where they are.
+/// The configuration if the command line names none: everything on this machine. Style sheet, script and pictures are
+/// mounted before the app: the folder `static` here, else that of the sources of this program, if one of them exists.
 fn conf() -> String {
     let folders = ["static", concat!(env!("CARGO_MANIFEST_DIR"), "/../../static")];
     let folder = folders.into_iter().find(|folder| Path::new(folder).is_dir());
@@ -111,7 +112,7 @@ fn conf() -> String {
     format!("{}{mount}", include_str!("../demo.conf"))
 }
 
-/// What that configuration needs: three SQLite shards, and three RPC members, wherever they find room.
+/// Starts what that configuration needs: three SQLite shards, and three RPC members on free ports.
 fn surroundings(setup: &mut Setup<'_>, members: Members) -> Result<Members> {
     shards::fill(setup.var())?;
     setup.members("mysearch", &members.start(setup.port())?)?;

@@ -1,4 +1,4 @@
-//! A method of every member of a cluster: what each answers is filtered as it comes, and put together at the end.
+//! A method of every member of a cluster: each answer is filtered on arrival, and all are merged at the end.
 
 use skitai::prelude::*;
 
@@ -13,7 +13,7 @@ fn sum<'v>(numbers: impl Iterator<Item = &'v Value>) -> i64 {
 #[route("/test/map")]
 pub(crate) async fn map(was: Was) -> i64 {
     let s = was.map(CLUSTER).call(METHOD, (5,));
-    // We can expect [4, 76, 7, 7, 21] of each.
+    // Each member returns a list such as [4, 76, 7, 7, 21].
     let mut all = Vec::new();
     for rs in s.getswait(secs(5)).await {
         if rs.status == Status::Completed {
@@ -23,8 +23,8 @@ pub(crate) async fn map(was: Was) -> i64 {
     sum(all.iter())
 }
 
-/// The same of the numbers below 10. The filter runs on what one member answered while others are still at work; of a
-/// member that failed it leaves nothing.
+/// The sum of the numbers below 10. The filter runs on one member's answer while others still work; for a failed member
+/// it adds nothing.
 #[route("/test/map/filtered")]
 pub(crate) async fn filtered(was: Was) -> i64 {
     let s = was

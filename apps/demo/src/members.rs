@@ -1,9 +1,8 @@
 //! The three RPC members of the demo: small Skitai servers in this process, on ports of their own.
 //!
-//! They are the demo's own, so it can switch one off, and off is off: before [`Members::switch`] returns the member's
-//! listener is closed, its threads have ended, and with them the connections that callers had kept open to it. Its port
-//! stays bound while nobody listens there: whoever dials is refused, and the system gives the port to nobody who takes
-//! any that is free.
+//! The demo can switch its own members off. Before [`Members::switch`] returns, the member's listener is closed, its
+//! threads have ended, and with them the connections that callers kept open. Its port stays bound without a listener:
+//! new connections are refused, and the system does not assign the port to a program that asks for any free one.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,19 +16,19 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::catalogue;
 use crate::shards::SHARDS;
 
-/// Where the demo is found unless it is told otherwise.
+/// The demo's default port.
 const USUAL: u16 = 5000;
-/// The first of the ports that its members have there.
+/// The first of the members' ports beside the default port.
 const FIRST: u16 = 5001;
-/// How long the threads of a member that is switched off may take to end.
+/// The longest wait for the threads of a member that is switched off.
 const LAST_THREAD: Duration = Duration::from_secs(5);
 
-/// The members, shared by the program, which starts them, and its app, which shows and switches them. There are none
-/// where the demo has a configuration that is not its own.
+/// The members, shared by the program, which starts them, and its app, which shows and switches them. Empty if the demo
+/// runs with a configuration other than its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Members(Arc<OnceLock<Vec<Member>>>);
 
-/// What there is to see of a member.
+/// The visible state of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) address: SocketAddr,
@@ -40,7 +39,7 @@ pub(crate) struct Seen {
 struct Member {
     third: usize,
     address: SocketAddr,
-    /// Beside the state, so that a page need not wait for a switch that is under way.
+    /// Outside the lock, so that a page does not wait for a switch in progress.
     is_on: AtomicBool,
     state: Mutex<State>,
 }
@@ -48,21 +47,21 @@ struct Member {
 #[derive(Debug)]
 enum State {
     On(Serving),
-    /// With what holds its port, unless somebody else took that.
+    /// With the socket that holds its port, unless another program took the port.
     Off(Option<Socket>),
 }
 
-/// A member at work.
+/// A running member.
 #[derive(Debug)]
 struct Serving {
     server: Background,
-    /// Hangs up when the last of its threads has let go of its app.
+    /// Disconnects when the last of its threads has dropped its app.
     ended: Receiver<()>,
 }
 
 impl Members {
-    /// Starts them for a demo on this port, and says where they are. Beside the usual port they have the usual ones, if
-    /// all of those are free; else they take free ports.
+    /// Starts the members of a demo on this port and returns their addresses. Beside the default port they use the
+    /// default ports if all are free; otherwise free ports.
     pub(crate) fn start(&self, beside: u16) -> Result<Vec<SocketAddr>> {
         self.start_at(usual(beside))
     }
@@ -82,13 +81,14 @@ impl Members {
         Ok(addresses)
     }
 
-    /// The members in their order; none where this demo has started none.
+    /// The members in their order; none if this demo has started none.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let seen = |member: &Member| Seen { address: member.address, is_on: member.is_on.load(Relaxed) };
         self.0.get().into_iter().flatten().map(seen).collect()
     }
 
-    /// Switches one of them, counted from 1, on or off; one that is so already stays so. This waits for threads.
+    /// Switches one of them, counted from 1, on or off; no effect if it already is. Blocks until its threads have
+    /// ended.
     pub(crate) fn switch(&self, number: usize, on: bool) -> Result<()> {
         let members = self.0.get().map_or(&[][..], Vec::as_slice);
         let member = number.checked_sub(1).and_then(|index| members.get(index));
@@ -97,12 +97,12 @@ impl Members {
     }
 }
 
-/// The first port that members have beside a demo on this one; none where any will do.
+/// The members' first default port beside a demo on this port; `None` if they take any free ports.
 fn usual(beside: u16) -> Option<u16> {
     (beside == USUAL).then_some(FIRST)
 }
 
-/// All members or none, on ports from the first on or on free ones.
+/// Starts all members or none, on consecutive ports from `first` on, or on free ones.
 fn all_at(first: Option<u16>) -> Result<Vec<Member>, NotStarted> {
     let port = |third| first.map_or(0, |first| first + third as u16);
     (0..SHARDS).map(|third| Member::start(third, port(third))).collect()
@@ -128,7 +128,7 @@ impl Member {
                 self.is_on.store(false, Relaxed);
                 drop(serving.server);
                 *state = State::Off(Some(held(self.address)?));
-                // The app holds the other end.
+                // The app holds the sender.
                 if serving.ended.recv_timeout(LAST_THREAD) != Err(RecvTimeoutError::Disconnected) {
                     return Err(Error::internal(format!("{} is off, but a thread of it still runs", self.address)));
                 }
@@ -143,7 +143,7 @@ impl Serving {
     fn start(third: usize, address: SocketAddr) -> Result<Serving, NotStarted> {
         let (lives, ended) = mpsc::channel();
         let app = catalogue::app(third).startup(move |_| {
-            // Held as long as the app is, of which every thread of the server has a share.
+            // The app owns the sender, and every thread of the server has a share of the app.
             let _lives: &mpsc::Sender<()> = &lives;
             Ok(())
         });
@@ -151,10 +151,10 @@ impl Serving {
     }
 }
 
-/// A socket that is bound and does not listen: the system refuses whoever dials.
+/// A socket that is bound and does not listen: the system refuses connections to it.
 fn held(address: SocketAddr) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // The last connections of the member, which are closing, still have the port, too.
+    // Closing connections of the member still use the port.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
@@ -167,12 +167,12 @@ mod tests {
 
     use super::*;
 
-    /// What comes of dialling: a connection, or why there is none.
+    /// Connects and returns the error if that fails.
     fn dialled(address: SocketAddr) -> Result<(), ErrorKind> {
         TcpStream::connect(address).map(drop).map_err(|error| error.kind())
     }
 
-    /// A page of a member, on a connection that is kept.
+    /// Requests a page of a member on a kept connection.
     fn asked(conn: &mut TcpStream) -> String {
         conn.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
         let mut answer = String::new();
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn beside_the_usual_port_members_have_the_usual_ones() {
         assert_eq!((usual(5000), usual(5050), usual(0)), (Some(5001), None, None));
-        // Three ports in a row that nobody has; another program may be quicker, and then there are others.
+        // Looks for three free ports in a row. Another program may take one in between; then the next try finds others.
         let found = (0..50).find_map(|_| {
             let first = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?.port();
             let first = first.checked_sub(3)?;
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn where_a_usual_port_is_taken_all_members_have_free_ones() {
-        // Whoever has 5001, this test or a demo that runs beside it, is a stranger to these members.
+        // Another listener, of this test or of a demo running beside it, has port 5001.
         let foreign = TcpListener::bind(("127.0.0.1", FIRST));
         assert!(foreign.as_ref().map_or_else(|error| error.kind() == ErrorKind::AddrInUse, |_| true), "{foreign:?}");
         let members = Members::default();
@@ -229,9 +229,9 @@ mod tests {
         }
         let hung_up = kept.read(&mut [0]).map_err(|error| error.kind());
         assert!(matches!(hung_up, Ok(0) | Err(ErrorKind::ConnectionReset)), "{hung_up:?}");
-        // Of the third, which nobody has dialled, no connection is left that would keep the port from others.
+        // The third member has had no connection, so none is left that keeps the port from others.
         members.switch(3, false).expect("switched");
-        // Without SO_REUSEADDR, as the system itself looks for a port.
+        // Without SO_REUSEADDR, as when the system looks for a free port.
         let stranger = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket").bind(&third.into());
         assert_eq!(stranger.map_err(|error| error.kind()), Err(ErrorKind::AddrInUse));
         members.switch(3, true).expect("switched");

@@ -1,15 +1,15 @@
-//! What runs around every handler of a package: who is not signed in gets a form, what was done is noted, what goes
-//! wrong is said in the package's own words. A package inside has its own around its handlers, within these.
+//! Hooks around every handler of a package: a visitor who is not signed in gets a form, each request is recorded, and
+//! errors get the package's own text. A package inside it has its own hooks within these.
 //!
-//! `/orders/greetings/morning` runs: before of the package, before of the inner one, the handler, after of the inner
-//! one, after of the package; and from where something fails on, teardown in place of after.
+//! `/orders/greetings/morning` runs: the package's before, the inner before, the handler, the inner after, the
+//! package's after. After a failure, teardown runs in place of after.
 
 use skitai::prelude::*;
 
 const LOGIN_FORM: &str =
     r#"<form action="/test/signin"><input name="username"><input type="submit" value="Sign in"></form>"#;
 
-/// Orders and cart of who is signed in.
+/// Orders and cart of a visitor who is signed in.
 pub(crate) fn package() -> Package {
     Package::at("/orders")
         .before_request(require_login)
@@ -31,7 +31,7 @@ async fn require_login(was: Was) -> Option<&'static str> {
     was.session.get::<String>("username").is_none().then_some(LOGIN_FORM)
 }
 
-/// Where a site would log what its users do, the demo tells what ran.
+/// A site would log here what its users do; the demo reports the hook in a header.
 fn ran(was: &Was, hook: &str) {
     was.response.set("X-Ran", hook);
 }
@@ -54,7 +54,7 @@ async fn checkout() -> Result<String> {
     Err(Error::internal("the till is locked"))
 }
 
-/// Greets, but only who is signed in.
+/// Greets a visitor who is signed in.
 #[route("/morning")]
 async fn morning() -> &'static str {
     "Good Morning"

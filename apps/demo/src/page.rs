@@ -1,19 +1,19 @@
-//! A page from a template: what there is to see.
+//! A page from a template: the index.
 
 use skitai::prelude::*;
 
 use crate::{arguments, fanout};
 
-/// What the demo's pages may load: what this server has, and nothing of anybody else's. No other site may frame them.
+/// What the demo's pages may load: only resources of this server. No other site may frame them.
 const POLICY: &str = "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The source of `/search`, which the index shows.
 const SEARCH: &str = include_str!("search.rs");
 
-/// What there is to see. The template makes its links itself, by the names of the routes.
+/// The index. The template makes its links itself, from the names of the routes.
 #[route("/")]
 pub(crate) async fn index(was: Was) -> Result<Page> {
-    // By the function, where it has no name of its own: over RPC `company` is the one without placeholders.
+    // By its function, because its RPC name is not `company`: that is the route without placeholders.
     let company = was.url_for(arguments::company {}, (555, "Skitai Corp"))?;
     let company_mixed = was.url_for(arguments::company_mixed {}, (555, "Skitai Corp"))?;
     Ok(fanout::page(&was, "index.html", "Mozart", &[])?
@@ -24,7 +24,7 @@ pub(crate) async fn index(was: Was) -> Result<Page> {
         .with("host", was.request.get_header("host").unwrap_or("127.0.0.1:5000")))
 }
 
-/// A page of this template, with what every page of the demo has.
+/// A page of this template, with the headers and values that every page of the demo has.
 pub(crate) fn of(was: &Was, template: &'static str) -> Page {
     was.response.update("Content-Security-Policy", POLICY);
     Page::new(template).with("version", env!("CARGO_PKG_VERSION"))

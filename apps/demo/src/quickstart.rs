@@ -1,14 +1,14 @@
-//! The first steps: an app of its own, mounted below a path, with a package in a module of its own.
+//! The first steps: a second app, mounted below a path, with a package in a module.
 //!
-//! `/quick/ = quickstart` mounts it as a folder: `/quick` is sent to `/quick/`. Written `/quick = quickstart` it is
-//! like a file. Over RPC `hello_world` is `quick.hello.world` from anywhere, and `hello.world` below `/quick`.
+//! `/quick/ = quickstart` mounts it like a folder: `/quick` redirects to `/quick/`. `/quick = quickstart` mounts it
+//! like a file. The full RPC name of `hello_world` is `quick.hello.world`; in a call to `/quick` it is `hello.world`.
 
 use skitai::prelude::*;
 
 use crate::greetings;
 use crate::life::Searcher;
 
-/// The app. What the package has becomes its own: mount, templates, devel mode.
+/// The app. The routes of the package become its own.
 pub(crate) fn app() -> App {
     App::new("quickstart")
         .template("index.html", include_str!("../../../templates/quickstart/index.html"))
@@ -17,7 +17,7 @@ pub(crate) fn app() -> App {
         .package(greetings::package())
 }
 
-/// A page from a template, `templates/quickstart/index.html`, which extends another.
+/// A page from the template `templates/quickstart/index.html`, which extends another.
 #[route("/page")]
 async fn page() -> Page {
     Page::new("index.html").with("url", "https://www.python.org")
@@ -35,7 +35,7 @@ async fn hello_world() -> &'static str {
     "Hello"
 }
 
-/// Uses what another app shared at the start.
+/// Uses an object that another app registered at the start.
 #[route("/searcher")]
 async fn searcher(was: Was, keyword: String) -> Result<Vec<String>> {
     Ok(was.registered::<Searcher>("searcher")?.titles(&keyword))

@@ -1,10 +1,10 @@
-//! What the client sent: method, version, target, headers, body; and the same in the names of CGI.
+//! The request: method, version, target, headers, body; and the same under the names of CGI.
 
 use serde::Serialize;
 use skitai::app::Env;
 use skitai::prelude::*;
 
-/// What there is to know of a request.
+/// A description of a request.
 #[derive(Serialize)]
 pub(crate) struct Told {
     content_length: Option<String>,
@@ -23,11 +23,11 @@ pub(crate) struct Told {
     body: String,
 }
 
-/// Tells a request back to who sent it.
+/// Returns a description of the request.
 #[route("/test/request", methods = ["GET", "POST", "PUT"])]
 pub(crate) async fn request(was: Was) -> Told {
     let request = &was.request;
-    // A client keeps the fragment, the part behind `#`, to itself.
+    // Clients do not send the fragment, the part after `#`.
     let (path, params, query, _) = request.split_uri();
     Told {
         content_length: request.get_header("content-length").map(str::to_owned),
@@ -47,7 +47,7 @@ pub(crate) async fn request(was: Was) -> Told {
     }
 }
 
-/// The request in the names of CGI. Nothing of the process's own environment is in it.
+/// The request under the names of CGI. It contains nothing of the process's own environment.
 #[route("/test/env")]
 pub(crate) async fn environment(was: Was) -> Env {
     was.env()

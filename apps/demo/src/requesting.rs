@@ -1,11 +1,11 @@
 //! Calls to a URL: a page, a form, a form with a file, a method.
 //!
-//! They go to members of the demo and nowhere else: a page that fetches whatever URL it is given reaches whatever its
-//! server can reach.
+//! They call only members of the demo: a page that fetches any URL it is given lets its clients reach everything that
+//! the server can reach.
 
 use skitai::prelude::*;
 
-/// The address of the demo's member that has the least to do.
+/// The address of the demo's least busy member.
 async fn member(was: &Was) -> Result<String> {
     let asked = was.lb("mysearch").get().getwait(secs(2)).await;
     let address = format!("http://{}", asked.node);

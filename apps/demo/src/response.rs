@@ -1,11 +1,11 @@
-//! Status and headers of a reply, and one function that gives a page to browsers and data to programs.
+//! Status and headers of a reply, and one function that returns a page to browsers and data to programs.
 
 use serde::Serialize;
 use skitai::prelude::*;
 
 use crate::page;
 
-/// Leads elsewhere, said step by step. `Response::redirect` says it at once.
+/// Redirects step by step. `Response::redirect` does it in one call.
 #[route("/test/moved")]
 pub(crate) async fn moved(was: Was) -> &'static str {
     was.response.reply(301);
@@ -13,7 +13,7 @@ pub(crate) async fn moved(was: Was) -> &'static str {
     ""
 }
 
-/// Headers that are added, replaced and taken away: `set` adds one beside those of its name, `update` leaves one alone.
+/// Adds, replaces and removes headers: `set` adds one to those of its name, `update` replaces them.
 #[route("/test/headers")]
 pub(crate) async fn headers(was: Was) -> String {
     was.response.set("X-Letter", "a");
@@ -30,7 +30,7 @@ pub(crate) async fn headers(was: Was) -> String {
     )
 }
 
-/// Answers no GET, by hand. A route does it by itself: `#[route("/…", methods = ["POST"])]`.
+/// Refuses GET by hand. A route does it by itself with `#[route("/…", methods = ["POST"])]`.
 #[route("/test/noget", methods = ["GET", "POST"])]
 pub(crate) async fn no_get(was: Was) -> String {
     if was.request.command() == "get" {
@@ -40,7 +40,7 @@ pub(crate) async fn no_get(was: Was) -> String {
     "posted".to_owned()
 }
 
-/// The same as an error, which has the page of its status in a browser.
+/// The same as an error, which a browser gets as the page of its status.
 #[route("/test/noget/error", methods = ["GET", "POST"])]
 pub(crate) async fn no_get_error(was: Was) -> Result<&'static str> {
     if was.request.command() == "get" {
@@ -49,7 +49,7 @@ pub(crate) async fn no_get_error(was: Was) -> Result<&'static str> {
     Ok("posted")
 }
 
-/// Wants to hear no more from some: they are refused, and what else they have sent on this connection is not read.
+/// Refuses unwanted clients and closes their connection; anything else they sent on it is not read.
 #[route("/test/banned")]
 pub(crate) async fn banned(was: Was) -> Result<&'static str> {
     let address = was.request.get_remote_addr().map(|address| address.to_string()).unwrap_or_default();
@@ -59,14 +59,14 @@ pub(crate) async fn banned(was: Was) -> Result<&'static str> {
     Ok("welcome")
 }
 
-/// What is known of the server.
+/// Facts about the server.
 #[derive(Serialize)]
 pub(crate) struct Known {
     name: &'static str,
     version: &'static str,
 }
 
-/// Data over RPC, a page for browsers: one function gives either.
+/// Data over RPC, a page for browsers, from one function.
 #[route("/multi_purpose")]
 pub(crate) async fn multi_purpose(was: Was) -> Either<Page, Known> {
     let known = Known { name: "Skitai", version: env!("CARGO_PKG_VERSION") };
@@ -76,7 +76,7 @@ pub(crate) async fn multi_purpose(was: Was) -> Either<Page, Known> {
     }
 }
 
-/// A value as text: JSON, or the answer that XML-RPC would have.
+/// A value as text: JSON, or the document of an XML-RPC answer.
 #[route("/test/text")]
 pub(crate) async fn text(was: Was, value: Value, #[arg(default = "json")] form: String) -> Result<String> {
     if form == "xml" { was.toxml(&value) } else { was.tojson(&value) }

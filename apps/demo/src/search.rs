@@ -2,8 +2,8 @@
 
 use skitai::prelude::*;
 
-/// Searches every member and merges what came back in time. Where no member answered this is an error with every
-/// reason, never an empty success; where some did not, the header `X-Coverage` says so.
+/// Searches every member and merges the answers that came in time. If no member answered, this is an error with every
+/// reason, never an empty success; if some did not, the header `X-Coverage` says so.
 #[route("/search")]
 pub(crate) async fn search(was: Was, #[arg(default = "Mozart")] keyword: String) -> Result<Vec<Value>> {
     // The call leaves now; anything written here would run while the members work.
@@ -12,7 +12,7 @@ pub(crate) async fn search(was: Was, #[arg(default = "Mozart")] keyword: String)
     Ok(found.ok()?.flat_map(Value::into_list).collect())
 }
 
-/// Searches one member, the one with the least to do, and says which it was.
+/// Searches one member, the least busy one, and says which it was.
 #[route("/lb")]
 pub(crate) async fn lb(was: Was, #[arg(default = "Mozart")] keyword: String) -> Result<Value> {
     let found = was.lb("mysearch/RPC2").call("search", (keyword,)).getwait(secs(2)).await;

@@ -8,11 +8,11 @@ use skitai::prelude::*;
 
 const CITIES: &str = include_str!("../data/cities.csv");
 
-/// Into how many parts the demo's data is divided: row `i` is in part `i % SHARDS`.
+/// The number of parts of the demo's data: row `i` is in part `i % SHARDS`.
 pub(crate) const SHARDS: usize = 3;
 
-/// Makes the shards that are missing. One is filled aside and moved into place, so that a start that was interrupted
-/// leaves no half of a shard.
+/// Makes the missing shards. Each is filled under a temporary name and then renamed, so that an interrupted start
+/// leaves no partial shard.
 pub(crate) fn fill(var: &Path) -> Result<()> {
     fs::create_dir_all(var)?;
     for shard in 0..SHARDS {
@@ -47,7 +47,7 @@ fn make(path: &Path, shard: usize) -> Result<()> {
     Ok(())
 }
 
-/// The rows of a CSV text (RFC 4180) without its head. The demo's files have no line breaks inside a field.
+/// The rows of a CSV text (RFC 4180) without its header line. The demo's files have no line breaks within a field.
 pub(crate) fn records(text: &str) -> impl Iterator<Item = Vec<String>> {
     text.lines().skip(1).map(|line| {
         let mut fields = vec![String::new()];

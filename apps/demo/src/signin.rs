@@ -1,8 +1,8 @@
-//! Cookies and sessions: a session is a sealed cookie, read and kept by the server alone.
+//! Cookies and sessions: a session is a sealed cookie that only the server can read and change.
 
 use skitai::prelude::*;
 
-/// Signs `hansroh` in, and nobody else.
+/// Signs in `hansroh`; other names are refused.
 #[route("/test/signin")]
 pub(crate) async fn sign_in(was: Was, username: String) -> Result<String> {
     if let Some(known) = was.session.get::<String>("username") {

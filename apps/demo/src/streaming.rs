@@ -1,4 +1,4 @@
-//! A large file, sent piece by piece: memory holds one piece of it, and a client that leaves ends it.
+//! A large file, sent piece by piece: one piece is in memory, and when the client disconnects the file is closed.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,7 +6,7 @@ use std::io::Read;
 use skitai::app::path_in;
 use skitai::prelude::*;
 
-/// What may be had: the files of this folder, and no others.
+/// The folder whose files may be downloaded.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data");
 
 /// A file being sent.
@@ -24,7 +24,7 @@ impl More for Film {
     }
 
     fn close(&mut self) {
-        // Sent to its end or left by its client: the file is closed.
+        // Sent to its end, or the client has disconnected: close the file.
         self.file = None;
     }
 }
@@ -38,7 +38,7 @@ pub(crate) fn streaming(was: Was, filename: String) -> Result<Streaming> {
     Ok(Streaming::blocking(Film { file: Some(file) }))
 }
 
-/// The same with what the server knows of files: ranges, `304 Not Modified`, a type by the name.
+/// The same with the server's own support for files: ranges, `304 Not Modified`, a content type by name.
 #[route("/download")]
 pub(crate) async fn download(filename: String) -> Result<Response> {
     Response::file_in(FOLDER, &filename)

@@ -1,8 +1,8 @@
-//! The switches of the members: who may use them.
+//! The switches of the members, and the clients that may use them.
 //!
-//! They stop a part of a running program, so they are for whoever sits at its machine, and for nobody whose page that
-//! person's browser happens to show: [`here`] looks at the connection and at what browsers say of themselves, and
-//! [`skitai::app::csrf`] asks for a token that a page of another site cannot know.
+//! A switch stops a part of a running program, so it is for the person at this machine, and not for a foreign page in
+//! that person's browser. [`here`] checks the connection and the headers that browsers set, and [`skitai::app::csrf`]
+//! requires a token that a page of another site cannot know.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ pub(crate) fn package() -> Package {
     Package::at("/members").before_request(from_here).before_request(csrf).routes(routes![switch])
 }
 
-/// Switches a member of the demo on or off, and then shows what the next call finds. It waits for threads, so it is a
+/// Switches a member of the demo on or off, then shows the result of the next call. It waits for threads, so it is a
 /// plain `fn`.
 #[route("/switch", methods = ["POST"])]
 fn switch(
@@ -35,17 +35,17 @@ fn switch(
     Ok(format!("member {member} is {}", if on { "on" } else { "off" }))
 }
 
-/// Whether a request was sent from this machine, by a program or by a page of this demo; the text says why not.
+/// Whether a request came from this machine, from a program or a page of this demo; the error says why not.
 pub(crate) fn here(request: &Request) -> Result<(), String> {
     let from = request.get_remote_addr().filter(|address| !address.is_loopback());
     if let Some(address) = from {
         return Err(format!("members are switched from the demo's own machine, and this comes from {address}"));
     }
-    // Of a proxy that the configuration does not trust, the address above is the proxy's own.
+    // Behind a proxy that the configuration does not trust, the address above is the proxy's own.
     if ["forwarded", "x-forwarded-for"].iter().any(|header| request.get_header(header).is_some()) {
         return Err("members are switched from the demo's own machine, and this came through a proxy".to_owned());
     }
-    // A name of somebody else's that leads to this machine makes his page look like one of ours.
+    // A foreign host name that resolves to this machine would make its page look like one of ours (DNS rebinding).
     let host = request.get_header("host").unwrap_or_default();
     if !is_loopback(host) {
         return Err(format!("members are switched at localhost or 127.0.0.1, and this asks `{host}`"));
@@ -60,7 +60,7 @@ pub(crate) fn here(request: &Request) -> Result<(), String> {
     }
 }
 
-/// Whether a `Host` is a name of this machine that leads nowhere else.
+/// Whether a `Host` is a name that always means this machine.
 fn is_loopback(host: &str) -> bool {
     let port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.rsplit_once(':').filter(|(_, behind)| port(behind)).map_or(host, |(name, _)| name);

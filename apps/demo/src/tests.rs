@@ -1,4 +1,4 @@
-//! The demo, tested as its author would: served in the test's own process, beside members that fail as they are told.
+//! Tests of the demo, as its author would write them: served in the test's process, with members that fail on demand.
 
 use skitai::prelude::*;
 use skitai::test::{Client, FakeCluster, TestReply, TestServer, TestSite};
@@ -14,7 +14,7 @@ fn site(members: &FakeCluster) -> TestServer {
         .start()
 }
 
-/// The demo with members of its own, and with more lines for `[server]`.
+/// The demo with its own members, and with additional lines for `[server]`.
 fn own(server: &str) -> TestServer {
     const USUAL: &str = "127.0.0.1:5001, 127.0.0.1:5002, 127.0.0.1:5003";
     let members = Members::default();
@@ -25,12 +25,12 @@ fn own(server: &str) -> TestServer {
     TestSite::of([super::demo(&members), crate::quickstart::app()]).conf_text(conf).start()
 }
 
-/// The token of the switches in a page; none where it has no switches.
+/// The token of the switches in a page; `None` if it has no switches.
 fn token_of(page: &TestReply) -> Option<&str> {
     page.text().split("name=\"csrf_token\" value=\"").nth(1)?.split('"').next()
 }
 
-/// Somebody at the index, with its token.
+/// A client that has opened the index, and its token.
 fn visitor(site: &TestServer) -> (Client, String) {
     let mut client = site.client();
     let page = client.get("/");
@@ -38,7 +38,7 @@ fn visitor(site: &TestServer) -> (Client, String) {
     (client, token)
 }
 
-/// A switch as the page's form sends it, with more headers.
+/// Sends a switch as the page's form does, with additional headers.
 fn switch(client: &mut Client, token: &str, member: &str, on: &str, headers: &[(&str, &str)]) -> TestReply {
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let body = format!("csrf_token={token}&keyword=Bach&member={member}&on={on}");
@@ -104,7 +104,7 @@ fn a_member_that_is_switched_off_is_missing_in_the_next_answer_and_back_in_the_o
     let (mut client, token) = visitor(&site);
     let whole = site.get("/search?keyword=Bach");
     assert_eq!((whole.status, whole.header("x-coverage")), (200, None));
-    // More often than what ejects a member elsewhere.
+    // More failures than would eject a member elsewhere.
     for _ in 0..7 {
         let switched = switch(&mut client, &token, "2", "no", &[]);
         assert_eq!((switched.status, switched.header("location")), (303, Some("/fanout?keyword=Bach")));
@@ -160,7 +160,7 @@ fn the_picture_shows_every_outcome_of_its_own_call_and_the_header_it_came_with()
     shown(&partly, &["X-Coverage: 2 of 3 ok (1 not sent)", "Connection refused", "Switch on", "Switch off"]);
     assert_eq!(partly.text().matches("<b>refused</b>").count(), 1);
     shown(&client.get("/"), &["<b>off</b>", "Switch on"]);
-    // Data for programs, of the same call.
+    // The data for programs is of the same call.
     let outcomes = site.jsonrpc("fanout", ("Bach",)).expect("the outcomes");
     let reasons: Vec<&str> =
         outcomes.as_list().unwrap_or_default().iter().filter_map(|outcome| outcome["reason"].as_str()).collect();
@@ -199,7 +199,7 @@ fn a_switch_needs_the_token_of_its_page_and_a_page_of_this_demo() {
     }
     assert_eq!(client.get("/members/switch?member=1&on=no").status, 405, "it is no link");
     assert_eq!(site.get("/search").header("x-coverage"), None, "nobody was switched off");
-    // Over RPC, in a content type that no page of another site can send, only where it comes from counts.
+    // RPC with this content type cannot come from a foreign form, so only its origin is checked.
     let call = br#"{"jsonrpc":"2.0","id":1,"method":"members.switch","params":[1,false]}"#;
     let from = |origin: &str| {
         site.ask("POST", "/rpc3", &[("content-type", "application/json"), ("origin", origin)], call).text().to_owned()
@@ -223,7 +223,7 @@ fn nobody_but_who_sits_at_the_machine_may_switch() {
     assert_eq!((token_of(&seen), seen.header("set-cookie")), (None, None));
     assert!(seen.text().contains("No switches here") && !seen.text().contains("<button id=\"fanout-switch"));
     assert!(seen.text().contains("this comes from 192.0.2.7"), "{}", seen.text());
-    // A proxy that the configuration does not know has the address of this machine, too.
+    // A proxy on this machine that the configuration does not trust has a loopback address, too.
     let untold = own("");
     let (mut client, token) = visitor(&untold);
     for header in [("x-forwarded-for", "192.0.2.7"), ("forwarded", "for=192.0.2.7")] {

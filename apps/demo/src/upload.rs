@@ -12,7 +12,7 @@ pub(crate) async fn form(was: Was) -> Page {
     page::of(&was, "upload.html")
 }
 
-/// What came with it: every field, and of every file what it is. The files go when this has been answered.
+/// The content of the form: every field, and a description of every file. The files are deleted after the answer.
 #[route("/test/up", methods = ["POST"])]
 pub(crate) async fn up(form: Form) -> Value {
     let mut told = form.values;
@@ -27,8 +27,8 @@ pub(crate) async fn up(form: Form) -> Value {
     Value::Map(told)
 }
 
-/// The lines of one file, by an argument of its own: `curl -F file=@study.sql http://127.0.0.1:5000/test/lines`.
-/// Reading a file may wait for a disk, so this is a plain `fn`.
+/// The number of lines of one file, as an argument of its own: `curl -F file=@study.sql
+/// http://127.0.0.1:5000/test/lines`. Reading a file may wait for a disk, so this is a plain `fn`.
 #[route("/test/lines", methods = ["POST"])]
 pub(crate) fn lines(file: Upload) -> Result<usize> {
     Ok(BufReader::new(file.open()?).lines().map_while(Result::ok).count())

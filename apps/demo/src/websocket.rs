@@ -1,4 +1,4 @@
-//! What routes have no words for is a service of actix-web's: here a WebSocket that says everything back.
+//! A WebSocket that echoes its messages. Routes cannot express it, so it is a service of actix-web.
 
 use actix_ws::AggregatedMessage;
 use skitai::actix_web::web::{self, Payload};

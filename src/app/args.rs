@@ -9,3 +9,6 @@ pub(crate) mod bind;
 pub(crate) mod fields;
 pub(crate) mod form;
 pub(crate) mod upload;
+
+#[cfg(test)]
+mod tests;

@@ -203,3 +203,6 @@ where
         Error::from(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

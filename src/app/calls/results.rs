@@ -232,3 +232,6 @@ impl std::fmt::Display for AllFailed {
 }
 
 impl std::error::Error for AllFailed {}
+
+#[cfg(test)]
+mod tests;

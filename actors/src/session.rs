@@ -21,4 +21,4 @@ mod text;
 
 pub use actor::{Backend, Load, LoadResult, NotSaved, Save, Saved, Session, SessionActor, slots};
 pub use cookies::{Clock, SealedCookies};
-pub use seal::{LIMIT, Opened, Refusal, Sealer, State, TooLarge};
+pub use seal::{LIMIT, NotSealed, Opened, Refusal, Sealer, State, TooLarge};

@@ -1,5 +1,9 @@
 //! Sealed-cookie sessions: what is signed in stays so, what was tampered with is nobody, and no value can be read.
 
+use std::time::{Duration, SystemTime};
+
+use skitai_actors::session::{Refusal, Sealer, State};
+
 use crate::harness::{Reply, TestServer};
 
 /// The cookies a browser would send next.
@@ -159,15 +163,6 @@ fn another_server_with_another_key_does_not_open_it() {
 }
 
 #[test]
-fn a_session_ends_after_its_time() {
-    let demo = TestServer::demo().server("sessiontimeout", "1").start();
-    let mut jar = signed_in(&demo);
-    assert!(get(&demo, "/test/signin?username=hansroh", &mut jar).contains("Already"));
-    std::thread::sleep(std::time::Duration::from_millis(2100));
-    assert!(get(&demo, "/test/signin?username=hansroh", &mut jar).contains("Welcome"));
-}
-
-#[test]
 fn a_page_without_a_session_sets_no_cookie() {
     let demo = TestServer::demo().start();
     assert_eq!(demo.get("/hello").expect_code(200).header_all("set-cookie"), [""; 0]);
@@ -220,27 +215,40 @@ fn weak_or_known_keys_are_refused_as_previous_keys_too() {
     }
 }
 
+/// Time is not waited for: the cookies are sealed in the past, with the key of the site.
 #[test]
-fn a_session_in_use_slides_and_is_sent_again_only_when_due() {
-    let site = visits(TestServer::site().server("sessiontimeout", "20"));
-    let mut jar = remembering(&site);
-    let line = ("Cookie", jar.line());
-    let ask = || site.ask("GET", "/visits/recall?name=who", &[(line.0, &line.1)], b"").expect_code(200);
-    assert_eq!(ask().header("set-cookie"), "", "a tenth of its life is not gone");
-    std::thread::sleep(std::time::Duration::from_millis(3_100));
-    let renewed = ask();
-    assert!(renewed.header("set-cookie").contains("Max-Age=20"), "{:?}", renewed.headers);
-    jar.keep(&renewed);
-    assert_eq!(recalled(&site, &mut jar), "\"ann\"");
-
-    let short = visits(TestServer::site().server("sessiontimeout", "2"));
-    let mut jar = remembering(&short);
-    for _ in 0..4 {
-        std::thread::sleep(std::time::Duration::from_millis(900));
-        assert_eq!(recalled(&short, &mut jar), "\"ann\"", "it is in use");
+fn a_session_slides_while_it_is_used_and_ends_by_the_servers_clock() {
+    const KEY: &str = "the-key-of-a-test-of-time-0123456789-abcdefghij";
+    const LIFE: u64 = 1_000;
+    let site = visits(TestServer::site().server("securekey", KEY).server("sessiontimeout", &LIFE.to_string()));
+    let sealer = Sealer::new(KEY.as_bytes(), &[]);
+    let state = State::from([("who".to_owned(), "\"ann\"".to_owned())]);
+    let recalled = |ago: u64| {
+        let at = SystemTime::now() - Duration::from_secs(ago);
+        let cookie = sealer.seal("SESSION", None, &state, Duration::from_secs(LIFE), at).expect("it fits");
+        let line = format!("SESSION={cookie}");
+        site.ask("GET", "/visits/recall?name=who", &[("Cookie", &line)], b"").expect_code(200)
+    };
+    for (ago, who, is_sent_again) in
+        [(0, "\"ann\"", false), (20, "\"ann\"", false), (100, "\"ann\"", true), (900, "\"ann\"", true)]
+    {
+        let reply = recalled(ago);
+        let set = reply.header("set-cookie");
+        assert_eq!((reply.text().as_str(), !set.is_empty()), (who, is_sent_again), "{ago} s old: {set}");
+        if is_sent_again {
+            // For its whole life from now on, by the browser's clock and by the server's.
+            assert!(set.contains("; Max-Age=1000"), "{set}");
+            let cookie = set.split(['=', ';']).nth(1).expect("a value");
+            let opened = |ahead| sealer.open("SESSION", cookie, SystemTime::now() + Duration::from_secs(ahead));
+            assert_eq!(opened(LIFE - 200).expect("it is valid").data, state);
+            assert_eq!(opened(LIFE + 1), Err(Refusal::Expired));
+        }
     }
-    std::thread::sleep(std::time::Duration::from_millis(2_100));
-    assert_eq!(recalled(&short, &mut jar), "null", "and ends when it is not");
+    // Who keeps a cookie for longer than it was meant for has no session.
+    for ago in [LIFE, LIFE + 1, LIFE * 50] {
+        let reply = recalled(ago);
+        assert_eq!((reply.text().as_str(), reply.header("set-cookie")), ("null", ""), "{ago} s old");
+    }
 }
 
 #[test]

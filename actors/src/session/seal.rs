@@ -89,11 +89,14 @@ pub struct TooLarge {
 /// Why a session could not be sealed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum NotSealed {
+pub enum NotSealed {
+    /// It does not fit.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// A value of it cannot be put into a cookie as it is.
     #[error("the session's value {0:?} is not a JSON text")]
     NotJson(String),
+    /// Nothing is sealed without a nonce.
     #[error("the system gives no random numbers")]
     NoRandomness,
 }
@@ -149,8 +152,8 @@ impl Sealer {
         }
     }
 
-    /// Seals a session for the cookie `name`, valid for `ttl` from `now`. A session without an identity is given one.
-    pub(super) fn seal(
+    /// Seals a session for the cookie `name`, valid for `ttl` from `now`. A session without an identity gets one.
+    pub fn seal(
         &self,
         name: &str,
         sid: Option<String>,

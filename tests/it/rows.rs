@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::data::cities;
 use crate::harness::foreign::piped;
 use crate::harness::{Postgres, Relay, TestServer, eventually};
+use crate::sql::sqlite_section;
 
 const SHARDS: usize = 4;
 const ROWS: i64 = 80_000;
@@ -236,4 +237,23 @@ fn rows_are_types_sums_and_groups_without_being_kept() {
     assert_eq!(told.as_array().unwrap().iter().map(line).collect::<String>(), expected);
     let refused = site.get("/rows-filtered?cluster=mydb");
     assert!(refused.code >= 500 && refused.text().contains(".filter(..)"), "{}", refused.text());
+}
+
+#[test]
+fn merged_rows_are_read_as_a_type_of_ones_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for section in [sqlite_section(dir.path()), Postgres::shared().shards("mydb")] {
+        let site = TestServer::site().section(&section).start();
+        let mut largest = cities();
+        largest.sort_by_key(|city| -city.population);
+        let expected: Vec<String> =
+            largest[..3].iter().map(|city| format!("{}: {}", city.name, city.population)).collect();
+        let told = site.get("/largest?cluster=mydb&columns=name,population").expect_code(200).json();
+        assert_eq!(told, json!(expected), "{section}");
+        // A row that does not fit is a mistake of the handler; the log has the words.
+        site.get("/largest?cluster=mydb&columns=population").expect_code(500);
+        eventually("the field is named", || site.log().contains("missing field `name`").then_some(()));
+        site.get("/largest?cluster=mydb&columns=population+AS+name,population").expect_code(500);
+        eventually("what is wrong with it, too", || site.log().contains("expected a string").then_some(()));
+    }
 }

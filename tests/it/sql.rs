@@ -11,7 +11,7 @@ use crate::harness::data::{City, cities, third};
 use crate::harness::{Postgres, Relay, Reply, TestServer, eventually};
 
 /// Three SQLite files with the thirds, made without the demo.
-fn sqlite_section(dir: &Path) -> String {
+pub(crate) fn sqlite_section(dir: &Path) -> String {
     let all = cities();
     let mut members = Vec::new();
     for k in 0..3 {

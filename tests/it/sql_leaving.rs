@@ -45,7 +45,6 @@ fn clients_that_leave_a_fan_out_over_databases_leave_nothing_running() {
     for round in 1..=count {
         let mut conn = site.conn();
         conn.send("GET /asleep?cluster=four HTTP/1.1\r\nHost: x\r\n\r\n");
-        std::thread::sleep(Duration::from_millis(100));
         eventually("all four work", || (number(active) == DATABASES.len()).then_some(()));
         let left = Instant::now();
         drop(conn);
@@ -114,4 +113,39 @@ fn a_lost_database_is_said_to_be_ejected_and_for_what() {
     relays[1].mend();
     eventually("it takes part again", || (0..8).all(|_| told()[1] == "ok").then_some(()));
     assert!(site.log().contains("the member is readmitted"));
+}
+
+/// Where statements share a connection by the conf's word, one that says `exclusive()` has its own, and is cancelled.
+#[test]
+fn an_exclusive_statement_has_a_connection_of_its_own() {
+    let postgres = Postgres::shared();
+    let section = Postgres::section("one", &[Postgres::member(postgres.port(), "shard0")]) + "\npipeline = yes";
+    let site = TestServer::site().server("threads", "1").section(&section).start();
+    let path = |sql: &str, exclusive: bool| {
+        let escaped: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        format!("/own-connection?cluster=one&exclusive={exclusive}&sql={escaped}")
+    };
+    let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%AS of_its_own%' AND state = 'active' \
+                  AND pid <> pg_backend_pid()";
+    let running = || postgres.psql("postgres", active).trim().to_owned();
+    // What the status page tells of the shared one, once the statement runs.
+    let shared = || {
+        eventually("it runs", || (running() == "1").then_some(()));
+        let tree = status::tree(&site);
+        let member = &tree["databases"]["one"]["members"][0];
+        (member["pipelined"]["in_flight"].clone(), member["in_use"].clone())
+    };
+    let mut conn = site.begin(&path("SELECT pg_sleep(2)::text AS of_its_own", false));
+    assert_eq!(shared().0, 1, "the conf's word is kept");
+    assert_eq!(conn.read().expect_code(200).json()["reason"], "ok");
+
+    let conn = site.begin(&path("SELECT pg_sleep(60)::text AS of_its_own", true));
+    assert_eq!(shared(), (0.into(), 1.into()), "it is not on the shared one");
+    // Others pass it by there.
+    let beside = site.get(&path("SELECT 1 AS one", false)).expect_code(200).json();
+    assert_eq!(beside["data"][0]["one"], 1, "{beside}");
+    let left = Instant::now();
+    drop(conn);
+    eventually("it is cancelled", || (running() == "0").then_some(()));
+    assert!(left.elapsed() < Duration::from_secs(15), "nobody cancelled it: its time was over");
 }

@@ -1,11 +1,21 @@
 //! Routes that make every other kind of call: to a URL, to a database given on the spot, filtered, and cached.
 
+use serde::Deserialize;
 use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
-    Package::new()
-        .routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten])
-        .routes(routes![shard, averages, export, move_all, settings, asleep, mine, every])
+    Package::new().routes(routes![wget, post, rpc, db, dlb, filtered, cached, forgotten]).routes(routes![
+        shard,
+        averages,
+        export,
+        move_all,
+        settings,
+        asleep,
+        mine,
+        every,
+        own_connection,
+        largest
+    ])
 }
 
 /// Fetches a URL with GET, or posts `form` to it; gives code, reason and text back.
@@ -116,6 +126,29 @@ async fn asleep(was: Was, cluster: String) -> Vec<String> {
 async fn mine(was: Was, cluster: String, n: i64) -> Result<Vec<Value>> {
     let all = was.dmap(&cluster).execute("SELECT $1::int8 AS mine_of_this_test", (n,)).getswait(secs(10)).await;
     Ok(all.require(All)?.into_iter().map(|outcome| outcome.data[0]["mine_of_this_test"].clone()).collect())
+}
+
+/// A statement on the connection that others share, where the conf says so, or on one of its own.
+#[route("/own-connection")]
+async fn own_connection(was: Was, cluster: String, sql: String, exclusive: bool) -> Value {
+    let statement = was.dmap(&cluster).shard(0);
+    let statement = if exclusive { statement.exclusive() } else { statement };
+    told(statement.execute(sql, ()).getwait(secs(25)).await.into_outcome())
+}
+
+#[derive(Deserialize)]
+struct City {
+    name: String,
+    population: i64,
+}
+
+/// The largest cities of all shards, as a type of its own.
+#[route("/largest")]
+async fn largest(was: Was, cluster: String, columns: String) -> Result<Vec<String>> {
+    let sql = format!("SELECT {columns} FROM cities");
+    let all = was.dmap(&cluster).execute(sql, ()).getswait(secs(5)).await;
+    let cities: Vec<City> = all.top(3, "-population")?.rows_as()?;
+    Ok(cities.into_iter().map(|city| format!("{}: {}", city.name, city.population)).collect())
 }
 
 /// How each database's answer ended.

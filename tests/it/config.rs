@@ -230,3 +230,19 @@ fn a_port_that_is_taken_is_named() {
     assert!(said(&output).contains(&port), "{}", said(&output));
     demo.get("/hello").expect_code(200);
 }
+
+/// The whole report, as an operator reads it.
+#[test]
+fn the_report_of_problems_is_this() {
+    let scenario = TestServer::demo()
+        .server("treads", "4")
+        .server("sessiontimeout", "soon")
+        .server("securekey", "too-short")
+        .section("[@mydb]\ntype = oracle\nmembers = 127.0.0.1/a/b/c")
+        .section("[@mysearch]\nmembers = 127.0.0.1:70000\nbalance = fair")
+        .route("/x = @nosuchcluster");
+    let output = scenario.check();
+    assert_eq!(output.status.code(), Some(1));
+    let said = said(&output).replace(&scenario.dir().display().to_string(), "(dir)");
+    insta::assert_snapshot!("check", said);
+}

@@ -178,3 +178,70 @@ fn a_page_waits_for_its_calls_and_says_what_is_missing() {
     let late = site.get("/slow-page?cluster=hung");
     assert_eq!(late.code, 504, "{}", late.text());
 }
+
+/// A page without what is another in each run.
+fn steady(reply: &Reply, site: &TestServer, members: &[&Member]) -> String {
+    let mut text = reply.text();
+    for (what, by) in [(reply.header("x-error-id").to_owned(), "(the id)"), (format!(":{}", site.port()), ":(port)")] {
+        text = if what.is_empty() { text } else { text.replace(&what, by) };
+    }
+    for (nth, member) in members.iter().enumerate() {
+        text = text.replace(&member.node(), &format!("(member {nth})"));
+    }
+    text.replace(&site.dir().display().to_string(), "(dir)")
+}
+
+#[test]
+fn the_pages_of_production_are_these() {
+    let (scenario, fine, closed) = broken("no");
+    let site = scenario.start();
+    let told = |path: &str| {
+        let (page, machine) = (browse(&site, path), site.get(path));
+        let members = [&fine, &closed];
+        format!("{}\n{}", steady(&page, &site, &members), steady(&machine, &site, &members))
+    };
+    insta::assert_snapshot!("production_404", told("/nowhere?<b>"));
+    insta::assert_snapshot!("production_400", told("/broken?cluster=two"));
+    insta::assert_snapshot!("production_500", told("/broken?cluster=two&password=x"));
+}
+
+/// A page of devel mode without the lines of our sources, their numbers, and times.
+fn without_source(page: &str) -> String {
+    let mut told = String::new();
+    let mut rest = page;
+    while let Some((before, source)) = rest.split_once("<pre>") {
+        let (source, after) = source.split_once("</pre>").expect("it ends");
+        assert!(source.lines().count() > 2, "lines around the place: {source}");
+        told += &format!("{before}<pre>(the source)</pre>");
+        rest = after;
+    }
+    told += rest;
+    // Numbers behind a file's name and before a unit.
+    let masked = |line: &str| {
+        let mut words: Vec<String> = Vec::new();
+        for word in line.split(' ') {
+            let place = word.split_once(".rs:").map(|(file, place)| {
+                let rest = place.trim_start_matches(|one: char| one.is_ascii_digit() || one == ':');
+                format!("{file}.rs:(place){rest}")
+            });
+            words.push(place.unwrap_or_else(|| word.to_owned()));
+        }
+        for nth in 1..words.len() {
+            if words[nth].starts_with("ms") {
+                let number = words[nth - 1].trim_end_matches(|one: char| one.is_ascii_digit() || one == '.').to_owned();
+                words[nth - 1] = format!("{number}(some)");
+            }
+        }
+        words.join(" ")
+    };
+    told.lines().map(masked).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_pages_of_devel_mode_are_these() {
+    let (scenario, fine, closed) = broken("yes");
+    let site = scenario.start();
+    let told = |path: &str| without_source(&steady(&browse(&site, path), &site, &[&fine, &closed]));
+    insta::assert_snapshot!("devel_500", told("/broken?cluster=two&password=hunter2"));
+    insta::assert_snapshot!("devel_400", told("/broken?cluster=two"));
+}

@@ -145,3 +145,39 @@ fn a_handler_that_calls_nobody_reaches_nobody() {
     assert_eq!(tree["sessions"]["loaded"], 0, "{tree:#}");
     assert_eq!(tree["cache"]["misses"], 0, "{tree:#}");
 }
+
+/// The names of a tree and what stands under them; of a list its first item; numbers are all alike.
+fn shape(value: &Value, path: &str, told: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) if fields.is_empty() => told.push(format!("{path}: {{}}")),
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|field| field.0);
+            for (name, field) in fields {
+                shape(field, &format!("{path}.{name}"), told);
+            }
+        }
+        Value::Array(items) if items.is_empty() => told.push(format!("{path}: []")),
+        Value::Array(items) => shape(&items[0], &format!("{path}[]"), told),
+        Value::Null => told.push(format!("{path}: null")),
+        Value::Bool(_) => told.push(format!("{path}: bool")),
+        Value::Number(_) => told.push(format!("{path}: number")),
+        Value::String(_) => told.push(format!("{path}: text")),
+    }
+}
+
+/// Monitoring reads these names: one that goes or changes is a change that users see.
+#[test]
+fn the_tree_has_this_shape() {
+    let members = [Member::start(Conduct::Fine("<int>1</int>")), Member::start(Conduct::Closed)];
+    let site = TestServer::site()
+        .server("threads", "1")
+        .cluster("members", &members.each_ref())
+        .section(&Postgres::section("one", &[Postgres::member(Postgres::shared().port(), "shard0")]))
+        .start();
+    site.get("/outcomes?cluster=members/rpc2&way=map&timeout=2000").expect_code(200);
+    site.get("/shard?cluster=one&n=0").expect_code(200);
+    let mut told = Vec::new();
+    shape(&tree(&site), "", &mut told);
+    insta::assert_snapshot!("tree", told.join("\n"));
+}

@@ -1,7 +1,5 @@
 //! Every other way to call: a URL, a database given on the spot, one shard of many, with a filter, from the cache.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 
 use crate::harness::patience::eventually;
@@ -136,12 +134,13 @@ fn an_incomplete_answer_is_never_kept() {
 fn a_cached_answer_is_given_out_until_its_time_is_over() {
     let member = Member::start(Conduct::Fine("<int>1</int>"));
     let site = TestServer::site().cluster("members", &[&member]).start();
-    let began = Instant::now();
-    ask(&site, "/forgotten?cluster=members/RPC2");
-    ask(&site, "/forgotten?cluster=members/RPC2");
-    if began.elapsed() < Duration::from_millis(100) {
-        assert_eq!(member.requests(), 1, "the second came from the cache");
-    }
+    // A machine that stands still for as long as an answer is kept gets another chance.
+    eventually("of two calls the second comes from the cache", || {
+        let before = member.requests();
+        ask(&site, "/forgotten?cluster=members/RPC2");
+        ask(&site, "/forgotten?cluster=members/RPC2");
+        (member.requests() == before + 1).then_some(())
+    });
     eventually("the answer is forgotten", || {
         let before = member.requests();
         ask(&site, "/forgotten?cluster=members/RPC2");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Conduct, Member, TestServer};
+use crate::harness::{Conduct, Member, TestServer, bound};
 
 const HEADER: &str = "x-request-timeout-ms";
 
@@ -34,13 +34,14 @@ fn a_chain_of_servers_gives_up_from_its_end() {
     let took = began.elapsed();
     // Each answers with what it has while the one before still listens.
     assert_eq!(reply.expect_code(200).json(), json!(["deadline", "ok"]));
-    assert!(took < Duration::from_millis(2500), "1500 ms took {took:?}");
+    let limit = bound(Duration::from_millis(2500), Duration::from_secs(10));
+    assert!(took < limit, "1500 ms took {took:?}");
     let budgets = witnesses.each_ref().map(told);
     assert!(budgets[0] <= 1450, "A keeps a reserve to merge: {budgets:?}");
     assert!(budgets[0] > budgets[1] && budgets[1] > budgets[2], "they shrink on the way: {budgets:?}");
     // And nobody goes on working for nobody.
     for witness in &witnesses {
-        assert!(witness.abandoned() < began + Duration::from_millis(2500));
+        assert!(witness.abandoned() < began + limit);
     }
 }
 
@@ -53,18 +54,20 @@ fn a_caller_can_shorten_and_not_lengthen() {
         let reply = site.ask("GET", &format!("{path}?cluster=members/rpc2"), &[(HEADER, header)], b"");
         (reply.expect_code(200).json(), began.elapsed())
     };
+    // What two seconds are, less the reserve to merge.
+    let own = Duration::from_millis(1900);
     let (account, took) = ask("/chain", "3600000");
     assert_eq!(account, json!(["deadline"]));
-    assert!(took >= Duration::from_millis(1900) && took < Duration::from_secs(4), "an hour was asked for: {took:?}");
+    assert!(took >= own && took < bound(own * 2, own * 10), "an hour was asked for: {took:?}");
     assert!(told(&hanging) <= 1950);
     let (_, took) = ask("/chain", "300");
-    assert!(took < Duration::from_millis(1500), "{took:?}");
+    assert!(took < bound(Duration::from_millis(1500), own), "{took:?}");
     // Nonsense says nothing.
     let (_, took) = ask("/chain", "soon");
-    assert!(took >= Duration::from_millis(1900), "{took:?}");
+    assert!(took >= own, "{took:?}");
     // The route's own time.
     let (_, took) = ask("/chain/short", "3600000");
-    assert!(took >= Duration::from_millis(350) && took < Duration::from_millis(1500), "{took:?}");
+    assert!(took >= Duration::from_millis(350) && took < bound(Duration::from_millis(1500), own), "{took:?}");
 }
 
 #[test]
@@ -74,5 +77,5 @@ fn a_request_without_time_is_answered_at_once() {
     let began = Instant::now();
     let reply = site.ask("GET", "/chain?cluster=members/rpc2", &[(HEADER, "0")], b"");
     assert!([200, 504].contains(&reply.code), "{}", reply.text());
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < bound(Duration::from_secs(2), Duration::from_secs(10)), "{:?}", began.elapsed());
 }

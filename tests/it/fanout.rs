@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Conduct, Member, Reply, Scenario, TestServer, data, foreign};
+use crate::harness::{Conduct, Member, Reply, Scenario, TestServer, bound, data, foreign};
 
 /// The testsite's account of one fan-out, and how long the request took.
 fn outcomes(site: &TestServer, query: &str) -> (Value, Duration) {
@@ -57,7 +57,8 @@ fn six_members_give_six_truthful_outcomes_at_the_deadline() {
     let site = on_site(&members.each_ref());
     let (account, took) = outcomes(&site, "cluster=members/rpc2&way=map&method=search&timeout=1000");
 
-    assert!(took >= Duration::from_millis(990) && took < Duration::from_millis(1500), "it took {took:?}");
+    assert!(took >= Duration::from_millis(990), "it took {took:?}");
+    assert!(took < bound(Duration::from_millis(1500), Duration::from_secs(10)), "it took {took:?}");
     assert_eq!(column(&account, "node"), members.each_ref().map(|member| json!(member.node())));
     assert_eq!(column(&account, "status"), [3, 2, 2, 1, 0, 2].map(Value::from), "{account:#}");
     let reasons = ["ok", "http_status", "fault", "deadline", "refused", "closed"].map(Value::from);
@@ -172,7 +173,9 @@ fn members_that_answer_are_not_kept_waiting_for_each_other() {
     let site = on_site(&members.iter().collect::<Vec<_>>());
     let (account, took) = outcomes(&site, "cluster=members/rpc2&way=map&timeout=5000");
     assert_eq!(account["coverage"]["ok"], 8, "{account:#}");
-    assert!(took < Duration::from_millis(900), "eight members in parallel took {took:?}");
+    // One after the other, they would take 2.4 s.
+    let limit = bound(Duration::from_millis(900), Duration::from_millis(2400));
+    assert!(took < limit, "eight members in parallel took {took:?}");
 }
 
 #[test]

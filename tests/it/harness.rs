@@ -30,7 +30,7 @@ pub(crate) use chaos::Chaos;
 pub(crate) use drive::{Ended, Steady};
 pub(crate) use foreign::{curl, python};
 pub(crate) use member::{Conduct, Member};
-pub(crate) use patience::eventually;
+pub(crate) use patience::{bound, eventually};
 pub(crate) use postgres::Postgres;
 pub(crate) use raw::{Conn, End, Reply};
 pub(crate) use relay::Relay;

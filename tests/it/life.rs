@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Conduct, Member, TestServer, eventually};
+use crate::harness::{Conduct, Member, TestServer, bound, eventually};
 
 const ENDS: &str = "routed ends with 7";
 const LET_GO: &str = "what was registered was let go";
@@ -66,7 +66,8 @@ fn the_demos_searcher_is_shared_and_closed() {
     assert!(demo.get("/quick/searcher?keyword=Eroica").expect_code(200).text().contains("Eroica"));
     demo.get("/quick/searcher?keyword=Requiem").expect_code(200);
     let (status, took, log, _) = demo.stop();
-    assert!(status.success() && took < Duration::from_secs(2), "{status} {took:?}: {log}");
+    let limit = bound(Duration::from_secs(2), Duration::from_secs(10));
+    assert!(status.success() && took < limit, "{status} {took:?}: {log}");
     assert_eq!(log.matches("the searcher knows").count(), 1, "{log}");
     assert_eq!(log.matches("the searcher was asked 2 times").count(), 1, "{log}");
 }

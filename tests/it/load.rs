@@ -4,7 +4,7 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use crate::harness::raw::request;
-use crate::harness::{Conduct, Member, TestServer, call};
+use crate::harness::{Conduct, Member, TestServer, bound, call};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -63,14 +63,16 @@ fn a_plain_fn_may_panic_too() {
 
 #[test]
 fn a_plain_fn_computes_and_waits_without_stopping_its_thread() {
-    let slow = Member::start(Conduct::SlowHead(Duration::from_millis(800), "<int>1</int>"));
+    let takes = Duration::from_secs(2);
+    let slow = Member::start(Conduct::SlowHead(takes, "<int>1</int>"));
     let site = TestServer::site().server("threads", "1").cluster("members", &[&slow]).start();
     scope(|threads| {
         let waiting = threads.spawn(|| site.get("/blocking?n=10&cluster=members/rpc2"));
         slow.wait_for_requests(1);
         let began = Instant::now();
         site.get("/defaults?needed=1").expect_code(200);
-        assert!(began.elapsed() < Duration::from_millis(400), "the thread stood still for {:?}", began.elapsed());
+        let limit = bound(Duration::from_millis(400), takes);
+        assert!(began.elapsed() < limit, "the thread stood still for {:?}", began.elapsed());
         assert_eq!(waiting.join().unwrap().expect_code(200).text(), "56");
     });
 }
@@ -167,7 +169,8 @@ fn a_client_that_sends_half_a_request_holds_nobody_up() {
     }
     let began = Instant::now();
     demo.get("/hello").expect_code(200);
-    assert!(began.elapsed() < Duration::from_secs(1), "it took {:?}", began.elapsed());
+    let limit = bound(Duration::from_secs(1), Duration::from_secs(10));
+    assert!(began.elapsed() < limit, "it took {:?}", began.elapsed());
     assert!(halves[0].is_silent_for(Duration::from_millis(50)), "half a request was answered");
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::raw::request;
-use crate::harness::{Conduct, Conn, Member, Postgres, TestServer};
+use crate::harness::{Conduct, Conn, Member, Postgres, TestServer, bound};
 
 /// With two connections, twenty calls may wait for one of them.
 const CAPACITY: usize = 22;
@@ -36,12 +36,14 @@ fn a_hanging_cluster_refuses_at_once_when_it_is_full_and_slows_nobody() {
     for _ in 0..CAPACITY * 9 {
         let began = Instant::now();
         let refused = site.get("/full?cluster=members/rpc2").expect_code(503);
-        assert!(began.elapsed() < Duration::from_secs(1), "a refusal took {:?}", began.elapsed());
+        let limit = bound(Duration::from_secs(1), Duration::from_secs(10));
+        assert!(began.elapsed() < limit, "a refusal took {:?}", began.elapsed());
         assert_eq!(refused.header("retry-after"), "1");
         assert!(refused.text().contains("no_permit"), "{}", refused.text());
     }
     let beside = best(20);
-    assert!(beside < alone * 10 + Duration::from_millis(20), "alone {alone:?}, beside a full cluster {beside:?}");
+    let limit = bound(alone * 10 + Duration::from_millis(20), Duration::from_secs(5));
+    assert!(beside < limit, "alone {alone:?}, beside a full cluster {beside:?}");
     assert_eq!(hanging.requests(), 2, "what waits for a connection is not sent");
     // Once they leave there is room again.
     drop(held);
@@ -76,8 +78,9 @@ fn a_batch_of_fan_outs_leaves_half_of_the_connections_to_others() {
     member.wait_for_requests(9);
     for number in 1..=4 {
         let took = single();
-        // A place in the line behind the batch would be seven times as long as a call takes, and its own time.
-        assert!(took < takes * 4, "call {number} beside the batch took {took:?}");
+        // A place in the line behind the batch would be seven times as long as a call takes, and its own time. The
+        // batch would be done then, which is looked at below.
+        assert!(took < bound(takes * 4, Duration::from_secs(10)), "call {number} beside the batch took {took:?}");
     }
     let asked = member.requests();
     assert!((16..105).contains(&asked), "the batch goes on, and is not done: the member was asked {asked} times");

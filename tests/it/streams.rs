@@ -126,7 +126,6 @@ fn callers_that_leave_again_and_again_leave_nothing_behind() {
     let mut slowest = Duration::ZERO;
     for round in 1..=rounds() {
         let conn = site.begin("/outcomes?cluster=members/rpc2&way=map&timeout=25000");
-        std::thread::sleep(Duration::from_millis(100));
         members.iter().for_each(|member| member.wait_for_requests(round));
         let left = Instant::now();
         drop(conn);

@@ -5,7 +5,7 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 use crate::harness::drive::{errors, quantile};
-use crate::harness::{Chaos, Conn, Steady, TestServer, eventually};
+use crate::harness::{Chaos, Conn, Steady, TestServer, bound, eventually};
 
 /// Two connections for the one thread, and ten calls that wait for each.
 const CAPACITY: usize = 22;
@@ -53,5 +53,6 @@ fn a_hanging_cluster_refuses_quickly_takes_no_memory_and_recovers() {
     for conn in &mut held {
         conn.read().expect_code(200);
     }
-    assert!(ended.elapsed() < Duration::from_secs(5), "recovery took {:?}", ended.elapsed());
+    let limit = bound(Duration::from_secs(5), Duration::from_secs(20));
+    assert!(ended.elapsed() < limit, "recovery took {:?}", ended.elapsed());
 }

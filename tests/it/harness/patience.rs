@@ -5,6 +5,11 @@ use std::time::{Duration, Instant};
 /// How long anything may take before a test calls it broken. Generous: two cores may be shared by several builds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long something may take: loosely, so that a busy machine breaks no test; `proof/times` asks for the tight one.
+pub(crate) fn bound(tight: Duration, generous: Duration) -> Duration {
+    if std::env::var_os("TIGHT_TIMES").is_some() { tight } else { generous }
+}
+
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 

@@ -18,16 +18,23 @@ const WARM_UP: u64 = 50;
 /// Measurements; the lowest counts, for whatever happens beside a request can only add.
 const ROUNDS: usize = 5;
 
-#[test]
-fn hello_allocates_at_most_12_times() {
-    let site = Site::start(&[]);
-    let each = site.allocations_per("/hello", |body| assert_eq!(body, "Hello World"));
-    println!("hello: {each:.2} allocations per request");
-    assert!(each <= 12.0, "{each:.2} allocations per hello; 12 are allowed");
+/// What was measured, and a tenth above it. Who makes it less writes the new figure here.
+fn allowed(measured: f64) -> f64 {
+    measured * 1.1
 }
 
 #[test]
-fn a_map_over_3_members_allocates_at_most_200_times() {
+fn hello_allocates_no_more_than_it_did() {
+    let allowed = allowed(3.0);
+    let site = Site::start(&[]);
+    let each = site.allocations_per("/hello", |body| assert_eq!(body, "Hello World"));
+    println!("hello: {each:.2} allocations per request");
+    assert!(each <= allowed, "{each:.2} allocations per hello; {allowed:.1} are allowed");
+}
+
+#[test]
+fn a_map_over_3_members_allocates_no_more_than_it_did() {
+    let allowed = allowed(101.1);
     let members: Vec<u16> = (0..3).map(member).collect();
     let site = Site::start(&members);
     let each = site.allocations_per("/search?keyword=Mozart", |body| {
@@ -36,7 +43,7 @@ fn a_map_over_3_members_allocates_at_most_200_times() {
         }
     });
     println!("map over 3 members: {each:.2} allocations per request");
-    assert!(each <= 200.0, "{each:.2} allocations per map over 3 members; 200 are allowed");
+    assert!(each <= allowed, "{each:.2} allocations per map over 3 members; {allowed:.1} are allowed");
 }
 
 /// The counted site, killed when dropped.

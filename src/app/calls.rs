@@ -80,8 +80,8 @@ impl Options {
 /// The completion rules, which calls and statements have in common. The default is to wait for every member.
 macro_rules! completion_rules {
     () => {
-        /// Waits for the first `k` good answers (fewer if there are not so many members), then stops the others: their
-        /// outcomes say `cancelled`.
+        /// Waits for the first `k` good answers, then stops the others: their outcomes say `cancelled`. If fewer than
+        /// `k` come, it waits for every member, and the good ones are the result.
         pub fn first(mut self, k: usize) -> Self {
             self.options.rule = Rule::First(k);
             self

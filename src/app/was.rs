@@ -222,7 +222,7 @@ impl RequestContext {
         self.services.site.router.mounts()[self.mount].path()
     }
 
-    /// The request's body, as far as it was read for this face.
+    /// The request's body: see [`Request::body`].
     pub fn body(&self) -> &Bytes {
         self.request.body()
     }

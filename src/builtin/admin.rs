@@ -38,7 +38,7 @@ pub(crate) fn app(
     App::new("status").startup(move |wasc| wasc.register(OBJECT, admin())).routes(routes![tree, ready])
 }
 
-/// Everything this server knows of itself. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
+/// The server's status tree. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
 #[route("/", methods = ["GET", "HEAD"], name = "tree")]
 async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     let admin = was.registered::<Admin>(OBJECT)?;
@@ -55,12 +55,12 @@ async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     Ok(tree)
 }
 
-/// Whether requests should be sent here: 200, or 503 with the names of the actors that have failed. For load balancers
-/// and orchestrators, so without a login, without details, and without asking anybody who might hang.
+/// Whether requests should be sent to this server: 200, or 503 with the names of the failed actors. For load balancers
+/// and orchestrators, so it needs no login, shows no details, and asks no actor that might hang.
 #[route("/ready", methods = ["GET", "HEAD"], name = "ready")]
 async fn ready(was: Was) -> Result<Value> {
     let failed = (was.registered::<Admin>(OBJECT)?.failed)();
-    // An answer that somebody kept would be of no use to anybody.
+    // A cached answer would be out of date.
     was.response.update("cache-control", "no-store");
     if failed.is_empty() {
         return Ok(Value::from_pairs([("ready", Value::Bool(true))]));

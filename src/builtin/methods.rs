@@ -102,7 +102,7 @@ fn unknown(method: &str) -> Error {
         .with_code(crate::app::code::METHOD_NOT_FOUND)
 }
 
-/// As the "getCapabilities" proposal of 2003 has it: a structure of name to address and version.
+/// The capabilities, as the "getCapabilities" proposal of 2003 defines them: name to address and version.
 #[route("/capabilities", methods = ["GET"], name = "system.getCapabilities")]
 async fn capabilities(was: Was) -> Result<Value> {
     access::check(&was)?;

@@ -9,7 +9,7 @@ use crate::edge::error_log;
 use crate::edge::large::LARGE;
 use crate::edge::thread::ServingThread;
 
-/// The XML-RPC call in a request, or the error in its XML. A fault if the parser could not run.
+/// The XML-RPC call in a request, or the error in its XML. A fault if the blocking pool could not parse it.
 pub(super) async fn xml(
     thread: &ServingThread,
     request: &Request,

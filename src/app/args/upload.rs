@@ -1,8 +1,8 @@
 //! A file that a client sent.
 //!
 //! The server receives it before the handler runs, piece by piece, into a file that only the server's user can read.
-//! The file lives as long as its [`Upload`]: it is deleted when the last clone is dropped, whether the handler returns,
-//! fails, panics, misses its deadline or loses its client. [`persist`](Upload::persist) keeps it.
+//! The file lives as long as its [`Upload`]: it is deleted when that is dropped, whether the handler returns, fails,
+//! panics, misses its deadline or loses its client. [`persist`](Upload::persist) keeps it.
 
 use std::fs::File;
 use std::io::{self, Write};

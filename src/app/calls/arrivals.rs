@@ -32,7 +32,7 @@ impl AsCompleted {
         AsCompleted { waiting: Some(task), until, running: None }
     }
 
-    /// Ends the stream this long after the call was made, if that is before the request's deadline.
+    /// Ends the stream this long after the call was made, if that is earlier than its end by the request's deadline.
     pub fn within(mut self, timeout: Duration) -> AsCompleted {
         if let Some(task) = &self.waiting {
             self.until = self.until.min(after(task.made(), timeout));

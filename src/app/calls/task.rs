@@ -175,8 +175,8 @@ impl Task {
     }
 
     /// Returns the outcomes as a stream, in the order of their arrival. It ends with the last outcome, at the latest at
-    /// the request's deadline; [`within`](AsCompleted::within) sets an earlier end. The outcomes may come from the
-    /// result cache but are not stored in it.
+    /// the request's deadline less its reserve; [`within`](AsCompleted::within) sets an earlier end. The outcomes may
+    /// come from the result cache but are not stored in it.
     pub fn as_completed(self) -> AsCompleted {
         let until = self.call.was.latest_wait();
         AsCompleted::new(self, until)

@@ -40,16 +40,16 @@ impl RequestContext {
     /// | name | value |
     /// | --- | --- |
     /// | `REQUEST_METHOD`, `REQUEST_URI`, `QUERY_STRING` | as sent; no query is an empty one |
-    /// | `SCRIPT_NAME`, `PATH_INFO` | where the app is mounted (empty at `/`), and the path below it, decoded |
-    /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | as sent, where they were |
-    /// | `REMOTE_ADDR` | the client, behind [trusted proxies](crate::app::Request::get_remote_addr), too |
-    /// | `REMOTE_PORT` | its port, where that is known |
-    /// | `SERVER_NAME`, `SERVER_PORT` | the host that was asked for, else the address of this server; the port it listens on |
+    /// | `SCRIPT_NAME`, `PATH_INFO` | the path of the app's mount (empty at `/`), and the path below it, decoded |
+    /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | as sent, if they were sent |
+    /// | `REMOTE_ADDR` | the client's address, also behind [trusted proxies](crate::app::Request::get_remote_addr) |
+    /// | `REMOTE_PORT` | the client's port, if it is known |
+    /// | `SERVER_NAME`, `SERVER_PORT` | the host of the request, else the address of this server; its port |
     /// | `SERVER_PROTOCOL`, `SERVER_SOFTWARE` | such as `HTTP/1.1` and `Skitai/0.1.0` |
     /// | `GATEWAY_INTERFACE` | `CGI/1.1`; over RPC `XMLRPC/2.0` or `JSONRPC/2.0` |
     /// | `wsgi.url_scheme`, `REQUEST_SCHEME` | `http` or `https`, [as the client asked](crate::app::Request::scheme) |
-    /// | `HTTPS` | `on`, where it asked by TLS |
-    /// | `HTTP_…` | the other headers: `HTTP_USER_AGENT`; several of one name with `, ` between them, cookies with `; ` |
+    /// | `HTTPS` | `on`, if the client used TLS |
+    /// | `HTTP_…` | the other headers, such as `HTTP_USER_AGENT`; several of one name joined by `, `, cookies by `; ` |
     pub fn env(&self) -> Env {
         let request = &self.request;
         let server = &self.services().site.server;

@@ -17,7 +17,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-/// `peer` and the client behind it by these headers, as `address secure`.
+/// The client behind `peer` by these headers, as `address secure`.
 fn seen(peer: &str, header: Option<ForwardedHeader>, lines: &[(&str, &str)]) -> String {
     let ClientAddress { address, is_secure } = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
     let address = if address.port() == 0 { address.ip().to_string() } else { address.to_string() };
@@ -33,19 +33,19 @@ fn x_forwarded_for_is_read_from_its_end_through_trusted_hops_alone() {
         ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
         ("10.0.0.1", &["[2001:db8::1]:80"], "[2001:db8::1]:80"),
         ("10.0.0.1", &["::ffff:192.0.2.7"], "192.0.2.7"),
-        // What the client itself wrote stands to the left of what the proxy saw.
+        // The client's own entry is to the left of the proxy's.
         ("10.0.0.1", &["127.0.0.1, 192.0.2.7"], "192.0.2.7"),
         ("10.0.0.1", &["127.0.0.1", "192.0.2.7"], "192.0.2.7"),
         ("10.0.0.1", &["1.1.1.1, 192.0.2.7, 10.0.0.3 ,127.0.0.1"], "192.0.2.7"),
         ("10.0.0.1", &["1.1.1.1, 192.0.2.7", "10.0.0.3", "127.0.0.1"], "192.0.2.7"),
         ("fd00::1", &["192.0.2.7, fd12::2"], "192.0.2.7"),
         ("::ffff:10.0.0.1", &["192.0.2.7"], "192.0.2.7"),
-        // Everybody is trusted: the first of all.
+        // All hops are trusted: the first of all is the client.
         ("10.0.0.1", &["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
-        // Nobody is trusted.
+        // No proxy is trusted.
         ("192.0.2.1", &["10.0.0.9"], "192.0.2.1"),
         ("192.0.2.1", &["10.0.0.9, 10.0.0.1"], "192.0.2.1"),
-        // What cannot be read ends the walk.
+        // An invalid hop ends the walk.
         ("10.0.0.1", &[""], "10.0.0.1"),
         ("10.0.0.1", &["192.0.2.7, unknown"], "10.0.0.1"),
         ("10.0.0.1", &["192.0.2.7, "], "10.0.0.1"),
@@ -73,11 +73,11 @@ fn forwarded_is_read_from_its_end_and_quotes_hide_nothing() {
         ("10.0.0.1", &["for=1.1.1.1;proto=https, for=192.0.2.7, for=10.0.0.2;proto=https"], "192.0.2.7"),
         ("10.0.0.1", &["for=192.0.2.7;proto=https, for=10.0.0.2;proto=http"], "192.0.2.7 secure"),
         ("10.0.0.1", &["for=1.1.1.1", "for=192.0.2.7", "for=10.0.0.2"], "192.0.2.7"),
-        // A quote or a backslash that the client left open.
+        // The client left a quote open, or a backslash at the end.
         ("10.0.0.1", &["for=\"1.1.1.1, for=192.0.2.7"], "192.0.2.7"),
         ("10.0.0.1", &["for=\"\\, for=192.0.2.7"], "192.0.2.7"),
         ("10.0.0.1", &["for=\\\", for=192.0.2.7;host=\"a\\\",b;for=10.1.1.1\""], "192.0.2.7"),
-        // One that names nobody tells how the client spoke nevertheless.
+        // An element without an address can still give the proto.
         ("10.0.0.1", &["for=1.1.1.1, for=unknown;proto=https"], "10.0.0.1 secure"),
         ("10.0.0.1", &["for=1.1.1.1, for=_hidden"], "10.0.0.1"),
         ("10.0.0.1", &["proto=https"], "10.0.0.1 secure"),
@@ -113,11 +113,11 @@ fn how_the_client_spoke_is_what_the_proxy_next_to_it_says() {
         (&[(FOR, "192.0.2.7"), (PROTO, "gopher")], "192.0.2.7"),
         (&[(FOR, "192.0.2.7")], "192.0.2.7"),
         (&[(PROTO, "https")], "10.0.0.1 secure"),
-        // One that was replaced on the way is the client's; of those that were added to, the one beside it is.
+        // A header that a proxy replaced is the client's; of an appended one, the value of the client's hop counts.
         (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "https")], "192.0.2.7 secure"),
         (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "https, http")], "192.0.2.7 secure"),
         (&[(FOR, "192.0.2.7, 10.0.0.2"), (PROTO, "http"), (PROTO, "https")], "192.0.2.7"),
-        // What the client wrote itself.
+        // Values that the client wrote itself.
         (&[(FOR, "1.1.1.1, 192.0.2.7"), (PROTO, "https, http")], "192.0.2.7"),
         (&[(FORWARDED, "for=192.0.2.7"), (PROTO, "https")], "192.0.2.7 secure"),
     ] {
@@ -127,7 +127,7 @@ fn how_the_client_spoke_is_what_the_proxy_next_to_it_says() {
 }
 
 proptest! {
-    /// Whatever a client writes to the left, the hop that the proxy added is the client.
+    /// Whatever a client writes further left, the hop that the proxy appended is the client.
     #[test]
     fn nobody_talks_a_trusted_proxy_down(written in "[ -~]{0,60}") {
         let x = [(FOR, format!("{written}, 192.0.2.7"))];

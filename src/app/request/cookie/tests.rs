@@ -35,7 +35,7 @@ fn a_cookie_says_what_it_was_built_with() {
          Expires=Sun, 06 Nov 1994 08:49:37 GMT"
     );
     assert_eq!(line(Cookie::expired("a").same_site(SameSite::Strict)), "a=; SameSite=Strict; Path=/; Max-Age=0");
-    // `never` of the original is a very long time, and longer ones are no panic.
+    // `never` of the Python server Skitai is a very long time; longer ones must not panic.
     assert!(line(Cookie::new("a", "b").max_age(Duration::MAX)).contains("Max-Age=9223372036854775807"));
     let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 60);
     assert!(line(Cookie::new("a", "b").expires(far)).ends_with("Expires=Fri, 31 Dec 9999 23:59:59 GMT"));

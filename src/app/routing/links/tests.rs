@@ -1,4 +1,4 @@
-//! Links against the rules they are made from.
+//! Links, compared with the rules they are made from.
 
 use serde::Serialize;
 
@@ -51,7 +51,7 @@ fn arguments_go_into_the_path_and_the_others_into_the_query() {
         ("cid", Value::Int(1)),
     ]);
     assert_eq!(url("/", company_of {}, by_name).as_deref(), Ok("/company/1/n?more=%ED%95%9C"));
-    // The RPC name first: `company` is that of the rule with placeholders, because the other is called `lookup`.
+    // RPC names first: the rule with placeholders has the name `company`, because the other is called `lookup`.
     assert_eq!(url("/", "lookup", (7, [1, 2])).as_deref(), Ok("/company?cid=7&place=1&place=2"));
     assert_eq!(url("/", "company", (7, "x")).as_deref(), Ok("/company/7/x"));
     assert_eq!(url("/", company {}, (7,)).as_deref(), Ok("/company?cid=7"));

@@ -1,4 +1,4 @@
-//! Rules against paths, both ways.
+//! Rules and paths, in both directions.
 
 use super::*;
 

@@ -25,7 +25,7 @@ pub(crate) struct Heard {
     pub(crate) fields: Vec<(String, Vec<u8>)>,
     /// `None` if the body was incomplete.
     pub(crate) body: Option<Vec<u8>>,
-    /// Whether the head announces a body.
+    /// Whether the service got a body to read, even an empty one.
     pub(crate) has_body: bool,
     /// Whether the client offered another protocol.
     pub(crate) is_offered: bool,

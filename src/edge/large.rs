@@ -55,7 +55,7 @@ impl BodyMemory {
         BodyMemory { bodies: bodies.clone(), octets: 0, most }
     }
 
-    /// For tests: the memory of a body without others.
+    /// For tests and the fuzzer: the memory of a body without others.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn alone() -> BodyMemory {
         BodyMemory::new(&Arc::new(Bodies::new(1)), usize::MAX)

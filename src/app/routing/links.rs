@@ -105,7 +105,7 @@ impl Links {
         Links { path: mount.trim_end_matches('/').to_owned(), slash, table }
     }
 
-    /// Finds the route if it belongs to this app. A function with several rules has no single path, so it is not found.
+    /// Finds the route if it belongs to this app. A function with several rules is ambiguous, which is an error.
     pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, LinkError> {
         if let RouteRef::Name(name) = sought
             && let Some(placed) = self.table.named(name)

@@ -92,7 +92,7 @@ impl std::fmt::Debug for Was {
 
 impl std::fmt::Debug for RequestContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inner").field("request", &self.request).finish_non_exhaustive()
+        f.debug_struct("RequestContext").field("request", &self.request).finish_non_exhaustive()
     }
 }
 

@@ -23,7 +23,7 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 /// Makes the web's reply from an answer.
 pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match at_once(was, answer) {
-        Ok(reply) => finish(was, reply, Overridable::Nothing),
+        Ok(reply) => finish(was, reply, Fixed::Nothing),
         Err(answer) => Box::pin(later(thread, was, answer)).await,
     }
 }
@@ -31,7 +31,7 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ht
 /// The same for a file, which must be opened, and for an error.
 async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match shaped(thread, was, answer).await {
-        Ok(reply) => finish(was, reply, Overridable::Nothing),
+        Ok(reply) => finish(was, reply, Fixed::Nothing),
         Err(failed) => told(thread, was, failed).await,
     }
 }
@@ -42,9 +42,9 @@ async fn told(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpR
     if !matches!(answer, Answer::Nothing)
         && let Some(reply) = in_place_of(thread, was, answer, error.status()).await
     {
-        return finish(was, mark(reply, &error), Overridable::Nothing);
+        return finish(was, mark(reply, &error), Fixed::Nothing);
     }
-    finish(was, error_page::reply(thread, was, &error).await, Overridable::Both)
+    finish(was, error_page::reply(thread, was, &error).await, Fixed::StatusAndType)
 }
 
 /// Makes a reply from an answer. An error, with the answer that replaces its page, is returned as the error.
@@ -116,11 +116,11 @@ pub(crate) fn length(reply: &HttpResponse) -> Option<u64> {
 
 /// Which parts of a reply the handler may not override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overridable {
+pub(crate) enum Fixed {
     /// None, for a page: the handler may set status and content type.
     Nothing,
     /// Status and content type: an error must not look like a success, and an RPC document is always 200.
-    Both,
+    StatusAndType,
 }
 
 fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> HttpResponse {
@@ -161,18 +161,18 @@ pub(crate) fn rpc(content_type: HeaderValue, document: impl Into<Bytes>) -> Http
 }
 
 /// Adds status, headers and cookies that the handler set.
-pub(crate) fn finish(was: &Was, mut reply: HttpResponse, holds: Overridable) -> HttpResponse {
+pub(crate) fn finish(was: &Was, mut reply: HttpResponse, fixed: Fixed) -> HttpResponse {
     if let Some(parts) = was.response.take() {
         let Parts { status, headers, closes } = *parts;
         if closes {
             reply.head_mut().set_connection_type(ConnectionType::Close);
         }
-        if let Some(status) = status.filter(|_| holds == Overridable::Nothing).and_then(final_status) {
+        if let Some(status) = status.filter(|_| fixed == Fixed::Nothing).and_then(final_status) {
             *reply.status_mut() = status;
         }
         for (name, value) in &headers {
             if name.eq_ignore_ascii_case("content-type") {
-                if holds == Overridable::Both {
+                if fixed == Fixed::StatusAndType {
                     continue;
                 }
                 reply.headers_mut().remove(header::CONTENT_TYPE);

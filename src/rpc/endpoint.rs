@@ -21,7 +21,7 @@ use super::{multicall, reading};
 use crate::app::routing::router::MatchedRoute;
 use crate::app::site::Site;
 use crate::app::{Answer, Bind, Error, Face, Request, RequestBuilder, Session, Was, code};
-use crate::edge::respond::Overridable;
+use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
 use crate::edge::{body, error_log, invoke, respond, sessions};
 
@@ -311,7 +311,7 @@ fn respond_with(was: Option<&Was>, kind: HeaderValue, document: impl Into<Bytes>
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
-        reply = respond::finish(was, reply, Overridable::Both);
+        reply = respond::finish(was, reply, Fixed::StatusAndType);
     }
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 
 use super::fault::RpcFault;
 use crate::app::{Error, RequestBuilder, Session, Was};
-use crate::edge::respond::Overridable;
+use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
 use crate::edge::{respond, sessions};
 
@@ -74,7 +74,7 @@ impl<'w> Many<'w> {
                     continue;
                 };
                 if let Some(was) = was {
-                    reply = respond::finish(&was, reply, Overridable::Both);
+                    reply = respond::finish(&was, reply, Fixed::StatusAndType);
                     if was.app().use_session {
                         keeper = Some(was);
                     }
@@ -93,7 +93,7 @@ impl<'w> Many<'w> {
             if let Some(keeping) = sessions::to_keep(&was, self.visit) {
                 sessions::keep(self.thread, &was, keeping).await?;
             }
-            reply = respond::finish(&was, reply, Overridable::Both);
+            reply = respond::finish(&was, reply, Fixed::StatusAndType);
         }
         Ok((answers, reply))
     }

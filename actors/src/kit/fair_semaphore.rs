@@ -298,7 +298,7 @@ pub(crate) struct Acquire<O: Owner> {
 
 impl<O: Owner> std::fmt::Debug for Acquire<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Standing").field("waits", &self.turn.is_some()).finish_non_exhaustive()
+        f.debug_struct("Acquire").field("waits", &self.turn.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -59,7 +59,7 @@ impl Stream for AsCompleted {
 fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
     let made = task.made();
     let (was, mark) = task.origin();
-    let replies = stream::once(task.into_inlet(until));
+    let replies = stream::once(task.into_replies(until));
     replies.flat_map(move |replies| {
         let was = was.clone();
         stream::unfold((replies, was), move |(mut replies, was)| async move {

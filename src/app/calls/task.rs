@@ -183,7 +183,7 @@ impl Task {
     }
 
     /// The receiver of the answers. The answers of an equal call in flight arrive together.
-    pub(crate) async fn into_inlet(mut self, until: Instant) -> Replies<Outcome> {
+    pub(crate) async fn into_replies(mut self, until: Instant) -> Replies<Outcome> {
         match self.call.replies.take() {
             Some(replies) => replies,
             None => Replies::ready(self.call.outcomes(until).await),

@@ -81,6 +81,25 @@ ROWS = {
 }
 
 
+
+
+def against(load, site, bound):
+    """The same load on another build of the demo."""
+    other = load._replace(name=f"{load.name}, other build"[:27], process=lambda scene: scene.others[site])
+    return Row(f"{load.name} / the other build", load, other, bound)
+
+
+AGAINST = {
+    "hello": against(HELLO, "server", 1.05),
+    "add": against(XML_ADD, "server", 1.03),
+    "json": against(JSON_ADD, "server", 1.03),
+    "map": against(MAP, "server", 1.03),
+    "map20": against(MAP20, "server20", 1.03),
+    "dmap": against(DMAP, "server", 1.03),
+    "pipelined": against(PIPELINED, "pipelining", 1.03),
+}
+
+
 class Figures(NamedTuple):
     micros: float
     rate: float

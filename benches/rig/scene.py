@@ -29,8 +29,9 @@ members = {databases}
 
 
 class Scene:
-    def __init__(self, built, rows):
-        self.built, self.rows = built, rows
+    def __init__(self, built, rows, against=None):
+        """`against` is another build of the demo, which serves every site a second time."""
+        self.built, self.rows, self.against, self.others = built, rows, against, {}
         # Where PostgreSQL runs as another user, it need not look in here.
         self.folder = tempfile.TemporaryDirectory(prefix="skitai-bench.")
         self.threads = len(machine.SERVERS)
@@ -95,6 +96,13 @@ class Scene:
         with open(path, "w") as conf:
             conf.write(CONF.format(port=port, threads=self.threads, log=log, database=database, databases=", ".join(databases),
                                    members=", ".join(f"127.0.0.1:{member}" for member in members)))
+        if self.against:
+            with open(path) as conf:
+                text = conf.read()
+            other, twin = free_port(), f"{self.folder.name}/{name}-other.conf"
+            with open(twin, "w") as conf:
+                conf.write(text.replace(f"port = {port}\n", f"port = {other}\n"))
+            self.others[name] = self.keep(Process(machine.alone([self.against, "-f", twin]), other, self.folder.name))
         return self.keep(Process(machine.alone([self.built.path("skitai-demo"), "-f", path]), port, self.folder.name))
 
     def keep(self, process):

@@ -1,6 +1,8 @@
 //! The one table of all keys of a conf, with defaults, limits and units, used by the parser and the reference.
 //!
 //! Defaults are written as an operator would write them and parsed by the same code, so the table cannot be wrong.
+//!
+//! Long because it is one table.
 
 /// One key of a section.
 #[derive(Clone, Copy, Debug)]

@@ -53,7 +53,8 @@ fn types_of(source: &str) -> BTreeMap<String, Vec<String>> {
     let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in sources(&root().join(source)) {
         let path = file.strip_prefix(root()).unwrap().display().to_string();
-        if path.contains("/tests/") || path.ends_with("/tests.rs") {
+        // What stands in for a driver that is not built in has its names; only one of the two is ever compiled.
+        if path.contains("/tests/") || path.ends_with("/tests.rs") || path.contains("/absent/") {
             continue;
         }
         for name in names_in(&std::fs::read_to_string(&file).unwrap()) {

@@ -137,11 +137,11 @@ pub(super) struct RunningStatement<'a> {
     started: Instant,
     /// When the statement went to the database. A conversation never sets it, because the handler decides its length.
     pub(super) sent: Cell<Option<Instant>>,
-    end: Option<End>,
+    end: Option<StatementTimes>,
 }
 
 /// What is recorded of a statement that ended.
-struct End {
+struct StatementTimes {
     at: Instant,
     took: Option<Duration>,
     waited: Option<Duration>,
@@ -151,7 +151,7 @@ impl RunningStatement<'_> {
     /// Records the outcome at `ended`. `took` is the time that the database and the connection needed.
     pub(super) fn told(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
         let took = self.sent.get().map(|_| took);
-        self.end = Some(End {
+        self.end = Some(StatementTimes {
             at: ended,
             // The time of a failure says nothing about the speed of successful work.
             took: took.filter(|_| outcome.status == Status::Completed),
@@ -173,11 +173,11 @@ impl RunningStatement<'_> {
 impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
         self.tally.outstanding.set(self.tally.outstanding.get() - 1);
-        let End { at, took, waited } = self.end.take().unwrap_or_else(|| {
+        let StatementTimes { at, took, waited } = self.end.take().unwrap_or_else(|| {
             // Dropped without an outcome: the caller left or its deadline passed.
             add(&self.tally.cancelled);
             let at = Instant::now();
-            End { at, took: None, waited: self.sent.get().map(|_| at - self.started) }
+            StatementTimes { at, took: None, waited: self.sent.get().map(|_| at - self.started) }
         });
         if let Some((pulse, among)) = self.shared {
             pulse.left(took, waited, among, pulse.at(at));

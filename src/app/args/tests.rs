@@ -14,7 +14,7 @@ use super::bind::{Bind, Given};
 use super::form::Form;
 use super::upload::Upload;
 use crate::app::routing::route::Param;
-use crate::app::{App, Draft, Face, NO_ROUTE, Request, Session, Was};
+use crate::app::{App, Face, NO_ROUTE, Request, RequestBuilder, Session, Was};
 use crate::config::Loaded;
 use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
@@ -24,9 +24,9 @@ use crate::serve::slot;
 fn with_handle(run: impl FnOnce(Was)) {
     actix_rt::System::new().block_on(async {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
-        let site = OpenSite::open(&loaded, vec![App::new("a")], &Keys::passing(), None).expect("a good site");
+        let site = OpenSite::open(&loaded, vec![App::new("a")], &Keys::ephemeral(), None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
-        let draft = Draft::new(Request::empty(Instant::now()), thread.services.clone());
+        let draft = RequestBuilder::new(Request::empty(Instant::now()), thread.services.clone());
         run(draft.ready(Face::Web, Session::default(), &NO_ROUTE, 0));
     });
 }
@@ -47,7 +47,7 @@ fn file() -> Given {
 fn taken<T: Argument + Debug>(was: &Was, given: Vec<Given>) -> String {
     match T::take(&mut Bind::new(was.clone(), &[]), given.into_iter().collect()) {
         Ok(value) => format!("{value:?}"),
-        Err(sentence) => sentence,
+        Err(sentence) => sentence.to_string(),
     }
 }
 

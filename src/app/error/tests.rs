@@ -4,7 +4,7 @@ use skitai_actors::{Outcome, Reason};
 
 use super::*;
 use crate::app::Failure;
-use crate::rpc::fault::Fault;
+use crate::rpc::fault::RpcFault;
 
 fn named(reason: Reason) -> Outcome {
     match reason {
@@ -146,13 +146,13 @@ fn a_page_and_a_fault_say_the_same() {
         ),
     ] {
         let error = told(error);
-        let over_rpc = Fault::of(&error, devel);
+        let over_rpc = RpcFault::of(&error, devel);
         assert_eq!((over_rpc.code, over_rpc.message.as_str()), (code, fault));
         let failure = Failure::of(&error, devel);
         assert_eq!((failure.status, failure.reason, failure.message.as_str()), (error.status(), reason, page));
         assert_eq!(failure.id.as_deref(), Some("000102abcdef"));
     }
     let untold = Error::internal("not in the log yet");
-    assert_eq!(Fault::of(&untold, false).message, "Internal Server Error", "there is no id to look for");
+    assert_eq!(RpcFault::of(&untold, false).message, "Internal Server Error", "there is no id to look for");
     assert_eq!(Failure::of(&untold, false).id, None);
 }

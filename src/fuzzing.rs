@@ -5,11 +5,13 @@
 //! The parts of an input are separated by line feeds, so that a corpus can be written in an editor.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use actix_rt::SystemRunner;
 use actix_web::dev::{AppConfig, Payload};
 use actix_web::error::PayloadError;
 use actix_web::http::Uri;
@@ -54,15 +56,19 @@ async fn every(
     format!("{n}{word}{small:?}{real:?}{truth:?}{octets:?}{any:?}{list:?}{own:?}{file:?}{rest:?}")
 }
 
+/// An actor system, and what serves on it.
+type Serving = ManuallyDrop<(SystemRunner, Rc<ServingThread>)>;
+
 thread_local! {
-    /// The actor system and serving state of this thread, made once: making them costs more than an input.
-    static HERE: RefCell<Option<(actix_rt::SystemRunner, Rc<ServingThread>)>> = const { RefCell::new(None) };
+    /// The actor system and serving state of this thread, made once: making them costs more than an input. They are
+    /// not dropped: at the end of a thread an actor system finds tokio's own thread-locals gone.
+    static HERE: RefCell<Option<Serving>> = const { RefCell::new(None) };
 }
 
 /// Runs a closure on the actor system of this thread.
 fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
     HERE.with_borrow_mut(|here| {
-        let (system, thread) = here.get_or_insert_with(|| {
+        let (system, thread) = &mut **here.get_or_insert_with(|| {
             let system = actix_rt::System::new();
             let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
             let thread = system.block_on(async {
@@ -70,7 +76,7 @@ fn here<T>(run: impl AsyncFnOnce(&ServingThread) -> T) -> T {
                 let site = OpenSite::open(&loaded, vec![app], &Keys::ephemeral(), None).expect("a good site");
                 slot::start(&site, 0, AppConfig::default())
             });
-            (system, thread)
+            ManuallyDrop::new((system, thread))
         });
         system.block_on(run(thread))
     })

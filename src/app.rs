@@ -2,15 +2,15 @@
 //!
 //! In the order a request meets them:
 //!
-//! - [`routing`]: finds the route of a path or a name, and makes the path of a route;
-//! - [`args`]: turns what the client sent into the handler's arguments;
-//! - [`was`]: the handle of a request, for everything a handler can ask; [`request`]: the client, its headers, cookies,
-//!   the session, and the head of the response; [`site`] and [`services`]: what the handle uses to reach the server;
-//! - [`calls`]: calls to clusters and URLs, and their outcomes; [`sql`]: statements on databases;
-//! - [`reply`]: turns a handler's return value into an answer; [`error`]: does the same for an error;
-//! - [`application`]: an `App` collects routes, [`hooks`] around them, templates and a [`registry`] of shared objects;
-//! - [`blocking`] and [`blocking_pool`]: run plain functions and other blocking work;
-//! - [`trace`]: what devel mode records of a request.
+//! - `routing`: finds the route of a path or a name, and makes the path of a route;
+//! - `args`: turns what the client sent into the handler's arguments;
+//! - `was`: the handle of a request, for everything a handler can ask; `request`: the client, its headers, cookies,
+//!   the session, and the head of the response; `site` and `services`: what the handle uses to reach the server;
+//! - `calls`: calls to clusters and URLs, and their outcomes; `sql`: statements on databases;
+//! - `reply`: turns a handler's return value into an answer; `error`: does the same for an error;
+//! - `application`: an `App` collects routes, [`hooks`] around them, templates and a `registry` of shared objects;
+//! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
+//! - `trace`: what devel mode records of a request.
 
 mod application;
 pub(crate) mod args;

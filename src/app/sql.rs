@@ -108,7 +108,7 @@ impl Sql {
         self
     }
 
-    /// Keeps a complete, good answer for `ttl`, as [`Calls::cache`] does. Only for statements that read.
+    /// Keeps a complete, good answer for `ttl`, as [`Calls::cache`](crate::app::Calls::cache) does. Only for statements that read.
     pub fn cache(mut self, ttl: Duration) -> Sql {
         self.options.cache = Some(ttl);
         self

@@ -10,7 +10,7 @@
 //! - the reader's: no row read for as long as `patience`, while the reader is the one to act;
 //! - the deadline, for the call as a whole.
 //!
-//! - this file: the message; [`sink`]: the database's end; [`source`]: the reader's end; [`rows`]: the rows of all
+//! - this file: the message; `sink`: the database's end; `source`: the reader's end; `rows`: the rows of all
 //!   members as one stream, in order of arrival, of members, or of values.
 
 mod rows;

@@ -4,7 +4,7 @@
 //! same name (an empty braced struct occupies only the type namespace), which carries the route: rule, methods, a table
 //! of its arguments, and the code that binds and calls. `routes![hello, greetings::morning]` collects those types.
 //!
-//! Read in this order: [`input`] (parses the attribute and the function), [`output`] (generates the type), [`returns`]
+//! Read in this order: `input` (parses the attribute and the function), `output` (generates the type), `returns`
 //! (finds the wire type of the function's return type).
 
 mod input;

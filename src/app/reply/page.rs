@@ -49,7 +49,7 @@ impl Page {
     }
 
     /// Sets the variable `csrf_token` to a token against forged requests, for the page's forms: see
-    /// [`csrf`](mod@crate::app::request::csrf). The app must use sessions; a visitor without a session gets one.
+    /// [`csrf`](fn@crate::app::csrf). The app must use sessions; a visitor without a session gets one.
     #[must_use]
     pub fn with_csrf(mut self) -> Page {
         self.has_csrf = true;

@@ -242,7 +242,7 @@ impl MemberHealth {
     }
 
     /// Records the end of a call. Every [`begun`](MemberHealth::begun) is followed by exactly one `ended` or
-    /// [`left`](MemberHealth::left).
+    /// `left`.
     pub fn ended(&self, ended: &CallEnd<'_>, now: Duration) {
         let vital = &*self.vital;
         vital.outstanding.fetch_sub(1, Relaxed);

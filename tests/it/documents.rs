@@ -297,10 +297,10 @@ fn a_stale_llms_txt_and_a_page_that_is_not_listed_are_told() {
 /// Cargo is told not to link a harness for these (`test = false`), so a test in them would never run.
 #[test]
 fn what_is_built_without_a_harness_has_no_tests() {
-    for manifest in ["Cargo.toml", "benches/Cargo.toml", "apps/macros/Cargo.toml"] {
+    for manifest in ["apps/skitaid/Cargo.toml", "benches/Cargo.toml", "apps/macros/Cargo.toml"] {
         assert!(read(manifest).contains("test = false"), "{manifest} has tests: take it off this list");
     }
-    for (path, text) in sources(&["src/main.rs", "benches/src", "apps/macros/src"]) {
+    for (path, text) in sources(&["apps/skitaid/src", "benches/src", "apps/macros/src"]) {
         assert!(
             !text.contains("#[test]") && !text.contains("cfg(test)"),
             "{} has tests that never run",

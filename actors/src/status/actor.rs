@@ -184,8 +184,8 @@ fn one(place: &TreePath, heard: &[Heard]) -> Value {
     let answers: Vec<&Value> = of_place.iter().filter(|heard| heard.answered).map(|heard| &heard.told).collect();
     let mut pairs = vec![
         (Arc::from("answered"), Value::Bool(answers.len() == of_place.len())),
-        (Arc::from("workers_asked"), number(of_place.len())),
-        (Arc::from("workers_answered"), number(answers.len())),
+        (Arc::from("threads_asked"), number(of_place.len())),
+        (Arc::from("threads_answered"), number(answers.len())),
     ];
     match merged(&answers) {
         Value::Map(merged) => pairs.extend(merged.0),

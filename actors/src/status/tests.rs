@@ -292,12 +292,12 @@ fn an_actor_that_does_not_answer_is_shown() {
 
         let search = at(&tree, &["clusters", "mysearch"]);
         assert_eq!(at(&search, &["answered"]), Value::Bool(false));
-        assert_eq!(at(&search, &["workers_answered"]), Value::Int(1));
+        assert_eq!(at(&search, &["threads_answered"]), Value::Int(1));
         assert_eq!(at(&search, &["members", "0", "ok"]), Value::Int(7), "what was told is there");
         assert_eq!(at(&search, &["by_thread", "0", "answered"]), Value::Bool(true));
         assert_eq!(at(&search, &["by_thread", "1", "answered"]), Value::Bool(false));
         assert_eq!(at(&search, &["by_thread", "1", "missed"]), text("deadline"));
-        assert_eq!(at(&tree, &["sessions", "workers_answered"]), Value::Int(0));
+        assert_eq!(at(&tree, &["sessions", "threads_answered"]), Value::Int(0));
         assert_eq!(at(&tree, &["actors", "1", "answered"]), Value::Bool(false));
     });
 }
@@ -385,7 +385,7 @@ fn a_thread_that_ended_is_not_asked_and_a_new_actor_takes_the_place_of_an_old_on
         let tree = ask(&status(&registry), None, WITHIN).await;
         assert_eq!(at(&tree, &["threads"]), Value::Int(1));
         assert_eq!(at(&tree, &["databases", "mydb", "idle"]), Value::Int(9));
-        assert_eq!(at(&tree, &["databases", "mydb", "workers_asked"]), Value::Int(1));
+        assert_eq!(at(&tree, &["databases", "mydb", "threads_asked"]), Value::Int(1));
     });
 }
 

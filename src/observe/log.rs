@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{dynamic_filter_fn, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Starts the log. A second call in one process has no effect.
 pub(crate) fn start() {
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+    let chosen = chosen(&std::env::var("RUST_LOG").unwrap_or_default());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -22,6 +21,13 @@ pub(crate) fn start() {
     let once = dynamic_filter_fn(|about, _| !is_accept_error(about.target()) || ACCEPT_ERRORS.is_new(Instant::now()));
     // An embedding program may have set up its own log, which then stays.
     let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
+}
+
+/// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not parse
+/// names of spans: there are none, and the filter that knows them compiles a regular-expression engine.
+fn chosen(levels: &str) -> Targets {
+    let usual = || Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
+    Some(levels.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse().ok()).unwrap_or_else(usual)
 }
 
 /// False for lines that must never be logged, whatever `RUST_LOG` says: below `info` tokio-postgres logs the values
@@ -70,6 +76,24 @@ mod tests {
             assert!(is_discreet(target, Level::INFO) && is_discreet(target, Level::WARN));
         }
         assert!(is_discreet("skitai::edge", Level::TRACE) && is_discreet("tokio_postgres_like", Level::DEBUG));
+    }
+
+    #[test]
+    fn levels_are_those_of_the_environment() {
+        let told = |levels: &str| {
+            let chosen = chosen(levels);
+            ["skitai::edge", "skitai_actors::db", "actix_server"].map(|target| {
+                [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
+                    .into_iter()
+                    .find(|level| chosen.would_enable(target, level))
+            })
+        };
+        let usual = [Some(Level::INFO), Some(Level::INFO), Some(Level::WARN)];
+        assert_eq!(["", "  ", "skitai=loud"].map(told), [usual; 3]);
+        assert_eq!(told("debug"), [Some(Level::DEBUG); 3]);
+        assert_eq!(told("warn,skitai_actors=debug"), [Some(Level::WARN), Some(Level::DEBUG), Some(Level::WARN)]);
+        assert_eq!(told("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None]);
+        assert_eq!(told("OFF"), [None; 3]);
     }
 
     #[test]

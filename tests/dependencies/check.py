@@ -79,10 +79,12 @@ def ban(rules, package, fault):
     version = Version.of(package["version"])
     for rule in rules.bans:
         if rule.crate == package["name"] and rule.forbids(version):
-            if any(operator in ("<", "<=") for operator, _ in rule.bounds):
+            if rule.bounds:
                 shown = ", ".join(f"{operator} {'.'.join(map(str, than.numbers))}" for operator, than in rule.bounds)
+                is_floor = any(operator in ("<", "<=") for operator, _ in rule.bounds)
+                remedy = ", or raise what holds it down" if is_floor else " --precise, with an older version"
                 fault(f"[bans]: no version {shown}: {rule.reason}",
-                      f"cargo update -p {package['name']}@{package['version']}, or raise what holds it down")
+                      f"cargo update -p {package['name']}@{package['version']}{remedy}")
             else:
                 fault(f"[bans]: {rule.reason}", "leave out the dependency, or the feature that brings it")
 

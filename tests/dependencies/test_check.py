@@ -21,6 +21,7 @@ deny = [
     { crate = "openssl", reason = "TLS is rustls" },
     { crate = "bytes:<1.11.1", reason = "RUSTSEC-2026-0007" },
     { crate = "rand:>=0.9.0,<0.9.3", reason = "RUSTSEC-2026-0097" },
+    { crate = "large:>=2.0.0", reason = "too much of it" },
 ]
 [sources]
 unknown-registry = "deny"
@@ -85,6 +86,10 @@ class Check(unittest.TestCase):
         self.one("bytes 1.11.1-rc.1", "< 1.11.1", others=[package("bytes", "1.11.1-rc.1")])
         self.one("rand 0.9.2", "RUSTSEC-2026-0097", others=[package("rand", "0.9.2")])
         self.assertEqual(found(package("rand", "0.8.9"), package("rand", "0.9.3")), [])
+
+    def test_a_version_above_its_ceiling(self):
+        self.one("large 2.1.0", ">= 2.0.0", "too much", "--precise", others=[package("large", "2.1.0")])
+        self.assertEqual(found(package("large", "1.9.9")), [])
 
     def test_a_foreign_source(self):
         git = "git+https://example.com/a?rev=1#1"

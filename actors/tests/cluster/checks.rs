@@ -1,5 +1,6 @@
 //! What a check takes for alive: any answer of the protocol that is asked, a fault or an HTTP code of failure included.
 
+use futures_util::future::join_all;
 use skitai_actors::cluster::Prober;
 use skitai_actors::spec::{Check, CheckKind};
 
@@ -34,7 +35,8 @@ fn json_alone(otherwise: &'static str) -> Member {
 
 /// The state of a member after some checks, and what it was asked.
 async fn judged(kind: CheckKind, there: &Member) -> (String, Vec<Heard>) {
-    let check = Some(Check { kind, interval: Duration::from_millis(20) });
+    // As long as an answer may take, too.
+    let check = Some(Check { kind, interval: Duration::from_millis(200) });
     // It is alive whatever it is asked, so that there is always one member who stays.
     let twin = saying(|heard| match id(heard) {
         Some(id) => ("200 OK", format!(r#"{{"jsonrpc":"2.0","result":[],"id":{id}}}"#)),
@@ -51,13 +53,21 @@ fn rpc(path: &str) -> CheckKind {
     CheckKind::Rpc(path.to_owned())
 }
 
+/// All of them at once: each waits for a few checks.
+async fn all_judged<'a>(
+    cases: impl IntoIterator<Item = (&'a str, &'a str, Member)>,
+) -> Vec<(&'a str, &'a str, (String, Vec<Heard>))> {
+    let judge = async |(name, path, there)| (name, path, judged(rpc(path), &there).await);
+    join_all(cases.into_iter().map(judge)).await
+}
+
 #[test]
 fn every_answer_of_the_protocol_is_alive() {
     in_system(async {
         let json = |text: &'static str, status: &'static str| {
             saying(move |heard| (status, id(heard).map_or_else(|| xml("no"), |id| text.replace("ID", id))))
         };
-        for (name, path, there) in [
+        let cases = [
             ("a result", "/RPC2", saying(|_| ("200 OK", xml("a")))),
             ("a result under 202", "/RPC2", saying(|_| ("202 Accepted", xml("a")))),
             ("a result under 500", "/RPC2", saying(|_| ("500 x", xml("a")))),
@@ -90,8 +100,8 @@ fn every_answer_of_the_protocol_is_alive() {
             ("JSON where XML is not known", "/RPC2", json_alone("415 Unsupported Media Type")),
             ("JSON where XML is no method", "/api", json_alone("405 Method Not Allowed")),
             ("JSON where XML is a page", "/", json_alone("200 OK")),
-        ] {
-            let (state, heard) = judged(rpc(path), &there).await;
+        ];
+        for (name, path, (state, heard)) in all_judged(cases).await {
             assert_eq!(state, "healthy", "{name}: {:?}", heard.last());
             if path.contains("rpc3") {
                 assert!(heard.iter().all(|heard| id(heard).is_some()), "{name} is asked in JSON alone");
@@ -105,7 +115,7 @@ fn every_answer_of_the_protocol_is_alive() {
 #[test]
 fn what_answers_for_nobody_is_not() {
     in_system(async {
-        for (name, path, there) in [
+        let cases = [
             ("a gateway", "/RPC2", saying(|_| ("502 Bad Gateway", "<html>nobody is there</html>".to_owned()))),
             (
                 "a gateway that speaks JSON",
@@ -120,8 +130,8 @@ fn what_answers_for_nobody_is_not() {
                 saying(|_| ("200 OK", r#"{"jsonrpc":"2.0","result":[],"id":"x"}"#.to_owned())),
             ),
             ("nothing", "/rpc3", saying(|_| ("200 OK", String::new()))),
-        ] {
-            let (state, heard) = judged(rpc(path), &there).await;
+        ];
+        for (name, _, (state, heard)) in all_judged(cases).await {
             assert_eq!(state, "ejected", "{name}: {:?}", heard.last());
         }
     });
@@ -131,16 +141,19 @@ fn what_answers_for_nobody_is_not() {
 fn a_page_is_alive_up_to_399() {
     in_system(async {
         let kind = || CheckKind::Http("/health".to_owned());
-        for (status, expected) in [
+        let cases = [
             ("200 OK", "healthy"),
             ("204 x", "healthy"),
             ("302 x", "healthy"),
             ("399 x", "healthy"),
             ("404 x", "ejected"),
             ("503 x", "ejected"),
-        ] {
+        ];
+        let judge = async |(status, expected)| {
             let there = saying(move |_| (status, String::new()));
-            let (state, heard) = judged(kind(), &there).await;
+            (status, expected, judged(kind(), &there).await)
+        };
+        for (status, expected, (state, heard)) in join_all(cases.map(judge)).await {
             assert_eq!((state.as_str(), heard[0].head.starts_with("GET /health ")), (expected, true), "{status}");
         }
         // Behind an early hint, which is no answer.

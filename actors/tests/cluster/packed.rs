@@ -128,7 +128,7 @@ fn a_check_logs_in_as_a_call_does() {
             After::KeepAlive
         });
         let login = Some(Login { user: "me".to_owned(), password: Secret("mine".to_owned()) });
-        let check = Some(Check { kind: CheckKind::Http("/".to_owned()), interval: Duration::from_millis(20) });
+        let check = Some(Check { kind: CheckKind::Http("/".to_owned()), interval: Duration::from_millis(200) });
         let rules = Rules { fall: 1, max_ejected: 100, ..Rules::default() };
         // Two members, for the last one is never ejected.
         let twice = [there.port, there.port];

@@ -1,6 +1,7 @@
 //! Members that answer an upload before they have read it.
 
 use std::io::Read as _;
+use std::sync::LazyLock;
 
 use skitai_actors::http::Part;
 
@@ -68,12 +69,13 @@ async fn told_early(code: u16, first: &str, fields: &str, then: Then) -> Vec<Str
         format!("{first}HTTP/1.1 {code} No\r\n{fields}Content-Type: text/plain\r\nContent-Length: {length}\r\n\r\n");
     let there = hasty(format!("{head}{WORDS}"), then);
     let mut wrong = Vec::new();
-    let form = || Request::form("/up", &[("a".to_owned(), "x".repeat(UPLOAD))]);
+    // Made once: an encoder that is not optimised takes its time.
+    static FORM: LazyLock<Request> = LazyLock::new(|| Request::form("/up", &[("a".to_owned(), "x".repeat(UPLOAD))]));
     for what in ["upload", "form", "call"] {
         for way in Way::both(there.port) {
             let request = match what {
                 "upload" => upload(),
-                "form" => form(),
+                "form" => FORM.clone(),
                 _ => Request::xmlrpc("/up", vec![b' '; UPLOAD]),
             };
             let (before, begun) = (there.seen.connections(), Instant::now());

@@ -103,7 +103,7 @@ fn deep_json_requests_are_refused_with_their_id() {
         assert!(invalid.message.contains("nested more than 64 deep"), "{}", invalid.message);
         assert_eq!(invalid.id.as_deref().map(|id| id.get()), Some("7"));
         assert!(memory < ROOM + 3 * text.len(), "{depth} deep took {memory} bytes");
-        assert!(start.elapsed() < Duration::from_secs(1), "{depth} deep took {:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(10), "{depth} deep took {:?}", start.elapsed());
     }
 }
 
@@ -123,7 +123,8 @@ fn a_hundred_megabytes_are_refused_unseen() {
         let (memory, error) = most_memory(read);
         assert!(error.contains("104857600 bytes, more than the limit of 67108864"), "{name}: {error}");
         assert!(memory < 4096, "{name} took {memory} bytes");
-        assert!(start.elapsed() < Duration::from_millis(10), "{name} took {:?}", start.elapsed());
+        // To read as much would take seconds.
+        assert!(start.elapsed() < Duration::from_secs(1), "{name} took {:?}", start.elapsed());
     }
 }
 

@@ -17,8 +17,6 @@ from rules import LEFT_TO_CARGO_DENY, Rules, Unclear, Version, permits
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MANIFESTS = ["Cargo.toml", "fuzz/Cargo.toml"]
-# What Cargo calls crates.io, wherever a mirror of it stands.
-REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 class Tree:
@@ -37,6 +35,9 @@ class Tree:
                     self.by[needed] = needing
                     queue.append(needed)
         self.built = [self.packages[each] for each in queue]
+        # Cargo's own registry, by whatever address: nearly every crate is from there.
+        of_registries = [each["source"] for each in self.built if (each["source"] or "").startswith("registry+")]
+        self.registry = max(of_registries, key=of_registries.count, default=None)
 
     def way(self, package):
         names, at = [], package["id"]
@@ -57,7 +58,7 @@ def faults(rules, metadata, root):
 
         licence(rules, package, fault)
         ban(rules, package, fault)
-        source(package, root, fault)
+        source(package, root, tree.registry, fault)
         wildcards(package, fault)
     return found
 
@@ -89,14 +90,19 @@ def ban(rules, package, fault):
                 fault(f"[bans]: {rule.reason}", "leave out the dependency, or the feature that brings it")
 
 
-def source(package, root, fault):
+def source(package, root, registry, fault):
+    """A crate is of this repository or of Cargo's own registry: no dependency names another, and all are from one."""
+    remedy = "depend on a release in Cargo's own registry"
     origin = package["source"]
     if origin is None:
         if root not in pathlib.Path(package["manifest_path"]).parents:
-            fault(f"[sources]: it is a folder outside of this repository ({package['manifest_path']})",
-                  "depend on a release of it")
-    elif origin != REGISTRY:
-        fault(f"[sources]: it comes from {origin}", "depend on a release on crates.io")
+            fault(f"[sources]: it is a folder outside of this repository ({package['manifest_path']})", remedy)
+    elif origin != registry:
+        fault(f"[sources]: it comes from {origin}", remedy)
+    for need in package["dependencies"]:
+        # A patch or a mirror of the configuration does not show here; a manifest that wants another registry does.
+        if need.get("registry") and (origin is None or need["kind"] != "dev"):
+            fault(f"[sources]: its dependency {need['name']} is of the registry {need['registry']}", remedy)
 
 
 def wildcards(package, fault):

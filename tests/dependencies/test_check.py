@@ -3,10 +3,11 @@
 import pathlib
 import unittest
 
-from check import REGISTRY, ROOT, faults
+from check import ROOT, faults
 from rules import Rules, Unclear, Version, permits
 
 HOME = pathlib.Path("/home/me/skitai")
+REGISTRY = "registry+https://own.example/index"
 RULES = """
 [graph]
 targets = ["x86_64-unknown-linux-gnu"]
@@ -94,8 +95,11 @@ class Check(unittest.TestCase):
     def test_a_foreign_source(self):
         git = "git+https://example.com/a?rev=1#1"
         self.one("a 1.0.0", git, others=[package("a", source=git)])
-        mirror = "registry+https://example.com/index"
-        self.one("a 1.0.0", mirror, others=[package("a", source=mirror)])
+        other = "registry+https://example.com/index"
+        self.one("a 1.0.0", other, others=[package("b"), package("c"), package("a", source=other)])
+        named = [need("a", registry="https://example.com/index")]
+        self.one("ours", "a is of the registry", others=[package("a", source=other)],
+                 member=package("ours", source=None, needs=named))
         self.one("a 1.0.0", "outside", others=[package("a", source=None, folder=pathlib.Path("/home/me/other"))])
         self.assertEqual(found(package("wire", source=None)), [])
 

@@ -1,5 +1,6 @@
 //! Cookies: those the client sent, and those to set. Nothing is parsed or allocated before the first use.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -136,10 +137,12 @@ impl Cookie {
         if self.same_site == SameSite::None && !self.secure {
             return Err("with SameSite=None browsers take it only if it is secure".to_owned());
         }
-        if self.name.starts_with("__Secure-") && !self.secure {
+        // Browsers compare these prefixes without regard to case.
+        let name = self.name.to_ascii_lowercase();
+        if name.starts_with("__secure-") && !self.secure {
             return Err("browsers take a name with `__Secure-` only if it is secure".to_owned());
         }
-        if self.name.starts_with("__Host-") && (!self.secure || self.domain.is_some() || self.path != "/") {
+        if name.starts_with("__host-") && (!self.secure || self.domain.is_some() || self.path != "/") {
             return Err(
                 "browsers take a name with `__Host-` only if it is secure, of path `/` and without a domain".to_owned()
             );
@@ -211,6 +214,13 @@ struct Changed {
     line: String,
 }
 
+impl Changed {
+    fn of(cookie: Cookie, line: String) -> Changed {
+        let value = (!cookie.is_gone()).then_some(cookie.value);
+        Changed { name: cookie.name, value, of: (cookie.path, cookie.domain), line }
+    }
+}
+
 impl Cookies {
     pub(crate) fn of(headers: &HeaderMap) -> Cookies {
         Cookies { sent: headers.get_all(header::COOKIE).cloned().collect(), changed: Mutex::default() }
@@ -244,18 +254,25 @@ impl Cookies {
     /// Names and values of all cookies, with values as [`get`](Cookies::get) returns them: those sent in their order,
     /// then those set.
     pub fn items(&self) -> Vec<(String, String)> {
-        let mut names: Vec<String> = Vec::new();
-        self.each_sent(|name, _| {
-            names.push(name.to_owned());
+        let changed = self.lock();
+        // Of several that were set with one name, the last one counts. A client chooses how many cookies it sends, so
+        // they are not compared each with each.
+        let set: HashMap<&str, &Changed> = changed.iter().map(|changed| (changed.name.as_str(), changed)).collect();
+        let mut seen = HashSet::new();
+        let mut items = Vec::new();
+        self.each_sent(|name, value| {
+            if !seen.contains(name) {
+                seen.insert(name.to_owned());
+                let value = set.get(name).map_or_else(|| Some(decoded(value)), |changed| changed.value.clone());
+                items.extend(value.map(|value| (name.to_owned(), value)));
+            }
             true
         });
-        names.extend(self.lock().iter().map(|changed| changed.name.clone()));
-        let mut items: Vec<(String, String)> = Vec::new();
-        for name in names {
-            if !items.iter().any(|(known, _)| *known == name)
-                && let Some(value) = self.get(&name)
+        for Changed { name, .. } in &*changed {
+            if seen.insert(name.clone())
+                && let Some(value) = set.get(name.as_str()).and_then(|changed| changed.value.clone())
             {
-                items.push((name, value));
+                items.push((name.clone(), value));
             }
         }
         items
@@ -288,12 +305,15 @@ impl Cookies {
     /// `/`, because a client does not send those attributes.
     pub fn clear(&self) {
         self.lock().clear();
-        for (name, _) in self.items() {
-            // A sent name that is not a token cannot be set, and so cannot be deleted either.
-            if name != super::session::COOKIE {
-                let _ = self.delete(&name);
-            }
-        }
+        let sent = self.items().into_iter().map(|(name, _)| name).filter(|name| name != super::session::COOKIE);
+        // A sent name that is not a token cannot be set, and so cannot be deleted either.
+        let gone = sent.filter_map(|name| {
+            let cookie = Cookie::expired(name);
+            let line = cookie.line().ok()?;
+            Some(Changed::of(cookie, line))
+        });
+        let gone: Vec<Changed> = gone.collect();
+        *self.lock() = gone;
     }
 
     /// Sets a cookie as built. It replaces one of the same name, path and domain.
@@ -308,8 +328,7 @@ impl Cookies {
     }
 
     fn keep(&self, cookie: Cookie, line: String) {
-        let value = (!cookie.is_gone()).then_some(cookie.value);
-        let changed = Changed { name: cookie.name, value, of: (cookie.path, cookie.domain), line };
+        let changed = Changed::of(cookie, line);
         let mut all = self.lock();
         all.retain(|known| (&known.name, &known.of) != (&changed.name, &changed.of));
         all.push(changed);
@@ -329,7 +348,7 @@ impl Cookies {
         std::mem::take(&mut *self.lock()).into_iter().map(|changed| changed.line).collect()
     }
 
-    /// Passes every pair as it was sent to `look`, until that returns true.
+    /// Passes every pair to `look`, as it was sent, until `look` returns false.
     fn each_sent(&self, mut look: impl FnMut(&str, &str) -> bool) {
         for line in &self.sent {
             // Scripts set cookies with any text; one bad cookie must not hide the others on its line.

@@ -55,6 +55,8 @@ fn what_a_browser_would_drop_or_misread_is_an_error_that_says_why() {
     }
     assert!(refused(built().same_site(SameSite::None)).contains("SameSite=None"));
     assert!(refused(Cookie::new("__Secure-a", "b")).contains("__Secure-"));
+    assert!(refused(Cookie::new("__secure-a", "b")).contains("__Secure-"));
+    assert!(refused(Cookie::new("__HOST-a", "b")).contains("__Host-"));
     let host = || Cookie::new("__Host-a", "b").secure(true);
     assert!(line(host()).starts_with("__Host-a=b; "));
     for wrong in [host().secure(false), host().path("/a"), host().domain("example.com")] {
@@ -119,4 +121,17 @@ proptest! {
             cookies.clear();
         }
     }
+}
+
+#[test]
+fn a_head_full_of_cookies_is_read_in_time_proportional_to_its_length() {
+    const MANY: usize = 20_000;
+    let pairs: Vec<String> = (0..MANY).map(|n| format!("c{n}=1")).collect();
+    let cookies = sent(&[pairs.join(";").as_bytes()]);
+    let began = std::time::Instant::now();
+    assert_eq!(cookies.items().len(), MANY);
+    cookies.clear();
+    assert_eq!(cookies.take().len(), MANY);
+    // Compared each with each, they take minutes.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }

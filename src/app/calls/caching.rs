@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use skitai_actors::Outcome;
 use skitai_actors::cache::{CacheKey, KeyBuilder, Store};
-use skitai_actors::http::Request;
+use skitai_actors::http::{Decode, Request};
 use skitai_actors::spec::Spread;
 use skitai_wire::Value;
 
@@ -60,6 +60,14 @@ pub(super) fn request_key(spread: Spread, target: &str, request: &Request) -> Ca
     for (name, value) in &request.headers {
         key = key.header(name, value);
     }
+    // The caller's key chooses the member that `lb` asks.
+    if let Some(chosen) = request.key.as_deref().filter(|_| spread == Spread::One) {
+        key = key.other("key", chosen);
+    }
+    // The data of the same answer is a JSON value, or the text of a page.
+    if request.decode == Decode::Rest {
+        key = key.other("decode", "json");
+    }
     if let Some(largest) = request.max_answer {
         key = key.other("max_answer", &largest.to_string());
     }
@@ -74,4 +82,25 @@ pub(crate) fn statement_key(spread: Spread, target: &str, user: &str, sql: &str,
         .arguments(sql.as_bytes())
         .values(params)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use skitai_actors::http::Method;
+
+    use super::*;
+
+    #[test]
+    fn calls_that_may_have_other_answers_have_other_keys() {
+        let one = |request: &Request| request_key(Spread::One, "c", request);
+        let call = || Request::xmlrpc("/RPC2", "the same body");
+        assert_eq!(one(&call()), one(&call()));
+        // With `balance = hash` the caller's key chooses the member that `lb` asks; `map` asks all of them.
+        let [a, b] = ["a", "b"].map(|key| call().key(key));
+        assert!(one(&a) != one(&b) && one(&a) != one(&call()));
+        assert_eq!(request_key(Spread::All, "c", &a), request_key(Spread::All, "c", &b));
+        // The same request, whose answer is read as JSON once and as a page once.
+        let (data, page) = (Request::rest(Method::Get, "/x", None), Request::get("/x"));
+        assert_ne!(one(&data), one(&page.header("accept", "application/json")));
+    }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn receive(
     payload: Payload,
     server: &ServerSettings,
     shelf: &Arc<Shelf>,
-    mut held: BodyMemory,
+    held: BodyMemory,
     params: &[Param],
 ) -> Result<Vec<(String, Given)>, Error> {
     let limits = &server.uploads;
@@ -56,7 +56,7 @@ pub(crate) async fn receive(
     let wire = Wire::new(payload, limit, server.body_timeout);
     let mut form = Multipart::new(&request.headers, wire.clone());
     let mut given: Vec<(String, Given)> = Vec::new();
-    let mut texts = 0;
+    let mut texts = Texts { octets: 0, most: server.max_body, held };
     let mut parts = 0;
     while let Some(part) = wire.within(form.next()).await? {
         let after = given.last().map(|(name, _)| name.as_str());
@@ -66,11 +66,13 @@ pub(crate) async fn receive(
             return Err(Error::new(400, format!("the form has more than {} parts", limits.max_parts)));
         }
         let name = part.name().unwrap_or_default().to_owned();
+        texts.add(&name, name.len())?;
         match file_name_of(&part) {
             Some(file_name) => {
                 let wanted = params.iter().any(|param| wants(param, &name));
-                let mut sink = Sink::new(shelf, wanted, held.another());
+                let mut sink = Sink::new(shelf, wanted, texts.held.another());
                 let content_type = type_of(&part);
+                texts.add(&name, content_type.len())?;
                 sink.fill(part, &name, &wire, limits.max_file).await?;
                 // A browser sends an empty file without a name for a file input without a choice.
                 let chosen = !(file_name.is_empty() && sink.size == 0);
@@ -79,7 +81,7 @@ pub(crate) async fn receive(
                 }
             }
             None => {
-                let value = field(part, &name, &wire, &mut texts, server.max_body, &mut held).await?;
+                let value = field(part, &name, &wire, &mut texts).await?;
                 given.push((name, value));
             }
         }
@@ -113,29 +115,33 @@ fn type_of(part: &Field) -> String {
     part.content_type().map_or_else(|| "application/octet-stream".to_owned(), ToString::to_string)
 }
 
-/// Reads a field into memory. All fields of a form together have the size limit of any other body.
-async fn field(
-    mut part: Field,
-    name: &str,
-    wire: &Wire,
-    texts: &mut usize,
+/// What a form holds in memory: its fields, and the names and types of all its parts. Together they have the size limit
+/// of any other body.
+struct Texts {
+    octets: usize,
     most: usize,
-    held: &mut BodyMemory,
-) -> Result<Given, Error> {
+    held: BodyMemory,
+}
+
+impl Texts {
+    /// Adds octets of the part of this name.
+    fn add(&mut self, name: &str, octets: usize) -> Result<(), Error> {
+        self.octets += octets;
+        if self.octets > self.most {
+            let (most, name) = (self.most, shortened(name));
+            let why = format!("the form's fields are larger than the {most} bytes this server takes, at `{name}`");
+            return Err(Error::new(413, why));
+        }
+        self.held.grow(octets)
+    }
+}
+
+/// Reads a field into memory.
+async fn field(mut part: Field, name: &str, wire: &Wire, texts: &mut Texts) -> Result<Given, Error> {
     let mut octets = Vec::new();
     while let Some(chunk) = wire.within(part.next()).await? {
         let chunk = chunk.map_err(|error| wire.unread(&error, PartState::In(name)))?;
-        *texts += chunk.len();
-        if *texts > most {
-            return Err(Error::new(
-                413,
-                format!(
-                    "the form's fields are larger than the {most} bytes this server takes, at `{}`",
-                    shortened(name)
-                ),
-            ));
-        }
-        held.grow(chunk.len())?;
+        texts.add(name, chunk.len())?;
         octets.extend_from_slice(&chunk);
     }
     match part.content_type().map(|kind| kind.essence_str()) {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::{TestServer, curl};
+use crate::uploads;
 
 const MIB: usize = 1 << 20;
 /// What a server may grow by, however often and whatever is thrown at it: each of its two threads keeps room for a few
@@ -55,7 +56,7 @@ fn bombs_are_refused_and_nothing_is_left_of_them() {
             let header = format!("content-type: {kind}");
             let answer = curl(&["--data-binary", &data, "-H", &header, "-H", "expect:", &demo.url("/RPC2")]);
             assert!(answer.contains(refused), "{name} as {kind}: {answer}");
-            assert!(answer.len() < 2048, "{name} as {kind} is told of in {} bytes", answer.len());
+            assert!(answer.len() < 2048, "{name} as {kind} is answered in {} bytes", answer.len());
             assert!(started.elapsed() < QUICK, "{name} as {kind} took {:?}", started.elapsed());
             let grown = demo.memory().saturating_sub(before);
             assert!(grown < ROOM, "{name} as {kind}: the server grew by {} KiB", grown >> 10);
@@ -106,4 +107,15 @@ fn a_hundred_megabytes_are_refused_before_they_are_here() {
         }
     }
     demo.get("/hello").expect_code(200);
+}
+
+#[test]
+fn the_names_of_parts_count_as_the_fields_do() {
+    let site = uploads::site().server("max_body", "64k").server("max_upload", "3m").start();
+    let named = |n: usize| format!("Content-Disposition: form-data; name=\"{n}{}\"", "x".repeat(30_000));
+    let heads: Vec<String> = (0..3).map(named).collect();
+    let parts: Vec<(&str, &[u8])> = heads.iter().map(|head| (head.as_str(), &b""[..])).collect();
+    site.post("/up/form", uploads::TYPE, uploads::body(&parts[..2])).expect_code(200);
+    let text = uploads::message(site.post("/up/form", uploads::TYPE, uploads::body(&parts)), 413);
+    assert!(text.contains("65536 bytes") && text.contains("`2xxx"), "{text}");
 }

@@ -12,7 +12,7 @@ use crate::harness::{Conn, Reply, Scenario, TestServer, curl, eventually};
 const MIB: usize = 1 << 20;
 
 /// A site whose uploads go to a folder of its own, where they can be counted.
-fn site() -> Scenario {
+pub(crate) fn site() -> Scenario {
     TestServer::site().file("temp/.keep", "").server("upload_folder", "temp")
 }
 
@@ -27,7 +27,7 @@ fn nothing_left(site: &TestServer) {
 }
 
 /// A body of which every part is written out.
-fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (head, content) in parts {
         body.extend_from_slice(format!("--b\r\n{head}\r\n\r\n").as_bytes());
@@ -38,7 +38,7 @@ fn body(parts: &[(&str, &[u8])]) -> Vec<u8> {
     body
 }
 
-const TYPE: &str = "multipart/form-data; boundary=b";
+pub(crate) const TYPE: &str = "multipart/form-data; boundary=b";
 const FILE: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"f.bin\"";
 const TITLE: &str = "Content-Disposition: form-data; name=\"title\"";
 
@@ -52,7 +52,7 @@ fn begin(site: &TestServer, path: &str, announced: usize, sent: usize) -> Conn {
 }
 
 #[track_caller]
-fn message(reply: Reply, code: u16) -> String {
+pub(crate) fn message(reply: Reply, code: u16) -> String {
     reply.expect_code(code).json()["error"]["message"].as_str().expect("a message").to_owned()
 }
 
@@ -65,14 +65,17 @@ fn a_file_comes_with_its_name_type_and_every_byte_and_then_goes() {
     std::fs::write(site.dir().join("größe \"1\".bin"), &content).unwrap();
     let sum = content.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
     let file = format!("file=@\"{}\";type=image/png", site.dir().join("größe \\\"1\\\".bin").display());
-    let told = curl(&["-F", &file, "-F", "title=Grüße", "-F", "n=7", &site.url("/up/one")]);
-    let told: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"));
-    let about = &told[0]["file"];
-    assert_eq!((&about["content_type"], &about["size"]), (&json!("image/png"), &json!(content.len())), "{told}");
-    assert!(about["name"].as_str().is_some_and(|name| name.starts_with("größe ") && name.ends_with(".bin")), "{told}");
-    assert_eq!((&told[0]["bytes"], &told[0]["sum"]), (&json!(content.len()), &json!(sum)));
-    assert_eq!((&told[1], &told[2]), (&json!("Grüße"), &json!(7)), "fields are arguments like any other");
-    assert!(told[0]["path"].as_str().is_some_and(|path| path.contains("/temp/")), "{told}");
+    let received = curl(&["-F", &file, "-F", "title=Grüße", "-F", "n=7", &site.url("/up/one")]);
+    let received: Value = serde_json::from_str(&received).unwrap_or_else(|error| panic!("{error}: {received}"));
+    let about = &received[0]["file"];
+    assert_eq!((&about["content_type"], &about["size"]), (&json!("image/png"), &json!(content.len())), "{received}");
+    assert!(
+        about["name"].as_str().is_some_and(|name| name.starts_with("größe ") && name.ends_with(".bin")),
+        "{received}"
+    );
+    assert_eq!((&received[0]["bytes"], &received[0]["sum"]), (&json!(content.len()), &json!(sum)));
+    assert_eq!((&received[1], &received[2]), (&json!("Grüße"), &json!(7)), "fields are arguments like any other");
+    assert!(received[0]["path"].as_str().is_some_and(|path| path.contains("/temp/")), "{received}");
     nothing_left(&site);
 }
 
@@ -88,11 +91,11 @@ fn files_and_fields_come_in_their_order_and_names_are_harmless() {
         ("Content-Disposition: form-data; name=\"a\"", "zwölf".as_bytes()),
         (&named(""), b""),
     ]);
-    let told = site.post("/up/form?q=0", TYPE, &form).expect_code(200).json();
-    assert_eq!(told[0], json!({"q": "0", "a": ["1", "zwölf"], "j": {"x": [1, null]}}));
+    let received = site.post("/up/form?q=0", TYPE, &form).expect_code(200).json();
+    assert_eq!(received[0], json!({"q": "0", "a": ["1", "zwölf"], "j": {"x": [1, null]}}));
     let file = |name: &str, size: usize| json!(["file", {"name": name, "content_type": "application/octet-stream", "size": size}]);
     // The last is what a browser sends where no file was chosen.
-    assert_eq!(told[1], json!([file("passwd", 3), file("two.txt", 0)]));
+    assert_eq!(received[1], json!([file("passwd", 3), file("two.txt", 0)]));
     let two = body(&[
         ("Content-Disposition: form-data; name=\"files\"; filename=\"a\"", b"1"),
         ("Content-Disposition: form-data; name=\"files\"; filename=\"b\"", b"22"),
@@ -139,7 +142,7 @@ fn what_is_wrong_with_the_arguments_is_told_at_once() {
     assert!(file.contains("`title` must be text, got the file") && file.contains("`n`"), "{file}");
     let twice = message(site.post("/up/one", TYPE, body(&[(FILE, b"1"), (FILE, b"2")])), 400);
     assert!(twice.contains("`file` was given 2 times"), "{twice}");
-    // Over RPC there are no files, and nobody is told of a method that must have one.
+    // Over RPC there are no files, and a method that needs one is not listed.
     let call = json!({"jsonrpc": "2.0", "method": "up.one", "params": {"file": "x"}, "id": 1});
     let answer = site.post("/", "application/json-rpc", call.to_string()).expect_code(200).json();
     assert_eq!(answer["error"]["code"], -32602, "{answer}");
@@ -248,12 +251,12 @@ fn every_limit_is_a_413_or_400_that_names_it() {
     let text = message(site.post("/up/one", TYPE, file(2 * MIB + 1)), 413);
     assert!(text.contains("`file`") && text.contains("2097152"), "{text}");
     // By its announced length, before a byte of it was sent; and by its bytes, where no length is announced.
-    let mut told = site.conn();
-    told.send(format!(
+    let mut received = site.conn();
+    received.send(format!(
         "POST /up/one HTTP/1.1\r\nHost: x\r\nContent-Type: {TYPE}\r\nContent-Length: {}\r\n\r\n",
         3 * MIB + 1
     ));
-    assert!(message(told.read(), 413).contains("3145728"));
+    assert!(message(received.read(), 413).contains("3145728"));
     let mut chunked = site.conn();
     chunked.send(format!(
         "POST /up/many HTTP/1.1\r\nHost: x\r\nContent-Type: {TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -327,7 +330,7 @@ fn malformed_forms_are_a_400_that_says_what_is_wrong() {
         );
         nothing_left(&site);
     }
-    // What follows the last boundary is nobody's, and the connection goes on behind it.
+    // Octets after the last boundary belong to no part, and the connection is kept.
     let mut conn = site.conn();
     for _ in 0..2 {
         let mut form = good.clone();
@@ -385,10 +388,10 @@ fn the_demo_takes_the_form_of_the_first_readme() {
     std::fs::write(demo.dir().join("study.sql"), "SELECT 1;\n".repeat(51) + "\n").unwrap();
     let file = format!("file=@{}", demo.dir().join("study.sql").display());
     let fields = ["-F", "submit-hidden=Hidden", "-F", "submit-name=Hans Roh", "-F", &file];
-    let told = curl(&[&fields[..], &[&demo.url("/test/up")]].concat());
-    let told: Value = serde_json::from_str(&told).unwrap();
+    let received = curl(&[&fields[..], &[&demo.url("/test/up")]].concat());
+    let received: Value = serde_json::from_str(&received).unwrap();
     let about = json!({"mimetype": "application/octet-stream", "remote": "study.sql", "size": 511});
-    assert_eq!(told, json!({"submit-hidden": "Hidden", "submit-name": "Hans Roh", "file": about}));
+    assert_eq!(received, json!({"submit-hidden": "Hidden", "submit-name": "Hans Roh", "file": about}));
     assert_eq!(curl(&["-F", &file, &demo.url("/test/lines")]), "52");
     nothing_left(&demo);
 }

@@ -149,10 +149,10 @@ pub(super) trait Number: Sized {
     fn of(given: &Given) -> Result<Self, BindError>;
 }
 
-macro_rules! whole_numbers {
-    ($($ty:ty),*) => {$(
+macro_rules! numbers {
+    ($kind:ident from $read:ident: $($ty:ty),*) => {$(
         impl Argument for $ty {
-            const KIND: Kind = Kind::Int;
+            const KIND: Kind = Kind::$kind;
             fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
                 Number::of(&one(given)?)
             }
@@ -160,58 +160,53 @@ macro_rules! whole_numbers {
 
         impl Number for $ty {
             fn of(given: &Given) -> Result<Self, BindError> {
-                let number = match given {
-                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
-                    Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
-                    Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
-                    // Some languages write 5.0 for 5 in JSON: the same number, so nothing is lost.
-                    Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
-                        let whole = *number as i64;
-                        <$ty>::try_from(whole).ok()
-                    }
-                    Given::Typed(_) | Given::File(_) => None,
-                };
-                number.ok_or_else(|| {
-                    // The limits of a 64-bit type would not help a reader.
-                    let wide = <$ty>::BITS == 64;
-                    match <$ty>::MIN == 0 {
-                        _ if !wide => wrong(format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), given),
-                        true => wrong("a whole number, 0 or more", given),
-                        false => wrong("a whole number", given),
-                    }
-                })
+                $read!($ty, given)
             }
         }
     )*};
 }
-whole_numbers!(i8, i16, i32, i64, u8, u16, u32, u64, usize);
 
-macro_rules! floats {
-    ($($ty:ty),*) => {$(
-        impl Argument for $ty {
-            const KIND: Kind = Kind::Double;
-            fn take(_: &mut Bind, given: Values) -> Result<Self, BindError> {
-                Number::of(&one(given)?)
+macro_rules! whole_number {
+    ($ty:ty, $given:ident) => {{
+        let number = match $given {
+            Given::Text(text) => text.trim().parse::<$ty>().ok(),
+            Given::Typed(Value::Int(number)) => <$ty>::try_from(*number).ok(),
+            Given::Typed(Value::UInt(number)) => <$ty>::try_from(*number).ok(),
+            // Some languages write 5.0 for 5 in JSON: the same number, so nothing is lost.
+            Given::Typed(Value::Double(number)) if number.fract() == 0.0 && number.abs() < 9.0e15 => {
+                let whole = *number as i64;
+                <$ty>::try_from(whole).ok()
             }
-        }
-
-        impl Number for $ty {
-            fn of(given: &Given) -> Result<Self, BindError> {
-                let number = match given {
-                    Given::Text(text) => text.trim().parse::<$ty>().ok(),
-                    Given::Typed(Value::Double(number)) => Some(*number as $ty),
-                    Given::Typed(Value::Int(number)) => Some(*number as $ty),
-                    Given::Typed(Value::UInt(number)) => Some(*number as $ty),
-                    Given::Typed(_) | Given::File(_) => None,
-                };
-                // A number too large for an f32 would become infinite.
-                let number = number.filter(|number| number.is_finite());
-                number.ok_or_else(|| wrong("a number", given))
+            Given::Typed(_) | Given::File(_) => None,
+        };
+        number.ok_or_else(|| {
+            // The limits of a 64-bit type would not help a reader.
+            let wide = <$ty>::BITS == 64;
+            match <$ty>::MIN == 0 {
+                _ if !wide => wrong(format!("a whole number from {} to {}", <$ty>::MIN, <$ty>::MAX), $given),
+                true => wrong("a whole number, 0 or more", $given),
+                false => wrong("a whole number", $given),
             }
-        }
-    )*};
+        })
+    }};
 }
-floats!(f32, f64);
+
+macro_rules! float {
+    ($ty:ty, $given:ident) => {{
+        let number = match $given {
+            Given::Text(text) => text.trim().parse::<$ty>().ok(),
+            Given::Typed(Value::Double(number)) => Some(*number as $ty),
+            Given::Typed(Value::Int(number)) => Some(*number as $ty),
+            Given::Typed(Value::UInt(number)) => Some(*number as $ty),
+            Given::Typed(_) | Given::File(_) => None,
+        };
+        // A number too large for an f32 would become infinite.
+        number.filter(|number| number.is_finite()).ok_or_else(|| wrong("a number", $given))
+    }};
+}
+
+numbers!(Int from whole_number: i8, i16, i32, i64, u8, u16, u32, u64, usize);
+numbers!(Double from float: f32, f64);
 
 /// A truth value, in the words that forms use.
 pub(crate) fn truth(text: &str) -> Option<bool> {

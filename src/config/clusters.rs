@@ -46,27 +46,14 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
         return None;
     }
     let members = find(Some(section), &keys::MEMBERS).filter(|value| !value.text.is_empty());
-    let shape = shape(reading, section, members);
+    // If the kind of the cluster is unknown, so are its valid keys.
+    let shape = shape(reading, section, members)?;
     let table = match shape {
-        Some(Shape::Http) => keys::HTTP_CLUSTER,
-        Some(Shape::Postgres | Shape::Sqlite) => keys::DB_CLUSTER,
-        // The kind of cluster is unknown, and so are its valid keys.
-        None => return None,
+        Shape::Http => keys::HTTP_CLUSTER,
+        Shape::Postgres | Shape::Sqlite => keys::DB_CLUSTER,
     };
     reading.check_keys(section, table);
-    let missing = match shape {
-        Some(Shape::Postgres) if !reading.drivers.postgres => Some(("PostgreSQL", "postgres")),
-        Some(Shape::Sqlite) if !reading.drivers.sqlite => Some(("SQLite", "sqlite")),
-        _ => None,
-    };
-    if let Some((kind, feature)) = missing {
-        let place = find(Some(section), &keys::TYPE).map_or(section.name_span.clone(), Value::span);
-        reading.push(
-            Problem::error(place, format!("[{}]: this program was built without {kind}", section.name))
-                .label("there is no driver for it")
-                .help(format!("build it with the feature `{feature}` of skitai, in its Cargo.toml")),
-        );
-    }
+    check_driver(reading, section, shape);
     let Some(members) = members else {
         let place = find(Some(section), &keys::MEMBERS).map_or(section.name_span.clone(), Value::span);
         reading.push(
@@ -76,47 +63,80 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
         );
         return None;
     };
-    let share = |instance: usize| (instance / threads).max(1);
-    let section = Some(section);
-    Some(match shape? {
-        Shape::Http => {
-            let (tls, _) = reading.flag(section, &keys::TLS);
-            Declared::Http(Box::new(ClusterSpec {
-                name: name.into(),
-                tls,
-                authority: reaching::authority(reading, section, tls),
-                members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
-                discover: reaching::discover(reading, section),
-                connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
-                member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
-                connections: share(reading.count(section, &keys::CONNECTIONS)),
-                max_answer: reading.count(section, &keys::MAX_ANSWER),
-                encoding: reaching::encoding(reading, section),
-                login: reaching::login(reading, section),
-                balance: health::balance(reading, section),
-                rules: health::rules(reading, section),
-                check: health::check(reading, section),
-                retries: u32::try_from(reading.number(section, &keys::RETRIES)).unwrap_or(u32::MAX),
-                hedge: reading.flag(section, &keys::HEDGE).0,
-            }))
-        }
-        shape @ (Shape::Postgres | Shape::Sqlite) => Declared::Db(DbSpec {
-            name: name.into(),
-            members: parts(reading, name, members, shape, |part, reading| match shape {
-                Shape::Sqlite => members::sqlite(part, reading.base),
-                Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
-            }),
-            connections: share(reading.count(section, &keys::DB_CONNECTIONS)),
-            stream_share: u32::try_from(reading.number(section, &keys::STREAM_SHARE)).unwrap_or(u32::MAX),
-            wait: reading.time(section, &keys::WAIT),
-            connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
-            member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
-            statement_timeout: reading.flag(section, &keys::STATEMENT_TIMEOUT).0,
-            pipeline: reading.flag(section, &keys::PIPELINE).0,
-            balance: health::db_balance(reading, section),
-            rules: health::db_rules(reading, section),
-        }),
+    Some(match shape {
+        Shape::Http => Declared::Http(Box::new(of_http(reading, section, members, threads))),
+        Shape::Postgres | Shape::Sqlite => Declared::Db(of_databases(reading, section, (members, shape), threads)),
     })
+}
+
+/// Reports a database for which this program has no driver.
+fn check_driver(reading: &mut Reading<'_>, section: &Section, shape: Shape) {
+    let (kind, feature) = match shape {
+        Shape::Postgres if !reading.drivers.postgres => ("PostgreSQL", "postgres"),
+        Shape::Sqlite if !reading.drivers.sqlite => ("SQLite", "sqlite"),
+        Shape::Http | Shape::Postgres | Shape::Sqlite => return,
+    };
+    let place = find(Some(section), &keys::TYPE).map_or(section.name_span.clone(), Value::span);
+    reading.push(
+        Problem::error(place, format!("[{}]: this program was built without {kind}", section.name))
+            .label("there is no driver for it")
+            .help(format!("build it with the feature `{feature}` of skitai, in its Cargo.toml")),
+    );
+}
+
+/// The connections of one thread, of those of the instance.
+fn share(instance: usize, threads: usize) -> usize {
+    (instance / threads).max(1)
+}
+
+fn of_http(reading: &mut Reading<'_>, section: &Section, members: &Value, threads: usize) -> ClusterSpec {
+    let name = &section.name[1..];
+    let section = Some(section);
+    let (tls, _) = reading.flag(section, &keys::TLS);
+    ClusterSpec {
+        name: name.into(),
+        tls,
+        authority: reaching::authority(reading, section, tls),
+        members: parts(reading, name, members, Shape::Http, |part, _| members::http(part, tls)),
+        discover: reaching::discover(reading, section),
+        connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
+        member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
+        connections: share(reading.count(section, &keys::CONNECTIONS), threads),
+        max_answer: reading.count(section, &keys::MAX_ANSWER),
+        encoding: reaching::encoding(reading, section),
+        login: reaching::login(reading, section),
+        balance: health::balance(reading, section),
+        rules: health::rules(reading, section),
+        check: health::check(reading, section),
+        retries: u32::try_from(reading.number(section, &keys::RETRIES)).unwrap_or(u32::MAX),
+        hedge: reading.flag(section, &keys::HEDGE).0,
+    }
+}
+
+fn of_databases(
+    reading: &mut Reading<'_>,
+    section: &Section,
+    (members, shape): (&Value, Shape),
+    threads: usize,
+) -> DbSpec {
+    let name = &section.name[1..];
+    let section = Some(section);
+    DbSpec {
+        name: name.into(),
+        members: parts(reading, name, members, shape, |part, reading| match shape {
+            Shape::Sqlite => members::sqlite(part, reading.base),
+            Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
+        }),
+        connections: share(reading.count(section, &keys::DB_CONNECTIONS), threads),
+        stream_share: u32::try_from(reading.number(section, &keys::STREAM_SHARE)).unwrap_or(u32::MAX),
+        wait: reading.time(section, &keys::WAIT),
+        connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
+        member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
+        statement_timeout: reading.flag(section, &keys::STATEMENT_TIMEOUT).0,
+        pipeline: reading.flag(section, &keys::PIPELINE).0,
+        balance: health::db_balance(reading, section),
+        rules: health::db_rules(reading, section),
+    }
 }
 
 /// The kind of the members, from the type or from the form of the members.
@@ -128,11 +148,11 @@ fn shape(reading: &mut Reading<'_>, section: &Section, members: Option<&Value>) 
     if known.is_none() {
         let shown = mask::quotable_word(&value.text).unwrap_or_else(|| "this".to_owned());
         let near = nearest(&value.text, TYPES.iter().map(|(name, _)| *name)).and_then(shape_of);
-        let meant = near.map(|near| format!("did you mean `{}`?", near.name()));
+        let suggestion = near.map(|near| format!("did you mean `{}`?", near.name()));
         reading.push(
             Problem::error(value.span(), format!("[{}]: {shown} is no type of a cluster", section.name))
                 .label("expected `http`, `postgresql` or `sqlite3`")
-                .maybe_help(meant),
+                .maybe_help(suggestion),
         );
     }
     known

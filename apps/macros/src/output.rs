@@ -1,6 +1,6 @@
 //! Generates the code beside the function: the type that carries the route, its table of arguments, and the call.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Lit};
@@ -26,30 +26,10 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     let taken: Vec<_> = (0..arguments.len()).map(|index| format_ident!("a{index}")).collect();
     let take = arguments.iter().zip(&taken).enumerate().map(|(index, (argument, taken))| take(index, argument, taken));
     let is_async = signature.asyncness.is_some();
-    // An async fn is awaited on the thread. A plain fn runs on the blocking pool, so its arguments and its result must
-    // be `Send`; the result is turned into an answer on the thread.
-    let run = if is_async {
-        quote!(::skitai::__private::Give(#ident(#(#taken),*).await).answer(&was))
-    } else {
-        quote! {
-            match ::skitai::__private::blocking(&was, move || #ident(#(#taken),*)).await {
-                ::core::result::Result::Ok(result) => ::skitai::__private::Give(result).answer(&was),
-                ::core::result::Result::Err(error) => ::skitai::__private::Answer::Failed(error),
-            }
-        }
-    };
+    let run = run(ident, &taken, is_async);
     let blocking = !is_async;
     let returns = returns::kind(&signature.output);
-    // All arguments are taken before a missing one is reported, so that one answer lists all faults.
-    let all_or_faults = if taken.is_empty() {
-        TokenStream::new()
-    } else {
-        quote! {
-            let (#(::core::option::Option::Some(#taken),)*) = (#(#taken,)*) else {
-                return ::core::result::Result::Err(bind.faults());
-            };
-        }
-    };
+    let all_or_faults = all_or_faults(&taken);
     quote! {
         // A handler owns its arguments because they come off the wire, even if it only reads some. Clients pass them by
         // name, so a long list of them is no risk.
@@ -83,6 +63,33 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 },
             };
         }
+    }
+}
+
+/// The call of the function and the answer of its result. An async fn is awaited on the thread. A plain fn runs on the
+/// blocking pool, so its arguments and its result must be `Send`; the result is turned into an answer on the thread.
+fn run(function: &Ident, taken: &[Ident], is_async: bool) -> TokenStream {
+    if is_async {
+        return quote!(::skitai::__private::Give(#function(#(#taken),*).await).answer(&was));
+    }
+    quote! {
+        match ::skitai::__private::blocking(&was, move || #function(#(#taken),*)).await {
+            ::core::result::Result::Ok(result) => ::skitai::__private::Give(result).answer(&was),
+            ::core::result::Result::Err(error) => ::skitai::__private::Answer::Failed(error),
+        }
+    }
+}
+
+/// Returns the faults unless every argument was taken. All are taken before a missing one is reported, so that one
+/// answer lists all faults.
+fn all_or_faults(taken: &[Ident]) -> TokenStream {
+    if taken.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        let (#(::core::option::Option::Some(#taken),)*) = (#(#taken,)*) else {
+            return ::core::result::Result::Err(bind.faults());
+        };
     }
 }
 

@@ -101,14 +101,14 @@ pub(crate) struct Tunnel(pub(crate) Payload);
 #[derive(Debug, Default)]
 pub(crate) struct Ending {
     has_begun: Cell<bool>,
-    told: Notify,
+    begun: Notify,
 }
 
 impl Ending {
     /// Closes idle connections now, and the others after their current reply.
     pub(crate) fn begin(&self) {
         self.has_begun.set(true);
-        self.told.notify_waiters();
+        self.begun.notify_waiters();
     }
 }
 
@@ -121,10 +121,10 @@ pub(crate) async fn drive(
 ) {
     let mut driver = Driver::new(Queues::new(socket.into()), peer, ending.clone(), service);
     // Polled once to register this task: a notification then wakes it.
-    let mut told = pin!(ending.told.notified());
+    let mut begun = pin!(ending.begun.notified());
     poll_fn(|context| {
-        driver.is_driven_by(context.waker());
-        let _ = told.as_mut().poll(context);
+        driver.set_task(context.waker());
+        let _ = begun.as_mut().poll(context);
         Poll::Ready(())
     })
     .await;

@@ -72,8 +72,8 @@ impl<S: Service> Driver<S> {
     }
 
     /// Sets the task of this connection, so that a body that is read in another task can wake it.
-    pub(super) fn is_driven_by(&self, waker: &Waker) {
-        self.queues.borrow_mut().driven_by(waker);
+    pub(super) fn set_task(&self, waker: &Waker) {
+        self.queues.borrow_mut().set_task(waker);
     }
 
     /// Serves one request after the other.
@@ -146,12 +146,12 @@ impl<S: Service> Driver<S> {
     /// Serves one request. An error ends the connection.
     async fn exchange(&mut self, head: Bytes) -> Result<(), End> {
         let head = escaped(&head).map_or(head, Bytes::from);
-        let (request, asked) = match self.request(&head) {
+        let (request, reply_to) = match self.request(&head) {
             Ok(request) => request,
             Err(denied) => return Err(self.refuse(denied, &head).await),
         };
         let response = self.answered(request).await.ok_or(End::Cut)?;
-        self.send(response, asked, &head).await
+        self.send(response, reply_to, &head).await
     }
 
     /// Makes the request from a head, with its body.
@@ -186,13 +186,13 @@ impl<S: Service> Driver<S> {
             parts.headers.remove(UPGRADE);
         }
         let offers_upgrade = read.offers_upgrade && parts.method == Method::GET;
-        let asked = ReplyTo { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
+        let reply_to = ReplyTo { is_head: parts.method == Method::HEAD, is_1_0: read.is_1_0, is_kept: read.is_kept };
         let (payload, tunnel) = Queues::begin_body(&self.queues, read.framing, read.expects_continue, offers_upgrade);
         *request.payload() = payload;
         if let Some(tunnel) = tunnel {
             request.extensions_mut().insert(Tunnel(tunnel));
         }
-        Ok((request, asked))
+        Ok((request, reply_to))
     }
 
     /// The service's answer; `None` if the client disconnects first.
@@ -215,17 +215,17 @@ impl<S: Service> Driver<S> {
     }
 
     /// Sends a reply and prepares the connection for the next request. An error ends the connection.
-    async fn send(&mut self, response: Outgoing, asked: ReplyTo, head: &[u8]) -> Result<(), End> {
+    async fn send(&mut self, response: Outgoing, reply_to: ReplyTo, head: &[u8]) -> Result<(), End> {
         let (response, body) = response.into_parts();
         let (status, size) = (response.head().status, body.size());
-        let frame = Frame::of(response.head(), size, asked);
+        let frame = Frame::of(response.head(), size, reply_to);
         let is_wrong = status.is_informational() && (frame != Frame::Tunnel || !self.queues.borrow_mut().open_tunnel());
         if is_wrong {
             // A request with a body offers no upgrade, whatever its headers say: so this is also the client's mistake.
             let why = format!("{} is no answer to this request, which offers no other protocol", status.as_u16());
             return Err(Box::pin(self.refuse(Denied { status: 400, why }, head)).await);
         }
-        let keeps = asked.is_kept
+        let keeps = reply_to.is_kept
             && !reply::closes(response.head())
             // After a timeout the connection is not used for another request (RFC 9110, 15.5.9).
             && status != StatusCode::REQUEST_TIMEOUT
@@ -235,7 +235,7 @@ impl<S: Service> Driver<S> {
         {
             let queues = &mut *self.queues.borrow_mut();
             queues.begin_reply(frame == Frame::Tunnel);
-            reply::write_head(queues.output.buffer(), response.head(), size, frame, asked, keeps);
+            reply::write_head(queues.output.buffer(), response.head(), size, frame, reply_to, keeps);
         }
         let sending = Sending::begin(&self.queues, body, frame);
         drop(response);
@@ -316,8 +316,8 @@ impl<S: Service> Driver<S> {
         let came = if head.is_empty() { self.queues.borrow().input.clone().freeze() } else { Bytes::new() };
         let head = if head.is_empty() { &came[..] } else { head };
         let response = self.service.refuse(&Refused { status, why, peer: self.peer, head });
-        let asked = ReplyTo { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
-        match self.send(response, asked, head).await {
+        let reply_to = ReplyTo { is_head: head.starts_with(b"HEAD "), is_1_0: false, is_kept: false };
+        match self.send(response, reply_to, head).await {
             Err(End::Cut) => End::Cut,
             _ => End::Lingering,
         }

@@ -77,7 +77,7 @@ impl Service for Rc<Ear> {
     }
 
     async fn call(&self, mut request: Incoming) -> Outgoing {
-        let mut heard = told(&request);
+        let mut heard = head_of(&request);
         heard.is_offered = request.extensions().get::<Tunnel>().is_some();
         let mut payload = request.take_payload();
         heard.has_body = !matches!(payload, Payload::None);
@@ -105,7 +105,7 @@ impl Service for Rc<Ear> {
 }
 
 /// Records a request's head.
-pub(crate) fn told(request: &Incoming) -> Heard {
+pub(crate) fn head_of(request: &Incoming) -> Heard {
     let head = request.head();
     let mut fields: Vec<(String, Vec<u8>)> =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();

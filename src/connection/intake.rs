@@ -320,7 +320,7 @@ impl Queues {
     }
 
     /// Sets the connection's task, which is the one that polls this.
-    pub(super) fn driven_by(&mut self, driver: &Waker) {
+    pub(super) fn set_task(&mut self, driver: &Waker) {
         self.driver = Some(driver.clone());
     }
 }

@@ -45,14 +45,14 @@ pub(super) enum Frame {
 
 impl Frame {
     /// The frame of a reply (RFC 9112, 6.3; 9110, 6.4.1).
-    pub(super) fn of(head: &ResponseHead, size: BodySize, asked: ReplyTo) -> Frame {
+    pub(super) fn of(head: &ResponseHead, size: BodySize, reply_to: ReplyTo) -> Frame {
         match (head.status, size) {
             (StatusCode::SWITCHING_PROTOCOLS, _) => Frame::Tunnel,
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Frame::None,
-            _ if asked.is_head => Frame::None,
+            _ if reply_to.is_head => Frame::None,
             (_, BodySize::None) => Frame::Length(0),
             (_, BodySize::Sized(length)) => Frame::Length(length),
-            (_, BodySize::Stream) if head.chunked() && !asked.is_1_0 => Frame::Chunked,
+            (_, BodySize::Stream) if head.chunked() && !reply_to.is_1_0 => Frame::Chunked,
             // A service that frames the body itself has announced its length; otherwise the end is that of the
             // connection.
             (_, BodySize::Stream) => announced(head).filter(|_| !head.chunked()).map_or(Frame::ToTheEnd, Frame::Length),
@@ -83,10 +83,10 @@ pub(super) fn write_head(
     head: &ResponseHead,
     size: BodySize,
     frame: Frame,
-    asked: ReplyTo,
+    reply_to: ReplyTo,
     keeps: bool,
 ) {
-    out.extend_from_slice(if asked.is_1_0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+    out.extend_from_slice(if reply_to.is_1_0 { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
     match head.status {
         StatusCode::OK if head.reason.is_none() => out.extend_from_slice(b"200 OK\r\n"),
         status => {
@@ -99,7 +99,7 @@ pub(super) fn write_head(
     // A reply to HEAD announces the length of the GET's body.
     let length = match (frame, size) {
         (Frame::Length(length), _) => Some(length),
-        (Frame::None, BodySize::Sized(length)) if asked.is_head && has_body(head.status) => Some(length),
+        (Frame::None, BodySize::Sized(length)) if reply_to.is_head && has_body(head.status) => Some(length),
         _ => None,
     };
     if let Some(length) = length {
@@ -107,19 +107,12 @@ pub(super) fn write_head(
         write_number(out, length);
         out.extend_from_slice(b"\r\n");
     }
-    let would_be_chunked = asked.is_head && !asked.is_1_0 && head.chunked() && size == BodySize::Stream;
+    let would_be_chunked = reply_to.is_head && !reply_to.is_1_0 && head.chunked() && size == BodySize::Stream;
     if frame == Frame::Chunked || (would_be_chunked && has_body(head.status)) {
         out.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
-    let names_upgrade = frame == Frame::Tunnel || head.headers.contains_key(UPGRADE);
-    out.extend_from_slice(match (keeps || frame == Frame::Tunnel, names_upgrade) {
-        (true, true) if asked.is_1_0 => b"connection: keep-alive, upgrade\r\n",
-        (true, true) => b"connection: upgrade\r\n",
-        (true, false) if asked.is_1_0 => b"connection: keep-alive\r\n",
-        (true, false) => b"",
-        (false, true) => b"connection: close, upgrade\r\n",
-        (false, false) => b"connection: close\r\n",
-    });
+    let offers_upgrade = frame == Frame::Tunnel || head.headers.contains_key(UPGRADE);
+    out.extend_from_slice(connection_line(keeps || frame == Frame::Tunnel, offers_upgrade, reply_to.is_1_0));
     let mut has_date = false;
     for (name, value) in &head.headers {
         match *name {
@@ -140,6 +133,18 @@ pub(super) fn write_head(
         write_date(out);
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The header `connection`, with its line end; empty if the protocol's default says the same.
+fn connection_line(keeps: bool, offers_upgrade: bool, is_1_0: bool) -> &'static [u8] {
+    match (keeps, offers_upgrade) {
+        (true, true) if is_1_0 => b"connection: keep-alive, upgrade\r\n",
+        (true, true) => b"connection: upgrade\r\n",
+        (true, false) if is_1_0 => b"connection: keep-alive\r\n",
+        (true, false) => b"",
+        (false, true) => b"connection: close, upgrade\r\n",
+        (false, false) => b"connection: close\r\n",
+    }
 }
 
 fn has_body(status: StatusCode) -> bool {

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::heard::{All, Expected, Heard, heard, told};
+use super::heard::{All, Expected, Heard, head_of, heard};
 
 #[path = "../../actors/wire/tests/it/http1/lines.rs"]
 mod lines;
@@ -48,7 +48,7 @@ fn decoded(octets: &[u8]) -> (Vec<Heard>, bool) {
                 let kind = codec.message_type();
                 let has_body = !matches!(kind, MessageType::None);
                 let is_offered = matches!(kind, MessageType::Stream);
-                all.push(Heard { has_body, is_offered, body: (!has_body).then(Vec::new), ..told(&request) });
+                all.push(Heard { has_body, is_offered, body: (!has_body).then(Vec::new), ..head_of(&request) });
             }
             Ok(Some(Message::Chunk(Some(piece)))) => body.extend_from_slice(&piece),
             Ok(Some(Message::Chunk(None))) => {
@@ -152,9 +152,9 @@ fn whatever_actix_http_reads_otherwise_has_a_name() {
         // The appended end of a head makes both refuse it, where one would wait.
         let octets = [&octets[..], b"\r\n\r\n"].concat();
         let (ours, (theirs, is_refused)) = system.block_on(async { (heard(&octets, &[]).await, decoded(&octets)) });
-        let names = differences(&octets, &ours, &theirs, is_refused).map_err(|told| {
+        let names = differences(&octets, &ours, &theirs, is_refused).map_err(|what| {
             let octets = octets.escape_ascii();
-            TestCaseError::fail(format!("{octets}\n{told}\nours {ours:?}\ntheirs {theirs:?} {is_refused}"))
+            TestCaseError::fail(format!("{octets}\n{what}\nours {ours:?}\ntheirs {theirs:?} {is_refused}"))
         })?;
         *both.borrow_mut() += ours.requests.len();
         *refused.borrow_mut() += usize::from(ours.refused.is_some());

@@ -84,7 +84,7 @@ impl Transport {
 /// most of it has been read: the client would seem stalled.
 const SLICE: usize = 16 * 1024;
 /// A buffer with a larger capacity is not kept.
-const KEPT: usize = 16 * 1024;
+const MAX_SPARE: usize = 16 * 1024;
 
 thread_local! {
     /// A buffer for the next reply of this thread.
@@ -156,7 +156,7 @@ impl Output {
         self.is_slow = std::mem::take(&mut self.has_waited);
         let mut sent = std::mem::take(&mut self.octets);
         self.sent = 0;
-        if (1..=KEPT).contains(&sent.capacity()) {
+        if (1..=MAX_SPARE).contains(&sent.capacity()) {
             sent.clear();
             SPARE.set(sent);
         }

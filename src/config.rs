@@ -161,8 +161,9 @@ impl Loaded {
         for route in &self.settings.routes {
             let resolved = match &route.target {
                 RouteTarget::Name(target) => routes::resolve(target, &self.base, apps).map_err(|why| {
-                    let meant = routes::meant(target, apps).map(|app| format!("did you mean the app `{app}`?"));
-                    (why.to_string(), meant)
+                    let suggestion =
+                        routes::suggestion(target, apps).map(|app| format!("did you mean the app `{app}`?"));
+                    (why.to_string(), suggestion)
                 }),
                 RouteTarget::App(app) if apps.contains(&app.as_str()) => Ok(MountTarget::App(app.clone())),
                 RouteTarget::App(app) => Err((format!("this program has no app `{app}`"), None)),

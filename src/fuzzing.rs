@@ -106,8 +106,8 @@ pub fn binder(input: &[u8]) {
     ];
     here(async |thread| {
         let route = <every as Routed>::ROUTE;
-        let draft = RequestBuilder::new(request.clone(), thread.services.clone());
-        let was = draft.ready(Face::Web, Session::default(), route, 0);
+        let builder = RequestBuilder::new(request.clone(), thread.services.clone());
+        let was = builder.ready(Face::Web, Session::default(), route, 0);
         let mut bind = Bind::new(was.clone(), route.params);
         if let Err(error) = arguments::collect(&mut bind, &request, None, Vec::new(), path) {
             assert!(error.to_string().len() < 2_000, "{error}");

@@ -230,13 +230,13 @@ impl Package {
 /// Moves a package's routes into the app or package it is added to: adds the prefix and the level of hooks.
 fn within(level: &Level, prefix: &str, routes: Vec<RouteRegistration>) -> impl Iterator<Item = RouteRegistration> {
     let level = (!level.is_empty()).then(|| Arc::new(level.clone()));
-    routes.into_iter().map(move |mut listed| {
-        listed.prefix.insert_str(0, prefix);
+    routes.into_iter().map(move |mut registration| {
+        registration.prefix.insert_str(0, prefix);
         // Outermost first.
         if let Some(level) = &level {
-            listed.levels.insert(0, level.clone());
+            registration.levels.insert(0, level.clone());
         }
-        listed
+        registration
     })
 }
 

@@ -7,7 +7,7 @@ use crate::observe::panics;
 
 /// Runs a plain `fn` handler on the blocking pool. `#[route]` generates the call.
 pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let Some(place) = was.services().blocking.enter() else {
+    let Some(permit) = was.services().blocking.try_acquire() else {
         return Err(Error::new(
             503,
             "the server is busy: its blocking pool and the queue before it are full; try again",
@@ -16,7 +16,7 @@ pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Se
     };
     // Caught on the thread where it happens, so that its place is known and it is logged once.
     let run = move || {
-        let _place = place;
+        let _permit = permit;
         panics::catch(run)
     };
     match tokio::task::spawn_blocking(run).await {

@@ -24,7 +24,7 @@ pub(crate) struct BlockingPermit(Arc<BlockingPool>);
 
 impl BlockingPool {
     /// Takes a place, or returns `None` if pool and queue are full.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<BlockingPermit> {
+    pub(crate) fn try_acquire(self: &Arc<Self>) -> Option<BlockingPermit> {
         if self.taken.fetch_add(1, Relaxed) >= THREADS + QUEUE {
             self.taken.fetch_sub(1, Relaxed);
             return None;
@@ -33,12 +33,12 @@ impl BlockingPool {
     }
 
     /// Waits for a place: for a reply that has begun, which can no longer be refused.
-    pub(crate) async fn room(self: &Arc<Self>) -> BlockingPermit {
+    pub(crate) async fn acquire(self: &Arc<Self>) -> BlockingPermit {
         loop {
             // Registered before the check, so that a place given back in between is not missed.
             let given_back = self.given_back.notified();
-            if let Some(place) = self.enter() {
-                return place;
+            if let Some(permit) = self.try_acquire() {
+                return permit;
             }
             given_back.await;
         }
@@ -60,24 +60,24 @@ mod tests {
     fn full_means_refused_until_a_place_is_free() {
         let pool = Arc::new(BlockingPool::default());
         let mut places: Vec<BlockingPermit> =
-            (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
-        assert!(pool.enter().is_none());
+            (0..THREADS + QUEUE).map(|_| pool.try_acquire().expect("there is room")).collect();
+        assert!(pool.try_acquire().is_none());
         places.pop();
-        assert!(pool.enter().is_some());
+        assert!(pool.try_acquire().is_some());
     }
 
     #[tokio::test]
     async fn a_reply_that_has_begun_waits_for_room() {
         let pool = Arc::new(BlockingPool::default());
         let mut places: Vec<BlockingPermit> =
-            (0..THREADS + QUEUE).map(|_| pool.enter().expect("there is room")).collect();
-        let mut waiting = Box::pin(pool.room());
+            (0..THREADS + QUEUE).map(|_| pool.try_acquire().expect("there is room")).collect();
+        let mut waiting = Box::pin(pool.acquire());
         assert!(waiting.as_mut().now_or_never().is_none());
         places.pop();
         waiting.now_or_never().expect("a place was given back");
         // A notification without a waiter must not grant a second place.
-        places.push(pool.enter().expect("the one that was waited for"));
-        assert!(pool.room().now_or_never().is_none());
+        places.push(pool.try_acquire().expect("the one that was waited for"));
+        assert!(pool.acquire().now_or_never().is_none());
     }
 
     use futures_util::FutureExt as _;

@@ -6,6 +6,7 @@
 pub(crate) mod arrivals;
 pub(crate) mod budget;
 pub(crate) mod caching;
+pub(crate) mod protocol;
 pub(crate) mod results;
 pub(crate) mod task;
 pub(crate) mod tasks;
@@ -23,19 +24,9 @@ use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
 use self::caching::{Caching, request_key};
+use self::protocol::Protocol;
 use self::task::Task;
 use super::was::Was;
-
-/// The language of an RPC call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// XML-RPC.
-    XmlRpc,
-    /// JSON-RPC 2.0.
-    JsonRpc,
-    /// JSON over plain HTTP: it has verbs such as [`get`](Calls::get) and no [`call`](Calls::call).
-    Rest,
-}
 
 enum Target {
     Cluster(Spread, ActorRef<Cluster>, Arc<Roster>),
@@ -151,9 +142,7 @@ impl Calls {
     }
 
     fn new(was: &Was, target: Target, path: Option<String>) -> Calls {
-        let last = path.as_deref().and_then(|path| path.trim_end_matches('/').rsplit_once('/'));
-        let is_json = last.is_some_and(|(_, last)| last.eq_ignore_ascii_case("rpc3"));
-        let protocol = if is_json { Protocol::JsonRpc } else { Protocol::XmlRpc };
+        let protocol = path.as_deref().and_then(Protocol::of_path).unwrap_or(Protocol::XmlRpc);
         Calls {
             was: was.clone(),
             target,
@@ -204,8 +193,9 @@ impl Calls {
         self
     }
 
-    /// Sets the encoding of the answer, `gzip` or `identity`, whatever the cluster's configuration says. A compressed
-    /// answer is decompressed under the same size limit. Any other name makes the outcome `unsendable`.
+    /// Sets the encoding of the answer, `gzip` or `identity`, whatever the cluster's configuration says (default:
+    /// `identity`). A compressed answer is decompressed under the same size limit. Any other name makes the outcome
+    /// `unsendable`.
     pub fn encoding(mut self, encoding: &str) -> Calls {
         self.encoding = Some(encoding.to_owned());
         self
@@ -372,14 +362,14 @@ impl Calls {
     }
 }
 
-fn path_or(path: Option<String>, usual: &'static str) -> Cow<'static, str> {
-    path.map_or(Cow::Borrowed(usual), Cow::Owned)
+fn path_or(path: Option<String>, default: &'static str) -> Cow<'static, str> {
+    path.map_or(Cow::Borrowed(default), Cow::Owned)
 }
 
 /// Sends the member the time that is left for its answer. Set at dispatch, so that the time is current, and after the
 /// cache key was made, which must not contain it. A header that the caller has set takes precedence.
 fn timed(request: Request, was: &Was, now: Instant) -> Request {
-    Request { left: Some(was.told(now)), ..request }
+    Request { left: Some(was.remaining_ms(now)), ..request }
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

@@ -3,7 +3,6 @@
 //! Handlers return [`Error`] (`?` converts any `std::error::Error`). The configuration has its own report, and actors
 //! answer with outcomes. The text of an error made with [`Error::new`] is for the client. Any other error is an
 //! internal fault: its text goes to the log and, in devel mode, to the client.
-//! client.
 
 pub(crate) mod excerpt;
 pub(crate) mod failure;
@@ -126,7 +125,7 @@ impl Error {
     }
 
     /// Sets the id under which the error was logged.
-    pub(crate) fn told_as(&mut self, id: ErrorId) {
+    pub(crate) fn set_id(&mut self, id: ErrorId) {
         self.id = Some(id);
     }
 

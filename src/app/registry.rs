@@ -75,9 +75,9 @@ mod tests {
         wasc.register("number", 7_i64).expect("nobody has the name");
         assert_eq!(wasc.get::<i64>("number").map(|number| *number).ok(), Some(7));
         assert_eq!(wasc.registry().get::<i64>("number").map(|number| *number).ok(), Some(7), "what `was` asks");
-        let told = |problem: super::super::Result<Arc<String>>| problem.expect_err("no such text").to_string();
-        assert!(told(wasc.get("number")).contains("`number` is not a alloc::string::String"));
-        assert!(told(wasc.get("text")).contains("no object `text` is registered"));
+        let message = |problem: super::super::Result<Arc<String>>| problem.expect_err("no such text").to_string();
+        assert!(message(wasc.get("number")).contains("`number` is not a alloc::string::String"));
+        assert!(message(wasc.get("text")).contains("no object `text` is registered"));
         let taken = wasc.register("number", 8_i64).expect_err("the name is taken").to_string();
         assert!(taken.contains("`number` is registered already"), "{taken}");
         assert!(wasc.unregister("number") && !wasc.unregister("number"));

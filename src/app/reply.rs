@@ -133,7 +133,7 @@ pub(crate) enum Content {
 }
 
 impl Response {
-    /// Creates a reply with this status and no body.
+    /// Creates a reply with this status, from 200 to 599, and no body. Any other status is logged and sent as 500.
     pub fn new(status: u16) -> Response {
         Response { status, headers: Vec::new(), content: Content::Octets(Bytes::new()) }
     }
@@ -156,7 +156,8 @@ impl Response {
         Response::new(302).header("location", location)
     }
 
-    /// Adds a header.
+    /// Adds a header. The last `content-type` counts. A header that is not valid HTTP is logged and not sent; content
+    /// length, transfer coding and connection headers are set by the server alone.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Response {
         self.headers.push((name.into(), value.into()));

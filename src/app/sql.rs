@@ -41,7 +41,7 @@ pub struct Sql {
     was: Was,
     base: Base,
     shards: Option<Shards>,
-    lane: ConnMode,
+    mode: ConnMode,
     options: Options,
     patience: Duration,
 }
@@ -98,8 +98,8 @@ impl Sql {
     }
 
     fn new(was: &Was, base: Base) -> Sql {
-        let (lane, options) = (ConnMode::default(), Options::default());
-        Sql { was: was.clone(), base, shards: None, lane, options, patience: PATIENCE }
+        let (mode, options) = (ConnMode::default(), Options::default());
+        Sql { was: was.clone(), base, shards: None, mode, options, patience: PATIENCE }
     }
 
     /// Runs this closure on each outcome as it arrives, failures too, while other shards are still working.
@@ -108,7 +108,8 @@ impl Sql {
         self
     }
 
-    /// Keeps a complete, good answer for `ttl`, as [`Calls::cache`](crate::app::Calls::cache) does. Only for statements that read.
+    /// Keeps a complete, good answer for `ttl`, as [`Calls::cache`](crate::app::Calls::cache) does. Only for statements
+    /// that read.
     pub fn cache(mut self, ttl: Duration) -> Sql {
         self.options.cache = Some(ttl);
         self
@@ -159,14 +160,14 @@ impl Sql {
     /// with SELECT, VALUES, WITH, INSERT, UPDATE or DELETE are refused. No effect on SQLite, which has no such
     /// connections.
     pub fn pipelined(mut self) -> Sql {
-        self.lane = ConnMode::Pipelined;
+        self.mode = ConnMode::Pipelined;
         self
     }
 
     /// Uses a connection for this statement alone, so that it can be cancelled, even if the cluster's section has
     /// `pipeline = yes`.
     pub fn exclusive(mut self) -> Sql {
-        self.lane = ConnMode::Exclusive;
+        self.mode = ConnMode::Exclusive;
         self
     }
 
@@ -178,9 +179,10 @@ impl Sql {
     }
 
     /// Executes one statement, now. Parameters are always bound, never inserted into the text: `$1`, `$2`, … refer to
-    /// the entries of the tuple `params`.
+    /// the entries of the tuple `params`. The data of its outcome is a list of rows; `affected` is the number of rows
+    /// that were returned or changed. An error of the database is an outcome with the reason `sql`.
     pub fn execute(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Task {
-        let Sql { was, base, shards, lane, mut options, .. } = self;
+        let Sql { was, base, shards, mode, mut options, .. } = self;
         let (sql, params) = (sql.into(), params.into_params());
         if was.trace().is_some() {
             options.what = Some(sql.to_string());
@@ -201,7 +203,7 @@ impl Sql {
                 let shards = shards.unwrap_or(spread.into());
                 let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
-                    let statement = Statement { shards, sql, params, asker, asked, lane };
+                    let statement = Statement { shards, sql, params, asker, asked, lane: mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, spread, options, dispatch)
@@ -219,7 +221,7 @@ impl Sql {
                 let actor = was.services().ad_hoc_db.clone();
                 let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    let statement = AdHocStatement { member, sql, params, asker, lane };
+                    let statement = AdHocStatement { member, sql, params, asker, lane: mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, Spread::One, options, dispatch)
@@ -233,10 +235,10 @@ impl Sql {
     /// The options `filter`, `cache`, `first`, `quorum`, `fraction` and `pipelined` need finished answers and are
     /// refused here. With `pipeline = yes` streamed rows still use a connection of their own.
     pub fn rows(self, sql: impl Into<Cow<'static, str>>, params: impl IntoParams) -> Rows {
-        let Sql { was, base, shards, lane, options, patience } = self;
+        let Sql { was, base, shards, mode, options, patience } = self;
         let (sql, params) = (sql.into(), params.into_params());
         let (deadline, asker, rule, party) = (was.deadline(), was.rule(), options.rule, was.request.party);
-        let shared = (lane == ConnMode::Pipelined).then_some("pipelined()");
+        let shared = (mode == ConnMode::Pipelined).then_some("pipelined()");
         let refused = options.of_finished_answers().or(shared).map(|what| {
             let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
             Outcome::failed(base.shown(), Reason::Unsendable, msg)
@@ -246,13 +248,13 @@ impl Sql {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
             Base::Cluster(spread, actor, spec) => {
                 let shards = shards.unwrap_or(spread.into());
-                let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane };
+                let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane: mode };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
                     actor.ask_for(party, message, slots, None, deadline)
                 })
             }
             Base::Server(member) => {
-                let statement = AdHocStatement { member, sql, params, asker, lane };
+                let statement = AdHocStatement { member, sql, params, asker, lane: mode };
                 let slots = statement.slots();
                 let actor = &was.services().ad_hoc_db;
                 streamed(statement, slots, patience, |message, slots| {

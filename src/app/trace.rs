@@ -14,10 +14,10 @@ const LETTERS: usize = 200;
 
 /// The record of one request.
 #[derive(Debug, Default)]
-pub(crate) struct Trace(Mutex<Kept>);
+pub(crate) struct Trace(Mutex<TraceRecord>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct TraceRecord {
     arguments: Vec<(String, String)>,
     calls: Vec<Traced>,
 }
@@ -50,7 +50,7 @@ struct Member {
 pub(crate) struct Mark(usize);
 
 impl Trace {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, TraceRecord> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,10 +67,10 @@ impl Trace {
 
     /// Records a call.
     pub(super) fn call(&self, what: &str, since: Instant) -> Option<Mark> {
-        let mut kept = self.lock();
-        let mark = Mark(kept.calls.len());
+        let mut record = self.lock();
+        let mark = Mark(record.calls.len());
         (mark.0 < CALLS).then(|| {
-            kept.calls.push(Traced {
+            record.calls.push(Traced {
                 what: cut(what),
                 at: milliseconds(since.elapsed()),
                 until: None,
@@ -82,7 +82,7 @@ impl Trace {
 
     /// Records its outcomes, or some of them.
     pub(super) fn came(&self, mark: Mark, outcomes: &[Outcome], since: Instant) {
-        let told = outcomes.iter().map(|outcome| Member {
+        let members = outcomes.iter().map(|outcome| Member {
             node: outcome.node.to_string(),
             reason: outcome.reason.word(),
             is_ok: outcome.is_ok(),
@@ -91,17 +91,17 @@ impl Trace {
             attempts: outcome.attempts,
             message: cut(&outcome.msg),
         });
-        let mut kept = self.lock();
-        if let Some(call) = kept.calls.get_mut(mark.0) {
-            call.outcomes.extend(told);
+        let mut record = self.lock();
+        if let Some(call) = record.calls.get_mut(mark.0) {
+            call.outcomes.extend(members);
             call.until = Some(milliseconds(since.elapsed()));
         }
     }
 
     /// The arguments, and the calls in the order they were made.
-    pub(crate) fn told(&self) -> (Vec<(String, String)>, Vec<Traced>) {
-        let kept = self.lock();
-        (kept.arguments.clone(), kept.calls.clone())
+    pub(crate) fn recorded(&self) -> (Vec<(String, String)>, Vec<Traced>) {
+        let record = self.lock();
+        (record.arguments.clone(), record.calls.clone())
     }
 }
 

@@ -12,8 +12,9 @@ use skitai_actors::spec::Spread;
 
 use super::application::Mounted;
 use super::args::argument::Kind;
+use super::calls::Calls;
 use super::calls::budget::Budget;
-use super::calls::{Calls, Protocol};
+use super::calls::protocol::Protocol;
 use super::request::Request;
 use super::request::cookie::Cookies;
 use super::request::response::ResponseHead;
@@ -98,7 +99,9 @@ impl std::fmt::Debug for RequestContext {
 
 impl Was {
     /// Calls every member of a cluster: `was.map("mysearch/rpc2").call("search", (keyword,))`. A path that ends in
-    /// `/rpc3` speaks JSON-RPC, any other path XML-RPC. The name may have the `@` of the configuration.
+    /// `/rpc3` speaks JSON-RPC, any other path XML-RPC; without a path RPC goes to `/RPC2`, `get` and the other verbs
+    /// to `/`. The name may have the `@` of the configuration. If the configuration has no such cluster, the one
+    /// outcome says `undeclared`.
     #[doc(alias = "fan_out")]
     #[doc(alias = "broadcast")]
     pub fn map(&self, cluster: &str) -> Calls {
@@ -129,7 +132,9 @@ impl Was {
     }
 
     /// One statement on a PostgreSQL database given in the code:
-    /// `was.db("127.0.0.1:5432", "mydb", "user", "password")`. Its connections are pooled.
+    /// `was.db("127.0.0.1:5432", "mydb", "user", "password")`. The default port is 5432; without
+    /// [`tls`](Sql::tls) the connection is not encrypted. Connections are pooled, at most 10 per instance. A statement
+    /// waits at most 1 s for a connection, a connection takes at most 1 s to open, and a statement runs at most 10 s.
     pub fn db(&self, server: &str, database: &str, user: &str, password: &str) -> Sql {
         Sql::server(self, server, database, user, password)
     }
@@ -162,11 +167,18 @@ impl Was {
     }
 
     /// Any `Serialize` value as JSON text.
+    ///
+    /// # Errors
+    /// An internal error (500) if the value's own `Serialize` fails.
     pub fn tojson<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::json::to_vec(value)?)?)
     }
 
     /// Any `Serialize` value as XML-RPC text: a complete response document.
+    ///
+    /// # Errors
+    /// An internal error (500) if XML-RPC has no form for the value: a number beyond 63 bits, NaN, infinity, or a
+    /// control character in a text.
     pub fn toxml<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::xmlrpc::write_response(value)?)?)
     }
@@ -189,9 +201,9 @@ impl Was {
     pub fn url_for(&self, to: impl IntoRouteRef, arguments: impl serde::Serialize) -> super::Result<String> {
         // In a closure, so that `track_caller` reports the caller's line.
         let link = || {
-            let (links, placed) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
-            let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(placed, error))?;
-            links.path_to(placed, arguments).map_err(|why| about(placed, why))
+            let (links, entry) = self.0.services.site.router.linked(self.0.mount, to.sought())?;
+            let arguments = skitai_wire::to_value(&arguments).map_err(|error| about(entry, error))?;
+            links.path_to(entry, arguments).map_err(|why| about(entry, why))
         };
         match link() {
             Ok(url) => Ok(url),
@@ -201,6 +213,9 @@ impl Was {
 
     /// Finds an object that the app shared at start-up with [`Wasc::register`](super::Wasc::register), by name and
     /// type.
+    ///
+    /// # Errors
+    /// An internal error (500) if there is no object of this name, or it has another type.
     pub fn registered<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.services.registry.get(name)
     }
@@ -239,8 +254,8 @@ impl RequestContext {
     }
 
     /// The time left for a member that is called now, in milliseconds.
-    pub(crate) fn told(&self, now: Instant) -> u64 {
-        self.budget.told(now)
+    pub(crate) fn remaining_ms(&self, now: Instant) -> u64 {
+        self.budget.remaining_ms(now)
     }
 
     /// The rule of the route, as the author wrote it: actors name the request by it.

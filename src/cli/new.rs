@@ -81,14 +81,19 @@ fn make(asked: &New) -> Result<String, String> {
         let _ = fs::remove_dir_all(&aside);
         return Err(format!("{} cannot be made: {error}", at.display()));
     }
-    let told = [
+    let commands = [
         ("cargo test", "builds it and runs its tests"),
         ("cargo run", "serves http://127.0.0.1:5000/ in devel mode"),
         (&format!("cargo run -- -f {name}"), &*format!("serves it as {name}.conf says")),
         ("cargo run --example members", "three members to try /search with"),
     ];
-    let told = told.map(|(command, what)| format!("  {command:<32} {what}\n")).concat();
-    Ok(format!("{0} is made; it builds against {1}.\n  cd {0}\n{2}", at.display(), source.told(), told.trim_end()))
+    let commands = commands.map(|(command, what)| format!("  {command:<32} {what}\n")).concat();
+    Ok(format!(
+        "{0} is made; it builds against {1}.\n  cd {0}\n{2}",
+        at.display(),
+        source.describe(),
+        commands.trim_end()
+    ))
 }
 
 /// The source of the project's dependency on Skitai.
@@ -121,7 +126,7 @@ impl DependencySource {
         }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             DependencySource::Checkout(folder) => format!("the sources at {}", folder.display()),
             DependencySource::Git(url) => url.clone(),
@@ -152,7 +157,7 @@ fn write(folder: &Path, name: &str, source: &DependencySource) -> io::Result<()>
         let path = folder.join(path.replace("webapp", name));
         let text = text
             .replace("webapp", name)
-            .replace("SOURCE", &format!("this names {}", source.told()))
+            .replace("SOURCE", &format!("this names {}", source.describe()))
             .replace("DEPENDENCY", &source.dependency());
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -201,8 +206,8 @@ mod tests {
     fn a_project_has_its_name_in_every_place() {
         let folder = tempfile::tempdir().expect("a folder");
         let at = folder.path().join("my-shop");
-        let told = make(&asked(at.clone())).expect("made");
-        assert!(told.contains("cargo run -- -f my-shop") && told.contains(CHECKOUT), "{told}");
+        let text = make(&asked(at.clone())).expect("made");
+        assert!(text.contains("cargo run -- -f my-shop") && text.contains(CHECKOUT), "{text}");
         let manifest = fs::read_to_string(at.join("Cargo.toml")).expect("written");
         assert!(manifest.contains(&format!("path = {}", quoted(CHECKOUT))), "{manifest}");
         for path in ["my-shop.conf", "src/main.rs", "src/tests.rs", "Cargo.toml", "Cargo.lock"] {

@@ -9,7 +9,7 @@ use skitai_wire::{Map, Value};
 
 use super::args::Rpc;
 use super::program::{fail, print};
-use super::rpc_client::{Failed, RpcClient, RpcResult};
+use super::rpc_client::{Failed, MethodDescription, RpcClient};
 use crate::app::Protocol;
 
 /// The exit code if the server could not be called.
@@ -24,7 +24,7 @@ pub(super) fn rpc(call: &Rpc) -> ExitCode {
         server.settle().await?;
         match (&call.method, &call.describe) {
             (Some(method), _) => server.call(method, &params).await.map(|value| shown(&value)),
-            (None, Some(method)) => server.describe(method).await.map(|told| described(method, &told)),
+            (None, Some(method)) => server.describe(method).await.map(|description| described(method, &description)),
             (None, None) => server.list().await.map(|names| names.join("\n")),
         }
     });
@@ -98,8 +98,8 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn described(method: &str, told: &RpcResult) -> String {
-    let mut lines: Vec<String> = told
+fn described(method: &str, description: &MethodDescription) -> String {
+    let mut lines: Vec<String> = description
         .signatures
         .iter()
         .map(|signature| {
@@ -110,8 +110,8 @@ fn described(method: &str, told: &RpcResult) -> String {
     if lines.is_empty() {
         lines.push(method.to_owned());
     }
-    if !told.help.trim().is_empty() {
-        lines.extend([String::new(), told.help.trim().to_owned()]);
+    if !description.help.trim().is_empty() {
+        lines.extend([String::new(), description.help.trim().to_owned()]);
     }
     lines.join("\n")
 }

@@ -38,7 +38,7 @@ pub(crate) enum Failed {
 
 /// A server's description of a method.
 #[derive(Default)]
-pub(crate) struct RpcResult {
+pub(crate) struct MethodDescription {
     /// Each is the type of the answer, then the types of the parameters.
     pub(crate) signatures: Vec<Vec<String>>,
     pub(crate) help: String,
@@ -60,14 +60,7 @@ impl RpcClient {
             None => server.url.push_str("/RPC2"),
             Some(_) => {}
         }
-        if server.protocol.is_none() {
-            let path = server.url.trim_end_matches('/').to_ascii_lowercase();
-            server.protocol = match path {
-                path if path.ends_with("/rpc2") => Some(Protocol::XmlRpc),
-                path if path.ends_with("/rpc3") => Some(Protocol::JsonRpc),
-                _ => None,
-            };
-        }
+        server.protocol = server.protocol.or_else(|| Protocol::of_path(&server.url));
         server
     }
 
@@ -129,10 +122,10 @@ impl RpcClient {
             UrlClientLimits { connect_timeout: timeout, timeout, max_answer: MAX_ANSWER, ..UrlClientLimits::default() };
         // A new connection for each call: a kept one may be closed during a call, and whether the call ran is then
         // unknown.
-        let post =
+        let client =
             ActorRef::open("rpc", Admission::default(), move || UrlClient::vouched_for_by(limits, authority.as_ref()));
         let until = Instant::now() + timeout;
-        let asked = post.ask(Fetch { url: self.url.clone(), request }, fetch_slots(&self.url), None, until);
+        let asked = client.ask(Fetch { url: self.url.clone(), request }, fetch_slots(&self.url), None, until);
         asked.all(until).await.remove(0)
     }
 
@@ -152,7 +145,7 @@ impl RpcClient {
     }
 
     /// The signatures and the help of a method.
-    pub(crate) async fn describe(&self, method: &str) -> Result<RpcResult, Failed> {
+    pub(crate) async fn describe(&self, method: &str) -> Result<MethodDescription, Failed> {
         let name = Params::Positional(vec![Value::String(method.to_owned())]);
         let said = match self.call("system.methodHelp", &name).await {
             Ok(help) => {
@@ -167,7 +160,7 @@ impl RpcClient {
                     words.filter_map(Value::as_str).map(str::to_owned).collect()
                 };
                 let signatures = signatures.iter().map(words).collect();
-                return Ok(RpcResult { signatures, help: help.as_str().unwrap_or_default().to_owned() });
+                return Ok(MethodDescription { signatures, help: help.as_str().unwrap_or_default().to_owned() });
             }
             Err(Failed::Fault { code, message }) if self.protocol == Some(Protocol::JsonRpc) => {
                 Failed::Fault { code, message }
@@ -181,13 +174,13 @@ impl RpcClient {
 }
 
 /// Reads a method from an OpenRPC document.
-fn of_openrpc(method: &Value) -> RpcResult {
+fn of_openrpc(method: &Value) -> MethodDescription {
     let kind = |described: &Value| described["schema"]["type"].as_str().unwrap_or("any").to_owned();
     let params = method["params"].as_list().unwrap_or_default().iter();
     let param = |param: &Value| format!("{}: {}", param["name"].as_str().unwrap_or("?"), kind(param));
     let signature = [kind(&method["result"])].into_iter().chain(params.map(param)).collect();
     let help = ["description", "summary"].into_iter().find_map(|name| method[name].as_str()).unwrap_or_default();
-    RpcResult { signatures: vec![signature], help: help.to_owned() }
+    MethodDescription { signatures: vec![signature], help: help.to_owned() }
 }
 
 fn written(protocol: Protocol, method: &str, params: &Params) -> Result<Request, String> {

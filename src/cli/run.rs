@@ -46,8 +46,8 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
     };
     let port = listener.local_addr().map_or(server.port, |address| address.port());
     let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
-    let _kept = match prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))) {
-        Some(Ok(kept)) => Some(kept),
+    let _prepared = match prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))) {
+        Some(Ok(prepared)) => Some(prepared),
         Some(Err(error)) => return fail(&format!("error: {error}")),
         None => None,
     };

@@ -52,14 +52,14 @@ fn named(
 
 /// The rules by which a member is ejected and readmitted.
 pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rules {
-    let usual = Rules::default();
+    let defaults = Rules::default();
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let eject_time = reading.time(section, &keys::EJECT_TIME);
     Rules {
         eject_after: small(reading.number(section, &keys::EJECT_AFTER)),
         eject_time,
         // If the first ejection is longer than the default maximum, it also is the maximum.
-        eject_time_max: usual.eject_time_max.max(eject_time),
+        eject_time_max: defaults.eject_time_max.max(eject_time),
         max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
         slow_start: reading.time(section, &keys::SLOW_START),
         rise: small(reading.number(section, &keys::CHECK_RISE)),
@@ -69,15 +69,15 @@ pub(super) fn rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rul
 
 /// The same for databases.
 pub(super) fn db_rules(reading: &mut Reading<'_>, section: Option<&Section>) -> Rules {
-    let usual = Rules::of_databases();
+    let defaults = Rules::of_databases();
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let eject_time = reading.time(section, &keys::DB_EJECT_TIME);
     Rules {
         eject_after: small(reading.number(section, &keys::EJECT_AFTER)),
         eject_time,
-        eject_time_max: usual.eject_time_max.max(eject_time),
+        eject_time_max: defaults.eject_time_max.max(eject_time),
         max_ejected: small(reading.number(section, &keys::MAX_EJECTED)),
-        ..usual
+        ..defaults
     }
 }
 

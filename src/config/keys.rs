@@ -87,7 +87,7 @@ const fn size(min: u64, max: u64) -> KeyKind {
 
 pub(super) const THREADS: Key =
     key("threads", count(1, 1024), "", "threads of each process; the number of cores if not given");
-pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "thread processes");
+pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "processes of the instance");
 pub(super) const IP: Key = key("ip", KeyKind::Address, "", "address to listen on; all interfaces if empty");
 pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
 pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");

@@ -147,8 +147,8 @@ fn harmless_start(line: &str) -> usize {
     } else {
         names.filter(|name| line.starts_with(name)).map(str::len).max().unwrap_or(0)
     };
-    let behind = |c: char| start > 0 && (c == '=' || c == ':' || c.is_whitespace());
-    line.len() - line[start..].trim_start_matches(behind).len()
+    let is_separator = |c: char| start > 0 && (c == '=' || c == ':' || c.is_whitespace());
+    line.len() - line[start..].trim_start_matches(is_separator).len()
 }
 
 /// The text of a line after a word that announces a secret, and the password of a URL.
@@ -158,8 +158,8 @@ fn announced(line: &str) -> Vec<Range<usize>> {
     let lower = line.to_ascii_lowercase();
     for word in ANNOUNCING {
         for (at, _) in lower.match_indices(word) {
-            let behind = at + word.len();
-            let Some(separator) = line[behind..end].find(|c: char| !c.is_whitespace()).map(|skip| behind + skip) else {
+            let after = at + word.len();
+            let Some(separator) = line[after..end].find(|c: char| !c.is_whitespace()).map(|skip| after + skip) else {
                 continue;
             };
             let is_key = *word == MEMBERS && line[..at].trim().is_empty();

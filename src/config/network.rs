@@ -133,8 +133,8 @@ mod tests {
             ("10.0.0.1/8", "write 10.0.0.0/8"),
             ("fd00::1/8", "write fd00::/8"),
         ] {
-            let told = text.parse::<Network>().expect_err(text).to_string();
-            assert!(told.contains(why), "{text}: {told}");
+            let message = text.parse::<Network>().expect_err(text).to_string();
+            assert!(message.contains(why), "{text}: {message}");
         }
     }
 }

@@ -61,12 +61,12 @@ impl Reading<'_> {
                 .partition(|(title, _)| title.starts_with("[@") == section.name.starts_with('@'));
             near.first().or(far.first()).map(|(title, _)| format!("`{key}` is a key of {title}"))
         };
-        let meant = || here.map(|near| format!("did you mean `{near}`?"));
+        let suggestion = || here.map(|near| format!("did you mean `{near}`?"));
         let known = || {
             let names: Vec<_> = table.iter().map(|key| key.name).collect();
             Some(format!("its keys are {}", names.join(", ")))
         };
-        let help = elsewhere().or_else(meant).or_else(known);
+        let help = elsewhere().or_else(suggestion).or_else(known);
         let problem = Problem::error(entry.key_span.clone(), format!("[{}] has no key `{key}`", section.name));
         self.push(problem.label("unknown key").maybe_help(help));
     }

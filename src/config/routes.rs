@@ -69,7 +69,7 @@ pub fn resolve(target: &str, base: &Path, apps: &[&str]) -> Result<MountTarget, 
 }
 
 /// The app that a misspelt target probably means.
-pub(super) fn meant<'a>(target: &str, apps: &[&'a str]) -> Option<&'a str> {
+pub(super) fn suggestion<'a>(target: &str, apps: &[&'a str]) -> Option<&'a str> {
     let last = target.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     nearest(last, apps.iter().copied())
 }

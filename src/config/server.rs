@@ -184,7 +184,7 @@ fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
     }
     let processes = reading.number(section, &keys::PROCESSES);
     if let Some(value) = find(section, &keys::PROCESSES).filter(|_| processes > 1) {
-        let message = format!("`processes = {processes}`: more than one thread process is not built yet");
+        let message = format!("`processes = {processes}`: more than one process is not built yet");
         unbuilt(reading, value, message, "write `processes = 1` and use the cores with `threads`");
     }
 }

@@ -73,8 +73,8 @@ impl ConfText {
         let line_end = self.shown[start..].find('\n').map_or(self.shown.len(), |at| start + at);
         let excerpt = self.shown[line_start..line_end].trim_end();
         let before = &self.shown[line_start..start];
-        let behind = self.cuts.iter().filter(|cut| cut.at >= line_start && cut.hidden.end <= span.start);
-        let (masks, hidden) = behind.fold((0, 0), |(masks, chars), cut| (masks + 1, chars + cut.chars));
+        let before_span = self.cuts.iter().filter(|cut| cut.at >= line_start && cut.hidden.end <= span.start);
+        let (masks, hidden) = before_span.fold((0, 0), |(masks, chars), cut| (masks + 1, chars + cut.chars));
         Position {
             line: self.shown[..start].matches('\n').count() + 1,
             column: (before.chars().count() + hidden).saturating_sub(masks * MASK.len()) + 1,

@@ -26,8 +26,8 @@ mod tests {
     #[test]
     fn a_slip_of_the_finger_is_understood() {
         let known = ["threads", "processes", "port", "ip"];
-        for (word, meant) in [("thread", "threads"), ("Port", "port"), ("prot", "port"), ("proceses", "processes")] {
-            assert_eq!(nearest(word, known), Some(meant), "{word}");
+        for (word, expected) in [("thread", "threads"), ("Port", "port"), ("prot", "port"), ("proceses", "processes")] {
+            assert_eq!(nearest(word, known), Some(expected), "{word}");
         }
     }
 

@@ -27,17 +27,17 @@ fn parsed(text: &str) -> Result<Loaded, Report> {
 #[test]
 fn a_database_without_a_driver_is_refused_by_the_name_of_its_feature() {
     let conf = "[@a]\ntype = sqlite3\nmembers = a.db\n[@b]\nmembers = h:1/db/user/secret\n[@c]\nmembers = h:1\n";
-    let told = |postgres, sqlite| {
+    let report = |postgres, sqlite| {
         let read = parse_with(Drivers { postgres, sqlite }, "site.conf", conf, Path::new("/site"), &env);
         read.map_or_else(|report| report.to_string(), |_| String::new())
     };
-    let (no_postgres, no_sqlite) = (told(false, true), told(true, false));
+    let (no_postgres, no_sqlite) = (report(false, true), report(true, false));
     assert!(no_postgres.contains("[@b]: this program was built without PostgreSQL"), "{no_postgres}");
     assert!(no_postgres.contains("feature `postgres`") && !no_postgres.contains("SQLite"), "{no_postgres}");
     assert!(no_sqlite.contains("[@a]: this program was built without SQLite"), "{no_sqlite}");
     assert!(no_sqlite.contains("feature `sqlite`") && !no_sqlite.contains("PostgreSQL"), "{no_sqlite}");
-    assert_eq!(told(false, false).matches("there is no driver for it").count(), 2);
-    assert_eq!(told(true, true), "");
+    assert_eq!(report(false, false).matches("there is no driver for it").count(), 2);
+    assert_eq!(report(true, true), "");
 }
 
 fn loaded(text: &str) -> Settings {

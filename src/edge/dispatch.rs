@@ -24,7 +24,7 @@ pub(super) enum Dispatch<'s> {
     /// An immediate answer.
     Reply(HttpResponse),
     /// No route: a service of actix-web may know it.
-    Behind,
+    Actix,
     /// The path exists, with these methods.
     WrongMethod(Vec<&'static str>),
 }
@@ -58,11 +58,11 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
         }
         let Some(app) = &mount.app else { continue };
         match app.table.find(rest, request.method.as_str()) {
-            RouteMatch::Route(placed, values) => {
-                return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, placed }, values));
+            RouteMatch::Route(entry, values) => {
+                return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, entry }, values));
             }
             RouteMatch::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
-            RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Behind),
+            RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Actix),
             RouteMatch::Nothing => {}
         }
         break;

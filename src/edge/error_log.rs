@@ -9,7 +9,7 @@ pub(crate) fn log(request: &Request, error: &mut Error) {
         return;
     }
     let (id, at) = (ErrorId::new(), error.place());
-    error.told_as(id);
+    error.set_id(id);
     let (method, uri) = (request.method(), request.uri());
     if let Some(cause) = error.cause() {
         tracing::error!(%id, method, uri, %at, "{}", one_line(&cause.to_string()));

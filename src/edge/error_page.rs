@@ -81,14 +81,14 @@ pub(crate) fn plain(failure: &Failure) -> String {
 /// The detailed page.
 fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
     let route = was.route();
-    let (arguments, calls) = was.trace().map(|trace| trace.told()).unwrap_or_default();
+    let (arguments, calls) = was.trace().map(|trace| trace.recorded()).unwrap_or_default();
     let mut headers: Vec<(&str, String)> =
         was.request.get_headers().map(|(name, value)| (name, shown(name, &value))).collect();
     // Their table has another order in each process.
     headers.sort_by_key(|header| header.0);
     let table = was.app().table();
     let routes: Vec<_> = match error.status() {
-        404 | 405 => table.placed().iter().map(|placed| (placed.route.methods.join(", "), &placed.rule)).collect(),
+        404 | 405 => table.entries().iter().map(|entry| (entry.route.methods.join(", "), &entry.rule)).collect(),
         _ => Vec::new(),
     };
     let takes = route.params.iter().filter(|param| param.is_wire());

@@ -106,7 +106,7 @@ fn safe(rest: &str) -> Option<PathBuf> {
 /// Sends a file of a folder: content type by name, ETag and Last-Modified, conditional and range requests, `max-age`.
 pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Request) -> HttpResponse {
     let server = &thread.site.server;
-    match thread.behind.file(path, request).await {
+    match thread.actix.file(path, request).await {
         Ok(mut response) => {
             // In devel mode browsers must not cache files.
             let max_age = if server.devel { Duration::ZERO } else { server.static_max_age };
@@ -126,7 +126,7 @@ pub(crate) async fn send(thread: &ServingThread, path: PathBuf, request: &Reques
 /// The file that a handler replies with.
 pub(crate) async fn reply(thread: &ServingThread, path: PathBuf, was: &Was) -> Result<HttpResponse, Error> {
     let shown = path.display().to_string();
-    thread.behind.file(path, &was.request).await.map_err(|error| {
+    thread.actix.file(path, &was.request).await.map_err(|error| {
         let mut error = match error.kind() {
             std::io::ErrorKind::NotFound => Error::new(404, "there is no such file"),
             _ => Error::internal(format!("the file {shown}: {error}")),

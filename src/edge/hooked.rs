@@ -17,10 +17,10 @@ use crate::observe::panics::{Catching, catch};
 /// The least time for a teardown: after a missed deadline it still has to release what a before-hook acquired.
 const TEARDOWN: Duration = Duration::from_secs(1);
 
-pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, bind: &mut Bind) -> Answer {
+pub(super) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, bind: &mut Bind) -> Answer {
     let mut entered = 0;
     let mut failed = None;
-    for level in &*placed.levels {
+    for level in &*entry.levels {
         entered += 1;
         match before(thread, was, level).await {
             Ok(None) => {}
@@ -33,9 +33,9 @@ pub(super) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, 
     }
     let mut answer = match failed {
         Some(failed) => failed,
-        None => handle(thread, was, placed.route, bind).await,
+        None => handle(thread, was, entry.route, bind).await,
     };
-    for level in placed.levels[..entered].iter().rev() {
+    for level in entry.levels[..entered].iter().rev() {
         answer = match answer {
             Answer::Failed(error) => {
                 was.response.forget_status();

@@ -11,14 +11,14 @@ use crate::app::{Answer, Bind, Error, Later, Route, Was, Work};
 use crate::observe::panics::{Catching, Panicked, catch};
 
 /// Runs a handler and the hooks around it.
-pub(crate) async fn run(thread: &ServingThread, was: &Was, placed: &RouteEntry, bind: &mut Bind) -> Answer {
+pub(crate) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, bind: &mut Bind) -> Answer {
     if let Some(trace) = was.trace() {
         trace.called_with(bind.shown());
     }
-    if placed.levels.is_empty() {
-        return handle(thread, was, placed.route, bind).await;
+    if entry.levels.is_empty() {
+        return handle(thread, was, entry.route, bind).await;
     }
-    Box::pin(hooked::run(thread, was, placed, bind)).await
+    Box::pin(hooked::run(thread, was, entry, bind)).await
 }
 
 /// Binds and runs a handler within the request's deadline. A panic, a fault or a missed deadline becomes an answer.

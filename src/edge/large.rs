@@ -32,9 +32,9 @@ impl Bodies {
 
     /// Works on a large body on the blocking pool.
     pub(crate) async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let turn = self.parsing.clone().acquire_owned().await.map_err(Error::internal)?;
+        let permit = self.parsing.clone().acquire_owned().await.map_err(Error::internal)?;
         let work = move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)

@@ -25,42 +25,42 @@ use crate::connection::Incoming;
 /// Serves a web request. `is_rpc` is true for OPTIONS of a path where RPC is served.
 pub(crate) async fn web(
     thread: &ServingThread,
-    draft: RequestBuilder,
+    builder: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
     is_rpc: bool,
 ) -> HttpResponse {
-    match dispatch(thread, draft.request(), is_rpc) {
-        Ok(Dispatch::Handler(route, values)) => call(thread, draft, payload, route, values).await,
-        elsewhere => Box::pin(uncalled(thread, elsewhere, draft, payload, incoming)).await,
+    match dispatch(thread, builder.request(), is_rpc) {
+        Ok(Dispatch::Handler(route, values)) => call(thread, builder, payload, route, values).await,
+        elsewhere => Box::pin(uncalled(thread, elsewhere, builder, payload, incoming)).await,
     }
 }
 
 /// The reply of a handler.
 async fn call(
     thread: &ServingThread,
-    mut draft: RequestBuilder,
+    mut builder: RequestBuilder,
     payload: Payload,
-    MatchedRoute { mount, app, placed }: MatchedRoute<'_>,
+    MatchedRoute { mount, app, entry }: MatchedRoute<'_>,
     values: Vec<(String, skitai_wire::Value)>,
 ) -> HttpResponse {
-    let parts = match body::read_or_receive(thread, draft.request_mut(), payload, placed.route.params).await {
+    let parts = match body::read_or_receive(thread, builder.request_mut(), payload, entry.route.params).await {
         Ok(parts) => parts,
-        Err(error) => return Box::pin(refuse(thread, draft, error)).await,
+        Err(error) => return Box::pin(refuse(thread, builder, error)).await,
     };
-    let (session, visit) = match sessions::load(&thread.services, app.use_session, draft.cookie()).await {
+    let (session, visit) = match sessions::load(&thread.services, app.use_session, builder.cookie()).await {
         Ok(loaded) => loaded,
-        Err(error) => return Box::pin(refuse(thread, draft, error)).await,
+        Err(error) => return Box::pin(refuse(thread, builder, error)).await,
     };
-    let was = draft.ready(Face::Web, session, placed.route, mount);
+    let was = builder.ready(Face::Web, session, entry.route, mount);
     let answer = {
-        let mut bind = Bind::new(was.clone(), placed.route.params);
+        let mut bind = Bind::new(was.clone(), entry.route.params);
         match arguments::bind(thread, &mut bind, &was.request, parts, values).await {
-            Ok(()) => invoke::run(thread, &was, placed, &mut bind).await,
+            Ok(()) => invoke::run(thread, &was, entry, &mut bind).await,
             Err(error) => Answer::Failed(error),
         }
     };
-    let answer = sessions::kept(thread, &was, visit, answer).await;
+    let answer = sessions::save_changed(thread, &was, visit, answer).await;
     respond::web(thread, &was, error_log::logged(&was, answer)).await
 }
 
@@ -68,44 +68,44 @@ async fn call(
 async fn uncalled(
     thread: &ServingThread,
     dispatch: Result<Dispatch<'_>, Error>,
-    draft: RequestBuilder,
+    builder: RequestBuilder,
     payload: Payload,
     incoming: &mut Incoming,
 ) -> HttpResponse {
     match dispatch {
-        Ok(Dispatch::Behind) => {
+        Ok(Dispatch::Actix) => {
             *incoming.payload() = payload;
             let incoming = std::mem::replace(incoming, Incoming::new());
-            match thread.behind.service(&thread.site, incoming, draft.request()).await {
+            match thread.actix.service(&thread.site, incoming, builder.request()).await {
                 Ok(Some(answer)) => answer,
                 Ok(None) => {
-                    let nothing = nothing_at(&canonical(draft.request().uri.path()));
-                    refuse(thread, draft, nothing).await
+                    let nothing = nothing_at(&canonical(builder.request().uri.path()));
+                    refuse(thread, builder, nothing).await
                 }
-                Err(panicked) => refuse(thread, draft, invoke::panic(thread, panicked)).await,
+                Err(panicked) => refuse(thread, builder, invoke::panic(thread, panicked)).await,
             }
         }
-        Ok(Dispatch::File(file)) => files::send(thread, file, draft.request()).await,
+        Ok(Dispatch::File(file)) => files::send(thread, file, builder.request()).await,
         Ok(Dispatch::Reply(reply)) => reply,
         Ok(Dispatch::WrongMethod(allowed)) => {
-            let error = respond::wrong_method(draft.request().method.as_str(), &allowed);
-            respond::allowing(refuse(thread, draft, error).await, &allowed)
+            let error = respond::wrong_method(builder.request().method.as_str(), &allowed);
+            respond::allowing(refuse(thread, builder, error).await, &allowed)
         }
         Ok(Dispatch::Handler(..)) => unreachable!("its handler is called"),
-        Err(error) => refuse(thread, draft, error).await,
+        Err(error) => refuse(thread, builder, error).await,
     }
 }
 
 /// The reply to an error before the handler was called.
-async fn refuse(thread: &ServingThread, draft: RequestBuilder, mut error: Error) -> HttpResponse {
-    error_log::log(draft.request(), &mut error);
-    match thread.site.router.app_at(&canonical(draft.request().uri.path())) {
+async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Error) -> HttpResponse {
+    error_log::log(builder.request(), &mut error);
+    match thread.site.router.app_at(&canonical(builder.request().uri.path())) {
         Some(mount) => {
-            let was = draft.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
+            let was = builder.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
             respond::web(thread, &was, Answer::Failed(error)).await
         }
         None => {
-            let html = respond::wants_html(draft.request().get_header("accept"));
+            let html = respond::wants_html(builder.request().get_header("accept"));
             respond::mark(respond::error(&error, html, thread.site.server.devel), &error)
         }
     }

@@ -32,12 +32,12 @@ pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> Ht
 async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match shaped(thread, was, answer).await {
         Ok(reply) => finish(was, reply, Fixed::Nothing),
-        Err(failed) => told(thread, was, failed).await,
+        Err(failed) => error_reply(thread, was, failed).await,
     }
 }
 
 /// The reply to an error, or the reply that replaces its page.
-async fn told(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpResponse {
+async fn error_reply(thread: &ServingThread, was: &Was, failed: ErrorOverride) -> HttpResponse {
     let ErrorOverride { error, answer } = failed;
     if !matches!(answer, Answer::Nothing)
         && let Some(reply) = in_place_of(thread, was, answer, error.status()).await
@@ -224,14 +224,14 @@ pub(crate) fn error(error: &Error, html: bool, devel: bool) -> HttpResponse {
     if html {
         return page(error, error_page::plain(&failure));
     }
-    let mut told = serde_json::json!({ "code": failure.status, "message": failure.message });
+    let mut body = serde_json::json!({ "code": failure.status, "message": failure.message });
     if let Some(id) = &failure.id {
-        told["id"] = id.as_str().into();
+        body["id"] = id.as_str().into();
         if devel {
-            told["at"] = error.place().to_string().into();
+            body["at"] = error.place().to_string().into();
         }
     }
-    with_body(status_of(error), JSON, serde_json::json!({ "error": told }).to_string().into())
+    with_body(status_of(error), JSON, serde_json::json!({ "error": body }).to_string().into())
 }
 
 /// A page with the error's status.

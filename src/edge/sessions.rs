@@ -52,24 +52,24 @@ async fn opened(services: &Services, cookie: String) -> Result<(Session, Visit),
 
 /// A session to save, and what the edge kept of it.
 #[derive(Debug)]
-pub(crate) struct Keeping {
+pub(crate) struct UnsavedSession {
     data: Map,
     visit: Visit,
 }
 
 /// The session, if the handler changed it or its lifetime must be renewed.
-pub(crate) fn to_keep(was: &Was, visit: Visit) -> Option<Keeping> {
+pub(crate) fn to_save(was: &Was, visit: Visit) -> Option<UnsavedSession> {
     match was.session.take_changed() {
-        Some(data) => Some(Keeping { data, visit }),
-        None if visit.renew => Some(Keeping { data: was.session.values(), visit }),
+        Some(data) => Some(UnsavedSession { data, visit }),
+        None if visit.renew => Some(UnsavedSession { data: was.session.values(), visit }),
         None => None,
     }
 }
 
 /// Returns the handler's answer once the session it changed is saved.
-pub(crate) async fn kept(thread: &ServingThread, was: &Was, visit: Visit, answer: Answer) -> Answer {
-    let Some(keeping) = to_keep(was, visit) else { return answer };
-    match Box::pin(keep(thread, was, keeping)).await {
+pub(crate) async fn save_changed(thread: &ServingThread, was: &Was, visit: Visit, answer: Answer) -> Answer {
+    let Some(unsaved) = to_save(was, visit) else { return answer };
+    match Box::pin(save(thread, was, unsaved)).await {
         Ok(()) => answer,
         // The handler's changes are lost, and the client must not assume otherwise.
         Err(error) => Answer::Failed(error),
@@ -77,7 +77,11 @@ pub(crate) async fn kept(thread: &ServingThread, was: &Was, visit: Visit, answer
 }
 
 /// Saves a session.
-pub(crate) async fn keep(thread: &ServingThread, was: &Was, Keeping { data, visit }: Keeping) -> Result<(), Error> {
+pub(crate) async fn save(
+    thread: &ServingThread,
+    was: &Was,
+    UnsavedSession { data, visit }: UnsavedSession,
+) -> Result<(), Error> {
     let life = thread.site.server.sessiontimeout;
     let until = Instant::now() + WITHIN;
     let save = Save { cookie: visit.cookie, state: data, ttl: life };

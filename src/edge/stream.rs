@@ -74,8 +74,8 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         // First drop the calls it waits for, then call `on_abort`.
         self.chunks = None;
-        if let Some(told) = self.on_abort.take()
-            && let Err(panicked) = catch(told)
+        if let Some(aborts) = self.on_abort.take()
+            && let Err(panicked) = catch(aborts)
         {
             tracing::error!(uri = self.uri, "on_abort {panicked}");
         }
@@ -94,8 +94,8 @@ mod tests {
 
     /// Reads the chunks of a body that never waits, and counts the calls of `on_abort`.
     fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
-        let told = Arc::new(AtomicUsize::new(0));
-        let count = told.clone();
+        let aborts = Arc::new(AtomicUsize::new(0));
+        let count = aborts.clone();
         let streaming = streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst));
         let mut body = Box::pin(StreamBody::new(streaming.into_chunks(&Arc::default()), "/x"));
         let mut read = Vec::new();
@@ -107,7 +107,7 @@ mod tests {
             }
         }
         drop(body);
-        (read, told.load(SeqCst))
+        (read, aborts.load(SeqCst))
     }
 
     fn ok(chunk: &'static str) -> Result<Bytes, String> {
@@ -126,8 +126,8 @@ mod tests {
         let failing = Streaming::fallible(stream::iter([Ok("a"), Err(crate::app::Error::new(500, "broken"))]));
         assert_eq!(read(failing, 9), (vec![ok("a"), Err("broken".to_owned())], 0));
         let panicking = Streaming::new(stream::iter([1, 0]).map(|n| format!("{}", 1 / n)));
-        let (chunks, told) = read(panicking, 9);
-        assert_eq!((chunks.len(), &chunks[0], told), (2, &ok("1"), 0));
+        let (chunks, aborts) = read(panicking, 9);
+        assert_eq!((chunks.len(), &chunks[0], aborts), (2, &ok("1"), 0));
         assert!(chunks[1].as_ref().is_err_and(|error| error.contains("divide by zero")), "{chunks:?}");
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct ServingThread {
     pub(crate) log: Option<Arc<AccessLog>>,
     /// The thread's own counters, so that they stay in its core's cache.
     pub(crate) counts: Arc<Counts>,
-    pub(crate) behind: ActixFallback,
+    pub(crate) actix: ActixFallback,
     /// The number of requests so far.
     pub(crate) requests: Cell<u64>,
 }

@@ -23,11 +23,11 @@ pub(crate) fn start() {
     let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
 }
 
-/// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not parse
-/// names of spans: there are none, and the filter that knows them compiles a regular-expression engine.
+/// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not
+/// parse names of spans: there are none, and the filter that knows them compiles a regular-expression engine.
 fn chosen(levels: &str) -> Targets {
-    let usual = || Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
-    Some(levels.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse().ok()).unwrap_or_else(usual)
+    let default = || Targets::new().with_default(LevelFilter::INFO).with_target("actix_server", LevelFilter::WARN);
+    Some(levels.trim()).filter(|text| !text.is_empty()).and_then(|text| text.parse().ok()).unwrap_or_else(default)
 }
 
 /// False for lines that must never be logged, whatever `RUST_LOG` says: below `info` tokio-postgres logs the values
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn levels_are_those_of_the_environment() {
-        let told = |levels: &str| {
+        let levels_of = |levels: &str| {
             let chosen = chosen(levels);
             ["skitai::edge", "skitai_actors::db", "actix_server"].map(|target| {
                 [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR]
@@ -88,12 +88,12 @@ mod tests {
                     .find(|level| chosen.would_enable(target, level))
             })
         };
-        let usual = [Some(Level::INFO), Some(Level::INFO), Some(Level::WARN)];
-        assert_eq!(["", "  ", "skitai=loud"].map(told), [usual; 3]);
-        assert_eq!(told("debug"), [Some(Level::DEBUG); 3]);
-        assert_eq!(told("warn,skitai_actors=debug"), [Some(Level::WARN), Some(Level::DEBUG), Some(Level::WARN)]);
-        assert_eq!(told("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None]);
-        assert_eq!(told("OFF"), [None; 3]);
+        let default = [Some(Level::INFO), Some(Level::INFO), Some(Level::WARN)];
+        assert_eq!(["", "  ", "skitai=loud"].map(levels_of), [default; 3]);
+        assert_eq!(levels_of("debug"), [Some(Level::DEBUG); 3]);
+        assert_eq!(levels_of("warn,skitai_actors=debug"), [Some(Level::WARN), Some(Level::DEBUG), Some(Level::WARN)]);
+        assert_eq!(levels_of("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None]);
+        assert_eq!(levels_of("OFF"), [None; 3]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) fn install_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         if CAUGHT_HERE.with(Cell::get) {
-            PLACE.with(|kept| *kept.borrow_mut() = place);
+            PLACE.with(|last| *last.borrow_mut() = place);
         } else {
             let text = panic_text(info.payload());
             tracing::error!("panicked at {place}: {}", super::log::one_line(&text));

@@ -22,7 +22,7 @@ const AT_ONCE: usize = 64;
 /// The state that the calls of one request share.
 pub(super) struct Many<'w> {
     thread: &'w ServingThread,
-    draft: RequestBuilder,
+    builder: RequestBuilder,
     session: Session,
     visit: sessions::Visit,
     is_full: Cell<bool>,
@@ -37,16 +37,16 @@ pub(super) struct BatchEntry {
 
 impl<'w> Many<'w> {
     /// Loads the shared state.
-    pub(super) async fn of(thread: &'w ServingThread, draft: RequestBuilder) -> Result<Many<'w>, Error> {
+    pub(super) async fn of(thread: &'w ServingThread, builder: RequestBuilder) -> Result<Many<'w>, Error> {
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
-        let (session, visit) = sessions::load(&thread.services, use_session, draft.cookie()).await?;
-        Ok(Many { thread, draft, session, visit, is_full: Cell::new(false) })
+        let (session, visit) = sessions::load(&thread.services, use_session, builder.cookie()).await?;
+        Ok(Many { thread, builder, session, visit, is_full: Cell::new(false) })
     }
 
     /// The request of one call, with its own copy of the head and the shared session.
     pub(super) fn one(&self) -> (RequestBuilder, Session) {
-        (RequestBuilder::new(self.draft.request().clone(), self.thread.services.clone()), self.session.clone())
+        (RequestBuilder::new(self.builder.request().clone(), self.thread.services.clone()), self.session.clone())
     }
 
     /// Runs the calls, [`AT_ONCE`] at a time. Each has a key; `refuse` uses it to write a fault for a call whose own
@@ -90,8 +90,8 @@ impl<'w> Many<'w> {
             }
         }
         if let Some(was) = keeper {
-            if let Some(keeping) = sessions::to_keep(&was, self.visit) {
-                sessions::keep(self.thread, &was, keeping).await?;
+            if let Some(unsaved) = sessions::to_save(&was, self.visit) {
+                sessions::save(self.thread, &was, unsaved).await?;
             }
             reply = respond::finish(&was, reply, Fixed::StatusAndType);
         }

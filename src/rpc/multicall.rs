@@ -4,17 +4,78 @@
 //! list of the one value, or a structure `{faultCode, faultString}`. JSON-RPC offers it too, although a batch does the
 //! same. It cannot call itself, and a batch cannot call it: one request could otherwise be a million calls.
 
+use actix_web::HttpResponse;
+use actix_web::http::header::HeaderValue;
 use bytes::Bytes;
 use skitai_wire::jsonrpc::Params;
 use skitai_wire::{Value, xmlrpc};
 
 use super::fault::RpcFault;
-use crate::app::{Face, code, shortened};
+use super::many::{BatchEntry, Many};
+use super::method;
+use crate::app::{Face, RequestBuilder, Session, code, shortened};
+use crate::edge::thread::ServingThread;
+use crate::edge::{error_log, respond};
 
 pub(crate) const NAME: &str = "system.multicall";
 
 /// One of its calls, or the fault of an invalid one.
 pub(super) type Entry = Result<(String, Params), RpcFault>;
+
+/// Runs its calls. The reply has the headers and cookies that they set; the result is a document over XML-RPC, JSON
+/// text over JSON-RPC. `kind` is the content type of the reply.
+pub(super) async fn run(
+    thread: &ServingThread,
+    face: Face,
+    builder: RequestBuilder,
+    params: Params,
+    kind: HeaderValue,
+) -> (HttpResponse, Result<Bytes, RpcFault>) {
+    let empty = || respond::rpc(kind.clone(), Vec::new());
+    let entries = match entries(params, thread.site.server.max_batch) {
+        Ok(entries) => entries,
+        Err(fault) => {
+            thread.counts.rpc(true);
+            return (empty(), Err(fault));
+        }
+    };
+    let request = builder.request().clone();
+    let entries = entries.into_iter().map(|entry| ((), entry)).collect();
+    let call = |many: &Many<'_>, entry: Entry| {
+        let (builder, session) = many.one();
+        one(thread, face, builder, entry, session)
+    };
+    let refuse = |(), fault: &RpcFault| Some(written(face, &Err(fault.clone())));
+    let ended = match Many::of(thread, builder).await {
+        Ok(many) => many.run(entries, call, refuse, empty()).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok((answers, reply)) => (reply, Ok(document(face, &answers).into())),
+        Err(mut failed) => {
+            error_log::log(&request, &mut failed);
+            (empty(), Err(RpcFault::of(&failed, thread.site.server.devel)))
+        }
+    }
+}
+
+/// Runs one of its calls.
+async fn one(
+    thread: &ServingThread,
+    face: Face,
+    builder: RequestBuilder,
+    entry: Entry,
+    session: Session,
+) -> BatchEntry {
+    let (was, result) = match entry {
+        Ok((name, params)) => method::run(thread, face, builder, &name, params, Some(session)).await,
+        Err(fault) => {
+            thread.counts.rpc(true);
+            (None, Err(fault))
+        }
+    };
+    BatchEntry { was, answer: Some(written(face, &result)) }
+}
 
 /// Parses its calls. An error is that of the whole multicall.
 pub(super) fn entries(params: Params, most: usize) -> Result<Vec<Entry>, RpcFault> {

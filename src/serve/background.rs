@@ -58,7 +58,7 @@ impl Background {
             .map_err(|error| NotStarted(format!("{address} cannot be listened on: {error}")))?;
         let address = listener.local_addr().map_err(|error| NotStarted(format!("{address}: {error}")))?;
         loaded.settings.server.port = address.port();
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let run = move || {
             actix_rt::System::new().block_on(async move {
                 let watch = Watch::of(&loaded, Some(address.port()));
@@ -71,14 +71,14 @@ impl Background {
                     });
                 match started {
                     Ok((site, server)) => {
-                        let _ = tell.send(Ok(server.handle()));
+                        let _ = sender.send(Ok(server.handle()));
                         if let Err(error) = server.await {
                             tracing::error!("the server at {address} ended: {error}");
                         }
                         site.process.close(Duration::ZERO);
                     }
                     Err(problem) => {
-                        let _ = tell.send(Err(problem));
+                        let _ = sender.send(Err(problem));
                     }
                 }
             });
@@ -87,7 +87,7 @@ impl Background {
             .name(format!("background:{}", address.port()))
             .spawn(run)
             .map_err(|error| NotStarted(format!("no thread for {address}: {error}")))?;
-        match told.recv() {
+        match receiver.recv() {
             Ok(Ok(handle)) => Ok(Background { address, handle: Some(handle), thread: Some(thread) }),
             Ok(Err(problem)) => Err(NotStarted(problem)),
             Err(_) => Err(NotStarted(format!("the server at {address} ended before it was ready"))),

@@ -20,20 +20,20 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
     let started = Instant::now();
     let payload = incoming.take_payload();
     let request = Request { party: thread.next_party(), ..take_head(incoming, started) };
-    let draft = RequestBuilder::new(request, thread.services.clone());
+    let builder = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if thread.log.is_some() {
         // Kept for the log, because the head moves on with the request.
-        let request = draft.request();
+        let request = builder.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
-    let mut response = match endpoint::protocol(&thread.site, draft.request()) {
-        Some(protocol) => Box::pin(endpoint::serve(thread, protocol, draft, payload)).await,
+    let mut response = match endpoint::protocol(&thread.site, builder.request()) {
+        Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
         None => {
             // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
-            let is_rpc = draft.request().method == Method::OPTIONS
-                && endpoint::is_endpoint(&thread.site, draft.request().uri.path());
-            pipeline::web(thread, draft, payload, incoming, is_rpc).await
+            let is_rpc = builder.request().method == Method::OPTIONS
+                && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
+            pipeline::web(thread, builder, payload, incoming, is_rpc).await
         }
     };
     account.status = response.status().as_u16();

@@ -39,12 +39,12 @@ impl Keys {
     pub(crate) fn of(server: &ServerSettings, var: &Path) -> Result<Keys, NoKey> {
         let securekey = match &server.securekey {
             Some(key) => key.clone(),
-            None => kept(&var.join("securekey"), "securekey", 32)?,
+            None => read_or_make(&var.join("securekey"), "securekey", 32)?,
         };
         let file = var.join("admin_password");
         let (admin_password, password_file) = match &server.admin_password {
             Some(password) => (password.clone(), None),
-            None => (kept(&file, "admin_password", 12)?, Some(file)),
+            None => (read_or_make(&file, "admin_password", 12)?, Some(file)),
         };
         let previous_securekeys = server.previous_securekeys.clone();
         Ok(Keys { securekey, previous_securekeys, admin_password: Some(admin_password), password_file })
@@ -70,7 +70,7 @@ impl Keys {
 }
 
 /// Reads the secret in a file, or makes it if there is none.
-fn kept(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
+fn read_or_make(path: &Path, key: &'static str, bytes: usize) -> Result<Secret, NoKey> {
     let failed = |error| NoKey { path: path.to_owned(), key, error };
     match fs::read_to_string(path) {
         Ok(text) if !text.trim().is_empty() => return Ok(Secret(text.trim().to_owned())),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::table::Table;
 use crate::app::{App, Links, Mounted, Templates};
-use crate::config::{Loaded, MountLine as Mounting, MountTarget, ServerSettings};
+use crate::config::{Loaded, MountLine, MountTarget, ServerSettings};
 
 /// The reasons why a site cannot start, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub(crate) struct Unfit(pub(crate) Vec<String>);
 /// Makes the mounts of the configuration.
 pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
-    let mountings = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
+    let lines = loaded.resolve_mounts(&names).map_err(|report| Unfit(vec![report.to_string()]))?;
     let mut unfit = Vec::new();
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
@@ -25,7 +25,7 @@ pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) ->
         }
     }
     let mut mounts: Vec<Mount> = Vec::new();
-    for Mounting { path, target } in mountings {
+    for MountLine { path, target } in lines {
         let at = path.trim_end_matches('/').to_owned();
         let index = mounts.iter().position(|mount| mount.is_at(&at)).unwrap_or_else(|| {
             mounts.push(Mount::at(&path, None));

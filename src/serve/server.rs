@@ -74,10 +74,10 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
             let config = actix_fallback::config(address);
             let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
             let ending = Rc::<Ending>::default();
-            let (told, ends) = (ending.clone(), ends.clone());
+            let (of_thread, ends) = (ending.clone(), ends.clone());
             actix_rt::spawn(async move {
                 ends.notified().await;
-                told.begin();
+                of_thread.begin();
             });
             let service = fn_service(move |socket: TcpStream| {
                 let peer = socket.peer_addr().ok();

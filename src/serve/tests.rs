@@ -178,8 +178,8 @@ fn taken(incoming: &mut Incoming) -> Request {
 /// A handle for tests of the binder.
 fn was(thread: &ServingThread) -> Was {
     let mut head = TestRequest::default().to_request();
-    let draft = RequestBuilder::new(taken(&mut head), thread.services.clone());
-    draft.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
+    let builder = RequestBuilder::new(taken(&mut head), thread.services.clone());
+    builder.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 
 async fn serve(thread: &ServingThread, request: TestRequest) -> Got {

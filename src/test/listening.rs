@@ -66,7 +66,7 @@ impl Listening {
 impl Accepting {
     fn start(listener: TcpListener, conduct: &Arc<Conduct>) -> io::Result<Accepting> {
         let open: Arc<Open> = Arc::default();
-        let (conduct, kept) = (conduct.clone(), open.clone());
+        let (conduct, sockets) = (conduct.clone(), open.clone());
         let thread = std::thread::Builder::new().name("fake member".to_owned()).spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if conduct.lock().is_stopped {
@@ -74,9 +74,9 @@ impl Accepting {
                 }
                 let lives = Arc::new(());
                 if let Ok(second) = stream.try_clone() {
-                    let mut kept = lock(&kept);
-                    kept.retain(|(_, lives)| lives.strong_count() > 0);
-                    kept.push((second, Arc::downgrade(&lives)));
+                    let mut sockets = lock(&sockets);
+                    sockets.retain(|(_, lives)| lives.strong_count() > 0);
+                    sockets.push((second, Arc::downgrade(&lives)));
                 }
                 let conduct = conduct.clone();
                 // If the caller disconnects, writing fails: that ends the connection and is not an error of the test.

@@ -82,11 +82,11 @@ impl Bind {
     /// the handler has a catch-all.
     pub fn add_known(&mut self, name: &str, value: Value) {
         // Ten faults are enough for such a caller; the answer must not be larger than the question.
-        const TOLD: usize = 10;
+        const SHOWN_UNKNOWN: usize = 10;
         let known = self.wants_rest || self.params.iter().any(|param| param.is_wire() && param.name == name);
         if known {
             self.add(Cow::Borrowed(name), Given::Typed(value));
-        } else if self.faults.len() < TOLD {
+        } else if self.faults.len() < SHOWN_UNKNOWN {
             let takes: Vec<&str> = self.params.iter().filter(|param| param.is_wire()).map(|param| param.name).collect();
             let takes = if takes.is_empty() { "no arguments".to_owned() } else { takes.join(", ") };
             self.faults.push(format!("there is no argument `{}`; the method takes {takes}", shortened(name)));

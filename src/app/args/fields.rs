@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let text = |text: &str| Value::String(text.to_owned());
-        for (name, value, told) in [
+        for (name, value, expected) in [
             ("pieces", text("300"), "`pieces` must be a whole number from 0 to 255, got \"300\""),
             ("price", text("cheap"), "`price` must be a number"),
             ("price", text("inf"), "`price` must be a number"),
@@ -227,7 +227,7 @@ mod tests {
             pairs.push((name, value));
             let error = form(&pairs).read::<Order>().expect_err(name);
             assert_eq!(error.status(), 400);
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
         }
         let error = form(&good()[1..]).read::<Order>().expect_err("one is missing");
         assert!(error.to_string().contains("missing field `article`"), "{error}");

@@ -26,8 +26,8 @@ fn with_handle(run: impl FnOnce(Was)) {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
         let site = OpenSite::open(&loaded, vec![App::new("a")], &Keys::ephemeral(), None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
-        let draft = RequestBuilder::new(Request::empty(Instant::now()), thread.services.clone());
-        run(draft.ready(Face::Web, Session::default(), &NO_ROUTE, 0));
+        let builder = RequestBuilder::new(Request::empty(Instant::now()), thread.services.clone());
+        run(builder.ready(Face::Web, Session::default(), &NO_ROUTE, 0));
     });
 }
 
@@ -156,8 +156,8 @@ fn texts_and_octets() {
             }
         }
         let long = "é".repeat(70);
-        let told = taken::<i64>(&was, vec![text(&long)]);
-        assert_eq!(told, format!("must be a whole number, got \"{}…\"", "é".repeat(60)), "what is sent back is cut");
+        let message = taken::<i64>(&was, vec![text(&long)]);
+        assert_eq!(message, format!("must be a whole number, got \"{}…\"", "é".repeat(60)), "what is sent back is cut");
     });
 }
 
@@ -192,8 +192,8 @@ fn what_may_be_left_out_and_what_is_many() {
         for (given, begins) in
             [(text("[1"), "must be JSON: "), (text("[\"a\",1]"), "does not fit: "), (typed(1), "does not fit: ")]
         {
-            let told = taken::<Json<(i64, String)>>(&was, vec![given]);
-            assert!(told.starts_with(begins) && told.len() > begins.len(), "{told}");
+            let message = taken::<Json<(i64, String)>>(&was, vec![given]);
+            assert!(message.starts_with(begins) && message.len() > begins.len(), "{message}");
         }
         assert!(taken::<Was>(&was, vec![]).starts_with("Was"), "the handle takes nothing of what was sent");
     });
@@ -245,14 +245,14 @@ fn all_that_is_wrong_with_a_call_is_told_at_once() {
                 "argument `b` is missing",
             ]
         );
-        for (params, values, told) in [
+        for (params, values, expected) in [
             (TWO, 3, "3 arguments were given and the method takes 2"),
             (NONE, 1, "1 arguments were given and the method takes 0"),
             (ALL, 2, "2 arguments were given and the method takes 1"),
         ] {
             let mut bind = Bind::new(was.clone(), params);
             bind.add_in_order(vec![1.into(); values]);
-            assert_eq!(bind.faults().to_string(), told);
+            assert_eq!(bind.faults().to_string(), expected);
         }
         let mut bind = Bind::new(was, NONE);
         (0..50).for_each(|nth| bind.add_known(&format!("n{nth}"), Value::Nil));

@@ -33,15 +33,15 @@ pub struct Upload {
     name: String,
     content_type: String,
     size: u64,
-    kept: TempPath,
+    temp: TempPath,
 }
 
 /// A name of more bytes than this is cut at its front. Most file systems allow 255.
 const LONGEST_NAME: usize = 200;
 
 impl Upload {
-    pub(crate) fn new(sent_name: &str, content_type: String, size: u64, kept: TempPath) -> Upload {
-        Upload { name: plain_name(sent_name), content_type, size, kept }
+    pub(crate) fn new(sent_name: &str, content_type: String, size: u64, temp: TempPath) -> Upload {
+        Upload { name: plain_name(sent_name), content_type, size, temp }
     }
 
     /// Makes an upload as if a client had sent it, so that your own tests can call a handler.
@@ -79,12 +79,12 @@ impl Upload {
 
     /// The path of the file, valid as long as this value lives.
     pub fn path(&self) -> &Path {
-        &self.kept
+        &self.temp
     }
 
     /// Opens the file for reading.
     pub fn open(&self) -> io::Result<File> {
-        File::open(&self.kept)
+        File::open(&self.temp)
     }
 
     /// Keeps the file at this path, replaces an existing file, and returns the path. Its mode stays 0600. Within one
@@ -93,7 +93,7 @@ impl Upload {
     /// upload.
     pub fn persist(&self, path: impl AsRef<Path>) -> Result<PathBuf> {
         let path = path.as_ref();
-        let moved = match std::fs::rename(&self.kept, path) {
+        let moved = match std::fs::rename(&self.temp, path) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => self.copied(path),
             moved => moved,
         };

@@ -63,7 +63,7 @@ impl Budget {
     }
 
     /// The time left for a member that is called `now`, in whole milliseconds, as the header carries it.
-    pub(crate) fn told(&self, now: Instant) -> u64 {
+    pub(crate) fn remaining_ms(&self, now: Instant) -> u64 {
         let left = self.latest_wait().saturating_duration_since(now);
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
     }
@@ -109,8 +109,8 @@ mod tests {
         assert_eq!(wait(millis(500)), millis(475));
         assert_eq!(wait(millis(30_000)), millis(29_950));
         let budget = Budget::new(millis(500), begin, None, begin);
-        assert_eq!(budget.told(begin + millis(100)), 375);
-        assert_eq!(budget.told(begin + millis(490)), 0);
+        assert_eq!(budget.remaining_ms(begin + millis(100)), 375);
+        assert_eq!(budget.remaining_ms(begin + millis(490)), 0);
     }
 
     #[test]

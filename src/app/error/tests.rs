@@ -119,8 +119,8 @@ fn a_call_that_failed_has_a_gateways_status() {
 #[test]
 fn a_page_and_a_fault_say_the_same() {
     let id = ErrorId([0, 1, 2, 0xab, 0xcd, 0xef]);
-    let told = |mut error: Error| {
-        error.told_as(id);
+    let with_id = |mut error: Error| {
+        error.set_id(id);
         error
     };
     // (the error, devel, code over RPC, its text there, reason and text of the page)
@@ -145,7 +145,7 @@ fn a_page_and_a_fault_say_the_same() {
             "Internal Server Error: disk full",
         ),
     ] {
-        let error = told(error);
+        let error = with_id(error);
         let over_rpc = RpcFault::of(&error, devel);
         assert_eq!((over_rpc.code, over_rpc.message.as_str()), (code, fault));
         let failure = Failure::of(&error, devel);

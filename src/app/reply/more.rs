@@ -51,13 +51,13 @@ struct HeldSource {
 impl HeldSource {
     fn finish(&mut self) {
         if std::mem::take(&mut self.is_awaited) {
-            self.told("abort", |object| object.abort());
+            self.notify("abort", |object| object.abort());
         }
-        self.told("close", |object| object.close());
+        self.notify("close", |object| object.close());
     }
 
-    fn told(&mut self, what: &str, tell: impl FnOnce(&mut dyn More)) {
-        if let Err(panicked) = panics::catch(|| tell(&mut *self.object)) {
+    fn notify(&mut self, what: &str, call: impl FnOnce(&mut dyn More)) {
+        if let Err(panicked) = panics::catch(|| call(&mut *self.object)) {
             tracing::error!("{what} of a stream {panicked}");
         }
     }
@@ -92,24 +92,24 @@ pub(crate) fn chunks(mut owner: Owner, pool: Arc<BlockingPool>) -> impl Stream<I
         if !owner.0.as_ref()?.is_awaited {
             return None;
         }
-        let place = pool.room().await;
-        let mut lent = Owner(owner.0.take());
+        let permit = pool.acquire().await;
+        let mut moved = Owner(owner.0.take());
         // If the client disconnects meanwhile, the object is closed on the pool's thread.
         let step = move || {
-            let _place = place;
-            let chunk = lent.0.as_mut().map(|held| {
+            let _permit = permit;
+            let chunk = moved.0.as_mut().map(|held| {
                 let chunk =
                     panics::catch(|| held.object.more()).unwrap_or_else(|panicked| Err(Error::internal(panicked)));
                 held.is_awaited = chunk.as_ref().is_ok_and(|chunk| !chunk.is_empty());
                 chunk
             });
-            (lent, chunk)
+            (moved, chunk)
         };
-        let (lent, chunk) = tokio::task::spawn_blocking(step).await.ok()?;
+        let (moved, chunk) = tokio::task::spawn_blocking(step).await.ok()?;
         let chunk = chunk?.map(Bytes::from);
         match &chunk {
             Ok(chunk) if chunk.is_empty() => None,
-            _ => Some((chunk, (lent, pool))),
+            _ => Some((chunk, (moved, pool))),
         }
     })
 }

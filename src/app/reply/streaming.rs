@@ -119,8 +119,8 @@ impl Streaming {
     }
 
     /// Runs this closure once if the client disconnects before the last chunk.
-    pub fn on_abort(mut self, told: impl FnOnce() + Send + 'static) -> Streaming {
-        self.on_abort = Some(Box::new(told));
+    pub fn on_abort(mut self, callback: impl FnOnce() + Send + 'static) -> Streaming {
+        self.on_abort = Some(Box::new(callback));
         self
     }
 }

@@ -9,7 +9,7 @@ use crate::config::spelling::nearest;
 pub struct TemplateError {
     message: String,
     place: Option<Box<Excerpt>>,
-    meant: Option<String>,
+    suggestion: Option<String>,
 }
 
 impl std::fmt::Display for TemplateError {
@@ -18,8 +18,8 @@ impl std::fmt::Display for TemplateError {
             write!(f, "{file}:{line}:{column}: ")?;
         }
         f.write_str(&self.message)?;
-        match &self.meant {
-            Some(meant) => write!(f, "; did you mean `{meant}`?"),
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
             None => Ok(()),
         }
     }
@@ -29,7 +29,7 @@ impl std::error::Error for TemplateError {}
 
 impl TemplateError {
     pub(crate) fn new(message: impl Into<String>) -> TemplateError {
-        TemplateError { message: message.into(), place: None, meant: None }
+        TemplateError { message: message.into(), place: None, suggestion: None }
     }
 
     /// Converts an error of the engine. `text_of` returns the displayed name and the text of a template; `names` are
@@ -62,8 +62,8 @@ impl TemplateError {
         };
         let word = |text: &Excerpt| text.lines.iter().find(|line| line.0 == text.line).map(|line| line.1.clone());
         let line = place.as_deref().and_then(word);
-        let meant = meant(&message, line.as_deref(), names);
-        TemplateError { message, place, meant }
+        let suggestion = suggestion(&message, line.as_deref(), names);
+        TemplateError { message, place, suggestion }
     }
 
     /// The place of the error, with the text around it.
@@ -82,7 +82,7 @@ const TESTS: &str = "string number map bool array integer float none iterable de
                      starting_with ending_with containing";
 
 /// The known word nearest to the word that a message complains about.
-fn meant(message: &str, line: Option<&str>, names: &[String]) -> Option<String> {
+fn suggestion(message: &str, line: Option<&str>, names: &[String]) -> Option<String> {
     let wrong = message.split(['`', '\'']).nth(1);
     let listed = |what: &str| message.split_once(what).map(|(_, list)| list.split(", ").collect::<Vec<_>>());
     let found = if message.starts_with("Unknown tag") {

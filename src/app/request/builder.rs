@@ -38,7 +38,7 @@ impl RequestBuilder {
     }
 
     fn inner(&mut self) -> &mut RequestContext {
-        Arc::get_mut(&mut self.0).expect("a draft is never cloned")
+        Arc::get_mut(&mut self.0).expect("a builder is never cloned")
     }
 
     pub(crate) fn request(&self) -> &Request {

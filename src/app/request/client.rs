@@ -71,19 +71,19 @@ fn was_secure(headers: &HeaderMap, hops: usize) -> bool {
 /// The client, and whether a proto was given.
 fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> (ClientAddress, bool) {
     let mut client = ClientAddress { address: peer, is_secure: false };
-    let mut is_told = false;
+    let mut has_proto = false;
     for element in elements(headers, FORWARDED) {
         if !trusted.has(client.address.ip()) {
             break;
         }
         // The proto in an element is that of the hop the element describes.
         let Some((before, proto)) = forwarded(element) else { break };
-        is_told = proto.is_some();
+        has_proto = proto.is_some();
         client.is_secure = proto.is_some_and(|proto| is_tls(&proto));
         let Some(before) = before else { break };
         client.address = before;
     }
-    (client, is_told)
+    (client, has_proto)
 }
 
 fn is_tls(proto: &str) -> bool {

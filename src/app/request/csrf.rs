@@ -37,7 +37,7 @@ pub(crate) const FIELD: &str = "csrf_token";
 /// The header that carries the token in requests of scripts.
 const HEADER: &str = "x-csrf-token";
 /// The name of the session's value that holds the secret.
-const KEPT: &str = "_csrf";
+const SECRET_KEY: &str = "_csrf";
 /// Length of a secret in bytes, too long to guess.
 const LENGTH: usize = 24;
 
@@ -97,7 +97,7 @@ impl Was {
             Some(secret) => secret,
             None => {
                 let secret = random()?;
-                self.session.set(KEPT, URL_SAFE_NO_PAD.encode(secret))?;
+                self.session.set(SECRET_KEY, URL_SAFE_NO_PAD.encode(secret))?;
                 secret
             }
         };
@@ -112,8 +112,8 @@ impl Was {
 }
 
 fn secret(was: &Was) -> Option<Secret> {
-    let kept: String = was.session.get(KEPT)?;
-    URL_SAFE_NO_PAD.decode(kept).ok()?.try_into().ok()
+    let encoded: String = was.session.get(SECRET_KEY)?;
+    URL_SAFE_NO_PAD.decode(encoded).ok()?.try_into().ok()
 }
 
 fn random() -> Result<Secret> {

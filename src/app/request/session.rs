@@ -61,7 +61,11 @@ impl Session {
         skitai_wire::from_value(value).ok()
     }
 
-    /// Sets a value. It is saved when the request ends.
+    /// Sets a value. It is saved when the request ends; if it cannot be saved, because the whole session has more than
+    /// 3 800 bytes sealed (some 2 700 bytes of JSON), the request is answered with 500.
+    ///
+    /// # Errors
+    /// An internal error (500) if the app does not use sessions, or the value cannot be serialised.
     pub fn set(&self, name: &str, value: impl Serialize) -> crate::app::Result<()> {
         let value = skitai_wire::to_value(&value)?;
         if !self.is_on {

@@ -56,8 +56,8 @@ pub(crate) enum LinkError {
     Ambiguous { function: &'static str, one: String, other: String },
     #[error("url_for: no app of this site has the route {}::{}", .0.module, .0.function)]
     Foreign(&'static Route),
-    #[error("url_for: there is no route `{name}`{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
-    Unknown { name: String, meant: Option<String> },
+    #[error("url_for: there is no route `{name}`{}", suggestion.as_ref().map(|suggestion| format!("; did you mean `{suggestion}`?")).unwrap_or_default())]
+    Unknown { name: String, suggestion: Option<String> },
     #[error("url_for: {rule} ({function}): {why}")]
     Unfit { rule: String, function: &'static str, why: Box<ArgumentsError> },
 }
@@ -108,15 +108,15 @@ impl Links {
     /// Finds the route if it belongs to this app. A function with several rules is ambiguous, which is an error.
     pub(crate) fn find(&self, sought: RouteRef<'_>) -> Result<Option<&RouteEntry>, LinkError> {
         if let RouteRef::Name(name) = sought
-            && let Some(placed) = self.table.named(name)
+            && let Some(entry) = self.table.named(name)
         {
-            return Ok(Some(placed));
+            return Ok(Some(entry));
         }
-        let mut meant = self.table.placed().iter().filter(|placed| match sought {
-            RouteRef::Name(name) => placed.route.function == name,
-            RouteRef::Route(route) => is_same(placed.route, route),
+        let mut candidates = self.table.entries().iter().filter(|entry| match sought {
+            RouteRef::Name(name) => entry.route.function == name,
+            RouteRef::Route(route) => is_same(entry.route, route),
         });
-        match (meant.next(), meant.next()) {
+        match (candidates.next(), candidates.next()) {
             (Some(one), Some(other)) => Err(LinkError::Ambiguous {
                 function: one.route.function,
                 one: one.rule.clone(),
@@ -127,8 +127,8 @@ impl Links {
     }
 
     /// The path and query that lead to a route of this app with these arguments.
-    pub(crate) fn path_to(&self, placed: &RouteEntry, arguments: Value) -> Result<String, ArgumentsError> {
-        let named = named(placed.route, arguments)?;
+    pub(crate) fn path_to(&self, entry: &RouteEntry, arguments: Value) -> Result<String, ArgumentsError> {
+        let named = named(entry.route, arguments)?;
         let mut texts: Vec<(String, Vec<String>)> = Vec::with_capacity(named.len());
         for (name, value) in named {
             match texts_of(value) {
@@ -136,12 +136,12 @@ impl Links {
                 Err(why) => return Err(ArgumentsError::NoText { name, why }),
             }
         }
-        let in_path: Vec<&str> = placed.pattern.names().collect();
+        let in_path: Vec<&str> = entry.pattern.names().collect();
         if let Some((name, many)) = texts.iter().find(|(name, of)| of.len() > 1 && in_path.contains(&name.as_str())) {
             return Err(ArgumentsError::Several { name: name.clone(), count: many.len() });
         }
         let value = |name: &str| texts.iter().find(|(known, _)| known == name)?.1.first().map(String::as_str);
-        let mut url = match placed.pattern.fill(value)? {
+        let mut url = match entry.pattern.fill(value)? {
             // `/test` acts like a file and `/test/` like a folder: relative links in the page depend on it.
             root if root == "/" && !self.slash && !self.path.is_empty() => self.path.clone(),
             rest => format!("{}{rest}", self.path),
@@ -161,8 +161,8 @@ impl Links {
 
     /// The same for a route by its name, for templates: they know the routes of their own app.
     pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, LinkError> {
-        let placed = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
-        self.path_to(placed, arguments).map_err(|why| about(placed, why))
+        let entry = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
+        self.path_to(entry, arguments).map_err(|why| about(entry, why))
     }
 
     /// The error for an unknown route.
@@ -172,15 +172,15 @@ impl Links {
             RouteRef::Name(name) => name,
         };
         let names = self.table.names().into_iter().map(|(name, _)| name);
-        let functions = self.table.placed().iter().map(|placed| placed.route.function);
-        let meant = nearest(name, names.chain(functions)).map(str::to_owned);
-        LinkError::Unknown { name: name.to_owned(), meant }
+        let functions = self.table.entries().iter().map(|entry| entry.route.function);
+        let suggestion = nearest(name, names.chain(functions)).map(str::to_owned);
+        LinkError::Unknown { name: name.to_owned(), suggestion }
     }
 }
 
 /// Adds the route to an error about its arguments.
-pub(crate) fn about(placed: &RouteEntry, why: impl Into<ArgumentsError>) -> LinkError {
-    LinkError::Unfit { rule: placed.rule.clone(), function: placed.route.function, why: Box::new(why.into()) }
+pub(crate) fn about(entry: &RouteEntry, why: impl Into<ArgumentsError>) -> LinkError {
+    LinkError::Unfit { rule: entry.rule.clone(), function: entry.route.function, why: Box::new(why.into()) }
 }
 
 /// Whether two references mean one route. A constant may exist twice in a program, so addresses cannot decide.

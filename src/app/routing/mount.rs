@@ -74,7 +74,7 @@ impl Mount {
         let mut targets: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
         targets.extend(self.app.as_ref().map(|app| {
             let more = if app.actix.is_some() { ", then services of actix-web" } else { "" };
-            format!("app {} ({} routes{more})", app.name, app.table.placed().len())
+            format!("app {} ({} routes{more})", app.name, app.table.entries().len())
         }));
         format!("{}/ = {}", self.path, targets.join(", then "))
     }
@@ -82,17 +82,17 @@ impl Mount {
     /// One line per route: methods, path, RPC name, arguments, and the function behind it.
     pub(crate) fn list(&self) -> Vec<String> {
         let Some(app) = &self.app else { return Vec::new() };
-        let line = |placed: &RouteEntry| {
+        let line = |entry: &RouteEntry| {
             let names = app.table.names();
-            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, placed)).map(|(name, _)| self.name_of(name));
-            let route = placed.route;
+            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, entry)).map(|(name, _)| self.name_of(name));
+            let route = entry.route;
             let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
                 let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();
                 let optional = if param.required || param.default.is_some() { "" } else { "?" };
                 format!("{}{optional}: {}{default}", param.name, param.kind.word())
             });
             let params = params.collect::<Vec<_>>().join(", ");
-            let path = self.path_of(&placed.rule);
+            let path = self.path_of(&entry.rule);
             let name = name.unwrap_or_else(|| "-".to_owned());
             format!(
                 "{:<16} {path:<36} {name}({params})   {}::{}",
@@ -101,6 +101,6 @@ impl Mount {
                 route.function
             )
         };
-        app.table.placed().iter().map(line).collect()
+        app.table.entries().iter().map(line).collect()
     }
 }

@@ -134,7 +134,7 @@ impl Pattern {
     /// Makes the path on which this rule matches these values. `value` returns the text for the name of a placeholder.
     /// The error names the placeholder that cannot take its value.
     pub(crate) fn fill<'v>(&self, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, FillError> {
-        let mut meant = Vec::new();
+        let mut expected = Vec::new();
         for piece in &self.pieces {
             if let PatternPiece::Placeholder(converter, name) = piece {
                 let text = value(name).ok_or_else(|| FillError::Missing(name.clone()))?;
@@ -142,7 +142,7 @@ impl Pattern {
                     let (name, takes, text) = (name.clone(), converter.takes(), text.to_owned());
                     return Err(FillError::WrongKind { name, takes, text });
                 };
-                meant.push((name.clone(), value));
+                expected.push((name.clone(), value));
             }
         }
         let path = self.written(|name| value(name).unwrap_or_default());
@@ -151,7 +151,7 @@ impl Pattern {
             return Err(FillError::Dots(path));
         }
         // Ambiguous: for example `<a>-<b>` with values that contain a dash.
-        if self.matches(&canonical(&path)).is_none_or(|found| found != meant) {
+        if self.matches(&canonical(&path)).is_none_or(|found| found != expected) {
             return Err(FillError::Ambiguous(path));
         }
         Ok(path)
@@ -165,8 +165,8 @@ impl Pattern {
                 PatternPiece::Fixed(text) => path.push_str(text),
                 PatternPiece::Placeholder(converter, name) => {
                     // Only the value of a `<path:>` may contain a slash as a separator.
-                    let kept = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
-                    path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), kept));
+                    let unescaped = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
+                    path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), unescaped));
                 }
             }
         }
@@ -271,12 +271,12 @@ fn walk(pieces: &[PatternPiece], path: &str, at: usize, spans: &mut Vec<Range<us
                 if end == 0 || !fits(*converter, &here[..end]) {
                     continue;
                 }
-                let kept = spans.len();
+                let length = spans.len();
                 spans.push(at..at + end);
                 if walk(rest, path, at + end, spans, tries) {
                     return true;
                 }
-                spans.truncate(kept);
+                spans.truncate(length);
             }
             false
         }

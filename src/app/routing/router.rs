@@ -11,12 +11,12 @@ pub(crate) struct MatchedRoute<'s> {
     /// The index of its app's mount.
     pub(crate) mount: usize,
     pub(crate) app: &'s Mounted,
-    pub(crate) placed: &'s RouteEntry,
+    pub(crate) entry: &'s RouteEntry,
 }
 
 impl<'s> MatchedRoute<'s> {
     fn by_name(mount: usize, app: &'s Mounted, name: &str) -> Option<MatchedRoute<'s>> {
-        Some(MatchedRoute { mount, app, placed: app.table.named(name)? })
+        Some(MatchedRoute { mount, app, entry: app.table.named(name)? })
     }
 }
 
@@ -61,11 +61,11 @@ impl Router {
     /// another.
     pub(crate) fn linked(&self, from: usize, sought: RouteRef<'_>) -> Result<(&Links, &RouteEntry), LinkError> {
         let own = &self.app(from).links;
-        if let Some(placed) = own.find(sought)? {
-            return Ok((own, placed));
+        if let Some(entry) = own.find(sought)? {
+            return Ok((own, entry));
         }
         let found = match sought {
-            RouteRef::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.placed)),
+            RouteRef::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.entry)),
             RouteRef::Route(_) => self
                 .mounts
                 .iter()

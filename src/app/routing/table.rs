@@ -67,7 +67,7 @@ pub(crate) enum RouteError {
 /// All routes of an app.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    placed: Vec<RouteEntry>,
+    entries: Vec<RouteEntry>,
     // One rule may exist several times with different methods, so each path has a list.
     exact: HashMap<String, Vec<usize>, FixedState>,
     patterns: Vec<usize>,
@@ -98,14 +98,14 @@ impl Table {
                 Ok(pattern) => {
                     check_kinds(&pattern, &rule, route, &mut errors);
                     let levels = app.iter().chain(levels).cloned().collect();
-                    table.placed.push(RouteEntry { rule, route, pattern, levels });
+                    table.entries.push(RouteEntry { rule, route, pattern, levels });
                 }
                 Err(why) => errors.push(RouteError::NoRule { route, rule, why }),
             }
         }
-        for (index, placed) in table.placed.iter().enumerate() {
-            if placed.pattern.is_exact() {
-                table.exact.entry(placed.pattern.as_path()).or_default().push(index);
+        for (index, entry) in table.entries.iter().enumerate() {
+            if entry.pattern.is_exact() {
+                table.exact.entry(entry.pattern.as_path()).or_default().push(index);
             } else {
                 table.patterns.push(index);
             }
@@ -117,8 +117,8 @@ impl Table {
 
     /// Reports two routes for the same rule and method.
     fn check_methods(&self, errors: &mut Vec<RouteError>) {
-        for (index, one) in self.placed.iter().enumerate() {
-            for other in &self.placed[index + 1..] {
+        for (index, one) in self.entries.iter().enumerate() {
+            for other in &self.entries[index + 1..] {
                 let shared = one.route.methods.iter().find(|method| other.route.methods.contains(method));
                 if let Some(method) = shared.filter(|_| one.rule == other.rule) {
                     errors.push(RouteError::Twice { routes: [one.route, other.route], method, rule: one.rule.clone() });
@@ -130,18 +130,18 @@ impl Table {
     fn name_all(&mut self, errors: &mut Vec<RouteError>) {
         // Rules without placeholders first: they get the name in whatever order they were added.
         let (mut order, patterns): (Vec<usize>, Vec<usize>) =
-            (0..self.placed.len()).partition(|&index| self.placed[index].pattern.is_exact());
+            (0..self.entries.len()).partition(|&index| self.entries[index].pattern.is_exact());
         order.extend(patterns);
         for index in order {
-            let placed = &self.placed[index];
-            let name = placed.route.name.map_or_else(|| placed.pattern.rpc_name(), str::to_owned);
+            let entry = &self.entries[index];
+            let name = entry.route.name.map_or_else(|| entry.pattern.rpc_name(), str::to_owned);
             let Some(&holder) = self.names.get(&name) else {
                 self.names.insert(name, index);
                 continue;
             };
-            let held = &self.placed[holder];
-            if held.pattern.is_exact() == placed.pattern.is_exact() {
-                let (routes, rules) = ([held.route, placed.route], [held.rule.clone(), placed.rule.clone()]);
+            let held = &self.entries[holder];
+            if held.pattern.is_exact() == entry.pattern.is_exact() {
+                let (routes, rules) = ([held.route, entry.route], [held.rule.clone(), entry.rule.clone()]);
                 errors.push(RouteError::NameTaken { name, routes, rules });
             }
         }
@@ -153,20 +153,20 @@ impl Table {
         let mut allowed: Vec<&'static str> = Vec::new();
         if let Some(indexes) = self.exact.get(path) {
             for &index in indexes {
-                let placed = &self.placed[index];
-                if answers(placed.route, method) {
-                    return RouteMatch::Route(placed, Vec::new());
+                let entry = &self.entries[index];
+                if answers(entry.route, method) {
+                    return RouteMatch::Route(entry, Vec::new());
                 }
-                allowed.extend(placed.route.methods);
+                allowed.extend(entry.route.methods);
             }
         }
         for &index in &self.patterns {
-            let placed = &self.placed[index];
-            if let Some(values) = placed.pattern.matches(path) {
-                if answers(placed.route, method) {
-                    return RouteMatch::Route(placed, values);
+            let entry = &self.entries[index];
+            if let Some(values) = entry.pattern.matches(path) {
+                if answers(entry.route, method) {
+                    return RouteMatch::Route(entry, values);
                 }
-                allowed.extend(placed.route.methods);
+                allowed.extend(entry.route.methods);
             }
         }
         if allowed.is_empty() {
@@ -182,19 +182,19 @@ impl Table {
 
     /// The route of an RPC name relative to the mount.
     pub(crate) fn named(&self, name: &str) -> Option<&RouteEntry> {
-        self.names.get(name).map(|&index| &self.placed[index])
+        self.names.get(name).map(|&index| &self.entries[index])
     }
 
     /// All RPC names with their routes, sorted.
     pub(crate) fn names(&self) -> Vec<(&str, &RouteEntry)> {
-        let mut names: Vec<_> = self.names.iter().map(|(name, &index)| (name.as_str(), &self.placed[index])).collect();
+        let mut names: Vec<_> = self.names.iter().map(|(name, &index)| (name.as_str(), &self.entries[index])).collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         names
     }
 
     /// All routes in the order they were added.
-    pub(crate) fn placed(&self) -> &[RouteEntry] {
-        &self.placed
+    pub(crate) fn entries(&self) -> &[RouteEntry] {
+        &self.entries
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
     fn the_rule_without_placeholders_has_the_name_wherever_it_stands() {
         for routes in [skitai::routes![item, by_number], skitai::routes![by_number, item]] {
             let table = table("", &routes).expect("no clash");
-            assert_eq!(table.named("item").map(|placed| placed.rule.as_str()), Some("/item"));
+            assert_eq!(table.named("item").map(|entry| entry.rule.as_str()), Some("/item"));
         }
         for routes in [skitai::routes![item, by_number, by_name], skitai::routes![by_number, by_name, item]] {
             assert!(table("", &routes).is_ok(), "the two do not have the name, so they do not clash");

@@ -40,8 +40,8 @@ impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
     /// If all members fail before the first row.
     pub async fn ndjson(self) -> Result<Streaming> {
         let tolerant = !self.strict;
-        let page = Export::begun(self, tolerant, json_line).await?;
-        Ok(page.streaming("application/x-ndjson"))
+        let export = Export::begun(self, tolerant, json_line).await?;
+        Ok(export.streaming("application/x-ndjson"))
     }
 
     /// Replies with one JSON array (`application/json`), one row per line. If a member fails on the way the connection
@@ -50,28 +50,28 @@ impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
     /// # Errors
     /// If a member fails before the first row.
     pub async fn json(self) -> Result<Streaming> {
-        let mut page = Export::begun(self, false, json_item).await?;
-        match page.chunk.first_mut() {
+        let mut export = Export::begun(self, false, json_item).await?;
+        match export.chunk.first_mut() {
             // Replaces the comma before the first row.
             Some(comma) => *comma = b'[',
-            None => page.chunk.push(b'['),
+            None => export.chunk.push(b'['),
         }
-        page.tail = b"\n]\n";
-        Ok(page.streaming("application/json"))
+        export.tail = b"\n]\n";
+        Ok(export.streaming("application/json"))
     }
 }
 
 impl Rows {
     /// Replies with CSV (RFC 4180) and a line of names. It is complete or cut, as for [`json`](Rows::json).
     pub async fn csv(self) -> Result<Streaming> {
-        let mut page = Export::begun(self, false, csv_line).await?;
-        let names: Vec<&str> = page.rows.columns().iter().map(Column::name).collect();
+        let mut export = Export::begun(self, false, csv_line).await?;
+        let names: Vec<&str> = export.rows.columns().iter().map(Column::name).collect();
         if !names.is_empty() {
             let mut head = String::new();
             csv::head(&mut head, &names);
-            page.chunk.splice(0..0, head.into_bytes());
+            export.chunk.splice(0..0, head.into_bytes());
         }
-        Ok(page.streaming("text/csv; charset=utf-8; header=present"))
+        Ok(export.streaming("text/csv; charset=utf-8; header=present"))
     }
 }
 
@@ -115,7 +115,7 @@ struct Export<T> {
 impl<T: Serialize + Send + Unpin + 'static> Export<T> {
     /// Waits for the first row or for the end.
     async fn begun(rows: Rows<T>, tolerant: bool, write: Write<T>) -> Result<Export<T>> {
-        let mut page = Export {
+        let mut export = Export {
             rows,
             write,
             tolerant,
@@ -125,12 +125,12 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
             fault: None,
             over: false,
         };
-        std::future::poll_fn(|context| page.poll_first(context)).await?;
-        let coverage = page.rows.coverage();
-        if page.over && coverage.ok == 0 {
-            return Err(page.rows.failed(page.missing));
+        std::future::poll_fn(|context| export.poll_first(context)).await?;
+        let coverage = export.rows.coverage();
+        if export.over && coverage.ok == 0 {
+            return Err(export.rows.failed(export.missing));
         }
-        Ok(page)
+        Ok(export)
     }
 
     fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
@@ -148,7 +148,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
         match ready!(self.rows.poll_row(context)) {
             Some(Ok(row)) => self.fault = (self.write)(&mut self.chunk, &row).err(),
             Some(Err(RowError::Member(outcome))) if self.tolerant => self.missing.push(*outcome),
-            Some(Err(hole)) => self.fault = Some(hole.into_error(&self.rows)),
+            Some(Err(error)) => self.fault = Some(error.into_error(&self.rows)),
             None => self.over = true,
         }
         Poll::Ready(())
@@ -165,9 +165,9 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
             return;
         }
         let coverage = self.rows.coverage().to_string();
-        let told =
+        let describe =
             |outcome: &Outcome| json!({"node": &*outcome.node, "reason": outcome.reason.word(), "msg": outcome.msg});
-        let missing: Vec<_> = self.missing.drain(..).map(|outcome| told(&outcome)).collect();
+        let missing: Vec<_> = self.missing.drain(..).map(|outcome| describe(&outcome)).collect();
         tracing::warn!(uri = self.rows.uri, "partial answer: {coverage}: {}", json!(missing));
         let line = json!({"$coverage": coverage, "$missing": missing}).to_string();
         self.chunk.extend(line.into_bytes());
@@ -179,20 +179,20 @@ impl<T: Serialize + Send + Unpin + 'static> Stream for Export<T> {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
-        let page = &mut *self;
-        while page.chunk.len() < CHUNK && page.fault.is_none() && !page.over {
-            match page.poll_write(context) {
+        let export = &mut *self;
+        while export.chunk.len() < CHUNK && export.fault.is_none() && !export.over {
+            match export.poll_write(context) {
                 Poll::Ready(()) => {}
-                Poll::Pending if page.chunk.is_empty() => return Poll::Pending,
+                Poll::Pending if export.chunk.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
         }
-        if page.over {
-            page.end();
+        if export.over {
+            export.end();
         }
-        if page.chunk.is_empty() {
-            return Poll::Ready(page.fault.take().map(Err));
+        if export.chunk.is_empty() {
+            return Poll::Ready(export.fault.take().map(Err));
         }
-        Poll::Ready(Some(Ok(std::mem::replace(&mut page.chunk, Vec::with_capacity(CHUNK)).into())))
+        Poll::Ready(Some(Ok(std::mem::replace(&mut export.chunk, Vec::with_capacity(CHUNK)).into())))
     }
 }

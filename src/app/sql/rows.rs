@@ -116,7 +116,7 @@ impl<T> Rows<T> {
     /// rows are read and not kept. The error of any member is an error.
     pub async fn aggregate<A: DeserializeOwned>(mut self, aggregates: impl AsRef<[Aggregate]>) -> Result<A> {
         let running = self.rows.aggregated(None, aggregates.as_ref()).await;
-        let running = running.map_err(|broken| self.hole(broken).into_error(&self))?;
+        let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
         Ok(skitai_wire::from_value(running.total())?)
     }
 
@@ -124,7 +124,7 @@ impl<T> Rows<T> {
     /// [`Results::group_by`](crate::app::Results::group_by). Memory grows only with the number of groups.
     pub async fn group_by(mut self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
         let running = self.rows.aggregated(Some(columns), aggregates.as_ref()).await;
-        let running = running.map_err(|broken| self.hole(broken).into_error(&self))?;
+        let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
         Ok(Merged::new(running.groups()?, self.coverage()))
     }
 
@@ -144,12 +144,12 @@ impl<T> Rows<T> {
         Pin::new(&mut self.rows).poll_next(context).map(|next| {
             next.map(|row| match row {
                 Ok(row) => (self.typed)(row).map_err(RowError::Fault),
-                Err(broken) => Err(self.hole(broken)),
+                Err(broken) => Err(self.row_error(broken)),
             })
         })
     }
 
-    fn hole(&self, broken: Broken) -> RowError {
+    fn row_error(&self, broken: Broken) -> RowError {
         match broken {
             Broken::Member(outcome) => RowError::Member(outcome),
             Broken::Unmergeable(why) => RowError::Fault(why.into()),
@@ -176,6 +176,6 @@ impl<T> Stream for Rows<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         let next = self.poll_row(context);
-        next.map(|next| next.map(|row| row.map_err(|hole| hole.into_error(&self))))
+        next.map(|next| next.map(|row| row.map_err(|error| error.into_error(&self))))
     }
 }

@@ -74,13 +74,13 @@ impl Sql {
     where
         F: Future<Output = Result<T>>,
     {
-        let (line, replies) = self.open(ConversationKind::Transaction).await?;
-        let until = line.until;
-        let done = work(Tx(Connection(line.clone()))).await;
+        let (channel, replies) = self.open(ConversationKind::Transaction).await?;
+        let until = channel.until;
+        let done = work(Tx(Connection(channel.clone()))).await;
         // The transaction is over when its last command is answered; the actor's final message repeats that answer.
         let answer = match &done {
-            Ok(_) => line.order(Command::Commit).await,
-            Err(_) => line.order(Command::Rollback).await,
+            Ok(_) => channel.order(Command::Commit).await,
+            Err(_) => channel.order(Command::Rollback).await,
         };
         replies.all(until).await;
         match (done, answer) {
@@ -96,8 +96,8 @@ impl Sql {
     where
         F: Future<Output = Result<T>>,
     {
-        let (line, replies) = self.open(ConversationKind::Session).await?;
-        let done = work(Connection(line)).await;
+        let (channel, replies) = self.open(ConversationKind::Session).await?;
+        let done = work(Connection(channel)).await;
         // The last handle of the channel is dropped here, unless the closure kept one: then the connection is closed.
         let until = Instant::now() + LEAVE_WITHIN;
         replies.all(until).await;
@@ -163,16 +163,16 @@ impl Tx {
     where
         F: Future<Output = Result<T>>,
     {
-        let line = &self.0.0;
-        let number = line.savepoints.fetch_add(1, Relaxed);
-        line.order(|answer| Command::Save(number, answer)).await?;
+        let channel = &self.0.0;
+        let number = channel.savepoints.fetch_add(1, Relaxed);
+        channel.order(|answer| Command::Save(number, answer)).await?;
         match work(self.clone()).await {
             Ok(done) => {
-                line.order(|answer| Command::Keep(number, answer)).await?;
+                channel.order(|answer| Command::Keep(number, answer)).await?;
                 Ok(done)
             }
             Err(error) => {
-                line.order(|answer| Command::Undo(number, answer)).await?;
+                channel.order(|answer| Command::Undo(number, answer)).await?;
                 Err(error)
             }
         }

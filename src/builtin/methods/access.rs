@@ -44,5 +44,5 @@ pub(crate) fn check(was: &Was) -> Result<()> {
     if was.face() == Face::Web {
         was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
     }
-    Err(Error::new(401, "what methods there are is told to the user `admin` with the admin_password"))
+    Err(Error::new(401, "the methods are listed for the user `admin` with the admin_password"))
 }

@@ -21,10 +21,10 @@ pub(crate) struct Method {
 pub(crate) fn all(was: &Was) -> Vec<Method> {
     let mut methods = Vec::new();
     for (mount, app) in was.services().site.router.of_apps() {
-        for (name, placed) in app.table.names() {
-            let (name, path) = (mount.name_of(name), mount.path_of(&placed.rule));
-            let (app, mount, pattern) = (app.name.clone(), mount.path().to_owned(), placed.pattern.clone());
-            methods.push(Method { name, path, mount, pattern, app, route: placed.route });
+        for (name, entry) in app.table.names() {
+            let (name, path) = (mount.name_of(name), mount.path_of(&entry.rule));
+            let (app, mount, pattern) = (app.name.clone(), mount.path().to_owned(), entry.pattern.clone());
+            methods.push(Method { name, path, mount, pattern, app, route: entry.route });
         }
     }
     // A stable sort: mounts are in the order in which a call looks for its method.

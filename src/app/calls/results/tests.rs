@@ -79,7 +79,7 @@ fn require_asks_for_no_less_than_it_says() {
         let required = results(came, Rule::All).require(required);
         assert_eq!(required.is_ok(), is_enough, "{came}");
         if let Err(all) = required {
-            assert_eq!(all.outcomes.len(), came.len(), "every outcome is told, the good ones too");
+            assert_eq!(all.outcomes.len(), came.len(), "every outcome is listed, the good ones too");
         }
     }
 }

@@ -71,7 +71,7 @@ fn a_link_knows_its_mount() {
 
 #[test]
 fn what_leads_nowhere_is_told() {
-    for (problem, told) in [
+    for (problem, expected) in [
         (url("/", "compani", ()), "no route `compani`; did you mean `company`?"),
         (url("/", company_of {}, (555,)), "/company/<int:cid>/<cname> (company_of): `cname` is missing"),
         (url("/", company_of {}, ("x", "y")), "`cid` must be a whole number"),
@@ -80,8 +80,8 @@ fn what_leads_nowhere_is_told() {
         (url("/", company_of {}, ([1, 2], "y")), "`cid` was given 2 values"),
         (url("/", "lookup", (f64::NAN,)), "`cid` cannot be"),
     ] {
-        let problem = problem.expect_err(told);
-        assert!(problem.starts_with("url_for: ") && problem.contains(told), "{problem}");
+        let problem = problem.expect_err(expected);
+        assert!(problem.starts_with("url_for: ") && problem.contains(expected), "{problem}");
     }
 }
 

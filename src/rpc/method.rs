@@ -1,0 +1,108 @@
+//! One method, called by name: finds its route, runs its handler, and makes the reply around its document.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::HeaderValue;
+use actix_web::http::{StatusCode, header};
+use bytes::Bytes;
+use skitai_wire::jsonrpc::Params;
+
+use super::fault::RpcFault;
+use crate::app::routing::router::MatchedRoute;
+use crate::app::{Answer, Bind, Error, Face, RequestBuilder, Session, Was};
+use crate::edge::respond::Fixed;
+use crate::edge::thread::ServingThread;
+use crate::edge::{error_log, invoke, respond, sessions};
+
+/// Finds and runs a method. `shared` is the session of several calls of one request. The bytes are a complete document
+/// over XML-RPC, only the result over JSON-RPC.
+pub(super) async fn run(
+    thread: &ServingThread,
+    face: Face,
+    builder: RequestBuilder,
+    method: &str,
+    params: Params,
+    shared: Option<Session>,
+) -> (Option<Was>, Result<Bytes, RpcFault>) {
+    let Some(MatchedRoute { mount, app, entry }) = thread.site.router.method(builder.request().path(), method) else {
+        thread.counts.rpc(true);
+        return (None, Err(RpcFault::unknown(method)));
+    };
+    let devel = app.is_devel();
+    let (session, visit) = match shared {
+        Some(session) if app.use_session => (session, None),
+        Some(_) => (Session::default(), None),
+        None => match sessions::load(&thread.services, app.use_session, builder.cookie()).await {
+            Ok((session, visit)) => (session, Some(visit)),
+            Err(mut error) => {
+                error_log::log(builder.request(), &mut error);
+                thread.counts.rpc(true);
+                return (None, Err(RpcFault::of(&error, devel)));
+            }
+        },
+    };
+    let was = builder.ready(face, session, entry.route, mount);
+    let answer = {
+        let mut bind = Bind::new(was.clone(), entry.route.params);
+        bind_params(&mut bind, params);
+        invoke::run(thread, &was, entry, &mut bind).await
+    };
+    let answer = match visit {
+        Some(visit) => sessions::save_changed(thread, &was, visit, answer).await,
+        None => answer,
+    };
+    let result = document(error_log::logged(&was, answer), devel);
+    thread.counts.rpc(result.is_err());
+    (Some(was), result)
+}
+
+fn bind_params(bind: &mut Bind, params: Params) {
+    match params {
+        Params::None => {}
+        Params::Positional(values) => bind.add_in_order(values),
+        Params::Named(map) => {
+            for (name, value) in map.0 {
+                bind.add_known(&name, value);
+            }
+        }
+    }
+}
+
+/// The document of an answer, or its fault.
+fn document(answer: Answer, devel: bool) -> Result<Bytes, RpcFault> {
+    match answer {
+        Answer::Data(document) => Ok(document),
+        Answer::Failed(error) => Err(RpcFault::of(&error, devel)),
+        Answer::Instead(instead) => Err(RpcFault::of(&instead.error, devel)),
+        Answer::Page(_)
+        | Answer::Octets(_)
+        | Answer::Nothing
+        | Answer::Full(_)
+        | Answer::Streaming(_)
+        | Answer::Later(_) => {
+            // These answers exist on the web only.
+            Err(RpcFault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
+        }
+    }
+}
+
+/// The reply with its document, and with the headers and cookies that the handler set.
+pub(super) fn reply(was: Option<&Was>, kind: HeaderValue, document: impl Into<Bytes>) -> HttpResponse {
+    let document = document.into();
+    let is_silent = document.is_empty();
+    let mut reply = respond::rpc(kind, document);
+    if let Some(was) = was {
+        reply = respond::finish(was, reply, Fixed::StatusAndType);
+    }
+    if is_silent { with_document(reply, Bytes::new()) } else { reply }
+}
+
+/// The reply with its document; if every call was a notification there is none, and the reply is 204.
+pub(super) fn with_document(mut reply: HttpResponse, document: impl Into<Bytes>) -> HttpResponse {
+    let document = document.into();
+    if document.is_empty() {
+        *reply.status_mut() = StatusCode::NO_CONTENT;
+        reply.headers_mut().remove(header::CONTENT_TYPE);
+        return reply.set_body(()).map_into_boxed_body();
+    }
+    reply.set_body(document).map_into_boxed_body()
+}

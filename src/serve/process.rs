@@ -1,5 +1,9 @@
 //! The state that the threads of a process share, independent of changes of the configuration.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -32,8 +36,8 @@ pub(crate) struct Process {
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
     pub(super) apps: Vec<App>,
-    /// One per thread, so that the end can flush their buffers.
-    pub(super) logs: Mutex<Vec<Arc<AccessLog>>>,
+    /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
+    pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }
 
 impl Process {
@@ -43,8 +47,12 @@ impl Process {
         &self.counts[thread % self.counts.len()]
     }
 
-    pub(crate) fn keep_log(&self, log: Arc<AccessLog>) {
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    /// The access log of the current thread, which is opened at the first call.
+    pub(crate) fn access_log(&self, thread: usize, path: &Path) -> io::Result<Arc<AccessLog>> {
+        match self.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(thread) {
+            Entry::Occupied(open) => Ok(open.get().clone()),
+            Entry::Vacant(none) => Ok(none.insert(AccessLog::open(path)?).clone()),
+        }
     }
 
     /// Shuts down the apps, the last one first, removes remaining uploads, closes the databases' files, and flushes the
@@ -56,6 +64,6 @@ impl Process {
         self.files.close(statements);
         let tasks: Vec<String> = tasks::counts().iter().map(|(name, count)| format!("{count} {name}")).collect();
         tracing::info!("stopped; what was at work besides requests: {}", tasks.join(", "));
-        self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter().for_each(|log| log.flush());
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|log| log.flush());
     }
 }

@@ -16,7 +16,6 @@ use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Misses;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
-use crate::observe::access::AccessLog;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
 
@@ -24,15 +23,9 @@ use crate::observe::panics::Panicked;
 pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<ServingThread> {
     let server = &open.site.server;
     let process = &open.process;
-    let log = server.access_log.as_deref().and_then(|path| match AccessLog::open(path) {
-        Ok(log) => {
-            process.keep_log(log.clone());
-            Some(log)
-        }
-        Err(error) => {
-            tracing::error!("access log {}: {error}; requests are not logged", path.display());
-            None
-        }
+    let log = server.access_log.as_deref().and_then(|path| {
+        let log = process.access_log(number, path);
+        log.map_err(|error| tracing::error!("access log {}: {error}; requests are not logged", path.display())).ok()
     });
     Rc::new(ServingThread {
         site: open.site.clone(),

@@ -38,6 +38,25 @@ fn a_file_and_a_template_show_at_the_next_request() {
 }
 
 #[test]
+fn a_changed_conf_opens_no_further_access_log() {
+    let site =
+        TestServer::site().server("devel", "yes").server("max_body", "1m").server("access_log", "access.log").start();
+    // More requests than threads: each takes the change up.
+    let visit = || (0..8).for_each(|_| drop(site.get("/nowhere").expect_code(404)));
+    visit();
+    let before = site.descriptors();
+    for megabytes in 1..=10 {
+        rewrite(&site, &format!("max_body = {megabytes}m"), &format!("max_body = {}m", megabytes + 1));
+        visit();
+    }
+    eventually("what the sites before had open is closed", || (site.descriptors() < before + 10).then_some(()));
+    eventually("every request has its line", || {
+        let log = std::fs::read_to_string(site.dir().join("access.log")).unwrap();
+        (log.lines().count() == 88).then_some(())
+    });
+}
+
+#[test]
 fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
     let first = Member::start(Conduct::Fine("<string>first</string>"));
     let second = Member::start(Conduct::Fine("<string>second</string>"));
@@ -50,18 +69,18 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
         .file("shelf/book.txt", "a book")
         .start();
     let asked = |cluster: &str| site.get(&format!("/outcomes?cluster={cluster}")).json();
-    let told = |cluster: &str| asked(cluster)["outcomes"][0]["data"].as_str().map(str::to_owned);
-    assert_eq!((told("one").as_deref(), told("same").as_deref()), (Some("first"), Some("same")));
+    let answer = |cluster: &str| asked(cluster)["outcomes"][0]["data"].as_str().map(str::to_owned);
+    assert_eq!((answer("one").as_deref(), answer("same").as_deref()), (Some("first"), Some("same")));
     assert_eq!(site.get("/shelf/book.txt").code, 404);
 
     rewrite(&site, &first.node(), &second.node());
     rewrite(&site, "[routes:line]\n", "[routes:line]\n/shelf = shelf\n");
     // More requests than threads: whichever thread is asked has the new one.
     for _ in 0..8 {
-        assert_eq!(told("one").as_deref(), Some("second"));
+        assert_eq!(answer("one").as_deref(), Some("second"));
     }
     assert_eq!(site.get("/shelf/book.txt").text(), "a book");
-    assert_eq!(told("same").as_deref(), Some("same"));
+    assert_eq!(answer("same").as_deref(), Some("same"));
     assert_eq!(site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]).code, 200);
     rewrite(&site, "max_body = 1m", "max_body = 100k");
     let refused = site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]);
@@ -72,7 +91,7 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
     assert_eq!((reply.code, reply.header("x-restart-needed")), (200, "threads"));
     let page = site.ask("GET", "/nowhere", &[("Accept", "text/html")], b"").text();
     assert!(page.contains("needs a restart") && page.contains("threads"), "{page}");
-    eventually("it is told", || site.log().contains("but for threads").then_some(()));
+    eventually("the log says it", || site.log().contains("but for threads").then_some(()));
     rewrite(&site, "threads = 3", "threads = 2");
     assert_eq!(site.get("/large?bytes=1").header("x-restart-needed"), "");
 }
@@ -83,12 +102,12 @@ fn a_conf_with_a_mistake_is_told_until_it_is_mended() {
     assert_eq!(site.get("/large?bytes=3").text(), "xxx");
     rewrite(&site, "threads = 2", "thread = 2");
     for _ in 0..4 {
-        let told = site.get("/large?bytes=3");
-        let message = told.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
-        assert_eq!(told.code, 500);
+        let answer = site.get("/large?bytes=3");
+        let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(answer.code, 500);
         assert!(message.contains("did you mean `threads`?") && message.contains("test.conf:"), "{message}");
     }
-    eventually("it is told", || site.log().contains("cannot be taken up").then_some(()));
+    eventually("the log says it", || site.log().contains("cannot be taken up").then_some(()));
     rewrite(&site, "thread = 2", "threads = 2");
     assert_eq!(site.get("/large?bytes=3").text(), "xxx");
 }

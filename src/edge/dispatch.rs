@@ -43,7 +43,7 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
         _ => {}
     }
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let add_slash = || Ok(Dispatch::Reply(respond::add_slash(path, request.uri.query())));
+    let add_slash = || Ok(Dispatch::Reply(respond::add_slash(&request.method, path, request.uri.query())));
     for (at, mount) in thread.site.router.mounts().iter().enumerate() {
         let Some(rest) = mount.rest_of(path) else { continue };
         if mount.needs_slash(path) {

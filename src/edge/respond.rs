@@ -293,15 +293,19 @@ pub(crate) fn options(allowed: &[&str]) -> HttpResponse {
     reply
 }
 
-/// 301 to the same path with a slash, with its query.
-pub(crate) fn add_slash(path: &str, query: Option<&str>) -> HttpResponse {
+/// Redirects to the same path with a slash, with its query. 308 keeps the method and the body of the request; for
+/// requests without a body it is 301, which older clients know as well.
+pub(crate) fn add_slash(method: &Method, path: &str, query: Option<&str>) -> HttpResponse {
     // Exactly one leading slash: `//host` would be another site.
     let path = path.trim_start_matches('/');
     let location = match query {
         Some(query) => format!("/{path}/?{query}"),
         None => format!("/{path}/"),
     };
-    let mut reply = HttpResponse::new(StatusCode::MOVED_PERMANENTLY);
+    let mut reply = HttpResponse::new(match *method {
+        Method::GET | Method::HEAD => StatusCode::MOVED_PERMANENTLY,
+        _ => StatusCode::PERMANENT_REDIRECT,
+    });
     append(&mut reply, "location", &location);
     reply
 }

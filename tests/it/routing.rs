@@ -45,6 +45,9 @@ fn a_mount_with_a_slash_is_like_a_folder_and_one_without_like_a_file() {
     let folder = TestServer::site_of(&["/test/ = routed"]).start();
     let moved = folder.get("/test?a=1&b=%20").expect_code(301);
     assert_eq!(moved.header("location"), "/test/?a=1&b=%20", "the query goes along");
+    // After a 301 browsers send a GET without the body; 308 keeps the method (RFC 9110, 15.4.9).
+    let moved = folder.post("/test?a=1", "application/x-www-form-urlencoded", "b=2").expect_code(308);
+    assert_eq!(moved.header("location"), "/test/?a=1");
     assert_eq!(folder.get("/test/").expect_code(200).text(), "root");
     let file = TestServer::site_of(&["/test = routed"]).start();
     assert_eq!(file.get("/test").expect_code(200).text(), "root");
@@ -139,7 +142,7 @@ fn url_for_leads_to_the_route_with_the_same_arguments() {
 #[test]
 fn url_for_says_which_name_or_argument_is_wrong() {
     let site = TestServer::site_of(&["/ = routed"]).server("devel", "yes").start();
-    let told = |query: &str| {
+    let received = |query: &str| {
         let reply = site.get(&format!("/link?{query}")).expect_code(500);
         reply.json()["error"]["message"].as_str().unwrap().to_owned()
     };
@@ -151,7 +154,7 @@ fn url_for_says_which_name_or_argument_is_wrong() {
         ("to=by_word&arguments=[%22..%22]", "a segment of dots leads elsewhere"),
         ("to=two&arguments=7", "arguments are a tuple"),
     ] {
-        assert!(told(query).contains(problem), "{query}: {}", told(query));
+        assert!(received(query).contains(problem), "{query}: {}", received(query));
     }
 }
 

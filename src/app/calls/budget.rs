@@ -10,10 +10,14 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderName;
 
-/// A duration in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`. Negative and non-finite numbers are zero.
+/// A duration in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`. Negative and non-finite numbers are zero; more
+/// than a hundred years are a hundred years.
 pub fn secs(seconds: impl Into<f64>) -> Duration {
+    // An instant plus a longer time would overflow.
+    const LONGEST: f64 = 100.0 * 365.25 * 86_400.0;
+    let seconds = Some(seconds.into()).filter(|seconds| seconds.is_finite()).unwrap_or(0.0);
     // Zero rather than a panic in a handler.
-    Duration::try_from_secs_f64(seconds.into()).unwrap_or(Duration::ZERO)
+    Duration::try_from_secs_f64(seconds.min(LONGEST)).unwrap_or(Duration::ZERO)
 }
 
 /// The time for which the sender goes on waiting, in milliseconds.
@@ -91,6 +95,16 @@ mod tests {
         assert_eq!(deadline(Some(millis(3_600_000))), millis(1000));
         assert_eq!(deadline(Some(Duration::MAX)), millis(1000));
         assert_eq!(deadline(Some(Duration::ZERO)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_time_too_long_for_the_clock_is_a_very_long_one() {
+        assert_eq!([secs(-1), secs(f64::NAN), secs(f64::INFINITY)], [Duration::ZERO; 3]);
+        let now = Instant::now();
+        for seconds in [1e10, 1e19, 1e300] {
+            assert!(secs(seconds) > secs(3_000_000_000_u32), "{seconds}");
+            assert!(Budget::new(secs(seconds), now, None, now).deadline() > now + secs(1), "{seconds}");
+        }
     }
 
     #[test]

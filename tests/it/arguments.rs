@@ -90,7 +90,7 @@ fn an_argument_may_have_another_name_outside() {
     );
     assert_eq!(rpc(&site, "called", &json!({"the-number": 7, "type": "a"})), json!([7, "a", []]));
     assert_eq!(rpc(&site, "called", &json!([7, "a", [1]])), json!([7, "a", [1]]));
-    // The names of the source are nobody's business.
+    // The names in the source are not known outside.
     assert_eq!(json_of(site.get("/called/7?kind=a&number=8")), json!([7, "none", []]));
     let refused = site.post("/", "application/json-rpc", call::json("called", &json!({"number": 7}))).json();
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
@@ -106,9 +106,9 @@ fn structures_are_read_by_their_type() {
     assert_eq!(json_of(site.post("/shaped", "application/json", body.to_string())), all);
     assert_eq!(rpc(&site, "shaped", &body), all);
     let query = "shape=%7B%22sides%22:3%7D&more=%7B%22sides%22:4%7D&more=%7B%22sides%22:5%7D";
-    let told = json_of(site.get(&format!("/shaped?{query}")));
+    let received = json_of(site.get(&format!("/shaped?{query}")));
     assert_eq!(
-        told,
+        received,
         json!([{"sides": 3, "name": null}, [{"sides": 4, "name": null}, {"sides": 5, "name": null}], null])
     );
     let wrong = json!({"shape": {"sides": 300}, "more": [{"sides": 1}, {"name": "x"}], "last": 5});

@@ -16,35 +16,35 @@ fn a_handler_sees_the_head_as_it_was_sent() {
     let site = TestServer::site().start();
     let headers =
         [("content-TYPE", "Text/XML ; charset=utf-8"), ("User-Agent", "tests/1"), ("x-odd", "a, b"), ("X-Odd", "c")];
-    let told = site.ask("PUT", "/asked?a=1;b#c", &headers, b"12345").expect_code(200).json();
+    let reply = site.ask("PUT", "/asked?a=1;b#c", &headers, b"12345").expect_code(200).json();
     assert_eq!(
-        (&told["command"], &told["method"], &told["version"]),
+        (&reply["command"], &reply["method"], &reply["version"]),
         (&"put".into(), &"PUT".into(), &"1.1".into()),
-        "{told}"
+        "{reply}"
     );
-    assert_eq!(told["kind"], "Text/XML");
-    assert_eq!((&told["main"], &told["sub"]), (&"Text".into(), &"XML".into()));
-    assert_eq!((&told["agent"], &told["odd"], &told["body"]), (&"tests/1".into(), &"a, b".into(), &5.into()));
+    assert_eq!(reply["kind"], "Text/XML");
+    assert_eq!((&reply["main"], &reply["sub"]), (&"Text".into(), &"XML".into()));
+    assert_eq!((&reply["agent"], &reply["odd"], &reply["body"]), (&"tests/1".into(), &"a, b".into(), &5.into()));
     // Host, Content-Length, and the four above.
-    assert_eq!(told["count"], 6, "{told}");
-    assert_eq!((&told["remote"], &told["peer"]), (&LOOPBACK.into(), &LOOPBACK.into()));
+    assert_eq!(reply["count"], 6, "{reply}");
+    assert_eq!((&reply["remote"], &reply["peer"]), (&LOOPBACK.into(), &LOOPBACK.into()));
 
     let mut conn = site.conn();
     conn.send("GET /asked;v=1?b=2;3 HTTP/1.0\r\n\r\n");
     assert_eq!(conn.read().code, 404, "parameters are a part of the path");
     let mut conn = site.conn();
     conn.send("GET /asked?b=2;3 HTTP/1.0\r\n\r\n");
-    let told = conn.read().json();
-    assert_eq!(told["version"], "1.0");
-    assert_eq!(told["split"], serde_json::json!(["/asked", null, "?b=2;3", null]));
+    let reply = conn.read().json();
+    assert_eq!(reply["version"], "1.0");
+    assert_eq!(reply["split"], serde_json::json!(["/asked", null, "?b=2;3", null]));
     for name in ["kind", "main", "sub", "agent", "odd"] {
-        assert_eq!(told[name], Value::Null, "{name} was not sent");
+        assert_eq!(reply[name], Value::Null, "{name} was not sent");
     }
     for (kind, main, sub) in
         [("", Value::Null, Value::Null), ("text", "text".into(), Value::Null), (";a=b", Value::Null, Value::Null)]
     {
-        let told = site.ask("PUT", "/asked", &[("Content-Type", kind)], b"").json();
-        assert_eq!((&told["main"], &told["sub"]), (&main, &sub), "{kind:?}");
+        let reply = site.ask("PUT", "/asked", &[("Content-Type", kind)], b"").json();
+        assert_eq!((&reply["main"], &reply["sub"]), (&main, &sub), "{kind:?}");
     }
 }
 
@@ -53,12 +53,15 @@ fn a_forged_address_is_not_believed_of_anybody() {
     let site = TestServer::site().start();
     let forged =
         [("X-Forwarded-For", "1.2.3.4"), ("Forwarded", "for=1.2.3.4;proto=https"), ("X-Forwarded-Proto", "https")];
-    let told = asked(&site, &forged);
-    assert_eq!((&told["remote"], &told["secure"], &told["scheme"]), (&LOOPBACK.into(), &false.into(), &"http".into()));
+    let reply = asked(&site, &forged);
+    assert_eq!(
+        (&reply["remote"], &reply["secure"], &reply["scheme"]),
+        (&LOOPBACK.into(), &false.into(), &"http".into())
+    );
     // A proxy elsewhere is trusted, but this is not that one.
     let site = TestServer::site().server("trusted_proxies", "10.0.0.0/8, fd00::/8").start();
-    let told = asked(&site, &forged);
-    assert_eq!((&told["remote"], &told["secure"]), (&LOOPBACK.into(), &false.into()));
+    let reply = asked(&site, &forged);
+    assert_eq!((&reply["remote"], &reply["secure"]), (&LOOPBACK.into(), &false.into()));
 }
 
 #[test]
@@ -74,8 +77,8 @@ fn a_trusted_proxy_is_believed_and_nobody_behind_it() {
         ("Forwarded", "for=1.2.3.4, for=\"[2001:db8::1", LOOPBACK),
         ("X-Real-IP", "192.0.2.7", LOOPBACK),
     ] {
-        let told = asked(&site, &[(header, value)]);
-        assert_eq!((&told["remote"], &told["peer"]), (&client.into(), &LOOPBACK.into()), "{header}: {value}");
+        let reply = asked(&site, &[(header, value)]);
+        assert_eq!((&reply["remote"], &reply["peer"]), (&client.into(), &LOOPBACK.into()), "{header}: {value}");
     }
     let secure = |headers: &[(&str, &str)]| asked(&site, headers)["scheme"].clone();
     assert_eq!(secure(&[("X-Forwarded-Proto", "https")]), "https");
@@ -112,8 +115,8 @@ fn the_access_log_has_the_client_behind_the_proxy() {
 #[test]
 fn a_socket_for_both_kinds_of_addresses_shows_each_as_it_is() {
     let site = TestServer::site().without("ip").server("trusted_proxies", LOOPBACK).start();
-    let told = asked(&site, &[]);
-    assert_eq!((&told["remote"], &told["peer"]), (&LOOPBACK.into(), &LOOPBACK.into()));
+    let reply = asked(&site, &[]);
+    assert_eq!((&reply["remote"], &reply["peer"]), (&LOOPBACK.into(), &LOOPBACK.into()));
     assert_eq!(asked(&site, &[("X-Forwarded-For", "192.0.2.7")])["remote"], "192.0.2.7");
 }
 

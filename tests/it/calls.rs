@@ -13,10 +13,10 @@ fn ask(site: &TestServer, path: &str) -> Value {
 fn wget_fetches_a_page_whatever_its_code() {
     let page = Member::start(Conduct::Page(404, "not here, sorry"));
     let site = TestServer::site().start();
-    let told = ask(&site, &format!("/wget?url=http://{}/some/page%3Fa=1&login=me:secret", page.node()));
-    assert_eq!((&told["status"], &told["code"], &told["reason"]), (&json!(3), &json!(404), &json!("http_status")));
-    assert!(told["data"].as_str().unwrap().contains("not here, sorry"), "{told:#}");
-    assert_eq!((page.requests(), told["node"].as_str().unwrap()), (1, page.node().as_str()));
+    let reply = ask(&site, &format!("/wget?url=http://{}/some/page%3Fa=1&login=me:secret", page.node()));
+    assert_eq!((&reply["status"], &reply["code"], &reply["reason"]), (&json!(3), &json!(404), &json!("http_status")));
+    assert!(reply["data"].as_str().unwrap().contains("not here, sorry"), "{reply:#}");
+    assert_eq!((page.requests(), reply["node"].as_str().unwrap()), (1, page.node().as_str()));
 }
 
 #[test]
@@ -28,9 +28,9 @@ fn wget_says_why_a_url_cannot_be_fetched() {
     let unknown = ask(&site, "/wget?url=http://no-such-host.invalid/");
     assert_eq!((&unknown["status"], &unknown["reason"]), (&json!(0), &json!("dns")), "{unknown:#}");
     for bad in ["", "nonsense", "ftp://x/", "http://"] {
-        let told = ask(&site, &format!("/wget?url={bad}"));
-        assert_eq!(told["status"], 0, "{bad}: {told:#}");
-        assert!(!told["msg"].as_str().unwrap().is_empty(), "{bad}: {told:#}");
+        let reply = ask(&site, &format!("/wget?url={bad}"));
+        assert_eq!(reply["status"], 0, "{bad}: {reply:#}");
+        assert!(!reply["msg"].as_str().unwrap().is_empty(), "{bad}: {reply:#}");
     }
 }
 
@@ -38,8 +38,8 @@ fn wget_says_why_a_url_cannot_be_fetched() {
 fn a_form_is_posted_encoded() {
     let member = Member::start(Conduct::Page(200, "thanks"));
     let site = TestServer::site().start();
-    let told = ask(&site, &format!("/post?url=http://{}/form&value=%C3%A4%20%26", member.node()));
-    assert_eq!((&told["status"], &told["code"]), (&json!(3), &json!(200)), "{told:#}");
+    let reply = ask(&site, &format!("/post?url=http://{}/form&value=%C3%A4%20%26", member.node()));
+    assert_eq!((&reply["status"], &reply["code"]), (&json!(3), &json!(200)), "{reply:#}");
     let body = member.bodies().pop().unwrap();
     assert!(
         ["value=%C3%A4+%26&other=a%26b%3Dc+d", "value=%C3%A4%20%26&other=a%26b%3Dc%20d"].contains(&body.as_str()),
@@ -51,8 +51,8 @@ fn a_form_is_posted_encoded() {
 fn rpc_calls_a_method_at_a_url() {
     let member = Member::start(Conduct::Fine("<array><data><value><int>7</int></value></data></array>"));
     let site = TestServer::site().start();
-    let told = ask(&site, &format!("/rpc?url=http://{}/RPC2&method=a.b.c", member.node()));
-    assert_eq!((&told["reason"], &told["data"]), (&json!("ok"), &json!([7])), "{told:#}");
+    let reply = ask(&site, &format!("/rpc?url=http://{}/RPC2&method=a.b.c", member.node()));
+    assert_eq!((&reply["reason"], &reply["data"]), (&json!("ok"), &json!([7])), "{reply:#}");
     let body = member.bodies().pop().unwrap();
     assert!(body.contains("<methodName>a.b.c</methodName>") && body.contains("two"), "{body}");
 }
@@ -66,8 +66,8 @@ fn a_database_may_be_given_on_the_spot_and_parameters_are_data() {
     let path = |password: &str, database: &str| {
         format!("/db?server=127.0.0.1:{}&database={database}&password={password}&text={injected}", postgres.port())
     };
-    let told = ask(&site, &path(password, "whole"));
-    assert_eq!(told["data"], json!([{"text": "'; DROP TABLE cities; --", "next": 42}]), "{told:#}");
+    let reply = ask(&site, &path(password, "whole"));
+    assert_eq!(reply["data"], json!([{"text": "'; DROP TABLE cities; --", "next": 42}]), "{reply:#}");
     let refused = ask(&site, &path("wrong-password", "whole"));
     assert_eq!((&refused["status"], &refused["reason"]), (&json!(0), &json!("login")), "{refused:#}");
     assert!(!refused.to_string().contains("wrong-password"));
@@ -79,10 +79,10 @@ fn a_database_may_be_given_on_the_spot_and_parameters_are_data() {
 fn dlb_asks_one_database_and_says_which() {
     let postgres = Postgres::shared();
     let site = TestServer::site().section(&postgres.shards("mydb")).start();
-    let told = ask(&site, "/dlb?cluster=@mydb");
-    assert_eq!(told["status"], 3, "{told:#}");
-    assert!(told["node"].as_str().unwrap().contains("/shard"), "{told:#}");
-    assert!(told["data"][0]["cities"].as_u64().unwrap() > 1000, "{told:#}");
+    let reply = ask(&site, "/dlb?cluster=@mydb");
+    assert_eq!(reply["status"], 3, "{reply:#}");
+    assert!(reply["node"].as_str().unwrap().contains("/shard"), "{reply:#}");
+    assert!(reply["data"][0]["cities"].as_u64().unwrap() > 1000, "{reply:#}");
 }
 
 #[test]
@@ -96,11 +96,11 @@ fn a_filter_sees_every_outcome_and_its_panic_is_one_members_failure() {
         Member::start(Conduct::Hangs),
     ];
     let site = TestServer::site().cluster("members", &members.each_ref()).panics_expected().start();
-    let told = ask(&site, "/filtered?cluster=members/RPC2");
-    let column = |name: &str| told.as_array().unwrap().iter().map(|one| one[name].clone()).collect::<Vec<_>>();
-    assert_eq!(column("reason"), ["ok", "filter_panic", "refused", "deadline"].map(Value::from), "{told:#}");
-    assert_eq!(column("data"), [json!([7]), Value::Null, json!("made good"), json!("made good")], "{told:#}");
-    assert!(told[1]["msg"].as_str().unwrap().contains("the filter met it"), "{told:#}");
+    let reply = ask(&site, "/filtered?cluster=members/RPC2");
+    let column = |name: &str| reply.as_array().unwrap().iter().map(|one| one[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("reason"), ["ok", "filter_panic", "refused", "deadline"].map(Value::from), "{reply:#}");
+    assert_eq!(column("data"), [json!([7]), Value::Null, json!("made good"), json!("made good")], "{reply:#}");
+    assert!(reply[1]["msg"].as_str().unwrap().contains("the filter met it"), "{reply:#}");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn equal_calls_share_one_answer_and_different_ones_do_not() {
     std::thread::scope(|scope| {
         for _ in 0..20 {
             scope.spawn(|| {
-                let told = ask(&site, "/cached?cluster=members/RPC2&argument=Bach");
-                assert_eq!(told.as_array().unwrap().len(), 2);
+                let reply = ask(&site, "/cached?cluster=members/RPC2&argument=Bach");
+                assert_eq!(reply.as_array().unwrap().len(), 2);
             });
         }
     });

@@ -4,8 +4,8 @@
 //! - [`coverage`]: five ways to fail, one account of them; [`computing`]: work between call and wait;
 //! - [`faults`]: members fail under load and the callers hardly notice; [`health`]: who is ejected, and who never;
 //! - [`hedging`]: late answers cost a few more requests, failures no more than the budget; [`balance`]: who gets less;
-//! - [`isolation`]: a hanging cluster harms nobody else; [`reading`]: nor does a client that stops reading;
-//! - [`panics`]: nobody waits for ever.
+//! - [`isolation`]: a hanging cluster harms no other; [`reading`]: nor does a client that stops reading;
+//! - [`panics`]: no request waits for ever.
 
 mod balance;
 mod computing;

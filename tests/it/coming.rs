@@ -175,7 +175,7 @@ fn the_switches_of_the_first_server_are_taken() {
     assert_eq!(demo(&["check", "--consul", "-f", "test.conf"]).status.code(), Some(2), "others are not");
     for asked in [&["-h"][..], &["--help"], &["check", "--help"]] {
         let output = demo(asked);
-        let told = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && told.contains("Usage:") && told.contains("--conf"), "{asked:?}: {told}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("Usage:") && text.contains("--conf"), "{asked:?}: {text}");
     }
 }

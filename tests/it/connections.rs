@@ -55,11 +55,11 @@ fn last(path: &str) -> String {
 #[track_caller]
 fn refusal(reply: Reply, code: u16) -> String {
     let reply = reply.expect_code(code);
-    let told = reply.json();
-    assert_eq!(told["error"]["code"], code, "{told}");
+    let answer = reply.json();
+    assert_eq!(answer["error"]["code"], code, "{answer}");
     assert_eq!(reply.header("connection").to_ascii_lowercase(), "close", "{:?}", reply.headers);
     assert!(reply.header("content-type").starts_with("application/json"), "{:?}", reply.headers);
-    let sentence = told["error"]["message"].as_str().expect("a message").to_owned();
+    let sentence = answer["error"]["message"].as_str().expect("a message").to_owned();
     assert!(sentence.split(' ').count() >= 3, "a sentence, not {sentence:?}");
     sentence
 }
@@ -85,8 +85,8 @@ fn logged(site: &TestServer, client: u16, code: u16) -> Vec<String> {
 
 /// What was executed of a case, in order.
 fn notes(site: &TestServer, case: &str) -> Vec<String> {
-    let told = site.get(&format!("/notes/{case}")).expect_code(200).json();
-    told.as_array().expect("a list").iter().map(|what| what.as_str().expect("a text").to_owned()).collect()
+    let answer = site.get(&format!("/notes/{case}")).expect_code(200).json();
+    answer.as_array().expect("a list").iter().map(|what| what.as_str().expect("a text").to_owned()).collect()
 }
 
 /// Does something while a healthy client goes on asking: each of its requests has its own answer in time, and there

@@ -1,4 +1,4 @@
-//! The time of a request: its route's, its caller's, and what the members are told of it.
+//! The time of a request: its route's, its caller's, and the time that members get.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use crate::harness::{Conduct, Member, TestServer, bound};
 
 const HEADER: &str = "x-request-timeout-ms";
 
-/// What a member was told, in milliseconds.
-fn told(member: &Member) -> u64 {
+/// The time that a member was granted, in milliseconds.
+fn budget_of(member: &Member) -> u64 {
     member.wait_for_requests(1);
     let head = member.heads()[0].clone();
     let line = head.lines().find_map(|line| line.strip_prefix("x-request-timeout-ms:"));
     line.unwrap_or_else(|| panic!("no {HEADER} in\n{head}")).trim().parse().unwrap()
 }
 
-/// A server of the chain: its cluster is the next one, and a member that notes what it is told and never answers.
+/// A server of the chain: its cluster is the next one, and a member that records its time and never answers.
 fn link(next: Option<&TestServer>, witness: &Member) -> TestServer {
     let mut members = vec![witness.node()];
     members.extend(next.map(|next| format!("127.0.0.1:{}", next.port())));
@@ -36,10 +36,10 @@ fn a_chain_of_servers_gives_up_from_its_end() {
     assert_eq!(reply.expect_code(200).json(), json!(["deadline", "ok"]));
     let limit = bound(Duration::from_millis(2500), Duration::from_secs(10));
     assert!(took < limit, "1500 ms took {took:?}");
-    let budgets = witnesses.each_ref().map(told);
+    let budgets = witnesses.each_ref().map(budget_of);
     assert!(budgets[0] <= 1450, "A keeps a reserve to merge: {budgets:?}");
     assert!(budgets[0] > budgets[1] && budgets[1] > budgets[2], "they shrink on the way: {budgets:?}");
-    // And nobody goes on working for nobody.
+    // And no server goes on working for a caller that has gone.
     for witness in &witnesses {
         assert!(witness.abandoned() < began + limit);
     }
@@ -59,7 +59,7 @@ fn a_caller_can_shorten_and_not_lengthen() {
     let (account, took) = ask("/chain", "3600000");
     assert_eq!(account, json!(["deadline"]));
     assert!(took >= own && took < bound(own * 2, own * 10), "an hour was asked for: {took:?}");
-    assert!(told(&hanging) <= 1950);
+    assert!(budget_of(&hanging) <= 1950);
     let (_, took) = ask("/chain", "300");
     assert!(took < bound(Duration::from_millis(1500), own), "{took:?}");
     // Nonsense says nothing.

@@ -33,7 +33,7 @@ fn values<'p>(page: &'p str, attribute: &str) -> Vec<&'p str> {
     page.split(&begin).skip(1).filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// Switches a member as somebody at the index does.
+/// Switches a member, as a visitor of the index does.
 fn switch(demo: &TestServer, member: usize, on: &str) {
     let page = demo.get("/").expect_code(200);
     let cookie = page.header("set-cookie").split(';').next().expect("a session").to_owned();

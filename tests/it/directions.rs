@@ -178,7 +178,7 @@ fn the_rooms_of_a_crate_keep_their_order() {
                 offences.extend(named(&later, &code).map(|name| format!("{} names `{name}`: {why}", relative(&file))));
             }
         }
-        // A room that nobody has put in order would be free to name everything.
+        // A room without a rule would be free to name everything.
         for file in std::fs::read_dir(root().join(source)).unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             let room = name.strip_suffix(".rs").unwrap_or(&name);

@@ -266,8 +266,8 @@ fn llms_txt_is_what_the_documents_make_of_it() {
     assert!(lines.next().is_some_and(|line| line.starts_with("> ")));
     assert!(lines.next().is_some_and(|line| line.starts_with("## ")));
     for line in lines.filter(|line| !line.starts_with("## ")) {
-        let told = line.strip_prefix("- [").and_then(|rest| rest.split_once("): "));
-        assert!(told.is_some_and(|(_, what)| what.len() > 10), "{line}");
+        let entry = line.strip_prefix("- [").and_then(|rest| rest.split_once("): "));
+        assert!(entry.is_some_and(|(_, what)| what.len() > 10), "{line}");
     }
 }
 
@@ -277,8 +277,8 @@ fn a_stale_llms_txt_and_a_page_that_is_not_listed_are_told() {
     assert!(llms(copy.path()).status.success());
     let refused = |what: &str| {
         let output = llms(copy.path());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && told.contains(what), "{what}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && stderr.contains(what), "{what}: {stderr}");
     };
     let guide = copy.path().join("docs/GUIDE.md");
     let text = std::fs::read_to_string(&guide).unwrap();
@@ -294,7 +294,7 @@ fn a_stale_llms_txt_and_a_page_that_is_not_listed_are_told() {
     refused("there is no GUIDE.md");
 }
 
-/// Cargo is told not to link a harness for these (`test = false`), so a test in them would never run.
+/// Cargo links no harness for these (`test = false`), so a test in them would never run.
 #[test]
 fn what_is_built_without_a_harness_has_no_tests() {
     for manifest in ["apps/skitaid/Cargo.toml", "benches/Cargo.toml", "apps/macros/Cargo.toml"] {

@@ -1,4 +1,4 @@
-//! What a client is told of an error: in production a status, a text and an id that the log has, too; in devel mode
+//! What a client sees of an error: in production a status, a text and an id that the log has, too; in devel mode
 //! everything; by an app's own page where it has one.
 
 use crate::harness::call::{json, xml};
@@ -66,10 +66,10 @@ fn devel_mode_tells_source_arguments_and_calls() {
     let (scenario, fine, closed) = broken("yes");
     let site = scenario.start();
     let page = browse(&site, "/broken?cluster=two&password=hunter2").text();
-    for told in
+    for answer in
         ["No such file", "tests/site/pages.rs:", "pages::broken", "search of @two", &fine.node(), &closed.node()]
     {
-        assert!(page.contains(told), "{told}: {page}");
+        assert!(page.contains(answer), "{answer}: {page}");
     }
     assert!(page.contains("refused") && page.contains("(hidden)"), "{page}");
     assert!(!page.contains("<code>hunter2</code>"), "{page}");
@@ -148,7 +148,7 @@ fn an_app_has_its_own_pages_by_template_and_by_handler() {
     assert_eq!((full.code, &*full.text()), (200, "all is well"), "a reply in full is the app's word");
     let panicked = site.get("/own/fails?status=418");
     assert_eq!((panicked.code, panicked.json()["error"]["message"].as_str()), (418, Some("as it was asked to")));
-    eventually("it is told", || site.log().contains("on purpose, in on_error").then_some(()));
+    eventually("the log has it", || site.log().contains("on purpose, in on_error").then_some(()));
     let rpc = site.post("/own", "text/xml", xml("fails", &["<int>409</int>"])).text();
     assert!(rpc.contains("as it was asked to"), "over RPC an error is a fault: {rpc}");
     let left = browse(&site, "/own/fails?status=410");
@@ -195,27 +195,27 @@ fn steady(reply: &Reply, site: &TestServer, members: &[&Member]) -> String {
 fn the_pages_of_production_are_these() {
     let (scenario, fine, closed) = broken("no");
     let site = scenario.start();
-    let told = |path: &str| {
+    let answer = |path: &str| {
         let (page, machine) = (browse(&site, path), site.get(path));
         let members = [&fine, &closed];
         format!("{}\n{}", steady(&page, &site, &members), steady(&machine, &site, &members))
     };
-    insta::assert_snapshot!("production_404", told("/nowhere?<b>"));
-    insta::assert_snapshot!("production_400", told("/broken?cluster=two"));
-    insta::assert_snapshot!("production_500", told("/broken?cluster=two&password=x"));
+    insta::assert_snapshot!("production_404", answer("/nowhere?<b>"));
+    insta::assert_snapshot!("production_400", answer("/broken?cluster=two"));
+    insta::assert_snapshot!("production_500", answer("/broken?cluster=two&password=x"));
 }
 
 /// A page of devel mode without the lines of our sources, their numbers, and times.
 fn without_source(page: &str) -> String {
-    let mut told = String::new();
+    let mut answer = String::new();
     let mut rest = page;
     while let Some((before, source)) = rest.split_once("<pre>") {
         let (source, after) = source.split_once("</pre>").expect("it ends");
         assert!(source.lines().count() > 2, "lines around the place: {source}");
-        told += &format!("{before}<pre>(the source)</pre>");
+        answer += &format!("{before}<pre>(the source)</pre>");
         rest = after;
     }
-    told += rest;
+    answer += rest;
     // Numbers behind a file's name and before a unit.
     let masked = |line: &str| {
         let mut words: Vec<String> = Vec::new();
@@ -234,14 +234,14 @@ fn without_source(page: &str) -> String {
         }
         words.join(" ")
     };
-    told.lines().map(masked).collect::<Vec<_>>().join("\n")
+    answer.lines().map(masked).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_pages_of_devel_mode_are_these() {
     let (scenario, fine, closed) = broken("yes");
     let site = scenario.start();
-    let told = |path: &str| without_source(&steady(&browse(&site, path), &site, &[&fine, &closed]));
-    insta::assert_snapshot!("devel_500", told("/broken?cluster=two&password=hunter2"));
-    insta::assert_snapshot!("devel_400", told("/broken?cluster=two"));
+    let answer = |path: &str| without_source(&steady(&browse(&site, path), &site, &[&fine, &closed]));
+    insta::assert_snapshot!("devel_500", answer("/broken?cluster=two&password=hunter2"));
+    insta::assert_snapshot!("devel_400", answer("/broken?cluster=two"));
 }

@@ -92,14 +92,14 @@ fn a_teardowns_reply_is_the_body_and_never_looks_like_success() {
     assert_eq!(ran.last().map(String::as_str), Some("app.teardown 500"), "the others still clean up");
     let id = reply.header("x-error-id").to_owned();
     assert_eq!(id.len(), 12);
-    eventually("the error is told", || {
+    eventually("the error is logged", || {
         site.log().lines().any(|line| line.contains(&id) && line.contains("the handler failed")).then_some(())
     });
     let (reply, _) = act(&site, "how=panic&inner.teardown=status");
     assert_eq!((reply.code, &*reply.text()), (418, "teapot of inner"));
     let (reply, ran) = act(&site, "how=error&inner.teardown=error");
     assert_eq!((reply.code, ran.len()), (500, 7));
-    eventually("it is told, too", || site.log().contains("teardown of inner failed").then_some(()));
+    eventually("it is logged, too", || site.log().contains("teardown of inner failed").then_some(()));
     let call = xml("hooked.outer.inner.act", &["<string>error</string>"]);
     let fault = site.post("/RPC2?app.teardown=reply", "text/xml", call).text();
     assert!(fault.contains("faultCode") && fault.contains("-32603"), "over RPC an error stays a fault: {fault}");

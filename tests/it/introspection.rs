@@ -1,4 +1,4 @@
-//! What methods there are: who is told, whether what is told is so, and the page for readers. One call in four ways.
+//! Introspection: who may ask, whether the answers are true, and the page for readers. One call in four ways.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ fn ask(site: &TestServer, method: &str, params: &Value) -> Value {
 #[test]
 fn the_openrpc_document_keeps_to_its_schema_and_to_the_truth() {
     let site = TestServer::site().server("introspection", "public").start();
-    let told = node("openrpc.js", &[&site.url("/rpc3")]);
-    assert!(told.contains(" methods"), "{told}");
+    let reply = node("openrpc.js", &[&site.url("/rpc3")]);
+    assert!(reply.contains(" methods"), "{reply}");
     // The page on the web is the same document.
     let page = site.get("/status/methods/openrpc.json").expect_code(200).json();
     assert_eq!(page["methods"], ask(&site, "rpc.discover", &json!([]))["result"]["methods"]);
@@ -219,7 +219,7 @@ fn one_call_in_four_ways_has_one_answer_and_one_error() {
     ];
     for (method, query, xml, params, status, code, text) in refused {
         let pages = [site.get(&format!("/{method}?{query}")), site.post(&format!("/{method}"), form, query)];
-        let told: Vec<String> = pages
+        let reply: Vec<String> = pages
             .into_iter()
             .map(|page| page.expect_code(status).json()["error"]["message"].as_str().unwrap().to_owned())
             .collect();
@@ -228,9 +228,9 @@ fn one_call_in_four_ways_has_one_answer_and_one_error() {
         let document = site.post("/RPC2", "text/xml", call::xml(method, &values)).expect_code(200).text();
         let fault = read_xml(&document);
         assert_eq!((&error["code"], &fault["faultCode"]), (&json!(code), &json!(code)), "{method} {query}");
-        assert_eq!(told[0], told[1]);
+        assert_eq!(reply[0], reply[1]);
         assert_eq!(error["message"], fault["faultString"], "{method} {query}");
-        for said in [&told[0], error["message"].as_str().unwrap()] {
+        for said in [&reply[0], error["message"].as_str().unwrap()] {
             assert!(said.starts_with(text), "{method} {query}: {said}");
         }
     }
@@ -240,6 +240,6 @@ fn one_call_in_four_ways_has_one_answer_and_one_error() {
 fn read_xml(document: &str) -> Value {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), document).unwrap();
-    let told = crate::harness::python("read_answer.py", &[&file.path().display().to_string()]);
-    serde_json::from_str(&told).unwrap()
+    let reply = crate::harness::python("read_answer.py", &[&file.path().display().to_string()]);
+    serde_json::from_str(&reply).unwrap()
 }

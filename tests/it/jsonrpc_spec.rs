@@ -142,7 +142,7 @@ fn every_example_of_the_specification() {
             assert_eq!(without_data(&reply.text()), tight(due), "{sent}");
         }
     }
-    // Notifications do what they say, though nobody is told: 15 of `update`, 7 + 7 + 7 of the batches, twice.
+    // Notifications do what they say, though they have no answer: 15 of `update`, 7 + 7 + 7 of the batches, twice.
     assert_eq!(site.get("/noted").expect_code(200).json(), Value::from(before + 2 * (15 + 7 + 7 + 7)));
 }
 

@@ -54,10 +54,10 @@ fn an_app_that_cannot_start_puts_away_what_it_had() {
 #[test]
 fn an_object_is_reached_by_its_name_and_its_type() {
     let site = TestServer::site_of(&["/ = routed"]).start();
-    let told = site.get("/objects").expect_code(200).json();
-    assert_eq!(told[0], "7");
-    assert!(told[1].as_str().unwrap().contains("`number` is not a alloc::string::String"), "{told}");
-    assert!(told[2].as_str().unwrap().contains("no object `nothing` is registered"), "{told}");
+    let reply = site.get("/objects").expect_code(200).json();
+    assert_eq!(reply[0], "7");
+    assert!(reply[1].as_str().unwrap().contains("`number` is not a alloc::string::String"), "{reply}");
+    assert!(reply[2].as_str().unwrap().contains("no object `nothing` is registered"), "{reply}");
 }
 
 #[test]

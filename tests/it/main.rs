@@ -20,7 +20,7 @@
 //! - [`asking`], [`responding`]: what a handler sees of its request, its client behind proxies, and what it may set;
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;
-//! - [`files`]: static files before apps; [`error_pages`]: what a client is told of an error, and its id in the log;
+//! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;

@@ -1,4 +1,4 @@
-//! One word is one type per crate: whoever searches for a name finds the one thing that it names.
+//! One word is one type per crate: a search for a name finds the one thing that it names.
 //!
 //! Read from the sources, as `directions` is; what stands in tests and inside functions does not count.
 

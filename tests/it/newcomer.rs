@@ -30,12 +30,17 @@ fn ten_commands_lead_from_an_empty_folder_to_a_search_of_three_members() {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let (told, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{told}\n{err}");
-    let last = told.lines().last().unwrap_or_default();
+    let (output_text, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{output_text}\n{err}");
+    let last = output_text.lines().last().unwrap_or_default();
     let commands: usize = last.split(' ').next().and_then(|count| count.parse().ok()).expect("the count");
-    assert!(commands <= 10 && last.contains("commands"), "{told}");
-    assert!(told.contains("Don Giovanni") && told.contains("3 of 3 ok") && told.contains("did you mean"), "{told}");
+    assert!(commands <= 10 && last.contains("commands"), "{output_text}");
+    assert!(
+        output_text.contains("Don Giovanni")
+            && output_text.contains("3 of 3 ok")
+            && output_text.contains("did you mean"),
+        "{output_text}"
+    );
 }
 
 #[test]
@@ -47,7 +52,7 @@ fn what_keeps_a_project_from_being_made_is_told() {
         let output = command.arg("new").args(arguments).current_dir(folder.path()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    for (arguments, told) in [
+    for (arguments, why) in [
         (&["2nd"][..], "a name starts with a letter"),
         (&["my site"], "a name is of letters"),
         (&["fn"], "means something to Rust or Cargo"),
@@ -58,7 +63,7 @@ fn what_keeps_a_project_from_being_made_is_told() {
     ] {
         let (code, err) = new(arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {err}");
-        assert!(err.starts_with("error: ") && err.contains(told), "{arguments:?}: {err}");
+        assert!(err.starts_with("error: ") && err.contains(why), "{arguments:?}: {err}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left behind");
 }

@@ -1,5 +1,5 @@
-//! Too much for one cluster harms nobody else, nor does one who asks for much; and handlers that hold up their thread
-//! are named.
+//! Too much for one cluster harms no other, nor does a client that asks for much; and handlers that hold up their
+//! thread are named.
 
 use std::time::{Duration, Instant};
 
@@ -103,8 +103,8 @@ fn readers_that_do_not_read_leave_statements_their_connections() {
     let site = TestServer::site().server("threads", "1").section(&section).start();
     let statements = |count: usize| {
         for _ in 0..count {
-            let told = site.get("/shard?cluster=one&n=0").expect_code(200).json();
-            assert_eq!(told["data"][0]["name"], "shard0", "{told}");
+            let reply = site.get("/shard?cluster=one&n=0").expect_code(200).json();
+            assert_eq!(reply["data"][0]["name"], "shard0", "{reply}");
         }
     };
     let readers: Vec<Conn> = (0..10).map(|_| site.begin(&rows)).collect();
@@ -121,12 +121,12 @@ fn readers_that_do_not_read_leave_statements_their_connections() {
         }
     }
     assert_eq!((served.len(), refused), (2, 8));
-    let told = site.get(&rows).expect_code(503);
-    assert_eq!(told.header("retry-after"), "1");
+    let reply = site.get(&rows).expect_code(503);
+    assert_eq!(reply.header("retry-after"), "1");
     assert!(
-        told.text().contains("`stream_share`") && told.text().contains("2 of the 4 connections"),
+        reply.text().contains("`stream_share`") && reply.text().contains("2 of the 4 connections"),
         "{}",
-        told.text()
+        reply.text()
     );
     statements(20);
     // Who leaves makes room.

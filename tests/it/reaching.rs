@@ -20,8 +20,8 @@ fn tls_member() -> foreign::Server {
 }
 
 fn outcomes(site: &TestServer, cluster: &str) -> Vec<Value> {
-    let told = site.get(&format!("/outcomes?cluster={cluster}&timeout=5000")).expect_code(200).json();
-    told["outcomes"].as_array().unwrap().clone()
+    let answer = site.get(&format!("/outcomes?cluster={cluster}&timeout=5000")).expect_code(200).json();
+    answer["outcomes"].as_array().unwrap().clone()
 }
 
 #[test]
@@ -34,17 +34,17 @@ fn an_authority_of_ones_own_is_trusted_by_name_and_nobody_else() {
         .section(&format!("[@misnamed]\nmembers = 127.0.0.1:{port}\nssl = yes\nca_file = {ca}"))
         .section(&format!("[@found]\nmembers = localhost:{port}\nssl = yes\nca_file = {ca}\ndiscover = dns"))
         .start();
-    let told = &outcomes(&site, "trusted")[0];
-    assert_eq!((&told["reason"], &told["data"]), (&json!("ok"), &json!(["over TLS", "Mozart"])), "{told:#}");
+    let answer = &outcomes(&site, "trusted")[0];
+    assert_eq!((&answer["reason"], &answer["data"]), (&json!("ok"), &json!(["over TLS", "Mozart"])), "{answer:#}");
     for cluster in ["stranger", "misnamed"] {
-        let told = &outcomes(&site, cluster)[0];
-        assert_eq!((&told["status"], &told["reason"]), (&json!(0), &json!("tls")), "{cluster}: {told:#}");
-        assert!(told["msg"].as_str().unwrap().contains("certificate"), "{told:#}");
+        let answer = &outcomes(&site, cluster)[0];
+        assert_eq!((&answer["status"], &answer["reason"]), (&json!(0), &json!("tls")), "{cluster}: {answer:#}");
+        assert!(answer["msg"].as_str().unwrap().contains("certificate"), "{answer:#}");
     }
     // Dialled by the address that was found, verified by the name.
     let node = format!("localhost:{port} (127.0.0.1)");
     let found =
-        eventually("the name is found", || outcomes(&site, "found").into_iter().find(|told| told["node"] == node));
+        eventually("the name is found", || outcomes(&site, "found").into_iter().find(|answer| answer["node"] == node));
     assert_eq!(found["reason"], "ok", "{found:#}");
 }
 
@@ -57,9 +57,9 @@ fn a_name_with_several_addresses_is_several_members() {
     let site = TestServer::site().section(&section).start();
     let node = format!("localhost:{port} (127.0.0.1)");
     let all = eventually("the name is found", || {
-        Some(outcomes(&site, "found")).filter(|all| all.iter().any(|told| told["node"] == node))
+        Some(outcomes(&site, "found")).filter(|all| all.iter().any(|answer| answer["node"] == node))
     });
-    let here = all.iter().find(|told| told["node"] == node).unwrap();
+    let here = all.iter().find(|answer| answer["node"] == node).unwrap();
     assert_eq!(here["reason"], "ok", "{here:#}");
     let nobody = all.last().unwrap();
     assert_eq!((&nobody["node"], &nobody["reason"]), (&json!("nobody.invalid:80"), &json!("dns")), "{nobody:#}");

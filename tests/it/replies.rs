@@ -8,9 +8,9 @@ use crate::harness::data::root;
 use crate::harness::{Conn, TestServer, curl, eventually};
 
 /// Pieces made, aborts, ends.
-fn told(site: &TestServer) -> [u64; 3] {
-    let told = site.get("/pieces/told").expect_code(200).json();
-    [0, 1, 2].map(|at| told[at].as_u64().unwrap())
+fn calls_of_pieces(site: &TestServer) -> [u64; 3] {
+    let counts = site.get("/pieces/told").expect_code(200).json();
+    [0, 1, 2].map(|at| counts[at].as_u64().unwrap())
 }
 
 #[test]
@@ -18,12 +18,12 @@ fn an_object_is_asked_for_one_piece_after_the_other_and_closed_once() {
     let site = TestServer::site().start();
     let reply = site.get("/pieces?pieces=30").expect_code(200);
     assert_eq!((reply.body.len(), reply.header("content-type")), (30 << 16, "text/plain"));
-    eventually("it is closed at its end", || (told(&site) == [30, 0, 1]).then_some(()));
+    eventually("it is closed at its end", || (calls_of_pieces(&site) == [30, 0, 1]).then_some(()));
     // A HEAD makes nothing and is no abort; neither is a call over RPC, which cannot carry it.
     site.ask("HEAD", "/pieces?pieces=30", &[], b"").expect_code(200);
     let call = json!({"jsonrpc": "2.0", "method": "pieces", "params": [30], "id": 1}).to_string();
     assert!(site.post("/", "application/json-rpc", call).expect_code(200).text().contains("stream"));
-    eventually("what is never sent is closed, too", || (told(&site) == [30, 0, 3]).then_some(()));
+    eventually("what is never sent is closed, too", || (calls_of_pieces(&site) == [30, 0, 3]).then_some(()));
     // HTTP/1.0 knows no chunks: the end of the connection is the end.
     let mut old = site.conn();
     old.send("GET /pieces?pieces=2 HTTP/1.0\r\n\r\n");
@@ -39,20 +39,20 @@ fn a_client_that_resets_aborts_the_object() {
     // Nothing is read from here on: the sockets fill up and then the object is no longer asked.
     let mut made = 0;
     eventually("the object is left alone", || {
-        let before = std::mem::replace(&mut made, told(&site)[0]);
+        let before = std::mem::replace(&mut made, calls_of_pieces(&site)[0]);
         // A kernel fills the last of a window when its timer rings, after a fifth of a second and more.
         std::thread::sleep(Duration::from_millis(700));
         (before == made && made > 0).then_some(())
     });
     assert!(made < PIECES as u64 / 4, "{made} of {PIECES} pieces were made for a client that reads nothing");
     conn.reset();
-    eventually("it is told, then closed", || (told(&site) == [made, 1, 1]).then_some(()));
+    eventually("it is aborted, then closed", || (calls_of_pieces(&site) == [made, 1, 1]).then_some(()));
     // While it works on a piece, too.
     let mut conn = site.begin("/pieces?pieces=1000&millis=200");
     conn.read_head().expect_code(200);
     conn.next_chunk().expect("a piece");
     conn.reset();
-    eventually("it is told, then closed", || (told(&site)[1..] == [2, 2]).then_some(()));
+    eventually("it is aborted, then closed", || (calls_of_pieces(&site)[1..] == [2, 2]).then_some(()));
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn an_object_that_fails_or_panics_cuts_the_reply_and_is_closed() {
         let mut conn = site.begin(&format!("/pieces?pieces=2&end={end}"));
         conn.read_head().expect_code(200);
         assert!(conn.try_rest().is_none(), "{end}: the reply has no end");
-        eventually("it is closed", || (told(&site)[1..] == [0, closed]).then_some(()));
+        eventually("it is closed", || (calls_of_pieces(&site)[1..] == [0, closed]).then_some(()));
         eventually("the log says why", || site.log().contains("the pieces broke").then_some(()));
     }
 }
@@ -76,7 +76,7 @@ fn many_objects_share_the_bounded_pool() {
     for conn in &mut streams {
         assert_eq!(conn.read().expect_code(200).body.len(), 1 << 16);
     }
-    eventually("each is closed", || (told(&site) == [STREAMS as u64, 0, STREAMS as u64]).then_some(()));
+    eventually("each is closed", || (calls_of_pieces(&site) == [STREAMS as u64, 0, STREAMS as u64]).then_some(()));
 }
 
 #[test]

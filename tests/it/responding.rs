@@ -37,8 +37,8 @@ fn an_error_is_a_page_with_its_words_and_a_fault_over_rpc() {
     );
     site.get("/error?status=200").expect_code(500);
     let call = json("error", &serde_json::json!([403, "not you"]));
-    let told = site.post("/", "application/json-rpc", call).expect_code(200).json();
-    assert_eq!((&told["error"]["message"], &told["error"]["code"]), (&"not you".into(), &(-32403).into()));
+    let answer = site.post("/", "application/json-rpc", call).expect_code(200).json();
+    assert_eq!((&answer["error"]["message"], &answer["error"]["code"]), (&"not you".into(), &(-32403).into()));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Rows that leave while the shards still send them: whole, in order, at the reader's pace; and what is told when they
-//! are not whole.
+//! Rows that leave while the shards still send them: whole, in order, at the reader's pace; and what is reported when
+//! they are not whole.
 
 use std::sync::OnceLock;
 
@@ -53,8 +53,8 @@ fn path(sql: &str, more: &str) -> String {
 }
 
 fn fetched(site: &TestServer, path: &str, arguments: &[&str]) -> (i32, Value) {
-    let (code, told) = piped(&[&site.url(path)], "rows.py", arguments);
-    (code, serde_json::from_str(&told).unwrap())
+    let (code, received) = piped(&[&site.url(path)], "rows.py", arguments);
+    (code, serde_json::from_str(&received).unwrap())
 }
 
 /// How many statements with this comment in their text run, and how many of them wait for their reader.
@@ -63,8 +63,8 @@ fn running(postgres: &Postgres, mark: &str) -> (usize, usize) {
         "SELECT count(*), count(*) FILTER (WHERE wait_event = 'ClientWrite') FROM pg_stat_activity \
          WHERE query LIKE '%{mark}%' AND state = 'active' AND pid <> pg_backend_pid()"
     );
-    let told = postgres.psql("postgres", &sql);
-    let (all, stalled) = told.trim().split_once('|').unwrap();
+    let received = postgres.psql("postgres", &sql);
+    let (all, stalled) = received.trim().split_once('|').unwrap();
     (all.parse().unwrap(), stalled.parse().unwrap())
 }
 
@@ -72,12 +72,12 @@ fn running(postgres: &Postgres, mark: &str) -> (usize, usize) {
 fn four_shards_are_one_stream_in_order() {
     let (_, site) = four();
     let order = ["--order", "country,-population,id"];
-    let (code, told) = fetched(&site, &path(IN_ORDER, "&order=country,-population,id"), &order);
-    assert_eq!((code, &told["rows"], &told["out_of_order"]), (0, &json!(ROWS), &Value::Null), "{told}");
-    assert_eq!((&told["sum"], &told["missing"]), (&json!(ROWS * (ROWS + 1) / 2), &Value::Null), "{told}");
+    let (code, received) = fetched(&site, &path(IN_ORDER, "&order=country,-population,id"), &order);
+    assert_eq!((code, &received["rows"], &received["out_of_order"]), (0, &json!(ROWS), &Value::Null), "{received}");
+    assert_eq!((&received["sum"], &received["missing"]), (&json!(ROWS * (ROWS + 1) / 2), &Value::Null), "{received}");
     // As they arrive, all of them.
-    let (code, told) = fetched(&site, &path(IN_ORDER, ""), &[]);
-    assert_eq!((code, &told["sum"]), (0, &json!(ROWS * (ROWS + 1) / 2)), "{told}");
+    let (code, received) = fetched(&site, &path(IN_ORDER, ""), &[]);
+    assert_eq!((code, &received["sum"]), (0, &json!(ROWS * (ROWS + 1) / 2)), "{received}");
     // A shard that sends another order is found out, and the reply has no end.
     let (code, _) = fetched(&site, &path("SELECT id, country FROM event ORDER BY id", "&order=country"), &[]);
     // 56 is a reset, as every cut is one.
@@ -136,8 +136,8 @@ fn a_client_that_stops_reading_stops_the_shards_and_costs_no_memory() {
     drop(conn);
     eventually("nothing runs any more", || (running(postgres, mark).0 == 0).then_some(()));
     // A program that leaves in the middle: curl's 23 is its pipe.
-    let (code, told) = fetched(&site, &huge, &["--leave", "5000", "--order", "id"]);
-    assert_eq!((code, &told["rows"], &told["out_of_order"]), (23, &json!(5000), &Value::Null));
+    let (code, received) = fetched(&site, &huge, &["--leave", "5000", "--order", "id"]);
+    assert_eq!((code, &received["rows"], &received["out_of_order"]), (23, &json!(5000), &Value::Null));
     eventually("nothing runs any more", || (running(postgres, mark).0 == 0).then_some(()));
     // The next statements find connections.
     assert_eq!(fetched(&site, &path(IN_ORDER, ""), &[]).1["rows"], json!(ROWS));
@@ -169,10 +169,14 @@ fn wired() -> ([Relay; SHARDS], TestServer) {
 fn a_dead_shard_is_never_a_silent_hole() {
     let (relays, site) = wired();
     relays[2].cut();
-    let (code, told) = fetched(&site, &path(IN_ORDER, "&order=country"), &["--order", "country"]);
-    assert_eq!((code, &told["rows"], &told["out_of_order"]), (0, &json!(ROWS / 4 * 3), &Value::Null), "{told}");
-    assert_eq!(told["missing"]["$coverage"], "3 of 4 ok (1 not sent)");
-    let missing = &told["missing"]["$missing"];
+    let (code, received) = fetched(&site, &path(IN_ORDER, "&order=country"), &["--order", "country"]);
+    assert_eq!(
+        (code, &received["rows"], &received["out_of_order"]),
+        (0, &json!(ROWS / 4 * 3), &Value::Null),
+        "{received}"
+    );
+    assert_eq!(received["missing"]["$coverage"], "3 of 4 ok (1 not sent)");
+    let missing = &received["missing"]["$missing"];
     assert_eq!((missing.as_array().unwrap().len(), &missing[0]["reason"]), (1, &json!("refused")), "{missing}");
     assert_eq!(missing[0]["node"], format!("127.0.0.1:{}/event2", relays[2].port()));
     eventually("the log tells it", || site.log().contains("partial answer: 3 of 4 ok (1 not sent)").then_some(()));
@@ -224,17 +228,17 @@ fn rows_are_types_sums_and_groups_without_being_kept() {
     let postgres = Postgres::shared();
     let site = TestServer::site().section(&postgres.shards("mydb")).start();
     let (count, people) = (cities().len(), cities().iter().map(|city| city.population).sum::<i64>());
-    let told = site.get("/rows-added?cluster=mydb").expect_code(200).json();
+    let received = site.get("/rows-added?cluster=mydb").expect_code(200).json();
     assert_eq!(
-        (&told["people"], &told["read"], &told["coverage"]),
+        (&received["people"], &received["read"], &received["coverage"]),
         (&json!(people), &json!(count), &json!("3 of 3 ok"))
     );
-    assert_eq!(told["again"], json!({"count": count, "sum": people}));
-    let told = site.get("/rows-grouped?cluster=mydb").expect_code(200).json();
+    assert_eq!(received["again"], json!({"count": count, "sum": people}));
+    let received = site.get("/rows-grouped?cluster=mydb").expect_code(200).json();
     let sql = "SELECT country, count(*), max(population) FROM cities GROUP BY 1 ORDER BY 3 DESC LIMIT 3";
     let expected = postgres.psql("whole", sql);
     let line = |row: &Value| format!("{}|{}|{}\n", row["country"].as_str().unwrap(), row["count"], row["max"]);
-    assert_eq!(told.as_array().unwrap().iter().map(line).collect::<String>(), expected);
+    assert_eq!(received.as_array().unwrap().iter().map(line).collect::<String>(), expected);
     let refused = site.get("/rows-filtered?cluster=mydb");
     assert!(refused.code >= 500 && refused.text().contains(".filter(..)"), "{}", refused.text());
 }
@@ -248,8 +252,8 @@ fn merged_rows_are_read_as_a_type_of_ones_own() {
         largest.sort_by_key(|city| -city.population);
         let expected: Vec<String> =
             largest[..3].iter().map(|city| format!("{}: {}", city.name, city.population)).collect();
-        let told = site.get("/largest?cluster=mydb&columns=name,population").expect_code(200).json();
-        assert_eq!(told, json!(expected), "{section}");
+        let received = site.get("/largest?cluster=mydb&columns=name,population").expect_code(200).json();
+        assert_eq!(received, json!(expected), "{section}");
         // A row that does not fit is a mistake of the handler; the log has the words.
         site.get("/largest?cluster=mydb&columns=population").expect_code(500);
         eventually("the field is named", || site.log().contains("missing field `name`").then_some(()));

@@ -18,9 +18,9 @@ fn a_json_rpc_server_from_pypi_is_a_member_like_any_other() {
     let members = ["0", "1", "2"].map(json_member);
     let nodes = members.each_ref().map(|member| format!("127.0.0.1:{}", member.port)).join(", ");
     let site = TestServer::site().section(&format!("[@foreign]\nmembers = {nodes}")).start();
-    let told = ask(&site, "ask-any", &json!({"cluster": "foreign/rpc3", "method": "search", "argument": "Mozart"}));
+    let reply = ask(&site, "ask-any", &json!({"cluster": "foreign/rpc3", "method": "search", "argument": "Mozart"}));
     let found: Vec<Value> =
-        told["result"].as_array().unwrap().iter().flat_map(|third| third.as_array().unwrap().clone()).collect();
+        reply["result"].as_array().unwrap().iter().flat_map(|third| third.as_array().unwrap().clone()).collect();
     let mut titles: Vec<&str> = found.iter().map(|work| work["title"].as_str().unwrap()).collect();
     let mut due = data::titles_of("Mozart");
     titles.sort_unstable();
@@ -49,16 +49,16 @@ fn the_protocol_is_that_of_the_suffix_or_the_one_that_is_said() {
         if let Some(protocol) = protocol {
             params["protocol"] = json!(protocol);
         }
-        let told = ask(&site, "ask-any", &params);
-        assert!(told["result"][0].as_array().is_some_and(|found| !found.is_empty()), "{url} {protocol:?}: {told:#}");
+        let reply = ask(&site, "ask-any", &params);
+        assert!(reply["result"][0].as_array().is_some_and(|found| !found.is_empty()), "{url} {protocol:?}: {reply:#}");
     }
     // The wrong one is an error that says what came, not an empty answer.
-    let told = ask(
+    let reply = ask(
         &site,
         "ask-any",
         &json!({"url": format!("http://127.0.0.1:{}/rpc3", xml.port), "method": "search", "argument": "x"}),
     );
-    assert_eq!(told["error"]["code"], -32502, "{told:#}");
+    assert_eq!(reply["error"]["code"], -32502, "{reply:#}");
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn an_answer_is_a_type_and_a_fault_another() {
         "{good:#}"
     );
     for url in [url.clone(), format!("http://{}/RPC2", xml.node())] {
-        let told = ask(&site, "ask-typed", &json!([url, "refuse", "Mozart"]));
-        assert_eq!(told["error"]["code"], 4711, "{url}: {told:#}");
-        assert_eq!(told["error"]["message"], "the member's fault: not Mozart", "{url}");
+        let reply = ask(&site, "ask-typed", &json!([url, "refuse", "Mozart"]));
+        assert_eq!(reply["error"]["code"], 4711, "{url}: {reply:#}");
+        assert_eq!(reply["error"]["message"], "the member's fault: not Mozart", "{url}");
     }
     // What does not fit the type is an error of ours.
     let odd = ask(&site, "ask-typed", &json!([url, "whoami", "host"]));
@@ -119,9 +119,9 @@ fn rest_speaks_json_with_every_verb() {
     let body = json!({"a": 1, "b": 2, "c": 9_007_199_254_740_993_i64});
     assert_eq!(rest(member.url("/sum"), "post", body), json!([200, "ok", 9_007_199_254_740_996_i64]));
     for verb in ["put", "patch", "delete"] {
-        let told = rest(member.url("/sum"), verb, json!({}));
-        assert_eq!((&told[0], &told[1]), (&json!(405), &json!("http_status")), "{verb}: {told}");
-        let says = told[2]["error"]["message"].as_str().unwrap();
+        let reply = rest(member.url("/sum"), verb, json!({}));
+        assert_eq!((&reply[0], &reply[1]), (&json!(405), &json!("http_status")), "{verb}: {reply}");
+        let says = reply[2]["error"]["message"].as_str().unwrap();
         assert!(says.starts_with(&format!("{} is not allowed", verb.to_uppercase())), "{says}");
     }
     assert_eq!(rest(member.url("/sum"), "call", Value::Null), json!([0, "unsendable", null]));

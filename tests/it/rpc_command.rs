@@ -43,8 +43,8 @@ fn it_calls_our_own_server_in_both_protocols() {
     }
     let url = site.url("/rpc3");
     assert_eq!(answer(&[&url, "--named", "subtract", "subtrahend=23", "minuend=42"]), "19\n");
-    let told: Value = serde_json::from_str(&answer(&[&url, "scalars", "true", "5", "2.5", "plain text"])).unwrap();
-    assert_eq!(told, json!([true, 5, 2.5, "plain text"]));
+    let reply: Value = serde_json::from_str(&answer(&[&url, "scalars", "true", "5", "2.5", "plain text"])).unwrap();
+    assert_eq!(reply, json!([true, 5, 2.5, "plain text"]));
     // A text is printed as it is; quoted JSON is a text, too.
     assert_eq!(answer(&[&url, "large", "3"]), "xxx\n");
     let struct_ = answer(&[&site.url("/RPC2"), "validator1.echoStructTest", r#"{"a": [1, "2", null]}"#]);
@@ -94,7 +94,7 @@ fn it_lists_and_describes_by_asking() {
         assert!(names.is_sorted() && names.contains(&"large") && names.contains(&"system.methodHelp"), "{names:?}");
         assert_eq!(answer(&[&url, "--describe", "large"]), "large(int) -> string\n\nSo many bytes of one letter.\n");
     }
-    // Only the admin is told, where the configuration says nothing else.
+    // Only the admin may ask, unless the configuration says otherwise.
     let usual = TestServer::site().start();
     let (code, _, err) = rpc(&[&usual.url("/RPC2"), "--list"]);
     assert!(code == 1 && err.starts_with("fault -32401: "), "{code}: {err}");
@@ -138,8 +138,8 @@ fn it_verifies_who_answers_over_tls() {
         Server::start("tests/interop/tls_member.py", [certificate("member.pem"), certificate("member-key.pem")]);
     let authority = certificate("authority.pem").display().to_string();
     let url = |host: &str| format!("https://{host}:{}/RPC2", member.port);
-    let told = answer(&["--ca-file", &authority, &url("localhost"), "search", "Mozart"]);
-    assert_eq!(serde_json::from_str::<Value>(&told).unwrap(), json!(["over TLS", "Mozart"]));
+    let reply = answer(&["--ca-file", &authority, &url("localhost"), "search", "Mozart"]);
+    assert_eq!(serde_json::from_str::<Value>(&reply).unwrap(), json!(["over TLS", "Mozart"]));
     for arguments in [vec![url("localhost")], vec!["--ca-file".to_owned(), authority.clone(), url("127.0.0.1")]] {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["search", "Mozart"]).collect();
         let (code, out, err) = rpc(&arguments);

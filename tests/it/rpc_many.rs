@@ -124,9 +124,9 @@ fn a_batch_is_limited_by_the_size_of_its_answers() {
 fn multicall_speaks_json_too_and_no_batch_multiplies_it() {
     let site = TestServer::site().start();
     let several = json!([[{"methodName": "get_data", "params": []}, {"methodName": "subtract", "params": {"minuend": 5, "subtrahend": 3}}, {"methodName": "nobody"}]]);
-    let told = site.post("/rpc3", JSON, call::json("system.multicall", &several)).expect_code(200).json();
-    assert_eq!(told["result"][0], json!([["hello", 5]]), "{told:#}");
-    assert_eq!((&told["result"][1], &told["result"][2]["faultCode"]), (&json!([2]), &json!(-32601)));
+    let received = site.post("/rpc3", JSON, call::json("system.multicall", &several)).expect_code(200).json();
+    assert_eq!(received["result"][0], json!([["hello", 5]]), "{received:#}");
+    assert_eq!((&received["result"][1], &received["result"][2]["faultCode"]), (&json!([2]), &json!(-32601)));
     let batch = json!([{"jsonrpc": "2.0", "method": "system.multicall", "params": several, "id": 1}]);
     let refused = site.post("/rpc3", JSON, batch.to_string()).expect_code(200).json();
     assert_eq!(refused[0]["error"]["code"], -32600, "{refused:#}");

@@ -1,4 +1,4 @@
-//! Sealed-cookie sessions: what is signed in stays so, what was tampered with is nobody, and no value can be read.
+//! Sealed-cookie sessions: what is signed in stays so, a forged session is none, and no value can be read.
 
 use std::time::{Duration, SystemTime};
 
@@ -168,7 +168,7 @@ fn a_page_without_a_session_sets_no_cookie() {
     assert_eq!(demo.get("/hello").expect_code(200).header_all("set-cookie"), [""; 0]);
 }
 
-/// A site with an app that keeps what it is told; `name` of the session's cookie is what the client has.
+/// A site with an app that keeps the values it gets; `name` of the session's cookie is what the client has.
 fn visits(site: crate::harness::Scenario) -> TestServer {
     site.route("/visits = visits").start()
 }
@@ -244,7 +244,7 @@ fn a_session_slides_while_it_is_used_and_ends_by_the_servers_clock() {
             assert_eq!(opened(LIFE + 1), Err(Refusal::Expired));
         }
     }
-    // Who keeps a cookie for longer than it was meant for has no session.
+    // A cookie that is sent after its end is no session.
     for ago in [LIFE, LIFE + 1, LIFE * 50] {
         let reply = recalled(ago);
         assert_eq!((reply.text().as_str(), reply.header("set-cookie")), ("null", ""), "{ago} s old");

@@ -90,12 +90,12 @@ fn assert_equals_one_database(demo: &TestServer) {
     let mut countries: Vec<_> = countries.into_iter().collect();
     countries.sort_by(|a, b| b.1.1.cmp(&a.1.1).then_with(|| a.0.cmp(&b.0)));
     let answer = demo.get("/countries?top=5").expect_code(200).json();
-    // PostgreSQL's sum of 64-bit numbers is a numeric, which is told as text.
+    // PostgreSQL's sum of 64-bit numbers is a numeric, which is sent as text.
     let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap();
-    let told: Vec<_> = (rows(&answer).iter())
+    let received: Vec<_> = (rows(&answer).iter())
         .map(|row| (row["country"].as_str().unwrap().to_owned(), (number(&row["cities"]), number(&row["people"]))))
         .collect();
-    assert_eq!(told, countries[..5]);
+    assert_eq!(received, countries[..5]);
 
     // A bound parameter is data, whatever it looks like.
     demo.get("/cities?at_least=1%20OR%201=1").expect_code(400);
@@ -131,15 +131,18 @@ fn a_certain_shard_is_asked_and_no_other() {
     let section = Postgres::shared().shards("mydb");
     let site = TestServer::site().section(&section).start();
     for n in 0..3 {
-        let told = site.get(&format!("/shard?cluster=mydb&n={n}")).expect_code(200).json();
-        assert_eq!(told["data"][0]["name"], format!("shard{n}"), "{told}");
+        let received = site.get(&format!("/shard?cluster=mydb&n={n}")).expect_code(200).json();
+        assert_eq!(received["data"][0]["name"], format!("shard{n}"), "{received}");
     }
-    let told = site.get("/shard?cluster=mydb&n=3").expect_code(200).json();
-    assert!(told["reason"] == "unsendable" && told["msg"].as_str().unwrap().contains("3 members"), "{told}");
+    let received = site.get("/shard?cluster=mydb&n=3").expect_code(200).json();
+    assert!(
+        received["reason"] == "unsendable" && received["msg"].as_str().unwrap().contains("3 members"),
+        "{received}"
+    );
     // A key has a shard of its own, always the same; a hundred of them have all shards.
     let shard = |key: usize| {
-        let told = site.get(&format!("/shard?cluster=mydb&key=customer{key}")).expect_code(200).json();
-        told["data"][0]["name"].as_str().unwrap_or_else(|| panic!("{told}")).to_owned()
+        let received = site.get(&format!("/shard?cluster=mydb&key=customer{key}")).expect_code(200).json();
+        received["data"][0]["name"].as_str().unwrap_or_else(|| panic!("{received}")).to_owned()
     };
     let all: Vec<String> = (0..100).map(shard).collect();
     assert_eq!(all, (0..100).map(shard).collect::<Vec<_>>());
@@ -195,9 +198,9 @@ fn a_transaction_is_all_or_nothing() {
 fn a_session_leaves_nothing_behind() {
     let section = format!("{}\nconnections = 1", Postgres::shared().shards("mydb"));
     let site = TestServer::site().section(&section).start();
-    let told = site.get("/settings?cluster=mydb").expect_code(200).json();
-    assert_eq!(told[0][0]["path"], "nowhere");
-    assert_ne!(told[1][0]["path"], "nowhere", "{told}");
+    let received = site.get("/settings?cluster=mydb").expect_code(200).json();
+    assert_eq!(received[0][0]["path"], "nowhere");
+    assert_ne!(received[1][0]["path"], "nowhere", "{received}");
 }
 
 #[test]
@@ -224,8 +227,8 @@ fn sums_and_averages_are_those_of_one_database() {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mine: Vec<String> = mine.as_object().unwrap().values().map(text).collect();
     assert_eq!(mine.join("|"), theirs.trim());
-    let told = site.get("/averages?cluster=mydb&column=nothing");
-    assert_eq!(told.code, 500, "{}", told.text());
+    let received = site.get("/averages?cluster=mydb&column=nothing");
+    assert_eq!(received.code, 500, "{}", received.text());
     let why = "no column `nothing`; the rows have name, country, population";
     eventually("the log tells why", || site.log().contains(why).then_some(()));
 }
@@ -350,8 +353,8 @@ fn after_an_orderly_stop_a_file_has_all_that_was_committed() {
     }
     assert_eq!(site.get(&statement("SELECT sum(a) AS sum FROM t")).expect_code(200).json()["sum"], 35);
     assert!(log.exists() && rows_alone(&path) == 0, "while it runs they are in the log alone");
-    let (status, took, told, _scenario) = site.stop();
-    assert_eq!(status.code(), Some(0), "{told}");
+    let (status, took, received, _scenario) = site.stop();
+    assert_eq!(status.code(), Some(0), "{received}");
     assert!(took < Duration::from_secs(5), "the stop took {took:?}");
     assert_eq!(rows_alone(&path), 5);
     assert!(!log.exists());

@@ -1,4 +1,5 @@
-//! Clients that leave while databases work for them, and databases that are lost: what is left behind, what is told.
+//! Clients that leave while databases work for them, and databases that are lost: what is left behind and what is
+//! reported.
 
 use std::thread::scope;
 use std::time::{Duration, Instant};
@@ -97,10 +98,10 @@ fn a_lost_database_is_said_to_be_ejected_and_for_what() {
         relays.iter().enumerate().map(|(k, relay)| Postgres::member(relay.port(), &format!("shard{k}"))).collect();
     let section = Postgres::section("three", &members) + "\neject_after = 3\neject_time = 500ms";
     let site = TestServer::site().section(&section).start();
-    let told = || site.get("/every?cluster=three").expect_code(200).json();
-    assert!((0..3).all(|k| told()[k] == "ok"));
+    let answer = || site.get("/every?cluster=three").expect_code(200).json();
+    assert!((0..3).all(|k| answer()[k] == "ok"));
     relays[1].cut();
-    eventually("it is ejected for all threads", || (0..8).all(|_| told()[1] == "ejected").then_some(()));
+    eventually("it is ejected for all threads", || (0..8).all(|_| answer()[1] == "ejected").then_some(()));
     let tree = status::tree(&site).to_string();
     assert!(tree.contains("\"ejected\"") && tree.contains("\"ejected_for\""), "{tree}");
     let log = site.log();
@@ -111,7 +112,7 @@ fn a_lost_database_is_said_to_be_ejected_and_for_what() {
         site.get("/dlb?cluster=three").expect_code(200);
     }
     relays[1].mend();
-    eventually("it takes part again", || (0..8).all(|_| told()[1] == "ok").then_some(()));
+    eventually("it takes part again", || (0..8).all(|_| answer()[1] == "ok").then_some(()));
     assert!(site.log().contains("the member is readmitted"));
 }
 

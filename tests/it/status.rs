@@ -147,22 +147,22 @@ fn a_handler_that_calls_nobody_reaches_nobody() {
 }
 
 /// The names of a tree and what stands under them; of a list its first item; numbers are all alike.
-fn shape(value: &Value, path: &str, told: &mut Vec<String>) {
+fn shape(value: &Value, path: &str, answer: &mut Vec<String>) {
     match value {
-        Value::Object(fields) if fields.is_empty() => told.push(format!("{path}: {{}}")),
+        Value::Object(fields) if fields.is_empty() => answer.push(format!("{path}: {{}}")),
         Value::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();
             fields.sort_by_key(|field| field.0);
             for (name, field) in fields {
-                shape(field, &format!("{path}.{name}"), told);
+                shape(field, &format!("{path}.{name}"), answer);
             }
         }
-        Value::Array(items) if items.is_empty() => told.push(format!("{path}: []")),
-        Value::Array(items) => shape(&items[0], &format!("{path}[]"), told),
-        Value::Null => told.push(format!("{path}: null")),
-        Value::Bool(_) => told.push(format!("{path}: bool")),
-        Value::Number(_) => told.push(format!("{path}: number")),
-        Value::String(_) => told.push(format!("{path}: text")),
+        Value::Array(items) if items.is_empty() => answer.push(format!("{path}: []")),
+        Value::Array(items) => shape(&items[0], &format!("{path}[]"), answer),
+        Value::Null => answer.push(format!("{path}: null")),
+        Value::Bool(_) => answer.push(format!("{path}: bool")),
+        Value::Number(_) => answer.push(format!("{path}: number")),
+        Value::String(_) => answer.push(format!("{path}: text")),
     }
 }
 
@@ -177,7 +177,7 @@ fn the_tree_has_this_shape() {
         .start();
     site.get("/outcomes?cluster=members/rpc2&way=map&timeout=2000").expect_code(200);
     site.get("/shard?cluster=one&n=0").expect_code(200);
-    let mut told = Vec::new();
-    shape(&tree(&site), "", &mut told);
-    insta::assert_snapshot!("tree", told.join("\n"));
+    let mut answer = Vec::new();
+    shape(&tree(&site), "", &mut answer);
+    insta::assert_snapshot!("tree", answer.join("\n"));
 }

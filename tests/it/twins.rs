@@ -26,8 +26,8 @@ fn quick_start_an_app_below_a_path() {
     assert_eq!(demo.get("/test/").expect_code(200).text(), "Hello");
     assert_eq!(demo.get("/test/hello/world").expect_code(200).text(), "Hello");
     assert_eq!(rpc(&demo, "/", "test.hello.world", &json!([])), "Hello");
-    let told = demo.post("/RPC2", "text/xml", call::xml("test.hello.world", &[])).expect_code(200).text();
-    assert!(told.contains("<string>Hello</string>"), "{told}");
+    let received = demo.post("/RPC2", "text/xml", call::xml("test.hello.world", &[])).expect_code(200).text();
+    assert!(received.contains("<string>Hello</string>"), "{received}");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn accessing_a_request() {
     let demo = TestServer::demo().start();
     let headers =
         [("Content-Type", "Text/Plain; charset=utf-8"), ("User-Agent", "a test"), ("X-Twice", "1"), ("x-twice", "2")];
-    let told = demo.ask("POST", "/test/request?a=1&b=%20", &headers, "한 body".as_bytes()).expect_code(200).json();
+    let received = demo.ask("POST", "/test/request?a=1&b=%20", &headers, "한 body".as_bytes()).expect_code(200).json();
     for (name, value) in [
         ("content_length", "8"),
         ("command", "post"),
@@ -57,11 +57,11 @@ fn accessing_a_request() {
         ("user_agent", "a test"),
         ("body", "한 body"),
     ] {
-        assert_eq!(told[name], value, "{name}: {told:#}");
+        assert_eq!(received[name], value, "{name}: {received:#}");
     }
-    let all = told["headers"].as_array().unwrap();
+    let all = received["headers"].as_array().unwrap();
     for header in [json!(["x-twice", "1"]), json!(["x-twice", "2"]), json!(["user-agent", "a test"])] {
-        assert!(all.contains(&header), "{header}: {told:#}");
+        assert!(all.contains(&header), "{header}: {received:#}");
     }
     let least = demo.get("/test/request").expect_code(200).json();
     assert_eq!(
@@ -209,8 +209,12 @@ fn load_balancing_over_rpc() {
     let members = [Conduct::Fine("<string>Requiem</string>"), Conduct::Closed].map(Member::start);
     let demo = TestServer::demo().cluster("mysearch", &members.each_ref()).start();
     for _ in 0..4 {
-        let told = demo.get("/lb?keyword=Mozart").expect_code(200).json();
-        assert_eq!((&told["found"], &told["member"]), (&json!("Requiem"), &json!(members[0].node())), "{told}");
+        let received = demo.get("/lb?keyword=Mozart").expect_code(200).json();
+        assert_eq!(
+            (&received["found"], &received["member"]),
+            (&json!("Requiem"), &json!(members[0].node())),
+            "{received}"
+        );
     }
 }
 

@@ -50,6 +50,7 @@ fn xmlrpc_cs_generator_reads_what_we_tell_of_ourselves() {
     let easy =
         "/* The sum of the three numbers. */\n    XmlRpcValue::int32 easyStructTest (XmlRpcValue /*struct*/ struct1);";
     assert!(class.contains(easy), "{class}");
-    // One that takes and gives anything has no signature in XML-RPC's words; it is left out rather than told wrongly.
+    // One that takes and gives anything has no signature in XML-RPC's words; it is left out rather than described
+    // wrongly.
     assert!(!class.contains("echoStructTest"), "{class}");
 }

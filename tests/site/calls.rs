@@ -25,17 +25,17 @@ async fn wget(was: Was, url: String, login: Option<String>) -> Value {
     if let Some((user, password)) = login.as_deref().and_then(|login| login.split_once(':')) {
         call = call.login(user, password);
     }
-    told(call.get().getwait(secs(2)).await.into_outcome())
+    reply(call.get().getwait(secs(2)).await.into_outcome())
 }
 
 #[route("/post")]
 async fn post(was: Was, url: String, value: String) -> Value {
-    told(was.wget(&url).post(&[("value", &value), ("other", "a&b=c d")]).getwait(secs(2)).await.into_outcome())
+    reply(was.wget(&url).post(&[("value", &value), ("other", "a&b=c d")]).getwait(secs(2)).await.into_outcome())
 }
 
 #[route("/rpc")]
 async fn rpc(was: Was, url: String, method: String) -> Value {
-    told(was.rpc(&url).call(&method, (1, "two")).getwait(secs(2)).await.into_outcome())
+    reply(was.rpc(&url).call(&method, (1, "two")).getwait(secs(2)).await.into_outcome())
 }
 
 /// A statement on a database that no configuration names.
@@ -44,7 +44,7 @@ async fn db(was: Was, server: String, database: String, password: String, text: 
     let rows = was
         .db(&server, &database, "skitai", &password)
         .execute("SELECT $1::text AS text, $2::int8 + 1 AS next", (text, 41));
-    told(rows.getwait(secs(2)).await.into_outcome())
+    reply(rows.getwait(secs(2)).await.into_outcome())
 }
 
 /// A statement on one certain shard of a cluster: the `n`-th, or the one a key belongs to.
@@ -54,7 +54,7 @@ async fn shard(was: Was, cluster: String, n: Option<usize>, key: Option<String>)
         (Some(n), _) => was.dmap(&cluster).shard(n),
         (None, key) => was.dmap(&cluster).shard_by(key),
     };
-    Ok(told(statement.execute("SELECT current_database() AS name", ()).getwait(secs(2)).await.into_outcome()))
+    Ok(reply(statement.execute("SELECT current_database() AS name", ()).getwait(secs(2)).await.into_outcome()))
 }
 
 /// Several writes in one transaction on one shard; `how` says how it ends.
@@ -133,7 +133,7 @@ async fn mine(was: Was, cluster: String, n: i64) -> Result<Vec<Value>> {
 async fn own_connection(was: Was, cluster: String, sql: String, exclusive: bool) -> Value {
     let statement = was.dmap(&cluster).shard(0);
     let statement = if exclusive { statement.exclusive() } else { statement };
-    told(statement.execute(sql, ()).getwait(secs(25)).await.into_outcome())
+    reply(statement.execute(sql, ()).getwait(secs(25)).await.into_outcome())
 }
 
 #[derive(Deserialize)]
@@ -161,7 +161,7 @@ async fn every(was: Was, cluster: String) -> Vec<String> {
 /// A statement on one database of a cluster.
 #[route("/dlb")]
 async fn dlb(was: Was, cluster: String) -> Value {
-    told(was.dlb(&cluster).execute("SELECT count(*) AS cities FROM cities", ()).getwait(secs(2)).await.into_outcome())
+    reply(was.dlb(&cluster).execute("SELECT count(*) AS cities FROM cities", ()).getwait(secs(2)).await.into_outcome())
 }
 
 /// The filter keeps numbers below ten, makes good what failed, and panics where a member says "panic".
@@ -176,14 +176,14 @@ async fn filtered(was: Was, cluster: String) -> Vec<Value> {
         }
     };
     let found = was.map(&cluster).filter(filter).call("numbers", ()).getswait(secs(0.5)).await;
-    found.into_iter().map(told).collect()
+    found.into_iter().map(reply).collect()
 }
 
 /// Cached before the verb: equal calls made meanwhile wait for the first.
 #[route("/cached")]
 async fn cached(was: Was, cluster: String, argument: String) -> Vec<Value> {
     let found = was.map(&cluster).cache(secs(60)).call("search", (argument,)).getswait(secs(2)).await;
-    found.into_iter().map(told).collect()
+    found.into_iter().map(reply).collect()
 }
 
 /// Cached after the fact, for a tenth of a second.
@@ -191,10 +191,10 @@ async fn cached(was: Was, cluster: String, argument: String) -> Vec<Value> {
 async fn forgotten(was: Was, cluster: String) -> Value {
     let found = was.lb(&cluster).call("search", ()).getwait(secs(2)).await;
     found.cache(secs(0.1));
-    told(found.into_outcome())
+    reply(found.into_outcome())
 }
 
-fn told(outcome: Outcome) -> Value {
+fn reply(outcome: Outcome) -> Value {
     Value::from_pairs([
         ("node", Value::from(outcome.node.to_string())),
         ("status", Value::from(outcome.status as i64)),

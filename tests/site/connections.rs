@@ -19,17 +19,17 @@ static NOTED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 /// Notes that it was executed. It takes every method, so that no case is refused for that alone.
 #[route("/noted/<case>/<what>", methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])]
 async fn noted(case: String, what: String) -> String {
-    let told = format!("{case} {what}");
+    let reply = format!("{case} {what}");
     NOTED.lock().expect("whole").push((case, what));
-    told
+    reply
 }
 
 /// Notes its method and its body, in hexadecimal digits, too.
 #[route("/heard/<case>/<what>", methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])]
 async fn heard(was: Was, case: String, what: String) {
     let body: String = was.request.body().iter().map(|octet| format!("{octet:02x}")).collect();
-    let told = format!("{} {what} {body}", was.request.method());
-    NOTED.lock().expect("whole").push((case, told));
+    let reply = format!("{} {what} {body}", was.request.method());
+    NOTED.lock().expect("whole").push((case, reply));
 }
 
 /// What was noted of a case, in its order.
@@ -82,7 +82,7 @@ async fn refuse(was: Was) -> Result<Option<String>> {
     Err(was.response.error(401, "nobody may"))
 }
 
-/// Behind a hook that lets nobody through.
+/// Behind a hook that lets no request through.
 #[route("/inside")]
 async fn guarded() -> &'static str {
     "inside"

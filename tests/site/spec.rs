@@ -57,7 +57,7 @@ async fn note_ten() -> i64 {
     NOTED.fetch_add(10, SeqCst)
 }
 
-/// Waits for a cluster of which nobody answers, and then says who it is.
+/// Waits for a cluster none of whose members answers, and then says who it is.
 #[route("/nap", deadline = 5)]
 async fn nap(was: Was, cluster: String, millis: u64, name: String) -> String {
     let _ = was.map(&cluster).call("never", ()).getswait(Duration::from_millis(millis)).await;

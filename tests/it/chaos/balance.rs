@@ -9,7 +9,7 @@ use crate::harness::{Chaos, Ended, Steady, TestServer};
 fn load(chaos: &Chaos, requests: usize, keys: &str) -> (Vec<f64>, Vec<Ended>) {
     let site = TestServer::site().section(&chaos.section("members", keys)).start();
     let run = |requests: usize| Steady::on(&site, requests, 300).run(|nth| format!("/one?cluster=members&id={nth}"));
-    // A member that nobody knows yet is like any other.
+    // A member without a history is like any other.
     run(60);
     chaos.zero();
     let ended = run(requests);
@@ -66,7 +66,7 @@ fn only_the_keys_of_a_removed_member_move() {
         ended
             .iter()
             .map(|one| serde_json::from_str::<HashMap<String, serde_json::Value>>(&one.body).unwrap())
-            .map(|told| told["node"].as_str().unwrap().to_owned())
+            .map(|reply| reply["node"].as_str().unwrap().to_owned())
             .collect()
     };
     let (before, after) = (homes("ten"), homes("nine"));

@@ -210,7 +210,7 @@ struct Connection {
     cut: usize,
 }
 
-/// Two of each: they are told apart by the word for their case.
+/// Two of each, which differ in the word for their case.
 fn connections() -> Vec<Connection> {
     let mut dice = Dice(2026);
     let of = |nth: usize| {
@@ -224,39 +224,40 @@ fn connections() -> Vec<Connection> {
 
 /// What is executed of each connection, in order.
 fn executed(site: &TestServer, all: &[Connection]) -> Vec<Vec<String>> {
-    let (next, told) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let (next, reply) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let client = || {
         while let Some(Connection { case, octets, cut }) = all.get(next.fetch_add(1, SeqCst)) {
             let mut conn = site.conn();
             conn.send_reluctantly(&octets[..*cut]).send_reluctantly(&octets[*cut..]);
             let (bytes, end) = conn.until_end();
             assert_ne!(end, End::Never, "{case}: {}", bytes.escape_ascii());
-            told.lock().unwrap_or_else(PoisonError::into_inner).insert(case, notes(site, case));
+            reply.lock().unwrap_or_else(PoisonError::into_inner).insert(case, notes(site, case));
         }
     };
     scope(|threads| (0..AT_ONCE).for_each(|_| drop(threads.spawn(client))));
-    let mut told = told.into_inner().unwrap();
-    all.iter().map(|connection| told.remove(&connection.case).expect("each was sent")).collect()
+    let mut reply = reply.into_inner().unwrap();
+    all.iter().map(|connection| reply.remove(&connection.case).expect("each was sent")).collect()
 }
 
-/// What Node saw of each connection, told as ours is, and the code of what refused the rest.
+/// What Node saw of each connection, in the same form as ours, and the code of what refused the rest.
 fn seen(all: &[Connection]) -> Vec<(Vec<String>, Option<String>)> {
     let hex = |octets: &[u8]| octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
     let file = tempfile::NamedTempFile::new().unwrap();
-    let told: Vec<_> = all.iter().map(|one| serde_json::json!({"octets": hex(&one.octets), "cut": one.cut})).collect();
-    std::fs::write(file.path(), serde_json::to_vec(&told).unwrap()).unwrap();
-    let told: Vec<serde_json::Value> =
+    let reply: Vec<_> = all.iter().map(|one| serde_json::json!({"octets": hex(&one.octets), "cut": one.cut})).collect();
+    std::fs::write(file.path(), serde_json::to_vec(&reply).unwrap()).unwrap();
+    let reply: Vec<serde_json::Value> =
         serde_json::from_str(&node("requests_seen.js", &[file.path().to_str().unwrap()])).unwrap();
-    let request = |told: &serde_json::Value| {
-        let url = told["url"].as_str().unwrap();
+    let request = |reply: &serde_json::Value| {
+        let url = reply["url"].as_str().unwrap();
         let what = url.split(['?', '#']).next().unwrap().rsplit('/').next().unwrap();
         // Without a body's end it is no request that is executed.
-        told["body"].as_str().map(|body| format!("{} {what} {body}", told["method"].as_str().unwrap()))
+        reply["body"].as_str().map(|body| format!("{} {what} {body}", reply["method"].as_str().unwrap()))
     };
-    told.iter()
-        .map(|told| {
-            let requests = told["requests"].as_array().unwrap().iter();
-            (requests.filter_map(request).collect(), told["refused"].as_str().map(str::to_owned))
+    reply
+        .iter()
+        .map(|reply| {
+            let requests = reply["requests"].as_array().unwrap().iter();
+            (requests.filter_map(request).collect(), reply["refused"].as_str().map(str::to_owned))
         })
         .collect()
 }
@@ -275,7 +276,7 @@ fn what_is_executed_was_seen_by_node_or_refused() {
     let executed = executed(&site, &all);
     let (mut wrong, mut met, mut alike) = (Vec::new(), BTreeMap::<&str, u32>::new(), 0);
     for ((Connection { octets, .. }, ours), (theirs, refused)) in all.iter().zip(&executed).zip(&seen) {
-        // Not all that is seen is executed: some of it is nobody's here.
+        // Not all that is seen is executed: some of it belongs to no request here.
         let mut rest = theirs.iter();
         let Some(missing) = ours.iter().find(|our| !rest.any(|their| their == *our)) else {
             alike += ours.len();

@@ -93,8 +93,8 @@ fn files_and_streams_that_nobody_reads_are_ended() {
         let paths = ["/files/large.bin", "/letters?chunks=1000", "/pieces?pieces=1000", "/large?bytes=9000000"];
         let clients = paths.map(|path| deaf(&site, path));
         clients.iter().for_each(|conn| ended(conn, since));
-        eventually("the stream is told that its reader left", || (aborts() == 1).then_some(()));
-        eventually("the object is told, too", || (site.get("/pieces/told").json()[1] == 1).then_some(()));
+        eventually("the stream is aborted", || (aborts() == 1).then_some(()));
+        eventually("the object is aborted, too", || (site.get("/pieces/told").json()[1] == 1).then_some(()));
     });
     // Read to their end they are whole.
     assert_eq!(site.get("/files/large.bin").expect_code(200).body.len(), 64 << 20);
@@ -150,11 +150,11 @@ fn readers_of_rows_that_take_none_give_their_statements_connections_back() {
         eventually("its statement runs", || (running() > 0).then_some(()));
         let second = deaf(&site, &huge);
         // Whether it has room beside them or after them: it is answered.
-        let told = eventually("the others' statements are answered", || {
+        let answer = eventually("the others' statements are answered", || {
             let reply = site.get(&path("SELECT 7 AS seven"));
             (reply.code == 200).then(|| reply.text())
         });
-        assert!(told.contains("seven") && since.elapsed() < CEILING * 2, "{told} after {:?}", since.elapsed());
+        assert!(answer.contains("seven") && since.elapsed() < CEILING * 2, "{answer} after {:?}", since.elapsed());
         eventually("no statement runs for nobody", || (running() == 0).then_some(()));
         eventually("its reader is cut", || first.was_reset().then_some(()));
         drop(second);

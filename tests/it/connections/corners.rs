@@ -79,8 +79,8 @@ fn no_100_comes_in_the_midst_of_a_reply() {
     let mut conn = site.conn();
     conn.send(head);
     let (rest, _) = conn.until_end();
-    let told = String::from_utf8_lossy(&rest);
-    assert!(told.starts_with("HTTP/1.1 200") && !told.contains(" 100 "), "{told}");
+    let reply = String::from_utf8_lossy(&rest);
+    assert!(reply.starts_with("HTTP/1.1 200") && !reply.contains(" 100 "), "{reply}");
     // A client that sends it all the same has it back.
     let mut conn = site.conn();
     conn.send(head.replace("Expect: 100-continue\r\n", "") + "hello" + &last("/nothing"));

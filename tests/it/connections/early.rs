@@ -87,12 +87,12 @@ fn tried(site: &TestServer, early: &Early, case: &str, in_chunks: bool, cut: Cut
     }
     conn.send_reluctantly(&whole.as_bytes()[at..]);
     let (bytes, _) = conn.until_end();
-    let told = String::from_utf8_lossy(&bytes);
-    let codes: Vec<u16> = told.split("HTTP/1.1 ").skip(1).filter_map(|reply| reply.get(..3)?.parse().ok()).collect();
+    let answer = String::from_utf8_lossy(&bytes);
+    let codes: Vec<u16> = answer.split("HTTP/1.1 ").skip(1).filter_map(|reply| reply.get(..3)?.parse().ok()).collect();
     // A large body that nobody reads may cost the words; then the connection ends and nothing follows.
     let is_lost = codes.is_empty() && early.before > 0;
     if codes.first() != Some(&early.code) && !is_lost {
-        return Err(format!("answered {codes:?}: {told}"));
+        return Err(format!("answered {codes:?}: {answer}"));
     }
     match (&codes[..], &notes(site, case)[..]) {
         // It was kept, and the proper one is executed.
@@ -105,7 +105,7 @@ fn tried(site: &TestServer, early: &Early, case: &str, in_chunks: bool, cut: Cut
                 return Err("asked again, it was not executed once".to_owned());
             }
         }
-        (codes, notes) => return Err(format!("executed {notes:?}, answered {codes:?}: {told}")),
+        (codes, notes) => return Err(format!("executed {notes:?}, answered {codes:?}: {answer}")),
     }
     Ok(())
 }

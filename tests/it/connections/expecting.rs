@@ -7,7 +7,7 @@ fn site() -> Scenario {
     TestServer::site().server("max_body", "64k").server("body_timeout", "5s")
 }
 
-/// The head of a POST that expects to be told to go on.
+/// The head of a POST that waits for a 100 Continue.
 fn head(path: &str, framing: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nExpect: 100-continue\r\n{framing}\r\n\r\n")
 }
@@ -49,8 +49,8 @@ fn a_body_within_the_limit_is_asked_for_once() {
             (chunked.to_owned(), "5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nTrailer: x\r\n\r\n".to_owned()),
         ] {
             let mut conn = begun(&site, "/noted/within/x", &framing);
-            let told = conn.read();
-            assert_eq!((told.code, told.headers.len()), (100, 0), "{framing}");
+            let answer = conn.read();
+            assert_eq!((answer.code, answer.headers.len()), (100, 0), "{framing}");
             // It is asked for once, however slowly it comes.
             for half in body.as_bytes().chunks(body.len() / 2 + 1) {
                 conn.send(half);
@@ -137,11 +137,11 @@ fn curl_sends_its_body_when_it_is_told_to() {
     let url = site.url("/noted/curl/x");
     let body = format!("@{}", site.dir().join("body").display());
     std::fs::write(site.dir().join("body"), "x".repeat(60_000)).unwrap();
-    let told = curl(&["-H", "Expect: 100-continue", "-H", "Content-Type: text/plain", "--data-binary", &body, &url]);
-    assert_eq!(told, "curl x");
+    let answer = curl(&["-H", "Expect: 100-continue", "-H", "Content-Type: text/plain", "--data-binary", &body, &url]);
+    assert_eq!(answer, "curl x");
     std::fs::write(site.dir().join("body"), "x".repeat(600_000)).unwrap();
-    let told =
+    let answer =
         curl(&["-w", "%{http_code}", "-o", "/dev/null", "-H", "Expect: 100-continue", "--data-binary", &body, &url]);
-    assert_eq!(told, "413");
+    assert_eq!(answer, "413");
     assert_eq!(notes(&site, "curl"), ["x"]);
 }

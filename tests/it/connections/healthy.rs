@@ -153,8 +153,8 @@ fn twenty_mebibytes_come_whole_and_the_connection_goes_on() {
     beside_a_healthy_client(&site, || {
         let mut conn = site.conn();
         conn.send(request("POST", "/up/one", &kind, &body)).send(get("/defaults?needed=4"));
-        let told = conn.read().expect_code(200).json();
-        assert_eq!((&told[0]["bytes"], &told[0]["sum"]), (&content.len().into(), &sum.into()));
+        let answer = conn.read().expect_code(200).json();
+        assert_eq!((&answer[0]["bytes"], &answer[0]["sum"]), (&content.len().into(), &sum.into()));
         assert_eq!(conn.read().expect_code(200).json()["needed"], 4);
         // The same in chunks of odd sizes.
         conn.send("POST /up/one HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n");
@@ -220,8 +220,8 @@ fn at_the_end_idle_connections_end_at_once_and_requests_under_way_are_finished()
     scope(|threads| {
         let working = threads.spawn(|| {
             let reply = working.read().expect_code(200);
-            let told = (reply.text(), reply.header("connection").to_ascii_lowercase());
-            (told, working.ends())
+            let answer = (reply.text(), reply.header("connection").to_ascii_lowercase());
+            (answer, working.ends())
         });
         let streaming = threads.spawn(|| {
             let mut octets = 0;

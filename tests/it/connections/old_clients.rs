@@ -1,5 +1,5 @@
 //! HTTP/1.0, and nginx's default upstream with it: a body without a length ends with the connection. So a good one must
-//! end in order and a broken one must not, or nobody could tell them apart.
+//! end in order and a broken one must not, or a client could not tell them apart.
 
 use super::{beside_a_healthy_client, get, notes};
 use crate::harness::raw::find;

@@ -20,9 +20,9 @@ fn raw_utf_8_in_a_target_is_read_as_if_it_were_escaped() {
         for target in ["/asked?keyword=모차르트".to_owned(), format!("/asked?keyword={MOZART}")] {
             let mut conn = site.conn();
             conn.send(get(&target)).send(get("/defaults?needed=1"));
-            let told = conn.read().expect_code(200).json();
-            assert_eq!(told["uri"], format!("/asked?keyword={MOZART}"), "{told}");
-            assert_eq!(told["split"][2], format!("?keyword={MOZART}"), "{told}");
+            let answer = conn.read().expect_code(200).json();
+            assert_eq!(answer["uri"], format!("/asked?keyword={MOZART}"), "{answer}");
+            assert_eq!(answer["split"][2], format!("?keyword={MOZART}"), "{answer}");
             conn.read().expect_code(200);
             assert_eq!(logged(&site, conn.own_port(), 200)[3], format!("/asked?keyword={MOZART}"));
         }
@@ -91,8 +91,8 @@ fn a_host_that_is_none_is_400_and_the_end() {
         for host in ["h", "h:80", "127.0.0.1:5000", "[::1]:80", "xn--bcher-kva.example", "a_b", "A.Example.", "h:"] {
             let mut conn = site.conn();
             conn.send(format!("GET /host HTTP/1.1\r\nHost: {host}\r\n\r\n").repeat(2));
-            let told = [conn.read(), conn.read()].map(|reply| reply.expect_code(200).json()[0].clone());
-            assert_eq!(told, [json!(host), json!(host)]);
+            let answer = [conn.read(), conn.read()].map(|reply| reply.expect_code(200).json()[0].clone());
+            assert_eq!(answer, [json!(host), json!(host)]);
         }
         // HTTP/1.0 may leave it out.
         let mut old = site.conn();
@@ -137,9 +137,9 @@ fn the_authority_of_a_target_wins_over_host() {
     let asked = |target: &str, host: &str| {
         let mut conn = site.conn();
         conn.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n") + &last("/host"));
-        let told = conn.read().expect_code(200).json();
+        let answer = conn.read().expect_code(200).json();
         assert_eq!(conn.read().expect_code(200).json(), json!(["h", "/host", null]), "the next has its own");
-        (told[0].as_str().map(str::to_owned), told[1].as_str().unwrap().to_owned())
+        (answer[0].as_str().map(str::to_owned), answer[1].as_str().unwrap().to_owned())
     };
     beside_a_healthy_client(&site, || {
         for (target, host, wins) in [
@@ -186,7 +186,7 @@ fn options_of_the_server_and_of_its_rpc_are_answered() {
         let mut conn = site.conn();
         conn.send(request("POST", "/RPC2", &[("Content-Type", "text/xml")], ask.as_bytes()));
         conn.read().expect_code(200);
-        let told = site.ask("OPTIONS", "/noted/options/own", &[], b"").expect_code(200);
-        assert_eq!(told.text(), "options own");
+        let answer = site.ask("OPTIONS", "/noted/options/own", &[], b"").expect_code(200);
+        assert_eq!(answer.text(), "options own");
     });
 }

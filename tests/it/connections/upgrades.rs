@@ -171,8 +171,8 @@ fn a_service_that_takes_it_has_it_and_one_that_does_not_says_so() {
 fn curl_asks_for_http_2_and_gets_http_1() {
     let demo = TestServer::demo().start();
     let (hello, add) = (demo.url("/hello"), demo.url("/add"));
-    let told = curl(&["--http2", "-w", " %{http_version} %{num_connects}\n", &hello, &hello]);
-    assert_eq!(told, "Hello World 1.1 1\nHello World 1.1 0\n");
-    let told = curl(&["--http2", "-d", "a=1&b=2", "-w", " %{http_version}", &add]);
-    assert_eq!(told, "3 1.1");
+    let answer = curl(&["--http2", "-w", " %{http_version} %{num_connects}\n", &hello, &hello]);
+    assert_eq!(answer, "Hello World 1.1 1\nHello World 1.1 0\n");
+    let answer = curl(&["--http2", "-d", "a=1&b=2", "-w", " %{http_version}", &add]);
+    assert_eq!(answer, "3 1.1");
 }

@@ -11,16 +11,16 @@ const TOLD: [&str; 6] = ["1000", "1001", "3001", "4999", "404", "426"];
 #[test]
 fn pythons_client_is_answered_in_full() {
     let demo = TestServer::demo().start();
-    let told = python("websocket_frames.py", &[&demo.port().to_string()]);
-    assert_eq!(told.split_whitespace().collect::<Vec<_>>(), TOLD[..5], "{told}");
+    let answer = python("websocket_frames.py", &[&demo.port().to_string()]);
+    assert_eq!(answer.split_whitespace().collect::<Vec<_>>(), TOLD[..5], "{answer}");
     demo.get("/hello").expect_code(200);
 }
 
 #[test]
 fn nodes_client_is_answered_in_full() {
     let demo = TestServer::demo().start();
-    let told = node("websocket_frames.js", &[&demo.port().to_string()]);
-    assert_eq!(told.split_whitespace().collect::<Vec<_>>(), TOLD, "{told}");
+    let answer = node("websocket_frames.js", &[&demo.port().to_string()]);
+    assert_eq!(answer.split_whitespace().collect::<Vec<_>>(), TOLD, "{answer}");
     demo.get("/hello").expect_code(200);
 }
 

@@ -52,8 +52,8 @@ impl Chaos {
 
     /// What each member has counted under this name, in their order.
     pub(crate) fn counted(&self, name: &str) -> Vec<u64> {
-        let told: Vec<Value> = serde_json::from_str(&self.ask(&format!("tell {}", self.all()))).unwrap();
-        told.iter().map(|one| one[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {one}"))).collect()
+        let reply: Vec<Value> = serde_json::from_str(&self.ask(&format!("tell {}", self.all()))).unwrap();
+        reply.iter().map(|one| one[name].as_u64().unwrap_or_else(|| panic!("no `{name}` in {one}"))).collect()
     }
 
     /// Requests of all members, and how often the one came that came most often.

@@ -142,7 +142,7 @@ impl Drop for Member {
     }
 }
 
-/// One connection: request after request until somebody closes.
+/// One connection: request after request, until one side closes.
 fn serve(mut stream: &TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::new();

@@ -1,4 +1,4 @@
-//! Ports for programs that must be told one.
+//! Ports for programs that need one as an argument.
 //!
 //! They lie below the range from which the kernel takes the ports of outgoing connections, so that no connection of
 //! another test can sit on one between our look and the program's bind. Each is handed out once.

@@ -116,7 +116,7 @@ fn members_of_the_other_process_obey() {
     assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
     assert!(called("cut 20").try_read(true).is_none());
     assert!(called("reset").ends());
-    // Until it is told otherwise.
+    // Until a test says otherwise.
     let mut hanging = called("hang");
     assert!(hanging.is_silent_for(Duration::from_millis(100)));
     chaos.set_all("pass");

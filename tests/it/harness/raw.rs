@@ -81,7 +81,7 @@ impl Conn {
 
     fn narrowed(port: u16, in_small_segments: bool) -> Conn {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        // Both are told to the other side as the connection is made.
+        // Both sides exchange these when the connection is made.
         socket.set_recv_buffer_size(2048).unwrap();
         if in_small_segments {
             socket.set_tcp_mss(536).unwrap();

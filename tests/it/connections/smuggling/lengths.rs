@@ -2,7 +2,7 @@
 
 use super::{BODY, CLOSED, Case, EITHER, IN_CHUNKS, POST, REFUSED, SEPARATE, WITH_LENGTH, hold};
 
-/// A request whose body is told by these header lines and is the hidden request; its twin has an honest length.
+/// A request whose body is framed by these header lines and is the hidden request; its twin has an honest length.
 fn length(name: &'static str, lines: &str, allowed: &'static [&'static str]) -> Case {
     let attack = format!("{POST}{lines}¶¶<hidden>");
     Case { name, attack, allowed, twin: format!("{POST}{WITH_LENGTH}") }
@@ -14,9 +14,9 @@ fn coding(name: &'static str, lines: &str, body: &str, allowed: &'static [&'stat
     Case { name, attack, allowed, twin: format!("{POST}{IN_CHUNKS}") }
 }
 
-/// Whoever reads the chunks sees a body that ends at once, whoever reads the length one that goes on.
+/// A reader of the chunks sees a body that ends at once, a reader of the length one that goes on.
 const ENDS_AT_ONCE: &str = "0¶¶<hidden>";
-/// Whoever reads a length of 4 sees a request behind it, whoever reads the chunks a body.
+/// A reader of the length 4 sees a request after it, a reader of the chunks a body.
 const GOES_ON: &str = "<x>¶<hidden>¶0¶¶";
 
 #[test]

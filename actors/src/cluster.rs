@@ -29,7 +29,7 @@ use std::sync::Arc;
 use skitai_wire::Value;
 
 use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Request};
-use crate::kit::{Answers, Report, Responder, report::Told};
+use crate::kit::{Answers, Report, Responder, report::ActorReport};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{ClusterSpec, Login, Spread};
 
@@ -108,13 +108,13 @@ impl ClusterParts {
             max_answer: spec.max_answer,
         };
         let member = |(index, member): (usize, &crate::spec::Member)| {
-            let pulse = lineup.health.pulse(index);
-            known.iter().find(|known| known.has(pulse)).cloned().unwrap_or_else(|| {
+            let health = lineup.health.member(index);
+            known.iter().find(|known| known.has(health)).cloned().unwrap_or_else(|| {
                 let crate::spec::Member { host, port, address, .. } = member;
-                let place = Endpoint { trust: roster.trust(), host, port: *port, address: *address };
-                let origin = Origin::member(place, limits);
+                let endpoint = Endpoint { trust: roster.trust(), host, port: *port, address: *address };
+                let origin = Origin::member(endpoint, limits);
                 let new = HttpMember::new(member.node.clone(), member.weight, limits.connections, origin);
-                Rc::new(new.with_pulse(pulse.clone()))
+                Rc::new(new.with_health(health.clone()))
             })
         };
         let members = lineup.members.iter().enumerate().map(member).collect();
@@ -173,19 +173,19 @@ pub(super) fn completed(mut request: Request, spec: &ClusterSpec) -> Request {
 }
 
 impl Answers<Report> for Cluster {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let roster = self.shared.roster.clone();
         let shared = self.of(&roster.lineup());
         let members = shared.members.iter().map(|member| member.report()).collect();
-        let told = Value::from_pairs([
+        let report = Value::from_pairs([
             ("cluster", Value::String(roster.spec().name.to_string())),
             ("shared", roster.report()),
             ("members", Value::List(members)),
         ]);
-        async move { responder.put(0, Told(told)) }
+        async move { responder.put(0, ActorReport(report)) }
     }
 }
 

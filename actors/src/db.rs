@@ -75,7 +75,7 @@ use crate::balance::health::{FULL_WEIGHT, Health};
 use crate::balance::pick::{Candidate, Dice, Picker};
 use crate::kit::join_all::JoinAll;
 use crate::kit::race::step;
-use crate::kit::report::Told;
+use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder, tasks};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, DbSpec};
@@ -110,7 +110,7 @@ pub struct Statement {
     /// Waits and latencies are measured from this moment.
     pub asked: Instant,
     /// The kind of connection the statement asks for.
-    pub lane: ConnMode,
+    pub mode: ConnMode,
 }
 
 /// The kind of connection a statement travels on.
@@ -151,7 +151,7 @@ pub struct Database {
     members: Rc<[Rc<SqlMember>]>,
     health: Arc<Health>,
     picker: Rc<Picker>,
-    circle: Rc<ShardRing>,
+    ring: Rc<ShardRing>,
     spec: Arc<DbSpec>,
 }
 
@@ -168,7 +168,7 @@ impl Database {
             statement_timeout: spec.statement_timeout,
         };
         let member = |(index, member): (usize, &DbMember)| {
-            Rc::new(SqlMember::new(member.clone(), limits, Some(health.pulse(index).clone())))
+            Rc::new(SqlMember::new(member.clone(), limits, Some(health.member(index).clone())))
         };
         let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
         tend(&members);
@@ -178,7 +178,7 @@ impl Database {
             members,
             health,
             picker: Rc::new(Picker::new(spec.balance, &weights, FULL_WEIGHT, Dice::new())),
-            circle: Rc::default(),
+            ring: Rc::default(),
             spec,
         }
     }
@@ -224,10 +224,10 @@ impl Database {
         sinks: Box<[Sink]>,
         responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Statement { shards, sql, params, asker, asked: started, lane } = statement;
-        let query = Query::on(lane, self.spec.pipeline, sql, params, asker, (backstop, responder.party));
+        let Statement { shards, sql, params, asker, asked: started, mode } = statement;
+        let query = Query::on(mode, self.spec.pipeline, sql, params, asker, (backstop, responder.party));
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
-        let (circle, spec, health) = (self.circle.clone(), self.spec.clone(), self.health.clone());
+        let (ring, spec, health) = (self.ring.clone(), self.spec.clone(), self.health.clone());
         async move {
             match shards {
                 Shards::All => {
@@ -244,8 +244,8 @@ impl Database {
                 Shards::At(index) => {
                     responder.put(0, Box::pin(ask_at(&members, Some(index), &name, query, sinks.first())).await)
                 }
-                Shards::Of(place) => {
-                    let index = circle.owner(&spec, place);
+                Shards::Of(point) => {
+                    let index = ring.owner(&spec, point);
                     responder.put(0, Box::pin(ask_at(&members, index, &name, query, sinks.first())).await);
                 }
             }
@@ -318,7 +318,7 @@ async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: O
         }
         last = Some(outcome);
     }
-    last.unwrap_or_else(|| nobody(name))
+    last.unwrap_or_else(|| no_members(name))
 }
 
 /// Iterates over the members in the order in which they are tried, each once.
@@ -341,41 +341,41 @@ impl<'c> Choice<'c> {
         let due = if self.tried.contains(&true) { None } else { self.health.due(now) };
         let (index, call) = match due {
             Some(index) => (index, CallKind::Trial),
-            None => (self.chosen(now)?, CallKind::Usual),
+            None => (self.chosen(now)?, CallKind::Regular),
         };
         self.tried[index] = true;
         Some((index, call))
     }
 
     fn chosen(&self, now: Duration) -> Option<usize> {
-        let wants_pace = self.picker.wants_pace();
+        let wants_estimate = self.picker.wants_estimate();
         // A statement has no key; the configuration refuses a balance by key for databases.
         self.picker.pick(0, |index| Candidate {
             is_barred: self.tried[index],
-            ..self.health.candidate(index, now, wants_pace)
+            ..self.health.candidate(index, now, wants_estimate)
         })
     }
 }
 
 /// The outcome of an empty cluster.
-fn nobody(name: &str) -> Outcome {
+fn no_members(name: &str) -> Outcome {
     let mut outcome = Outcome::unsent(format!("@{name}").into());
     outcome.msg = format!("not sent: @{name} has no members");
     outcome
 }
 
 impl Answers<Report> for Database {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let (members, health) = (self.members.clone(), self.health.clone());
         let name = self.name.clone();
         async move {
             let places = health.report().into_iter().filter(|(name, _)| name.starts_with("out"));
             responder.put(
                 0,
-                Told(Value::from_pairs([
+                ActorReport(Value::from_pairs([
                     ("database", Value::String(name.to_string())),
                     ("members", Value::List(members.iter().map(|member| member.report()).collect())),
                     ("shared", Value::from_pairs(places)),

@@ -201,20 +201,20 @@ pub struct Outcome {
 impl Outcome {
     /// An empty slot as the caller opens it: not sent. It has no message; whatever closes the slot adds one.
     pub fn unsent(node: Arc<str>) -> Outcome {
-        Outcome::told(node, Reason::NotAdmitted, String::new(), Data::default())
+        Outcome::new(node, Reason::NotAdmitted, String::new(), Data::default())
     }
 
     /// A failure with its cause and its message.
     pub fn failed(node: Arc<str>, reason: Reason, msg: impl Into<String>) -> Outcome {
-        Outcome::told(node, reason, msg.into(), Data::default())
+        Outcome::new(node, reason, msg.into(), Data::default())
     }
 
     /// A good answer.
     pub fn completed(node: Arc<str>, data: impl Into<Data>) -> Outcome {
-        Outcome::told(node, Reason::Ok, String::new(), data.into())
+        Outcome::new(node, Reason::Ok, String::new(), data.into())
     }
 
-    fn told(node: Arc<str>, reason: Reason, msg: String, data: Data) -> Outcome {
+    fn new(node: Arc<str>, reason: Reason, msg: String, data: Data) -> Outcome {
         Outcome {
             node,
             status: reason.status(),

@@ -203,7 +203,7 @@ impl Sql {
                 let shards = shards.unwrap_or(spread.into());
                 let dispatch = move |on_arrival, asked| {
                     let slots = db::slots(&spec, shards);
-                    let statement = Statement { shards, sql, params, asker, asked, lane: mode };
+                    let statement = Statement { shards, sql, params, asker, asked, mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, spread, options, dispatch)
@@ -221,7 +221,7 @@ impl Sql {
                 let actor = was.services().ad_hoc_db.clone();
                 let dispatch = move |on_arrival, _| {
                     let slots = vec![Outcome::unsent(member.node.clone())];
-                    let statement = AdHocStatement { member, sql, params, asker, lane: mode };
+                    let statement = AdHocStatement { member, sql, params, asker, mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
                 Task::start(was, caching, Spread::One, options, dispatch)
@@ -248,13 +248,13 @@ impl Sql {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
             Base::Cluster(spread, actor, spec) => {
                 let shards = shards.unwrap_or(spread.into());
-                let statement = Statement { shards, sql, params, asker, asked: Instant::now(), lane: mode };
+                let statement = Statement { shards, sql, params, asker, asked: Instant::now(), mode };
                 streamed(statement, db::slots(&spec, shards), patience, |message, slots| {
                     actor.ask_for(party, message, slots, None, deadline)
                 })
             }
             Base::Server(member) => {
-                let statement = AdHocStatement { member, sql, params, asker, lane: mode };
+                let statement = AdHocStatement { member, sql, params, asker, mode };
                 let slots = statement.slots();
                 let actor = &was.services().ad_hoc_db;
                 streamed(statement, slots, patience, |message, slots| {

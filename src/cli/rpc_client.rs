@@ -123,7 +123,7 @@ impl RpcClient {
         // A new connection for each call: a kept one may be closed during a call, and whether the call ran is then
         // unknown.
         let client =
-            ActorRef::open("rpc", Admission::default(), move || UrlClient::vouched_for_by(limits, authority.as_ref()));
+            ActorRef::open("rpc", Admission::default(), move || UrlClient::with_authority(limits, authority.as_ref()));
         let until = Instant::now() + timeout;
         let asked = client.ask(Fetch { url: self.url.clone(), request }, fetch_slots(&self.url), None, until);
         asked.all(until).await.remove(0)

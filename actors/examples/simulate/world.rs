@@ -202,7 +202,7 @@ impl World {
             Nature::Refusing | Nature::BlackHole => false,
         };
         let result = if is_alive { Ok(()) } else { Err(String::new()) };
-        self.health.pulse(member).checked(result, self.time());
+        self.health.member(member).checked(result, self.time());
         if self.now < LENGTH {
             self.at(CHECKED, Event::Checked(member));
         }
@@ -216,7 +216,7 @@ impl World {
     fn choice(&self, call: usize, is_picky: bool) -> Option<usize> {
         let (tried, now) = (&self.calls[call].tried, self.time());
         self.picker.pick(0, |index| {
-            let mut candidate = self.health.candidate(index, now, self.picker.wants_pace());
+            let mut candidate = self.health.candidate(index, now, self.picker.wants_estimate());
             candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
             candidate
         })
@@ -224,7 +224,7 @@ impl World {
 
     fn next(&mut self, call: usize) {
         match self.choice(call, false) {
-            Some(member) => self.send(call, member, Part::Usual),
+            Some(member) => self.send(call, member, Part::Regular),
             None => self.settle(call, false),
         }
     }
@@ -234,7 +234,7 @@ impl World {
         self.attempts.push(Attempt { call, member, part, begun: self.now, among: 0, is_over: false });
         self.calls[call].tried.push(member);
         self.calls[call].open.push(attempt);
-        self.attempts[attempt].among = self.health.pulse(member).begun(self.time());
+        self.attempts[attempt].among = self.health.member(member).begun(self.time());
         let is_counted = self.calls[call].begun >= WARM_UP;
         match self.servers[member].nature {
             Nature::Refusing => self.at(300, Event::Failed(attempt, 0)),
@@ -255,7 +255,7 @@ impl World {
         }
         if self.way.hedge
             && self.calls[call].tried.len() == 1
-            && let Some(late) = self.health.pulse(member).p95()
+            && let Some(late) = self.health.member(member).p95()
         {
             self.at(late.as_micros() as u64, Event::Late(call));
         }
@@ -331,7 +331,7 @@ impl World {
         if let Some(member) = self.choice(call, true)
             && self.health.withdraw(Extra::Hedge, self.time())
         {
-            self.send(call, member, Part::Usual);
+            self.send(call, member, Part::Regular);
         }
     }
 
@@ -363,7 +363,7 @@ impl World {
         self.attempts[attempt].is_over = true;
         self.calls[call].open.retain(|open| *open != attempt);
         self.health
-            .pulse(member)
+            .member(member)
             .ended(&CallEnd { call: part, judged, is_refusal, took, waited, among, msg: "" }, self.time());
     }
 

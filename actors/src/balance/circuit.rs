@@ -78,7 +78,7 @@ pub enum Admitted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
     /// An ordinary call.
-    Usual,
+    Regular,
     /// The trial call of a probing member.
     Trial,
 }
@@ -99,7 +99,7 @@ pub struct CircuitContext<'a> {
 
 impl std::fmt::Debug for CircuitContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ground").field("now", &self.now).finish_non_exhaustive()
+        f.debug_struct("CircuitContext").field("now", &self.now).finish_non_exhaustive()
     }
 }
 
@@ -169,11 +169,11 @@ impl Circuit {
     }
 
     /// Decides whether a call may go to the member. Starts probing if the time of its ejection is over.
-    pub fn admit(&mut self, ground: &CircuitContext<'_>) -> (Admitted, Option<Change>) {
-        let change = self.expire(ground);
+    pub fn admit(&mut self, context: &CircuitContext<'_>) -> (Admitted, Option<Change>) {
+        let change = self.expire(context);
         let admitted = match self.state {
             CircuitState::Healthy => Admitted::Yes,
-            CircuitState::Probing if !ground.has_checks && !self.on_trial => {
+            CircuitState::Probing if !context.has_checks && !self.on_trial => {
                 self.on_trial = true;
                 Admitted::Trial
             }
@@ -184,7 +184,7 @@ impl Circuit {
 
     /// Records the result of a call. Calls that began before the ejection, or that went to an ejected member because no
     /// other was left, decide nothing.
-    pub fn call_ended(&mut self, call: CallKind, judged: Judged, ground: &mut CircuitContext<'_>) -> Option<Change> {
+    pub fn call_ended(&mut self, call: CallKind, judged: Judged, context: &mut CircuitContext<'_>) -> Option<Change> {
         if call == CallKind::Trial {
             self.on_trial = false;
         }
@@ -196,21 +196,21 @@ impl Circuit {
             (CircuitState::Healthy, Judged::Failed(why)) => {
                 self.failures = self.failures.saturating_add(1);
                 self.why = Some(why);
-                if self.failures >= ground.rules.eject_after { self.eject(why, ground) } else { None }
+                if self.failures >= context.rules.eject_after { self.eject(why, context) } else { None }
             }
             (CircuitState::Probing, Judged::Good) if call == CallKind::Trial => {
-                Some(self.readmit(ReadmitReason::Answered, ground.now))
+                Some(self.readmit(ReadmitReason::Answered, context.now))
             }
             (CircuitState::Probing, Judged::Failed(why)) if call == CallKind::Trial => {
                 self.failures = self.failures.saturating_add(1);
-                Some(self.leave(why, ground))
+                Some(self.leave(why, context))
             }
             (CircuitState::Healthy | CircuitState::Probing | CircuitState::Ejected, _) => None,
         }
     }
 
     /// Records the result of an active check.
-    pub fn checked(&mut self, is_passed: bool, ground: &mut CircuitContext<'_>) -> Option<Change> {
+    pub fn checked(&mut self, is_passed: bool, context: &mut CircuitContext<'_>) -> Option<Change> {
         if is_passed {
             self.missed = 0;
             self.passed = self.passed.saturating_add(1);
@@ -219,55 +219,55 @@ impl Circuit {
             self.missed = self.missed.saturating_add(1);
         }
         match self.state {
-            CircuitState::Healthy if self.missed >= ground.rules.fall => {
+            CircuitState::Healthy if self.missed >= context.rules.fall => {
                 self.why = Some(EjectReason::CheckFailed);
-                self.eject(EjectReason::CheckFailed, ground)
+                self.eject(EjectReason::CheckFailed, context)
             }
             CircuitState::Healthy => None,
             CircuitState::Ejected | CircuitState::Probing => {
-                let change = self.expire(ground);
-                if self.state == CircuitState::Probing && self.passed >= ground.rules.rise {
-                    return Some(self.readmit(ReadmitReason::ChecksPassed, ground.now));
+                let change = self.expire(context);
+                if self.state == CircuitState::Probing && self.passed >= context.rules.rise {
+                    return Some(self.readmit(ReadmitReason::ChecksPassed, context.now));
                 }
                 change
             }
         }
     }
 
-    fn expire(&mut self, ground: &CircuitContext<'_>) -> Option<Change> {
-        if self.state != CircuitState::Ejected || ground.now < self.until {
+    fn expire(&mut self, context: &CircuitContext<'_>) -> Option<Change> {
+        if self.state != CircuitState::Ejected || context.now < self.until {
             return None;
         }
         self.state = CircuitState::Probing;
-        self.since = ground.now;
+        self.since = context.now;
         Some(Change::Probing)
     }
 
-    fn eject(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Option<Change> {
-        if !(ground.take_place)() {
+    fn eject(&mut self, why: EjectReason, context: &mut CircuitContext<'_>) -> Option<Change> {
+        if !(context.take_place)() {
             self.spared += 1;
             // Reported once, not for every further failure.
-            let is_news = self.failures == ground.rules.eject_after || self.missed == ground.rules.fall;
+            let is_news = self.failures == context.rules.eject_after || self.missed == context.rules.fall;
             return is_news.then_some(Change::Spared(why));
         }
-        if ground.now.saturating_sub(self.since) >= ground.rules.eject_time_max {
+        if context.now.saturating_sub(self.since) >= context.rules.eject_time_max {
             self.row = 0;
         }
-        Some(self.leave(why, ground))
+        Some(self.leave(why, context))
     }
 
     /// Ejects the member for twice as long as last time, ±10 % so that members that failed together do not return
     /// together.
-    fn leave(&mut self, why: EjectReason, ground: &mut CircuitContext<'_>) -> Change {
-        let Rules { eject_time, eject_time_max, .. } = *ground.rules;
+    fn leave(&mut self, why: EjectReason, context: &mut CircuitContext<'_>) -> Change {
+        let Rules { eject_time, eject_time_max, .. } = *context.rules;
         let doubled = eject_time.saturating_mul(1 << self.row.min(20)).min(eject_time_max);
-        let permille = u32::try_from((ground.draw)(201)).unwrap_or(0) + 900;
+        let permille = u32::try_from((context.draw)(201)).unwrap_or(0) + 900;
         let time = doubled * permille / 1_000;
         self.row += 1;
         self.ejections += 1;
         self.state = CircuitState::Ejected;
-        self.since = ground.now;
-        self.until = ground.now + time;
+        self.since = context.now;
+        self.until = context.now + time;
         self.why = Some(why);
         self.on_trial = false;
         self.passed = 0;

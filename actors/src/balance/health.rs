@@ -38,7 +38,7 @@ const NEVER: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Health {
     common: Arc<ClusterState>,
-    pulses: Box<[MemberHealth]>,
+    members: Box<[MemberHealth]>,
     generation: u64,
 }
 
@@ -73,55 +73,56 @@ pub enum Extra {
 impl Health {
     /// All members healthy, without latency samples.
     pub fn new(spec: &ClusterSpec) -> Health {
-        let vitals = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
-        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true), vitals)
+        let states = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
+        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true), states)
     }
 
     /// As [`new`](Health::new), for databases: live statements are their trial calls, and latency is recorded only if
     /// `dlb` balances by it.
     pub fn of_databases(spec: &DbSpec) -> Health {
-        let vitals =
+        let states =
             spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
         let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma);
-        Health::of(common, vitals)
+        Health::of(common, states)
     }
 
     /// The health of a new list of members. Members of the old list keep their state. `is_late` says whether a new
     /// member joins others at work, and so starts with a small share.
     pub(crate) fn succeeded(&self, members: &[Member], is_late: impl Fn(&Member) -> bool) -> Health {
         let now = self.now();
-        let mut known: Vec<&Arc<MemberState>> = self.pulses.iter().map(|pulse| &pulse.vital).collect();
-        let mut places = self.common.most_out(members.len());
-        let vitals = members.iter().map(|member| {
-            let before = known.iter().position(|vital| vital.is_for(member)).map(|at| known.swap_remove(at));
+        let mut known: Vec<&Arc<MemberState>> = self.members.iter().map(|member| &member.state).collect();
+        let mut ejections = self.common.most_out(members.len());
+        let states = members.iter().map(|member| {
+            let before = known.iter().position(|state| state.is_for(member)).map(|at| known.swap_remove(at));
             match before {
-                Some(vital) if !vital.is_out() => vital.clone(),
-                Some(vital) if places > 0 => {
-                    places -= 1;
-                    vital.clone()
+                Some(state) if !state.is_out() => state.clone(),
+                Some(state) if ejections > 0 => {
+                    ejections -= 1;
+                    state.clone()
                 }
                 // More members are ejected than the shorter list allows: this one gets another chance.
                 Some(_) => MemberState::new(member, None),
                 None => MemberState::new(member, is_late(member).then_some(now)),
             }
         });
-        Health::of(self.common.clone(), vitals.collect())
+        Health::of(self.common.clone(), states.collect())
     }
 
-    fn of(common: Arc<ClusterState>, vitals: Box<[Arc<MemberState>]>) -> Health {
-        let pulses = vitals.iter().map(|vital| MemberHealth { common: common.clone(), vital: vital.clone() }).collect();
+    fn of(common: Arc<ClusterState>, states: Box<[Arc<MemberState>]>) -> Health {
+        let members =
+            states.iter().map(|state| MemberHealth { common: common.clone(), state: state.clone() }).collect();
         let generation = {
-            let mut places = common.places();
-            places.most = common.most_out(vitals.len());
-            places.vitals = vitals;
-            places.generation += 1;
-            places.generation
+            let mut ejections = common.ejections();
+            ejections.most = common.most_out(states.len());
+            ejections.members = states;
+            ejections.generation += 1;
+            ejections.generation
         };
         // The new list may have ejected members whose trial is due.
         if generation > 1 {
             common.due.store(0, Relaxed);
         }
-        Health { common, pulses, generation }
+        Health { common, members, generation }
     }
 
     /// The time since the cluster's first `Health` was made.
@@ -130,8 +131,8 @@ impl Health {
     }
 
     /// The health of one member. Panics for an index beyond the list.
-    pub fn pulse(&self, index: usize) -> &MemberHealth {
-        &self.pulses[index]
+    pub fn member(&self, index: usize) -> &MemberHealth {
+        &self.members[index]
     }
 
     /// Generation number of this member list.
@@ -145,8 +146,8 @@ impl Health {
     }
 
     /// The facts about a member for the choice.
-    pub fn candidate(&self, index: usize, now: Duration, wants_pace: bool) -> Candidate {
-        self.pulses[index].candidate(now, wants_pace)
+    pub fn candidate(&self, index: usize, now: Duration, wants_estimate: bool) -> Candidate {
+        self.members[index].candidate(now, wants_estimate)
     }
 
     /// A member whose trial call is due. The call's result must be reported to [`ended`](MemberHealth::ended).
@@ -158,15 +159,15 @@ impl Health {
         // Reset before the scan, so that an entry made meanwhile is not lost.
         due.store(NEVER, Relaxed);
         let mut found = None;
-        for (index, pulse) in self.pulses.iter().enumerate().filter(|(_, pulse)| pulse.vital.is_out()) {
-            let (until, _) = pulse.trial();
-            if found.is_none() && until <= now && pulse.admit(now) == Admitted::Trial {
+        for (index, member) in self.members.iter().enumerate().filter(|(_, member)| member.state.is_out()) {
+            let (until, _) = member.trial();
+            if found.is_none() && until <= now && member.admit(now) == Admitted::Trial {
                 found = Some(index);
-            } else if let (until, false) = pulse.trial() {
+            } else if let (until, false) = member.trial() {
                 due.fetch_min(millis(until), Relaxed);
             }
         }
-        if self.common.places().generation != self.generation {
+        if self.common.ejections().generation != self.generation {
             // This is an old list: the members of the present one have not been scanned.
             due.store(0, Relaxed);
         }
@@ -199,10 +200,10 @@ impl Health {
     /// The cluster's own part of the report.
     pub(crate) fn report(&self) -> Vec<(&'static str, Value)> {
         let number = |counter: &AtomicU64| Value::Int(counter.load(Relaxed).cast_signed());
-        let places = self.common.places();
+        let ejections = self.common.ejections();
         vec![
-            ("out", Value::Int(places.out() as i64)),
-            ("out_at_most", Value::Int(places.most as i64)),
+            ("out", Value::Int(ejections.out() as i64)),
+            ("out_at_most", Value::Int(ejections.most as i64)),
             ("retries", number(&self.common.retries)),
             ("hedges", number(&self.common.hedges)),
             ("extra_denied", number(&self.common.denied)),

@@ -67,19 +67,19 @@ impl RecentLatencies {
             }
         }
         self.next = (self.next + 1) % KEPT;
-        let pace = self.pace(now);
-        // `pace.room` already includes the remembered value if that is fresh.
-        self.room = (pace.room, now);
-        pace
+        let estimate = self.estimate(now);
+        // `estimate.room` already includes the remembered value if that is fresh.
+        self.room = (estimate.room, now);
+        estimate
     }
 
     /// Records that a call lasted this long without an answer. It counts only if the member seemed faster.
     pub fn waited(&mut self, waited: Duration, among: usize, now: Duration) -> LatencyEstimate {
-        let pace = self.pace(now);
-        if waited.as_micros() > pace.micros.into() { self.learn(waited, among, now) } else { pace }
+        let estimate = self.estimate(now);
+        if waited.as_micros() > estimate.micros.into() { self.learn(waited, among, now) } else { estimate }
     }
 
-    fn pace(&self, now: Duration) -> LatencyEstimate {
+    fn estimate(&self, now: Duration) -> LatencyEstimate {
         let since = now.checked_sub(FRESH);
         let is_fresh = |answer: &&LatencySample| since.is_none_or(|since| answer.at > since);
         let oldest = self.answers.get(self.next).or(self.answers.first());
@@ -183,11 +183,11 @@ mod tests {
 
     #[test]
     fn it_fades_and_fits_an_atomic() {
-        let pace = LatencyEstimate { micros: 200_000, room: 3 };
-        assert_eq!(pace.faded(Duration::ZERO), pace);
+        let estimate = LatencyEstimate { micros: 200_000, room: 3 };
+        assert_eq!(estimate.faded(Duration::ZERO), estimate);
         // Twice the latency of a member ten times faster.
-        assert!(pace.faded(SECOND * 16).micros > 40_000 && pace.faded(SECOND * 17).micros < 40_000);
-        assert_eq!(LatencyEstimate::unpacked(pace.packed()), pace);
+        assert!(estimate.faded(SECOND * 16).micros > 40_000 && estimate.faded(SECOND * 17).micros < 40_000);
+        assert_eq!(LatencyEstimate::unpacked(estimate.packed()), estimate);
         let extreme = LatencyEstimate { micros: u32::MAX, room: u32::MAX };
         assert_eq!(LatencyEstimate::unpacked(extreme.packed()), extreme);
     }
@@ -200,11 +200,11 @@ mod tests {
             let (mut recent, mut now) = (RecentLatencies::default(), SECOND);
             for (millis, pause) in answers {
                 now += SECOND * pause;
-                let pace = recent.learn(MILLI * millis, 1, now);
+                let estimate = recent.learn(MILLI * millis, 1, now);
                 let is_fresh = |answer: &&LatencySample| answer.at + FRESH > now;
                 let mut fresh: Vec<u32> = recent.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
                 fresh.sort_unstable();
-                prop_assert_eq!(pace.micros, fresh[(fresh.len() - 1) / 2]);
+                prop_assert_eq!(estimate.micros, fresh[(fresh.len() - 1) / 2]);
                 let mut all: Vec<u32> = recent.answers.iter().map(|answer| answer.micros).collect();
                 all.sort_unstable();
                 prop_assert_eq!(&recent.order, &all);
@@ -216,14 +216,14 @@ mod tests {
             answers in prop::collection::vec((1u32..1_000, 1usize..50), 1..40),
         ) {
             let mut recent = RecentLatencies::default();
-            let pace = answers.iter().map(|(millis, among)| recent.learn(MILLI * *millis, *among, SECOND)).last();
-            let pace = pace.expect("there is one");
+            let estimate = answers.iter().map(|(millis, among)| recent.learn(MILLI * *millis, *among, SECOND)).last();
+            let estimate = estimate.expect("there is one");
             let kept = &answers[answers.len().saturating_sub(KEPT)..];
-            let quick: Vec<_> = kept.iter().filter(|(millis, _)| millis * 1_000 <= pace.micros).collect();
+            let quick: Vec<_> = kept.iter().filter(|(millis, _)| millis * 1_000 <= estimate.micros).collect();
             prop_assert!(quick.len() * 2 >= kept.len());
-            prop_assert!(quick.iter().any(|(millis, _)| millis * 1_000 == pace.micros));
-            prop_assert!(quick.iter().all(|(_, among)| *among as u32 <= pace.room));
-            prop_assert!(answers.iter().any(|(_, among)| *among as u32 == pace.room));
+            prop_assert!(quick.iter().any(|(millis, _)| millis * 1_000 == estimate.micros));
+            prop_assert!(quick.iter().all(|(_, among)| *among as u32 <= estimate.room));
+            prop_assert!(answers.iter().any(|(_, among)| *among as u32 == estimate.room));
         }
     }
 }

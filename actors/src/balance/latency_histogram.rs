@@ -45,7 +45,7 @@ impl Default for LatencyHistogram {
 
 impl std::fmt::Debug for LatencyHistogram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Latency").field("p50", &self.quantile(0.5)).finish_non_exhaustive()
+        f.debug_struct("LatencyHistogram").field("p50", &self.quantile(0.5)).finish_non_exhaustive()
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Candidate {
     /// Calls in flight.
     pub outstanding: usize,
     /// Expected latency. Read only by [`Balance::Ewma`].
-    pub pace: LatencyEstimate,
+    pub estimate: LatencyEstimate,
     /// Ejected, or asked for a pause by `Retry-After`: used only if no other member is left.
     pub is_out: bool,
     /// Never chosen: already tried for this call.
@@ -83,8 +83,8 @@ impl Picker {
         self.balance == Balance::Hash
     }
 
-    /// True if the choice reads [`Candidate::pace`].
-    pub fn wants_pace(&self) -> bool {
+    /// True if the choice reads [`Candidate::estimate`].
+    pub fn wants_estimate(&self) -> bool {
         self.balance == Balance::Ewma
     }
 
@@ -142,7 +142,7 @@ impl Picker {
     /// Whether `one` is expected to answer no later than `other`. Latencies within a factor of two count as equal: then
     /// weights and calls in flight decide, not the last millisecond.
     fn is_sooner(&self, one: Candidate, other: Candidate) -> bool {
-        let (a, b) = (u64::from(one.pace.micros), u64::from(other.pace.micros));
+        let (a, b) = (u64::from(one.estimate.micros), u64::from(other.estimate.micros));
         // An unknown latency counts as average. If it counted as fast, a member that never answers would be the
         // fastest.
         let is_known = a > 0 && b > 0;
@@ -227,9 +227,9 @@ fn load(one: Candidate) -> (u64, u64) {
 /// The predicted time for one more call, in microseconds, as a fraction: the expected latency, and beyond the capacity
 /// proportionally longer, as if the member ran the calls one after the other.
 fn predicted_cost(one: Candidate) -> (u64, u64) {
-    let room = u64::from(one.pace.room).max(1);
+    let room = u64::from(one.estimate.room).max(1);
     let calls = (one.outstanding as u64 + 1).max(room);
-    (u64::from(one.pace.micros).saturating_mul(calls), room)
+    (u64::from(one.estimate.micros).saturating_mul(calls), room)
 }
 
 /// a.0 / a.1 <= b.0 / b.1, without dividing.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use skitai_wire::Value;
 
 use super::store::Store;
-use crate::kit::report::Told;
+use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder};
 
 /// Represents the process's result store on one thread.
@@ -23,12 +23,12 @@ impl CacheActor {
 }
 
 impl Answers<Report> for CacheActor {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         // `shared`: every thread reports on the same store, so the status actor must not add these figures up.
-        responder.put(0, Told(Value::from_pairs([("shared", self.store.stats().tree())])));
+        responder.put(0, ActorReport(Value::from_pairs([("shared", self.store.stats().tree())])));
         ready(())
     }
 }

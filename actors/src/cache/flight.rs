@@ -111,7 +111,7 @@ impl Leader {
         if self.store.is_off() {
             return Err(NotCached::Off);
         }
-        let kept = {
+        let stored = {
             let mut table = self.store.flights.lock();
             if !self.is_listed(&table) {
                 return Err(NotCached::Forgotten);
@@ -126,7 +126,7 @@ impl Leader {
         if Coverage::of(&outcomes).is_complete() {
             self.news.send_replace(Some(outcomes));
         }
-        kept
+        stored
     }
 
     /// Whether the table's flight for this key is this leader's. It may have been invalidated, and another leader

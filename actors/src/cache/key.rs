@@ -12,7 +12,7 @@ pub struct CacheKey([u8; 32]);
 
 impl std::fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(")?;
+        f.write_str("CacheKey(")?;
         // Eight bytes are enough to distinguish keys in a log line.
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")

@@ -40,19 +40,19 @@ struct CacheEntry {
 struct OwnTtl;
 
 impl Expiry<CacheKey, CacheEntry> for OwnTtl {
-    fn expire_after_create(&self, _: &CacheKey, kept: &CacheEntry, _: Instant) -> Option<Duration> {
-        Some(kept.ttl)
+    fn expire_after_create(&self, _: &CacheKey, entry: &CacheEntry, _: Instant) -> Option<Duration> {
+        Some(entry.ttl)
     }
 
     // The default would keep the rest of the replaced entry's time to live.
     fn expire_after_update(
         &self,
         _: &CacheKey,
-        kept: &CacheEntry,
+        entry: &CacheEntry,
         _: Instant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Some(kept.ttl)
+        Some(entry.ttl)
     }
 }
 
@@ -97,7 +97,7 @@ pub struct Stats {
 
 /// The cached results of a process. Cheap to share; every method may be called from any thread.
 pub struct Store {
-    kept: moka::sync::Cache<CacheKey, CacheEntry>,
+    entries: moka::sync::Cache<CacheKey, CacheEntry>,
     max_entries: usize,
     // False only while `kept` is certainly empty: so a look-up in a site that caches nothing costs one atomic load.
     used: AtomicBool,
@@ -118,7 +118,7 @@ impl Store {
     pub fn new(max_entries: usize) -> Arc<Store> {
         let counters = Arc::new(CacheCounters::default());
         let counted = counters.clone();
-        let kept = moka::sync::Cache::builder()
+        let entries = moka::sync::Cache::builder()
             .name("results")
             .max_capacity(max_entries as u64)
             .expire_after(OwnTtl)
@@ -128,7 +128,7 @@ impl Store {
                 RemovalCause::Explicit | RemovalCause::Replaced => {}
             })
             .build();
-        Arc::new(Store { kept, max_entries, used: AtomicBool::new(false), counters, flights: Flights::default() })
+        Arc::new(Store { entries, max_entries, used: AtomicBool::new(false), counters, flights: Flights::default() })
     }
 
     /// True if the configuration disables the cache.
@@ -154,7 +154,7 @@ impl Store {
         if !self.is_used() {
             return None;
         }
-        self.kept.get(key).map(|kept| kept.outcomes)
+        self.entries.get(key).map(|entry| entry.outcomes)
     }
 
     /// Stores a complete answer for `ttl`. It replaces an older answer and its time to live.
@@ -175,7 +175,7 @@ impl Store {
             self.counters.refused_incomplete.fetch_add(1, Relaxed);
             return Err(NotCached::Incomplete);
         }
-        self.kept.insert(key, CacheEntry { outcomes, ttl });
+        self.entries.insert(key, CacheEntry { outcomes, ttl });
         // After the insert; `clear` uses the reverse order. So no entry can exist while the flag is false.
         self.used.store(true, SeqCst);
         self.counters.stored.fetch_add(1, Relaxed);
@@ -184,21 +184,21 @@ impl Store {
 
     /// Invalidates one answer. An answer that is being fetched is neither stored nor handed to followers.
     pub fn remove(&self, key: &CacheKey) {
-        self.flights.forget(key, || self.kept.invalidate(key));
+        self.flights.forget(key, || self.entries.invalidate(key));
     }
 
     /// Invalidates all answers, including those being fetched.
     pub fn clear(&self) {
         self.flights.forget_all(|| {
             self.used.store(false, SeqCst);
-            self.kept.invalidate_all();
+            self.entries.invalidate_all();
         });
     }
 
     /// The statistics, after a sweep. The sweep is coarse: an entry that expired less than two seconds ago may still be
     /// counted. Look-ups are exact and never return it.
     pub fn stats(&self) -> Stats {
-        self.kept.run_pending_tasks();
+        self.entries.run_pending_tasks();
         let counters = &self.counters;
         Stats {
             hits: counters.hits.load(Relaxed),
@@ -209,7 +209,7 @@ impl Store {
             expired: counters.expired.load(Relaxed),
             led: counters.led.load(Relaxed),
             followed: counters.followed.load(Relaxed),
-            entries: self.kept.entry_count(),
+            entries: self.entries.entry_count(),
             in_flight: self.flights.len() as u64,
             max_entries: self.max_entries as u64,
         }

@@ -27,7 +27,7 @@ pub(super) struct Attempt<'a> {
     index: usize,
     /// When the call began.
     begun: Instant,
-    part: AttemptInfo,
+    info: AttemptInfo,
     entry: InFlight,
     progress: Progress,
     is_done: Cell<bool>,
@@ -62,21 +62,21 @@ impl<'a> Attempt<'a> {
         member: &'a HttpMember,
         responder: &'a Responder<Outcome>,
         index: usize,
-        part: AttemptInfo,
+        info: AttemptInfo,
         begun: Instant,
     ) -> Attempt<'a> {
-        let entry = member.enter(part.call, if part.attempt == 1 { begun } else { Instant::now() });
+        let entry = member.enter(info.call, if info.attempt == 1 { begun } else { Instant::now() });
         responder.revise(index, |slot| {
             slot.node = member.node.clone();
-            slot.attempts = part.attempt;
+            slot.attempts = info.attempt;
             // Removes what the slot says about the previous member.
-            if part.attempt > 1 || part.is_repeated {
-                *slot = Outcome { attempts: part.attempt, ..Outcome::unsent(member.node.clone()) };
+            if info.attempt > 1 || info.is_repeated {
+                *slot = Outcome { attempts: info.attempt, ..Outcome::unsent(member.node.clone()) };
             }
         });
         let progress = Progress::default();
         let (is_done, is_unwanted) = (Cell::new(false), Cell::new(false));
-        Attempt { member, responder, index, begun, part, entry, progress, is_done, is_unwanted }
+        Attempt { member, responder, index, begun, info, entry, progress, is_done, is_unwanted }
     }
 
     pub(super) fn index(&self) -> usize {
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
 
     /// The caller pins `exchange`: pinned here, it would be stored in this future twice.
     async fn guarded(&self, exchange: Pin<&mut impl Future<Output = Outcome>>) -> Outcome {
-        let (mut exchange, mut told) = (exchange, Stage::Admitted);
+        let (mut exchange, mut shown) = (exchange, Stage::Admitted);
         poll_fn(|context| {
             let ended = step(exchange.as_mut(), context).unwrap_or_else(|text| {
                 tracing::error!(node = &*self.member.node, "an exchange panicked: {text}");
@@ -112,9 +112,9 @@ impl<'a> Attempt<'a> {
                 return Poll::Ready(outcome);
             }
             let stage = self.progress.get().stage;
-            if stage != told && !self.part.is_repeated {
-                self.tell(told, stage);
-                told = stage;
+            if stage != shown && !self.info.is_repeated {
+                self.show(shown, stage);
+                shown = stage;
             }
             Poll::Pending
         })
@@ -137,7 +137,7 @@ impl<'a> Attempt<'a> {
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         outcome.latency = now - self.begun;
-        outcome.attempts = self.part.attempt;
+        outcome.attempts = self.info.attempt;
         self.is_done.set(true);
         self.member.record(self.entry, outcome, self.judged(outcome, was_silent), now);
     }
@@ -154,19 +154,19 @@ impl<'a> Attempt<'a> {
     }
 
     /// Writes into the slot how far the exchange has come, if that differs from `before`.
-    fn tell(&self, before: Stage, now: Stage) {
+    fn show(&self, before: Stage, now: Stage) {
         let (before, now) = (unsent(before), unsent(now));
         if before == now {
             return;
         }
-        let told = match now {
+        let expired = match now {
             Some((reason, what)) => deadline::unsent_at_deadline(reason, what),
             None => Expired { reason: Reason::NotAdmitted, msg: String::new() },
         };
         self.responder.revise(self.index, |slot| {
-            slot.reason = told.reason;
-            slot.status = told.reason.status();
-            slot.msg = told.msg;
+            slot.reason = expired.reason;
+            slot.status = expired.reason.status();
+            slot.msg = expired.msg;
         });
     }
 }
@@ -220,14 +220,14 @@ mod tests {
             responder.revise(0, |slot| said = Some((slot.reason, slot.attempts)));
             said.expect("the slot is open")
         };
-        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
-        tally.tell(Stage::Admitted, Stage::Dialling);
+        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
+        attempt.show(Stage::Admitted, Stage::Dialling);
         assert_eq!(said(), (Reason::ConnectTimeout, 1));
-        drop(tally);
-        let part = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Usual) };
-        let tally = Attempt::begin(&member, &responder, 0, part, Instant::now());
+        drop(attempt);
+        let info = AttemptInfo { attempt: 2, ..AttemptInfo::sole(CallKind::Regular) };
+        let attempt = Attempt::begin(&member, &responder, 0, info, Instant::now());
         // An idle connection: the next poll may already send on it.
-        tally.tell(Stage::Admitted, Stage::Connected);
+        attempt.show(Stage::Admitted, Stage::Connected);
         assert_eq!(said(), (Reason::NotAdmitted, 2), "a deadline now must say that it may have run");
     }
 
@@ -235,12 +235,12 @@ mod tests {
     fn a_panic_is_the_outcome_of_its_member() {
         let member = member();
         let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
+        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
         let outcome =
-            tally.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
+            attempt.guarded(std::pin::pin!(async { panic!("ouch") })).now_or_never().expect("it panics at once");
         assert_eq!(outcome.reason, Reason::Internal);
         assert!(outcome.msg.contains("ouch"), "{}", outcome.msg);
-        drop(tally);
+        drop(attempt);
         assert!(member.is_idle());
     }
 
@@ -248,12 +248,12 @@ mod tests {
     fn a_call_that_still_waits_for_a_connection_was_not_sent() {
         let member = member();
         let (_inlet, responder) = Replies::open(vec![Outcome::unsent("a".into())], None);
-        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
-        tally.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
-        assert_eq!(tally.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
-        let tally = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Usual), Instant::now());
-        tally.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
-        let outcome = tally.expire(Duration::from_secs(1));
+        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
+        attempt.progress.set(Trace { stage: Stage::Waiting, ..Trace::default() });
+        assert_eq!(attempt.expire(Duration::from_secs(1)).reason, Reason::NoPermit);
+        let attempt = Attempt::begin(&member, &responder, 0, AttemptInfo::sole(CallKind::Regular), Instant::now());
+        attempt.progress.set(Trace { stage: Stage::Connected, written: 1, ..Trace::default() });
+        let outcome = attempt.expire(Duration::from_secs(1));
         assert_eq!(
             (outcome.reason, outcome.msg.as_str()),
             (Reason::Deadline, "no answer within the member's timeout of 1s")

@@ -84,14 +84,14 @@ impl<'a> BalancedCall<'a> {
         }
         let index = self.choice(&tried, false)?;
         tried.push(index);
-        Some((index, CallKind::Usual))
+        Some((index, CallKind::Regular))
     }
 
     fn choice(&self, tried: &[usize], is_picky: bool) -> Option<usize> {
         let (health, picker) = (self.shared.health(), &self.shared.picker);
-        let (now, wants_pace) = (health.now(), picker.wants_pace());
+        let (now, wants_estimate) = (health.now(), picker.wants_estimate());
         picker.pick(self.key, |index| {
-            let mut candidate = health.candidate(index, now, wants_pace);
+            let mut candidate = health.candidate(index, now, wants_estimate);
             candidate.is_barred = tried.contains(&index) || (is_picky && candidate.is_out);
             candidate
         })
@@ -116,10 +116,10 @@ impl<'a> BalancedCall<'a> {
 
     async fn attempt(&self, index: usize, call: CallKind, is_repeated: bool) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
-        let tally = self.begin(index, call, is_repeated);
-        let mut running = pin!(within(&tally, self.request, timeout));
+        let first = self.begin(index, call, is_repeated);
+        let mut running = pin!(within(&first, self.request, timeout));
         let is_hedged = self.shared.spec().hedge && self.request.is_idempotent;
-        let Some(late) = is_hedged.then(|| self.shared.health().pulse(index).p95()).flatten() else {
+        let Some(late) = is_hedged.then(|| self.shared.health().member(index).p95()).flatten() else {
             return running.await;
         };
         let mut is_late = pin!(tokio::time::sleep(late));
@@ -131,7 +131,7 @@ impl<'a> BalancedCall<'a> {
             return outcome;
         }
         match self.second() {
-            Some(second) => self.hedged(&tally, running, second).await,
+            Some(second) => self.hedged(&first, running, second).await,
             None => running.await,
         }
     }
@@ -155,7 +155,7 @@ impl<'a> BalancedCall<'a> {
         index: usize,
     ) -> Outcome {
         let timeout = self.shared.spec().member_timeout;
-        let second = self.begin(index, CallKind::Usual, true);
+        let second = self.begin(index, CallKind::Regular, true);
         let mut other = Box::pin(within(&second, self.request, timeout));
         let (mut failed_one, mut failed_other) = (None, None);
         let outcome = poll_fn(|context| {

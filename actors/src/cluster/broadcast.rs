@@ -33,11 +33,11 @@ pub(super) async fn all(
             None
         }
     };
-    let tallies: SmallVec<[Attempt<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
-    let mut running: JoinAll<_> = tallies.iter().map(|tally| placed(|| tally.run(request))).enumerate().collect();
+    let attempts: SmallVec<[Attempt<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
+    let mut running: JoinAll<_> = attempts.iter().map(|attempt| placed(|| attempt.run(request))).enumerate().collect();
     let mut alarm = Alarm::at(begun + timeout);
     let is_expired = poll_fn(|context| {
-        let ended = running.poll(context, |number, outcome| responder.put(tallies[number].index(), outcome));
+        let ended = running.poll(context, |number, outcome| responder.put(attempts[number].index(), outcome));
         if ended.is_ready() {
             return Poll::Ready(false);
         }
@@ -47,15 +47,15 @@ pub(super) async fn all(
     if is_expired {
         // Closes the sockets before the caller is woken.
         drop(running);
-        for tally in tallies.iter().filter(|tally| !tally.is_done()) {
-            responder.put(tally.index(), tally.expire(timeout));
+        for attempt in attempts.iter().filter(|attempt| !attempt.is_done()) {
+            responder.put(attempt.index(), attempt.expire(timeout));
         }
     }
 }
 
 /// One exchange, bounded by the member's timeout.
-pub(super) async fn within(tally: &Attempt<'_>, request: &PreparedRequest, timeout: Duration) -> Outcome {
+pub(super) async fn within(attempt: &Attempt<'_>, request: &PreparedRequest, timeout: Duration) -> Outcome {
     // Pinned in place: passed by value it would be moved at every step down.
-    let in_time = alarm::until(tally.started() + timeout, std::pin::pin!(tally.run(request))).await;
-    in_time.unwrap_or_else(|| tally.expire(timeout))
+    let in_time = alarm::until(attempt.started() + timeout, std::pin::pin!(attempt.run(request))).await;
+    in_time.unwrap_or_else(|| attempt.expire(timeout))
 }

@@ -21,7 +21,7 @@ pub(super) struct HttpMember {
     /// The error says why no request can name this host.
     origin: Result<Origin, String>,
     /// Its health, shared by all threads. `None` for an origin of the actor for any URL.
-    pulse: Option<MemberHealth>,
+    health: Option<MemberHealth>,
     in_flight: Cell<usize>,
     counts: RefCell<Counts>,
 }
@@ -73,20 +73,20 @@ impl HttpMember {
             weight,
             connections,
             origin,
-            pulse: None,
+            health: None,
             in_flight: Cell::new(0),
             counts: RefCell::default(),
         }
     }
 
     /// The same member, with the health that it shares with its cluster.
-    pub(super) fn with_pulse(self, pulse: MemberHealth) -> HttpMember {
-        HttpMember { pulse: Some(pulse), ..self }
+    pub(super) fn with_health(self, health: MemberHealth) -> HttpMember {
+        HttpMember { health: Some(health), ..self }
     }
 
     /// True if the member has this health.
-    pub(super) fn has(&self, pulse: &MemberHealth) -> bool {
-        self.pulse.as_ref().is_some_and(|own| own.is(pulse))
+    pub(super) fn has(&self, health: &MemberHealth) -> bool {
+        self.health.as_ref().is_some_and(|own| own.is(health))
     }
 
     /// One exchange. The caller sets latency and attempts.
@@ -99,14 +99,14 @@ impl HttpMember {
 
     /// Decides whether a call may go to this member; a refusal is an outcome.
     pub(super) fn admit(&self, now: Instant) -> Result<CallKind, Box<Outcome>> {
-        let Some(pulse) = &self.pulse else { return Ok(CallKind::Usual) };
-        let now = pulse.at(now);
-        match pulse.admit(now) {
-            Admitted::Yes => Ok(CallKind::Usual),
+        let Some(health) = &self.health else { return Ok(CallKind::Regular) };
+        let now = health.at(now);
+        match health.admit(now) {
+            Admitted::Yes => Ok(CallKind::Regular),
             Admitted::Trial => Ok(CallKind::Trial),
             Admitted::No => {
                 self.counts.borrow_mut().not_sent += 1;
-                let why = pulse.explain(now);
+                let why = health.explain(now);
                 Err(Box::new(Outcome::failed(self.node.clone(), Reason::Ejected, why)))
             }
         }
@@ -114,14 +114,14 @@ impl HttpMember {
 
     pub(super) fn enter(&self, call: CallKind, started: Instant) -> InFlight {
         self.in_flight.update(|count| count + 1);
-        InFlight { call, started, among: self.pulse.as_ref().map_or(1, |pulse| pulse.begun(pulse.at(started))) }
+        InFlight { call, started, among: self.health.as_ref().map_or(1, |health| health.begun(health.at(started))) }
     }
 
     /// Ends what [`enter`](HttpMember::enter) began, and passes the result to the member's health.
     pub(super) fn leave(&self, ended: &CallEnd<'_>, now: Instant) {
         self.in_flight.update(|count| count - 1);
-        if let Some(pulse) = &self.pulse {
-            pulse.ended(ended, pulse.at(now));
+        if let Some(health) = &self.health {
+            health.ended(ended, health.at(now));
         }
     }
 
@@ -132,10 +132,10 @@ impl HttpMember {
     /// Counts the outcome of an exchange and judges the member by it. Every outcome of this member passes here.
     pub(super) fn record(&self, entry: InFlight, outcome: &Outcome, judged: Judged, now: Instant) {
         self.count(outcome);
-        if let Some(pulse) = &self.pulse
+        if let Some(health) = &self.health
             && let Some(time) = retry_after(outcome)
         {
-            pulse.hold(time, pulse.at(now));
+            health.hold(time, health.at(now));
         }
         let took = now - entry.started;
         let is_refusal = outcome.code == TOO_MANY || outcome.code >= 500;
@@ -255,8 +255,8 @@ impl HttpMember {
             ("last_error", last_error),
             ("latency", latency),
         ];
-        if let Some(pulse) = &self.pulse {
-            pairs.push(("shared", pulse.report()));
+        if let Some(health) = &self.health {
+            pairs.push(("shared", health.report()));
         }
         Value::from_pairs(pairs)
     }

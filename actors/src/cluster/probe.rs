@@ -60,15 +60,15 @@ async fn all(roster: Arc<Roster>, check: Check) {
     let mut watched: Vec<(MemberHealth, Task)> = Vec::new();
     loop {
         let lineup = changes.borrow_and_update().clone();
-        let pulses = || (0..lineup.members.len()).map(|index| lineup.health.pulse(index));
-        watched.retain(|(pulse, _)| pulses().any(|present| present.is(pulse)));
-        for (member, pulse) in lineup.members.iter().zip(pulses()) {
-            if !watched.iter().any(|(known, _)| known.is(pulse)) {
+        let present_health = || (0..lineup.members.len()).map(|index| lineup.health.member(index));
+        watched.retain(|(health, _)| present_health().any(|present| present.is(health)));
+        for (member, health) in lineup.members.iter().zip(present_health()) {
+            if !watched.iter().any(|(known, _)| known.is(health)) {
                 let task = tasks::spawn(
                     "checks of members",
-                    watch(roster.clone(), check.clone(), member.clone(), pulse.clone()),
+                    watch(roster.clone(), check.clone(), member.clone(), health.clone()),
                 );
-                watched.push((pulse.clone(), Task(task)));
+                watched.push((health.clone(), Task(task)));
             }
         }
         if changes.changed().await.is_err() {
@@ -77,7 +77,7 @@ async fn all(roster: Arc<Roster>, check: Check) {
     }
 }
 
-async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: MemberHealth) {
+async fn watch(roster: Arc<Roster>, check: Check, member: Member, health: MemberHealth) {
     let dice = Dice::new();
     let permille = |number: u64| u32::try_from(number).unwrap_or(0);
     sleep(check.interval * permille(dice.below(1_000)) / 1_000).await;
@@ -89,7 +89,7 @@ async fn watch(roster: Arc<Roster>, check: Check, member: Member, pulse: MemberH
             Err(_) => Err(format!("no answer within {limit:?}")),
         };
         let result = result.map_err(|why| format!("check: {why}"));
-        pulse.checked(result, pulse.now());
+        health.checked(result, health.now());
         sleep(check.interval * permille(900 + dice.below(201)) / 1_000).await;
     }
 }
@@ -139,8 +139,8 @@ async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Dur
     let request = PreparedRequest::new(completed(request, spec))?;
     let limits =
         OriginLimits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
-    let place = Endpoint { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
-    let origin = Origin::member(place, limits)?;
+    let endpoint = Endpoint { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
+    let origin = Origin::member(endpoint, limits)?;
     Ok(origin.ask(&request, &Progress::default(), Instant::now(), &member.node).await)
 }
 

@@ -116,8 +116,8 @@ impl Roster {
         match found {
             Err(why) => {
                 if name.failing.is_none() {
-                    let kept = name.addresses.len();
-                    tracing::warn!(cluster, host, "the name is not found, {kept} known addresses stay: {why}");
+                    let count = name.addresses.len();
+                    tracing::warn!(cluster, host, "the name is not found, {count} known addresses stay: {why}");
                 }
                 let since = name.failing.take().map_or_else(SystemTime::now, |failing| failing.0);
                 name.failing = Some((since, why));
@@ -167,7 +167,7 @@ impl Roster {
         let mut pairs = self.lineup().health.report();
         if self.spec.discover.is_some() {
             let names = self.names();
-            let told = names.iter().map(|name| {
+            let reports = names.iter().map(|name| {
                 let addresses = name.addresses.iter().map(|address| Value::String(address.to_string())).collect();
                 let failing = name.failing.as_ref();
                 Value::from_pairs([
@@ -178,7 +178,7 @@ impl Roster {
                     ("failing_for", failing.map_or(Value::Nil, |failing| Value::String(failing.1.clone()))),
                 ])
             });
-            pairs.push(("discovery", Value::List(told.collect())));
+            pairs.push(("discovery", Value::List(reports.collect())));
         }
         Value::from_pairs(pairs)
     }

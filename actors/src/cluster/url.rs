@@ -27,7 +27,7 @@ pub(super) struct Url {
 impl Url {
     /// Parses a URL. The error says what is wrong and repeats no password.
     pub(super) fn parse(text: &str) -> Result<Url, String> {
-        let text = kept(text);
+        let text = with_escaped_breaks(text);
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err("the URL has no scheme: write http://… or https://…".to_owned());
         };
@@ -37,7 +37,7 @@ impl Url {
 
     /// Resolves a `location` header that an answer from this URL contains.
     pub(super) fn join(&self, location: &str) -> Result<Url, String> {
-        let location = kept(location);
+        let location = with_escaped_breaks(location);
         let absolute = location.split_once("://").filter(|(scheme, _)| scheme.bytes().all(|b| b.is_ascii_alphabetic()));
         Url::of(self.base.join(&location), location.strip_prefix("//").or(absolute.map(|(_, rest)| rest)))
     }
@@ -104,7 +104,7 @@ pub(super) fn shown(text: &str) -> Arc<str> {
 }
 
 /// The text with line breaks and tabs percent-encoded. Browsers remove them, which would change a query.
-fn kept(text: &str) -> Cow<'_, str> {
+fn with_escaped_breaks(text: &str) -> Cow<'_, str> {
     let text = text.trim();
     if !text.contains(['\t', '\n', '\r']) {
         return text.into();

@@ -16,7 +16,7 @@ use super::url::Url;
 use super::{reaper, url};
 use crate::balance::circuit::CallKind;
 use crate::http::{Decode, Endpoint, KEEP_ALIVE, Method, Origin, OriginLimits, PreparedRequest, Request, TlsTrust};
-use crate::kit::{Answers, Report, Responder, report::Told};
+use crate::kit::{Answers, Report, Responder, report::ActorReport};
 use crate::outcome::{Outcome, Reason, Status};
 use crate::spec::Authority;
 
@@ -96,18 +96,18 @@ struct CachedOrigin {
 
 impl std::fmt::Debug for UrlClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Web").field("origins", &self.shared.origins.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("UrlClient").field("origins", &self.shared.origins.borrow().len()).finish_non_exhaustive()
     }
 }
 
 impl UrlClient {
     /// An actor without origins.
     pub fn new(limits: UrlClientLimits) -> UrlClient {
-        UrlClient::vouched_for_by(limits, None)
+        UrlClient::with_authority(limits, None)
     }
 
     /// As [`new`](UrlClient::new), with these authorities in place of the web's roots.
-    pub fn vouched_for_by(limits: UrlClientLimits, authority: Option<&Authority>) -> UrlClient {
+    pub fn with_authority(limits: UrlClientLimits, authority: Option<&Authority>) -> UrlClient {
         let (trust, origins) = (authority.map(TlsTrust::of), RefCell::default());
         UrlClient {
             shared: Rc::new(UrlClientParts { limits, trust, origins, asked: Cell::new(0), reaper: Reaper::default() }),
@@ -136,17 +136,17 @@ impl Answers<Fetch> for UrlClient {
 }
 
 impl Answers<Report> for UrlClient {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let origins = self.shared.origins.borrow();
-        let told = Value::from_pairs([
+        let report = Value::from_pairs([
             ("asked", Value::Int(self.shared.asked.get().cast_signed())),
             ("origins_limit", Value::Int(ORIGINS.cast_signed() as i64)),
             ("origins", Value::List(origins.values().map(|entry| entry.member.report()).collect())),
         ]);
-        async move { responder.put(0, Told(told)) }
+        async move { responder.put(0, ActorReport(report)) }
     }
 }
 
@@ -212,8 +212,8 @@ impl UrlClientParts {
         };
         reaper::watch(self);
         let timeout = self.limits.timeout;
-        let tally = Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Usual), begun);
-        within(&tally, &request, timeout).await
+        let attempt = Attempt::begin(&member, responder, 0, AttemptInfo::sole(CallKind::Regular), begun);
+        within(&attempt, &request, timeout).await
     }
 
     /// The origin of this URL; `None` if there are [`ORIGINS`] already and all are busy.
@@ -233,8 +233,8 @@ impl UrlClientParts {
         let UrlClientLimits { connect_timeout, connections, max_answer, .. } = self.limits;
         let limits = OriginLimits { connect_timeout, connections, max_answer };
         let trust = url.tls.then(|| self.trust.clone().unwrap_or_else(TlsTrust::web));
-        let place = Endpoint { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
-        let member = Rc::new(HttpMember::new(url.node(), 1, connections, Origin::any(place, limits)));
+        let endpoint = Endpoint { trust: trust.as_ref(), host: &url.host, port: url.port, address: None };
+        let member = Rc::new(HttpMember::new(url.node(), 1, connections, Origin::any(endpoint, limits)));
         origins.insert(key, CachedOrigin { member: member.clone(), used });
         Some(member)
     }

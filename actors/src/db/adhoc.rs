@@ -15,7 +15,7 @@ use super::backstop::Backstop;
 use super::member::{MemberLimits, SqlMember};
 use super::stream::Sink;
 use super::{ConnMode, Query, TEND_EVERY, ask};
-use crate::kit::report::Told;
+use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder, tasks};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, STREAM_SHARE, part};
@@ -38,7 +38,7 @@ pub struct AdHocStatement {
     /// The route that asks.
     pub asker: &'static str,
     /// The kind of connection the statement asks for.
-    pub lane: ConnMode,
+    pub mode: ConnMode,
 }
 
 /// A database that no configuration names, with its login.
@@ -147,10 +147,10 @@ impl AdHoc {
         started: Instant,
         responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let AdHocStatement { member: spec, sql, params, asker, lane } = statement;
+        let AdHocStatement { member: spec, sql, params, asker, mode } = statement;
         let node = spec.node.clone();
         let member = self.member(spec);
-        let query = Query::on(lane, false, sql, params, asker, (backstop, responder.party));
+        let query = Query::on(mode, false, sql, params, asker, (backstop, responder.party));
         async move {
             let outcome = match member {
                 Some(member) => ask(&member, query, None, sinks.first(), started).await,
@@ -162,16 +162,19 @@ impl AdHoc {
 }
 
 impl Answers<Report> for AdHoc {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let targets = self.targets.clone();
         async move {
             let members = targets.borrow().values().map(|target| target.member.report()).collect();
             responder.put(
                 0,
-                Told(Value::from_pairs([("limit", Value::Int(MAX_TARGETS as i64)), ("members", Value::List(members))])),
+                ActorReport(Value::from_pairs([
+                    ("limit", Value::Int(MAX_TARGETS as i64)),
+                    ("members", Value::List(members)),
+                ])),
             );
         }
     }

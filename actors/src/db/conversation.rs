@@ -43,7 +43,7 @@ pub struct Conversation<T> {
     /// The database, or how to choose it.
     pub with: T,
     /// Transaction or session.
-    pub bond: ConversationKind,
+    pub kind: ConversationKind,
     /// The route that asks.
     pub asker: &'static str,
     /// The commands, carried out one after the other.
@@ -94,16 +94,16 @@ impl HeldConnection {
 
     async fn execute(&self, query: Arc<Query>) -> Result<Rows, StatementFailure> {
         match self {
-            HeldConnection::Postgres(seat) => seat.send(query).await,
-            HeldConnection::Sqlite(seat) => seat.send(query).await,
+            HeldConnection::Postgres(held) => held.send(query).await,
+            HeldConnection::Sqlite(held) => held.send(query).await,
         }
     }
 
     /// Returns the connection. `clean`: a transaction has ended and nothing else can have been left behind.
     async fn leave(self, clean: bool) {
         match self {
-            HeldConnection::Postgres(seat) => seat.leave(clean).await,
-            HeldConnection::Sqlite(seat) => seat.leave(clean),
+            HeldConnection::Postgres(held) => held.leave(clean).await,
+            HeldConnection::Sqlite(held) => held.leave(clean),
         }
     }
 }
@@ -111,8 +111,8 @@ impl HeldConnection {
 /// A running conversation.
 pub(super) struct ConversationRunner<'m> {
     pub(super) member: &'m SqlMember,
-    pub(super) seat: HeldConnection,
-    pub(super) bond: ConversationKind,
+    pub(super) held: HeldConnection,
+    pub(super) kind: ConversationKind,
     pub(super) asker: &'static str,
     pub(super) backstop: Backstop,
     pub(super) holding: Holding<'m>,
@@ -126,12 +126,12 @@ impl ConversationRunner<'_> {
         orders: &mut mpsc::Receiver<Command>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Result<(), StatementFailure> {
-        let inside = match &self.seat {
-            HeldConnection::Postgres(seat) => seat.limit_to(self.backstop).await,
+        let inside = match &self.held {
+            HeldConnection::Postgres(held) => held.limit_to(self.backstop).await,
             HeldConnection::Sqlite(_) => None,
         };
-        if self.bond == ConversationKind::Transaction {
-            self.word(self.seat.begin().into()).await?;
+        if self.kind == ConversationKind::Transaction {
+            self.word(self.held.begin().into()).await?;
             if let Some(limit) = inside {
                 self.word(limit.into()).await?;
             }
@@ -178,20 +178,20 @@ impl ConversationRunner<'_> {
                 }
             }
         }
-        if self.bond == ConversationKind::Transaction {
+        if self.kind == ConversationKind::Transaction {
             self.word("ROLLBACK".into()).await?;
         }
-        self.seat.leave(self.bond == ConversationKind::Transaction).await;
+        self.held.leave(self.kind == ConversationKind::Transaction).await;
         Ok(())
     }
 
     async fn statement(&self, sql: Cow<'static, str>, params: Arc<[Value]>) -> Result<Rows, StatementFailure> {
-        let place = if self.bond == ConversationKind::Transaction {
+        let context = if self.kind == ConversationKind::Transaction {
             StatementContext::Transaction
         } else {
             StatementContext::Session
         };
-        if let Some(why) = statement_guard::refused(&sql, place) {
+        if let Some(why) = statement_guard::refused(&sql, context) {
             return Err(StatementFailure::new(Reason::Sql, why));
         }
         self.run(Query::among(sql, params, self.asker)).await
@@ -207,7 +207,7 @@ impl ConversationRunner<'_> {
             return Err(StatementFailure::new(Reason::Sql, why.clone()));
         }
         self.holding.does(Some(query.clone()));
-        let result = self.member.timed(self.seat.execute(query)).await;
+        let result = self.member.timed(self.held.execute(query)).await;
         self.holding.does(None);
         result
     }
@@ -239,7 +239,7 @@ impl ConversationRunner<'_> {
         answer: oneshot::Sender<Outcome>,
         result: Result<Rows, StatementFailure>,
     ) -> Result<(), StatementFailure> {
-        let ConversationRunner { member, seat, .. } = self;
+        let ConversationRunner { member, held, .. } = self;
         let lost = match &result {
             Err(failure) if failure.reason != Reason::Sql => {
                 Some(StatementFailure::new(failure.reason, failure.msg.clone()))
@@ -247,7 +247,7 @@ impl ConversationRunner<'_> {
             _ => None,
         };
         if lost.is_none() {
-            seat.leave(true).await;
+            held.leave(true).await;
         }
         let _ = answer.send(member.outcome(result));
         lost.map_or(Ok(()), Err)
@@ -282,14 +282,14 @@ impl Answers<Conversation<Shards>> for Database {
         asked: Conversation<Shards>,
         responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Conversation { with, bond, asker, mut orders, ready } = asked;
+        let Conversation { with, kind, asker, mut orders, ready } = asked;
         let (members, picker, name) = (self.members.clone(), self.picker.clone(), self.name.clone());
         let health = self.health.clone();
         let backstop = Backstop::of(responder.deadline, Instant::now(), self.spec.member_timeout);
         let party = responder.party;
         let at = match with {
             Shards::At(index) => Some(index),
-            Shards::Of(place) => self.circle.owner(&self.spec, place),
+            Shards::Of(point) => self.ring.owner(&self.spec, point),
             Shards::One | Shards::All => None,
         };
         async move {
@@ -298,11 +298,11 @@ impl Answers<Conversation<Shards>> for Database {
                 (Shards::One, _) => {
                     let started = Instant::now();
                     let mut choice = super::Choice::new(&members, &picker, &health);
-                    let mut outcome = super::nobody(&name);
+                    let mut outcome = super::no_members(&name);
                     while let Some((index, call)) = choice.next() {
                         let attempts = outcome.attempts + 1;
                         outcome = members[index]
-                            .converse((bond, asker, Some(call), backstop, party), &mut orders, &mut ready)
+                            .converse((kind, asker, Some(call), backstop, party), &mut orders, &mut ready)
                             .await;
                         outcome.attempts = attempts;
                         outcome.latency = started.elapsed();
@@ -313,7 +313,7 @@ impl Answers<Conversation<Shards>> for Database {
                     outcome
                 }
                 (_, Some(index)) if index < members.len() => {
-                    members[index].converse((bond, asker, None, backstop, party), &mut orders, &mut ready).await
+                    members[index].converse((kind, asker, None, backstop, party), &mut orders, &mut ready).await
                 }
                 (Shards::All, _) => {
                     let msg = format!(
@@ -339,7 +339,7 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         asked: Conversation<AdHocTarget>,
         responder: Responder<Outcome>,
     ) -> impl Future<Output = ()> + 'static {
-        let Conversation { with: AdHocTarget(spec), bond, asker, mut orders, ready } = asked;
+        let Conversation { with: AdHocTarget(spec), kind, asker, mut orders, ready } = asked;
         let node = spec.node.clone();
         let member: Option<Rc<SqlMember>> = self.member(spec);
         let backstop = Backstop::of(responder.deadline, Instant::now(), self.limits.member_timeout);
@@ -347,7 +347,7 @@ impl Answers<Conversation<AdHocTarget>> for AdHoc {
         async move {
             let outcome = match member {
                 Some(member) => {
-                    member.converse((bond, asker, None, backstop, party), &mut orders, &mut Some(ready)).await
+                    member.converse((kind, asker, None, backstop, party), &mut orders, &mut Some(ready)).await
                 }
                 None => super::adhoc::full(node),
             };

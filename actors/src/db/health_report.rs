@@ -14,7 +14,7 @@ use crate::outcome::{Reason, Status};
 /// that the next call may be the trial.
 #[derive(Debug)]
 pub(super) struct HealthReport<'m> {
-    pulse: Option<&'m MemberHealth>,
+    health: Option<&'m MemberHealth>,
     call: CallKind,
 }
 
@@ -22,23 +22,23 @@ impl<'m> HealthReport<'m> {
     /// Asks whether a statement may go to this member; if not, the failure comes before a byte is sent. `call` is set
     /// if the statement was admitted already. Without a health record everything is admitted and nothing is reported.
     pub(super) fn open(
-        pulse: Option<&'m MemberHealth>,
+        health: Option<&'m MemberHealth>,
         call: Option<CallKind>,
     ) -> Result<HealthReport<'m>, StatementFailure> {
-        let admitted = |call| Ok(HealthReport { pulse, call });
-        match (pulse, call) {
-            (Some(pulse), None) if pulse.is_out() => match pulse.admit(pulse.now()) {
-                Admitted::Yes => admitted(CallKind::Usual),
+        let admitted = |call| Ok(HealthReport { health, call });
+        match (health, call) {
+            (Some(health), None) if health.is_out() => match health.admit(health.now()) {
+                Admitted::Yes => admitted(CallKind::Regular),
                 Admitted::Trial => admitted(CallKind::Trial),
-                Admitted::No => Err(StatementFailure::new(Reason::Ejected, pulse.explain(pulse.now()))),
+                Admitted::No => Err(StatementFailure::new(Reason::Ejected, health.explain(health.now()))),
             },
-            (_, call) => admitted(call.unwrap_or(CallKind::Usual)),
+            (_, call) => admitted(call.unwrap_or(CallKind::Regular)),
         }
     }
 
     /// A report for a statement that is admitted and is no trial.
-    pub(super) fn usual(pulse: Option<&'m MemberHealth>) -> HealthReport<'m> {
-        HealthReport { pulse, call: CallKind::Usual }
+    pub(super) fn of_admitted(health: Option<&'m MemberHealth>) -> HealthReport<'m> {
+        HealthReport { health, call: CallKind::Regular }
     }
 
     /// Whether this statement is a trial, whose result decides about the member.
@@ -50,34 +50,34 @@ impl<'m> HealthReport<'m> {
     /// admitted from now on, however long this one takes.
     pub(super) fn connected(&mut self) {
         if self.is_trial() {
-            self.tell(Judged::Good, "");
+            self.send(Judged::Good, "");
         }
     }
 
     /// Reports the end of the attempt to get a connection, or of the statement.
     pub(super) fn ended<T>(&mut self, result: &Result<T, StatementFailure>) {
         match result {
-            Ok(_) => self.tell(Judged::Good, ""),
-            Err(failure) => self.tell(judged(failure), &failure.msg),
+            Ok(_) => self.send(Judged::Good, ""),
+            Err(failure) => self.send(judged(failure), &failure.msg),
         }
     }
 
-    fn tell(&mut self, judged: Judged, msg: &str) {
-        if let Some(pulse) = self.pulse {
-            pulse.told(std::mem::replace(&mut self.call, CallKind::Usual), judged, msg);
+    fn send(&mut self, judged: Judged, msg: &str) {
+        if let Some(health) = self.health {
+            health.record(std::mem::replace(&mut self.call, CallKind::Regular), judged, msg);
         }
     }
 
     /// Moves the duty to report elsewhere: returns the kind of call, and this report says no more about it.
     pub(super) fn hand_over(&mut self) -> CallKind {
-        std::mem::replace(&mut self.call, CallKind::Usual)
+        std::mem::replace(&mut self.call, CallKind::Regular)
     }
 }
 
 impl Drop for HealthReport<'_> {
     fn drop(&mut self) {
         if self.is_trial() {
-            self.tell(Judged::Neutral, "");
+            self.send(Judged::Neutral, "");
         }
     }
 }

@@ -54,7 +54,7 @@ impl Holders {
     }
 
     /// `; held by /report for 2.1 s: SELECT …`, the oldest first; empty if no connection is held.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let all = self.held.borrow();
         let mut held: Vec<&Holder> = all.iter().flatten().collect();
         held.sort_by_key(|one| one.since);
@@ -117,15 +117,15 @@ mod tests {
     #[test]
     fn the_oldest_are_named_with_what_they_do() {
         let holders = Holders::default();
-        assert_eq!(holders.told(), "");
+        assert_eq!(holders.text(), "");
         let query = |sql: &'static str| Some(Query::among(sql.into(), [].into(), "/a"));
         let first = holders.hold("/a", query("SELECT\n   1"), Instant::now());
         let others: Vec<_> = (0..5).map(|_| holders.hold("/b", None, Instant::now())).collect();
-        let told = holders.told();
-        assert!(told.starts_with("; held by /a for ") && told.contains(": SELECT 1, /b for "), "{told}");
-        assert!(told.ends_with(", and 2 more"), "{told}");
+        let text = holders.text();
+        assert!(text.starts_with("; held by /a for ") && text.contains(": SELECT 1, /b for "), "{text}");
+        assert!(text.ends_with(", and 2 more"), "{text}");
         drop(first);
         others[0].does(query("UPDATE t SET a = 1"));
-        assert!(holders.told().contains("UPDATE t SET a = 1, /b"), "{}", holders.told());
+        assert!(holders.text().contains("UPDATE t SET a = 1, /b"), "{}", holders.text());
     }
 }

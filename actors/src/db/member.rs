@@ -61,26 +61,27 @@ pub(super) struct SqlMember {
     spec: DbMember,
     limits: MemberLimits,
     engine: Engine,
-    tally: StatementCounters,
+    counters: StatementCounters,
     holders: Holders,
     /// Limits the streams of rows that have a connection; further ones wait here.
     streams: Arc<Gate>,
     /// The member's health, shared by all threads; `None` for a database that no configuration names.
-    pulse: Option<Arc<MemberHealth>>,
+    health: Option<Arc<MemberHealth>>,
 }
 
 impl SqlMember {
-    pub(super) fn new(spec: DbMember, limits: MemberLimits, pulse: Option<MemberHealth>) -> SqlMember {
-        let pulse = pulse.map(Arc::new);
+    pub(super) fn new(spec: DbMember, limits: MemberLimits, health: Option<MemberHealth>) -> SqlMember {
+        let health = health.map(Arc::new);
         let engine = match &spec.shard {
             Shard::Postgres { host, port, database, user, password, tls } => {
                 let login = PostgresLogin { host, port: *port, database, user, password: &password.0, tls };
-                Engine::Postgres(Postgres::new(&login, limits, pulse.clone()))
+                Engine::Postgres(Postgres::new(&login, limits, health.clone()))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        let (tally, holders, streams) = (StatementCounters::default(), Holders::default(), Gate::new(limits.streams));
-        SqlMember { spec, limits, engine, tally, holders, streams, pulse }
+        let (counters, holders, streams) =
+            (StatementCounters::default(), Holders::default(), Gate::new(limits.streams));
+        SqlMember { spec, limits, engine, counters, holders, streams, health }
     }
 
     pub(super) fn node(&self) -> &Arc<str> {
@@ -88,7 +89,7 @@ impl SqlMember {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.tally.is_idle()
+        self.counters.is_idle()
     }
 
     /// Runs one statement, asked for at `started`, on a connection of its own or on a shared one. Dropping the future
@@ -106,39 +107,39 @@ impl SqlMember {
             Engine::Postgres(postgres) if query.pipelined => placed(|| self.pipelined(postgres, query, call, started)),
             Engine::Postgres(postgres) => placed(|| {
                 self.counted(sink, started, async move |sent| {
-                    let mut case = self.admit(call, &query)?;
+                    let mut report = self.admit(call, &query)?;
                     let (share, is_now) = self.share_of(sink, &query, started).await?;
-                    let (loan, since) = {
+                    let (conn, since) = {
                         let checkout = pin!(postgres.checkout(query.party, started));
-                        self.lent(&mut case, (started, is_now), checkout, || postgres.last_dial()).await?
+                        self.lent(&mut report, (started, is_now), checkout, || postgres.last_dial()).await?
                     };
-                    let loan = loan.of_stream(share);
+                    let conn = conn.of_stream(share);
                     sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
-                        None => self.limited(since, pin!(postgres.send(loan, query))).await,
-                        Some(sink) => Box::pin(self.watched(postgres.pour(loan, query, sink.clone()), sink)).await,
+                        None => self.limited(since, pin!(postgres.send(conn, query))).await,
+                        Some(sink) => Box::pin(self.watched(postgres.pour(conn, query, sink.clone()), sink)).await,
                     };
-                    case.ended(&result);
+                    report.ended(&result);
                     result
                 })
             }),
             Engine::Sqlite(sqlite) => placed(|| {
                 self.counted(sink, started, async move |sent| {
-                    let mut case = self.admit(call, &query)?;
+                    let mut report = self.admit(call, &query)?;
                     let (share, is_now) = self.share_of(sink, &query, started).await?;
-                    let (loan, since) = {
+                    let (conn, since) = {
                         let checkout = pin!(sqlite.checkout(query.party, started));
-                        self.lent(&mut case, (started, is_now), checkout, || None).await?
+                        self.lent(&mut report, (started, is_now), checkout, || None).await?
                     };
-                    let loan = loan.of_stream(share);
+                    let conn = conn.of_stream(share);
                     sent.set(Some(since));
                     let _holding = self.holders.hold(query.asker, Some(query.clone()), since);
                     let result = match sink {
-                        None => self.limited(since, pin!(sqlite.send(loan, query))).await,
-                        Some(sink) => self.watched(sqlite.pour(loan, query, sink.clone()), sink).await,
+                        None => self.limited(since, pin!(sqlite.send(conn, query))).await,
+                        Some(sink) => self.watched(sqlite.pour(conn, query, sink.clone()), sink).await,
                     };
-                    case.ended(&result);
+                    report.ended(&result);
                     result
                 })
             }),
@@ -156,18 +157,18 @@ impl SqlMember {
         started: Instant,
         run: impl AsyncFnOnce(&Cell<Option<Instant>>) -> Result<Rows, StatementFailure>,
     ) -> Outcome {
-        let mark = self.tally.begin(self.pulse.as_deref(), started);
+        let running = self.counters.begin(self.health.as_deref(), started);
         // Pinned in place: a future passed by value would be moved at every call below.
-        let result = pin!(run(&mark.sent)).await;
+        let result = pin!(run(&running.sent)).await;
         let ended = Instant::now();
         let mut outcome = self.outcome(result);
-        let reading = sink.map_or(Duration::ZERO, |sink| sink.told(&mut outcome));
+        let reading = sink.map_or(Duration::ZERO, |sink| sink.complete(&mut outcome));
         outcome.latency = ended - started;
-        if let Some(sent) = mark.sent.get() {
-            self.tally.queried((ended - sent).saturating_sub(reading), ended);
+        if let Some(sent) = running.sent.get() {
+            self.counters.queried((ended - sent).saturating_sub(reading), ended);
         }
         outcome.attempts = 1;
-        mark.told(&outcome, outcome.latency.saturating_sub(reading), ended);
+        running.ended(&outcome, outcome.latency.saturating_sub(reading), ended);
         outcome
     }
 
@@ -187,20 +188,20 @@ impl SqlMember {
     }
 
     fn admit(&self, call: Option<CallKind>, query: &Query) -> Result<HealthReport<'_>, StatementFailure> {
-        let case = self.open(call)?;
+        let report = self.open(call)?;
         match &query.refused {
             Some(why) => Err(StatementFailure::new(Reason::Sql, why.clone())),
-            None => Ok(case),
+            None => Ok(report),
         }
     }
 
     fn open(&self, call: Option<CallKind>) -> Result<HealthReport<'_>, StatementFailure> {
-        let case = HealthReport::open(self.pulse.as_deref(), call)?;
-        if case.is_trial() {
+        let report = HealthReport::open(self.health.as_deref(), call)?;
+        if report.is_trial() {
             // An old connection proves nothing about the server now: a trial makes a new one.
             self.close_old(Duration::ZERO, Duration::ZERO);
         }
-        Ok(case)
+        Ok(report)
     }
 
     /// Runs a flight `sent` at that moment, and cancels it at the member's own limit.
@@ -221,7 +222,7 @@ impl SqlMember {
         let sent = Instant::now();
         let result = self.limited(sent, pin!(flight)).await;
         let now = Instant::now();
-        self.tally.queried(now - sent, now);
+        self.counters.queried(now - sent, now);
         result
     }
 
@@ -239,19 +240,19 @@ impl SqlMember {
     /// the member has seen nothing.
     pub(super) async fn converse(
         &self,
-        (bond, asker, call, backstop, party): (ConversationKind, &'static str, Option<CallKind>, Backstop, Party),
+        (kind, asker, call, backstop, party): (ConversationKind, &'static str, Option<CallKind>, Backstop, Party),
         orders: &mut mpsc::Receiver<Command>,
         ready: &mut Option<oneshot::Sender<Arc<str>>>,
     ) -> Outcome {
         let started = Instant::now();
-        let mark = self.tally.begin(self.pulse.as_deref(), started);
-        let ended = match self.seat(call, party).await {
-            Ok(seat) => {
+        let running = self.counters.begin(self.health.as_deref(), started);
+        let ended = match self.hold(call, party).await {
+            Ok(held) => {
                 let holding = self.holders.hold(asker, None, Instant::now());
-                let ended = ConversationRunner { member: self, seat, bond, asker, backstop, holding, doomed: None }
+                let ended = ConversationRunner { member: self, held, kind, asker, backstop, holding, doomed: None }
                     .go(orders, ready)
                     .await;
-                HealthReport::usual(self.pulse.as_deref()).ended(&ended);
+                HealthReport::of_admitted(self.health.as_deref()).ended(&ended);
                 ended
             }
             Err(failure) => Err(failure),
@@ -263,7 +264,7 @@ impl SqlMember {
         let ended = Instant::now();
         outcome.latency = ended - started;
         outcome.attempts = 1;
-        mark.told(&outcome, outcome.latency, ended);
+        running.ended(&outcome, outcome.latency, ended);
         outcome
     }
 
@@ -311,17 +312,17 @@ impl SqlMember {
             ("kind", Value::String(kind.to_owned())),
             ("connections", Value::from_pairs([("open", count(open)), ("idle", count(idle)), ("limit", count(limit))])),
             ("in_use", count(open.saturating_sub(idle))),
-            ("statements", self.tally.statements()),
-            ("waits", self.tally.waits()),
-            ("dials", self.tally.dials()),
-            ("queries", self.tally.queries()),
-            ("last_error", self.tally.last_error()),
+            ("statements", self.counters.statements()),
+            ("waits", self.counters.waits()),
+            ("dials", self.counters.dials()),
+            ("queries", self.counters.queries()),
+            ("last_error", self.counters.last_error()),
         ];
         if let Engine::Postgres(postgres) = &self.engine {
-            pairs.push(("pipelined", postgres.lines()));
+            pairs.push(("pipelined", postgres.pipeline_report()));
         }
-        if let Some(pulse) = &self.pulse {
-            pairs.push(("shared", pulse.standing()));
+        if let Some(health) = &self.health {
+            pairs.push(("shared", health.circuit_report()));
         }
         Value::from_pairs(pairs)
     }

@@ -80,15 +80,15 @@ pub(super) struct Postgres {
     queue: Arc<PostgresPool>,
     dialer: Arc<Dialer>,
     limits: MemberLimits,
-    ways: Arc<PrepareStrategy>,
+    strategy: Arc<PrepareStrategy>,
     /// Set while a dial continues whose caller has left.
-    persists: Arc<AtomicBool>,
+    is_dialling: Arc<AtomicBool>,
     /// Connections that statements share.
-    lines: PipelinePool,
+    pipelines: PipelinePool,
 }
 
 impl Postgres {
-    pub(super) fn new(login: &PostgresLogin<'_>, limits: MemberLimits, pulse: Option<Arc<MemberHealth>>) -> Postgres {
+    pub(super) fn new(login: &PostgresLogin<'_>, limits: MemberLimits, health: Option<Arc<MemberHealth>>) -> Postgres {
         let &PostgresLogin { host, port, database, user, password, tls } = login;
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(port).dbname(database).user(user).application_name("skitai");
@@ -98,7 +98,7 @@ impl Postgres {
         }
         config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
         let limit = limits.statement_timeout.then_some(limits.member_timeout + GRACE);
-        let dialer = Arc::new(Dialer::new(host, port, tls, limit, pulse));
+        let dialer = Arc::new(Dialer::new(host, port, tls, limit, health));
         let pool = Pool::builder(ConnectionManager { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
@@ -110,9 +110,9 @@ impl Postgres {
             limits,
             // No names without the server's time-out: behind a pooler two programs number their statements alike, and
             // one would run what the other has prepared.
-            ways: Arc::new(PrepareStrategy::new(limits.statement_timeout)),
-            persists: Arc::default(),
-            lines: PipelinePool::default(),
+            strategy: Arc::new(PrepareStrategy::new(limits.statement_timeout)),
+            is_dialling: Arc::default(),
+            pipelines: PipelinePool::default(),
         }
     }
 
@@ -130,10 +130,10 @@ impl Postgres {
     }
 
     /// Runs the statement on that connection. Nothing is sent before the first poll.
-    pub(super) fn send(&self, loan: PooledConn, query: Arc<Query>) -> Flight<PostgresLoan> {
-        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
-        let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
-        Flight::new(work, PostgresLoan { shared, dialer: self.dialer.clone(), closes: false })
+    pub(super) fn send(&self, conn: PooledConn, query: Arc<Query>) -> Flight<PostgresLease> {
+        let shared = Arc::new(StatementShared { conn, stop: AtomicBool::new(false) });
+        let work = placed(|| run::alone(shared.clone(), self.strategy.clone(), query));
+        Flight::new(work, PostgresLease { shared, dialer: self.dialer.clone(), closes: false })
     }
 
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
@@ -148,20 +148,20 @@ impl Postgres {
 
 /// Shared by a statement and the lease on its connection.
 struct StatementShared {
-    loan: PooledConn,
+    conn: PooledConn,
     /// Set once the rows are no longer wanted.
     stop: AtomicBool,
 }
 
 /// The lease on a pooled connection.
-pub(super) struct PostgresLoan {
+pub(super) struct PostgresLease {
     shared: Arc<StatementShared>,
     dialer: Arc<Dialer>,
     /// It belongs to a session: the connection is closed on release, unless the session still holds it.
     closes: bool,
 }
 
-impl Lease for PostgresLoan {
+impl Lease for PostgresLease {
     fn release(self, reusable: bool) {
         if !reusable || self.closes {
             discard(self.shared);
@@ -174,7 +174,7 @@ impl Lease for PostgresLoan {
         let settled = tokio::time::timeout(SETTLE_WITHIN, self.proven_idle(work, &mut was_heard)).await;
         let idle = *settled.as_ref().unwrap_or(&false);
         if settled.is_err() && !was_heard && self.dialer.tells_of_cancels() {
-            self.dialer.told(Judged::Failed(EjectReason::Silent), UNHEARD);
+            self.dialer.report_health(Judged::Failed(EjectReason::Silent), UNHEARD);
         }
         if !idle {
             tracing::warn!(node = %self.dialer, "a cancelled statement did not stop cleanly; its connection is closed");
@@ -183,12 +183,12 @@ impl Lease for PostgresLoan {
     }
 }
 
-impl PostgresLoan {
+impl PostgresLease {
     /// Sends cancel requests until the statement has ended. True if the connection can be lent again, which needs three
     /// proofs: the server has closed every cancel connection, so its signal has been sent; the statement has ended; and
     /// one more round trip has absorbed any signal that came late.
     async fn proven_idle(&self, mut work: Work, was_heard: &mut bool) -> bool {
-        let token = self.shared.loan.cancel_token();
+        let token = self.shared.conn.cancel_token();
         let mut heard = true;
         loop {
             let ended = tokio::time::timeout(CANCEL_AGAIN_AFTER, &mut work);
@@ -197,7 +197,7 @@ impl PostgresLoan {
             *was_heard |= cancelled;
             if let Ok(ended) = ended {
                 drop(work);
-                return heard && ended.reusable && self.shared.loan.check_connection().await.is_ok();
+                return heard && ended.reusable && self.shared.conn.check_connection().await.is_ok();
             }
         }
     }
@@ -207,6 +207,6 @@ impl PostgresLoan {
 fn discard(shared: Arc<StatementShared>) {
     // Any other holder has ended by now. If one has not, the pool gets the connection back and finds it closed or idle.
     if let Some(shared) = Arc::into_inner(shared) {
-        shared.loan.close();
+        shared.conn.close();
     }
 }

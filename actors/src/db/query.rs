@@ -26,23 +26,23 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// Builds the query for the connection that `lane` asks for. `pipelined` is the cluster's own setting.
+    /// Builds the query for the connection that `mode` asks for. `pipelined` is the cluster's own setting.
     pub(super) fn on(
-        lane: ConnMode,
+        mode: ConnMode,
         pipelined: bool,
         sql: Cow<'static, str>,
         params: Arc<[Value]>,
         asker: &'static str,
         (backstop, party): (Backstop, Party),
     ) -> Arc<Query> {
-        let wants = lane == ConnMode::Pipelined || (lane == ConnMode::Configured && pipelined);
+        let wants = mode == ConnMode::Pipelined || (mode == ConnMode::Configured && pipelined);
         let alone = || (false, statement_guard::refused(&sql, StatementContext::Alone));
         let (shares, refused) = if statement_guard::is_plain(&sql) {
             (wants, None)
         } else if wants {
             match statement_guard::unshared(&sql) {
                 // The refusal is returned only to a handler that asked for a shared connection itself.
-                Some(_) if lane == ConnMode::Configured => alone(),
+                Some(_) if mode == ConnMode::Configured => alone(),
                 why => (true, why),
             }
         } else {

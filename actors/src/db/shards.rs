@@ -43,9 +43,9 @@ pub(super) struct ShardRing(OnceCell<Ring>);
 
 impl ShardRing {
     /// The member that owns this point; `None` if no member has a weight.
-    pub(super) fn owner(&self, spec: &DbSpec, place: u64) -> Option<usize> {
+    pub(super) fn owner(&self, spec: &DbSpec, point: u64) -> Option<usize> {
         let weights = || spec.members.iter().map(|member| member.weight).collect::<Vec<u32>>();
-        self.0.get_or_init(|| Ring::new(&weights())).of(place, |_| true)
+        self.0.get_or_init(|| Ring::new(&weights())).of(point, |_| true)
     }
 }
 

@@ -29,7 +29,7 @@ use super::stream::Sink;
 use crate::kit::Party;
 use crate::kit::gather::panic_text;
 use crate::outcome::Reason;
-use close::OpenConnections;
+use close::SqliteConn;
 use files::File;
 pub use files::Files;
 use run::{Halt, run};
@@ -49,10 +49,10 @@ impl Sqlite {
     }
 
     /// A connection for one statement, asked for at the moment `asked`.
-    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<OpenConnections, StatementFailure> {
+    pub(super) async fn checkout(&self, party: Party, asked: Instant) -> Result<SqliteConn, StatementFailure> {
         let MemberLimits { connections, wait, connect_timeout, .. } = self.1;
         // As many permits as the pool may have connections, so no statement waits inside the pool.
-        let turn = self.0.turns.pass(party, Some(asked + wait)).await.ok_or_else(|| {
+        let permit = self.0.permits.pass(party, Some(asked + wait)).await.ok_or_else(|| {
             let msg = format!(
                 "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more \
                  connections, or make the statements shorter"
@@ -72,21 +72,21 @@ impl Sqlite {
             };
             StatementFailure::new(reason, msg)
         })?;
-        Ok(OpenConnections::new(connection, turn))
+        Ok(SqliteConn::new(connection, permit))
     }
 
     /// Runs the statement on that connection. Nothing is done before the first poll.
-    pub(super) fn send(&self, connection: OpenConnections, query: Arc<Query>) -> Flight<SqliteLoan> {
+    pub(super) fn send(&self, connection: SqliteConn, query: Arc<Query>) -> Flight<SqliteLease> {
         flight(Arc::new(connection), &self.0, query, Halt::default(), false)
     }
 
     /// The same, with its rows sent to a sink. While the sink is full, the blocking thread waits.
-    pub(super) fn pour(&self, connection: OpenConnections, query: Arc<Query>, sink: Sink) -> Flight<SqliteLoan> {
+    pub(super) fn pour(&self, connection: SqliteConn, query: Arc<Query>, sink: Sink) -> Flight<SqliteLease> {
         flight(Arc::new(connection), &self.0, query, Halt::pouring(sink), false)
     }
 
     /// A connection held for several statements.
-    pub(super) fn seat(&self, connection: OpenConnections) -> SqliteSession {
+    pub(super) fn session(&self, connection: SqliteConn) -> SqliteSession {
         SqliteSession { connection: Arc::new(connection), file: self.0.clone(), left: false }
     }
 
@@ -102,15 +102,15 @@ impl Sqlite {
 
 /// Starts a statement. `goes_on`: a transaction may stay open after it.
 fn flight(
-    connection: Arc<OpenConnections>,
+    connection: Arc<SqliteConn>,
     file: &Arc<File>,
     query: Arc<Query>,
     halt: Halt,
     goes_on: bool,
-) -> Flight<SqliteLoan> {
+) -> Flight<SqliteLease> {
     let halt = Arc::new(halt);
     file.begins(&halt);
-    let lease = SqliteLoan { connection: connection.clone(), halt: halt.clone(), file: file.clone(), ended: false };
+    let lease = SqliteLease { connection: connection.clone(), halt: halt.clone(), file: file.clone(), ended: false };
     let work = async move {
         match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
             Ok(result) => StatementEnd { reusable: !error_map::is_moved(&result), result },
@@ -136,13 +136,13 @@ impl Drop for Sqlite {
 /// The right to one connection for several statements. If it is dropped before `leave`, the connection is closed and
 /// any open transaction is rolled back.
 pub(super) struct SqliteSession {
-    connection: Arc<OpenConnections>,
+    connection: Arc<SqliteConn>,
     file: Arc<File>,
     left: bool,
 }
 
 impl SqliteSession {
-    pub(super) fn send(&self, query: Arc<Query>) -> Flight<SqliteLoan> {
+    pub(super) fn send(&self, query: Arc<Query>) -> Flight<SqliteLease> {
         flight(self.connection.clone(), &self.file, query, Halt::default(), true)
     }
 
@@ -161,14 +161,14 @@ impl Drop for SqliteSession {
 }
 
 /// The lease on a pooled connection.
-pub(super) struct SqliteLoan {
-    connection: Arc<OpenConnections>,
+pub(super) struct SqliteLease {
+    connection: Arc<SqliteConn>,
     halt: Arc<Halt>,
     file: Arc<File>,
     ended: bool,
 }
 
-impl Lease for SqliteLoan {
+impl Lease for SqliteLease {
     fn release(mut self, reusable: bool) {
         self.ended = reusable;
         if !reusable {
@@ -194,7 +194,7 @@ impl Lease for SqliteLoan {
     }
 }
 
-impl Drop for SqliteLoan {
+impl Drop for SqliteLease {
     /// At the end of the event loop a lease is dropped while its statement still runs on a blocking thread. The loop's
     /// own end waits for that thread, so the statement must be stopped here.
     fn drop(&mut self) {

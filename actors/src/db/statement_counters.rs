@@ -33,7 +33,7 @@ impl Times {
         self.longest.set(self.longest.get().max(time));
     }
 
-    fn told(&self) -> Value {
+    fn report(&self) -> Value {
         let millis = |time: Duration| Value::Double(time.as_secs_f64() * 1_000.0);
         let recent = |share| self.recent.borrow().estimate(share).map_or(Value::Nil, millis);
         Value::from_pairs([
@@ -69,10 +69,10 @@ fn add(counter: &Cell<u64>) {
 impl StatementCounters {
     /// Counts a statement that begins, here and in the member's shared health. It counts as cancelled if the mark is
     /// dropped before it is given an outcome.
-    pub(super) fn begin<'a>(&'a self, pulse: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
+    pub(super) fn begin<'a>(&'a self, health: Option<&'a MemberHealth>, started: Instant) -> RunningStatement<'a> {
         self.outstanding.set(self.outstanding.get() + 1);
-        let shared = pulse.map(|pulse| (pulse, pulse.begun(pulse.at(started))));
-        RunningStatement { tally: self, shared, started, sent: Cell::new(None), end: None }
+        let shared = health.map(|health| (health, health.begun(health.at(started))));
+        RunningStatement { counters: self, shared, started, sent: Cell::new(None), end: None }
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -107,15 +107,15 @@ impl StatementCounters {
     }
 
     pub(super) fn waits(&self) -> Value {
-        self.waits.told()
+        self.waits.report()
     }
 
     pub(super) fn dials(&self) -> Value {
-        self.dials.told()
+        self.dials.report()
     }
 
     pub(super) fn queries(&self) -> Value {
-        self.queries.told()
+        self.queries.report()
     }
 
     pub(super) fn last_error(&self) -> Value {
@@ -131,7 +131,7 @@ impl StatementCounters {
 
 /// One statement or conversation in the counters.
 pub(super) struct RunningStatement<'a> {
-    tally: &'a StatementCounters,
+    counters: &'a StatementCounters,
     /// The member's shared health, and how many statements it had in flight when this one began, itself included.
     shared: Option<(&'a MemberHealth, usize)>,
     started: Instant,
@@ -149,7 +149,7 @@ struct StatementTimes {
 
 impl RunningStatement<'_> {
     /// Records the outcome at `ended`. `took` is the time that the database and the connection needed.
-    pub(super) fn told(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
+    pub(super) fn ended(mut self, outcome: &Outcome, took: Duration, ended: Instant) {
         let took = self.sent.get().map(|_| took);
         self.end = Some(StatementTimes {
             at: ended,
@@ -158,29 +158,29 @@ impl RunningStatement<'_> {
             waited: took.filter(|_| outcome.reason == Reason::Deadline),
         });
         add(match outcome.status {
-            Status::Completed => &self.tally.ok,
-            Status::Timeout => &self.tally.timed_out,
-            Status::Error => &self.tally.failed,
-            Status::NotConnected => &self.tally.not_sent,
+            Status::Completed => &self.counters.ok,
+            Status::Timeout => &self.counters.timed_out,
+            Status::Error => &self.counters.failed,
+            Status::NotConnected => &self.counters.not_sent,
         });
         // The member's state already shows that it is ejected; keep the error that led to it.
         if outcome.status != Status::Completed && outcome.reason != Reason::Ejected {
-            *self.tally.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
+            *self.counters.last_error.borrow_mut() = Some((outcome.reason, outcome.msg.clone(), SystemTime::now()));
         }
     }
 }
 
 impl Drop for RunningStatement<'_> {
     fn drop(&mut self) {
-        self.tally.outstanding.set(self.tally.outstanding.get() - 1);
+        self.counters.outstanding.set(self.counters.outstanding.get() - 1);
         let StatementTimes { at, took, waited } = self.end.take().unwrap_or_else(|| {
             // Dropped without an outcome: the caller left or its deadline passed.
-            add(&self.tally.cancelled);
+            add(&self.counters.cancelled);
             let at = Instant::now();
             StatementTimes { at, took: None, waited: self.sent.get().map(|_| at - self.started) }
         });
-        if let Some((pulse, among)) = self.shared {
-            pulse.left(took, waited, among, pulse.at(at));
+        if let Some((health, among)) = self.shared {
+            health.left(took, waited, among, health.at(at));
         }
     }
 }
@@ -194,12 +194,12 @@ mod tests {
         let (times, now) = (Times::default(), Instant::now());
         (0..99).for_each(|_| times.add(Duration::ZERO, now));
         times.add(Duration::from_millis(80), now);
-        let told = times.told();
+        let told = times.report();
         let millis = |name: &str| told[name].as_f64().expect("there are enough");
         assert_eq!((&told["count"], millis("longest_ms")), (&Value::Int(100), 80.0));
         assert!(millis("p50_ms") <= 0.05 && millis("p95_ms") <= 0.05, "{told}");
         (0..10).for_each(|_| times.add(Duration::from_millis(80), now));
-        let told = times.told();
+        let told = times.report();
         assert!(told["p95_ms"].as_f64().is_some_and(|p95| (70.0..90.0).contains(&p95)), "{told}");
     }
 }

@@ -26,7 +26,7 @@ const CONNECTION: &[&str] =
     &["RESET", "DISCARD", "LISTEN", "UNLISTEN", "LOAD", "PREPARE", "EXECUTE", "DEALLOCATE", "ATTACH", "DETACH"];
 
 /// Why this text is refused, or `None` if it may be sent.
-pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
+pub(super) fn refused(sql: &str, context: StatementContext) -> Option<String> {
     let (word, rest) = first_word(sql);
     let is = |words: &[&'static str]| words.iter().copied().find(|known| word.eq_ignore_ascii_case(known));
     if word.eq_ignore_ascii_case("COPY") {
@@ -34,11 +34,11 @@ pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
         return (streams("STDIN") || streams("STDOUT"))
             .then(|| "COPY from STDIN or to STDOUT is refused: a statement cannot carry its stream".to_owned());
     }
-    if place == StatementContext::Session {
+    if context == StatementContext::Session {
         return None;
     }
     if let Some(word) = is(TRANSACTION) {
-        return Some(match place {
+        return Some(match context {
             StatementContext::Transaction => format!(
                 "{word} is refused: tx(..) itself commits when its closure is Ok and rolls back when it is not; use \
                  t.savepoint(..) for a part that may fail"
@@ -52,7 +52,7 @@ pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
     if word.eq_ignore_ascii_case("SET") {
         let bounded = ["LOCAL", "TRANSACTION", "CONSTRAINTS"];
         let (next, _) = first_word(rest);
-        if place == StatementContext::Transaction && bounded.iter().any(|word| next.eq_ignore_ascii_case(word)) {
+        if context == StatementContext::Transaction && bounded.iter().any(|word| next.eq_ignore_ascii_case(word)) {
             return None;
         }
         return Some(
@@ -61,7 +61,7 @@ pub(super) fn refused(sql: &str, place: StatementContext) -> Option<String> {
                 .to_owned(),
         );
     }
-    if let Some(word) = is(WITHIN_TRANSACTION).filter(|_| place == StatementContext::Alone) {
+    if let Some(word) = is(WITHIN_TRANSACTION).filter(|_| context == StatementContext::Alone) {
         return Some(format!("{word} is refused: a cursor lives in a transaction; use .tx(|t| async move {{ … }})"));
     }
     is(CONNECTION).map(|word| {

@@ -66,7 +66,7 @@ impl Answers<Streamed<Statement>> for Database {
     ) -> impl Future<Output = ()> + 'static {
         let backstop = Backstop::of_stream(responder.deadline, statement.asked);
         // On a shared connection a slow reader would hold up all statements behind its own.
-        let statement = Statement { lane: ConnMode::Exclusive, ..statement };
+        let statement = Statement { mode: ConnMode::Exclusive, ..statement };
         self.spread(statement, backstop, sinks, responder)
     }
 }
@@ -82,7 +82,7 @@ impl Answers<Streamed<AdHocStatement>> for AdHoc {
     ) -> impl Future<Output = ()> + 'static {
         let started = Instant::now();
         let backstop = Backstop::of_stream(responder.deadline, started);
-        let statement = AdHocStatement { lane: ConnMode::Exclusive, ..statement };
+        let statement = AdHocStatement { mode: ConnMode::Exclusive, ..statement };
         self.execute(statement, backstop, sinks, started, responder)
     }
 }

@@ -60,12 +60,12 @@ impl<'a> FromSql<'a> for DecodedColumn<'a> {
 /// The value of a column that is not NULL.
 #[inline]
 pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
-    usual(ty, raw).unwrap_or_else(|| unknown(ty, raw))
+    common(ty, raw).unwrap_or_else(|| unknown(ty, raw))
 }
 
 /// The two most common types, tested before the long match over all of them.
 #[inline]
-fn usual(ty: &Type, raw: &[u8]) -> Option<Value> {
+fn common(ty: &Type, raw: &[u8]) -> Option<Value> {
     match *ty {
         Type::INT4 => raw.try_into().ok().map(|raw| Value::Int(i32::from_be_bytes(raw).into())),
         Type::INT8 => raw.try_into().ok().map(|raw| Value::Int(i64::from_be_bytes(raw))),
@@ -143,7 +143,7 @@ fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
     let mut field = Octets(raw);
     let value = match ty.kind() {
         Kind::Enum(_) => text(field.rest())?,
-        Kind::Domain(base) => return usual(base, raw),
+        Kind::Domain(base) => return common(base, raw),
         Kind::Array(element) => nested::array(element, &mut field)?,
         Kind::Composite(fields) => nested::composite(Some(fields), &mut field)?,
         Kind::Range(element) => Value::String(nested::range(element, &mut field)?),

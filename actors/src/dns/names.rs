@@ -34,10 +34,10 @@ pub struct SystemNames;
 
 impl Names for SystemNames {
     fn look_up(&self, host: &str) -> Looking {
-        let told = lock().told(host, ask);
+        let receiver = lock().receiver_for(host, ask);
         Box::pin(async move {
-            let mut told = told?;
-            let found = told.wait_for(Option::is_some).await.map(|found| found.clone());
+            let mut receiver = receiver?;
+            let found = receiver.wait_for(Option::is_some).await.map(|found| found.clone());
             match found.ok().flatten() {
                 Some(Ok(addresses)) => Ok(addresses),
                 Some(Err((kind, msg))) => Err(io::Error::new(kind, msg)),
@@ -67,7 +67,7 @@ fn ask(host: &str) -> Found {
 
 /// The look-ups of this process.
 #[derive(Default)]
-struct Board {
+struct LookUps {
     under_way: HashMap<String, watch::Receiver<Option<Found>>>,
     waiting: VecDeque<Job>,
     threads: usize,
@@ -76,24 +76,24 @@ struct Board {
 struct Job {
     host: String,
     ask: Ask,
-    tell: watch::Sender<Option<Found>>,
+    sender: watch::Sender<Option<Found>>,
 }
 
-static BOARD: LazyLock<Mutex<Board>> = LazyLock::new(Mutex::default);
+static LOOK_UPS: LazyLock<Mutex<LookUps>> = LazyLock::new(Mutex::default);
 
-fn lock() -> MutexGuard<'static, Board> {
+fn lock() -> MutexGuard<'static, LookUps> {
     // No code panics under this lock; if it did, the lists would still be valid.
-    BOARD.lock().unwrap_or_else(PoisonError::into_inner)
+    LOOK_UPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Board {
+impl LookUps {
     /// The channel of a look-up's result: of one in progress, or of a new one.
-    fn told(&mut self, host: &str, ask: Ask) -> io::Result<watch::Receiver<Option<Found>>> {
-        if let Some(told) = self.under_way.get(host) {
-            return Ok(told.clone());
+    fn receiver_for(&mut self, host: &str, ask: Ask) -> io::Result<watch::Receiver<Option<Found>>> {
+        if let Some(receiver) = self.under_way.get(host) {
+            return Ok(receiver.clone());
         }
-        let (tell, told) = watch::channel(None);
-        let job = Job { host: host.to_owned(), ask, tell };
+        let (sender, receiver) = watch::channel(None);
+        let job = Job { host: host.to_owned(), ask, sender };
         if self.threads < THREADS {
             std::thread::Builder::new().name("names".to_owned()).spawn(move || work(job))?;
             self.threads += 1;
@@ -102,8 +102,8 @@ impl Board {
         } else {
             return Err(io::Error::other(format!("{WAITING} other names are waiting for the name server")));
         }
-        self.under_way.insert(host.to_owned(), told.clone());
-        Ok(told)
+        self.under_way.insert(host.to_owned(), receiver.clone());
+        Ok(receiver)
     }
 }
 
@@ -112,16 +112,16 @@ fn work(mut job: Job) {
     loop {
         let found = (job.ask)(&job.host);
         let next = {
-            let mut board = lock();
+            let mut look_ups = lock();
             // Removed before the result is published: later callers start a new look-up.
-            board.under_way.remove(&job.host);
-            let next = board.waiting.pop_front();
+            look_ups.under_way.remove(&job.host);
+            let next = look_ups.waiting.pop_front();
             if next.is_none() {
-                board.threads -= 1;
+                look_ups.threads -= 1;
             }
             next
         };
-        job.tell.send_replace(Some(found));
+        job.sender.send_replace(Some(found));
         match next {
             Some(next) => job = next,
             None => return,
@@ -148,12 +148,12 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let mut silent: Vec<_> =
-                (0..50).map(|_| lock().told("silent.test", slow).expect("there is room")).collect();
+                (0..50).map(|_| lock().receiver_for("silent.test", slow).expect("there is room")).collect();
             let quick = tokio::time::timeout(Duration::from_millis(900), SystemNames.look_up("localhost"));
             let addresses = quick.await.expect("it does not wait").expect("it is known everywhere");
             assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
-            for told in &mut silent {
-                let found = told.wait_for(Option::is_some).await.expect("it is told").clone();
+            for receiver in &mut silent {
+                let found = receiver.wait_for(Option::is_some).await.expect("it is told").clone();
                 assert_eq!(found.expect("it is there").expect_err("it fails").1, "silent");
             }
             assert_eq!(ASKED.load(SeqCst), 1);

@@ -133,8 +133,8 @@ impl Answer {
     }
 
     fn status_line(&self) -> String {
-        let usual = StatusCode::from_u16(self.code).ok().and_then(|code| code.canonical_reason()).unwrap_or_default();
-        format!("HTTP {} {usual}", self.code).trim_end().to_owned()
+        let reason = StatusCode::from_u16(self.code).ok().and_then(|code| code.canonical_reason()).unwrap_or_default();
+        format!("HTTP {} {reason}", self.code).trim_end().to_owned()
     }
 }
 

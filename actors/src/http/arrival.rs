@@ -103,7 +103,7 @@ impl Arrival {
     /// Reads until the answer is complete.
     pub(super) fn poll(
         &mut self,
-        line: &mut Socket,
+        socket: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, ExchangeFailure>> {
@@ -112,13 +112,13 @@ impl Arrival {
                 return Poll::Ready(Ok(whole));
             }
             if self.buffer.is_empty() {
-                ready!(line.poll_readable(context));
+                ready!(socket.poll_readable(context));
             }
             if self.buffer.len() == self.buffer.capacity() {
                 self.buffer.reserve(self.lacking().clamp(ROOM, MORE));
             }
             // A new future for each poll is safe: `read_buf` keeps no state between polls.
-            let read = pin!(line.read_buf(&mut self.buffer)).poll(context);
+            let read = pin!(socket.read_buf(&mut self.buffer)).poll(context);
             match ready!(read) {
                 Ok(0) => return Poll::Ready(self.ended(None, progress)),
                 Ok(count) => progress.update(|trace| trace.with_read(count)),

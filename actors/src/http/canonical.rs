@@ -35,7 +35,7 @@ pub(super) struct ExchangeCell {
 #[derive(Clone)]
 pub(super) struct Connect {
     pub(super) dial: Dial,
-    pub(super) wire: Rc<ExchangeCell>,
+    pub(super) cell: Rc<ExchangeCell>,
 }
 
 impl Service<ConnectInfo<Uri>> for Connect {
@@ -46,45 +46,45 @@ impl Service<ConnectInfo<Uri>> for Connect {
     actix_service::always_ready!();
 
     fn call(&self, info: ConnectInfo<Uri>) -> Self::Future {
-        let Connect { dial, wire } = self.clone();
+        let Connect { dial, cell } = self.clone();
         Box::pin(async move {
-            let opened = dial.open(&wire.progress).await;
-            let line = opened.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
-            Ok(Connection::new(info.request().clone(), Canonical { line, wire, state: CanonicalState::Resting }))
+            let opened = dial.open(&cell.progress).await;
+            let socket = opened.map_err(|failure| ConnectError::Io(io::Error::other(failure)))?;
+            Ok(Connection::new(info.request().clone(), Canonical { socket, cell, state: CanonicalState::Idle }))
         })
     }
 }
 
 /// A connection on which awc reads canonical answers only.
 pub(super) struct Canonical {
-    line: Socket,
-    wire: Rc<ExchangeCell>,
+    socket: Socket,
+    cell: Rc<ExchangeCell>,
     state: CanonicalState,
 }
 
 enum CanonicalState {
     /// Idle between two exchanges.
-    Resting,
+    Idle,
     /// The request is being sent, or its answer read.
-    Asking(Arrival),
+    Exchanging(Arrival),
     /// awc reads the answer.
-    Telling { head: Bytes, body: Bytes, is_kept: bool },
+    Delivering { head: Bytes, body: Bytes, is_kept: bool },
     /// Unusable.
-    Over,
+    Closed,
 }
 
 impl std::fmt::Debug for Canonical {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Canonical").field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("Canonical").field("line", &self.socket).finish_non_exhaustive()
     }
 }
 
 impl Canonical {
     /// Reads the answer. Ready when it is complete or has failed.
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let CanonicalState::Asking(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
-        let whole = ready!(arrival.poll(&mut self.line, &self.wire.progress, context));
-        self.state = CanonicalState::Over;
+        let CanonicalState::Exchanging(arrival) = &mut self.state else { return Poll::Ready(Ok(())) };
+        let whole = ready!(arrival.poll(&mut self.socket, &self.cell.progress, context));
+        self.state = CanonicalState::Closed;
         let whole = whole.map_err(io::Error::other)?;
         let mut head = format!("HTTP/1.1 {} -\r\n", whole.code);
         if !matches!(whole.code, 204 | 304) {
@@ -92,8 +92,8 @@ impl Canonical {
             let _ = write!(head, "content-length: {}\r\n", whole.body.len());
         }
         head.push_str(if whole.is_kept { "\r\n" } else { "connection: close\r\n\r\n" });
-        self.state = CanonicalState::Telling { head: head.into(), body: whole.body.clone(), is_kept: whole.is_kept };
-        self.wire.answered.set(Some(Whole { body: Bytes::new(), ..whole }));
+        self.state = CanonicalState::Delivering { head: head.into(), body: whole.body.clone(), is_kept: whole.is_kept };
+        self.cell.answered.set(Some(Whole { body: Bytes::new(), ..whole }));
         Poll::Ready(Ok(()))
     }
 
@@ -105,12 +105,12 @@ impl Canonical {
         rest: T,
         step: impl FnOnce(Pin<&mut Socket>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let CanonicalState::Asking(arrival) = &mut self.state
+        if let CanonicalState::Exchanging(arrival) = &mut self.state
             && let Sent::Partly = arrival.sent
         {
-            match step(Pin::new(&mut self.line), context) {
+            match step(Pin::new(&mut self.socket), context) {
                 Poll::Pending => {}
-                Poll::Ready(Err(error)) => arrival.hung_up(error, &self.wire.progress)?,
+                Poll::Ready(Err(error)) => arrival.hung_up(error, &self.cell.progress)?,
                 done => return done,
             }
         }
@@ -124,26 +124,26 @@ impl AsyncRead for Canonical {
         let this = self.get_mut();
         match this.state {
             // awc's pool reads an idle connection to see whether it is alive. End of file tells it that it is not.
-            CanonicalState::Resting if this.line.is_quiet() => return Poll::Pending,
-            CanonicalState::Resting | CanonicalState::Over => return Poll::Ready(Ok(())),
-            CanonicalState::Asking(ref mut arrival) => {
+            CanonicalState::Idle if this.socket.is_quiet() => return Poll::Pending,
+            CanonicalState::Idle | CanonicalState::Closed => return Poll::Ready(Ok(())),
+            CanonicalState::Exchanging(ref mut arrival) => {
                 // awc reads only after it has written everything.
                 if let Sent::Partly = arrival.sent {
                     arrival.sent = Sent::Wholly;
-                    this.wire.progress.update(|trace| trace.wholly_sent());
+                    this.cell.progress.update(|trace| trace.wholly_sent());
                 }
                 ready!(this.poll_answer(context))?;
             }
-            CanonicalState::Telling { .. } => {}
+            CanonicalState::Delivering { .. } => {}
         }
-        if let CanonicalState::Telling { head, body, is_kept } = &mut this.state {
+        if let CanonicalState::Delivering { head, body, is_kept } = &mut this.state {
             for part in [&mut *head, &mut *body] {
                 let count = part.len().min(buffer.remaining());
                 buffer.put_slice(&part[..count]);
                 part.advance(count);
             }
             if head.is_empty() && body.is_empty() {
-                this.state = if *is_kept { CanonicalState::Resting } else { CanonicalState::Over };
+                this.state = if *is_kept { CanonicalState::Idle } else { CanonicalState::Closed };
             }
         }
         Poll::Ready(Ok(()))
@@ -153,32 +153,32 @@ impl AsyncRead for Canonical {
 impl AsyncWrite for Canonical {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let CanonicalState::Resting = this.state {
-            this.state = CanonicalState::Asking(Arrival::new(this.wire.wanted.get()));
+        if let CanonicalState::Idle = this.state {
+            this.state = CanonicalState::Exchanging(Arrival::new(this.cell.wanted.get()));
         }
-        let wire = this.wire.clone();
-        this.poll_sending(context, bytes.len(), |line, context| {
-            let count = ready!(line.poll_write(context, bytes))?;
-            wire.progress.update(|trace| trace.with_written(count));
+        let cell = this.cell.clone();
+        this.poll_sending(context, bytes.len(), |socket, context| {
+            let count = ready!(socket.poll_write(context, bytes))?;
+            cell.progress.update(|trace| trace.with_written(count));
             Poll::Ready(Ok(count))
         })
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_sending(context, (), |line, context| line.poll_flush(context))
+        self.get_mut().poll_sending(context, (), |socket, context| socket.poll_flush(context))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().line).poll_shutdown(context)
+        Pin::new(&mut self.get_mut().socket).poll_shutdown(context)
     }
 }
 
 impl ActixStream for Canonical {
     fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_read_ready(self.line.tcp(), context)
+        ActixStream::poll_read_ready(self.socket.tcp(), context)
     }
 
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        ActixStream::poll_write_ready(self.line.tcp(), context)
+        ActixStream::poll_write_ready(self.socket.tcp(), context)
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Awc {
     authority: Authority,
     host: HeaderValue,
     connections: usize,
-    wire: Rc<ExchangeCell>,
+    cell: Rc<ExchangeCell>,
     client: RefCell<Option<Client>>,
     /// When an exchange last ended.
     used: Cell<Option<Instant>>,
@@ -46,7 +46,7 @@ impl Awc {
             authority: authority.parse().map_err(|error| format!("{authority:?} is no authority of a URL: {error}"))?,
             host: HeaderValue::from_str(host).map_err(|error| error.to_string())?,
             connections: connections.max(1),
-            wire: Rc::default(),
+            cell: Rc::default(),
             client: RefCell::default(),
             used: Cell::default(),
         })
@@ -64,11 +64,11 @@ impl Awc {
         let body = {
             let mut talk = std::pin::pin!(self.talk(&client, request, wanted.limit));
             poll_fn(|context| {
-                self.wire.progress.set(progress.get());
-                self.wire.wanted.set(wanted);
+                self.cell.progress.set(progress.get());
+                self.cell.wanted.set(wanted);
                 let polled = talk.as_mut().poll(context);
-                progress.set(self.wire.progress.take());
-                answered = self.wire.answered.take().or_else(|| answered.take());
+                progress.set(self.cell.progress.take());
+                answered = self.cell.answered.take().or_else(|| answered.take());
                 polled
             })
             .await
@@ -121,7 +121,7 @@ impl Awc {
         // awc's builder requires a TLS provider although awc never speaks TLS here.
         tls::install_provider();
         let connector = awc::Connector::new()
-            .connector(Connect { dial: self.dial.clone(), wire: self.wire.clone() })
+            .connector(Connect { dial: self.dial.clone(), cell: self.cell.clone() })
             // Our dial has a timeout of its own, with better errors.
             .timeout(self.dial.timeout * 2)
             .limit(self.connections)
@@ -150,7 +150,7 @@ impl Awc {
     }
 
     fn of_io(&self, error: io::Error) -> ExchangeFailure {
-        let trace = self.wire.progress.get();
+        let trace = self.cell.progress.get();
         error.downcast::<ExchangeFailure>().unwrap_or_else(|error| failure::lost(&error, trace))
     }
 }

@@ -108,7 +108,7 @@ impl Dial {
         let tcp = connect(&addresses, self.timeout).await.map_err(|error| failure::unconnected(&error))?;
         // Without TCP_NODELAY an exchange is slower, but correct.
         drop(tcp.set_nodelay(true));
-        let line = match &self.tls {
+        let socket = match &self.tls {
             None => Socket::Plain(tcp),
             Some(TlsSettings { config, name }) => {
                 stage(Stage::TlsHandshake);
@@ -117,7 +117,7 @@ impl Dial {
             }
         };
         stage(Stage::Connected);
-        Ok(line)
+        Ok(socket)
     }
 }
 

@@ -19,19 +19,19 @@ use super::prepared::PreparedRequest;
 
 /// Writes the request and reads its answer. The connection may be reused only if [`Whole::is_kept`].
 pub(super) async fn exchange(
-    line: &mut Socket,
+    socket: &mut Socket,
     request: &PreparedRequest,
     host: &[u8],
     wanted: Wanted,
     progress: &Progress,
 ) -> Result<Whole, ExchangeFailure> {
     let (head, body) = request.octets(host);
-    let mut both = Both { head, body, written: 0, arrival: Arrival::new(wanted) };
-    poll_fn(|context| both.poll(line, progress, context)).await
+    let mut duplex = Duplex { head, body, written: 0, arrival: Arrival::new(wanted) };
+    poll_fn(|context| duplex.poll(socket, progress, context)).await
 }
 
 /// The state of both directions of an exchange.
-struct Both {
+struct Duplex {
     head: Vec<u8>,
     /// Empty if it was copied behind the head.
     body: Bytes,
@@ -40,15 +40,15 @@ struct Both {
     arrival: Arrival,
 }
 
-impl Both {
+impl Duplex {
     fn poll(
         &mut self,
-        line: &mut Socket,
+        socket: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<Result<Whole, ExchangeFailure>> {
         if let Sent::Partly = self.arrival.sent {
-            match self.poll_sent(line, progress, context) {
+            match self.poll_sent(socket, progress, context) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => {
                     self.arrival.sent = Sent::Wholly;
@@ -57,33 +57,33 @@ impl Both {
                     (self.head, self.body) = (Vec::new(), Bytes::new());
                 }
                 Poll::Ready(Err(error)) => {
-                    let held = self.arrival.hung_up(error, progress);
-                    held.map_err(|error| failure::lost(&error, progress.get()))?;
+                    let noted = self.arrival.hung_up(error, progress);
+                    noted.map_err(|error| failure::lost(&error, progress.get()))?;
                 }
             }
         }
-        self.arrival.poll(line, progress, context)
+        self.arrival.poll(socket, progress, context)
     }
 
     fn poll_sent(
         &mut self,
-        line: &mut Socket,
+        socket: &mut Socket,
         progress: &Progress,
         context: &mut Context<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let mut line = Pin::new(line);
+        let mut socket = Pin::new(socket);
         while self.written < self.head.len() + self.body.len() {
             let next = match self.written.checked_sub(self.head.len()) {
                 None => &self.head[self.written..],
                 Some(behind) => &self.body[behind..],
             };
-            let count = ready!(line.as_mut().poll_write(context, next))?;
+            let count = ready!(socket.as_mut().poll_write(context, next))?;
             if count == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
             self.written += count;
             progress.update(|trace| trace.with_written(count));
         }
-        line.poll_flush(context)
+        socket.poll_flush(context)
     }
 }

@@ -58,13 +58,13 @@ pub(crate) struct Endpoint<'a> {
 
 /// One host and port that speaks HTTP.
 pub(crate) struct Origin {
-    way: Speaker,
+    client: OriginClient,
     limits: OriginLimits,
     permits: Arc<Gate>,
 }
 
 /// The HTTP client of an origin.
-enum Speaker {
+enum OriginClient {
     /// The leg. `host` is a whole header line.
     Leg {
         dial: Dial,
@@ -76,21 +76,21 @@ enum Speaker {
 
 impl Origin {
     /// A member of a cluster, for the leg. The error says why no request can name this host.
-    pub(crate) fn member(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
-        let (dial, host, _) = reached(place, limits)?;
+    pub(crate) fn member(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
+        let (dial, host, _) = reached(endpoint, limits)?;
         let host = format!("host: {host}\r\n").into_bytes();
-        Ok(Origin::of(Speaker::Leg { dial, host, pool: IdlePool::default() }, limits))
+        Ok(Origin::of(OriginClient::Leg { dial, host, pool: IdlePool::default() }, limits))
     }
 
     /// An origin of a URL, for awc.
-    pub(crate) fn any(place: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
-        let (dial, host, authority) = reached(place, limits)?;
+    pub(crate) fn any(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
+        let (dial, host, authority) = reached(endpoint, limits)?;
         let awc = Awc::new(dial, &authority, &host, limits.connections)?;
-        Ok(Origin::of(Speaker::Awc(Box::new(awc)), limits))
+        Ok(Origin::of(OriginClient::Awc(Box::new(awc)), limits))
     }
 
-    fn of(way: Speaker, limits: OriginLimits) -> Origin {
-        Origin { way, limits, permits: Gate::new(limits.connections) }
+    fn of(client: OriginClient, limits: OriginLimits) -> Origin {
+        Origin { client, limits, permits: Gate::new(limits.connections) }
     }
 
     /// Sends the request and reads the whole answer. If dropped earlier, it closes its connection at once.
@@ -107,22 +107,22 @@ impl Origin {
             Ok((_, begun)) => self.exchange(request, progress, *begun).await,
             Err(failure) => Err(failure.clone()),
         };
-        let (answer, line) = match answered {
-            Ok((whole, line)) => (Answer::unpacked(whole, request, self.limit(request)).await, line),
+        let (answer, socket) = match answered {
+            Ok((whole, socket)) => (Answer::unpacked(whole, request, self.limit(request)).await, socket),
             Err(failure) => (Err(failure), None),
         };
         let outcome = match answer {
             Ok(answer) => answer.into_outcome(node.clone()),
             Err(failure) => Outcome::failed(node.clone(), failure.reason, failure.msg),
         };
-        match &self.way {
+        match &self.client {
             // A malformed answer may belong to another request, so that our own would arrive later: not reused.
-            Speaker::Leg { pool, .. } if outcome.reason != Reason::Malformed => {
-                line.into_iter().for_each(|line| pool.give_back(line))
+            OriginClient::Leg { pool, .. } if outcome.reason != Reason::Malformed => {
+                socket.into_iter().for_each(|socket| pool.give_back(socket))
             }
-            Speaker::Leg { .. } => {}
-            Speaker::Awc(awc) if outcome.reason == Reason::Malformed => awc.discard(),
-            Speaker::Awc(_) => {}
+            OriginClient::Leg { .. } => {}
+            OriginClient::Awc(awc) if outcome.reason == Reason::Malformed => awc.discard(),
+            OriginClient::Awc(_) => {}
         }
         outcome
     }
@@ -130,9 +130,9 @@ impl Origin {
     /// Closes connections that were idle too long; true if none is left.
     pub(crate) fn reap(&self) -> bool {
         let is_idle = self.permits.is_idle();
-        let is_empty = match &self.way {
-            Speaker::Leg { pool, .. } => pool.reap(),
-            Speaker::Awc(awc) => !is_idle || awc.reap(),
+        let is_empty = match &self.client {
+            OriginClient::Leg { pool, .. } => pool.reap(),
+            OriginClient::Awc(awc) => !is_idle || awc.reap(),
         };
         is_idle && is_empty
     }
@@ -210,17 +210,17 @@ impl Origin {
             // Not read for a good RPC answer, where they would be most of its allocations.
             fields: matches!(request.decode, Decode::Http | Decode::Rest),
         };
-        match &self.way {
-            Speaker::Leg { dial, host, pool } => {
-                let mut line = match may_reuse.then(|| pool.lend()).flatten() {
-                    Some(line) => line,
+        match &self.client {
+            OriginClient::Leg { dial, host, pool } => {
+                let mut socket = match may_reuse.then(|| pool.lend()).flatten() {
+                    Some(socket) => socket,
                     None => Box::pin(dial.open(progress)).await?,
                 };
-                let whole = exchange(&mut line, request, host, wanted, progress).await?;
-                let line = whole.is_kept.then_some(line);
-                Ok((whole, line))
+                let whole = exchange(&mut socket, request, host, wanted, progress).await?;
+                let socket = whole.is_kept.then_some(socket);
+                Ok((whole, socket))
             }
-            Speaker::Awc(awc) => {
+            OriginClient::Awc(awc) => {
                 if !may_reuse {
                     awc.discard();
                 }
@@ -237,12 +237,12 @@ impl Origin {
 }
 
 /// How to reach an origin: the dial, its name in the `host` header, and its name in a URL.
-fn reached(place: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, String), String> {
-    let Endpoint { trust, host, port, address } = place;
+fn reached(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, String), String> {
+    let Endpoint { trust, host, port, address } = endpoint;
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
     let name = format!("{}{host}{}", brackets.0, brackets.1);
     let bad_name = |error: &dyn std::fmt::Display| format!("{host:?} is not the name of a host: {error}");
-    let (tls, usual) = match trust {
+    let (tls, default_port) = match trust {
         Some(trust) => {
             let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
             (Some(TlsSettings { config: trust.0.clone(), name }), 443)
@@ -254,7 +254,7 @@ fn reached(place: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, S
     if parsed.host() != name {
         return Err(bad_name(&"a part of it means something else in a URL"));
     }
-    let host_header = if port == usual { name } else { authority.clone() };
+    let host_header = if port == default_port { name } else { authority.clone() };
     let resolver = Resolver::new(host, port, address, Arc::new(SystemNames));
     Ok((Dial { resolver, tls, timeout: limits.connect_timeout }, host_header, authority))
 }

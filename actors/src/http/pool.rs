@@ -15,39 +15,39 @@ use super::dial::Socket;
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 #[derive(Default)]
-pub(super) struct IdlePool(RefCell<Vec<Resting>>);
+pub(super) struct IdlePool(RefCell<Vec<IdleConnection>>);
 
-struct Resting {
-    line: Socket,
+struct IdleConnection {
+    socket: Socket,
     since: Instant,
 }
 
 impl IdlePool {
     /// An idle connection that is alive and has no unread bytes.
     pub(super) fn lend(&self) -> Option<Socket> {
-        let mut resting = self.0.borrow_mut();
-        while let Some(Resting { mut line, since }) = resting.pop() {
+        let mut idle = self.0.borrow_mut();
+        while let Some(IdleConnection { mut socket, since }) = idle.pop() {
             if since.elapsed() >= KEEP_ALIVE {
                 // All connections below it in the stack are older.
-                resting.clear();
+                idle.clear();
                 return None;
             }
-            if line.is_quiet() {
-                return Some(line);
+            if socket.is_quiet() {
+                return Some(socket);
             }
         }
         None
     }
 
-    pub(super) fn give_back(&self, line: Socket) {
-        self.0.borrow_mut().push(Resting { line, since: Instant::now() });
+    pub(super) fn give_back(&self, socket: Socket) {
+        self.0.borrow_mut().push(IdleConnection { socket, since: Instant::now() });
     }
 
     /// Closes connections that were idle for [`KEEP_ALIVE`], or that the member closed or wrote to; true if none is
     /// left.
     pub(super) fn reap(&self) -> bool {
-        let mut resting = self.0.borrow_mut();
-        resting.retain_mut(|one| one.since.elapsed() < KEEP_ALIVE && one.line.is_quiet());
-        resting.is_empty()
+        let mut idle = self.0.borrow_mut();
+        idle.retain_mut(|one| one.since.elapsed() < KEEP_ALIVE && one.socket.is_quiet());
+        idle.is_empty()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct PreparedRequest {
     pub(super) headers: Vec<(Cow<'static, str>, String)>,
     pub(super) body: Bytes,
     /// The request line; `fields` holds every header except `host`.
-    line: Vec<u8>,
+    request_line: Vec<u8>,
     fields: Vec<u8>,
     pub(super) decode: Decode,
     /// In bytes, if less than the origin's limit.
@@ -74,8 +74,8 @@ impl PreparedRequest {
             add("accept-encoding", &|| "gzip".to_owned());
         }
         let is_bodyless = method.is_safe() || method == Method::Delete;
-        let (mut line, mut fields) = (Vec::with_capacity(path.len() + 32), Vec::with_capacity(160));
-        http1::write_request_line(&mut line, method.as_str(), &path)?;
+        let (mut request_line, mut fields) = (Vec::with_capacity(path.len() + 32), Vec::with_capacity(160));
+        http1::write_request_line(&mut request_line, method.as_str(), &path)?;
         if !(body.is_empty() && is_bodyless) {
             http1::write_length(&mut fields, body.len());
         }
@@ -87,7 +87,7 @@ impl PreparedRequest {
             path,
             headers,
             body,
-            line,
+            request_line,
             fields,
             decode,
             max_answer,
@@ -101,10 +101,10 @@ impl PreparedRequest {
     /// The bytes for one member, whose `host` header is given as a whole line; and the body, if it is too large to be
     /// copied behind the head.
     pub(super) fn octets(&self, host: &[u8]) -> (Vec<u8>, Bytes) {
-        let head = self.line.len() + host.len() + self.fields.len() + 2;
+        let head = self.request_line.len() + host.len() + self.fields.len() + 2;
         let is_small = head + self.body.len() <= TOGETHER;
         let mut octets = Vec::with_capacity(if is_small { head + self.body.len() } else { head });
-        for part in [&self.line[..], host, &self.fields, b"\r\n"] {
+        for part in [&self.request_line[..], host, &self.fields, b"\r\n"] {
             octets.extend_from_slice(part);
         }
         if is_small {

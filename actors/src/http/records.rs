@@ -17,7 +17,7 @@ const HEADER: usize = 5;
 #[derive(Debug)]
 pub(super) struct Records {
     pub(super) tcp: TcpStream,
-    place: RecordPosition,
+    position: RecordPosition,
 }
 
 /// The position within a record.
@@ -32,12 +32,12 @@ struct RecordPosition {
 
 impl Records {
     pub(super) fn of(tcp: TcpStream) -> Records {
-        Records { tcp, place: RecordPosition::default() }
+        Records { tcp, position: RecordPosition::default() }
     }
 
     /// True between two records.
     pub(super) fn is_between(&self) -> bool {
-        self.place.seen == 0 && self.place.left == 0
+        self.position.seen == 0 && self.position.left == 0
     }
 }
 
@@ -67,7 +67,7 @@ impl AsyncRead for Records {
         let this = self.get_mut();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut this.tcp).poll_read(context, buffer))?;
-        this.place.pass(&buffer.filled()[before..]);
+        this.position.pass(&buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -108,11 +108,11 @@ mod tests {
         let octets = [&[23, 3, 3, 0, 3][..], b"abc", &[22, 3, 3, 1, 0], &[0; 256], &[21, 3, 3, 0, 0]].concat();
         let ends = [0, 8, 8 + 5 + 256, octets.len()];
         for size in 1..=octets.len() {
-            let (mut place, mut at) = (RecordPosition::default(), 0);
+            let (mut position, mut at) = (RecordPosition::default(), 0);
             for piece in octets.chunks(size) {
-                place.pass(piece);
+                position.pass(piece);
                 at += piece.len();
-                assert_eq!(place.seen == 0 && place.left == 0, ends.contains(&at), "{at} in pieces of {size}");
+                assert_eq!(position.seen == 0 && position.left == 0, ends.contains(&at), "{at} in pieces of {size}");
             }
         }
     }

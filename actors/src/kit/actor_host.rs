@@ -129,14 +129,14 @@ where
 {
     type Result = ();
 
-    fn handle(&mut self, letter: Envelope<M, S::Item>, _: &mut actix::Context<Self>) {
-        let Envelope { message, responder, deadline, mut permit } = letter;
+    fn handle(&mut self, envelope: Envelope<M, S::Item>, _: &mut actix::Context<Self>) {
+        let Envelope { message, responder, deadline, mut permit } = envelope;
         permit.delivered = true;
         let Some(state) = self.state() else {
             responder.close(Missed::Failed);
             return;
         };
-        let mut watch = responder.watch();
+        let mut call = responder.call();
         match catch_unwind(AssertUnwindSafe(|| placed(|| state.answer(message, responder)))) {
             Ok(mut work) => {
                 let gauges = self.gauges.clone();
@@ -144,10 +144,10 @@ where
                 // with the actor. A call in flight survives the rebuilding of the state.
                 actix_rt::spawn(async move {
                     let _permit = permit;
-                    let ended = race(work.as_mut(), &mut watch, deadline).await;
+                    let ended = race(work.as_mut(), &mut call, deadline).await;
                     match ended {
-                        RaceEnd::Deadline => watch.stop(Missed::Deadline),
-                        RaceEnd::Unwanted => watch.stop(Missed::Cancelled),
+                        RaceEnd::Deadline => call.stop(Missed::Deadline),
+                        RaceEnd::Unwanted => call.stop(Missed::Cancelled),
                         RaceEnd::Done | RaceEnd::Panicked(_) => {}
                     }
                     // Dropped before the call is counted as ended, so that a member's socket is closed before the

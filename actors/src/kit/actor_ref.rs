@@ -9,7 +9,7 @@ use super::actor_host::{ActorHost, Answers, Envelope, Permit};
 use super::alarm;
 use super::gather::{OnArrival, Replies};
 use super::party::Party;
-use super::report::{Gauges, Report, Reporter, Told};
+use super::report::{ActorReport, Gauges, Report, Reporter};
 
 /// The limit of messages in flight through one actor. actix's mailbox limit does not apply to its `send`.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +49,9 @@ impl<S: Unpin + 'static> ActorRef<S> {
     /// Starts the actor on the current thread. `make` builds its state, now and again after a panic.
     pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> ActorRef<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
-        let kept = ActorHost::new(Box::new(make), gauges.clone());
-        alarm::keep();
-        ActorRef { addr: Arc::new(kept.start()), gauges }
+        let host = ActorHost::new(Box::new(make), gauges.clone());
+        alarm::start_driver();
+        ActorRef { addr: Arc::new(host.start()), gauges }
     }
 
     /// The actor's counters.
@@ -104,7 +104,7 @@ impl<S: Unpin + 'static> ActorRef<S> {
     /// The actor as a [`Reporter`], for the status actor.
     pub fn reporter(&self) -> Arc<dyn Reporter>
     where
-        S: Answers<Report, Item = Told>,
+        S: Answers<Report, Item = ActorReport>,
     {
         Arc::new(self.clone())
     }
@@ -112,14 +112,14 @@ impl<S: Unpin + 'static> ActorRef<S> {
 
 impl<S> Reporter for ActorRef<S>
 where
-    S: Answers<Report, Item = Told> + Unpin,
+    S: Answers<Report, Item = ActorReport> + Unpin,
 {
     fn name(&self) -> String {
         self.gauges.name().to_owned()
     }
 
-    fn report(&self, deadline: Instant) -> Replies<Told> {
-        self.ask(Report, vec![Told::unasked(&self.gauges)], None, deadline)
+    fn report(&self, deadline: Instant) -> Replies<ActorReport> {
+        self.ask(Report, vec![ActorReport::unasked(&self.gauges)], None, deadline)
     }
 
     fn gauges(&self) -> Arc<Gauges> {

@@ -69,7 +69,7 @@ enum AlarmState {
 struct WheelSlot {
     wheel: u32,
     entry: u32,
-    turn: u32,
+    generation: u32,
 }
 
 impl Alarm {
@@ -93,7 +93,7 @@ impl Future for Alarm {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.state {
-                AlarmState::Set(place) => match WHEEL.with(|wheel| wheel.look(*place, context.waker())) {
+                AlarmState::Set(alarm) => match WHEEL.with(|wheel| wheel.look(*alarm, context.waker())) {
                     Look::Waiting => return Poll::Pending,
                     Look::Over => return Poll::Ready(()),
                     // The future was moved to another thread.
@@ -103,8 +103,8 @@ impl Future for Alarm {
                 AlarmState::Unset => {
                     let deadline = self.deadline;
                     self.state = match WHEEL.with(|wheel| wheel.set(deadline, context.waker())) {
-                        Some(place) => {
-                            self.state = AlarmState::Set(place);
+                        Some(alarm) => {
+                            self.state = AlarmState::Set(alarm);
                             return Poll::Pending;
                         }
                         None => AlarmState::Exact(Box::pin(tokio::time::sleep_until(deadline.into()))),
@@ -117,18 +117,18 @@ impl Future for Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let AlarmState::Set(place) = self.state {
+        if let AlarmState::Set(alarm) = self.state {
             // At the end of a thread its wheel may be gone already.
-            let waker = WHEEL.try_with(|wheel| wheel.unset(place));
+            let waker = WHEEL.try_with(|wheel| wheel.unset(alarm));
             drop(waker);
         }
     }
 }
 
 /// Starts the wheel's task of this thread, once. It runs until the thread's runtime ends. Called when an actor starts.
-pub(super) fn keep() {
-    let is_kept = WHEEL.with(|wheel| std::mem::replace(&mut wheel.0.borrow_mut().is_kept, true));
-    if !is_kept {
+pub(super) fn start_driver() {
+    let is_driven = WHEEL.with(|wheel| std::mem::replace(&mut wheel.0.borrow_mut().is_driven, true));
+    if !is_driven {
         tasks::spawn("deadlines", WheelDriver.run());
     }
 }
@@ -144,7 +144,7 @@ struct Wheel(RefCell<Inner>);
 struct Inner {
     /// The wheel's number: a thread has several in succession if it runs several runtimes.
     number: u32,
-    is_kept: bool,
+    is_driven: bool,
     slots: Vec<Vec<u32>>,
     entries: Vec<WheelEntry>,
     free: Vec<u32>,
@@ -164,7 +164,7 @@ struct WheelEntry {
     /// Its index within its slot.
     at: u32,
     /// The entry's generation: how often it was used.
-    turn: u32,
+    generation: u32,
 }
 
 enum Look {
@@ -179,7 +179,7 @@ impl Inner {
         let begun = tokio::time::Instant::now();
         Inner {
             number: WHEELS.fetch_add(1, Relaxed),
-            is_kept: false,
+            is_driven: false,
             slots: Vec::new(),
             entries: Vec::new(),
             free: Vec::new(),
@@ -215,15 +215,15 @@ impl Inner {
             self.slots.resize_with(SLOTS, Vec::new);
         }
         let entry = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(WheelEntry { waker: None, tick, at: 0, turn: 0 });
+            self.entries.push(WheelEntry { waker: None, tick, at: 0, generation: 0 });
             index(self.entries.len() - 1)
         });
         let slot = &mut self.slots[slot_of(tick)];
-        let place = &mut self.entries[entry as usize];
-        (place.waker, place.tick, place.at) = (Some(waker), tick, index(slot.len()));
-        place.turn = place.turn.wrapping_add(1);
+        let new = &mut self.entries[entry as usize];
+        (new.waker, new.tick, new.at) = (Some(waker), tick, index(slot.len()));
+        new.generation = new.generation.wrapping_add(1);
         slot.push(entry);
-        WheelSlot { wheel: self.number, entry, turn: place.turn }
+        WheelSlot { wheel: self.number, entry, generation: new.generation }
     }
 
     /// Frees an entry and returns its waker.
@@ -240,9 +240,9 @@ impl Inner {
     }
 
     /// The entry of an alarm that is still registered.
-    fn find(&mut self, place: WheelSlot) -> Option<&mut WheelEntry> {
-        let entry = &mut self.entries[place.entry as usize];
-        (entry.turn == place.turn && entry.waker.is_some()).then_some(entry)
+    fn find(&mut self, alarm: WheelSlot) -> Option<&mut WheelEntry> {
+        let entry = &mut self.entries[alarm.entry as usize];
+        (entry.generation == alarm.generation && entry.waker.is_some()).then_some(entry)
     }
 
     /// Removes all alarms that are due and returns their wakers.
@@ -264,7 +264,7 @@ impl Wheel {
     /// Registers an alarm; `None` if it needs an exact timer.
     fn set(&self, deadline: Instant, waker: &Waker) -> Option<WheelSlot> {
         let mut inner = self.0.borrow_mut();
-        if !inner.is_kept {
+        if !inner.is_driven {
             return None;
         }
         if inner.is_empty() {
@@ -276,19 +276,19 @@ impl Wheel {
             return None;
         }
         let tick = inner.tick_of(deadline.into()) + 1;
-        let place = inner.insert(tick, waker.clone());
+        let alarm = inner.insert(tick, waker.clone());
         let resting = inner.resting.take();
         drop(inner);
         resting.into_iter().for_each(Waker::wake);
-        Some(place)
+        Some(alarm)
     }
 
-    fn look(&self, place: WheelSlot, waker: &Waker) -> Look {
+    fn look(&self, alarm: WheelSlot, waker: &Waker) -> Look {
         let mut inner = self.0.borrow_mut();
-        if inner.number != place.wheel {
+        if inner.number != alarm.wheel {
             return Look::Elsewhere;
         }
-        let Some(entry) = inner.find(place) else { return Look::Over };
+        let Some(entry) = inner.find(alarm) else { return Look::Over };
         let other = match &mut entry.waker {
             Some(kept) if kept.will_wake(waker) => None,
             kept => kept.replace(waker.clone()),
@@ -298,13 +298,13 @@ impl Wheel {
         Look::Waiting
     }
 
-    fn unset(&self, place: WheelSlot) -> Option<Waker> {
+    fn unset(&self, alarm: WheelSlot) -> Option<Waker> {
         let mut inner = self.0.borrow_mut();
-        if inner.number != place.wheel {
+        if inner.number != alarm.wheel {
             return None;
         }
-        inner.find(place)?;
-        inner.remove(place.entry)
+        inner.find(alarm)?;
+        inner.remove(alarm.entry)
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct SemaphoreState<T> {
 pub(crate) struct Waiter<T> {
     party: Party,
     ticket: u64,
-    turn: oneshot::Sender<T>,
+    sender: oneshot::Sender<T>,
 }
 
 #[derive(Debug)]
@@ -77,9 +77,9 @@ impl<T> FairSemaphore<T> {
 
     /// Takes a free place, or queues behind all waiters. While there are waiters no place is free: each returned place
     /// is passed on.
-    pub(crate) fn step_up(&self, party: Party) -> Result<usize, oneshot::Receiver<T>> {
+    pub(crate) fn acquire(&self, party: Party) -> Result<usize, oneshot::Receiver<T>> {
         let mut state = self.state();
-        state.take(party, self.limit).ok_or_else(|| state.stand(party))
+        state.take(party, self.limit).ok_or_else(|| state.enqueue(party))
     }
 
     /// Takes a free place.
@@ -100,20 +100,20 @@ impl<T> FairSemaphore<T> {
                 return None;
             };
             // Senders are used and dropped outside the lock: a waker may run any code.
-            if next.turn.is_closed() {
+            if next.sender.is_closed() {
                 state.gone = state.gone.saturating_sub(1);
                 drop(state);
                 continue;
             }
-            state.seat(place, next.party);
-            return Some(next.turn);
+            state.assign(place, next.party);
+            return Some(next.sender);
         }
     }
 
     /// The number of waiters.
     pub(crate) fn waiting(&self) -> usize {
         let state = self.state();
-        state.standing().saturating_sub(state.gone)
+        state.queued().saturating_sub(state.gone)
     }
 
     pub(crate) fn taken(&self) -> usize {
@@ -133,7 +133,7 @@ impl<T> FairSemaphore<T> {
     fn left(&self) {
         let mut state = self.state();
         state.gone += 1;
-        if state.gone > state.standing() / 2 {
+        if state.gone > state.queued() / 2 {
             let gone = state.without_gone();
             // Outside the lock, as above.
             drop(state);
@@ -161,20 +161,20 @@ impl<T> SemaphoreState<T> {
         Some(place)
     }
 
-    fn stand(&mut self, party: Party) -> oneshot::Receiver<T> {
-        let (turn, receiver) = oneshot::channel();
+    fn enqueue(&mut self, party: Party) -> oneshot::Receiver<T> {
+        let (sender, receiver) = oneshot::channel();
         self.tickets += 1;
-        self.waiting.push_back(Waiter { party, ticket: self.tickets, turn });
+        self.waiting.push_back(Waiter { party, ticket: self.tickets, sender });
         receiver
     }
 
     /// All waiters, including those that have left.
-    fn standing(&self) -> usize {
+    fn queued(&self) -> usize {
         self.waiting.len() + self.aside.iter().map(|aside| aside.waiting.len()).sum::<usize>()
     }
 
     /// Gives a passed place its new holder.
-    fn seat(&mut self, place: usize, party: Party) {
+    fn assign(&mut self, place: usize, party: Party) {
         let before = std::mem::replace(&mut self.held[place], party);
         for aside in &mut self.aside {
             aside.held -= usize::from(aside.party == before);
@@ -212,10 +212,10 @@ impl<T> SemaphoreState<T> {
     }
 
     /// The party set aside that has waited longest, among those that `is_meant` accepts.
-    fn oldest(&self, is_meant: impl Fn(&Aside<T>) -> bool) -> Option<usize> {
+    fn oldest(&self, is_eligible: impl Fn(&Aside<T>) -> bool) -> Option<usize> {
         let ticket = |aside: &Aside<T>| aside.waiting.front().map(|first| first.ticket);
-        let meant = self.aside.iter().enumerate().filter(|(_, aside)| is_meant(aside));
-        meant.min_by_key(|(_, aside)| ticket(aside)).map(|(index, _)| index)
+        let eligible = self.aside.iter().enumerate().filter(|(_, aside)| is_eligible(aside));
+        eligible.min_by_key(|(_, aside)| ticket(aside)).map(|(index, _)| index)
     }
 
     fn first_of(&mut self, index: usize) -> Waiter<T> {
@@ -242,7 +242,7 @@ impl<T> SemaphoreState<T> {
             }
         }
         let count = parties().filter(|party| *party == left).count();
-        (left != Party::ALONE && count > self.standing() / 2).then_some(left)
+        (left != Party::ALONE && count > self.queued() / 2).then_some(left)
     }
 
     /// Removes the last waiter of a party.
@@ -261,9 +261,9 @@ impl<T> SemaphoreState<T> {
     /// Removes the waiters that have left.
     fn without_gone(&mut self) -> Vec<Waiter<T>> {
         let mut all = Vec::new();
-        for line in self.aside.iter_mut().map(|aside| &mut aside.waiting).chain([&mut self.waiting]) {
-            let (gone, waiting) = std::mem::take(line).into_iter().partition(|waiter| waiter.turn.is_closed());
-            *line = waiting;
+        for queue in self.aside.iter_mut().map(|aside| &mut aside.waiting).chain([&mut self.waiting]) {
+            let (gone, waiting) = std::mem::take(queue).into_iter().partition(|waiter| waiter.sender.is_closed());
+            *queue = waiting;
             all.extend::<VecDeque<_>>(gone);
         }
         self.aside.retain(|aside| !aside.waiting.is_empty());
@@ -284,39 +284,39 @@ fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
 /// The owner of a semaphore.
 pub(crate) trait Owner {
     /// The right to a place. Dropping it passes the place on.
-    type Turn;
-    fn places(&self) -> &FairSemaphore<Self::Turn>;
+    type Permit;
+    fn places(&self) -> &FairSemaphore<Self::Permit>;
 }
 
 /// Waits for a place. `None` at the deadline, or if [`FairSemaphore::make_room`] removed the waiter.
 pub(crate) struct Acquire<O: Owner> {
     owner: Arc<O>,
     /// `None` once the place has come.
-    turn: Option<oneshot::Receiver<O::Turn>>,
+    receiver: Option<oneshot::Receiver<O::Permit>>,
     alarm: Option<Alarm>,
 }
 
 impl<O: Owner> std::fmt::Debug for Acquire<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acquire").field("waits", &self.turn.is_some()).finish_non_exhaustive()
+        f.debug_struct("Acquire").field("waits", &self.receiver.is_some()).finish_non_exhaustive()
     }
 }
 
 impl<O: Owner> Acquire<O> {
-    pub(crate) fn new(owner: Arc<O>, turn: oneshot::Receiver<O::Turn>, until: Option<Instant>) -> Acquire<O> {
-        Acquire { owner, turn: Some(turn), alarm: until.map(Alarm::at) }
+    pub(crate) fn new(owner: Arc<O>, receiver: oneshot::Receiver<O::Permit>, until: Option<Instant>) -> Acquire<O> {
+        Acquire { owner, receiver: Some(receiver), alarm: until.map(Alarm::at) }
     }
 }
 
 impl<O: Owner> Future for Acquire<O> {
-    type Output = Option<O::Turn>;
+    type Output = Option<O::Permit>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<O::Turn>> {
-        let Some(turn) = &mut self.turn else { return Poll::Ready(None) };
-        match (Pin::new(turn).poll(context), &mut self.alarm) {
-            (Poll::Ready(turn), _) => {
-                self.turn = None;
-                Poll::Ready(turn.ok())
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<O::Permit>> {
+        let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
+        match (Pin::new(receiver).poll(context), &mut self.alarm) {
+            (Poll::Ready(permit), _) => {
+                self.receiver = None;
+                Poll::Ready(permit.ok())
             }
             (Poll::Pending, Some(alarm)) => Pin::new(alarm).poll(context).map(|()| None),
             (Poll::Pending, None) => Poll::Pending,
@@ -326,10 +326,10 @@ impl<O: Owner> Future for Acquire<O> {
 
 impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
-        let Some(mut turn) = self.turn.take() else { return };
-        turn.close();
+        let Some(mut receiver) = self.receiver.take() else { return };
+        receiver.close();
         // A place that arrived meanwhile is dropped here, which passes it on.
-        if turn.try_recv().is_err() {
+        if receiver.try_recv().is_err() {
             self.owner.places().left();
         }
     }

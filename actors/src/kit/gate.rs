@@ -31,9 +31,9 @@ impl Gate {
 
     /// Enters at once or after all waiters; `None` at the deadline `until`, or if the waiter was removed.
     pub(crate) async fn pass(self: &Arc<Gate>, party: Party, until: Option<Instant>) -> Option<Pass> {
-        match self.places.step_up(party) {
+        match self.places.acquire(party) {
             Ok(place) => Some(Pass { gate: self.clone(), place }),
-            Err(turn) => Acquire::new(self.clone(), turn, until).await,
+            Err(receiver) => Acquire::new(self.clone(), receiver, until).await,
         }
     }
 
@@ -59,7 +59,7 @@ impl Gate {
 }
 
 impl Owner for Gate {
-    type Turn = Pass;
+    type Permit = Pass;
     fn places(&self) -> &FairSemaphore<Pass> {
         &self.places
     }

@@ -167,7 +167,7 @@ impl<T: Slot> Responder<T> {
     }
 
     /// Another handle, which sees whether the caller left. Dropping it closes nothing.
-    pub(crate) fn watch(&self) -> InFlightCall<T> {
+    pub(crate) fn call(&self) -> InFlightCall<T> {
         InFlightCall { gather: self.gather.clone(), waker: None }
     }
 }
@@ -195,7 +195,7 @@ pub(crate) struct InFlightCall<T: Slot> {
 impl<T: Slot> InFlightCall<T> {
     /// True once the caller has dropped its replies or the rule has ended the call. Registers the waker until then.
     pub(crate) fn is_unwanted(&mut self, waker: &Waker) -> bool {
-        if !self.waker.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.gather.lock().work_waker = Some(waker.clone());
             self.waker = Some(waker.clone());
         }

@@ -13,19 +13,19 @@ use super::slots::Slot;
 /// Races `work` against the caller's departure, the completion rule and the deadline. Returns how it ended.
 pub(crate) async fn race<T: Slot>(
     mut work: Pin<&mut impl Future<Output = ()>>,
-    watch: &mut InFlightCall<T>,
+    call: &mut InFlightCall<T>,
     deadline: Instant,
 ) -> RaceEnd {
     let mut alarm = Alarm::at(deadline);
     poll_fn(|context| {
-        if watch.is_unwanted(context.waker()) {
+        if call.is_unwanted(context.waker()) {
             return Poll::Ready(RaceEnd::Unwanted);
         }
         match step(work.as_mut(), context) {
             Err(text) => return Poll::Ready(RaceEnd::Panicked(text)),
             Ok(Some(())) => return Poll::Ready(RaceEnd::Done),
             // This poll brought the answer that satisfied the rule: stop the other members at once.
-            Ok(None) if watch.is_over() => return Poll::Ready(RaceEnd::Unwanted),
+            Ok(None) if call.is_over() => return Poll::Ready(RaceEnd::Unwanted),
             Ok(None) => {}
         }
         Pin::new(&mut alarm).poll(context).map(|()| RaceEnd::Deadline)

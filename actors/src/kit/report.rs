@@ -16,15 +16,18 @@ pub struct Report;
 
 /// An actor's answer to [`Report`].
 #[derive(Clone, Debug)]
-pub struct Told(pub Value);
+pub struct ActorReport(pub Value);
 
-impl Told {
-    pub(crate) fn unasked(gauges: &Gauges) -> Told {
-        Told(Value::from_pairs([("actor", Value::String(gauges.name().to_owned())), ("answered", Value::Bool(false))]))
+impl ActorReport {
+    pub(crate) fn unasked(gauges: &Gauges) -> ActorReport {
+        ActorReport(Value::from_pairs([
+            ("actor", Value::String(gauges.name().to_owned())),
+            ("answered", Value::Bool(false)),
+        ]))
     }
 }
 
-impl Slot for Told {
+impl Slot for ActorReport {
     fn missed(&mut self, why: Missed) {
         // An actor that does not answer is listed as such, never left out.
         if let Value::Map(map) = &mut self.0 {
@@ -40,7 +43,7 @@ pub trait Reporter: Send + Sync {
     /// The actor's name.
     fn name(&self) -> String;
     /// Asks the actor for its report, which arrives by `deadline` or is marked as missed.
-    fn report(&self, deadline: Instant) -> Replies<Told>;
+    fn report(&self, deadline: Instant) -> Replies<ActorReport>;
     /// Its counters, without a message.
     fn gauges(&self) -> Arc<Gauges>;
 }

@@ -34,7 +34,7 @@ pub trait Slot: Send + 'static {
 pub(super) struct Slots<T> {
     items: Vec<Option<T>>,
     /// Inline for up to four slots.
-    marks: SmallVec<[SlotLink; 4]>,
+    marks: SmallVec<[SlotMark; 4]>,
     empty: usize,
     good: usize,
     /// The filled slots, in order of arrival, and how many of them were handed out.
@@ -43,7 +43,7 @@ pub(super) struct Slots<T> {
 }
 
 #[derive(Clone, Default)]
-struct SlotLink {
+struct SlotMark {
     filled: bool,
     /// Closed because the answer was no longer wanted.
     unwanted: bool,
@@ -52,7 +52,7 @@ struct SlotLink {
 impl<T: Slot> Slots<T> {
     /// One open slot per item.
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
-        let (empty, marks) = (items.len(), smallvec::smallvec![SlotLink::default(); items.len()]);
+        let (empty, marks) = (items.len(), smallvec::smallvec![SlotMark::default(); items.len()]);
         let items = items.into_iter().map(Some).collect();
         Slots { items, marks, empty, good: 0, arrived: SmallVec::new(), given: 0 }
     }
@@ -93,7 +93,7 @@ impl<T: Slot> Slots<T> {
 
     /// Takes the item of the first open slot, to be put back in its final form.
     pub(super) fn take_open(&mut self) -> Option<(usize, T)> {
-        let open = |(mark, item): (&SlotLink, &Option<T>)| !mark.filled && item.is_some();
+        let open = |(mark, item): (&SlotMark, &Option<T>)| !mark.filled && item.is_some();
         let index = self.marks.iter().zip(&self.items).position(open)?;
         Some((index, self.items[index].take()?))
     }

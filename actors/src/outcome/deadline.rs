@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn each_clock_has_its_reason_and_its_words() {
-        let told = |expired: Expired| (expired.reason, expired.msg);
+        let parts = |expired: Expired| (expired.reason, expired.msg);
         for (expired, reason, msg) in [
             (caller_deadline(), Reason::Deadline, "no answer before the deadline"),
             (
@@ -124,7 +124,7 @@ mod tests {
             ),
             (reader_idle(SECOND), Reason::Unread, "its rows were not read for 1s; the statement was cancelled"),
         ] {
-            assert_eq!(told(expired), (reason, msg.to_owned()));
+            assert_eq!(parts(expired), (reason, msg.to_owned()));
         }
     }
 

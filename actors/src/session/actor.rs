@@ -10,7 +10,7 @@ use skitai_wire::{Map, Value};
 
 use super::seal::{Opened, TooLarge};
 use super::text;
-use crate::kit::report::Told;
+use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Missed, Report, Responder, Slot};
 use crate::outcome::deadline::NO_ANSWER;
 
@@ -266,10 +266,10 @@ fn failure(error: &anyhow::Error) -> NotSaved {
 }
 
 impl<B: Backend> Answers<Report> for SessionActor<B> {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let counters = &self.counters;
         let number = |counter: &Cell<u64>| Value::Int(counter.get().cast_signed());
         let mut pairs = vec![
@@ -286,7 +286,7 @@ impl<B: Backend> Answers<Report> for SessionActor<B> {
         if let shared @ Value::Map(_) = self.backend.shared() {
             pairs.push(("shared", shared));
         }
-        responder.put(0, Told(Value::from_pairs(pairs)));
+        responder.put(0, ActorReport(Value::from_pairs(pairs)));
         ready(())
     }
 }

@@ -11,8 +11,8 @@ use skitai_wire::{Map, Value};
 use super::merge::merged;
 use super::process;
 use super::registry::{Registered, Registry};
-use super::wanted::{TOP, TreePath, places};
-use crate::kit::report::Told;
+use super::wanted::{TOP, TreePath, paths};
+use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
 
 /// Time that the status actor may take beyond that of the other actors: to merge, and to list those that did not
@@ -29,16 +29,16 @@ pub struct Ask {
 }
 
 /// The one slot of an [`Ask`], as "not sent".
-pub fn slots() -> Vec<Told> {
+pub fn slots() -> Vec<ActorReport> {
     let pairs = [("actor", Value::String("status".to_owned())), ("answered", Value::Bool(false))];
-    vec![Told(Value::from_pairs(pairs))]
+    vec![ActorReport(Value::from_pairs(pairs))]
 }
 
 /// Asks for the status and waits for it: the whole tree, or the part that the filter selects.
 pub async fn ask(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Value {
     let until = Instant::now() + within + MERGE_RESERVE;
     let replies = actor.ask(Ask { filter, within }, slots(), None, until);
-    replies.all(until).await.pop().map_or(Value::Nil, |told| told.0)
+    replies.all(until).await.pop().map_or(Value::Nil, |report| report.0)
 }
 
 /// The actor that asks all others. One per process.
@@ -56,32 +56,32 @@ impl StatusActor {
 }
 
 impl Answers<Ask> for StatusActor {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "status.ask";
 
     fn answer(
         &mut self,
         Ask { filter, within }: Ask,
-        responder: Responder<Told>,
+        responder: Responder<ActorReport>,
     ) -> impl Future<Output = ()> + 'static {
         let (registry, about) = (self.registry.clone(), self.about.clone());
         async move {
             let actors = registry.actors();
             let wanted = match filter.map(|filter| found(&filter, &actors).ok_or(filter)).transpose() {
                 Ok(wanted) => wanted,
-                Err(filter) => return responder.put(0, Told(unknown(&filter, &actors))),
+                Err(filter) => return responder.put(0, ActorReport(unknown(&filter, &actors))),
             };
             let threads = actors.iter().map(|actor| actor.thread).collect::<BTreeSet<_>>().len();
             let asked = actors.into_iter().filter(|actor| {
-                let place = TreePath::of_actor(&actor.reporter.name());
-                wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || place.is_within(wanted))
+                let path = TreePath::of_actor(&actor.reporter.name());
+                wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || path.is_within(wanted))
             });
             let until = Instant::now() + within;
             let heard = join_all(asked.map(|actor| hear(actor, until))).await;
             let tree = Map(whole(&registry, &about, threads, &heard));
             responder.put(
                 0,
-                Told(Value::Map(match wanted {
+                ActorReport(Value::Map(match wanted {
                     Some(wanted) => Map(tree.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
                     None => tree,
                 })),
@@ -92,12 +92,12 @@ impl Answers<Ask> for StatusActor {
 
 /// The path that a filter means, if there is something at it.
 fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
-    let is_there = |place: &TreePath| {
+    let is_there = |path: &TreePath| {
         let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
-        let is_always_there = ["about", "process", "threads", "clusters", "databases", "actors"].contains(&place.top);
-        place.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(place))
+        let is_always_there = ["about", "process", "threads", "clusters", "databases", "actors"].contains(&path.top);
+        path.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(path))
     };
-    places(filter).into_iter().find(is_there)
+    paths(filter).into_iter().find(is_there)
 }
 
 fn unknown(filter: &str, actors: &[Registered]) -> Value {
@@ -112,15 +112,15 @@ struct Heard {
     thread: usize,
     name: String,
     answered: bool,
-    told: Value,
+    report: Value,
     gauges: Value,
 }
 
 async fn hear(actor: Registered, until: Instant) -> Heard {
-    let told = actor.reporter.report(until).all(until).await.pop().map_or(Value::Nil, |told| told.0);
-    let answered = !matches!(&told, Value::Map(map) if map.get("answered") == Some(&Value::Bool(false)));
+    let report = actor.reporter.report(until).all(until).await.pop().map_or(Value::Nil, |report| report.0);
+    let answered = !matches!(&report, Value::Map(map) if map.get("answered") == Some(&Value::Bool(false)));
     let (name, gauges) = (actor.reporter.name(), actor.reporter.gauges().tree());
-    Heard { thread: actor.thread, name, answered, told, gauges }
+    Heard { thread: actor.thread, name, answered, report, gauges }
 }
 
 impl Heard {
@@ -145,15 +145,15 @@ fn number(number: usize) -> Value {
 
 /// The whole tree, in the order of [`TOP`].
 fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
-    let mut places: Vec<TreePath> = Vec::new();
-    for place in heard.iter().map(|heard| TreePath::of_actor(&heard.name)) {
-        if !places.contains(&place) {
-            places.push(place);
+    let mut paths: Vec<TreePath> = Vec::new();
+    for path in heard.iter().map(|heard| TreePath::of_actor(&heard.name)) {
+        if !paths.contains(&path) {
+            paths.push(path);
         }
     }
     let several = |top: &str| {
-        let named = places.iter().filter(|place| place.top == top);
-        let pairs = named.filter_map(|place| Some((Arc::from(place.name.as_deref()?), one(place, heard))));
+        let named = paths.iter().filter(|path| path.top == top);
+        let pairs = named.filter_map(|path| Some((Arc::from(path.name.as_deref()?), one(path, heard))));
         Value::Map(Map(pairs.collect()))
     };
     let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
@@ -168,8 +168,8 @@ fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) ->
                 others => others,
             },
             "actors" => Value::List(heard.iter().map(|heard| heard.entry(true, &heard.gauges)).collect()),
-            _ => match places.iter().find(|place| place.top == top) {
-                Some(place) => one(place, heard),
+            _ => match paths.iter().find(|path| path.top == top) {
+                Some(path) => one(path, heard),
                 None => continue,
             },
         };
@@ -179,12 +179,12 @@ fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) ->
 }
 
 /// The actors at one path: their merged reports, how many of them answered, and each report by itself.
-fn one(place: &TreePath, heard: &[Heard]) -> Value {
-    let of_place: Vec<&Heard> = heard.iter().filter(|heard| TreePath::of_actor(&heard.name) == *place).collect();
-    let answers: Vec<&Value> = of_place.iter().filter(|heard| heard.answered).map(|heard| &heard.told).collect();
+fn one(path: &TreePath, heard: &[Heard]) -> Value {
+    let of_path: Vec<&Heard> = heard.iter().filter(|heard| TreePath::of_actor(&heard.name) == *path).collect();
+    let answers: Vec<&Value> = of_path.iter().filter(|heard| heard.answered).map(|heard| &heard.report).collect();
     let mut pairs = vec![
-        (Arc::from("answered"), Value::Bool(answers.len() == of_place.len())),
-        (Arc::from("threads_asked"), number(of_place.len())),
+        (Arc::from("answered"), Value::Bool(answers.len() == of_path.len())),
+        (Arc::from("threads_asked"), number(of_path.len())),
         (Arc::from("threads_answered"), number(answers.len())),
     ];
     match merged(&answers) {
@@ -192,7 +192,7 @@ fn one(place: &TreePath, heard: &[Heard]) -> Value {
         Value::Nil => {}
         other => pairs.push((Arc::from("told"), other)),
     }
-    let by_thread = of_place.iter().map(|heard| heard.entry(false, &heard.told)).collect();
+    let by_thread = of_path.iter().map(|heard| heard.entry(false, &heard.report)).collect();
     pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
     Value::Map(Map(pairs))
 }

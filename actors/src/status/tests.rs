@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use skitai_wire::{Map, Value};
 
 use super::merge::merged;
-use super::wanted::{TreePath, places};
+use super::wanted::{TreePath, paths};
 use super::*;
 use crate::cache::{CacheActor, KeyBuilder, Store};
-use crate::kit::report::Told;
+use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Admission, Answers, Report, Responder};
 
 const WITHIN: Duration = Duration::from_secs(5);
@@ -168,14 +168,14 @@ fn nobody_told_anything() {
 
 #[test]
 fn filters_are_understood_in_both_spellings() {
-    let place = |top, name: &str| TreePath { top, name: Some(name.to_owned()) };
+    let path = |top, name: &str| TreePath { top, name: Some(name.to_owned()) };
     let top = |top| TreePath { top, name: None };
-    let either = |name| vec![place("clusters", name), place("databases", name)];
+    let either = |name| vec![path("clusters", name), path("databases", name)];
     let cases = [
         ("cache", vec![top("cache")]),
         (" clusters ", vec![top("clusters")]),
-        ("cluster:mysearch", vec![place("clusters", "mysearch")]),
-        ("db:mydb", vec![place("databases", "mydb")]),
+        ("cluster:mysearch", vec![path("clusters", "mysearch")]),
+        ("db:mydb", vec![path("databases", "mydb")]),
         ("session", vec![top("sessions")]),
         ("sessions", vec![top("sessions")]),
         ("CLUSTER:mysearch", either("mysearch")),
@@ -184,10 +184,10 @@ fn filters_are_understood_in_both_spellings() {
         ("was.cluster[socketpool]", vec![top("web")]),
         ("CLUSTER:__dbpool__", vec![top("adhoc-db")]),
         ("RCACHE", vec![top("cache")]),
-        ("was.cluster[mysearch", vec![place("others", "was.cluster[mysearch")]),
+        ("was.cluster[mysearch", vec![path("others", "was.cluster[mysearch")]),
     ];
     for (filter, expected) in cases {
-        assert_eq!(places(filter), expected, "{filter}");
+        assert_eq!(paths(filter), expected, "{filter}");
     }
 }
 
@@ -195,14 +195,14 @@ fn filters_are_understood_in_both_spellings() {
 struct Teller(Option<Value>);
 
 impl Answers<Report> for Teller {
-    type Item = Told;
+    type Item = ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<Told>) -> impl Future<Output = ()> + 'static {
+    fn answer(&mut self, _: Report, responder: Responder<ActorReport>) -> impl Future<Output = ()> + 'static {
         let tree = self.0.clone();
         async move {
             match tree {
-                Some(tree) => responder.put(0, Told(tree)),
+                Some(tree) => responder.put(0, ActorReport(tree)),
                 None => pending().await,
             }
         }

@@ -53,7 +53,7 @@ pub(super) const TOP: [&str; 11] = [
 /// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a
 /// spelling of the original Skitai (`CLUSTER:x`, `was.cluster[x]`, `RCACHE`), which does not distinguish between
 /// clusters and databases.
-pub(super) fn places(filter: &str) -> Vec<TreePath> {
+pub(super) fn paths(filter: &str) -> Vec<TreePath> {
     let filter = filter.trim();
     if let Some(name) = bracketed(filter, "was.cluster").or_else(|| filter.strip_prefix("CLUSTER:")) {
         return match name {

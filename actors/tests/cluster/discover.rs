@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::cluster::{Cluster, Discovery, Prober, Roster};
 use skitai_actors::dns::names::{Looking, Names};
-use skitai_actors::kit::{ActorRef, Admission, Report, report::Told};
+use skitai_actors::kit::{ActorRef, Admission, Report, report::ActorReport};
 use skitai_actors::spec::{Balance, Check, CheckKind, ClusterSpec, Rules, Spread};
 use skitai_actors::wire::Value;
 use skitai_actors::{Outcome, Reason, Status};
@@ -85,7 +85,7 @@ fn at(host: u8, port: u16) -> Member {
 
 async fn told(cluster: &Started) -> Value {
     let deadline = after(1_000);
-    let slots = vec![Told(Value::Nil)];
+    let slots = vec![ActorReport(Value::Nil)];
     cluster.post.ask(Report, slots, None, deadline).all(deadline).await.remove(0).0
 }
 
@@ -334,7 +334,7 @@ fn an_actor_that_is_made_anew_knows_the_members_of_now() {
         let _discovery = Discovery::start(&roster, book).unwrap();
         eventually("it is found", || roster.lineup().members().len() == 2).await;
         let deadline = after(1_000);
-        let report = |actor: &ActorRef<Cluster>| actor.ask(Report, vec![Told(Value::Nil)], None, deadline);
+        let report = |actor: &ActorRef<Cluster>| actor.ask(Report, vec![ActorReport(Value::Nil)], None, deadline);
         let cluster = Started::of(roster, Admission::default());
         let told = report(&cluster.post).all(deadline).await.remove(0).0;
         assert_eq!(told.get("members").unwrap().as_list().unwrap().len(), 2);

@@ -36,7 +36,7 @@ impl Way {
         let members = vec![Member::new("localhost", port)];
         let spec =
             ClusterSpec { tls: true, authority: Some(authority.clone()), ..ClusterSpec::new("members", members) };
-        let web = move || UrlClient::vouched_for_by(UrlClientLimits::default(), Some(&authority));
+        let web = move || UrlClient::with_authority(UrlClientLimits::default(), Some(&authority));
         [Way::Cluster(Started::new(spec)), Way::Web(ActorRef::open("web", Admission::default(), web), port)]
     }
 

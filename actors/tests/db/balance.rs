@@ -51,7 +51,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 fn busy(cluster: &Cluster, counts: &[usize]) {
     for (index, count) in counts.iter().enumerate() {
         for _ in 0..*count {
-            cluster.health.pulse(index).begun(cluster.health.now());
+            cluster.health.member(index).begun(cluster.health.now());
         }
     }
 }

@@ -107,7 +107,7 @@ fn the_callers_deadline_cancels_at_the_server() {
                 params: [].into(),
                 asked: Instant::now(),
                 asker: "/test",
-                lane: ConnMode::Configured,
+                mode: ConnMode::Configured,
             };
             let deadline = Instant::now() + Duration::from_millis(300);
             let replies = cluster.actor.ask(statement, slots(&cluster.spec, Spread::All.into()), None, deadline);
@@ -191,10 +191,10 @@ fn the_server_ends_a_statement_by_itself_when_nobody_is_left() {
 fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
     run(async {
         let cluster = single().await;
-        let shown = async |lane: ConnMode, left: Duration| {
+        let shown = async |mode: ConnMode, left: Duration| {
             let (asked, sql) = (Instant::now(), "SELECT current_setting('statement_timeout')".into());
             let statement =
-                Statement { shards: Spread::One.into(), sql, params: [].into(), asker: "/test", asked, lane };
+                Statement { shards: Spread::One.into(), sql, params: [].into(), asker: "/test", asked, mode };
             let deadline = asked + left;
             let replies = cluster.actor.ask(statement, slots(&cluster.spec, Spread::One.into()), None, deadline);
             let outcome = replies.all(deadline).await.remove(0);
@@ -203,7 +203,7 @@ fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
         };
         let (own, shared) = (ConnMode::Exclusive, ConnMode::Pipelined);
         // On one and the same connection: with each change, and not with each statement.
-        for (lane, seconds, expected) in [
+        for (mode, seconds, expected) in [
             (own, 60, "21s"),
             (own, 3, "5s"),
             (own, 4, "5s"),
@@ -213,7 +213,7 @@ fn the_servers_own_limit_follows_what_is_left_of_the_deadline() {
             (own, 1, "2s"),
             (own, 7, "9s"),
         ] {
-            assert_eq!(shown(lane, Duration::from_secs(seconds)).await, expected, "{lane:?} with {seconds} s left");
+            assert_eq!(shown(mode, Duration::from_secs(seconds)).await, expected, "{mode:?} with {seconds} s left");
         }
         assert_eq!(get(&get(&cluster.report().await, "connections"), "open"), Value::Int(1));
         // In a transaction, and clean afterwards.

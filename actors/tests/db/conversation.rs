@@ -18,15 +18,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) async fn open(cluster: &Cluster, bond: ConversationKind) -> Line {
-        Line::within(cluster, bond, PATIENCE).await
+    pub(crate) async fn open(cluster: &Cluster, kind: ConversationKind) -> Line {
+        Line::within(cluster, kind, PATIENCE).await
     }
 
     /// One that has so much time for all it does.
-    pub(crate) async fn within(cluster: &Cluster, bond: ConversationKind, time: Duration) -> Line {
+    pub(crate) async fn within(cluster: &Cluster, kind: ConversationKind, time: Duration) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
-        let asked = Conversation { with: Shards::One, bond, asker: "/test", orders: received, ready };
+        let asked = Conversation { with: Shards::One, kind, asker: "/test", orders: received, ready };
         let replies = cluster.actor.ask(asked, vec![Outcome::unsent("x".into())], None, Instant::now() + time);
         readied.await.expect("a connection");
         Line { orders, replies }
@@ -211,7 +211,7 @@ fn nobody_stands_in_once_a_connection_was_there() {
         let (ready, readied) = oneshot::channel();
         let asked = Conversation {
             with: Shards::All,
-            bond: ConversationKind::Session,
+            kind: ConversationKind::Session,
             asker: "/test",
             orders: received,
             ready,

@@ -124,8 +124,8 @@ impl Site {
     }
 
     fn ask(&self, thread: usize, sql: &'static str) -> Replies<Outcome> {
-        let (shards, asked, lane) = (Spread::One.into(), Instant::now(), ConnMode::Configured);
-        let statement = Statement { shards, sql: sql.into(), params: [].into(), asker: "/test", asked, lane };
+        let (shards, asked, mode) = (Spread::One.into(), Instant::now(), ConnMode::Configured);
+        let statement = Statement { shards, sql: sql.into(), params: [].into(), asker: "/test", asked, mode };
         self.threads[thread].ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }
 

@@ -99,7 +99,7 @@ impl Cluster {
 
     fn ask_in(
         &self,
-        lane: ConnMode,
+        mode: ConnMode,
         spread: impl Into<Shards>,
         sql: impl Into<Cow<'static, str>>,
         params: impl IntoParams,
@@ -111,7 +111,7 @@ impl Cluster {
             params: params.into_params(),
             asker: "/test",
             asked: Instant::now(),
-            lane,
+            mode,
         };
         self.actor.ask(statement, slots(&self.spec, shards), None, Instant::now() + PATIENCE)
     }

@@ -157,8 +157,8 @@ fn there_are_never_more_connections_than_the_pool_has() {
             // As old as a statement has to be for the next one to go elsewhere.
             actix_rt::time::sleep(Duration::from_millis(100)).await;
         }
-        for lane in [ConnMode::Pipelined, ConnMode::Exclusive] {
-            let refused = ended(cluster.ask_in(lane, Spread::One, "SELECT 1", ())).await;
+        for mode in [ConnMode::Pipelined, ConnMode::Exclusive] {
+            let refused = ended(cluster.ask_in(mode, Spread::One, "SELECT 1", ())).await;
             assert_eq!(refused.reason, Reason::NoPermit, "{}", refused.msg);
             assert!(refused.msg.contains("shared by 1 pipelined, the first of /test for"), "{}", refused.msg);
             assert!(refused.msg.contains("SELECT pg_sleep(3)"), "{}", refused.msg);

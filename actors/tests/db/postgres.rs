@@ -290,7 +290,7 @@ fn databases_named_at_run_time() {
                 sql: "SELECT current_database()".into(),
                 params: ().into_params(),
                 asker: "/test",
-                lane: ConnMode::Configured,
+                mode: ConnMode::Configured,
             };
             let slots = statement.slots();
             actor.ask(statement, slots, None, Instant::now() + PATIENCE).all(Instant::now() + PATIENCE)

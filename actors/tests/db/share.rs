@@ -21,8 +21,8 @@ const POSTGRES: &str = "SELECT generate_series(1, 50000000) AS i, repeat('x', 10
 const SQLITE: &str = "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c LIMIT 50000000) SELECT i FROM c";
 
 fn statement(sql: &'static str, params: Vec<Value>) -> Statement {
-    let (shards, asked, lane) = (Shards::from(Spread::One), Instant::now(), ConnMode::Configured);
-    Statement { shards, sql: sql.into(), params: params.into(), asker: "/test", asked, lane }
+    let (shards, asked, mode) = (Shards::from(Spread::One), Instant::now(), ConnMode::Configured);
+    Statement { shards, sql: sql.into(), params: params.into(), asker: "/test", asked, mode }
 }
 
 impl Cluster {

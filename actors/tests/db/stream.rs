@@ -38,7 +38,7 @@ impl Cluster {
             params: [].into(),
             asker: "/test",
             asked: Instant::now(),
-            lane: ConnMode::Configured,
+            mode: ConnMode::Configured,
         };
         streamed(statement, slots(&self.spec, shards), pacing.patience, |message, slots| {
             self.actor.ask(message, slots, None, pacing.deadline)

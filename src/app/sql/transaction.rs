@@ -104,7 +104,7 @@ impl Sql {
         done
     }
 
-    async fn open(self, bond: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
+    async fn open(self, kind: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
         let (was, base, shards) = self.parts();
         let (orders, received) = mpsc::channel(WAITING);
         let (ready, readied) = oneshot::channel();
@@ -115,13 +115,13 @@ impl Sql {
             Base::Cluster(spread, actor, spec) => {
                 let with = shards.unwrap_or(if spread == Spread::One { Shards::One } else { Shards::All });
                 let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
-                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                let conversation = Conversation { with, kind, asker, orders: received, ready };
                 actor.ask_for(party, conversation, slots, None, deadline)
             }
             Base::Server(member) => {
                 let slots = vec![Outcome::unsent(member.node.clone())];
                 let with = AdHocTarget(member);
-                let conversation = Conversation { with, bond, asker, orders: received, ready };
+                let conversation = Conversation { with, kind, asker, orders: received, ready };
                 services.ad_hoc_db.ask_for(party, conversation, slots, None, deadline)
             }
         };

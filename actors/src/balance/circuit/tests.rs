@@ -26,30 +26,30 @@ impl Case {
         };
         // The middle of the jitter.
         let mut draw = |_| 100;
-        let ground = &mut CircuitContext {
+        let context = &mut CircuitContext {
             rules: &self.rules,
             has_checks: self.has_checks,
             now: self.now,
             take_place: &mut take_place,
             draw: &mut draw,
         };
-        act(&mut self.verdict, ground)
+        act(&mut self.verdict, context)
     }
 
     fn ends(&mut self, call: CallKind, judged: Judged) -> Option<Change> {
-        self.with(|verdict, ground| verdict.call_ended(call, judged, ground))
+        self.with(|verdict, context| verdict.call_ended(call, judged, context))
     }
 
     fn fails(&mut self) -> Option<Change> {
-        self.ends(CallKind::Usual, REFUSED)
+        self.ends(CallKind::Regular, REFUSED)
     }
 
     fn check(&mut self, is_passed: bool) -> Option<Change> {
-        self.with(|verdict, ground| verdict.checked(is_passed, ground))
+        self.with(|verdict, context| verdict.checked(is_passed, context))
     }
 
     fn admit(&mut self) -> Admitted {
-        self.with(|verdict, ground| verdict.admit(ground).0)
+        self.with(|verdict, context| verdict.admit(context).0)
     }
 
     /// Fails until it is ejected; returns for how long.
@@ -71,17 +71,17 @@ fn five_failures_in_a_row_eject() {
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
-    assert_eq!(case.ends(CallKind::Usual, Judged::Good), None);
+    assert_eq!(case.ends(CallKind::Regular, Judged::Good), None);
     assert_eq!(case.verdict.failures(), 0);
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
     // A neutral outcome neither counts nor resets the count.
-    assert_eq!(case.ends(CallKind::Usual, Judged::Neutral), None);
+    assert_eq!(case.ends(CallKind::Regular, Judged::Neutral), None);
     assert_eq!(case.fails(), Some(Change::Ejected { why: EjectReason::Refused, time: SECOND * 10 }));
     assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Ejected, Admitted::No));
     // A late answer to a call made before decides nothing.
-    assert_eq!(case.ends(CallKind::Usual, Judged::Good), None);
+    assert_eq!(case.ends(CallKind::Regular, Judged::Good), None);
     assert_eq!(case.verdict.state(), CircuitState::Ejected);
 }
 
@@ -178,7 +178,7 @@ fn the_jitter_stays_within_a_tenth() {
             assert_eq!(limit, 201);
             drawn
         };
-        let ground = &mut CircuitContext {
+        let context = &mut CircuitContext {
             rules: &case.rules,
             has_checks: false,
             now: case.now,
@@ -186,7 +186,7 @@ fn the_jitter_stays_within_a_tenth() {
             draw: &mut draw,
         };
         for _ in 0..5 {
-            case.verdict.call_ended(CallKind::Usual, REFUSED, ground);
+            case.verdict.call_ended(CallKind::Regular, REFUSED, context);
         }
         assert_eq!(case.verdict.until() - case.now, Duration::from_millis(millis));
     }

@@ -35,7 +35,7 @@ pub(crate) struct ClusterState {
     learns: bool,
     /// When the next trial call of an ejected member is due, in milliseconds.
     pub(crate) due: AtomicU64,
-    pub(crate) places: Mutex<Ejections>,
+    pub(crate) ejections: Mutex<Ejections>,
     pub(crate) budget: Mutex<RetryBudget>,
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
@@ -46,7 +46,7 @@ pub(crate) struct ClusterState {
 #[derive(Debug, Default)]
 pub(crate) struct Ejections {
     pub(crate) most: usize,
-    pub(crate) vitals: Box<[Arc<MemberState>]>,
+    pub(crate) members: Box<[Arc<MemberState>]>,
     /// Generation number of this member list.
     pub(crate) generation: u64,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Ejections {
 impl Ejections {
     /// Counted on demand, so that a member that leaves takes its ejection with it.
     pub(crate) fn out(&self) -> usize {
-        self.vitals.iter().filter(|vital| vital.is_out()).count()
+        self.members.iter().filter(|state| state.is_out()).count()
     }
 }
 
@@ -67,7 +67,7 @@ impl ClusterState {
             has_checks,
             learns,
             due: AtomicU64::new(NEVER),
-            places: Mutex::default(),
+            ejections: Mutex::default(),
             budget: Mutex::default(),
             retries: AtomicU64::new(0),
             hedges: AtomicU64::new(0),
@@ -75,8 +75,8 @@ impl ClusterState {
         })
     }
 
-    pub(crate) fn places(&self) -> MutexGuard<'_, Ejections> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {
+        self.ejections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many of `count` members may be ejected at once.
@@ -101,11 +101,11 @@ pub(crate) struct MemberState {
     held_until: AtomicU64,
     /// Its readmission in milliseconds, plus 1; 0 for none.
     ramped_from: AtomicU64,
-    trust: AtomicU64,
-    pace: AtomicU64,
+    penalty: AtomicU64,
+    estimate: AtomicU64,
     /// When it was last called, in milliseconds.
     asked: AtomicU64,
-    known: Mutex<MemberStats>,
+    stats: Mutex<MemberStats>,
 }
 
 impl MemberState {
@@ -124,10 +124,10 @@ impl MemberState {
             is_failing: AtomicBool::new(false),
             held_until: AtomicU64::new(0),
             ramped_from: AtomicU64::new(joined.map_or(0, |now| millis(now) + 1)),
-            trust: AtomicU64::new(0),
-            pace: AtomicU64::new(0),
+            penalty: AtomicU64::new(0),
+            estimate: AtomicU64::new(0),
             asked: AtomicU64::new(0),
-            known: Mutex::default(),
+            stats: Mutex::default(),
         })
     }
 
@@ -142,8 +142,8 @@ impl MemberState {
 
 #[derive(Debug, Default)]
 struct MemberStats {
-    verdict: Circuit,
-    trust: Penalty,
+    circuit: Circuit,
+    penalty: Penalty,
     latency: LatencyHistogram,
     recent: RecentLatencies,
     /// Time and text of the last failure or failed check that counted against it.
@@ -154,7 +154,7 @@ struct MemberStats {
 #[derive(Clone, Debug)]
 pub struct MemberHealth {
     pub(crate) common: Arc<ClusterState>,
-    pub(crate) vital: Arc<MemberState>,
+    pub(crate) state: Arc<MemberState>,
 }
 
 impl MemberHealth {
@@ -169,64 +169,64 @@ impl MemberHealth {
     }
 
     pub(crate) fn is(&self, other: &MemberHealth) -> bool {
-        Arc::ptr_eq(&self.vital, &other.vital)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
-    pub(crate) fn candidate(&self, now: Duration, wants_pace: bool) -> Candidate {
-        let vital = &*self.vital;
+    pub(crate) fn candidate(&self, now: Duration, wants_estimate: bool) -> Candidate {
+        let state = &*self.state;
         Candidate {
             weight: self.weight(now),
-            outstanding: vital.outstanding.load(Relaxed),
-            pace: if wants_pace { self.pace(now) } else { LatencyEstimate::default() },
-            is_out: vital.is_out() || vital.held_until.load(Relaxed) > millis(now),
+            outstanding: state.outstanding.load(Relaxed),
+            estimate: if wants_estimate { self.estimate(now) } else { LatencyEstimate::default() },
+            is_out: state.is_out() || state.held_until.load(Relaxed) > millis(now),
             is_barred: false,
         }
     }
 
     /// The estimate fades from the last call, not from the last answer: so an idle member gets one call at a time to
     /// find out whether it is fast again.
-    fn pace(&self, now: Duration) -> LatencyEstimate {
-        let idle = millis(now).saturating_sub(self.vital.asked.load(Relaxed));
-        LatencyEstimate::unpacked(self.vital.pace.load(Relaxed)).faded(Duration::from_millis(idle))
+    fn estimate(&self, now: Duration) -> LatencyEstimate {
+        let idle = millis(now).saturating_sub(self.state.asked.load(Relaxed));
+        LatencyEstimate::unpacked(self.state.estimate.load(Relaxed)).faded(Duration::from_millis(idle))
     }
 
     fn weight(&self, now: Duration) -> u32 {
         let mut weight = FULL_WEIGHT;
-        let ramped_from = self.vital.ramped_from.load(Relaxed);
+        let ramped_from = self.state.ramped_from.load(Relaxed);
         if ramped_from > 0 {
             let age = now.saturating_sub(Duration::from_millis(ramped_from - 1));
             weight = weight * ramp(age, self.common.rules.slow_start) / 100;
         }
-        let trust = self.vital.trust.load(Relaxed);
-        if trust > 0 {
-            weight = (f64::from(weight) * Penalty::unpacked(trust).share(now)) as u32;
+        let penalty = self.state.penalty.load(Relaxed);
+        if penalty > 0 {
+            weight = (f64::from(weight) * Penalty::unpacked(penalty).share(now)) as u32;
         }
-        weight.max(1).saturating_mul(self.vital.weight)
+        weight.max(1).saturating_mul(self.state.weight)
     }
 
     /// When its ejection ends, and whether its trial call is in flight.
     pub(crate) fn trial(&self) -> (Duration, bool) {
-        let known = self.known();
-        (known.verdict.until(), known.verdict.is_on_trial())
+        let stats = self.stats();
+        (stats.circuit.until(), stats.circuit.is_on_trial())
     }
 
     /// Decides whether a call may go to this member.
     pub fn admit(&self, now: Duration) -> Admitted {
-        if !self.vital.is_out() {
+        if !self.state.is_out() {
             return Admitted::Yes;
         }
-        self.judged(now, |verdict, ground| verdict.admit(ground))
+        self.judged(now, |circuit, context| circuit.admit(context))
     }
 
     /// The reason for not calling this member, in words.
     pub fn explain(&self, now: Duration) -> String {
-        let known = self.known();
-        let (verdict, why) = (&known.verdict, known.verdict.why().map_or("failures", EjectReason::word));
-        let age = now.saturating_sub(verdict.since()).as_secs_f64();
-        let last = known.last.as_ref().map(|(_, msg)| format!(" ({msg})")).unwrap_or_default();
-        match verdict.state() {
+        let stats = self.stats();
+        let (circuit, why) = (&stats.circuit, stats.circuit.why().map_or("failures", EjectReason::word));
+        let age = now.saturating_sub(circuit.since()).as_secs_f64();
+        let last = stats.last.as_ref().map(|(_, msg)| format!(" ({msg})")).unwrap_or_default();
+        match circuit.state() {
             CircuitState::Ejected => {
-                let left = verdict.until().saturating_sub(now).as_secs_f64();
+                let left = circuit.until().saturating_sub(now).as_secs_f64();
                 format!("not sent: the member was ejected {age:.1} s ago: {why}{last}; tried again in {left:.1} s")
             }
             CircuitState::Probing | CircuitState::Healthy => {
@@ -237,101 +237,101 @@ impl MemberHealth {
 
     /// Records that a call begins. Returns the calls in flight, this one included.
     pub fn begun(&self, now: Duration) -> usize {
-        self.vital.asked.store(millis(now), Relaxed);
-        self.vital.outstanding.fetch_add(1, Relaxed) + 1
+        self.state.asked.store(millis(now), Relaxed);
+        self.state.outstanding.fetch_add(1, Relaxed) + 1
     }
 
     /// Records the end of a call. Every [`begun`](MemberHealth::begun) is followed by exactly one `ended` or
     /// `left`.
     pub fn ended(&self, ended: &CallEnd<'_>, now: Duration) {
-        let vital = &*self.vital;
-        vital.outstanding.fetch_sub(1, Relaxed);
+        let state = &*self.state;
+        state.outstanding.fetch_sub(1, Relaxed);
         {
-            let mut known = self.known();
-            self.learn(&mut known, (ended.took, ended.waited), ended.among, now);
+            let mut stats = self.stats();
+            self.learn(&mut stats, (ended.took, ended.waited), ended.among, now);
             let is_failure = ended.is_refusal || matches!(ended.judged, Judged::Failed(_));
-            if is_failure || (ended.judged == Judged::Good && !known.trust.is_full()) {
-                known.trust.learn(is_failure, now);
-                vital.trust.store(known.trust.packed(), Relaxed);
+            if is_failure || (ended.judged == Judged::Good && !stats.penalty.is_full()) {
+                stats.penalty.learn(is_failure, now);
+                state.penalty.store(stats.penalty.packed(), Relaxed);
             }
             if matches!(ended.judged, Judged::Failed(_)) {
-                known.last = Some((SystemTime::now(), ended.msg.to_owned()));
+                stats.last = Some((SystemTime::now(), ended.msg.to_owned()));
             }
         }
-        self.judged(now, |verdict, ground| ((), verdict.call_ended(ended.call, ended.judged, ground)));
+        self.judged(now, |circuit, context| ((), circuit.call_ended(ended.call, ended.judged, context)));
         if ended.call == CallKind::Trial {
             // If the trial decided nothing, the next call may be the trial.
-            self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
+            self.common.due.fetch_min(millis(self.stats().circuit.until()), Relaxed);
         }
     }
 
     /// Records the end of a statement, one of `among` in flight. Its verdict about the database comes through
-    /// [`told`](MemberHealth::told), once or more often: for the connection, and for the statement.
+    /// [`record`](MemberHealth::record), once or more often: for the connection, and for the statement.
     pub(crate) fn left(&self, took: Option<Duration>, waited: Option<Duration>, among: usize, now: Duration) {
-        self.vital.outstanding.fetch_sub(1, Relaxed);
+        self.state.outstanding.fetch_sub(1, Relaxed);
         if self.common.learns && (took.is_some() || waited.is_some()) {
-            self.learn(&mut self.known(), (took, waited), among, now);
+            self.learn(&mut self.stats(), (took, waited), among, now);
         }
     }
 
-    fn learn(&self, known: &mut MemberStats, times: (Option<Duration>, Option<Duration>), among: usize, now: Duration) {
-        let pace = match times {
+    fn learn(&self, stats: &mut MemberStats, times: (Option<Duration>, Option<Duration>), among: usize, now: Duration) {
+        let estimate = match times {
             (Some(took), _) => {
-                known.latency.learn(took, now);
-                known.recent.learn(took, among, now)
+                stats.latency.learn(took, now);
+                stats.recent.learn(took, among, now)
             }
-            (None, Some(waited)) => known.recent.waited(waited, among, now),
+            (None, Some(waited)) => stats.recent.waited(waited, among, now),
             (None, None) => return,
         };
-        self.vital.pace.store(pace.packed(), Relaxed);
+        self.state.estimate.store(estimate.packed(), Relaxed);
     }
 
     /// Records what the end of a statement, or of its dial, says about the database. For a healthy database this reads
     /// one atomic.
-    pub(crate) fn told(&self, call: CallKind, judged: Judged, msg: &str) {
+    pub(crate) fn record(&self, call: CallKind, judged: Judged, msg: &str) {
         let is_news = match judged {
-            Judged::Good => self.vital.is_failing.load(Relaxed),
+            Judged::Good => self.state.is_failing.load(Relaxed),
             Judged::Failed(_) => true,
             Judged::Neutral => false,
         };
-        if !is_news && call == CallKind::Usual {
+        if !is_news && call == CallKind::Regular {
             return;
         }
         let now = self.now();
         if matches!(judged, Judged::Failed(_)) {
-            self.vital.is_failing.store(true, Relaxed);
-            self.known().last = Some((SystemTime::now(), msg.to_owned()));
+            self.state.is_failing.store(true, Relaxed);
+            self.stats().last = Some((SystemTime::now(), msg.to_owned()));
         }
-        self.judged(now, |verdict, ground| ((), verdict.call_ended(call, judged, ground)));
-        if judged == Judged::Good && self.known().verdict.failures() == 0 {
-            self.vital.is_failing.store(false, Relaxed);
+        self.judged(now, |circuit, context| ((), circuit.call_ended(call, judged, context)));
+        if judged == Judged::Good && self.stats().circuit.failures() == 0 {
+            self.state.is_failing.store(false, Relaxed);
         }
         if call == CallKind::Trial {
-            self.common.due.fetch_min(millis(self.known().verdict.until()), Relaxed);
+            self.common.due.fetch_min(millis(self.stats().circuit.until()), Relaxed);
         }
     }
 
     pub(crate) fn is_out(&self) -> bool {
-        self.vital.is_out()
+        self.state.is_out()
     }
 
     /// The member asked for a pause of this length.
     pub fn hold(&self, time: Duration, now: Duration) {
-        self.vital.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
+        self.state.held_until.fetch_max(millis(now + time.min(LONGEST_HOLD)), Relaxed);
     }
 
     /// Records an active check; the error is the text of the member or the system.
     pub fn checked(&self, result: Result<(), String>, now: Duration) {
         let is_passed = result.is_ok();
         if let Err(msg) = result {
-            self.known().last = Some((SystemTime::now(), msg));
+            self.stats().last = Some((SystemTime::now(), msg));
         }
-        self.judged(now, |verdict, ground| ((), verdict.checked(is_passed, ground)));
+        self.judged(now, |circuit, context| ((), circuit.checked(is_passed, context)));
     }
 
     /// The 95th percentile of this member's latency; `None` while there are too few answers.
     pub fn p95(&self) -> Option<Duration> {
-        self.known().latency.quantile(0.95)
+        self.stats().latency.quantile(0.95)
     }
 
     /// Runs a step of the state machine and applies the change.
@@ -340,60 +340,65 @@ impl MemberHealth {
         now: Duration,
         act: impl FnOnce(&mut Circuit, &mut CircuitContext<'_>) -> (T, Option<Change>),
     ) -> T {
-        let (common, vital) = (&*self.common, &*self.vital);
+        let (common, state) = (&*self.common, &*self.state);
         let mut take_place = || {
-            let places = common.places();
-            let is_free = places.out() < places.most;
+            let ejections = common.ejections();
+            let is_free = ejections.out() < ejections.most;
             if is_free {
                 // Set while the lock is held, so that no other member counts the same place.
-                vital.is_out.store(true, Relaxed);
+                state.is_out.store(true, Relaxed);
             }
             is_free
         };
         // Made only if a jitter is drawn.
         let mut dice = None;
         let mut draw =
-            |limit| dice.get_or_insert_with(|| Dice::seeded(now.as_nanos() as u64 ^ vital.salt)).below(limit);
-        let mut ground = CircuitContext {
+            |limit| dice.get_or_insert_with(|| Dice::seeded(now.as_nanos() as u64 ^ state.salt)).below(limit);
+        let mut context = CircuitContext {
             rules: &common.rules,
             has_checks: common.has_checks,
             now,
             take_place: &mut take_place,
             draw: &mut draw,
         };
-        let mut known = self.known();
-        let (answer, change) = act(&mut known.verdict, &mut ground);
+        let mut stats = self.stats();
+        let (answer, change) = act(&mut stats.circuit, &mut context);
         let Some(change) = change else { return answer };
         let (cluster, node, msg) =
-            (&*common.name, &*vital.node, known.last.as_ref().map_or("", |last| last.1.as_str()));
+            (&*common.name, &*state.node, stats.last.as_ref().map_or("", |last| last.1.as_str()));
         match change {
             Change::Ejected { why, time } => {
-                vital.is_out.store(true, Relaxed);
+                state.is_out.store(true, Relaxed);
                 if !common.has_checks {
-                    common.due.fetch_min(millis(known.verdict.until()), Relaxed);
+                    common.due.fetch_min(millis(stats.circuit.until()), Relaxed);
                 }
                 tracing::warn!(cluster, node, reason = why.word(), "the member is ejected for {time:.1?}: {msg}");
             }
             Change::Spared(why) => {
-                let places = common.places().most;
+                let ejections = common.ejections().most;
                 let reason = why.word();
-                tracing::warn!(cluster, node, reason, "the member fails but stays: at most {places} may be out: {msg}");
+                tracing::warn!(
+                    cluster,
+                    node,
+                    reason,
+                    "the member fails but stays: at most {ejections} may be out: {msg}"
+                );
             }
             Change::Probing => tracing::debug!(cluster, node, "the member has to prove itself"),
             Change::Readmitted(why) => {
-                vital.is_out.store(false, Relaxed);
-                vital.ramped_from.store(millis(now) + 1, Relaxed);
+                state.is_out.store(false, Relaxed);
+                state.ramped_from.store(millis(now) + 1, Relaxed);
                 // No penalty after readmission: slow start at a tenth of the weight is caution enough.
-                known.trust = Penalty::default();
-                vital.trust.store(0, Relaxed);
+                stats.penalty = Penalty::default();
+                state.penalty.store(0, Relaxed);
                 tracing::info!(cluster, node, reason = why.word(), "the member is readmitted");
             }
         }
         answer
     }
 
-    fn known(&self) -> MutexGuard<'_, MemberStats> {
+    fn stats(&self) -> MutexGuard<'_, MemberStats> {
         // No code of ours panics under this lock; if it did, the counters would still be valid.
-        self.vital.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

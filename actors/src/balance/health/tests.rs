@@ -40,7 +40,7 @@ impl Cluster {
             self.end();
             let time = MILLI * self.now as u32;
             let index = self.picker.pick(0, |index| self.health.candidate(index, time, true)).expect("one is free");
-            let among = self.health.pulse(index).begun(time);
+            let among = self.health.member(index).begun(time);
             self.running.push((self.now + self.paces[index], index, self.now, among));
             counts[index] += 1;
         }
@@ -52,7 +52,7 @@ impl Cluster {
         let now = self.now;
         for (_, index, begun, among) in self.running.extract_if(.., |(end, ..)| *end <= now) {
             let ended = CallEnd {
-                call: CallKind::Usual,
+                call: CallKind::Regular,
                 judged: Judged::Good,
                 is_refusal: false,
                 took: Some(MILLI * (now - begun) as u32),
@@ -60,7 +60,7 @@ impl Cluster {
                 among,
                 msg: "",
             };
-            self.health.pulse(index).ended(&ended, MILLI * now as u32);
+            self.health.member(index).ended(&ended, MILLI * now as u32);
         }
     }
 }
@@ -116,11 +116,11 @@ fn a_member_that_hangs_gets_no_more_than_it_can_be_thought_to_bear() {
 #[test]
 fn callers_that_wait_too_short_tell_who_is_slow() {
     let cluster = Cluster::of(&[20, 20]);
-    let pulse = cluster.health.pulse(1);
-    let among = pulse.begun(MILLI);
+    let member = cluster.health.member(1);
+    let among = member.begun(MILLI);
     let waited = Some(MILLI * 50);
     let ended = CallEnd {
-        call: CallKind::Usual,
+        call: CallKind::Regular,
         judged: Judged::Neutral,
         is_refusal: false,
         took: None,
@@ -128,10 +128,10 @@ fn callers_that_wait_too_short_tell_who_is_slow() {
         among,
         msg: "",
     };
-    pulse.ended(&ended, MILLI * 51);
-    let known = |index| cluster.health.candidate(index, MILLI * 51, true).pace;
+    member.ended(&ended, MILLI * 51);
+    let known = |index| cluster.health.candidate(index, MILLI * 51, true).estimate;
     assert!(known(1).micros > 49_000, "{:?}", known(1));
     assert_eq!(known(0).micros, 0);
     // It says nothing of how long answers take.
-    assert_eq!(pulse.p95(), None);
+    assert_eq!(member.p95(), None);
 }

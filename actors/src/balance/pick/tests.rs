@@ -10,7 +10,7 @@ fn idle(weight: u32) -> Candidate {
 
 /// A member of weight 1 with this latency and capacity.
 fn paced(micros: u32, room: u32) -> Candidate {
-    Candidate { pace: LatencyEstimate { micros, room }, ..idle(1) }
+    Candidate { estimate: LatencyEstimate { micros, room }, ..idle(1) }
 }
 
 fn picker(balance: Balance, members: &[Candidate]) -> Picker {
@@ -86,8 +86,8 @@ fn a_quick_member_keeps_what_it_bears_and_a_slow_one_helps_beyond() {
 #[test]
 fn a_member_nobody_knows_is_like_any_other() {
     let known = Candidate { outstanding: 2, ..paced(20_000, 9) };
-    for pace in [1, u32::MAX] {
-        let known = Candidate { pace: LatencyEstimate { micros: pace, room: 9 }, ..known };
+    for estimate in [1, u32::MAX] {
+        let known = Candidate { estimate: LatencyEstimate { micros: estimate, room: 9 }, ..known };
         assert_close(&shares_of(Balance::Ewma, &[idle(1), known]), &[1.0, 0.0]);
         // It gets its share of the calls in flight, not all of them just because it is new.
         assert_close(&shares_of(Balance::Ewma, &[Candidate { outstanding: 3, ..idle(1) }, known]), &[0.0, 1.0]);

@@ -50,15 +50,15 @@ impl Postgres {
         ready(Err(absent()))
     }
 
-    pub(super) fn open_line(&self, _: &Arc<Query>) -> impl Future<Output = Result<Place, StatementFailure>> {
+    pub(super) fn open_pipelined(&self, _: &Arc<Query>) -> impl Future<Output = Result<Ticket, StatementFailure>> {
         ready(Err(absent()))
     }
 
-    pub(super) fn join(&self, _: &Arc<Query>, _: Instant) -> Option<Place> {
+    pub(super) fn join(&self, _: &Arc<Query>, _: Instant) -> Option<Ticket> {
         None
     }
 
-    pub(super) fn join_prepared(&self, _: &Arc<Query>, _: Instant) -> Option<(Place, Prepared)> {
+    pub(super) fn join_prepared(&self, _: &Arc<Query>, _: Instant) -> Option<(Ticket, Prepared)> {
         None
     }
 
@@ -66,7 +66,7 @@ impl Postgres {
         None
     }
 
-    pub(super) fn go_on_dialling(&self) -> Option<BackgroundDial> {
+    pub(super) fn continue_dial(&self) -> Option<BackgroundDial> {
         None
     }
 
@@ -76,32 +76,32 @@ impl Postgres {
         Connections { open: 0, idle: 0, limit: 0 }
     }
 
-    pub(super) fn lines(&self) -> Value {
+    pub(super) fn pipeline_report(&self) -> Value {
         Value::Nil
     }
 
-    pub(super) fn line_holders(&self) -> String {
+    pub(super) fn pipeline_holders(&self) -> String {
         String::new()
     }
 
-    pub(super) fn send(&self, loan: PooledConn, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
-        match loan {}
+    pub(super) fn send(&self, conn: PooledConn, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
+        match conn {}
     }
 
-    pub(super) fn pour(&self, loan: PooledConn, _: Arc<Query>, _: Sink) -> Pending<Result<Rows, StatementFailure>> {
-        match loan {}
+    pub(super) fn pour(&self, conn: PooledConn, _: Arc<Query>, _: Sink) -> Pending<Result<Rows, StatementFailure>> {
+        match conn {}
     }
 
-    pub(super) fn seat(&self, loan: PooledConn) -> PostgresSession {
-        match loan {}
+    pub(super) fn session(&self, conn: PooledConn) -> PostgresSession {
+        match conn {}
     }
 
-    pub(super) fn send_on(&self, place: &mut Place, _: &Arc<Query>) -> Pending<StatementEnd> {
-        match *place {}
+    pub(super) fn send_on(&self, ticket: &mut Ticket, _: &Arc<Query>) -> Pending<StatementEnd> {
+        match *ticket {}
     }
 
-    pub(super) fn send_prepared(&self, place: &mut Place, _: &Arc<Query>, _: Prepared) -> Pending<StatementEnd> {
-        match *place {}
+    pub(super) fn send_prepared(&self, ticket: &mut Ticket, _: &Arc<Query>, _: Prepared) -> Pending<StatementEnd> {
+        match *ticket {}
     }
 }
 
@@ -113,9 +113,9 @@ impl PooledConn {
     }
 }
 
-pub(super) enum Place {}
+pub(super) enum Ticket {}
 
-impl Place {
+impl Ticket {
     pub(super) fn ended(self, _: &StatementEnd) -> bool {
         match self {}
     }

@@ -22,7 +22,7 @@ impl Sqlite {
         Sqlite
     }
 
-    pub(super) fn checkout(&self, _: Party, _: Instant) -> impl Future<Output = Result<Held, StatementFailure>> {
+    pub(super) fn checkout(&self, _: Party, _: Instant) -> impl Future<Output = Result<SqliteConn, StatementFailure>> {
         let msg = "not sent: this program was built without SQLite (skitai's feature `sqlite`)";
         ready(Err(StatementFailure::new(Reason::Unsendable, msg)))
     }
@@ -33,23 +33,28 @@ impl Sqlite {
         Connections { open: 0, idle: 0, limit: 0 }
     }
 
-    pub(super) fn send(&self, connection: Held, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
+    pub(super) fn send(&self, connection: SqliteConn, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {
         match connection {}
     }
 
-    pub(super) fn pour(&self, connection: Held, _: Arc<Query>, _: Sink) -> Pending<Result<Rows, StatementFailure>> {
+    pub(super) fn pour(
+        &self,
+        connection: SqliteConn,
+        _: Arc<Query>,
+        _: Sink,
+    ) -> Pending<Result<Rows, StatementFailure>> {
         match connection {}
     }
 
-    pub(super) fn seat(&self, connection: Held) -> SqliteSession {
+    pub(super) fn session(&self, connection: SqliteConn) -> SqliteSession {
         match connection {}
     }
 }
 
-pub(super) enum Held {}
+pub(super) enum SqliteConn {}
 
-impl Held {
-    pub(super) fn of_stream(self, _: Option<Pass>) -> Held {
+impl SqliteConn {
+    pub(super) fn of_stream(self, _: Option<Pass>) -> SqliteConn {
         self
     }
 }

@@ -22,7 +22,7 @@ impl SqlMember {
     /// separately. The error of a wait in vain names the statements that hold all connections.
     pub(super) async fn lent<C>(
         &self,
-        case: &mut HealthReport<'_>,
+        report: &mut HealthReport<'_>,
         // `is_now`: no time has passed since `asked`, so the clock need not be read again.
         (asked, is_now): (Instant, bool),
         // By reference, so that the future is not moved.
@@ -32,8 +32,8 @@ impl SqlMember {
         let (mut lent, now) = {
             // If the caller gives up, the dial continues in the background. Otherwise callers with deadlines shorter
             // than a dial would never get a connection, nor learn that the server is down.
-            let mut dialling = match (&self.engine, &self.pulse) {
-                (Engine::Postgres(postgres), Some(pulse)) => Some(Dialling { postgres, pulse, case: Some(case) }),
+            let mut dialling = match (&self.engine, &self.health) {
+                (Engine::Postgres(postgres), Some(health)) => Some(Dialling { postgres, health, report: Some(report) }),
                 _ => None,
             };
             let mut is_first = is_now;
@@ -44,13 +44,13 @@ impl SqlMember {
             })
             .await;
             if let Some(dialling) = &mut dialling {
-                dialling.case = None;
+                dialling.report = None;
             }
             lent
         };
         match &lent {
-            Ok(_) => case.connected(),
-            Err(_) => case.ended(&lent),
+            Ok(_) => report.connected(),
+            Err(_) => report.ended(&lent),
         }
         let took = now - asked;
         let dial = match &lent {
@@ -58,16 +58,16 @@ impl SqlMember {
             Err(failure) if failure.reason == Reason::ConnectTimeout => Some(self.limits.connect_timeout.min(took)),
             _ => last_dial(),
         };
-        self.tally.waited(took.saturating_sub(dial.unwrap_or_default()), now);
+        self.counters.waited(took.saturating_sub(dial.unwrap_or_default()), now);
         if let Some(dial) = dial {
-            self.tally.dialled(dial, now);
+            self.counters.dialled(dial, now);
         }
         if let Err(failure) = &mut lent
             && failure.reason == Reason::NoPermit
         {
-            failure.msg += &self.holders.told();
+            failure.msg += &self.holders.text();
             if let Engine::Postgres(postgres) = &self.engine {
-                failure.msg += &postgres.line_holders();
+                failure.msg += &postgres.pipeline_holders();
             }
         }
         Ok((lent?, now))
@@ -84,32 +84,32 @@ impl SqlMember {
             return Ok((share, false));
         }
         let now = Instant::now();
-        self.tally.waited(now - asked, now);
+        self.counters.waited(now - asked, now);
         let most = self.streams.limit();
         let msg = format!(
             "no connection was free for a stream of rows within {wait:?}: streams have {most} of the {connections} \
              connections of this thread, which is all that `stream_share` gives them; read them faster, or allow more \
              connections or a larger share{}",
-            self.holders.told()
+            self.holders.text()
         );
         Err(StatementFailure::new(Reason::NoPermit, msg))
     }
 
     /// A connection to be held for several statements.
-    pub(super) async fn seat(&self, call: Option<CallKind>, party: Party) -> Result<HeldConnection, StatementFailure> {
-        let mut case = self.open(call)?;
+    pub(super) async fn hold(&self, call: Option<CallKind>, party: Party) -> Result<HeldConnection, StatementFailure> {
+        let mut report = self.open(call)?;
         match &self.engine {
             Engine::Postgres(postgres) => {
                 let asked = Instant::now();
                 let checkout = pin!(postgres.checkout(party, asked));
-                let (loan, _) = self.lent(&mut case, (asked, true), checkout, || postgres.last_dial()).await?;
-                Ok(HeldConnection::Postgres(postgres.seat(loan)))
+                let (conn, _) = self.lent(&mut report, (asked, true), checkout, || postgres.last_dial()).await?;
+                Ok(HeldConnection::Postgres(postgres.session(conn)))
             }
             Engine::Sqlite(sqlite) => {
                 let asked = Instant::now();
                 let checkout = pin!(sqlite.checkout(party, asked));
-                let (loan, _) = self.lent(&mut case, (asked, true), checkout, || None).await?;
-                Ok(HeldConnection::Sqlite(sqlite.seat(loan)))
+                let (conn, _) = self.lent(&mut report, (asked, true), checkout, || None).await?;
+                Ok(HeldConnection::Sqlite(sqlite.session(conn)))
             }
         }
     }
@@ -118,16 +118,16 @@ impl SqlMember {
 /// A checkout under way. If it is dropped before the connection came, the dial continues in the background.
 struct Dialling<'d, 'm> {
     postgres: &'d Postgres,
-    pulse: &'d Arc<MemberHealth>,
-    case: Option<&'d mut HealthReport<'m>>,
+    health: &'d Arc<MemberHealth>,
+    report: Option<&'d mut HealthReport<'m>>,
 }
 
 impl Drop for Dialling<'_, '_> {
     fn drop(&mut self) {
-        if let Some(case) = self.case.take()
-            && let Some(going_on) = self.postgres.go_on_dialling()
+        if let Some(report) = self.report.take()
+            && let Some(dial) = self.postgres.continue_dial()
         {
-            going_on.spawn(self.pulse.clone(), case.hand_over());
+            dial.spawn(self.health.clone(), report.hand_over());
         }
     }
 }

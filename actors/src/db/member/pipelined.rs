@@ -25,8 +25,8 @@ impl SqlMember {
         started: Instant,
     ) -> Outcome {
         self.counted(None, started, async move |sent| {
-            let case = self.admit(call, &query)?;
-            self.run_pipelined(postgres, query, case, started, sent).await
+            let report = self.admit(call, &query)?;
+            self.run_pipelined(postgres, query, report, started, sent).await
         })
         .await
     }
@@ -36,30 +36,30 @@ impl SqlMember {
         &self,
         postgres: &Postgres,
         query: Arc<Query>,
-        mut case: HealthReport<'_>,
+        mut report: HealthReport<'_>,
         asked: Instant,
         sent: &Cell<Option<Instant>>,
     ) -> Result<Rows, StatementFailure> {
-        let joined = if case.is_trial() { None } else { postgres.join(&query, asked) };
-        let (mut place, since) = match joined {
-            Some(place) => {
-                self.tally.waited(Duration::ZERO, asked);
-                (place, asked)
+        let joined = if report.is_trial() { None } else { postgres.join(&query, asked) };
+        let (mut ticket, since) = match joined {
+            Some(ticket) => {
+                self.counters.waited(Duration::ZERO, asked);
+                (ticket, asked)
             }
             None => {
-                let opened = pin!(postgres.open_line(&query));
-                self.lent(&mut case, (asked, true), opened, || postgres.last_dial()).await?
+                let opened = pin!(postgres.open_pipelined(&query));
+                self.lent(&mut report, (asked, true), opened, || postgres.last_dial()).await?
             }
         };
         sent.set(Some(since));
         let limit = self.limits.member_timeout;
-        let Some(ended) = alarm::until(since + limit, pin!(postgres.send_on(&mut place, &query))).await else {
+        let Some(ended) = alarm::until(since + limit, pin!(postgres.send_on(&mut ticket, &query))).await else {
             let result = Err(deadline::not_cancelled(limit).into());
-            case.ended(&result);
+            report.ended(&result);
             return result;
         };
-        if place.ended(&ended) {
-            case.ended(&ended.result);
+        if ticket.ended(&ended) {
+            report.ended(&ended.result);
         }
         ended.result
     }

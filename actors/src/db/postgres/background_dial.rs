@@ -17,34 +17,34 @@ use crate::kit::tasks;
 /// The right to be the pool's one background dial.
 pub(in crate::db) struct BackgroundDial {
     queue: Arc<PostgresPool>,
-    persists: Arc<AtomicBool>,
+    is_dialling: Arc<AtomicBool>,
 }
 
 impl Postgres {
     /// `None` if a background dial runs already, or if the pool is full, so that the caller waited and did not dial.
-    pub(in crate::db) fn go_on_dialling(&self) -> Option<BackgroundDial> {
+    pub(in crate::db) fn continue_dial(&self) -> Option<BackgroundDial> {
         let is_full = self.dialer.open() >= self.limits.connections;
-        if is_full || self.dialer.unusable().is_some() || self.persists.swap(true, Relaxed) {
+        if is_full || self.dialer.unusable().is_some() || self.is_dialling.swap(true, Relaxed) {
             return None;
         }
-        Some(BackgroundDial { queue: self.queue.clone(), persists: self.persists.clone() })
+        Some(BackgroundDial { queue: self.queue.clone(), is_dialling: self.is_dialling.clone() })
     }
 }
 
 impl BackgroundDial {
     /// Dials, returns the connection to the pool, and reports the result to member health.
-    pub(in crate::db) fn spawn(self, pulse: Arc<MemberHealth>, call: CallKind) {
+    pub(in crate::db) fn spawn(self, health: Arc<MemberHealth>, call: CallKind) {
         // The caller may have gone because its thread ends.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            pulse.told(call, Judged::Neutral, "");
+            health.record(call, Judged::Neutral, "");
             return;
         };
-        let mut end = End { going_on: self, pulse, call: Some(call) };
+        let mut end = End { dial: self, health, call: Some(call) };
         runtime.spawn(tasks::named("dials without an asker", async move {
-            match end.going_on.queue.lend(Instant::now()).await {
+            match end.dial.queue.lend(Instant::now()).await {
                 // The connection is returned at once: the next caller finds it.
-                Ok(_) => end.tell(Judged::Good, ""),
-                Err(failure) => end.tell(judged(&failure), &failure.msg),
+                Ok(_) => end.report(Judged::Good, ""),
+                Err(failure) => end.report(judged(&failure), &failure.msg),
             }
         }));
     }
@@ -52,22 +52,22 @@ impl BackgroundDial {
 
 /// Makes sure that a trial ends, even if the task is dropped with its thread.
 struct End {
-    going_on: BackgroundDial,
-    pulse: Arc<MemberHealth>,
+    dial: BackgroundDial,
+    health: Arc<MemberHealth>,
     call: Option<CallKind>,
 }
 
 impl End {
-    fn tell(&mut self, judged: Judged, msg: &str) {
+    fn report(&mut self, judged: Judged, msg: &str) {
         if let Some(call) = self.call.take() {
-            self.pulse.told(call, judged, msg);
+            self.health.record(call, judged, msg);
         }
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.tell(Judged::Neutral, "");
-        self.going_on.persists.store(false, Relaxed);
+        self.report(Judged::Neutral, "");
+        self.dial.is_dialling.store(false, Relaxed);
     }
 }

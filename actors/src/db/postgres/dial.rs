@@ -26,7 +26,7 @@ pub(in crate::db) struct Dialer {
     host: String,
     port: u16,
     /// Health record to report to.
-    pulse: Option<Arc<MemberHealth>>,
+    health: Option<Arc<MemberHealth>>,
     /// `None` for unencrypted connections; an error in reading the roots is returned by every dial.
     tls: Option<Result<PostgresTls, Arc<str>>>,
     /// The server's own time limit for a statement.
@@ -63,13 +63,13 @@ impl Dialer {
         port: u16,
         tls: &DbTls,
         limit: Option<Duration>,
-        pulse: Option<Arc<MemberHealth>>,
+        health: Option<Arc<MemberHealth>>,
     ) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
             DbTls::Verified(roots) => Some(PostgresTls::new(roots.as_deref()).map_err(Arc::from)),
         };
-        Dialer { host: host.to_owned(), port, pulse, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
+        Dialer { host: host.to_owned(), port, health, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
     }
 
     /// Why no connection can be made at all.
@@ -83,9 +83,9 @@ impl Dialer {
     }
 
     /// Reports to the member's health what was learnt apart from a statement's result.
-    pub(super) fn told(&self, judged: Judged, msg: &str) {
-        if let Some(pulse) = &self.pulse {
-            pulse.told(CallKind::Usual, judged, msg);
+    pub(super) fn report_health(&self, judged: Judged, msg: &str) {
+        if let Some(health) = &self.health {
+            health.record(CallKind::Regular, judged, msg);
         }
     }
 

@@ -27,7 +27,7 @@ type Opening = LocalBoxFuture<'static, Result<Arc<PipelinedConn>, StatementFailu
 #[derive(Default)]
 pub(super) struct PipelinePool {
     /// The oldest connection first.
-    lines: RefCell<Vec<Arc<PipelinedConn>>>,
+    conns: RefCell<Vec<Arc<PipelinedConn>>>,
     /// Weak, so that a checkout that no statement waits for is dropped.
     opening: RefCell<Option<WeakShared<Opening>>>,
     /// How often a connection was opened beside others.
@@ -36,50 +36,50 @@ pub(super) struct PipelinePool {
 
 impl std::fmt::Debug for PipelinePool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").field("open", &self.lines.borrow().len()).finish_non_exhaustive()
+        f.debug_struct("PipelinePool").field("open", &self.conns.borrow().len()).finish_non_exhaustive()
     }
 }
 
 impl PipelinePool {
     fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
-        self.lines.borrow().iter().find_map(|line| line.join(query, now))
+        self.conns.borrow().iter().find_map(|conn| conn.join(query, now))
     }
 
     /// Joins a new connection and makes it known to all statements. `None` if it has already been used up.
-    fn join_new(&self, line: &Arc<PipelinedConn>, query: &Arc<Query>) -> Option<Ticket> {
-        let place = line.join(query, Instant::now())?;
-        let mut lines = self.lines.borrow_mut();
-        if !lines.iter().any(|known| Arc::ptr_eq(known, line)) {
-            lines.retain(|known| !known.is_over());
-            self.moved.set(self.moved.get() + u64::from(!lines.is_empty()));
-            lines.push(line.clone());
+    fn join_new(&self, conn: &Arc<PipelinedConn>, query: &Arc<Query>) -> Option<Ticket> {
+        let ticket = conn.join(query, Instant::now())?;
+        let mut conns = self.conns.borrow_mut();
+        if !conns.iter().any(|known| Arc::ptr_eq(known, conn)) {
+            conns.retain(|known| !known.is_over());
+            self.moved.set(self.moved.get() + u64::from(!conns.is_empty()));
+            conns.push(conn.clone());
         }
-        Some(place)
+        Some(ticket)
     }
 }
 
 impl Postgres {
     /// Joins a shared connection that is open.
     pub(in crate::db) fn join(&self, query: &Arc<Query>, now: Instant) -> Option<Ticket> {
-        self.lines.join(query, now)
+        self.pipelines.join(query, now)
     }
 
     /// Joins a shared connection that is opened for this statement.
-    pub(in crate::db) async fn open_line(&self, query: &Arc<Query>) -> Result<Ticket, StatementFailure> {
+    pub(in crate::db) async fn open_pipelined(&self, query: &Arc<Query>) -> Result<Ticket, StatementFailure> {
         if let Some(why) = self.dialer.unusable() {
             return Err(StatementFailure::new(Reason::Tls, why));
         }
         loop {
-            let line = self.opening().await?;
-            let place = self.lines.join_new(&line, query).or_else(|| self.lines.join(query, Instant::now()));
-            if let Some(place) = place {
-                return Ok(place);
+            let conn = self.opening().await?;
+            let ticket = self.pipelines.join_new(&conn, query).or_else(|| self.pipelines.join(query, Instant::now()));
+            if let Some(ticket) = ticket {
+                return Ok(ticket);
             }
         }
     }
 
     fn opening(&self) -> Shared<Opening> {
-        let mut opening = self.lines.opening.borrow_mut();
+        let mut opening = self.pipelines.opening.borrow_mut();
         let under_way = opening.as_ref().and_then(WeakShared::upgrade).filter(|one| one.peek().is_none());
         if let Some(under_way) = under_way {
             return under_way;
@@ -87,11 +87,11 @@ impl Postgres {
         let queue = self.queue.clone();
         let patience = self.limits.member_timeout + GRACE * 2;
         let checkout = async move {
-            let loan = queue.lend(Instant::now()).await?;
-            if !loan.has(Backstop::Member) {
-                loan.limit_to(Backstop::Member).await;
+            let pooled = queue.lend(Instant::now()).await?;
+            if !pooled.has(Backstop::Member) {
+                pooled.limit_to(Backstop::Member).await;
             }
-            Ok(Arc::new(PipelinedConn::on(loan, patience)))
+            Ok(Arc::new(PipelinedConn::on(pooled, patience)))
         };
         let new = checkout.boxed_local().shared();
         *opening = new.downgrade();
@@ -102,11 +102,11 @@ impl Postgres {
     /// and its answer is discarded.
     pub(in crate::db) fn send_on<'p>(
         &'p self,
-        place: &'p mut Ticket,
+        ticket: &'p mut Ticket,
         query: &'p Query,
     ) -> impl Future<Output = StatementEnd> + 'p {
-        place.was_sent = true;
-        let run = self.run(place, query);
+        ticket.was_sent = true;
+        let run = self.run(ticket, query);
         async move {
             match run.at_hand() {
                 Some(prepared) => run.end(prepared).await,
@@ -115,30 +115,30 @@ impl Postgres {
         }
     }
 
-    fn run<'r>(&'r self, place: &'r Ticket, query: &'r Query) -> Run<'r> {
-        Run { shared: place.shared(), ways: &self.ways, query }
+    fn run<'r>(&'r self, ticket: &'r Ticket, query: &'r Query) -> Run<'r> {
+        Run { shared: ticket.shared(), strategy: &self.strategy, query }
     }
 
     /// State of the shared connections, for the status page.
-    pub(in crate::db) fn lines(&self) -> Value {
-        let lines = self.lines.lines.borrow();
-        let open = || lines.iter().filter(|line| !line.is_over());
+    pub(in crate::db) fn pipeline_report(&self) -> Value {
+        let conns = self.pipelines.conns.borrow();
+        let open = || conns.iter().filter(|conn| !conn.is_over());
         let count = |number: usize| Value::Int(number.cast_signed() as i64);
-        let oldest = open().filter_map(|line| line.head()).map(|(since, _)| since.elapsed()).max();
+        let oldest = open().filter_map(|conn| conn.head()).map(|(since, _)| since.elapsed()).max();
         Value::from_pairs([
             ("connections", count(open().count())),
-            ("in_flight", count(open().map(|line| line.in_flight()).sum())),
+            ("in_flight", count(open().map(|conn| conn.in_flight()).sum())),
             ("oldest_ms", Value::Double(oldest.unwrap_or_default().as_secs_f64() * 1_000.0)),
-            ("moved", Value::Int(self.lines.moved.get().cast_signed())),
+            ("moved", Value::Int(self.pipelines.moved.get().cast_signed())),
         ])
     }
 
     /// `; shared by 12 statements behind /report for 2.1 s: SELECT …`; empty if no connection is shared.
-    pub(in crate::db) fn line_holders(&self) -> String {
+    pub(in crate::db) fn pipeline_holders(&self) -> String {
         let mut text = String::new();
-        for line in self.lines.lines.borrow().iter() {
-            if let Some((since, query)) = line.head() {
-                let (count, head) = (line.in_flight(), crate::db::holders::head(&query.sql));
+        for conn in self.pipelines.conns.borrow().iter() {
+            if let Some((since, query)) = conn.head() {
+                let (count, head) = (conn.in_flight(), crate::db::holders::head(&query.sql));
                 // Writing to a String cannot fail.
                 let _ = write!(
                     text,

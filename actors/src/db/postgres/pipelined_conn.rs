@@ -49,7 +49,7 @@ struct PipelinedState {
     /// The connection is closed instead of returned.
     closes: bool,
     /// The loss of the connection has been reported to member health.
-    is_told: bool,
+    is_reported: bool,
     looked: Instant,
 }
 
@@ -59,15 +59,15 @@ struct Waiting {
 }
 
 impl PipelinedConn {
-    pub(super) fn on(loan: PooledConn, patience: Duration) -> PipelinedConn {
+    pub(super) fn on(conn: PooledConn, patience: Duration) -> PipelinedConn {
         let state = PipelinedState {
-            shared: Some(Arc::new(StatementShared { loan, stop: AtomicBool::new(false) })),
+            shared: Some(Arc::new(StatementShared { conn, stop: AtomicBool::new(false) })),
             queue: VecDeque::new(),
             first: 0,
             in_flight: 0,
             is_leaving: false,
             closes: false,
-            is_told: false,
+            is_reported: false,
             looked: Instant::now(),
         };
         PipelinedConn { patience, state: Mutex::new(state) }
@@ -85,7 +85,7 @@ impl PipelinedConn {
         let number = state.first + state.queue.len() as u64;
         state.queue.push_back(Some(Waiting { since: now, query: query.clone() }));
         state.in_flight += 1;
-        Some(Ticket { line: self.clone(), shared: Some(shared), number, was_sent: false })
+        Some(Ticket { pipelined: self.clone(), shared: Some(shared), number, was_sent: false })
     }
 
     /// Whether the last statement has left.
@@ -137,9 +137,9 @@ impl PipelinedState {
         let shared = self.shared.as_ref()?;
         if now > self.looked + LOOK_EVERY {
             self.looked = now;
-            self.is_leaving = shared.loan.is_awaited() || shared.loan.age() > LIFETIME;
+            self.is_leaving = shared.conn.is_awaited() || shared.conn.age() > LIFETIME;
         }
-        self.is_leaving |= shared.loan.is_closed();
+        self.is_leaving |= shared.conn.is_closed();
         if self.is_leaving { None } else { Some(shared) }
     }
 }
@@ -147,7 +147,7 @@ impl PipelinedState {
 /// A statement's entry on a shared connection. If it is dropped before its end, the entry stays until the unwanted
 /// answer has arrived.
 pub(in crate::db) struct Ticket {
-    line: Arc<PipelinedConn>,
+    pipelined: Arc<PipelinedConn>,
     /// `None` once the statement has ended.
     shared: Option<Arc<StatementShared>>,
     number: u64,
@@ -163,9 +163,9 @@ impl Ticket {
     /// so only the first of its statements reports it.
     pub(in crate::db) fn ended(mut self, ended: &StatementEnd) -> bool {
         let is_lost = matches!(&ended.result, Err(StatementFailure { reason: Reason::Closed | Reason::Reset, .. }));
-        let is_news = !is_lost || !std::mem::replace(&mut self.line.state().is_told, true);
+        let is_news = !is_lost || !std::mem::replace(&mut self.pipelined.state().is_reported, true);
         self.shared = None;
-        self.line.left(self.number, ended.reusable);
+        self.pipelined.left(self.number, ended.reusable);
         is_news
     }
 }
@@ -173,20 +173,20 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(shared) = self.shared.take() else { return };
-        let (line, number) = (self.line.clone(), self.number);
+        let (pipelined, number) = (self.pipelined.clone(), self.number);
         let runtime = tokio::runtime::Handle::try_current();
         // Not `actix_rt::spawn`: this is a drop, and that call panics while the thread's task set is being torn down.
         let Some(runtime) = runtime.ok().filter(|_| self.was_sent) else {
             drop(shared);
-            line.left(number, !self.was_sent);
+            pipelined.left(number, !self.was_sent);
             return;
         };
         runtime.spawn(tasks::named("answers that nobody wants", async move {
             // Answered after everything sent before it. The server's own time limit makes sure that the answer comes;
             // without such a limit the connection is given up after `patience`.
-            let passed = tokio::time::timeout(line.patience, shared.loan.check_connection()).await;
+            let passed = tokio::time::timeout(pipelined.patience, shared.conn.check_connection()).await;
             drop(shared);
-            line.left(number, matches!(passed, Ok(Ok(()))));
+            pipelined.left(number, matches!(passed, Ok(Ok(()))));
         }));
     }
 }

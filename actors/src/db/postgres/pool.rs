@@ -112,13 +112,13 @@ impl Connection {
 
     /// The prepared statement of this text, if there is one.
     pub(super) fn known(&self, text: &'static str) -> Option<PreparedStatement> {
-        self.kept().get(&place(text))?.get().cloned()
+        self.all_prepared().get(&key(text))?.get().cloned()
     }
 
     /// The prepared statement of this text; prepares it first if there is none.
     pub(super) async fn prepared(&self, text: &'static str) -> Result<PreparedStatement, Error> {
-        let kept = self.kept().entry(place(text)).or_default().clone();
-        kept.get_or_try_init(|| self.prepare(text)).await.cloned()
+        let cell = self.all_prepared().entry(key(text)).or_default().clone();
+        cell.get_or_try_init(|| self.prepare(text)).await.cloned()
     }
 
     /// Prepares a text without keeping it: the statement lasts as long as the returned value.
@@ -130,15 +130,15 @@ impl Connection {
 
     /// The server has lost the statement of this text, or its plan is out of date.
     pub(super) fn forget(&self, text: &'static str) {
-        self.kept().remove(&place(text));
+        self.all_prepared().remove(&key(text));
     }
 
     /// The server has lost all prepared statements.
     pub(super) fn forget_all(&self) {
-        self.kept().clear();
+        self.all_prepared().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, AllPrepared> {
+    fn all_prepared(&self) -> MutexGuard<'_, AllPrepared> {
         // No state is left half-updated under the lock.
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +148,7 @@ fn millis(limit: Duration) -> u64 {
     u64::try_from(limit.as_millis()).unwrap_or(UNKNOWN)
 }
 
-fn place(text: &'static str) -> (usize, usize) {
+fn key(text: &'static str) -> (usize, usize) {
     (text.as_ptr().addr(), text.len())
 }
 

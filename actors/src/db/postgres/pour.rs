@@ -15,7 +15,7 @@ use futures_util::{FutureExt, TryStreamExt};
 use super::queue::PooledConn;
 use super::rows::described;
 use super::run::{Run, Stopped, ended};
-use super::{Postgres, PostgresLoan, StatementShared};
+use super::{Postgres, PostgresLease, StatementShared};
 use crate::db::flight::{Flight, Rows};
 use crate::db::stream::{Batch, Sink};
 use crate::db::{Query, types};
@@ -23,16 +23,16 @@ use crate::outcome::Data;
 
 impl Postgres {
     /// Runs the statement on that connection and sends its rows to the sink. Nothing is sent before the first poll.
-    pub(in crate::db) fn pour(&self, loan: PooledConn, query: Arc<Query>, sink: Sink) -> Flight<PostgresLoan> {
+    pub(in crate::db) fn pour(&self, conn: PooledConn, query: Arc<Query>, sink: Sink) -> Flight<PostgresLease> {
         // The reader may take minutes over the last rows.
-        loan.doubt();
-        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
-        let (lent, ways) = (shared.clone(), self.ways.clone());
+        conn.doubt();
+        let shared = Arc::new(StatementShared { conn, stop: AtomicBool::new(false) });
+        let (lent, strategy) = (shared.clone(), self.strategy.clone());
         let work = async move {
-            let run = Run { shared: &lent, ways: &ways, query: &query };
+            let run = Run { shared: &lent, strategy: &strategy, query: &query };
             ended(run.pour(&sink).await)
         };
-        Flight::new(Box::pin(work), PostgresLoan { shared, dialer: self.dialer.clone(), closes: false })
+        Flight::new(Box::pin(work), PostgresLease { shared, dialer: self.dialer.clone(), closes: false })
     }
 }
 

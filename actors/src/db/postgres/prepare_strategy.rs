@@ -84,8 +84,8 @@ impl PrepareAttempt<'_> {
 
 impl Drop for PrepareAttempt<'_> {
     fn drop(&mut self) {
-        if let Some((ways, text)) = self.0 {
-            ways.plain().remove(&ways.hasher.hash_one(text));
+        if let Some((strategy, text)) = self.0 {
+            strategy.plain().remove(&strategy.hasher.hash_one(text));
         }
     }
 }

@@ -73,20 +73,20 @@ impl PostgresPool {
         party: Party,
         asked: Instant,
     ) -> Result<PooledConn, StatementFailure> {
-        let mut turn = match self.step_up(party, asked + self.limits.wait) {
-            Ok(turn) => turn,
-            Err(standing) => standing.await.ok_or_else(|| error_map::no_permit(self.limits))?,
+        let mut permit = match self.acquire(party, asked + self.limits.wait) {
+            Ok(permit) => permit,
+            Err(queued) => queued.await.ok_or_else(|| error_map::no_permit(self.limits))?,
         };
-        if let Some(connection) = &turn.connection {
+        if let Some(connection) = &permit.connection {
             let retired = *self.retired.lock().unwrap_or_else(PoisonError::into_inner);
             if connection.is_closed() || retired.is_some_and(|before| Object::metrics(connection).created < before) {
-                turn.close();
+                permit.close();
             }
         }
-        if turn.connection.is_none() {
-            turn.connection = Some(placed(|| self.draw()).await?);
+        if permit.connection.is_none() {
+            permit.connection = Some(placed(|| self.draw()).await?);
         }
-        Ok(PooledConn { turn, share: None })
+        Ok(PooledConn { permit, share: None })
     }
 
     /// Takes a connection out of the pool, idle or new. Only the holder of a permit calls this, so it never has to wait
@@ -99,10 +99,10 @@ impl PostgresPool {
     }
 
     /// Takes a free permit, or queues behind all other waiters until `until`.
-    fn step_up(self: &Arc<PostgresPool>, party: Party, until: Instant) -> Result<ConnPermit, Acquire<PostgresPool>> {
-        match self.places.step_up(party) {
+    fn acquire(self: &Arc<PostgresPool>, party: Party, until: Instant) -> Result<ConnPermit, Acquire<PostgresPool>> {
+        match self.places.acquire(party) {
             Ok(place) => Ok(ConnPermit { queue: self.clone(), place, connection: None }),
-            Err(turn) => Err(Acquire::new(self.clone(), turn, Some(until))),
+            Err(receiver) => Err(Acquire::new(self.clone(), receiver, Some(until))),
         }
     }
 
@@ -124,7 +124,7 @@ impl PostgresPool {
 }
 
 impl Owner for PostgresPool {
-    type Turn = ConnPermit;
+    type Permit = ConnPermit;
     fn places(&self) -> &FairSemaphore<ConnPermit> {
         &self.places
     }
@@ -156,7 +156,7 @@ impl Drop for ConnPermit {
 /// A connection on loan. Dropping it lends it to the next waiter, or returns it to the pool.
 #[derive(Debug)]
 pub(in crate::db) struct PooledConn {
-    turn: ConnPermit,
+    permit: ConnPermit,
     /// For streamed rows: the permit for one of the connections that streams may use.
     share: Option<Pass>,
 }
@@ -170,24 +170,24 @@ impl PooledConn {
 
     /// Takes the connection out of the pool and closes it.
     pub(super) fn close(mut self) {
-        self.turn.close();
+        self.permit.close();
     }
 
     /// Whether a statement waits for a connection.
     pub(super) fn is_awaited(&self) -> bool {
-        self.turn.queue.is_awaited()
+        self.permit.queue.is_awaited()
     }
 
     /// Time since the connection was made.
     pub(super) fn age(&self) -> Duration {
-        self.turn.connection.as_ref().map_or(Duration::ZERO, |connection| Object::metrics(connection).age())
+        self.permit.connection.as_ref().map_or(Duration::ZERO, |connection| Object::metrics(connection).age())
     }
 }
 
 impl Deref for PooledConn {
     type Target = Connection;
     fn deref(&self) -> &Connection {
-        self.turn.connection.as_ref().expect("a loan has its connection until it is closed, which takes it")
+        self.permit.connection.as_ref().expect("a loan has its connection until it is closed, which takes it")
     }
 }
 
@@ -226,11 +226,11 @@ mod tests {
     }
 
     fn free(queue: &Arc<PostgresPool>) -> Option<ConnPermit> {
-        queue.step_up(Party::ALONE, soon()).ok()
+        queue.acquire(Party::ALONE, soon()).ok()
     }
 
-    fn stand(queue: &Arc<PostgresPool>) -> Acquire<PostgresPool> {
-        queue.step_up(Party::ALONE, soon()).expect_err("all turns are taken")
+    fn enqueue(queue: &Arc<PostgresPool>) -> Acquire<PostgresPool> {
+        queue.acquire(Party::ALONE, soon()).expect_err("all permits are taken")
     }
 
     fn lend(queue: &Arc<PostgresPool>) -> impl Future<Output = Result<PooledConn, StatementFailure>> {
@@ -243,7 +243,7 @@ mod tests {
         let (one, other) = (free(&queue), free(&queue));
         assert!(one.is_some() && other.is_some() && free(&queue).is_none());
         assert!(!queue.is_awaited());
-        let (left, first, second) = (stand(&queue), stand(&queue), stand(&queue));
+        let (left, first, second) = (enqueue(&queue), enqueue(&queue), enqueue(&queue));
         drop(left);
         assert!(queue.is_awaited());
         drop(one);
@@ -260,9 +260,9 @@ mod tests {
     #[tokio::test]
     async fn a_turn_nobody_fetched_is_not_lost() {
         let queue = queue(1);
-        let turn = free(&queue);
-        let (leaves, stays) = (stand(&queue), stand(&queue));
-        drop(turn);
+        let permit = free(&queue);
+        let (leaves, stays) = (enqueue(&queue), enqueue(&queue));
+        drop(permit);
         // The permit is sent to this waiter, which is never polled again.
         drop(leaves);
         drop(stays.await);
@@ -273,13 +273,13 @@ mod tests {
     #[tokio::test]
     async fn who_leaves_leaves_no_trace() {
         let queue = queue(1);
-        let turn = free(&queue);
-        let stays = stand(&queue);
+        let permit = free(&queue);
+        let stays = enqueue(&queue);
         for _ in 0..1_000 {
-            drop(stand(&queue));
+            drop(enqueue(&queue));
         }
         assert!(queue.places.state().waiting.len() < 4, "{}", queue.places.state().waiting.len());
-        drop(turn);
+        drop(permit);
         drop(stays.await);
     }
 

@@ -32,7 +32,7 @@ const MAX_PARAMS: usize = 65_535;
 #[derive(Clone, Copy)]
 pub(super) struct Run<'r> {
     pub(super) shared: &'r StatementShared,
-    pub(super) ways: &'r PrepareStrategy,
+    pub(super) strategy: &'r PrepareStrategy,
     pub(super) query: &'r Query,
 }
 
@@ -40,8 +40,12 @@ pub(super) struct Run<'r> {
 type Started = (Option<Columns>, RowStream);
 
 /// Runs a statement that does not share its connection to its end.
-pub(super) async fn alone(shared: Arc<StatementShared>, ways: Arc<PrepareStrategy>, query: Arc<Query>) -> StatementEnd {
-    let run = Run { shared: &shared, ways: &ways, query: &query };
+pub(super) async fn alone(
+    shared: Arc<StatementShared>,
+    strategy: Arc<PrepareStrategy>,
+    query: Arc<Query>,
+) -> StatementEnd {
+    let run = Run { shared: &shared, strategy: &strategy, query: &query };
     match run.at_hand() {
         Some(prepared) => run.end(prepared).await,
         None => run.begin_and_end().await,
@@ -51,8 +55,8 @@ pub(super) async fn alone(shared: Arc<StatementShared>, ways: Arc<PrepareStrateg
 impl<'r> Run<'r> {
     /// The prepared statement of this text, if nothing else has to be done before it runs.
     pub(super) fn at_hand(self) -> Option<PreparedStatement> {
-        let is_plain = self.is_limited() && self.ways.has_names() && !self.shared.stop.load(Relaxed);
-        let prepared = self.shared.loan.known(self.lasting().filter(|_| is_plain)?)?;
+        let is_plain = self.is_limited() && self.strategy.has_names() && !self.shared.stop.load(Relaxed);
+        let prepared = self.shared.conn.known(self.lasting().filter(|_| is_plain)?)?;
         (prepared.statement.params().len() == self.query.params.len()).then_some(prepared)
     }
 
@@ -63,7 +67,7 @@ impl<'r> Run<'r> {
             let asked = {
                 // By reference: so the future has just the size up to which the allocator is fastest.
                 let mut params = self.query.params.iter().map(Bound);
-                placed(|| self.shared.loan.query_raw(&prepared.statement, &mut params)).await
+                placed(|| self.shared.conn.query_raw(&prepared.statement, &mut params)).await
             };
             let mut stream = pin!(match asked {
                 Ok(stream) => stream,
@@ -105,7 +109,7 @@ impl<'r> Run<'r> {
 
     /// Whether the server's time limit is the one that the statement needs.
     fn is_limited(self) -> bool {
-        self.query.pipelined || self.shared.loan.has(self.query.backstop)
+        self.query.pipelined || self.shared.conn.has(self.query.backstop)
     }
 
     /// Starts the statement, after it has set the server's time limit if need be.
@@ -118,7 +122,7 @@ impl<'r> Run<'r> {
         if self.is_limited() {
             return self.begin().await;
         }
-        join(self.shared.loan.limit_to(self.query.backstop), self.begin()).await.1
+        join(self.shared.conn.limit_to(self.query.backstop), self.begin()).await.1
     }
 
     async fn begin(self) -> Result<Started, Stopped> {
@@ -126,17 +130,17 @@ impl<'r> Run<'r> {
         let lasting = self.lasting();
         // Lists and maps are encoded by the parameter's type (an array, JSON), which only a prepared statement knows.
         let by_type = params.iter().any(|param| matches!(param, Value::List(_) | Value::Map(_)));
-        if !self.ways.has_names() || (lasting.is_none() && !by_type && self.ways.is_plain(text)) {
+        if !self.strategy.has_names() || (lasting.is_none() && !by_type && self.strategy.is_plain(text)) {
             return Ok((None, self.unnamed().await?));
         }
         let prepared = match lasting {
-            Some(text) => self.shared.loan.prepared(text).await,
-            None => self.shared.loan.prepare(text).await,
+            Some(text) => self.shared.conn.prepared(text).await,
+            None => self.shared.conn.prepare(text).await,
         };
         let started = match prepared {
             Ok(prepared) => {
                 if lasting.is_none() {
-                    self.ways.learn(text, &prepared.statement);
+                    self.strategy.learn(text, &prepared.statement);
                 }
                 self.bound(prepared).await?
             }
@@ -154,15 +158,15 @@ impl<'r> Run<'r> {
         let lasting = self.lasting();
         let (is_lost, is_stale) = (error_map::is_lost_name(&error), error_map::is_stale_name(&error));
         if let Some(text) = lasting.filter(|_| is_lost || is_stale) {
-            self.shared.loan.forget(text);
+            self.shared.conn.forget(text);
         }
         match lasting {
             _ if is_lost => {
-                self.ways.without_names();
+                self.strategy.without_names();
                 Ok((None, self.unnamed().await?))
             }
             Some(text) if is_stale => {
-                let prepared = self.shared.loan.prepared(text).await?;
+                let prepared = self.shared.conn.prepared(text).await?;
                 Ok(self.bound(prepared).await??)
             }
             _ => Err(error.into()),
@@ -179,15 +183,15 @@ impl<'r> Run<'r> {
         if given != wanted {
             return Err(sql(format!("the statement has {wanted} parameters, {given} were given")));
         }
-        let started = self.shared.loan.query_raw(&statement, self.query.params.iter().map(Bound)).await;
+        let started = self.shared.conn.query_raw(&statement, self.query.params.iter().map(Bound)).await;
         Ok(started.map(|stream| (columns, stream)))
     }
 
     async fn unnamed(self) -> Result<RowStream, Stopped> {
         self.go_on()?;
         let params = self.query.params.iter().map(|param| (Bound(param), bind::untyped()));
-        let watched = self.ways.watched(&self.query.sql);
-        let started = self.shared.loan.query_typed_raw(&self.query.sql, params).await;
+        let watched = self.strategy.watched(&self.query.sql);
+        let started = self.shared.conn.query_typed_raw(&self.query.sql, params).await;
         watched.began();
         started.map_err(|error| {
             // The statement itself has no name. The driver looks types up under prepared names after the statement ran.

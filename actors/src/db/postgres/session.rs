@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::{
-    Postgres, PostgresLoan, StatementShared, dial::Dialer, discard, prepare_strategy::PrepareStrategy,
+    Postgres, PostgresLease, StatementShared, dial::Dialer, discard, prepare_strategy::PrepareStrategy,
     queue::PooledConn, run,
 };
 use crate::db::Query;
@@ -20,16 +20,16 @@ const CLEAN_WITHIN: Duration = Duration::from_secs(1);
 /// transaction.
 pub(in crate::db) struct PostgresSession {
     shared: Option<Arc<StatementShared>>,
-    ways: Arc<PrepareStrategy>,
+    strategy: Arc<PrepareStrategy>,
     dialer: Arc<Dialer>,
 }
 
 impl Postgres {
-    pub(in crate::db) fn seat(&self, loan: PooledConn) -> PostgresSession {
+    pub(in crate::db) fn session(&self, conn: PooledConn) -> PostgresSession {
         // Minutes may pass between two statements, or after the last one.
-        loan.doubt();
-        let shared = Arc::new(StatementShared { loan, stop: AtomicBool::new(false) });
-        PostgresSession { shared: Some(shared), ways: self.ways.clone(), dialer: self.dialer.clone() }
+        conn.doubt();
+        let shared = Arc::new(StatementShared { conn, stop: AtomicBool::new(false) });
+        PostgresSession { shared: Some(shared), strategy: self.strategy.clone(), dialer: self.dialer.clone() }
     }
 }
 
@@ -37,44 +37,44 @@ impl PostgresSession {
     /// Sets the server's time limit to what the caller has left. Behind a pooler it returns the setting instead, which
     /// must be made inside the transaction: a setting of the connection would reach other clients there.
     pub(in crate::db) async fn limit_to(&self, backstop: Backstop) -> Option<String> {
-        let loan = &self.shared.as_ref()?.loan;
+        let conn = &self.shared.as_ref()?.conn;
         if self.dialer.limit().is_none() {
             let Backstop::Within(limit) = backstop else { return None };
             return Some(format!("SET LOCAL statement_timeout = {}", limit.as_millis()));
         }
-        if !loan.has(backstop) {
-            loan.limit_to(backstop).await;
+        if !conn.has(backstop) {
+            conn.limit_to(backstop).await;
         }
         None
     }
 
     /// Runs a statement. If the future is dropped before its end, the statement is cancelled and the connection is not
     /// used again.
-    pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<PostgresLoan> {
+    pub(in crate::db) fn send(&self, query: Arc<Query>) -> Flight<PostgresLease> {
         // A stopped statement also stops all that follow: the connection is not used again.
         let shared = self.shared.clone().expect("only leaving takes it");
-        let work = placed(|| run::alone(shared.clone(), self.ways.clone(), query));
+        let work = placed(|| run::alone(shared.clone(), self.strategy.clone(), query));
         // As long as the session also holds the connection, the lease cannot close it; once it does not, the lease
         // must.
-        Flight::new(work, PostgresLoan { shared, dialer: self.dialer.clone(), closes: true })
+        Flight::new(work, PostgresLease { shared, dialer: self.dialer.clone(), closes: true })
     }
 
     /// Returns the connection to the pool. Unless it is `clean`, it is reset first: an open transaction, settings,
     /// subscriptions, temporary tables, locks and prepared statements are discarded.
     pub(in crate::db) async fn leave(mut self, clean: bool) {
-        let Some(StatementShared { loan, .. }) = self.shared.as_deref() else { return };
+        let Some(StatementShared { conn, .. }) = self.shared.as_deref() else { return };
         if clean {
             self.shared = None;
             return;
         }
         let forget = async {
-            loan.batch_execute("ROLLBACK").await?;
-            loan.batch_execute("DISCARD ALL").await?;
-            self.dialer.limited(loan).await
+            conn.batch_execute("ROLLBACK").await?;
+            conn.batch_execute("DISCARD ALL").await?;
+            self.dialer.limited(conn).await
         };
         if matches!(tokio::time::timeout(CLEAN_WITHIN, forget).await, Ok(Ok(()))) {
-            loan.forget_all();
-            loan.limit_is_new();
+            conn.forget_all();
+            conn.limit_is_new();
             self.shared = None;
         }
     }

@@ -29,27 +29,22 @@ pub(super) fn closing(close: impl FnOnce()) {
 }
 
 /// A connection on loan. Dropping it returns it to the pool, or closes it if it was given up or the pool is closed.
-pub(in crate::db) struct OpenConnections {
+pub(in crate::db) struct SqliteConn {
     connection: Option<Object>,
     given_up: AtomicBool,
     /// The permits, handed on once the connection has been returned or closed.
-    turn: Option<Pass>,
+    permit: Option<Pass>,
     /// For streamed rows: the permit for one of the connections that streams may use.
     share: Option<Pass>,
 }
 
-impl OpenConnections {
-    pub(super) fn new(connection: Object, turn: Pass) -> OpenConnections {
-        OpenConnections {
-            connection: Some(connection),
-            given_up: AtomicBool::new(false),
-            turn: Some(turn),
-            share: None,
-        }
+impl SqliteConn {
+    pub(super) fn new(connection: Object, permit: Pass) -> SqliteConn {
+        SqliteConn { connection: Some(connection), given_up: AtomicBool::new(false), permit: Some(permit), share: None }
     }
 
     /// Counts it as a stream's connection until it is returned.
-    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> OpenConnections {
+    pub(in crate::db) fn of_stream(mut self, share: Option<Pass>) -> SqliteConn {
         self.share = share;
         self
     }
@@ -69,12 +64,12 @@ impl OpenConnections {
     }
 }
 
-impl Drop for OpenConnections {
+impl Drop for SqliteConn {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let given_up = self.given_up.load(Relaxed);
         let is_closed = Object::pool(&connection).is_none_or(|pool| pool.is_closed());
-        let rights = (self.turn.take(), self.share.take());
+        let permits = (self.permit.take(), self.share.take());
         let close = move || {
             if (given_up || is_closed)
                 && let Ok(connection) = connection.try_lock()
@@ -84,7 +79,7 @@ impl Drop for OpenConnections {
                 let _ = connection.execute_batch("SELECT 1");
             }
             closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
-            drop(rights);
+            drop(permits);
         };
         if is_closed && Handle::try_current().is_ok() {
             // Closing the file waits for this permit, and an event loop might close the connection only later.

@@ -26,7 +26,7 @@ pub(super) struct File {
     pub(super) path: PathBuf,
     pub(super) pool: Pool,
     /// Permits for connections, and the queue for them. There are as many as the pool may have connections.
-    pub(super) turns: Arc<Gate>,
+    pub(super) permits: Arc<Gate>,
     running: Mutex<Vec<Arc<Halt>>>,
     /// Number of threads that are closing unused connections.
     closing: AtomicUsize,
@@ -40,8 +40,8 @@ impl std::fmt::Debug for File {
 
 impl File {
     pub(super) fn new(path: PathBuf, pool: Pool, connections: usize) -> File {
-        let (turns, running, closing) = (Gate::new(connections), Mutex::default(), AtomicUsize::new(0));
-        File { path, pool, turns, running, closing }
+        let (permits, running, closing) = (Gate::new(connections), Mutex::default(), AtomicUsize::new(0));
+        File { path, pool, permits, running, closing }
     }
 
     /// The pool is no longer needed. It is closed on a thread of its own, which can be waited for; an event loop might
@@ -77,7 +77,7 @@ impl File {
         // This thread has no event loop, so the connections are closed when the call returns.
         closing(|| self.pool.close());
         let stops = finishes.max(Instant::now()) + STOP_WITHIN;
-        while !self.turns.is_idle() || self.closing.load(SeqCst) > 0 {
+        while !self.permits.is_idle() || self.closing.load(SeqCst) > 0 {
             let now = Instant::now();
             if now >= stops {
                 return false;

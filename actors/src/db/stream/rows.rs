@@ -43,7 +43,7 @@ pub struct RowStream {
     table: Table,
     ended: Vec<bool>,
     /// Per member: whether it has a row in the merge or in `fresh`.
-    stands: Vec<bool>,
+    has_row: Vec<bool>,
     /// Rows held back from the merge until every member has one.
     fresh: Vec<(usize, Value)>,
     /// An error in the wanted order, found before the first row was asked for.
@@ -56,9 +56,9 @@ pub struct RowStream {
 impl RowStream {
     pub(super) fn new(sources: Sources) -> RowStream {
         let count = sources.len();
-        let (ended, stands) = (vec![false; count], vec![false; count]);
+        let (ended, has_row) = (vec![false; count], vec![false; count]);
         let (merge, table, fresh) = (Merge::Arrival(0), Table::empty(), Vec::new());
-        RowStream { sources, merge, table, ended, stands, fresh, found: None, strict: false, over: false }
+        RowStream { sources, merge, table, ended, has_row, fresh, found: None, strict: false, over: false }
     }
 
     /// A stream without rows and with these outcomes, for a statement that was not sent.
@@ -182,11 +182,11 @@ impl RowStream {
     }
 
     /// Rows by value: every member that has not ended must have a row in the merge.
-    fn poll_line(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Value>, Broken>> {
+    fn poll_sorted(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Value>, Broken>> {
         let count = self.ended.len();
         let mut waits = false;
         for index in 0..count {
-            if self.ended[index] || self.stands[index] {
+            if self.ended[index] || self.has_row[index] {
                 continue;
             }
             match self.poll_member(index, context) {
@@ -194,7 +194,7 @@ impl RowStream {
                 Poll::Ready(Err(broken)) => return Poll::Ready(Err(broken)),
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Ok(Some(row))) => {
-                    self.stands[index] = true;
+                    self.has_row[index] = true;
                     self.fresh.push((index, row));
                 }
             }
@@ -202,17 +202,17 @@ impl RowStream {
         if waits {
             return Poll::Pending;
         }
-        let Merge::Values(order, line) = &mut self.merge else { return Poll::Ready(Ok(None)) };
-        let line = match line {
-            Some(line) => line,
+        let Merge::Values(order, sorted) = &mut self.merge else { return Poll::Ready(Ok(None)) };
+        let sorted = match sorted {
+            Some(sorted) => sorted,
             // Built only when the columns of all members are known, because they have to be comparable.
             none => none.insert(SortedMerge::new(&self.table, order, count).map_err(Broken::Unmergeable)?),
         };
         for (index, row) in self.fresh.drain(..) {
-            line.bring(index, self.sources.node(index), row).map_err(Broken::Unmergeable)?;
+            sorted.bring(index, self.sources.node(index), row).map_err(Broken::Unmergeable)?;
         }
-        Poll::Ready(Ok(line.take().map(|(index, row)| {
-            self.stands[index] = false;
+        Poll::Ready(Ok(sorted.take().map(|(index, row)| {
+            self.has_row[index] = false;
             row
         })))
     }
@@ -233,7 +233,7 @@ impl Stream for RowStream {
                 self.poll_one(last, false, context)
             }
             (None, Merge::Members) => self.poll_one(0, true, context),
-            (None, Merge::Values(..)) => self.poll_line(context),
+            (None, Merge::Values(..)) => self.poll_sorted(context),
         };
         match &row {
             Poll::Pending => self.sources.pace().waits(),

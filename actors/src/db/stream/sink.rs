@@ -140,7 +140,7 @@ pub(super) fn channel(pace: &Arc<ReaderPace>, patience: Duration) -> (Sink, RowR
 impl Sink {
     /// Completes the outcome of a stream, which holds no rows itself. Returns the time that the rows waited for their
     /// reader.
-    pub(in crate::db) fn told(&self, outcome: &mut Outcome) -> Duration {
+    pub(in crate::db) fn complete(&self, outcome: &mut Outcome) -> Duration {
         let ReaderClock { rows, reading, .. } = *self.clock();
         outcome.data = Data::default();
         if !outcome.is_ok() && rows > 0 {
@@ -157,7 +157,7 @@ impl Sink {
             return;
         }
         let rows = batch.rows.len() as u64;
-        self.turns(true, 0);
+        self.switch_clock(true, 0);
         let mut room = pin!(self.0.batches.reserve());
         let room = poll_fn(|context| {
             if stopped(context) {
@@ -171,7 +171,7 @@ impl Sink {
                 self.0.pace.waits.store(false, Relaxed);
             }
             room.send(batch);
-            self.turns(false, rows);
+            self.switch_clock(false, rows);
         }
     }
 
@@ -183,7 +183,7 @@ impl Sink {
     ) -> Result<Rows, StatementFailure> {
         let mut statement = pin!(statement);
         let mut watch = ReaderWatch { limit, asked: 0, quiet: Instant::now() };
-        self.turns(false, 0);
+        self.switch_clock(false, 0);
         loop {
             let look = Instant::now() + (self.0.patience / LOOKS).min(limit / 2).max(Duration::from_millis(1));
             match tokio::time::timeout_at(look.into(), statement.as_mut()).await {
@@ -194,7 +194,7 @@ impl Sink {
     }
 
     /// Starts the clock of the reader or of the server now.
-    fn turns(&self, for_reader: bool, rows: u64) {
+    fn switch_clock(&self, for_reader: bool, rows: u64) {
         let now = Instant::now();
         let mut clock = self.clock();
         if clock.for_reader {

@@ -97,8 +97,8 @@ impl Sources {
                 self.members[index].take(batch);
                 continue;
             }
-            while let Poll::Ready(Some((told, outcome))) = self.replies.poll_arrival(context) {
-                self.members[told].outcome = Some(outcome);
+            while let Poll::Ready(Some((member, outcome))) = self.replies.poll_arrival(context) {
+                self.members[member].outcome = Some(outcome);
             }
             // The outcome comes after the last batch, which may have arrived since the channel was polled above.
             match self.members[index].flow.batches.try_recv() {

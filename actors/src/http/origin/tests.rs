@@ -148,7 +148,7 @@ fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
         let connect_timeout = Duration::from_millis(200);
         let place = Endpoint { trust: None, host: "member.test", port: 80, address: None };
         let mut origin = Origin::member(place, OriginLimits { connect_timeout, ..LIMITS }).expect("it is a name");
-        let Speaker::Leg { dial, .. } = &mut origin.way else { unreachable!("a member is asked by the leg") };
+        let OriginClient::Leg { dial, .. } = &mut origin.client else { unreachable!("a member is asked by the leg") };
         dial.resolver = Resolver::new("member.test", 80, None, Arc::new(SilentNames));
         let begun = Instant::now();
         let all = (0..20).map(|_| get(&origin, "/"));

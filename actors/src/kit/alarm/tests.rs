@@ -11,7 +11,7 @@ fn later(wait: Duration) -> Instant {
 /// Runs on a thread that has a wheel, with paused time.
 fn kept<T>(test: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(async {
-        keep();
+        start_driver();
         tokio::time::pause();
         test.await
     })

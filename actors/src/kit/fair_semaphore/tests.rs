@@ -3,7 +3,7 @@
 use super::*;
 
 /// The waiters receive nothing: the channel identifies the waiter.
-type Turns = FairSemaphore<()>;
+type Semaphore = FairSemaphore<()>;
 
 /// A fan-out of many calls.
 const BIG: u64 = 7;
@@ -13,7 +13,7 @@ const ALONE: u64 = 0;
 
 /// The parties that hold places, and the parties of the waiters, in their order.
 struct Day {
-    places: Turns,
+    places: Semaphore,
     /// Place and party.
     held: Vec<(usize, u64)>,
     waiting: Vec<(u64, oneshot::Receiver<()>)>,
@@ -25,9 +25,9 @@ impl Day {
     }
 
     fn comes(&mut self, party: u64) {
-        match self.places.step_up(Party::of(party)) {
+        match self.places.acquire(Party::of(party)) {
             Ok(place) => self.held.push((place, party)),
-            Err(turn) => self.waiting.push((party, turn)),
+            Err(receiver) => self.waiting.push((party, receiver)),
         }
     }
 
@@ -44,7 +44,8 @@ impl Day {
     fn end(&mut self, index: usize) -> Option<u64> {
         let (place, _) = self.held.swap_remove(index);
         self.places.pass(place, || {})?.send(()).expect("who waits has not left");
-        let index = self.waiting.iter_mut().position(|(_, turn)| turn.try_recv().is_ok()).expect("one was told");
+        let index =
+            self.waiting.iter_mut().position(|(_, receiver)| receiver.try_recv().is_ok()).expect("one was told");
         let (next, _) = self.waiting.remove(index);
         self.held.push((place, next));
         Some(next)

@@ -160,7 +160,7 @@ fn work_stops_when_its_asker_has_left() {
         let (replies, responder) = open(2);
         let work = thread::spawn(move || {
             responder.put(0, Told::Said(1));
-            until_unwanted(responder.watch());
+            until_unwanted(responder.call());
             assert!(!responder.is_awaited(1));
         });
         drop(replies);
@@ -174,7 +174,7 @@ fn work_that_goes_to_sleep_is_woken_by_an_asker_that_leaves_half_way() {
         let (mut replies, responder) = open(2);
         let work = thread::spawn(move || {
             responder.put(0, Told::Said(1));
-            until_unwanted(responder.watch());
+            until_unwanted(responder.call());
         });
         assert_eq!(block_on(replies.next(no_time())), Some((0, Told::Said(1))));
         drop(replies);
@@ -187,7 +187,7 @@ fn a_rule_that_is_met_wakes_both_ends() {
     explore(2, || {
         let (replies, responder) = open(2);
         let responder = Arc::new(responder);
-        let watch = responder.watch();
+        let watch = responder.call();
         // Filled from elsewhere: the work is not what is running then.
         let other = responder.clone();
         let filling = thread::spawn(move || other.put(0, Told::Said(1)));

@@ -11,11 +11,11 @@ const WAIT: Duration = Duration::from_millis(500);
 
 /// The same actor under the report of a real one.
 impl Answers<Report> for Parrot {
-    type Item = report::Told;
+    type Item = report::ActorReport;
     const NAME: &'static str = "report";
 
-    fn answer(&mut self, _: Report, responder: Responder<report::Told>) -> impl Future<Output = ()> + 'static {
-        responder.put(0, report::Told(skitai_wire::Value::Nil));
+    fn answer(&mut self, _: Report, responder: Responder<report::ActorReport>) -> impl Future<Output = ()> + 'static {
+        responder.put(0, report::ActorReport(skitai_wire::Value::Nil));
         std::future::ready(())
     }
 }

@@ -286,7 +286,8 @@ impl<T: Slot> Replies<T> {
             Some(arrival) => arrival,
             None => {
                 self.gather.close(Missed::Deadline);
-                self.gather.lock().slots.give()
+                // The responder on another thread may be closing a slot at this moment; it finishes at once.
+                poll_fn(|context| self.poll_arrival(context)).await
             }
         }
     }

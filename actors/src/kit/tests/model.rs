@@ -270,3 +270,20 @@ fn work_that_is_dropped_wakes_its_asker() {
         work.join().unwrap();
     });
 }
+
+#[test]
+fn no_arrival_is_lost_when_the_work_ends_at_the_deadline() {
+    explore(3, || {
+        let (mut replies, responder) = open(2);
+        let work = thread::spawn(move || drop(responder));
+        let striking = thread::spawn(|| CLOCK.strike());
+        let mut count = 0;
+        while let Some((slot, told)) = block_on(replies.next(no_time())) {
+            assert!(matches!(told, Told::Missed(Missed::Abandoned | Missed::Deadline)), "{slot}: {told:?}");
+            count += 1;
+        }
+        assert_eq!(count, 2);
+        work.join().unwrap();
+        striking.join().unwrap();
+    });
+}

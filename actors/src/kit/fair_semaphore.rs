@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::alarm::Alarm;
 use super::party::Party;
@@ -327,8 +328,12 @@ impl<O: Owner> Future for Acquire<O> {
 impl<O: Owner> Drop for Acquire<O> {
     fn drop(&mut self) {
         let Some(mut receiver) = self.receiver.take() else { return };
+        // A place that arrived meanwhile is dropped here, which passes it on. A waiter that was removed is in no queue.
+        if !matches!(receiver.try_recv(), Err(TryRecvError::Empty)) {
+            return;
+        }
         receiver.close();
-        // A place that arrived meanwhile is dropped here, which passes it on.
+        // Again: the place may have come between the two lines.
         if receiver.try_recv().is_err() {
             self.owner.places().left();
         }

@@ -182,3 +182,19 @@ fn no_day_breaks_the_rule() {
         assert!(day.waiting.is_empty(), "seed {seed}: somebody starved");
     }
 }
+
+/// A waiter that was removed is counted as gone once: not again when its caller leaves before it has noticed.
+#[test]
+fn a_waiter_that_was_removed_and_leaves_is_counted_once() {
+    use crate::kit::gate::Gate;
+    let gate = Gate::new(1);
+    let _inside = gate.enter(Party::ALONE).expect("it is empty");
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(gate.pass(Party::of(BIG), None))).collect();
+    assert!(waiting.iter_mut().all(|one| one.as_mut().poll(&mut context).is_pending()));
+    assert!(gate.make_room(Party::of(OTHER)));
+    drop(waiting.pop());
+    assert_eq!(gate.waiting(), 3);
+    drop(waiting.pop());
+    assert_eq!(gate.waiting(), 2);
+}

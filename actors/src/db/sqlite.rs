@@ -110,7 +110,7 @@ fn flight(
 ) -> Flight<SqliteLease> {
     let halt = Arc::new(halt);
     file.begins(&halt);
-    let lease = SqliteLease { connection: connection.clone(), halt: halt.clone(), file: file.clone(), ended: false };
+    let lease = SqliteLease { connection: connection.clone(), halt: halt.clone(), file: file.clone(), settled: false };
     let work = async move {
         match connection.object().interact(move |connection| run(connection, &query, &halt, goes_on)).await {
             Ok(result) => StatementEnd { reusable: !error_map::is_moved(&result), result },
@@ -165,12 +165,14 @@ pub(super) struct SqliteLease {
     connection: Arc<SqliteConn>,
     halt: Arc<Halt>,
     file: Arc<File>,
-    ended: bool,
+    /// The statement has ended, or the time to stop it is over: nothing is left to wait for.
+    settled: bool,
 }
 
 impl Lease for SqliteLease {
     fn release(mut self, reusable: bool) {
-        self.ended = reusable;
+        // Without an event loop the statement may still run.
+        self.settled = reusable;
         if !reusable {
             self.connection.give_up();
         }
@@ -185,9 +187,10 @@ impl Lease for SqliteLease {
                 }
             }
         });
-        self.ended = ended.await.unwrap_or(false);
+        let is_reusable = ended.await.unwrap_or(false);
+        self.settled = true;
         drop(work);
-        if !self.ended {
+        if !is_reusable {
             tracing::warn!(path = %self.file.path.display(), "a statement did not stop when interrupted");
             self.connection.give_up();
         }
@@ -200,7 +203,7 @@ impl Drop for SqliteLease {
     fn drop(&mut self) {
         self.file.ended(&self.halt);
         let until = Instant::now() + SETTLE_WITHIN;
-        while !self.ended && Instant::now() < until {
+        while !self.settled && Instant::now() < until {
             self.halt.now();
             if self.connection.is_at_rest() {
                 return;

@@ -173,3 +173,29 @@ fn the_end_of_the_event_loop_closes_what_is_open() {
     let kept = rusqlite::Connection::open(&path).unwrap().query_row("SELECT count(*) FROM t", [], |row| row.get(0));
     assert_eq!(kept, Ok(1_i64));
 }
+
+/// SQLite waits for a lock in a sleep that no interrupt ends. Such a statement must not hold up its thread.
+#[test]
+fn a_statement_that_cannot_be_interrupted_stops_no_event_loop() {
+    run(async {
+        let (dir, member) = file();
+        let cluster = Cluster::with(vec![member], |spec| {
+            (spec.connections, spec.member_timeout) = (1, Duration::from_millis(100));
+        });
+        assert_eq!(cluster.value("SELECT 7", ()).await, Value::Int(7));
+        let lock = rusqlite::Connection::open(dir.path().join("my data%20?#.db")).unwrap();
+        lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let late = cluster.one("INSERT INTO t VALUES (1, 'x')", ()).await;
+        assert_eq!(late.reason, Reason::Deadline, "{}", late.msg);
+        // It is interrupted for a second, then its connection is given up.
+        let (began, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
+        while began.elapsed() < Duration::from_millis(2_500) {
+            actix_rt::time::sleep(Duration::from_millis(5)).await;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        lock.execute_batch("ROLLBACK").unwrap();
+        assert!(longest < bound(Duration::from_millis(100), Duration::from_millis(800)), "it stood for {longest:?}");
+        until("another statement", async || cluster.one("INSERT INTO t VALUES (2, 'y')", ()).await.is_ok()).await;
+    });
+}

@@ -147,7 +147,7 @@ impl Answers<Call> for Cluster {
             let key = if shared.picker.wants_key() { key_of(&call.request) } else { 0 };
             let mut request = match PreparedRequest::new(completed(call.request, shared.spec())) {
                 Ok(request) => request,
-                Err(why) => return refuse(&shared.lineup, call.spread, &responder, &why),
+                Err(why) => return refuse(&shared.lineup, call.spread, &responder, &why.to_string()),
             };
             request.party = responder.party;
             if shared.members.is_empty() {

@@ -41,7 +41,7 @@ pub use request::{Decode, Method, Request, next_id};
 #[cfg(test)]
 pub(crate) use dial::Trace;
 pub(crate) use dial::{Progress, Stage};
-pub(crate) use origin::{Endpoint, Origin, OriginLimits};
+pub(crate) use origin::{BadHost, Endpoint, Origin, OriginLimits};
 pub(crate) use pool::KEEP_ALIVE;
 pub(crate) use prepared::PreparedRequest;
 pub(crate) use retry_after::wait_of;

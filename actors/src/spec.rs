@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use authority::Authority;
+pub use authority::{Authority, NoAuthority};
 
 /// Which members a call addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -52,7 +52,7 @@ fn read(call: &Rpc) -> Result<(RpcClient, Params), String> {
     };
     let timeout = Duration::try_from_secs_f64(call.timeout).ok().filter(|time| !time.is_zero());
     let timeout = timeout.ok_or("--timeout is a number of seconds above 0")?;
-    let authority = call.ca_file.as_deref().map(Authority::read).transpose()?;
+    let authority = call.ca_file.as_deref().map(Authority::read).transpose().map_err(|why| why.to_string())?;
     let mut server = RpcClient::new(&call.url, protocol, timeout, authority);
     let login = call.login.clone().or_else(|| std::env::var("RPC_LOGIN").ok());
     if let Some(login) = login {

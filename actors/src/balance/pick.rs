@@ -12,6 +12,7 @@ mod ring;
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use super::latency_estimate::LatencyEstimate;
 use crate::spec::Balance;
@@ -258,6 +259,13 @@ impl Dice {
         self.0.set(state);
         // The high half of the product maps evenly onto the limit, without a division.
         ((u128::from(ring::mixed(state)) * u128::from(limit)) >> 64) as u64
+    }
+}
+
+impl Dice {
+    /// The time ±10 %, so that many do not act in step.
+    pub(crate) fn jittered(&self, time: Duration) -> Duration {
+        time.mul_f64((900 + self.below(201)) as f64 / 1_000.0)
     }
 }
 

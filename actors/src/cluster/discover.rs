@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::roster::Roster;
 use crate::balance::pick::Dice;
 use crate::dns::names::Names;
-use crate::kit::tasks;
+use crate::kit::tasks::OwnedTask;
 
 /// How long to wait for a name server before it counts as a failure. A later answer is not lost: the look-up goes on,
 /// and the next round joins it.
@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The look-ups of one cluster; dropping it ends them.
 #[derive(Debug)]
-pub struct Discovery(tokio::task::JoinHandle<()>);
+pub struct Discovery {
+    _task: OwnedTask,
+}
 
 impl Discovery {
     /// Starts the look-ups on the current thread; `None` without `discover` or without names to resolve.
@@ -30,17 +32,11 @@ impl Discovery {
         let period = roster.spec().discover?;
         let hosts = roster.hosts();
         let roster = roster.clone();
-        (!hosts.is_empty()).then(|| {
-            Discovery(tasks::spawn("discovery of members", async move {
+        (!hosts.is_empty()).then(|| Discovery {
+            _task: OwnedTask::spawn("discovery of members", async move {
                 join_all(hosts.iter().map(|host| follow(&roster, host, &*names, period))).await;
-            }))
+            }),
         })
-    }
-}
-
-impl Drop for Discovery {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -53,7 +49,6 @@ async fn follow(roster: &Roster, host: &str, names: &dyn Names, period: Duration
             Err(_) => Err(format!("no answer from the name server within {PATIENCE:?}")),
         };
         roster.found(host, found);
-        let permille = 900 + u32::try_from(dice.below(201)).unwrap_or(0);
-        sleep(period * permille / 1_000).await;
+        sleep(dice.jittered(period)).await;
     }
 }

@@ -2,14 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use skitai_wire::Value;
 
 use crate::balance::circuit::{Admitted, CallKind, Judged};
-use crate::balance::health::{CallEnd, MemberHealth};
+use crate::balance::health::{CallEnd, MemberHealth, unix};
 use crate::http;
-use crate::http::{Origin, PreparedRequest, Progress};
+use crate::http::{BadHost, Origin, PreparedRequest, Progress};
 use crate::outcome::deadline::Expired;
 use crate::outcome::{Outcome, Reason, Status, deadline};
 
@@ -18,8 +18,7 @@ pub(super) struct HttpMember {
     pub(super) node: Arc<str>,
     weight: u32,
     connections: usize,
-    /// The error says why no request can name this host.
-    origin: Result<Origin, String>,
+    origin: Result<Origin, BadHost>,
     /// Its health, shared by all threads. `None` for an origin of the actor for any URL.
     health: Option<MemberHealth>,
     in_flight: Cell<usize>,
@@ -67,7 +66,7 @@ pub(super) enum Abandoned {
 }
 
 impl HttpMember {
-    pub(super) fn new(node: Arc<str>, weight: u32, connections: usize, origin: Result<Origin, String>) -> HttpMember {
+    pub(super) fn new(node: Arc<str>, weight: u32, connections: usize, origin: Result<Origin, BadHost>) -> HttpMember {
         HttpMember {
             node,
             weight,
@@ -93,7 +92,7 @@ impl HttpMember {
     pub(super) async fn exchange(&self, request: &PreparedRequest, progress: &Progress, begun: Instant) -> Outcome {
         match &self.origin {
             Ok(origin) => origin.ask(request, progress, begun, &self.node).await,
-            Err(why) => Outcome::failed(self.node.clone(), Reason::Dns, why.clone()),
+            Err(why) => Outcome::failed(self.node.clone(), Reason::Dns, why.to_string()),
         }
     }
 
@@ -233,11 +232,10 @@ impl HttpMember {
             ("max_ms", millis(counts.slowest)),
         ]);
         let last_error = counts.last_error.as_ref().map_or(Value::Nil, |last| {
-            let when = last.when.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
             Value::from_pairs([
                 ("reason", Value::String(last.reason.word().to_owned())),
                 ("msg", Value::String(last.msg.clone())),
-                ("when", number(when)),
+                ("when", unix(last.when)),
             ])
         });
         let mut pairs = vec![

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use skitai_wire::jsonrpc;
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::completed;
@@ -22,7 +21,7 @@ use crate::balance::health::MemberHealth;
 use crate::balance::pick::Dice;
 use crate::dns::names::{Names as _, SystemNames};
 use crate::http::{Endpoint, Origin, OriginLimits, PreparedRequest, Progress, Request, next_id};
-use crate::kit::tasks;
+use crate::kit::tasks::OwnedTask;
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{Check, CheckKind, Member};
 
@@ -33,42 +32,32 @@ const LIST_METHODS: &str =
 /// The running checks of one cluster; dropping it ends them.
 #[derive(Debug)]
 pub struct Prober {
-    _task: Task,
-}
-
-/// A task that is aborted when dropped.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    _task: OwnedTask,
 }
 
 impl Prober {
     /// Starts the checks on the current thread; `None` if the cluster has none.
     pub fn start(roster: &Arc<Roster>) -> Option<Prober> {
         let check = roster.spec().check.clone()?;
-        Some(Prober { _task: Task(tasks::spawn("checks of members", all(roster.clone(), check))) })
+        Some(Prober { _task: OwnedTask::spawn("checks of members", all(roster.clone(), check)) })
     }
 }
 
 /// Keeps one check running for each of the present members.
 async fn all(roster: Arc<Roster>, check: Check) {
     let mut changes = roster.changes();
-    let mut watched: Vec<(MemberHealth, Task)> = Vec::new();
+    let mut watched: Vec<(MemberHealth, OwnedTask)> = Vec::new();
     loop {
         let lineup = changes.borrow_and_update().clone();
         let present_health = || (0..lineup.members.len()).map(|index| lineup.health.member(index));
         watched.retain(|(health, _)| present_health().any(|present| present.is(health)));
         for (member, health) in lineup.members.iter().zip(present_health()) {
             if !watched.iter().any(|(known, _)| known.is(health)) {
-                let task = tasks::spawn(
+                let task = OwnedTask::spawn(
                     "checks of members",
                     watch(roster.clone(), check.clone(), member.clone(), health.clone()),
                 );
-                watched.push((health.clone(), Task(task)));
+                watched.push((health.clone(), task));
             }
         }
         if changes.changed().await.is_err() {
@@ -79,8 +68,7 @@ async fn all(roster: Arc<Roster>, check: Check) {
 
 async fn watch(roster: Arc<Roster>, check: Check, member: Member, health: MemberHealth) {
     let dice = Dice::new();
-    let permille = |number: u64| u32::try_from(number).unwrap_or(0);
-    sleep(check.interval * permille(dice.below(1_000)) / 1_000).await;
+    sleep(check.interval.mul_f64(dice.below(1_000) as f64 / 1_000.0)).await;
     // A longer check would still run when the next one is due.
     let limit = roster.spec().member_timeout.min(check.interval);
     loop {
@@ -90,30 +78,30 @@ async fn watch(roster: Arc<Roster>, check: Check, member: Member, health: Member
         };
         let result = result.map_err(|why| format!("check: {why}"));
         health.checked(result, health.now());
-        sleep(check.interval * permille(900 + dice.below(201)) / 1_000).await;
+        sleep(dice.jittered(check.interval)).await;
     }
 }
 
 async fn ask(roster: &Roster, kind: &CheckKind, member: &Member, limit: Duration) -> Result<(), String> {
-    let said = match kind {
+    let outcome = match kind {
         CheckKind::Tcp => return connect(member).await.map_err(|error| error.to_string()),
         CheckKind::Http(path) => {
-            let said = exchange(roster, Request::get(path.clone()), member, limit).await?;
-            return if (200..400).contains(&said.code) { Ok(()) } else { Err(said.msg) };
+            let outcome = exchange(roster, Request::get(path.clone()), member, limit).await?;
+            return if (200..400).contains(&outcome.code) { Ok(()) } else { Err(outcome.msg) };
         }
         CheckKind::Rpc(path) if is_json(path) => exchange(roster, in_json(path), member, limit).await?,
         CheckKind::Rpc(path) => {
-            let said = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
+            let outcome = exchange(roster, Request::xmlrpc(path.clone(), LIST_METHODS), member, limit).await?;
             // The server may not speak XML-RPC: try JSON-RPC. If that fails too, the first answer says more.
-            if !is_alive(&said) && !said.reason.never_ran() {
-                let again = exchange(roster, in_json(path), member, limit).await?;
-                if is_alive(&again) { again } else { said }
+            if !is_alive(&outcome) && !outcome.reason.never_ran() {
+                let second = exchange(roster, in_json(path), member, limit).await?;
+                if is_alive(&second) { second } else { outcome }
             } else {
-                said
+                outcome
             }
         }
     };
-    if is_alive(&said) { Ok(()) } else { Err(said.msg) }
+    if is_alive(&outcome) { Ok(()) } else { Err(outcome.msg) }
 }
 
 /// A fault passes, and so does a value with any HTTP code. (A list of methods is never nil.)
@@ -136,11 +124,11 @@ fn in_json(path: &str) -> Request {
 /// One exchange on a connection of its own.
 async fn exchange(roster: &Roster, request: Request, member: &Member, limit: Duration) -> Result<Outcome, String> {
     let spec = roster.spec();
-    let request = PreparedRequest::new(completed(request, spec))?;
+    let request = PreparedRequest::new(completed(request, spec)).map_err(|why| why.to_string())?;
     let limits =
         OriginLimits { connect_timeout: spec.connect_timeout.min(limit), connections: 1, max_answer: spec.max_answer };
     let endpoint = Endpoint { trust: roster.trust(), host: &member.host, port: member.port, address: member.address };
-    let origin = Origin::member(endpoint, limits)?;
+    let origin = Origin::member(endpoint, limits).map_err(|why| why.to_string())?;
     Ok(origin.ask(&request, &Progress::default(), Instant::now(), &member.node).await)
 }
 

@@ -203,7 +203,7 @@ impl UrlClientParts {
         }
         let mut request = match PreparedRequest::new(request) {
             Ok(request) => request,
-            Err(why) => return not_sent(Outcome::unsent(url.node()), &why),
+            Err(why) => return not_sent(Outcome::unsent(url.node()), &why.to_string()),
         };
         request.party = responder.party;
         let Some(member) = self.member(url) else {

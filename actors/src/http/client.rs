@@ -39,17 +39,17 @@ pub(super) struct Awc {
 }
 
 impl Awc {
-    /// `host` is the value of the `host` header. The error says why no URL can name this origin.
-    pub(super) fn new(dial: Dial, authority: &str, host: &str, connections: usize) -> Result<Awc, String> {
-        Ok(Awc {
+    /// `host` is the value of the `host` header, a part of the authority.
+    pub(super) fn new(dial: Dial, authority: Authority, host: &str, connections: usize) -> Awc {
+        Awc {
             dial,
-            authority: authority.parse().map_err(|error| format!("{authority:?} is no authority of a URL: {error}"))?,
-            host: HeaderValue::from_str(host).map_err(|error| error.to_string())?,
+            authority,
+            host: HeaderValue::from_str(host).expect("an authority is visible ASCII"),
             connections: connections.max(1),
             cell: Rc::default(),
             client: RefCell::default(),
             used: Cell::default(),
-        })
+        }
     }
 
     /// One exchange, on a connection of awc's pool or a new one.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use awc::http::uri::Authority;
 use rustls::pki_types::ServerName;
 
 use super::answer::Answer;
@@ -56,6 +57,14 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) address: Option<IpAddr>,
 }
 
+/// A host that no request can name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{host:?} is not the name of a host: {why}")]
+pub(crate) struct BadHost {
+    host: String,
+    why: String,
+}
+
 /// One host and port that speaks HTTP.
 pub(crate) struct Origin {
     client: OriginClient,
@@ -75,17 +84,17 @@ enum OriginClient {
 }
 
 impl Origin {
-    /// A member of a cluster, for the leg. The error says why no request can name this host.
-    pub(crate) fn member(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
+    /// A member of a cluster, for the leg.
+    pub(crate) fn member(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, BadHost> {
         let (dial, host, _) = reached(endpoint, limits)?;
         let host = format!("host: {host}\r\n").into_bytes();
         Ok(Origin::of(OriginClient::Leg { dial, host, pool: IdlePool::default() }, limits))
     }
 
     /// An origin of a URL, for awc.
-    pub(crate) fn any(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, String> {
+    pub(crate) fn any(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<Origin, BadHost> {
         let (dial, host, authority) = reached(endpoint, limits)?;
-        let awc = Awc::new(dial, &authority, &host, limits.connections)?;
+        let awc = Awc::new(dial, authority, &host, limits.connections);
         Ok(Origin::of(OriginClient::Awc(Box::new(awc)), limits))
     }
 
@@ -237,24 +246,23 @@ impl Origin {
 }
 
 /// How to reach an origin: the dial, its name in the `host` header, and its name in a URL.
-fn reached(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, String), String> {
+fn reached(endpoint: Endpoint<'_>, limits: OriginLimits) -> Result<(Dial, String, Authority), BadHost> {
     let Endpoint { trust, host, port, address } = endpoint;
     let brackets = if host.contains(':') { ("[", "]") } else { ("", "") };
     let name = format!("{}{host}{}", brackets.0, brackets.1);
-    let bad_name = |error: &dyn std::fmt::Display| format!("{host:?} is not the name of a host: {error}");
+    let bad_host = |error: &dyn std::fmt::Display| BadHost { host: host.to_owned(), why: error.to_string() };
     let (tls, default_port) = match trust {
         Some(trust) => {
-            let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_name(&error))?;
+            let name = ServerName::try_from(host.to_owned()).map_err(|error| bad_host(&error))?;
             (Some(TlsSettings { config: trust.0.clone(), name }), 443)
         }
         None => (None, 80),
     };
-    let authority = format!("{name}:{port}");
-    let parsed: awc::http::uri::Authority = authority.parse().map_err(|error| bad_name(&error))?;
-    if parsed.host() != name {
-        return Err(bad_name(&"a part of it means something else in a URL"));
+    let authority: Authority = format!("{name}:{port}").parse().map_err(|error| bad_host(&error))?;
+    if authority.host() != name {
+        return Err(bad_host(&"a part of it means something else in a URL"));
     }
-    let host_header = if port == default_port { name } else { authority.clone() };
+    let host_header = if port == default_port { name } else { authority.to_string() };
     let resolver = Resolver::new(host, port, address, Arc::new(SystemNames));
     Ok((Dial { resolver, tls, timeout: limits.connect_timeout }, host_header, authority))
 }

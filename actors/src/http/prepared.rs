@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use skitai_wire::http1;
+use skitai_wire::http1::UnsendableHead;
 
 use super::request::{Decode, Method, Request};
 use crate::kit::Party;
@@ -42,7 +43,7 @@ pub(crate) struct PreparedRequest {
 
 impl PreparedRequest {
     /// Checks the path and the headers; the error names the invalid one.
-    pub(crate) fn new(request: Request) -> Result<PreparedRequest, String> {
+    pub(crate) fn new(request: Request) -> Result<PreparedRequest, UnsendableHead> {
         let may_be_packed = request.encoding == Some(Encoding::Gzip) && !request.has_header("accept-encoding");
         let Request { method, path, headers, body, decode, max_answer, left, encoding: _, idempotent, key: _ } =
             request;
@@ -126,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_sent_is_named() {
-        let error = |request: Request| PreparedRequest::new(request).err().expect("it cannot be sent");
+        let error = |request: Request| PreparedRequest::new(request).err().expect("it cannot be sent").to_string();
         assert!(error(Request::get("/a b")).contains("path"));
         assert!(error(Request::get("/").header("a b", "c")).contains("\"a b\""));
         assert!(error(Request::get("/").header("x-a", "1\r\nx-b: 2")).contains("\"x-a\""));

@@ -21,10 +21,7 @@ impl TlsTrust {
 
     /// These authorities only.
     pub(crate) fn of(authority: &Authority) -> TlsTrust {
-        let mut roots = RootCertStore::empty();
-        // Cannot fail: each certificate was added once when the file was read.
-        roots.add_parsable_certificates(authority.certificates().iter().cloned());
-        TlsTrust(trusting(roots))
+        TlsTrust(trusting(authority.roots()))
     }
 }
 
@@ -57,13 +54,13 @@ mod tests {
         let error = |content: &str| {
             let file = folder.path().join("ca.pem");
             std::fs::write(&file, content).expect("written");
-            Authority::read(&file).expect_err("it is no authority")
+            Authority::read(&file).expect_err("it is no authority").to_string()
         };
         assert!(error("").contains("no certificate"));
         assert!(error("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n").contains("not PEM"));
         let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         assert!(error(nonsense).contains("certificate 1 is not"), "{}", error(nonsense));
-        let missing = Authority::read(&folder.path().join("none.pem")).expect_err("it is not there");
+        let missing = Authority::read(&folder.path().join("none.pem")).expect_err("it is not there").to_string();
         assert!(missing.contains("none.pem cannot be read"), "{missing}");
     }
 }

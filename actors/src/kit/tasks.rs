@@ -52,6 +52,23 @@ pub fn spawn<F: Future<Output: 'static> + 'static>(name: &'static str, work: F) 
     actix_rt::spawn(named(name, work))
 }
 
+/// A task that is aborted when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OwnedTask(JoinHandle<()>);
+
+impl OwnedTask {
+    /// As [`spawn`].
+    pub(crate) fn spawn(name: &'static str, work: impl Future<Output = ()> + 'static) -> OwnedTask {
+        OwnedTask(spawn(name, work))
+    }
+}
+
+impl Drop for OwnedTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The number of running tasks of this process, by name.
 pub fn counts() -> Vec<(&'static str, usize)> {
     running().iter().map(|(name, count)| (*name, *count)).collect()
@@ -73,7 +90,7 @@ mod tests {
             let aborted = spawn("test: waits", std::future::pending::<()>());
             assert_eq!(count("test: waits"), 2);
             end.send(()).expect("it waits");
-            waiting.await.expect("no panic").expect("it was told");
+            waiting.await.expect("no panic").expect("it was notified");
             assert_eq!(count("test: waits"), 1);
             aborted.abort();
             assert!(aborted.await.expect_err("it was aborted").is_cancelled());

@@ -1,10 +1,11 @@
 //! The certificate authorities of a cluster's members.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 
 /// Authorities that are trusted in place of the web's roots: a PEM file that was read and checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,29 +20,66 @@ impl std::fmt::Debug for Authority {
     }
 }
 
+/// Why a file holds no authorities.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoAuthority {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {error}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A part of the file is not PEM.
+    #[error("{} is not PEM: {error}", .file.display())]
+    NotPem {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: pem::Error,
+    },
+    /// The file has no certificate.
+    #[error("{} holds no certificate (a PEM file begins with -----BEGIN CERTIFICATE-----)", .0.display())]
+    Empty(PathBuf),
+    /// A certificate is none of an authority.
+    #[error("{}: certificate {nth} is not an authority's: {error}", .file.display())]
+    NotAnAuthority {
+        /// The file.
+        file: PathBuf,
+        /// Which certificate, counted from 1.
+        nth: usize,
+        /// What is wrong with it.
+        error: rustls::Error,
+    },
+}
+
 impl Authority {
-    /// Reads a PEM file of one or more certificates; the error says what is wrong with it.
-    pub fn read(file: &Path) -> Result<Authority, String> {
-        let shown = file.display();
-        let pem = std::fs::read(file).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    /// Reads a PEM file of one or more certificates.
+    pub fn read(file: &Path) -> Result<Authority, NoAuthority> {
+        let path = || file.to_owned();
+        let pem = std::fs::read(file).map_err(|error| NoAuthority::Unreadable { file: path(), error })?;
         let mut certificates = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
-            certificates.push(certificate.map_err(|error| format!("{shown} is not PEM: {error}"))?);
+            certificates.push(certificate.map_err(|error| NoAuthority::NotPem { file: path(), error })?);
         }
         if certificates.is_empty() {
-            return Err(format!("{shown} holds no certificate (a PEM file begins with -----BEGIN CERTIFICATE-----)"));
+            return Err(NoAuthority::Empty(path()));
         }
         let mut roots = RootCertStore::empty();
-        for (index, certificate) in certificates.iter().enumerate() {
-            let nth = index + 1;
+        for (nth, certificate) in (1..).zip(&certificates) {
             let added = roots.add(certificate.clone());
-            added.map_err(|error| format!("{shown}: certificate {nth} is not an authority's: {error}"))?;
+            added.map_err(|error| NoAuthority::NotAnAuthority { file: path(), nth, error })?;
         }
-        Ok(Authority { file: file.to_owned(), certificates })
+        Ok(Authority { file: path(), certificates })
     }
 
-    /// The certificates of the file; each is valid as a root.
-    pub(crate) fn certificates(&self) -> &[CertificateDer<'static>] {
-        &self.certificates
+    /// The certificates of the file as roots.
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        // Cannot fail: each certificate was added once when the file was read.
+        roots.add_parsable_certificates(self.certificates.iter().cloned());
+        roots
     }
 }

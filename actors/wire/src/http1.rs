@@ -23,7 +23,7 @@ mod request;
 mod tests;
 
 pub use answer::{Head, HeadReader, MAX_FIELDS, MAX_HEAD};
-pub use asking::{write_field, write_length, write_request_line};
+pub use asking::{UnsendableHead, write_field, write_length, write_request_line};
 pub use chunks::{ChunkReader, LAST_CHUNK, Piece, write_chunk};
 pub use framing::Framing;
 pub use refusal::Refusal;

@@ -67,7 +67,9 @@ impl Dialer {
     ) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
-            DbTls::Verified(roots) => Some(PostgresTls::new(roots.as_deref()).map_err(Arc::from)),
+            DbTls::Verified(roots) => {
+                Some(PostgresTls::new(roots.as_deref()).map_err(|why| format!("the root certificates: {why}").into()))
+            }
         };
         Dialer { host: host.to_owned(), port, health, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
     }

@@ -4,18 +4,19 @@
 //! also impersonate the server. So there is no such mode.
 
 use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::{fs, io};
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
+
+use crate::spec::{Authority, NoAuthority};
 
 /// The trusted roots of one member's connections.
 #[derive(Clone)]
@@ -23,10 +24,10 @@ pub(super) struct PostgresTls(TlsConnector);
 
 impl PostgresTls {
     /// Reads the roots from a PEM file, or takes the public web roots.
-    pub(super) fn new(roots: Option<&Path>) -> Result<PostgresTls, String> {
+    pub(super) fn new(roots: Option<&Path>) -> Result<PostgresTls, NoAuthority> {
         let store = match roots {
             None => actix_tls::connect::rustls_0_23::webpki_roots_cert_store(),
-            Some(path) => read(path)?,
+            Some(path) => Authority::read(path)?.roots(),
         };
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -42,18 +43,6 @@ impl PostgresTls {
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("{host}: {error}")))?;
         Ok(Greeting { connector: self.0.clone(), name, stays_open: false })
     }
-}
-
-/// Reads the roots of a PEM file, of which there must be at least one.
-pub(super) fn read(path: &Path) -> Result<RootCertStore, String> {
-    let wrong = |why: String| format!("the root certificates of {}: {why}", path.display());
-    let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| wrong(format!("{error:?}")))?;
-        store.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    if store.is_empty() { Err(wrong("no certificate in PEM form is in it".to_owned())) } else { Ok(store) }
 }
 
 /// A handshake with one host that has not begun yet.

@@ -146,8 +146,8 @@ impl Names for SilentNames {
 fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
     actix_rt::System::new().block_on(async {
         let connect_timeout = Duration::from_millis(200);
-        let place = Endpoint { trust: None, host: "member.test", port: 80, address: None };
-        let mut origin = Origin::member(place, OriginLimits { connect_timeout, ..LIMITS }).expect("it is a name");
+        let endpoint = Endpoint { trust: None, host: "member.test", port: 80, address: None };
+        let mut origin = Origin::member(endpoint, OriginLimits { connect_timeout, ..LIMITS }).expect("it is a name");
         let OriginClient::Leg { dial, .. } = &mut origin.client else { unreachable!("a member is asked by the leg") };
         dial.resolver = Resolver::new("member.test", 80, None, Arc::new(SilentNames));
         let begun = Instant::now();
@@ -164,14 +164,17 @@ fn a_silent_name_server_costs_no_more_than_a_dial_may_take() {
 fn no_octet_of_a_host_becomes_another_header() {
     for octet in 0..=u8::MAX {
         let host = format!("a{}b", char::from(octet));
-        let place = Endpoint { trust: None, host: &host, port: 80, address: None };
-        for origin in [Origin::member(place, LIMITS), Origin::any(place, LIMITS)] {
+        let endpoint = Endpoint { trust: None, host: &host, port: 80, address: None };
+        for origin in [Origin::member(endpoint, LIMITS), Origin::any(endpoint, LIMITS)] {
             let is_bad = matches!(octet, b'\0' | b'\r' | b'\n' | b' ' | b'\t' | b'/' | b'?' | b'#' | b'@' | b'\\');
-            assert!(!is_bad || origin.is_err_and(|why| why.contains("is not the name of a host")), "{host:?}");
+            assert!(
+                !is_bad || origin.is_err_and(|why| why.to_string().contains("is not the name of a host")),
+                "{host:?}"
+            );
         }
     }
     for host in ["a", "a-b.c", "127.0.0.1", "::1", "a_b"] {
-        let place = Endpoint { trust: None, host, port: 80, address: None };
-        assert!(Origin::member(place, LIMITS).is_ok() && Origin::any(place, LIMITS).is_ok(), "{host}");
+        let endpoint = Endpoint { trust: None, host, port: 80, address: None };
+        assert!(Origin::member(endpoint, LIMITS).is_ok() && Origin::any(endpoint, LIMITS).is_ok(), "{host}");
     }
 }

@@ -1,15 +1,31 @@
 //! The head of a request, as a client writes it. No input can add a line of its own: a character that is not allowed in
 //! a head gives an error with the reason, never a request with another meaning.
 
+/// Why a part of a head cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnsendableHead {
+    /// The method is no token.
+    #[error("the method {0:?} cannot be sent: it is not a token of HTTP")]
+    Method(String),
+    /// The path has this octet.
+    #[error("the path cannot be sent: it holds \"{}\"; encode spaces and other signs as %XX", .0.escape_ascii())]
+    Path(u8),
+    /// The name of a header is no token.
+    #[error("the header name {0:?} cannot be sent: it is not a token of HTTP")]
+    Name(String),
+    /// The value of this header has a control character.
+    #[error("the value of the header {0:?} cannot be sent: it holds a control character")]
+    Value(String),
+}
+
 /// Appends the request line to `out`. The path is sent unchanged, so it must be visible ASCII: the caller encodes
 /// anything else.
-pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), String> {
+pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result<(), UnsendableHead> {
     if method.is_empty() || !method.bytes().all(is_token) {
-        return Err(format!("the method {method:?} cannot be sent: it is not a token of HTTP"));
+        return Err(UnsendableHead::Method(method.to_owned()));
     }
     if let Some(bad) = path.bytes().find(|octet| !octet.is_ascii_graphic()) {
-        let bad = bad.escape_ascii();
-        return Err(format!("the path cannot be sent: it holds \"{bad}\"; encode spaces and other signs as %XX"));
+        return Err(UnsendableHead::Path(bad));
     }
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
@@ -19,12 +35,12 @@ pub fn write_request_line(out: &mut Vec<u8>, method: &str, path: &str) -> Result
 }
 
 /// Appends a header to `out`.
-pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
+pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), UnsendableHead> {
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err(format!("the header name {name:?} cannot be sent: it is not a token of HTTP"));
+        return Err(UnsendableHead::Name(name.to_owned()));
     }
     if value.iter().any(|octet| octet.is_ascii_control() && *octet != b'\t') {
-        return Err(format!("the value of the header {name:?} cannot be sent: it holds a control character"));
+        return Err(UnsendableHead::Value(name.to_owned()));
     }
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");

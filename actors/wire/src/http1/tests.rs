@@ -229,7 +229,7 @@ fn what_is_no_chunk_is_refused() {
 }
 
 /// The octets, of all 256, that `write` accepts.
-fn accepted(write: impl Fn(&mut Vec<u8>, u8) -> Result<(), String>) -> Vec<u8> {
+fn accepted(write: impl Fn(&mut Vec<u8>, u8) -> Result<(), UnsendableHead>) -> Vec<u8> {
     (0..=u8::MAX).filter(|&octet| write(&mut Vec::new(), octet).is_ok()).collect()
 }
 
@@ -244,6 +244,8 @@ fn no_octet_of_a_request_begins_a_line_of_its_own() {
     assert_eq!(accepted(|out, octet| write_field(out, &format!("x{}", latin1(octet)), b"")), token);
     assert_eq!(accepted(|out, octet| write_request_line(out, &format!("G{}", latin1(octet)), "/")), token);
     assert!(write_field(&mut Vec::new(), "", b"").is_err() && write_request_line(&mut Vec::new(), "", "/").is_err());
+    let why = write_request_line(&mut Vec::new(), "GET", "/a b").unwrap_err();
+    assert_eq!(why.to_string(), "the path cannot be sent: it holds \" \"; encode spaces and other signs as %XX");
     let mut out = Vec::new();
     write_request_line(&mut out, "GET", "/a?b").unwrap();
     write_length(&mut out, 12);

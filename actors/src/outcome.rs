@@ -9,6 +9,7 @@ mod data;
 pub mod deadline;
 pub(crate) mod sql_error;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub use sql_error::SqlError;
 pub(crate) use data::LazyRows;
 
 use crate::kit::{Missed, Slot};
+use deadline::Expired;
 
 /// How far the exchange came. Serialized as its number; the numbers are those of the Python server Skitai.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -260,15 +262,22 @@ impl Slot for Outcome {
         let (reason, msg) = match why {
             // The actor already recorded why nothing was sent; the deadline must not turn that into "may have run".
             Missed::Deadline if self.reason.never_ran() && self.reason != Reason::NotAdmitted => return,
-            Missed::Deadline => (Reason::Deadline, deadline::NO_ANSWER),
-            Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted"),
-            Missed::NotAdmitted => (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight"),
-            Missed::Abandoned => (Reason::Internal, "the actor failed while working on this call"),
-            Missed::Failed => (Reason::ActorFailed, "not sent: the cluster's actor panicked too often and rests"),
+            Missed::Deadline => {
+                let Expired { reason, msg } = deadline::caller_deadline();
+                (reason, Cow::Owned(msg))
+            }
+            Missed::Cancelled => (Reason::Cancelled, "the answer was no longer wanted".into()),
+            Missed::NotAdmitted => {
+                (Reason::NotAdmitted, "not sent: too many calls of this cluster are in flight".into())
+            }
+            Missed::Abandoned => (Reason::Internal, "the actor failed while working on this call".into()),
+            Missed::Failed => {
+                (Reason::ActorFailed, "not sent: the cluster's actor panicked too often and rests".into())
+            }
         };
         self.status = reason.status();
         self.reason = reason;
-        msg.clone_into(&mut self.msg);
+        self.msg = msg.into_owned();
         self.data = Data::default();
     }
 

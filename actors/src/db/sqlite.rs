@@ -28,7 +28,7 @@ use super::member::{Connections, MemberLimits};
 use super::stream::Sink;
 use crate::kit::Party;
 use crate::kit::gather::panic_text;
-use crate::outcome::Reason;
+use crate::outcome::{Reason, deadline};
 use close::SqliteConn;
 use files::File;
 pub use files::Files;
@@ -62,7 +62,8 @@ impl Sqlite {
         let connection = self.0.pool.get().await.map_err(|error| {
             let (reason, msg) = match error {
                 PoolError::Timeout(_) => {
-                    (Reason::ConnectTimeout, format!("the file was not open within {connect_timeout:?}"))
+                    let what = "the file was not open";
+                    return deadline::undialled(Reason::ConnectTimeout, what, connect_timeout).into();
                 }
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                     (Reason::Connect, error_map::unopened(&error, &self.0.path))

@@ -1,4 +1,4 @@
-//! The meaning of a failed exchange. The question behind every line: may the call have run?
+//! The meaning of a failed exchange. The question behind every function: may the call have run?
 //!
 //! An I/O error alone does not answer it; together with the [`Trace`] of the exchange it does.
 
@@ -8,7 +8,8 @@ use std::time::Duration;
 use skitai_wire::http1::Refusal;
 
 use super::dial::{Stage, Trace};
-use crate::outcome::Reason;
+use crate::outcome::deadline::Expired;
+use crate::outcome::{Reason, deadline};
 
 /// A failed exchange: the cause, and the text of the system or the origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,16 +30,22 @@ impl ExchangeFailure {
     }
 }
 
+impl From<Expired> for ExchangeFailure {
+    fn from(Expired { reason, msg }: Expired) -> ExchangeFailure {
+        ExchangeFailure { reason, msg }
+    }
+}
+
 /// The dial took too long.
 pub(super) fn late(stage: Stage, timeout: Duration) -> ExchangeFailure {
-    let what = match stage {
-        Stage::Resolving => {
-            return ExchangeFailure::new(Reason::Dns, format!("no answer from the name server within {timeout:?}"));
+    let (reason, what) = match stage {
+        Stage::Resolving => (Reason::Dns, "no answer from the name server"),
+        Stage::TlsHandshake => (Reason::ConnectTimeout, "the TLS handshake was not done"),
+        Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => {
+            (Reason::ConnectTimeout, "no connection")
         }
-        Stage::TlsHandshake => "the TLS handshake was not done",
-        Stage::Waiting | Stage::Admitted | Stage::Dialling | Stage::Connected => "no connection",
     };
-    ExchangeFailure::new(Reason::ConnectTimeout, format!("{what} within {timeout:?}"))
+    deadline::undialled(reason, what, timeout).into()
 }
 
 /// The name has no address.

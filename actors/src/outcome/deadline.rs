@@ -1,7 +1,10 @@
-//! Deadlines as outcomes: the one place that turns an expired clock into a reason and a message.
+//! Deadlines as outcomes: the one place that turns an expired clock of a call into a reason and a message.
 //!
-//! There are three clocks. The caller's: its own timeout, or the deadline of its request. The member's: its
-//! `member_timeout`. And the patience with a stream of rows that is not read.
+//! There are four clocks. The caller's: its own timeout, or the deadline of its request. The member's: its
+//! `member_timeout`. The dial's: its `connect_timeout`. And the patience with a stream of rows that is not read.
+//!
+//! Waits in a queue for a connection are not here: their messages name the settings and the holders of the connections,
+//! which only the queues know (`http::origin`, `db`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,11 @@ pub(crate) fn member_timeout(limit: Duration) -> Expired {
 /// The member's timeout came before anything was sent: `what` was missing, for this reason.
 pub(crate) fn unsent_in_time(reason: Reason, what: &str, limit: Duration) -> Expired {
     Expired { reason, msg: within(what, limit) }
+}
+
+/// A dial took too long: `what` was missing, for this reason.
+pub(crate) fn undialled(reason: Reason, what: &str, limit: Duration) -> Expired {
+    Expired { reason, msg: format!("{what} within {limit:?}") }
 }
 
 /// The database did not answer in time, and its statement was cancelled.
@@ -100,6 +108,11 @@ mod tests {
                 unsent_in_time(Reason::NoPermit, "not sent: none free", SECOND),
                 Reason::NoPermit,
                 "not sent: none free within the member's timeout of 1s",
+            ),
+            (
+                undialled(Reason::ConnectTimeout, "no connection", SECOND),
+                Reason::ConnectTimeout,
+                "no connection within 1s",
             ),
             (
                 cancelled(SECOND),

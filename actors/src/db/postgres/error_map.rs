@@ -12,8 +12,8 @@ use tokio_postgres::error::{DbError, ErrorPosition, Severity};
 
 use crate::db::flight::StatementFailure;
 use crate::db::member::MemberLimits;
-use crate::outcome::Reason;
 use crate::outcome::sql_error::SqlError;
+use crate::outcome::{Reason, deadline};
 
 /// An error with all its causes: tokio-postgres prints only the outermost one, which names no cause.
 pub(super) fn chain(error: &Error) -> String {
@@ -73,7 +73,6 @@ fn parameter(place: &str) -> Option<u32> {
 
 /// No connection was obtained. Whatever the cause, no statement has been sent.
 pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> StatementFailure {
-    let connect_timeout = limits.connect_timeout;
     let error_parts = match error {
         PoolError::Backend(error) => error.as_db_error(),
         _ => None,
@@ -81,7 +80,7 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> Statem
     let (reason, msg) = match error {
         PoolError::Timeout(TimeoutType::Wait) => return no_permit(limits),
         PoolError::Timeout(TimeoutType::Create) => {
-            (Reason::ConnectTimeout, format!("no connection within {connect_timeout:?}"))
+            return deadline::undialled(Reason::ConnectTimeout, "no connection", limits.connect_timeout).into();
         }
         PoolError::Timeout(TimeoutType::Recycle) => {
             (Reason::Connect, "a pooled connection gave no sign of life".to_owned())

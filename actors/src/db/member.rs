@@ -17,7 +17,7 @@ use super::conversation::{Command, ConversationKind, ConversationRunner};
 use super::flight::{Rows, StatementFailure};
 use super::health_report::HealthReport;
 use super::holders::Holders;
-use super::postgres::{Postgres, PostgresLogin};
+use super::postgres::Postgres;
 use super::sqlite::{Files, Sqlite};
 use super::statement_counters::StatementCounters;
 use super::stream::Sink;
@@ -27,7 +27,7 @@ use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
 use crate::kit::{Party, alarm};
 use crate::outcome::{Outcome, Reason, deadline};
-use crate::spec::{DbMember, Shard};
+use crate::spec::{DbMember, DbTls, Shard};
 use crate::wire::Value;
 
 /// Limits of one member on this thread.
@@ -47,6 +47,16 @@ pub(super) struct Connections {
     pub(super) open: usize,
     pub(super) idle: usize,
     pub(super) limit: usize,
+}
+
+/// The address and login of a PostgreSQL member.
+pub(super) struct PostgresLogin<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    pub(super) database: &'a str,
+    pub(super) user: &'a str,
+    pub(super) password: &'a str,
+    pub(super) tls: &'a DbTls,
 }
 
 #[derive(Debug)]

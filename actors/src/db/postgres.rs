@@ -41,7 +41,7 @@ use tokio_postgres::config::SslMode;
 use super::Query;
 use super::backstop::GRACE;
 use super::flight::{Flight, Lease, StatementFailure, Work};
-use super::member::{Connections, MemberLimits};
+use super::member::{Connections, MemberLimits, PostgresLogin};
 use crate::balance::circuit::{EjectReason, Judged};
 use crate::balance::health::MemberHealth;
 use crate::kit::Party;
@@ -63,16 +63,6 @@ const CANCEL_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// The message about a server that answered no cancel request within [`SETTLE_WITHIN`]. It is about the server, not the
 /// statement: a working server answers them whatever it runs.
 const UNHEARD: &str = "no request to cancel a statement was heard within a second";
-
-/// A member's address and login.
-pub(super) struct PostgresLogin<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
-    pub(super) database: &'a str,
-    pub(super) user: &'a str,
-    pub(super) password: &'a str,
-    pub(super) tls: &'a DbTls,
-}
 
 /// One member's pool.
 #[derive(Debug)]

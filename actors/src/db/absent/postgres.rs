@@ -1,35 +1,23 @@
 //! PostgreSQL in a program that was built without the feature `postgres`: every statement's outcome says so.
 //!
-//! It stands in the place of `postgres` with the same names, so that nobody else has to know which engines there are. No
-//! connection is ever lent, so what is done with one is never done.
+//! It replaces the module `postgres` and has the same names, so that the rest of `db` is the same in every build. No
+//! connection can be made, so its types have no values.
 
 use std::future::{Future, Pending, ready};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
-
 use super::Query;
 use super::backstop::Backstop;
 use super::flight::{Rows, StatementEnd, StatementFailure};
-use super::member::{Connections, MemberLimits};
+use super::member::{Connections, MemberLimits, PostgresLogin};
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
 use crate::balance::health::MemberHealth;
 use crate::kit::Party;
 use crate::kit::gate::Pass;
 use crate::outcome::Reason;
-use crate::spec::DbTls;
-use crate::wire::{Error, Value};
-
-pub(super) struct PostgresLogin<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
-    pub(super) database: &'a str,
-    pub(super) user: &'a str,
-    pub(super) password: &'a str,
-    pub(super) tls: &'a DbTls,
-}
+use crate::wire::Value;
 
 #[derive(Debug)]
 pub(super) struct Postgres;
@@ -55,10 +43,6 @@ impl Postgres {
     }
 
     pub(super) fn join(&self, _: &Arc<Query>, _: Instant) -> Option<Ticket> {
-        None
-    }
-
-    pub(super) fn join_prepared(&self, _: &Arc<Query>, _: Instant) -> Option<(Ticket, Prepared)> {
         None
     }
 
@@ -99,10 +83,6 @@ impl Postgres {
     pub(super) fn send_on(&self, ticket: &mut Ticket, _: &Arc<Query>) -> Pending<StatementEnd> {
         match *ticket {}
     }
-
-    pub(super) fn send_prepared(&self, ticket: &mut Ticket, _: &Arc<Query>, _: Prepared) -> Pending<StatementEnd> {
-        match *ticket {}
-    }
 }
 
 pub(super) enum PooledConn {}
@@ -120,8 +100,6 @@ impl Ticket {
         match self {}
     }
 }
-
-pub(super) enum Prepared {}
 
 pub(super) enum BackgroundDial {}
 
@@ -144,25 +122,5 @@ impl PostgresSession {
 
     pub(super) fn leave(self, _: bool) -> Pending<()> {
         match self {}
-    }
-}
-
-pub(crate) enum RawRows {}
-
-impl RawRows {
-    pub(crate) fn value(&self) -> &Value {
-        match *self {}
-    }
-
-    pub(crate) fn into_value(self: Box<Self>) -> Value {
-        match *self {}
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        match *self {}
-    }
-
-    pub(crate) fn typed_into<T: DeserializeOwned>(self: Box<Self>, _: &mut Vec<T>) -> Result<(), Error> {
-        match *self {}
     }
 }

@@ -1,5 +1,5 @@
-//! SQLite in a program that was built without the feature `sqlite`: every statement's outcome says so. It stands in the
-//! place of `sqlite` as its neighbour does in that of `postgres`.
+//! SQLite in a program that was built without the feature `sqlite`: every statement's outcome says so. It replaces the
+//! module `sqlite`, as `absent/postgres` replaces `postgres`.
 
 use std::future::{Future, Pending, ready};
 use std::path::Path;

@@ -5,6 +5,7 @@
 //! the median is rarely affected. Beside it stands the capacity: how many calls the member had at once while it was
 //! that fast. Up to that number further calls cost nothing; beyond it each call waits longer.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Samples that count. Few, so that a changed member shows after eight; enough that two stalls in a row do not count.
@@ -18,11 +19,8 @@ const FADE: f64 = 10.0;
 /// The recent answers of a member.
 #[derive(Clone, Debug, Default)]
 pub struct RecentLatencies {
-    /// A ring buffer: once it is full, the oldest sample is at `next`.
-    answers: Vec<LatencySample>,
-    next: usize,
-    /// The latencies in microseconds, sorted.
-    order: Vec<u32>,
+    /// The oldest first.
+    answers: VecDeque<LatencySample>,
     /// The recent capacity, and when it was last seen. Kept longer than the samples: after a pause of our own machine
     /// the answers arrive all at once, and the few calls before it say little about the capacity.
     room: (u32, Duration),
@@ -50,23 +48,10 @@ impl RecentLatencies {
     pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);
         let answer = LatencySample { micros, among: u32::try_from(among).unwrap_or(u32::MAX).max(1), at: now };
-        let place = self.order.partition_point(|&other| other < micros);
-        if self.answers.len() < KEPT {
-            self.answers.push(answer);
-            self.order.insert(place, micros);
-        } else {
-            let old = std::mem::replace(&mut self.answers[self.next], answer).micros;
-            let gone = self.order.partition_point(|&other| other < old);
-            // The entries between the old position and the new one move by one.
-            if gone < place {
-                self.order.copy_within(gone + 1..place, gone);
-                self.order[place - 1] = micros;
-            } else {
-                self.order.copy_within(place..gone, place + 1);
-                self.order[place] = micros;
-            }
+        if self.answers.len() == KEPT {
+            self.answers.pop_front();
         }
-        self.next = (self.next + 1) % KEPT;
+        self.answers.push_back(answer);
         let estimate = self.estimate(now);
         // `estimate.room` already includes the remembered value if that is fresh.
         self.room = (estimate.room, now);
@@ -80,26 +65,17 @@ impl RecentLatencies {
     }
 
     fn estimate(&self, now: Duration) -> LatencyEstimate {
-        let since = now.checked_sub(FRESH);
-        let is_fresh = |answer: &&LatencySample| since.is_none_or(|since| answer.at > since);
-        let oldest = self.answers.get(self.next).or(self.answers.first());
-        // Fast path: this runs for every answer of every member, and under load all samples are fresh.
-        let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
-        // Answers slower than the median say nothing about the capacity.
-        let most = |median: u32| {
-            move |room: u32, one: &LatencySample| if one.micros <= median { room.max(one.among) } else { room }
-        };
-        if oldest.is_some_and(|oldest| is_fresh(&oldest)) {
-            let median = self.order[(self.order.len() - 1) / 2];
-            return LatencyEstimate { micros: median, room: self.answers.iter().fold(before, most(median)) };
-        }
-        let mut fresh: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
-        if fresh.is_empty() {
+        let is_fresh = |answer: &&LatencySample| now < FRESH || answer.at > now - FRESH;
+        let mut latencies: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
+        if latencies.is_empty() {
             return LatencyEstimate::default();
         }
-        let middle = (fresh.len() - 1) / 2;
-        let median = *fresh.select_nth_unstable(middle).1;
-        LatencyEstimate { micros: median, room: self.answers.iter().filter(is_fresh).fold(before, most(median)) }
+        latencies.sort_unstable();
+        let median = latencies[(latencies.len() - 1) / 2];
+        let before = if now.saturating_sub(self.room.1) < FRESH { self.room.0 } else { 1 };
+        // Answers slower than the median say nothing about the capacity.
+        let quick = self.answers.iter().filter(is_fresh).filter(|answer| answer.micros <= median);
+        LatencyEstimate { micros: median, room: quick.fold(before, |room, answer| room.max(answer.among)) }
     }
 }
 
@@ -194,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_order_is_that_of_the_fresh_answers(
+        fn it_is_the_median_of_the_fresh_answers(
             answers in prop::collection::vec((1u32..9, 0u32..4), 1..60),
         ) {
             let (mut recent, mut now) = (RecentLatencies::default(), SECOND);
@@ -205,9 +181,6 @@ mod tests {
                 let mut fresh: Vec<u32> = recent.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
                 fresh.sort_unstable();
                 prop_assert_eq!(estimate.micros, fresh[(fresh.len() - 1) / 2]);
-                let mut all: Vec<u32> = recent.answers.iter().map(|answer| answer.micros).collect();
-                all.sort_unstable();
-                prop_assert_eq!(&recent.order, &all);
             }
         }
 

@@ -75,4 +75,4 @@ pub use actix_web;
 pub use app::{App, Error, Package, Result, Was};
 pub use cli::program::{Program, main};
 pub use cli::setup::Setup;
-pub use serve::background::{Background, NotStarted};
+pub use serve::background::{Background, NotStarted, StillRunning};

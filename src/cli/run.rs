@@ -63,7 +63,7 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };
         let address = listener.local_addr();
-        let started = server::start(&site, listener, watch)
+        let started = server::start(&site, listener, watch, || {})
             .and_then(|server| server::stop_on_signals(server.handle()).map(|second| (server, second)));
         let (server, second) = match started {
             Ok(started) => started,

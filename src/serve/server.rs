@@ -59,8 +59,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Starts the threads on a socket. Must be called inside the actor system.
-pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<Arc<Watch>>) -> io::Result<Server> {
+/// Starts the threads on a socket. Must be called inside the actor system. `began` runs on each thread as it starts.
+pub(crate) fn start(
+    site: &Arc<OpenSite>,
+    listener: TcpListener,
+    watch: Option<Arc<Watch>>,
+    began: impl Fn() + Clone + Send + 'static,
+) -> io::Result<Server> {
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
     let threads = site.site.server.threads;
@@ -69,8 +74,10 @@ pub(crate) fn start(site: &Arc<OpenSite>, listener: TcpListener, watch: Option<A
     let ends = builder.graceful_shutdown_signal();
     let connections = move || {
         let (site, number, watch, ends) = (site.clone(), number.clone(), watch.clone(), ends.clone());
+        let began = began.clone();
         // Called once per thread and listener; there is one listener, so each thread gets its actors once.
         fn_factory(move || {
+            began();
             let config = actix_fallback::config(address);
             let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
             let ending = Rc::<Ending>::default();

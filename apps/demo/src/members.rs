@@ -6,7 +6,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skitai::prelude::*;
@@ -20,8 +19,6 @@ use crate::shards::SHARDS;
 const USUAL: u16 = 5000;
 /// The first of the members' ports beside the default port.
 const FIRST: u16 = 5001;
-/// The longest wait for the threads of a member that is switched off.
-const LAST_THREAD: Duration = Duration::from_secs(5);
 
 /// The members, shared by the program, which starts them, and its app, which shows and switches them. Empty if the demo
 /// runs with a configuration other than its own.
@@ -46,17 +43,9 @@ struct Member {
 
 #[derive(Debug)]
 enum State {
-    On(Serving),
+    On(Background),
     /// With the socket that holds its port, unless another program took the port.
     Off(Option<Socket>),
-}
-
-/// A running member.
-#[derive(Debug)]
-struct Serving {
-    server: Background,
-    /// Disconnects when the last of its threads has dropped its app.
-    ended: Receiver<()>,
 }
 
 impl Members {
@@ -110,9 +99,9 @@ fn all_at(first: Option<u16>) -> Result<Vec<Member>, NotStarted> {
 
 impl Member {
     fn start(third: usize, port: u16) -> Result<Member, NotStarted> {
-        let serving = Serving::start(third, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-        let address = serving.server.address();
-        Ok(Member { third, address, is_on: AtomicBool::new(true), state: Mutex::new(State::On(serving)) })
+        let server = Background::start(catalogue::app(third), (Ipv4Addr::LOCALHOST, port).into())?;
+        let address = server.address();
+        Ok(Member { third, address, is_on: AtomicBool::new(true), state: Mutex::new(State::On(server)) })
     }
 
     fn switch(&self, on: bool) -> Result<()> {
@@ -120,34 +109,19 @@ impl Member {
         match (std::mem::replace(&mut *state, State::Off(None)), on) {
             (State::Off(held), true) => {
                 drop(held);
-                let serving = Serving::start(self.third, self.address);
-                *state = State::On(serving.map_err(|taken| Error::new(503, format!("it stays off: {taken}")))?);
+                let server = Background::start(catalogue::app(self.third), self.address);
+                *state = State::On(server.map_err(|taken| Error::new(503, format!("it stays off: {taken}")))?);
                 self.is_on.store(true, Relaxed);
             }
-            (State::On(serving), false) => {
+            (State::On(server), false) => {
                 self.is_on.store(false, Relaxed);
-                drop(serving.server);
+                let stopped = server.stop();
                 *state = State::Off(Some(held(self.address)?));
-                // The app holds the sender.
-                if serving.ended.recv_timeout(LAST_THREAD) != Err(RecvTimeoutError::Disconnected) {
-                    return Err(Error::internal(format!("{} is off, but a thread of it still runs", self.address)));
-                }
+                stopped.map_err(|problem| Error::internal(problem.to_string()))?;
             }
             (same, _) => *state = same,
         }
         Ok(())
-    }
-}
-
-impl Serving {
-    fn start(third: usize, address: SocketAddr) -> Result<Serving, NotStarted> {
-        let (lives, ended) = mpsc::channel();
-        let app = catalogue::app(third).startup(move |_| {
-            // The app owns the sender, and every thread of the server has a share of the app.
-            let _lives: &mpsc::Sender<()> = &lives;
-            Ok(())
-        });
-        Ok(Serving { server: Background::start(app, address)?, ended })
     }
 }
 
@@ -179,7 +153,7 @@ mod tests {
         while !answer.ends_with("</h1>") {
             let mut piece = [0; 512];
             let count = conn.read(&mut piece).expect("read");
-            assert_ne!(count, 0, "it hung up behind {answer:?}");
+            assert_ne!(count, 0, "it hung up after {answer:?}");
             answer.push_str(std::str::from_utf8(&piece[..count]).expect("text"));
         }
         answer

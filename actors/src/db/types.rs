@@ -57,19 +57,30 @@ impl<'a> FromSql<'a> for DecodedColumn<'a> {
     }
 }
 
+/// A value nested deeper than this becomes its bytes, because decoding is recursive: a server could otherwise overflow
+/// the stack by a row of rows.
+const MAX_DEPTH: usize = 64;
+
 /// The value of a column that is not NULL.
 #[inline]
 pub(super) fn decode(ty: &Type, raw: &[u8]) -> Value {
-    common(ty, raw).unwrap_or_else(|| unknown(ty, raw))
+    decode_at(0, ty, raw)
+}
+
+/// The same for a value inside `depth` others.
+#[inline]
+fn decode_at(depth: usize, ty: &Type, raw: &[u8]) -> Value {
+    let value = if depth > MAX_DEPTH { None } else { common(depth, ty, raw) };
+    value.unwrap_or_else(|| unknown(ty, raw))
 }
 
 /// The two most common types, tested before the long match over all of them.
 #[inline]
-fn common(ty: &Type, raw: &[u8]) -> Option<Value> {
+fn common(depth: usize, ty: &Type, raw: &[u8]) -> Option<Value> {
     match *ty {
         Type::INT4 => raw.try_into().ok().map(|raw| Value::Int(i32::from_be_bytes(raw).into())),
         Type::INT8 => raw.try_into().ok().map(|raw| Value::Int(i64::from_be_bytes(raw))),
-        _ => known(ty, raw),
+        _ => known(depth, ty, raw),
     }
 }
 
@@ -79,7 +90,7 @@ fn unknown(ty: &Type, raw: &[u8]) -> Value {
 }
 
 /// `None` for a type that is unknown here, and for bytes that are malformed for their type.
-fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
+fn known(depth: usize, ty: &Type, raw: &[u8]) -> Option<Value> {
     let mut field = Octets(raw);
     let value = match *ty {
         Type::BOOL => Value::Bool(field.u8()? != 0),
@@ -133,21 +144,21 @@ fn known(ty: &Type, raw: &[u8]) -> Option<Value> {
         Type::POLYGON => Value::String(geometry::polygon(&mut field)?),
         Type::TS_VECTOR => Value::String(geometry::words(&mut field)?),
         Type::VOID => Value::Nil,
-        Type::RECORD => nested::composite(None, &mut field)?,
-        _ => return by_kind(ty, raw),
+        Type::RECORD => nested::composite(depth, None, &mut field)?,
+        _ => return by_kind(depth, ty, raw),
     };
     field.is_empty().then_some(value)
 }
 
-fn by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
+fn by_kind(depth: usize, ty: &Type, raw: &[u8]) -> Option<Value> {
     let mut field = Octets(raw);
     let value = match ty.kind() {
         Kind::Enum(_) => text(field.rest())?,
-        Kind::Domain(base) => return common(base, raw),
-        Kind::Array(element) => nested::array(element, &mut field)?,
-        Kind::Composite(fields) => nested::composite(Some(fields), &mut field)?,
-        Kind::Range(element) => Value::String(nested::range(element, &mut field)?),
-        Kind::Multirange(element) => Value::String(nested::multirange(element, &mut field)?),
+        Kind::Domain(base) => return common(depth, base, raw),
+        Kind::Array(element) => nested::array(depth, element, &mut field)?,
+        Kind::Composite(fields) => nested::composite(depth, Some(fields), &mut field)?,
+        Kind::Range(element) => Value::String(nested::range(depth, element, &mut field)?),
+        Kind::Multirange(element) => Value::String(nested::multirange(depth, element, &mut field)?),
         // citext is the one text type of a widespread extension; its binary form is the text itself.
         Kind::Simple if ty.name() == "citext" => text(field.rest())?,
         // Two more common extensions; ltree's text is preceded by a version byte.
@@ -171,6 +182,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Type, decode};
+
+    #[test]
+    fn a_row_of_rows_of_rows_does_not_overflow_the_stack() {
+        let mut raw = Vec::new();
+        for inside in (0..100_000_u32).rev() {
+            let (oid, length) = (Type::RECORD.oid().to_be_bytes(), (inside * 12 + 4).to_be_bytes());
+            raw.extend([[0, 0, 0, 1], oid, length].concat());
+        }
+        raw.extend([0; 4]);
+        let mut value = &decode(&Type::RECORD, &raw);
+        let mut depth = 0;
+        while let Some(inner) = value.get("f1") {
+            (value, depth) = (inner, depth + 1);
+        }
+        assert_eq!((depth, value.get("$type")), (65, Some(&"record".into())));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]

@@ -26,7 +26,7 @@
 //! - `absent`: stand-ins for an engine whose feature is off.
 #![cfg_attr(
     not(all(feature = "postgres", feature = "sqlite")),
-    allow(unused, reason = "an engine that is absent leaves what it would use")
+    allow(unused, reason = "without an engine, what it alone uses is unused")
 )]
 
 mod adhoc;
@@ -55,7 +55,7 @@ pub mod stream;
 mod text;
 #[cfg(feature = "postgres")]
 mod types;
-// Of all types moments are written for others, too.
+// The counters write times of failures by `moment`, in every build.
 #[cfg(not(feature = "postgres"))]
 #[path = "db/types/time.rs"]
 mod types;

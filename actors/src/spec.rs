@@ -253,7 +253,7 @@ pub struct Drivers {
 }
 
 impl Drivers {
-    /// Those of this program.
+    /// The drivers of this program.
     pub const BUILT_IN: Drivers = Drivers { postgres: cfg!(feature = "postgres"), sqlite: cfg!(feature = "sqlite") };
 }
 

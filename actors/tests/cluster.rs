@@ -59,7 +59,7 @@ fn spec(ports: &[u16]) -> ClusterSpec {
     ClusterSpec { max_answer: 1 << 20, ..ClusterSpec::new("members", members) }
 }
 
-/// A started cluster actor and who its members are.
+/// A started cluster actor and its members.
 struct Started {
     post: ActorRef<Cluster>,
     roster: Arc<Roster>,
@@ -85,7 +85,7 @@ impl Started {
         self.post.ask(Call { lineup, spread, request }, slots, None, deadline)
     }
 
-    /// Asks everybody and waits for a second at most.
+    /// Asks all members and waits for a second at most.
     async fn all(&self, request: Request) -> Vec<Outcome> {
         let deadline = after(1_000);
         self.ask(Spread::All, request, deadline).all(deadline).await

@@ -1,5 +1,6 @@
-//! Compares the ways of choosing a member in virtual time, with the code that runs in the server: `pick`, `pace`,
-//! `verdict`, `trust`, `latency` and `budget` behind one `Health`. Only the members and the clock are made up.
+//! Compares the ways of choosing a member in virtual time, with the code that runs in the server: `pick`,
+//! `latency_estimate`, `circuit`, `penalty`, `latency_histogram` and `retry_budget` behind one `Health`. Only the members
+//! and the clock are made up.
 //!
 //! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`;
 //! the same seed prints the same tables.
@@ -14,7 +15,7 @@
 //! a second go to them. On a busy machine everything stands still now and then, for 5 to 60 ms about four times a
 //! second and for 100 to 500 ms every four seconds: whatever was due happens at the end of the pause, all at once.
 //!
-//! - `scene`: who is asked, how often, and on what machine;
+//! - `scene`: which members are asked, how often, and on what machine;
 //! - `world`: the clock, the members at work and their callers, who share every field.
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 

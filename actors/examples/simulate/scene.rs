@@ -1,4 +1,4 @@
-//! Who is asked, how often, and on what machine.
+//! Which members are asked, how often, and on what machine.
 
 use std::collections::VecDeque;
 
@@ -24,7 +24,7 @@ pub(crate) enum Nature {
     Roomy(u64),
 }
 
-/// Who is asked, how often, and on what machine.
+/// Which members are asked, how often, and on what machine.
 pub(crate) struct Scene {
     pub(crate) natures: Vec<Nature>,
     /// Requests a member works on at a time.

@@ -282,7 +282,7 @@ impl World {
         let Attempt { call, member, begun, is_over, .. } = self.attempts[attempt];
         self.servers[member].busy -= 1;
         while let Some(next) = self.servers[member].queue.pop_front() {
-            // Whoever has left the queue is not worked on.
+            // A call that has left the queue is not worked on.
             if !self.attempts[next].is_over {
                 self.serve(next);
                 break;

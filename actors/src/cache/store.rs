@@ -99,7 +99,7 @@ pub struct Stats {
 pub struct Store {
     entries: moka::sync::Cache<CacheKey, CacheEntry>,
     max_entries: usize,
-    // False only while `kept` is certainly empty: so a look-up in a site that caches nothing costs one atomic load.
+    // False only while `entries` is certainly empty: so a look-up in a site that caches nothing costs one atomic load.
     used: AtomicBool,
     counters: Arc<CacheCounters>,
     pub(super) flights: Flights,

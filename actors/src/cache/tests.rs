@@ -26,7 +26,7 @@ fn number(outcomes: &[Outcome]) -> i64 {
     }
 }
 
-/// A time that is over at the next look-up, or at one soon after: nobody waits for a clock.
+/// A time to live that ends at the next look-up or soon after, so that no test waits for a clock.
 const AT_ONCE: Duration = Duration::from_nanos(1);
 
 fn until_gone(store: &Store, key: &CacheKey) {

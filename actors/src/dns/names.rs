@@ -28,7 +28,7 @@ pub trait Names: Send + Sync + Debug {
     fn look_up(&self, host: &str) -> Looking;
 }
 
-/// The system's resolver: `/etc/hosts`, DNS, and what else the machine is configured for.
+/// The system's resolver: `/etc/hosts`, DNS, and the other sources that the machine configures.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemNames;
 
@@ -153,7 +153,7 @@ mod tests {
             let addresses = quick.await.expect("it does not wait").expect("it is known everywhere");
             assert!(addresses.iter().all(IpAddr::is_loopback), "{addresses:?}");
             for receiver in &mut silent {
-                let found = receiver.wait_for(Option::is_some).await.expect("it is told").clone();
+                let found = receiver.wait_for(Option::is_some).await.expect("there is a result").clone();
                 assert_eq!(found.expect("it is there").expect_err("it fails").1, "silent");
             }
             assert_eq!(ASKED.load(SeqCst), 1);

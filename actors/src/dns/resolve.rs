@@ -111,7 +111,7 @@ mod tests {
         actix_rt::System::new().block_on(async {
             let names = Arc::new(Dying::default());
             let resolver = Resolver::new("member.test", 80, None, names.clone());
-            let first = resolver.addresses().await.expect("it is told");
+            let first = resolver.addresses().await.expect("it is found");
             resolver.known.borrow_mut().as_mut().expect("it is known").since -= FRESH * 2;
             for _ in 0..3 {
                 let again = tokio::time::timeout(Duration::from_secs(1), resolver.addresses());

@@ -45,7 +45,7 @@ pub(crate) struct OriginLimits {
     pub(crate) max_answer: usize,
 }
 
-/// The address of an origin, and the trust for its certificate.
+/// The address of an origin, and the roots that its certificate is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Endpoint<'a> {
     /// For TLS: the trusted roots.

@@ -24,7 +24,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::alarm::Alarm;
 use super::party::Party;
 
-/// The places and the queue. A waiter receives a `T`: the right to its place.
+/// The places and the queue. A waiter receives a `T`: the permit for its place.
 #[derive(Debug)]
 pub(crate) struct FairSemaphore<T> {
     limit: usize,
@@ -220,7 +220,7 @@ impl<T> SemaphoreState<T> {
     }
 
     fn first_of(&mut self, index: usize) -> Waiter<T> {
-        let first = self.aside[index].waiting.pop_front().expect("who has nobody waiting does not stand aside");
+        let first = self.aside[index].waiting.pop_front().expect("a party that is set aside has a waiter");
         if self.aside[index].waiting.is_empty() {
             self.aside.swap_remove(index);
         }
@@ -284,7 +284,7 @@ fn has_share(held: usize, was_its: bool, limit: usize, parts: usize) -> bool {
 
 /// The owner of a semaphore.
 pub(crate) trait Owner {
-    /// The right to a place. Dropping it passes the place on.
+    /// The permit for a place. Dropping it passes the place on.
     type Permit;
     fn places(&self) -> &FairSemaphore<Self::Permit>;
 }

@@ -12,7 +12,7 @@ pub(crate) struct Gate {
     places: FairSemaphore<Pass>,
 }
 
-/// The right to be inside. Dropping it passes it on.
+/// The permit to be inside. Dropping it passes it on.
 #[derive(Debug)]
 pub(crate) struct Pass {
     gate: Arc<Gate>,

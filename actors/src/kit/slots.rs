@@ -121,7 +121,7 @@ impl<T: Slot> Slots<T> {
     /// Takes all items that were not handed out, in slot order.
     #[expect(
         clippy::filter_map_identity,
-        reason = "the list becomes the other in its place, which `flatten` does not do"
+        reason = "the result reuses the allocation of the list; with `flatten` it does not"
     )]
     pub(super) fn take(&mut self) -> Vec<T> {
         self.given = self.arrived.len();

@@ -132,7 +132,7 @@ fn the_askers_time_closes_what_is_empty_and_stops_the_work() {
         let said = actor.ask(Do::SayOneAndHang(dropped.clone()), two(), None, far).all(soon()).await;
         assert_eq!(said, [Word::Said("one"), Word::Missed(Missed::Deadline)]);
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(*dropped.0.lock().expect("whole"), "the work goes on although nobody waits");
+        assert!(*dropped.0.lock().expect("whole"), "the work continues without a caller");
         assert_eq!(actor.gauges().in_flight(), 0);
     });
 }
@@ -270,7 +270,7 @@ fn a_rule_that_is_met_before_it_was_made_ends_the_call_at_once() {
     let replies = replies.under(Rule::First(1));
     assert!(!responder.is_awaited(0));
     assert!(responder.is_settled(1), "it was answered");
-    assert!(!responder.is_settled(0), "nobody wanted it: no clock of ours closed it");
+    assert!(!responder.is_settled(0), "it was unwanted: no clock closed it");
     responder.put(0, Word::Said("late"));
     let said = in_system(replies.all(soon()));
     assert_eq!(said, [Word::Missed(Missed::Cancelled), Word::Said("early"), Word::Missed(Missed::Cancelled)]);
@@ -286,7 +286,7 @@ fn an_actor_that_panics_on_and_on_is_failed_and_tried_again() {
             assert_eq!(panic().await[0], Word::Missed(Missed::Abandoned));
         }
         assert_eq!(actor.gauges().tree()["state"].as_str(), Some("failed"));
-        assert_eq!(panic().await[0], Word::Missed(Missed::Failed), "whoever asks is refused at once");
+        assert_eq!(panic().await[0], Word::Missed(Missed::Failed), "a call is refused at once");
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert_eq!(actor.gauges().tree()["state"].as_str(), Some("running"));
         // The first panic after the pause fails it again, for twice as long.

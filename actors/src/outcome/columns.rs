@@ -27,7 +27,7 @@ pub(crate) enum ColumnType {
 }
 
 impl ColumnType {
-    /// That of a count of rows.
+    /// The type of a count of rows.
     pub(crate) fn of_counts() -> ColumnType {
         #[cfg(feature = "postgres")]
         return ColumnType::Postgres(Type::INT8);
@@ -35,7 +35,7 @@ impl ColumnType {
         ColumnType::Sqlite(None)
     }
 
-    /// That of sums and averages of values of this one: what a number becomes that has to hold any of them exactly.
+    /// The type of sums and averages of this column. It holds every such number exactly, except for floats.
     pub(crate) fn of_sums(&self) -> ColumnType {
         match self {
             #[cfg(feature = "postgres")]
@@ -52,7 +52,7 @@ impl Column {
         Column { name, ty }
     }
 
-    /// Its name, as the statement gives it.
+    /// The column's name, as the statement gives it.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -293,7 +293,7 @@ fn an_actor_that_does_not_answer_is_shown() {
         let search = at(&tree, &["clusters", "mysearch"]);
         assert_eq!(at(&search, &["answered"]), Value::Bool(false));
         assert_eq!(at(&search, &["threads_answered"]), Value::Int(1));
-        assert_eq!(at(&search, &["members", "0", "ok"]), Value::Int(7), "what was told is there");
+        assert_eq!(at(&search, &["members", "0", "ok"]), Value::Int(7), "the report is there");
         assert_eq!(at(&search, &["by_thread", "0", "answered"]), Value::Bool(true));
         assert_eq!(at(&search, &["by_thread", "1", "answered"]), Value::Bool(false));
         assert_eq!(at(&search, &["by_thread", "1", "missed"]), text("deadline"));

@@ -1,4 +1,4 @@
-//! What a check takes for alive: any answer of the protocol that is asked, a fault or an HTTP code of failure included.
+//! A check passes with any answer of its protocol, also a fault or one with an HTTP code of failure.
 
 use futures_util::future::join_all;
 use skitai_actors::cluster::Prober;
@@ -16,7 +16,7 @@ fn id(heard: &Heard) -> Option<&str> {
     heard.body.starts_with('{').then(|| heard.body.rsplit_once(":").unwrap().1.trim_end_matches('}'))
 }
 
-/// A member whose answers are made of what it is asked: the status, and the body.
+/// A member that makes its status and its body from the request.
 fn saying(say: impl Fn(&Heard) -> (&'static str, String) + Send + Sync + 'static) -> Member {
     member(move |stream, heard| {
         let (status, body) = say(heard);
@@ -25,7 +25,7 @@ fn saying(say: impl Fn(&Heard) -> (&'static str, String) + Send + Sync + 'static
     })
 }
 
-/// A member that speaks JSON-RPC alone; of anything else it says this.
+/// A member that speaks only JSON-RPC; it answers anything else with this.
 fn json_alone(otherwise: &'static str) -> Member {
     saying(move |heard| match id(heard) {
         Some(id) => ("200 OK", format!(r#"{{"jsonrpc":"2.0","result":[],"id":{id}}}"#)),
@@ -33,18 +33,18 @@ fn json_alone(otherwise: &'static str) -> Member {
     })
 }
 
-/// The state of a member after some checks, and what it was asked.
+/// The state of a member after some checks, and the requests that it got.
 async fn judged(kind: CheckKind, there: &Member) -> (String, Vec<Heard>) {
-    // As long as an answer may take, too.
+    // Also the limit of an answer.
     let check = Some(Check { kind, interval: Duration::from_millis(200) });
-    // It is alive whatever it is asked, so that there is always one member who stays.
+    // Always alive, so that one member stays.
     let twin = saying(|heard| match id(heard) {
         Some(id) => ("200 OK", format!(r#"{{"jsonrpc":"2.0","result":[],"id":{id}}}"#)),
         None => ("200 OK", xml("a")),
     });
     let cluster = Started::new(ClusterSpec { check, ..spec(&[there.port, twin.port]) });
     let _prober = Prober::start(&cluster.roster).unwrap();
-    // Three failed checks eject; a few more say that it stays as it is.
+    // Three failed checks eject; a few more show that this does not change.
     eventually("it is asked", || there.seen.requests() >= 8).await;
     (cluster.word(0, "state").await, there.seen.heard())
 }
@@ -156,7 +156,7 @@ fn a_page_is_alive_up_to_399() {
         for (status, expected, (state, heard)) in join_all(cases.map(judge)).await {
             assert_eq!((state.as_str(), heard[0].head.starts_with("GET /health ")), (expected, true), "{status}");
         }
-        // Behind an early hint, which is no answer.
+        // After an early hint, which is no answer.
         let there = member(|stream, _| {
             drop(std::io::Write::write_all(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n"));
             answer(stream, "503 Service Unavailable", "", "");

@@ -1,4 +1,4 @@
-//! Members found by their names: what comes and goes while calls are under way. The name server is the test; the
+//! Members found by their names come and go while calls are under way. The name server is the test; the
 //! members are at several addresses of this machine and at one port, as behind a name.
 
 use std::io;
@@ -51,7 +51,7 @@ impl Names for Book {
 
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// A cluster of the name `member.test`, which only the book knows.
+/// A cluster of the name `member.test`, which only this name server knows.
 fn named(port: u16) -> ClusterSpec {
     let mut spec = ClusterSpec { discover: Some(PERIOD), ..spec(&[port]) };
     spec.members[0].host = "member.test".to_owned();
@@ -65,7 +65,7 @@ fn started(spec: ClusterSpec, book: &Arc<Book>) -> (Started, Discovery) {
     (cluster, discovery)
 }
 
-/// Waits until the cluster has so many members.
+/// Waits until the cluster has this many members.
 async fn has(cluster: &Started, count: usize) {
     let is_so = || cluster.roster.lineup().members().iter().filter(|member| member.address.is_some()).count() == count;
     eventually(&format!("there are not {count} members"), is_so).await;
@@ -75,7 +75,7 @@ fn nodes(outcomes: &[Outcome]) -> Vec<String> {
     outcomes.iter().map(|outcome| outcome.node.rsplit(' ').next().unwrap().to_owned()).collect()
 }
 
-/// A member that says its own name, at 127.0.0.`host`; at a free port where none is given.
+/// A member that answers with its own name, at 127.0.0.`host`; at a free port if none is given.
 fn at(host: u8, port: u16) -> Member {
     member_at(&format!("127.0.0.{host}:{port}"), move |stream, _| {
         answer(stream, "200 OK", "content-type: text/xml\r\n", &xml(&format!("I am {host}")));
@@ -108,7 +108,11 @@ fn every_address_of_a_name_is_a_member_that_comes_and_goes() {
         book.now(&[1, 2, 3]);
         has(&cluster, 3).await;
         assert_eq!(nodes(&cluster.all(call()).await), ["(127.0.0.1)", "(127.0.0.2)", "(127.0.0.3)"]);
-        assert_eq!((one.seen.connections(), two.seen.connections()), (1, 1), "who stays keeps his connection");
+        assert_eq!(
+            (one.seen.connections(), two.seen.connections()),
+            (1, 1),
+            "a member that stays keeps its connection"
+        );
 
         book.now(&[3, 2]);
         has(&cluster, 2).await;
@@ -184,7 +188,7 @@ fn a_name_server_that_fails_changes_nothing_and_is_told_of() {
         assert_eq!(failing.get("failing_for").unwrap().as_str(), Some("the server is on fire"));
         assert!(failing.get("failing_since").unwrap().as_i64().unwrap() > 0, "{failing:?}");
         assert_eq!(failing.get("addresses").unwrap().as_list().unwrap().len(), 2);
-        // An empty page is a failure as well: a cluster without members helps nobody.
+        // An empty page is a failure as well: a cluster without members is of no use.
         book.now(&[]);
         eventually("it is asked again", || book.asked.load(SeqCst) > asked + 6).await;
         assert_eq!(cluster.all(call()).await.len(), 2);
@@ -219,7 +223,7 @@ fn a_name_nobody_knows_is_a_member_that_is_not_there() {
 #[test]
 fn what_is_known_of_a_member_survives_the_coming_and_going_of_others() {
     in_system(async {
-        // Nobody is at 127.0.0.1.
+        // No server is at 127.0.0.1.
         let two = at(2, 0);
         let _three = at(3, two.port);
         let book = Book::saying(&[1, 2]);
@@ -234,7 +238,7 @@ fn what_is_known_of_a_member_survives_the_coming_and_going_of_others() {
         has(&cluster, 3).await;
         let reasons: Vec<Reason> = cluster.all(call()).await.iter().map(|outcome| outcome.reason).collect();
         assert_eq!(reasons, [Reason::Ejected, Reason::Ok, Reason::Ok]);
-        // The last one is never out: left alone it is asked again.
+        // The last one is never ejected, so it is asked again.
         book.now(&[1]);
         has(&cluster, 1).await;
         assert_eq!(cluster.all(call()).await[0].reason, Reason::Refused);
@@ -292,7 +296,7 @@ fn calls_and_changes_at_the_same_time_lose_nothing() {
         let discover = Some(Duration::from_millis(2));
         let roster = Roster::new(ClusterSpec { discover, ..named(one.port) });
         let _discovery = Discovery::start(&roster, book.clone()).unwrap();
-        // Two actors, as on two threads; each meets the lists in an order of its own.
+        // Two actors, as on two threads; each sees the lists in its own order.
         let threads = [(); 2].map(|()| Started::of(roster.clone(), Admission::default()));
         eventually("it is found", || roster.lineup().members()[0].address.is_some()).await;
         let mut lists = std::collections::BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The calls of one request beside those of others: who gets the connections of a member.
+//! The calls of one request beside those of others: how they share the connections of a member.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::*;
 const DOCUMENT: &str = "<?xml version='1.0'?><methodResponse><params><param><value><string>here</string></value>\
                         </param></params></methodResponse>";
 
-/// One that works for so long on each call.
+/// A member that takes this long for each call.
 fn works(time: Duration) -> Member {
     member(move |stream, _| {
         #[expect(clippy::disallowed_methods, reason = "the thread of one connection of a member, which works")]
@@ -54,7 +54,7 @@ fn a_request_of_many_calls_lets_those_of_others_go_first() {
             join(large, join_all(others.into_iter().map(|replies| wait("other", replies)))).await;
             let answered = answered.borrow();
             let last = answered.iter().rposition(|name| *name == "other").expect("four others");
-            // Those under way as it begins, then one of each by turns.
+            // First those under way at its start, then one of each in turn.
             assert!(last <= connections + 8, "the last of the others was number {last}: {answered:?}");
             assert_eq!((answered.len(), there.seen.requests()), (20, 20));
         }
@@ -79,7 +79,7 @@ fn a_request_that_fills_the_room_to_wait_makes_some_for_others() {
         let there = hanging();
         let cluster = Started::new(ClusterSpec { connections: 2, ..spec(&[there.port]) });
         let deadline = after(2_000);
-        // Two have a connection, twenty wait, which is all the room there is.
+        // Two have a connection and twenty wait: the queue is full.
         let large: Vec<_> = (0..22).map(|_| cluster.ask_for(1, deadline)).collect();
         eventually("two arrive", || there.seen.requests() == 2).await;
         let over = cluster.ask_for(1, deadline).all(deadline).await.remove(0);
@@ -92,7 +92,7 @@ fn a_request_that_fills_the_room_to_wait_makes_some_for_others() {
         assert!(sent_away.msg.contains("makes room for others"), "{}", sent_away.msg);
         assert_eq!(there.seen.requests(), 2);
         drop(large);
-        eventually("the other arrives, and nobody else is left", || there.seen.requests() == 3).await;
+        eventually("the other arrives, and no call is left", || there.seen.requests() == 3).await;
         drop(other);
     });
 }

@@ -1,4 +1,4 @@
-//! All at once, and one after the other: what each kind of member comes to, and who is asked again.
+//! `map` and `lb` over members of each kind: their outcomes, and which calls are sent again.
 
 use skitai_actors::wire::Value;
 use skitai_actors::{Coverage, Reason, Status};

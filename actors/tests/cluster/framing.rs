@@ -1,4 +1,4 @@
-//! Where an answer ends and what it is refused for, asked both ways: of a cluster's member, and of any URL.
+//! Where an answer ends and why it is refused, by both clients: of a cluster's member, and of any URL.
 //!
 //! Each case is what a member writes. It is asked as a page and, where that makes sense, as an XML-RPC call; it is
 //! written in one piece and octet by octet; and a second call must get its own answer, over the connection that is
@@ -33,7 +33,7 @@ use crate::member::{After, Member, answer, fine_page, member, on_sockets, xml};
 use crate::web::Browser;
 use crate::*;
 
-/// What a good answer says; its length has a letter as a hexadecimal number.
+/// The body of a good answer; its length has a letter as a hexadecimal number.
 const TEXT: &str = "hello from a member, whole!";
 
 /// A good answer, see [`octets`].
@@ -41,7 +41,7 @@ const GOOD: &str = "HTTP/1.1 200 OK\r\nContent-Type: $T\r\nContent-Length: $L\r\
 
 const CHUNKS: &str = "2\r\n$2\r\n$Y\r\n$R\r\n0\r\n\r\n";
 
-/// Who asks.
+/// The client.
 pub(crate) enum Way {
     Cluster(Started),
     /// The actor for any URL, and how the URLs of this member begin.
@@ -128,7 +128,7 @@ struct Case {
     closes: bool,
     method: Method,
     is_page_only: bool,
-    /// Octet by octet nobody could tell what belongs to this answer.
+    /// Sent octet by octet, the end of this answer cannot be known.
     is_whole_only: bool,
     want: Want,
     header: Option<(&'static str, &'static str)>,
@@ -216,7 +216,7 @@ impl Case {
         })
     }
 
-    /// Asks it in every manner; each line of the answer is something that went wrong.
+    /// Asks it in every way; returns one line for each thing that went wrong.
     async fn run(&self) -> Vec<String> {
         let there = self.member();
         let mut wrong = Vec::new();
@@ -270,7 +270,7 @@ impl Case {
     }
 }
 
-/// Runs all cases at the same time and tells all that went wrong.
+/// Runs all cases at the same time and reports all that went wrong.
 async fn run_all(cases: Vec<Case>) {
     let wrong = join_all(cases.iter().map(|case| Box::pin(case.run()))).await.concat();
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

@@ -1,4 +1,4 @@
-//! Members that fall ill, are left out, and come back; and what must not make one ill.
+//! Members that fail, are ejected and readmitted; and what must not eject one.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -10,7 +10,7 @@ use skitai_actors::{Reason, Status};
 use super::member::{After, Member, answer, closed_port, fine, hanging, member, xml};
 use super::*;
 
-/// Short times, two failures.
+/// Short times; two failures eject.
 fn hasty() -> Rules {
     Rules { eject_after: 2, eject_time: Duration::from_millis(300), ..Rules::default() }
 }
@@ -34,7 +34,7 @@ fn moody() -> (Member, Arc<AtomicBool>) {
 }
 
 impl Started {
-    /// What the report says of a member, under `shared`.
+    /// A value of the member's report, under `shared`.
     async fn shared(&self, index: usize) -> Value {
         let deadline = after(1_000);
         let told = self.post.reporter().report(deadline).all(deadline).await.remove(0).0;
@@ -96,7 +96,7 @@ fn one_live_call_readmits_a_member_that_recovered() {
             cluster.all(call()).await;
         }
         assert_eq!(cluster.word(0, "state").await, "ejected");
-        // Its time is over and it is still ill: the trial ejects it anew, for longer. No lb caller is given a second.
+        // Its time is over and it still fails: the trial ejects it again, for longer. No caller of `lb` waits a second.
         until("one caller meets it again", async || cluster.one(call()).await.reason == Reason::Closed).await;
         assert!(cluster.one(call()).await.is_ok(), "the next one does not");
         assert_eq!(cluster.shared(0).await.get("ejections"), Some(&Value::Int(2)));
@@ -125,7 +125,7 @@ fn the_last_member_is_never_ejected() {
         assert!(cluster.all(call()).await[0].is_ok());
         assert_eq!(there.seen.requests(), 11);
 
-        // Of two the second stays, however ill.
+        // Of two members one stays, however often it fails.
         let cluster = judged(Rules { max_ejected: 100, ..hasty() }, &[closed_port(), closed_port()]);
         for _ in 0..10 {
             cluster.all(call()).await;
@@ -145,7 +145,7 @@ fn half_of_the_members_stay() {
         let outcomes = cluster.all(call()).await;
         let ejected = outcomes.iter().filter(|outcome| outcome.reason == Reason::Ejected).count();
         assert_eq!(ejected, 2, "{outcomes:?}");
-        // lb asks the ejected too before it gives up: nobody else is left.
+        // `lb` asks ejected members if no other is left.
         let outcome = cluster.one(call()).await;
         assert_eq!((outcome.reason, outcome.attempts), (Reason::Refused, 4));
     });
@@ -229,7 +229,7 @@ fn who_asks_to_be_left_alone_is() {
         }
         assert!(refused <= 1, "{refused} were refused");
         assert_eq!(busy.seen.requests(), refused);
-        // map still asks everybody: it is not ejected.
+        // `map` still asks all members: it is not ejected.
         let outcomes = cluster.all(call()).await;
         assert_eq!((outcomes[0].code, outcomes[1].is_ok()), (429, true));
         assert_eq!(cluster.word(0, "state").await, "healthy");
@@ -286,7 +286,7 @@ async fn checked(kind: CheckKind) {
     is_ill.store(true, SeqCst);
     until("a check finds out", async || cluster.word(0, "state").await != "healthy").await;
     assert_eq!(cluster.word(0, "ejected_for").await, "check_failed");
-    // Its time is over before the fourth check from here, but no caller finds out for it.
+    // Its time is over before the fourth check from here, but it gets no trial call.
     let asked = there.seen.requests();
     eventually("the checks go on", || there.seen.requests() >= asked + 4).await;
     assert_eq!(cluster.all(call()).await[0].reason, Reason::Ejected);
@@ -315,20 +315,20 @@ fn a_check_by_tcp_wants_a_connection_alone() {
         let check = Some(Check { kind: CheckKind::Tcp, interval: Duration::from_millis(200) });
         let cluster = Started::new(ClusterSpec { rules, check, ..spec(&[there.port, closed_port()]) });
         let _prober = Prober::start(&cluster.roster).unwrap();
-        until("who is not there is ejected", async || cluster.word(1, "state").await == "ejected").await;
+        until("the missing member is ejected", async || cluster.word(1, "state").await == "ejected").await;
         eventually("it is asked", || there.seen.connections() >= 5).await;
         assert_eq!(cluster.word(0, "state").await, "healthy");
         assert_eq!(there.seen.requests(), 0);
     });
 }
 
-/// A server may close what rests just when many calls are on their way: each of them fails, and the server is well.
+/// A server may close idle connections just when many calls arrive: each call fails, but the server is healthy.
 #[test]
 fn connections_that_end_of_old_age_eject_nobody_and_new_ones_do() {
     in_system(async {
         let hurried = Arc::new(AtomicBool::new(false));
         let hurry = hurried.clone();
-        // Answers the first request of a connection and hangs up at the second; in a hurry it hangs up at once.
+        // Answers the first request of a connection and closes at the second, at once if `hurry` is set.
         let there = super::member::on_sockets(move |mut stream, _| {
             let mut reader = std::io::BufReader::new(stream.try_clone().unwrap());
             if super::member::read_request(&mut reader).is_some() && !hurry.load(SeqCst) {

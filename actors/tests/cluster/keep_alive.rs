@@ -1,4 +1,4 @@
-//! Connections: kept, found dead, given back, closed.
+//! Connections: kept, found closed, returned, closed.
 
 use std::io::Write;
 
@@ -30,7 +30,7 @@ fn a_connection_that_was_closed_while_idle_is_no_failure() {
         for _ in 0..3 {
             let outcome = cluster.one(call()).await;
             assert!(outcome.is_ok(), "{outcome:?}");
-            // The thread is kept busy while the close arrives, so that the event loop has not heard of it.
+            // The thread is kept busy while the close arrives, so that the event loop does not know of it.
             #[expect(clippy::disallowed_methods, reason = "a busy event loop is what this test is about")]
             std::thread::sleep(Duration::from_millis(150));
         }
@@ -64,7 +64,7 @@ fn a_server_of_http_1_0_gets_each_call_on_a_connection_of_its_own_unless_it_keep
 #[test]
 fn a_fetch_that_meets_a_dying_connection_is_sent_once_more() {
     in_system(async {
-        // Answers the first request of a connection, and closes at the second without a word.
+        // Answers the first request of a connection, and closes at the second without an answer.
         let there = member({
             let last = std::sync::Mutex::new(None);
             move |stream, _| {

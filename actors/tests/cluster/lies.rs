@@ -1,4 +1,4 @@
-//! Members that answer something else than an answer.
+//! Members that send something other than an answer.
 
 use std::io::Write;
 use std::thread::sleep;
@@ -40,7 +40,7 @@ fn an_answer_cut_short_is_no_answer() {
         let chunked = raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
         assert_error(&chunked, get(), Reason::Closed, "middle").await;
         assert_error(&raw("HTTP/1.1 200 OK\r\ncontent-le"), get(), Reason::Closed, "middle").await;
-        // Without an announced end the end of the connection is one.
+        // Without an announced end, the end of the connection ends the answer.
         let open = raw("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nhello");
         assert_eq!(ask(&open, get()).await.data, Value::String("hello".to_owned()));
         let whole = raw(

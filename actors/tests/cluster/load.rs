@@ -1,4 +1,4 @@
-//! Full: at the door, and at the connections of one member. And what the actor tells of it all.
+//! Overload: of the actor, and of the connections of one member; and the report of the actor about it.
 
 use skitai_actors::wire::Value;
 use skitai_actors::{Reason, Status};
@@ -84,7 +84,7 @@ fn the_report_counts_every_outcome() {
         cluster.ask(Spread::All, call(), deadline).all(deadline).await;
         let deadline = after(5_000);
         let mut replies = cluster.ask(Spread::All, call(), deadline);
-        // The dead one's and the good one's: what has arrived is not cancelled any more.
+        // The outcomes of the dead and the good member have arrived, so they are not cancelled.
         for _ in 0..2 {
             replies.next(deadline).await.expect("an outcome");
         }

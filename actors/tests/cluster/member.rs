@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
-/// What a request was, as it came.
+/// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
     /// The request line and the headers.
@@ -190,7 +190,7 @@ pub(crate) fn raw(bytes: &'static str) -> Member {
     })
 }
 
-/// A port that nobody listens on.
+/// A port without a listener.
 pub(crate) fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,4 +1,4 @@
-//! Answers that come packed, and what every request of a cluster carries.
+//! Compressed answers, and the headers that every request of a cluster carries.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use skitai_actors::{Outcome, Reason};
 use crate::member::{After, Member, answer, member, xml};
 use crate::{Started, call, eventually, in_system, spec};
 
-/// A member that packs this body for whoever takes it.
+/// A member that compresses this body for clients that accept it.
 fn packing(body: impl AsRef<[u8]>) -> Member {
     let mut writer = GzEncoder::new(Vec::new(), Compression::best());
     writer.write_all(body.as_ref()).unwrap();
@@ -67,7 +67,7 @@ fn a_page_does_not_say_what_it_came_like() {
         assert_eq!(outcome.data, Value::String("hello".to_owned()));
         let names: Vec<&str> = outcome.headers.iter().map(|header| header.0.as_str()).collect();
         assert!(!names.contains(&"content-encoding") && !names.contains(&"content-length"), "{names:?}");
-        // Who asks for himself gets it as it came.
+        // A caller that sets the header itself gets the body as it came.
         let outcome = taking(&there).one(Request::get("/").header("Accept-Encoding", "gzip")).await;
         assert!(outcome.headers.iter().any(|header| header.0 == "content-encoding"), "{:?}", outcome.headers);
     });
@@ -130,7 +130,7 @@ fn a_check_logs_in_as_a_call_does() {
         let login = Some(Login { user: "me".to_owned(), password: Secret("mine".to_owned()) });
         let check = Some(Check { kind: CheckKind::Http("/".to_owned()), interval: Duration::from_millis(200) });
         let rules = Rules { fall: 1, max_ejected: 100, ..Rules::default() };
-        // Two members, for the last one is never ejected.
+        // Two members, because the last one is never ejected.
         let twice = [there.port, there.port];
         let known = Started::new(ClusterSpec { login, check: check.clone(), rules, ..spec(&twice) });
         let stranger = Started::new(ClusterSpec { check, rules, ..spec(&twice) });

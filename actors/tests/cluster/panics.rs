@@ -1,4 +1,4 @@
-//! A thousand filters that panic, at random, while others wait: each is its own call's failure and nobody else's.
+//! A thousand filters that panic, at random, while others wait: each fails its own call and no other.
 
 use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn a_thousand_panics_leave_nobody_stuck() {
                 .collect();
             for (is_ill, replies) in round {
                 let outcomes = replies.all(deadline).await;
-                assert!(Instant::now() < deadline + Duration::from_millis(300), "somebody is stuck");
+                assert!(Instant::now() < deadline + Duration::from_millis(300), "a call is stuck");
                 let reasons: Vec<Reason> = outcomes.iter().map(|outcome| outcome.reason).collect();
                 if is_ill {
                     panics += reasons.iter().filter(|reason| **reason == Reason::FilterPanic).count();

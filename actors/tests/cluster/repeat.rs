@@ -1,4 +1,4 @@
-//! Retries and hedges: who may be asked twice, whom it goes to, what it may cost.
+//! Retries and hedges: which calls may be sent twice, to which member, and at what cost.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -8,7 +8,7 @@ use skitai_actors::Reason;
 use super::member::{After, Member, answer, closed_port, closing, fine, member, xml};
 use super::*;
 
-/// A cluster that repeats, and never ejects: each test is about the repetition alone.
+/// A cluster that repeats and never ejects, so that each test is about repetition alone.
 fn repeating(retries: u32, hedge: bool, ports: &[u16]) -> Started {
     let rules = Rules { max_ejected: 0, ..Rules::default() };
     Started::new(ClusterSpec { retries, hedge, rules, ..spec(ports) })
@@ -33,7 +33,7 @@ fn only_an_idempotent_call_goes_to_another_member() {
             *attempts.entry(outcome.attempts).or_insert(0) += 1;
         }
         assert!(attempts.contains_key(&2), "the bad one was never drawn: {attempts:?}");
-        // Not idempotent: what reached the bad one stays there. Distrusted, it is drawn rarely.
+        // Not idempotent: a call that reached the bad one stays there. Its penalty makes it rare.
         let (before, asked) = (bad.seen.requests(), good.seen.requests());
         let mut failed = 0;
         for _ in 0..60 {

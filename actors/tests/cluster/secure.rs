@@ -1,4 +1,4 @@
-//! Over TLS, asked both ways: what rustls holds back must neither be lost nor be taken for somebody else's answer.
+//! Over TLS, by both clients: bytes that rustls holds back are neither lost nor taken for the answer of another call.
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering::SeqCst;
@@ -58,7 +58,7 @@ fn page(text: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n{text}").into_bytes()
 }
 
-/// rustls takes the last octets of an upload into its own memory: all is written then, and nothing has left.
+/// rustls takes the last octets of an upload into its buffer: all is written then, but not yet sent.
 #[test]
 fn an_early_refusal_is_heard_while_the_last_octets_wait() {
     in_system(async {

@@ -28,7 +28,7 @@ fn get() -> Request {
     Request::get("")
 }
 
-/// Says back the method, the path, the body, and whether a login came along; `/to/CODE/URL` redirects there.
+/// Echoes the method, the path, the body, and whether there was a login; `/to/CODE/URL` redirects there.
 fn echo() -> Member {
     member(|stream, heard| {
         let mut words = heard.head.split(' ');

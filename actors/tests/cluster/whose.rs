@@ -1,4 +1,4 @@
-//! Whose answer it is: every call says a word of its own, the member says it back, and nobody may be told another's.
+//! Each call gets its own answer: it sends a unique word, the member echoes it, and no call may get another's.
 //!
 //! A cell is a state of the connection that a call meets, and what the member does:
 //!
@@ -9,9 +9,9 @@
 //! | just lent | x | x | x | | x | x | JSON |
 //! | at the limit of 1 or 2 | x | x | x | | x | x | JSON |
 //!
-//! A fresh connection has no rest, and what a member does then is no matter of it. A second answer that comes behind
-//! the next request is that request's as far as HTTP/1.1 can tell: only JSON-RPC has ids. So it comes late in XML-RPC
-//! only where the callers await it before they go on.
+//! A fresh connection was never idle, so those columns do not apply to it. In HTTP/1.1 a second answer that comes after
+//! the next request counts as the answer to that request; only JSON-RPC has ids. So with XML-RPC it comes late only
+//! where the callers wait for it before they go on.
 
 #[path = "whose/request_timeout.rs"]
 mod request_timeout;
@@ -33,7 +33,7 @@ use crate::*;
 const CALLS: usize = 1_000;
 const CALLERS: usize = 8;
 
-/// How long a member that ends connections at rest lets them rest, in milliseconds.
+/// After how many idle milliseconds a member closes a connection.
 const REST: u64 = 20;
 
 const TIMEOUT: &str = "HTTP/1.0 408 Request Time-out\r\nCache-Control: no-cache\r\nConnection: close\r\n\r\n";
@@ -43,13 +43,13 @@ enum Trick {
     Plain,
     /// 100 in one piece with each answer.
     Continue,
-    /// 103, and the answer 30 to 50 ms behind it.
+    /// 103, and the answer 30 to 50 ms later.
     Hints,
     ClosesAtRest,
     TimesOutAtRest,
     /// Every fourth answer twice, in one piece.
     Twice,
-    /// Every so manieth answer twice, the second one a few ms later.
+    /// Every nth answer twice, the second one a few ms later.
     TwiceLater(usize),
 }
 
@@ -80,7 +80,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// True where nothing breaks: every call has its answer.
+    /// True if every call must get its answer.
     fn is_sure(self) -> bool {
         matches!(self.trick, Trick::Plain | Trick::Continue | Trick::Hints)
     }
@@ -136,7 +136,7 @@ fn cells() -> Vec<Cell> {
 struct Done {
     answers: AtomicUsize,
     tricks: AtomicUsize,
-    /// Answers behind which nothing more comes.
+    /// Answers after which nothing more comes.
     over: AtomicUsize,
 }
 
@@ -206,7 +206,7 @@ fn is_ended_at_rest(trick: Trick, stream: &mut TcpStream, reader: &mut BufReader
     is_over
 }
 
-/// The word of a call, said back.
+/// The word of a call, echoed.
 fn answer_to(body: &str, closes: bool) -> String {
     let id: String = body.split("own-").nth(1).unwrap().chars().take_while(char::is_ascii_digit).collect();
     let body = if body.starts_with('{') {
@@ -249,7 +249,7 @@ impl Count {
     }
 }
 
-/// Plays a cell this way and tells what was wrong with it.
+/// Runs a cell by this client; returns what was wrong.
 async fn play(cell: Cell, is_web: bool) -> Option<String> {
     let done = Arc::new(Done::default());
     let there = playing(cell, &done);

@@ -1,4 +1,4 @@
-//! A statement nobody waits for ends at the server, and its connection is clean before anyone else gets it.
+//! An abandoned statement ends at the server, and its connection is clean before another statement gets it.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ impl Watch {
         self.admin.value(ACTIVE, (&self.database,)).await
     }
 
-    /// Statements that have rows and nobody who takes them.
+    /// Statements whose rows are not read.
     pub(crate) async fn waiting_to_write(&self) -> Value {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'ClientWrite'";
         self.admin.value(sql, (&self.database,)).await
@@ -53,7 +53,7 @@ impl Watch {
     }
 }
 
-/// How soon a statement nobody waits for is over at the server: long before it would end by itself.
+/// How soon an abandoned statement is over at the server: long before it would end by itself.
 fn at_once() -> Duration {
     bound(Duration::from_millis(500), Duration::from_secs(15))
 }

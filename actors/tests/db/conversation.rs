@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Cluster, PATIENCE, cell, run, server};
 
-/// The asker's end of a conversation.
+/// The caller's end of a conversation.
 pub(crate) struct Line {
     orders: mpsc::Sender<Command>,
     replies: Replies<Outcome>,
@@ -22,7 +22,7 @@ impl Line {
         Line::within(cluster, kind, PATIENCE).await
     }
 
-    /// One that has so much time for all it does.
+    /// One with this much time for everything.
     pub(crate) async fn within(cluster: &Cluster, kind: ConversationKind, time: Duration) -> Line {
         let (orders, received) = mpsc::channel(4);
         let (ready, readied) = oneshot::channel();
@@ -43,14 +43,14 @@ impl Line {
         self.order(|answer| Command::Execute { sql: sql.into(), params, answer }).await
     }
 
-    /// What the conversation came to.
+    /// The outcome of the conversation.
     pub(crate) async fn end(self) -> Outcome {
         drop(self.orders);
         self.replies.all(Instant::now() + PATIENCE).await.remove(0)
     }
 }
 
-/// One connection alone, so that the next borrower gets what the last one left.
+/// A single connection, so that the next borrower gets the one that the last left.
 async fn both() -> Vec<(Cluster, tempfile::TempDir)> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("t.db");
@@ -88,13 +88,13 @@ fn a_commit_keeps_and_everything_else_undoes() {
             assert!(line.order(Command::Rollback).await.is_ok());
             assert_eq!(count(&cluster).await, 1);
 
-            // The asker forgets to say how it ends.
+            // The caller neither commits nor rolls back.
             let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (3,)).await;
             assert!(line.end().await.is_ok());
             assert_eq!(count(&cluster).await, 1);
 
-            // The asker is gone, between two statements.
+            // The caller leaves between two statements.
             let line = Line::open(&cluster, ConversationKind::Transaction).await;
             line.execute(INSERT, (4,)).await;
             drop(line);
@@ -167,7 +167,7 @@ fn a_session_may_do_what_lasts_and_its_connection_forgets_it() {
         let left = "SELECT current_setting('work_mem') = '77MB' OR EXISTS (SELECT FROM pg_listening_channels()) \
                     OR EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())";
         assert_eq!(cluster.value(left, ()).await, Value::Bool(false));
-        // Cleaned, it is as new: its limit is set again.
+        // A cleaned connection is like a new one: its limit is set again.
         assert_eq!(cluster.value("SHOW statement_timeout", ()).await, Value::from("21s"));
     });
 }

@@ -1,5 +1,5 @@
-//! SQLite files as their owner has them: how they keep their journal, what is said where they cannot be written, and
-//! that all is in them at the end.
+//! SQLite files: their journal stays as their owner set it, errors say why a file cannot be written, and all commits
+//! are in the file at the end.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ fn member(path: &Path) -> DbMember {
     DbMember { node, shard: Shard::Sqlite { path: path.to_owned() }, weight: 1 }
 }
 
-/// A file with one table, whose journal is kept so.
+/// A file with one table and this journal mode.
 fn made(path: &Path, mode: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).unwrap();
     connection.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
 }
 
-/// What the file itself says of its journal: octets 18 and 19 are 1 for a rollback journal and 2 for a write-ahead log.
+/// The journal mode in the file itself: octets 18 and 19 are 1 for a rollback journal and 2 for a write-ahead log.
 fn mode_in_the_file(path: &Path) -> [u8; 2] {
     std::fs::read(path).unwrap()[18..20].try_into().unwrap()
 }
@@ -46,7 +46,7 @@ fn log_of(path: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_file_keeps_its_journal_as_its_owner_has_it() {
+fn a_file_keeps_the_journal_mode_of_its_owner() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         for (mode, octets) in [("DELETE", [1, 1]), ("WAL", [2, 2])] {
@@ -66,7 +66,7 @@ fn a_file_keeps_its_journal_as_its_owner_has_it() {
 }
 
 #[test]
-fn a_file_that_is_empty_gets_a_log() {
+fn an_empty_file_gets_a_write_ahead_log() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new.db");
@@ -79,7 +79,7 @@ fn a_file_that_is_empty_gets_a_log() {
 }
 
 #[test]
-fn a_file_that_was_moved_is_told_and_found_again_where_it_belongs() {
+fn a_moved_file_is_an_error_and_works_again_after_its_return() {
     run(async {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("here.db");
@@ -141,13 +141,13 @@ impl Site {
     }
 }
 
-/// Waits until somebody writes: he is alone then.
+/// Waits until a statement holds the write lock.
 async fn written_to(path: &Path) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.busy_timeout(Duration::ZERO).unwrap();
     let until = Instant::now() + PATIENCE;
     while connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
-        assert!(Instant::now() < until, "nobody writes");
+        assert!(Instant::now() < until, "no statement writes");
         actix_rt::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! What ejects a database and what does not; who is asked then. Servers that die are in `loss`.
+//! What ejects a database and what does not; which member is asked then. Servers that die are in `loss`.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ fn an_ejected_member_answers_at_once_and_all_threads_know() {
             assert!(outcomes[1].msg.contains("ejected") && outcomes[1].msg.contains("refused"), "{}", outcomes[1].msg);
             let at_once = bound(Duration::from_millis(50), Duration::from_secs(2));
             assert!(outcomes[1].latency < at_once, "{:?}", outcomes[1].latency);
-            // A certain shard has no stand-in.
+            // No other member replaces a certain shard.
             let replies = thread.ask(Shards::At(1), "SELECT 1", ());
             assert_eq!(replies.all(Instant::now() + Duration::from_secs(5)).await[0].reason, Reason::Ejected);
             for _ in 0..20 {
@@ -48,7 +48,7 @@ fn an_ejected_member_answers_at_once_and_all_threads_know() {
             assert_eq!(thread.known(1, "ejected_for").await, text("refused"));
             assert_eq!(thread.known(1, "ejections").await, Value::Int(1));
             assert_eq!(crate::get(&thread.known(1, "last_failure").await, "reason"), text("refused"));
-            // What it was ejected for is not hidden by what followed.
+            // Later errors do not hide the cause of the ejection.
             assert_eq!(crate::get(&crate::get(&thread.report_on(1).await, "last_error"), "reason"), text("refused"));
         }
     });
@@ -113,7 +113,7 @@ fn no_statement_ejects_its_database() {
             let replies = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
             drop(replies.all(Instant::now() + Duration::from_millis(30)).await);
         }
-        // Nobody got a connection in time.
+        // No call got a connection in time.
         let held: Vec<_> = (0..8).map(|_| cluster.ask(Spread::All, "SELECT pg_sleep(30)", ())).collect();
         for replies in held {
             for outcome in replies.all(Instant::now() + Duration::from_secs(5)).await {
@@ -141,7 +141,7 @@ fn a_refused_login_and_a_silent_server_eject() {
             cluster.all("SELECT 1", ()).await;
         }
         assert_eq!(cluster.known(1, "ejected_for").await, text("login"));
-        // Askers with less time than a dial takes: the dial goes on without them and tells.
+        // Callers with less time than a dial takes: the dial continues without them and reports.
         let members = vec![good.clone(), server::member_at(server::silent()), good];
         let cluster = Cluster::with(members, |spec| {
             soon(spec);
@@ -164,7 +164,7 @@ fn a_full_server_is_left_alone_until_there_is_room() {
     run(async {
         let narrow = server::Server::narrow(4);
         let member = narrow.member("postgres", "postgres", server::PASSWORD);
-        // Somebody else has all its connections.
+        // Other clients have all its connections.
         let hog = Cluster::with(vec![member.clone()], |spec| spec.connections = 4);
         let held: Vec<_> = (0..4).map(|_| hog.ask(Spread::All, "SELECT pg_sleep(30)", ())).collect();
         let began = Instant::now();
@@ -235,7 +235,7 @@ fn fifty_callers_and_four_connections_the_status_page_has_the_wait_they_had() {
                 let began = Instant::now();
                 let outcome = ask().await.remove(0);
                 assert!(outcome.is_ok(), "{}", outcome.msg);
-                // All but the sleep was the wait, as far as a caller can tell.
+                // For the caller all but the sleep was the wait.
                 waits.push(began.elapsed().saturating_sub(Duration::from_millis(20)));
             }
             waits

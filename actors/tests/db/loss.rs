@@ -89,7 +89,7 @@ fn pause(time: Duration) -> impl Future<Output = ()> {
     actix_rt::time::sleep(time)
 }
 
-/// What a lost server may look like, and nothing else.
+/// The only outcomes that a lost server may have.
 fn is_typed(reason: Reason) -> bool {
     matches!(reason, Reason::Ok | Reason::Refused | Reason::Reset | Reason::Closed | Reason::Connect | Reason::Ejected)
 }
@@ -146,7 +146,7 @@ fn a_stopped_shard_costs_its_callers_time_only_until_it_is_ejected() {
         let began = Instant::now();
         three[2].signal("-STOP");
         let out = async || state(&cluster, 2).await == text("ejected");
-        // Its callers leave before a dial has failed: the dials that go on without them tell, one after the other.
+        // Its callers leave before a dial fails; the dials that continue without them report, one after the other.
         let told = cluster.spec.connect_timeout * cluster.spec.rules.eject_after;
         let limit = bound(told + Duration::from_secs(1), Duration::from_secs(6));
         let took = load.until("the stopped one is ejected", limit, out).await;
@@ -195,7 +195,7 @@ fn a_restarted_server_is_back_within_a_moment() {
         let seen = load.seen.borrow();
         let of = |member| seen.iter().filter(move |seen| seen.member == member && seen.at >= began);
         let failed: Vec<&Seen> = of(0).filter(|seen| seen.reason != Reason::Ok).collect();
-        assert!(!failed.is_empty(), "a restart that nobody noticed");
+        assert!(!failed.is_empty(), "no statement noticed the restart");
         assert!(failed.iter().all(|seen| is_typed(seen.reason)), "an untyped failure");
         let last = failed.iter().map(|seen| seen.at).max().unwrap();
         let (outage, late) = (up - began, last.saturating_duration_since(up));

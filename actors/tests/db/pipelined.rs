@@ -1,4 +1,4 @@
-//! Statements that share a connection: everybody gets his own rows, however many are on it and whoever leaves.
+//! Statements that share a connection: each gets its own rows, however many share it and whichever callers leave.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -75,7 +75,7 @@ fn a_thousand_statements_are_on_one_connection() {
         }
         assert_eq!(told(&cluster, "connections", "open").await, Value::Int(1));
         assert_eq!(told(&cluster, "pipelined", "moved").await, Value::Int(0));
-        // Nobody is on it: it is the pool's again.
+        // No statement is on it: it is back in the pool.
         assert_eq!(told(&cluster, "pipelined", "connections").await, Value::Int(0));
         assert_eq!(told(&cluster, "connections", "idle").await, Value::Int(1));
     });
@@ -95,7 +95,7 @@ fn who_leaves_takes_nothing_with_him_and_leaves_nothing_behind() {
             actix_rt::time::sleep(Duration::from_micros(step * 173)).await;
             drop(late);
             let mut replies = vec![neighbour, mine(&cluster, number)];
-            // On a connection of its own, which is the one of the line.
+            // On an exclusive connection, the one that was shared before.
             replies.push(cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT $1::int AS mine", (number,)));
             for replies in replies {
                 let outcome = ended(replies).await;
@@ -133,7 +133,7 @@ fn a_stuck_head_makes_new_statements_go_elsewhere() {
         assert!(began.elapsed() < bound(SOON * 2, SOON * 4), "waited behind the stuck one: {:?}", began.elapsed());
         assert_eq!(told(&cluster, "pipelined", "moved").await, Value::Int(1));
         assert_eq!(told(&cluster, "connections", "open").await, Value::Int(2));
-        // Left by its asker, it is still in the way, and still nobody waits for it.
+        // After its caller has left it is still the oldest statement, and no other waits for it.
         drop(stuck);
         let began = Instant::now();
         hundred(&cluster).await;
@@ -262,7 +262,7 @@ fn the_members_limit_ends_the_wait_and_not_the_statement() {
     });
 }
 
-/// A statement that finds a line, and itself prepared on it, has a way of its own. It leads to the same ends.
+/// A statement that is already prepared on a shared connection takes a shorter path, with the same results.
 #[test]
 fn what_is_at_hand_ends_as_everything_else() {
     const SLEEP: &str = "SELECT pg_sleep($1)";
@@ -275,10 +275,10 @@ fn what_is_at_hand_ends_as_everything_else() {
         }
         let before = [cluster.one(SLEEP, (0.0,)).await, cluster.one(INVERSE, (4,)).await, cluster.one(ALL, (1,)).await];
         assert!(before.iter().all(Outcome::is_ok), "{before:?}");
-        // What its name stands for has other columns now.
+        // The prepared statement has other columns now.
         assert!(cluster.one("ALTER TABLE changing ADD COLUMN b int DEFAULT 2", ()).await.is_ok());
 
-        // Keeps the line for others, for less than it takes to be left for.
+        // Keeps the connection shared for less than the time after which statements avoid it.
         let hold = async || {
             let held = cluster.ask(Spread::One, SLEEP, (0.03,));
             until("the line is there", async || told(&cluster, "pipelined", "in_flight").await == Value::Int(1)).await;
@@ -322,7 +322,7 @@ fn only_six_words_share_and_an_exclusive_one_is_cancelled() {
         watch.until(1, PATIENCE).await;
         drop(long);
         watch.until(0, bound(SOON * 2, PATIENCE)).await;
-        // Without a word in the conf, the call's own.
+        // The conf says nothing; the call asks for it.
         let cluster = Cluster::of(vec![server::shared().database().await]);
         let asked: Vec<_> = (0..50_i32)
             .map(|n| cluster.ask_in(ConnMode::Pipelined, Spread::One, "SELECT $1::int AS mine", (n,)))

@@ -15,7 +15,7 @@ use crate::conversation::Line;
 use crate::server::{self, PASSWORD, Server};
 use crate::{Cluster, get, rows, run, text};
 
-/// Server connections of the pooler: fewer than ours to it, so that they change hands.
+/// Server connections of the pooler: fewer than ours to it, so that statements change connections.
 const SHARED: usize = 3;
 
 /// One pooler; it ends with the pipe to the shell around it, which is the end of this process too.
@@ -66,7 +66,7 @@ impl Pooler {
 
     fn log(&self) -> String {
         let mut log = String::new();
-        // Written by another user, readable by the one who is root or that user.
+        // Written by another user, readable by root and by that user.
         drop(std::fs::File::open(self.dir.join("log")).map(|mut file| file.read_to_string(&mut log)));
         log
     }
@@ -195,7 +195,7 @@ fn a_type_that_cannot_be_looked_up_is_no_refusal() {
             }
         }
         println!("{read} read, {unread} not");
-        // Whatever was said of the answers, the statements ran.
+        // Whatever the outcomes are, the statements ran.
         assert_eq!(cluster.value("SELECT count(*) FROM m", ()).await, Value::Int(40));
         for _ in 0..20 {
             assert_eq!(cluster.value("SELECT mood::text FROM m LIMIT 1", ()).await, text("ok"));

@@ -15,7 +15,7 @@ async fn cluster() -> Cluster {
     Cluster::of(vec![server::shared().database().await])
 }
 
-/// Texts of the program are prepared under a name, others are sent unnamed; both ways must tell the same.
+/// Texts of the program are prepared under a name, others are sent unnamed; both ways must give the same result.
 async fn both(cluster: &Cluster, sql: &'static str, params: impl IntoParams + Clone) -> [Outcome; 2] {
     [cluster.one(sql, params.clone()).await, cluster.one(sql.to_owned(), params).await]
 }
@@ -326,7 +326,7 @@ fn columns_have_names_and_types_also_where_there_are_no_rows() {
         let row = &crate::rows(&outcome)[0];
         assert_eq!((&row[0], &row[1], &row["a"]), (&Value::Int(1), &text("x"), &Value::Int(1)));
         assert!(row[2].is_nil());
-        // A text made at run time tells its columns with its rows.
+        // The columns of a text made at run time come with its rows.
         let outcome = cluster.one("SELECT 1 AS a".to_owned(), ()).await;
         assert_eq!(outcome.columns.unwrap()[0].type_name(), "int4");
         assert!(cluster.one("CREATE TABLE nothing ()", ()).await.columns.is_none());

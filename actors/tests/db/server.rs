@@ -167,7 +167,7 @@ impl Server {
         }
     }
 
-    /// Sees to it that it runs, whatever the test before left.
+    /// Makes sure that it runs, whatever the last test left.
     pub(crate) fn again(&self) {
         if self.running.lock().unwrap().is_some() {
             self.signal("-CONT");
@@ -189,7 +189,7 @@ impl Server {
         self.down();
     }
 
-    /// Sends a signal to all its processes, the postmaster first, so that none is born unseen.
+    /// Sends a signal to all its processes, the postmaster first, so that no new one escapes.
     pub(crate) fn signal(&self, signal: &str) {
         let lock = std::fs::read_to_string(self.dir.join("data/postmaster.pid")).unwrap();
         let postmaster = lock.lines().next().unwrap().to_owned();
@@ -261,7 +261,7 @@ pub(crate) fn fake(answer: impl Fn(TcpStream) + Send + 'static) -> u16 {
     port
 }
 
-/// A member that takes connections and never says a word.
+/// A member that accepts connections and never answers.
 pub(crate) fn silent() -> u16 {
     let held = Mutex::new(Vec::new());
     fake(move |mut stream| {
@@ -271,7 +271,7 @@ pub(crate) fn silent() -> u16 {
     })
 }
 
-/// A PostgreSQL member at any port, with a login nobody checks.
+/// A PostgreSQL member at any port, with a login that is not checked.
 pub(crate) fn member_at(port: u16) -> DbMember {
     let shard = Shard::Postgres {
         host: "127.0.0.1".to_owned(),

@@ -1,4 +1,4 @@
-//! Who gets the connections of a member: statements beside streams that nobody reads, and the calls of one request
+//! How the connections of a member are shared: statements beside unread streams, and the calls of one request
 //! beside those of others.
 
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ impl Cluster {
     }
 }
 
-/// The first row of a stream, after which nobody reads it.
+/// The first row of a stream that is not read further.
 async fn begun(mut rows: RowStream) -> RowStream {
     let first = rows.next().await.expect("a row").expect("no failure");
     assert_eq!(first["i"], Value::Int(1));
@@ -102,7 +102,7 @@ fn a_share_is_what_the_section_says() {
     });
 }
 
-/// A request of sixty statements and others of one each: who was answered before whom.
+/// A request of sixty statements and others of one each: the order of their answers.
 async fn one_request_beside_others(member: DbMember, connections: usize, work: &'static str) {
     let cluster = Cluster::with(vec![member], |spec| {
         spec.connections = connections;

@@ -120,7 +120,7 @@ fn a_certain_member_is_asked_and_no_other() {
             assert_eq!(outcome.node, cluster.spec.members[index].node, "{}", outcome.msg);
             assert!(outcome.node.ends_with(&crate::text_of(&cell(&outcome, 0, 0))));
         }
-        // Nobody stands in for a shard that is gone: the rows are there alone.
+        // No other member replaces a shard that is gone, because no other has its rows.
         let gone = ask(Shards::At(1)).await;
         assert_eq!((gone.reason, gone.attempts), (Reason::Refused, 1));
         let none = ask(Shards::At(3)).await;

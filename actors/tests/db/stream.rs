@@ -311,7 +311,7 @@ fn a_shard_that_is_killed_half_way_is_told() {
         assert_eq!(outcome.node, cluster.spec.members[1].node);
         assert!(matches!(outcome.reason, Reason::Reset | Reason::Closed), "{outcome:?}");
         assert!(outcome.msg.contains("rows had come"), "{}", outcome.msg);
-        // Whoever goes on reads the rows of the other.
+        // Reading on gives the rows of the other.
         let (one, two) = (number(&rows.next().await.unwrap()), number(&rows.next().await.unwrap()));
         assert_eq!(two, one + 1);
     });

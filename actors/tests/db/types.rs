@@ -1,4 +1,4 @@
-//! Every column type against what the server itself says of the value.
+//! Every column type against the server's own text or JSON of the value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use skitai_actors::wire::{Map, Value};
 
 use crate::{Cluster, cell, get, rows, run, server, text};
 
-/// How a decoded value is held against the server.
+/// How a decoded value is compared with the server's.
 #[derive(Clone, Copy)]
 enum Like {
     /// Its text is `::text`, but for the `T` and the full offset of ISO 8601.

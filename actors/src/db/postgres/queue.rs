@@ -288,7 +288,7 @@ mod tests {
         let queue = queue(1);
         let all = futures_util::future::join_all((0..5).map(|_| lend(&queue))).await;
         for one in all {
-            assert_eq!(one.expect_err("nobody listens there").reason, Reason::Refused);
+            assert_eq!(one.expect_err("no server listens there").reason, Reason::Refused);
         }
         assert_eq!(queue.places.state().taken, 0);
     }

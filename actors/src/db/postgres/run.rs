@@ -61,7 +61,7 @@ impl<'r> Run<'r> {
     }
 
     /// Runs the statement that [`at_hand`](Self::at_hand) returned.
-    #[expect(clippy::manual_async_fn, reason = "an async function would have room for what it is given twice")]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would store its arguments twice")]
     pub(super) fn end(self, mut prepared: PreparedStatement) -> impl Future<Output = StatementEnd> + use<'r> {
         async move {
             let asked = {

@@ -121,8 +121,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
-    /// None. It would protect the login against an attacker in the middle, whom certificate verification excludes
-    /// already.
+    /// None. It would protect the login against an attacker in the middle, which certificate verification
+    /// already excludes.
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }

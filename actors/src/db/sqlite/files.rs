@@ -125,7 +125,7 @@ impl Files {
                     let path = file.path.display();
                     tracing::warn!(
                         "{path}: a statement did not stop, so the file stays open; what was committed may be in \
-                         {path}-wal alone, where whoever opens the file next finds it"
+                         {path}-wal alone, which the next program to open the file reads"
                     );
                 }
             }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// The waiters receive nothing: the channel identifies the waiter.
-type Semaphore = FairSemaphore<()>;
+type TestSemaphore = FairSemaphore<()>;
 
 /// A fan-out of many calls.
 const BIG: u64 = 7;
@@ -13,7 +13,7 @@ const ALONE: u64 = 0;
 
 /// The parties that hold places, and the parties of the waiters, in their order.
 struct Day {
-    places: Semaphore,
+    places: TestSemaphore,
     /// Place and party.
     held: Vec<(usize, u64)>,
     waiting: Vec<(u64, oneshot::Receiver<()>)>,
@@ -43,9 +43,12 @@ impl Day {
 
     fn end(&mut self, index: usize) -> Option<u64> {
         let (place, _) = self.held.swap_remove(index);
-        self.places.pass(place, || {})?.send(()).expect("who waits has not left");
-        let index =
-            self.waiting.iter_mut().position(|(_, receiver)| receiver.try_recv().is_ok()).expect("one was told");
+        self.places.pass(place, || {})?.send(()).expect("the waiter has not left");
+        let index = self
+            .waiting
+            .iter_mut()
+            .position(|(_, receiver)| receiver.try_recv().is_ok())
+            .expect("one waiter was notified");
         let (next, _) = self.waiting.remove(index);
         self.held.push((place, next));
         Some(next)
@@ -69,7 +72,7 @@ fn a_party_alone_has_all() {
 }
 
 #[test]
-fn a_party_that_has_half_stands_behind_others_and_is_next_when_it_has_less() {
+fn a_party_with_its_share_waits_for_others_and_is_next_when_it_has_less() {
     let mut day = Day::new(4);
     day.come(BIG, 20);
     day.come(ALONE, 3);
@@ -89,7 +92,7 @@ fn a_single_place_goes_round() {
     day.come(OTHER, 3);
     let mut had = BIG;
     for _ in 0..6 {
-        let next = day.ends(had).expect("somebody waits");
+        let next = day.ends(had).expect("a call waits");
         assert_ne!(next, had, "not twice the same while the other waits");
         had = next;
     }
@@ -113,11 +116,11 @@ fn two_large_parties_leave_a_third_to_others() {
 }
 
 #[test]
-fn who_left_is_passed_over_wherever_he_stood() {
+fn waiters_that_left_are_skipped_in_both_queues() {
     let mut day = Day::new(2);
     day.come(BIG, 8);
     day.comes(ALONE);
-    // The first turn sets the large party's calls aside; some of them leave there.
+    // The first release sets the large party's calls aside; some of them leave there.
     assert_eq!(day.ends(BIG), Some(ALONE));
     day.waiting.drain(0..4);
     assert_eq!(day.ends(ALONE), Some(BIG));
@@ -127,16 +130,16 @@ fn who_left_is_passed_over_wherever_he_stood() {
 }
 
 #[test]
-fn room_to_wait_is_made_by_the_party_that_has_most_of_it() {
+fn the_party_with_most_waiters_makes_room() {
     let mut day = Day::new(1);
     day.come(BIG, 5);
     assert!(!day.places.make_room(Party::of(BIG)), "not for one of its own");
     assert!(day.places.make_room(Party::of(OTHER)) && day.places.waiting() == 3);
     let (_, last) = day.waiting.last_mut().expect("four waited");
-    assert!(matches!(last.try_recv(), Err(oneshot::error::TryRecvError::Closed)), "the newest is sent away");
+    assert!(matches!(last.try_recv(), Err(oneshot::error::TryRecvError::Closed)), "the newest is removed");
     day.waiting.pop();
     day.come(ALONE, 3);
-    assert!(!day.places.make_room(Party::of(OTHER)), "nobody has more than half of the room");
+    assert!(!day.places.make_room(Party::of(OTHER)), "no party has more than half of the waiters");
 }
 
 /// The rule as a specification, checked whenever a place is passed on: while others wait, a party holds at most half of
@@ -163,7 +166,7 @@ fn no_day_breaks_the_rule() {
                     let index = usize::try_from(roll(day.held.len() as u64)).expect("it is small");
                     let waited: Vec<u64> = day.waiting.iter().map(|waiting| waiting.0).collect();
                     let next = day.end(index);
-                    assert_eq!(next.is_some(), !waited.is_empty(), "seed {seed}: who waits is told");
+                    assert_eq!(next.is_some(), !waited.is_empty(), "seed {seed}: a waiter was not notified");
                     let Some(next) = next else { continue };
                     let share = (limit / 2).max(1);
                     let has_less = |party: &u64| *party == ALONE || day.has(*party) < limit / 5;
@@ -179,7 +182,7 @@ fn no_day_breaks_the_rule() {
         while !day.held.is_empty() {
             day.end(0);
         }
-        assert!(day.waiting.is_empty(), "seed {seed}: somebody starved");
+        assert!(day.waiting.is_empty(), "seed {seed}: a call starved");
     }
 }
 

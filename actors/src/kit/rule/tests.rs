@@ -56,7 +56,7 @@ fn parts_are_rounded_up_to_whole_members() {
 fn nobody_asked_is_nothing_reached() {
     for rule in [Rule::All, Rule::First(1), Rule::Quorum(1), Rule::Fraction(0.5), Rule::AllOrError] {
         assert!(!rule.is_met(0, 0), "{rule:?}");
-        assert!(rule.is_over(Arrived::default()), "{rule:?}: nobody is waited for");
+        assert!(rule.is_over(Arrived::default()), "{rule:?}: a call without slots is over");
     }
 }
 

@@ -2,7 +2,7 @@
 //! that the memory model lets them read.
 //!
 //! It is the gather's own source, compiled a second time over loom's types; only the clock is another, which strikes
-//! when a thread of the scene says so. A scene in which somebody is never woken is a deadlock, which loom reports.
+//! when a thread of the scene says so. A scene in which a thread is never woken is a deadlock, which loom reports.
 
 #![allow(dead_code, unreachable_pub, reason = "a scene does not use all of the module that it is compiled with")]
 
@@ -80,7 +80,7 @@ loom::lazy_static! {
     static ref CLOCK: Clock = Clock(Mutex::new((false, None)));
 }
 
-/// Strikes once. Who asked before is woken.
+/// Strikes once, and wakes the task that asked before.
 struct Clock(Mutex<(bool, Option<Waker>)>);
 
 impl Clock {
@@ -102,8 +102,7 @@ impl Clock {
     }
 }
 
-/// Runs a scene in every order, with up to `switches` of threads that need not switch; that finds what there is to find
-/// in scenes as short as these.
+/// Runs a scene in every order, with up to `switches` preemptions, which suffice for scenes as short as these.
 fn explore(switches: usize, scene: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(switches);
@@ -118,7 +117,7 @@ fn no_time() -> Instant {
     Instant::now()
 }
 
-/// What the kit does while a call's work waits for a member: it sleeps until nobody wants the answer, and notes that.
+/// What the kit does while a call's work waits for a member: it sleeps until the answer is unwanted, and records that.
 fn until_unwanted(mut watch: InFlightCall<Told>) {
     block_on(poll_fn(|context| if watch.is_unwanted(context.waker()) { Poll::Ready(()) } else { Poll::Pending }));
     watch.stop(Missed::Cancelled);
@@ -188,7 +187,7 @@ fn a_rule_that_is_met_wakes_both_ends() {
         let (replies, responder) = open(2);
         let responder = Arc::new(responder);
         let watch = responder.call();
-        // Filled from elsewhere: the work is not what is running then.
+        // Filled by another thread, while the work does not run.
         let other = responder.clone();
         let filling = thread::spawn(move || other.put(0, Told::Said(1)));
         let work = thread::spawn(move || {
@@ -198,7 +197,7 @@ fn a_rule_that_is_met_wakes_both_ends() {
         let mut replies = replies.under(Rule::First(1));
         assert_eq!(block_on(replies.gather(no_time())), [Told::Said(1), Told::Missed(Missed::Cancelled)]);
         filling.join().unwrap();
-        // The asker has not left yet: what stops the work is the rule.
+        // The caller has not left yet: the rule stops the work.
         work.join().unwrap();
         drop(replies);
     });

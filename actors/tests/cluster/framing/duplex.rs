@@ -1,4 +1,4 @@
-//! Members that answer while they read, and members that hang up while they are written to.
+//! Members that answer while they read, and members that close while a request is sent.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read as _};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::*;
 use crate::member::{content_length, read_head};
 
-/// An upload of so many bytes and a few.
+/// An upload of about this many bytes.
 /// Made once for each size: an encoder that is not optimised takes a third of a second for one.
 fn upload(size: usize) -> Request {
     static MADE: Mutex<BTreeMap<usize, Request>> = Mutex::new(BTreeMap::new());
@@ -73,8 +73,8 @@ fn a_member_may_answer_while_it_reads_on() {
     });
 }
 
-/// A member that reads more of each upload than of the one before, writes this, and hangs up, which the kernel tells by
-/// a reset.
+/// A member that reads more of each upload than of the one before, writes this, and closes, which resets the
+/// connection.
 fn hanging_up(pause: u64, text: &'static str) -> Member {
     on_sockets(move |mut stream, seen| {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -105,7 +105,7 @@ fn who_refuses_an_upload_and_hangs_up_is_heard_to_his_last_word() {
             let there = hanging_up(pause, text);
             for way in Way::both(there.port) {
                 for _ in 0..10 {
-                    // More than it reads and both kernels hold: the rest is never sent, so nobody asks again there.
+                    // More than it reads and both kernels hold: the rest is never sent, so it is not asked again.
                     let outcome = way.ask(upload(32 << 20)).await;
                     let said = (&*outcome.data, outcome.code >= 403);
                     assert_eq!(
@@ -166,7 +166,7 @@ fn what_went_out_once_may_have_run_whatever_the_second_try_comes_to() {
         for nth in 0..2 {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
-            // Answers once, reads the second request, and is gone with its port.
+            // Answers once, reads the second request, and closes its port.
             let gone = std::thread::spawn(move || {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut reader = BufReader::new(stream.try_clone().unwrap());

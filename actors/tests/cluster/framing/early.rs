@@ -7,7 +7,7 @@ use skitai_actors::http::Part;
 
 use super::*;
 
-/// More than the sockets of both sides take.
+/// More than the sockets of both sides hold.
 const UPLOAD: usize = 16 << 20;
 
 const WORDS: &str = "nothing of this size is taken here";
@@ -17,11 +17,11 @@ const WORDS: &str = "nothing of this size is taken here";
 enum Then {
     ReadsSlowly,
     StopsReading,
-    /// With octets unread, which the kernel tells the client by a reset.
+    /// With unread octets, so that the kernel resets the connection.
     Resets,
 }
 
-/// The head of a request; what came behind it is dropped.
+/// The head of a request; what follows it is dropped.
 fn read_head(stream: &mut TcpStream) -> Option<String> {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -34,7 +34,7 @@ fn read_head(stream: &mut TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Says this to a POST as soon as it has the head; anything else is a page that says `next`.
+/// Answers a POST with this as soon as it has the head, and anything else with the page `next`.
 fn hasty(answer: String, then: Then) -> Member {
     on_sockets(move |mut stream, seen| {
         while let Some(head) = read_head(&mut stream) {

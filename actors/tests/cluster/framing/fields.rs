@@ -1,11 +1,11 @@
-//! What the headers decide: chunks, a length, or the end of the connection.
+//! The headers decide where an answer ends: chunks, a length, or the end of the connection.
 
 use super::*;
 
 const BAD: &[Reason] = &[Reason::Malformed];
 const BAD_OR_LARGE: &[Reason] = &[Reason::Malformed, Reason::TooLarge];
 
-/// A 200 with these headers, and this behind them.
+/// A 200 with these headers, followed by this.
 fn with(fields: &str, body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Type: $T\r\n{fields}\r\n{body}")
 }
@@ -43,7 +43,7 @@ fn chunks_are_read_however_they_are_written() {
             read("1.0", old("")).once(),
             // RFC 9112, 6.1: faulty under 1.0, so the connection ends with it.
             read("1.0 that keeps", old("Connection: keep-alive\r\n")).once(),
-            // A sender that says both may be half of a smuggler.
+            // A sender of both may try to smuggle an answer.
             read("a short length too", coded("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n")).once(),
             read("a long length too", coded("Transfer-Encoding: chunked\r\nContent-Length: 30000\r\n")).once(),
             read("its own length too", coded("Transfer-Encoding: chunked\r\nContent-Length: $L\r\n")).once(),

@@ -1,4 +1,4 @@
-//! Heads as real servers write them, and those that are none.
+//! Heads as real servers write them, and invalid ones.
 
 use super::*;
 
@@ -69,7 +69,7 @@ fn lines_may_end_and_names_may_stand_as_they_do_in_practice() {
 fn many_headers_are_read_and_too_many_are_counted() {
     in_system(async {
         let many = |count: usize| {
-            // Two stand there already.
+            // Two are in it already.
             let lines: String = (2..count).map(|nth| format!("X-{nth}: {nth}\r\n")).collect();
             (format!("{count} headers"), with(&lines))
         };

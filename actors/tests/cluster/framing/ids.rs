@@ -1,12 +1,12 @@
-//! JSON-RPC says whose answer it is.
+//! The id of JSON-RPC names the call that an answer belongs to.
 
 use super::*;
 
 struct Id {
-    /// The members of the answer behind `jsonrpc`.
+    /// The members of the answer after `jsonrpc`.
     answer: &'static str,
     want: Result<i64, (Reason, &'static [&'static str])>,
-    /// It is another call's answer: the connection cannot be trusted.
+    /// It is another call's answer, so the connection is not reused.
     is_strange: bool,
 }
 

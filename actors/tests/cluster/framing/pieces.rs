@@ -1,4 +1,4 @@
-//! Where an answer is split does not matter, and where it is cut does: every place is tried.
+//! An answer may be split anywhere, and must not be cut anywhere: every position is tried.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn splitting(template: String, is_cut: bool) -> Member {
     })
 }
 
-/// Asks for every place, each way, and tells what went wrong.
+/// Tries every position by both clients; returns what went wrong.
 async fn every_place(name: &str, template: String, is_cut: bool) -> Vec<String> {
     let lengths = [Kind::Page, Kind::Rpc].map(|kind| (kind, kind.octets(&template, TEXT).len()));
     let there = splitting(template, is_cut);
@@ -40,7 +40,7 @@ async fn every_place(name: &str, template: String, is_cut: bool) -> Vec<String> 
                 if !is_right {
                     wrong.push(format!("{name} ({}) at {at} of {length}: {}", way.name(), brief(&outcome)));
                 }
-                // What is wrong at one place may take its whole time at all the others.
+                // If one position hangs, so may all others: each gets only its share of the time.
                 if wrong.len() > 4 {
                     return wrong;
                 }

@@ -1,5 +1,5 @@
-//! What the status line decides, before any header has a word: answers before the answer, and those without a body. And
-//! whether the connection is kept.
+//! The status line decides before any header does: interim answers, answers without a body, and whether the connection
+//! is kept.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn what_comes_before_the_answer_is_not_the_answer() {
             ("100", "HTTP/1.1 100 Continue\r\n\r\n"),
             ("102", "HTTP/1.1 102 Processing\r\n\r\n"),
             ("103 with a link", "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"),
-            ("199, which nobody knows", "HTTP/1.1 199 Whatever\r\nX-A: 1\r\nX-B: 2\r\n\r\n"),
+            ("199, which is unknown", "HTTP/1.1 199 Whatever\r\nX-A: 1\r\nX-B: 2\r\n\r\n"),
             ("100 without words", "HTTP/1.1 100\r\n\r\n"),
             ("100 in bare lines", "HTTP/1.1 100 Continue\n\n"),
             ("100 with a length", "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n"),
@@ -53,7 +53,7 @@ fn what_comes_before_an_answer_that_never_comes_is_a_failure() {
     in_system(async {
         let upgrade = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
         run_all(vec![
-            refused("101 nobody asked for", upgrade, BAD, "101"),
+            refused("101 without a request for it", upgrade, BAD, "101"),
             refused("101 before a good answer", format!("{upgrade}{GOOD}"), BAD, "101"),
             refused("101 without headers", "HTTP/1.1 101 Switching\r\n\r\n", BAD, "101"),
             refused("100, then 101", format!("HTTP/1.1 100 Continue\r\n\r\n{upgrade}"), BAD, "101"),
@@ -82,7 +82,7 @@ fn an_answer_that_has_no_body_ends_with_its_head() {
             ("chunks and a length", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"),
         ] {
             let fields = format!("Content-Type: text/plain\r\n{fields}\r\n");
-            // A connection over which both were announced is better not trusted again.
+            // A connection on which both were announced is not reused.
             let kept = |case: Case| if name.contains("chunks") { case.either() } else { case };
             for (code, phrase) in [(204, "No Content"), (304, "Not Modified")] {
                 let head = format!("HTTP/1.1 {code} {phrase}\r\n{fields}");
@@ -90,7 +90,7 @@ fn an_answer_that_has_no_body_ends_with_its_head() {
             }
             cases.push(kept(read(format!("HEAD, {name}"), format!("HTTP/1.1 200 OK\r\n{fields}")).asked_as_head()));
         }
-        // What is sent all the same is not the beginning of the next answer.
+        // A body that is sent nevertheless is not the beginning of the next answer.
         for (name, head, code) in [
             ("204 with a body", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", 204),
             ("304 with a body", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello", 304),

@@ -1,13 +1,13 @@
-//! What would end a line or a word of a request is not sent. All 256 octets are tried, as the chars of their numbers.
+//! An octet that would end a line or a word of a request is not sent. All 256 octets are tried, as the chars of their numbers.
 
 use super::*;
 
-/// What becomes of a request with this char in it.
+/// The fate of a request with this character in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Arrives,
     Refused,
-    /// Either, but if it arrives, then as one well-formed request.
+    /// It may arrive or not; if it arrives, it is one well-formed request.
     Either,
 }
 
@@ -28,7 +28,7 @@ fn in_name(sign: char) -> Fate {
 fn in_value(sign: char) -> Fate {
     match sign {
         '\0' | '\r' | '\n' => Fate::Refused,
-        // Other signs of control have no meaning there (RFC 9110, 5.5).
+        // Other control characters have no meaning there (RFC 9110, 5.5).
         '\x01'..='\x08' | '\x0b'..='\x1f' | '\x7f' => Fate::Either,
         _ => Fate::Arrives,
     }
@@ -46,7 +46,7 @@ fn with(place: &str, sign: char) -> (Fate, String, Request) {
     }
 }
 
-/// Tries every octet at this place. A URL has no octet of the path as it is: whatever is no part of one is encoded.
+/// Tries every octet in this part. Octets that a URL cannot have in its path are encoded.
 async fn wrong_of(place: &'static str, way: Way, there: &Member) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_encoded = place == "path" && matches!(way, Way::Web(..));
@@ -80,7 +80,7 @@ async fn wrong_of(place: &'static str, way: Way, there: &Member) -> Vec<String> 
     wrong
 }
 
-/// No line of a head has another line in it, and a request line has two blanks.
+/// No line of a head contains another line, and a request line has two blanks.
 fn is_clean(line: &str) -> bool {
     !line.contains(['\r', '\n', '\0']) && (!line.ends_with(" HTTP/1.1") || line.split(' ').count() == 3)
 }

@@ -1,12 +1,12 @@
-//! A 408 is said to a connection that rested, or to a call that took too long. Which of them it is decides whether the
-//! call is sent again (RFC 9110, 15.5.9).
+//! A 408 ends an idle connection, or a call that took too long. Only in the first case is the call sent again (RFC
+//! 9110, 15.5.9).
 
 use skitai_actors::Status;
 use skitai_actors::http::{Method, Part};
 
 use super::*;
 
-/// What a member says to a request.
+/// A member's reaction to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     Well,
@@ -22,7 +22,7 @@ const AFTER_100: &str =
 const AFTER_103: &str =
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.0 408 Request Time-out\r\nConnection: close\r\n\r\n";
 
-/// Says something to the nth request of all, which is the mth of its connection.
+/// The reaction to the nth request of all, which is the mth of its connection.
 fn saying(what: impl Fn(usize, usize) -> Says + Send + Sync + 'static) -> Member {
     on_sockets(move |mut stream, seen| {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
@@ -83,7 +83,7 @@ async fn twice(name: &str, there: impl Fn() -> Member, code: u16, requests_and_c
                     && if code == 200 {
                         outcome.data == Value::String("own-1".to_owned())
                     } else {
-                        // An RPC call has no answer then; a page of any code is one.
+                        // For an RPC call that is no answer; for a page any code is one.
                         outcome.reason == Reason::HttpStatus && (outcome.status == Status::Error) == is_rpc
                     };
                 let is_right = first.is_ok() && is_told && counted == requests_and_connections;
@@ -97,14 +97,14 @@ async fn twice(name: &str, there: impl Fn() -> Member, code: u16, requests_and_c
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// A 408 by an old hand and one by the present rules.
+/// A 408 by the old rules and one by the present ones.
 const BOTH: [(&str, &str); 2] = [("1.0", TIMEOUT), ("1.1", NEWER)];
 
 #[test]
 fn a_408_at_once_on_a_used_connection_was_said_to_its_rest() {
     in_system(async {
         for (name, text) in BOTH {
-            // The second request of a connection is never heard.
+            // The second request of a connection is never read.
             let there = || saying(move |_, on_this| if on_this == 0 { Says::Well } else { Says::Ends(text) });
             twice(name, there, 200, (3, 2)).await;
         }
@@ -131,7 +131,7 @@ fn a_408_on_a_connection_made_for_the_call_is_its_answer() {
 fn a_call_is_sent_again_once_and_no_more() {
     in_system(async {
         for (name, text) in BOTH {
-            // The third request is the second one again.
+            // The third request repeats the second.
             let there = || saying(move |nth, _| if nth == 0 { Says::Well } else { Says::Ends(text) });
             twice(name, there, 408, (3, 2)).await;
         }

@@ -121,7 +121,7 @@ fn a_long_list_is_an_honest_one() {
     assert_eq!(json::parse_value(&json::to_vec(&rows).unwrap()).unwrap(), rows);
 }
 
-/// What the fuzzers have found to reach different code (`fuzz/corpus`) harms nobody here either.
+/// What the fuzzers have found to reach different code (`fuzz/corpus`) does no harm here either.
 #[test]
 fn the_corpus_of_the_fuzzers() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");

@@ -93,9 +93,9 @@ proptest! {
     ) {
         let mut ends = ends;
         ends.sort_unstable();
-        // A bad line may wait to be told of until there is more of its head, so there is an end to every head.
+        // A bad line may be reported only once more of its head has come, so every head has an end.
         let octets = [&octets[..], b"\r\n\r\n"].concat();
-        // A line that is refused before its end is here is told by what is here of it.
+        // A line that is refused before its end has come is quoted as far as it has come.
         let quick = |ends: &[usize]| quick(&octets, is_head, ends).map_err(|refusal| std::mem::discriminant(&refusal));
         let whole = quick(&[]);
         prop_assert_eq!(&quick(&ends), &whole);

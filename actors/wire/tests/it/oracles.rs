@@ -104,7 +104,7 @@ fn python_agrees() {
 }
 
 /// Makes values of its own, sends each as a call or a response, and wants it back as the same: as `xmlrpc.client` reads
-/// it, and as JSON. The seed is told where it fails.
+/// it, and as JSON. A failure names its seed.
 const MAKER: &str = r#"
 import datetime, json, random, struct, sys
 seed = random.randrange(2**32)

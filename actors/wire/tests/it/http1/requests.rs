@@ -26,7 +26,7 @@ proptest! {
     ) {
         let mut ends = ends;
         ends.sort_unstable();
-        // A bad line may wait to be told of until there is more of its head, so there is an end to every head.
+        // A bad line may be reported only once more of its head has come, so every head has an end.
         let octets = [&octets[..], b"\r\n\r\n"].concat();
         let whole = quick(&octets, &[]);
         prop_assert_eq!(&quick(&octets, &ends), &whole);
@@ -83,7 +83,7 @@ fn a_head_is_as_large_as_its_limits_and_no_larger() {
     let escaped = |count: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "<".repeat(count));
     let most = (MAX_TARGET - 1) / 3;
     assert_eq!((refused(&escaped(most)), refused(&escaped(most + 1))), (None, Some(414)));
-    // Heads and lines that never end. (Of a head that is both too large and wrong, what is seen first is told.)
+    // Heads and lines that never end. (A head that is both too large and wrong is refused for what is seen first.)
     for (endless, status) in [("GET / HTTP/1.1\r\nx: ", 431), ("\r\n", 431), ("GET /", 414), ("GET", 414)] {
         assert_eq!(refused(&(endless.to_owned() + &endless[endless.len() - 1..].repeat(MAX_HEAD))), Some(status));
     }
@@ -96,7 +96,7 @@ fn a_long_method_is_no_way_past_the_limit() {
     assert_eq!(refused(&long), Some(414));
 }
 
-/// A version is told by its whole word, however it comes.
+/// A version is recognised by its whole word, in whatever pieces it comes.
 #[test]
 fn the_first_piece_may_end_in_the_version() {
     for (version, status) in

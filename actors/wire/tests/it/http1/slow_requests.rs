@@ -3,7 +3,7 @@
 //! is written down here once more:
 //!
 //! - read: a bare line feed as a line's end, in heads alone; empty lines before a head; octets in a target that should
-//!   have been escaped, as if they were; blanks behind a chunk's size; whatever stands in extensions and in the values
+//!   have been escaped, as if they were; blanks after a chunk's size; any content of extensions and of the values
 //!   of trailers;
 //! - refused: all that is in doubt: two hosts, an empty one; two lengths, or a length beside a coding; codings other
 //!   than one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much (not here: of extensions and

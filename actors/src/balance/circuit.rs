@@ -196,7 +196,8 @@ impl Circuit {
             (CircuitState::Healthy, Judged::Failed(why)) => {
                 self.failures = self.failures.saturating_add(1);
                 self.why = Some(why);
-                if self.failures >= context.rules.eject_after { self.eject(why, context) } else { None }
+                let after = context.rules.eject_after;
+                if self.failures >= after { self.eject(why, self.failures == after, context) } else { None }
             }
             (CircuitState::Probing, Judged::Good) if call == CallKind::Trial => {
                 Some(self.readmit(ReadmitReason::Answered, context.now))
@@ -221,7 +222,7 @@ impl Circuit {
         match self.state {
             CircuitState::Healthy if self.missed >= context.rules.fall => {
                 self.why = Some(EjectReason::CheckFailed);
-                self.eject(EjectReason::CheckFailed, context)
+                self.eject(EjectReason::CheckFailed, self.missed == context.rules.fall, context)
             }
             CircuitState::Healthy => None,
             CircuitState::Ejected | CircuitState::Probing => {
@@ -243,12 +244,11 @@ impl Circuit {
         Some(Change::Probing)
     }
 
-    fn eject(&mut self, why: EjectReason, context: &mut CircuitContext<'_>) -> Option<Change> {
+    /// `is_first`: this failure is the first that ejects. That the member is spared is reported for it alone.
+    fn eject(&mut self, why: EjectReason, is_first: bool, context: &mut CircuitContext<'_>) -> Option<Change> {
         if !(context.take_place)() {
             self.spared += 1;
-            // Reported once, not for every further failure.
-            let is_news = self.failures == context.rules.eject_after || self.missed == context.rules.fall;
-            return is_news.then_some(Change::Spared(why));
+            return is_first.then_some(Change::Spared(why));
         }
         if context.now.saturating_sub(self.since) >= context.rules.eject_time_max {
             self.row = 0;

@@ -9,12 +9,12 @@ struct Case {
     has_checks: bool,
     now: Duration,
     places: u32,
-    verdict: Circuit,
+    circuit: Circuit,
 }
 
 impl Case {
     fn new() -> Case {
-        Case { rules: Rules::default(), has_checks: false, now: SECOND, places: 1, verdict: Circuit::default() }
+        Case { rules: Rules::default(), has_checks: false, now: SECOND, places: 1, circuit: Circuit::default() }
     }
 
     fn with<T>(&mut self, act: impl FnOnce(&mut Circuit, &mut CircuitContext<'_>) -> T) -> T {
@@ -33,11 +33,11 @@ impl Case {
             take_place: &mut take_place,
             draw: &mut draw,
         };
-        act(&mut self.verdict, context)
+        act(&mut self.circuit, context)
     }
 
     fn ends(&mut self, call: CallKind, judged: Judged) -> Option<Change> {
-        self.with(|verdict, context| verdict.call_ended(call, judged, context))
+        self.with(|circuit, context| circuit.call_ended(call, judged, context))
     }
 
     fn fails(&mut self) -> Option<Change> {
@@ -45,11 +45,11 @@ impl Case {
     }
 
     fn check(&mut self, is_passed: bool) -> Option<Change> {
-        self.with(|verdict, context| verdict.checked(is_passed, context))
+        self.with(|circuit, context| circuit.checked(is_passed, context))
     }
 
     fn admit(&mut self) -> Admitted {
-        self.with(|verdict, context| verdict.admit(context).0)
+        self.with(|circuit, context| circuit.admit(context).0)
     }
 
     /// Fails until it is ejected; returns for how long.
@@ -59,7 +59,7 @@ impl Case {
                 return time;
             }
         }
-        panic!("not ejected: {:?}", self.verdict)
+        panic!("not ejected: {:?}", self.circuit)
     }
 }
 
@@ -72,17 +72,17 @@ fn five_failures_in_a_row_eject() {
         assert_eq!(case.fails(), None);
     }
     assert_eq!(case.ends(CallKind::Regular, Judged::Good), None);
-    assert_eq!(case.verdict.failures(), 0);
+    assert_eq!(case.circuit.failures(), 0);
     for _ in 0..4 {
         assert_eq!(case.fails(), None);
     }
     // A neutral outcome neither counts nor resets the count.
     assert_eq!(case.ends(CallKind::Regular, Judged::Neutral), None);
     assert_eq!(case.fails(), Some(Change::Ejected { why: EjectReason::Refused, time: SECOND * 10 }));
-    assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Ejected, Admitted::No));
+    assert_eq!((case.circuit.state(), case.admit()), (CircuitState::Ejected, Admitted::No));
     // A late answer to a call made before decides nothing.
     assert_eq!(case.ends(CallKind::Regular, Judged::Good), None);
-    assert_eq!(case.verdict.state(), CircuitState::Ejected);
+    assert_eq!(case.circuit.state(), CircuitState::Ejected);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn after_its_time_one_trial_call_decides() {
     assert_eq!(case.admit(), Admitted::No);
     case.now += SECOND;
     assert_eq!(case.admit(), Admitted::Trial);
-    assert_eq!((case.verdict.state(), case.admit()), (CircuitState::Probing, Admitted::No));
+    assert_eq!((case.circuit.state(), case.admit()), (CircuitState::Probing, Admitted::No));
     // The caller gave up: the next call may be the trial.
     assert_eq!(case.ends(CallKind::Trial, Judged::Neutral), None);
     assert_eq!(case.admit(), Admitted::Trial);
@@ -103,7 +103,7 @@ fn after_its_time_one_trial_call_decides() {
     assert_eq!(case.admit(), Admitted::Trial);
     assert_eq!(case.ends(CallKind::Trial, Judged::Good), Some(Change::Readmitted(ReadmitReason::Answered)));
     assert_eq!(
-        (case.verdict.state(), case.admit(), case.verdict.ejections()),
+        (case.circuit.state(), case.admit(), case.circuit.ejections()),
         (CircuitState::Healthy, Admitted::Yes, 2)
     );
 }
@@ -113,14 +113,14 @@ fn ejections_double_up_to_the_longest_and_a_healthy_span_forgives() {
     let mut case = Case::new();
     let mut times = vec![case.eject().as_secs()];
     for _ in 0..6 {
-        case.now = case.verdict.until();
+        case.now = case.circuit.until();
         assert_eq!(case.admit(), Admitted::Trial);
         case.ends(CallKind::Trial, REFUSED);
-        times.push((case.verdict.until() - case.now).as_secs());
+        times.push((case.circuit.until() - case.now).as_secs());
     }
     assert_eq!(times, [10, 20, 40, 80, 160, 300, 300]);
     let readmit = |case: &mut Case| {
-        case.now = case.verdict.until();
+        case.now = case.circuit.until();
         case.admit();
         case.ends(CallKind::Trial, Judged::Good);
         case.places = 1;
@@ -138,7 +138,7 @@ fn without_a_place_a_member_stays_and_it_is_said_once() {
     let mut case = Case { places: 0, ..Case::new() };
     let said: Vec<_> = (0..20).filter_map(|_| case.fails()).collect();
     assert_eq!(said, [Change::Spared(EjectReason::Refused)]);
-    assert_eq!((case.verdict.state(), case.admit(), case.verdict.spared()), (CircuitState::Healthy, Admitted::Yes, 16));
+    assert_eq!((case.circuit.state(), case.admit(), case.circuit.spared()), (CircuitState::Healthy, Admitted::Yes, 16));
     // As soon as there is a place, the next failure takes it.
     case.places = 1;
     assert!(matches!(case.fails(), Some(Change::Ejected { .. })));
@@ -186,9 +186,9 @@ fn the_jitter_stays_within_a_tenth() {
             draw: &mut draw,
         };
         for _ in 0..5 {
-            case.verdict.call_ended(CallKind::Regular, REFUSED, context);
+            case.circuit.call_ended(CallKind::Regular, REFUSED, context);
         }
-        assert_eq!(case.verdict.until() - case.now, Duration::from_millis(millis));
+        assert_eq!(case.circuit.until() - case.now, Duration::from_millis(millis));
     }
 }
 
@@ -234,4 +234,15 @@ fn what_counts_against_a_member() {
     let page = |code| judge(Reason::HttpStatus, Status::Completed, code, false);
     assert_eq!((page(404), page(429), page(301)), (Judged::Good, Judged::Good, Judged::Good));
     assert_eq!((page(500), page(503)), (failed(EjectReason::ServerError), failed(EjectReason::ServerError)));
+}
+
+/// Each kind of failure reports it at its own limit, not at every failure while the count of the other stays at its.
+#[test]
+fn a_member_that_is_spared_is_reported_once_for_calls_and_once_for_checks() {
+    let mut case = Case { places: 0, has_checks: true, ..Case::new() };
+    let is_spared = |change: Option<Change>| matches!(change, Some(Change::Spared(_)));
+    assert_eq!((0..3).filter(|_| is_spared(case.check(false))).count(), 1);
+    assert_eq!((0..10).filter(|_| is_spared(case.fails())).count(), 1);
+    assert_eq!((0..10).filter(|_| is_spared(case.check(false))).count(), 0);
+    assert_eq!(case.circuit.spared(), 17);
 }

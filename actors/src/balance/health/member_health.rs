@@ -258,8 +258,12 @@ impl MemberHealth {
                 stats.last = Some((SystemTime::now(), ended.msg.to_owned()));
             }
         }
-        self.judged(now, |circuit, context| ((), circuit.call_ended(ended.call, ended.judged, context)));
-        if ended.call == CallKind::Trial {
+        self.decide(ended.call, ended.judged, now);
+    }
+
+    fn decide(&self, call: CallKind, judged: Judged, now: Duration) {
+        self.judged(now, |circuit, context| ((), circuit.call_ended(call, judged, context)));
+        if call == CallKind::Trial {
             // If the trial decided nothing, the next call may be the trial.
             self.common.due.fetch_min(millis(self.stats().circuit.until()), Relaxed);
         }
@@ -302,12 +306,9 @@ impl MemberHealth {
             self.state.is_failing.store(true, Relaxed);
             self.stats().last = Some((SystemTime::now(), msg.to_owned()));
         }
-        self.judged(now, |circuit, context| ((), circuit.call_ended(call, judged, context)));
+        self.decide(call, judged, now);
         if judged == Judged::Good && self.stats().circuit.failures() == 0 {
             self.state.is_failing.store(false, Relaxed);
-        }
-        if call == CallKind::Trial {
-            self.common.due.fetch_min(millis(self.stats().circuit.until()), Relaxed);
         }
     }
 
@@ -375,14 +376,8 @@ impl MemberHealth {
                 tracing::warn!(cluster, node, reason = why.word(), "the member is ejected for {time:.1?}: {msg}");
             }
             Change::Spared(why) => {
-                let ejections = common.ejections().most;
-                let reason = why.word();
-                tracing::warn!(
-                    cluster,
-                    node,
-                    reason,
-                    "the member fails but stays: at most {ejections} may be out: {msg}"
-                );
+                let (reason, most) = (why.word(), common.ejections().most);
+                tracing::warn!(cluster, node, reason, "the member fails but stays: at most {most} may be out: {msg}");
             }
             Change::Probing => tracing::debug!(cluster, node, "the member has to prove itself"),
             Change::Readmitted(why) => {

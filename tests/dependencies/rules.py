@@ -103,7 +103,10 @@ class Rules:
     @classmethod
     def of(cls, text):
         known = READ | set(FIXED) | set(LEFT_TO_CARGO_DENY)
-        parsed = tomllib.loads(text)
+        try:
+            parsed = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as why:
+            raise Unclear(f"it is no TOML: {why}") from why
         unknown = "is not known here; teach it to tests/dependencies, or leave it out"
         for section, keys in parsed.items():
             if not isinstance(keys, dict) or section not in {name for name, _ in known}:
@@ -161,7 +164,9 @@ def permits(expression, allowed):
             raise Unclear(f"{expression!r} has {word} where a licence is due")
         if tokens and tokens[0] == "WITH":
             tokens.pop(0)
-            word = f"{word} WITH {tokens.pop(0)}" if tokens else word
+            if not tokens or tokens[0] in ("(", ")", "AND", "OR", "WITH", "/"):
+                raise Unclear(f"{expression!r} names no exception behind WITH")
+            word = f"{word} WITH {tokens.pop(0)}"
         return word in allowed
 
     met = either()

@@ -131,6 +131,7 @@ class Reading(unittest.TestCase):
         self.refused('"openssl"', '"openssl@1"', "openssl@1")
         self.refused('"bytes:<1.11.1"', '"bytes:1.11"', "one of")
         self.refused('"bytes:<1.11.1"', '"bytes:<x"', "no version")
+        self.refused('unknown-git = "deny"', 'unknown-git =', "no TOML")
 
     def test_the_real_file_is_read(self):
         rules = Rules.of((ROOT / "deny.toml").read_text(encoding="utf-8"))
@@ -146,7 +147,7 @@ class Reading(unittest.TestCase):
             ("Apache-2.0", False), ("Apache-2.0 WITH LLVM-exception", True), ("(MIT OR GPL-2.0) AND ISC", True),
         ]:
             self.assertEqual(permits(expression, allowed), met, expression)
-        for broken in ["", "MIT OR", "MIT ISC", "AND", "(MIT", "MIT)"]:
+        for broken in ["", "MIT WITH", "MIT WITH OR ISC", "MIT OR", "MIT ISC", "AND", "(MIT", "MIT)"]:
             with self.assertRaises(Unclear, msg=broken):
                 permits(broken, allowed)
 

@@ -68,24 +68,8 @@ impl Drop for SqliteConn {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         let given_up = self.given_up.load(Relaxed);
-        let is_closed = Object::pool(&connection).is_none_or(|pool| pool.is_closed());
         let permits = (self.permit.take(), self.share.take());
-        let close = move || {
-            if (given_up || is_closed)
-                && let Ok(connection) = connection.try_lock()
-            {
-                // An interrupt that came after its statement stays pending and would hit the next one, here the
-                // checkpoint of the write-ahead log. Starting a statement clears it.
-                let _ = connection.execute_batch("SELECT 1");
-            }
-            closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
-            drop(permits);
-        };
-        if is_closed && Handle::try_current().is_ok() {
-            // Closing the file waits for this permit, and an event loop might close the connection only later.
-            drop(std::thread::Builder::new().name("closing a file".to_owned()).spawn(close));
-        } else {
-            close();
-        }
+        closing(|| if given_up { drop(Object::take(connection)) } else { drop(connection) });
+        drop(permits);
     }
 }

@@ -6,7 +6,6 @@
 //! closed here.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::{Duration, Instant};
 
@@ -28,8 +27,6 @@ pub(super) struct File {
     /// Permits for connections, and the queue for them. There are as many as the pool may have connections.
     pub(super) permits: Arc<Gate>,
     running: Mutex<Vec<Arc<Halt>>>,
-    /// Number of threads that are closing unused connections.
-    closing: AtomicUsize,
 }
 
 impl std::fmt::Debug for File {
@@ -40,23 +37,21 @@ impl std::fmt::Debug for File {
 
 impl File {
     pub(super) fn new(path: PathBuf, pool: Pool, connections: usize) -> File {
-        let (permits, running, closing) = (Gate::new(connections), Mutex::default(), AtomicUsize::new(0));
-        File { path, pool, permits, running, closing }
+        File { path, pool, permits: Gate::new(connections), running: Mutex::default() }
     }
 
-    /// The pool is no longer needed. It is closed on a thread of its own, which can be waited for; an event loop might
-    /// end before the pool is closed.
+    /// The pool is no longer needed. It is closed on a thread of its own: an event loop might end before that.
     pub(super) fn abandoned(self: &Arc<File>) {
-        self.closing.fetch_add(1, SeqCst);
         let file = self.clone();
-        let close = move || {
-            closing(|| file.pool.close());
-            file.closing.fetch_sub(1, SeqCst);
-        };
+        let close = move || file.close_unused();
         if std::thread::Builder::new().name("closing a file".to_owned()).spawn(close).is_err() {
-            closing(|| self.pool.close());
-            self.closing.fetch_sub(1, SeqCst);
+            self.close_unused();
         }
+    }
+
+    /// Closes the pool: its unused connections at once, the others when they are returned.
+    fn close_unused(&self) {
+        closing(|| self.pool.close());
     }
 
     /// Registers a running statement, which can be stopped from here until it has ended.
@@ -71,15 +66,13 @@ impl File {
         }
     }
 
-    /// Closes unused connections, waits for the running statements, and interrupts those that run beyond `finishes`.
-    /// False if a connection is still open at the end.
-    fn close(&self, finishes: Instant) -> bool {
-        // This thread has no event loop, so the connections are closed when the call returns.
-        closing(|| self.pool.close());
+    /// Waits for the running statements, interrupts those that run beyond `finishes`, and waits until every connection
+    /// is closed, which the caller limits. False if a statement did not stop.
+    fn is_closed(&self, finishes: Instant) -> bool {
         let stops = finishes.max(Instant::now()) + STOP_WITHIN;
-        while !self.permits.is_idle() || self.closing.load(SeqCst) > 0 {
+        while !self.permits.is_idle() || self.pool.manager().is_open() {
             let now = Instant::now();
-            if now >= stops {
+            if now >= stops && !self.permits.is_idle() {
                 return false;
             }
             if now >= finishes {
@@ -120,8 +113,9 @@ impl Files {
         let (done, is_done) = mpsc::channel();
         let finishes_at = Instant::now() + finishes;
         let close = move || {
+            files.iter().for_each(|file| file.close_unused());
             for file in files {
-                if !file.close(finishes_at) {
+                if !file.is_closed(finishes_at) {
                     let path = file.path.display();
                     tracing::warn!(
                         "{path}: a statement did not stop, so the file stays open; what was committed may be in \

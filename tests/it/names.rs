@@ -48,6 +48,30 @@ fn a_shared_word_would_be_seen() {
     assert_eq!(names_in(code), ["Meadow", "Brook", "Hill"]);
 }
 
+#[test]
+fn what_is_printed_of_a_type_bears_its_name() {
+    let mut offences = Vec::new();
+    for file in CRATES.iter().flat_map(|source| sources(&root().join(source))) {
+        let code = std::fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(root()).unwrap().display();
+        offences.extend(misprinted(&code).map(|(name, printed)| format!("{path} prints {name} as {printed}")));
+    }
+    assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+    let code = "impl<T> fmt::Debug for Hill<T> {\n    f.debug_struct(\"Mound\")\nimpl Debug for Dale {\n  f.debug_tuple(\"Dale\")";
+    assert_eq!(misprinted(code).collect::<Vec<_>>(), [("Hill", "Mound")]);
+}
+
+/// The types of this code whose `Debug` writes another name, and that name.
+fn misprinted(code: &str) -> impl Iterator<Item = (&str, &str)> {
+    code.split("Debug for ").skip(1).filter_map(|rest| {
+        let name = &rest[..rest.find(|c: char| !(c.is_alphanumeric() || c == '_'))?];
+        let body = rest.split("\nimpl").next()?;
+        let printed = ["debug_struct(\"", "debug_tuple(\""].iter().find_map(|call| body.split_once(call))?.1;
+        let printed = printed.split('"').next()?;
+        (printed != name).then_some((name, printed))
+    })
+}
+
 /// Every type of a crate, and the files that define it.
 fn types_of(source: &str) -> BTreeMap<String, Vec<String>> {
     let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();

@@ -175,7 +175,8 @@ fn the_rooms_of_a_crate_keep_their_order() {
             };
             for file in files_of(&format!("{source}/{room}")).into_iter().filter(|file| !is_test(file)) {
                 let code = std::fs::read_to_string(&file).unwrap();
-                offences.extend(named(&later, &code).map(|name| format!("{} names `{name}`: {why}", relative(&file))));
+                let path = relative(&file);
+                offences.extend(named(&later, &path, &code).map(|name| format!("{path} names `{name}`: {why}")));
             }
         }
         // A room without a rule would be free to name everything.
@@ -215,22 +216,36 @@ fn an_offence_would_be_seen() {
     assert!(seen("use crate::{config, serve};") && seen("use crate::{\n    config,\n    serve::Thread,\n};"));
     assert!(seen("let address = \"http://x\"; actix::spawn(x)"));
     assert!(!seen("use actix_web::web;") && !seen("// actix::Actor is hidden here") && !seen("use crate::server;"));
+    let below = |path, code: &str| !offences_of(&rule, path, code).is_empty();
+    assert!(below("src/a.rs", "use super::serve;") && below("src/a/b.rs", "super::super::{config, serve::Thread};"));
+    assert!(!below("src/a/b.rs", "use super::serve;") && !below("src/a/b.rs", "use super::super::served;"));
     assert!(!seen("//! the only place that names actix::Actor") && !seen("use crate::{config, served};"));
 }
 
 /// The lines of this code that name what the rule forbids.
 fn offences_of(rule: &Rule, path: &str, code: &str) -> Vec<String> {
-    named(rule.names, code).map(|name| format!("{path} names `{name}`: {}", rule.why)).collect()
+    named(rule.names, path, code).map(|name| format!("{path} names `{name}`: {}", rule.why)).collect()
 }
 
-/// Those of the names that occur in this code.
-fn named<'n>(names: &'n [&'n str], code: &str) -> impl Iterator<Item = &'n str> {
-    let code = without_comments(code);
+/// Those of the names that occur in the code of this file.
+fn named<'n>(names: &'n [&'n str], path: &str, code: &str) -> impl Iterator<Item = &'n str> {
+    let (code, up) = (without_comments(code), to_the_root(path));
     names.iter().copied().filter(move |name| match name.rsplit_once("::") {
         // A crate: what follows its name tells it from a word.
         None => mentions(&code, &format!("{name}::")) || mentions(&code, &format!("use {name};")),
-        Some((parent, item)) => mentions(&code, name) || is_in_group(&code, &format!("{parent}::{{"), item),
+        Some((parent, item)) => {
+            let is_named = |parent: &str| {
+                mentions(&code, &format!("{parent}::{item}")) || is_in_group(&code, &format!("{parent}::{{"), item)
+            };
+            is_named(parent) || parent == "crate" && up.as_deref().is_some_and(is_named)
+        }
     })
+}
+
+/// How a file names the root of its crate without the word `crate`: `super::super` in `src/room/file.rs`.
+fn to_the_root(path: &str) -> Option<String> {
+    let (_, below) = path.rsplit_once("src/")?;
+    Some(vec!["super"; below.split('/').count()].join("::"))
 }
 
 /// True where `name` occurs and is no part of a longer name or the beginning of a text.

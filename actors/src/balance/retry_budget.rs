@@ -86,6 +86,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_before_the_window_counts_no_more() {
+        let mut budget = RetryBudget::default();
+        (0..1_000).for_each(|_| budget.deposit(Duration::ZERO));
+        // Not a whole number of windows later: the slot of those requests is not used again meanwhile.
+        for (second, granted) in [(9, 200), (15, FLOOR)] {
+            let mut budget = budget.clone();
+            let now = Duration::from_secs(second);
+            assert_eq!((0..1_000).filter(|_| budget.withdraw(now)).count() as u64, granted, "after {second} s");
+        }
+    }
+
+    #[test]
     fn a_quiet_cluster_may_retry() {
         assert_eq!(extra(1, 60, 1), 60);
     }

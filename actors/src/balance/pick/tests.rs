@@ -50,6 +50,23 @@ fn idle_members_share_by_weight() {
     assert_close(&shares(&[idle(1), idle(200), idle(1)]), &[0.005, 0.99, 0.005]);
 }
 
+/// A penalty can take all of a member's weight, whatever the configuration gives it.
+#[test]
+fn a_member_that_has_lost_its_weight_is_a_reserve_in_every_way_to_balance() {
+    for balance in BALANCES {
+        let picker = Picker::new(balance, &[1, 1], 100, Dice::seeded(7));
+        let picked = |nth: u64, is_barred: bool| {
+            picker.pick(hash(&[&nth.to_le_bytes()]), |index| match index {
+                0 => idle(0),
+                _ => Candidate { is_barred, ..idle(100) },
+            })
+        };
+        for nth in 0..1_000 {
+            assert_eq!((picked(nth, false), picked(nth, true)), (Some(1), Some(0)), "{balance:?}");
+        }
+    }
+}
+
 #[test]
 fn the_busier_of_two_is_passed_over() {
     let busy = Candidate { outstanding: 5, ..idle(1) };

@@ -105,9 +105,12 @@ fn is_unavailable(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
+    use crate::balance::health::Health;
     use crate::outcome::sql_error::SqlError;
+    use crate::spec::{DbMember, DbSpec, Shard};
 
     fn failure(reason: Reason, code: Option<&str>) -> StatementFailure {
         let error = code.map(|code| Arc::new(SqlError { code: code.to_owned(), ..SqlError::default() }));
@@ -146,5 +149,23 @@ mod tests {
         for code in ["57014", "23505", "53200"] {
             assert_eq!(judged(&failure(Reason::Sql, Some(code))), Judged::Good);
         }
+    }
+
+    /// Who leaves decides nothing; but another one must be able to try the member.
+    #[test]
+    fn a_trial_that_nobody_ended_is_given_back() {
+        let member = |name: &str| DbMember { node: name.into(), shard: Shard::Sqlite { path: name.into() }, weight: 1 };
+        let mut spec = DbSpec::new("two", vec![member("one"), member("other")]);
+        (spec.rules.eject_after, spec.rules.eject_time) = (1, Duration::ZERO);
+        let health = Health::of_databases(&spec);
+        let asked = || HealthReport::open(Some(health.pulse(0)), None);
+        HealthReport::usual(Some(health.pulse(0))).ended::<()>(&Err(failure(Reason::Refused, None)));
+        for _ in 0..3 {
+            let trial = asked().unwrap_or_else(|failure| panic!("{}", failure.msg));
+            assert!(trial.is_trial());
+            assert!(asked().is_err(), "there is one at a time");
+        }
+        asked().unwrap_or_else(|failure| panic!("{}", failure.msg)).ended(&Ok(()));
+        assert!(asked().is_ok_and(|usual| !usual.is_trial()), "it takes part again");
     }
 }

@@ -158,8 +158,8 @@ mod tests {
         let mut spec = DbSpec::new("two", vec![member("one"), member("other")]);
         (spec.rules.eject_after, spec.rules.eject_time) = (1, Duration::ZERO);
         let health = Health::of_databases(&spec);
-        let asked = || HealthReport::open(Some(health.pulse(0)), None);
-        HealthReport::usual(Some(health.pulse(0))).ended::<()>(&Err(failure(Reason::Refused, None)));
+        let asked = || HealthReport::open(Some(health.member(0)), None);
+        HealthReport::of_admitted(Some(health.member(0))).ended::<()>(&Err(failure(Reason::Refused, None)));
         for _ in 0..3 {
             let trial = asked().unwrap_or_else(|failure| panic!("{}", failure.msg));
             assert!(trial.is_trial());

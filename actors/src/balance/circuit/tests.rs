@@ -158,9 +158,9 @@ fn checks_eject_and_readmit() {
     assert_eq!(case.admit(), Admitted::Yes);
     // It begins with a tenth of its weight, and the status page says when and why.
     let slow = Rules { slow_start: SECOND * 10, ..case.rules };
-    let ramp = |after: u32| case.verdict.ramp(&slow, case.now + SECOND * after);
+    let ramp = |after: u32| case.circuit.ramp(&slow, case.now + SECOND * after);
     assert_eq!((ramp(0), ramp(5), ramp(10)), (10, 55, FULL));
-    assert_eq!(case.verdict.readmitted(), Some((case.now, ReadmitReason::ChecksPassed)));
+    assert_eq!(case.circuit.readmitted(), Some((case.now, ReadmitReason::ChecksPassed)));
 }
 
 #[test]

@@ -187,7 +187,8 @@ mod tests {
         };
         let pool = pool(file.path(), limits);
         let lent = async || pool.get().await.expect("a connection");
-        let setting = |connection: &mut CountedConn| connection.pragma_query_value(None, "cache_size", |row| row.get(0));
+        let setting =
+            |connection: &mut CountedConn| connection.pragma_query_value(None, "cache_size", |row| row.get(0));
         let connection = lent().await;
         connection
             .interact(|connection| connection.pragma_update(None, "cache_size", 77))

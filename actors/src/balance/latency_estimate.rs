@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 /// Samples that count. Few, so that a changed member shows after eight; enough that two stalls in a row do not count.
 const KEPT: usize = 15;
 /// Older samples are dropped, except the last: after an idle time, a member is judged by what it does now.
@@ -66,7 +68,8 @@ impl RecentLatencies {
 
     fn estimate(&self, now: Duration) -> LatencyEstimate {
         let is_fresh = |answer: &&LatencySample| now < FRESH || answer.at > now - FRESH;
-        let mut latencies: Vec<u32> = self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
+        let mut latencies: SmallVec<[u32; KEPT]> =
+            self.answers.iter().filter(is_fresh).map(|answer| answer.micros).collect();
         if latencies.is_empty() {
             return LatencyEstimate::default();
         }

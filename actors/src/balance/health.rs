@@ -5,8 +5,10 @@
 //! only; no lock is held across an await. Times are durations since the first [`Health`] was made, so that a simulation
 //! can supply its own.
 //!
-//! - `member_health`: the state of one member, and the state that the members share.
+//! - `member_health`: the state of one member;
+//! - `cluster_state`: the state that the members share.
 
+mod cluster_state;
 mod member_health;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,7 +21,8 @@ use super::circuit::{Admitted, CallKind, Judged};
 use super::pick::Candidate;
 use crate::spec::{Balance, ClusterSpec, DbSpec, Member};
 
-use member_health::{ClusterState, MemberState};
+use cluster_state::ClusterState;
+use member_health::MemberState;
 
 pub use member_health::MemberHealth;
 pub(crate) use member_health::unix;

@@ -1,4 +1,4 @@
-//! The state of one member as all threads see it, and the state that a cluster's members share.
+//! The state of one member as all threads see it.
 //!
 //! The end of an exchange locks its member; an ejection then also locks the places. The locks are never taken in the
 //! other order.
@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{CallEnd, FULL_WEIGHT, LONGEST_HOLD, NEVER, millis};
+use super::cluster_state::ClusterState;
+use super::{CallEnd, FULL_WEIGHT, LONGEST_HOLD, millis};
 use crate::balance::circuit::{
     Admitted, CallKind, Change, Circuit, CircuitContext, CircuitState, EjectReason, Judged, ramp,
 };
@@ -19,73 +20,9 @@ use crate::balance::latency_estimate::{LatencyEstimate, RecentLatencies};
 use crate::balance::latency_histogram::LatencyHistogram;
 use crate::balance::penalty::Penalty;
 use crate::balance::pick::{Candidate, Dice, hash};
-use crate::balance::retry_budget::RetryBudget;
-use crate::spec::{Member, Rules};
+use crate::spec::Member;
 
 pub(crate) use report::unix;
-
-/// The state of a cluster that survives a change of its members.
-#[derive(Debug)]
-pub(crate) struct ClusterState {
-    pub(crate) name: Arc<str>,
-    pub(crate) epoch: Instant,
-    pub(crate) rules: Rules,
-    pub(crate) has_checks: bool,
-    /// Whether latency is recorded.
-    learns: bool,
-    /// When the next trial call of an ejected member is due, in milliseconds.
-    pub(crate) due: AtomicU64,
-    pub(crate) ejections: Mutex<Ejections>,
-    pub(crate) budget: Mutex<RetryBudget>,
-    pub(crate) retries: AtomicU64,
-    pub(crate) hedges: AtomicU64,
-    pub(crate) denied: AtomicU64,
-}
-
-/// The present members, and how many of them may be ejected at once.
-#[derive(Debug, Default)]
-pub(crate) struct Ejections {
-    pub(crate) most: usize,
-    pub(crate) members: Box<[Arc<MemberState>]>,
-    /// Generation number of this member list.
-    pub(crate) generation: u64,
-}
-
-impl Ejections {
-    /// Counted on demand, so that a member that leaves takes its ejection with it.
-    pub(crate) fn out(&self) -> usize {
-        self.members.iter().filter(|state| state.is_out()).count()
-    }
-}
-
-impl ClusterState {
-    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool, learns: bool) -> Arc<ClusterState> {
-        Arc::new(ClusterState {
-            name: name.clone(),
-            epoch: Instant::now(),
-            rules,
-            has_checks,
-            learns,
-            due: AtomicU64::new(NEVER),
-            ejections: Mutex::default(),
-            budget: Mutex::default(),
-            retries: AtomicU64::new(0),
-            hedges: AtomicU64::new(0),
-            denied: AtomicU64::new(0),
-        })
-    }
-
-    pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {
-        self.ejections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many of `count` members may be ejected at once.
-    pub(crate) fn most_out(&self, count: usize) -> usize {
-        let share = count * self.rules.max_ejected as usize / 100;
-        // The last member is never ejected: a slow answer is better than none.
-        share.min(count.saturating_sub(1))
-    }
-}
 
 /// The state of one member. The atomics mirror the locked part, for lock-free choices.
 #[derive(Debug)]

@@ -87,8 +87,8 @@ pub struct ClusterSpec {
     pub check: Option<Check>,
     /// How often a failed idempotent call of `lb` may be retried on another member. Default 0.
     pub retries: u32,
-    /// Whether an idempotent `lb` call that takes longer than the member's 95th percentile goes to a second member too.
-    /// Default no.
+    /// Whether an idempotent `lb` call that takes longer than the member's 95th percentile goes to a second member too,
+    /// and to a third if that one is as late. Default no.
     pub hedge: bool,
 }
 

@@ -206,7 +206,7 @@ pub(super) const DB_BALANCE: Key =
 pub(super) const RETRIES: Key =
     key("retries", count(0, 100), "0", "how often an idempotent call of `lb` that failed may go to another member");
 pub(super) const HEDGE: Key =
-    key("hedge", KeyKind::Flag, "no", "send a late idempotent call of `lb` to a second member too");
+    key("hedge", KeyKind::Flag, "no", "send a late idempotent call of `lb` to a second member too, and to a third");
 pub(super) const EJECT_AFTER: Key = key("eject_after", count(1, 10_000), "5", "failures in a row that eject a member");
 pub(super) const EJECT_TIME: Key =
     key("eject_time", time(100, HOUR), "10", "the first ejection; each further one takes twice as long, up to 300 s");

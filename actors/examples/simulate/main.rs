@@ -2,8 +2,8 @@
 //! `latency_estimate`, `circuit`, `penalty`, `latency_histogram` and `retry_budget` behind one `Health`. Only the members
 //! and the clock are made up.
 //!
-//! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`;
-//! the same seed prints the same tables.
+//! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`
+//! and `0022-a-second-hedge.md`; the same seed prints the same tables.
 //!
 //! A thousand requests a second go to 1, 10, 100 and 1000 members. A healthy one answers in 1 ms and an exponential 4
 //! ms on average, works on four requests at a time and queues the rest; one answer in two hundred stalls for 300 ms.
@@ -14,6 +14,9 @@
 //! A second table is of three members, two that answer in 20 ms and one in 200 ms, however many at a time; 200 requests
 //! a second go to them. On a busy machine everything stands still now and then, for 5 to 60 ms about four times a
 //! second and for 100 to 500 ms every four seconds: whatever was due happens at the end of the pause, all at once.
+//!
+//! A third table is of hedges alone: 10, 100 and 1000 members alike, as the healthy ones above, but one answer in
+//! twenty takes a second more, from the first call on. It has the most that one member got beside the mean of all.
 //!
 //! - `scene`: which members are asked, how often, and on what machine;
 //! - `world`: the clock, the members at work and their callers, who share every field.
@@ -51,7 +54,33 @@ fn main() {
             }
         }
     }
+    stalls();
 }
+
+/// What each part of hedging does, and what it costs.
+fn stalls() {
+    println!();
+    println!("| members | way | p50 ms | p99 ms | p99.9 ms | extra load | most / mean load |");
+    println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: |");
+    for members in [10, 100, 1_000] {
+        for (choice, balance) in [("P2C", Balance::P2c), ("P2C + pace", Balance::Ewma)] {
+            for (hedging, hedges, has_prior) in HEDGING {
+                let way = Way { hedges, has_prior, ..way(choice, balance) };
+                let Figures { p50, p99, p999, extra, busiest, .. } = World::new(Scene::stalling(members), way).run();
+                print!("| {members} | {choice}, {hedging} | {p50:.1} | {p99:.1} | {p999:.1} ");
+                println!("| {extra:.2} % | {busiest:.2} |");
+            }
+        }
+    }
+}
+
+const HEDGING: [(&str, u32, bool); 5] = [
+    ("no hedge", 0, false),
+    ("one hedge", 1, false),
+    ("one hedge, prior", 1, true),
+    ("two hedges", 2, false),
+    ("two hedges, prior", 2, true),
+];
 
 /// One line of the table for each number of members.
 #[derive(Clone, Copy)]
@@ -59,12 +88,18 @@ struct Way {
     name: &'static str,
     balance: Balance,
     retries: u32,
-    hedge: bool,
+    hedges: u32,
+    has_prior: bool,
     check: bool,
 }
 
 const fn way(name: &'static str, balance: Balance) -> Way {
-    Way { name, balance, retries: 0, hedge: false, check: false }
+    Way { name, balance, retries: 0, hedges: 0, has_prior: false, check: false }
+}
+
+/// As `hedge = yes` does it.
+const fn hedged(way: Way) -> Way {
+    Way { hedges: 2, has_prior: true, ..way }
 }
 
 const WAYS: [Way; 8] = [
@@ -72,8 +107,8 @@ const WAYS: [Way; 8] = [
     way("least outstanding", Balance::Least),
     way("P2C", Balance::P2c),
     way("P2C + pace", Balance::Ewma),
-    Way { hedge: true, ..way("P2C, hedged", Balance::P2c) },
-    Way { hedge: true, ..way("P2C + pace, hedged", Balance::Ewma) },
+    hedged(way("P2C, hedged", Balance::P2c)),
+    hedged(way("P2C + pace, hedged", Balance::Ewma)),
     Way { check: true, retries: 1, ..way("P2C + pace, check, retries = 1", Balance::Ewma) },
-    Way { check: true, retries: 1, hedge: true, ..way("P2C + pace, check, retries = 1, hedged", Balance::Ewma) },
+    hedged(Way { check: true, retries: 1, ..way("P2C + pace, check, retries = 1, hedged", Balance::Ewma) }),
 ];

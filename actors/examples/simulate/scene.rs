@@ -22,6 +22,8 @@ pub(crate) enum Nature {
     BlackHole,
     /// Needs about this long, however many it works on.
     Roomy(u64),
+    /// As a healthy one, but one answer in twenty takes a second more.
+    Stalling,
 }
 
 /// Which members are asked, how often, and on what machine.
@@ -46,6 +48,11 @@ impl Scene {
         };
         let slots = if count == 1 { 16 } else { 4 };
         Scene { natures: (0..count).map(nature).collect(), slots, period: PERIOD, pauses: VecDeque::new() }
+    }
+
+    pub(crate) fn stalling(count: usize) -> Scene {
+        let natures = vec![Nature::Stalling; count];
+        Scene { natures, slots: usize::MAX, period: PERIOD, pauses: VecDeque::new() }
     }
 
     pub(crate) fn trio(has_slow: bool, is_busy: bool) -> Scene {

@@ -31,6 +31,8 @@ struct Call {
     tried: Vec<usize>,
     open: Vec<usize>,
     retries: u32,
+    /// Hedges that the member asked last may still have.
+    hedges: u32,
     is_done: bool,
 }
 
@@ -70,9 +72,8 @@ pub(crate) struct World {
     now: u64,
     took: Vec<u64>,
     errors: u64,
-    sent: u64,
-    /// Of these to the last of the members.
-    sent_last: u64,
+    /// Requests that reached each member.
+    sent: Vec<u64>,
 }
 
 pub(crate) struct Figures {
@@ -81,6 +82,8 @@ pub(crate) struct Figures {
     pub(crate) p999: f64,
     pub(crate) extra: f64,
     pub(crate) errors: f64,
+    /// The most that one member got, beside the mean of all.
+    pub(crate) busiest: f64,
     /// The last member's share of what was sent.
     pub(crate) last: f64,
 }
@@ -94,7 +97,8 @@ impl World {
             balance: way.balance,
             check: way.check.then(|| Check { kind: CheckKind::Tcp, interval: Duration::from_micros(CHECKED) }),
             retries: way.retries,
-            hedge: way.hedge,
+            // Without it there is no prior.
+            hedge: way.has_prior,
             ..ClusterSpec::new("simulated", members.collect())
         };
         let server = |nature: &Nature| Server { nature: *nature, busy: 0, queue: VecDeque::new() };
@@ -114,8 +118,7 @@ impl World {
             now: 0,
             took: Vec::new(),
             errors: 0,
-            sent: 0,
-            sent_last: 0,
+            sent: vec![0; count],
         }
     }
 
@@ -131,7 +134,7 @@ impl World {
                 Event::Arrival => self.arrive(due),
                 Event::Failed(attempt, code) => self.failed(attempt, code),
                 Event::Served(attempt) => self.served(attempt),
-                Event::Late(call) => self.late(call),
+                Event::Late(attempt) => self.late(attempt),
                 Event::GivenUp(call) => self.settle(call, false),
                 Event::Checked(member) => self.check(member),
             }
@@ -139,13 +142,16 @@ impl World {
         self.took.sort_unstable();
         let at = |share: f64| self.took[(self.took.len() as f64 * share) as usize] as f64 / 1e3;
         let calls = self.took.len() as f64;
+        let count = |number: Option<&u64>| number.copied().unwrap_or_default() as f64;
+        let (sent, most) = (self.sent.iter().sum::<u64>() as f64, count(self.sent.iter().max()));
         Figures {
             p50: at(0.5),
             p99: at(0.99),
             p999: at(0.999),
-            extra: (self.sent as f64 / calls - 1.0) * 100.0,
+            extra: (sent / calls - 1.0) * 100.0,
             errors: self.errors as f64 / calls * 100.0,
-            last: self.sent_last as f64 / self.sent as f64 * 100.0,
+            busiest: most * self.sent.len() as f64 / sent,
+            last: count(self.sent.last()) / sent * 100.0,
         }
     }
 
@@ -183,21 +189,22 @@ impl World {
             tried: Vec::new(),
             open: Vec::new(),
             retries: self.way.retries,
+            hedges: 0,
             is_done: false,
         });
-        if self.way.retries > 0 || self.way.hedge {
+        if self.way.retries > 0 || self.way.hedges > 0 {
             self.health.deposit(self.time());
         }
         self.at(PATIENCE, Event::GivenUp(call));
         match self.health.due(self.time()) {
-            Some(member) => self.send(call, member, Part::Trial),
+            Some(member) => self.ask(call, member, Part::Trial),
             None => self.next(call),
         }
     }
 
     fn check(&mut self, member: usize) {
         let is_alive = match self.servers[member].nature {
-            Nature::Healthy | Nature::Slow | Nature::Roomy(_) => true,
+            Nature::Healthy | Nature::Slow | Nature::Roomy(_) | Nature::Stalling => true,
             Nature::Flapping(shift) => !self.is_ill(shift),
             Nature::Refusing | Nature::BlackHole => false,
         };
@@ -224,9 +231,14 @@ impl World {
 
     fn next(&mut self, call: usize) {
         match self.choice(call, false) {
-            Some(member) => self.send(call, member, Part::Regular),
+            Some(member) => self.ask(call, member, Part::Regular),
             None => self.settle(call, false),
         }
+    }
+
+    fn ask(&mut self, call: usize, member: usize, part: Part) {
+        self.calls[call].hedges = if part == Part::Trial { 0 } else { self.way.hedges };
+        self.send(call, member, part);
     }
 
     fn send(&mut self, call: usize, member: usize, part: Part) {
@@ -240,12 +252,11 @@ impl World {
             Nature::Refusing => self.at(300, Event::Failed(attempt, 0)),
             Nature::BlackHole => self.at(MICROS, Event::Failed(attempt, 1)),
             Nature::Flapping(shift) if self.is_ill(shift) => {
-                self.sent += u64::from(is_counted);
+                self.sent[member] += u64::from(is_counted);
                 self.at(1_000, Event::Failed(attempt, 503));
             }
-            Nature::Healthy | Nature::Slow | Nature::Flapping(_) | Nature::Roomy(_) => {
-                self.sent += u64::from(is_counted);
-                self.sent_last += u64::from(is_counted && member + 1 == self.servers.len());
+            Nature::Healthy | Nature::Slow | Nature::Flapping(_) | Nature::Roomy(_) | Nature::Stalling => {
+                self.sent[member] += u64::from(is_counted);
                 if self.servers[member].busy < self.slots {
                     self.serve(attempt);
                 } else {
@@ -253,11 +264,10 @@ impl World {
                 }
             }
         }
-        if self.way.hedge
-            && self.calls[call].tried.len() == 1
-            && let Some(late) = self.health.member(member).p95()
+        if self.calls[call].hedges > 0
+            && let Some(late) = self.health.member(member).p95(self.time())
         {
-            self.at(late.as_micros() as u64, Event::Late(call));
+            self.at(late.as_micros() as u64, Event::Late(attempt));
         }
     }
 
@@ -272,8 +282,10 @@ impl World {
         if self.servers[member].nature == Nature::Slow {
             time *= 10;
         }
-        if self.dice.below(200) == 0 {
-            time += 300_000;
+        let (one_in, stall) =
+            if self.servers[member].nature == Nature::Stalling { (20, MICROS) } else { (200, 300_000) };
+        if self.dice.below(one_in) == 0 {
+            time += stall;
         }
         self.at(time, Event::Served(attempt));
     }
@@ -324,13 +336,16 @@ impl World {
         }
     }
 
-    fn late(&mut self, call: usize) {
-        if self.calls[call].is_done || self.calls[call].tried.len() > 1 {
+    fn late(&mut self, attempt: usize) {
+        let Attempt { call, member, .. } = self.attempts[attempt];
+        // Only the member asked last is waited for.
+        if self.calls[call].is_done || self.calls[call].tried.last() != Some(&member) {
             return;
         }
         if let Some(member) = self.choice(call, true)
             && self.health.withdraw(Extra::Hedge, self.time())
         {
+            self.calls[call].hedges -= 1;
             self.send(call, member, Part::Regular);
         }
     }
@@ -342,7 +357,10 @@ impl World {
         for attempt in self.calls[call].open.clone() {
             // Outrun by another member's answer, or given up by the caller.
             let lasted = Duration::from_micros(self.now - self.attempts[attempt].begun);
-            self.end(attempt, Judged::Neutral, false, is_ok.then_some(lasted), Some(lasted));
+            // What was not sent says nothing of how long answers take.
+            let was_sent = self.servers[self.attempts[attempt].member].nature != Nature::BlackHole;
+            let waited = was_sent.then_some(lasted);
+            self.end(attempt, Judged::Neutral, false, waited.filter(|_| is_ok), waited);
         }
         let begun = self.calls[call].begun;
         if begun >= WARM_UP {

@@ -77,7 +77,7 @@ impl Health {
     /// All members healthy, without latency samples.
     pub fn new(spec: &ClusterSpec) -> Health {
         let states = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
-        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true), states)
+        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true, spec.hedge), states)
     }
 
     /// As [`new`](Health::new), for databases: live statements are their trial calls, and latency is recorded only if
@@ -85,7 +85,7 @@ impl Health {
     pub fn of_databases(spec: &DbSpec) -> Health {
         let states =
             spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
-        let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma);
+        let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma, false);
         Health::of(common, states)
     }
 

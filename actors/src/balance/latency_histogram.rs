@@ -1,7 +1,10 @@
 //! Latency quantiles of a member over the recent past.
 //!
 //! The buckets of the histogram grow by a ninth, so a quantile is exact to ±10 %. The counts are halved after every ten
-//! seconds of use, so the last half minute outweighs all earlier time.
+//! seconds, so the last half minute outweighs all earlier time; but what is known is kept down to the weight of some
+//! twenty answers, or a member that is asked once a second would never be known.
+//!
+//! A member that is seldom asked has the whole cluster's histogram as a prior.
 
 use std::time::Duration;
 
@@ -17,6 +20,10 @@ const HALVE: Duration = Duration::from_secs(10);
 const ONE: u32 = 16;
 /// Answers needed for a quantile: with fewer, the 95th percentile is a guess.
 const ENOUGH: u32 = 20;
+/// The weight of a prior, in answers; decision 0022 compares 20, 50 and 100. A member slower than the others is known
+/// after six answers, which are more than a twentieth of all. One that is quicker is known late, and until then its
+/// hedges come later than they need to.
+const PRIOR: u32 = 100;
 
 /// The answers of one member.
 #[derive(Clone)]
@@ -41,10 +48,7 @@ impl std::fmt::Debug for LatencyHistogram {
 impl LatencyHistogram {
     /// Records an answer.
     pub fn learn(&mut self, took: Duration, now: Duration) {
-        if now.saturating_sub(self.halved) >= HALVE {
-            self.halve();
-            self.halved = now;
-        }
+        self.fade(now);
         if self.total > u32::MAX / 2 {
             self.halve();
         }
@@ -52,9 +56,37 @@ impl LatencyHistogram {
         self.total += ONE;
     }
 
+    /// Halves the counts once for every ten seconds that are over, down to the weight of some twenty answers.
+    pub(crate) fn fade(&mut self, now: Duration) {
+        let age = now.saturating_sub(self.halved);
+        if age < HALVE {
+            return;
+        }
+        self.halved = now;
+        for _ in 0..age.as_secs() / HALVE.as_secs() {
+            if self.total < 2 * ENOUGH * ONE {
+                break;
+            }
+            self.halve();
+        }
+    }
+
     /// The time within which this share (0 to 1) of the answers came; `None` while there are fewer than 20.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         self.place(share).map(upper_end)
+    }
+
+    /// As [`quantile`](Self::quantile), as if there had been a hundred answers more, spread as those of `prior`: with
+    /// few answers of its own a member has nearly the quantile of the prior, with many its own. Without any it has
+    /// none: nobody knows yet whether it answers at all.
+    pub(crate) fn quantile_with(&self, prior: &LatencyHistogram, share: f64) -> Option<Duration> {
+        if prior.total < ENOUGH * ONE || self.total == 0 {
+            return self.quantile(share);
+        }
+        let weight = f64::from(PRIOR * ONE) / f64::from(prior.total);
+        let counts = self.counts.iter().zip(prior.counts.iter());
+        let mixed = counts.map(|(own, others)| f64::from(*own) + f64::from(*others) * weight);
+        Some(upper_end(at_rank(mixed, f64::from(self.total + PRIOR * ONE) * share)))
     }
 
     /// As [`quantile`](Self::quantile), for display: the middle of the bucket, exact to ±5 %. `quantile` itself is
@@ -69,19 +101,24 @@ impl LatencyHistogram {
         if self.total < ENOUGH * ONE {
             return None;
         }
-        let rank = f64::from(self.total) * share;
-        let mut seen = 0.0;
-        let index = self.counts.iter().position(|count| {
-            seen += f64::from(*count);
-            seen >= rank
-        });
-        Some(index.unwrap_or(BUCKETS - 1))
+        let counts = self.counts.iter().map(|count| f64::from(*count));
+        Some(at_rank(counts, f64::from(self.total) * share))
     }
 
     fn halve(&mut self) {
         self.counts.iter_mut().for_each(|count| *count /= 2);
         self.total = self.counts.iter().sum();
     }
+}
+
+/// The bucket that holds the answer of this rank.
+fn at_rank(mut counts: impl Iterator<Item = f64>, rank: f64) -> usize {
+    let mut seen = 0.0;
+    let index = counts.position(|count| {
+        seen += count;
+        seen >= rank
+    });
+    index.unwrap_or(BUCKETS - 1)
 }
 
 fn bucket(took: Duration) -> usize {
@@ -133,6 +170,50 @@ mod tests {
         latency.learn(Duration::from_secs(86_400), SECOND);
         assert_eq!(latency.quantile(0.5), Some(Duration::from_micros(50)));
         assert!(latency.quantile(1.0).is_some_and(|longest| longest > SECOND * 80));
+    }
+
+    fn answers(count: u32, took: Duration) -> LatencyHistogram {
+        let mut latency = LatencyHistogram::default();
+        (0..count).for_each(|_| latency.learn(took, SECOND));
+        latency
+    }
+
+    #[test]
+    fn the_weight_of_a_prior_is_a_hundred_answers() {
+        let prior = answers(10_000, MILLI * 5);
+        // Its own answers, how long each took, and its 95th percentile in milliseconds.
+        let table = [
+            (0, 5, None),
+            (1, 5, Some(5)),
+            // Few slow ones are within the twentieth that may be late.
+            (5, 50, Some(5)),
+            (6, 50, Some(50)),
+            (1_000, 50, Some(50)),
+            (20, 1, Some(5)),
+            (1_800, 1, Some(5)),
+            (2_000, 1, Some(1)),
+        ];
+        for (count, took, expected) in table {
+            let found = answers(count, MILLI * took).quantile_with(&prior, 0.95);
+            assert_eq!(found, expected.map(|millis| upper_end(bucket(MILLI * millis))), "{count} of {took} ms");
+        }
+        // A prior of a few answers is a guess, too.
+        let (few, own) = (answers(19, MILLI * 5), answers(20, MILLI));
+        assert_eq!(answers(19, MILLI).quantile_with(&few, 0.95), None);
+        assert_eq!(own.quantile_with(&few, 0.95), own.quantile(0.95));
+    }
+
+    #[test]
+    fn a_member_asked_once_a_second_is_known_and_what_it_was_is_soon_forgotten() {
+        let mut latency = LatencyHistogram::default();
+        (0..120).for_each(|second| latency.learn(MILLI, SECOND * second));
+        assert!(latency.quantile(0.95).is_some());
+        (120..180).for_each(|second| latency.learn(MILLI * 50, SECOND * second));
+        assert!(latency.quantile(0.5).is_some_and(|p50| p50 > MILLI * 40), "{latency:?}");
+        // After an hour of rest, thousands of answers weigh no more than some twenty.
+        let mut latency = answers(10_000, SECOND);
+        latency.fade(SECOND * 3_600);
+        assert!((ENOUGH * ONE..2 * ENOUGH * ONE).contains(&latency.total), "{}", latency.total);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Retries and hedges: which calls may be sent twice, to which member, and at what cost.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use skitai_actors::Reason;
 
@@ -104,11 +104,11 @@ fn when_all_fail_the_extra_requests_stay_within_the_budget() {
     });
 }
 
-/// Answers at once; while the switch is on it keeps its callers waiting.
-fn stalling(is_stalled: &Arc<AtomicBool>, hung: &Arc<AtomicUsize>) -> Member {
-    let (is_stalled, hung) = (is_stalled.clone(), hung.clone());
+/// Answers at once, but for so many requests, whichever member they meet: those it keeps waiting.
+fn stalling(stalls: &Arc<AtomicUsize>) -> Member {
+    let stalls = stalls.clone();
     member(move |stream, _| {
-        if is_stalled.load(SeqCst) && hung.fetch_add(1, SeqCst) == 0 {
+        if stalls.try_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
             return After::AwaitEof;
         }
         answer(stream, "200 OK", "content-type: text/xml\r\n", &xml("a"));
@@ -116,17 +116,31 @@ fn stalling(is_stalled: &Arc<AtomicBool>, hung: &Arc<AtomicUsize>) -> Member {
     })
 }
 
+/// How many requests each of these members has seen.
+fn asked(members: &[Member]) -> Vec<usize> {
+    members.iter().map(|member| member.seen.requests()).collect()
+}
+
+/// Enough answers for a quantile.
+const ANSWERS: usize = 80;
+
+/// So many members that share their stalls, in a cluster that hedges and has met them while they were well.
+async fn hedging(count: usize) -> (Started, Vec<Member>, Arc<AtomicUsize>) {
+    let stalls = Arc::new(AtomicUsize::new(0));
+    let members: Vec<Member> = (0..count).map(|_| stalling(&stalls)).collect();
+    let ports: Vec<u16> = members.iter().map(|member| member.port).collect();
+    let cluster = repeating(0, true, &ports);
+    for _ in 0..ANSWERS {
+        assert!(cluster.one(call().idempotent()).await.is_ok());
+    }
+    (cluster, members, stalls)
+}
+
 #[test]
 fn a_late_call_goes_to_a_second_member_and_the_loser_is_closed() {
     in_system(async {
-        let (is_stalled, hung) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        // The first request under the switch hangs, whichever member it meets; the next one is answered.
-        let members = [stalling(&is_stalled, &hung), stalling(&is_stalled, &hung)];
-        let cluster = repeating(0, true, &[members[0].port, members[1].port]);
-        for _ in 0..80 {
-            assert!(cluster.one(call().idempotent()).await.is_ok());
-        }
-        is_stalled.store(true, SeqCst);
+        let (cluster, members, stalls) = hedging(2).await;
+        stalls.store(1, SeqCst);
         let begun = Instant::now();
         let outcome = cluster.one(call().idempotent()).await;
         assert!(outcome.is_ok(), "{outcome:?}");
@@ -136,10 +150,96 @@ fn a_late_call_goes_to_a_second_member_and_the_loser_is_closed() {
         eventually("the loser sees the end", || eofs() >= 1).await;
 
         // A call that is not idempotent waits.
-        hung.store(0, SeqCst);
+        stalls.store(1, SeqCst);
         let deadline = after(200);
         let outcomes = cluster.ask(Spread::One, call(), deadline).all(deadline).await;
         assert_eq!((outcomes[0].reason, outcomes[0].attempts), (Reason::Deadline, 1));
+    });
+}
+
+#[test]
+fn a_call_that_is_late_twice_goes_to_a_third_member_and_no_further() {
+    in_system(async {
+        let (cluster, members, stalls) = hedging(4).await;
+        // Five times, so that the choice would meet a member that was tried. The budget has room for some twenty.
+        for _ in 0..5 {
+            let (before, eofs) = (asked(&members), members.iter().map(|member| member.seen.eofs()).sum::<usize>());
+            stalls.store(2, SeqCst);
+            let outcome = cluster.one(call().idempotent()).await;
+            assert!(outcome.is_ok(), "two members of four stall: {outcome:?}");
+            assert_eq!(outcome.attempts, 3);
+            let times = asked(&members).iter().zip(&before).map(|(now, before)| now - before).collect::<Vec<_>>();
+            assert!(times.iter().all(|times| *times <= 1) && times.iter().sum::<usize>() == 3, "{times:?}");
+            let closed = || members.iter().map(|member| member.seen.eofs()).sum::<usize>();
+            eventually("both losers see the end", || closed() >= eofs + 2).await;
+        }
+        // Three that stall are waited for; the fourth would have answered.
+        let before: usize = asked(&members).iter().sum();
+        stalls.store(3, SeqCst);
+        let deadline = after(500);
+        let outcomes = cluster.ask(Spread::One, call().idempotent(), deadline).all(deadline).await;
+        assert_eq!((outcomes[0].reason, outcomes[0].attempts), (Reason::Deadline, 3));
+        assert_eq!(asked(&members).iter().sum::<usize>() - before, 3);
+    });
+}
+
+#[test]
+fn when_all_stall_the_hedges_stay_within_the_budget() {
+    in_system(async {
+        let (cluster, members, stalls) = hedging(4).await;
+        let before: usize = asked(&members).iter().sum();
+        stalls.store(usize::MAX, SeqCst);
+        let begun = Instant::now();
+        for _ in 0..10 {
+            let deadline = after(150);
+            let many: Vec<_> = (0..20).map(|_| cluster.ask(Spread::One, call().idempotent(), deadline)).collect();
+            for replies in many {
+                assert_eq!(replies.all(deadline).await[0].reason, Reason::Deadline);
+            }
+        }
+        let (seconds, extra) =
+            (begun.elapsed().as_secs() as usize + 2, asked(&members).iter().sum::<usize>() - before - 200);
+        assert!(extra > 0, "nothing was hedged");
+        assert!(extra <= (ANSWERS + 200) / 5 + 10 * seconds, "{extra} more for 200 calls in {seconds} s");
+    });
+}
+
+#[test]
+fn a_trial_call_is_not_hedged_because_it_has_to_decide() {
+    in_system(async {
+        let (answers, fails, hangs) = (0, 1, 2);
+        let mood = Arc::new(AtomicUsize::new(answers));
+        let told = mood.clone();
+        let moody = member(move |stream, _| {
+            match told.load(SeqCst) {
+                mood if mood == answers => answer(stream, "200 OK", "content-type: text/xml\r\n", &xml("a")),
+                mood if mood == fails => answer(stream, "503 Service Unavailable", "", ""),
+                _ => return After::AwaitEof,
+            }
+            After::KeepAlive
+        });
+        let other = fine("b");
+        let rules = Rules { eject_after: 1, eject_time: Duration::from_millis(200), ..Rules::default() };
+        let member_timeout = Duration::from_millis(300);
+        // Not by pace, which would rather leave a member alone that was slow once.
+        let balance = Balance::P2c;
+        let spec = ClusterSpec { hedge: true, balance, rules, member_timeout, ..spec(&[moody.port, other.port]) };
+        let cluster = Started::new(spec);
+        for _ in 0..ANSWERS {
+            assert!(cluster.one(call().idempotent()).await.is_ok());
+        }
+        mood.store(fails, SeqCst);
+        until("the failing one is met", async || cluster.one(call().idempotent()).await.code == 503).await;
+        mood.store(hangs, SeqCst);
+        let before = moody.seen.requests();
+        until("its trial", async || {
+            let outcome = cluster.one(call().idempotent()).await;
+            let is_trial = moody.seen.requests() > before;
+            let expected = if is_trial { (Reason::Deadline, 1) } else { (Reason::Ok, 1) };
+            assert_eq!((outcome.reason, outcome.attempts), expected, "{outcome:?}");
+            is_trial
+        })
+        .await;
     });
 }
 

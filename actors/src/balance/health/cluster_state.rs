@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::NEVER;
 use super::member_health::MemberState;
+use crate::balance::latency_histogram::LatencyHistogram;
 use crate::balance::retry_budget::RetryBudget;
 use crate::spec::Rules;
 
@@ -18,6 +19,9 @@ pub(crate) struct ClusterState {
     pub(crate) has_checks: bool,
     /// Whether latency is recorded.
     pub(crate) learns: bool,
+    /// The answers of all members, the prior for those that are seldom asked. Only with `hedge`, so that nobody else
+    /// pays for its lock.
+    pub(crate) latency: Option<Mutex<LatencyHistogram>>,
     /// When the next trial call of an ejected member is due, in milliseconds.
     pub(crate) due: AtomicU64,
     pub(crate) ejections: Mutex<Ejections>,
@@ -44,13 +48,20 @@ impl Ejections {
 }
 
 impl ClusterState {
-    pub(crate) fn new(name: &Arc<str>, rules: Rules, has_checks: bool, learns: bool) -> Arc<ClusterState> {
+    pub(crate) fn new(
+        name: &Arc<str>,
+        rules: Rules,
+        has_checks: bool,
+        learns: bool,
+        is_hedged: bool,
+    ) -> Arc<ClusterState> {
         Arc::new(ClusterState {
             name: name.clone(),
             epoch: Instant::now(),
             rules,
             has_checks,
             learns,
+            latency: is_hedged.then(Mutex::default),
             due: AtomicU64::new(NEVER),
             ejections: Mutex::default(),
             budget: Mutex::default(),
@@ -62,6 +73,10 @@ impl ClusterState {
 
     pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {
         self.ejections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn latency(&self) -> Option<MutexGuard<'_, LatencyHistogram>> {
+        self.latency.as_ref().map(|latency| latency.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How many of `count` members may be ejected at once.

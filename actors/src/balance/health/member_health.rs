@@ -1,7 +1,7 @@
 //! The state of one member as all threads see it.
 //!
 //! The end of an exchange locks its member; an ejection then also locks the places. The locks are never taken in the
-//! other order.
+//! other order. The same holds for the cluster's latencies, which a member with `hedge` locks last.
 //!
 //! - `report`: the member's part of the status page.
 
@@ -219,6 +219,9 @@ impl MemberHealth {
         let estimate = match times {
             (Some(took), _) => {
                 stats.latency.learn(took, now);
+                if let Some(mut latency) = self.common.latency() {
+                    latency.learn(took, now);
+                }
                 stats.recent.learn(took, among, now)
             }
             (None, Some(waited)) => stats.recent.waited(waited, among, now),
@@ -267,9 +270,16 @@ impl MemberHealth {
         self.judged(now, |circuit, context| ((), circuit.checked(is_passed, context)));
     }
 
-    /// The 95th percentile of this member's latency; `None` while there are too few answers.
-    pub fn p95(&self) -> Option<Duration> {
-        self.stats().latency.quantile(0.95)
+    /// The 95th percentile of this member's latency, with the cluster's as a prior where it is hedged; `None` while
+    /// there are too few answers.
+    pub fn p95(&self, now: Duration) -> Option<Duration> {
+        let mut stats = self.stats();
+        // What it was long ago must not outweigh what the others are now.
+        stats.latency.fade(now);
+        match self.common.latency() {
+            Some(prior) => stats.latency.quantile_with(&prior, 0.95),
+            None => stats.latency.quantile(0.95),
+        }
     }
 
     /// Runs a step of the state machine and applies the change.

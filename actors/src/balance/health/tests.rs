@@ -65,6 +65,46 @@ impl Cluster {
     }
 }
 
+/// A cluster of three after this many answers within 5 ms of each of the first two members.
+fn answered(hedge: bool, count: u32) -> Health {
+    let member = |nth| Member { node: format!("member-{nth}").into(), ..Member::new("member", 80) };
+    let health = Health::new(&ClusterSpec { hedge, ..ClusterSpec::new("hedged", (0..3).map(member).collect()) });
+    for _ in 0..count {
+        (0..2).for_each(|index| answer(&health, index, 5));
+    }
+    health
+}
+
+fn answer(health: &Health, index: usize, millis: u32) {
+    let member = health.member(index);
+    let among = member.begun(MILLI);
+    let (call, judged, took) = (CallKind::Regular, Judged::Good, Some(MILLI * millis));
+    let ended = CallEnd { call, judged, is_refusal: false, took, waited: None, among, msg: "" };
+    member.ended(&ended, MILLI * (1 + millis));
+}
+
+#[test]
+fn the_answers_of_all_tell_when_a_call_to_a_member_is_late() {
+    let p95 = |health: &Health, index: usize| health.member(index).p95(MILLI * 10);
+    let is_near = |found: Option<Duration>| found.is_some_and(|late| late >= MILLI * 5 && late < MILLI * 6);
+    // Ten answers of each are too few of its own, and enough together.
+    let health = answered(true, 10);
+    assert!(is_near(p95(&health, 0)), "{:?}", p95(&health, 0));
+    // Who has not answered yet may be dead, and is found out only by a call that waits for it.
+    assert_eq!(p95(&health, 2), None);
+    answer(&health, 2, 5);
+    assert!(is_near(p95(&health, 2)), "{:?}", p95(&health, 2));
+    // A slow one is known by its own answers.
+    (0..6).for_each(|_| answer(&health, 2, 80));
+    assert!(p95(&health, 2).is_some_and(|late| late >= MILLI * 80), "{:?}", p95(&health, 2));
+
+    // Nobody else learns for all.
+    let health = answered(false, 10);
+    assert_eq!(p95(&health, 0), None);
+    let health = answered(false, 20);
+    assert!(is_near(p95(&health, 0)), "{:?}", p95(&health, 0));
+}
+
 #[test]
 fn a_slow_member_is_left_alone_but_for_a_call_now_and_then() {
     let mut cluster = Cluster::of(&[20, 20, 200]);
@@ -133,5 +173,5 @@ fn callers_that_wait_too_short_tell_who_is_slow() {
     assert!(known(1).micros > 49_000, "{:?}", known(1));
     assert_eq!(known(0).micros, 0);
     // It says nothing of how long answers take.
-    assert_eq!(member.p95(), None);
+    assert_eq!(member.p95(MILLI * 51), None);
 }

@@ -5,6 +5,7 @@
 //!
 //! - this file: the pool, and a statement's flight; `run`: the statement itself; `open`: how a connection is opened;
 //! - [`bind`]: parameters, by name if the text names them; [`error_map`]: SQLite's errors as messages;
+//! - `inode`: whether the path still leads to the file that is open;
 //! - [`close`]: closes connections on a thread whose event loop has ended; `files`: closes all files at the end of the
 //!   site.
 
@@ -12,6 +13,7 @@ mod bind;
 mod close;
 mod error_map;
 mod files;
+mod inode;
 mod open;
 mod run;
 
@@ -66,7 +68,7 @@ impl Sqlite {
                     return deadline::undialled(Reason::ConnectTimeout, what, connect_timeout).into();
                 }
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                    (Reason::Connect, error_map::unopened(&error, &self.0.path))
+                    return error_map::unopened(&error, &self.0.path);
                 }
                 PoolError::Closed => (Reason::Connect, "not sent: the server is about to end".to_owned()),
                 error => (Reason::Connect, error.to_string()),

@@ -14,13 +14,13 @@ use skitai_actors::{Outcome, Reason};
 
 use crate::{Cluster, PATIENCE, run, text};
 
-fn member(path: &Path) -> DbMember {
+pub(crate) fn member(path: &Path) -> DbMember {
     let node = path.display().to_string().into();
     DbMember { node, shard: Shard::Sqlite { path: path.to_owned() }, weight: 1 }
 }
 
 /// A file with one table and this journal mode.
-fn made(path: &Path, mode: &str) {
+pub(crate) fn made(path: &Path, mode: &str) {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(())).unwrap();
     connection.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
@@ -90,7 +90,7 @@ fn a_moved_file_is_an_error_and_works_again_after_its_return() {
         std::fs::rename(&path, &aside).unwrap();
         let lost = cluster.one("INSERT INTO t VALUES (2)", ()).await;
         assert_eq!(lost.reason, Reason::Sql, "{}", lost.msg);
-        assert!(lost.msg.starts_with("SQLite 1032: ") && lost.msg.contains("put the file back"), "{}", lost.msg);
+        assert!(lost.msg.starts_with("SQLite 1032: ") && lost.msg.contains("put it back"), "{}", lost.msg);
         assert!(
             lost.sql_error
                 .is_some_and(|error| error.hint.as_ref().is_some_and(|hint| hint.contains("nothing was written")))

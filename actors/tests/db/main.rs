@@ -9,6 +9,7 @@ mod files;
 mod health;
 mod loss;
 mod merge;
+mod moved;
 mod pipelined;
 mod pooler;
 mod postgres;

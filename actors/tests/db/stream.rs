@@ -20,17 +20,17 @@ const HUGE: &str = "SELECT generate_series(1, 50000000) AS i, repeat('x', 100) A
 const SOON: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy)]
-struct Pacing {
+pub(crate) struct Pacing {
     deadline: Instant,
     patience: Duration,
 }
 
-fn pacing() -> Pacing {
+pub(crate) fn pacing() -> Pacing {
     Pacing { deadline: Instant::now() + PATIENCE, patience: PATIENCE }
 }
 
 impl Cluster {
-    fn rows(&self, shards: impl Into<Shards>, sql: &'static str, pacing: Pacing) -> RowStream {
+    pub(crate) fn rows(&self, shards: impl Into<Shards>, sql: &'static str, pacing: Pacing) -> RowStream {
         let shards = shards.into();
         let statement = Statement {
             shards,
@@ -64,7 +64,7 @@ fn number(row: &Result<Value, Broken>) -> i64 {
 }
 
 /// Everything that comes, rows as their numbers, failures as their outcomes.
-async fn read(mut rows: RowStream) -> (Vec<i64>, Vec<Outcome>, RowStream) {
+pub(crate) async fn read(mut rows: RowStream) -> (Vec<i64>, Vec<Outcome>, RowStream) {
     let (mut numbers, mut failed) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next().await {
         match row {

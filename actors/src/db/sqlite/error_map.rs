@@ -1,14 +1,30 @@
 //! Texts for SQLite's errors, with a remedy if SQLite's own message does not give one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Error, ffi};
 
 use crate::db::flight::{Rows, StatementFailure};
+use crate::outcome::Reason;
 use crate::outcome::sql_error::SqlError;
 
+/// The failure of a statement.
+pub(super) fn failure(error: &Error) -> StatementFailure {
+    StatementFailure { reason: Reason::Sql, msg: text(error), error: parts(error).map(Arc::new) }
+}
+
+/// The failure of an attempt to open the file. If another file is there now, it is the one that a statement on an open
+/// connection has.
+pub(super) fn unopened(error: &Error, path: &Path) -> StatementFailure {
+    match error {
+        Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED => failure(error),
+        _ => StatementFailure::new(Reason::Connect, unopened_text(error, path)),
+    }
+}
+
 /// SQLite's message with its extended code, the position if it is known, and our remedy if there is one.
-pub(super) fn text(error: &Error) -> String {
+fn text(error: &Error) -> String {
     match (error, parts(error)) {
         (Error::MultipleStatement, _) => "the text holds more than one statement; send them one by one".to_owned(),
         (_, Some(SqlError { code, message, position, hint, .. })) => {
@@ -21,7 +37,7 @@ pub(super) fn text(error: &Error) -> String {
 }
 
 /// The same for a file that could not be opened.
-pub(super) fn unopened(error: &Error, path: &Path) -> String {
+fn unopened_text(error: &Error, path: &Path) -> String {
     match (path.try_exists(), parts(error)) {
         (Ok(false), Some(SqlError { code, message, .. })) => {
             format!("SQLite {code}: {message}: the file does not exist; create it first")
@@ -32,7 +48,7 @@ pub(super) fn unopened(error: &Error, path: &Path) -> String {
 }
 
 /// The parts of the error; `None` if it is not SQLite's.
-pub(super) fn parts(error: &Error) -> Option<SqlError> {
+fn parts(error: &Error) -> Option<SqlError> {
     let (code, message, offset) = match error {
         Error::SqliteFailure(code, Some(message)) => (code, message, None),
         Error::SqlInputError { error: code, msg, offset, .. } => (code, msg, u32::try_from(*offset).ok()),
@@ -47,7 +63,7 @@ pub(super) fn parts(error: &Error) -> Option<SqlError> {
     })
 }
 
-/// Whether the connection's file has been moved or replaced: the next connection opens the file that is there now.
+/// Whether the connection's file was moved, removed or replaced, so that the connection is of no more use.
 pub(super) fn is_moved(result: &Result<Rows, StatementFailure>) -> bool {
     let moved = ffi::SQLITE_READONLY_DBMOVED.to_string();
     result.as_ref().is_err_and(|failure| failure.error.as_ref().is_some_and(|error| error.code == moved))
@@ -73,8 +89,8 @@ fn hint(extended_code: i32) -> Option<&'static str> {
              the server's user must be able to write the file and its folder"
         }
         ffi::SQLITE_READONLY_DBMOVED => {
-            "the file was moved, replaced or removed while it was open; nothing was written; put the file back where \
-             it was, and the next statement opens what is there"
+            "the file was moved, removed or replaced after it was opened; nothing was written; put it back, or restart \
+             the server, which then opens what is there"
         }
         ffi::SQLITE_CANTOPEN | ffi::SQLITE_CANTOPEN_FULLPATH => {
             "the server's user must be able to read and write the file, and to write its folder, where SQLite makes \
@@ -109,7 +125,7 @@ mod tests {
             (520, "-shm file"),
             (1288, "-shm file"),
             (776, "-journal file"),
-            (1032, "moved, replaced or removed"),
+            (1032, "moved, removed or replaced"),
         ] {
             let told = told(code, readonly);
             assert!(told.starts_with(&format!("SQLite {code}: {readonly}: ")) && told.contains(part), "{told}");

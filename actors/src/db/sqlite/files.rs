@@ -52,6 +52,7 @@ impl File {
     /// Closes the pool: its unused connections at once, the others when they are returned.
     fn close_unused(&self) {
         closing(|| self.pool.close());
+        self.pool.manager().forget();
     }
 
     /// Registers a running statement, which can be stopped from here until it has ended.

@@ -11,6 +11,7 @@ use deadpool::managed::{self, Hook, HookError, Manager, Metrics, RecycleError, R
 use deadpool_sync::SyncWrapper;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::inode::Inode;
 use crate::db::member::MemberLimits;
 
 /// How long a statement waits for another process's lock before it fails with "database is locked".
@@ -29,11 +30,19 @@ static CLOSES: Mutex<()> = Mutex::new(());
 pub(super) struct Opener {
     path: PathBuf,
     open: Arc<AtomicUsize>,
+    /// The file that the pool has opened. It stays the pool's also while no connection is open: whether the old file or
+    /// the new one is the right one is for the operator to say.
+    inode: Arc<Mutex<Option<Arc<Inode>>>>,
 }
 
 impl Opener {
     fn new(path: &Path) -> Opener {
-        Opener { path: path.to_owned(), open: Arc::default() }
+        Opener { path: path.to_owned(), open: Arc::default(), inode: Arc::default() }
+    }
+
+    /// The pool is closed: the next one may open another file.
+    pub(super) fn forget(&self) {
+        self.inode.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// True if a connection is open, is being opened, or has not closed yet.
@@ -64,7 +73,15 @@ impl Drop for OpenCount {
 pub(super) struct CountedConn {
     /// `None` once it is closed.
     connection: Option<Connection>,
+    inode: Arc<Inode>,
     _count: OpenCount,
+}
+
+impl CountedConn {
+    /// Fails if the file was moved, removed or replaced since it was opened.
+    pub(super) fn check_file(&self) -> rusqlite::Result<()> {
+        self.inode.check()
+    }
 }
 
 impl Deref for CountedConn {
@@ -86,6 +103,16 @@ impl Drop for CountedConn {
         // An interrupt that came after its statement stays pending and would hit the next one, here the checkpoint of
         // the write-ahead log. Starting a statement clears it.
         let _ = self.execute_batch("SELECT 1");
+        if self.check_file().is_err() {
+            // SQLite leaves the log of such a file as it is, and whoever opens the path next takes its commits for
+            // those of the file that is there then. So they are written where they belong, and the log is emptied. As
+            // long as another connection reads, that fails; its own close does it.
+            let _ = self.busy_timeout(Duration::ZERO);
+            if !self.is_autocommit() {
+                let _ = self.execute_batch("ROLLBACK");
+            }
+            let _ = self.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
         drop(self.connection.take());
     }
 }
@@ -99,15 +126,17 @@ impl Manager for Opener {
         // URI, and `:memory:` for no file. The path used here begins with `./` or `/`, so it is neither.
         let path = Path::new(".").join(&self.path);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let count = OpenCount::new(&self.open);
+        let (count, known) = (OpenCount::new(&self.open), self.inode.clone());
         let open = move || {
-            let connection = Some(Connection::open_with_flags(path, flags)?);
-            Ok(CountedConn { connection, _count: count })
+            let (connection, inode) = Inode::opening(&path, || Connection::open_with_flags(&path, flags))?;
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(inode.clone());
+            Ok(CountedConn { connection: Some(connection), inode, _count: count })
         };
         SyncWrapper::new(Runtime::Tokio1, open).await
     }
 
-    /// Makes no check in SQLite: its result would hold for that moment only, and a statement finds the same errors. A
+    /// Makes no check in SQLite: its result would hold for that moment only. That the file is still there, which SQLite
+    /// does not notice of one with a write-ahead log, is checked before each statement, on its blocking thread. A
     /// connection whose statement panicked may be in any state.
     async fn recycle(&self, connection: &mut Self::Type, _: &Metrics) -> RecycleResult<rusqlite::Error> {
         if connection.is_mutex_poisoned() {
@@ -212,8 +241,10 @@ mod tests {
         std::fs::File::create(&path).expect("an empty file");
         let opener = Opener::new(&path);
         for round in 0..1_000 {
-            let opened =
-                |_| CountedConn { connection: Connection::open(&path).ok(), _count: OpenCount::new(&opener.open) };
+            let opened = |_| {
+                let (connection, inode) = Inode::opening(&path, || Connection::open(&path)).expect("opened");
+                CountedConn { connection: Some(connection), inode, _count: OpenCount::new(&opener.open) }
+            };
             let both = [0, 1].map(opened);
             for one in &both {
                 prepared(one).expect("it has a log now");

@@ -8,6 +8,7 @@ use futures_util::task::AtomicWaker;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
 
+use super::open::CountedConn;
 use super::{bind, error_map};
 use crate::db::Query;
 use crate::db::flight::{Rows, StatementFailure};
@@ -53,14 +54,16 @@ impl Halt {
 }
 
 pub(super) fn run(
-    connection: &mut Connection,
+    connection: &CountedConn,
     query: &Query,
     halt: &Halt,
     goes_on: bool,
 ) -> Result<Rows, StatementFailure> {
     // The handle may outlive this statement, but not the lease, which keeps the connection from other statements.
     let _ = halt.interrupt.set(connection.get_interrupt_handle());
-    let rows = statement(connection, query, halt);
+    // Within a transaction it is too late: what the transaction has done so far cannot be moved to another file.
+    let file = if connection.is_autocommit() { connection.check_file() } else { Ok(()) };
+    let rows = file.map_err(|error| error_map::failure(&error)).and_then(|()| statement(connection, query, halt));
     if !goes_on && !connection.is_autocommit() {
         // No statement can begin a transaction here. If one did, its locks must not stay for the next borrower.
         let _ = connection.execute_batch("ROLLBACK");
@@ -69,11 +72,7 @@ pub(super) fn run(
 }
 
 fn statement(connection: &Connection, query: &Query, halt: &Halt) -> Result<Rows, StatementFailure> {
-    let sql = |error: rusqlite::Error| StatementFailure {
-        reason: Reason::Sql,
-        msg: error_map::text(&error),
-        error: error_map::parts(&error).map(Arc::new),
-    };
+    let sql = |error: rusqlite::Error| error_map::failure(&error);
     let stopped = || StatementFailure::new(Reason::Cancelled, "stopped before it ended");
     if halt.stopped.load(Relaxed) {
         return Err(stopped());

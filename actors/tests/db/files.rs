@@ -203,3 +203,30 @@ fn a_statement_under_way_may_end_and_one_that_does_not_is_stopped() {
         assert!(!log_of(&path).exists());
     });
 }
+
+/// Nobody asks after the file was replaced, so only its closing can see that the log is not that of the new file.
+#[test]
+fn the_log_of_a_replaced_file_does_not_get_into_the_new_one() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, aside, other) =
+            (dir.path().join("log.db"), dir.path().join("aside.db"), dir.path().join("other.db"));
+        made(&path, "WAL");
+        made(&other, "WAL");
+        let site = Site::of(&path);
+        for thread in [0, 1] {
+            assert!(site.one(thread, "INSERT INTO t VALUES (1)").await.is_ok());
+        }
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        site.closed(Duration::from_secs(5)).await;
+        let opened = rusqlite::Connection::open(&path).unwrap();
+        assert_eq!(opened.query_row("SELECT count(*) FROM t", [], |row| row.get(0)), Ok(0_i64));
+        assert_eq!(rows_of_a_copy(&aside), 2);
+        let next = Site::of(&path);
+        assert!(
+            next.one(0, "INSERT INTO t VALUES (1)").await.is_ok(),
+            "the site that was closed has forgotten its file"
+        );
+    });
+}

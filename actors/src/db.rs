@@ -292,7 +292,10 @@ async fn ask_at(
     sink: Option<&Sink>,
 ) -> Outcome {
     match index.and_then(|index| members.get(index)) {
-        Some(member) => ask(member, query, None, sink, Instant::now()).await,
+        Some(member) => {
+            let outcome = ask(member, query, None, sink, Instant::now()).await;
+            Outcome { index: index.and_then(|index| u32::try_from(index).ok()), ..outcome }
+        }
         None => no_shard(members, index, name),
     }
 }
@@ -311,7 +314,7 @@ async fn ask_one(mut choice: Choice<'_>, name: &str, query: &Arc<Query>, sink: O
     while let Some((index, call)) = choice.next() {
         attempts += 1;
         let mut outcome = ask(&choice.members[index], query.clone(), Some(call), sink, Instant::now()).await;
-        outcome.attempts = attempts;
+        (outcome.attempts, outcome.index) = (attempts, u32::try_from(index).ok());
         outcome.latency = started.elapsed();
         if !outcome.reason.never_ran() {
             return outcome;

@@ -26,5 +26,6 @@ pub mod session;
 pub mod spec;
 pub mod status;
 
-pub use outcome::{Coverage, Data, Outcome, Reason, Status};
+pub use outcome::coverage;
+pub use outcome::{ClusterCoverage, Coverage, CoverageDetail, CoverageReport, Data, Leaves, Outcome, Reason, Status};
 pub use skitai_wire as wire;

@@ -5,6 +5,7 @@
 //! supplies both.
 
 pub(crate) mod columns;
+pub mod coverage;
 mod data;
 pub mod deadline;
 pub(crate) mod sql_error;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use columns::{Column, Columns};
+pub use coverage::{ClusterCoverage, Coverage, CoverageDetail, CoverageReport, Leaves, MissingMember};
 pub use data::Data;
 pub use sql_error::SqlError;
 
@@ -45,6 +47,8 @@ pub enum Status {
 pub enum Reason {
     /// A good answer.
     Ok,
+    /// A good answer of a member that reported a gap of its own: what is missing is missing below it.
+    Partial,
     /// Nothing was sent: the actor's queue is full.
     NotAdmitted,
     /// Nothing was sent: the actor panicked repeatedly and pauses before it is tried again.
@@ -100,6 +104,7 @@ impl Reason {
     pub fn word(self) -> &'static str {
         match self {
             Reason::Ok => "ok",
+            Reason::Partial => "partial",
             Reason::NotAdmitted => "not_admitted",
             Reason::ActorFailed => "actor_failed",
             Reason::NoPermit => "no_permit",
@@ -130,7 +135,7 @@ impl Reason {
     /// The status that this cause implies.
     pub fn status(self) -> Status {
         match self {
-            Reason::Ok => Status::Completed,
+            Reason::Ok | Reason::Partial => Status::Completed,
             Reason::NotAdmitted
             | Reason::ActorFailed
             | Reason::NoPermit
@@ -198,6 +203,12 @@ pub struct Outcome {
     pub latency: Duration,
     /// How many members were tried, this one included; 0 if none was.
     pub attempts: u32,
+    /// What the member reported of its own calls, if it asked others for its answer.
+    pub coverage: Option<Arc<CoverageReport>>,
+    /// The member's index in its cluster, counted from 0. `None` for a call to one member that none has been chosen for.
+    pub index: Option<u32>,
+    /// True where the client of the request may not learn addresses: the outcome is then serialized without them.
+    pub is_masked: bool,
 }
 
 impl Outcome {
@@ -231,28 +242,80 @@ impl Outcome {
             headers: Vec::new(),
             latency: Duration::ZERO,
             attempts: 0,
+            coverage: None,
+            index: None,
+            is_masked: false,
         }
+    }
+
+    /// The same outcome without its answer and headers, for a record.
+    pub fn without_data(&self) -> Outcome {
+        Outcome {
+            node: self.node.clone(),
+            msg: self.msg.clone(),
+            coverage: self.coverage.clone(),
+            sql_error: self.sql_error.clone(),
+            data: Data::default(),
+            columns: None,
+            headers: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Adds what the member reported of its own calls. A gap there makes a good answer a partial one.
+    pub(crate) fn with_report(mut self, report: CoverageReport) -> Outcome {
+        if self.is_ok() && report.has_gap() {
+            self.reason = Reason::Partial;
+            self.msg = format!("the member's answer is incomplete: {report}");
+        }
+        self.coverage = Some(Arc::new(report));
+        self
     }
 
     /// True for a complete and good answer: status 3, and on HTTP a 2xx code.
     pub fn is_ok(&self) -> bool {
         self.status == Status::Completed && (self.code == 0 || (200..300).contains(&self.code))
     }
+
+    /// True for a good answer whose member reported no gap of its own.
+    pub fn is_whole(&self) -> bool {
+        self.is_ok() && self.reason != Reason::Partial
+    }
+
+    /// The leaves below this member, as it reported them; a member that reported nothing is one leaf.
+    pub(crate) fn leaves(&self) -> Leaves {
+        match &self.coverage {
+            Some(report) if self.is_ok() => report.leaves(),
+            Some(report) => Leaves { ok: 0, ..report.leaves() },
+            None => Leaves { asked: 1, ok: usize::from(self.is_ok()) },
+        }
+    }
+
+    /// What a client that may not learn addresses sees in place of the node: `[1]`.
+    pub fn position(&self) -> String {
+        self.index.map_or_else(|| "[?]".to_owned(), |index| format!("[{index}]"))
+    }
 }
 
 impl Serialize for Outcome {
-    /// Serializes everything but the headers, `affected`, `columns` and `sql_error`.
+    /// Serializes everything but the headers, `affected`, `columns` and `sql_error`. A [masked](Outcome::is_masked)
+    /// outcome has its index in brackets as `node`, an empty `msg`, and no time.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Outcome", 9)?;
-        fields.serialize_field("node", &*self.node)?;
+        let (node, msg, latency, detail) = match self.is_masked {
+            false => (Cow::Borrowed(&*self.node), self.msg.as_str(), Some(self.latency), CoverageDetail::Names),
+            true => (Cow::Owned(self.position()), "", None, CoverageDetail::Positions),
+        };
+        let mut fields = serializer.serialize_struct("Outcome", 10)?;
+        fields.serialize_field("node", &node)?;
         fields.serialize_field("status", &(self.status as u8))?;
         fields.serialize_field("reason", self.reason.word())?;
         fields.serialize_field("code", &self.code)?;
-        fields.serialize_field("msg", &self.msg)?;
+        fields.serialize_field("msg", msg)?;
         fields.serialize_field("fault", &self.fault)?;
         fields.serialize_field("data", &self.data)?;
-        fields.serialize_field("latency_ms", &(self.latency.as_secs_f64() * 1e3))?;
+        fields.serialize_field("latency_ms", &latency.map(|latency| latency.as_secs_f64() * 1e3))?;
         fields.serialize_field("attempts", &self.attempts)?;
+        fields.serialize_field("coverage", &self.coverage.as_ref().map(|report| report.to_value(detail)))?;
         fields.end()
     }
 }
@@ -291,58 +354,8 @@ impl Slot for Outcome {
     fn is_good(&self) -> bool {
         self.is_ok()
     }
-}
 
-/// How many of the asked members answered, and how the others failed. Every answer of several members has one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// Members asked.
-    pub asked: usize,
-    /// Good answers.
-    pub ok: usize,
-    /// Errors, faults, and HTTP answers that are not 2xx.
-    pub failed: usize,
-    /// The caller's or the member's time was over, or a stream's rows were not read.
-    pub timed_out: usize,
-    /// The answer was no longer wanted.
-    pub cancelled: usize,
-    /// Nothing was sent, or no connection was made.
-    pub not_sent: usize,
-}
-
-impl Coverage {
-    /// Counts these outcomes.
-    pub fn of(outcomes: &[Outcome]) -> Coverage {
-        let mut coverage = Coverage { asked: outcomes.len(), ..Coverage::default() };
-        for outcome in outcomes {
-            match outcome.status {
-                _ if outcome.is_ok() => coverage.ok += 1,
-                _ if outcome.reason == Reason::Cancelled => coverage.cancelled += 1,
-                Status::NotConnected => coverage.not_sent += 1,
-                Status::Timeout => coverage.timed_out += 1,
-                Status::Error | Status::Completed => coverage.failed += 1,
-            }
-        }
-        coverage
-    }
-
-    /// True when every asked member gave a good answer. False for a cluster without members.
-    pub fn is_complete(self) -> bool {
-        self.ok == self.asked && self.asked > 0
-    }
-}
-
-impl std::fmt::Display for Coverage {
-    /// `1 of 6 ok (2 failed, 1 timed out, 2 not sent)`
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} of {} ok", self.ok, self.asked)?;
-        let rest = [
-            (self.failed, "failed"),
-            (self.timed_out, "timed out"),
-            (self.cancelled, "cancelled"),
-            (self.not_sent, "not sent"),
-        ];
-        let rest: Vec<String> = rest.iter().filter(|part| part.0 > 0).map(|(n, word)| format!("{n} {word}")).collect();
-        if rest.is_empty() { Ok(()) } else { write!(f, " ({})", rest.join(", ")) }
+    fn is_whole(&self) -> bool {
+        Outcome::is_whole(self)
     }
 }

@@ -6,6 +6,8 @@ mod member;
 
 #[path = "cluster/checks.rs"]
 mod checks;
+#[path = "cluster/covered.rs"]
+mod covered;
 #[path = "cluster/discover.rs"]
 mod discover;
 #[path = "cluster/fair.rs"]

@@ -154,7 +154,7 @@ async fn outcomes(
 }
 
 fn account(results: Results) -> Account {
-    let Coverage { asked, ok, failed, timed_out, cancelled, not_sent } = results.coverage();
+    let Coverage { asked, ok, failed, timed_out, cancelled, not_sent, .. } = results.coverage();
     let outcomes = results
         .into_iter()
         .map(|outcome| Told {

@@ -43,12 +43,19 @@ pub(super) struct AttemptInfo {
     pub(super) call: CallKind,
     /// Another member may have run the call already, so the slot must never say "not sent".
     pub(super) is_repeated: bool,
+    /// The member's index in its cluster; `None` for an origin of the actor for any URL.
+    pub(super) member: Option<u32>,
 }
 
 impl AttemptInfo {
     /// The only exchange of a call.
     pub(super) fn sole(call: CallKind) -> AttemptInfo {
-        AttemptInfo { attempt: 1, call, is_repeated: false }
+        AttemptInfo { attempt: 1, call, is_repeated: false, member: None }
+    }
+
+    /// The same, with the member of this index.
+    pub(super) fn at(self, index: usize) -> AttemptInfo {
+        AttemptInfo { member: u32::try_from(index).ok(), ..self }
     }
 }
 
@@ -68,10 +75,10 @@ impl<'a> Attempt<'a> {
         let entry = member.enter(info.call, if info.attempt == 1 { begun } else { Instant::now() });
         responder.revise(index, |slot| {
             slot.node = member.node.clone();
-            slot.attempts = info.attempt;
+            (slot.attempts, slot.index) = (info.attempt, info.member);
             // Removes what the slot says about the previous member.
             if info.attempt > 1 || info.is_repeated {
-                *slot = Outcome { attempts: info.attempt, ..Outcome::unsent(member.node.clone()) };
+                *slot = Outcome { attempts: info.attempt, index: info.member, ..Outcome::unsent(member.node.clone()) };
             }
         });
         let progress = Progress::default();
@@ -137,7 +144,7 @@ impl<'a> Attempt<'a> {
     fn finish(&self, outcome: &mut Outcome, was_silent: bool) {
         let now = Instant::now();
         outcome.latency = now - self.begun;
-        outcome.attempts = self.info.attempt;
+        (outcome.attempts, outcome.index) = (self.info.attempt, self.info.member);
         self.is_done.set(true);
         self.member.record(self.entry, outcome, self.judged(outcome, was_silent), now);
     }
@@ -149,6 +156,8 @@ impl<'a> Attempt<'a> {
         let trace = self.progress.get();
         match outcome.reason {
             Reason::Reset | Reason::Closed if !trace.dialled && trace.read == 0 => Judged::Neutral,
+            // It refused an answer for what is missing below it: it works, and another may have the same gap.
+            Reason::HttpStatus if outcome.coverage.as_ref().is_some_and(|report| report.has_gap()) => Judged::Neutral,
             reason => circuit::judge(reason, outcome.status, outcome.code, was_silent),
         }
     }

@@ -119,7 +119,7 @@ impl<'a> BalancedCall<'a> {
     }
 
     fn begin(&self, index: usize, call: CallKind, is_repeated: bool) -> Attempt<'a> {
-        let part = AttemptInfo { attempt: self.attempts(), call, is_repeated };
+        let part = AttemptInfo { attempt: self.attempts(), is_repeated, ..AttemptInfo::sole(call).at(index) };
         Attempt::begin(&self.shared.members[index], self.responder, 0, part, self.begun)
     }
 

@@ -29,6 +29,8 @@ pub(super) struct HttpMember {
 struct Counts {
     sent: u64,
     ok: u64,
+    /// Of these, answers of a member that reported a gap of its own.
+    partial: u64,
     failed: u64,
     timed_out: u64,
     cancelled: u64,
@@ -156,7 +158,10 @@ impl HttpMember {
     fn count(&self, outcome: &Outcome) {
         let mut counts = self.counts.borrow_mut();
         match outcome.status {
-            _ if outcome.is_ok() => counts.ok += 1,
+            _ if outcome.is_ok() => {
+                counts.ok += 1;
+                counts.partial += u64::from(!outcome.is_whole());
+            }
             Status::NotConnected => counts.not_connected += 1,
             Status::Timeout => counts.timed_out += 1,
             Status::Error | Status::Completed => counts.failed += 1,
@@ -244,6 +249,7 @@ impl HttpMember {
             ("in_flight", number(self.in_flight.get() as u64)),
             ("sent", number(counts.sent)),
             ("ok", number(counts.ok)),
+            ("partial", number(counts.partial)),
             ("failed", number(counts.failed)),
             ("timed_out", number(counts.timed_out)),
             ("cancelled", number(counts.cancelled)),

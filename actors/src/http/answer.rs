@@ -11,7 +11,7 @@ use super::failure::ExchangeFailure;
 use super::gunzip::gunzip;
 use super::prepared::PreparedRequest;
 use super::request::Decode;
-use crate::outcome::{Outcome, Reason};
+use crate::outcome::{CoverageReport, Outcome, Reason, coverage};
 
 /// How many characters of an error page's first line a message shows.
 const FIRST_LINE: usize = 200;
@@ -20,7 +20,8 @@ const FIRST_LINE: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: u16,
-    /// Names in lower case. Empty for a good RPC answer, where they are not read and would be most of its allocations.
+    /// Names in lower case. Of a good RPC answer `x-coverage` alone: the others are not read, and would be most of its
+    /// allocations.
     pub(crate) headers: Vec<(String, String)>,
     body: Bytes,
     decode: Decode,
@@ -50,6 +51,7 @@ impl Answer {
 
     /// The outcome of this answer. The caller sets `latency` and `attempts`.
     pub(crate) fn into_outcome(mut self, node: Arc<str>) -> Outcome {
+        let mut beside = Value::Nil;
         let mut outcome = match self.decode {
             Decode::Http => self.page(node),
             Decode::Rest if self.is_json() => self.json(node),
@@ -65,19 +67,57 @@ impl Answer {
             Decode::JsonRpc { id } => match jsonrpc::parse_response(&self.body, &skitai_wire::Limits::default()) {
                 // A gateway's error body may look like an error of JSON-RPC, but lacks the `jsonrpc` member and our id.
                 Ok(response) if !(self.is_good() || response.is_marked || response.has_id(id)) => self.refused(node),
-                Ok(response) => match response.to_call(id) {
-                    Ok(Err(error)) => Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) },
-                    Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
-                    Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
-                    Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
-                },
+                Ok(mut response) => {
+                    beside = std::mem::take(&mut response.coverage);
+                    match response.to_call(id) {
+                        Ok(Err(error)) => {
+                            Outcome { data: error.data.into(), ..fault_of(node, error.code, error.message) }
+                        }
+                        Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
+                        Ok(Ok(value)) if self.is_good() => Outcome::completed(node, value),
+                        Ok(Ok(value)) => Outcome { data: value.into(), ..self.refused(node) },
+                    }
+                }
                 Err(_) if self.code != 200 => self.refused(node),
                 Err(error) => Outcome::failed(node, Reason::Malformed, error.to_string()),
             },
         };
         outcome.code = self.code;
+        let report = self.report(&outcome.data, &beside);
         outcome.headers = self.headers;
-        outcome
+        match report {
+            Some(report) => outcome.with_report(report),
+            None => outcome,
+        }
+    }
+
+    /// What the member reported of its own calls: `beside` the result of JSON-RPC, in an envelope, in the last line of
+    /// NDJSON, else in the header, which names no member.
+    fn report(&self, data: &Value, beside: &Value) -> Option<CoverageReport> {
+        let in_body = match (self.decode, data) {
+            (Decode::JsonRpc { .. }, _) if !beside.is_nil() => CoverageReport::from_value(beside),
+            (Decode::Rest, Value::Map(_)) => CoverageReport::from_envelope(data),
+            (Decode::Rest | Decode::Http, Value::String(text)) if self.is_ndjson() => {
+                CoverageReport::from_last_line(text)
+            }
+            _ => None,
+        };
+        in_body.or_else(|| self.reported_in_head())
+    }
+
+    #[inline]
+    fn reported_in_head(&self) -> Option<CoverageReport> {
+        let mut lines =
+            self.headers.iter().filter(|header| header.0 == coverage::header::NAME).map(|header| &*header.1);
+        let first = lines.next()?;
+        // Lines of a List are joined by a comma (RFC 9110, 5.3).
+        let whole = lines.fold(first.to_owned(), |joined, line| joined + ", " + line);
+        CoverageReport::from_header(&whole)
+    }
+
+    fn is_ndjson(&self) -> bool {
+        let kind = self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
+        kind.trim().eq_ignore_ascii_case("application/x-ndjson")
     }
 
     fn page(&mut self, node: Arc<str>) -> Outcome {

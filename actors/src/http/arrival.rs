@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 use super::dial::{Progress, Socket};
 use super::failure;
 use super::failure::ExchangeFailure;
-use crate::outcome::Reason;
+use crate::outcome::{Reason, coverage};
 
 /// Buffer size for a usual answer, in bytes. An answer that fills it exactly costs one more read.
 const ROOM: usize = 4 * 1024;
@@ -26,7 +26,7 @@ const MORE: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Whole {
     pub(super) code: u16,
-    /// Names in lower case, in their order; empty if they are not wanted.
+    /// Names in lower case, in their order; of a 200 whose headers are not wanted, `x-coverage` alone.
     pub(super) fields: Vec<(String, String)>,
     /// Its headers say that the body is gzip.
     pub(super) is_packed: bool,
@@ -135,7 +135,7 @@ impl Arrival {
                     let (wanted, fields, is_packed) = (self.wanted, &mut self.fields, &mut self.is_packed);
                     let head = reader.read(&self.buffer, wanted.is_head, |code, name, value| {
                         *is_packed |= is_gzip(name, value);
-                        if wanted.fields || code != 200 {
+                        if wanted.fields || code != 200 || name.eq_ignore_ascii_case(coverage::header::NAME) {
                             fields.push((name.to_ascii_lowercase(), String::from_utf8_lossy(value).into_owned()));
                         }
                     });

@@ -92,7 +92,8 @@ impl<T: Slot> Gather<T> {
     fn judge(&self) {
         let work_waker = {
             let mut state = self.lock();
-            let (asked, good, empty) = (state.slots.len(), state.slots.good(), state.slots.empty());
+            let (asked, empty) = (state.slots.len(), state.slots.empty());
+            let good = if state.rule.takes_parts() { state.slots.good() } else { state.slots.whole() };
             let arrived = Arrived { asked, good, bad: asked - empty - good };
             if self.is_over() || empty == 0 || !state.rule.is_over(arrived) {
                 return;

@@ -68,6 +68,11 @@ impl Rule {
         good > 0 && good >= self.wanted(asked)
     }
 
+    /// True if a good answer counts although its member reported a gap of its own.
+    pub fn takes_parts(self) -> bool {
+        !matches!(self, Rule::All | Rule::AllOrError)
+    }
+
     /// True if the rule accepts missing answers: a gap is reported, but is no error.
     pub fn takes_gaps(self) -> bool {
         matches!(self, Rule::All | Rule::First(_))

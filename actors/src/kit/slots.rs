@@ -28,6 +28,10 @@ pub trait Slot: Send + 'static {
     fn is_good(&self) -> bool {
         true
     }
+    /// True for a good answer from which nothing is missing.
+    fn is_whole(&self) -> bool {
+        self.is_good()
+    }
 }
 
 /// The slots. Items and their state are two vectors, so that the input `Vec` can be returned without a new allocation.
@@ -37,6 +41,7 @@ pub(super) struct Slots<T> {
     marks: SmallVec<[SlotMark; 4]>,
     empty: usize,
     good: usize,
+    whole: usize,
     /// The filled slots, in order of arrival, and how many of them were handed out.
     arrived: SmallVec<[u32; 4]>,
     given: usize,
@@ -54,7 +59,7 @@ impl<T: Slot> Slots<T> {
     pub(super) fn open(items: Vec<T>) -> Slots<T> {
         let (empty, marks) = (items.len(), smallvec::smallvec![SlotMark::default(); items.len()]);
         let items = items.into_iter().map(Some).collect();
-        Slots { items, marks, empty, good: 0, arrived: SmallVec::new(), given: 0 }
+        Slots { items, marks, empty, good: 0, whole: 0, arrived: SmallVec::new(), given: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -69,6 +74,11 @@ impl<T: Slot> Slots<T> {
     /// How many hold a good answer.
     pub(super) fn good(&self) -> usize {
         self.good
+    }
+
+    /// How many hold a good answer from which nothing is missing.
+    pub(super) fn whole(&self) -> usize {
+        self.whole
     }
 
     /// True for an existing slot that is not filled.
@@ -104,6 +114,7 @@ impl<T: Slot> Slots<T> {
             return false;
         }
         self.good += usize::from(item.is_good());
+        self.whole += usize::from(item.is_whole());
         self.empty -= 1;
         self.items[index] = Some(item);
         (self.marks[index].filled, self.marks[index].unwanted) = (true, unwanted);

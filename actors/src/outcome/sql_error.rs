@@ -20,3 +20,14 @@ pub struct SqlError {
     /// The violated constraint.
     pub constraint: Option<String>,
 }
+
+impl SqlError {
+    /// True if the statement would have violated an integrity constraint: SQLSTATE class 23, and SQLite's
+    /// `SQLITE_CONSTRAINT` (19 in the low octet of its code).
+    pub fn violates_integrity(&self) -> bool {
+        match self.code.len() {
+            5 => self.code.starts_with("23"),
+            _ => self.code.parse::<u32>().is_ok_and(|code| code & 0xff == 19),
+        }
+    }
+}

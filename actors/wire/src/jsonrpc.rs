@@ -13,4 +13,4 @@ mod write;
 pub use request::{Incoming, Invalid, Params, Request, parse};
 pub use response::{Response, RpcError, parse_response};
 pub use serde_json::value::RawValue;
-pub use write::{without_id, write_call, write_error, write_raw_result, write_result};
+pub use write::{with_coverage, without_id, write_call, write_error, write_raw_result, write_result};

@@ -81,9 +81,13 @@ pub enum Judged {
 /// Judges an outcome. `was_silent`: the member had its full time and sent not one byte of an answer.
 pub fn judge(reason: Reason, status: Status, code: u16, was_silent: bool) -> Judged {
     match reason {
-        Reason::Ok | Reason::Fault | Reason::TooLarge | Reason::Sql | Reason::Login | Reason::FilterPanic => {
-            Judged::Good
-        }
+        Reason::Ok
+        | Reason::Partial
+        | Reason::Fault
+        | Reason::TooLarge
+        | Reason::Sql
+        | Reason::Login
+        | Reason::FilterPanic => Judged::Good,
         Reason::HttpStatus => match (status, code) {
             // A page: the code says that the server is broken.
             (Status::Completed, 500..) => Judged::Failed(EjectReason::ServerError),

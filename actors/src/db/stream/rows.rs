@@ -136,7 +136,9 @@ impl RowStream {
         if row.is_none() {
             self.ended[index] = true;
             if let Some(failed) = self.failed(index) {
-                return Poll::Ready(Err(Broken::Member(Box::new(failed.clone()))));
+                // The one slot of `dlb` has the index of the member that was asked.
+                let index = if self.ended.len() == 1 { failed.index } else { u32::try_from(index).ok() };
+                return Poll::Ready(Err(Broken::Member(Box::new(Outcome { index, ..failed.clone() }))));
             }
         }
         Poll::Ready(Ok(row))

@@ -28,6 +28,8 @@ pub struct Response {
     pub answer: Result<Value, RpcError>,
     /// As received; `None` if it is null or missing.
     pub id: Option<Value>,
+    /// The extension member `coverage`: what the server says of the completeness of its result; nil without one.
+    pub coverage: Value,
     /// It is certainly JSON-RPC, by its version member or because it has all three members, as no other JSON has.
     pub is_marked: bool,
 }
@@ -71,7 +73,8 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> 
     };
     let budget = Budget::new(limits);
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let Parts { result, error, id, is_marked } = reader.deserialize_map(ResponseMembers(&budget)).map_err(fail)?;
+    let Parts { result, error, id, coverage, is_marked } =
+        reader.deserialize_map(ResponseMembers(&budget)).map_err(fail)?;
     reader.end().map_err(fail)?;
     let answer = match (result, error) {
         (None | Some(Value::Nil), Some(error)) if !error.is_nil() => Err(rpc_error(&error)?),
@@ -79,7 +82,7 @@ pub fn parse_response(input: &[u8], limits: &Limits) -> Result<Response, Error> 
         (Some(_), Some(_)) => return Err(Error::new("a response with both result and error")),
         (None, _) => return Err(Error::new("a response with neither result nor error")),
     };
-    Ok(Response { answer, id: id.filter(|id| !id.is_nil()), is_marked })
+    Ok(Response { answer, id: id.filter(|id| !id.is_nil()), coverage: coverage.unwrap_or_default(), is_marked })
 }
 
 /// The members that are read.
@@ -88,6 +91,7 @@ struct Parts {
     result: Option<Value>,
     error: Option<Value>,
     id: Option<Value>,
+    coverage: Option<Value>,
     is_marked: bool,
 }
 
@@ -108,6 +112,7 @@ impl<'de> Visitor<'de> for ResponseMembers<'_> {
                 "result" => &mut parts.result,
                 "error" => &mut parts.error,
                 "id" => &mut parts.id,
+                "coverage" => &mut parts.coverage,
                 "jsonrpc" => {
                     let version = map.next_value_seed(self.0.seed())?;
                     if version != "2.0" && version != "1.0" {

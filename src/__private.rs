@@ -5,3 +5,4 @@ pub use crate::app::args::bind::{Bind, Faults, Given, Values};
 pub use crate::app::blocking::blocking;
 pub use crate::app::reply::{Answer, Give, GivePlain, Later};
 pub use crate::app::routing::route::{Param, Route, Routed, Work};
+pub use crate::config::PartialAnswers;

@@ -41,8 +41,8 @@ pub use network::{Network, NetworkError};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
-    Certification, Declared, ForwardedHeader, Introspection, RouteLine, RouteTarget, ServerSettings, Settings,
-    TrustedProxies, Uploads,
+    Certification, Declared, ForwardedHeader, Introspection, PartialAnswers, RouteLine, RouteTarget, ServerSettings,
+    Settings, TrustedProxies, Uploads,
 };
 
 use ini::{Section, SectionKind};

@@ -12,7 +12,7 @@
 //! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
 //! - [`sessions`]: loads the session before the handler and saves it after;
 //! - [`refused`]: answers invalid requests;
-//! - [`stream`]: the body of a streaming reply;
+//! - [`partial`]: answers from which members are missing; [`stream`]: the body of a streaming reply;
 //! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page.
 
 pub(crate) mod actix_fallback;
@@ -25,6 +25,7 @@ pub(crate) mod files;
 mod hooked;
 pub(crate) mod invoke;
 pub(crate) mod large;
+pub(crate) mod partial;
 pub(crate) mod pipeline;
 pub(crate) mod refused;
 pub(crate) mod respond;

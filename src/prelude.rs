@@ -6,12 +6,12 @@ pub use std::time::Duration;
 pub use futures_util::StreamExt as _;
 pub use skitai_actors::http::Part;
 pub use skitai_actors::kit::Rule;
-pub use skitai_actors::{Coverage, Data, Outcome, Reason, Status};
+pub use skitai_actors::{Coverage, CoverageDetail, CoverageReport, Data, Outcome, Reason, Status};
 pub use skitai_macros::route;
 pub use skitai_wire::{Map, Value};
 
 pub use crate::app::{
-    All, AllFailed, App, Cookie, Either, Error, Face, Failure, Fault, Form, Json, Merged, More, Package, Page,
+    All, AllFailed, App, Cookie, Either, Error, Event, Face, Failure, Fault, Form, Json, Merged, More, Package, Page,
     Protocol, Response, Result, Results, Rows, SameSite, Streaming, Task, Tasks, Upload, Was, Wasc, secs,
 };
 pub use crate::{routes, tasks};

@@ -22,7 +22,7 @@
 //!
 //! let page = site.get("/search?keyword=Mozart");
 //! assert_eq!((page.status, page.text()), (200, r#"["Requiem","Requiem"]"#));
-//! assert_eq!(page.header("x-coverage"), Some("2 of 3 ok (1 not sent)"));
+//! assert_eq!(page.header("x-coverage"), Some("mysearch;ok=2;asked=3;not_sent=1"));
 //! assert_eq!(site.xmlrpc("search", ("Mozart",)).map(|found| found.len()), Ok(2));
 //! ```
 //!

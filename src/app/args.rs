@@ -11,4 +11,4 @@ pub(crate) mod form;
 pub(crate) mod upload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
-use skitai_actors::http::{Method, Part, Request, next_id};
+use skitai_actors::http::{Decode, Method, Part, Request, next_id};
 use skitai_actors::kit::{ActorRef, OnArrival, Rule};
 use skitai_actors::spec::{Encoding, Spread};
 use skitai_actors::{Outcome, Reason};
@@ -26,6 +26,7 @@ use skitai_wire::{jsonrpc, xmlrpc};
 use self::caching::{Caching, request_key};
 use self::protocol::Protocol;
 use self::task::Task;
+use super::coverage::record::{WEB, unsent_name};
 use super::was::Was;
 
 enum Target {
@@ -40,6 +41,15 @@ impl Target {
             Target::Cluster(.., roster) => format!("@{}", roster.spec().name).into(),
             Target::Url(url) => url.as_str().into(),
             Target::Unusable(outcome) => outcome.node.clone(),
+        }
+    }
+
+    /// The name in the coverage of the request.
+    fn name(&self) -> Arc<str> {
+        match self {
+            Target::Cluster(.., roster) => roster.spec().name.clone(),
+            Target::Url(_) => WEB.clone(),
+            Target::Unusable(outcome) => unsent_name(outcome, &WEB),
         }
     }
 }
@@ -251,7 +261,7 @@ impl Calls {
 
     fn unsendable(self, why: String) -> Task {
         let outcome = Outcome::failed(self.target.shown(), Reason::Unsendable, why);
-        Task::ready(self.was, vec![outcome])
+        Task::ready(self.was, self.target.name(), vec![outcome])
     }
 
     /// Fetches the path with GET, now.
@@ -312,7 +322,7 @@ impl Calls {
             request.encoding = Encoding::named(&name);
             if request.encoding.is_none() {
                 let why = format!("an answer cannot come as {name:?}; there are `gzip` and `identity`");
-                return Task::ready(was, vec![Outcome::failed(target.shown(), Reason::Unsendable, why)]);
+                return Task::ready(was, target.name(), vec![Outcome::failed(target.shown(), Reason::Unsendable, why)]);
             }
         }
         if idempotent {
@@ -330,9 +340,9 @@ impl Calls {
         if was.trace().is_some() && options.what.is_none() {
             options.what = Some(format!("{} {} of {}", request.method.as_str(), request.path, target.shown()));
         }
-        let (deadline, party) = (was.deadline(), was.request.party);
+        let (deadline, party, name) = (was.deadline(), was.request.party, target.name());
         match target {
-            Target::Unusable(outcome) => Task::ready(was, vec![outcome]),
+            Target::Unusable(outcome) => Task::ready(was, name, vec![outcome]),
             Target::Cluster(spread, actor, roster) => {
                 let asked = (roster.clone(), request.clone());
                 let caching = Caching::new(&was, move || request_key(spread, &asked.0.spec().name, &asked.1));
@@ -344,7 +354,7 @@ impl Calls {
                     let request = timed(request, &asker, now);
                     actor.ask_for(party, Call { lineup, spread, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, caching, spread, options, dispatch)
+                Task::start(was, name, caching, spread, options, dispatch)
             }
             Target::Url(url) => {
                 let asked = (url.clone(), request.clone());
@@ -356,7 +366,7 @@ impl Calls {
                     let request = timed(request, &asker, now);
                     actor.ask_for(party, Fetch { url, request }, slots, on_arrival, deadline)
                 };
-                Task::start(was, caching, Spread::One, options, dispatch)
+                Task::start(was, name, caching, Spread::One, options, dispatch)
             }
         }
     }
@@ -368,8 +378,16 @@ fn path_or(path: Option<String>, default: &'static str) -> Cow<'static, str> {
 
 /// Sends the member the time that is left for its answer. Set at dispatch, so that the time is current, and after the
 /// cache key was made, which must not contain it. A header that the caller has set takes precedence.
+///
+/// A client that wants the coverage in the body gets that of all tiers, so JSON-RPC members, which have a place for it
+/// beside the result, are asked for theirs.
 fn timed(request: Request, was: &Was, now: Instant) -> Request {
-    Request { left: Some(was.remaining_ms(now)), ..request }
+    let request = Request { left: Some(was.remaining_ms(now)), ..request };
+    let has_place = matches!(request.decode, Decode::JsonRpc { .. });
+    if has_place && was.has_coverage_in_body() && !request.has_header("prefer") {
+        return request.header("prefer", "coverage=body");
+    }
+    request
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

@@ -6,14 +6,18 @@
 
 pub(crate) mod excerpt;
 pub(crate) mod failure;
+pub(crate) mod incomplete;
 
 use std::any::Any;
 use std::panic::Location;
 
 use actix_web::http::StatusCode;
 use ring::rand::{SecureRandom, SystemRandom};
+use skitai_actors::CoverageDetail;
 
+use self::incomplete::Incomplete;
 use super::calls::results::AllFailed;
+use super::coverage::Audience;
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -46,8 +50,10 @@ pub struct Error {
     message: String,
     /// Seconds after which a retry may succeed.
     retry_after: Option<u32>,
-    /// The cause, for the log alone.
+    /// The cause, for the log.
     internal: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// The cause is about members: clients that may learn their names read it in place of `message`.
+    is_of_members: bool,
     /// Where it was created, or converted by `?`.
     place: &'static Location<'static>,
     /// The id of its line in the log; `None` until it is logged.
@@ -81,7 +87,8 @@ impl Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (code, message, place) = (code_of(status), message.into(), Location::caller());
-        Error { status, code, message, retry_after: None, internal: None, place, id: None }
+        let (retry_after, internal, is_of_members, id) = (None, None, false, None);
+        Error { status, code, message, retry_after, internal, is_of_members, place, id }
     }
 
     /// Sets an application code for RPC.
@@ -134,12 +141,32 @@ impl Error {
         self.retry_after
     }
 
+    /// A failure of members, with the text for clients that may not learn their names.
+    #[track_caller]
+    fn of_members(status: u16, message: String, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+        let mut made = Error::new(status, message);
+        made.internal = Some(Box::new(cause));
+        made.is_of_members = true;
+        made
+    }
+
     /// The text for the client; with `devel` it includes the cause.
     pub fn shown(&self, devel: bool) -> String {
+        self.shown_to(Audience::stranger(devel))
+    }
+
+    /// The text for this reader.
+    pub(crate) fn shown_to(&self, reader: Audience) -> String {
         match &self.internal {
-            Some(internal) if devel => format!("{}: {internal}", self.message),
+            Some(cause) if self.is_of_members && reader.detail == CoverageDetail::Names => cause.to_string(),
+            Some(cause) if !self.is_of_members && reader.devel => format!("{}: {cause}", self.message),
             _ => self.message.clone(),
         }
+    }
+
+    /// True if members failed, and not this server.
+    pub(crate) fn is_of_members(&self) -> bool {
+        self.is_of_members
     }
 
     /// The cause, if it differs from the text for the client.
@@ -162,14 +189,33 @@ fn code_of(status: StatusCode) -> i64 {
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Error {
     #[track_caller]
     fn from(error: E) -> Error {
-        match (&error as &dyn Any).downcast_ref::<AllFailed>() {
-            // Our queues were full and nothing was sent: the client may retry.
-            Some(all) if all.overloaded() => Error::new(503, error.to_string()).retry_after(RETRY_AFTER),
-            // The members failed, not this server: the statuses of a gateway, and every reason.
-            Some(all) => Error::new(if all.timed_out() { 504 } else { 502 }, error.to_string()),
+        let any = &error as &dyn Any;
+        if let Some(all) = any.downcast_ref::<AllFailed>() {
+            return of_failed(all.clone());
+        }
+        match any.downcast_ref::<Incomplete>() {
+            Some(incomplete) => {
+                let text = incomplete.described(CoverageDetail::Positions);
+                Error::of_members(503, text, incomplete.clone())
+            }
             None => Error::internal(error),
         }
     }
+}
+
+/// The members failed, not this server: the statuses of a gateway, but for statements, which are ours.
+#[track_caller]
+fn of_failed(all: AllFailed) -> Error {
+    let text = all.described(CoverageDetail::Positions);
+    // Our queues were full and nothing was sent: the client may retry.
+    if all.overloaded() {
+        return Error::of_members(503, text, all).retry_after(RETRY_AFTER);
+    }
+    if all.refused_by_databases() {
+        let status = if all.violates_integrity() { 409 } else { 500 };
+        return Error::of_members(status, "the database refused the statement".to_owned(), all);
+    }
+    Error::of_members(if all.timed_out() { 504 } else { 502 }, text, all)
 }
 
 impl std::fmt::Display for Error {

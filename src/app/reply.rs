@@ -8,6 +8,7 @@ pub(crate) mod either;
 pub(crate) mod files;
 pub(crate) mod more;
 pub(crate) mod page;
+pub(crate) mod sse;
 pub(crate) mod streaming;
 pub(crate) mod template_error;
 pub(crate) mod templates;

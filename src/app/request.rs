@@ -1,5 +1,6 @@
 //! What the client sent: head, peer address and body.
 
+pub(crate) mod admin_login;
 pub(crate) mod builder;
 pub(crate) mod client;
 pub(crate) mod cookie;

@@ -17,6 +17,7 @@ use super::Registry;
 use super::blocking_pool::BlockingPool;
 use super::site::Site;
 use crate::config::TrustedProxies;
+use crate::observe::counts::Counts;
 
 /// The services of one thread. Made on that thread, where its actors live; usable from any thread.
 ///
@@ -30,6 +31,8 @@ pub(crate) struct Services {
     pub(crate) ad_hoc_db: ActorRef<AdHoc>,
     pub(crate) sessions: ActorRef<SessionActor<SealedCookies>>,
     pub(crate) status: ActorRef<StatusActor>,
+    /// The counters of this thread's edge.
+    pub(crate) counts: Arc<Counts>,
     pub(crate) results: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) blocking: Arc<BlockingPool>,

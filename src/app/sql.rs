@@ -22,6 +22,7 @@ use self::rows::{PATIENCE, Rows};
 use super::calls::caching::{Caching, statement_key};
 use super::calls::task::Task;
 use super::calls::{Options, completion_rules, undeclared};
+use super::coverage::record::{DB, unsent_name};
 use super::was::Was;
 
 /// The keys that the section of a database cluster needs, for the error text.
@@ -52,6 +53,15 @@ impl Base {
             Base::Cluster(.., spec) => format!("@{}", spec.name).into(),
             Base::Server(member) => member.node.clone(),
             Base::Unusable(outcome) => outcome.node.clone(),
+        }
+    }
+
+    /// The name in the coverage of the request.
+    fn name(&self) -> Arc<str> {
+        match self {
+            Base::Cluster(.., spec) => spec.name.clone(),
+            Base::Server(_) => DB.clone(),
+            Base::Unusable(outcome) => unsent_name(outcome, &DB),
         }
     }
 }
@@ -187,9 +197,9 @@ impl Sql {
         if was.trace().is_some() {
             options.what = Some(sql.to_string());
         }
-        let (deadline, asker, party) = (was.deadline(), was.rule(), was.request.party);
+        let (deadline, asker, party, name) = (was.deadline(), was.rule(), was.request.party, base.name());
         match base {
-            Base::Unusable(outcome) => Task::ready(was, vec![outcome]),
+            Base::Unusable(outcome) => Task::ready(was, name, vec![outcome]),
             Base::Cluster(spread, actor, spec) => {
                 // The one answer of a chosen shard is like that of any member: `fetch` returns its data.
                 let spread = if shards.is_some() { Spread::One } else { spread };
@@ -206,7 +216,7 @@ impl Sql {
                     let statement = Statement { shards, sql, params, asker, asked, mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, caching, spread, options, dispatch)
+                Task::start(was, name, caching, spread, options, dispatch)
             }
             Base::Server(member) => {
                 let asked = (member.clone(), sql.clone(), params.clone());
@@ -224,7 +234,7 @@ impl Sql {
                     let statement = AdHocStatement { member, sql, params, asker, mode };
                     actor.ask_for(party, statement, slots, on_arrival, deadline)
                 };
-                Task::start(was, caching, Spread::One, options, dispatch)
+                Task::start(was, name, caching, Spread::One, options, dispatch)
             }
         }
     }
@@ -243,7 +253,9 @@ impl Sql {
             let msg = format!("not sent: .{what} is of finished answers, and .rows(..) gives rows as they come");
             Outcome::failed(base.shown(), Reason::Unsendable, msg)
         });
+        let name = base.name();
         let base = refused.map_or(base, Base::Unusable);
+        let is_single = shards.is_some() || !matches!(base, Base::Cluster(Spread::All, ..));
         let rows = match base {
             Base::Unusable(outcome) => RowStream::ready(vec![outcome]),
             Base::Cluster(spread, actor, spec) => {
@@ -262,6 +274,6 @@ impl Sql {
                 })
             }
         };
-        Rows::new(rows.under(rule), rule == Rule::AllOrError, was.request.uri())
+        Rows::new(was, name, rows.under(rule), rule, is_single)
     }
 }

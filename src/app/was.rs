@@ -15,6 +15,7 @@ use super::args::argument::Kind;
 use super::calls::Calls;
 use super::calls::budget::Budget;
 use super::calls::protocol::Protocol;
+use super::coverage::RequestCoverage;
 use super::request::Request;
 use super::request::cookie::Cookies;
 use super::request::response::ResponseHead;
@@ -57,6 +58,7 @@ pub struct RequestContext {
     pub(super) mount: usize,
     pub(super) services: Arc<Services>,
     pub(super) budget: Budget,
+    pub(crate) coverage: RequestCoverage,
     /// Only in devel mode.
     pub(super) trace: Option<Box<Trace>>,
 }
@@ -73,6 +75,9 @@ pub(crate) static NO_ROUTE: Route = Route {
     doc: "",
     blocking: false,
     deadline: None,
+    partial: None,
+    covered: false,
+    rpc: false,
     params: &[],
     returns: Kind::Any,
     call: |_, bind| Err(bind.faults()),
@@ -235,6 +240,11 @@ impl RequestContext {
     /// The path of the app's mount, without a trailing slash; empty for the root.
     pub(super) fn mount_path(&self) -> &str {
         self.services.site.router.mounts()[self.mount].path()
+    }
+
+    /// True if the request carries the login of the user `admin` (`admin_password`), as Basic authorization.
+    pub fn is_admin(&self) -> bool {
+        self.services.site.is_admin(self.request.get_header("authorization"))
     }
 
     /// The request's body: see [`Request::body`].

@@ -1,18 +1,13 @@
 //! The status page: an app written on `app` alone, like any other, and mounted at `/status`.
 //!
-//! Every path but `/status/ready` requires the password of `admin` ([`login`]).
-
-mod login;
+//! Every path but `/status/ready` requires the password of `admin` ([`Was::is_admin`]).
 
 use std::sync::Arc;
 
 use crate::prelude::*;
 
-pub(crate) use login::AdminLogin;
-
 /// The state that the pages need, registered as an object like an app's own.
 struct Admin {
-    login: Arc<AdminLogin>,
     requests: Requests,
     failed: Failed,
 }
@@ -27,14 +22,12 @@ const OBJECT: &str = "skitai.admin";
 
 /// The app.
 pub(crate) fn app(
-    password: &str,
     requests: impl Fn() -> Value + Send + Sync + 'static,
     failed: impl Fn() -> Vec<String> + Send + Sync + 'static,
 ) -> App {
-    let login = Arc::new(AdminLogin::of(password));
     let requests: Requests = Arc::new(requests);
     let failed: Failed = Arc::new(failed);
-    let admin = move || Admin { login: login.clone(), requests: requests.clone(), failed: failed.clone() };
+    let admin = move || Admin { requests: requests.clone(), failed: failed.clone() };
     App::new("status").startup(move |wasc| wasc.register(OBJECT, admin())).routes(routes![tree, ready])
 }
 
@@ -42,7 +35,7 @@ pub(crate) fn app(
 #[route("/", methods = ["GET", "HEAD"], name = "tree")]
 async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     let admin = was.registered::<Admin>(OBJECT)?;
-    if !admin.login.admits(was.request.get_header("authorization")) {
+    if !was.is_admin() {
         if was.face() == Face::Web {
             was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
         }

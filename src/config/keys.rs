@@ -140,6 +140,19 @@ pub(super) const SEND_TIMEOUT: Key =
 pub(super) const ACCESS_LOG: Key =
     key("access_log", KeyKind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
+pub(super) const PARTIAL: Key = key(
+    "partial",
+    KeyKind::Text,
+    "",
+    "an answer from which members are missing: `tell` (if not given) sends it and says so, `consent` refuses it to clients that \
+     do not send `Prefer: allow-partial`, `refuse` to all",
+);
+pub(super) const COVERAGE_DETAIL: Key = key(
+    "coverage_detail",
+    KeyKind::Text,
+    "",
+    "what clients learn of missing members: `positions` or `names`; names in devel mode and for `admin`, else positions, if not given",
+);
 
 pub(super) const MAX_BATCH: Key =
     key("max_batch", count(1, 10_000), "1000", "calls in one JSON-RPC batch or one `system.multicall`");
@@ -279,6 +292,8 @@ pub const SERVER: &[Key] = &[
     BODY_TIMEOUT,
     SEND_TIMEOUT,
     DEADLINE,
+    PARTIAL,
+    COVERAGE_DETAIL,
     MAX_BATCH,
     MAX_BATCH_ANSWER,
     INTROSPECTION,

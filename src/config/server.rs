@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
+use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
 
 use super::ini::{Section, Value};
@@ -11,7 +12,8 @@ use super::keys::Key;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
-    Certification, ForwardedHeader, Introspection, MAX_BODIES, ServerSettings, TrustedProxies, Uploads, cores,
+    Certification, ForwardedHeader, Introspection, MAX_BODIES, PartialAnswers, ServerSettings, TrustedProxies, Uploads,
+    cores,
 };
 
 /// The shortest key in bytes: a shorter one can be found by search.
@@ -59,6 +61,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         body_timeout: reading.time(section, &keys::BODY_TIMEOUT),
         send_timeout: reading.time(section, &keys::SEND_TIMEOUT),
         deadline: reading.time(section, &keys::DEADLINE),
+        partial: partial(reading, section),
+        coverage_detail: coverage_detail(reading, section),
         max_batch: reading.count(section, &keys::MAX_BATCH),
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
@@ -334,6 +338,31 @@ fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Intros
             Introspection::Off
         }
     }
+}
+
+fn partial(reading: &mut Reading<'_>, section: Option<&Section>) -> PartialAnswers {
+    let Some(value) = find(section, &keys::PARTIAL).filter(|value| !value.text.is_empty()) else {
+        return PartialAnswers::default();
+    };
+    match value.text.as_str() {
+        "tell" => PartialAnswers::Tell,
+        "consent" => PartialAnswers::Consent,
+        "refuse" => PartialAnswers::Refuse,
+        _ => {
+            reading.refuse(&keys::PARTIAL, value, "expected `tell`, `consent` or `refuse`", None);
+            PartialAnswers::Refuse
+        }
+    }
+}
+
+fn coverage_detail(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<CoverageDetail> {
+    let value = find(section, &keys::COVERAGE_DETAIL).filter(|value| !value.text.is_empty())?;
+    match value.text.as_str() {
+        "names" => return Some(CoverageDetail::Names),
+        "positions" => {}
+        _ => reading.refuse(&keys::COVERAGE_DETAIL, value, "expected `names` or `positions`", None),
+    }
+    Some(CoverageDetail::Positions)
 }
 
 fn as_size(count: u64) -> usize {

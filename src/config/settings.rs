@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
 use super::network::Network;
@@ -66,6 +67,10 @@ pub struct ServerSettings {
     pub send_timeout: Duration,
     /// Time limit of a request.
     pub deadline: Duration,
+    /// What becomes of an answer from which members are missing, unless its route says otherwise.
+    pub partial: PartialAnswers,
+    /// What clients learn of missing members; `None` for names in devel mode and for `admin`, else positions.
+    pub coverage_detail: Option<CoverageDetail>,
     /// The most calls in one JSON-RPC batch or one `system.multicall`.
     pub max_batch: usize,
     /// Largest answer of a batch or a `system.multicall`, in bytes.
@@ -101,6 +106,18 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` of RFC 7239.
     Forwarded,
+}
+
+/// What becomes of an answer from which members are missing (`partial`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PartialAnswers {
+    /// It is sent, and says what is missing.
+    #[default]
+    Tell,
+    /// It is sent to clients that accept it (`Prefer: allow-partial`); the others get a 503.
+    Consent,
+    /// It is not sent: a 503.
+    Refuse,
 }
 
 /// The clients that may list the methods (`introspection`).
@@ -229,6 +246,8 @@ impl Default for ServerSettings {
             body_timeout: values::duration(default_of(&keys::BODY_TIMEOUT)),
             send_timeout: values::duration(default_of(&keys::SEND_TIMEOUT)),
             deadline: values::duration(default_of(&keys::DEADLINE)),
+            partial: PartialAnswers::default(),
+            coverage_detail: None,
             max_batch: default_count(&keys::MAX_BATCH),
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),

@@ -11,10 +11,12 @@ pub(crate) fn log(request: &Request, error: &mut Error) {
     let (id, at) = (ErrorId::new(), error.place());
     error.set_id(id);
     let (method, uri) = (request.method(), request.uri());
-    if let Some(cause) = error.cause() {
+    if let Some(cause) = error.cause().filter(|_| error.is_of_members()) {
+        tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&cause.to_string()));
+    } else if let Some(cause) = error.cause() {
         tracing::error!(%id, method, uri, %at, "{}", one_line(&cause.to_string()));
     } else {
-        let shown = error.shown(true);
+        let shown = error.to_string();
         tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&shown));
     }
 }
@@ -22,8 +24,14 @@ pub(crate) fn log(request: &Request, error: &mut Error) {
 /// Logs the error of a handler's answer, if it is one.
 pub(crate) fn logged(was: &Was, mut answer: Answer) -> Answer {
     match &mut answer {
-        Answer::Failed(error) => log(&was.request, error),
-        Answer::Instead(instead) => log(&was.request, &mut instead.error),
+        Answer::Failed(error) => {
+            was.coverage.fail();
+            log(&was.request, error);
+        }
+        Answer::Instead(instead) => {
+            was.coverage.fail();
+            log(&was.request, &mut instead.error);
+        }
         _ => {}
     }
     answer

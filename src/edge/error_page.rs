@@ -15,8 +15,8 @@ use actix_web::HttpResponse;
 use serde_json::json;
 use tera::{Context, Tera};
 
-use super::respond;
 use super::thread::ServingThread;
+use super::{partial, respond};
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
@@ -40,11 +40,12 @@ const OWN: &str = file!();
 pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
     let devel = was.app().is_devel();
     let html = respond::wants_html(was.request.get_header("accept"));
-    let failure = Failure::of(error, devel);
+    let reader = was.audience();
+    let failure = Failure::of(error, reader);
     let own = if devel && html && error.status() >= 500 { None } else { of_app(thread, was, &failure, html).await };
     let made = own.unwrap_or_else(|| match devel && html {
         true => respond::page(error, telling(was, error, &failure)),
-        false => respond::error(error, html, devel),
+        false => respond::error(error, html, reader, was.has_coverage_in_body().then(|| partial::body(was)).as_ref()),
     });
     respond::mark(made, error)
 }

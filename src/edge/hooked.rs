@@ -78,7 +78,7 @@ async fn after(thread: &ServingThread, was: &Was, level: &Level) -> Result<()> {
 async fn teardown(thread: &ServingThread, was: &Was, level: &Level, error: &Error) -> Option<Answer> {
     let mut reply = None;
     for hook in level.teardown.iter().rev() {
-        let failure = Failure::of(error, was.app().is_devel());
+        let failure = Failure::of(error, was.audience());
         let until = was.deadline().max(Instant::now() + TEARDOWN);
         match ends(thread, until, || hook(was.clone(), failure)).await {
             Ok(Some(answer)) if reply.is_none() => reply = Some(settled(thread, was, answer).await),

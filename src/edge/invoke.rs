@@ -3,9 +3,9 @@
 
 use skitai_actors::kit::alarm;
 
-use super::hooked;
 use super::slow_polls::TimedPolls;
 use super::thread::ServingThread;
+use super::{hooked, partial};
 use crate::app::routing::table::RouteEntry;
 use crate::app::{Answer, Bind, Error, Later, Route, Was, Work};
 use crate::observe::panics::{Catching, Panicked, catch};
@@ -18,7 +18,9 @@ pub(crate) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, b
     if entry.levels.is_empty() {
         return handle(thread, was, entry.route, bind).await;
     }
-    Box::pin(hooked::run(thread, was, entry, bind)).await
+    let answer = Box::pin(hooked::run(thread, was, entry, bind)).await;
+    // Hooks may have made calls, too.
+    partial::judged(was, answer)
 }
 
 /// Binds and runs a handler within the request's deadline. A panic, a fault or a missed deadline becomes an answer.
@@ -33,7 +35,8 @@ pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Ro
         Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
         Err(panicked) => return Answer::Failed(panic(thread, panicked)),
     };
-    settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await
+    let answer = settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await;
+    partial::judged(was, answer)
 }
 
 /// The answer to work that ended, panicked, or missed the deadline (`None`).

@@ -13,14 +13,21 @@
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
 
 use super::dispatch::{Dispatch, dispatch, nothing_at};
 use super::thread::ServingThread;
 use super::{arguments, body, error_log, files, invoke, respond, sessions};
+use crate::app::coverage::Audience;
+use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, RequestBuilder, Session};
 use crate::connection::Incoming;
+
+/// What a browser sends when it connects to an event stream again (HTML, 9.2.4).
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Serves a web request. `is_rpc` is true for OPTIONS of a path where RPC is served.
 pub(crate) async fn web(
@@ -44,6 +51,10 @@ async fn call(
     MatchedRoute { mount, app, entry }: MatchedRoute<'_>,
     values: Vec<(String, skitai_wire::Value)>,
 ) -> HttpResponse {
+    if builder.request().headers.get(LAST_EVENT_ID).is_some_and(|id| id.as_bytes() == END_ID.as_bytes()) {
+        // The client has read an event stream to its end, and would start it anew.
+        return HttpResponse::new(StatusCode::NO_CONTENT);
+    }
     let parts = match body::read_or_receive(thread, builder.request_mut(), payload, entry.route.params).await {
         Ok(parts) => parts,
         Err(error) => return Box::pin(refuse(thread, builder, error)).await,
@@ -106,7 +117,7 @@ async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Erro
         }
         None => {
             let html = respond::wants_html(builder.request().get_header("accept"));
-            respond::mark(respond::error(&error, html, thread.site.server.devel), &error)
+            respond::mark(respond::error(&error, html, Audience::stranger(thread.site.server.devel), None), &error)
         }
     }
 }

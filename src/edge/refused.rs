@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use super::respond;
 use super::thread::ServingThread;
 use crate::app::Error;
+use crate::app::coverage::Audience;
 use crate::app::request::client;
 use crate::connection::Refused;
 use crate::observe::log::one_line;
@@ -19,7 +20,7 @@ pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpRespon
     let peer = peer.map(client::canonical);
     let (method, target) = words(head, SHOWN);
     let error = Error::new(status, why.as_str());
-    let reply = respond::error(&error, false, false);
+    let reply = respond::error(&error, false, Audience::default(), None);
     if let Some(log) = &thread.log {
         log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
     }

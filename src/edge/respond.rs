@@ -9,10 +9,12 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use bytes::Bytes;
 use futures_util::stream;
+use skitai_wire::Value;
 
 use super::stream::StreamBody;
 use super::thread::ServingThread;
-use super::{error_page, files};
+use super::{error_page, files, partial};
+use crate::app::coverage::Audience;
 use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
@@ -22,6 +24,11 @@ const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream")
 
 /// Makes the web's reply from an answer.
 pub(crate) async fn web(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
+    let reply = reply(thread, was, answer).await;
+    partial::with_headers(was, reply)
+}
+
+async fn reply(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
     match at_once(was, answer) {
         Ok(reply) => finish(was, reply, Fixed::Nothing),
         Err(answer) => Box::pin(later(thread, was, answer)).await,
@@ -71,7 +78,7 @@ fn at_once(was: &Was, answer: Answer) -> Result<HttpResponse, Answer> {
         }
         Answer::Page(std::borrow::Cow::Owned(text)) => with_body(StatusCode::OK, HTML, text.into()),
         Answer::Octets(octets) => with_body(StatusCode::OK, OCTETS, octets.into()),
-        Answer::Data(data) => with_body(StatusCode::OK, JSON, data),
+        Answer::Data(data) => with_body(StatusCode::OK, JSON, partial::enveloped(was, data)),
         Answer::Nothing => HttpResponse::new(StatusCode::NO_CONTENT),
         Answer::Full(Response { status, headers, content: Content::Octets(body) }) => {
             let status = final_status(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -148,7 +155,7 @@ fn stream(was: &Was, mut streaming: Streaming) -> HttpResponse {
     let body = match was.request.method {
         // Of unknown length, as for a GET.
         Method::HEAD => BoxBody::new(BodyStream::new(stream::empty::<Result<Bytes, Infallible>>())),
-        _ => BoxBody::new(StreamBody::new(streaming.into_chunks(&was.services().blocking), was.request.uri())),
+        _ => BoxBody::new(StreamBody::new(streaming, was)),
     };
     reply = reply.set_body(body);
     reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -219,19 +226,23 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 }
 
 /// An error: a small page for a browser, JSON for any other client.
-pub(crate) fn error(error: &Error, html: bool, devel: bool) -> HttpResponse {
-    let failure = Failure::of(error, devel);
+pub(crate) fn error(error: &Error, html: bool, reader: Audience, coverage: Option<&Value>) -> HttpResponse {
+    let failure = Failure::of(error, reader);
     if html {
         return page(error, error_page::plain(&failure));
     }
     let mut body = serde_json::json!({ "code": failure.status, "message": failure.message });
     if let Some(id) = &failure.id {
         body["id"] = id.as_str().into();
-        if devel {
+        if reader.devel {
             body["at"] = error.place().to_string().into();
         }
     }
-    with_body(status_of(error), JSON, serde_json::json!({ "error": body }).to_string().into())
+    let mut body = serde_json::json!({ "error": body });
+    if let Some(coverage) = coverage {
+        body["coverage"] = serde_json::json!(coverage);
+    }
+    with_body(status_of(error), JSON, body.to_string().into())
 }
 
 /// A page with the error's status.
@@ -276,7 +287,7 @@ pub(crate) fn allowing(mut reply: HttpResponse, allowed: &[&str]) -> HttpRespons
 /// The changed configuration has errors; only devel mode checks for changes.
 pub(crate) fn unfit(why: &str, html: bool) -> HttpResponse {
     let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
-    self::error(&error, html, true)
+    self::error(&error, html, Audience::stranger(true), None)
 }
 
 /// Adds a header with the keys of the configuration that need a restart.

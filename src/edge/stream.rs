@@ -1,40 +1,93 @@
 //! A streaming reply's body: its chunks as the client reads, and its end, however it comes.
+//!
+//! When the chunks have ended, all calls they came from are recorded, and the body says what is missing: in a last line
+//! of NDJSON, in the event that ends an event stream. A format without a place for it is not changed. For a client that
+//! does not take partial answers the connection is cut instead.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use bytes::Bytes;
+use skitai_wire::Value;
+use tokio::time::{Instant, Sleep};
 
-use crate::app::reply::streaming::{Chunks, OnAbort};
+use super::partial;
+use crate::app::reply::sse::{COMMENT, END, END_ID};
+use crate::app::reply::streaming::{Chunks, OnAbort, StreamEnd, line};
+use crate::app::{Event, Streaming, Was};
 use crate::observe::panics::{Panicked, catch};
 
 /// The body. If it is dropped before its last chunk, it calls `on_abort`.
 pub(super) struct StreamBody {
-    /// `None` once it has ended.
+    /// `None` once they have ended.
     chunks: Option<Chunks>,
     on_abort: Option<OnAbort>,
-    /// The request's URI, for the log.
-    uri: String,
+    end: StreamEnd,
+    keep_alive: Option<KeepAlive>,
+    was: Was,
 }
 
-impl StreamBody {
-    pub(super) fn new((chunks, on_abort): (Chunks, Option<OnAbort>), uri: &str) -> StreamBody {
-        StreamBody { chunks: Some(chunks), on_abort, uri: uri.to_owned() }
+/// Sends a comment after some silence.
+struct KeepAlive {
+    silence: Duration,
+    alarm: Pin<Box<Sleep>>,
+}
+
+impl KeepAlive {
+    fn new(silence: Duration) -> KeepAlive {
+        KeepAlive { silence, alarm: Box::pin(tokio::time::sleep(silence)) }
     }
 
-    fn end(&mut self) {
-        self.chunks = None;
-        self.on_abort = None;
+    fn reset(&mut self) {
+        self.alarm.as_mut().reset(Instant::now() + self.silence);
+    }
+}
+
+type Chunk = Result<Bytes, Box<dyn std::error::Error>>;
+
+impl StreamBody {
+    pub(super) fn new(streaming: Streaming, was: &Was) -> StreamBody {
+        let (end, keep_alive) = (streaming.end, streaming.keep_alive.map(KeepAlive::new));
+        if end != StreamEnd::Bare && was.has_coverage_in_body() {
+            was.coverage.put_in_body();
+        }
+        let (chunks, on_abort) = streaming.into_chunks(&was.services().blocking);
+        StreamBody { chunks: Some(chunks), on_abort, end, keep_alive, was: was.clone() }
     }
 
     /// The head is sent, so the error has no status: it is logged, and the connection is cut.
-    fn fail(
-        &mut self,
-        why: impl Into<Box<dyn std::error::Error>>,
-    ) -> Poll<Option<Result<Bytes, Box<dyn std::error::Error>>>> {
-        self.end();
+    fn fail(&mut self, why: impl Into<Box<dyn std::error::Error>>) -> Poll<Option<Chunk>> {
+        (self.chunks, self.on_abort) = (None, None);
         Poll::Ready(Some(Err(why.into())))
+    }
+
+    /// A comment, once there has been silence for long enough.
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
+        let Some(alive) = &mut self.keep_alive else { return Poll::Pending };
+        ready!(alive.alarm.as_mut().poll(context));
+        alive.reset();
+        Poll::Ready(Some(Ok(Bytes::from_static(COMMENT))))
+    }
+
+    /// The last chunk, after those of the handler.
+    fn finish(&mut self) -> Poll<Option<Chunk>> {
+        // Dropping the chunks ends the record of the calls that they read from.
+        (self.chunks, self.on_abort) = (None, None);
+        partial::log(&self.was);
+        if let Some(refused) = partial::refusal(&self.was) {
+            return self.fail(refused.to_string());
+        }
+        let last = match self.end {
+            StreamEnd::Bare => return Poll::Ready(None),
+            StreamEnd::Line if !self.was.coverage.has_gap() && !self.was.has_coverage_in_body() => {
+                return Poll::Ready(None);
+            }
+            StreamEnd::Line => line(&Value::from_pairs([("$coverage", partial::body(&self.was))])),
+            StreamEnd::Event => Event::json(&partial::body(&self.was)).named(END).id(END_ID).written(),
+        };
+        Poll::Ready(Some(last.map_err(|error| error.to_string().into())))
     }
 }
 
@@ -45,14 +98,18 @@ impl MessageBody for StreamBody {
         BodySize::Stream
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
         loop {
             let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
-            return match catch(|| chunks.as_mut().poll_next(context)) {
-                Ok(Poll::Pending) => Poll::Pending,
+            let polled = catch(|| chunks.as_mut().poll_next(context));
+            return match polled {
+                Ok(Poll::Pending) => self.poll_silence(context),
                 // In chunked encoding an empty chunk would end the body.
                 Ok(Poll::Ready(Some(Ok(chunk)))) if chunk.is_empty() => continue,
-                Ok(Poll::Ready(Some(Ok(chunk)))) => Poll::Ready(Some(Ok(chunk))),
+                Ok(Poll::Ready(Some(Ok(chunk)))) => {
+                    self.keep_alive.iter_mut().for_each(KeepAlive::reset);
+                    Poll::Ready(Some(Ok(chunk)))
+                }
                 Ok(Poll::Ready(Some(Err(error)))) => {
                     match error.cause().and_then(|cause| cause.downcast_ref::<Panicked>()) {
                         // The panic was caught on the blocking pool.
@@ -60,10 +117,7 @@ impl MessageBody for StreamBody {
                         None => self.fail(error.to_string()),
                     }
                 }
-                Ok(Poll::Ready(None)) => {
-                    self.end();
-                    Poll::Ready(None)
-                }
+                Ok(Poll::Ready(None)) => self.finish(),
                 Err(panicked) => self.fail(panicked),
             };
         }
@@ -77,7 +131,7 @@ impl Drop for StreamBody {
         if let Some(aborts) = self.on_abort.take()
             && let Err(panicked) = catch(aborts)
         {
-            tracing::error!(uri = self.uri, "on_abort {panicked}");
+            tracing::error!(uri = self.was.request.uri(), "on_abort {panicked}");
         }
     }
 }
@@ -89,25 +143,43 @@ mod tests {
 
     use futures_util::{FutureExt, stream};
 
-    use super::*;
-    use crate::app::Streaming;
+    use skitai_actors::{ClusterCoverage, Coverage, Outcome, Reason};
 
-    /// Reads the chunks of a body that never waits, and counts the calls of `on_abort`.
-    fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
+    use super::*;
+    use crate::app::args::tests::with_handle;
+
+    /// Reads the chunks of a body that never waits, and counts the calls of `on_abort`. `call` is made before its end.
+    fn read_with(
+        streaming: Streaming,
+        chunks: usize,
+        call: Option<ClusterCoverage>,
+    ) -> (Vec<Result<Bytes, String>>, usize) {
         let aborts = Arc::new(AtomicUsize::new(0));
         let count = aborts.clone();
         let streaming = streaming.on_abort(move || count.store(count.load(SeqCst) + 1, SeqCst));
-        let mut body = Box::pin(StreamBody::new(streaming.into_chunks(&Arc::default()), "/x"));
         let mut read = Vec::new();
-        for _ in 0..chunks {
-            let next = std::future::poll_fn(|context| body.as_mut().poll_next(context));
-            match next.now_or_never().expect("it is ready") {
-                Some(chunk) => read.push(chunk.map_err(|error| error.to_string())),
-                None => break,
+        with_handle(|was| {
+            let mut body = Box::pin(StreamBody::new(streaming, &was));
+            call.into_iter().for_each(|call| was.coverage.add(call));
+            for _ in 0..chunks {
+                let next = std::future::poll_fn(|context| body.as_mut().poll_next(context));
+                match next.now_or_never().expect("it is ready") {
+                    Some(chunk) => read.push(chunk.map_err(|error| error.to_string())),
+                    None => break,
+                }
             }
-        }
-        drop(body);
+        });
         (read, aborts.load(SeqCst))
+    }
+
+    fn read(streaming: Streaming, chunks: usize) -> (Vec<Result<Bytes, String>>, usize) {
+        read_with(streaming, chunks, None)
+    }
+
+    fn gap() -> Option<ClusterCoverage> {
+        let outcomes = [Outcome::completed("a:1".into(), 1), Outcome::failed("b:1".into(), Reason::Refused, "no")];
+        let coverage = Coverage::of(&outcomes);
+        Some(ClusterCoverage::of("web".into(), &outcomes, coverage, false))
     }
 
     fn ok(chunk: &'static str) -> Result<Bytes, String> {
@@ -137,7 +209,26 @@ mod tests {
         let (lines, _) = read(Streaming::ndjson(items()), 9);
         assert_eq!(lines, [ok("[\"a\",1]\n"), ok("[\"b\\nc\",2]\n")]);
         let (events, _) = read(Streaming::sse(items()), 9);
-        assert_eq!(events, [ok("data: [\"a\",1]\n\n"), ok("data: [\"b\\nc\",2]\n\n")]);
+        let end = ok("event: end\nid: $end\ndata: {\"complete\":true,\"clusters\":[]}\n\n");
+        assert_eq!(events, [ok("data: [\"a\",1]\n\n"), ok("data: [\"b\\nc\",2]\n\n"), end]);
+    }
+
+    #[test]
+    fn the_end_says_what_is_missing() {
+        let items = || stream::iter([1]);
+        let told = "{\"complete\":false,\"clusters\":[{\"cluster\":\"web\",\"asked\":2,\"ok\":1,\"partial\":0,\"failed\":0,\"timed_out\":0,\
+            \"cancelled\":0,\"not_sent\":1,\"missing\":[{\"reason\":\"refused\",\"node\":\"b:1\",\"msg\":\"no\"}]}]}";
+        let (lines, _) = read_with(Streaming::ndjson(items()), 9, gap());
+        assert_eq!(
+            lines[1].as_ref().map(|line| line == format!("{{\"$coverage\":{told}}}\n").as_bytes()),
+            Ok(true),
+            "{lines:?}"
+        );
+        let (events, _) = read_with(Streaming::sse(items()), 9, gap());
+        let end = format!("event: end\nid: $end\ndata: {told}\n\n");
+        assert_eq!(events[1].as_ref().map(|event| event == end.as_bytes()), Ok(true), "{events:?}");
+        // A format without a place for it is left as it is.
+        assert_eq!(read_with(Streaming::new(stream::iter(["a"])), 9, gap()).0, [ok("a")]);
     }
 
     use futures_util::StreamExt as _;

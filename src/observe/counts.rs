@@ -17,6 +17,8 @@ pub(crate) struct Counts {
     rpc: AtomicU64,
     rpc_errors: AtomicU64,
     panics: AtomicU64,
+    /// Finished answers from which members were missing.
+    partial: AtomicU64,
 }
 
 impl Counts {
@@ -36,6 +38,10 @@ impl Counts {
         self.panics.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn partial(&self) {
+        self.partial.fetch_add(1, Relaxed);
+    }
+
     /// The sums of all threads.
     pub(crate) fn tree(threads: &[Arc<Counts>]) -> Value {
         let sum = |counter: &dyn Fn(&Counts) -> &AtomicU64| {
@@ -49,6 +55,7 @@ impl Counts {
             ("rpc_calls", sum(&|counts| &counts.rpc)),
             ("rpc_errors", sum(&|counts| &counts.rpc_errors)),
             ("panics", sum(&|counts| &counts.panics)),
+            ("partial", sum(&|counts| &counts.partial)),
         ]);
         Value::from_pairs(pairs)
     }

@@ -11,6 +11,7 @@ use actix_web::http::{Method, header};
 
 use super::json::JsonContentType;
 use super::{json, xml};
+use crate::app::coverage::Audience;
 use crate::app::site::Site;
 use crate::app::{Protocol, Request, RequestBuilder};
 use crate::edge::thread::ServingThread;
@@ -73,7 +74,10 @@ pub(crate) async fn serve(
     payload: Payload,
 ) -> HttpResponse {
     if let Err(error) = body::read(thread, builder.request_mut(), payload).await {
-        return respond::mark(respond::error(&error, false, thread.site.server.devel), &error);
+        return respond::mark(
+            respond::error(&error, false, Audience::stranger(thread.site.server.devel), None),
+            &error,
+        );
     }
     match protocol {
         RpcProtocol::Xml => xml::reply(thread, builder).await,

@@ -1,5 +1,6 @@
 //! The RPC form of an error of the server or a handler: a code and a text, always with HTTP 200.
 
+use crate::app::coverage::Audience;
 use crate::app::{Error, code, shortened};
 
 /// A fault of XML-RPC, an error of JSON-RPC.
@@ -15,8 +16,8 @@ impl RpcFault {
     }
 
     /// A handler's error, with only the text that the client may see.
-    pub(crate) fn of(error: &Error, devel: bool) -> RpcFault {
-        let shown = error.shown(devel);
+    pub(crate) fn of(error: &Error, reader: Audience) -> RpcFault {
+        let shown = error.shown_to(reader);
         // The client's text hides the cause of an internal fault, so it gets the id of the log line.
         match error.id().filter(|_| error.cause().is_some()) {
             Some(id) => RpcFault::new(error.code(), format!("{shown} (id {id})")),

@@ -12,9 +12,10 @@ use skitai_wire::jsonrpc::{self, Incoming};
 use super::fault::RpcFault;
 use super::many::{BatchEntry, Many};
 use super::{method, multicall, reading};
+use crate::app::coverage::Audience;
 use crate::app::{Face, RequestBuilder, Session, code};
 use crate::edge::thread::ServingThread;
-use crate::edge::{error_log, respond};
+use crate::edge::{error_log, partial, respond};
 
 /// The content type a JSON-RPC client used; some clients accept only `application/json` in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +90,7 @@ async fn batch<'b>(
         Ok((answers, reply)) => method::with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
         Err(mut failed) => {
             error_log::log(&request, &mut failed);
-            respond::rpc(kind, error(None, &RpcFault::of(&failed, thread.site.server.devel), false))
+            respond::rpc(kind, error(None, &RpcFault::of(&failed, Audience::stranger(thread.site.server.devel)), false))
         }
     }
 }
@@ -138,7 +139,9 @@ async fn one(thread: &ServingThread, builder: RequestBuilder, call: Sent<'_>, sh
         }
     };
     let (was, result) = method::run(thread, Face::JsonRpc, builder, &call.method, call.params, shared).await;
-    BatchEntry { was, answer: call.id.map(|id| answer(&id, call.v1, result)) }
+    let coverage = was.as_ref().and_then(partial::wanted_json);
+    let covered = |id| jsonrpc::with_coverage(answer(id, call.v1, result), coverage.as_deref());
+    BatchEntry { answer: call.id.as_deref().map(covered), was }
 }
 
 fn answer(id: &RawValue, v1: bool, result: Result<Bytes, RpcFault>) -> Vec<u8> {

@@ -9,12 +9,15 @@ use std::future::Future;
 
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
+use skitai_actors::CoverageReport;
 
 use super::fault::RpcFault;
+use crate::app::coverage::Audience;
+use crate::app::coverage::prefer::Preferences;
 use crate::app::{Error, RequestBuilder, Session, Was};
 use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
-use crate::edge::{respond, sessions};
+use crate::edge::{partial, respond, sessions};
 
 /// Calls of one request that run at a time. Each has its own copy of the request's head, and there may be thousands.
 const AT_ONCE: usize = 64;
@@ -59,7 +62,7 @@ impl<'w> Many<'w> {
         refuse: impl Fn(K, &RpcFault) -> Option<Vec<u8>>,
         mut reply: HttpResponse,
     ) -> Result<(Vec<Vec<u8>>, HttpResponse), Error> {
-        let (mut answers, mut keeper, mut written) = (Vec::new(), None, 0);
+        let (mut answers, mut keeper, mut written, mut report) = (Vec::new(), None, 0, CoverageReport::default());
         let most = self.thread.site.server.max_batch_answer;
         {
             let one = async |(key, entry): (K, C)| {
@@ -74,6 +77,8 @@ impl<'w> Many<'w> {
                     continue;
                 };
                 if let Some(was) = was {
+                    report.merge(was.coverage());
+                    partial::log(&was);
                     reply = respond::finish(&was, reply, Fixed::StatusAndType);
                     if was.app().use_session {
                         keeper = Some(was);
@@ -95,11 +100,17 @@ impl<'w> Many<'w> {
             }
             reply = respond::finish(&was, reply, Fixed::StatusAndType);
         }
+        if !report.is_empty() {
+            // One list for all calls; whose gap it is, stands in the body of each where that is wanted.
+            partial::set_header(&mut reply, &report.to_header());
+            let preferences = Preferences::of(&self.builder.request().headers);
+            partial::apply(&mut reply, preferences.coverage_in_body, preferences.allow_partial && report.has_gap());
+        }
         Ok((answers, reply))
     }
 }
 
 fn no_room(most: usize, what: &str) -> RpcFault {
     let text = format!("no room for this answer: those of one request may have {most} bytes together; the call {what}");
-    RpcFault::of(&Error::new(413, text), false)
+    RpcFault::of(&Error::new(413, text), Audience::default())
 }

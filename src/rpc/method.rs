@@ -7,11 +7,12 @@ use bytes::Bytes;
 use skitai_wire::jsonrpc::Params;
 
 use super::fault::RpcFault;
+use crate::app::coverage::Audience;
 use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, RequestBuilder, Session, Was};
 use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
-use crate::edge::{error_log, invoke, respond, sessions};
+use crate::edge::{error_log, invoke, partial, respond, sessions};
 
 /// Finds and runs a method. `shared` is the session of several calls of one request. The bytes are a complete document
 /// over XML-RPC, only the result over JSON-RPC.
@@ -27,7 +28,6 @@ pub(super) async fn run(
         thread.counts.rpc(true);
         return (None, Err(RpcFault::unknown(method)));
     };
-    let devel = app.is_devel();
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),
@@ -36,7 +36,7 @@ pub(super) async fn run(
             Err(mut error) => {
                 error_log::log(builder.request(), &mut error);
                 thread.counts.rpc(true);
-                return (None, Err(RpcFault::of(&error, devel)));
+                return (None, Err(RpcFault::of(&error, Audience::stranger(app.is_devel()))));
             }
         },
     };
@@ -50,7 +50,7 @@ pub(super) async fn run(
         Some(visit) => sessions::save_changed(thread, &was, visit, answer).await,
         None => answer,
     };
-    let result = document(error_log::logged(&was, answer), devel);
+    let result = document(error_log::logged(&was, answer), was.audience());
     thread.counts.rpc(result.is_err());
     (Some(was), result)
 }
@@ -68,11 +68,11 @@ fn bind_params(bind: &mut Bind, params: Params) {
 }
 
 /// The document of an answer, or its fault.
-fn document(answer: Answer, devel: bool) -> Result<Bytes, RpcFault> {
+fn document(answer: Answer, reader: Audience) -> Result<Bytes, RpcFault> {
     match answer {
         Answer::Data(document) => Ok(document),
-        Answer::Failed(error) => Err(RpcFault::of(&error, devel)),
-        Answer::Instead(instead) => Err(RpcFault::of(&instead.error, devel)),
+        Answer::Failed(error) => Err(RpcFault::of(&error, reader)),
+        Answer::Instead(instead) => Err(RpcFault::of(&instead.error, reader)),
         Answer::Page(_)
         | Answer::Octets(_)
         | Answer::Nothing
@@ -80,7 +80,7 @@ fn document(answer: Answer, devel: bool) -> Result<Bytes, RpcFault> {
         | Answer::Streaming(_)
         | Answer::Later(_) => {
             // These answers exist on the web only.
-            Err(RpcFault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), devel))
+            Err(RpcFault::of(&Error::new(501, "this method's answer cannot be carried over RPC"), reader))
         }
     }
 }
@@ -91,7 +91,7 @@ pub(super) fn reply(was: Option<&Was>, kind: HeaderValue, document: impl Into<By
     let is_silent = document.is_empty();
     let mut reply = respond::rpc(kind, document);
     if let Some(was) = was {
-        reply = respond::finish(was, reply, Fixed::StatusAndType);
+        reply = partial::with_headers(was, respond::finish(was, reply, Fixed::StatusAndType));
     }
     if is_silent { with_document(reply, Bytes::new()) } else { reply }
 }

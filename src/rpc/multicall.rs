@@ -13,9 +13,10 @@ use skitai_wire::{Value, xmlrpc};
 use super::fault::RpcFault;
 use super::many::{BatchEntry, Many};
 use super::method;
+use crate::app::coverage::Audience;
 use crate::app::{Face, RequestBuilder, Session, code, shortened};
 use crate::edge::thread::ServingThread;
-use crate::edge::{error_log, respond};
+use crate::edge::{error_log, partial, respond};
 
 pub(crate) const NAME: &str = "system.multicall";
 
@@ -45,7 +46,7 @@ pub(super) async fn run(
         let (builder, session) = many.one();
         one(thread, face, builder, entry, session)
     };
-    let refuse = |(), fault: &RpcFault| Some(written(face, &Err(fault.clone())));
+    let refuse = |(), fault: &RpcFault| Some(written(face, &Err(fault.clone()), None));
     let ended = match Many::of(thread, builder).await {
         Ok(many) => many.run(entries, call, refuse, empty()).await,
         Err(error) => Err(error),
@@ -54,7 +55,7 @@ pub(super) async fn run(
         Ok((answers, reply)) => (reply, Ok(document(face, &answers).into())),
         Err(mut failed) => {
             error_log::log(&request, &mut failed);
-            (empty(), Err(RpcFault::of(&failed, thread.site.server.devel)))
+            (empty(), Err(RpcFault::of(&failed, Audience::stranger(thread.site.server.devel))))
         }
     }
 }
@@ -74,7 +75,8 @@ async fn one(
             (None, Err(fault))
         }
     };
-    BatchEntry { was, answer: Some(written(face, &result)) }
+    let coverage = was.as_ref().filter(|was| was.has_coverage_in_body()).map(partial::body);
+    BatchEntry { was, answer: Some(written(face, &result, coverage.as_ref())) }
 }
 
 /// Parses its calls. An error is that of the whole multicall.
@@ -121,14 +123,21 @@ fn entry(call: Value) -> Entry {
     }
 }
 
-/// One entry of the answer. A result is a complete document over XML-RPC, JSON text over JSON-RPC.
-pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>) -> Vec<u8> {
+/// One entry of the answer. A result is a complete document over XML-RPC, JSON text over JSON-RPC; its coverage, if it is
+/// wanted, is a second item of the entry's list.
+pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>, coverage: Option<&Value>) -> Vec<u8> {
     match (face, result) {
         (Face::XmlRpc, Ok(document)) => {
-            [b"<value><array><data>", value_of(document).1, b"</data></array></value>"].concat()
+            let coverage = coverage.and_then(|coverage| xmlrpc::write_response(coverage).ok()).unwrap_or_default();
+            let (value, coverage) = (value_of(document).1, value_of(&coverage).1);
+            [b"<value><array><data>", value, coverage, b"</data></array></value>"].concat()
         }
         (Face::XmlRpc, Err(fault)) => value_of(&xmlrpc::write_fault(fault.code, &fault.message)).1.to_vec(),
-        (_, Ok(json)) => [b"[", &json[..], b"]"].concat(),
+        (_, Ok(json)) => {
+            let coverage = coverage.and_then(|coverage| skitai_wire::json::to_vec(coverage).ok());
+            let coverage = coverage.map(|coverage| [b",", &coverage[..]].concat()).unwrap_or_default();
+            [b"[", &json[..], &coverage, b"]"].concat()
+        }
         (_, Err(fault)) => {
             let fault = serde_json::json!({ "faultCode": fault.code, "faultString": fault.message });
             fault.to_string().into_bytes()
@@ -181,7 +190,7 @@ mod tests {
     #[test]
     fn a_value_is_cut_out_of_its_document() {
         let document = xmlrpc::write_response("</value> & <value>").expect("text can be written");
-        let answer = super::document(Face::XmlRpc, &[written(Face::XmlRpc, &Ok(document.into()))]);
+        let answer = super::document(Face::XmlRpc, &[written(Face::XmlRpc, &Ok(document.into()), None)]);
         let value = xmlrpc::parse_response(&answer, &skitai_wire::Limits::default()).expect("XML").expect("no fault");
         assert_eq!(value, Value::List(vec![Value::List(vec![Value::String("</value> & <value>".to_owned())])]));
     }

@@ -4,6 +4,7 @@ use skitai_wire::jsonrpc::{self, Incoming};
 use skitai_wire::{Limits, xmlrpc};
 
 use super::fault::RpcFault;
+use crate::app::coverage::Audience;
 use crate::app::{Error, Request};
 use crate::edge::error_log;
 use crate::edge::large::LARGE;
@@ -40,5 +41,5 @@ pub(super) async fn json<'b>(
 fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> RpcFault {
     error_log::log(request, &mut error);
     thread.counts.rpc(true);
-    RpcFault::of(&error, thread.site.server.devel)
+    RpcFault::of(&error, Audience::stranger(thread.site.server.devel))
 }

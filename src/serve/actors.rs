@@ -57,6 +57,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         ActorRef::open("session", admission, move || SessionActor::new(SealedCookies::new(sealer.clone(), COOKIE)));
     registry.register(thread, sessions.reporter());
     Arc::new(Services {
+        counts: open.process.counts(thread).clone(),
         site: open.site.clone(),
         clusters,
         databases,

@@ -15,6 +15,7 @@ use super::keys::Keys;
 use super::mounting::{Unfit, mounts, place};
 use super::process::Process;
 use super::watch::keep_of_process;
+use crate::app::request::admin_login::AdminLogin;
 use crate::app::routing::mount::Mount;
 use crate::app::routing::router::Router;
 use crate::app::site::Site;
@@ -60,14 +61,15 @@ impl OpenSite {
         let wasc = Wasc::default();
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let reporters = Registry::new();
-        if let Some(password) = &keys.admin_password {
+        let admin = keys.admin_password.as_ref().map(|password| AdminLogin::of(&password.0));
+        if admin.is_some() {
             if mounts.iter().any(|mount| mount.is_at(STATUS)) {
                 tracing::warn!(
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
             let (requests, failed) = (counts.clone(), reporters.clone());
-            let app = admin::app(&password.0, move || Counts::tree(&requests), move || failed.failed());
+            let app = admin::app(move || Counts::tree(&requests), move || failed.failed());
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
         }
@@ -75,7 +77,7 @@ impl OpenSite {
             if mounts.iter().any(|mount| mount.is_at(METHODS)) {
                 tracing::warn!("{METHODS} is mounted by the configuration; the page of the methods cannot be reached");
             } else {
-                let access = methods::Access::new(&server, keys.admin_password.as_ref());
+                let access = methods::Access::new(&server);
                 access.share(&wasc).map_err(|error| Unfit(vec![error.to_string()]))?;
                 mounts.push(own_mount(METHODS, &methods::app(), &server)?);
             }
@@ -108,7 +110,7 @@ impl OpenSite {
             logs: Mutex::default(),
         });
         let router = Router::new(mounts, methods::is_own);
-        let site = Arc::new(Site { server, router, restart_needed: Vec::new() });
+        let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
         Ok(Arc::new(OpenSite { site, clusters, databases, process }))
     }
 
@@ -121,7 +123,8 @@ impl OpenSite {
         mounts.extend(self.site.router.mounts().iter().filter(|mount| mount.is_own).cloned());
         let (clusters, databases) = started(&loaded.settings.clusters, &self.clusters, &self.databases);
         let router = Router::new(mounts, methods::is_own);
-        let site = Arc::new(Site { server: loaded.settings.server, router, restart_needed });
+        let admin = self.site.admin.clone();
+        let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
         Ok(Arc::new(OpenSite { site, clusters, databases, process: self.process.clone() }))
     }
 }

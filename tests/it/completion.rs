@@ -38,7 +38,8 @@ fn a_rule_that_is_met_ends_the_wait_and_closes_the_other_sockets() {
     for rule in ["first:2", "quorum:2", "fraction:0.5"] {
         let account = early(&site, rule);
         assert_eq!(reasons(&account), ["cancelled", "ok", "ok", "cancelled"], "{rule}");
-        let coverage = json!({"asked": 4, "ok": 2, "failed": 0, "timed_out": 0, "cancelled": 2, "not_sent": 0});
+        let coverage =
+            json!({"asked": 4, "ok": 2, "partial": 0, "failed": 0, "timed_out": 0, "cancelled": 2, "not_sent": 0});
         assert_eq!(account["coverage"], coverage);
     }
     // Asked and let go, not kept until their own timeout.

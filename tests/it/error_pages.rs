@@ -172,7 +172,7 @@ fn a_page_waits_for_its_calls_and_says_what_is_missing() {
         .start();
     let page = site.get("/found-page?cluster=two");
     assert_eq!((page.code, &*page.text()), (200, "[Requiem] 1 of 2 ok (1 not sent) 2"));
-    assert_eq!(page.header("x-coverage"), "1 of 2 ok (1 not sent)");
+    assert_eq!(page.header("x-coverage"), "two;ok=1;asked=2;not_sent=1");
     let missing = site.get("/found-page?cluster=none");
     assert_eq!(missing.code, 502, "{}", missing.text());
     let late = site.get("/slow-page?cluster=hung");

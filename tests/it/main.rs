@@ -32,6 +32,8 @@
 //! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an
 //!   app;
 //! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
+//! - [`tiers`]: a tree of servers with one leaf missing, late or left;
+//! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
@@ -53,6 +55,7 @@ mod coming;
 mod completion;
 mod config;
 mod connections;
+mod covered;
 mod deadlines;
 mod demo;
 mod directions;
@@ -86,6 +89,7 @@ mod sql;
 mod sql_leaving;
 mod status;
 mod streams;
+mod tiers;
 mod twins;
 mod uploads;
 mod validator;

@@ -5,6 +5,7 @@ mod asking;
 mod calls;
 mod chaos;
 mod connections;
+mod covered;
 mod hooks;
 mod pages;
 mod routing;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         .package(calls::package())
         .package(chaos::package())
         .package(connections::package())
+        .package(covered::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())
@@ -113,6 +115,7 @@ struct Told {
 struct Counted {
     asked: usize,
     ok: usize,
+    partial: usize,
     failed: usize,
     timed_out: usize,
     cancelled: usize,
@@ -154,7 +157,7 @@ async fn outcomes(
 }
 
 fn account(results: Results) -> Account {
-    let Coverage { asked, ok, failed, timed_out, cancelled, not_sent, .. } = results.coverage();
+    let Coverage { asked, ok, partial, failed, timed_out, cancelled, not_sent, .. } = results.coverage();
     let outcomes = results
         .into_iter()
         .map(|outcome| Told {
@@ -168,7 +171,7 @@ fn account(results: Results) -> Account {
             data: outcome.data.into_value(),
         })
         .collect();
-    Account { outcomes, coverage: Counted { asked, ok, failed, timed_out, cancelled, not_sent } }
+    Account { outcomes, coverage: Counted { asked, ok, partial, failed, timed_out, cancelled, not_sent } }
 }
 
 /// Two clusters and a database under one deadline.

@@ -15,12 +15,12 @@ pub(crate) struct City {
 const AT_LEAST: &str =
     "SELECT name, country, population FROM cities WHERE population >= $1 ORDER BY population DESC, name";
 
-/// The cities with at least this population, the largest first. Every shard must answer: a list that lacks a shard's
-/// cities would be wrong.
-#[route("/cities")]
+/// The cities with at least this population, the largest first. A list that lacks a shard's cities looks like a whole
+/// one, so only a client that sends `Prefer: allow-partial` gets it; the others get a 503 that says what is missing.
+#[route("/cities", partial = "consent")]
 pub(crate) async fn cities(was: Was, #[arg(default = 1_000_000)] at_least: i64) -> Result<Vec<City>> {
     let found = was.dmap("mydb").execute(AT_LEAST, (at_least,)).getswait(secs(5)).await;
-    let mut cities: Vec<City> = found.require(All)?.rows()?;
+    let mut cities: Vec<City> = found.rows()?;
     cities.sort_by(|one, other| other.population.cmp(&one.population).then_with(|| one.name.cmp(&other.name)));
     Ok(cities)
 }

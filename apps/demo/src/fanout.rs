@@ -37,8 +37,9 @@ struct Picture<'p> {
     works: usize,
     /// Such as `2 of 3 ok (1 not sent)`.
     coverage: String,
-    /// `X-Coverage` of this reply; `None` for a complete answer.
-    header: Option<String>,
+    /// `X-Coverage` of this reply, and whether it says that the answer is whole.
+    header: String,
+    is_whole: bool,
     /// Whether the demo started the members itself.
     is_own: bool,
     /// Why the demo's own members cannot be switched, if they cannot.
@@ -94,10 +95,11 @@ pub(crate) fn page(was: &Was, template: &'static str, keyword: &str, found: &[Ou
         height: rows.len() * ROW,
         middle: rows.len() * ROW / 2,
         is_asked: !found.is_empty(),
-        ok: coverage.ok,
+        ok: coverage.good(),
         works: found.iter().filter(|outcome| outcome.is_ok()).map(|outcome| outcome.data.count()).sum(),
         coverage: coverage.to_string(),
-        header: was.response.get("x-coverage"),
+        header: was.coverage().to_header(),
+        is_whole: coverage.is_complete(),
         is_own: !own.is_empty(),
         why_not,
         rows,

@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn the_handler_that_is_shown_is_whole() {
         let shown = handler(SEARCH);
-        assert!(shown.starts_with("#[route(\"/search\")]") && shown.ends_with("\n}"), "{shown}");
+        assert!(shown.starts_with("#[route(\"/search\", partial = \"tell\")]") && shown.ends_with("\n}"), "{shown}");
         assert!(shown.contains("getswait(secs(2))") && shown.matches("#[route").count() == 1, "{shown}");
     }
 }

@@ -3,8 +3,9 @@
 use skitai::prelude::*;
 
 /// Searches every member and merges the answers that came in time. If no member answered, this is an error with every
-/// reason, never an empty success; if some did not, the header `X-Coverage` says so.
-#[route("/search")]
+/// reason, never an empty success. If some did not, a visitor is better served with the others' works, so the answer is
+/// sent, and the header `X-Coverage` says what is missing.
+#[route("/search", partial = "tell")]
 pub(crate) async fn search(was: Was, #[arg(default = "Mozart")] keyword: String) -> Result<Vec<Value>> {
     // The call leaves now; anything written here would run while the members work.
     let asked = was.map("mysearch/RPC2").call("search", (keyword,));

@@ -5,7 +5,9 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, Expr, FnArg, Ident, Lit, LitStr, Pat, Result, Signature, Token, Type, Visibility};
+use syn::{
+    Attribute, Error, Expr, FnArg, Ident, Lit, LitBool, LitStr, Pat, Result, Signature, Token, Type, Visibility,
+};
 
 /// A route as written.
 pub(crate) struct Handler {
@@ -14,6 +16,10 @@ pub(crate) struct Handler {
     pub(crate) name: Option<LitStr>,
     /// Seconds.
     pub(crate) deadline: Option<f64>,
+    /// The name of a `PartialAnswers`.
+    pub(crate) partial: Option<Ident>,
+    pub(crate) covered: bool,
+    pub(crate) rpc: bool,
     pub(crate) function: Function,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) doc: String,
@@ -54,15 +60,19 @@ struct Options {
     methods: Vec<LitStr>,
     name: Option<LitStr>,
     deadline: Option<f64>,
+    partial: Option<Ident>,
+    covered: bool,
+    rpc: bool,
 }
 
-const USAGE: &str = "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\", deadline = 2.5)]; the options may be left out";
+const USAGE: &str = "write #[route(\"/rule/<int:id>\", methods = [\"GET\"], name = \"rpc.name\", deadline = 2.5, partial = \"consent\", coverage = \"body\", rpc = false)]; the options may be left out";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let rule: LitStr =
             input.parse().map_err(|error| Error::new(error.span(), format!("the rule is missing: {USAGE}")))?;
-        let mut options = Options { rule, methods: Vec::new(), name: None, deadline: None };
+        let mut options =
+            Options { rule, methods: Vec::new(), name: None, deadline: None, partial: None, covered: false, rpc: true };
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
@@ -79,12 +89,36 @@ impl Parse for Options {
                 options.name = Some(input.parse()?);
             } else if key == "deadline" {
                 options.deadline = Some(seconds(input)?);
+            } else if key == "partial" {
+                options.partial = Some(partial(&input.parse()?)?);
+            } else if key == "coverage" {
+                let place: LitStr = input.parse()?;
+                if place.value() != "body" {
+                    return Err(Error::new(
+                        place.span(),
+                        "`coverage` has one value, \"body\"; leave it out for the header alone",
+                    ));
+                }
+                options.covered = true;
+            } else if key == "rpc" {
+                options.rpc = input.parse::<LitBool>()?.value;
             } else {
                 return Err(Error::new(key.span(), format!("`{key}` is not an option of #[route]: {USAGE}")));
             }
         }
         Ok(options)
     }
+}
+
+/// What becomes of an answer from which members are missing: the variant of `PartialAnswers`.
+fn partial(word: &LitStr) -> Result<Ident> {
+    let variant = match word.value().as_str() {
+        "tell" => "Tell",
+        "consent" => "Consent",
+        "refuse" => "Refuse",
+        _ => return Err(Error::new(word.span(), "`partial` is \"tell\", \"consent\" or \"refuse\"")),
+    };
+    Ok(Ident::new(variant, word.span()))
 }
 
 /// A number of seconds above 0: `30` or `2.5`.
@@ -120,7 +154,7 @@ fn check_methods(methods: &[LitStr], key: &Ident) -> Result<()> {
 
 impl Handler {
     pub(crate) fn parse(attribute: TokenStream, item: TokenStream) -> Result<Handler> {
-        let Options { rule, methods, name, deadline } = syn::parse2(attribute)?;
+        let Options { rule, methods, name, deadline, partial, covered, rpc } = syn::parse2(attribute)?;
         let mut function: Function = syn::parse2(item)?;
         let mut errors: Option<Error> = None;
         let mut note = |error: Error| match &mut errors {
@@ -159,7 +193,7 @@ impl Handler {
         }
         match errors {
             Some(error) => Err(error),
-            None => Ok(Handler { rule, methods, name, deadline, function, arguments, doc }),
+            None => Ok(Handler { rule, methods, name, deadline, partial, covered, rpc, function, arguments, doc }),
         }
     }
 }

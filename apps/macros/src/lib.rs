@@ -22,7 +22,13 @@ use proc_macro::TokenStream;
 /// - `methods = ["GET", "POST"]`: the HTTP methods of the page. Default: GET, HEAD and POST;
 /// - `name = "lookup"`: the name over RPC. Default: the rule's fixed segments joined by dots;
 /// - `deadline = 2.5`: how many seconds a call may take. Default: the server's `deadline`. A caller's
-///   `X-Request-Timeout-Ms` can only shorten it.
+///   `X-Request-Timeout-Ms` can only shorten it;
+/// - `partial = "consent"`: what becomes of an answer from which members are missing. `"tell"` sends it and says what is
+///   missing, `"consent"` refuses it with 503 unless the client sends `Prefer: allow-partial`, `"refuse"` refuses it
+///   always. Default: the server's `partial`, which is `tell`;
+/// - `coverage = "body"`: JSON answers have their coverage in the body for every client, as
+///   `{"data": …, "coverage": …}` on the web. Default: for clients that send `Prefer: coverage=body`;
+/// - `rpc = false`: the route is a page alone and cannot be called over RPC.
 ///
 /// Arguments bind by name from the path, the query, a form or a JSON body, and by name or position over RPC. `was: Was`
 /// may be at any position and is not bound. `#[arg(default = "Mozart")]` gives an argument a default,

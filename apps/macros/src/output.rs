@@ -9,7 +9,7 @@ use crate::input::{Argument, Function, Handler};
 use crate::returns;
 
 pub(crate) fn expand(handler: &Handler) -> TokenStream {
-    let Handler { rule, methods, name, deadline, function, arguments, doc } = handler;
+    let Handler { rule, methods, name, deadline, partial, covered, rpc, function, arguments, doc } = handler;
     let Function { attributes, visibility, signature, body } = function;
     let ident = &signature.ident;
     let function_name = ident.to_string();
@@ -20,6 +20,10 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
     };
     let deadline = match deadline {
         Some(seconds) => quote!(::core::option::Option::Some(#seconds)),
+        None => quote!(::core::option::Option::None),
+    };
+    let partial = match partial {
+        Some(variant) => quote!(::core::option::Option::Some(::skitai::__private::PartialAnswers::#variant)),
         None => quote!(::core::option::Option::None),
     };
     let params = arguments.iter().map(param);
@@ -52,6 +56,9 @@ pub(crate) fn expand(handler: &Handler) -> TokenStream {
                 doc: #doc,
                 blocking: #blocking,
                 deadline: #deadline,
+                partial: #partial,
+                covered: #covered,
+                rpc: #rpc,
                 returns: #returns,
                 params: &[#(#params),*],
                 call: |was, bind| {

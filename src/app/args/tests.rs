@@ -21,7 +21,7 @@ use crate::serve::site::OpenSite;
 use crate::serve::slot;
 
 /// Runs something with a handle of a request that nobody sent.
-fn with_handle(run: impl FnOnce(Was)) {
+pub(crate) fn with_handle(run: impl FnOnce(Was)) {
     actix_rt::System::new().block_on(async {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
         let site = OpenSite::open(&loaded, vec![App::new("a")], &Keys::ephemeral(), None).expect("a good site");

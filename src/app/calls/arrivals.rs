@@ -60,15 +60,16 @@ fn arrivals(task: Task, until: Instant) -> impl Stream<Item = Outcome> + Send {
     let made = task.made();
     let (was, mark) = task.origin();
     let replies = stream::once(task.into_replies(until));
-    replies.flat_map(move |replies| {
+    replies.flat_map(move |(replies, recorded)| {
         let was = was.clone();
-        stream::unfold((replies, was), move |(mut replies, was)| async move {
-            let (_, mut outcome) = replies.next(until).await?;
+        stream::unfold((replies, recorded, was), move |(mut replies, mut recorded, was)| async move {
+            let (index, mut outcome) = replies.next(until).await?;
             if outcome.latency.is_zero() {
                 outcome.latency = made.elapsed();
             }
+            recorded.came(index, &mut outcome);
             Task::remember(&was, mark, std::slice::from_ref(&outcome));
-            Some((outcome, (replies, was)))
+            Some((outcome, (replies, recorded, was)))
         })
     })
 }

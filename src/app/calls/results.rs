@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use skitai_actors::kit::Rule;
-use skitai_actors::{Coverage, Outcome, Reason};
+use skitai_actors::{Coverage, CoverageDetail, Outcome, Reason};
 use skitai_wire::Value;
 
 use super::caching::Caching;
@@ -96,7 +96,8 @@ impl Results {
         Coverage::of(&self.outcomes)
     }
 
-    /// Returns the data of the good answers, in member order. If there is none, or fewer than the completion rule of
+    /// Returns the data of the good answers, in member order; those of members that reported a gap of their own are among
+    /// them. If there is none, or fewer than the completion rule of
     /// the call (`quorum`, `fraction`, `all_or_error`) requires, it returns an error with every reason, never an empty
     /// list.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
@@ -111,17 +112,18 @@ impl Results {
     /// Returns all outcomes if enough of them are good.
     fn enough(self) -> Result<Vec<Outcome>, AllFailed> {
         let coverage = self.coverage();
-        if coverage.ok > 0 && (self.rule.takes_gaps() || self.rule.is_met(coverage.asked, coverage.ok)) {
+        if coverage.good() > 0 && (self.rule.takes_gaps() || coverage.meets(self.rule)) {
             Ok(self.outcomes)
         } else {
             Err(AllFailed::of(self.outcomes))
         }
     }
 
-    /// Returns the data of the good answers if they satisfy the rule of the call.
-    pub(crate) fn met(self) -> Result<Vec<Value>, AllFailed> {
+    /// Returns the data of the good answers if they satisfy the rule of the call. `single`: the call went to one member,
+    /// whose partial answer is its answer.
+    pub(crate) fn met(self, single: bool) -> Result<Vec<Value>, AllFailed> {
         let coverage = self.coverage();
-        if self.rule.is_met(coverage.asked, coverage.ok) {
+        if coverage.meets(self.rule) || (single && coverage.good() == coverage.asked && coverage.asked > 0) {
             Ok(self.outcomes.into_iter().filter(Outcome::is_ok).map(|outcome| outcome.data.into_value()).collect())
         } else {
             Err(AllFailed::of(self.outcomes))
@@ -136,10 +138,11 @@ impl Results {
         }
     }
 
-    /// Returns the same results if enough members answered; else an error with every reason.
+    /// Returns the same results if enough members answered; else an error with every reason. `All` counts only answers
+    /// that are whole: a member that reported a gap of its own is refused.
     pub fn require(self, rule: Rule) -> Result<Results, AllFailed> {
         let coverage = self.coverage();
-        if rule.is_met(coverage.asked, coverage.ok) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
+        if coverage.meets(rule) { Ok(self) } else { Err(AllFailed::of(self.outcomes)) }
     }
 
     /// Returns the rows of all good answers as your own type, in member order.
@@ -213,6 +216,31 @@ impl AllFailed {
         self.missing_only(Reason::is_overload)
     }
 
+    /// True if every missing answer is missing because its database refused the statement.
+    pub fn refused_by_databases(&self) -> bool {
+        self.missing_only(|reason| reason == Reason::Sql)
+    }
+
+    fn is_conflict(outcome: &Outcome) -> bool {
+        outcome.sql_error.as_ref().is_some_and(|error| error.violates_integrity())
+    }
+
+    /// True if a statement would have violated an integrity constraint of its database.
+    pub fn violates_integrity(&self) -> bool {
+        self.outcomes.iter().any(AllFailed::is_conflict)
+    }
+
+    /// The text for a reader who may learn this much: without names, each missing member has its index and its reason.
+    pub(crate) fn described(&self, detail: CoverageDetail) -> String {
+        if detail == CoverageDetail::Names {
+            return self.to_string();
+        }
+        let missing = self.outcomes.iter().filter(|outcome| !outcome.is_whole());
+        missing.fold(self.coverage.to_string(), |text, outcome| {
+            format!("{text}; {} {}", outcome.position(), outcome.reason.word())
+        })
+    }
+
     fn missing_only(&self, why: impl Fn(Reason) -> bool) -> bool {
         // A rule cancels members only as a consequence of the others, so a cancelled outcome explains nothing.
         let explains = |outcome: &Outcome| !outcome.is_ok() && outcome.reason != Reason::Cancelled;
@@ -224,7 +252,7 @@ impl AllFailed {
 impl std::fmt::Display for AllFailed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.coverage)?;
-        for outcome in self.outcomes.iter().filter(|outcome| !outcome.is_ok()) {
+        for outcome in self.outcomes.iter().filter(|outcome| !outcome.is_whole()) {
             write!(f, "; {} {}: {}", outcome.node, outcome.reason.word(), outcome.msg)?;
         }
         Ok(())

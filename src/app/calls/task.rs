@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use skitai_actors::cache::{Begun, Follower, Leader};
 use skitai_actors::kit::{OnArrival, Replies, Rule};
 use skitai_actors::spec::Spread;
-use skitai_actors::{Coverage, Outcome, Reason};
+use skitai_actors::{Outcome, Reason};
 use skitai_wire::Value;
 
 use super::Options;
 use super::arrivals::AsCompleted;
 use super::caching::Caching;
 use super::results::{AllFailed, Answered, Results};
+use crate::app::coverage::record;
+use crate::app::coverage::record::RecordedCall;
 use crate::app::trace::Mark;
 use crate::app::was::Was;
 
@@ -42,6 +44,8 @@ struct PendingCall {
     ttl: Option<Duration>,
     leader: Option<Leader>,
     rule: Rule,
+    /// The cluster's name, for the coverage of the request.
+    name: Arc<str>,
     /// Whether it went to one member; `fetch` then returns its data and not a list.
     single: bool,
     made: Instant,
@@ -57,14 +61,15 @@ impl std::fmt::Debug for Task {
 
 impl Task {
     /// A call whose answer is already known.
-    pub(crate) fn ready(was: Was, outcomes: Vec<Outcome>) -> Task {
+    pub(crate) fn ready(was: Was, name: Arc<str>, outcomes: Vec<Outcome>) -> Task {
         let (made, rule, single) = (Instant::now(), Rule::All, true);
-        Task { call: PendingCall::new(was, Some(Replies::ready(outcomes)), rule, single, made) }
+        Task { call: PendingCall::new(was, name, Some(Replies::ready(outcomes)), rule, single, made) }
     }
 
     /// Dispatches a call, unless its answer is in the cache or an equal cached call is in flight.
     pub(crate) fn start(
         was: Was,
+        name: Arc<str>,
         caching: Option<Caching>,
         spread: Spread,
         options: Options,
@@ -73,7 +78,7 @@ impl Task {
         let Options { on_arrival, cache, rule, what } = options;
         let mark = was.trace().zip(what).and_then(|(trace, what)| trace.call(&what, was.request.begun));
         let (made, single) = (Instant::now(), spread == Spread::One);
-        let mut call = PendingCall::new(was, None, rule, single, made);
+        let mut call = PendingCall::new(was, name, None, rule, single, made);
         call.mark = mark;
         let ttl = cache.filter(|_| caching.is_some());
         let hit = match (&caching, ttl) {
@@ -142,23 +147,8 @@ impl Task {
 
     pub(crate) async fn getswait_until(mut self, until: Instant) -> Results {
         let outcomes = self.call.gather(until).await;
-        let PendingCall { was, rule, caching, .. } = &mut *self.call;
-        let rule = *rule;
-        let coverage = Coverage::of(&outcomes);
-        if coverage.ok > 0 && !coverage.is_complete() {
-            // A partial answer is never silent: the client gets a header and, unless the rule allows it, the operator a
-            // log line.
-            if !rule.is_met(coverage.asked, coverage.ok) {
-                let failed: Vec<String> = outcomes
-                    .iter()
-                    .filter(|outcome| !outcome.is_ok())
-                    .map(|outcome| format!("{} {}", outcome.node, outcome.reason.word()))
-                    .collect();
-                tracing::warn!(uri = was.request.uri(), "partial answer: {coverage}: {}", failed.join(", "));
-            }
-            was.response.set("x-coverage", coverage.to_string());
-        }
-        Results { outcomes, caching: caching.take(), rule }
+        let PendingCall { caching, rule, .. } = &mut *self.call;
+        Results { outcomes, caching: caching.take(), rule: *rule }
     }
 
     /// Waits like `getwait` or `getswait` and returns the data alone: one answer's data for `lb`, `dlb`, `db`, `rpc`
@@ -171,7 +161,7 @@ impl Task {
 
     pub(crate) async fn fetch_until(self, until: Instant) -> Result<Value, AllFailed> {
         let single = self.call.single;
-        let mut data = self.getswait_until(until).await.met()?;
+        let mut data = self.getswait_until(until).await.met(single)?;
         if single && data.len() == 1 { Ok(data.remove(0)) } else { Ok(Value::List(data)) }
     }
 
@@ -183,12 +173,14 @@ impl Task {
         AsCompleted::new(self, until)
     }
 
-    /// The receiver of the answers. The answers of an equal call in flight arrive together.
-    pub(crate) async fn into_replies(mut self, until: Instant) -> Replies<Outcome> {
-        match self.call.replies.take() {
+    /// The receiver of the answers, and their record. The answers of an equal call in flight arrive together.
+    pub(crate) async fn into_replies(mut self, until: Instant) -> (Replies<Outcome>, RecordedCall) {
+        let replies = match self.call.replies.take() {
             Some(replies) => replies,
             None => Replies::ready(self.call.outcomes(until).await),
-        }
+        };
+        let recorded = self.recorded(replies.len());
+        (replies, recorded)
     }
 
     /// When the call was made.
@@ -214,18 +206,33 @@ impl Task {
     pub(crate) fn origin(&self) -> (Was, Option<Mark>) {
         (self.call.was.clone(), self.call.mark)
     }
+
+    /// The record of a call whose outcomes are read one by one.
+    fn recorded(&self, members: usize) -> RecordedCall {
+        let PendingCall { was, name, rule, single, .. } = &*self.call;
+        RecordedCall::new(was.clone(), name.clone(), *rule, members, *single)
+    }
 }
 
 impl PendingCall {
-    fn new(was: Was, replies: Option<Replies<Outcome>>, rule: Rule, single: bool, made: Instant) -> Box<PendingCall> {
+    fn new(
+        was: Was,
+        name: Arc<str>,
+        replies: Option<Replies<Outcome>>,
+        rule: Rule,
+        single: bool,
+        made: Instant,
+    ) -> Box<PendingCall> {
         let (following, caching, ttl, leader, mark) = (None, None, None, None, None);
-        Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, single, made, mark })
+        Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, name, single, made, mark })
     }
 
-    /// Waits for the outcomes and records them in devel mode.
+    /// Waits for the outcomes and records them: for the coverage of the request, and in devel mode for its trace.
     async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
-        let outcomes = self.outcomes(until).await;
+        let mut outcomes = self.outcomes(until).await;
+        record::place(&self.was, &mut outcomes, self.single);
         Task::remember(&self.was, self.mark, &outcomes);
+        record::record(&self.was, self.name.clone(), &outcomes, self.rule);
         outcomes
     }
 

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use serde::Serialize;
 
 use super::Error;
+use crate::app::coverage::Audience;
 use crate::app::reply::{Answer, Reply};
 use crate::app::was::Was;
 
@@ -24,10 +25,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn of(error: &Error, devel: bool) -> Failure {
+    pub(crate) fn of(error: &Error, reader: Audience) -> Failure {
         let status = error.status();
         let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
-        Failure { status, reason, message: error.shown(devel), id: error.id().map(|id| id.to_string()) }
+        Failure { status, reason, message: error.shown_to(reader), id: error.id().map(|id| id.to_string()) }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::io;
 
-use skitai_actors::{Outcome, Reason};
+use skitai_actors::outcome::SqlError;
+use skitai_actors::{Coverage, CoverageReport, Outcome, Reason};
 
 use super::*;
 use crate::app::Failure;
@@ -103,17 +104,77 @@ fn a_call_that_failed_has_a_gateways_status() {
         (&[NoPermit, Deadline], 502, None),
         (&[], 502, None),
     ] {
-        let all = AllFailed::of(reasons.iter().copied().map(named).collect());
+        let mut outcomes: Vec<Outcome> = reasons.iter().copied().map(named).collect();
+        outcomes.iter_mut().zip(0..).for_each(|(outcome, index)| outcome.index = Some(index));
+        let all = AllFailed::of(outcomes);
         let text = all.to_string();
         let error = asked(all);
         assert_eq!((error.status(), error.retries_after()), (status, after), "{reasons:?}");
         assert_eq!(error.code(), -32000 - i64::from(status), "{reasons:?}");
-        // Members are not a secret of ours: every reason is told, in production too.
-        assert_eq!((error.shown(false), error.cause().is_none()), (text.clone(), true), "{reasons:?}");
-        for reason in reasons.iter().filter(|reason| **reason != Ok) {
+        // Who may learn names reads all of it; who may not, positions and reasons.
+        assert_eq!(
+            (error.shown(true), error.to_string(), error.is_of_members()),
+            (text.clone(), text.clone(), true),
+            "{reasons:?}"
+        );
+        let positions = error.shown(false);
+        assert!(!positions.contains("a:1") && !positions.contains("so it said"), "{positions}");
+        for (reason, index) in reasons.iter().zip(0..).filter(|(reason, _)| **reason != Ok) {
             assert!(text.contains(reason.word()), "{text} does not name {reason:?}");
+            assert!(
+                positions.contains(&format!("[{index}] {}", reason.word())),
+                "{positions} does not name {reason:?}"
+            );
         }
     }
+}
+
+#[test]
+fn a_refused_statement_is_a_conflict_or_our_fault_and_tells_a_stranger_nothing() {
+    let refused = |code: &str| {
+        let mut error = SqlError::default();
+        (error.code, error.message) = (code.to_owned(), "Failing row contains (3134, secret)".to_owned());
+        Outcome {
+            sql_error: Some(error.into()),
+            ..Outcome::failed("db:5432/x".into(), Reason::Sql, "Failing row contains (3134, secret)")
+        }
+    };
+    // (the codes of the databases, the status): SQLSTATE, and SQLite's numbers.
+    for (codes, status) in [
+        (&["23505"][..], 409),
+        (&["23502", "23505"], 409),
+        (&["42P01"], 500),
+        (&["22P02", "23505"], 409),
+        (&["2067"], 409),
+        (&["19"], 409),
+        (&["1"], 500),
+        (&["23"], 500),
+        (&["2323"], 409),
+        (&["XX000"], 500),
+    ] {
+        let error = asked(AllFailed::of(codes.iter().map(|code| refused(code)).collect()));
+        assert_eq!(
+            (error.status(), error.shown(false).as_str()),
+            (status, "the database refused the statement"),
+            "{codes:?}"
+        );
+        assert!(error.shown(true).contains("Failing row") && error.cause().is_some());
+    }
+    // Where another shard could not be reached, the answer is that of a gateway.
+    let mixed = asked(AllFailed::of(vec![refused("23505"), named(Reason::Refused)]));
+    assert_eq!(mixed.status(), 502);
+    assert!(!mixed.shown(false).contains("secret") && !mixed.shown(false).contains("5432"), "{}", mixed.shown(false));
+}
+
+#[test]
+fn a_refusal_for_what_is_missing_names_no_member() {
+    let outcomes = [named(Reason::Ok), named(Reason::Refused)].map(|outcome| Outcome { index: Some(1), ..outcome });
+    let call = skitai_actors::ClusterCoverage::of("web".into(), &outcomes, Coverage::of(&outcomes), false);
+    let report = CoverageReport { clusters: vec![call] };
+    let error = asked(Incomplete { report, may_consent: true });
+    let text = "the answer is incomplete: web: 1 of 2 ok (1 not sent): [1] refused; send `Prefer: allow-partial` to get what there is";
+    assert_eq!((error.status(), error.code(), error.shown(false).as_str()), (503, -32503, text));
+    assert!(error.shown(true).contains("a:1 refused"), "{}", error.shown(true));
 }
 
 #[test]
@@ -146,13 +207,17 @@ fn a_page_and_a_fault_say_the_same() {
         ),
     ] {
         let error = with_id(error);
-        let over_rpc = RpcFault::of(&error, devel);
+        let over_rpc = RpcFault::of(&error, Audience::stranger(devel));
         assert_eq!((over_rpc.code, over_rpc.message.as_str()), (code, fault));
-        let failure = Failure::of(&error, devel);
+        let failure = Failure::of(&error, Audience::stranger(devel));
         assert_eq!((failure.status, failure.reason, failure.message.as_str()), (error.status(), reason, page));
         assert_eq!(failure.id.as_deref(), Some("000102abcdef"));
     }
     let untold = Error::internal("not in the log yet");
-    assert_eq!(RpcFault::of(&untold, false).message, "Internal Server Error", "there is no id to look for");
-    assert_eq!(Failure::of(&untold, false).id, None);
+    assert_eq!(
+        RpcFault::of(&untold, Audience::default()).message,
+        "Internal Server Error",
+        "there is no id to look for"
+    );
+    assert_eq!(Failure::of(&untold, Audience::default()).id, None);
 }

@@ -12,7 +12,14 @@ use crate::app::error::Error;
 use crate::app::request::csrf::FIELD as CSRF_FIELD;
 use crate::app::was::Was;
 
+/// The variable that every template has: the coverage of the request's calls.
+const COVERAGE: &str = "coverage";
+
 /// A page from a template of the app: `Page::new("index.html").with("title", "Skitai")`.
+///
+/// Every template has a variable `coverage`, unless the page sets one of this name: what the calls of the request asked
+/// and what came. `coverage.complete` is false if something is missing, `coverage.text` says it in words, and
+/// `coverage.clusters` has the counts and the missing members of each cluster.
 #[derive(Debug)]
 pub struct Page {
     template: Cow<'static, str>,
@@ -78,8 +85,21 @@ impl Page {
                 value.map_err(|error| Error::internal(format!("template {}: {name}: {error}", self.template)))?;
             pairs.push((name, value));
         }
+        if !pairs.iter().any(|(name, _)| name == COVERAGE) {
+            pairs.push((COVERAGE.into(), coverage(was)));
+        }
         was.app().templates().render(&self.template, &Value::from_pairs(pairs)).map_err(Error::internal)
     }
+}
+
+/// What the calls of the request asked and what came: for the page to tell its visitor.
+fn coverage(was: &Was) -> Value {
+    let report = was.coverage();
+    let mut value = report.to_value(was.coverage_detail());
+    if let Value::Map(map) = &mut value {
+        map.0.push(("text".into(), Value::String(report.to_string())));
+    }
+    value
 }
 
 async fn awaited(task: Task, timeout: Duration) -> Result<Value, Error> {

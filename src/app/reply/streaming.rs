@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -14,6 +15,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use super::more::{More, Owner};
+use super::sse::Event;
 use super::{Answer, Reply, more};
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::error::{Error, IntoError};
@@ -41,7 +43,25 @@ pub struct Streaming {
     pub(crate) content_type: Cow<'static, str>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) on_abort: Option<OnAbort>,
+    pub(crate) end: StreamEnd,
+    /// After how much silence a comment is sent; `None` for a format without comments.
+    pub(crate) keep_alive: Option<Duration>,
 }
+
+/// How a complete stream says at its end what is missing from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StreamEnd {
+    /// Not at all: the format has no place for it.
+    #[default]
+    Bare,
+    /// NDJSON: one more line, if something is missing or the client asks for it.
+    Line,
+    /// Server-sent events: an event, always.
+    Event,
+}
+
+/// After how much silence an event stream sends a comment: proxies close connections that rest for a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 enum StreamSource {
     Chunks(Chunks),
@@ -74,19 +94,44 @@ impl Streaming {
         Streaming::from_source(StreamSource::Blocking(Owner::new(object)), "application/octet-stream")
     }
 
-    /// Sends one line of JSON per item (`application/x-ndjson`).
+    /// Sends one line of JSON per item (`application/x-ndjson`). If members are missing from the calls of this request, a
+    /// last line says which: `{"$coverage": {…}}`.
     pub fn ndjson<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
-        let lines = items.map(|item| framed(&item, b"", b"\n"));
-        Streaming::of(Box::pin(lines), "application/x-ndjson")
+        let lines = items.map(|item| line(&item));
+        Streaming::of(Box::pin(lines), "application/x-ndjson").ended_as(StreamEnd::Line)
     }
 
-    /// Sends one server-sent event per item (`text/event-stream`), its data as JSON, for a browser's `EventSource`.
+    /// Sends one server-sent event per item (`text/event-stream`), its data as JSON, for a browser's `EventSource`: see
+    /// [`events`](Streaming::events).
     pub fn sse<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
-        let events = items.map(|item| framed(&item, b"data: ", b"\n\n"));
-        Streaming::of(Box::pin(events), "text/event-stream")
+        Streaming::events(items.map(|item| Event::json(&item)))
+    }
+
+    /// Sends server-sent events (`text/event-stream`) with names, ids and data of their own.
+    ///
+    /// The stream ends with an event `end`, whose data is the coverage of the request's calls. A page closes its
+    /// `EventSource` on it: `source.addEventListener("end", () => source.close())`. A browser that connects again all the
+    /// same gets 204 and stops: the handler does not run a second time. While nothing comes, a comment is sent every
+    /// [15 seconds](Streaming::keep_alive).
+    pub fn events(events: impl Stream<Item = Event> + Send + 'static) -> Streaming {
+        let mut streaming = Streaming::of(Box::pin(events.map(Event::written)), "text/event-stream")
+            .ended_as(StreamEnd::Event)
             .header("cache-control", "no-cache")
             // nginx buffers responses unless this header turns that off.
-            .header("x-accel-buffering", "no")
+            .header("x-accel-buffering", "no");
+        streaming.keep_alive = Some(KEEP_ALIVE);
+        streaming
+    }
+
+    /// Sets after how much silence an event stream sends a comment. Default: 15 s. Without effect on other streams.
+    pub fn keep_alive(mut self, silence: Duration) -> Streaming {
+        self.keep_alive = self.keep_alive.map(|_| silence);
+        self
+    }
+
+    pub(crate) fn ended_as(mut self, end: StreamEnd) -> Streaming {
+        self.end = end;
+        self
     }
 
     pub(crate) fn of(chunks: Chunks, content_type: &'static str) -> Streaming {
@@ -94,7 +139,15 @@ impl Streaming {
     }
 
     fn from_source(source: StreamSource, content_type: &'static str) -> Streaming {
-        Streaming { source, content_type: Cow::Borrowed(content_type), headers: Vec::new(), on_abort: None }
+        let (end, keep_alive) = (StreamEnd::Bare, None);
+        Streaming {
+            source,
+            content_type: Cow::Borrowed(content_type),
+            headers: Vec::new(),
+            on_abort: None,
+            end,
+            keep_alive,
+        }
     }
 
     /// The stream of the body, and the closure for a client that disconnects.
@@ -125,10 +178,11 @@ impl Streaming {
     }
 }
 
-/// An item as JSON (which contains no line break) between the prefix and suffix of its format.
-fn framed<T: Serialize>(item: &T, before: &[u8], after: &[u8]) -> Result<Bytes, Error> {
-    let json = skitai_wire::json::to_vec(item).map_err(Error::internal)?;
-    Ok([before, &json, after].concat().into())
+/// An item as a line of JSON, which contains no line break.
+pub(crate) fn line<T: Serialize>(item: &T) -> Result<Bytes, Error> {
+    let mut json = skitai_wire::json::to_vec(item).map_err(Error::internal)?;
+    json.push(b'\n');
+    Ok(json.into())
 }
 
 impl Reply for Streaming {

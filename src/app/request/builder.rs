@@ -8,6 +8,7 @@ use super::response::ResponseHead;
 use super::session::Session;
 use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
+use crate::app::coverage::RequestCoverage;
 use crate::app::routing::route::Route;
 use crate::app::services::Services;
 use crate::app::was::{Face, NO_ROUTE, RequestContext, Was};
@@ -33,6 +34,7 @@ impl RequestBuilder {
             mount: 0,
             services,
             budget,
+            coverage: RequestCoverage::default(),
             trace: None,
         }))
     }

@@ -7,6 +7,7 @@ use crate::app::args::argument::Kind;
 use crate::app::args::bind::{Bind, Faults};
 use crate::app::reply::Answer;
 use crate::app::was::Was;
+use crate::config::PartialAnswers;
 
 /// The work of one call. It stays on the thread that started it, so it need not be `Send`.
 pub type Work = Pin<Box<dyn Future<Output = Answer>>>;
@@ -34,6 +35,12 @@ pub struct Route {
     pub blocking: bool,
     /// The time limit of one call in seconds, if it differs from the server's `deadline`.
     pub deadline: Option<f64>,
+    /// What becomes of an answer from which members are missing, if it differs from the server's `partial`.
+    pub partial: Option<PartialAnswers>,
+    /// True if JSON answers have their coverage in the body, whether the client asks for it or not.
+    pub covered: bool,
+    /// False for a route that cannot be called over RPC.
+    pub rpc: bool,
     /// The type of its result on the wire, as far as the return type tells.
     pub returns: Kind,
     /// Its arguments, in order.

@@ -3,10 +3,10 @@
 //! The head of the reply is sent only after the first row or the end has arrived. A failure before that is an error
 //! with a status, as in any handler. How a later failure is reported depends on the format:
 //!
-//! - NDJSON gets one more line at the end, `{"$coverage": "3 of 4 ok (1 failed)", "$missing": [{"node", "reason",
-//!   "msg"}]}`;
+//! - NDJSON gets one more line at the end, as every NDJSON reply whose calls have gaps: `{"$coverage": {…}}`
+//!   ([`edge::stream`](crate::edge));
 //! - CSV and a JSON array cannot express it: the connection is cut, which a client sees as an incomplete chunked body.
-//!   So is an NDJSON reply of a statement with `.all_or_error()`.
+//!   So is an NDJSON reply of a statement with `.all_or_error()`, and one whose client does not take partial answers.
 //!
 //! In each case a line is logged.
 
@@ -16,7 +16,6 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use serde::Serialize;
-use serde_json::json;
 use skitai_actors::Outcome;
 use skitai_actors::db::Column;
 use skitai_wire::Value;
@@ -24,7 +23,7 @@ use skitai_wire::Value;
 use super::csv;
 use super::rows::{RowError, Rows};
 use crate::app::error::{Error, Result};
-use crate::app::reply::streaming::Streaming;
+use crate::app::reply::streaming::{StreamEnd, Streaming};
 
 /// The size of a chunk in bytes: rows are small, and each chunk costs a few octets and a poll.
 const CHUNK: usize = 16 << 10;
@@ -34,14 +33,14 @@ type Write<T> = fn(&mut Vec<u8>, &T) -> Result<()>;
 
 impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
     /// Replies with one JSON object per line and row (`application/x-ndjson`). If members fail on the way, a last line
-    /// with `$coverage` and `$missing` says so.
+    /// `{"$coverage": {…}}` says which.
     ///
     /// # Errors
     /// If all members fail before the first row.
     pub async fn ndjson(self) -> Result<Streaming> {
         let tolerant = !self.strict;
         let export = Export::begun(self, tolerant, json_line).await?;
-        Ok(export.streaming("application/x-ndjson"))
+        Ok(export.streaming("application/x-ndjson").ended_as(StreamEnd::Line))
     }
 
     /// Replies with one JSON array (`application/json`), one row per line. If a member fails on the way the connection
@@ -100,8 +99,9 @@ fn csv_line(chunk: &mut Vec<u8>, row: &Value) -> Result<()> {
 struct Export<T> {
     rows: Rows<T>,
     write: Write<T>,
-    /// Whether members may fail; the end then reports it.
+    /// Whether members may fail; the end of the stream then reports it.
     tolerant: bool,
+    /// The members that failed before the first row.
     missing: Vec<Outcome>,
     /// Bytes that are written but not sent.
     chunk: Vec<u8>,
@@ -127,7 +127,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
         };
         std::future::poll_fn(|context| export.poll_first(context)).await?;
         let coverage = export.rows.coverage();
-        if export.over && coverage.ok == 0 {
+        if export.over && coverage.good() == 0 {
             return Err(export.rows.failed(export.missing));
         }
         Ok(export)
@@ -147,7 +147,7 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match ready!(self.rows.poll_row(context)) {
             Some(Ok(row)) => self.fault = (self.write)(&mut self.chunk, &row).err(),
-            Some(Err(RowError::Member(outcome))) if self.tolerant => self.missing.push(*outcome),
+            Some(Err(RowError::Member(outcome))) if self.tolerant => self.missing.push(outcome.without_data()),
             Some(Err(error)) => self.fault = Some(error.into_error(&self.rows)),
             None => self.over = true,
         }
@@ -156,22 +156,6 @@ impl<T: Serialize + Send + Unpin + 'static> Export<T> {
 
     fn streaming(self, content_type: &'static str) -> Streaming {
         Streaming::of(Box::pin(self), content_type)
-    }
-
-    /// Writes the end.
-    fn end(&mut self) {
-        self.chunk.extend(std::mem::take(&mut self.tail));
-        if self.missing.is_empty() {
-            return;
-        }
-        let coverage = self.rows.coverage().to_string();
-        let describe =
-            |outcome: &Outcome| json!({"node": &*outcome.node, "reason": outcome.reason.word(), "msg": outcome.msg});
-        let missing: Vec<_> = self.missing.drain(..).map(|outcome| describe(&outcome)).collect();
-        tracing::warn!(uri = self.rows.uri, "partial answer: {coverage}: {}", json!(missing));
-        let line = json!({"$coverage": coverage, "$missing": missing}).to_string();
-        self.chunk.extend(line.into_bytes());
-        self.chunk.push(b'\n');
     }
 }
 
@@ -188,7 +172,7 @@ impl<T: Serialize + Send + Unpin + 'static> Stream for Export<T> {
             }
         }
         if export.over {
-            export.end();
+            export.chunk.extend(std::mem::take(&mut export.tail));
         }
         if export.chunk.is_empty() {
             return Poll::Ready(export.fault.take().map(Err));

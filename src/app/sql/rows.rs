@@ -17,6 +17,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,13 +25,16 @@ use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use skitai_actors::db::Column;
 use skitai_actors::db::stream::{Broken, RowStream};
+use skitai_actors::kit::Rule;
 use skitai_actors::merge::{self, Aggregate};
-use skitai_actors::{Coverage, Outcome};
+use skitai_actors::{Coverage, CoverageDetail, Outcome, Reason};
 use skitai_wire::Value;
 
 use super::merged::Merged;
 use crate::app::calls::results::AllFailed;
+use crate::app::coverage::record;
 use crate::app::error::{Error, Result};
+use crate::app::was::Was;
 
 /// How long a reader may pause, unless [`Sql::patience`](crate::app::Sql::patience) sets another time: longer than a
 /// client on a bad network pauses, shorter than a database should hold a connection and its snapshot for an idle
@@ -48,12 +52,48 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// cancels the statements that still run.
 #[must_use = "a stream that is not read stops its statements"]
 pub struct Rows<T = Value> {
-    rows: RowStream,
+    rows: RecordedRows,
     typed: fn(Value) -> Result<T>,
     /// Whether the failure of one member fails the stream.
     pub(crate) strict: bool,
-    /// For the log.
-    pub(crate) uri: String,
+}
+
+/// The rows, and the request to whose coverage they add theirs when they have been read, or are dropped half-read.
+struct RecordedRows {
+    rows: RowStream,
+    was: Was,
+    name: Arc<str>,
+    rule: Rule,
+    /// The statement went to one database.
+    is_single: bool,
+    is_read: bool,
+}
+
+impl RecordedRows {
+    /// The rows for a reader.
+    fn read(&mut self) -> &mut RowStream {
+        self.is_read = true;
+        &mut self.rows
+    }
+
+    fn changed(mut self, change: impl FnOnce(RowStream) -> RowStream) -> RecordedRows {
+        let rows = std::mem::replace(&mut self.rows, RowStream::ready(Vec::new()));
+        self.rows = change(rows);
+        self
+    }
+}
+
+impl Drop for RecordedRows {
+    fn drop(&mut self) {
+        if !self.is_read {
+            return;
+        }
+        let unread = || Outcome::failed(Arc::from(""), Reason::Cancelled, "the rows were no longer wanted");
+        let ended = self.rows.outcomes();
+        let mut outcomes: Vec<Outcome> = ended.map(|ended| ended.map_or_else(unread, Outcome::without_data)).collect();
+        record::place(&self.was, &mut outcomes, self.is_single);
+        record::record(&self.was, self.name.clone(), &outcomes, self.rule);
+    }
 }
 
 /// The item in place of a row.
@@ -71,14 +111,15 @@ impl<T> fmt::Debug for Rows<T> {
 }
 
 impl Rows {
-    pub(crate) fn new(rows: RowStream, strict: bool, uri: &str) -> Rows {
-        Rows { rows, typed: Ok, strict, uri: uri.to_owned() }
+    pub(crate) fn new(was: Was, name: Arc<str>, rows: RowStream, rule: Rule, is_single: bool) -> Rows {
+        let rows = RecordedRows { rows, was, name, rule, is_single, is_read: false };
+        Rows { rows, typed: Ok, strict: rule == Rule::AllOrError }
     }
 
     /// The rows as your own type, matched by the names of the columns.
     pub fn of<T: DeserializeOwned>(self) -> Rows<T> {
-        let Rows { rows, strict, uri, .. } = self;
-        Rows { rows, typed: |row| Ok(skitai_wire::from_value(row)?), strict, uri }
+        let Rows { rows, strict, .. } = self;
+        Rows { rows, typed: |row| Ok(skitai_wire::from_value(row)?), strict }
     }
 }
 
@@ -88,34 +129,34 @@ impl<T> Rows<T> {
     /// (`ORDER BY country COLLATE "C", population DESC`). A member that does not ends the stream with an error that
     /// names it. Rows that compare as equal keep the order of the members.
     pub fn sorted_by(self, order: &str) -> Rows<T> {
-        Rows { rows: self.rows.sorted_by(order), ..self }
+        Rows { rows: self.rows.changed(|rows| rows.sorted_by(order)), ..self }
     }
 
     /// Returns the rows member by member, in the order of the configuration. The others, with their connections, wait.
     pub fn by_member(self) -> Rows<T> {
-        Rows { rows: self.rows.by_member(), ..self }
+        Rows { rows: self.rows.changed(RowStream::by_member), ..self }
     }
 
     /// Names and types of the columns, known with the first row; for prepared statements even if there is no row.
     pub fn columns(&self) -> &[Column] {
-        self.rows.columns()
+        self.rows.rows.columns()
     }
 
     /// The number of members whose rows were read to their end, and why the others' were not. Final only after the end.
     pub fn coverage(&self) -> Coverage {
-        self.rows.coverage()
+        self.rows.rows.coverage()
     }
 
     /// The outcome of each member, in the order of the configuration; `affected` is the number of its rows. `None` for
     /// a member that is still sending.
     pub fn outcomes(&self) -> impl Iterator<Item = Option<&Outcome>> {
-        self.rows.outcomes()
+        self.rows.rows.outcomes()
     }
 
     /// Several aggregates of all rows, as your own type or a [`Value`]: `aggregate([count(), avg("population")])`. The
     /// rows are read and not kept. The error of any member is an error.
     pub async fn aggregate<A: DeserializeOwned>(mut self, aggregates: impl AsRef<[Aggregate]>) -> Result<A> {
-        let running = self.rows.aggregated(None, aggregates.as_ref()).await;
+        let running = self.rows.read().aggregated(None, aggregates.as_ref()).await;
         let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
         Ok(skitai_wire::from_value(running.total())?)
     }
@@ -123,7 +164,7 @@ impl<T> Rows<T> {
     /// One row for each combination of values in the named columns, as
     /// [`Results::group_by`](crate::app::Results::group_by). Memory grows only with the number of groups.
     pub async fn group_by(mut self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
-        let running = self.rows.aggregated(Some(columns), aggregates.as_ref()).await;
+        let running = self.rows.read().aggregated(Some(columns), aggregates.as_ref()).await;
         let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
         Ok(Merged::new(running.groups()?, self.coverage()))
     }
@@ -141,7 +182,7 @@ impl<T> Rows<T> {
 
     /// Polls for the next row, or the error in its place.
     pub(crate) fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, RowError>>> {
-        Pin::new(&mut self.rows).poll_next(context).map(|next| {
+        Pin::new(self.rows.read()).poll_next(context).map(|next| {
             next.map(|row| match row {
                 Ok(row) => (self.typed)(row).map_err(RowError::Fault),
                 Err(broken) => Err(self.row_error(broken)),
@@ -151,7 +192,10 @@ impl<T> Rows<T> {
 
     fn row_error(&self, broken: Broken) -> RowError {
         match broken {
-            Broken::Member(outcome) => RowError::Member(outcome),
+            Broken::Member(mut outcome) => {
+                outcome.is_masked = self.rows.was.coverage_detail() == CoverageDetail::Positions;
+                RowError::Member(outcome)
+            }
             Broken::Unmergeable(why) => RowError::Fault(why.into()),
         }
     }

@@ -1,10 +1,7 @@
 //! The clients that may list the methods: all in devel mode (which listens on loopback alone) and with
 //! `introspection = public` in the configuration; otherwise only the user `admin`.
 
-use skitai_actors::spec::Secret;
-
 use crate::app::{Error, Face, Result, Was, Wasc};
-use crate::builtin::admin::AdminLogin;
 use crate::config::{Introspection, ServerSettings};
 
 /// The name under which the server shares it.
@@ -14,15 +11,13 @@ const OBJECT: &str = "skitai.methods";
 #[derive(Debug)]
 pub(crate) struct Access {
     is_public: bool,
-    /// `None` if there is no admin; then all are refused.
-    admin: Option<AdminLogin>,
 }
 
 impl Access {
-    pub(crate) fn new(server: &ServerSettings, password: Option<&Secret>) -> Access {
+    pub(crate) fn new(server: &ServerSettings) -> Access {
         let is_public = server.introspection == Introspection::Public
             || (server.devel && server.introspection == Introspection::Admin);
-        Access { is_public, admin: password.map(|password| AdminLogin::of(&password.0)) }
+        Access { is_public }
     }
 
     /// Shares it with the methods.
@@ -34,11 +29,7 @@ impl Access {
 /// An error for a client that may not ask.
 pub(crate) fn check(was: &Was) -> Result<()> {
     let access = was.registered::<Access>(OBJECT)?;
-    if access.is_public {
-        return Ok(());
-    }
-    let authorization = was.request.get_header("authorization");
-    if access.admin.as_ref().is_some_and(|admin| admin.admits(authorization)) {
+    if access.is_public || was.is_admin() {
         return Ok(());
     }
     if was.face() == Face::Web {

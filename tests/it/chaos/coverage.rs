@@ -25,7 +25,8 @@ fn five_ways_to_end_are_told_in_order() {
     assert_eq!(column("status"), [3, 2, 2, 1, 0].map(Value::from), "{account:#}");
     let reasons = ["ok", "http_status", "fault", "deadline", "refused"];
     assert_eq!(column("reason"), reasons.map(Value::from), "{account:#}");
-    let coverage = json!({"asked": 5, "ok": 1, "failed": 2, "timed_out": 1, "cancelled": 0, "not_sent": 1});
+    let coverage =
+        json!({"asked": 5, "ok": 1, "partial": 0, "failed": 2, "timed_out": 1, "cancelled": 0, "not_sent": 1});
     assert_eq!(account["coverage"], coverage);
 
     // Three were needed: one error with the count of the good one and the reasons of the others.

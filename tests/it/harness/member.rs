@@ -17,6 +17,8 @@ use super::{eventually, ports};
 pub(crate) enum Conduct {
     /// Answers with this XML-RPC value (the inside of `<value>`).
     Fine(&'static str),
+    /// Answers with this XML-RPC value, and with this `X-Coverage` of its own.
+    Covered(&'static str, &'static str),
     /// Answers a plain GET with this page and HTTP code.
     Page(u16, &'static str),
     /// Answers with an XML-RPC fault.
@@ -152,6 +154,11 @@ fn serve(mut stream: &TcpStream, conduct: &Conduct, seen: &Seen) -> std::io::Res
         match conduct {
             Conduct::Closed => unreachable!("nobody listens there"),
             Conduct::Fine(value) => answer(stream, 200, "text/xml", &xml_answer(value))?,
+            Conduct::Covered(value, coverage) => {
+                let body = xml_answer(value);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nX-Coverage: {coverage}\r\n");
+                write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len())?;
+            }
             Conduct::Page(code, text) => answer(stream, *code, "text/plain; charset=utf-8", text)?,
             Conduct::Fault(code, text) => answer(stream, 200, "text/xml", &xml_fault(*code, text))?,
             Conduct::SlowHead(time, value) => {

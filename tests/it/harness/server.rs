@@ -51,6 +51,8 @@ impl Scenario {
                 "threads = 2".to_owned(),
                 "securekey = a-key-of-the-tests-0123456789-abcdefghij".to_owned(),
                 format!("admin_password = {ADMIN_PASSWORD}"),
+                // Tests read which member it was; what strangers learn is the matter of `covered`.
+                "coverage_detail = names".to_owned(),
             ],
             routes: routes.iter().map(|&route| route.to_owned()).collect(),
             sections: String::new(),

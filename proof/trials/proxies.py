@@ -46,6 +46,7 @@ CHECK_INTERVAL = 0.5
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 KEYWORD = re.compile(r"k\d+n\d+")
 REASON = re.compile(r"127\.0\.0\.1:\d+ ([a-z_]+)")
+GAP = re.compile(r"(partial|failed|timed_out|cancelled|not_sent)=")
 LOGGED = re.compile(r"partial answer: (.*?) uri=\"[^\"]*keyword=(k\d+n\d+)\"")
 
 
@@ -235,6 +236,8 @@ class Caller:
                 self.connection.request("GET", f"/search?keyword={keyword}")
             answer = self.connection.getresponse()
             code, coverage, body = answer.status, answer.getheader("X-Coverage") or "", answer.read().decode()
+            # Kept if it tells of a gap.
+            coverage = coverage if GAP.search(coverage) else ""
         except (OSError, http.client.HTTPException) as error:
             self.connection.close()
             code, coverage, body = 0, "", repr(error)

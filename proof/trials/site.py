@@ -36,6 +36,8 @@ class Site:
         self.port = free_port()
         server = ["[server]", "ip = 127.0.0.1", f"port = {self.port}", f"threads = {threads}", f"deadline = {deadline}",
                   "securekey = a-key-of-the-proof-0123456789-abcdefghij", f"admin_password = {PASSWORD}",
+                  # Proofs read which member it was.
+                  "coverage_detail = names",
                   *keys, "[routes:line]", f"/ = {app}"]
         Path(self.folder.name, "proof.conf").write_text("\n".join([*server, *sections]) + "\n")
         self.log = open(Path(self.folder.name, "log"), "w+b")

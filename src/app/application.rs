@@ -35,6 +35,7 @@ pub struct App {
     pub(crate) routes: Vec<RouteRegistration>,
     pub(crate) templates: Vec<(&'static str, &'static str)>,
     pub(crate) use_session: bool,
+    pub(crate) rpc: bool,
     pub(crate) on_error: Option<OnError>,
     pub(crate) devel: Option<bool>,
     pub(crate) actix: Option<ActixServices>,
@@ -57,6 +58,7 @@ impl App {
             routes: Vec::new(),
             templates: Vec::new(),
             use_session: false,
+            rpc: true,
             on_error: None,
             devel: None,
             actix: None,
@@ -88,6 +90,14 @@ impl App {
     #[must_use]
     pub fn use_session(mut self, on: bool) -> App {
         self.use_session = on;
+        self
+    }
+
+    /// Whether its routes can be called over RPC. Default: on. `.rpc(false)` makes every route a page alone, as
+    /// `#[route("/x", rpc = false)]` makes one: no name finds it, and no list of methods has it.
+    #[must_use]
+    pub fn rpc(mut self, on: bool) -> App {
+        self.rpc = on;
         self
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod response;
 pub(crate) mod session;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -38,6 +38,8 @@ pub struct Request {
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
     /// The CSRF token of a multipart form; that of any other form is in the body.
     pub(crate) form_token: Option<Box<str>>,
+    /// The path of the route, where it is not the target's own.
+    pub(crate) route_path: OnceLock<Arc<str>>,
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
 }
@@ -60,6 +62,7 @@ impl Request {
             // Set once the thread's `Services` are known.
             proxies: None,
             form_token: None,
+            route_path: OnceLock::new(),
             party: Party::ALONE,
         }
     }
@@ -93,14 +96,19 @@ impl Request {
         }
     }
 
-    /// The target as sent: path and query.
+    /// The target as sent: path and query. Over RPC that is the path of the endpoint.
     pub fn uri(&self) -> &str {
         self.uri.path_and_query().map_or("/", |target| target.as_str())
     }
 
-    /// The path, still percent-encoded.
+    /// The path by which the route is called on the web, still percent-encoded, but without needless escapes: a client
+    /// that sends `/%61dmin` calls `/admin`.
+    ///
+    /// Over RPC it is the same path, made from the rule and the call's own arguments (`/company/555/Skitai%20Corp`); a
+    /// placeholder without an argument stays as in the rule (`/company/<int:cid>/<cname>`). So a hook that tests the
+    /// path tests it for all three ways to call a route. [`uri`](Request::uri) has what was sent.
     pub fn path(&self) -> &str {
-        self.uri.path()
+        self.route_path.get().map_or_else(|| self.uri.path(), |path| path)
     }
 
     /// The query without its `?`.

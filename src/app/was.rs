@@ -21,7 +21,8 @@ use super::request::cookie::Cookies;
 use super::request::response::ResponseHead;
 use super::request::session::Session;
 use super::routing::links::{IntoRouteRef, about};
-use super::routing::route::Route;
+use super::routing::route::{Route, RouteInfo};
+use super::routing::table::RouteEntry;
 use super::services::Services;
 use super::sql::Sql;
 use super::trace::Trace;
@@ -54,6 +55,8 @@ pub struct RequestContext {
     pub session: Session,
     pub(super) face: Face,
     pub(super) route: &'static Route,
+    /// Its position in its app's table.
+    pub(super) entry: Option<usize>,
     /// The index of its app's mount.
     pub(super) mount: usize,
     pub(super) services: Arc<Services>,
@@ -273,8 +276,19 @@ impl RequestContext {
         self.route.rule
     }
 
-    /// The route that answers.
-    pub(crate) fn route(&self) -> &'static Route {
+    /// The route that answers: its rule, its RPC name, its function. The same in all three faces; in `on_error` of a
+    /// path without a route all of it is empty.
+    pub fn route(&self) -> RouteInfo {
+        let mount = &self.services.site.router.mounts()[self.mount];
+        let entry = self.entry.and_then(|index| self.app().table().entries().get(index));
+        let (function, module) = (self.route.function, self.route.module);
+        let rule = entry.map(|entry| mount.path_of(&entry.rule)).unwrap_or_default();
+        let rpc_name = entry.and_then(RouteEntry::rpc_name).map(|name| mount.name_of(name));
+        RouteInfo { rule, rpc_name, function, module }
+    }
+
+    /// The definition of the route that answers.
+    pub(crate) fn definition(&self) -> &'static Route {
         self.route
     }
 

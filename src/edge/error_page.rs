@@ -81,7 +81,7 @@ pub(crate) fn plain(failure: &Failure) -> String {
 
 /// The detailed page.
 fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
-    let route = was.route();
+    let route = was.definition();
     let (arguments, calls) = was.trace().map(|trace| trace.recorded()).unwrap_or_default();
     let mut headers: Vec<(&str, String)> =
         was.request.get_headers().map(|(name, value)| (name, shown(name, &value))).collect();

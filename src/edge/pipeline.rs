@@ -11,6 +11,8 @@
 //!
 //! Rare branches and those that wait are boxed, so that they do not enlarge the future of every request.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -48,9 +50,10 @@ async fn call(
     thread: &ServingThread,
     mut builder: RequestBuilder,
     payload: Payload,
-    MatchedRoute { mount, app, entry }: MatchedRoute<'_>,
+    found: MatchedRoute<'_>,
     values: Vec<(String, skitai_wire::Value)>,
 ) -> HttpResponse {
+    let MatchedRoute { app, entry, .. } = found;
     if builder.request().headers.get(LAST_EVENT_ID).is_some_and(|id| id.as_bytes() == END_ID.as_bytes()) {
         // The client has read an event stream to its end, and would start it anew.
         return HttpResponse::new(StatusCode::NO_CONTENT);
@@ -63,7 +66,11 @@ async fn call(
         Ok(loaded) => loaded,
         Err(error) => return Box::pin(refuse(thread, builder, error)).await,
     };
-    let was = builder.ready(Face::Web, session, entry.route, mount);
+    let was = builder.called(Face::Web, session, found);
+    if let Cow::Owned(path) = canonical(was.request.uri.path()) {
+        // Guards must test the path that the route was found by.
+        let _ = was.request.route_path.set(path.into());
+    }
     let answer = {
         let mut bind = Bind::new(was.clone(), entry.route.params);
         match arguments::bind(thread, &mut bind, &was.request, parts, values).await {

@@ -24,10 +24,11 @@ pub(super) async fn run(
     params: Params,
     shared: Option<Session>,
 ) -> (Option<Was>, Result<Bytes, RpcFault>) {
-    let Some(MatchedRoute { mount, app, entry }) = thread.site.router.method(builder.request().path(), method) else {
+    let Some(found) = thread.site.router.method(builder.request().path(), method) else {
         thread.counts.rpc(true);
         return (None, Err(RpcFault::unknown(method)));
     };
+    let MatchedRoute { app, entry, .. } = found;
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),
@@ -40,10 +41,12 @@ pub(super) async fn run(
             }
         },
     };
-    let was = builder.ready(face, session, entry.route, mount);
+    let was = builder.called(face, session, found);
     let answer = {
         let mut bind = Bind::new(was.clone(), entry.route.params);
         bind_params(&mut bind, params);
+        // Hooks test the path by which the route is called on the web.
+        let _ = was.request.route_path.set(app.links.path_of_call(entry, |name| bind.value_of(name)));
         invoke::run(thread, &was, entry, &mut bind).await
     };
     let answer = match visit {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::app::routing::mount::Mount;
-use crate::app::routing::table::Table;
+use crate::app::routing::table::{RouteRegistration, Table};
 use crate::app::{App, Links, Mounted, Templates};
 use crate::config::{Loaded, MountLine, MountTarget, ServerSettings};
 
@@ -71,7 +71,8 @@ pub(super) fn place(
             app.name
         )]));
     }
-    let table = Table::new(&app.routes, &app.level)
+    let routes: Vec<_> = app.routes.iter().cloned().map(|route| RouteRegistration { rpc: app.rpc, ..route }).collect();
+    let table = Table::new(&routes, &app.level)
         .map_err(|problems| Unfit(problems.iter().map(|why| format!("app `{}`: {why}", app.name)).collect()))?;
     let table = Arc::new(table);
     let links = Arc::new(Links::new(path, slash, table.clone()));

@@ -21,6 +21,7 @@
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
+//! - [`guarded`]: a hook that tests the path tests it for all three faces;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;
@@ -65,6 +66,7 @@ mod faces;
 mod fanout;
 mod files;
 mod forgery;
+mod guarded;
 mod harness;
 mod hooks;
 mod introspection;

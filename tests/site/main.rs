@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod connections;
 mod covered;
+mod guarded;
 mod hooks;
 mod pages;
 mod routing;
@@ -57,6 +58,8 @@ fn main() -> ExitCode {
         testsite,
         clashing,
         pages::own(),
+        guarded::app(),
+        guarded::pages(),
         hooks::app(),
         routing::app(),
         routing::failing(),

@@ -108,6 +108,16 @@ impl Bind {
         }
     }
 
+    /// What was given for the parameter of this name: the one value that the handler will take.
+    pub(crate) fn value_of(&self, name: &str) -> Option<Value> {
+        let index = self.params.iter().position(|param| param.is_wire() && param.name == name)?;
+        match self.given.get(index)?.first()? {
+            Given::Typed(value) => Some(value.clone()),
+            Given::Text(text) => Some(Value::String(text.clone())),
+            Given::File(_) => None,
+        }
+    }
+
     /// Records a fault found before any argument is taken.
     pub fn fault(&mut self, message: String) {
         self.faults.push(message);

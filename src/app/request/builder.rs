@@ -10,6 +10,7 @@ use crate::app::calls::budget;
 use crate::app::calls::budget::Budget;
 use crate::app::coverage::RequestCoverage;
 use crate::app::routing::route::Route;
+use crate::app::routing::router::MatchedRoute;
 use crate::app::services::Services;
 use crate::app::was::{Face, NO_ROUTE, RequestContext, Was};
 
@@ -31,6 +32,7 @@ impl RequestBuilder {
             session,
             face: Face::Web,
             route: &NO_ROUTE,
+            entry: None,
             mount: 0,
             services,
             budget,
@@ -53,6 +55,12 @@ impl RequestBuilder {
 
     pub(crate) fn cookie(&self) -> &Cookies {
         &self.0.cookie
+    }
+
+    /// Returns the handle for a call of this entry of an app's table.
+    pub(crate) fn called(mut self, face: Face, session: Session, found: MatchedRoute<'_>) -> Was {
+        self.inner().entry = Some(found.entry.index);
+        self.ready(face, session, found.entry.route, found.mount)
     }
 
     /// Returns the handle for a call of this route of the app at this mount.

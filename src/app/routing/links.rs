@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use skitai_wire::Value;
 
-use super::pattern::{FillError, UNRESERVED_ALONE};
+use super::pattern::{FillError, UNRESERVED_ALONE, canonical};
 use super::route::{Route, Routed};
 use super::table::{RouteEntry, Table};
 use crate::config::spelling::nearest;
@@ -159,6 +159,22 @@ impl Links {
         Ok(url)
     }
 
+    /// The path by which a call by name would be one on the web, from what it gave for each placeholder. Where nothing
+    /// was given, the placeholder itself stands.
+    pub(crate) fn path_of_call(&self, entry: &RouteEntry, given: impl Fn(&str) -> Option<Value>) -> Arc<str> {
+        let path = || {
+            let text = |name: &str| texts_of(given(name)?).ok()?.into_iter().next();
+            match entry.pattern.written_as_far(text) {
+                root if root == "/" && !self.slash && !self.path.is_empty() => Arc::from(&*self.path),
+                rest => Arc::from(canonical(&format!("{}{rest}", self.path))),
+            }
+        };
+        match entry.pattern.is_exact() {
+            true => entry.exact_path.get_or_init(path).clone(),
+            false => path(),
+        }
+    }
+
     /// The same for a route by its name, for templates: they know the routes of their own app.
     pub(crate) fn url(&self, name: &str, arguments: Value) -> Result<String, LinkError> {
         let entry = self.find(RouteRef::Name(name))?.ok_or_else(|| self.unknown(RouteRef::Name(name)))?;
@@ -171,7 +187,7 @@ impl Links {
             RouteRef::Route(route) => return LinkError::Foreign(route),
             RouteRef::Name(name) => name,
         };
-        let names = self.table.names().into_iter().map(|(name, _)| name);
+        let names = self.table.names().into_iter();
         let functions = self.table.entries().iter().map(|entry| entry.route.function);
         let suggestion = nearest(name, names.chain(functions)).map(str::to_owned);
         LinkError::Unknown { name: name.to_owned(), suggestion }

@@ -83,8 +83,7 @@ impl Mount {
     pub(crate) fn list(&self) -> Vec<String> {
         let Some(app) = &self.app else { return Vec::new() };
         let line = |entry: &RouteEntry| {
-            let names = app.table.names();
-            let name = names.iter().find(|(_, named)| std::ptr::eq(*named, entry)).map(|(name, _)| self.name_of(name));
+            let name = entry.rpc_name().map(|name| self.name_of(name));
             let route = entry.route;
             let params = route.params.iter().filter(|param| param.is_wire()).map(|param| {
                 let default = param.default.map(|default| format!(" = {default}")).unwrap_or_default();

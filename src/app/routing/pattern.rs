@@ -22,6 +22,16 @@ enum Converter {
 }
 
 impl Converter {
+    /// Its name in a rule, with the colon.
+    fn prefix(self) -> &'static str {
+        match self {
+            Converter::Text => "",
+            Converter::Int => "int:",
+            Converter::Float => "float:",
+            Converter::Path => "path:",
+        }
+    }
+
     /// A description of the values it accepts.
     fn takes(self) -> &'static str {
         match self {
@@ -159,15 +169,24 @@ impl Pattern {
 
     /// The rule with these texts, escaped, in place of its placeholders, without a check that it would match.
     pub(crate) fn written<S: AsRef<str>>(&self, value: impl Fn(&str) -> S) -> String {
+        self.written_as_far(|name| Some(value(name)))
+    }
+
+    /// The same, with a placeholder as the author wrote it where there is no text.
+    pub(crate) fn written_as_far<S: AsRef<str>>(&self, value: impl Fn(&str) -> Option<S>) -> String {
         let mut path = String::new();
         for piece in &self.pieces {
             match piece {
                 PatternPiece::Fixed(text) => path.push_str(text),
-                PatternPiece::Placeholder(converter, name) => {
-                    // Only the value of a `<path:>` may contain a slash as a separator.
-                    let unescaped = if *converter == Converter::Path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
-                    path.extend(percent_encoding::utf8_percent_encode(value(name).as_ref(), unescaped));
-                }
+                PatternPiece::Placeholder(converter, name) => match value(name) {
+                    Some(text) => {
+                        // Only the value of a `<path:>` may contain a slash as a separator.
+                        let is_path = *converter == Converter::Path;
+                        let unescaped = if is_path { UNRESERVED_AND_SLASH } else { UNRESERVED_ALONE };
+                        path.extend(percent_encoding::utf8_percent_encode(text.as_ref(), unescaped));
+                    }
+                    None => path.extend(["<", converter.prefix(), name, ">"]),
+                },
             }
         }
         path

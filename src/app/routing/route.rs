@@ -49,6 +49,21 @@ pub struct Route {
     pub call: fn(Was, &mut Bind) -> Result<Work, Faults>,
 }
 
+/// The route of a request, as [`was.route()`](crate::app::RequestContext::route) tells it to hooks and handlers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// The rule from the root of the site, with the path of the mount and the prefixes of packages:
+    /// `/shop/company/<int:cid>`.
+    pub rule: String,
+    /// The name by which RPC clients call it, with the mount's part: `shop.company`. `None` if they cannot.
+    pub rpc_name: Option<String>,
+    /// The name of its function.
+    pub function: &'static str,
+    /// The module of its function.
+    pub module: &'static str,
+}
+
 /// One argument.
 #[derive(Debug)]
 pub struct Param {

@@ -15,8 +15,9 @@ pub(crate) struct MatchedRoute<'s> {
 }
 
 impl<'s> MatchedRoute<'s> {
-    fn by_name(mount: usize, app: &'s Mounted, name: &str) -> Option<MatchedRoute<'s>> {
-        Some(MatchedRoute { mount, app, entry: app.table.named(name)? })
+    fn by_name(mount: usize, app: &'s Mounted, name: &str, is_link: bool) -> Option<MatchedRoute<'s>> {
+        let entry = if is_link { app.table.named(name)? } else { app.table.method(name)? };
+        Some(MatchedRoute { mount, app, entry })
     }
 }
 
@@ -45,15 +46,22 @@ impl Router {
 
     /// Finds the route of an RPC name: relative to the mount of the path the call was posted to, else by its full name.
     pub(crate) fn method(&self, path: &str, name: &str) -> Option<MatchedRoute<'_>> {
+        self.by_name(path, name, false)
+    }
+
+    /// The same for a link, which may lead to a route that RPC cannot call.
+    fn by_name(&self, path: &str, name: &str, is_link: bool) -> Option<MatchedRoute<'_>> {
         let apps = || self.mounts.iter().enumerate().filter_map(|(at, mount)| Some((at, mount, mount.app.as_ref()?)));
         let mut below = apps().filter(|(_, mount, _)| !mount.path().is_empty() && mount.rest_of(path).is_some());
         below
-            .find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
-            .or_else(|| apps().find_map(|(at, mount, app)| MatchedRoute::by_name(at, app, mount.rest_of_name(name)?)))
+            .find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name, is_link))
+            .or_else(|| {
+                apps().find_map(|(at, mount, app)| MatchedRoute::by_name(at, app, mount.rest_of_name(name)?, is_link))
+            })
             .or_else(|| {
                 // Methods that every server has, unless an app has a method of the same name.
                 let mut own = apps().filter(|(_, mount, _)| mount.is_own && (self.is_own_method)(name));
-                own.find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name))
+                own.find_map(|(at, _, app)| MatchedRoute::by_name(at, app, name, is_link))
             })
     }
 
@@ -65,7 +73,7 @@ impl Router {
             return Ok((own, entry));
         }
         let found = match sought {
-            RouteRef::Name(name) => self.method("/", name).map(|found| (&*found.app.links, found.entry)),
+            RouteRef::Name(name) => self.by_name("/", name, true).map(|found| (&*found.app.links, found.entry)),
             RouteRef::Route(_) => self
                 .mounts
                 .iter()

@@ -2,10 +2,11 @@
 //!
 //! Exact rules are found by their text; patterns are tried in the order in which they were added. The RPC name of a
 //! rule is its fixed segments joined by dots, and placeholders become the first arguments. If two rules have the same
-//! name, the one without placeholders gets it; any other clash prevents the start.
+//! name, the one without placeholders gets it; any other clash prevents the start. A route with `rpc = false`, and every
+//! route of an app with `rpc(false)`, has a name for links alone.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
 
@@ -23,11 +24,13 @@ pub(crate) struct RouteRegistration {
     pub(crate) route: &'static Route,
     /// Its levels that have hooks, outermost first.
     pub(crate) levels: Vec<Arc<Level>>,
+    /// Whether its app can be called over RPC at all.
+    pub(crate) rpc: bool,
 }
 
 impl RouteRegistration {
     pub(crate) fn new(prefix: &str, route: &'static Route) -> RouteRegistration {
-        RouteRegistration { prefix: prefix.to_owned(), route, levels: Vec::new() }
+        RouteRegistration { prefix: prefix.to_owned(), route, levels: Vec::new(), rpc: true }
     }
 }
 
@@ -40,6 +43,21 @@ pub(crate) struct RouteEntry {
     pub(crate) pattern: Pattern,
     /// Its levels that have hooks, the app's first.
     pub(crate) levels: Box<[Arc<Level>]>,
+    /// Its position in the table.
+    pub(crate) index: usize,
+    /// The name by which links and RPC calls find it, relative to the mount; `None` if another route has it.
+    pub(crate) name: Option<String>,
+    /// Whether RPC calls find it.
+    pub(crate) rpc: bool,
+    /// The path of a rule without placeholders, from the root of the site; made at the first RPC call.
+    pub(crate) exact_path: OnceLock<Arc<str>>,
+}
+
+impl RouteEntry {
+    /// Its RPC name relative to the mount; `None` if it cannot be called over RPC.
+    pub(crate) fn rpc_name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.rpc)
+    }
 }
 
 /// Why a route cannot be added to its app.
@@ -89,7 +107,7 @@ impl Table {
         let mut table = Table::default();
         let mut errors = Vec::new();
         let app = (!app.is_empty()).then(|| Arc::new(app.clone()));
-        for &RouteRegistration { ref prefix, route, ref levels } in routes {
+        for &RouteRegistration { ref prefix, route, ref levels, rpc } in routes {
             let rule = format!("{prefix}{}", route.rule);
             if !rule.starts_with('/') {
                 errors.push(RouteError::NoSlash { route, rule: rule.clone() });
@@ -98,7 +116,8 @@ impl Table {
                 Ok(pattern) => {
                     check_kinds(&pattern, &rule, route, &mut errors);
                     let levels = app.iter().chain(levels).cloned().collect();
-                    table.entries.push(RouteEntry { rule, route, pattern, levels });
+                    let (index, name, rpc, exact_path) = (table.entries.len(), None, rpc && route.rpc, OnceLock::new());
+                    table.entries.push(RouteEntry { rule, route, pattern, levels, index, name, rpc, exact_path });
                 }
                 Err(why) => errors.push(RouteError::NoRule { route, rule, why }),
             }
@@ -128,19 +147,20 @@ impl Table {
     }
 
     fn name_all(&mut self, errors: &mut Vec<RouteError>) {
-        // Rules without placeholders first: they get the name in whatever order they were added.
-        let (mut order, patterns): (Vec<usize>, Vec<usize>) =
-            (0..self.entries.len()).partition(|&index| self.entries[index].pattern.is_exact());
-        order.extend(patterns);
+        // Rules without placeholders first: they get the name in whatever order they were added. What RPC cannot call
+        // comes last and has a name for links alone, so that a page and a method may share it.
+        let mut order: Vec<usize> = (0..self.entries.len()).collect();
+        order.sort_by_key(|&index| (!self.entries[index].rpc, !self.entries[index].pattern.is_exact()));
         for index in order {
             let entry = &self.entries[index];
             let name = entry.route.name.map_or_else(|| entry.pattern.rpc_name(), str::to_owned);
             let Some(&holder) = self.names.get(&name) else {
-                self.names.insert(name, index);
+                self.names.insert(name.clone(), index);
+                self.entries[index].name = Some(name);
                 continue;
             };
             let held = &self.entries[holder];
-            if held.pattern.is_exact() == entry.pattern.is_exact() {
+            if entry.rpc && held.pattern.is_exact() == entry.pattern.is_exact() {
                 let (routes, rules) = ([held.route, entry.route], [held.rule.clone(), entry.rule.clone()]);
                 errors.push(RouteError::NameTaken { name, routes, rules });
             }
@@ -180,15 +200,27 @@ impl Table {
         RouteMatch::WrongMethod(allowed)
     }
 
-    /// The route of an RPC name relative to the mount.
+    /// The route of a name relative to the mount, whether RPC may call it or not.
     pub(crate) fn named(&self, name: &str) -> Option<&RouteEntry> {
         self.names.get(name).map(|&index| &self.entries[index])
     }
 
+    /// The route that an RPC call of this name finds.
+    pub(crate) fn method(&self, name: &str) -> Option<&RouteEntry> {
+        self.named(name).filter(|entry| entry.rpc)
+    }
+
     /// All RPC names with their routes, sorted.
-    pub(crate) fn names(&self) -> Vec<(&str, &RouteEntry)> {
-        let mut names: Vec<_> = self.names.iter().map(|(name, &index)| (name.as_str(), &self.entries[index])).collect();
-        names.sort_unstable_by_key(|(name, _)| *name);
+    pub(crate) fn methods(&self) -> Vec<(&str, &RouteEntry)> {
+        let mut methods: Vec<_> = self.entries.iter().filter_map(|entry| Some((entry.rpc_name()?, entry))).collect();
+        methods.sort_unstable_by_key(|(name, _)| *name);
+        methods
+    }
+
+    /// All names that a link may have, sorted.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.names.keys().map(String::as_str).collect();
+        names.sort_unstable();
         names
     }
 

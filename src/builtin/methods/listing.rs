@@ -21,7 +21,7 @@ pub(crate) struct Method {
 pub(crate) fn all(was: &Was) -> Vec<Method> {
     let mut methods = Vec::new();
     for (mount, app) in was.services().site.router.of_apps() {
-        for (name, entry) in app.table.names() {
+        for (name, entry) in app.table.methods() {
             let (name, path) = (mount.name_of(name), mount.path_of(&entry.rule));
             let (app, mount, pattern) = (app.name.clone(), mount.path().to_owned(), entry.pattern.clone());
             methods.push(Method { name, path, mount, pattern, app, route: entry.route });

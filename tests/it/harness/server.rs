@@ -131,8 +131,13 @@ impl Scenario {
 
     /// Runs the program's `check` on this configuration to its end.
     pub(crate) fn check(&self) -> Output {
+        self.told("check")
+    }
+
+    /// Runs another command of the program on this configuration to its end.
+    pub(crate) fn told(&self, command: &str) -> Output {
         self.write_conf();
-        self.command().args(["check", "-f", "test.conf"]).output().unwrap()
+        self.command().args([command, "-f", "test.conf"]).output().unwrap()
     }
 
     /// Starts the program where it is expected to refuse; gives its exit and everything it said.

@@ -13,7 +13,8 @@
 //! - [`sessions`]: loads the session before the handler and saves it after;
 //! - [`refused`]: answers invalid requests;
 //! - [`partial`]: answers from which members are missing; [`stream`]: the body of a streaming reply;
-//! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page.
+//! - [`respond`]: the only place that decides what a client sees: pages, JSON, errors; [`error_page`]: an error's page,
+//!   [`problem`]: an error for a program that asks for RFC 9457.
 
 pub(crate) mod actix_fallback;
 pub(crate) mod arguments;
@@ -27,6 +28,7 @@ pub(crate) mod invoke;
 pub(crate) mod large;
 pub(crate) mod partial;
 pub(crate) mod pipeline;
+mod problem;
 pub(crate) mod refused;
 pub(crate) mod respond;
 pub(crate) mod sessions;

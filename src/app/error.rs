@@ -16,6 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use skitai_actors::CoverageDetail;
 
 use self::incomplete::Incomplete;
+use super::args::bind::Faults;
 use super::calls::results::AllFailed;
 use super::coverage::Audience;
 
@@ -54,6 +55,8 @@ pub struct Error {
     internal: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// The cause is about members: clients that may learn their names read it in place of `message`.
     is_of_members: bool,
+    /// What is wrong, one by one, if it is several things.
+    faults: Option<Box<Faults>>,
     /// Where it was created, or converted by `?`.
     place: &'static Location<'static>,
     /// The id of its line in the log; `None` until it is logged.
@@ -87,8 +90,20 @@ impl Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (code, message, place) = (code_of(status), message.into(), Location::caller());
-        let (retry_after, internal, is_of_members, id) = (None, None, false, None);
-        Error { status, code, message, retry_after, internal, is_of_members, place, id }
+        let (retry_after, internal, is_of_members, faults, id) = (None, None, false, None, None);
+        Error { status, code, message, retry_after, internal, is_of_members, faults, place, id }
+    }
+
+    /// Arguments that do not fit.
+    pub(crate) fn of_faults(faults: Faults) -> Error {
+        let mut made = Error::new(400, faults.to_string());
+        made.faults = Some(Box::new(faults));
+        made
+    }
+
+    /// What is wrong, one by one; empty if `message` alone says it.
+    pub(crate) fn faults(&self) -> &[String] {
+        self.faults.as_ref().map_or(&[], |faults| &faults.0)
     }
 
     /// Sets an application code for RPC.

@@ -16,7 +16,7 @@ use serde_json::json;
 use tera::{Context, Tera};
 
 use super::thread::ServingThread;
-use super::{partial, respond};
+use super::{partial, problem, respond};
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
@@ -39,13 +39,14 @@ const OWN: &str = file!();
 /// The reply to an error of a request that has an app.
 pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
     let devel = was.app().is_devel();
-    let html = respond::wants_html(was.request.get_header("accept"));
+    let accept = was.request.get_header("accept");
+    let html = respond::wants_html(accept) && !problem::is_wanted(accept);
     let reader = was.audience();
     let failure = Failure::of(error, reader);
     let own = if devel && html && error.status() >= 500 { None } else { of_app(thread, was, &failure, html).await };
     let made = own.unwrap_or_else(|| match devel && html {
         true => respond::page(error, telling(was, error, &failure)),
-        false => respond::error(error, html, reader, was.has_coverage_in_body().then(|| partial::body(was)).as_ref()),
+        false => respond::error(error, accept, reader, was.has_coverage_in_body().then(|| partial::body(was)).as_ref()),
     });
     respond::mark(made, error)
 }

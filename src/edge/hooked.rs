@@ -26,6 +26,7 @@ pub(super) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, b
             Ok(None) => {}
             Ok(Some(reply)) => return settled(thread, was, reply).await,
             Err(error) => {
+                was.response.fail();
                 failed = Some(Answer::Failed(error));
                 break;
             }
@@ -51,7 +52,10 @@ pub(super) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, b
             }
             good => match after(thread, was, level).await {
                 Ok(()) => good,
-                Err(error) => Answer::Failed(error),
+                Err(error) => {
+                    was.response.fail();
+                    Answer::Failed(error)
+                }
             },
         };
     }

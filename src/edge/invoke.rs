@@ -19,12 +19,28 @@ pub(crate) async fn run(thread: &ServingThread, was: &Was, entry: &RouteEntry, b
         return handle(thread, was, entry.route, bind).await;
     }
     let answer = Box::pin(hooked::run(thread, was, entry, bind)).await;
+    if matches!(answer, Answer::Failed(_)) {
+        // Teardowns may have set headers for it.
+        return answer;
+    }
     // Hooks may have made calls, too.
-    partial::judged(was, answer)
+    freed(was, partial::judged(was, answer))
+}
+
+/// The answer; if it is an error, without the headers that were set for a success.
+pub(super) fn freed(was: &Was, answer: Answer) -> Answer {
+    if matches!(answer, Answer::Failed(_)) {
+        was.response.fail();
+    }
+    answer
 }
 
 /// Binds and runs a handler within the request's deadline. A panic, a fault or a missed deadline becomes an answer.
 pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
+    freed(was, handled(thread, was, route, bind).await)
+}
+
+async fn handled(thread: &ServingThread, was: &Was, route: &'static Route, bind: &mut Bind) -> Answer {
     let bound = match bind.has_faults() {
         true => Ok(Err(bind.faults())),
         // Binding runs the author's code, too: defaults, and the types of `Json`.
@@ -32,7 +48,7 @@ pub(super) async fn handle(thread: &ServingThread, was: &Was, route: &'static Ro
     };
     let work = match bound {
         Ok(Ok(work)) => Catching(TimedPolls::new(work, route, was.app().is_devel())),
-        Ok(Err(faults)) => return Answer::Failed(Error::new(400, faults.to_string())),
+        Ok(Err(faults)) => return Answer::Failed(Error::of_faults(faults)),
         Err(panicked) => return Answer::Failed(panic(thread, panicked)),
     };
     let answer = settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await;

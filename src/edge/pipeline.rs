@@ -123,8 +123,8 @@ async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Erro
             respond::web(thread, &was, Answer::Failed(error)).await
         }
         None => {
-            let html = respond::wants_html(builder.request().get_header("accept"));
-            respond::mark(respond::error(&error, html, Audience::stranger(thread.site.server.devel), None), &error)
+            let accept = builder.request().get_header("accept");
+            respond::mark(respond::error(&error, accept, Audience::stranger(thread.site.server.devel), None), &error)
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpRespon
     let peer = peer.map(client::canonical);
     let (method, target) = words(head, SHOWN);
     let error = Error::new(status, why.as_str());
-    let reply = respond::error(&error, false, Audience::default(), None);
+    let reply = respond::error(&error, None, Audience::default(), None);
     if let Some(log) = &thread.log {
         log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
     }

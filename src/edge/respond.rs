@@ -13,7 +13,7 @@ use skitai_wire::Value;
 
 use super::stream::StreamBody;
 use super::thread::ServingThread;
-use super::{error_page, files, partial};
+use super::{error_page, files, partial, problem};
 use crate::app::coverage::Audience;
 use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Response, Streaming, Was};
 use crate::observe::log::one_line;
@@ -37,9 +37,16 @@ async fn reply(thread: &ServingThread, was: &Was, answer: Answer) -> HttpRespons
 
 /// The same for a file, which must be opened, and for an error.
 async fn later(thread: &ServingThread, was: &Was, answer: Answer) -> HttpResponse {
+    let has_failed = matches!(answer, Answer::Failed(_) | Answer::Instead(_));
     match shaped(thread, was, answer).await {
         Ok(reply) => finish(was, reply, Fixed::Nothing),
-        Err(failed) => error_reply(thread, was, failed).await,
+        Err(failed) => {
+            if !has_failed {
+                // The handler was content, but its file cannot be sent.
+                was.response.fail();
+            }
+            error_reply(thread, was, failed).await
+        }
     }
 }
 
@@ -225,10 +232,16 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// An error: a small page for a browser, JSON for any other client.
-pub(crate) fn error(error: &Error, html: bool, reader: Audience, coverage: Option<&Value>) -> HttpResponse {
+/// An error: a small page for a browser, for any other client JSON or, if it asks for that, a problem of RFC 9457.
+pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, coverage: Option<&Value>) -> HttpResponse {
     let failure = Failure::of(error, reader);
-    if html {
+    if problem::is_wanted(accept) {
+        let body = problem::of(error, &failure, reader, coverage);
+        let mut reply = with_body(status_of(error), problem::CONTENT_TYPE, body);
+        reply.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+        return reply;
+    }
+    if wants_html(accept) {
         return page(error, error_page::plain(&failure));
     }
     let mut body = serde_json::json!({ "code": failure.status, "message": failure.message });
@@ -285,9 +298,9 @@ pub(crate) fn allowing(mut reply: HttpResponse, allowed: &[&str]) -> HttpRespons
 }
 
 /// The changed configuration has errors; only devel mode checks for changes.
-pub(crate) fn unfit(why: &str, html: bool) -> HttpResponse {
+pub(crate) fn unfit(why: &str, accept: Option<&str>) -> HttpResponse {
     let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
-    self::error(&error, html, Audience::stranger(true), None)
+    self::error(&error, accept, Audience::stranger(true), None)
 }
 
 /// Adds a header with the keys of the configuration that need a restart.

@@ -72,7 +72,10 @@ pub(crate) async fn save_changed(thread: &ServingThread, was: &Was, visit: Visit
     match Box::pin(save(thread, was, unsaved)).await {
         Ok(()) => answer,
         // The handler's changes are lost, and the client must not assume otherwise.
-        Err(error) => Answer::Failed(error),
+        Err(error) => {
+            was.response.fail();
+            Answer::Failed(error)
+        }
     }
 }
 

@@ -74,8 +74,9 @@ pub(crate) async fn serve(
     payload: Payload,
 ) -> HttpResponse {
     if let Err(error) = body::read(thread, builder.request_mut(), payload).await {
+        let accept = builder.request().get_header("accept").filter(|accept| !respond::wants_html(Some(accept)));
         return respond::mark(
-            respond::error(&error, false, Audience::stranger(thread.site.server.devel), None),
+            respond::error(&error, accept, Audience::stranger(thread.site.server.devel), None),
             &error,
         );
     }

@@ -46,7 +46,7 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
 /// Answers a request to a site whose changed configuration has errors.
 pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
     let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    respond::unfit(why, respond::wants_html(accept))
+    respond::unfit(why, accept)
 }
 
 /// For the log and the counters alone: the client disconnected before the answer (nginx uses the same number).

@@ -22,6 +22,7 @@
 //! - [`status`]: the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
 //! - [`guarded`]: a hook that tests the path tests it for all three faces;
+//! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;
@@ -63,6 +64,7 @@ mod directions;
 mod documents;
 mod error_pages;
 mod faces;
+mod failing;
 mod fanout;
 mod files;
 mod forgery;

@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod connections;
 mod covered;
+mod failing;
 mod guarded;
 mod hooks;
 mod pages;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         testsite,
         clashing,
         pages::own(),
+        failing::app(),
         guarded::app(),
         guarded::pages(),
         hooks::app(),

@@ -22,6 +22,40 @@ pub(crate) struct Parts {
     pub(crate) closes: bool,
 }
 
+/// Headers about the representation that a success would have sent, besides all of `Content-…`: its metadata and
+/// validators (RFC 9110, 8), its age and how long it may be kept (RFC 9111, 5), where it is (RFC 9110, 10.2.2), and what
+/// tells a proxy to send a file in its place.
+const OF_SUCCESS: [&str; 16] = [
+    "accept-ranges",
+    "age",
+    "digest",
+    "etag",
+    "expires",
+    "last-modified",
+    "link",
+    "location",
+    "pragma",
+    "refresh",
+    "repr-digest",
+    "sourcemap",
+    "surrogate-control",
+    "x-accel-expires",
+    "x-accel-redirect",
+    "x-sendfile",
+];
+
+/// True for a header that would be wrong on an error: a 404 that may be cached for a day, or is saved as `report.csv`.
+fn is_of_success(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    if name.ends_with("cache-control") {
+        // What forbids to keep any answer is true of an error, too, and its loss would tell secrets to caches.
+        return !value.to_ascii_lowercase().contains("no-store");
+    }
+    // A policy is about the site, not about the representation.
+    let is_content = name.starts_with("content-") && !name.starts_with("content-security-policy");
+    is_content || OF_SUCCESS.contains(&&*name)
+}
+
 impl ResponseHead {
     fn lock(&self) -> MutexGuard<'_, Option<Box<Parts>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,6 +136,15 @@ impl ResponseHead {
     pub(crate) fn forget_status(&self) {
         if let Some(parts) = self.lock().as_mut() {
             parts.status = None;
+        }
+    }
+
+    /// Discards what was said of a success: the status, and the headers that describe the representation that is not sent
+    /// after all. Called at the moment of the failure, so what teardowns and `on_error` set afterwards stays.
+    pub(crate) fn fail(&self) {
+        if let Some(parts) = self.lock().as_mut() {
+            parts.status = None;
+            parts.headers.retain(|(name, value)| !is_of_success(name, value));
         }
     }
 

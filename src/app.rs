@@ -18,7 +18,7 @@ pub(crate) mod blocking;
 pub(crate) mod blocking_pool;
 mod calls;
 pub(crate) mod coverage;
-mod error;
+pub(crate) mod error;
 pub mod hooks;
 mod registry;
 pub(crate) mod reply;

@@ -7,6 +7,7 @@
 pub(crate) mod excerpt;
 pub(crate) mod failure;
 pub(crate) mod incomplete;
+pub(crate) mod place;
 
 use std::any::Any;
 use std::panic::Location;
@@ -19,6 +20,7 @@ use self::incomplete::Incomplete;
 use super::args::bind::Faults;
 use super::calls::results::AllFailed;
 use super::coverage::Audience;
+use super::routing::route::Route;
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -59,6 +61,8 @@ pub struct Error {
     faults: Option<Box<Faults>>,
     /// Where it was created, or converted by `?`.
     place: &'static Location<'static>,
+    /// The handler that failed, once it is known.
+    handler: Option<&'static Route>,
     /// The id of its line in the log; `None` until it is logged.
     id: Option<ErrorId>,
 }
@@ -90,8 +94,9 @@ impl Error {
         let status = StatusCode::from_u16(status).ok().filter(|status| status.as_u16() >= 400 && status.as_u16() < 600);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (code, message, place) = (code_of(status), message.into(), Location::caller());
-        let (retry_after, internal, is_of_members, faults, id) = (None, None, false, None, None);
-        Error { status, code, message, retry_after, internal, is_of_members, faults, place, id }
+        let (retry_after, internal, is_of_members, faults) = (None, None, false, None);
+        let (handler, id) = (None, None);
+        Error { status, code, message, retry_after, internal, is_of_members, faults, place, handler, id }
     }
 
     /// Arguments that do not fit.
@@ -144,6 +149,11 @@ impl Error {
     /// The id of its line in the log, once it is logged.
     pub fn id(&self) -> Option<ErrorId> {
         self.id
+    }
+
+    /// Names the handler that failed; a request without a route has none.
+    pub(crate) fn set_handler(&mut self, route: &'static Route) {
+        self.handler = Some(route).filter(|route| !route.file.is_empty());
     }
 
     /// Sets the id under which the error was logged.

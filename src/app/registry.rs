@@ -15,15 +15,21 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
+    #[track_caller]
     pub(crate) fn get<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         let objects = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let object = objects.get(name).ok_or_else(|| {
-            super::Error::internal(format!("no object `{name}` is registered; register it in App::startup"))
-        })?;
-        object
-            .clone()
-            .downcast()
-            .map_err(|_| super::Error::internal(format!("the object `{name}` is not a {}", std::any::type_name::<T>())))
+        // Without closures: `track_caller` does not reach into them.
+        let Some(object) = objects.get(name) else {
+            let text = format!("no object `{name}` is registered; register it in App::startup");
+            return Err(super::Error::internal(text));
+        };
+        match object.clone().downcast() {
+            Ok(object) => Ok(object),
+            Err(_) => {
+                let text = format!("the object `{name}` is not a {}", std::any::type_name::<T>());
+                Err(super::Error::internal(text))
+            }
+        }
     }
 }
 
@@ -34,6 +40,7 @@ pub struct Wasc(Arc<Registry>);
 impl Wasc {
     /// Shares an object with every app under a name. A name that is already in use is an error. Objects that are not
     /// unregistered are dropped when the site has ended, after every app's `shutdown`.
+    #[track_caller]
     pub fn register<T: Send + Sync + 'static>(&self, name: &str, object: T) -> super::Result<()> {
         let mut objects = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
         if objects.contains_key(name) {
@@ -56,6 +63,7 @@ impl Wasc {
     }
 
     /// Finds an object by name and type.
+    #[track_caller]
     pub fn get<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.get(name)
     }

@@ -178,6 +178,7 @@ impl Was {
     ///
     /// # Errors
     /// An internal error (500) if the value's own `Serialize` fails.
+    #[track_caller]
     pub fn tojson<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::json::to_vec(value)?)?)
     }
@@ -187,6 +188,7 @@ impl Was {
     /// # Errors
     /// An internal error (500) if XML-RPC has no form for the value: a number beyond 63 bits, NaN, infinity, or a
     /// control character in a text.
+    #[track_caller]
     pub fn toxml<T: serde::Serialize + ?Sized>(&self, value: &T) -> super::Result<String> {
         Ok(String::from_utf8(skitai_wire::xmlrpc::write_response(value)?)?)
     }
@@ -224,6 +226,7 @@ impl Was {
     ///
     /// # Errors
     /// An internal error (500) if there is no object of this name, or it has another type.
+    #[track_caller]
     pub fn registered<T: Send + Sync + 'static>(&self, name: &str) -> super::Result<Arc<T>> {
         self.0.services.registry.get(name)
     }

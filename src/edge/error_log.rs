@@ -8,16 +8,17 @@ pub(crate) fn log(request: &Request, error: &mut Error) {
     if error.status() < 500 && error.cause().is_none() {
         return;
     }
-    let (id, at) = (ErrorId::new(), error.place());
+    let (id, at) = (ErrorId::new(), error.at());
+    let at = at.as_deref().map(tracing::field::display);
     error.set_id(id);
     let (method, uri) = (request.method(), request.uri());
     if let Some(cause) = error.cause().filter(|_| error.is_of_members()) {
-        tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&cause.to_string()));
+        tracing::warn!(%id, method, uri, at, "{} {}", error.status(), one_line(&cause.to_string()));
     } else if let Some(cause) = error.cause() {
-        tracing::error!(%id, method, uri, %at, "{}", one_line(&cause.to_string()));
+        tracing::error!(%id, method, uri, at, "{}", one_line(&cause.to_string()));
     } else {
         let shown = error.to_string();
-        tracing::warn!(%id, method, uri, %at, "{} {}", error.status(), one_line(&shown));
+        tracing::warn!(%id, method, uri, at, "{} {}", error.status(), one_line(&shown));
     }
 }
 
@@ -26,10 +27,12 @@ pub(crate) fn logged(was: &Was, mut answer: Answer) -> Answer {
     match &mut answer {
         Answer::Failed(error) => {
             was.coverage.fail();
+            error.set_handler(was.definition());
             log(&was.request, error);
         }
         Answer::Instead(instead) => {
             was.coverage.fail();
+            instead.error.set_handler(was.definition());
             log(&was.request, &mut instead.error);
         }
         _ => {}

@@ -17,6 +17,7 @@ use tera::{Context, Tera};
 
 use super::thread::ServingThread;
 use super::{partial, problem, respond};
+use crate::app::error::place::is_foreign;
 use crate::app::{Error, Excerpt, Failure, TemplateError, Was};
 use crate::observe::log::one_line;
 use crate::observe::panics::{Panicked, catch};
@@ -32,9 +33,6 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
     added.expect("the built-in pages are tested");
     pages
 });
-
-/// The folder of this crate's own sources, as the compiler names it.
-const OWN: &str = file!();
 
 /// The reply to an error of a request that has an app.
 pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
@@ -134,10 +132,9 @@ fn places(error: &Error) -> Vec<Excerpt> {
         let (file, line) = place.rsplit_once(':')?;
         Some(Excerpt::of_source(file, line.parse().ok()?, column.parse().ok()?))
     });
-    let is_ours = |file: &str| OWN.strip_suffix("edge/error_page.rs").is_some_and(|own| file.starts_with(own));
     match panicked {
         Some(panicked) => places.push(panicked),
-        None if !is_ours(error.place().file()) => places.push(Excerpt::at(error.place())),
+        None if !is_foreign(error.place().file()) => places.push(Excerpt::at(error.place())),
         None => {}
     }
     places

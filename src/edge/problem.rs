@@ -56,7 +56,7 @@ pub(super) fn of(error: &Error, failure: &Failure, reader: Audience, coverage: O
     if let Some(id) = &failure.id {
         problem["id"] = id.as_str().into();
         if reader.devel {
-            problem["at"] = error.place().to_string().into();
+            problem["at"] = error.at().into();
         }
     }
     if let Some(coverage) = coverage {

@@ -248,7 +248,7 @@ pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, cover
     if let Some(id) = &failure.id {
         body["id"] = id.as_str().into();
         if reader.devel {
-            body["at"] = error.place().to_string().into();
+            body["at"] = error.at().into();
         }
     }
     let mut body = serde_json::json!({ "error": body });

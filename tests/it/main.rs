@@ -23,6 +23,7 @@
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
 //! - [`guarded`]: a hook that tests the path tests it for all three faces;
 //! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
+//! - [`places`]: the log names the author's line;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;
@@ -78,6 +79,7 @@ mod load;
 mod names;
 mod newcomer;
 mod overload;
+mod places;
 mod reaching;
 mod reload;
 mod replies;

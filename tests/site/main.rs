@@ -10,6 +10,7 @@ mod failing;
 mod guarded;
 mod hooks;
 mod pages;
+mod places;
 mod routing;
 mod rows;
 mod services;
@@ -52,7 +53,8 @@ fn main() -> ExitCode {
         .package(spec::package())
         .package(validator::package())
         .package(uploads::package())
-        .package(pages::package());
+        .package(pages::package())
+        .package(places::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([

@@ -36,6 +36,7 @@ impl Form {
     ///     Ok(format!("{} × {}, {} notes", order.pieces, order.article, order.notes.len()))
     /// }
     /// ```
+    #[track_caller]
     pub fn read<T: DeserializeOwned>(&self) -> crate::app::Result<T> {
         T::deserialize(Field(Value::Map(self.values.clone())))
             .map_err(|wrong| Error::new(400, format!("the form: {wrong}")))

@@ -37,6 +37,7 @@ impl Answered {
     }
 
     /// Returns the data of a good answer as your own type.
+    #[track_caller]
     pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
         let data = self.ok()?;
         Ok(skitai_wire::from_value(data)?)
@@ -131,6 +132,7 @@ impl Results {
     }
 
     /// Returns the data of the first good answer in member order as your own type: for calls with `first(1)`.
+    #[track_caller]
     pub fn one<T: DeserializeOwned>(self) -> crate::app::error::Result<T> {
         match self.ok()?.next() {
             Some(data) => Ok(skitai_wire::from_value(data)?),
@@ -146,6 +148,7 @@ impl Results {
     }
 
     /// Returns the rows of all good answers as your own type, in member order.
+    #[track_caller]
     pub fn rows<T: DeserializeOwned>(self) -> crate::app::error::Result<Vec<T>> {
         let mut rows = Vec::with_capacity(self.outcomes.iter().map(|outcome| outcome.data.count()).sum());
         for outcome in self.enough()?.iter_mut().filter(|outcome| outcome.is_ok()) {

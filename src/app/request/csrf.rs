@@ -92,6 +92,7 @@ fn sent(request: &Request) -> Option<String> {
 impl Was {
     /// Returns a token for a form of this visitor's session. Each call returns another one, and all stay valid as long
     /// as the session keeps its secret. An error if the app has no sessions.
+    #[track_caller]
     pub fn csrf_token(&self) -> Result<String> {
         let secret = match secret(self) {
             Some(secret) => secret,
@@ -105,6 +106,7 @@ impl Was {
     }
 
     /// Checks a token of this visitor's session, in constant time: an error with 403 if it is not valid.
+    #[track_caller]
     pub fn csrf_verify(&self, token: &str) -> Result<()> {
         let is_good = secret(self).is_some_and(|secret| is_of(token, &secret));
         if is_good { Ok(()) } else { Err(Error::new(403, "the token is not one of this session: load the page anew")) }

@@ -66,6 +66,7 @@ impl Session {
     ///
     /// # Errors
     /// An internal error (500) if the app does not use sessions, or the value cannot be serialised.
+    #[track_caller]
     pub fn set(&self, name: &str, value: impl Serialize) -> crate::app::Result<()> {
         let value = skitai_wire::to_value(&value)?;
         if !self.is_on {

@@ -22,6 +22,7 @@ use skitai_wire::Value;
 
 use super::csv;
 use super::rows::{RowError, Rows};
+use crate::app::error::place::placed;
 use crate::app::error::{Error, Result};
 use crate::app::reply::streaming::{StreamEnd, Streaming};
 
@@ -37,10 +38,13 @@ impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
     ///
     /// # Errors
     /// If all members fail before the first row.
-    pub async fn ndjson(self) -> Result<Streaming> {
-        let tolerant = !self.strict;
-        let export = Export::begun(self, tolerant, json_line).await?;
-        Ok(export.streaming("application/x-ndjson").ended_as(StreamEnd::Line))
+    #[track_caller]
+    pub fn ndjson(self) -> impl Future<Output = Result<Streaming>> {
+        placed(async move {
+            let tolerant = !self.strict;
+            let export = Export::begun(self, tolerant, json_line).await?;
+            Ok(export.streaming("application/x-ndjson").ended_as(StreamEnd::Line))
+        })
     }
 
     /// Replies with one JSON array (`application/json`), one row per line. If a member fails on the way the connection
@@ -48,29 +52,35 @@ impl<T: Serialize + Send + Unpin + 'static> Rows<T> {
     ///
     /// # Errors
     /// If a member fails before the first row.
-    pub async fn json(self) -> Result<Streaming> {
-        let mut export = Export::begun(self, false, json_item).await?;
-        match export.chunk.first_mut() {
-            // Replaces the comma before the first row.
-            Some(comma) => *comma = b'[',
-            None => export.chunk.push(b'['),
-        }
-        export.tail = b"\n]\n";
-        Ok(export.streaming("application/json"))
+    #[track_caller]
+    pub fn json(self) -> impl Future<Output = Result<Streaming>> {
+        placed(async move {
+            let mut export = Export::begun(self, false, json_item).await?;
+            match export.chunk.first_mut() {
+                // Replaces the comma before the first row.
+                Some(comma) => *comma = b'[',
+                None => export.chunk.push(b'['),
+            }
+            export.tail = b"\n]\n";
+            Ok(export.streaming("application/json"))
+        })
     }
 }
 
 impl Rows {
     /// Replies with CSV (RFC 4180) and a line of names. It is complete or cut, as for [`json`](Rows::json).
-    pub async fn csv(self) -> Result<Streaming> {
-        let mut export = Export::begun(self, false, csv_line).await?;
-        let names: Vec<&str> = export.rows.columns().iter().map(Column::name).collect();
-        if !names.is_empty() {
-            let mut head = String::new();
-            csv::head(&mut head, &names);
-            export.chunk.splice(0..0, head.into_bytes());
-        }
-        Ok(export.streaming("text/csv; charset=utf-8; header=present"))
+    #[track_caller]
+    pub fn csv(self) -> impl Future<Output = Result<Streaming>> {
+        placed(async move {
+            let mut export = Export::begun(self, false, csv_line).await?;
+            let names: Vec<&str> = export.rows.columns().iter().map(Column::name).collect();
+            if !names.is_empty() {
+                let mut head = String::new();
+                csv::head(&mut head, &names);
+                export.chunk.splice(0..0, head.into_bytes());
+            }
+            Ok(export.streaming("text/csv; charset=utf-8; header=present"))
+        })
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Merged {
 
 impl Results {
     /// The rows of all good answers as one table, in the order of the members, and within a member as sent.
+    #[track_caller]
     pub fn merged(self) -> Result<Merged> {
         let coverage = self.coverage();
         let table = merge::Merged::of(self.good()?)?;
@@ -32,43 +33,51 @@ impl Results {
     }
 
     /// Sorts the rows of all shards: `"-population, name"`, or `"population desc nulls last, name"`.
+    #[track_caller]
     pub fn sorted_by(self, order: &str) -> Result<Merged> {
         self.merged()?.sorted_by(order)
     }
 
     /// The first `n` rows of all shards: `top(10, "-population")`. Limit the statement so that each shard sends only
     /// its own first `n` (`ORDER BY population DESC LIMIT 10`).
+    #[track_caller]
     pub fn top(self, n: usize, order: &str) -> Result<Merged> {
         self.merged()?.top(n, order)
     }
 
     /// The number of rows of all shards. If the shards did the counting, add their counts with [`sum`](Results::sum).
+    #[track_caller]
     pub fn count(self) -> Result<i64> {
         Ok(self.merged()?.rows().len().try_into()?)
     }
 
     /// The exact sum of a column over the rows of all shards; nil if there are no values.
+    #[track_caller]
     pub fn sum(self, column: &str) -> Result<Value> {
         self.merged()?.value(merge::sum(column))
     }
 
     /// The average of a column over the rows of all shards, computed from the exact sum and count.
+    #[track_caller]
     pub fn avg(self, column: &str) -> Result<Value> {
         self.merged()?.value(merge::avg(column))
     }
 
     /// The smallest value of a column over the rows of all shards.
+    #[track_caller]
     pub fn min(self, column: &str) -> Result<Value> {
         self.merged()?.value(merge::min(column))
     }
 
     /// The largest value of a column over the rows of all shards.
+    #[track_caller]
     pub fn max(self, column: &str) -> Result<Value> {
         self.merged()?.value(merge::max(column))
     }
 
     /// One row for each combination of values in the named columns, with aggregates over its rows:
     /// `group_by("country", [count(), sum("population").named("people")])`.
+    #[track_caller]
     pub fn group_by(self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
         self.merged()?.group_by(columns, aggregates)
     }
@@ -80,33 +89,43 @@ impl Merged {
     }
 
     /// Sorts all rows. Rows that compare as equal keep the order of the members.
+    #[track_caller]
     pub fn sorted_by(self, order: &str) -> Result<Merged> {
         Ok(Merged { table: self.table.sorted_by(order)?, ..self })
     }
 
     /// The first `n` rows in this order.
+    #[track_caller]
     pub fn top(self, n: usize, order: &str) -> Result<Merged> {
         Ok(Merged { table: self.table.top(n, order)?, ..self })
     }
 
     /// Groups the rows and sorts the groups by their values. The result is a table: `group_by(..)?.top(3, "-people")?`.
+    #[track_caller]
     pub fn group_by(self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
         Ok(Merged { table: self.table.group_by(columns, aggregates)?, ..self })
     }
 
     /// Several aggregates in one pass, as one row of your own type or a [`Value`].
+    #[track_caller]
     pub fn aggregate<T: DeserializeOwned>(&self, aggregates: impl AsRef<[Aggregate]>) -> Result<T> {
         Ok(skitai_wire::from_value(self.table.aggregate(aggregates)?)?)
     }
 
     /// The value of one aggregate.
+    #[track_caller]
     pub fn value(&self, aggregate: Aggregate) -> Result<Value> {
         Ok(self.table.value(aggregate)?)
     }
 
     /// The rows as your own type.
+    #[track_caller]
     pub fn rows_as<T: DeserializeOwned>(self) -> Result<Vec<T>> {
-        self.table.into_rows().into_iter().map(|row| Ok(skitai_wire::from_value(row)?)).collect()
+        let mut rows = Vec::with_capacity(self.table.rows().len());
+        for row in self.table.into_rows() {
+            rows.push(skitai_wire::from_value(row)?);
+        }
+        Ok(rows)
     }
 
     /// The rows as maps in the order of the columns. `row[0]` is a column by its index, which also reaches two columns
@@ -139,6 +158,7 @@ impl Merged {
     }
 
     /// The rows as a page of NDJSON: one row per line.
+    #[track_caller]
     pub fn ndjson(&self) -> Result<Response> {
         let mut body = Vec::new();
         for row in self.rows() {

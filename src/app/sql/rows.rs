@@ -33,6 +33,7 @@ use skitai_wire::Value;
 use super::merged::Merged;
 use crate::app::calls::results::AllFailed;
 use crate::app::coverage::record;
+use crate::app::error::place::placed;
 use crate::app::error::{Error, Result};
 use crate::app::was::Was;
 
@@ -155,29 +156,46 @@ impl<T> Rows<T> {
 
     /// Several aggregates of all rows, as your own type or a [`Value`]: `aggregate([count(), avg("population")])`. The
     /// rows are read and not kept. The error of any member is an error.
-    pub async fn aggregate<A: DeserializeOwned>(mut self, aggregates: impl AsRef<[Aggregate]>) -> Result<A> {
-        let running = self.rows.read().aggregated(None, aggregates.as_ref()).await;
-        let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
-        Ok(skitai_wire::from_value(running.total())?)
+    #[track_caller]
+    pub fn aggregate<A: DeserializeOwned>(
+        mut self,
+        aggregates: impl AsRef<[Aggregate]>,
+    ) -> impl Future<Output = Result<A>> {
+        placed(async move {
+            let running = self.rows.read().aggregated(None, aggregates.as_ref()).await;
+            let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
+            Ok(skitai_wire::from_value(running.total())?)
+        })
     }
 
     /// One row for each combination of values in the named columns, as
     /// [`Results::group_by`](crate::app::Results::group_by). Memory grows only with the number of groups.
-    pub async fn group_by(mut self, columns: &str, aggregates: impl AsRef<[Aggregate]>) -> Result<Merged> {
-        let running = self.rows.read().aggregated(Some(columns), aggregates.as_ref()).await;
-        let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
-        Ok(Merged::new(running.groups()?, self.coverage()))
+    #[track_caller]
+    pub fn group_by(
+        mut self,
+        columns: &str,
+        aggregates: impl AsRef<[Aggregate]>,
+    ) -> impl Future<Output = Result<Merged>> {
+        placed(async move {
+            let running = self.rows.read().aggregated(Some(columns), aggregates.as_ref()).await;
+            let running = running.map_err(|broken| self.row_error(broken).into_error(&self))?;
+            Ok(Merged::new(running.groups()?, self.coverage()))
+        })
     }
 
     /// The number of rows.
-    pub async fn count(self) -> Result<i64> {
-        Ok(self.value(merge::count()).await?.as_i64().unwrap_or_default())
+    #[track_caller]
+    pub fn count(self) -> impl Future<Output = Result<i64>> {
+        placed(async move { Ok(self.value(merge::count()).await?.as_i64().unwrap_or_default()) })
     }
 
     /// One aggregate of all rows: `value(sum("population"))`.
-    pub async fn value(self, aggregate: Aggregate) -> Result<Value> {
-        let named: Value = self.aggregate([aggregate.named("value")]).await?;
-        Ok(named["value"].clone())
+    #[track_caller]
+    pub fn value(self, aggregate: Aggregate) -> impl Future<Output = Result<Value>> {
+        placed(async move {
+            let named: Value = self.aggregate([aggregate.named("value")]).await?;
+            Ok(named["value"].clone())
+        })
     }
 
     /// Polls for the next row, or the error in its place.

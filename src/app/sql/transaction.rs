@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Base, Sql};
 use crate::app::calls::results::{AllFailed, Answered};
 use crate::app::error::Result;
+use crate::app::error::place::placed;
 use skitai_actors::spec::Spread;
 
 /// A transaction, in the closure of [`Sql::tx`]: its [`Connection`], and savepoints. Clones are the same transaction.
@@ -70,38 +71,44 @@ impl Sql {
     /// # paid.await
     /// # }
     /// ```
-    pub async fn tx<T, F>(self, work: impl FnOnce(Tx) -> F) -> Result<T>
+    #[track_caller]
+    pub fn tx<T, F>(self, work: impl FnOnce(Tx) -> F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
-        let (channel, replies) = self.open(ConversationKind::Transaction).await?;
-        let until = channel.until;
-        let done = work(Tx(Connection(channel.clone()))).await;
-        // The transaction is over when its last command is answered; the actor's final message repeats that answer.
-        let answer = match &done {
-            Ok(_) => channel.order(Command::Commit).await,
-            Err(_) => channel.order(Command::Rollback).await,
-        };
-        replies.all(until).await;
-        match (done, answer) {
-            (Ok(done), Ok(_)) => Ok(done),
-            (Ok(_), Err(failed)) => Err(failed.into()),
-            (Err(error), _) => Err(error),
-        }
+        placed(async move {
+            let (channel, replies) = self.open(ConversationKind::Transaction).await?;
+            let until = channel.until;
+            let done = work(Tx(Connection(channel.clone()))).await;
+            // The transaction is over when its last command is answered; the actor's final message repeats that answer.
+            let answer = match &done {
+                Ok(_) => channel.order(Command::Commit).await,
+                Err(_) => channel.order(Command::Rollback).await,
+            };
+            replies.all(until).await;
+            match (done, answer) {
+                (Ok(done), Ok(_)) => Ok(done),
+                (Ok(_), Err(failed)) => Err(failed.into()),
+                (Err(error), _) => Err(error),
+            }
+        })
     }
 
     /// Runs the closure's statements on one connection of one database, each by itself. Settings, subscriptions,
     /// cursors and the closure's own `BEGIN` are allowed here; afterwards the connection is reset.
-    pub async fn session<T, F>(self, work: impl FnOnce(Connection) -> F) -> Result<T>
+    #[track_caller]
+    pub fn session<T, F>(self, work: impl FnOnce(Connection) -> F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
-        let (channel, replies) = self.open(ConversationKind::Session).await?;
-        let done = work(Connection(channel)).await;
-        // The last handle of the channel is dropped here, unless the closure kept one: then the connection is closed.
-        let until = Instant::now() + LEAVE_WITHIN;
-        replies.all(until).await;
-        done
+        placed(async move {
+            let (channel, replies) = self.open(ConversationKind::Session).await?;
+            let done = work(Connection(channel)).await;
+            // The last handle of the channel is dropped here, unless the closure kept one: then the connection is closed.
+            let until = Instant::now() + LEAVE_WITHIN;
+            replies.all(until).await;
+            done
+        })
     }
 
     async fn open(self, kind: ConversationKind) -> Result<(CommandChannel, Replies<Outcome>), AllFailed> {
@@ -111,7 +118,11 @@ impl Sql {
         let (deadline, until) = (was.deadline(), was.latest_wait());
         let (services, asker, party) = (was.services(), was.rule(), was.request.party);
         let replies = match base {
-            Base::Unusable(outcome) => Replies::ready(vec![outcome]),
+            Base::Unusable(outcome) => {
+                // Nobody will be ready.
+                drop(ready);
+                Replies::ready(vec![outcome])
+            }
             Base::Cluster(spread, actor, spec) => {
                 let with = shards.unwrap_or(if spread == Spread::One { Shards::One } else { Shards::All });
                 let slots = vec![Outcome::unsent(format!("@{}", spec.name).into())];
@@ -159,23 +170,26 @@ impl CommandChannel {
 
 impl Tx {
     /// A nested part of the transaction that may fail: its error rolls back only its own statements. Savepoints nest.
-    pub async fn savepoint<T, F>(&self, work: impl FnOnce(Tx) -> F) -> Result<T>
+    #[track_caller]
+    pub fn savepoint<T, F>(&self, work: impl FnOnce(Tx) -> F) -> impl Future<Output = Result<T>>
     where
         F: Future<Output = Result<T>>,
     {
-        let channel = &self.0.0;
-        let number = channel.savepoints.fetch_add(1, Relaxed);
-        channel.order(|answer| Command::Save(number, answer)).await?;
-        match work(self.clone()).await {
-            Ok(done) => {
-                channel.order(|answer| Command::Keep(number, answer)).await?;
-                Ok(done)
+        placed(async move {
+            let channel = &self.0.0;
+            let number = channel.savepoints.fetch_add(1, Relaxed);
+            channel.order(|answer| Command::Save(number, answer)).await?;
+            match work(self.clone()).await {
+                Ok(done) => {
+                    channel.order(|answer| Command::Keep(number, answer)).await?;
+                    Ok(done)
+                }
+                Err(error) => {
+                    channel.order(|answer| Command::Undo(number, answer)).await?;
+                    Err(error)
+                }
             }
-            Err(error) => {
-                channel.order(|answer| Command::Undo(number, answer)).await?;
-                Err(error)
-            }
-        }
+        })
     }
 }
 

@@ -12,8 +12,8 @@ struct Admin {
     failed: Failed,
 }
 
-/// Returns the counters of the edge, to which the pages have no access of their own.
-type Requests = Arc<dyn Fn() -> Value + Send + Sync>;
+/// Returns the counters of the edge and the threads that are held, to which the pages have no access of their own.
+type Requests = Arc<dyn Fn() -> [(&'static str, Value); 2] + Send + Sync>;
 
 /// Returns the names of failed parts that keep this server from working.
 type Failed = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
@@ -22,7 +22,7 @@ const OBJECT: &str = "skitai.admin";
 
 /// The app.
 pub(crate) fn app(
-    requests: impl Fn() -> Value + Send + Sync + 'static,
+    requests: impl Fn() -> [(&'static str, Value); 2] + Send + Sync + 'static,
     failed: impl Fn() -> Vec<String> + Send + Sync + 'static,
 ) -> App {
     let requests: Requests = Arc::new(requests);
@@ -43,7 +43,7 @@ async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
     }
     let mut tree = was.status(filter.as_deref()).await;
     if let (None, Value::Map(map)) = (&filter, &mut tree) {
-        map.0.push(("requests".into(), (admin.requests)()));
+        map.0.extend((admin.requests)().map(|(name, value)| (name.into(), value)));
     }
     Ok(tree)
 }

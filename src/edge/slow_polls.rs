@@ -2,7 +2,8 @@
 //!
 //! An `async fn` that computes or blocks between two awaits stops every other request of its thread. Nothing fails, so
 //! it stays unnoticed until there is load. Devel mode therefore times each poll. Outside devel mode the clock is not
-//! read.
+//! read; in both modes the [watchdog](crate::observe::watchdog) names a handler that holds its thread for seconds, while
+//! it does.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,27 +11,31 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::app::{Route, Work};
+use crate::observe::watchdog::ThreadHold;
 
 /// A longer poll is logged. At a thousand requests per second each has one millisecond; ten are a visible stall.
 const LONGEST: Duration = Duration::from_millis(10);
 
 /// A handler's work, with each poll timed.
-pub(crate) struct TimedPolls {
+pub(crate) struct TimedPolls<'t> {
     work: Work,
     route: &'static Route,
     devel: bool,
+    /// Where the watchdog of the threads looks.
+    hold: &'t ThreadHold,
 }
 
-impl TimedPolls {
-    pub(crate) fn new(work: Work, route: &'static Route, devel: bool) -> TimedPolls {
-        TimedPolls { work, route, devel }
+impl<'t> TimedPolls<'t> {
+    pub(crate) fn new(work: Work, route: &'static Route, devel: bool, hold: &'t ThreadHold) -> TimedPolls<'t> {
+        TimedPolls { work, route, devel, hold }
     }
 }
 
-impl Future for TimedPolls {
+impl Future for TimedPolls<'_> {
     type Output = crate::app::Answer;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let _polling = self.hold.polls(self.route);
         if !self.devel {
             return self.work.as_mut().poll(context);
         }

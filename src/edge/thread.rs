@@ -13,6 +13,7 @@ use crate::app::services::Services;
 use crate::app::site::Site;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
+use crate::observe::watchdog::ThreadHold;
 
 /// A serving thread's own state, and its handles to shared state. Never leaves the thread.
 pub(crate) struct ServingThread {
@@ -26,6 +27,8 @@ pub(crate) struct ServingThread {
     pub(crate) log: Option<Arc<AccessLog>>,
     /// The thread's own counters, so that they stay in its core's cache.
     pub(crate) counts: Arc<Counts>,
+    /// What the thread polls.
+    pub(crate) hold: Arc<ThreadHold>,
     pub(crate) actix: ActixFallback,
     /// The number of requests so far.
     pub(crate) requests: Cell<u64>,

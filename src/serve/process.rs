@@ -19,6 +19,7 @@ use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
+use crate::observe::watchdog::{ThreadHold, Watchdog};
 
 /// Made once, at the start; a changed configuration does not affect it.
 pub(crate) struct Process {
@@ -35,6 +36,9 @@ pub(crate) struct Process {
     pub(crate) bodies: Arc<Bodies>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
+    /// What each thread polls, and who looks at that.
+    pub(super) holds: Arc<[Arc<ThreadHold>]>,
+    pub(super) watchdog: Watchdog,
     pub(super) apps: Vec<App>,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
@@ -45,6 +49,11 @@ impl Process {
     pub(crate) fn counts(&self, thread: usize) -> &Arc<Counts> {
         // A thread that dies is replaced by one with a new number.
         &self.counts[thread % self.counts.len()]
+    }
+
+    /// The slot of one thread, in which it says what it polls.
+    pub(crate) fn hold(&self, thread: usize) -> &Arc<ThreadHold> {
+        &self.holds[thread % self.holds.len()]
     }
 
     /// The access log of the current thread, which is opened at the first call.
@@ -58,6 +67,7 @@ impl Process {
     /// Shuts down the apps, the last one first, removes remaining uploads, closes the databases' files, and flushes the
     /// logs. Statements that still run without a request have the time `statements` to end.
     pub(crate) fn close(&self, statements: Duration) {
+        self.watchdog.stop();
         self.apps.iter().rev().for_each(|app| app.run_shutdown(&self.wasc));
         self.wasc.clear();
         self.shelf.clear();

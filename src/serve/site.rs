@@ -25,6 +25,8 @@ use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::observe::counts::Counts;
+use crate::observe::watchdog;
+use crate::observe::watchdog::{ThreadHold, Watchdog};
 
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
@@ -60,6 +62,7 @@ impl OpenSite {
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
+        let holds: Arc<[Arc<ThreadHold>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let reporters = Registry::new();
         let admin = keys.admin_password.as_ref().map(|password| AdminLogin::of(&password.0));
         if admin.is_some() {
@@ -68,8 +71,9 @@ impl OpenSite {
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let (requests, failed) = (counts.clone(), reporters.clone());
-            let app = admin::app(move || Counts::tree(&requests), move || failed.failed());
+            let (requests, held, failed) = (counts.clone(), holds.clone(), reporters.clone());
+            let of_edge = move || [("requests", Counts::tree(&requests)), ("held", watchdog::held(&held))];
+            let app = admin::app(of_edge, move || failed.failed());
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
         }
@@ -95,7 +99,12 @@ impl OpenSite {
             let (reporters, about) = (reporters.clone(), about(&server));
             ActorRef::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
         };
+        let routes = mounts.iter().filter_map(|mount| mount.app.as_ref());
+        let routes = routes.flat_map(|app| app.table().entries().iter().map(|entry| entry.route));
+        let routes = routes.chain(apps.iter().flat_map(|app| app.routes.iter().map(|listed| listed.route))).collect();
         let process = Arc::new(Process {
+            watchdog: Watchdog::start(holds.clone(), routes, server.devel),
+            holds,
             files: Arc::default(),
             results: Store::new(usize::try_from(server.num_result_cache_max).unwrap_or(usize::MAX)),
             sealer: Arc::new(keys.sealer()),

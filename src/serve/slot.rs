@@ -35,6 +35,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         misses: open.site.router.mounts().iter().map(|_| Misses::new(!server.devel)).collect(),
         log,
         counts: process.counts(number).clone(),
+        hold: process.hold(number).clone(),
         actix: ActixFallback::new(config),
         requests: Default::default(),
     })

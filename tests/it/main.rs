@@ -24,6 +24,7 @@
 //! - [`guarded`]: a hook that tests the path tests it for all three faces;
 //! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
 //! - [`places`]: the log names the author's line;
+//! - [`holding`]: a handler that holds its thread is named while it does;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;
@@ -71,6 +72,7 @@ mod files;
 mod forgery;
 mod guarded;
 mod harness;
+mod holding;
 mod hooks;
 mod introspection;
 mod jsonrpc_spec;

@@ -52,9 +52,8 @@ fn the_log_names_the_authors_line() {
         assert!(reply.code >= 400, "{path}: {} {}", reply.code, reply.text());
         let id = reply.header("x-error-id").to_owned();
         assert_eq!(id.len(), 12, "{path}: {:?} {}", reply.headers, reply.text());
-        let line = eventually("the line in the log", || {
-            site.log().lines().find(|line| line.contains(&id)).map(str::to_owned)
-        });
+        let line =
+            eventually("the line in the log", || site.log().lines().find(|line| line.contains(&id)).map(str::to_owned));
         let at = line.split(" at=").nth(1).unwrap_or_default();
         let due = format!("{FILE}:{}", marked(name));
         let (place, rest) = at.split_once(&due).unwrap_or_else(|| panic!("{path}: not at {due}: {line}"));

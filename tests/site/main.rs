@@ -8,6 +8,7 @@ mod connections;
 mod covered;
 mod failing;
 mod guarded;
+mod holding;
 mod hooks;
 mod pages;
 mod places;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         pages::own(),
         failing::app(),
         guarded::app(),
+        holding::app(),
         guarded::pages(),
         hooks::app(),
         routing::app(),

@@ -47,6 +47,12 @@ pub fn named<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::
     }
 }
 
+/// Runs the work of a thread of its own, which is counted under this name until it ends.
+pub fn run<T>(name: &'static str, work: impl FnOnce() -> T) -> T {
+    let _named = Named::new(name);
+    work()
+}
+
 /// Spawns a named task on the current thread, where it stays.
 pub fn spawn<F: Future<Output: 'static> + 'static>(name: &'static str, work: F) -> JoinHandle<F::Output> {
     actix_rt::spawn(named(name, work))

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::harness::raw::request;
 use crate::harness::{Conduct, Member, TestServer, bound};
 
 const HEADER: &str = "x-request-timeout-ms";
@@ -78,4 +79,43 @@ fn a_request_without_time_is_answered_at_once() {
     let reply = site.ask("GET", "/chain?cluster=members/rpc2", &[(HEADER, "0")], b"");
     assert!([200, 504].contains(&reply.code), "{}", reply.text());
     assert!(began.elapsed() < bound(Duration::from_secs(2), Duration::from_secs(10)), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_words_of_other_protocols_shorten_too() {
+    let hanging = Member::start(Conduct::Hangs);
+    let site = TestServer::site().server("deadline", "20").cluster("members", &[&hanging]).start();
+    let mut asked = 0;
+    let mut granted = |headers: &[(&str, &str)]| {
+        // What the member is granted is what is left, so that no clock needs to be read here.
+        let mut leaving = site.conn();
+        leaving.send(request("GET", "/chain?cluster=members/rpc2", headers, b""));
+        asked += 1;
+        hanging.wait_for_requests(asked);
+        let head = hanging.heads()[asked - 1].clone();
+        let line = head.lines().find_map(|line| line.strip_prefix("x-request-timeout-ms:"));
+        line.unwrap_or_else(|| panic!("no {HEADER} in\n{head}")).trim().parse::<u64>().unwrap()
+    };
+    for (headers, most) in [
+        (&[("grpc-timeout", "9S")][..], 9_000),
+        (&[("grpc-timeout", "8000m")], 8_000),
+        (&[("Connect-Timeout-Ms", "7000")], 7_000),
+        (&[("X-Envoy-Expected-Rq-Timeout-Ms", "6000")], 6_000),
+        (&[("grpc-timeout", "9S"), ("connect-timeout-ms", "5000"), (HEADER, "8000")], 5_000),
+        (&[("grpc-timeout", "4S"), (HEADER, "soon")], 4_000),
+    ] {
+        let left = granted(headers);
+        assert!(left <= most && left > most / 2, "{headers:?}: {left}");
+    }
+    // Nobody lengthens, and nonsense says nothing.
+    for headers in [
+        &[("grpc-timeout", "1H")][..],
+        &[("connect-timeout-ms", "3600000")],
+        &[("grpc-timeout", "1.5S")],
+        &[("grpc-timeout", "123456789n")],
+        &[("x-envoy-expected-rq-timeout-ms", "0")],
+    ] {
+        let left = granted(headers);
+        assert!(left > 10_000 && left <= 20_000, "{headers:?}: {left}");
+    }
 }

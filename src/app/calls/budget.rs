@@ -2,13 +2,14 @@
 //!
 //! The deadline is the route's own (`#[route("/x", deadline = 2.5)]`) or the server's (`deadline` in `[server]`). A
 //! caller with less time says so in [`HEADER`]. The header is relative, because the clocks of two machines differ, and
-//! it can only shorten, because a client must not hold a thread longer than the operator allows. Calls to members
+//! it can only shorten, because a client must not hold a thread longer than the operator allows. The headers of gRPC,
+//! Connect and Envoy are read likewise ([`asked`]); the least counts. Calls to members
 //! carry the same header with the time that is left. So a chain of servers gives up from its end: each keeps a reserve
 //! to merge and send what it has.
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{HeaderMap, HeaderName};
 
 /// A duration in seconds: `getswait(secs(2))`, `getwait(secs(0.5))`. Negative and non-finite numbers are zero; more
 /// than a hundred years are a hundred years.
@@ -73,9 +74,44 @@ impl Budget {
     }
 }
 
-/// The time a caller grants. A header that is not a number of milliseconds is ignored.
-pub(crate) fn asked(header: Option<&str>) -> Option<Duration> {
-    header?.trim().parse().ok().map(Duration::from_millis)
+const GRPC: HeaderName = HeaderName::from_static("grpc-timeout");
+const CONNECT: HeaderName = HeaderName::from_static("connect-timeout-ms");
+const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// The time that a caller and the proxies before us grant: the least that any of their headers says. What a header's
+/// protocol does not allow is ignored.
+pub(crate) fn asked(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let all = [
+        text(HEADER_NAME).and_then(|value| value.parse().ok()).map(Duration::from_millis),
+        text(GRPC).and_then(grpc),
+        // Connect has at most ten digits.
+        text(CONNECT).and_then(|value| digits(value, 10)).map(Duration::from_millis),
+        // Envoy counts zero as no limit.
+        text(ENVOY).and_then(|value| digits(value, 10)).filter(|&ms| ms > 0).map(Duration::from_millis),
+    ];
+    all.into_iter().flatten().min()
+}
+
+/// A number of `most` digits at most, and of nothing else.
+fn digits(text: &str, most: usize) -> Option<u64> {
+    let is_number = !text.is_empty() && text.len() <= most && text.bytes().all(|octet| octet.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
+/// `100m`: at most eight digits and a unit (gRPC over HTTP/2, Requests).
+fn grpc(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number = digits(number, 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3_600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -127,11 +163,52 @@ mod tests {
         assert_eq!(budget.remaining_ms(begin + millis(490)), 0);
     }
 
+    fn of(pairs: &[(&'static str, &str)]) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_static(name), value.parse().expect("a value"));
+        }
+        asked(&headers)
+    }
+
     #[test]
     fn a_header_is_milliseconds_or_nothing() {
-        assert_eq!(asked(Some(" 450 ")), Some(millis(450)));
-        for nonsense in [None, Some(""), Some("-1"), Some("1.5"), Some("soon"), Some("99999999999999999999999")] {
-            assert_eq!(asked(nonsense), None, "{nonsense:?}");
+        assert_eq!(of(&[(HEADER, " 450 ")]), Some(millis(450)));
+        for nonsense in ["", "-1", "1.5", "soon", "99999999999999999999999"] {
+            assert_eq!(of(&[(HEADER, nonsense)]), None, "{nonsense:?}");
         }
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn other_protocols_say_it_in_their_own_words() {
+        for (header, value, due) in [
+            ("grpc-timeout", "1H", Some(Duration::from_secs(3_600))),
+            ("grpc-timeout", "2M", Some(Duration::from_secs(120))),
+            ("grpc-timeout", "3S", Some(Duration::from_secs(3))),
+            ("grpc-timeout", "99999999m", Some(millis(99_999_999))),
+            ("grpc-timeout", "5u", Some(Duration::from_micros(5))),
+            ("grpc-timeout", "0n", Some(Duration::ZERO)),
+            ("grpc-timeout", "999999999m", None),
+            ("grpc-timeout", "m", None),
+            ("grpc-timeout", "1", None),
+            ("grpc-timeout", "-1S", None),
+            ("grpc-timeout", "1 S", None),
+            ("grpc-timeout", "1.5S", None),
+            ("grpc-timeout", "1s", None),
+            ("grpc-timeout", "", None),
+            ("connect-timeout-ms", "250", Some(millis(250))),
+            ("connect-timeout-ms", "12345678901", None),
+            ("connect-timeout-ms", "+5", None),
+            ("connect-timeout-ms", "2s", None),
+            ("x-envoy-expected-rq-timeout-ms", "700", Some(millis(700))),
+            ("x-envoy-expected-rq-timeout-ms", "0", None),
+        ] {
+            assert_eq!(of(&[(header, value)]), due, "{header}: {value}");
+        }
+        assert_eq!(of(&[("grpc-timeout", "€")]), None);
+        let all = [("grpc-timeout", "900m"), ("connect-timeout-ms", "800"), (HEADER, "1000")];
+        assert_eq!(of(&all), Some(millis(800)), "the least counts");
+        assert_eq!(of(&[("grpc-timeout", "nonsense"), (HEADER, "1000")]), Some(millis(1_000)));
     }
 }

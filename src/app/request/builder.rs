@@ -67,8 +67,8 @@ impl RequestBuilder {
     pub(crate) fn ready(mut self, face: Face, session: Session, route: &'static Route, mount: usize) -> Was {
         let inner = self.inner();
         let own = route.deadline.map_or(inner.services.site.server.deadline, budget::secs);
-        let asked = inner.request.headers.get(budget::HEADER_NAME).and_then(|value| value.to_str().ok());
-        inner.budget = Budget::new(own, inner.request.received, budget::asked(asked), inner.request.begun);
+        let asked = budget::asked(&inner.request.headers);
+        inner.budget = Budget::new(own, inner.request.received, asked, inner.request.begun);
         (inner.face, inner.session, inner.route, inner.mount) = (face, session, route, mount);
         inner.trace = inner.services.site.router.app(mount).is_devel().then(Box::default);
         Was(self.0)

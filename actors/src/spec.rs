@@ -285,7 +285,8 @@ pub enum Shard {
 /// One member of a database cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DbMember {
-    /// How it is shown everywhere, without secrets: `host:port/db` or the file's path.
+    /// How it is shown everywhere, without secrets: `host:port/db` or the file's name without
+    /// its folder.
     pub node: Arc<str>,
     /// The database.
     pub shard: Shard,

@@ -181,8 +181,10 @@ pub(super) fn sqlite(text: &str, base: &Path) -> Result<(DbMember, String), Misr
         return Err(misread("a member of type sqlite3 is a file", "expected the path of a file"));
     }
     let path = base.join(written);
-    let node = path.display().to_string();
-    Ok((DbMember { node: node.as_str().into(), shard: Shard::Sqlite { path }, weight }, node))
+    let shown = path.display().to_string();
+    // Outcomes reach clients, whom folders are none of the business of.
+    let node = path.file_name().map_or_else(|| "?".into(), |name| name.to_string_lossy().as_ref().into());
+    Ok((DbMember { node, shard: Shard::Sqlite { path }, weight }, shown))
 }
 
 struct ParsedLogin {

@@ -25,6 +25,7 @@
 //! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
 //! - [`places`]: the log names the author's line;
 //! - [`holding`]: a handler that holds its thread is named while it does;
+//! - [`refused`]: statements that a database refuses, and where its files are;
 //! - [`hooks`]: what runs around a handler, in which order, whatever fails;
 //! - [`reload`]: templates, files and the conf change under a running site; [`newcomer`]: a project of one's own;
 //! - [`uploads`]: files that clients send, every limit on them, and that none stays behind;
@@ -83,6 +84,7 @@ mod newcomer;
 mod overload;
 mod places;
 mod reaching;
+mod refused;
 mod reload;
 mod replies;
 mod responding;

@@ -12,6 +12,7 @@ mod holding;
 mod hooks;
 mod pages;
 mod places;
+mod refused;
 mod routing;
 mod rows;
 mod services;
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
         .package(validator::package())
         .package(uploads::package())
         .package(pages::package())
-        .package(places::package());
+        .package(places::package())
+        .package(refused::package());
     // Mounted by one test alone: its two rules give one RPC name, which must keep the server from starting.
     let clashing = App::new("clashing").routes(routes![clash_of, clash_again]);
     skitai::main([

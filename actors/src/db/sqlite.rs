@@ -68,7 +68,10 @@ impl Sqlite {
                     return deadline::undialled(Reason::ConnectTimeout, what, connect_timeout).into();
                 }
                 PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
-                    return error_map::unopened(&error, &self.0.path);
+                    let failure = error_map::unopened(&error, &self.0.path);
+                    // The message goes to clients, too, and does not say where the file is.
+                    tracing::warn!(path = %self.0.path.display(), "{}", failure.msg);
+                    return failure;
                 }
                 PoolError::Closed => (Reason::Connect, "not sent: the server is about to end".to_owned()),
                 error => (Reason::Connect, error.to_string()),

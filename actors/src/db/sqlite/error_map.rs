@@ -47,6 +47,16 @@ fn unopened_text(error: &Error, path: &Path) -> String {
     }
 }
 
+/// SQLite's message; of a file that could not be opened, only the name: clients must not learn where files are.
+fn without_folder(message: &str) -> String {
+    let Some((what, path)) = message.split_once(": ").filter(|(what, _)| what.starts_with("unable to open database"))
+    else {
+        return message.to_owned();
+    };
+    let name = path.rsplit('/').next().unwrap_or_default();
+    format!("{what}: {name}")
+}
+
 /// The parts of the error; `None` if it is not SQLite's.
 fn parts(error: &Error) -> Option<SqlError> {
     let (code, message, offset) = match error {
@@ -56,7 +66,7 @@ fn parts(error: &Error) -> Option<SqlError> {
     };
     Some(SqlError {
         code: code.extended_code.to_string(),
-        message: message.clone(),
+        message: without_folder(message),
         position: offset.map(|offset| offset + 1),
         hint: hint(code.extended_code).map(str::to_owned),
         ..SqlError::default()
@@ -135,6 +145,13 @@ mod tests {
             assert!(told(code, unable).contains(part), "{code}");
         }
         assert_eq!(told(1, "no such table: t"), "SQLite 1: no such table: t");
+        assert_eq!(told(1, "near \"/\": a/b: syntax"), "SQLite 1: near \"/\": a/b: syntax");
+        for path in ["/srv/x y/a.db", "./var/a.db", "a.db"] {
+            for what in ["unable to open database file", "unable to open database"] {
+                let told = told(526, &format!("{what}: {path}"));
+                assert!(told.starts_with(&format!("SQLite 526: {what}: a.db: ")), "{told}");
+            }
+        }
         let parts = parts(&Error::SqliteFailure(ffi::Error::new(1544), Some(readonly.to_owned()))).expect("its parts");
         assert!(parts.hint.is_some_and(|hint| hint.contains("folder")) && parts.message == readonly);
     }

@@ -108,7 +108,10 @@ impl Request {
     /// placeholder without an argument stays as in the rule (`/company/<int:cid>/<cname>`). So a hook that tests the
     /// path tests it for all three ways to call a route. [`uri`](Request::uri) has what was sent.
     pub fn path(&self) -> &str {
-        self.route_path.get().map_or_else(|| self.uri.path(), |path| path)
+        match self.route_path.get() {
+            Some(path) => path,
+            None => self.uri.path(),
+        }
     }
 
     /// The query without its `?`.

@@ -27,7 +27,7 @@ async fn fails(was: Was, how: String) -> Result<String> {
         "cookie" => was.cookie.set("a b", "c")?,                         // at: cookie
         "render" => was.app().templates().render("none.html", &()).map(|_| ())?, // at: render
         "std" => std::fs::read_to_string("/nonexistent").map(|_| ())?,   // at: std
-        "unwrap" => None.unwrap(),                                       // at: unwrap
+        "unwrap" => drop(how.parse::<i64>().expect("a number")),         // at: unwrap
         "index" => assert!([1, 2][how.len()] > 0),                       // at: index
         "rows" => rows().await.rows::<City>().map(|_| ())?,              // at: rows
         "sorted" => rows().await.sorted_by("two").map(|_| ())?,          // at: sorted

@@ -6,7 +6,7 @@
 //!   [`upload`]: a multipart form, whose files go to the [`shelf`];
 //! - [`arguments`]: passes path, query, forms and JSON body to the binder;
 //! - [`invoke`]: calls a handler, with the hooks around it ([`hooked`]); [`slow_polls`]: logs handlers that block their
-//!   thread;
+//!   thread, [`watchdog`]: while they do;
 //! - [`error_log`]: logs the server's own errors;
 //! - [`files`]: static files, which take precedence over apps;
 //! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
@@ -37,3 +37,4 @@ mod slow_polls;
 mod stream;
 pub(crate) mod thread;
 pub(crate) mod upload;
+pub(crate) mod watchdog;

@@ -2,7 +2,7 @@
 //!
 //! An `async fn` that computes or blocks between two awaits stops every other request of its thread. Nothing fails, so
 //! it stays unnoticed until there is load. Devel mode therefore times each poll. Outside devel mode the clock is not
-//! read; in both modes the [watchdog](crate::observe::watchdog) names a handler that holds its thread for seconds, while
+//! read; in both modes the [watchdog](crate::edge::watchdog) names a handler that holds its thread for seconds, while
 //! it does.
 
 use std::future::Future;
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::app::{Route, Work};
-use crate::observe::watchdog::ThreadHold;
+use crate::edge::watchdog::ThreadHold;
 
 /// A longer poll is logged. At a thousand requests per second each has one millisecond; ten are a visible stall.
 const LONGEST: Duration = Duration::from_millis(10);

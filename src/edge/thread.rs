@@ -11,9 +11,9 @@ use super::large::Bodies;
 use super::shelf::Shelf;
 use crate::app::services::Services;
 use crate::app::site::Site;
+use crate::edge::watchdog::ThreadHold;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
-use crate::observe::watchdog::ThreadHold;
 
 /// A serving thread's own state, and its handles to shared state. Never leaves the thread.
 pub(crate) struct ServingThread {

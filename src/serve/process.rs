@@ -17,9 +17,9 @@ use crate::app::blocking_pool::BlockingPool;
 use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
+use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
-use crate::observe::watchdog::{ThreadHold, Watchdog};
 
 /// Made once, at the start; a changed configuration does not affect it.
 pub(crate) struct Process {

@@ -24,9 +24,9 @@ use crate::builtin::{admin, methods};
 use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
+use crate::edge::watchdog;
+use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::observe::counts::Counts;
-use crate::observe::watchdog;
-use crate::observe::watchdog::{ThreadHold, Watchdog};
 
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {

@@ -23,7 +23,7 @@ const DEVEL: Duration = Duration::from_secs(1);
 /// The same in production, where a page that is a little slow must not fill the log.
 const PRODUCTION: Duration = Duration::from_secs(5);
 
-/// What a serving thread polls. Aligned like [`Counts`](super::counts::Counts), for the same reason.
+/// What a serving thread polls. Aligned like [`Counts`](crate::observe::counts::Counts), for the same reason.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct ThreadHold {
@@ -94,7 +94,7 @@ impl Watchdog {
         let limit = if devel { DEVEL } else { PRODUCTION };
         let over = is_over.clone();
         let watch = move || {
-            let mut seen: Vec<Option<Seen>> = threads.iter().map(|_| None).collect();
+            let mut seen: Vec<Option<WatchedPoll>> = threads.iter().map(|_| None).collect();
             while !over.load(Acquire) {
                 for (number, (hold, seen)) in threads.iter().zip(&mut seen).enumerate() {
                     look(number, hold, seen, &routes, limit);
@@ -126,7 +126,7 @@ impl Drop for Watchdog {
 }
 
 /// A poll that the watchdog has seen.
-struct Seen {
+struct WatchedPoll {
     route: usize,
     poll: u64,
     /// When it was seen first, which is at most [`PERIOD`] after it began.
@@ -136,7 +136,7 @@ struct Seen {
 }
 
 /// Looks at one thread.
-fn look(number: usize, hold: &ThreadHold, seen: &mut Option<Seen>, routes: &[&'static Route], limit: Duration) {
+fn look(number: usize, hold: &ThreadHold, seen: &mut Option<WatchedPoll>, routes: &[&'static Route], limit: Duration) {
     let route = hold.route.load(Acquire);
     let poll = hold.polls.load(Relaxed);
     if let Some(known) = seen.as_mut().filter(|known| route != 0 && (known.route, known.poll) == (route, poll)) {
@@ -157,7 +157,7 @@ fn look(number: usize, hold: &ThreadHold, seen: &mut Option<Seen>, routes: &[&'s
         );
         return;
     }
-    if let Some(Seen { since, warned: Some(route), .. }) = seen.take() {
+    if let Some(WatchedPoll { since, warned: Some(route), .. }) = seen.take() {
         hold.set_held(None);
         tracing::warn!(
             thread = number,
@@ -167,5 +167,5 @@ fn look(number: usize, hold: &ThreadHold, seen: &mut Option<Seen>, routes: &[&'s
             since.elapsed().as_secs_f64()
         );
     }
-    *seen = (route != 0).then(|| Seen { route, poll, since: Instant::now(), warned: None });
+    *seen = (route != 0).then(|| WatchedPoll { route, poll, since: Instant::now(), warned: None });
 }

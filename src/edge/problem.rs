@@ -18,7 +18,7 @@ pub(super) const CONTENT_TYPE: HeaderValue = HeaderValue::from_static(NAME);
 /// True if a client's `Accept` names problems, and neither pages nor plain JSON more than these. A wildcard asks for
 /// none: who knows nothing of problems gets what it always got.
 pub(super) fn is_wanted(accept: Option<&str>) -> bool {
-    let Some(accept) = accept.filter(|accept| accept.contains("problem+json")) else { return false };
+    let Some(accept) = accept else { return false };
     let problem = weight(accept, NAME);
     problem > 0 && problem >= weight(accept, "application/json") && problem > weight(accept, "text/html")
 }

@@ -156,7 +156,7 @@ fn a_certain_shard_is_asked_and_no_other() {
 fn a_transaction_is_all_or_nothing() {
     let postgres = Postgres::shared();
     let section = format!("{}\nconnections = 2", postgres.shards("mydb"));
-    let site = TestServer::site().section(&section).panics_expected().start();
+    let site = TestServer::site().without("coverage_detail").section(&section).panics_expected().start();
     let count =
         || postgres.psql("shard0", "SELECT coalesce(string_agg(n::text, ','), '') FROM moved").trim().to_owned();
     postgres.psql(
@@ -289,7 +289,7 @@ fn a_stalled_database_costs_the_timeout_and_no_more() {
 fn a_wrong_password_is_said_without_showing_it() {
     let port = Postgres::shared().port();
     let members = [format!("127.0.0.1:{port}/shard0/skitai/wr0ng-s3cret")];
-    let demo = TestServer::demo().section(&Postgres::section("mydb", &members)).start();
+    let demo = TestServer::demo().without("coverage_detail").section(&Postgres::section("mydb", &members)).start();
     let reply = demo.get("/top-city");
     assert!(reply.code >= 500, "{}: {}", reply.code, reply.text());
     assert!(!reply.text().contains("password"), "a stranger reads the reason alone: {}", reply.text());

@@ -18,6 +18,11 @@ use crate::kit::Rule;
 /// Missing members of one cluster that a report describes one by one; of the others it has the number.
 pub const DESCRIBED: usize = 256;
 
+/// Clusters that a report names; all further ones are added up as [`OTHERS`]. A site has fewer, and what a member reports
+/// must not cost us more than its octets.
+const CLUSTERS: usize = 128;
+/// The name of what is beyond.
+const OTHERS: &str = "others";
 /// Missing members that a text for people names.
 const SHOWN: usize = 20;
 /// Characters of a member's message in such a text.
@@ -255,7 +260,10 @@ impl MissingMember {
 
 impl CoverageReport {
     /// Adds a call. Calls to the same cluster are added up.
-    pub fn add(&mut self, call: ClusterCoverage) {
+    pub fn add(&mut self, mut call: ClusterCoverage) {
+        if self.clusters.len() >= CLUSTERS && self.clusters.iter().all(|known| known.name != call.name) {
+            call.name = Arc::from(OTHERS);
+        }
         match self.clusters.iter_mut().find(|known| known.name == call.name) {
             Some(known) => {
                 known.coverage = known.coverage.plus(call.coverage);

@@ -102,24 +102,11 @@ fn read(value: &Value, tiers: usize) -> Option<CoverageReport> {
 
 fn read_call(value: &Value, tiers: usize) -> Option<ClusterCoverage> {
     value.as_map()?;
-    let count = |key: &str| usize::try_from(value[key].as_i64()?).ok();
-    let or_zero = |key: &str| if value[key] == Value::Nil { Some(0) } else { count(key) };
-    let leaves = match (&value["leaves"], &value["leaves_ok"]) {
-        (Value::Nil, Value::Nil) => None,
-        _ => {
-            Some(Leaves { asked: count("leaves")?, ok: count("leaves_ok")? }).filter(|leaves| leaves.ok <= leaves.asked)
-        }
+    let count = |key: &str| match &value[key] {
+        Value::Nil => Some(None),
+        count => usize::try_from(count.as_i64()?).ok().map(Some),
     };
-    let coverage = Coverage {
-        asked: count("asked")?,
-        ok: count("ok")?,
-        partial: or_zero("partial")?,
-        failed: or_zero("failed")?,
-        timed_out: or_zero("timed_out")?,
-        cancelled: or_zero("cancelled")?,
-        not_sent: or_zero("not_sent")?,
-        leaves,
-    };
+    let coverage = counts(count)?;
     let missing = value["missing"].as_list().unwrap_or_default();
     let missing = missing.iter().take(DESCRIBED).filter_map(|member| read_member(member, tiers)).collect();
     checked(value["cluster"].as_str()?.into(), coverage, value["enough"] == Value::Bool(true), missing)
@@ -134,6 +121,26 @@ fn read_member(value: &Value, tiers: usize) -> Option<MissingMember> {
         node: text("node").into(),
         msg: text("msg").to_owned(),
         report: read(&value["coverage"], tiers).map(Arc::new),
+    })
+}
+
+/// The counts of one cluster. `count` reads one of them: `None` for what is no count, `Some(None)` for what is left out.
+pub(super) fn counts(count: impl Fn(&str) -> Option<Option<usize>>) -> Option<Coverage> {
+    let or_zero = |key: &str| count(key).map(Option::unwrap_or_default);
+    let leaves = match (count("leaves")?, count("leaves_ok")?) {
+        (Some(asked), Some(ok)) if ok <= asked => Some(Leaves { asked, ok }),
+        (None, None) => None,
+        _ => return None,
+    };
+    Some(Coverage {
+        asked: count("asked")??,
+        ok: count("ok")??,
+        partial: or_zero("partial")?,
+        failed: or_zero("failed")?,
+        timed_out: or_zero("timed_out")?,
+        cancelled: or_zero("cancelled")?,
+        not_sent: or_zero("not_sent")?,
+        leaves,
     })
 }
 

@@ -82,24 +82,8 @@ fn read(entry: &ListEntry) -> Option<ClusterCoverage> {
         Some(BareItem::Integer(count)) => usize::try_from(i64::from(*count)).ok().map(Some),
         Some(_) => None,
     };
-    let or_zero = |key: &str| count(key).map(Option::unwrap_or_default);
-    let leaves = match (count("leaves")?, count("leaves_ok")?) {
-        (Some(asked), Some(ok)) if ok <= asked => Some(Leaves { asked, ok }),
-        (None, None) => None,
-        _ => return None,
-    };
-    let coverage = Coverage {
-        asked: count("asked")??,
-        ok: count("ok")??,
-        partial: or_zero("partial")?,
-        failed: or_zero("failed")?,
-        timed_out: or_zero("timed_out")?,
-        cancelled: or_zero("cancelled")?,
-        not_sent: or_zero("not_sent")?,
-        leaves,
-    };
     let is_enough = matches!(params.get("enough"), Some(BareItem::Boolean(true)));
-    super::body::checked(name.into(), coverage, is_enough, Vec::new())
+    super::body::checked(name.into(), super::body::counts(count)?, is_enough, Vec::new())
 }
 
 /// `2 of 3 ok (1 failed, 1 timed out)`, the form of version 0.1.

@@ -101,6 +101,15 @@ fn the_header_is_a_list_with_names_of_any_kind() {
 }
 
 #[test]
+fn a_report_of_very_many_clusters_is_added_up() {
+    let items: Vec<String> = (0..20_000).map(|number| format!("c{number};ok=1;asked=2;failed=1")).collect();
+    let read = header(&items.join(", ")).expect("a list");
+    assert_eq!((read.clusters.len(), read.leaves()), (CLUSTERS + 1, Leaves { asked: 40_000, ok: 20_000 }));
+    let last = read.clusters.last().map(|call| (&*call.name, call.coverage.asked));
+    assert_eq!(last, Some((OTHERS, 2 * (20_000 - CLUSTERS))));
+}
+
+#[test]
 fn the_form_of_the_version_before_is_read() {
     for (text, counts, gap) in [
         ("3 of 3 ok", "unnamed;ok=3;asked=3", false),

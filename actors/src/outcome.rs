@@ -299,7 +299,7 @@ impl Outcome {
 
 impl Serialize for Outcome {
     /// Serializes everything but the headers, `affected`, `columns` and `sql_error`. A [masked](Outcome::is_masked)
-    /// outcome has its index in brackets as `node`, an empty `msg`, and no time.
+    /// outcome has its index in brackets as `node`, an empty `msg`, no time, and data of a good answer alone.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (node, msg, latency, detail) = match self.is_masked {
             false => (Cow::Borrowed(&*self.node), self.msg.as_str(), Some(self.latency), CoverageDetail::Names),
@@ -312,7 +312,9 @@ impl Serialize for Outcome {
         fields.serialize_field("code", &self.code)?;
         fields.serialize_field("msg", msg)?;
         fields.serialize_field("fault", &self.fault)?;
-        fields.serialize_field("data", &self.data)?;
+        // The data of a failure is what the member says of itself: an error's details, a page.
+        let data = if self.is_masked && !self.is_ok() { &Data::default() } else { &self.data };
+        fields.serialize_field("data", data)?;
         fields.serialize_field("latency_ms", &latency.map(|latency| latency.as_secs_f64() * 1e3))?;
         fields.serialize_field("attempts", &self.attempts)?;
         fields.serialize_field("coverage", &self.coverage.as_ref().map(|report| report.to_value(detail)))?;

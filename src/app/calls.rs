@@ -379,15 +379,18 @@ fn path_or(path: Option<String>, default: &'static str) -> Cow<'static, str> {
 /// Sends the member the time that is left for its answer. Set at dispatch, so that the time is current, and after the
 /// cache key was made, which must not contain it. A header that the caller has set takes precedence.
 ///
-/// A client that wants the coverage in the body gets that of all tiers, so JSON-RPC members, which have a place for it
-/// beside the result, are asked for theirs.
+/// What the client prefers goes down the tiers: that it takes partial answers, and coverage in the body to JSON-RPC
+/// members, which have a place for it. The cache key needs neither: what is kept is whole.
 fn timed(request: Request, was: &Was, now: Instant) -> Request {
     let request = Request { left: Some(was.remaining_ms(now)), ..request };
     let has_place = matches!(request.decode, Decode::JsonRpc { .. });
-    if has_place && was.has_coverage_in_body() && !request.has_header("prefer") {
-        return request.header("prefer", "coverage=body");
-    }
-    request
+    let preferred = match (was.preferences().allow_partial, has_place && was.has_coverage_in_body()) {
+        (true, true) => "allow-partial, coverage=body",
+        (true, false) => "allow-partial",
+        (false, true) => "coverage=body",
+        (false, false) => return request,
+    };
+    if request.has_header("prefer") { request } else { request.header("prefer", preferred) }
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

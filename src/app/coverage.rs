@@ -22,6 +22,8 @@ pub(crate) struct RequestCoverage {
     detail: OnceLock<CoverageDetail>,
     /// The body has the coverage, too.
     is_in_body: AtomicBool,
+    /// The answer would be another with another `Prefer`.
+    is_varied: AtomicBool,
     /// The answer is an error, whose line in the log says why.
     is_failed: AtomicBool,
 }
@@ -73,6 +75,15 @@ impl RequestCoverage {
 
     pub(crate) fn is_in_body(&self) -> bool {
         self.is_in_body.load(Relaxed)
+    }
+
+    /// Notes that the answer would be another with another `Prefer`.
+    pub(crate) fn vary(&self) {
+        self.is_varied.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_varied(&self) -> bool {
+        self.is_varied.load(Relaxed)
     }
 
     /// Notes that the answer is an error.

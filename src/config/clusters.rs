@@ -121,12 +121,14 @@ fn of_databases(
 ) -> DbSpec {
     let name = &section.name[1..];
     let section = Some(section);
+    let mut found = parts(reading, name, members, shape, |part, reading| match shape {
+        Shape::Sqlite => members::sqlite(part, reading.base),
+        Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
+    });
+    members::tell_apart(&mut found);
     DbSpec {
         name: name.into(),
-        members: parts(reading, name, members, shape, |part, reading| match shape {
-            Shape::Sqlite => members::sqlite(part, reading.base),
-            Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
-        }),
+        members: found,
         connections: share(reading.count(section, &keys::DB_CONNECTIONS), threads),
         stream_share: u32::try_from(reading.number(section, &keys::STREAM_SHARE)).unwrap_or(u32::MAX),
         wait: reading.time(section, &keys::WAIT),

@@ -6,6 +6,7 @@
 use std::net::Ipv6Addr;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use skitai_actors::spec::{DbMember, DbTls, Member, Secret, Shard};
@@ -185,6 +186,17 @@ pub(super) fn sqlite(text: &str, base: &Path) -> Result<(DbMember, String), Misr
     // Outcomes reach clients, whom folders are none of the business of.
     let node = path.file_name().map_or_else(|| "?".into(), |name| name.to_string_lossy().as_ref().into());
     Ok((DbMember { node, shard: Shard::Sqlite { path }, weight }, shown))
+}
+
+/// Names SQLite files of one name in several folders by the number of the member, too: `data.db#1`.
+pub(super) fn tell_apart(members: &mut [DbMember]) {
+    let names: Vec<Arc<str>> = members.iter().map(|member| member.node.clone()).collect();
+    for (index, member) in members.iter_mut().enumerate() {
+        let is_file = matches!(member.shard, Shard::Sqlite { .. });
+        if is_file && names.iter().filter(|name| **name == member.node).count() > 1 {
+            member.node = format!("{}#{index}", member.node).into();
+        }
+    }
 }
 
 struct ParsedLogin {

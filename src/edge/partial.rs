@@ -66,6 +66,7 @@ pub(crate) fn wanted_json(was: &Was) -> Option<Vec<u8>> {
 
 /// A JSON answer with its coverage beside it, if that is wanted.
 pub(super) fn enveloped(was: &Was, data: Bytes) -> Bytes {
+    was.coverage.vary();
     match wanted_json(was) {
         Some(coverage) => [&b"{\"data\":"[..], &data, b",\"coverage\":", &coverage, b"}"].concat().into(),
         None => data,
@@ -82,14 +83,18 @@ pub(crate) fn with_headers(was: &Was, mut reply: HttpResponse) -> HttpResponse {
             log(was);
         }
     }
-    if has_calls || was.coverage.is_in_body() {
-        let preferences = was.preferences();
-        let in_body = preferences.coverage_in_body && was.coverage.is_in_body();
-        let is_allowed =
-            preferences.allow_partial && was.partial_answers() == PartialAnswers::Consent && was.coverage.has_gap();
-        apply(&mut reply, in_body, is_allowed);
+    let depends_on_consent = was.partial_answers() == PartialAnswers::Consent;
+    if has_calls || was.coverage.is_varied() || depends_on_consent {
+        let in_body = was.preferences().coverage_in_body && was.coverage.is_in_body();
+        apply(&mut reply, in_body, is_allowed(was));
     }
     reply
+}
+
+/// True if the client gets what there is because it said so.
+pub(crate) fn is_allowed(was: &Was) -> bool {
+    let consents = was.partial_answers() == PartialAnswers::Consent && was.preferences().allow_partial;
+    consents && was.coverage.has_gap() && !was.coverage.is_failed()
 }
 
 /// Sets `X-Coverage`.

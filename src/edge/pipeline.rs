@@ -15,8 +15,8 @@ use std::borrow::Cow;
 
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderName;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 
 use super::dispatch::{Dispatch, dispatch, nothing_at};
 use super::thread::ServingThread;
@@ -25,7 +25,7 @@ use crate::app::coverage::Audience;
 use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
-use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, RequestBuilder, Session};
+use crate::app::{Answer, Bind, Error, Face, NO_ROUTE, Request, RequestBuilder, Session};
 use crate::connection::Incoming;
 
 /// What a browser sends when it connects to an event stream again (HTML, 9.2.4).
@@ -45,6 +45,14 @@ pub(crate) async fn web(
     }
 }
 
+/// True for a client that has read an event stream to its end and connects again, which would start it anew: a GET for
+/// events with the id of the end. It is answered before anything runs, hooks included, with 204 and nothing else.
+fn has_read_to_the_end(request: &Request) -> bool {
+    request.headers.get(LAST_EVENT_ID).is_some_and(|id| id.as_bytes() == END_ID.as_bytes())
+        && request.method == Method::GET
+        && request.get_header("accept").is_some_and(|accept| accept.contains("text/event-stream"))
+}
+
 /// The reply of a handler.
 async fn call(
     thread: &ServingThread,
@@ -54,9 +62,10 @@ async fn call(
     values: Vec<(String, skitai_wire::Value)>,
 ) -> HttpResponse {
     let MatchedRoute { app, entry, .. } = found;
-    if builder.request().headers.get(LAST_EVENT_ID).is_some_and(|id| id.as_bytes() == END_ID.as_bytes()) {
-        // The client has read an event stream to its end, and would start it anew.
-        return HttpResponse::new(StatusCode::NO_CONTENT);
+    if has_read_to_the_end(builder.request()) {
+        let mut stop = HttpResponse::new(StatusCode::NO_CONTENT);
+        stop.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        return stop;
     }
     let parts = match body::read_or_receive(thread, builder.request_mut(), payload, entry.route.params).await {
         Ok(parts) => parts,

@@ -234,12 +234,16 @@ pub(crate) fn wants_html(accept: Option<&str>) -> bool {
 
 /// An error: a small page for a browser, for any other client JSON or, if it asks for that, a problem of RFC 9457.
 pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, coverage: Option<&Value>) -> HttpResponse {
+    let mut reply = error_form(error, accept, reader, coverage);
+    reply.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
+    reply
+}
+
+fn error_form(error: &Error, accept: Option<&str>, reader: Audience, coverage: Option<&Value>) -> HttpResponse {
     let failure = Failure::of(error, reader);
     if problem::is_wanted(accept) {
         let body = problem::of(error, &failure, reader, coverage);
-        let mut reply = with_body(status_of(error), problem::CONTENT_TYPE, body);
-        reply.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
-        return reply;
+        return with_body(status_of(error), problem::CONTENT_TYPE, body);
     }
     if wants_html(accept) {
         return page(error, error_page::plain(&failure));

@@ -2,7 +2,7 @@
 //!
 //! When the chunks have ended, all calls they came from are recorded, and the body says what is missing: in a last line
 //! of NDJSON, in the event that ends an event stream. A format without a place for it is not changed. For a client that
-//! does not take partial answers the connection is cut instead.
+//! does not take partial answers the connection is cut instead; an event stream ends with `"refused": true`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -50,8 +50,11 @@ type Chunk = Result<Bytes, Box<dyn std::error::Error>>;
 impl StreamBody {
     pub(super) fn new(streaming: Streaming, was: &Was) -> StreamBody {
         let (end, keep_alive) = (streaming.end, streaming.keep_alive.map(KeepAlive::new));
-        if end != StreamEnd::Bare && was.has_coverage_in_body() {
-            was.coverage.put_in_body();
+        if end != StreamEnd::Bare {
+            was.coverage.vary();
+            if was.has_coverage_in_body() {
+                was.coverage.put_in_body();
+            }
         }
         let (chunks, on_abort) = streaming.into_chunks(&was.services().blocking);
         StreamBody { chunks: Some(chunks), on_abort, end, keep_alive, was: was.clone() }
@@ -73,10 +76,16 @@ impl StreamBody {
 
     /// The last chunk, after those of the handler.
     fn finish(&mut self) -> Poll<Option<Chunk>> {
-        // Dropping the chunks ends the record of the calls that they read from.
-        (self.chunks, self.on_abort) = (None, None);
+        // Dropping the chunks ends the record of the calls that they read from. It is the author's code, too.
+        self.on_abort = None;
+        let chunks = self.chunks.take();
+        if let Err(panicked) = catch(move || drop(chunks)) {
+            return self.fail(panicked);
+        }
         partial::log(&self.was);
-        if let Some(refused) = partial::refusal(&self.was) {
+        let refused = partial::refusal(&self.was);
+        // A browser whose event stream is cut connects again and searches anew, so its end says it.
+        if let Some(refused) = refused.as_ref().filter(|_| self.end != StreamEnd::Event) {
             return self.fail(refused.to_string());
         }
         let last = match self.end {
@@ -85,7 +94,13 @@ impl StreamBody {
                 return Poll::Ready(None);
             }
             StreamEnd::Line => line(&Value::from_pairs([("$coverage", partial::body(&self.was))])),
-            StreamEnd::Event => Event::json(&partial::body(&self.was)).named(END).id(END_ID).written(),
+            StreamEnd::Event => {
+                let mut told = partial::body(&self.was);
+                if let (Some(_), Value::Map(told)) = (&refused, &mut told) {
+                    told.0.push(("refused".into(), Value::Bool(true)));
+                }
+                Event::json(&told).named(END).id(END_ID).written()
+            }
         };
         Poll::Ready(Some(last.map_err(|error| error.to_string().into())))
     }

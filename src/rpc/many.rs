@@ -62,7 +62,8 @@ impl<'w> Many<'w> {
         refuse: impl Fn(K, &RpcFault) -> Option<Vec<u8>>,
         mut reply: HttpResponse,
     ) -> Result<(Vec<Vec<u8>>, HttpResponse), Error> {
-        let (mut answers, mut keeper, mut written, mut report) = (Vec::new(), None, 0, CoverageReport::default());
+        let (mut answers, mut keeper, mut written) = (Vec::new(), None, 0);
+        let (mut report, mut is_allowed) = (CoverageReport::default(), false);
         let most = self.thread.site.server.max_batch_answer;
         {
             let one = async |(key, entry): (K, C)| {
@@ -78,6 +79,7 @@ impl<'w> Many<'w> {
                 };
                 if let Some(was) = was {
                     report.merge(was.coverage());
+                    is_allowed |= partial::is_allowed(&was);
                     partial::log(&was);
                     reply = respond::finish(&was, reply, Fixed::StatusAndType);
                     if was.app().use_session {
@@ -104,7 +106,7 @@ impl<'w> Many<'w> {
             // One list for all calls; whose gap it is, stands in the body of each where that is wanted.
             partial::set_header(&mut reply, &report.to_header());
             let preferences = Preferences::of(&self.builder.request().headers);
-            partial::apply(&mut reply, preferences.coverage_in_body, preferences.allow_partial && report.has_gap());
+            partial::apply(&mut reply, preferences.coverage_in_body, is_allowed);
         }
         Ok((answers, reply))
     }

@@ -6,7 +6,7 @@ use skitai::prelude::*;
 pub(crate) fn package() -> Package {
     Package::at("/covered").routes(routes![
         data, consented, refused, enveloped, ignored, taken, page, lines, events, csv, tree, strict, paced, cached,
-        singles
+        singles, given_up
     ])
 }
 
@@ -110,8 +110,17 @@ async fn tree(was: Was, tiers: i64) -> Result<Tier> {
 
 /// Lines that are not to be partial.
 #[route("/strict", partial = "consent")]
-async fn strict(was: Was, kind: String) -> Streaming {
-    Streaming::ndjson(asked(&was, &kind, 0).as_completed().within(secs(WITHIN)))
+async fn strict(was: Was, kind: String, #[arg(default = false)] events: bool) -> Streaming {
+    let arrivals = asked(&was, &kind, 0).as_completed().within(secs(WITHIN));
+    if events { Streaming::sse(arrivals) } else { Streaming::ndjson(arrivals) }
+}
+
+/// Waits for two calls, takes the first that is whole, and gives the other up.
+#[route("/given-up")]
+async fn given_up(was: Was) -> usize {
+    let late = Box::pin(asked(&was, "hung", 0).getswait(secs(20)));
+    let soon = Box::pin(asked(&was, "whole", 0).getswait(secs(20)));
+    futures_util::future::select(late, soon).await.factor_first().0.coverage().ok
 }
 
 /// An event, silence while members are waited for, and another one.

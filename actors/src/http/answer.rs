@@ -97,9 +97,11 @@ impl Answer {
         let in_body = match (self.decode, data) {
             (Decode::JsonRpc { .. }, _) if !beside.is_nil() => CoverageReport::from_value(beside),
             (Decode::Rest, Value::Map(_)) => CoverageReport::from_envelope(data),
-            (Decode::Rest | Decode::Http, Value::String(text)) if self.is_ndjson() => {
-                CoverageReport::from_last_line(text)
-            }
+            (Decode::Rest | Decode::Http, Value::String(text)) => match self.kind().as_str() {
+                "application/x-ndjson" => CoverageReport::from_last_line(text),
+                "text/event-stream" => CoverageReport::from_end_event(text),
+                _ => None,
+            },
             _ => None,
         };
         in_body.or_else(|| self.reported_in_head())
@@ -115,9 +117,10 @@ impl Answer {
         CoverageReport::from_header(&whole)
     }
 
-    fn is_ndjson(&self) -> bool {
+    /// The media type of the body, in lower case and without parameters.
+    fn kind(&self) -> String {
         let kind = self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
-        kind.trim().eq_ignore_ascii_case("application/x-ndjson")
+        kind.trim().to_ascii_lowercase()
     }
 
     fn page(&mut self, node: Arc<str>) -> Outcome {
@@ -130,8 +133,7 @@ impl Answer {
     }
 
     fn is_json(&self) -> bool {
-        let kind = self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
-        let kind = kind.trim().to_ascii_lowercase();
+        let kind = self.kind();
         !self.body.is_empty() && (kind == "application/json" || kind.ends_with("+json"))
     }
 

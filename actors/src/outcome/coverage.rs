@@ -20,10 +20,12 @@ pub const DESCRIBED: usize = 256;
 
 /// Clusters that a report names; all further ones are added up as [`OTHERS`]. A site has fewer, and what a member reports
 /// must not cost us more than its octets.
-const CLUSTERS: usize = 128;
+const CLUSTERS: usize = 64;
+/// The largest count: an integer of RFC 9651 has fifteen digits, and a longer one could not be read again.
+const LARGEST: usize = 999_999_999_999_999;
 /// The name of what is beyond.
 const OTHERS: &str = "others";
-/// Missing members that a text for people names.
+/// Missing members, and clusters, that a text for people names.
 const SHOWN: usize = 20;
 /// Characters of a member's message in such a text.
 const LETTERS: usize = 120;
@@ -60,9 +62,14 @@ pub struct Leaves {
     pub ok: usize,
 }
 
+/// A sum that stays a count.
+fn sum(one: usize, other: usize) -> usize {
+    one.saturating_add(other).min(LARGEST)
+}
+
 impl Leaves {
     fn plus(self, other: Leaves) -> Leaves {
-        Leaves { asked: self.asked.saturating_add(other.asked), ok: self.ok.saturating_add(other.ok) }
+        Leaves { asked: sum(self.asked, other.asked), ok: sum(self.ok, other.ok) }
     }
 }
 
@@ -93,7 +100,7 @@ impl Coverage {
 
     /// Answers that can be used: the whole and the partial ones. Completion rules count these.
     pub fn good(self) -> usize {
-        self.ok + self.partial
+        self.ok.saturating_add(self.partial)
     }
 
     /// True when the answers satisfy a completion rule: `All` and `AllOrError` count whole answers, the others good
@@ -123,13 +130,13 @@ impl Coverage {
             _ => Some(self.leaves_or_members().plus(other.leaves_or_members())),
         };
         Coverage {
-            asked: self.asked.saturating_add(other.asked),
-            ok: self.ok.saturating_add(other.ok),
-            partial: self.partial.saturating_add(other.partial),
-            failed: self.failed.saturating_add(other.failed),
-            timed_out: self.timed_out.saturating_add(other.timed_out),
-            cancelled: self.cancelled.saturating_add(other.cancelled),
-            not_sent: self.not_sent.saturating_add(other.not_sent),
+            asked: sum(self.asked, other.asked),
+            ok: sum(self.ok, other.ok),
+            partial: sum(self.partial, other.partial),
+            failed: sum(self.failed, other.failed),
+            timed_out: sum(self.timed_out, other.timed_out),
+            cancelled: sum(self.cancelled, other.cancelled),
+            not_sent: sum(self.not_sent, other.not_sent),
             leaves,
         }
     }
@@ -315,10 +322,13 @@ impl CoverageReport {
 impl std::fmt::Display for CoverageReport {
     /// `mysearch: 2 of 3 ok (1 not sent), mydb: 3 of 3 ok`: for logs, messages and people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, call) in self.clusters.iter().enumerate() {
+        for (index, call) in self.clusters.iter().take(SHOWN).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             write!(f, "{comma}{}: {}", call.name, call.coverage)?;
         }
-        Ok(())
+        match self.clusters.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
     }
 }

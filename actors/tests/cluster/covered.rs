@@ -97,7 +97,16 @@ fn rows() -> Vec<Row> {
             partial,
             Some((3, 4)),
         ),
+        (
+            "200 OK",
+            "content-type: text/event-stream\r\n",
+            format!("data: 1\n\nevent: end\nid: $end\ndata: {GAP}\n\n"),
+            page(),
+            partial,
+            Some((3, 4)),
+        ),
         // What is no report, or no answer, changes nothing.
+        ("200 OK", "content-type: text/event-stream\r\n", format!("data: {GAP}\n\n"), page(), whole, None),
         ("200 OK", "x-coverage: 93%\r\n", text(VALUE), xml(), whole, None),
         ("200 OK", "x-coverage: b;ok=5;asked=4\r\n", text(VALUE), xml(), whole, None),
         ("200 OK", "x-coverage: \r\n", text(VALUE), xml(), whole, None),

@@ -89,7 +89,7 @@ fn a_moved_file_is_an_error_and_works_again_after_its_return() {
         let aside = dir.path().join("aside.db");
         std::fs::rename(&path, &aside).unwrap();
         let lost = cluster.one("INSERT INTO t VALUES (2)", ()).await;
-        assert_eq!(lost.reason, Reason::Sql, "{}", lost.msg);
+        assert_eq!(lost.reason, Reason::Connect, "{}", lost.msg);
         assert!(lost.msg.starts_with("SQLite 1032: ") && lost.msg.contains("put it back"), "{}", lost.msg);
         assert!(
             lost.sql_error

@@ -63,7 +63,7 @@ fn threads(path: &Path) -> Vec<Cluster> {
 }
 
 fn refused(outcome: &Outcome, what: &str) {
-    assert_eq!(outcome.reason, Reason::Sql, "{what}: {}", outcome.msg);
+    assert_eq!(outcome.reason, Reason::Connect, "{what}: {}", outcome.msg);
     let code = outcome.sql_error.as_ref().map(|error| error.code.as_str());
     assert_eq!(code, Some("1032"), "{what}: {}", outcome.msg);
     for part in ["SQLite 1032: ", "moved, removed or replaced", "put it back", "restart the server"] {

@@ -81,14 +81,17 @@ const ENVOY: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-m
 /// The time that a caller and the proxies before us grant: the least that any of their headers says. What a header's
 /// protocol does not allow is ignored.
 pub(crate) fn asked(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let least = |name: HeaderName, read: fn(&str) -> Option<Duration>| {
+        let lines = headers.get_all(name).filter_map(|line| line.to_str().ok());
+        lines.filter_map(|line| read(line.trim())).min()
+    };
     let all = [
-        text(HEADER_NAME).and_then(|value| value.parse().ok()).map(Duration::from_millis),
-        text(GRPC).and_then(grpc),
+        least(HEADER_NAME, |value| digits(value, 19).map(Duration::from_millis)),
+        least(GRPC, grpc),
         // Connect has at most ten digits.
-        text(CONNECT).and_then(|value| digits(value, 10)).map(Duration::from_millis),
+        least(CONNECT, |value| digits(value, 10).map(Duration::from_millis)),
         // Envoy counts zero as no limit.
-        text(ENVOY).and_then(|value| digits(value, 10)).filter(|&ms| ms > 0).map(Duration::from_millis),
+        least(ENVOY, |value| digits(value, 10).filter(|&ms| ms > 0).map(Duration::from_millis)),
     ];
     all.into_iter().flatten().min()
 }

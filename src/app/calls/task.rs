@@ -49,6 +49,8 @@ struct PendingCall {
     /// Whether it went to one member; `fetch` then returns its data and not a list.
     single: bool,
     made: Instant,
+    /// The number of members while they are waited for.
+    awaited: Option<usize>,
     /// Its entry in the trace of devel mode.
     mark: Option<Mark>,
 }
@@ -224,12 +226,16 @@ impl PendingCall {
         made: Instant,
     ) -> Box<PendingCall> {
         let (following, caching, ttl, leader, mark) = (None, None, None, None, None);
-        Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, name, single, made, mark })
+        let awaited = None;
+        Box::new(PendingCall { was, replies, following, caching, ttl, leader, rule, name, single, made, awaited, mark })
     }
 
     /// Waits for the outcomes and records them: for the coverage of the request, and in devel mode for its trace.
     async fn gather(&mut self, until: Instant) -> Vec<Outcome> {
+        // If the handler gives the wait up, the call is recorded when it is dropped.
+        self.awaited = Some(self.replies.as_ref().map_or(1, Replies::len));
         let mut outcomes = self.outcomes(until).await;
+        self.awaited = None;
         record::place(&self.was, &mut outcomes, self.single);
         Task::remember(&self.was, self.mark, &outcomes);
         record::record(&self.was, self.name.clone(), &outcomes, self.rule);
@@ -277,6 +283,15 @@ impl PendingCall {
             }
             self.replies = Some(dispatch(on_arrival, Instant::now()).under(self.rule));
             return None;
+        }
+    }
+}
+
+impl Drop for PendingCall {
+    fn drop(&mut self) {
+        if let Some(members) = self.awaited {
+            // Nothing has arrived that the handler could use, so all of it counts as cancelled.
+            drop(RecordedCall::new(self.was.clone(), self.name.clone(), self.rule, members, self.single));
         }
     }
 }

@@ -12,9 +12,18 @@ pub(crate) static WEB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("web"));
 /// What stands for the cluster in a statement on a database that the code names.
 pub(crate) static DB: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("db"));
 
+static UNDECLARED: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("undeclared"));
+/// The longest name of an undeclared cluster that is recorded, in octets.
+const LONGEST: usize = 64;
+
 /// The name under which a call that could not be made is recorded: the cluster's, if its outcome names one.
 pub(crate) fn unsent_name(outcome: &Outcome, other: &Arc<str>) -> Arc<str> {
-    outcome.node.strip_prefix('@').map_or_else(|| other.clone(), Arc::from)
+    match outcome.node.strip_prefix('@') {
+        // An undeclared name may come from the client, and be of any length.
+        Some(name) if name.len() <= LONGEST => Arc::from(name),
+        Some(_) => UNDECLARED.clone(),
+        None => other.clone(),
+    }
 }
 
 /// Adds a finished call to the coverage of its request.

@@ -48,8 +48,10 @@ const OF_SUCCESS: [&str; 16] = [
 fn is_of_success(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase();
     if name.ends_with("cache-control") {
-        // What forbids to keep any answer is true of an error, too, and its loss would tell secrets to caches.
-        return !value.to_ascii_lowercase().contains("no-store");
+        // What forbids others to keep an answer is true of an error, too, and its loss would tell secrets to caches.
+        let value = value.to_ascii_lowercase();
+        let forbids = ["no-store", "no-cache", "private"].iter().any(|word| value.contains(word));
+        return !forbids || (value.contains("max-age") && !value.contains("no-store"));
     }
     // A policy is about the site, not about the representation.
     let is_content = name.starts_with("content-") && !name.starts_with("content-security-policy");

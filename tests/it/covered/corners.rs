@@ -72,10 +72,20 @@ fn a_browser_that_comes_again_after_the_end_is_told_to_stop() {
     let id =
         text.lines().filter_map(|line| line.strip_prefix("id: ")).next_back().expect("an id of the end").to_owned();
     let before = asked();
-    let again = chain.asked(0, "GET", path, &[("last-event-id", &id)], "");
-    assert_eq!((again.code, asked()), (204, before), "it did not search a second time");
-    assert_eq!(chain.asked(0, "GET", path, &[("last-event-id", "7")], "").code, 200);
-    assert_eq!(asked(), before + 1);
+    let (events, ended) = (("accept", "text/event-stream"), ("last-event-id", &*id));
+    let again = chain.asked(0, "GET", path, &[events, ended], "");
+    assert_eq!(
+        (again.code, again.header("cache-control"), asked()),
+        (204, "no-store", before),
+        "it did not search again"
+    );
+    // It is for that alone: not for pages, other methods, or another id.
+    for (method, headers) in
+        [("GET", &[ended][..]), ("POST", &[events, ended]), ("GET", &[events, ("last-event-id", "7")])]
+    {
+        assert_eq!(chain.asked(0, method, path, headers, "").code, 200, "{method} {headers:?}");
+    }
+    assert_eq!(asked(), before + 3);
     // A client of another maker connects again by itself, as browsers do, and stops.
     let before = asked();
     assert_eq!(foreign::node("events.js", &[&chain.servers[0].url(path)]).trim(), "stopped");
@@ -122,7 +132,32 @@ fn a_stream_without_consent_is_cut_where_something_is_missing() {
     assert!(!is_ended && !text.contains("$coverage"), "it looks like a whole reply: {text}");
     let (is_ended, text) = ends("closed", "allow-partial");
     assert!(is_ended && text.contains("$coverage"), "{text}");
+    // A browser would connect again after a cut, so an event stream ends and says it.
+    let events = chain.asked(0, "GET", "/covered/strict?kind=closed&events=true", &[], "");
+    assert!(events.text().contains("event: end\n") && events.text().contains("\"refused\":true"), "{}", events.text());
+    assert_eq!(events.header("vary"), "Prefer", "a cache must not give it to others");
     eventually("its reason in the log", || chain.servers[0].log().contains("the answer is incomplete").then_some(()));
+}
+
+#[test]
+fn consent_goes_down_the_tiers() {
+    let chain = Chain::with(&[("partial", "consent")]);
+    let path = "/covered/data?kind=closed&hops=2";
+    let refused = chain.asked(2, "GET", path, &[], "");
+    assert!(refused.code >= 500 && refused.header("preference-applied").is_empty(), "{}", refused.text());
+    let allowed = chain.asked(2, "GET", path, &[("prefer", "allow-partial")], "").expect_code(200);
+    assert_eq!(allowed.header("x-coverage"), "next;ok=0;asked=1;partial=1;leaves_ok=1;leaves=2");
+    assert_eq!(allowed.header("preference-applied"), "allow-partial");
+}
+
+#[test]
+fn a_wait_that_the_handler_gives_up_is_counted() {
+    let chain = Chain::start();
+    let reply = chain.asked(0, "GET", "/covered/given-up", &[], "").expect_code(200);
+    assert_eq!(
+        (reply.header("x-coverage"), reply.json()),
+        ("whole;ok=2;asked=2, hung;ok=0;asked=2;cancelled=2", json!(2))
+    );
 }
 
 #[test]

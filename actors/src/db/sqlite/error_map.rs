@@ -11,15 +11,21 @@ use crate::outcome::sql_error::SqlError;
 
 /// The failure of a statement.
 pub(super) fn failure(error: &Error) -> StatementFailure {
-    StatementFailure { reason: Reason::Sql, msg: text(error), error: parts(error).map(Arc::new) }
+    // A file that has gone had nothing run on it, so another member may be asked.
+    let reason = if has_moved(error) { Reason::Connect } else { Reason::Sql };
+    StatementFailure { reason, msg: text(error), error: parts(error).map(Arc::new) }
+}
+
+fn has_moved(error: &Error) -> bool {
+    matches!(error, Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED)
 }
 
 /// The failure of an attempt to open the file. If another file is there now, it is the one that a statement on an open
 /// connection has.
 pub(super) fn unopened(error: &Error, path: &Path) -> StatementFailure {
-    match error {
-        Error::SqliteFailure(code, _) if code.extended_code == ffi::SQLITE_READONLY_DBMOVED => failure(error),
-        _ => StatementFailure::new(Reason::Connect, unopened_text(error, path)),
+    match has_moved(error) {
+        true => failure(error),
+        false => StatementFailure::new(Reason::Connect, unopened_text(error, path)),
     }
 }
 

@@ -16,10 +16,12 @@ use std::sync::Arc;
 use skitai_wire::Value;
 
 use super::header::worded;
-use super::{ClusterCoverage, Coverage, CoverageDetail, CoverageReport, DESCRIBED, Leaves, MissingMember};
+use super::{ClusterCoverage, Coverage, CoverageDetail, CoverageReport, DESCRIBED, LARGEST, Leaves, MissingMember};
 
 /// How deep reports within reports are read: a chain of servers is not deeper, and what nests deeper is no report.
 const TIERS: usize = 8;
+/// Characters of a name or a reason that are read: both are passed on to clients.
+const LETTERS: usize = 64;
 
 impl CoverageReport {
     /// The report as a reader with this detail may see it.
@@ -45,6 +47,17 @@ impl CoverageReport {
             Value::String(text) => CoverageReport::from_header(text).filter(|_| worded(text).is_some()),
             report => CoverageReport::from_value(report),
         }
+    }
+
+    /// Reads the event that ends an event stream of ours, which is the last of its body.
+    pub fn from_end_event(text: &str) -> Option<CoverageReport> {
+        let last = text.trim_end().rsplit("\n\n").next()?;
+        let mut lines = last.lines();
+        if lines.next()? != "event: end" {
+            return None;
+        }
+        let data = lines.find_map(|line| line.strip_prefix("data: "))?;
+        CoverageReport::from_value(&skitai_wire::json::parse_value(data.as_bytes()).ok()?)
     }
 
     /// Reads an envelope `{"data": …, "coverage": …}`.
@@ -104,12 +117,26 @@ fn read_call(value: &Value, tiers: usize) -> Option<ClusterCoverage> {
     value.as_map()?;
     let count = |key: &str| match &value[key] {
         Value::Nil => Some(None),
-        count => usize::try_from(count.as_i64()?).ok().map(Some),
+        count => usize::try_from(count.as_i64()?).ok().map(|count| Some(count.min(LARGEST))),
     };
     let coverage = counts(count)?;
     let missing = value["missing"].as_list().unwrap_or_default();
     let missing = missing.iter().take(DESCRIBED).filter_map(|member| read_member(member, tiers)).collect();
-    checked(value["cluster"].as_str()?.into(), coverage, value["enough"] == Value::Bool(true), missing)
+    checked(shortened(value["cluster"].as_str()?), coverage, value["enough"] == Value::Bool(true), missing)
+}
+
+/// The word of a reason; free text, which might tell clients anything, is none.
+fn reason(text: &str) -> Cow<'static, str> {
+    let is_word = text.len() <= LETTERS && text.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_');
+    if is_word { Cow::Owned(text.to_owned()) } else { Cow::Borrowed("other") }
+}
+
+/// A name that is short enough to be passed on.
+pub(super) fn shortened(name: &str) -> Arc<str> {
+    match name.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &name[..end]).into(),
+        None => name.into(),
+    }
 }
 
 fn read_member(value: &Value, tiers: usize) -> Option<MissingMember> {
@@ -117,7 +144,7 @@ fn read_member(value: &Value, tiers: usize) -> Option<MissingMember> {
     let text = |key: &str| value[key].as_str().unwrap_or_default();
     Some(MissingMember {
         index: value["index"].as_i64().and_then(|index| u32::try_from(index).ok()),
-        reason: Cow::Owned(value["reason"].as_str()?.to_owned()),
+        reason: reason(value["reason"].as_str()?),
         node: text("node").into(),
         msg: text("msg").to_owned(),
         report: read(&value["coverage"], tiers).map(Arc::new),
@@ -152,7 +179,8 @@ pub(super) fn checked(
     is_enough: bool,
     missing: Vec<MissingMember>,
 ) -> Option<ClusterCoverage> {
-    let others = coverage.others().into_iter().fold(coverage.ok, |sum, (count, _)| sum.saturating_add(count));
+    // Sums beyond the largest count are cut, so together they may be more.
+    let others = coverage.others().into_iter().fold(coverage.ok, |all, (count, _)| super::sum(all, count));
     let has_gap = coverage.has_gap() && !(is_enough && coverage.partial == 0);
     (others <= coverage.asked).then_some(ClusterCoverage { name, coverage, has_gap, missing })
 }

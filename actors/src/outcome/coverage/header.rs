@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use sfv::{BareItem, Item, ItemSerializer, List, ListEntry, Parser, RefBareItem, StringRef, TokenRef};
 
-use super::{ClusterCoverage, Coverage, CoverageReport, Leaves};
+use super::{ClusterCoverage, Coverage, CoverageReport, LARGEST, Leaves};
 
 /// The name of the header, in lower case.
 pub const NAME: &str = "x-coverage";
@@ -83,7 +83,7 @@ fn read(entry: &ListEntry) -> Option<ClusterCoverage> {
         Some(_) => None,
     };
     let is_enough = matches!(params.get("enough"), Some(BareItem::Boolean(true)));
-    super::body::checked(name.into(), super::body::counts(count)?, is_enough, Vec::new())
+    super::body::checked(super::body::shortened(name), super::body::counts(count)?, is_enough, Vec::new())
 }
 
 /// `2 of 3 ok (1 failed, 1 timed out)`, the form of version 0.1.
@@ -93,16 +93,17 @@ pub(super) fn worded(text: &str) -> Option<Coverage> {
         None => (text.trim(), ""),
     };
     let (ok, asked) = counts.strip_suffix(" ok")?.split_once(" of ")?;
-    let mut coverage = Coverage { ok: ok.parse().ok()?, asked: asked.parse().ok()?, ..Coverage::default() };
+    let count = |text: &str| text.parse::<usize>().ok().map(|count| count.min(LARGEST));
+    let mut coverage = Coverage { ok: count(ok)?, asked: count(asked)?, ..Coverage::default() };
     for part in rest.split(", ").filter(|part| !part.is_empty()) {
-        let (count, word) = part.split_once(' ')?;
+        let (number, word) = part.split_once(' ')?;
         *match word {
             "failed" => &mut coverage.failed,
             "timed out" => &mut coverage.timed_out,
             "cancelled" => &mut coverage.cancelled,
             "not sent" => &mut coverage.not_sent,
             _ => return None,
-        } = count.parse().ok()?;
+        } = count(number)?;
     }
     (coverage.ok <= coverage.asked).then_some(coverage)
 }

@@ -110,6 +110,35 @@ fn a_report_of_very_many_clusters_is_added_up() {
 }
 
 #[test]
+fn a_gap_of_any_size_is_a_gap_one_tier_up() {
+    for text in [
+        "5 of 9223372036854775807 ok",
+        "x;ok=0;asked=999999999999999, y;ok=0;asked=999999999999999",
+        "x;ok=999999999999999;asked=999999999999999, x;ok=1;asked=999999999999999;failed=999999999999998",
+        "x;ok=0;asked=999999999999999;leaves_ok=0;leaves=999999999999999, y;ok=1;asked=1;leaves_ok=9;leaves=999999999999999",
+    ] {
+        let read = header(text).unwrap_or_else(|| panic!("{text}"));
+        assert!(read.has_gap(), "{text}");
+        let above = CoverageReport { clusters: vec![call("above", &[outcome(Reason::Ok).with_report(read)])] };
+        let sent = header(&above.to_header()).unwrap_or_else(|| panic!("{}", above.to_header()));
+        assert!(sent.has_gap(), "{text}: {}", above.to_header());
+        let in_body = CoverageReport::from_value(&above.to_value(CoverageDetail::Positions)).expect("our own");
+        assert!(in_body.has_gap(), "{text}");
+    }
+    let large = Coverage { asked: usize::MAX, ok: usize::MAX, partial: usize::MAX, ..Coverage::default() };
+    assert_eq!(large.good(), usize::MAX);
+}
+
+#[test]
+fn what_a_member_writes_where_a_word_belongs_is_not_passed_on() {
+    let text = r#"{"clusters":[{"cluster":"NAME","asked":1,"ok":0,"failed":1,"missing":[{"index":0,"reason":"<b>10.1.2.3</b>"}]}]}"#;
+    let value = skitai_wire::json::parse_value(text.replace("NAME", &"n".repeat(500)).as_bytes()).expect("JSON");
+    let read = CoverageReport::from_value(&value).expect("a report");
+    assert_eq!((read.clusters[0].name.chars().count(), &*read.clusters[0].missing[0].reason), (65, "other"));
+    assert_eq!(CoverageReport::from_end_event("data: 1\n\nevent: end\ndata: {}\n\n"), None);
+}
+
+#[test]
 fn the_form_of_the_version_before_is_read() {
     for (text, counts, gap) in [
         ("3 of 3 ok", "unnamed;ok=3;asked=3", false),

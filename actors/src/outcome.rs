@@ -205,7 +205,7 @@ pub struct Outcome {
     pub attempts: u32,
     /// What the member reported of its own calls, if it asked others for its answer.
     pub coverage: Option<Arc<CoverageReport>>,
-    /// The member's index in its cluster, counted from 0. `None` for a call to one member that none has been chosen for.
+    /// The member's index in its cluster, counted from 0. `None` while a call to one member has not chosen one yet.
     pub index: Option<u32>,
     /// True where the client of the request may not learn addresses: the outcome is then serialized without them.
     pub is_masked: bool,

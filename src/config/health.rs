@@ -6,7 +6,6 @@ use super::ini::Section;
 use super::keys;
 use super::reading::{Reading, find};
 use super::report::Problem;
-use super::spelling::nearest;
 
 const BALANCES: &[(&str, Balance)] = &[
     ("p2c", Balance::P2c),
@@ -19,7 +18,7 @@ const BALANCES: &[(&str, Balance)] = &[
 /// The balancing strategy.
 pub(super) fn balance(reading: &mut Reading<'_>, section: Option<&Section>) -> Balance {
     let expected = "expected `p2c`, `ewma`, `least`, `round_robin` or `hash`";
-    named(reading, section, &keys::BALANCE, BALANCES, expected).unwrap_or_default()
+    reading.named(&keys::BALANCE, find(section, &keys::BALANCE), BALANCES, expected).unwrap_or_default()
 }
 
 /// The same for databases; statements have no key by which to choose a member.
@@ -31,23 +30,7 @@ pub(super) fn db_balance(reading: &mut Reading<'_>, section: Option<&Section>) -
         reading.refuse(&keys::DB_BALANCE, value, expected, Some(help.to_owned()));
         return Balance::Least;
     }
-    named(reading, section, &keys::DB_BALANCE, &keyless, expected).unwrap_or(Balance::Least)
-}
-
-fn named(
-    reading: &mut Reading<'_>,
-    section: Option<&Section>,
-    key: &keys::Key,
-    known: &[(&str, Balance)],
-    expected: &str,
-) -> Option<Balance> {
-    let value = find(section, key)?;
-    let found = known.iter().find(|(name, _)| *name == value.text).map(|(_, balance)| *balance);
-    if found.is_none() {
-        let near = nearest(&value.text, known.iter().map(|(name, _)| *name));
-        reading.refuse(key, value, expected, near.map(|near| format!("did you mean `{near}`?")));
-    }
-    found
+    reading.named(&keys::DB_BALANCE, find(section, &keys::DB_BALANCE), &keyless, expected).unwrap_or(Balance::Least)
 }
 
 /// The rules by which a member is ejected and readmitted.

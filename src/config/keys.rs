@@ -144,14 +144,15 @@ pub(super) const PARTIAL: Key = key(
     "partial",
     KeyKind::Text,
     "",
-    "an answer from which members are missing: `tell` (if not given) sends it and says so, `consent` refuses it to clients that \
-     do not send `Prefer: allow-partial`, `refuse` to all",
+    "an answer from which members are missing: `tell` (if not given) sends it and says so, `consent` refuses it to \
+     clients that do not send `Prefer: allow-partial`, `refuse` to all",
 );
 pub(super) const COVERAGE_DETAIL: Key = key(
     "coverage_detail",
     KeyKind::Text,
     "",
-    "what clients learn of missing members: `positions` or `names`; names in devel mode and for `admin`, else positions, if not given",
+    "what clients learn of missing members: `positions` or `names`; names in devel mode and for `admin`, else \
+     positions, if not given",
 );
 
 pub(super) const MAX_BATCH: Key =

@@ -91,6 +91,23 @@ impl Reading<'_> {
         self.push(problem.label(expected).maybe_help(help));
     }
 
+    /// What the word of a key stands for; `None` if it is not given, or is none of the known ones, which is reported.
+    pub(super) fn named<T: Copy>(
+        &mut self,
+        key: &Key,
+        value: Option<&Value>,
+        known: &[(&str, T)],
+        expected: &str,
+    ) -> Option<T> {
+        let value = value?;
+        let found = known.iter().find(|(name, _)| *name == value.text).map(|(_, meaning)| *meaning);
+        if found.is_none() {
+            let near = nearest(&value.text, known.iter().map(|(name, _)| *name));
+            self.refuse(key, value, expected, near.map(|near| format!("did you mean `{near}`?")));
+        }
+        found
+    }
+
     /// A flag, with its value in the conf.
     pub(super) fn flag<'s>(&mut self, section: Option<&'s Section>, key: &Key) -> (bool, Option<&'s Value>) {
         let value = find(section, key);

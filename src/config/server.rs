@@ -325,44 +325,30 @@ fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Optio
     Some(secret)
 }
 
+/// The value of a key; an empty one counts as not given.
+fn given<'s>(section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
+    find(section, key).filter(|value| !value.text.is_empty())
+}
+
+// A word that is none of these keeps the server from starting, so it does not matter what stands for it.
+
 fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Introspection {
-    let Some(value) = find(section, &keys::INTROSPECTION).filter(|value| !value.text.is_empty()) else {
-        return Introspection::default();
-    };
-    match value.text.as_str() {
-        "admin" => Introspection::Admin,
-        "public" => Introspection::Public,
-        "off" => Introspection::Off,
-        _ => {
-            reading.refuse(&keys::INTROSPECTION, value, "expected `admin`, `public` or `off`", None);
-            Introspection::Off
-        }
-    }
+    let known = [("admin", Introspection::Admin), ("public", Introspection::Public), ("off", Introspection::Off)];
+    let expected = "expected `admin`, `public` or `off`";
+    reading.named(&keys::INTROSPECTION, given(section, &keys::INTROSPECTION), &known, expected).unwrap_or_default()
 }
 
 fn partial(reading: &mut Reading<'_>, section: Option<&Section>) -> PartialAnswers {
-    let Some(value) = find(section, &keys::PARTIAL).filter(|value| !value.text.is_empty()) else {
-        return PartialAnswers::default();
-    };
-    match value.text.as_str() {
-        "tell" => PartialAnswers::Tell,
-        "consent" => PartialAnswers::Consent,
-        "refuse" => PartialAnswers::Refuse,
-        _ => {
-            reading.refuse(&keys::PARTIAL, value, "expected `tell`, `consent` or `refuse`", None);
-            PartialAnswers::Refuse
-        }
-    }
+    let known =
+        [("tell", PartialAnswers::Tell), ("consent", PartialAnswers::Consent), ("refuse", PartialAnswers::Refuse)];
+    let expected = "expected `tell`, `consent` or `refuse`";
+    reading.named(&keys::PARTIAL, given(section, &keys::PARTIAL), &known, expected).unwrap_or_default()
 }
 
 fn coverage_detail(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<CoverageDetail> {
-    let value = find(section, &keys::COVERAGE_DETAIL).filter(|value| !value.text.is_empty())?;
-    match value.text.as_str() {
-        "names" => return Some(CoverageDetail::Names),
-        "positions" => {}
-        _ => reading.refuse(&keys::COVERAGE_DETAIL, value, "expected `names` or `positions`", None),
-    }
-    Some(CoverageDetail::Positions)
+    let known = [("names", CoverageDetail::Names), ("positions", CoverageDetail::Positions)];
+    let value = given(section, &keys::COVERAGE_DETAIL);
+    reading.named(&keys::COVERAGE_DETAIL, value, &known, "expected `names` or `positions`")
 }
 
 fn as_size(count: u64) -> usize {

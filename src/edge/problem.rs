@@ -1,8 +1,8 @@
 //! Errors as `application/problem+json` (RFC 9457), for clients that ask for them.
 //!
-//! `type` is `about:blank`: the status says what kind of problem it is, and `title` is its phrase (RFC 9457, 4.2.1). There
-//! is no `instance`, because an error has no address of its own; its `id` is the one in the log. `code` is the RPC code,
-//! which is the application's own where the handler set one.
+//! `type` is `about:blank`: the status says what kind of problem it is, and `title` is its phrase (RFC 9457, 4.2.1).
+//! There is no `instance`, because an error has no address of its own; its `id` is the one in the log. `code` is the
+//! RPC code, which is the application's own where the handler set one.
 
 use actix_web::http::header::HeaderValue;
 use bytes::Bytes;

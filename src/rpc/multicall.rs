@@ -123,8 +123,8 @@ fn entry(call: Value) -> Entry {
     }
 }
 
-/// One entry of the answer. A result is a complete document over XML-RPC, JSON text over JSON-RPC; its coverage, if it is
-/// wanted, is a second item of the entry's list.
+/// One entry of the answer. A result is a complete document over XML-RPC, JSON text over JSON-RPC; its coverage, if it
+/// is wanted, is a second item of the entry's list.
 pub(super) fn written(face: Face, result: &Result<Bytes, RpcFault>, coverage: Option<&Value>) -> Vec<u8> {
     match (face, result) {
         (Face::XmlRpc, Ok(document)) => {

@@ -1,5 +1,5 @@
-//! What is missing from an answer is said in every protocol's own place, by one server and through a chain of three, and a
-//! stranger learns no address by it.
+//! What is missing from an answer is said in every protocol's own place, by one server and through a chain of three,
+//! and a stranger learns no address by it.
 //!
 //! Long because one chain of servers is asked in every way and every protocol.
 

@@ -1,4 +1,5 @@
-//! Errors are whole: nothing that was said of a success stays on one, and a program gets it in the form that it asks for.
+//! Errors are whole: nothing that was said of a success stays on one, and a program gets it in the form that it asks
+//! for.
 
 use serde_json::{Value, json};
 

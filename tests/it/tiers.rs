@@ -1,5 +1,6 @@
-//! A tree of servers, three tiers of three: what one leaf lacks is known at the root, time shortens on the way down, and who
-//! leaves the root leaves no work behind at the leaves. (`actors/src/outcome/coverage/tests.rs` has ten times ten times ten.)
+//! A tree of servers, three tiers of three: what one leaf lacks is known at the root, time shortens on the way down,
+//! and who leaves the root leaves no work behind at the leaves. (`actors/src/outcome/coverage/tests.rs` has ten times
+//! ten times ten.)
 
 use std::time::{Duration, Instant};
 

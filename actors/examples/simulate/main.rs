@@ -1,6 +1,6 @@
 //! Compares the ways of choosing a member in virtual time, with the code that runs in the server: `pick`,
-//! `latency_estimate`, `circuit`, `penalty`, `latency_histogram` and `retry_budget` behind one `Health`. Only the members
-//! and the clock are made up.
+//! `latency_estimate`, `circuit`, `penalty`, `latency_histogram` and `retry_budget` behind one `Health`. Only the
+//! members and the clock are made up.
 //!
 //! `cargo run --release -p skitai-actors --example simulate` prints the tables of `docs/decisions/0010-balancing.md`
 //! and `0022-a-second-hedge.md`; the same seed prints the same tables.

@@ -18,8 +18,8 @@ use crate::kit::Rule;
 /// Missing members of one cluster that a report describes one by one; of the others it has the number.
 pub const DESCRIBED: usize = 256;
 
-/// Clusters that a report names; all further ones are added up as [`OTHERS`]. A site has fewer, and what a member reports
-/// must not cost us more than its octets.
+/// Clusters that a report names; all further ones are added up as [`OTHERS`]. A site has fewer, and what a member
+/// reports must not cost us more than its octets.
 const CLUSTERS: usize = 64;
 /// The largest count: an integer of RFC 9651 has fifteen digits, and a longer one could not be read again.
 const LARGEST: usize = 999_999_999_999_999;

@@ -1,5 +1,5 @@
-//! Members that report coverage of their own: in the header in both its forms, beside a result, in an envelope, in a last
-//! line; and what is no report.
+//! Members that report coverage of their own: in the header in both its forms, beside a result, in an envelope, in a
+//! last line; and what is no report.
 
 use skitai_actors::http::Method;
 use skitai_actors::{Coverage, Leaves, Reason, Status};

@@ -23,8 +23,8 @@ use proc_macro::TokenStream;
 /// - `name = "lookup"`: the name over RPC. Default: the rule's fixed segments joined by dots;
 /// - `deadline = 2.5`: how many seconds a call may take. Default: the server's `deadline`. A caller's
 ///   `X-Request-Timeout-Ms` can only shorten it;
-/// - `partial = "consent"`: what becomes of an answer from which members are missing. `"tell"` sends it and says what is
-///   missing, `"consent"` refuses it with 503 unless the client sends `Prefer: allow-partial`, `"refuse"` refuses it
+/// - `partial = "consent"`: what becomes of an answer from which members are missing. `"tell"` sends it and says what
+///   is missing, `"consent"` refuses it with 503 unless the client sends `Prefer: allow-partial`, `"refuse"` refuses it
 ///   always. Default: the server's `partial`, which is `tell`;
 /// - `coverage = "body"`: JSON answers have their coverage in the body for every client, as
 ///   `{"data": …, "coverage": …}` on the web. Default: for clients that send `Prefer: coverage=body`;

@@ -97,10 +97,9 @@ impl Results {
         Coverage::of(&self.outcomes)
     }
 
-    /// Returns the data of the good answers, in member order; those of members that reported a gap of their own are among
-    /// them. If there is none, or fewer than the completion rule of
-    /// the call (`quorum`, `fraction`, `all_or_error`) requires, it returns an error with every reason, never an empty
-    /// list.
+    /// Returns the data of the good answers, in member order; those of members that reported a gap of their own are
+    /// among them. If there is none, or fewer than the completion rule of the call (`quorum`, `fraction`,
+    /// `all_or_error`) requires, it returns an error with every reason, never an empty list.
     pub fn ok(self) -> Result<impl Iterator<Item = Value>, AllFailed> {
         self.good().map(|outcomes| outcomes.map(|outcome| outcome.data.into_value()))
     }
@@ -120,8 +119,8 @@ impl Results {
         }
     }
 
-    /// Returns the data of the good answers if they satisfy the rule of the call. `single`: the call went to one member,
-    /// whose partial answer is its answer.
+    /// Returns the data of the good answers if they satisfy the rule of the call. `single`: the call went to one
+    /// member, whose partial answer is its answer.
     pub(crate) fn met(self, single: bool) -> Result<Vec<Value>, AllFailed> {
         let coverage = self.coverage();
         if coverage.meets(self.rule) || (single && coverage.good() == coverage.asked && coverage.asked > 0) {

@@ -9,7 +9,8 @@ use crate::app::error::{Error, Result};
 
 /// The name and the data's key of the event that ends every stream.
 pub(crate) const END: &str = "end";
-/// The id of that event. A browser that connects again sends it as `Last-Event-ID`, and gets 204, which tells it to stop.
+/// The id of that event. A browser that connects again sends it as `Last-Event-ID`, and gets 204, which tells it to
+/// stop.
 pub(crate) const END_ID: &str = "$end";
 /// A comment, which readers ignore. It keeps proxies from closing a connection on which nothing comes.
 pub(crate) const COMMENT: &[u8] = b":\n\n";

@@ -94,8 +94,8 @@ impl Streaming {
         Streaming::from_source(StreamSource::Blocking(Owner::new(object)), "application/octet-stream")
     }
 
-    /// Sends one line of JSON per item (`application/x-ndjson`). If members are missing from the calls of this request, a
-    /// last line says which: `{"$coverage": {…}}`.
+    /// Sends one line of JSON per item (`application/x-ndjson`). If members are missing from the calls of this request,
+    /// a last line says which: `{"$coverage": {…}}`.
     pub fn ndjson<T: Serialize>(items: impl Stream<Item = T> + Send + 'static) -> Streaming {
         let lines = items.map(|item| line(&item));
         Streaming::of(Box::pin(lines), "application/x-ndjson").ended_as(StreamEnd::Line)
@@ -110,9 +110,9 @@ impl Streaming {
     /// Sends server-sent events (`text/event-stream`) with names, ids and data of their own.
     ///
     /// The stream ends with an event `end`, whose data is the coverage of the request's calls. A page closes its
-    /// `EventSource` on it: `source.addEventListener("end", () => source.close())`. A browser that connects again all the
-    /// same gets 204 and stops: the handler does not run a second time. While nothing comes, a comment is sent every
-    /// [15 seconds](Streaming::keep_alive).
+    /// `EventSource` on it: `source.addEventListener("end", () => source.close())`. A browser that connects again all
+    /// the same gets 204 and stops: the handler does not run a second time. While nothing comes, a comment is sent
+    /// every [15 seconds](Streaming::keep_alive).
     pub fn events(events: impl Stream<Item = Event> + Send + 'static) -> Streaming {
         let mut streaming = Streaming::of(Box::pin(events.map(Event::written)), "text/event-stream")
             .ended_as(StreamEnd::Event)

@@ -23,8 +23,8 @@ pub(crate) struct Parts {
 }
 
 /// Headers about the representation that a success would have sent, besides all of `Content-…`: its metadata and
-/// validators (RFC 9110, 8), its age and how long it may be kept (RFC 9111, 5), where it is (RFC 9110, 10.2.2), and what
-/// tells a proxy to send a file in its place.
+/// validators (RFC 9110, 8), its age and how long it may be kept (RFC 9111, 5), where it is (RFC 9110, 10.2.2), and
+/// what tells a proxy to send a file in its place.
 const OF_SUCCESS: [&str; 16] = [
     "accept-ranges",
     "age",
@@ -141,8 +141,8 @@ impl ResponseHead {
         }
     }
 
-    /// Discards what was said of a success: the status, and the headers that describe the representation that is not sent
-    /// after all. Called at the moment of the failure, so what teardowns and `on_error` set afterwards stays.
+    /// Discards what was said of a success: the status, and the headers that describe the representation that is not
+    /// sent after all. Called at the moment of the failure, so what teardowns and `on_error` set afterwards stays.
     pub(crate) fn fail(&self) {
         if let Some(parts) = self.lock().as_mut() {
             parts.status = None;

@@ -2,8 +2,8 @@
 //!
 //! Exact rules are found by their text; patterns are tried in the order in which they were added. The RPC name of a
 //! rule is its fixed segments joined by dots, and placeholders become the first arguments. If two rules have the same
-//! name, the one without placeholders gets it; any other clash prevents the start. A route with `rpc = false`, and every
-//! route of an app with `rpc(false)`, has a name for links alone.
+//! name, the one without placeholders gets it; any other clash prevents the start. A route with `rpc = false`, and
+//! every route of an app with `rpc(false)`, has a name for links alone.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -104,7 +104,8 @@ impl Sql {
         placed(async move {
             let (channel, replies) = self.open(ConversationKind::Session).await?;
             let done = work(Connection(channel)).await;
-            // The last handle of the channel is dropped here, unless the closure kept one: then the connection is closed.
+            // The last handle of the channel is dropped here, unless the closure kept one: then the connection is
+            // closed.
             let until = Instant::now() + LEAVE_WITHIN;
             replies.all(until).await;
             done

@@ -151,7 +151,8 @@ fn read_member(value: &Value, tiers: usize) -> Option<MissingMember> {
     })
 }
 
-/// The counts of one cluster. `count` reads one of them: `None` for what is no count, `Some(None)` for what is left out.
+/// The counts of one cluster. `count` reads one of them: `None` for what is no count, `Some(None)` for what is left
+/// out.
 pub(super) fn counts(count: impl Fn(&str) -> Option<Option<usize>>) -> Option<Coverage> {
     let or_zero = |key: &str| count(key).map(Option::unwrap_or_default);
     let leaves = match (count("leaves")?, count("leaves_ok")?) {

@@ -1,4 +1,5 @@
-//! An octet that would end a line or a word of a request is not sent. All 256 octets are tried, as the chars of their numbers.
+//! An octet that would end a line or a word of a request is not sent. All 256 octets are tried, as the chars of their
+//! numbers.
 
 use super::*;
 

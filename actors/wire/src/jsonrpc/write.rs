@@ -17,8 +17,8 @@ pub fn write_raw_result(id: &RawValue, result: &[u8], v1: bool) -> Vec<u8> {
     [open.as_bytes(), result, close.as_bytes(), id.get().as_bytes(), b"}"].concat()
 }
 
-/// An answer with the extension member `coverage`, whose value is JSON text: what the server says of the completeness of
-/// its result.
+/// An answer with the extension member `coverage`, whose value is JSON text: what the server says of the completeness
+/// of its result.
 pub fn with_coverage(mut answer: Vec<u8>, coverage: Option<&[u8]>) -> Vec<u8> {
     if let Some(coverage) = coverage
         && answer.pop() == Some(b'}')

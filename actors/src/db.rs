@@ -61,19 +61,19 @@ mod types;
 mod types;
 
 use std::borrow::Cow;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{FutureExt as _, LocalBoxFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use crate::balance::circuit::CallKind;
 use crate::balance::health::{FULL_WEIGHT, Health};
 use crate::balance::pick::{Candidate, Dice, Picker};
-use crate::kit::join_all::JoinAll;
 use crate::kit::race::step;
 use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder, tasks};
@@ -232,10 +232,13 @@ impl Database {
             match shards {
                 Shards::All => {
                     let all = members.iter().enumerate();
-                    let mut asking: JoinAll<_> = all
-                        .map(|(index, member)| (index, ask(member, query.clone(), None, sinks.get(index), started)))
-                        .collect();
-                    poll_fn(|context| asking.poll(context, |index, outcome| responder.put(index, outcome))).await;
+                    let asking = all.map(|(index, member)| {
+                        ask(member, query.clone(), None, sinks.get(index), started).map(move |outcome| (index, outcome))
+                    });
+                    let mut asking: FuturesUnordered<_> = asking.collect();
+                    while let Some((index, outcome)) = asking.next().await {
+                        responder.put(index, outcome);
+                    }
                 }
                 Shards::One => {
                     let choice = Choice::new(&members, &picker, &health);

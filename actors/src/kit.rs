@@ -6,8 +6,7 @@
 //!
 //! - [`gather`]: one call: an actor fills its slots, a handler waits for them; `slots`: the slots themselves;
 //! - [`rule`]: the completion rule, which decides when enough answers have arrived;
-//! - [`alarm`]: a timer wheel for long deadlines, which are rarely reached;
-//! - `join_all`: runs the parts of a call side by side; `placed`: builds a future in its box;
+//! - `placed`: builds a future in its box;
 //! - [`party`]: identifies the calls of one request; `fair_semaphore`: shares scarce permits among parties; `gate`: a
 //!   fair semaphore whose permits carry no resource of their own;
 //! - `race`: ends a call's work;
@@ -23,11 +22,9 @@
 
 pub mod actor_host;
 pub mod actor_ref;
-pub mod alarm;
 pub(crate) mod fair_semaphore;
 pub(crate) mod gate;
 pub mod gather;
-pub(crate) mod join_all;
 pub mod party;
 pub(crate) mod placed;
 pub(crate) mod race;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use skitai_actors::kit::alarm;
+use tokio::time::timeout_at;
 
 use super::invoke::{handle, panic, settled, too_late};
 use super::thread::ServingThread;
@@ -105,9 +105,9 @@ async fn ends<T>(
         Ok(under) => under,
         Err(panicked) => return Err(panic(thread, panicked)),
     };
-    match alarm::until(until, Catching(under)).await {
-        Some(Ok(ended)) => ended,
-        Some(Err(panicked)) => Err(panic(thread, panicked)),
-        None => Err(too_late()),
+    match timeout_at(until.into(), Catching(under)).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(panicked)) => Err(panic(thread, panicked)),
+        Err(_) => Err(too_late()),
     }
 }

@@ -1,7 +1,7 @@
 //! Calls a handler: binds its arguments and runs it, with the hooks around it, within the request's deadline. A panic,
 //! a fault or a missed deadline becomes an answer.
 
-use skitai_actors::kit::alarm;
+use tokio::time::{error::Elapsed, timeout_at};
 
 use super::slow_polls::TimedPolls;
 use super::thread::ServingThread;
@@ -51,16 +51,16 @@ async fn handled(thread: &ServingThread, was: &Was, route: &'static Route, bind:
         Ok(Err(faults)) => return Answer::Failed(Error::of_faults(faults)),
         Err(panicked) => return Answer::Failed(panic(thread, panicked)),
     };
-    let answer = settled(thread, was, in_time(thread, alarm::until(was.deadline(), work).await)).await;
+    let answer = settled(thread, was, in_time(thread, timeout_at(was.deadline().into(), work).await)).await;
     partial::judged(was, answer)
 }
 
-/// The answer to work that ended, panicked, or missed the deadline (`None`).
-fn in_time(thread: &ServingThread, ended: Option<Result<Answer, Panicked>>) -> Answer {
+/// The answer to work that ended, panicked, or missed the deadline (`Elapsed`).
+fn in_time(thread: &ServingThread, ended: Result<Result<Answer, Panicked>, Elapsed>) -> Answer {
     match ended {
-        Some(Ok(answer)) => answer,
-        Some(Err(panicked)) => Answer::Failed(panic(thread, panicked)),
-        None => Answer::Failed(too_late()),
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => Answer::Failed(panic(thread, panicked)),
+        Err(_) => Answer::Failed(too_late()),
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn settled(thread: &ServingThread, was: &Was, answer: Answer) -
 }
 
 async fn waited(thread: &ServingThread, was: &Was, work: Work) -> Answer {
-    in_time(thread, alarm::until(was.deadline(), Catching(work)).await)
+    in_time(thread, timeout_at(was.deadline().into(), Catching(work)).await)
 }
 
 pub(super) fn too_late() -> Error {

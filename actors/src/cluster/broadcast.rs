@@ -1,24 +1,21 @@
 //! A call to all members at once.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use smallvec::SmallVec;
+use tokio::time::timeout_at;
 
 use super::attempt::{Attempt, AttemptInfo};
 use super::member::HttpMember;
 use crate::http::PreparedRequest;
-use crate::kit::alarm::Alarm;
-use crate::kit::join_all::JoinAll;
-use crate::kit::placed::placed;
-use crate::kit::{Responder, alarm};
+use crate::kit::Responder;
 use crate::outcome::Outcome;
 
-/// Calls every member; an ejected one gets its outcome at once. Each outcome goes into its slot as it comes. One alarm
-/// serves all exchanges, because they begin together and have the same timeout.
+/// Calls every member; an ejected one gets its outcome at once. Each outcome goes into its slot as it comes. One
+/// timer serves all exchanges, because they begin together and have the same timeout.
 pub(super) async fn all(
     members: &[Rc<HttpMember>],
     timeout: Duration,
@@ -34,17 +31,14 @@ pub(super) async fn all(
         }
     };
     let attempts: SmallVec<[Attempt<'_>; 3]> = members.iter().enumerate().filter_map(begin).collect();
-    let mut running: JoinAll<_> = attempts.iter().map(|attempt| placed(|| attempt.run(request))).enumerate().collect();
-    let mut alarm = Alarm::at(begun + timeout);
-    let is_expired = poll_fn(|context| {
-        let ended = running.poll(context, |number, outcome| responder.put(attempts[number].index(), outcome));
-        if ended.is_ready() {
-            return Poll::Ready(false);
+    let mut running: FuturesUnordered<_> =
+        attempts.iter().map(|attempt| attempt.run(request).map(|outcome| (attempt.index(), outcome))).collect();
+    let all = async {
+        while let Some((index, outcome)) = running.next().await {
+            responder.put(index, outcome);
         }
-        Pin::new(&mut alarm).poll(context).map(|()| true)
-    })
-    .await;
-    if is_expired {
+    };
+    if timeout_at((begun + timeout).into(), all).await.is_err() {
         // Closes the sockets before the caller is woken.
         drop(running);
         for attempt in attempts.iter().filter(|attempt| !attempt.is_done()) {
@@ -55,7 +49,6 @@ pub(super) async fn all(
 
 /// One exchange, bounded by the member's timeout.
 pub(super) async fn within(attempt: &Attempt<'_>, request: &PreparedRequest, timeout: Duration) -> Outcome {
-    // Pinned in place: passed by value it would be moved at every step down.
-    let in_time = alarm::until(attempt.started() + timeout, std::pin::pin!(attempt.run(request))).await;
-    in_time.unwrap_or_else(|| attempt.expire(timeout))
+    let in_time = timeout_at((attempt.started() + timeout).into(), attempt.run(request)).await;
+    in_time.unwrap_or_else(|_| attempt.expire(timeout))
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout_at;
 
 use super::Query;
 use super::backstop::Backstop;
@@ -23,9 +24,9 @@ use super::statement_counters::StatementCounters;
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
 use crate::balance::health::MemberHealth;
+use crate::kit::Party;
 use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
-use crate::kit::{Party, alarm};
 use crate::outcome::{Outcome, Reason, deadline};
 use crate::spec::{DbMember, DbTls, Shard};
 use crate::wire::Value;
@@ -221,7 +222,7 @@ impl SqlMember {
         flight: Pin<&mut impl Future<Output = Result<Rows, StatementFailure>>>,
     ) -> Result<Rows, StatementFailure> {
         let limit = self.limits.member_timeout;
-        alarm::until(sent + limit, flight).await.unwrap_or_else(|| Err(deadline::cancelled(limit).into()))
+        timeout_at((sent + limit).into(), flight).await.unwrap_or_else(|_| Err(deadline::cancelled(limit).into()))
     }
 
     /// The same for a statement of a conversation, and records its time at the database.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use actix::{Actor, Addr};
 
 use super::actor_host::{ActorHost, Answers, Envelope, Permit};
-use super::alarm;
 use super::gather::{OnArrival, Replies};
 use super::party::Party;
 use super::report::{ActorReport, Gauges, Report, Reporter};
@@ -50,7 +49,6 @@ impl<S: Unpin + 'static> ActorRef<S> {
     pub fn open(name: impl Into<String>, admission: Admission, make: impl Fn() -> S + 'static) -> ActorRef<S> {
         let gauges = Arc::new(Gauges::new(name.into(), admission.in_flight));
         let host = ActorHost::new(Box::new(make), gauges.clone());
-        alarm::start_driver();
         ActorRef { addr: Arc::new(host.start()), gauges }
     }
 

@@ -20,8 +20,8 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
+use tokio::time::{Sleep, sleep_until};
 
-use super::alarm::Alarm;
 use super::party::Party;
 
 /// The places and the queue. A waiter receives a `T`: the permit for its place.
@@ -294,7 +294,8 @@ pub(crate) struct Acquire<O: Owner> {
     owner: Arc<O>,
     /// `None` once the place has come.
     receiver: Option<oneshot::Receiver<O::Permit>>,
-    alarm: Option<Alarm>,
+    /// In a box, so that a waiter can be moved.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl<O: Owner> std::fmt::Debug for Acquire<O> {
@@ -305,7 +306,7 @@ impl<O: Owner> std::fmt::Debug for Acquire<O> {
 
 impl<O: Owner> Acquire<O> {
     pub(crate) fn new(owner: Arc<O>, receiver: oneshot::Receiver<O::Permit>, until: Option<Instant>) -> Acquire<O> {
-        Acquire { owner, receiver: Some(receiver), alarm: until.map(Alarm::at) }
+        Acquire { owner, receiver: Some(receiver), deadline: until.map(|until| Box::pin(sleep_until(until.into()))) }
     }
 }
 
@@ -314,12 +315,12 @@ impl<O: Owner> Future for Acquire<O> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<O::Permit>> {
         let Some(receiver) = &mut self.receiver else { return Poll::Ready(None) };
-        match (Pin::new(receiver).poll(context), &mut self.alarm) {
+        match (Pin::new(receiver).poll(context), &mut self.deadline) {
             (Poll::Ready(permit), _) => {
                 self.receiver = None;
                 Poll::Ready(permit.ok())
             }
-            (Poll::Pending, Some(alarm)) => Pin::new(alarm).poll(context).map(|()| None),
+            (Poll::Pending, Some(deadline)) => deadline.as_mut().poll(context).map(|()| None),
             (Poll::Pending, None) => Poll::Pending,
         }
     }

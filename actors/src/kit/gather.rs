@@ -10,11 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::alarm;
 use super::party::Party;
 use super::rule::{Arrived, Rule};
 use super::slots::{Missed, Slot, Slots};
-use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
+use super::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, PoisonError, timeout_at};
 
 /// Runs on each item as it arrives, failures included. If it panics, that one item becomes a failure.
 pub type OnArrival<T> = Box<dyn FnMut(&mut T) + Send>;
@@ -272,7 +271,7 @@ impl<T: Slot> Replies<T> {
 
     /// As [`all`](Replies::all), but keeps the replies, so that nothing else is stopped.
     pub async fn gather(&mut self, until: Instant) -> Vec<T> {
-        if alarm::until(until, self.filled()).await.is_none() {
+        if timeout_at(until.into(), self.filled()).await.is_err() {
             self.gather.close(Missed::Deadline);
             // The responder on another thread may be filling a slot at this moment; it finishes at once.
             self.filled().await;
@@ -283,9 +282,9 @@ impl<T: Slot> Replies<T> {
     /// Waits for the next arrival, in order of arrival; `None` after the last. At `until` the empty slots are closed as
     /// missed and returned as arrivals.
     pub async fn next(&mut self, until: Instant) -> Option<(usize, T)> {
-        match alarm::until(until, poll_fn(|context| self.poll_arrival(context))).await {
-            Some(arrival) => arrival,
-            None => {
+        match timeout_at(until.into(), poll_fn(|context| self.poll_arrival(context))).await {
+            Ok(arrival) => arrival,
+            Err(_) => {
                 self.gather.close(Missed::Deadline);
                 // The responder on another thread may be closing a slot at this moment; it finishes at once.
                 poll_fn(|context| self.poll_arrival(context)).await

@@ -2,11 +2,12 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::alarm::Alarm;
+use tokio::time::sleep_until;
+
 use super::gather::{InFlightCall, panic_text};
 use super::slots::Slot;
 
@@ -16,7 +17,7 @@ pub(crate) async fn race<T: Slot>(
     call: &mut InFlightCall<T>,
     deadline: Instant,
 ) -> RaceEnd {
-    let mut alarm = Alarm::at(deadline);
+    let mut clock = pin!(sleep_until(deadline.into()));
     poll_fn(|context| {
         if call.is_unwanted(context.waker()) {
             return Poll::Ready(RaceEnd::Unwanted);
@@ -28,7 +29,7 @@ pub(crate) async fn race<T: Slot>(
             Ok(None) if call.is_over() => return Poll::Ready(RaceEnd::Unwanted),
             Ok(None) => {}
         }
-        Pin::new(&mut alarm).poll(context).map(|()| RaceEnd::Deadline)
+        clock.as_mut().poll(context).map(|()| RaceEnd::Deadline)
     })
     .await
 }

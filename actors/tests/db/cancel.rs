@@ -37,6 +37,17 @@ impl Watch {
         self.admin.value(ACTIVE, (&self.database,)).await
     }
 
+    /// Waits until this many statements are in their `pg_sleep`. One that is active may still be in its preparation, and
+    /// a caller that leaves then takes it back before it was sent.
+    pub(crate) async fn until_asleep(&self, count: i64) {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'";
+        let started = Instant::now();
+        while self.admin.value(sql, (&self.database,)).await != Value::Int(count) {
+            assert!(started.elapsed() < PATIENCE, "not {count} statements asleep within {PATIENCE:?}");
+            actix_rt::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Statements whose rows are not read.
     pub(crate) async fn waiting_to_write(&self) -> Value {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'ClientWrite'";
@@ -126,7 +137,7 @@ fn leaving_cancels_at_the_server() {
         let cluster = single().await;
         let watch = Watch::on(&cluster).await;
         let replies = cluster.ask(Spread::All, "SELECT pg_sleep(30)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         drop(replies);
         watch.until(0, at_once()).await;
         next_hundred(&cluster).await;

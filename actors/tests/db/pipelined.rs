@@ -106,7 +106,7 @@ fn who_leaves_takes_nothing_with_him_and_leaves_nothing_behind() {
         // Nothing is cancelled: it ran to its end.
         let watch = Watch::on(&cluster).await;
         let late = cluster.ask(Spread::One, "INSERT INTO t SELECT 7 FROM pg_sleep(0.3)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         drop(late);
         let held = ended(cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT count(*) FROM t", ())).await;
         assert_eq!(cell(&held, 0, 0), Value::Int(1), "lent before the statement of another had ended");
@@ -122,7 +122,7 @@ fn a_stuck_head_makes_new_statements_go_elsewhere() {
         hundred(&cluster).await;
         let watch = Watch::on(&cluster).await;
         let stuck = cluster.ask(Spread::One, "SELECT 'slow' AS mine FROM pg_sleep(3)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         until(
             "the head is old",
             async || matches!(told(&cluster, "pipelined", "oldest_ms").await, Value::Double(age) if age > 60.0),
@@ -153,7 +153,7 @@ fn there_are_never_more_connections_than_the_pool_has() {
         let mut stuck = Vec::new();
         for count in [1, 2] {
             stuck.push(cluster.ask(Spread::One, "SELECT pg_sleep(3)", ()));
-            watch.until(count, PATIENCE).await;
+            watch.until_asleep(count).await;
             // As old as a statement has to be for the next one to go elsewhere.
             actix_rt::time::sleep(Duration::from_millis(100)).await;
         }
@@ -211,7 +211,7 @@ fn a_lost_connection_fails_all_who_were_on_it_once() {
         assert!(ended(cluster.ask(FIRST, "SELECT 1", ())).await.is_ok());
         let head = cluster.ask(FIRST, "INSERT INTO t SELECT 0 FROM pg_sleep(10)", ());
         let behind: Vec<_> = (1..20_i32).map(|n| cluster.ask(FIRST, "INSERT INTO t VALUES ($1)", (n,))).collect();
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO t SELECT%'";
         let admin = Cluster::of(cluster.spec.members[..1].to_vec());
         assert!(admin.one(end, ()).await.is_ok());
@@ -319,7 +319,7 @@ fn only_six_words_share_and_an_exclusive_one_is_cancelled() {
         assert!(refused.msg.contains("use .tx("), "{}", refused.msg);
         let watch = Watch::on(&cluster).await;
         let long = cluster.ask_in(ConnMode::Exclusive, Spread::One, "SELECT pg_sleep(30)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         drop(long);
         watch.until(0, bound(SOON * 2, PATIENCE)).await;
         // The conf says nothing; the call asks for it.

@@ -212,7 +212,7 @@ fn a_statement_nobody_waits_for_is_cancelled_behind_the_pooler() {
         let watch = Watch::at(server::shared(), &cluster).await;
         for _ in 0..3 {
             let asked: Vec<_> = (0..SHARED).map(|_| cluster.ask(Spread::All, "SELECT pg_sleep(30)", ())).collect();
-            watch.until(SHARED as i64, Duration::from_secs(3)).await;
+            watch.until_asleep(SHARED as i64).await;
             drop(asked);
 
             watch.until(0, Duration::from_secs(1)).await;

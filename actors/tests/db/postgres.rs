@@ -223,7 +223,7 @@ fn an_exhausted_pool_says_so() {
         });
         let watch = Watch::on(&cluster).await;
         let long = cluster.ask(Spread::All, "SELECT pg_sleep(2)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         let outcome = cluster.one("SELECT 1", ()).await;
         assert_eq!((outcome.status, outcome.reason), (Status::NotConnected, Reason::NoPermit), "{}", outcome.msg);
         assert!(outcome.msg.contains("all 1 of this thread"), "{}", outcome.msg);
@@ -267,7 +267,7 @@ fn a_killed_connection_is_an_error_that_is_not_sent_again() {
         cluster.one("CREATE TABLE t (a int)", ()).await;
         let watch = Watch::on(&cluster).await;
         let running = cluster.ask(Spread::One, "INSERT INTO t SELECT 1 FROM pg_sleep(10)", ());
-        watch.until(1, PATIENCE).await;
+        watch.until_asleep(1).await;
         const KILL: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                             WHERE datname = current_database() AND query LIKE 'INSERT%'";
         assert_eq!(other.value(KILL, ()).await, Value::Int(1));

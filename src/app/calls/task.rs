@@ -134,8 +134,7 @@ impl Task {
 
     /// Waits for the answers of `map` and `dmap`: one per member, in the order of the configuration, at most until
     /// `timeout` after the call was made. Members that have not answered by then get an outcome that says so, and their
-    /// work is stopped. A completion rule set before the verb ends the wait earlier. A wait of half a second or more
-    /// may end up to 16 ms late.
+    /// work is stopped. A completion rule set before the verb ends the wait earlier.
     #[doc(alias = "join_all")]
     pub async fn getswait(self, timeout: Duration) -> Results {
         let until = after(self.call.made, timeout);

@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout_at;
+
 use super::SqlMember;
 use crate::balance::circuit::CallKind;
 use crate::db::Query;
 use crate::db::flight::{Rows, StatementFailure};
 use crate::db::health_report::HealthReport;
 use crate::db::postgres::Postgres;
-use crate::kit::alarm;
 use crate::outcome::{Outcome, deadline};
 
 impl SqlMember {
@@ -53,7 +54,8 @@ impl SqlMember {
         };
         sent.set(Some(since));
         let limit = self.limits.member_timeout;
-        let Some(ended) = alarm::until(since + limit, pin!(postgres.send_on(&mut ticket, &query))).await else {
+        let sent = postgres.send_on(&mut ticket, &query);
+        let Ok(ended) = timeout_at((since + limit).into(), sent).await else {
             let result = Err(deadline::not_cancelled(limit).into());
             report.ended(&result);
             return result;

@@ -7,6 +7,7 @@
 #![allow(dead_code, unreachable_pub, reason = "a scene does not use all of the module that it is compiled with")]
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -21,19 +22,15 @@ mod sync {
 
     pub(super) use loom::sync::atomic::{AtomicBool, Ordering};
     pub(super) use loom::sync::{Arc, Mutex, MutexGuard};
-}
-
-/// The clock of a scene.
-mod alarm {
-    use std::pin::Pin;
 
     use super::*;
 
-    /// As the real one: nothing, once the clock has struck and the work is not done.
-    pub(super) async fn until<F: Future + Unpin>(_: Instant, mut work: F) -> Option<F::Output> {
-        poll_fn(|context| match Pin::new(&mut work).poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if CLOCK.has_struck(context.waker()) => Poll::Ready(None),
+    /// As tokio's, but the clock strikes when the scene says so.
+    pub(super) async fn timeout_at<F: Future>(_: tokio::time::Instant, work: F) -> Result<F::Output, ()> {
+        let mut work = pin!(work);
+        poll_fn(|context| match work.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending if CLOCK.has_struck(context.waker()) => Poll::Ready(Err(())),
             Poll::Pending => Poll::Pending,
         })
         .await

@@ -3,7 +3,7 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`server`]: sockets, threads, drain;
+//! - [`listen`]: the listening sockets; [`server`]: threads, drain;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -14,6 +14,7 @@ pub(crate) mod background;
 mod entry;
 mod fleet;
 pub(crate) mod keys;
+pub(crate) mod listen;
 pub(crate) mod mounting;
 mod process;
 pub(crate) mod server;

@@ -13,7 +13,7 @@ use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{mounting, server};
+use crate::serve::{listen, mounting, server};
 
 /// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
         Err(error) => return fail(&format!("error: {error}")),
     };
     let server = &loaded.settings.server;
-    let listener = match server::listen(server.ip, server.port) {
+    let listener = match listen::listen(server.ip, server.port) {
         Ok(listener) => listener,
         Err(error) => {
             let ip = server.ip.map_or_else(|| "every interface".to_owned(), |ip| ip.to_string());

@@ -12,7 +12,7 @@ use std::time::Duration;
 use actix_server::ServerHandle;
 
 use super::keys::Keys;
-use super::server;
+use super::{listen, server};
 use super::site::OpenSite;
 use super::watch::Watch;
 use crate::app::App;
@@ -73,7 +73,7 @@ impl Background {
         templates: Option<PathBuf>,
         address: SocketAddr,
     ) -> Result<Background, NotStarted> {
-        let listener = server::listen(Some(address.ip()), address.port())
+        let listener = listen::listen(Some(address.ip()), address.port())
             .map_err(|error| NotStarted(format!("{address} cannot be listened on: {error}")))?;
         let address = listener.local_addr().map_err(|error| NotStarted(format!("{address}: {error}")))?;
         loaded.settings.server.port = address.port();

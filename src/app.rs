@@ -9,6 +9,7 @@
 //! - `calls`: calls to clusters and URLs, and their outcomes; `sql`: statements on databases;
 //! - `reply`: turns a handler's return value into an answer; `error`: does the same for an error;
 //! - `application`: an `App` collects routes, [`hooks`] around them, templates and a `registry` of shared objects;
+//! - [`closing`]: the end of the process, as a request sees it;
 //! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
 //! - `trace`: what devel mode records of a request.
 
@@ -17,6 +18,7 @@ pub(crate) mod args;
 pub(crate) mod blocking;
 pub(crate) mod blocking_pool;
 mod calls;
+pub(crate) mod closing;
 pub(crate) mod coverage;
 pub(crate) mod error;
 pub mod hooks;
@@ -43,6 +45,7 @@ pub use calls::protocol::Protocol;
 pub use calls::results::{All, AllFailed, Answered, Fault, Results};
 pub use calls::task::Task;
 pub use calls::tasks::Tasks;
+pub use closing::Closing;
 pub(crate) use error::excerpt::Excerpt;
 pub use error::failure::Failure;
 pub use error::incomplete::Incomplete;

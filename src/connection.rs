@@ -12,7 +12,9 @@
 //! client has a timeout. A running handler has its deadline, and an idle event stream may stay silent without limit.
 //!
 //! - here: [`drive`] and what it needs: the [`ConnectionTimeouts`] and the [`Service`];
-//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`];
+//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`]; [`client`]: watches the
+//!   client of a request that is served;
+//! - [`list`]: the connections of a thread, and what each one serves;
 //! - [`intake`]: received octets that are not consumed yet; [`body`]: the body of the current request, for its service;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;
 //! - [`transport`]: the socket, and the octets that wait to be sent;
@@ -22,17 +24,18 @@
 //! actix-web expects it. This module knows nothing of sites and apps.
 
 mod body;
+mod client;
 mod clock;
 mod driver;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod heard;
 mod intake;
+pub(crate) mod list;
 mod reply;
 #[cfg(test)]
 mod tests;
 mod transport;
 
-use std::cell::Cell;
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -43,10 +46,9 @@ use std::time::Duration;
 
 use actix_http::body::BoxBody;
 use actix_http::{Payload, Request, Response};
-use tokio::sync::Notify;
-
 use driver::Driver;
 use intake::Queues;
+use list::Connections;
 pub(crate) use transport::Transport;
 
 /// The timeouts of a connection.
@@ -60,6 +62,8 @@ pub(crate) struct ConnectionTimeouts {
     pub(crate) body_timeout: Duration,
     /// The time in which the client must take at least 1 KiB of the octets that wait to be sent.
     pub(crate) send_timeout: Duration,
+    /// While the server ends: how long a connection without a request is kept for one that may be on its way.
+    pub(crate) drain_idle: Duration,
 }
 
 /// A request from a connection.
@@ -97,37 +101,20 @@ pub(crate) struct Refused<'h> {
 /// service that answers 101; others ignore it.
 pub(crate) struct Tunnel(pub(crate) Payload);
 
-/// Whether the server is shutting down, shared by all connections of a thread.
-#[derive(Debug, Default)]
-pub(crate) struct Ending {
-    has_begun: Cell<bool>,
-    begun: Notify,
-}
-
-impl Ending {
-    /// Closes idle connections now, and the others after their current reply.
-    pub(crate) fn begin(&self) {
-        self.has_begun.set(true);
-        self.begun.notify_waiters();
-    }
-}
-
-/// Drives a connection to its end.
+/// Drives a connection to its end, in the list of its thread.
 pub(crate) async fn drive(
     socket: impl Into<Transport>,
     peer: Option<SocketAddr>,
-    ending: Rc<Ending>,
+    connections: Rc<Connections>,
     service: impl Service,
 ) {
-    let mut driver = Driver::new(Queues::new(socket.into()), peer, ending.clone(), service);
-    // Polled once to register this task: a notification then wakes it.
-    let mut begun = pin!(ending.begun.notified());
+    let mut driver = Driver::new(Queues::new(socket.into()), peer, connections.add(), service);
     poll_fn(|context| {
         driver.set_task(context.waker());
-        let _ = begun.as_mut().poll(context);
         Poll::Ready(())
     })
     .await;
-    let end = driver.requests().await;
-    driver.end(end).await;
+    let mut driven = pin!(driver.drive());
+    // A connection that is cut drops everything that its request is about.
+    poll_fn(|context| if connections.is_cut() { Poll::Ready(()) } else { driven.as_mut().poll(context) }).await;
 }

@@ -8,6 +8,7 @@
 //! - [`invoke`]: calls a handler, with the hooks around it ([`hooked`]); [`slow_polls`]: logs handlers that block their
 //!   thread, [`watchdog`]: while they do;
 //! - [`error_log`]: logs the server's own errors;
+//! - [`probes`]: whether the server is ready and alive, for load balancers;
 //! - [`files`]: static files, which take precedence over apps;
 //! - [`actix_fallback`]: actix-web's `App`, for code that needs its kind of request;
 //! - [`sessions`]: loads the session before the handler and saves it after;
@@ -28,6 +29,7 @@ pub(crate) mod invoke;
 pub(crate) mod large;
 pub(crate) mod partial;
 pub(crate) mod pipeline;
+pub(crate) mod probes;
 mod problem;
 pub(crate) mod refused;
 pub(crate) mod respond;

@@ -72,7 +72,7 @@ mod documents {
 
 /// The actix-web that this server is built on, for [`App::actix`].
 pub use actix_web;
-pub use app::{App, Error, Package, Result, Was};
+pub use app::{App, Closing, Error, Package, Result, Was};
 pub use cli::program::{Program, main};
 pub use cli::setup::Setup;
 pub use serve::background::{Background, NotStarted, StillRunning};

@@ -3,7 +3,8 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets; [`server`]: threads, drain;
+//! - [`listen`]: the listening sockets; [`server`]: the threads; [`drain`]: the end of a process; [`signals`]: what asks
+//!   for it;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -11,6 +12,7 @@
 
 mod actors;
 pub(crate) mod background;
+pub(crate) mod drain;
 mod entry;
 mod fleet;
 pub(crate) mod keys;
@@ -18,6 +20,7 @@ pub(crate) mod listen;
 pub(crate) mod mounting;
 mod process;
 pub(crate) mod server;
+pub(crate) mod signals;
 pub(crate) mod site;
 pub(crate) mod slot;
 #[cfg(test)]

@@ -137,7 +137,8 @@ impl App {
     /// Files and routes of the same path take precedence, and a path that none of them serves is a 404 like any other.
     /// The services get the request unchanged and with its body unread: hooks, sessions, `was`, body limits and
     /// deadlines do not apply to them, and RPC cannot call them. Their answers are logged in the access log and
-    /// counted, and a panic in one is a 500. The crate is re-exported as [`skitai::actix_web`](crate::actix_web).
+    /// counted, and a panic in one is a 500. A service that runs for long takes a [`Closing`](super::Closing) as an
+    /// argument, which tells when the server ends. The crate is re-exported as [`skitai::actix_web`](crate::actix_web).
     ///
     /// The closure is called once on every thread, at the first request for one of its services. A second call of this
     /// method replaces the first.

@@ -15,6 +15,7 @@ use skitai_wire::Value;
 
 use super::Registry;
 use super::blocking_pool::BlockingPool;
+use super::closing::Lifecycle;
 use super::site::Site;
 use crate::config::TrustedProxies;
 use crate::observe::counts::Counts;
@@ -37,6 +38,8 @@ pub(crate) struct Services {
     pub(crate) registry: Arc<Registry>,
     pub(crate) blocking: Arc<BlockingPool>,
     pub(crate) runtime: tokio::runtime::Handle,
+    /// The phase of the process.
+    pub(crate) lifecycle: Arc<Lifecycle>,
     /// The trusted proxies, if configured. Each thread has its own `Arc`, so that cloning it never crosses cores.
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
 }

@@ -15,6 +15,7 @@ use super::args::argument::Kind;
 use super::calls::Calls;
 use super::calls::budget::Budget;
 use super::calls::protocol::Protocol;
+use super::closing::Closing;
 use super::coverage::RequestCoverage;
 use super::request::Request;
 use super::request::cookie::Cookies;
@@ -172,6 +173,12 @@ impl Was {
     /// `cluster:mysearch`.
     pub async fn status(&self, filter: Option<&str>) -> skitai_wire::Value {
         self.0.services.tree(filter).await
+    }
+
+    /// Tells when the server begins to close, for a handler that streams or waits for long: a future, which can be
+    /// [asked](Closing::has_begun) without waiting, too. What has not ended at `drain_timeout` is cut.
+    pub fn closing(&self) -> Closing {
+        self.0.services.lifecycle.closing()
     }
 
     /// Any `Serialize` value as JSON text.

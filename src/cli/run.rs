@@ -13,7 +13,7 @@ use crate::observe::{log, panics};
 use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{listen, mounting, server};
+use crate::serve::{listen, mounting, server, signals};
 
 /// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);
@@ -63,25 +63,29 @@ fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, 
             Err(unfit) => return fail(&format!("error: {unfit}")),
         };
         let address = listener.local_addr();
-        let started = server::start(&site, listener, watch, || {})
-            .and_then(|server| server::stop_on_signals(server.handle()).map(|second| (server, second)));
-        let (server, second) = match started {
-            Ok(started) => started,
-            Err(error) => return fail(&format!("error: the server did not start: {error}")),
+        let not_started = |error| fail(&format!("error: the server did not start: {error}"));
+        let mut serving = match server::start(&site, listener, watch, || {}) {
+            Ok(serving) => serving,
+            Err(error) => return not_started(error),
         };
+        let started = match signals::obey(serving.drain(), site.process.clone()) {
+            Ok(()) => serving.started().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = started {
+            return not_started(error);
+        }
         if let Ok(address) = address {
             greet(loaded, keys, &hints, address);
         }
-        let ended = tokio::select! {
-            ended = server => Some(ended),
-            () = second => None,
-        };
+        let ended = serving.ended().await;
         // After a second signal nothing is awaited.
-        site.process.close(if ended.is_some() { LAST_STATEMENTS } else { Duration::ZERO });
+        let is_at_once = ended.as_ref().is_ok_and(|drained| drained.is_at_once);
+        site.process.close(if is_at_once { Duration::ZERO } else { LAST_STATEMENTS });
         match ended {
-            Some(Ok(())) => ExitCode::SUCCESS,
-            Some(Err(error)) => fail(&format!("error: the server ended: {error}")),
-            None => fail("stopped before every request was answered"),
+            Ok(_) if is_at_once => fail("stopped before every request was answered"),
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("error: the server ended: {error}")),
         }
     })
 }

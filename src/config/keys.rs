@@ -137,6 +137,16 @@ pub(super) const BODY_TIMEOUT: Key =
     key("body_timeout", time(100, HOUR), "30", "how long a client may take to send the body of a request");
 pub(super) const SEND_TIMEOUT: Key =
     key("send_timeout", time(1000, HOUR), "30", "how long a client may take less than 1 KiB of what waits for it");
+pub(super) const DRAIN_DELAY: Key = key(
+    "drain_delay",
+    time(0, HOUR),
+    "0",
+    "how long a server that was told to end serves on while it says it is unready",
+);
+pub(super) const DRAIN_IDLE: Key =
+    key("drain_idle", time(0, HOUR), "1", "how long a server that ends keeps connections without a request");
+pub(super) const DRAIN_TIMEOUT: Key =
+    key("drain_timeout", time(0, DAY), "30", "how long requests may run on in a server that ends");
 pub(super) const ACCESS_LOG: Key =
     key("access_log", KeyKind::File, "", "file to append a line per request to; no access log if not given");
 pub(super) const DEADLINE: Key = key("deadline", time(1, HOUR), "30", "how long a request may take");
@@ -292,6 +302,9 @@ pub const SERVER: &[Key] = &[
     KEEP_ALIVE,
     BODY_TIMEOUT,
     SEND_TIMEOUT,
+    DRAIN_DELAY,
+    DRAIN_IDLE,
+    DRAIN_TIMEOUT,
     DEADLINE,
     PARTIAL,
     COVERAGE_DETAIL,

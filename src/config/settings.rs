@@ -65,6 +65,12 @@ pub struct ServerSettings {
     pub body_timeout: Duration,
     /// How long a client may take less than 1 KiB of the output that waits for it.
     pub send_timeout: Duration,
+    /// How long a server that was told to end serves and accepts as before, while it reports that it is not ready.
+    pub drain_delay: Duration,
+    /// After that, how long connections without a request stay open.
+    pub drain_idle: Duration,
+    /// After the delay, how long requests may run before they are cut.
+    pub drain_timeout: Duration,
     /// Time limit of a request.
     pub deadline: Duration,
     /// What becomes of an answer from which members are missing, unless its route says otherwise.
@@ -245,6 +251,9 @@ impl Default for ServerSettings {
             keep_alive: values::duration(default_of(&keys::KEEP_ALIVE)),
             body_timeout: values::duration(default_of(&keys::BODY_TIMEOUT)),
             send_timeout: values::duration(default_of(&keys::SEND_TIMEOUT)),
+            drain_delay: values::duration(default_of(&keys::DRAIN_DELAY)),
+            drain_idle: values::duration(default_of(&keys::DRAIN_IDLE)),
+            drain_timeout: values::duration(default_of(&keys::DRAIN_TIMEOUT)),
             deadline: values::duration(default_of(&keys::DEADLINE)),
             partial: PartialAnswers::default(),
             coverage_detail: None,

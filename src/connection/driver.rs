@@ -2,11 +2,10 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::body::MessageBody;
@@ -17,25 +16,24 @@ use bytes::Bytes;
 use skitai_wire::http1::{Denied, RequestReader, escaped, read_request};
 use tokio::time::Instant;
 
+use super::client::poll_client;
 use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
+use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
-use super::{Ending, Incoming, Outgoing, Refused, Service, Tunnel, reply};
+use super::{Incoming, Outgoing, Refused, Service, Tunnel, reply};
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;
-/// The lowest rate of a body, in octets per second, once `body_timeout` is over.
-const SLOWEST: u64 = 16 * 1024;
-/// Extra time for a body, so that a service with its own timeout can answer first.
-const GRACE: Duration = Duration::from_secs(1);
 /// How long the connection stays open after the last reply for a client that still sends, so that it can read the
 /// reply; and how long it may be silent in that time.
 const LINGER: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_millis(500);
-/// How often to check whether a client whose buffer is full, and from whom we therefore do not read, is still there.
-const LOOK: Duration = Duration::from_secs(1);
-/// The same while the server shuts down.
+/// Both times while the server ends.
 const HASTY: Duration = Duration::from_millis(500);
+/// The same for a connection without a request that is closed then: a request that crosses the close must find a socket,
+/// or the client sees a reset in place of an end.
+const PARTING: Duration = Duration::from_millis(100);
 /// Pipelined requests that are answered before other connections of the thread get their turn.
 const TURN: usize = 4;
 
@@ -46,6 +44,8 @@ pub(super) enum End {
     Cut,
     /// Closed after its idle time.
     Closed,
+    /// Closed without a request, because the server ends.
+    Parting,
     /// Closed after a reply, with a delay: closed at once while the client still sends, the client could lose the reply
     /// (RFC 9112, 9.6).
     Lingering,
@@ -54,7 +54,7 @@ pub(super) enum End {
 pub(super) struct Driver<S> {
     queues: Shared,
     peer: Option<SocketAddr>,
-    ending: Rc<Ending>,
+    listed: Listed,
     service: S,
     clock: Clock,
 }
@@ -67,17 +67,24 @@ enum Next {
 }
 
 impl<S: Service> Driver<S> {
-    pub(super) fn new(queues: Queues, peer: Option<SocketAddr>, ending: Rc<Ending>, service: S) -> Driver<S> {
-        Driver { queues: Rc::new(RefCell::new(queues)), peer, ending, service, clock: Clock::default() }
+    pub(super) fn new(queues: Queues, peer: Option<SocketAddr>, listed: Listed, service: S) -> Driver<S> {
+        Driver { queues: Rc::new(RefCell::new(queues)), peer, listed, service, clock: Clock::default() }
     }
 
-    /// Sets the task of this connection, so that a body that is read in another task can wake it.
+    /// Sets the task of this connection, so that a body that is read in another task can wake it, and the server's end.
     pub(super) fn set_task(&self, waker: &Waker) {
         self.queues.borrow_mut().set_task(waker);
+        self.listed.set_task(waker);
+    }
+
+    /// Serves the requests, and ends the connection.
+    pub(super) async fn drive(&mut self) {
+        let end = self.requests().await;
+        self.end(end).await;
     }
 
     /// Serves one request after the other.
-    pub(super) async fn requests(&mut self) -> End {
+    async fn requests(&mut self) -> End {
         // The timeout of the first head starts at the accept.
         let settings = self.service.settings();
         let mut until = Some(Instant::now() + settings.head_timeout);
@@ -101,11 +108,11 @@ impl<S: Service> Driver<S> {
 
     /// Waits for the head of a request; `until` is the timeout of the first head of a connection.
     async fn head(&mut self, until: Option<Instant>) -> Next {
-        let Driver { queues, ending, service, clock, .. } = self;
+        let Driver { queues, listed, service, clock, .. } = self;
         let mut reader = RequestReader::default();
         let mut is_looked_at = false;
-        // The instants at which an idle client, and one within a head, time out.
-        let (mut rests_until, mut head_until) = (until, until);
+        // The instants at which an idle client, and one within a head, time out; and an idle one while the server ends.
+        let (mut rests_until, mut head_until, mut parts_at) = (until, until, None);
         poll_fn(|context| {
             let queues = &mut *queues.borrow_mut();
             loop {
@@ -125,8 +132,10 @@ impl<S: Service> Driver<S> {
                 }
             }
             let is_resting = is_resting(&queues.input);
-            if is_resting && ending.has_begun.get() {
-                return Poll::Ready(Next::End(End::Closed));
+            if is_resting && listed.list.is_ending() {
+                let at = *parts_at.get_or_insert_with(|| Instant::now() + service.settings().drain_idle);
+                let at = rests_until.map_or(at, |until: Instant| until.min(at));
+                return clock.poll(context, at).map(|()| Next::End(End::Parting));
             }
             let (place, time) = match is_resting {
                 true => (&mut rests_until, service.settings().keep_alive),
@@ -150,8 +159,11 @@ impl<S: Service> Driver<S> {
             Ok(request) => request,
             Err(denied) => return Err(self.refuse(denied, &head).await),
         };
+        self.listed.begins(&head);
         let response = self.answered(request).await.ok_or(End::Cut)?;
-        self.send(response, reply_to, &head).await
+        let sent = self.send(response, reply_to, &head).await;
+        self.listed.rests();
+        sent
     }
 
     /// Makes the request from a head, with its body.
@@ -230,12 +242,17 @@ impl<S: Service> Driver<S> {
             // After a timeout the connection is not used for another request (RFC 9110, 15.5.9).
             && status != StatusCode::REQUEST_TIMEOUT
             && frame.ends_itself()
-            && !self.ending.has_begun.get()
-            && self.queues.borrow_mut().may_go_on();
+            && self.queues.borrow_mut().may_go_on()
+            && (!self.listed.list.is_ending() || self.has_more());
         {
             let queues = &mut *self.queues.borrow_mut();
             queues.begin_reply(frame == Frame::Tunnel);
             reply::write_head(queues.output.buffer(), response.head(), size, frame, reply_to, keeps);
+        }
+        match frame {
+            Frame::Tunnel => self.listed.replies(Serves::Socket),
+            Frame::Chunked | Frame::ToTheEnd => self.listed.replies(Serves::Stream),
+            Frame::None | Frame::Length(_) => {}
         }
         let sending = Sending::begin(&self.queues, body, frame);
         drop(response);
@@ -247,6 +264,13 @@ impl<S: Service> Driver<S> {
         }
         self.queues.borrow_mut().end_reply();
         self.read_away(keeps).await
+    }
+
+    /// While the server ends: whether the client has sent another request behind this one already. It is answered, too,
+    /// within the time of a connection that has none.
+    fn has_more(&self) -> bool {
+        let has_more = !self.queues.borrow().input.is_empty();
+        has_more && self.listed.list.has_ended_for().is_some_and(|time| time < self.service.settings().drain_idle)
     }
 
     /// Sends the rest of a reply that has begun.
@@ -286,7 +310,7 @@ impl<S: Service> Driver<S> {
 
     /// Discards the rest of the body if the connection is kept, so that it is not parsed as a request.
     async fn read_away(&mut self, keeps: bool) -> Result<(), End> {
-        let Driver { queues, clock, ending, .. } = self;
+        let Driver { queues, clock, listed, service, .. } = self;
         {
             let queues = &mut *queues.borrow_mut();
             if !keeps || queues.is_held || !queues.leaves_little() {
@@ -297,12 +321,14 @@ impl<S: Service> Driver<S> {
             }
         }
         let until = Instant::now() + LINGER;
+        let mut parts_at = None;
         let is_read = poll_fn(|context| {
             if let Poll::Ready(is_read) = queues.borrow_mut().poll_read_away(context) {
                 return Poll::Ready(is_read);
             }
-            if ending.has_begun.get() {
-                return Poll::Ready(false);
+            let mut until = until;
+            if listed.list.is_ending() {
+                until = until.min(*parts_at.get_or_insert_with(|| Instant::now() + service.settings().drain_idle));
             }
             clock.poll(context, until).map(|()| false)
         });
@@ -324,10 +350,14 @@ impl<S: Service> Driver<S> {
     }
 
     /// Ends the connection.
-    pub(super) async fn end(&mut self, end: End) {
-        let Driver { queues, clock, ending, .. } = self;
+    async fn end(&mut self, end: End) {
+        let Driver { queues, clock, listed, .. } = self;
         if end != End::Cut {
-            let (most, silent) = if ending.has_begun.get() { (HASTY, HASTY) } else { (LINGER, SILENT) };
+            let (most, silent) = match (end, listed.list.is_ending()) {
+                (End::Parting, _) => (PARTING, PARTING),
+                (_, true) => (HASTY, HASTY),
+                (_, false) => (LINGER, SILENT),
+            };
             let until = Instant::now() + most;
             let (mut is_shut, mut silent_until) = (false, until.min(Instant::now() + silent));
             poll_fn(|context| {
@@ -360,28 +390,4 @@ impl<S> Drop for Driver<S> {
             queues.end();
         }
     }
-}
-
-/// Watches the client while a request is served; ready when the client has disconnected. `began`: when the wait for
-/// its body began.
-fn poll_client(
-    queues: &mut Queues,
-    clock: &mut Clock,
-    began: &mut Option<Instant>,
-    body_timeout: Duration,
-    context: &mut Context<'_>,
-) -> Poll<()> {
-    if queues.poll_gone(context).is_ready() {
-        return Poll::Ready(());
-    }
-    if let Some(arrived) = queues.awaited() {
-        let began = *began.get_or_insert_with(Instant::now);
-        let earned = Duration::from_secs(arrived / SLOWEST);
-        if clock.poll(context, began + body_timeout + earned + GRACE).is_ready() {
-            queues.break_body(io::ErrorKind::TimedOut, "it did not arrive in time");
-        }
-    } else if queues.is_full() {
-        let _ = clock.poll(context, Instant::now() + LOOK);
-    }
-    Poll::Pending
 }

@@ -13,7 +13,8 @@ use actix_http::{HttpMessage as _, Payload, Response};
 use actix_web::http::StatusCode;
 use futures_util::StreamExt as _;
 
-use super::{ConnectionTimeouts, Ending, Incoming, Outgoing, Refused, Service, Tunnel, drive};
+use super::list::Connections;
+use super::{ConnectionTimeouts, Incoming, Outgoing, Refused, Service, Tunnel, drive};
 
 /// A request as the service got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +74,13 @@ const EVER: Duration = Duration::from_secs(600);
 
 impl Service for Rc<Ear> {
     fn settings(&self) -> ConnectionTimeouts {
-        ConnectionTimeouts { head_timeout: EVER, keep_alive: EVER, body_timeout: EVER, send_timeout: EVER }
+        ConnectionTimeouts {
+            head_timeout: EVER,
+            keep_alive: EVER,
+            body_timeout: EVER,
+            send_timeout: EVER,
+            drain_idle: EVER,
+        }
     }
 
     async fn call(&self, mut request: Incoming) -> Outgoing {
@@ -142,6 +149,6 @@ pub(crate) async fn heard(octets: &[u8], ends: &[usize]) -> All {
         }
         drop(client.shutdown(Shutdown::Write));
     };
-    tokio::join!(send, drive(server, None, Rc::new(Ending::default()), ear.clone()));
+    tokio::join!(send, drive(server, None, Rc::<Connections>::default(), ear.clone()));
     ear.0.take()
 }

@@ -21,8 +21,8 @@ use actix_web::{App, Error as ActixError, HttpMessage, HttpRequest, HttpResponse
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
-use crate::app::Request;
 use crate::app::site::Site;
+use crate::app::{Closing, Request};
 use crate::connection::{Incoming, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
 
@@ -50,6 +50,8 @@ type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse,
 pub(crate) struct ActixFallback {
     /// The address of the server.
     config: AppConfig,
+    /// For services that take it as an argument.
+    closing: Closing,
     files: OnceCell<Box<Services>>,
     services: OnceCell<Box<Services>>,
 }
@@ -61,8 +63,8 @@ struct Wanted(PathBuf);
 struct Untaken;
 
 impl ActixFallback {
-    pub(crate) fn new(config: AppConfig) -> ActixFallback {
-        ActixFallback { config, files: OnceCell::new(), services: OnceCell::new() }
+    pub(crate) fn new(config: AppConfig, closing: Closing) -> ActixFallback {
+        ActixFallback { config, closing, files: OnceCell::new(), services: OnceCell::new() }
     }
 
     /// Replies with a file as the request wants it: whole, in part, or 304.
@@ -91,7 +93,7 @@ impl ActixFallback {
         if let Some(Tunnel(tunnel)) = offered {
             *incoming.payload() = tunnel;
         }
-        let open = || open(services(site), &self.config);
+        let open = || open(services(site, &self.closing), &self.config);
         let call = Box::pin(async { self.services.get_or_try_init(open).await?(incoming).await });
         let answer = Catching(call).await?.unwrap_or_else(HttpResponse::from_error);
         let is_untaken = answer.extensions().contains::<Untaken>();
@@ -100,8 +102,8 @@ impl ActixFallback {
 }
 
 /// The services of all apps, each below its app's path.
-fn services(site: &Site) -> App<impl AppEntry> {
-    let mut app = App::new();
+fn services(site: &Site, closing: &Closing) -> App<impl AppEntry> {
+    let mut app = App::new().app_data(closing.clone());
     // The longest path first, because the first matching scope gets the request.
     for mount in site.router.mounts() {
         if let Some(services) = mount.app.as_ref().and_then(|app| app.actix.clone()) {

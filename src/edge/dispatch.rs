@@ -1,7 +1,8 @@
 //! The target of a path: a handler, a file, a service of actix-web, or an immediate answer.
 //!
 //! The mounts that contain the path are checked, the longest first: a file takes precedence over an app. The longest
-//! mount with an app answers for everything below it. Nothing is awaited here.
+//! mount with an app answers for everything below it. What nobody has may be one of the server's [`Probe`]s. Nothing is
+//! awaited here.
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::http::Method;
 use skitai_wire::Value;
 
+use super::probes::Probe;
 use super::thread::ServingThread;
 use super::{files, respond};
 use crate::app::routing::pattern::canonical;
@@ -44,6 +46,7 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
     }
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let add_slash = || Ok(Dispatch::Reply(respond::add_slash(&request.method, path, request.uri.query())));
+    let probe = Probe::at(path);
     for (at, mount) in thread.site.router.mounts().iter().enumerate() {
         let Some(rest) = mount.rest_of(path) else { continue };
         if mount.needs_slash(path) {
@@ -57,15 +60,24 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
             }
         }
         let Some(app) = &mount.app else { continue };
+        if probe.is_some() && mount.is_own {
+            continue;
+        }
+        let leaves_it = probe.is_some_and(|probe| probe.is_before_rules_of(mount));
         match app.table.find(rest, request.method.as_str()) {
-            RouteMatch::Route(entry, values) => {
+            RouteMatch::Route(entry, values) if !leaves_it || values.is_empty() => {
                 return Ok(Dispatch::Handler(MatchedRoute { mount: at, app, entry }, values));
             }
-            RouteMatch::WrongMethod(allowed) => wrong = wrong.or(Some(allowed)),
+            RouteMatch::WrongMethod(allowed) if !leaves_it => wrong = wrong.or(Some(allowed)),
             RouteMatch::Nothing if app.actix.is_some() && !is_rpc => return Ok(Dispatch::Actix),
-            RouteMatch::Nothing => {}
+            _ => {}
         }
         break;
+    }
+    match (probe, &wrong) {
+        (Some(probe), None) if reads => return Ok(Dispatch::Reply(thread.probes.reply(probe))),
+        (Some(_), None) => wrong = Some(Probe::METHODS.to_vec()),
+        _ => {}
     }
     match wrong {
         Some(allowed) if request.method == Method::OPTIONS => Ok(Dispatch::Reply(respond::options(&allowed))),

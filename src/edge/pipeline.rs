@@ -19,6 +19,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 
 use super::dispatch::{Dispatch, dispatch, nothing_at};
+use super::probes::Probe;
 use super::thread::ServingThread;
 use super::{arguments, body, error_log, files, invoke, respond, sessions};
 use crate::app::coverage::Audience;
@@ -106,8 +107,15 @@ async fn uncalled(
             match thread.actix.service(&thread.site, incoming, builder.request()).await {
                 Ok(Some(answer)) => answer,
                 Ok(None) => {
-                    let nothing = nothing_at(&canonical(builder.request().uri.path()));
-                    refuse(thread, builder, nothing).await
+                    let path = canonical(builder.request().uri.path());
+                    let reads = matches!(builder.request().method, Method::GET | Method::HEAD);
+                    match Probe::at(&path).filter(|_| reads) {
+                        Some(probe) => thread.probes.reply(probe),
+                        None => {
+                            let nothing = nothing_at(&path);
+                            refuse(thread, builder, nothing).await
+                        }
+                    }
                 }
                 Err(panicked) => refuse(thread, builder, invoke::panic(thread, panicked)).await,
             }

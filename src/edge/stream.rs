@@ -3,8 +3,12 @@
 //! When the chunks have ended, all calls they came from are recorded, and the body says what is missing: in a last line
 //! of NDJSON, in the event that ends an event stream. A format without a place for it is not changed. For a client that
 //! does not take partial answers the connection is cut instead; an event stream ends with `"refused": true`.
+//!
+//! When the server closes, an event stream ends between two events, without the event that would end it for good: the
+//! browser connects again after a while, which leads it to the successor.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +20,7 @@ use tokio::time::{Instant, Sleep};
 use super::partial;
 use crate::app::reply::sse::{COMMENT, END, END_ID};
 use crate::app::reply::streaming::{Chunks, OnAbort, StreamEnd, line};
-use crate::app::{Event, Streaming, Was};
+use crate::app::{Closing, Event, Streaming, Was};
 use crate::observe::panics::{Panicked, catch};
 
 /// The body. If it is dropped before its last chunk, it calls `on_abort`.
@@ -26,7 +30,24 @@ pub(super) struct StreamBody {
     on_abort: Option<OnAbort>,
     end: StreamEnd,
     keep_alive: Option<KeepAlive>,
+    /// Of an event stream.
+    closing: Option<Closing>,
     was: Was,
+}
+
+/// After how many milliseconds a browser whose event stream was ended by a closing server connects again: at least
+/// this, so that a site that is just started again is there, and up to [`RETRY_SPREAD`] more, so that not all come at
+/// once.
+const RETRY: u32 = 1000;
+const RETRY_SPREAD: u32 = 2000;
+
+/// The end of an event stream whose server closes (HTML, 9.2.5).
+fn come_again() -> Bytes {
+    static NTH: AtomicU32 = AtomicU32::new(0);
+    // A step that has no factor in common with the spread: it comes round after all of it.
+    let nth = NTH.fetch_add(1, Relaxed);
+    let after = RETRY + nth.wrapping_mul(617) % (RETRY_SPREAD + 1);
+    format!("retry: {after}\n\n").into()
 }
 
 /// Sends a comment after some silence.
@@ -56,8 +77,9 @@ impl StreamBody {
                 was.coverage.put_in_body();
             }
         }
+        let closing = (end == StreamEnd::Event).then(|| was.closing());
         let (chunks, on_abort) = streaming.into_chunks(&was.services().blocking);
-        StreamBody { chunks: Some(chunks), on_abort, end, keep_alive, was: was.clone() }
+        StreamBody { chunks: Some(chunks), on_abort, end, keep_alive, closing, was: was.clone() }
     }
 
     /// The head is sent, so the error has no status: it is logged, and the connection is cut.
@@ -115,7 +137,14 @@ impl MessageBody for StreamBody {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Chunk>> {
         loop {
-            let Some(chunks) = &mut self.chunks else { return Poll::Ready(None) };
+            let this = &mut *self;
+            let Some(chunks) = &mut this.chunks else { return Poll::Ready(None) };
+            // Before the chunks: those of a handler that looks at the same end, and the event that ends them for good,
+            // would keep the browser from coming again.
+            if this.closing.as_mut().is_some_and(|closing| Pin::new(closing).poll(context).is_ready()) {
+                this.abandon();
+                return Poll::Ready(Some(Ok(come_again())));
+            }
             let polled = catch(|| chunks.as_mut().poll_next(context));
             return match polled {
                 Ok(Poll::Pending) => self.poll_silence(context),
@@ -139,8 +168,9 @@ impl MessageBody for StreamBody {
     }
 }
 
-impl Drop for StreamBody {
-    fn drop(&mut self) {
+impl StreamBody {
+    /// Ends the chunks before their last.
+    fn abandon(&mut self) {
         // First drop the calls it waits for, then call `on_abort`.
         self.chunks = None;
         if let Some(aborts) = self.on_abort.take()
@@ -148,6 +178,12 @@ impl Drop for StreamBody {
         {
             tracing::error!(uri = self.was.request.uri(), "on_abort {panicked}");
         }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 
@@ -162,6 +198,7 @@ mod tests {
 
     use super::*;
     use crate::app::args::tests::with_handle;
+    use crate::app::closing::Phase;
 
     /// Reads the chunks of a body that never waits, and counts the calls of `on_abort`. `call` is made before its end.
     fn read_with(
@@ -244,6 +281,25 @@ mod tests {
         assert_eq!(events[1].as_ref().map(|event| event == end.as_bytes()), Ok(true), "{events:?}");
         // A format without a place for it is left as it is.
         assert_eq!(read_with(Streaming::new(stream::iter(["a"])), 9, gap()).0, [ok("a")]);
+    }
+
+    #[test]
+    fn a_server_that_closes_ends_event_streams_for_now_and_no_other() {
+        with_handle(|was| {
+            let life = was.services().lifecycle.clone();
+            let mut bodies = [Streaming::sse(stream::iter([1, 2])), Streaming::ndjson(stream::iter([1, 2]))]
+                .map(|streaming| Box::pin(StreamBody::new(streaming, &was)));
+            let mut next = |nth: usize| {
+                let next = std::future::poll_fn(|context| bodies[nth].as_mut().poll_next(context)).now_or_never();
+                next.expect("it is ready")
+                    .map(|chunk| String::from_utf8(chunk.expect("no error").to_vec()).expect("text"))
+            };
+            assert_eq!((next(0).as_deref(), next(1).as_deref()), (Some("data: 1\n\n"), Some("1\n")));
+            life.advance(Phase::Closing);
+            let last = next(0).expect("a last chunk");
+            assert!(last.starts_with("retry: ") && last.ends_with("\n\n"), "{last:?}");
+            assert_eq!((next(0), next(1).as_deref(), next(1)), (None, Some("2\n"), None));
+        });
     }
 
     use futures_util::StreamExt as _;

@@ -8,6 +8,7 @@ use skitai_actors::kit::Party;
 use super::actix_fallback::ActixFallback;
 use super::files::Misses;
 use super::large::Bodies;
+use super::probes::Probes;
 use super::shelf::Shelf;
 use crate::app::services::Services;
 use crate::app::site::Site;
@@ -30,6 +31,7 @@ pub(crate) struct ServingThread {
     /// What the thread polls.
     pub(crate) hold: Arc<ThreadHold>,
     pub(crate) actix: ActixFallback,
+    pub(crate) probes: Probes,
     /// The number of requests so far.
     pub(crate) requests: Cell<u64>,
 }

@@ -8,7 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,16 +20,22 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// The access log of one thread.
 pub(crate) struct AccessLog {
+    path: PathBuf,
+    // Only its own thread locks it, except at the end and when the file is opened anew.
+    open: Mutex<OpenLog>,
+}
+
+/// The file, and the lines that wait to be written to it.
+struct OpenLog {
     file: File,
-    // Only its own thread locks it, except at the end.
-    buffer: Mutex<Vec<u8>>,
+    buffer: Vec<u8>,
 }
 
 impl AccessLog {
     /// Opens the file and starts the writer of this thread, which ends when the log is dropped.
     pub(crate) fn open(path: &Path) -> io::Result<Arc<AccessLog>> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let log = Arc::new(AccessLog { file, buffer: Mutex::new(Vec::with_capacity(FULL + 1024)) });
+        let open = OpenLog { file: append(path)?, buffer: Vec::with_capacity(FULL + 1024) };
+        let log = Arc::new(AccessLog { path: path.to_owned(), open: Mutex::new(open) });
         let weak = Arc::downgrade(&log);
         tasks::spawn("access log", async move {
             let mut tick = tokio::time::interval(FLUSH_EVERY);
@@ -54,7 +60,8 @@ impl AccessLog {
         bytes: Option<u64>,
         since: Instant,
     ) {
-        let mut buffer = self.lock();
+        let open = &mut *self.lock();
+        let buffer = &mut open.buffer;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Writing to a Vec cannot fail.
         let _ = write!(buffer, "{}.{:03} ", now.as_secs(), now.subsec_millis());
@@ -70,22 +77,44 @@ impl AccessLog {
         };
         let _ = writeln!(buffer, " {:.2}", since.elapsed().as_secs_f64() * 1000.0);
         if buffer.len() >= FULL {
-            drop(buffer);
-            self.flush();
+            open.flush();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, OpenLog> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the buffer to the file.
     pub(crate) fn flush(&self) {
-        let mut buffer = self.lock();
+        self.lock().flush();
+    }
+
+    /// Goes on in the file that has the path now; lines so far go to the one before. After an error nothing changes.
+    pub(crate) fn reopen(&self) -> io::Result<()> {
+        let file = append(&self.path)?;
+        let open = &mut *self.lock();
+        open.flush();
+        open.file = file;
+        Ok(())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+impl OpenLog {
+    fn flush(&mut self) {
+        let OpenLog { file, buffer } = self;
         if buffer.is_empty() {
             return;
         }
-        if let Err(error) = (&self.file).write_all(&buffer) {
+        if let Err(error) = file.write_all(buffer) {
             tracing::error!("access log: {error}; {} bytes of it are lost", buffer.len());
         }
         buffer.clear();
@@ -118,6 +147,15 @@ mod tests {
             assert_eq!(lines[0][1..6], ["127.0.0.1:40000", "GET", "/hello?a=b", "200", "11"]);
             assert_eq!(lines[1][1], "2001:db8::1");
             assert_eq!(lines[2][1..6], ["-", "GET", "/stream", "499", "-"]);
+            // A file that was renamed keeps what belongs to it, and the next line begins a new one.
+            let aside = folder.path().join("access.log.1");
+            std::fs::rename(&path, &aside).expect("renamed");
+            log.line(None, "GET", "/before", 200, None, Instant::now());
+            log.reopen().expect("reopened");
+            log.line(None, "GET", "/after", 200, None, Instant::now());
+            log.flush();
+            let read = |path| std::fs::read_to_string(path).expect("read").lines().count();
+            assert_eq!((read(&aside), read(&path)), (4, 1));
         });
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         registry: open.process.wasc.registry().clone(),
         blocking: open.process.blocking.clone(),
         runtime: tokio::runtime::Handle::current(),
+        lifecycle: open.process.lifecycle.clone(),
         proxies: Some(&server.trusted_proxies)
             .filter(|trusted| !trusted.networks.is_empty())
             .map(|trusted| Arc::new(trusted.clone())),

@@ -9,12 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix_server::ServerHandle;
-
+use super::drain::Drain;
 use super::keys::Keys;
-use super::{listen, server};
 use super::site::OpenSite;
 use super::watch::Watch;
+use super::{listen, server};
 use crate::app::App;
 use crate::config::Loaded;
 
@@ -32,7 +31,7 @@ thread_local! {
 #[derive(Debug)]
 pub struct Background {
     address: SocketAddr,
-    handle: Option<ServerHandle>,
+    drain: Option<Drain>,
     thread: Option<JoinHandle<()>>,
     /// Disconnects when the last of its threads has ended. In a mutex, so that the server can be shared.
     ended: Mutex<Receiver<()>>,
@@ -87,13 +86,13 @@ impl Background {
                     .and_then(|site| {
                         let hold = move || ALIVE.set(Some(alive.clone()));
                         server::start(&site, listener, watch, hold)
-                            .map(|server| (site, server))
+                            .map(|serving| (site, serving))
                             .map_err(|error| error.to_string())
                     });
                 match started {
-                    Ok((site, server)) => {
-                        let _ = sender.send(Ok(server.handle()));
-                        if let Err(error) = server.await {
+                    Ok((site, serving)) => {
+                        let _ = sender.send(Ok(serving.drain()));
+                        if let Err(error) = serving.ended().await {
                             tracing::error!("the server at {address} ended: {error}");
                         }
                         site.process.close(Duration::ZERO);
@@ -109,8 +108,8 @@ impl Background {
             .spawn(run)
             .map_err(|error| NotStarted(format!("no thread for {address}: {error}")))?;
         match receiver.recv() {
-            Ok(Ok(handle)) => {
-                Ok(Background { address, handle: Some(handle), thread: Some(thread), ended: Mutex::new(ended) })
+            Ok(Ok(drain)) => {
+                Ok(Background { address, drain: Some(drain), thread: Some(thread), ended: Mutex::new(ended) })
             }
             Ok(Err(problem)) => Err(NotStarted(problem)),
             Err(_) => Err(NotStarted(format!("the server at {address} ended before it was ready"))),
@@ -131,9 +130,8 @@ impl Background {
     }
 
     fn end(&mut self) -> Result<(), StillRunning> {
-        let Some(handle) = self.handle.take() else { return Ok(()) };
-        // The call itself sends the command; its future only waits for the end, which the thread does.
-        drop(handle.stop(false));
+        let Some(drain) = self.drain.take() else { return Ok(()) };
+        drain.at_once();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

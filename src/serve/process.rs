@@ -14,6 +14,7 @@ use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
 use crate::app::blocking_pool::BlockingPool;
+use crate::app::closing::Lifecycle;
 use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
@@ -40,6 +41,7 @@ pub(crate) struct Process {
     pub(super) holds: Arc<[Arc<ThreadHold>]>,
     pub(super) watchdog: Watchdog,
     pub(super) apps: Vec<App>,
+    pub(crate) lifecycle: Arc<Lifecycle>,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }
@@ -62,6 +64,17 @@ impl Process {
             Entry::Occupied(open) => Ok(open.get().clone()),
             Entry::Vacant(none) => Ok(none.insert(AccessLog::open(path)?).clone()),
         }
+    }
+
+    /// Opens the files of the access log anew, by their names: a file that was renamed is let go.
+    pub(crate) fn reopen_logs(&self) {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        for log in logs.values() {
+            if let Err(error) = log.reopen() {
+                tracing::error!("access log {}: {error}; the file so far goes on", log.path().display());
+            }
+        }
+        tracing::info!("the access log was opened anew ({} threads)", logs.len());
     }
 
     /// Shuts down the apps, the last one first, removes remaining uploads, closes the databases' files, and flushes the

@@ -71,9 +71,9 @@ impl OpenSite {
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let (requests, held, failed) = (counts.clone(), holds.clone(), reporters.clone());
+            let (requests, held) = (counts.clone(), holds.clone());
             let of_edge = move || [("requests", Counts::tree(&requests)), ("held", watchdog::held(&held))];
-            let app = admin::app(of_edge, move || failed.failed());
+            let app = admin::app(of_edge);
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
         }
@@ -116,6 +116,7 @@ impl OpenSite {
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,
             apps,
+            lifecycle: Arc::default(),
             logs: Mutex::default(),
         });
         let router = Router::new(mounts, methods::is_own);

@@ -14,6 +14,7 @@ use super::{actors, entry};
 use crate::connection::{ConnectionTimeouts, Incoming, Outgoing, Refused, Service};
 use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Misses;
+use crate::edge::probes::Probes;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
 use crate::observe::log::one_line;
@@ -36,7 +37,8 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
         log,
         counts: process.counts(number).clone(),
         hold: process.hold(number).clone(),
-        actix: ActixFallback::new(config),
+        actix: ActixFallback::new(config, process.lifecycle.closing()),
+        probes: Probes::new(process.lifecycle.clone(), process.reporters.clone()),
         requests: Default::default(),
     })
 }
@@ -105,6 +107,7 @@ impl Service for Rc<ThreadSlot> {
             keep_alive: server.keep_alive,
             body_timeout: server.body_timeout,
             send_timeout: server.send_timeout,
+            drain_idle: server.drain_idle,
         }
     }
 

@@ -35,7 +35,7 @@
 //! - [`chaos`]: members that misbehave on command under load: errors, percentiles, extra requests, isolation;
 //! - [`load`]: panics, keep-alive, pipelining, chunked bodies, clients that leave;
 //! - [`routing`]: mounts, rules, methods and the links that lead back to them; [`life`]: the start and the end of an
-//!   app;
+//!   app; [`draining`]: the end of a process, which loses no request; [`probes`]: what load balancers ask;
 //! - [`twins`]: the examples of the first Skitai's README, in its order; [`coming`]: the table that names their tests;
 //! - [`tiers`]: a tree of servers with one leaf missing, late or left;
 //! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
@@ -65,6 +65,7 @@ mod deadlines;
 mod demo;
 mod directions;
 mod documents;
+mod draining;
 mod error_pages;
 mod faces;
 mod failing;
@@ -83,6 +84,7 @@ mod names;
 mod newcomer;
 mod overload;
 mod places;
+mod probes;
 mod reaching;
 mod refused;
 mod reload;

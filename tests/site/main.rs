@@ -6,6 +6,7 @@ mod calls;
 mod chaos;
 mod connections;
 mod covered;
+mod draining;
 mod failing;
 mod guarded;
 mod holding;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         .package(chaos::package())
         .package(connections::package())
         .package(covered::package())
+        .package(draining::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
     skitai::main([
         testsite,
         clashing,
+        draining::probed(),
+        draining::catching(),
         pages::own(),
         failing::app(),
         guarded::app(),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use futures_util::stream::iter;
+use futures_util::stream::{iter, pending};
 use skitai::actix_web::body::SizedStream;
 use skitai::actix_web::web::{self, Bytes, ServiceConfig};
 use skitai::actix_web::{HttpRequest, HttpResponse};
@@ -23,6 +23,7 @@ fn services(services: &mut ServiceConfig) {
         .route("/echo", web::post().to(echo))
         .route("/read", web::get().to(read))
         .route("/lazy", web::post().to(lazy))
+        .route("/stays", web::get().to(stays))
         .route("/panics", web::get().to(panics))
         .route("/longer", web::route().to(longer))
         .route("/shorter", web::route().to(shorter))
@@ -45,6 +46,11 @@ async fn read(body: Bytes) -> String {
 /// Answers at once, and gives back what it reads while it answers.
 async fn lazy(body: web::Payload) -> HttpResponse {
     HttpResponse::Ok().streaming(body)
+}
+
+/// Takes another protocol, in which it says nothing and which it never ends.
+async fn stays() -> HttpResponse {
+    HttpResponse::SwitchingProtocols().upgrade("silence").streaming(pending::<Result<Bytes, Infallible>>())
 }
 
 async fn panics() -> HttpResponse {

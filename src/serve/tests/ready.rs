@@ -10,6 +10,7 @@ use skitai_wire::Value;
 
 use super::serve;
 use crate as skitai;
+use crate::app::closing::Phase;
 use crate::app::{App, Result, Was};
 use crate::config::{Loaded, parse};
 use crate::edge::thread::ServingThread;
@@ -50,6 +51,8 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         let app = App::new("a").routes(skitai::routes![all, reasons]);
         let site = OpenSite::open(&loaded(), vec![app], &keys, None).expect("a good site");
         let threads: [Rc<ServingThread>; 2] = [0, 1].map(|number| slot::start(&site, number, AppConfig::default()));
+        assert_eq!(ready(&threads[0]).await, (503, r#"{"ready":false,"why":"starting"}"#.to_owned()));
+        site.process.lifecycle.advance(Phase::Serving);
         assert_eq!(ready(&threads[0]).await, (200, r#"{"ready":true}"#.to_owned()));
 
         // It has failed on one thread, and every thread reports that.
@@ -71,15 +74,25 @@ fn an_actor_that_failed_refuses_at_once_and_the_server_is_not_ready() {
         assert_eq!(ready(&threads[0]).await.0, 200);
         let got = serve(&threads[1], TestRequest::with_uri("/reasons")).await;
         assert_eq!(got.body, r#"["refused","refused"]"#);
+
+        site.process.lifecycle.advance(Phase::Unready);
+        assert_eq!(ready(&threads[1]).await, (503, r#"{"ready":false,"why":"draining"}"#.to_owned()));
     });
 }
 
 #[test]
 fn readiness_needs_no_login_and_the_rest_does() {
     actix_rt::System::new().block_on(async {
+        let site = OpenSite::open(&loaded(), vec![App::new("a")], &Keys::ephemeral(), None).expect("a good site");
+        let thread = slot::start(&site, 0, AppConfig::default());
+        site.process.lifecycle.advance(Phase::Serving);
+        for path in ["/status/ready", "/status/live", "/ping"] {
+            assert_eq!(serve(&thread, TestRequest::with_uri(path)).await.status, 200, "{path}, without an admin");
+        }
         let keys = Keys { admin_password: Some(Secret("a-password".to_owned())), ..Keys::ephemeral() };
         let site = OpenSite::open(&loaded(), vec![App::new("a")], &keys, None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
+        site.process.lifecycle.advance(Phase::Serving);
         assert_eq!(serve(&thread, TestRequest::with_uri("/status/ready")).await.status, 200);
         assert_eq!(serve(&thread, TestRequest::with_uri("/status")).await.status, 401);
         assert_eq!(serve(&thread, TestRequest::with_uri("/status/tree")).await.status, 404);

@@ -301,6 +301,25 @@ impl TestServer {
         Arc::clone(&self.running.as_ref().expect("until stopped").log)
     }
 
+    /// The number of its process, for a client that signals to it.
+    pub(crate) fn id(&self) -> u32 {
+        self.running.as_ref().expect("until stopped").child.id()
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        self.running.as_ref().expect("until stopped").signal(name);
+    }
+
+    /// Waits until it has ended by itself, or by a signal that was sent; gives what [`stop`](TestServer::stop) gives.
+    #[track_caller]
+    pub(crate) fn ended(mut self) -> (ExitStatus, Duration, String, Scenario) {
+        let mut running = self.running.take().expect("stopped once");
+        let since = Instant::now();
+        let status = eventually("the server ends", || running.child.try_wait().unwrap());
+        (status, since.elapsed(), running.all_of_log(), self.scenario.take().expect("stopped once"))
+    }
+
     /// SIGKILL: it ends in the midst of whatever it does.
     pub(crate) fn kill(mut self) {
         let mut running = self.running.take().expect("until stopped");
@@ -310,12 +329,9 @@ impl TestServer {
 
     /// SIGTERM; gives its exit, how long it took, what it wrote, and the scenario to be started again in its folder.
     #[track_caller]
-    pub(crate) fn stop(mut self) -> (ExitStatus, Duration, String, Scenario) {
-        let mut running = self.running.take().expect("stopped once");
-        let asked = Instant::now();
-        running.signal("TERM");
-        let status = eventually("the server ends after SIGTERM", || running.child.try_wait().unwrap());
-        (status, asked.elapsed(), running.all_of_log(), self.scenario.take().expect("stopped once"))
+    pub(crate) fn stop(self) -> (ExitStatus, Duration, String, Scenario) {
+        self.signal("TERM");
+        self.ended()
     }
 
     /// SIGTERM until it has ended: the second one ends what is under way. Gives its folder's scenario.

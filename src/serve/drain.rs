@@ -1,0 +1,283 @@
+//! The end of one process, in this order:
+//!
+//! 1. it says that it is not ready, and serves and accepts as before for `drain_delay`;
+//! 2. it stops accepting. What was accepted is served;
+//! 3. every reply is the last one of its connection, connections without a request are closed after `drain_idle`, event
+//!    streams end, and handlers and services are told ([`Closing`](crate::Closing));
+//! 4. what still runs at `drain_timeout` is cut, counted and named.
+//!
+//! It has ended as soon as no connection is open. [`Drain::at_once`] skips the rest at any point.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_server::{Server, ServerHandle};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::app::closing::{Lifecycle, Phase};
+use crate::config::ServerSettings;
+use crate::connection::list::{Connections, Open, Serves, UnderWay};
+use crate::edge::refused;
+
+/// actix-server acknowledges a pause before its acceptor has done it, and an accepted connection then waits in a channel
+/// for its thread: one that is stopped meanwhile would drop it unread.
+const ACCEPTED: Duration = Duration::from_millis(50);
+/// How long the threads have to let go of what is cut. One that a handler holds cannot.
+const LET_GO: Duration = Duration::from_secs(1);
+/// The most that are named of what was cut.
+const NAMED: usize = 20;
+/// The longest path in such a name, in octets.
+const PATH: usize = 200;
+
+/// Ends a process. Any thread may do so.
+#[derive(Clone, Debug)]
+pub(crate) struct Drain(Arc<Lifecycle>);
+
+impl Drain {
+    /// Lets what is under way finish.
+    pub(crate) fn begin(&self) {
+        self.0.advance(Phase::Unready);
+    }
+
+    /// Waits for nothing.
+    pub(crate) fn at_once(&self) {
+        self.0.advance(Phase::AtOnce);
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Default)]
+pub(crate) struct Drained {
+    /// It was told to wait for nothing.
+    pub(crate) is_at_once: bool,
+    /// How many requests, streams and sockets were cut at `drain_timeout`.
+    pub(crate) cut: BTreeMap<Serves, usize>,
+    /// What they were, the first ones.
+    pub(crate) named: Vec<String>,
+    /// Connections of threads that did not react, because a handler held them.
+    pub(crate) left: usize,
+}
+
+/// What the threads of a process and its drain share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    lifecycle: Arc<Lifecycle>,
+    /// The threads that have begun.
+    threads: Arc<AtomicUsize>,
+    open: Arc<Open>,
+    cut: Arc<Mutex<Vec<UnderWay>>>,
+}
+
+impl Shared {
+    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Shared {
+        Shared { lifecycle, threads: Arc::default(), open: Arc::default(), cut: Arc::default() }
+    }
+
+    /// Says that a thread can serve. With the last one the process is ready.
+    pub(super) fn began(&self, of_threads: usize) {
+        if self.threads.fetch_add(1, Relaxed) + 1 == of_threads {
+            self.lifecycle.advance(Phase::Serving);
+        }
+    }
+
+    /// The list of the connections of the current thread, which follows the phases of the process.
+    pub(super) fn connections(&self) -> Rc<Connections> {
+        let connections = Rc::new(Connections::new(self.open.clone()));
+        let (of_thread, cut, mut phases) = (connections.clone(), self.cut.clone(), self.lifecycle.follow());
+        actix_rt::spawn(async move {
+            loop {
+                match *phases.borrow_and_update() {
+                    Phase::Starting | Phase::Serving | Phase::Unready | Phase::AtOnce => {}
+                    Phase::Closing => of_thread.end(),
+                    Phase::Cut => lock(&cut).extend(of_thread.cut()),
+                }
+                if phases.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        connections
+    }
+}
+
+fn lock(cut: &Mutex<Vec<UnderWay>>) -> MutexGuard<'_, Vec<UnderWay>> {
+    cut.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A server that runs, until [`ended`](Serving::ended) says how it ended.
+pub(crate) struct Serving {
+    server: JoinHandle<io::Result<()>>,
+    course: Course,
+}
+
+/// What its drain needs.
+struct Course {
+    shared: Shared,
+    handle: ServerHandle,
+    delay: Duration,
+    limit: Duration,
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("shared", &self.course.shared).finish_non_exhaustive()
+    }
+}
+
+impl Serving {
+    /// Runs a server, which starts its threads and begins to accept.
+    pub(super) fn run(server: Server, shared: Shared, settings: &ServerSettings) -> Serving {
+        let (delay, limit) = (settings.drain_delay, settings.drain_timeout);
+        let course = Course { shared, handle: server.handle(), delay, limit };
+        Serving { server: actix_rt::spawn(server), course }
+    }
+
+    /// What ends it.
+    pub(crate) fn drain(&self) -> Drain {
+        Drain(self.course.shared.lifecycle.clone())
+    }
+
+    /// Waits until its threads serve.
+    ///
+    /// # Errors
+    /// If they could not be started.
+    pub(crate) async fn started(&mut self) -> io::Result<()> {
+        let serves = self.course.shared.lifecycle.reached(Phase::Serving);
+        tokio::select! {
+            () = serves => Ok(()),
+            ended = &mut self.server => Err(unasked(ended)),
+        }
+    }
+
+    /// Waits until it was told to end and has done so.
+    ///
+    /// # Errors
+    /// If it ended by itself.
+    pub(crate) async fn ended(self) -> io::Result<Drained> {
+        let Serving { mut server, course } = self;
+        let lifecycle = &course.shared.lifecycle;
+        let mut at_once = pin!(lifecycle.reached(Phase::AtOnce));
+        let mut drain = pin!(course.run());
+        let mut was_stopped = false;
+        let drained = loop {
+            tokio::select! {
+                biased;
+                () = &mut at_once => break Drained { is_at_once: true, ..Drained::default() },
+                drained = &mut drain => break drained,
+                // Its threads end by themselves once they have no connection left.
+                ended = &mut server, if !was_stopped => {
+                    if lifecycle.phase() < Phase::Closing {
+                        return Err(unasked(ended));
+                    }
+                    was_stopped = true;
+                }
+            }
+        };
+        // Dropped, it stops its threads without waiting for them; stopped in order, they look once a second whether they
+        // have a connection left.
+        server.abort();
+        if !server.is_finished() {
+            let _ = server.await;
+        }
+        Ok(drained)
+    }
+}
+
+impl Course {
+    /// The drain, once it was asked for.
+    async fn run(&self) -> Drained {
+        let Shared { lifecycle, open, cut, .. } = &self.shared;
+        lifecycle.reached(Phase::Unready).await;
+        if !self.delay.is_zero() {
+            tracing::info!("not ready any more; accepting for {:.1} s as before", self.delay.as_secs_f64());
+            sleep(self.delay).await;
+        }
+        let begun = Instant::now();
+        self.handle.pause().await;
+        sleep(ACCEPTED).await;
+        // Closes the listening sockets. The threads go on until they have no connection left.
+        drop(self.handle.stop(true));
+        // Before handlers are told: the answers that they give then must say it, too.
+        open.end();
+        lifecycle.advance(Phase::Closing);
+        let mut drained = Drained::default();
+        if timeout(self.limit, open.none()).await.is_err() {
+            lifecycle.advance(Phase::Cut);
+            let _ = timeout(LET_GO, open.none()).await;
+            drained = Drained::of(&mut lock(cut), open.count());
+        }
+        drained.tell(begun.elapsed());
+        drained
+    }
+}
+
+fn unasked(ended: Result<io::Result<()>, tokio::task::JoinError>) -> io::Error {
+    match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => io::Error::other("it ended by itself"),
+        Err(error) => io::Error::other(error),
+    }
+}
+
+impl Drained {
+    fn of(cut: &mut [UnderWay], left: usize) -> Drained {
+        let mut drained = Drained { left, ..Drained::default() };
+        // What has run for the longest is the likeliest to be a mistake.
+        cut.sort_by_key(|under_way| Reverse(under_way.since));
+        for under_way in cut {
+            *drained.cut.entry(under_way.serves).or_default() += 1;
+            if drained.named.len() < NAMED {
+                drained.named.push(name(under_way));
+            }
+        }
+        drained
+    }
+
+    /// Logs it.
+    fn tell(&self, took: Duration) {
+        let took = took.as_secs_f64();
+        if self.cut.is_empty() && self.left == 0 {
+            tracing::info!("drained in {took:.2} s; nothing was cut");
+            return;
+        }
+        for name in &self.named {
+            tracing::warn!("cut at `drain_timeout`: {name}");
+        }
+        let all: usize = self.cut.values().sum();
+        if all > self.named.len() {
+            tracing::warn!("cut at `drain_timeout`: {} more", all - self.named.len());
+        }
+        let mut told: Vec<String> =
+            self.cut.iter().map(|(serves, count)| format!("{count} {}{}", word(*serves), plural(*count))).collect();
+        if self.left > 0 {
+            told.push(format!("{} connection{} of threads that a handler holds", self.left, plural(self.left)));
+        }
+        tracing::warn!("drained in {took:.2} s; cut at `drain_timeout`: {}", told.join(", "));
+    }
+}
+
+fn word(serves: Serves) -> &'static str {
+    match serves {
+        Serves::Request => "request",
+        Serves::Stream => "stream",
+        Serves::Socket => "socket",
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// `GET /letters, a stream for 31.2 s`. The query is left out: it may hold what is nobody's business.
+fn name(under_way: &UnderWay) -> String {
+    let (method, target) = refused::words(&under_way.head, PATH);
+    let path = target.split('?').next().unwrap_or_default();
+    format!("{method} {path}, a {} for {:.1} s", word(under_way.serves), under_way.since.as_secs_f64())
+}

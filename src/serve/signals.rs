@@ -1,0 +1,59 @@
+//! The signals of a process without a supervisor.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::drain::Drain;
+use super::process::Process;
+
+/// Obeys the signals from now on: TERM, INT and QUIT end the process in order, a second one at once; USR1 opens the
+/// access log anew. HUP and USR2 are for a supervisor.
+///
+/// # Errors
+/// If the system does not let it hear one of them.
+pub(crate) fn obey(drain: Drain, process: Arc<Process>) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut logs = signal(SignalKind::user_defined1())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut upgrade = signal(SignalKind::user_defined2())?;
+    let refuse = |name, what| {
+        tracing::warn!(
+            "{name} is refused: this process has no supervisor, which alone can {what}; `supervise = yes` in [server] \
+             starts one"
+        );
+    };
+    actix_rt::spawn(async move {
+        let mut has_begun = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
+                _ = logs.recv() => {
+                    process.reopen_logs();
+                    continue;
+                }
+                _ = hang_up.recv() => {
+                    refuse("SIGHUP", "reload the configuration");
+                    continue;
+                }
+                _ = upgrade.recv() => {
+                    refuse("SIGUSR2", "replace the program");
+                    continue;
+                }
+            }
+            if has_begun {
+                tracing::info!("stopping at once");
+                return drain.at_once();
+            }
+            has_begun = true;
+            tracing::info!("stopping: requests under way may finish; a second signal ends them");
+            drain.begin();
+        }
+    });
+    Ok(())
+}

@@ -4,10 +4,13 @@
 //! - [`args`]: the grammar of the command line;
 //! - [`program`]: a site's program, from its apps to its exit code; [`setup`]: the changes it may make before it
 //!   serves;
-//! - [`run`], [`check`], [`routes`], [`rpc`], [`new`]: one command each.
+//! - [`run`]: serves, by itself, as a supervisor or as one process; [`instance`]: commands to a running instance;
+//! - [`check`], [`routes`], [`rpc`], [`new`]: one command each.
 
 mod args;
 mod check;
+mod greeting;
+mod instance;
 mod new;
 pub(crate) mod program;
 mod routes;

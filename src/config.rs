@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 mod clusters;
+mod conf_file;
 mod find;
 mod health;
 mod ini;
@@ -26,6 +27,7 @@ pub mod keys;
 mod mask;
 mod members;
 mod network;
+mod outside;
 mod reaching;
 mod reading;
 pub mod report;
@@ -36,6 +38,7 @@ mod source;
 pub(crate) mod spelling;
 mod values;
 
+pub(crate) use conf_file::ConfFile;
 pub use find::{NotFound, Places, find};
 pub use network::{Network, NetworkError};
 pub use report::{Problem, Report, Severity};
@@ -46,6 +49,7 @@ pub use settings::{
 };
 
 use ini::{Section, SectionKind};
+use outside::{FileTexts, Outside};
 use reading::Reading;
 use skitai_actors::spec::Drivers;
 use source::ConfText;
@@ -62,6 +66,10 @@ pub struct Loaded {
     /// The file of the conf, if it has one.
     pub file: Option<PathBuf>,
     pub(crate) stamp: Option<(SystemTime, u64)>,
+    /// That file as it was read.
+    pub(crate) conf_file: Option<ConfFile>,
+    /// The files that it refers to, as they were read.
+    files: FileTexts,
     source: Arc<ConfText>,
 }
 
@@ -76,28 +84,14 @@ pub(crate) fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 /// # Errors
 /// A report of all problems.
 pub fn load(path: &Path) -> Result<Loaded, Report> {
-    let name = path.display().to_string();
-    let refused = |problem: Problem| Report::new(Arc::new(ConfText::new(&name, "", Vec::new())), vec![problem]);
     // Taken before the file is read, so that the next check notices a change in between.
     let stamp = stamp(path);
-    let bytes = std::fs::read(path).map_err(|why| {
-        let message = format!("the conf cannot be read: {why}");
-        refused(Problem::error(0..0, message).whole_file())
-    })?;
-    let text = String::from_utf8(bytes).map_err(|why| {
-        let good = why.utf8_error().valid_up_to();
-        let line = why.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count() + 1;
-        let message = format!("the conf is not UTF-8: byte {good}, on line {line}, belongs to no character");
-        refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"))
-    })?;
-    let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let loaded = parse(&name, &text, base, &|name| std::env::var(name).ok())?;
-    Ok(Loaded { file: Some(path.to_owned()), stamp, ..loaded })
+    Ok(Loaded { stamp, ..ConfFile::read(path)?.load()? })
 }
 
 /// Parses the text of a conf. Its paths are relative to `base`; `env` returns the value of `env:NAME`.
 pub fn parse(file_name: &str, text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
-    parse_with(Drivers::BUILT_IN, file_name, text, base, env)
+    parse_with(Drivers::BUILT_IN, file_name, text, base, Outside::new(env, FileTexts::default()))
 }
 
 fn parse_with(
@@ -105,14 +99,14 @@ fn parse_with(
     file_name: &str,
     text: &str,
     base: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
+    outside: Outside<'_>,
 ) -> Result<Loaded, Report> {
     // Some editors write a byte order mark at the start; positions are counted after it.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Vec::new();
     let document = ini::read(text, &mut problems);
     let source = Arc::new(ConfText::new(file_name, text, mask::secrets(text, &document)));
-    let mut reading = Reading { text, base, env, drivers, problems };
+    let mut reading = Reading { text, base, outside: &outside, drivers, problems };
     let sections = known_sections(&mut reading, &document.sections);
     let section = |name: &str| sections.iter().copied().find(|section| section.name == name);
 
@@ -137,7 +131,16 @@ fn parse_with(
         return Err(report);
     }
     let settings = Settings { server, routes, clusters, certification };
-    Ok(Loaded { settings, warnings: report, base: base.to_owned(), file: None, stamp: None, source })
+    Ok(Loaded {
+        settings,
+        warnings: report,
+        base: base.to_owned(),
+        file: None,
+        stamp: None,
+        conf_file: None,
+        files: outside.into_files(),
+        source,
+    })
 }
 
 impl Loaded {
@@ -150,6 +153,8 @@ impl Loaded {
             base: here.to_owned(),
             file: None,
             stamp: None,
+            conf_file: None,
+            files: FileTexts::default(),
             source,
         }
     }

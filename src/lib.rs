@@ -52,11 +52,13 @@ mod edge;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod ipc;
 mod observe;
 pub mod prelude;
 mod rpc;
 mod serve;
 pub mod sql;
+mod supervise;
 pub mod test;
 
 /// The examples of the documents. `cargo test --doc` compiles them, and runs those that are no whole program.

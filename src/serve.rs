@@ -3,8 +3,8 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets; [`server`]: the threads; [`drain`]: the end of a process; [`signals`]: what asks
-//!   for it;
+//! - [`listen`]: the listening sockets; [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the
+//!   [`relay`] of the supervisor: what asks for it;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -19,6 +19,7 @@ pub(crate) mod keys;
 pub(crate) mod listen;
 pub(crate) mod mounting;
 mod process;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod signals;
 pub(crate) mod site;

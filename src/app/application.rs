@@ -41,6 +41,7 @@ pub struct App {
     pub(crate) actix: Option<ActixServices>,
     pub(crate) level: Level,
     startup: Vec<Hook>,
+    onreload: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
 
@@ -64,6 +65,7 @@ impl App {
             actix: None,
             level: Level::default(),
             startup: Vec::new(),
+            onreload: Vec::new(),
             shutdown: Vec::new(),
         }
     }
@@ -80,6 +82,7 @@ impl App {
     pub fn package(mut self, package: Package) -> App {
         self.routes.extend(within(&package.level, "", package.routes));
         self.startup.extend(package.startup);
+        self.onreload.extend(package.onreload);
         self.shutdown.extend(package.shutdown);
         self
     }
@@ -155,6 +158,14 @@ impl App {
         self
     }
 
+    /// Runs in a process that takes the place of another one at a `reload` or an `upgrade`, after [`startup`](App::startup)
+    /// and before the first request. An error keeps the process from serving, and the one before goes on.
+    #[must_use]
+    pub fn onreload(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> App {
+        self.onreload.push(Box::new(hook));
+        self
+    }
+
     /// Runs once when the server stops, after the last request. An error is logged.
     #[must_use]
     pub fn shutdown(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> App {
@@ -162,8 +173,11 @@ impl App {
         self
     }
 
-    pub(crate) fn run_startup(&self, wasc: &Wasc) -> super::Result<()> {
-        self.startup.iter().try_for_each(|hook| panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())))
+    /// Runs `startup`, and `onreload` in a process that takes the place of another one.
+    pub(crate) fn run_startup(&self, wasc: &Wasc, is_reload: bool) -> super::Result<()> {
+        let hooks = self.startup.iter().chain(self.onreload.iter().filter(|_| is_reload));
+        let mut hooks = hooks.map(|hook| panics::catch(|| hook(wasc)).unwrap_or_else(|panic| Err(panic.into())));
+        hooks.try_for_each(|ended| ended)
     }
 
     /// Runs every hook, even if one fails; the hook that was registered last runs first.
@@ -183,6 +197,7 @@ pub struct Package {
     routes: Vec<RouteRegistration>,
     level: Level,
     startup: Vec<Hook>,
+    onreload: Vec<Hook>,
     shutdown: Vec<Hook>,
 }
 
@@ -217,6 +232,7 @@ impl Package {
         let prefix = self.prefix;
         self.routes.extend(within(&package.level, prefix, package.routes));
         self.startup.extend(package.startup);
+        self.onreload.extend(package.onreload);
         self.shutdown.extend(package.shutdown);
         self
     }
@@ -227,6 +243,13 @@ impl Package {
     #[must_use]
     pub fn startup(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> Package {
         self.startup.push(Box::new(hook));
+        self
+    }
+
+    /// Runs after a reload, as for [`App::onreload`].
+    #[must_use]
+    pub fn onreload(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> Package {
+        self.onreload.push(Box::new(hook));
         self
     }
 

@@ -10,6 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use tokio::sync::watch;
 
+use crate::ipc::messages::Wish;
+
 /// What a process does, in the order of its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -28,31 +30,46 @@ pub(crate) enum Phase {
 
 /// The phase of a process.
 #[derive(Debug)]
-pub(crate) struct Lifecycle(watch::Sender<Phase>);
+pub(crate) struct Lifecycle {
+    phase: watch::Sender<Phase>,
+    /// What a handler asked for last.
+    wish: watch::Sender<Option<Wish>>,
+}
 
 impl Default for Lifecycle {
     fn default() -> Lifecycle {
-        Lifecycle(watch::Sender::new(Phase::Starting))
+        Lifecycle { phase: watch::Sender::new(Phase::Starting), wish: watch::Sender::new(None) }
     }
 }
 
 impl Lifecycle {
     pub(crate) fn phase(&self) -> Phase {
-        *self.0.borrow()
+        *self.phase.borrow()
     }
 
     /// Moves on to a phase. One that has passed already changes nothing.
     pub(crate) fn advance(&self, next: Phase) {
-        self.0.send_if_modified(|phase| {
+        self.phase.send_if_modified(|phase| {
             let is_later = *phase < next;
             *phase = (*phase).max(next);
             is_later
         });
     }
 
+    /// Passes on what a handler asks of the instance. False if nobody would do it: in a server that is a part of
+    /// another program.
+    pub(crate) fn wish(&self, wish: Wish) -> bool {
+        self.wish.send(Some(wish)).is_ok()
+    }
+
+    /// Follows what handlers ask for.
+    pub(crate) fn wishes(&self) -> watch::Receiver<Option<Wish>> {
+        self.wish.subscribe()
+    }
+
     /// Follows the phases.
     pub(crate) fn follow(&self) -> watch::Receiver<Phase> {
-        self.0.subscribe()
+        self.phase.subscribe()
     }
 
     /// Ready when this phase has been reached, or a later one.

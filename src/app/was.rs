@@ -27,6 +27,7 @@ use super::routing::table::RouteEntry;
 use super::services::Services;
 use super::sql::Sql;
 use super::trace::Trace;
+use crate::ipc::messages::Wish;
 
 /// How the client speaks, which decides the form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +180,30 @@ impl Was {
     /// [asked](Closing::has_begun) without waiting, too. What has not ended at `drain_timeout` is cut.
     pub fn closing(&self) -> Closing {
         self.0.services.lifecycle.closing()
+    }
+
+    /// Asks that the instance ends, all its processes: what is under way may finish, this request included. Exit code 0.
+    ///
+    /// # Errors
+    /// If this server is a part of another program ([`Background`](crate::test)), which alone can end it.
+    pub fn shutdown(&self) -> super::Result<()> {
+        self.wish(Wish::Shutdown)
+    }
+
+    /// Asks that the instance ends, as by [`shutdown`](Was::shutdown), and starts anew. Without a supervisor its exit code,
+    /// 3, asks for the second. To take up a changed configuration without a pause, use the command `reload`.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Was::shutdown).
+    pub fn restart(&self) -> super::Result<()> {
+        self.wish(Wish::Restart)
+    }
+
+    fn wish(&self, wish: Wish) -> super::Result<()> {
+        match self.0.services.lifecycle.wish(wish) {
+            true => Ok(()),
+            false => Err(super::Error::internal("this server is a part of another program, which alone can end it")),
+        }
     }
 
     /// Any `Serialize` value as JSON text.

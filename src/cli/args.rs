@@ -18,8 +18,28 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Serves the site (what happens without a command)
     Run(Which),
+    /// Starts the site in the background and waits until it serves; its log is var/NAME.log
+    Start(Which),
+    /// Ends a running instance: what is under way may finish
+    Stop(Tell),
+    /// Ends a running instance and starts it anew; use `reload` to take up a changed configuration without a pause
+    Restart(Tell),
+    /// Replaces the processes of a running instance by new ones, which read the configuration, without a pause
+    Reload(Tell),
+    /// Replaces a running instance by the program that is now at its path, without a pause
+    Upgrade(Tell),
+    /// Opens the log files of a running instance anew, after they were renamed
+    Reopen(Which),
+    /// Shows a running instance: its processes, what they do, since when
+    Status(Status),
+    /// One process of an instance (started by its supervisor)
+    #[command(hide = true)]
+    Process(Which),
+    /// The next supervisor of an instance (started by the last one)
+    #[command(hide = true)]
+    Adopt(Which),
     /// Reads the configuration and reports every problem in it; exit code 0 when it can be served
-    Check(Which),
+    Check(CheckArgs),
     /// Lists every route with its methods, arguments and RPC name
     Routes(Which),
     /// Writes a project of your own: app, template, static file, tests, configuration
@@ -82,6 +102,35 @@ pub(super) struct Rpc {
     pub(super) ca_file: Option<std::path::PathBuf>,
 }
 
+/// A command to a running instance.
+#[derive(Debug, Args)]
+pub(super) struct Tell {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Waits until it is done; the exit code says whether it succeeded
+    #[arg(short = 'w', long)]
+    pub(super) wait: bool,
+}
+
+/// How to show a running instance.
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Whether this program can take over an instance whose state has this version
+    #[arg(long, hide = true, value_name = "VERSION")]
+    pub(super) takes_over: Option<u32>,
+}
+
 /// Which site, and where.
 #[derive(Clone, Debug, Default, Args)]
 pub(super) struct Which {
@@ -95,4 +144,7 @@ pub(super) struct Which {
     /// Log to the console (this program always does)
     #[arg(short = 'c', long = "console", visible_aliases = ["consol", "verbose"], short_alias = 'v')]
     pub(super) console: bool,
+    /// Leaves the terminal (what `start` does)
+    #[arg(long, hide = true)]
+    pub(super) detached: bool,
 }

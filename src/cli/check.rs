@@ -6,8 +6,15 @@ use super::args::Which;
 use super::program::{Program, fail, print};
 use crate::config::Declared;
 use crate::serve::mounting;
+use crate::supervise::STATE;
 
-pub(super) fn check(program: &Program, which: &Which) -> ExitCode {
+/// `takes_over`: the version of the state of an instance that this program is to take over.
+pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -> ExitCode {
+    if let Some(version) = takes_over.filter(|version| *version != STATE) {
+        return fail(&format!(
+            "error: this program takes over instances whose state has version {STATE}, not {version}: use `restart`"
+        ));
+    }
     let loaded = match program.load(which) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),

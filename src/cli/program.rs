@@ -2,18 +2,20 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::args::{Arguments, Command, Which};
+use super::args::{Arguments, Command, Tell, Which};
 use super::setup::Setup;
-use super::{check, new, routes, rpc, run};
+use super::{check, instance, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
 use crate::config::{Loaded, NotFound, Places, Report};
+use crate::ipc::messages::InstanceCommand as Order;
 
 type Prepare = Box<dyn FnOnce(&mut Setup<'_>) -> Result<Box<dyn Any>>>;
 
@@ -74,7 +76,18 @@ impl Program {
         match arguments.command {
             None => run::run(self, &arguments.site),
             Some(Command::Run(which)) => run::run(self, &which.or(&arguments.site)),
-            Some(Command::Check(which)) => check::check(&self, &which.or(&arguments.site)),
+            Some(Command::Start(which)) => instance::start(&self, &which.or(&arguments.site)),
+            Some(Command::Stop(tell)) => instance::tell(&self, &tell.or(&arguments.site), Order::Stop),
+            Some(Command::Restart(tell)) => instance::tell(&self, &tell.or(&arguments.site), Order::Restart),
+            Some(Command::Reload(tell)) => instance::tell(&self, &tell.or(&arguments.site), Order::Reload),
+            Some(Command::Upgrade(tell)) => instance::tell(&self, &tell.or(&arguments.site), Order::Upgrade),
+            Some(Command::Reopen(which)) => {
+                instance::tell(&self, &Tell { which: which.or(&arguments.site), wait: true }, Order::Reopen)
+            }
+            Some(Command::Status(status)) => instance::status(&self, &status.which.or(&arguments.site), status.json),
+            Some(Command::Process(which)) => run::process(self, &which),
+            Some(Command::Adopt(which)) => run::adopt(self, &which),
+            Some(Command::Check(check)) => check::check(&self, &check.which.or(&arguments.site), check.takes_over),
             Some(Command::Rpc(call)) => rpc::rpc(&call),
             Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),
             Some(Command::New(asked)) => new::new(&asked),
@@ -95,10 +108,16 @@ impl Program {
             }
             (None, None) => Loaded::without_conf(&here, &names),
         };
-        if let Some(port) = which.port {
-            loaded.settings.server.port = port;
-        }
+        which.adjust(&mut loaded);
         Ok(loaded)
+    }
+
+    /// The folder and the name of an instance whose configuration has errors now: it has the name of the file.
+    pub(super) fn broken(&self, which: &Which) -> Option<(PathBuf, String)> {
+        let here = std::env::current_dir().ok()?;
+        let path = config::find(which.conf.as_ref()?, &Places { here, ..Places::default() }).ok()?;
+        let name = path.file_stem()?.to_string_lossy().into_owned();
+        Some((path.parent()?.to_owned(), name))
     }
 
     /// Whether the configuration is the program's own.
@@ -122,7 +141,28 @@ impl Which {
             conf: self.conf.clone().or_else(|| outer.conf.clone()),
             port: self.port.or(outer.port),
             console: self.console || outer.console,
+            detached: self.detached || outer.detached,
         }
+    }
+
+    /// Makes a configuration listen where the command line says.
+    pub(super) fn adjust(&self, loaded: &mut Loaded) {
+        if let Some(port) = self.port {
+            loaded.settings.server.port = port;
+        }
+    }
+
+    /// The arguments that lead another process of this program to the same configuration.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let conf = self.conf.iter().flat_map(|conf| ["--conf".into(), conf.into()]);
+        let port = self.port.iter().flat_map(|port| ["--port".into(), port.to_string().into()]);
+        conf.chain(port).collect()
+    }
+}
+
+impl Tell {
+    fn or(self, outer: &Which) -> Tell {
+        Tell { which: self.which.or(outer), wait: self.wait }
     }
 }
 

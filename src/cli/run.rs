@@ -1,111 +1,225 @@
-//! `run`: serves the site until a signal ends it.
+//! `run`: serves the site until it is told to end, by itself or as the supervisor of an instance. And the roles in which
+//! a supervisor starts this program: one process of the instance, or the next supervisor.
 
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::args::Which;
-use super::program::{Program, fail, print};
+use super::greeting::greet;
+use super::program::{Program, fail};
 use super::setup::Setup;
 use crate::config::Loaded;
+use crate::ipc::messages::{FromProcess, Wish};
 use crate::observe::{log, panics};
+use crate::serve::drain::{Drain, Drained};
 use crate::serve::keys::Keys;
+use crate::serve::listen::{self, Listener};
+use crate::serve::mounting::{self, NotOpened};
+use crate::serve::relay::{Inheritance, Relay};
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{listen, mounting, server, signals};
+use crate::serve::{server, signals};
+use crate::supervise::blueprint::Blueprint;
+use crate::supervise::{self, RESTART, UNFIT};
 
 /// How long statements that outlive their request may run, once every request is answered.
 const LAST_STATEMENTS: Duration = Duration::from_secs(2);
 
-pub(super) fn run(mut program: Program, which: &Which) -> ExitCode {
+/// Why a site does not serve.
+#[derive(Debug, thiserror::Error)]
+enum NoSite {
+    #[error("{0}")]
+    Conf(String),
+    #[error("{0}")]
+    Start(String),
+}
+
+impl NoSite {
+    fn code(&self) -> ExitCode {
+        match self {
+            NoSite::Conf(_) => ExitCode::from(UNFIT),
+            NoSite::Start(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Prints it; reports of configurations begin with `error:` already.
+    fn fail(&self) -> ExitCode {
+        let why = self.to_string();
+        fail(&if why.contains("error:") { why } else { format!("error: {why}") });
+        self.code()
+    }
+}
+
+/// The command `run`.
+pub(super) fn run(program: Program, which: &Which) -> ExitCode {
     log::start();
-    panics::install_hook();
-    let mut loaded = match program.load(which) {
+    if which.detached {
+        // Fails for the leader of a group, which has no terminal to leave.
+        let _ = rustix::process::setsid();
+    }
+    let loaded = match program.load(which) {
         Ok(loaded) => loaded,
-        Err(error) => return fail(&error.to_string()),
+        Err(error) => return NoSite::Conf(error.to_string()).fail(),
     };
     if !loaded.warnings.is_empty() {
         fail(&loaded.warnings.to_string());
     }
-    let var = loaded.base.join("var");
-    let keys = match Keys::of(&loaded.settings.server, &var) {
-        Ok(keys) => keys,
-        Err(error) => return fail(&format!("error: {error}")),
-    };
-    let server = &loaded.settings.server;
-    let listener = match listen::listen(server.ip, server.port) {
-        Ok(listener) => listener,
-        Err(error) => {
-            let ip = server.ip.map_or_else(|| "every interface".to_owned(), |ip| ip.to_string());
-            return fail(&format!(
-                "error: port {} of {ip} cannot be listened on: {error}; -p PORT picks another port",
-                server.port
-            ));
-        }
-    };
-    let port = listener.local_addr().map_or(server.port, |address| address.port());
-    let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
-    let _prepared = match prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))) {
-        Some(Ok(prepared)) => Some(prepared),
-        Some(Err(error)) => return fail(&format!("error: {error}")),
-        None => None,
-    };
-    let watch = Watch::of(&loaded, which.port);
-    serve(program, &loaded, &keys, listener, watch)
+    if !loaded.settings.server.is_supervised() {
+        return serve(program, which, loaded, None).unwrap_or_else(|no_site| no_site.fail());
+    }
+    match blueprint(program, which) {
+        Ok(blueprint) => supervise::run(blueprint, &loaded),
+        Err(no_site) => no_site.fail(),
+    }
 }
 
-fn serve(program: Program, loaded: &Loaded, keys: &Keys, listener: TcpListener, watch: Option<Arc<Watch>>) -> ExitCode {
+/// The role of one process of an instance. What keeps it from serving, the supervisor prints.
+pub(super) fn process(program: Program, which: &Which) -> ExitCode {
+    log::start();
+    let inheritance = match Inheritance::take() {
+        Ok(inheritance) => inheritance,
+        Err(error) => return NoSite::Start(error.to_string()).fail(),
+    };
+    let relay = inheritance.relay.clone();
+    let loaded = match &inheritance.hello.conf {
+        Some(conf) => conf.load().map_err(|error| NoSite::Conf(error.to_string())).map(|mut loaded| {
+            which.adjust(&mut loaded);
+            loaded
+        }),
+        None => program.load(which).map_err(|error| NoSite::Conf(error.to_string())),
+    };
+    let served = loaded.and_then(|loaded| serve(program, which, loaded, Some(inheritance)));
+    served.unwrap_or_else(|no_site| {
+        let is_conf = matches!(no_site, NoSite::Conf(_));
+        relay.say(&FromProcess::Failed { why: no_site.to_string(), is_conf });
+        no_site.code()
+    })
+}
+
+/// The role of the next supervisor, in the process of the last one.
+pub(super) fn adopt(program: Program, which: &Which) -> ExitCode {
+    log::start();
+    match blueprint(program, which) {
+        Ok(blueprint) => supervise::adopt(blueprint),
+        Err(no_site) => no_site.fail(),
+    }
+}
+
+fn blueprint(program: Program, which: &Which) -> Result<Blueprint, NoSite> {
+    let file = std::env::current_exe()
+        .map_err(|error| NoSite::Start(format!("the file of this program cannot be found: {error}")))?;
+    let (is_detached, arguments, which) = (which.detached, which.arguments(), which.clone());
+    let load = Box::new(move || program.load(&which).map_err(|error| error.to_string()));
+    Ok(Blueprint { program: file, arguments, is_detached, load })
+}
+
+/// Serves in this process until it is told to end.
+fn serve(
+    mut program: Program,
+    which: &Which,
+    mut loaded: Loaded,
+    mut inheritance: Option<Inheritance>,
+) -> Result<ExitCode, NoSite> {
+    panics::install_hook();
+    let var = loaded.base.join("var");
+    let keys = Keys::of(&loaded.settings.server, &var).map_err(|error| NoSite::Start(error.to_string()))?;
+    let listeners = match &mut inheritance {
+        Some(inheritance) => inheritance.listeners().map_err(|error| NoSite::Start(error.to_string()))?,
+        None => listen::open(&loaded.settings.server).map_err(|error| NoSite::Start(error.to_string()))?,
+    };
+    let port = listeners.iter().find_map(Listener::port).unwrap_or(loaded.settings.server.port);
+    let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
+    let prepared = prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))).transpose();
+    let _prepared = prepared.map_err(|error| NoSite::Start(error.to_string()))?;
+    let watch = Watch::of(&loaded, which.port);
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
-        let site = match OpenSite::open(loaded, apps, keys, mounting::templates_of(loaded).as_deref()) {
-            Ok(site) => site,
-            Err(unfit) => return fail(&format!("error: {unfit}")),
+        let is_reload = inheritance.as_ref().is_some_and(|inheritance| inheritance.hello.is_reload);
+        let templates = mounting::templates_of(&loaded);
+        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), is_reload);
+        let site = opened.map_err(|not_opened| match not_opened {
+            NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
+            NotOpened::Startup { .. } => NoSite::Start(not_opened.to_string()),
+        })?;
+        let addresses: Vec<_> = listeners
+            .iter()
+            .filter_map(|l| {
+                let Listener::Tcp(l) = l;
+                l.local_addr().ok()
+            })
+            .collect();
+        let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
+        let mut serving = server::start(
+            &site,
+            {
+                let Some(Listener::Tcp(l)) = listeners.into_iter().next() else { unreachable!() };
+                l
+            },
+            watch,
+            || {},
+        )
+        .map_err(not_started)?;
+        let is_first = inheritance.as_ref().is_none_or(|inheritance| inheritance.hello.is_first);
+        let relay = match inheritance {
+            Some(inheritance) => {
+                signals::obey_supervised(serving.drain()).map_err(not_started)?;
+                Some(inheritance.obey(serving.drain(), site.process.clone()).map_err(not_started)?)
+            }
+            None => {
+                signals::obey(serving.drain(), site.process.clone()).map_err(not_started)?;
+                None
+            }
         };
-        let address = listener.local_addr();
-        let not_started = |error| fail(&format!("error: the server did not start: {error}"));
-        let mut serving = match server::start(&site, listener, watch, || {}) {
-            Ok(serving) => serving,
-            Err(error) => return not_started(error),
-        };
-        let started = match signals::obey(serving.drain(), site.process.clone()) {
-            Ok(()) => serving.started().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = started {
-            return not_started(error);
+        let wished = wishes(&site, serving.drain(), relay.clone());
+        serving.started().await.map_err(not_started)?;
+        site.answers().await;
+        if is_first {
+            greet(&loaded, &keys, &hints, &addresses);
         }
-        if let Ok(address) = address {
-            greet(loaded, keys, &hints, address);
+        if let Some(relay) = &relay {
+            relay.say(&FromProcess::Ready);
         }
         let ended = serving.ended().await;
         // After a second signal nothing is awaited.
         let is_at_once = ended.as_ref().is_ok_and(|drained| drained.is_at_once);
         site.process.close(if is_at_once { Duration::ZERO } else { LAST_STATEMENTS });
         match ended {
-            Ok(_) if is_at_once => fail("stopped before every request was answered"),
-            Ok(_) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("error: the server ended: {error}")),
+            Ok(drained) => Ok(told(&drained, relay.as_ref(), *wished.borrow())),
+            Err(error) => Err(NoSite::Start(format!("the server ended: {error}"))),
         }
     })
 }
 
-/// Prints the address of the site and the pages to open.
-fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], address: std::net::SocketAddr) {
-    let server = &loaded.settings.server;
-    let base = if address.ip().is_unspecified() {
-        format!("http://127.0.0.1:{}", address.port())
-    } else {
-        format!("http://{address}")
-    };
-    let reach = if address.ip().is_unspecified() { ", on all interfaces" } else { "" };
-    let mode = if server.devel { ", devel mode" } else { "" };
-    print(&format!("{} serves {base}/ with {} threads{reach}{mode}", server.name, server.threads));
-    for hint in hints {
-        print(&format!("  {base}{hint}"));
+/// Passes on what handlers ask of the instance: to the supervisor, or, without one, to the end of this process.
+fn wishes(site: &Arc<OpenSite>, drain: Drain, relay: Option<Relay>) -> watch::Receiver<Option<Wish>> {
+    let mut wishes = site.process.lifecycle.wishes();
+    let wished = wishes.clone();
+    actix_rt::spawn(async move {
+        while wishes.changed().await.is_ok() {
+            let Some(for_what) = *wishes.borrow_and_update() else { continue };
+            match &relay {
+                Some(relay) => relay.say(&FromProcess::Asked { for_what }),
+                None => {
+                    tracing::info!("stopping, as the app asks ({for_what:?}): requests under way may finish");
+                    drain.begin();
+                }
+            }
+        }
+    });
+    wished
+}
+
+/// Tells the supervisor how the drain ended. Returns the exit code.
+fn told(drained: &Drained, relay: Option<&Relay>, wished: Option<Wish>) -> ExitCode {
+    if let Some(relay) = relay {
+        relay.say(&FromProcess::Drained { cut: drained.named.clone(), count: drained.cut.values().sum() });
     }
-    if let (Some(password), Some(file)) = (&keys.admin_password, &keys.password_file) {
-        print(&format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()));
+    match (drained.is_at_once, wished) {
+        (true, _) => fail("stopped before every request was answered"),
+        (false, Some(Wish::Restart)) if relay.is_none() => ExitCode::from(RESTART),
+        (false, _) => ExitCode::SUCCESS,
     }
-    print("Ctrl-C stops it.");
 }

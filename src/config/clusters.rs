@@ -123,7 +123,7 @@ fn of_databases(
     let section = Some(section);
     let mut found = parts(reading, name, members, shape, |part, reading| match shape {
         Shape::Sqlite => members::sqlite(part, reading.base),
-        Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.env),
+        Shape::Http | Shape::Postgres => members::postgres(part, reading.base, reading.outside),
     });
     members::tell_apart(&mut found);
     DbSpec {

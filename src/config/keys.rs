@@ -88,6 +88,18 @@ const fn size(min: u64, max: u64) -> KeyKind {
 pub(super) const THREADS: Key =
     key("threads", count(1, 1024), "", "threads of each process; the number of cores if not given");
 pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "processes of the instance");
+pub(super) const SUPERVISE: Key = key(
+    "supervise",
+    KeyKind::Flag,
+    "",
+    "whether a supervisor owns the sockets and replaces processes without a pause; `yes` if not given, but `no` in devel \
+     mode and for the first process of a container",
+);
+pub(super) const USER: Key =
+    key("user", KeyKind::Text, "", "user as whom the processes run; needs a supervisor that is root");
+pub(super) const GROUP: Key = key("group", KeyKind::Text, "", "group of the processes; the user's own if not given");
+pub(super) const START_TIMEOUT: Key =
+    key("start_timeout", time(1000, HOUR), "60", "how long a process may take until it serves");
 pub(super) const IP: Key = key("ip", KeyKind::Address, "", "address to listen on; all interfaces if empty");
 pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
 pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");
@@ -282,6 +294,10 @@ pub(super) const WAIT: Key = key("wait", time(1, HOUR), "1", "how long a stateme
 pub const SERVER: &[Key] = &[
     THREADS,
     PROCESSES,
+    SUPERVISE,
+    USER,
+    GROUP,
+    START_TIMEOUT,
     IP,
     PORT,
     NAME,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use percent_encoding::percent_decode_str;
 use skitai_actors::spec::{DbMember, DbTls, Member, Secret, Shard};
 
+use super::outside::Outside;
 use super::values;
 
 /// The kind of a cluster's members.
@@ -150,16 +151,12 @@ pub(super) fn http(text: &str, tls: bool) -> Result<(Member, String), Misread> {
 }
 
 /// `host[:port]/db/user/password [weight]`, or the same as a URL.
-pub(super) fn postgres(
-    text: &str,
-    base: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(DbMember, String), Misread> {
+pub(super) fn postgres(text: &str, base: &Path, outside: &Outside<'_>) -> Result<(DbMember, String), Misread> {
     let (address, weight) = weight(text)?;
     let login = if address.contains("://") { from_url(address, base)? } else { from_slashes(address)? };
     let password = match login.password {
         Written::Plain(password) => password,
-        Written::Reference(reference) => values::secret(&reference, base, env)
+        Written::Reference(reference) => values::secret(&reference, base, outside)
             .map_err(|why| misread(format!("the member's password: {why}"), "not to be had"))?,
     };
     let port = login.port.unwrap_or(POSTGRES_PORT);

@@ -8,6 +8,7 @@ use skitai_actors::spec::{Drivers, Secret};
 use super::ini::{IniEntry, Section, Value, printable};
 use super::keys::Key;
 use super::network::Network;
+use super::outside::Outside;
 use super::report::Problem;
 use super::settings::default_of;
 use super::spelling::nearest;
@@ -17,7 +18,7 @@ use super::{keys, mask, values};
 pub(super) struct Reading<'a> {
     pub(super) text: &'a str,
     pub(super) base: &'a Path,
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) outside: &'a Outside<'a>,
     pub(super) drivers: Drivers,
     pub(super) problems: Vec<Problem>,
 }
@@ -158,7 +159,7 @@ impl Reading<'_> {
     /// A secret with its place; `None` if it is missing, empty or cannot be read.
     pub(super) fn secret(&mut self, section: Option<&Section>, key: &Key) -> Option<(Secret, Range<usize>)> {
         let value = find(section, key).filter(|value| !value.text.is_empty())?;
-        match values::secret(&value.text, self.base, self.env) {
+        match values::secret(&value.text, self.base, self.outside) {
             Ok(secret) => Some((Secret(secret), value.span())),
             Err(why) => {
                 self.push(Problem::error(value.span(), format!("`{}`: {why}", key.name)).label("not to be had"));
@@ -173,7 +174,7 @@ impl Reading<'_> {
         let mut read = Vec::new();
         for (text, range) in parts(&value.text) {
             let span = value.span_of(&range);
-            match values::secret(text, self.base, self.env) {
+            match values::secret(text, self.base, self.outside) {
                 Ok(secret) => read.push((Secret(secret), span)),
                 Err(why) => self.push(Problem::error(span, format!("`{}`: {why}", key.name)).label("not to be had")),
             }

@@ -33,6 +33,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     }
     refuse_unbuilt(reading, section);
     let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
+    let (is_supervised, supervise_value) = reading.flag(section, &keys::SUPERVISE);
+    let supervise = supervise_value.map(|_| is_supervised);
     let ip = reading.address(section, &keys::IP);
     if let Some(value) = devel_value.filter(|_| devel) {
         keep_devel_on_loopback(reading, section, ip, value);
@@ -43,6 +45,10 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
         // More than one was refused above.
         processes: 1,
+        supervise,
+        user: given(section, &keys::USER).map(|value| value.text.clone()),
+        group: given(section, &keys::GROUP).map(|value| value.text.clone()),
+        start_timeout: reading.time(section, &keys::START_TIMEOUT),
         ip,
         port: u16::try_from(reading.number(section, &keys::PORT)).unwrap_or(u16::MAX),
         name: instance_name(reading, section, name),

@@ -31,6 +31,14 @@ pub struct ServerSettings {
     pub threads: usize,
     /// Processes.
     pub processes: usize,
+    /// Whether there is a supervisor; `None` for what [`is_supervised`](ServerSettings::is_supervised) says.
+    pub supervise: Option<bool>,
+    /// The user as whom the processes run; `None` for the one that starts the instance.
+    pub user: Option<String>,
+    /// Their group; `None` for the user's own.
+    pub group: Option<String>,
+    /// How long a process may take until it serves.
+    pub start_timeout: Duration,
     /// Address to listen on; `None` for all interfaces.
     pub ip: Option<IpAddr>,
     /// Port to listen on.
@@ -87,6 +95,14 @@ pub struct ServerSettings {
     pub access_log: Option<PathBuf>,
     /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
+}
+
+impl ServerSettings {
+    /// Whether an instance with these settings has a supervisor: not in devel mode, and not as the first process of a
+    /// container, unless `supervise` says otherwise.
+    pub fn is_supervised(&self) -> bool {
+        self.supervise.unwrap_or(!self.devel && std::process::id() != 1)
+    }
 }
 
 /// The proxies whose forwarding headers are trusted, and the header they use.
@@ -234,6 +250,10 @@ impl Default for ServerSettings {
         ServerSettings {
             threads: cores(),
             processes: default_count(&keys::PROCESSES),
+            supervise: None,
+            user: None,
+            group: None,
+            start_timeout: values::duration(default_of(&keys::START_TIMEOUT)),
             ip: None,
             port: u16::try_from(default_of(&keys::PORT)).unwrap_or(u16::MAX),
             name: "skitai".to_owned(),

@@ -28,7 +28,13 @@ fn parsed(text: &str) -> Result<Loaded, Report> {
 fn a_database_without_a_driver_is_refused_by_the_name_of_its_feature() {
     let conf = "[@a]\ntype = sqlite3\nmembers = a.db\n[@b]\nmembers = h:1/db/user/secret\n[@c]\nmembers = h:1\n";
     let report = |postgres, sqlite| {
-        let read = parse_with(Drivers { postgres, sqlite }, "site.conf", conf, Path::new("/site"), &env);
+        let read = parse_with(
+            Drivers { postgres, sqlite },
+            "site.conf",
+            conf,
+            Path::new("/site"),
+            Outside::new(&env, FileTexts::default()),
+        );
         read.map_or_else(|report| report.to_string(), |_| String::new())
     };
     let (no_postgres, no_sqlite) = (report(false, true), report(true, false));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::keys::KeyKind;
+use super::outside::Outside;
 
 /// `yes`, `no` and their kin.
 pub(super) fn flag(text: &str) -> Result<bool, String> {
@@ -79,10 +80,10 @@ pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
 }
 
 /// A secret: the text itself, `env:NAME` or `file:PATH`. Error texts never contain it.
-pub(super) fn secret(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+pub(super) fn secret(text: &str, base: &Path, outside: &Outside<'_>) -> Result<String, String> {
     if let Some(name) = text.strip_prefix("env:") {
         let name = name.trim();
-        return match env(name) {
+        return match (outside.env)(name) {
             Some(value) if !value.is_empty() => Ok(value),
             Some(_) => Err(format!("the environment variable `{name}` is empty")),
             None => Err(format!("the environment variable `{name}` is not set")),
@@ -90,7 +91,7 @@ pub(super) fn secret(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<Strin
     }
     if let Some(path) = text.strip_prefix("file:") {
         let path = base.join(path.trim());
-        return match std::fs::read_to_string(&path) {
+        return match outside.read(&path) {
             Ok(content) => {
                 let value = content.trim_end_matches(['\r', '\n']);
                 if value.is_empty() {

@@ -41,3 +41,42 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
+
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+}
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct ListenError(String);
+impl Listener {
+    pub(crate) fn from_fd(fd: std::os::fd::OwnedFd) -> io::Result<Listener> {
+        Ok(Listener::Tcp(TcpListener::from(fd)))
+    }
+    pub(crate) fn try_clone(&self) -> io::Result<Listener> {
+        let Listener::Tcp(tcp) = self;
+        tcp.try_clone().map(Listener::Tcp)
+    }
+    pub(crate) fn port(&self) -> Option<u16> {
+        let Listener::Tcp(tcp) = self;
+        tcp.local_addr().ok().map(|a| a.port())
+    }
+}
+impl std::os::fd::AsFd for Listener {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        let Listener::Tcp(tcp) = self;
+        tcp.as_fd()
+    }
+}
+pub(crate) fn addresses(server: &crate::config::ServerSettings) -> Vec<String> {
+    vec![server.ip.map_or_else(
+        || format!("all interfaces, port {}", server.port),
+        |ip| SocketAddr::new(ip, server.port).to_string(),
+    )]
+}
+pub(crate) fn open_at(server: &crate::config::ServerSettings, _: &str) -> Result<Listener, ListenError> {
+    listen(server.ip, server.port).map(Listener::Tcp).map_err(|e| ListenError(format!("port {}: {e}", server.port)))
+}
+pub(crate) fn open(server: &crate::config::ServerSettings) -> Result<Vec<Listener>, ListenError> {
+    open_at(server, "").map(|l| vec![l])
+}

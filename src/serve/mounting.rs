@@ -13,6 +13,17 @@ use crate::config::{Loaded, MountLine, MountTarget, ServerSettings};
 #[error("{}", .0.join("\n"))]
 pub(crate) struct Unfit(pub(crate) Vec<String>);
 
+/// Why a site was not opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotOpened {
+    /// The configuration and the program's apps do not fit.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// An app refused to start.
+    #[error("app `{app}`: startup: {error}")]
+    Startup { app: String, error: crate::app::Error },
+}
+
 /// Makes the mounts of the configuration.
 pub(crate) fn mounts(loaded: &Loaded, apps: &[App], templates: Option<&Path>) -> Result<Vec<Mount>, Unfit> {
     let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();

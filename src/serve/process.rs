@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::app::{App, Wasc};
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
+use crate::ipc::messages::Descriptor;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 
@@ -66,8 +68,18 @@ impl Process {
         }
     }
 
-    /// Opens the files of the access log anew, by their names: a file that was renamed is let go.
-    pub(crate) fn reopen_logs(&self) {
+    /// Opens the files of the access log anew, by their names: a file that was renamed is let go. Those that the
+    /// supervisor has opened come with their names.
+    pub(crate) fn reopen_logs(&self, handed: Vec<(Descriptor, OwnedFd)>) {
+        for (what, descriptor) in handed {
+            if let Descriptor::Console = what {
+                let taken =
+                    rustix::stdio::dup2_stdout(&descriptor).and_then(|()| rustix::stdio::dup2_stderr(&descriptor));
+                if let Err(error) = taken {
+                    tracing::error!("the console's new log: {error}; the file so far goes on");
+                }
+            }
+        }
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         for log in logs.values() {
             if let Err(error) = log.reopen() {

@@ -1,4 +1,4 @@
-//! The signals of a process without a supervisor.
+//! The signals of a process.
 
 use std::io;
 use std::sync::Arc;
@@ -8,7 +8,34 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::drain::Drain;
 use super::process::Process;
 
-/// Obeys the signals from now on: TERM, INT and QUIT end the process in order, a second one at once; USR1 opens the
+/// Obeys the signals of a process of an instance from now on: TERM, INT and QUIT end it in order, a second one at once.
+/// The others are for its supervisor, and are often sent to all processes of a name: they do nothing here.
+///
+/// # Errors
+/// If the system does not let it hear one of them.
+pub(crate) fn obey_supervised(drain: Drain) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    // Once it is heard, a signal has no effect of its own any more.
+    let _ignored = [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()].map(signal);
+    actix_rt::spawn(async move {
+        let mut another = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
+            }
+        };
+        another().await;
+        drain.begin();
+        another().await;
+        drain.at_once();
+    });
+    Ok(())
+}
+
+/// Obeys the signals of a process without a supervisor from now on: TERM, INT and QUIT end the process in order, a second one at once; USR1 opens the
 /// access log anew. HUP and USR2 are for a supervisor.
 ///
 /// # Errors
@@ -34,7 +61,7 @@ pub(crate) fn obey(drain: Drain, process: Arc<Process>) -> io::Result<()> {
                 _ = interrupt.recv() => {}
                 _ = quit.recv() => {}
                 _ = logs.recv() => {
-                    process.reopen_logs();
+                    process.reopen_logs(Vec::new());
                     continue;
                 }
                 _ = hang_up.recv() => {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::Health;
@@ -12,7 +13,7 @@ use skitai_wire::Value;
 
 use super::fleet::Fleet;
 use super::keys::Keys;
-use super::mounting::{Unfit, mounts, place};
+use super::mounting::{NotOpened, Unfit, mounts, place};
 use super::process::Process;
 use super::watch::keep_of_process;
 use crate::app::request::admin_login::AdminLogin;
@@ -43,6 +44,8 @@ impl std::fmt::Debug for OpenSite {
     }
 }
 
+/// How long the actors have to answer for the first time.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// The path of the status page.
 const STATUS: &str = "/status";
 /// The path of the page of the methods.
@@ -53,10 +56,21 @@ impl OpenSite {
     /// health checks of the clusters.
     pub(crate) fn open(
         loaded: &Loaded,
+        apps: Vec<App>,
+        keys: &Keys,
+        templates: Option<&Path>,
+    ) -> Result<Arc<OpenSite>, NotOpened> {
+        OpenSite::open_in_place(loaded, apps, keys, templates, false)
+    }
+
+    /// The same in a process that takes the place of another one (`is_reload`).
+    pub(crate) fn open_in_place(
+        loaded: &Loaded,
         mut apps: Vec<App>,
         keys: &Keys,
         templates: Option<&Path>,
-    ) -> Result<Arc<OpenSite>, Unfit> {
+        is_reload: bool,
+    ) -> Result<Arc<OpenSite>, NotOpened> {
         let Settings { server, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
         let mut mounts = mounts(loaded, &apps, templates)?;
@@ -88,11 +102,11 @@ impl OpenSite {
         }
         let (clusters, databases) = started(&declared, &[], &[]);
         for (index, app) in apps.iter().enumerate() {
-            if let Err(error) = app.run_startup(&wasc) {
+            if let Err(error) = app.run_startup(&wasc, is_reload) {
                 // Shuts down the apps that have started, and the one that failed half-way.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
                 wasc.clear();
-                return Err(Unfit(vec![format!("app `{}`: startup: {error}", app.name)]));
+                return Err(NotOpened::Startup { app: app.name.clone(), error });
             }
         }
         let status = {
@@ -122,6 +136,11 @@ impl OpenSite {
         let router = Router::new(mounts, methods::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
         Ok(Arc::new(OpenSite { site, clusters, databases, process }))
+    }
+
+    /// Waits until every actor has answered, or had the time to.
+    pub(crate) async fn answers(&self) {
+        skitai_actors::status::ask(&self.process.status, None, ANSWERS_WITHIN).await;
     }
 
     /// Opens another configuration in the same process: see [`watch`](super::watch). An invalid one changes nothing.

@@ -99,6 +99,7 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
     }
     keep!(ip, port, threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
     keep!(introspection, previous_securekeys, drain_delay, drain_idle, drain_timeout);
+    keep!(supervise, user, group, start_timeout);
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);

@@ -121,6 +121,7 @@ const ORDERS: &[Order] = &[
         rooms: &[
             "observe",
             "config",
+            "ipc",
             "connection",
             "app",
             "__private",
@@ -130,6 +131,7 @@ const ORDERS: &[Order] = &[
             "rpc",
             "builtin",
             "serve",
+            "supervise",
             "test",
             "cli",
             "fuzzing",

@@ -40,6 +40,7 @@
 //! - [`tiers`]: a tree of servers with one leaf missing, late or left;
 //! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
+//! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
@@ -101,6 +102,7 @@ mod sql;
 mod sql_leaving;
 mod status;
 mod streams;
+mod supervised;
 mod tiers;
 mod twins;
 mod uploads;

@@ -2,14 +2,6 @@
 
 use crate::harness::{Conduct, Member, TestServer, eventually};
 
-/// Rewrites the conf of a running site.
-fn rewrite(site: &TestServer, from: &str, to: &str) {
-    let path = site.dir().join("test.conf");
-    let conf = std::fs::read_to_string(&path).unwrap();
-    assert!(conf.contains(from), "{from} is not in\n{conf}");
-    std::fs::write(path, conf.replace(from, to)).unwrap();
-}
-
 fn write(site: &TestServer, name: &str, text: &str) {
     std::fs::write(site.dir().join(name), text).unwrap();
 }
@@ -46,7 +38,7 @@ fn a_changed_conf_opens_no_further_access_log() {
     visit();
     let before = site.descriptors();
     for megabytes in 1..=10 {
-        rewrite(&site, &format!("max_body = {megabytes}m"), &format!("max_body = {}m", megabytes + 1));
+        site.rewrite(&format!("max_body = {megabytes}m"), &format!("max_body = {}m", megabytes + 1));
         visit();
     }
     eventually("what the sites before had open is closed", || (site.descriptors() < before + 10).then_some(()));
@@ -73,8 +65,8 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
     assert_eq!((answer("one").as_deref(), answer("same").as_deref()), (Some("first"), Some("same")));
     assert_eq!(site.get("/shelf/book.txt").code, 404);
 
-    rewrite(&site, &first.node(), &second.node());
-    rewrite(&site, "[routes:line]\n", "[routes:line]\n/shelf = shelf\n");
+    site.rewrite(&first.node(), &second.node());
+    site.rewrite("[routes:line]\n", "[routes:line]\n/shelf = shelf\n");
     // More requests than threads: whichever thread is asked has the new one.
     for _ in 0..8 {
         assert_eq!(answer("one").as_deref(), Some("second"));
@@ -82,17 +74,17 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
     assert_eq!(site.get("/shelf/book.txt").text(), "a book");
     assert_eq!(answer("same").as_deref(), Some("same"));
     assert_eq!(site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]).code, 200);
-    rewrite(&site, "max_body = 1m", "max_body = 100k");
+    site.rewrite("max_body = 1m", "max_body = 100k");
     let refused = site.post("/large?bytes=1", "text/plain", vec![b'x'; 500_000]);
     assert_eq!((refused.code, refused.header("x-restart-needed")), (413, ""));
 
-    rewrite(&site, "threads = 2", "threads = 3");
+    site.rewrite("threads = 2", "threads = 3");
     let reply = site.get("/large?bytes=1");
     assert_eq!((reply.code, reply.header("x-restart-needed")), (200, "threads"));
     let page = site.ask("GET", "/nowhere", &[("Accept", "text/html")], b"").text();
     assert!(page.contains("needs a restart") && page.contains("threads"), "{page}");
     eventually("the log says it", || site.log().contains("but for threads").then_some(()));
-    rewrite(&site, "threads = 3", "threads = 2");
+    site.rewrite("threads = 3", "threads = 2");
     assert_eq!(site.get("/large?bytes=1").header("x-restart-needed"), "");
 }
 
@@ -100,7 +92,7 @@ fn the_conf_is_taken_up_but_for_what_needs_a_restart() {
 fn a_conf_with_a_mistake_is_told_until_it_is_mended() {
     let site = TestServer::site().server("devel", "yes").start();
     assert_eq!(site.get("/large?bytes=3").text(), "xxx");
-    rewrite(&site, "threads = 2", "thread = 2");
+    site.rewrite("threads = 2", "thread = 2");
     for _ in 0..4 {
         let answer = site.get("/large?bytes=3");
         let message = answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
@@ -108,7 +100,7 @@ fn a_conf_with_a_mistake_is_told_until_it_is_mended() {
         assert!(message.contains("did you mean `threads`?") && message.contains("test.conf:"), "{message}");
     }
     eventually("the log says it", || site.log().contains("cannot be taken up").then_some(()));
-    rewrite(&site, "thread = 2", "threads = 2");
+    site.rewrite("thread = 2", "threads = 2");
     assert_eq!(site.get("/large?bytes=3").text(), "xxx");
 }
 
@@ -117,6 +109,6 @@ fn outside_devel_mode_nothing_is_read_again() {
     let site = TestServer::site().file("templates/page.html", "one").start();
     assert_eq!(site.get("/page").text(), "one");
     write(&site, "templates/page.html", "two");
-    rewrite(&site, "threads = 2", "thread = 2");
+    site.rewrite("threads = 2", "thread = 2");
     assert_eq!(site.get("/page").text(), "one");
 }

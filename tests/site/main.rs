@@ -18,6 +18,7 @@ mod routing;
 mod rows;
 mod services;
 mod spec;
+mod supervised;
 mod uploads;
 mod validator;
 mod visits;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         routing::app(),
         routing::failing(),
         services::app(),
+        supervised::app(),
         visits::app(),
         visits::guarded(),
         visits::sessionless(),

@@ -28,7 +28,7 @@ pub(crate) const ADMIN_PASSWORD: &str = "a-password-of-the-tests";
 
 /// What will be started, and how.
 pub(crate) struct Scenario {
-    program: PathBuf,
+    pub(super) program: PathBuf,
     dir: TempDir,
     server: Vec<String>,
     routes: Vec<String>,
@@ -48,6 +48,8 @@ impl Scenario {
                 "ip = 127.0.0.1".to_owned(),
                 "port = 5000".to_owned(),
                 "processes = 1".to_owned(),
+                // Most tests are about what one process does, and look at it by its id.
+                "supervise = no".to_owned(),
                 "threads = 2".to_owned(),
                 "securekey = a-key-of-the-tests-0123456789-abcdefghij".to_owned(),
                 format!("admin_password = {ADMIN_PASSWORD}"),
@@ -136,8 +138,13 @@ impl Scenario {
 
     /// Runs another command of the program on this configuration to its end.
     pub(crate) fn told(&self, command: &str) -> Output {
+        self.told_with(command, &[])
+    }
+
+    /// The same with more words.
+    pub(crate) fn told_with(&self, command: &str, more: &[&str]) -> Output {
         self.write_conf();
-        self.command().args([command, "-f", "test.conf"]).output().unwrap()
+        self.command().args([command, "-f", "test.conf"]).args(more).output().unwrap()
     }
 
     /// Starts the program where it is expected to refuse; gives its exit and everything it said.
@@ -205,10 +212,10 @@ impl Scenario {
 
 /// A running server.
 pub(crate) struct TestServer {
-    port: u16,
+    pub(super) port: u16,
     // Both are there until `stop` takes them.
-    running: Option<Running>,
-    scenario: Option<Scenario>,
+    pub(super) running: Option<Running>,
+    pub(super) scenario: Option<Scenario>,
 }
 
 impl TestServer {

@@ -1,0 +1,257 @@
+//! Commands to a running instance: `start`, `stop`, `restart`, `reload`, `upgrade`, `reopen`, `status`.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::args::{Tell, Which};
+use super::program::{Program, fail, print};
+use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, VERSION};
+use crate::ipc::{Line, LineError};
+use crate::supervise;
+use crate::supervise::place::Place;
+
+/// How long an instance may take to answer what it can answer at once.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often to look whether an instance serves.
+const LOOK: Duration = Duration::from_millis(20);
+/// How much of a log is shown, in octets.
+const SHOWN: u64 = 4096;
+
+/// Why an instance could not be told.
+#[derive(Debug, thiserror::Error)]
+enum Untold {
+    #[error("{0} does not run; `start` starts it in the background, `run` here")]
+    NotRunning(String),
+    #[error("{name} runs with process id {pid}, but takes no commands at {path}: {error}")]
+    Silent { name: String, pid: String, path: String, error: std::io::Error },
+    #[error("{name} has not answered: {error}")]
+    Line { name: String, error: LineError },
+}
+
+/// Where an instance has its files, and its name.
+struct RunningInstance {
+    place: Place,
+    name: String,
+}
+
+/// Finds the instance of a configuration. A configuration with errors still leads to the instance that runs: it has
+/// the name of the file, unless the key `name` gives it another one.
+fn target(program: &Program, which: &Which) -> Result<RunningInstance, String> {
+    match program.load(which) {
+        Ok(loaded) => {
+            let name = loaded.settings.server.name;
+            Ok(RunningInstance { place: Place::new(&loaded.base.join("var"), &name), name })
+        }
+        Err(error) => {
+            let report = error.to_string();
+            program
+                .broken(which)
+                .map(|(base, name)| RunningInstance { place: Place::new(&base.join("var"), &name), name })
+                .ok_or(report)
+        }
+    }
+}
+
+/// Tells a running instance something. Returns the exit code: 0 if it was done, or has begun where nobody waits.
+pub(super) fn tell(program: &Program, tell: &Tell, order: Order) -> ExitCode {
+    let target = match target(program, &tell.which) {
+        Ok(target) => target,
+        Err(report) => return fail(&report),
+    };
+    let answer = match target.ask(order, tell.wait) {
+        Ok(answer) => answer,
+        Err(error) => return fail(&format!("error: {error}")),
+    };
+    if !answer.is_done {
+        return fail(&format!("error: {}: {}", target.name, answer.text));
+    }
+    print(&format!("{}: {}", target.name, answer.text));
+    match order {
+        Order::Restart if tell.wait => target.wait_until_it_serves(|| None),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Shows a running instance.
+pub(super) fn status(program: &Program, which: &Which, as_json: bool) -> ExitCode {
+    let target = match target(program, which) {
+        Ok(target) => target,
+        Err(report) => return fail(&report),
+    };
+    match target.ask(Order::Status, true) {
+        Ok(answer) if as_json => print(&format!("{:#}", answer.status)),
+        Ok(answer) => print(&described(&answer.status)),
+        Err(error) => return fail(&format!("error: {error}")),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Starts an instance in the background and waits until it serves.
+pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
+    let loaded = match program.load(which) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let name = loaded.settings.server.name.clone();
+    if !loaded.settings.server.is_supervised() {
+        return fail(&format!(
+            "error: {name} is configured to run without a supervisor (`supervise = no`, or devel mode); use `run`"
+        ));
+    }
+    let target = RunningInstance { place: Place::new(&loaded.base.join("var"), &name), name };
+    if let Some(pid) = target.place.running() {
+        return fail(&format!("error: {} runs already, with process id {pid}", target.name));
+    }
+    let path = target.place.log_path();
+    let log = match supervise::console_log(&loaded) {
+        Ok(log) => log,
+        Err(error) => return fail(&format!("error: {}: {error}", path.display())),
+    };
+    let began = log.metadata().map_or(0, |metadata| metadata.len());
+    let spawned = std::env::current_exe().and_then(|file| {
+        Command::new(file)
+            .args(["run", "--detached"])
+            .args(which.arguments())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+    });
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return fail(&format!("error: {} could not be started: {error}", target.name)),
+    };
+    target.wait_until_it_serves(|| {
+        let status = child.try_wait().ok().flatten()?;
+        fail(&format!("error: {} ended ({status}); {} says:\n{}", target.name, path.display(), tail(&path, began)));
+        Some(ExitCode::from(
+            status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1),
+        ))
+    })
+}
+
+/// What was written to a log since it had this length, if not too long ago.
+fn tail(path: &Path, began: u64) -> String {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(began.max(length.saturating_sub(SHOWN))))?;
+        let mut text = Vec::new();
+        file.take(SHOWN).read_to_end(&mut text)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
+    };
+    read().unwrap_or_else(|error| error.to_string())
+}
+
+impl RunningInstance {
+    fn ask(&self, order: Order, wait: bool) -> Result<ControlAnswer, Untold> {
+        let socket = self.place.connect().map_err(|error| match self.place.running() {
+            None => Untold::NotRunning(self.name.clone()),
+            Some(pid) => Untold::Silent {
+                name: self.name.clone(),
+                pid,
+                path: self.place.socket_path().display().to_string(),
+                error,
+            },
+        })?;
+        let mut line = Line::from(socket);
+        let lost = |error| Untold::Line { name: self.name.clone(), error };
+        // What is waited for has limits of its own, which the supervisor keeps.
+        line.set_patience(Some(PATIENCE).filter(|_| !wait)).map_err(|error| lost(error.into()))?;
+        line.say(&ControlRequest { version: VERSION, command: order, wait }).map_err(lost)?;
+        line.wait().map_err(lost)
+    }
+
+    /// Waits until every process serves, or `ended` says that it never will.
+    #[expect(clippy::disallowed_methods, reason = "a command waits for another process; no event loop here")]
+    fn wait_until_it_serves(&self, mut ended: impl FnMut() -> Option<ExitCode>) -> ExitCode {
+        let began = Instant::now();
+        loop {
+            if let Some(code) = ended() {
+                return code;
+            }
+            if let Ok(answer) = self.ask(Order::Status, false) {
+                if answer.status["state"] == "serving" {
+                    print(&described(&answer.status));
+                    return ExitCode::SUCCESS;
+                }
+                let limit = answer.status["start_timeout"].as_f64().unwrap_or(60.0);
+                if began.elapsed().as_secs_f64() > limit + PATIENCE.as_secs_f64() {
+                    return fail(&format!("error: {} does not serve yet:\n{}", self.name, described(&answer.status)));
+                }
+            } else if began.elapsed() > PATIENCE && self.place.running().is_none() {
+                return fail(&format!("error: {} has ended; see {}", self.name, self.place.log_path().display()));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// A status as lines for people.
+fn described(status: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut lines = vec![format!(
+        "{}: {}, process id {}, for {}, generation {}",
+        text(&status["name"]),
+        text(&status["state"]),
+        status["pid"],
+        age(&status["seconds"]),
+        status["generation"]
+    )];
+    lines.extend(status["listening"].as_array().into_iter().flatten().map(|address| format!("  on {}", text(address))));
+    for process in status["processes"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "  process {} (slot {}, generation {}): {} for {}, {} restarts",
+            process["pid"],
+            process["slot"],
+            process["generation"],
+            text(&process["state"]),
+            age(&process["seconds"]),
+            process["restarts"]
+        ));
+    }
+    if let Some(crash) = status["last_crash"].as_str() {
+        lines.push(format!("  last crash: {crash}"));
+    }
+    lines.join("\n")
+}
+
+/// A number of seconds, as people say it.
+fn age(seconds: &Value) -> String {
+    let seconds = seconds.as_u64().unwrap_or(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_in_lines() {
+        let status = serde_json::json!({
+            "name": "shop", "state": "serving", "pid": 4, "seconds": 3_700, "generation": 2,
+            "listening": ["127.0.0.1:5000", "unix:var/web.sock"], "last_crash": "process 9 ended by itself: signal 6",
+            "processes": [{"pid": 5, "slot": 0, "generation": 2, "state": "serving", "seconds": 59, "restarts": 1}],
+        });
+        assert_eq!(
+            described(&status),
+            "shop: serving, process id 4, for 1 h 1 min, generation 2\n  on 127.0.0.1:5000\n  on unix:var/web.sock\n  \
+             process 5 (slot 0, generation 2): serving for 59 s, 1 restarts\n  \
+             last crash: process 9 ended by itself: signal 6"
+        );
+        for (seconds, said) in [(0, "0 s"), (60, "1 min"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")] {
+            assert_eq!(age(&Value::from(seconds)), said);
+        }
+    }
+}

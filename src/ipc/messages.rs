@@ -1,0 +1,117 @@
+//! What is said on the lines of an instance.
+//!
+//! The supervisor and a process are not always of one build: at an upgrade the old supervisor starts a process of the
+//! new one, and the new supervisor takes over processes of the old. So fields are only added, with defaults, and a
+//! message that one side does not know is `Unknown` to it and passed over.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ConfFile;
+
+/// Of the messages as they are now.
+pub(crate) const VERSION: u32 = 1;
+
+/// The first message to a process: all that it cannot find out, or must not open, by itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    pub(crate) version: u32,
+    /// The place of the process in its instance, from 0.
+    pub(crate) slot: usize,
+    /// How often the instance has taken up its configuration anew.
+    pub(crate) generation: u64,
+    /// Whether it is the first of its instance, which greets on the console.
+    pub(crate) is_first: bool,
+    /// Whether it replaces a process, so that `onreload` hooks run.
+    pub(crate) is_reload: bool,
+    /// The process id of the supervisor.
+    pub(crate) supervisor: u32,
+    /// The configuration file that the instance follows: what is in the file now may not be fit to be served.
+    pub(crate) conf: Option<ConfFile>,
+    /// What the descriptors beside this message are, in their order.
+    pub(crate) descriptors: Vec<Descriptor>,
+}
+
+/// A descriptor that is handed down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Descriptor {
+    /// A listening socket, by its address as the configuration has it.
+    Socket(String),
+    /// A file that is open for appending.
+    Log(PathBuf),
+    /// The file to which standard output and standard error go.
+    Console,
+}
+
+/// From the supervisor to a process, after [`Hello`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub(crate) enum ToProcess {
+    /// Finish what is under way, then end.
+    Drain,
+    /// End now.
+    End,
+    /// Log files are new: the descriptors beside this message are what this names, in this order; other files the
+    /// process opens anew by itself.
+    Reopen { descriptors: Vec<Descriptor> },
+    #[serde(other)]
+    Unknown,
+}
+
+/// From a process to its supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub(crate) enum FromProcess {
+    /// It serves.
+    Ready,
+    /// It does not serve, because of this; it ends.
+    Failed { why: String, is_conf: bool },
+    /// What its drain had to cut.
+    Drained { cut: Vec<String>, count: usize },
+    /// A handler asks that the instance ends, or starts anew.
+    Asked { for_what: Wish },
+    #[serde(other)]
+    Unknown,
+}
+
+/// What an app may ask of its instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wish {
+    Shutdown,
+    Restart,
+}
+
+/// A command to the supervisor, on its control socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ControlRequest {
+    pub(crate) version: u32,
+    pub(crate) command: InstanceCommand,
+    /// Whether to answer when it is done, not when it has begun.
+    pub(crate) wait: bool,
+}
+
+/// What a supervisor can be told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum InstanceCommand {
+    Stop,
+    Restart,
+    Reload,
+    Upgrade,
+    Reopen,
+    Status,
+}
+
+/// The answer to a [`ControlRequest`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ControlAnswer {
+    pub(crate) is_done: bool,
+    /// For a person; several lines where there is a report.
+    pub(crate) text: String,
+    /// The answer to [`InstanceCommand::Status`].
+    #[serde(default)]
+    pub(crate) status: serde_json::Value,
+}

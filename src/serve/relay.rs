@@ -1,0 +1,159 @@
+//! A process's line to its supervisor.
+//!
+//! A thread of its own reads it, so that a process whose event loops are all busy still hears. Whoever has something
+//! to say writes at once: messages are short, and the supervisor always reads.
+
+use std::io;
+use std::mem::take;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::drain::Drain;
+use super::listen::Listener;
+use super::process::Process;
+use crate::ipc::messages::{Descriptor, FromProcess, Hello, ToProcess, VERSION};
+use crate::ipc::{Line, LineError};
+
+/// How long the supervisor may take to send the first message, and to take ours.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The line to the supervisor, for who has something to say.
+#[derive(Clone, Debug)]
+pub(crate) struct Relay(Arc<Mutex<Line>>);
+
+/// What the supervisor wants.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Drain,
+    End,
+    /// Log files are new, and these are theirs.
+    Reopen(Vec<(Descriptor, OwnedFd)>),
+}
+
+/// What a process was given at its start.
+#[derive(Debug)]
+pub(crate) struct Inheritance {
+    pub(crate) hello: Hello,
+    pub(crate) descriptors: Vec<(Descriptor, OwnedFd)>,
+    pub(crate) relay: Relay,
+    line: Line,
+}
+
+/// Why a process has no supervisor.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoSupervisor {
+    #[error("this command is for the processes of an instance, which its supervisor starts; use `run` or `start`: {0}")]
+    Line(#[from] LineError),
+    #[error("the supervisor speaks version {0}, and this program {VERSION}")]
+    Version(u32),
+    #[error("the supervisor has sent {came} descriptors, and named {named}")]
+    Descriptors { came: usize, named: usize },
+}
+
+impl Inheritance {
+    /// Takes what the supervisor hands down, from the standard input.
+    pub(crate) fn take() -> Result<Inheritance, NoSupervisor> {
+        let failed = |error: io::Error| NoSupervisor::Line(error.into());
+        let mut line = Line::on_stdin().map_err(failed)?;
+        line.set_patience(Some(PATIENCE)).map_err(failed)?;
+        let hello: Hello = line.wait()?;
+        if hello.version != VERSION {
+            return Err(NoSupervisor::Version(hello.version));
+        }
+        let descriptors = named(&mut line, hello.descriptors.clone())?;
+        let writer = line.socket().try_clone().map_err(failed)?;
+        // The app of this process must not read what the supervisor says.
+        let null = std::fs::File::open("/dev/null").map_err(failed)?;
+        rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
+        let relay = Relay(Arc::new(Mutex::new(Line::from(writer))));
+        Ok(Inheritance { hello, descriptors, relay, line })
+    }
+
+    /// The listening sockets, which were opened by the supervisor.
+    pub(crate) fn listeners(&mut self) -> io::Result<Vec<Listener>> {
+        let (sockets, rest) =
+            take(&mut self.descriptors).into_iter().partition(|(what, _)| matches!(what, Descriptor::Socket(_)));
+        self.descriptors = rest;
+        let sockets: Vec<_> = sockets;
+        sockets.into_iter().map(|(_, descriptor)| Listener::from_fd(descriptor)).collect()
+    }
+
+    /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.
+    pub(crate) fn obey(self, drain: Drain, process: Arc<Process>) -> io::Result<Relay> {
+        let (relay, mut orders) = self.listen()?;
+        actix_rt::spawn(async move {
+            loop {
+                match orders.recv().await {
+                    Some(Order::Drain) => {
+                        tracing::info!("leaving: requests under way may finish");
+                        drain.begin();
+                    }
+                    Some(Order::End) => drain.at_once(),
+                    Some(Order::Reopen(handed)) => process.reopen_logs(handed),
+                    None => {
+                        tracing::warn!("the supervisor is gone: requests under way may finish, then this process ends");
+                        return drain.begin();
+                    }
+                }
+            }
+        });
+        Ok(relay)
+    }
+
+    /// Begins to listen to the supervisor, on a thread of its own. The channel ends when the supervisor has.
+    fn listen(self) -> io::Result<(Relay, UnboundedReceiver<Order>)> {
+        let Inheritance { relay, mut line, .. } = self;
+        line.socket().set_read_timeout(None)?;
+        let (sender, receiver) = unbounded_channel();
+        std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
+            if let Err(error) = hear(&mut line, &sender)
+                && !matches!(error, LineError::Ended)
+            {
+                tracing::error!("the line to the supervisor is broken: {error}");
+            }
+        })?;
+        Ok((relay, receiver))
+    }
+}
+
+fn hear(line: &mut Line, sender: &UnboundedSender<Order>) -> Result<(), LineError> {
+    loop {
+        let order = match line.wait()? {
+            ToProcess::Drain => Order::Drain,
+            ToProcess::End => Order::End,
+            ToProcess::Reopen { descriptors } => match named(line, descriptors) {
+                Ok(named) => Order::Reopen(named),
+                Err(error) => {
+                    tracing::error!("{error}; log files stay as they are");
+                    continue;
+                }
+            },
+            ToProcess::Unknown => continue,
+        };
+        if sender.send(order).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The descriptors that a message names.
+fn named(line: &mut Line, names: Vec<Descriptor>) -> Result<Vec<(Descriptor, OwnedFd)>, NoSupervisor> {
+    let came = line.take_descriptors(names.len());
+    if came.len() != names.len() {
+        return Err(NoSupervisor::Descriptors { came: came.len(), named: names.len() });
+    }
+    Ok(names.into_iter().zip(came).collect())
+}
+
+impl Relay {
+    /// Tells the supervisor something. It may have ended: then nobody is told.
+    pub(crate) fn say(&self, message: &FromProcess) {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = line.say(message) {
+            tracing::warn!("the supervisor could not be told: {error}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The supervisor: one instance, whose processes come and go while its sockets stay.
+//!
+//! ```text
+//!   commands, signals ──► supervisor ── starts, replaces, ends ──► process 0, process 1, …
+//!                          owns the listening sockets                each serves with them
+//! ```
+//!
+//! The supervisor is the site's own program in another role. It has one thread, no runtime and no apps. It opens the
+//! listening sockets once and hands them down to each process ([`ipc`](crate::ipc)), so that a process can go and
+//! another come without a connection that is refused. It reads nothing of what clients send.
+//!
+//! - [`blueprint`]: what is given; [`plan`]: what the configuration says; [`identity`]: as whom the processes run;
+//! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
+//! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
+//! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes back;
+//! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
+//! - [`upgrade`]: the supervisor becomes another program.
+
+mod answers;
+mod backoff;
+pub(crate) mod blueprint;
+mod child;
+mod control;
+pub(crate) mod identity;
+mod instance;
+pub(crate) mod place;
+mod plan;
+mod processes;
+mod roll;
+mod rolling;
+mod signals;
+mod upgrade;
+
+use std::ffi::CString;
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime};
+
+use nix::unistd::execv;
+
+use crate::config::Loaded;
+use blueprint::Blueprint;
+use control::Control;
+use instance::{Instance, Over, Slot};
+use plan::Plan;
+use signals::Signals;
+
+pub(crate) use upgrade::STATE;
+
+/// The exit code of a process that asks to be started anew.
+pub(crate) const RESTART: u8 = 3;
+/// The exit code for a configuration that cannot be served (`EX_CONFIG` of sysexits.h).
+pub(crate) const UNFIT: u8 = 78;
+
+/// Runs an instance with this configuration until it ends.
+pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded) -> ExitCode {
+    let plan = match Plan::of(loaded) {
+        Ok(plan) => plan,
+        Err(error) => return refused(&error, UNFIT),
+    };
+    let signals = match Signals::block() {
+        Ok(signals) => signals,
+        Err(error) => return refused(&format!("signals cannot be read: {error}"), 1),
+    };
+    let pid_file = match plan.place.lock(plan.identity.as_ref()) {
+        Ok(pid_file) => pid_file,
+        Err(error) => return refused(&error, 1),
+    };
+    let sockets = match plan.sockets(&[]) {
+        Ok(sockets) => sockets,
+        Err(error) => {
+            plan.place.leave(&pid_file);
+            return refused(&error, 1);
+        }
+    };
+    let control = match plan.place.listen(plan.identity.as_ref()) {
+        Ok(listener) => Control::new(listener),
+        Err(error) => {
+            plan.place.leave(&pid_file);
+            return refused(&error, 1);
+        }
+    };
+    let mut slots = vec![Slot::default(); plan.processes];
+    // The others follow when the first one serves.
+    if let Some(first) = slots.first_mut() {
+        first.start_at = Some(Instant::now());
+    }
+    finish(Instance {
+        blueprint,
+        plan,
+        sockets,
+        pid_file,
+        control,
+        signals,
+        children: Vec::new(),
+        slots,
+        generation: 1,
+        began: SystemTime::now(),
+        has_served: false,
+        roll: None,
+        wanted: None,
+        ending: None,
+        last_crash: None,
+    })
+}
+
+/// Takes over the instance of the program that ran in this process before.
+pub(crate) fn adopt(blueprint: Blueprint) -> ExitCode {
+    match Instance::adopt(blueprint) {
+        Ok(instance) => finish(instance),
+        Err(error) => refused(&error, 1),
+    }
+}
+
+/// Opens the file to which an instance in the background writes.
+pub(crate) fn console_log(loaded: &Loaded) -> io::Result<File> {
+    let plan = Plan::of(loaded).map_err(io::Error::other)?;
+    plan.place.make_var(plan.identity.as_ref())?;
+    plan.open_log(&plan.place.log_path())
+}
+
+fn refused(error: &impl Display, code: u8) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::from(code)
+}
+
+fn finish(mut instance: Instance) -> ExitCode {
+    let over = instance.run();
+    let Instance { plan, pid_file, control, sockets, blueprint, .. } = instance;
+    plan.place.leave(&pid_file);
+    drop((control, sockets, pid_file));
+    match over {
+        Over::Exit(code) => ExitCode::from(code),
+        Over::Restart => {
+            let error = match start_anew(&blueprint) {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            refused(&format!("{} cannot be started anew: {error}", blueprint.program.display()), 1)
+        }
+    }
+}
+
+/// Becomes a new supervisor of the same arguments.
+fn start_anew(blueprint: &Blueprint) -> Result<std::convert::Infallible, Box<dyn std::error::Error>> {
+    let program = CString::new(blueprint.program.as_os_str().as_bytes())?;
+    let mut words = vec![program.clone(), CString::new("run")?];
+    for argument in &blueprint.arguments {
+        words.push(CString::new(argument.as_bytes())?);
+    }
+    if blueprint.is_detached {
+        words.push(CString::new("--detached")?);
+    }
+    Ok(execv(&program, &words)?)
+}

@@ -1,0 +1,92 @@
+//! What the supervisor answers at once: it reopens log files, and shows the instance.
+
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use super::child::ChildState;
+use super::instance::Instance;
+use crate::ipc::messages::{Descriptor, ToProcess};
+
+impl Instance {
+    /// Gives every process and the supervisor new log files.
+    pub(super) fn reopen(&mut self) -> Result<String, String> {
+        let mut problems = Vec::new();
+        let mut descriptors = Vec::new();
+        let mut files = Vec::new();
+        if self.blueprint.is_detached {
+            let path = self.plan.place.log_path();
+            match self.plan.open_log(&path) {
+                Ok(file) => {
+                    let taken = rustix::stdio::dup2_stdout(&file).and_then(|()| rustix::stdio::dup2_stderr(&file));
+                    problems.extend(taken.err().map(|error| format!("{}: {error}", path.display())));
+                    descriptors.push(Descriptor::Console);
+                    files.push(file);
+                }
+                Err(error) => problems.push(format!("{}: {error}; the old one goes on", path.display())),
+            }
+        }
+        for path in &self.plan.logs {
+            match self.plan.open_log(path) {
+                Ok(file) => {
+                    descriptors.push(Descriptor::Log(path.clone()));
+                    files.push(file);
+                }
+                Err(error) => problems.push(format!("{}: {error}; the old one goes on", path.display())),
+            }
+        }
+        let handed: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        for child in self.children.iter_mut().filter(|child| child.state != ChildState::Killed) {
+            let message = ToProcess::Reopen { descriptors: descriptors.clone() };
+            if let Err(error) = child.line.hand_over(&message, &handed) {
+                problems.push(format!("process {} could not be told: {error}", child.pid));
+            }
+        }
+        if problems.is_empty() {
+            tracing::info!("log files are reopened");
+            Ok("log files are reopened".to_owned())
+        } else {
+            let text = problems.join("\n");
+            tracing::error!("{text}");
+            Err(text)
+        }
+    }
+
+    /// What `status` shows.
+    pub(super) fn status(&self) -> serde_json::Value {
+        let now = Instant::now();
+        let processes: Vec<_> = self
+            .children
+            .iter()
+            .map(|child| {
+                serde_json::json!({
+                    "slot": child.slot,
+                    "pid": child.pid.as_raw(),
+                    "generation": child.generation,
+                    "state": child.word(),
+                    "seconds": child.lived(now).as_secs(),
+                    "restarts": self.slots.get(child.slot).map_or(0, |slot| slot.restarts),
+                })
+            })
+            .collect();
+        let serves =
+            |slot: usize| self.children.iter().any(|child| child.slot == slot && child.state == ChildState::Serving);
+        serde_json::json!({
+            "name": self.plan.name,
+            "pid": std::process::id(),
+            "program": self.blueprint.program,
+            "version": env!("CARGO_PKG_VERSION"),
+            "seconds": self.began.elapsed().unwrap_or_default().as_secs(),
+            "generation": self.generation,
+            "listening": self.sockets.iter().map(|socket| socket.address.as_str()).collect::<Vec<_>>(),
+            "state": match (&self.ending, &self.roll) {
+                (Some(_), _) => "ending",
+                (None, Some(roll)) => roll.kind.word(),
+                (None, None) if (0..self.slots.len()).all(serves) => "serving",
+                (None, None) => "starting",
+            },
+            "start_timeout": self.plan.start_timeout.as_secs_f64(),
+            "processes": processes,
+            "last_crash": self.last_crash,
+        })
+    }
+}

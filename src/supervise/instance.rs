@@ -1,0 +1,232 @@
+//! The supervisor of an instance: one loop that waits for signals, children, commands and the clock, and then does
+//! what is due.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::backoff::Backoff;
+use super::blueprint::Blueprint;
+use super::child::{Child, Image, StartFailure};
+use super::control::{ClientId, Control};
+use super::place::PidFile;
+use super::plan::{OpenSocket, Plan};
+use super::processes::leave;
+use super::roll::{Roll, RollKind, WantedRoll};
+use super::signals::{Signals, SupervisorSignal};
+use crate::ipc::messages::{ControlAnswer, InstanceCommand};
+
+/// The place of one process, whichever process has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slot {
+    pub(super) backoff: Backoff,
+    /// How often its process was started again after a crash.
+    pub(super) restarts: u64,
+    /// When a process is to be started; `None` while there is one, or a roll starts it.
+    pub(super) start_at: Option<Instant>,
+}
+
+/// The end of an instance that has begun.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// Whether the instance starts anew afterwards.
+    starts_anew: bool,
+    waiting: Vec<ClientId>,
+    code: u8,
+}
+
+/// How an instance ended.
+#[derive(Debug)]
+pub(super) enum Over {
+    Exit(u8),
+    /// It is to be started anew, in this process.
+    Restart,
+}
+
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) blueprint: Blueprint,
+    pub(super) plan: Plan,
+    pub(super) sockets: Vec<OpenSocket>,
+    pub(super) pid_file: PidFile,
+    pub(super) control: Control,
+    pub(super) signals: Signals,
+    pub(super) children: Vec<Child>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) generation: u64,
+    pub(super) began: std::time::SystemTime,
+    /// Whether any process of it has ever served.
+    pub(super) has_served: bool,
+    pub(super) roll: Option<Roll>,
+    pub(super) wanted: Option<WantedRoll>,
+    pub(super) ending: Option<Ending>,
+    /// How the last process that was not asked to leave ended.
+    pub(super) last_crash: Option<String>,
+}
+
+impl Instance {
+    /// Runs the instance until it ends.
+    pub(super) fn run(&mut self) -> Over {
+        loop {
+            let now = Instant::now();
+            self.watch_clocks(now);
+            if let Some(over) = self.advance(now) {
+                return over;
+            }
+            self.wait();
+            while let Some(heard) = self.signals.next() {
+                self.obey_signal(heard);
+            }
+            self.hear_children();
+            self.reap();
+            for (client, request) in self.control.hear(self.plan.identity.as_ref()) {
+                self.obey(request.command, request.wait.then_some(client), client);
+            }
+        }
+    }
+
+    /// Sleeps until something has come or is due.
+    fn wait(&self) {
+        let dues = self.children.iter().filter_map(Child::due);
+        let dues = dues.chain(self.slots.iter().filter_map(|slot| slot.start_at)).chain(self.control.due());
+        let dues = dues.chain(self.roll.as_ref().and_then(Roll::due));
+        let timeout = dues.min().map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
+        let mut events =
+            vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];
+        let lines = self.children.iter().map(|child| &child.line);
+        for line in lines.chain(self.control.clients.iter().map(|client| &client.line)) {
+            let flags = if line.has_output() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            events.push(PollFd::new(line.socket(), flags));
+        }
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        // An interrupted wait is like one that is over.
+        let _ = poll(&mut events, timeout.as_ref());
+    }
+
+    fn obey_signal(&mut self, heard: SupervisorSignal) {
+        match heard {
+            SupervisorSignal::End if self.ending.is_some() => {
+                tracing::info!("a second signal: every process ends at once");
+                self.children.iter_mut().for_each(Child::kill);
+            }
+            SupervisorSignal::End => self.end(false, None, 0),
+            SupervisorSignal::Reload => self.want(RollKind::Reload, None),
+            SupervisorSignal::Upgrade => self.want(RollKind::Upgrade, None),
+            SupervisorSignal::Reopen => drop(self.reopen()),
+            // Whoever ended is reaped in every round.
+            SupervisorSignal::ChildEnded => {}
+        }
+    }
+
+    /// Does what a client of the control socket asks for. `waiting` is the client if it wants to know the end.
+    fn obey(&mut self, command: InstanceCommand, waiting: Option<ClientId>, client: ClientId) {
+        let begun = match command {
+            InstanceCommand::Stop => {
+                self.end(false, waiting, 0);
+                "it drains, then it ends".to_owned()
+            }
+            InstanceCommand::Restart => {
+                self.end(true, waiting, 0);
+                "it drains, then it starts anew".to_owned()
+            }
+            InstanceCommand::Reload => {
+                self.want(RollKind::Reload, waiting);
+                "new processes take up the configuration".to_owned()
+            }
+            InstanceCommand::Upgrade => {
+                self.want(RollKind::Upgrade, waiting);
+                "the new program is asked, then it takes over".to_owned()
+            }
+            InstanceCommand::Reopen => {
+                let (is_done, text) = match self.reopen() {
+                    Ok(text) => (true, text),
+                    Err(text) => (false, text),
+                };
+                return self.control.answer(client, &ControlAnswer { is_done, text, status: serde_json::Value::Null });
+            }
+            InstanceCommand::Status => {
+                let status = self.status();
+                return self.control.answer(client, &ControlAnswer { is_done: true, text: String::new(), status });
+            }
+        };
+        if waiting.is_none() {
+            self.control.answer(client, &ControlAnswer { is_done: true, text: begun, status: serde_json::Value::Null });
+        }
+    }
+
+    /// Begins the end of the instance.
+    pub(super) fn end(&mut self, starts_anew: bool, waiting: Option<ClientId>, code: u8) {
+        if let Some(ending) = &mut self.ending {
+            ending.waiting.extend(waiting);
+            ending.starts_anew &= starts_anew;
+            return;
+        }
+        tracing::info!("stopping: requests under way may finish; a second signal ends them");
+        self.ending = Some(Ending { starts_anew, waiting: waiting.into_iter().collect(), code });
+        let why = "the instance ends";
+        if let Some(roll) = self.roll.take() {
+            self.tell(&roll.waiting, false, why);
+            roll.end_check();
+        }
+        if let Some(wanted) = self.wanted.take() {
+            self.tell(&wanted.waiting, false, why);
+        }
+        self.slots.iter_mut().for_each(|slot| slot.start_at = None);
+        let until = Instant::now() + self.plan.leave_timeout;
+        self.children.iter_mut().filter(|child| !child.is_leaving()).for_each(|child| leave(child, until));
+    }
+
+    pub(super) fn tell(&mut self, clients: &[ClientId], is_done: bool, text: &str) {
+        let answer = ControlAnswer { is_done, text: text.to_owned(), status: serde_json::Value::Null };
+        clients.iter().for_each(|client| self.control.answer(*client, &answer));
+    }
+
+    /// Kills what takes too long.
+    fn watch_clocks(&mut self, now: Instant) {
+        let start_timeout = self.plan.start_timeout;
+        for child in self.children.iter_mut().filter(|child| child.due().is_some_and(|due| due <= now)) {
+            if child.is_leaving() {
+                tracing::error!("process {} did not end in time and is killed", child.pid);
+            } else {
+                let why = format!("it did not begin to serve within `start_timeout`, {start_timeout:?}");
+                tracing::error!("process {}: {why}; it is killed", child.pid);
+                child.failure = Some(StartFailure { why, is_conf: false });
+            }
+            child.kill();
+        }
+    }
+
+    /// Does what is due. Returns how the instance ended, once it has.
+    fn advance(&mut self, now: Instant) -> Option<Over> {
+        if let Some(ending) = &self.ending {
+            if !self.children.is_empty() {
+                return None;
+            }
+            let (waiting, starts_anew, code) = (ending.waiting.clone(), ending.starts_anew, ending.code);
+            let text = if starts_anew { "it has ended and starts anew" } else { "it has ended" };
+            self.tell(&waiting, true, text);
+            return Some(if starts_anew { Over::Restart } else { Over::Exit(code) });
+        }
+        self.advance_roll(now);
+        for slot in 0..self.slots.len() {
+            if self.slots[slot].start_at.is_some_and(|due| due <= now) {
+                self.slots[slot].start_at = None;
+                if let Err(why) = self.start(slot, Image::Same, false) {
+                    self.crashed(slot, Duration::ZERO, &why);
+                }
+            }
+        }
+        None
+    }
+
+    /// The generations of the processes that are there.
+    pub(super) fn generations(&self) -> BTreeSet<u64> {
+        self.children.iter().map(|child| child.generation).collect()
+    }
+
+    /// The slots whose process is to be replaced, those of a plan with more or fewer processes included.
+    pub(super) fn slots_to_roll(&self, plan: &Plan) -> VecDeque<usize> {
+        (0..plan.processes).collect()
+    }
+}

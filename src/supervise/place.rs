@@ -1,0 +1,164 @@
+//! The files of a running instance in its folder `var`: `NAME.pid`, which is locked as long as the instance runs, and
+//! `NAME.sock`, on which it takes commands.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use super::identity::Identity;
+
+/// Where the files of an instance are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    var: PathBuf,
+    name: String,
+}
+
+/// Why an instance cannot have its files.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlaceError {
+    #[error(
+        "{name} runs already, with process id {pid}; `status` shows it, `reload` takes up a change, `stop` ends it"
+    )]
+    Runs { name: String, pid: String },
+    #[error("{}: {error}; {help}", path.display())]
+    Io { path: PathBuf, error: io::Error, help: &'static str },
+}
+
+/// The locked pid file. Another instance of the name finds it locked as long as this is open anywhere.
+#[derive(Debug)]
+pub(super) struct PidFile {
+    pub(super) file: File,
+    path: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(var: &Path, name: &str) -> Place {
+        Place { var: var.to_owned(), name: name.to_owned() }
+    }
+
+    fn pid_path(&self) -> PathBuf {
+        self.var.join(format!("{}.pid", self.name))
+    }
+
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        self.var.join(format!("{}.sock", self.name))
+    }
+
+    /// The log of an instance that was started in the background.
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.var.join(format!("{}.log", self.name))
+    }
+
+    /// Locks the pid file and writes the process id. A file that a killed instance left is taken over.
+    pub(super) fn lock(&self, identity: Option<&Identity>) -> Result<PidFile, PlaceError> {
+        let path = self.pid_path();
+        let failed = |error| PlaceError::Io {
+            path: path.clone(),
+            error,
+            help: "the folder `var` beside the configuration must be writable",
+        };
+        self.make_var(identity).map_err(failed)?;
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o644)
+                .custom_flags(nix::libc::O_NOFOLLOW)
+                .open(&path)
+        };
+        let mut file = safely(identity, &path, open).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                let _ = (&file).take(20).read_to_string(&mut pid);
+                return Err(PlaceError::Runs { name: self.name.clone(), pid: pid.trim().to_owned() });
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // On a full disk the lock still works, and the number is a courtesy.
+        let written =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = written {
+            tracing::warn!("{}: {error}; the instance runs, but the file does not have its process id", path.display());
+        }
+        Ok(PidFile { file, path })
+    }
+
+    /// The pid file that an earlier program of this process has locked.
+    pub(super) fn adopt_lock(&self, file: File) -> PidFile {
+        PidFile { file, path: self.pid_path() }
+    }
+
+    /// Opens the control socket. Needs the lock: a socket that is there belongs to nobody then.
+    pub(super) fn listen(&self, identity: Option<&Identity>) -> Result<UnixListener, PlaceError> {
+        let path = self.socket_path();
+        let open = || {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let listener = self.by_short_path(|short| UnixListener::bind(short))?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        };
+        safely(identity, &path, open).map_err(|error| PlaceError::Io {
+            path: path.clone(),
+            error,
+            help: "commands such as `reload` reach the instance by this socket",
+        })
+    }
+
+    /// Connects to the control socket.
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
+        self.by_short_path(|short| UnixStream::connect(short))
+    }
+
+    /// The process id in the pid file, if an instance runs.
+    pub(crate) fn running(&self) -> Option<String> {
+        let mut file = File::open(self.pid_path()).ok()?;
+        let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+        let mut pid = String::new();
+        file.read_to_string(&mut pid).ok()?;
+        is_locked.then(|| pid.trim().to_owned())
+    }
+
+    /// Removes both files at an orderly end.
+    pub(super) fn leave(&self, pid_file: &PidFile) {
+        let _ = fs::remove_file(self.socket_path());
+        let _ = fs::remove_file(&pid_file.path);
+    }
+
+    pub(super) fn make_var(&self, identity: Option<&Identity>) -> io::Result<()> {
+        if self.var.is_dir() {
+            return Ok(());
+        }
+        let make = || DirBuilder::new().recursive(true).mode(0o750).create(&self.var);
+        safely(identity, &self.var, make)?;
+        match identity {
+            // The processes keep their keys there.
+            Some(identity) => identity.give(&self.var),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `with` with a path of the socket that fits into an address, which has room for 108 octets.
+    fn by_short_path<T>(&self, with: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+        let folder = File::open(&self.var)?;
+        with(&PathBuf::from(format!("/proc/self/fd/{}/{}.sock", folder.as_raw_fd(), self.name)))
+    }
+}
+
+fn safely<T>(identity: Option<&Identity>, path: &Path, open: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    match identity {
+        Some(identity) => identity.open_safely(path, open),
+        None => open(),
+    }
+}

@@ -1,0 +1,96 @@
+//! What a configuration says to the supervisor, and the sockets and log files that follow from it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::identity::{Identity, IdentityError};
+use super::place::Place;
+use crate::config::{ConfFile, Loaded, ServerSettings};
+use crate::serve::listen::{self, ListenError, Listener};
+
+/// How much longer than its drain a process may take to end: its databases close, its hooks run.
+const LAST: Duration = Duration::from_secs(10);
+
+/// A configuration, as far as the supervisor follows it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) processes: usize,
+    pub(super) identity: Option<Identity>,
+    /// How long a process may take to begin to serve.
+    pub(super) start_timeout: Duration,
+    /// How long a process may take to leave.
+    pub(super) leave_timeout: Duration,
+    /// The file it came from.
+    pub(super) conf: Option<ConfFile>,
+    /// Log files that are opened with the rights of the supervisor and handed down.
+    pub(super) logs: Vec<PathBuf>,
+    server: ServerSettings,
+}
+
+/// Why a configuration cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+}
+
+/// A listening socket of the instance.
+#[derive(Debug)]
+pub(super) struct OpenSocket {
+    pub(super) address: String,
+    pub(super) listener: Listener,
+}
+
+impl Plan {
+    pub(super) fn of(loaded: &Loaded) -> Result<Plan, PlanError> {
+        let server = &loaded.settings.server;
+        let identity = Identity::of(server.user.as_deref(), server.group.as_deref())?;
+        if let (Some(identity), Some(conf)) = (&identity, &loaded.file) {
+            identity.refuse_writable("the configuration", conf)?;
+        }
+        Ok(Plan {
+            name: server.name.clone(),
+            place: Place::new(&loaded.base.join("var"), &server.name),
+            processes: server.processes,
+            conf: loaded.conf_file.clone(),
+            start_timeout: server.start_timeout,
+            leave_timeout: server.drain_delay + server.drain_timeout + LAST,
+            // Without a change of user the processes open them as well.
+            logs: server.access_log.clone().filter(|_| identity.is_some()).into_iter().collect(),
+            identity,
+            server: server.clone(),
+        })
+    }
+
+    /// The sockets that this plan wants: those of `open` that it keeps, and new ones.
+    pub(super) fn sockets(&self, open: &[OpenSocket]) -> Result<Vec<OpenSocket>, PlanError> {
+        let mut wanted = Vec::new();
+        for address in listen::addresses(&self.server) {
+            let name = address.to_string();
+            let same = open.iter().find(|socket| socket.address == name);
+            let listener = match same.map(|socket| socket.listener.try_clone()) {
+                Some(Ok(listener)) => listener,
+                _ => listen::open_at(&self.server, &address)?,
+            };
+            wanted.push(OpenSocket { address: name, listener });
+        }
+        Ok(wanted)
+    }
+
+    /// Opens a log file for appending.
+    pub(super) fn open_log(&self, path: &std::path::Path) -> io::Result<File> {
+        let open =
+            || OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+        match &self.identity {
+            Some(identity) => identity.open_safely(path, open),
+            None => open(),
+        }
+    }
+}

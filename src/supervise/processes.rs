@@ -1,0 +1,196 @@
+//! The processes of an instance: they are started, speak, and end.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+use super::backoff::LOOP;
+use super::child::{Child, ChildState, Exit, Image, StartFailure, exit_of, spawn};
+use super::instance::Instance;
+use super::roll::Step;
+use crate::ipc::LineError;
+use crate::ipc::messages::{Descriptor, FromProcess, Hello, ToProcess, VERSION, Wish};
+
+impl Instance {
+    /// Starts a process: of the roll under way, or of the plan that holds, after a crash.
+    pub(super) fn start(&mut self, slot: usize, image: Image<'_>, is_rolled: bool) -> Result<Pid, String> {
+        let (plan, sockets) = match &self.roll {
+            Some(roll) if is_rolled => (&roll.plan, &roll.sockets),
+            _ => (&self.plan, &self.sockets),
+        };
+        let (pid, mut line) = spawn(image, &self.blueprint, plan.identity.as_ref())
+            .map_err(|error| format!("a process cannot be started: {error}"))?;
+        let mut descriptors: Vec<_> = sockets.iter().map(|socket| Descriptor::Socket(socket.address.clone())).collect();
+        let mut logs = Vec::new();
+        for path in &plan.logs {
+            match plan.open_log(path) {
+                Ok(file) => {
+                    descriptors.push(Descriptor::Log(path.clone()));
+                    logs.push(file);
+                }
+                Err(error) => tracing::error!("log {}: {error}; nothing is written there", path.display()),
+            }
+        }
+        let hello = Hello {
+            version: VERSION,
+            slot,
+            generation: self.generation,
+            is_first: !self.has_served,
+            is_reload: is_rolled,
+            conf: plan.conf.clone(),
+            supervisor: std::process::id(),
+            descriptors,
+        };
+        let handed: Vec<_> =
+            sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd)).collect();
+        let handed_over = line.hand_over(&hello, &handed);
+        let now = Instant::now();
+        let state = ChildState::Starting { until: now + plan.start_timeout };
+        self.children.push(Child { pid, slot, generation: self.generation, line, state, started: now, failure: None });
+        match (handed_over, self.children.last_mut()) {
+            // One that has ended already is reaped, and its exit says more.
+            (Err(error), Some(child)) if !error.is_of_the_other_side() => {
+                child.failure = Some(StartFailure {
+                    why: format!("its sockets could not be handed to it: {error}"),
+                    is_conf: false,
+                });
+                child.kill();
+            }
+            _ => {}
+        }
+        Ok(pid)
+    }
+
+    /// Reads what the processes say.
+    pub(super) fn hear_children(&mut self) {
+        let mut said = Vec::new();
+        for child in &mut self.children {
+            // A line that fails ends with its process, which is reaped.
+            let _ = child.line.flush();
+            let _ = child.line.fill();
+            loop {
+                match child.line.next::<FromProcess>() {
+                    Ok(Some(message)) => said.push((child.pid, message)),
+                    Ok(None) | Err(LineError::Ended) => break,
+                    Err(error) => {
+                        let why = format!("it says what cannot be read: {error}");
+                        tracing::error!("process {}: {why}; it is killed", child.pid);
+                        child.failure = Some(StartFailure { why, is_conf: false });
+                        child.kill();
+                        break;
+                    }
+                }
+            }
+        }
+        for (pid, message) in said {
+            self.hear(pid, message);
+        }
+    }
+
+    fn hear(&mut self, pid: Pid, message: FromProcess) {
+        let Some(child) = self.children.iter_mut().find(|child| child.pid == pid) else { return };
+        match message {
+            FromProcess::Ready => {
+                if matches!(child.state, ChildState::Starting { .. }) {
+                    child.state = ChildState::Serving;
+                    let slot = child.slot;
+                    self.serves(pid, slot);
+                }
+            }
+            FromProcess::Failed { why, is_conf } => child.failure = Some(StartFailure { why, is_conf }),
+            FromProcess::Drained { cut, count } => {
+                if count > 0 {
+                    tracing::warn!("process {pid} cut {count} at the end of its drain: {}", cut.join("; "));
+                }
+            }
+            FromProcess::Asked { for_what } => {
+                tracing::info!("process {pid}: its app asks for {for_what:?}");
+                self.end(for_what == Wish::Restart, None, 0);
+            }
+            FromProcess::Unknown => {}
+        }
+    }
+
+    /// A process has begun to serve.
+    fn serves(&mut self, pid: Pid, slot: usize) {
+        if !self.has_served {
+            self.has_served = true;
+            let now = Instant::now();
+            // The first one has made what an instance makes once: keys, files of databases.
+            self.slots.iter_mut().enumerate().filter(|(index, _)| *index != slot).for_each(|(_, slot)| {
+                slot.start_at = Some(now);
+            });
+        }
+        if self.roll.as_ref().is_some_and(|roll| matches!(roll.step, Step::Starting(starting) if starting == pid)) {
+            self.replaced(pid, slot);
+        }
+    }
+
+    /// Looks which processes have ended.
+    pub(super) fn reap(&mut self) {
+        let ended: Vec<(Pid, Exit)> =
+            self.children.iter().filter_map(|child| Some((child.pid, exit_of(child.pid)?))).collect();
+        for (pid, exit) in ended {
+            // Its last words.
+            self.hear_children();
+            let Some(index) = self.children.iter().position(|child| child.pid == pid) else { continue };
+            let child = self.children.remove(index);
+            self.ended(&child, exit);
+        }
+    }
+
+    fn ended(&mut self, child: &Child, exit: Exit) {
+        let (pid, slot) = (child.pid, child.slot);
+        let why = child.failure.as_ref().map_or_else(|| format!("{exit}"), |failure| failure.why.clone());
+        if self.roll.as_ref().is_some_and(|roll| matches!(roll.step, Step::Starting(starting) if starting == pid)) {
+            return self.abort_roll(&format!("the new process {pid} did not begin to serve: {why}"));
+        }
+        if matches!(child.state, ChildState::Leaving { .. }) || self.ending.is_some() {
+            tracing::info!("process {pid} has ended ({exit})");
+            return;
+        }
+        if child.state == ChildState::Killed && child.failure.is_none() {
+            return;
+        }
+        if !self.has_served {
+            tracing::error!("{why}");
+            let is_conf = child.failure.as_ref().is_some_and(|failure| failure.is_conf);
+            return self.end(false, None, if is_conf { super::UNFIT } else { 1 });
+        }
+        if exit == Exit::Code(i32::from(super::RESTART)) {
+            tracing::info!("process {pid} asks to be started anew");
+            self.slots[slot].start_at = Some(Instant::now());
+            return;
+        }
+        self.crashed(slot, child.lived(Instant::now()), &format!("process {pid} ended by itself: {why}"));
+    }
+
+    /// A process ended that nobody asked to.
+    pub(super) fn crashed(&mut self, slot: usize, lived: Duration, what: &str) {
+        let now = Instant::now();
+        let due = self.slots[slot].backoff.crashed(lived, now);
+        self.slots[slot].restarts += 1;
+        self.last_crash = Some(what.to_owned());
+        let crashes = self.slots[slot].backoff.crashes;
+        let serves = self.children.iter().any(|child| child.state == ChildState::Serving);
+        if self.slots[slot].backoff.is_loop() && !serves {
+            tracing::error!("{what}; {LOOP} times in a row, none of which lived a minute: the instance ends");
+            return self.end(false, None, 1);
+        }
+        let wait = due.saturating_duration_since(now);
+        tracing::error!("{what}; another starts in {wait:?} ({crashes} in a row)");
+        self.slots[slot].start_at = Some(due);
+    }
+}
+
+/// Asks a process to finish and end.
+pub(super) fn leave(child: &mut Child, until: Instant) {
+    let said = child.line.queue(&ToProcess::Drain);
+    if said.is_ok() && child.line.flush().is_ok() {
+        child.state = ChildState::Leaving { until };
+    } else {
+        // It has ended, or does not read.
+        child.kill();
+    }
+}

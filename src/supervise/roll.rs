@@ -1,0 +1,84 @@
+//! A roll: every process is replaced by a new one, one at a time, and none is asked to leave before its successor serves.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+
+use super::control::ClientId;
+use super::plan::{OpenSocket, Plan};
+
+/// How long a new binary may take to say whether it can serve the configuration.
+pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most generations of processes at a time, those that leave included.
+pub(super) const GENERATIONS: usize = 3;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum RollKind {
+    /// The same program takes up the configuration anew.
+    Reload,
+    /// Another program takes over, the supervisor included.
+    Upgrade,
+}
+
+impl RollKind {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            RollKind::Reload => "reload",
+            RollKind::Upgrade => "upgrade",
+        }
+    }
+}
+
+/// A roll that was asked for and has not begun.
+#[derive(Debug)]
+pub(super) struct WantedRoll {
+    pub(super) kind: RollKind,
+    pub(super) waiting: Vec<ClientId>,
+    /// It was said that it waits.
+    pub(super) is_said: bool,
+}
+
+/// A roll under way.
+#[derive(Debug)]
+pub(super) struct Roll {
+    pub(super) kind: RollKind,
+    /// Whether an upgrade is past the step at which the supervisor became the new program.
+    pub(super) has_taken_over: bool,
+    pub(super) plan: Plan,
+    pub(super) sockets: Vec<OpenSocket>,
+    pub(super) step: Step,
+    /// The slots whose process is still to be replaced.
+    pub(super) rest: VecDeque<usize>,
+    /// How many processes have been replaced.
+    pub(super) replaced: usize,
+    /// Who waits for its end.
+    pub(super) waiting: Vec<ClientId>,
+    pub(super) began: Instant,
+}
+
+impl Roll {
+    /// Whether its processes are of another program than the supervisor.
+    pub(super) fn is_of_new_program(&self) -> bool {
+        self.kind == RollKind::Upgrade && !self.has_taken_over
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The new binary says whether it can serve the configuration.
+    Checking(ProgramCheck),
+    /// The next process is to be started.
+    Next,
+    /// This process is being started.
+    Starting(Pid),
+}
+
+/// A run of `check` by a new binary.
+#[derive(Debug)]
+pub(super) struct ProgramCheck {
+    pub(super) child: std::process::Child,
+    pub(super) until: Instant,
+    /// Its output, in a file: nobody waits for it.
+    pub(super) output: std::fs::File,
+}

@@ -1,0 +1,227 @@
+//! The steps of a [`Roll`].
+
+use std::io::{Read, Seek};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use nix::unistd::Pid;
+
+use super::child::{ChildState, Image};
+use super::control::ClientId;
+use super::instance::{Instance, Slot};
+use super::plan::Plan;
+use super::processes::leave;
+use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
+use super::upgrade::STATE;
+
+/// How much of a report is passed on, in octets.
+const LONGEST_REPORT: u64 = 64 * 1024;
+
+impl Roll {
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match &self.step {
+            // Its end is told by a signal; this is the limit.
+            Step::Checking(check) => Some(check.until),
+            Step::Next | Step::Starting(_) => None,
+        }
+    }
+
+    /// Ends a check that still runs.
+    pub(super) fn end_check(mut self) {
+        if let Step::Checking(check) = &mut self.step {
+            let _ = check.child.kill();
+            let _ = check.child.wait();
+        }
+    }
+}
+
+impl Instance {
+    /// Asks for a roll. One that waits already does for all who ask: it reads the configuration when it begins.
+    pub(super) fn want(&mut self, kind: RollKind, waiting: Option<ClientId>) {
+        if self.ending.is_some() {
+            self.tell(waiting.as_slice(), false, "the instance ends");
+            return;
+        }
+        let wanted = self.wanted.get_or_insert(WantedRoll { kind, waiting: Vec::new(), is_said: false });
+        wanted.kind = wanted.kind.max(kind);
+        wanted.waiting.extend(waiting);
+    }
+
+    /// Does the next step of the roll, if one is due.
+    pub(super) fn advance_roll(&mut self, now: Instant) {
+        if self.roll.is_none() {
+            self.begin_wanted(now);
+        }
+        if let Some(Roll { step: Step::Checking(check), .. }) = &mut self.roll {
+            match check.child.try_wait() {
+                Ok(None) if now < check.until => return,
+                Ok(Some(status)) if status.success() => {}
+                ended => {
+                    let why = match ended {
+                        Ok(Some(status)) => format!("it cannot serve this configuration ({status})"),
+                        Ok(None) => format!("its `check` did not end within {CHECK_TIMEOUT:?}"),
+                        Err(error) => format!("its `check` could not be run: {error}"),
+                    };
+                    let report = check.report();
+                    return self.abort_roll(&format!("{}: {why}\n{report}", self.blueprint.program.display()));
+                }
+            }
+            if let Some(roll) = &mut self.roll {
+                roll.step = Step::Next;
+            }
+        }
+        self.start_next();
+    }
+
+    fn begin_wanted(&mut self, now: Instant) {
+        let generations = self.generations();
+        let is_starting = self.children.iter().any(|child| matches!(child.state, ChildState::Starting { .. }));
+        let Some(wanted) = &mut self.wanted else { return };
+        if !self.has_served || is_starting {
+            return;
+        }
+        let word = wanted.kind.word();
+        if generations.len() >= GENERATIONS {
+            if !wanted.is_said {
+                wanted.is_said = true;
+                tracing::warn!(
+                    "{word}: waits until an older generation of processes has ended; there are {GENERATIONS}"
+                );
+            }
+            return;
+        }
+        let Some(WantedRoll { kind, waiting, .. }) = self.wanted.take() else { return };
+        tracing::info!("{word} begins");
+        match self.prepared(kind, waiting.clone(), now) {
+            Ok(roll) => {
+                self.generation += 1;
+                self.roll = Some(roll);
+            }
+            Err(why) => {
+                let text = format!("{word} failed, and everything stays as it was:\n{}", why.trim_end());
+                tracing::error!("{text}");
+                self.tell(&waiting, false, &text);
+            }
+        }
+    }
+
+    /// Reads the configuration and opens what it needs.
+    fn prepared(&self, kind: RollKind, waiting: Vec<ClientId>, now: Instant) -> Result<Roll, String> {
+        let loaded = (self.blueprint.load)()?;
+        let plan = Plan::of(&loaded).map_err(|error| error.to_string())?;
+        if plan.name != self.plan.name {
+            return Err(format!(
+                "`name` was {} and is now {}: the files of the instance have its name; use `restart`",
+                self.plan.name, plan.name
+            ));
+        }
+        let sockets = plan.sockets(&self.sockets).map_err(|error| error.to_string())?;
+        let step = match kind {
+            RollKind::Reload => Step::Next,
+            RollKind::Upgrade => Step::Checking(self.check(&plan, now)?),
+        };
+        let rest = self.slots_to_roll(&plan);
+        Ok(Roll { kind, has_taken_over: false, plan, sockets, step, rest, replaced: 0, waiting, began: now })
+    }
+
+    /// Runs the new program's `check`.
+    fn check(&self, plan: &Plan, now: Instant) -> Result<ProgramCheck, String> {
+        let program = &self.blueprint.program;
+        if let Some(identity) = &plan.identity {
+            identity.refuse_writable("the program", program).map_err(|error| error.to_string())?;
+        }
+        let failed = |error| format!("{}: its `check` cannot be run: {error}", program.display());
+        let output = tempfile::tempfile().map_err(failed)?;
+        let both = (output.try_clone().map_err(failed)?, output.try_clone().map_err(failed)?);
+        let child = Command::new(program)
+            .args(["check", "--takes-over", &STATE.to_string()])
+            .args(&self.blueprint.arguments)
+            .stdin(Stdio::null())
+            .stdout(both.0)
+            .stderr(both.1)
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        Ok(ProgramCheck { child, until: now + CHECK_TIMEOUT, output })
+    }
+
+    /// Starts the next new process, or ends the roll.
+    fn start_next(&mut self) {
+        let Some(roll) = &mut self.roll else { return };
+        if !matches!(roll.step, Step::Next) {
+            return;
+        }
+        let Some(slot) = roll.rest.pop_front() else { return self.end_roll() };
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, Slot::default);
+        }
+        let program = self.blueprint.program.clone();
+        let image = if roll.is_of_new_program() { Image::New(&program) } else { Image::Same };
+        match self.start(slot, image, true) {
+            Ok(pid) => {
+                if let Some(roll) = &mut self.roll {
+                    roll.step = Step::Starting(pid);
+                }
+            }
+            Err(why) => self.abort_roll(&why),
+        }
+    }
+
+    /// The new process of a slot serves: the others of the slot may leave.
+    pub(super) fn replaced(&mut self, pid: Pid, slot: usize) {
+        let until = Instant::now() + self.plan.leave_timeout;
+        let Some(roll) = &mut self.roll else { return };
+        roll.step = Step::Next;
+        if roll.is_of_new_program() {
+            // The rest of the roll is the new supervisor's. It returns only if it fails.
+            let why = self.hand_over(pid);
+            if let Some(new) = self.children.iter_mut().find(|child| child.pid == pid) {
+                leave(new, until);
+            }
+            return self.abort_roll(&why);
+        }
+        roll.replaced += 1;
+        self.slots[slot].start_at = None;
+        let others = self.children.iter_mut().filter(|child| child.slot == slot && child.pid != pid);
+        others.filter(|child| !child.is_leaving()).for_each(|child| leave(child, until));
+    }
+
+    /// Every process is new: the plan holds, sockets that it does not want are closed, and slots that are too many.
+    fn end_roll(&mut self) {
+        let Some(roll) = self.roll.take() else { return };
+        let until = Instant::now() + self.plan.leave_timeout;
+        let count = roll.plan.processes;
+        let surplus = self.children.iter_mut().filter(|child| child.slot >= count && !child.is_leaving());
+        surplus.for_each(|child| leave(child, until));
+        self.slots.truncate(count);
+        (self.plan, self.sockets) = (roll.plan, roll.sockets);
+        let text = format!("{} done in {:?}: {} new", roll.kind.word(), roll.began.elapsed(), roll.replaced);
+        tracing::info!("{text}");
+        self.tell(&roll.waiting, true, &text);
+    }
+
+    /// The roll failed: what serves goes on.
+    pub(super) fn abort_roll(&mut self, why: &str) {
+        let Some(mut roll) = self.roll.take() else { return };
+        let done = match roll.replaced {
+            0 => "everything stays as it was".to_owned(),
+            some => format!("{some} of {} processes had been replaced, and the others stay", roll.plan.processes),
+        };
+        let text = format!("{} failed, and {done}:\n{}", roll.kind.word(), why.trim_end());
+        tracing::error!("{text}");
+        let waiting = std::mem::take(&mut roll.waiting);
+        roll.end_check();
+        self.tell(&waiting, false, &text);
+    }
+}
+
+impl ProgramCheck {
+    /// What it printed.
+    fn report(&mut self) -> String {
+        let mut text = Vec::new();
+        let read = self.output.rewind().and_then(|()| (&self.output).take(LONGEST_REPORT).read_to_end(&mut text));
+        read.map_or_else(|error| error.to_string(), |_| String::from_utf8_lossy(&text).into_owned())
+    }
+}

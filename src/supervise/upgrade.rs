@@ -1,0 +1,262 @@
+//! An upgrade of the supervisor: it becomes the new program, with the same process id, by `exec`.
+//!
+//! The state goes to the new program as a message with descriptors, on a socket that is its standard input: the
+//! listening sockets, the locked pid file, the control socket, the lines to processes and to waiting clients. Nothing
+//! is closed and opened again, so nothing is lost; signals stay blocked, so they wait for the new program.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use nix::unistd::{Pid, execv};
+use serde::{Deserialize, Serialize};
+
+use super::backoff::Backoff;
+use super::blueprint::Blueprint;
+use super::child::{Child, ChildState};
+use super::control::{ClientId, Control};
+use super::instance::{Instance, Slot};
+use super::plan::{OpenSocket, Plan};
+use super::roll::{Roll, RollKind, Step};
+use super::signals::Signals;
+use crate::ipc::Line;
+use crate::ipc::line::Unread;
+use crate::serve::listen::Listener;
+
+/// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
+pub(crate) const STATE: u32 = 1;
+/// The hidden command that takes an instance over.
+pub(crate) const ADOPT: &str = "adopt";
+
+/// All that a supervisor knows. The descriptors come beside it in this order: the pid file, the control socket, the
+/// listening sockets, the lines to the processes, the lines to the waiting clients.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    version: u32,
+    generation: u64,
+    /// Seconds since 1970.
+    began: u64,
+    sockets: Vec<String>,
+    children: Vec<ChildOf>,
+    slots: Vec<SlotOf>,
+    /// The process of the new program that serves already.
+    new: i32,
+    /// The slots whose process is still to be replaced.
+    rest: Vec<usize>,
+    waiting: usize,
+    /// How long the upgrade has taken so far, in milliseconds.
+    rolled_ms: u64,
+    last_crash: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ChildOf {
+    pid: i32,
+    slot: usize,
+    generation: u64,
+    /// For how long it has run, in milliseconds.
+    lived_ms: u64,
+    /// In how many milliseconds it is to be killed, if it leaves.
+    leaves_ms: Option<u64>,
+    line: Unread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SlotOf {
+    crashes: u32,
+    restarts: u64,
+    /// In how many milliseconds its process is to be started.
+    starts_ms: Option<u64>,
+}
+
+/// Why a supervisor could not go on as another program.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdoptError {
+    #[error("this command is for the supervisor of an instance, at an upgrade: {0}")]
+    NoState(#[from] crate::ipc::LineError),
+    #[error("the state of the instance is of version {0}, and this program knows {STATE}")]
+    Version(u32),
+    #[error("the state of the instance has a descriptor too few")]
+    Descriptors,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Plan(String),
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Instance {
+    /// Becomes the new program, whose first process serves. Returns why it could not.
+    pub(super) fn hand_over(&mut self, new: Pid) -> String {
+        match self.try_hand_over(new) {
+            Ok(never) => match never {},
+            Err(error) => format!("{} could not take over: {error}", self.blueprint.program.display()),
+        }
+    }
+
+    fn try_hand_over(&mut self, new: Pid) -> io::Result<Infallible> {
+        let (here, there) = UnixStream::pair()?;
+        // What does not fit into the socket's buffer would wait for a reader that does not exist yet.
+        here.set_nonblocking(true)?;
+        let mut line = Line::from(here);
+        {
+            let (state, handed) = self.state(new);
+            line.hand_over(&state, &handed).map_err(io::Error::other)?;
+        }
+        if line.has_output() {
+            return Err(io::Error::other("its state is too large for a socket's buffer"));
+        }
+        let word = |word: &std::ffi::OsStr| CString::new(word.as_bytes()).map_err(io::Error::other);
+        let program = word(self.blueprint.program.as_os_str())?;
+        let mut words = vec![program.clone(), CString::new(ADOPT)?];
+        for argument in &self.blueprint.arguments {
+            words.push(word(argument)?);
+        }
+        if self.blueprint.is_detached {
+            words.push(CString::new("--detached")?);
+        }
+        tracing::info!("{} takes over", self.blueprint.program.display());
+        rustix::stdio::dup2_stdin(&there)?;
+        let failed = execv(&program, &words);
+        // Here, nothing was replaced.
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        Err(failed.map_or_else(Into::into, |never| match never {}))
+    }
+
+    fn state(&self, new: Pid) -> (State, Vec<std::os::fd::BorrowedFd<'_>>) {
+        let now = Instant::now();
+        let (rest, waiting, sockets) = match &self.roll {
+            Some(roll) => (roll.rest.iter().copied().collect(), roll.waiting.as_slice(), &roll.sockets),
+            None => (Vec::new(), &[][..], &self.sockets),
+        };
+        let clients = self.control.clients.iter().filter(|client| waiting.contains(&client.id));
+        let mut handed = vec![self.pid_file.file.as_fd(), self.control.listener.as_fd()];
+        handed.extend(sockets.iter().map(|socket| socket.listener.as_fd()));
+        handed.extend(self.children.iter().map(|child| child.line.socket().as_fd()));
+        let before = handed.len();
+        handed.extend(clients.map(|client| client.line.socket().as_fd()));
+        let children = self.children.iter().map(|child| ChildOf {
+            pid: child.pid.as_raw(),
+            slot: child.slot,
+            generation: child.generation,
+            lived_ms: millis(child.lived(now)),
+            leaves_ms: match child.state {
+                ChildState::Leaving { until } => Some(millis(until.saturating_duration_since(now))),
+                ChildState::Killed => Some(0),
+                ChildState::Starting { .. } | ChildState::Serving => None,
+            },
+            line: child.line.unread(),
+        });
+        let slots = self.slots.iter().map(|slot| SlotOf {
+            crashes: slot.backoff.crashes,
+            restarts: slot.restarts,
+            starts_ms: slot.start_at.map(|due| millis(due.saturating_duration_since(now))),
+        });
+        let state = State {
+            version: STATE,
+            generation: self.generation,
+            began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            sockets: sockets.iter().map(|socket| socket.address.clone()).collect(),
+            children: children.collect(),
+            slots: slots.collect(),
+            new: new.as_raw(),
+            rest,
+            waiting: handed.len() - before,
+            rolled_ms: self.roll.as_ref().map_or(0, |roll| millis(roll.began.elapsed())),
+            last_crash: self.last_crash.clone(),
+        };
+        (state, handed)
+    }
+
+    /// Takes over the instance whose state is on the standard input.
+    pub(super) fn adopt(blueprint: Blueprint) -> Result<Instance, AdoptError> {
+        let signals = Signals::block()?;
+        let mut line = Line::on_stdin()?;
+        let state: State = line.wait()?;
+        if state.version != STATE {
+            return Err(AdoptError::Version(state.version));
+        }
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?).map_err(io::Error::from)?;
+        let loaded = (blueprint.load)().map_err(AdoptError::Plan)?;
+        let plan = Plan::of(&loaded).map_err(|error| AdoptError::Plan(error.to_string()))?;
+        let mut next = || line.take_descriptors(1).pop().ok_or(AdoptError::Descriptors);
+        let pid_file = plan.place.adopt_lock(File::from(next()?));
+        let mut control = Control::new(UnixListener::from(next()?));
+        let mut sockets = Vec::new();
+        for address in state.sockets {
+            sockets.push(OpenSocket { address, listener: Listener::from_fd(next()?)? });
+        }
+        let now = Instant::now();
+        let mut children = Vec::new();
+        for child in state.children {
+            children.push(child.adopted(next()?, now));
+        }
+        let waiting: Vec<ClientId> = (0..state.waiting)
+            .map(|_| next().map(|descriptor| control.adopt(Line::from(UnixStream::from(descriptor)))))
+            .collect::<Result<_, _>>()?;
+        let slots = state.slots.iter().map(|slot| Slot {
+            backoff: Backoff { crashes: slot.crashes },
+            restarts: slot.restarts,
+            start_at: slot.starts_ms.map(|wait| now + Duration::from_millis(wait)),
+        });
+        let roll = Roll {
+            kind: RollKind::Upgrade,
+            has_taken_over: true,
+            plan: plan.clone(),
+            sockets: plan.sockets(&sockets).map_err(|error| AdoptError::Plan(error.to_string()))?,
+            step: Step::Starting(Pid::from_raw(state.new)),
+            rest: state.rest.into(),
+            replaced: 0,
+            waiting,
+            began: now.checked_sub(Duration::from_millis(state.rolled_ms)).unwrap_or(now),
+        };
+        let mut instance = Instance {
+            blueprint,
+            plan,
+            sockets,
+            pid_file,
+            control,
+            signals,
+            children,
+            slots: slots.collect(),
+            generation: state.generation,
+            began: UNIX_EPOCH + Duration::from_secs(state.began),
+            has_served: true,
+            roll: Some(roll),
+            wanted: None,
+            ending: None,
+            last_crash: state.last_crash,
+        };
+        tracing::info!("{} has taken over", instance.blueprint.program.display());
+        let new = Pid::from_raw(state.new);
+        if let Some(slot) = instance.children.iter().find(|child| child.pid == new).map(|child| child.slot) {
+            instance.replaced(new, slot);
+        }
+        Ok(instance)
+    }
+}
+
+impl ChildOf {
+    fn adopted(self, descriptor: OwnedFd, now: Instant) -> Child {
+        Child {
+            pid: Pid::from_raw(self.pid),
+            slot: self.slot,
+            generation: self.generation,
+            line: Line::resumed(UnixStream::from(descriptor), self.line),
+            state: match self.leaves_ms {
+                Some(wait) => ChildState::Leaving { until: now + Duration::from_millis(wait) },
+                None => ChildState::Serving,
+            },
+            started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
+            failure: None,
+        }
+    }
+}

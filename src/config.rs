@@ -6,7 +6,7 @@
 //! - [`keys`]: the one table of all keys with their defaults, limits and units;
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
-//! - `server` with `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
+//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -24,6 +24,7 @@ mod find;
 mod health;
 mod ini;
 pub mod keys;
+mod listening;
 mod mask;
 mod members;
 mod network;
@@ -40,6 +41,7 @@ mod values;
 
 pub(crate) use conf_file::ConfFile;
 pub use find::{NotFound, Places, find};
+pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
 pub use network::{Network, NetworkError};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};

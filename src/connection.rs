@@ -37,6 +37,7 @@ mod tests;
 mod transport;
 
 use std::error::Error;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -71,13 +72,48 @@ pub(crate) type Incoming = Request;
 /// A reply to a connection.
 pub(crate) type Outgoing = Response<BoxBody>;
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// An address. The port is 0 if it is not known.
+    Address(SocketAddr),
+    /// A program of this machine, at a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// The address; a Unix socket has none.
+    pub(crate) fn address(self) -> Option<SocketAddr> {
+        match self {
+            Peer::Address(address) => Some(address),
+            Peer::Unix => None,
+        }
+    }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_here(self) -> bool {
+        self.address().is_none_or(|address| address.ip().to_canonical().is_loopback())
+    }
+}
+
+/// As logs have it: `127.0.0.1:40000`, `127.0.0.1` if the port is not known, `unix:`.
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Address(address) if address.port() == 0 => address.ip().fmt(f),
+            Peer::Address(address) => address.fmt(f),
+            Peer::Unix => f.write_str("unix:"),
+        }
+    }
+}
+
 /// Answers the requests of a connection.
 pub(crate) trait Service {
     /// The current timeouts.
     fn settings(&self) -> ConnectionTimeouts;
 
     /// Answers a request. Its extensions may contain a [`Tunnel`].
-    fn call(&self, request: Incoming) -> impl Future<Output = Outgoing>;
+    fn call(&self, request: Incoming, peer: Option<Peer>) -> impl Future<Output = Outgoing>;
 
     /// Answers and logs an invalid request. The connection is closed after the reply.
     fn refuse(&self, refused: &Refused<'_>) -> Outgoing;
@@ -92,7 +128,7 @@ pub(crate) struct Refused<'h> {
     pub(crate) status: u16,
     /// The reason, as a sentence for the client.
     pub(crate) why: String,
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) peer: Option<Peer>,
     /// The part of its head that arrived.
     pub(crate) head: &'h [u8],
 }
@@ -101,10 +137,11 @@ pub(crate) struct Refused<'h> {
 /// service that answers 101; others ignore it.
 pub(crate) struct Tunnel(pub(crate) Payload);
 
-/// Drives a connection to its end, in the list of its thread.
+/// Drives a connection to its end, in the list of its thread. `peer` is `None` if the client left before it could be
+/// asked for.
 pub(crate) async fn drive(
     socket: impl Into<Transport>,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     connections: Rc<Connections>,
     service: impl Service,
 ) {

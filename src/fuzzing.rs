@@ -26,6 +26,7 @@ use crate::__private::Routed;
 use crate::app::{Bind, Cookies, Face, Form, Given, Json, Request, RequestBuilder, Session, Upload, Was};
 use crate::config;
 use crate::config::{ForwardedHeader, Loaded, ServerSettings, TrustedProxies};
+use crate::connection::Peer;
 use crate::connection::heard::{All, heard};
 use crate::edge::large::BodyMemory;
 use crate::edge::shelf::Shelf;
@@ -215,15 +216,18 @@ pub fn forwarded(input: &[u8]) {
     }
     let networks: Vec<_> = ["10.0.0.0/8", "fd00::/8"].iter().map(|text| text.parse().expect("a network")).collect();
     for header in [None, Some(ForwardedHeader::XForwardedFor), Some(ForwardedHeader::Forwarded)] {
-        request.proxies = Some(Arc::new(TrustedProxies { networks: networks.clone(), header }));
-        for peer in ["10.0.0.1:80", "[fd00::1]:80", "192.0.2.1:80"] {
-            let peer = peer.parse().ok();
-            request.peer = peer;
+        request.proxies = Some(Arc::new(TrustedProxies { networks: networks.clone(), unix: true, header }));
+        let addresses = ["10.0.0.1:80", "[fd00::1]:80", "192.0.2.1:80"].map(|text| text.parse().map(Peer::Address));
+        for peer in addresses.into_iter().map(|peer| peer.expect("an address")).chain([Peer::Unix]) {
+            request.peer = Some(peer);
             let (client, secure) = (request.client_addr(), request.is_secure());
-            assert!(client.is_some_and(|client| client.ip() == client.ip().to_canonical()));
-            if peer.is_some_and(|peer: std::net::SocketAddr| peer.ip().to_string() == "192.0.2.1") {
-                assert_eq!((client, secure), (peer, false), "the word of a stranger");
+            let address = client.expect("a client").address();
+            assert!(address.is_none_or(|client| client.ip() == client.ip().to_canonical()));
+            assert!(address.is_some() || peer == Peer::Unix);
+            if peer.to_string() == "192.0.2.1:80" {
+                assert_eq!((client, secure), (Some(peer), false), "the word of a stranger");
             }
+            assert!(!request.is_local() || peer == Peer::Unix, "it has another address");
         }
     }
 }

@@ -3,8 +3,9 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets; [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the
-//!   [`relay`] of the supervisor: what asks for it;
+//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`limits`]: descriptors and permissions;
+//! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what asks
+//!   for it;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -16,8 +17,11 @@ pub(crate) mod drain;
 mod entry;
 mod fleet;
 pub(crate) mod keys;
+pub(crate) mod limits;
 pub(crate) mod listen;
+pub(crate) mod listen_error;
 pub(crate) mod mounting;
+pub(crate) mod owner;
 mod process;
 pub(crate) mod relay;
 pub(crate) mod server;

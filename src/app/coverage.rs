@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use skitai_actors::{ClusterCoverage, CoverageDetail, CoverageReport};
 
 use self::prefer::Preferences;
+use super::request::Request;
 use super::was::RequestContext;
 use crate::config::PartialAnswers;
 
@@ -41,6 +42,11 @@ impl Audience {
     /// A client of which nothing is known.
     pub(crate) fn stranger(devel: bool) -> Audience {
         Audience { devel, detail: if devel { CoverageDetail::Names } else { CoverageDetail::Positions } }
+    }
+
+    /// The client of a request that did not come to a handler. What devel mode shows is for this machine alone.
+    pub(crate) fn of(request: &Request, devel: bool) -> Audience {
+        Audience::stranger(devel && request.is_local())
     }
 }
 
@@ -108,11 +114,11 @@ impl RequestContext {
     }
 
     /// How much of missing members the client may learn: what the configuration says (`coverage_detail`), else names in
-    /// devel mode and for the user `admin`, else positions.
+    /// devel mode (for clients on this machine) and for the user `admin`, else positions.
     pub fn coverage_detail(&self) -> CoverageDetail {
         *self.coverage.detail.get_or_init(|| {
             let site = &self.services.site;
-            let may_learn = || self.app().is_devel() || self.is_admin();
+            let may_learn = || self.shows_devel() || self.is_admin();
             site.server.coverage_detail.unwrap_or_else(|| match may_learn() {
                 true => CoverageDetail::Names,
                 false => CoverageDetail::Positions,
@@ -121,7 +127,13 @@ impl RequestContext {
     }
 
     pub(crate) fn audience(&self) -> Audience {
-        Audience { devel: self.app().is_devel(), detail: self.coverage_detail() }
+        Audience { devel: self.shows_devel(), detail: self.coverage_detail() }
+    }
+
+    /// Whether the client gets what devel mode shows. That is for this machine alone: a proxy on it, such as a tunnel of
+    /// the author's, may let in others.
+    pub(crate) fn shows_devel(&self) -> bool {
+        self.app().is_devel() && self.request.is_local()
     }
 
     /// What the client prefers (RFC 7240), as far as it is about coverage.

@@ -9,7 +9,7 @@ pub(crate) mod env;
 pub(crate) mod response;
 pub(crate) mod session;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -18,8 +18,9 @@ use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
 use skitai_actors::kit::Party;
 
-use self::client::ClientAddress;
+use self::client::RequestClient;
 use crate::config::TrustedProxies;
+use crate::connection::Peer;
 
 /// A request, moved out of actix so that it can be sent to another thread.
 #[derive(Clone, Debug)]
@@ -28,7 +29,8 @@ pub struct Request {
     pub(crate) uri: Uri,
     pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
-    pub(crate) peer: Option<SocketAddr>,
+    /// `None` for a request that came over no network, or whose client left before it could be asked for.
+    pub(crate) peer: Option<Peer>,
     pub(crate) body: Bytes,
     /// When the whole request had arrived: the server's own limit starts here.
     pub(crate) received: Instant,
@@ -152,14 +154,21 @@ impl Request {
     }
 
     /// The address of the client: the peer's, or, if the peer is one of `trusted_proxies`, the address that the proxies
-    /// forwarded. `None` only for a request that came over no network.
+    /// forwarded. `None` for a client at a Unix socket, for which no trusted proxy gave an address.
     pub fn get_remote_addr(&self) -> Option<IpAddr> {
-        self.client().map(|client| client.address.ip())
+        self.client()?.address.address().map(|address| address.ip())
     }
 
-    /// The address at the other end of the connection: the client's, or the last proxy's.
+    /// The address at the other end of the connection: the client's, or the last proxy's. `None` at a Unix socket.
     pub fn get_peer_addr(&self) -> Option<IpAddr> {
-        self.peer.map(|peer| peer.ip().to_canonical())
+        self.peer?.address().map(|peer| peer.ip().to_canonical())
+    }
+
+    /// Whether the client is on this machine: it is at a loopback address or a Unix socket, and the request did not come
+    /// through a proxy (it has none of `Forwarded`, `X-Forwarded-…` and `X-Real-IP`), or through trusted proxies alone
+    /// that say so. A proxy that sets no such header cannot be noticed.
+    pub fn is_local(&self) -> bool {
+        self.client().is_some_and(|client| client.is_here)
     }
 
     /// Whether the client used TLS: a trusted proxy reports it with `X-Forwarded-Proto` or `Forwarded`.
@@ -172,17 +181,14 @@ impl Request {
         if self.is_secure() { "https" } else { "http" }
     }
 
-    /// For the log: the client's address, with port 0 if no proxy gave its port.
-    pub(crate) fn client_addr(&self) -> Option<SocketAddr> {
+    /// For the log: the client, with port 0 if no proxy gave its port.
+    pub(crate) fn client_addr(&self) -> Option<Peer> {
         self.client().map(|client| client.address)
     }
 
-    fn client(&self) -> Option<ClientAddress> {
-        let peer = self.peer?;
-        Some(match &self.proxies {
-            Some(trusted) => client::client(peer, &self.headers, trusted),
-            None => ClientAddress { address: client::canonical(peer), is_secure: false },
-        })
+    fn client(&self) -> Option<RequestClient> {
+        static NOBODY: TrustedProxies = TrustedProxies { networks: Vec::new(), unix: false, header: None };
+        Some(client::client(self.peer?, &self.headers, self.proxies.as_deref().unwrap_or(&NOBODY)))
     }
 
     /// The header `User-Agent`.

@@ -138,7 +138,7 @@ pub(super) struct Which {
     /// /etc/skitaid/servers-enabled (`a/NAME`: servers-available)
     #[arg(short = 'f', long = "conf", value_name = "NAME|PATH")]
     pub(super) conf: Option<String>,
-    /// Listen on this port, whatever the configuration says
+    /// Listen on this port in place of those of the configuration; its Unix sockets stay
     #[arg(short = 'p', long = "port", value_name = "PORT")]
     pub(super) port: Option<u16>,
     /// Log to the console (this program always does)

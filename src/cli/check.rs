@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
-use crate::config::Declared;
-use crate::serve::mounting;
+use crate::config::{Declared, ListenAddress, ListenSettings};
+use crate::serve::limits::DescriptorNeed;
+use crate::serve::{limits, mounting, owner};
 use crate::supervise::STATE;
 
 /// `takes_over`: the version of the state of an instance that this program is to take over.
@@ -27,8 +28,13 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
         print(loaded.warnings.to_string().trim_end());
     }
     let server = &loaded.settings.server;
-    let ip = server.ip.map_or_else(|| "all interfaces".to_owned(), |ip| ip.to_string());
-    print(&format!("{}: {ip}, port {}, {} threads", server.name, server.port, server.threads));
+    if let Some(Err(error)) = server.listening.owner.as_ref().map(owner::ids) {
+        return fail(&format!("error: `listen_owner`: {error}"));
+    }
+    print(&format!("{}: {} threads", server.name, server.threads));
+    for address in &server.listening.addresses {
+        print(&format!("  listens on {}", told(address, &server.listening)));
+    }
     for mount in &mounts {
         print(&format!("  {}", mount.describe()));
     }
@@ -54,6 +60,20 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
             }
         }
     }
+    let need = DescriptorNeed::of(&loaded.settings);
+    print(&format!("  {}", need.told(limits::descriptors())));
+    if let Some(warning) = need.warning(limits::descriptors()) {
+        print(&warning);
+    }
     print("ok");
     ExitCode::SUCCESS
+}
+
+/// An address; of a Unix socket with who may connect.
+fn told(address: &ListenAddress, listening: &ListenSettings) -> String {
+    match (address, &listening.owner) {
+        (ListenAddress::Tcp { .. }, _) => address.to_string(),
+        (ListenAddress::Unix(_), None) => format!("{address} (mode {:04o})", listening.mode),
+        (ListenAddress::Unix(_), Some(owner)) => format!("{address} (mode {:04o}, owner {owner})", listening.mode),
+    }
 }

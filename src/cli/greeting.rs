@@ -3,19 +3,17 @@
 use super::program::print;
 use crate::config::Loaded;
 use crate::serve::keys::Keys;
+use crate::serve::listen::BoundAddress;
 
-/// Prints the address of the site and the pages to open.
-pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &[std::net::SocketAddr]) {
-    let Some(address) = addresses.first() else { return };
+/// Prints the addresses of the site and the pages to open.
+pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &[BoundAddress]) {
     let server = &loaded.settings.server;
-    let base = if address.ip().is_unspecified() {
-        format!("http://127.0.0.1:{}", address.port())
-    } else {
-        format!("http://{address}")
-    };
-    let reach = if address.ip().is_unspecified() { ", on all interfaces" } else { "" };
+    // Pages are opened at the first port, if there is one: a browser does not open a Unix socket.
+    let base = addresses.iter().find_map(base).unwrap_or_default();
+    let mut shown: Vec<String> = addresses.iter().map(shown).collect();
+    shown.sort_by_key(|shown| !shown.starts_with("http"));
     let mode = if server.devel { ", devel mode" } else { "" };
-    print(&format!("{} serves {base}/ with {} threads{reach}{mode}", server.name, server.threads));
+    print(&format!("{} serves {} with {} threads{mode}", server.name, shown.join(", "), server.threads));
     for hint in hints {
         print(&format!("  {base}{hint}"));
     }
@@ -23,4 +21,25 @@ pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &
         print(&format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()));
     }
     print("Ctrl-C stops it.");
+}
+
+/// The URL of a port, without a path.
+fn base(address: &BoundAddress) -> Option<String> {
+    match address {
+        BoundAddress::Tcp(address) if address.ip().is_unspecified() => {
+            Some(format!("http://127.0.0.1:{}", address.port()))
+        }
+        BoundAddress::Tcp(address) => Some(format!("http://{address}")),
+        BoundAddress::Unix(_) => None,
+    }
+}
+
+fn shown(address: &BoundAddress) -> String {
+    match (address, base(address)) {
+        (BoundAddress::Tcp(address), Some(base)) if address.ip().is_unspecified() => {
+            format!("{base}/ (on all interfaces)")
+        }
+        (BoundAddress::Tcp(_), base) => format!("{}/", base.unwrap_or_default()),
+        (BoundAddress::Unix(path), _) => format!("unix:{}", path.display()),
+    }
 }

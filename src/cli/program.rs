@@ -148,7 +148,7 @@ impl Which {
     /// Makes a configuration listen where the command line says.
     pub(super) fn adjust(&self, loaded: &mut Loaded) {
         if let Some(port) = self.port {
-            loaded.settings.server.port = port;
+            loaded.settings.server.listening.set_port(port);
         }
     }
 

@@ -16,12 +16,13 @@ use crate::ipc::messages::{FromProcess, Wish};
 use crate::observe::{log, panics};
 use crate::serve::drain::{Drain, Drained};
 use crate::serve::keys::Keys;
-use crate::serve::listen::{self, Listener};
+use crate::serve::limits::DescriptorNeed;
+use crate::serve::listen::{self, BoundAddress, SocketFiles};
 use crate::serve::mounting::{self, NotOpened};
 use crate::serve::relay::{Inheritance, Relay};
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{server, signals};
+use crate::serve::{limits, server, signals};
 use crate::supervise::blueprint::Blueprint;
 use crate::supervise::{self, RESTART, UNFIT};
 
@@ -124,13 +125,21 @@ fn serve(
     mut inheritance: Option<Inheritance>,
 ) -> Result<ExitCode, NoSite> {
     panics::install_hook();
+    // Before any thread runs: both are the whole process's.
+    limits::set_umask(loaded.settings.server.umask);
+    if let Some(warning) = DescriptorNeed::of(&loaded.settings).warning(limits::raise_descriptors()) {
+        fail(&warning);
+    }
     let var = loaded.base.join("var");
     let keys = Keys::of(&loaded.settings.server, &var).map_err(|error| NoSite::Start(error.to_string()))?;
     let listeners = match &mut inheritance {
         Some(inheritance) => inheritance.listeners().map_err(|error| NoSite::Start(error.to_string()))?,
         None => listen::open(&loaded.settings.server).map_err(|error| NoSite::Start(error.to_string()))?,
     };
-    let port = listeners.iter().find_map(Listener::port).unwrap_or(loaded.settings.server.port);
+    // Removed at the end by whoever opened the sockets, however it comes.
+    let _files = inheritance.is_none().then(|| SocketFiles::of(&listeners));
+    let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.address().ok()).collect();
+    let port = addresses.iter().find_map(BoundAddress::port).unwrap_or(0);
     let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
     let prepared = prepare.map(|prepare| prepare(&mut Setup::new(&mut loaded, &var, port))).transpose();
     let _prepared = prepared.map_err(|error| NoSite::Start(error.to_string()))?;
@@ -144,24 +153,8 @@ fn serve(
             NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
             NotOpened::Startup { .. } => NoSite::Start(not_opened.to_string()),
         })?;
-        let addresses: Vec<_> = listeners
-            .iter()
-            .filter_map(|l| {
-                let Listener::Tcp(l) = l;
-                l.local_addr().ok()
-            })
-            .collect();
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
-        let mut serving = server::start(
-            &site,
-            {
-                let Some(Listener::Tcp(l)) = listeners.into_iter().next() else { unreachable!() };
-                l
-            },
-            watch,
-            || {},
-        )
-        .map_err(not_started)?;
+        let mut serving = server::start(&site, listeners, watch, || {}).map_err(not_started)?;
         let is_first = inheritance.as_ref().is_none_or(|inheritance| inheritance.hello.is_first);
         let relay = match inheritance {
             Some(inheritance) => {

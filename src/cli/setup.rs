@@ -26,7 +26,7 @@ impl<'l> Setup<'l> {
         self.var
     }
 
-    /// The port on which the site already listens.
+    /// The first port on which the site already listens; 0 if it has Unix sockets alone.
     pub fn port(&self) -> u16 {
         self.port
     }

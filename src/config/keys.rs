@@ -53,6 +53,10 @@ pub enum KeyKind {
     Secrets,
     /// Addresses and networks, separated by commas.
     Networks,
+    /// Addresses to listen on, separated by commas.
+    Addresses,
+    /// Permissions in octal, such as `0660`.
+    Mode,
     /// A file, relative to the conf.
     File,
     /// The members of a cluster.
@@ -102,6 +106,18 @@ pub(super) const START_TIMEOUT: Key =
     key("start_timeout", time(1000, HOUR), "60", "how long a process may take until it serves");
 pub(super) const IP: Key = key("ip", KeyKind::Address, "", "address to listen on; all interfaces if empty");
 pub(super) const PORT: Key = key("port", count(1, 65535), "5000", "port to listen on");
+pub(super) const LISTEN: Key = key(
+    "listen",
+    KeyKind::Addresses,
+    "",
+    "where to listen, in place of `ip` and `port`, or beside them: `unix:PATH`, `ADDRESS:PORT`, `*:PORT`",
+);
+pub(super) const LISTEN_MODE: Key =
+    key("listen_mode", KeyKind::Mode, "", "permissions of Unix sockets; 0660 if not given, in devel mode 0600");
+pub(super) const LISTEN_OWNER: Key =
+    key("listen_owner", KeyKind::Text, "", "owner of Unix sockets: `user`, `user:group` or `:group`");
+pub(super) const UMASK: Key =
+    key("umask", KeyKind::Mode, "027", "permissions that files which the program makes do not have");
 pub(super) const SSL: Key = key("ssl", KeyKind::Flag, "no", "serve HTTPS");
 pub(super) const NAME: Key = key("name", KeyKind::Text, "", "name of the instance; the conf's file name if not given");
 pub(super) const SESSIONTIMEOUT: Key = key("sessiontimeout", time(1000, 365 * DAY), "1200", "life of an idle session");
@@ -192,7 +208,7 @@ pub(super) const TRUSTED_PROXIES: Key = key(
     "trusted_proxies",
     KeyKind::Networks,
     "",
-    "proxies that are believed who their client is: addresses and networks",
+    "proxies that are believed who their client is: addresses, networks, and `unix` for those at Unix sockets",
 );
 pub(super) const FORWARDED_HEADER: Key = key(
     "forwarded_header",
@@ -300,6 +316,10 @@ pub const SERVER: &[Key] = &[
     START_TIMEOUT,
     IP,
     PORT,
+    LISTEN,
+    LISTEN_MODE,
+    LISTEN_OWNER,
+    UMASK,
     NAME,
     DEVEL,
     SESSIONTIMEOUT,
@@ -404,7 +424,12 @@ pub(super) fn takes_path(name: &str) -> bool {
     let takes = |key: &Key| {
         let is_of_paths = matches!(
             key.kind,
-            KeyKind::File | KeyKind::Members | KeyKind::Secret | KeyKind::Secrets | KeyKind::Networks
+            KeyKind::File
+                | KeyKind::Members
+                | KeyKind::Secret
+                | KeyKind::Secrets
+                | KeyKind::Networks
+                | KeyKind::Addresses
         );
         key.name == name && (is_of_paths || name == CHECK.name)
     };

@@ -156,6 +156,12 @@ impl Reading<'_> {
         })
     }
 
+    /// Permissions in octal.
+    pub(super) fn mode(&mut self, section: Option<&Section>, key: &Key) -> Option<u32> {
+        let value = find(section, key).filter(|value| !value.text.is_empty())?;
+        values::mode(&value.text).map_err(|expected| self.ill_typed(key, value, expected)).ok()
+    }
+
     /// A secret with its place; `None` if it is missing, empty or cannot be read.
     pub(super) fn secret(&mut self, section: Option<&Section>, key: &Key) -> Option<(Secret, Range<usize>)> {
         let value = find(section, key).filter(|value| !value.text.is_empty())?;
@@ -182,12 +188,17 @@ impl Reading<'_> {
         read
     }
 
-    /// Addresses and networks, each with its place; invalid ones are reported and left out.
-    pub(super) fn networks(&mut self, section: Option<&Section>, key: &Key) -> Vec<(Network, Range<usize>)> {
-        let Some(value) = find(section, key) else { return Vec::new() };
-        let mut read = Vec::new();
+    /// Addresses and networks, each with its place, and whether the word `unix` is among them; invalid ones are reported
+    /// and left out.
+    pub(super) fn networks(&mut self, section: Option<&Section>, key: &Key) -> (Vec<(Network, Range<usize>)>, bool) {
+        let Some(value) = find(section, key) else { return (Vec::new(), false) };
+        let (mut read, mut has_unix) = (Vec::new(), false);
         for (text, range) in parts(&value.text) {
             let span = value.span_of(&range);
+            if text == "unix" {
+                has_unix = true;
+                continue;
+            }
             match text.parse::<Network>() {
                 Ok(network) => read.push((network, span)),
                 Err(why) => {
@@ -197,7 +208,7 @@ impl Reading<'_> {
                 }
             }
         }
-        read
+        (read, has_unix)
     }
 
     /// A file, relative to the conf's folder.
@@ -233,7 +244,7 @@ impl Reading<'_> {
 }
 
 /// The parts of a comma-separated list with their ranges; empty parts are left out.
-fn parts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
+pub(super) fn parts(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> {
     text.split(',').filter_map(move |part| {
         let part = part.trim();
         let at = part.as_ptr() as usize - text.as_ptr() as usize;

@@ -1,6 +1,5 @@
 //! `[server]` and `[certification]`.
 
-use std::net::IpAddr;
 use std::ops::Range;
 
 use skitai_actors::CoverageDetail;
@@ -9,11 +8,12 @@ use skitai_actors::spec::Secret;
 use super::ini::{Section, Value};
 use super::keys;
 use super::keys::Key;
+use super::listening::listening;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
     Certification, ForwardedHeader, Introspection, MAX_BODIES, PartialAnswers, ServerSettings, TrustedProxies, Uploads,
-    cores,
+    cores, default_umask,
 };
 
 /// The shortest key in bytes: a shorter one can be found by search.
@@ -35,10 +35,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
     let (is_supervised, supervise_value) = reading.flag(section, &keys::SUPERVISE);
     let supervise = supervise_value.map(|_| is_supervised);
-    let ip = reading.address(section, &keys::IP);
-    if let Some(value) = devel_value.filter(|_| devel) {
-        keep_devel_on_loopback(reading, section, ip, value);
-    }
+    let listening = listening(reading, section, devel_value.filter(|_| devel));
     let securekey = securekey(reading, section);
     let max_body = reading.count(section, &keys::MAX_BODY);
     ServerSettings {
@@ -49,8 +46,8 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         user: given(section, &keys::USER).map(|value| value.text.clone()),
         group: given(section, &keys::GROUP).map(|value| value.text.clone()),
         start_timeout: reading.time(section, &keys::START_TIMEOUT),
-        ip,
-        port: u16::try_from(reading.number(section, &keys::PORT)).unwrap_or(u16::MAX),
+        listening,
+        umask: reading.mode(section, &keys::UMASK).unwrap_or_else(default_umask),
         name: instance_name(reading, section, name),
         sessiontimeout: reading.time(section, &keys::SESSIONTIMEOUT),
         static_max_age: reading.time(section, &keys::STATIC_MAX_AGE),
@@ -202,28 +199,6 @@ fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
     }
 }
 
-/// Devel mode shows errors and reloads, so only this machine may reach it.
-fn keep_devel_on_loopback(reading: &mut Reading<'_>, section: Option<&Section>, ip: Option<IpAddr>, devel: &Value) {
-    if ip.is_some_and(|ip| ip.is_loopback()) {
-        return;
-    }
-    let written = find(section, &keys::IP);
-    if ip.is_none() && written.is_some_and(|value| !matches!(value.text.as_str(), "" | "*")) {
-        // The address could not be parsed, which has been reported.
-        return;
-    }
-    let message = match ip {
-        Some(ip) => format!("`devel = {}` on {ip}: devel mode listens on loopback alone", devel.text),
-        None => format!("`devel = {}` on all interfaces: devel mode listens on loopback alone", devel.text),
-    };
-    let span = written.filter(|value| !value.text.is_empty()).unwrap_or(devel).span();
-    reading.push(
-        Problem::error(span, message)
-            .label("would show errors and source to anybody")
-            .help("write `ip = 127.0.0.1`, or `devel = no`"),
-    );
-}
-
 fn instance_name(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> String {
     let Some(value) = find(section, &keys::NAME).filter(|value| !value.text.is_empty()) else {
         return name.to_owned();
@@ -292,7 +267,7 @@ fn previous_securekeys(reading: &mut Reading<'_>, section: Option<&Section>, cur
 }
 
 fn trusted_proxies(reading: &mut Reading<'_>, section: Option<&Section>) -> TrustedProxies {
-    let read = reading.networks(section, &keys::TRUSTED_PROXIES);
+    let (read, unix) = reading.networks(section, &keys::TRUSTED_PROXIES);
     for (_, span) in read.iter().filter(|(network, _)| network.is_everything()) {
         reading.push(
             Problem::warning(span.clone(), "`trusted_proxies` believes everybody")
@@ -314,7 +289,7 @@ fn trusted_proxies(reading: &mut Reading<'_>, section: Option<&Section>) -> Trus
             );
         }
     }
-    TrustedProxies { networks: read.into_iter().map(|(network, _)| network).collect(), header }
+    TrustedProxies { networks: read.into_iter().map(|(network, _)| network).collect(), unix, header }
 }
 
 fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<Secret> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
+use super::listening::{ListenAddress, ListenSettings};
 use super::network::Network;
 use super::{keys, values};
 
@@ -39,10 +40,10 @@ pub struct ServerSettings {
     pub group: Option<String>,
     /// How long a process may take until it serves.
     pub start_timeout: Duration,
-    /// Address to listen on; `None` for all interfaces.
-    pub ip: Option<IpAddr>,
-    /// Port to listen on.
-    pub port: u16,
+    /// Where to listen.
+    pub listening: ListenSettings,
+    /// Permissions that files which the program makes do not have.
+    pub umask: u32,
     /// Name of the instance, for logs and the status page.
     pub name: String,
     /// Lifetime of an idle session.
@@ -108,13 +109,20 @@ impl ServerSettings {
 /// The proxies whose forwarding headers are trusted, and the header they use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    /// Their addresses; empty to trust none.
+    /// Their addresses.
     pub networks: Vec<Network>,
+    /// Whether who connects to a Unix socket is one of them.
+    pub unix: bool,
     /// Their header; `None` for X-Forwarded-For, or Forwarded if there is no X-Forwarded-For.
     pub header: Option<ForwardedHeader>,
 }
 
 impl TrustedProxies {
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
     /// Whether this peer is one of them.
     pub fn has(&self, peer: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(peer))
@@ -230,7 +238,10 @@ impl Settings {
         Settings {
             server: ServerSettings {
                 name: apps.first().map_or("skitai", |app| app).to_owned(),
-                ip: Some(Ipv4Addr::LOCALHOST.into()),
+                listening: ListenSettings::on(ListenAddress::Tcp {
+                    ip: Some(Ipv4Addr::LOCALHOST.into()),
+                    port: default_port(),
+                }),
                 devel: true,
                 ..ServerSettings::default()
             },
@@ -254,8 +265,8 @@ impl Default for ServerSettings {
             user: None,
             group: None,
             start_timeout: values::duration(default_of(&keys::START_TIMEOUT)),
-            ip: None,
-            port: u16::try_from(default_of(&keys::PORT)).unwrap_or(u16::MAX),
+            listening: ListenSettings::on(ListenAddress::Tcp { ip: None, port: default_port() }),
+            umask: default_umask(),
             name: "skitai".to_owned(),
             sessiontimeout: values::duration(default_of(&keys::SESSIONTIMEOUT)),
             static_max_age: values::duration(default_of(&keys::STATIC_MAX_AGE)),
@@ -296,6 +307,14 @@ impl Default for Uploads {
 /// The default number of threads: one per core, because handlers that wait do not block a thread.
 pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn default_port() -> u16 {
+    u16::try_from(default_of(&keys::PORT)).unwrap_or(u16::MAX)
+}
+
+pub(super) fn default_umask() -> u32 {
+    values::mode(keys::UMASK.default).expect("a test reads every default of the table")
 }
 
 pub(super) fn default_of(key: &keys::Key) -> u64 {

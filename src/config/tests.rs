@@ -128,7 +128,7 @@ fn the_sample_with_keys_of_ones_own() {
     let loaded = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     let Settings { server, routes, clusters, certification } = loaded.settings;
-    assert_eq!((server.threads, server.processes, server.port, server.ip), (4, 1, 5000, None));
+    assert_eq!((server.threads, server.processes, server.listening.tcp()), (4, 1, Some((None, 5000))));
     assert_eq!((server.name.as_str(), server.devel), ("site", false));
     assert_eq!(server.sessiontimeout, Duration::from_secs(1200));
     assert_eq!(server.static_max_age, Duration::from_secs(300));
@@ -147,7 +147,7 @@ fn an_empty_conf_is_the_table_of_defaults() {
     assert_eq!(messages(&loaded.warnings), ["nothing is mounted: every path will be answered with 404"]);
     let Settings { server, .. } = loaded.settings;
     assert_eq!(server, ServerSettings { name: "site".to_owned(), ..ServerSettings::default() });
-    assert_eq!((server.port, server.processes, server.num_result_cache_max), (5000, 1, 2000));
+    assert_eq!((server.processes, server.num_result_cache_max, server.umask), (1, 2000, 0o027));
     assert_eq!((server.max_body, server.deadline), (5 * 1024 * 1024, Duration::from_secs(30)));
     assert_eq!((server.head_timeout, server.body_timeout), (Duration::from_secs(5), Duration::from_secs(30)));
     assert_eq!((server.keep_alive, server.send_timeout), (Duration::from_secs(75), Duration::from_secs(30)));
@@ -168,6 +168,7 @@ fn every_default_of_the_table_is_a_value_of_its_key() {
                     let follows_another = matches!(key.name, "threads" | "max_upload_file" | "max_bodies");
                     assert!(!key.default.is_empty() || follows_another, "{what}");
                 }
+                keys::KeyKind::Mode => assert!(key.default.is_empty() || values::mode(key.default).is_ok(), "{what}"),
                 _ => assert!(key.default.is_empty(), "{what}"),
             }
             assert!(!key.doc.is_empty(), "{what}");
@@ -196,9 +197,10 @@ fn values_are_read_in_every_spelling() {
     assert_eq!(server("max_upload_file = 3m").uploads.max_file, 3 << 20);
     let bodies = ["", "max_body = 40m", "max_bodies = 6m"].map(|line| server(line).max_bodies >> 20);
     assert_eq!(bodies, [64, 80, 6], "room for two of the largest");
-    assert_eq!(server("ip = localhost").ip, Some(Ipv4Addr::LOCALHOST.into()));
-    assert_eq!(server("ip = [::1]").ip, "::1".parse().ok());
-    assert_eq!(server("ip = \"\"").ip, None);
+    let ip = |line: &str| server(line).listening.tcp().expect("it has a port").0;
+    assert_eq!(ip("ip = localhost"), Some(Ipv4Addr::LOCALHOST.into()));
+    assert_eq!(ip("ip = [::1]"), "::1".parse().ok());
+    assert_eq!(ip("ip = \"\""), None);
     assert_eq!(server("name = other").name, "other");
     assert_eq!(server("num_result_cache_max = 0").num_result_cache_max, 0);
     assert_eq!(server("ssl = no\nproxy = no\nenable_proxy = off\nprocesses = 1").processes, 1);
@@ -380,7 +382,8 @@ fn a_site_without_a_conf_runs_in_devel_mode_on_loopback() {
     std::fs::create_dir(site.path().join("demo")).expect("made");
     let loaded = Loaded::without_conf(site.path(), &["demo", "other"]);
     let server = &loaded.settings.server;
-    assert_eq!((server.devel, server.ip, server.port), (true, Some(Ipv4Addr::LOCALHOST.into()), 5000));
+    let loopback = Some(Ipv4Addr::LOCALHOST.into());
+    assert_eq!((server.devel, server.listening.tcp()), (true, Some((loopback, 5000))));
     let app = MountLine { path: "/".to_owned(), target: MountTarget::App("demo".to_owned()) };
     let apps = ["demo", "other"];
     assert_eq!(

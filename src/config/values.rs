@@ -56,6 +56,8 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
         | KeyKind::Secret
         | KeyKind::Secrets
         | KeyKind::Networks
+        | KeyKind::Addresses
+        | KeyKind::Mode
         | KeyKind::File
         | KeyKind::Members
         | KeyKind::Type => Err("expected no number".to_owned()),
@@ -77,6 +79,13 @@ pub(super) fn address(text: &str) -> Result<Option<IpAddr>, String> {
             bare.parse().map(Some).map_err(|_| why.to_owned())
         }
     }
+}
+
+/// Permissions in octal, such as `0660` or `027`.
+pub(super) fn mode(text: &str) -> Result<u32, String> {
+    let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
+    let read = if is_octal { u32::from_str_radix(text, 8).ok() } else { None };
+    read.filter(|mode| *mode <= 0o777).ok_or_else(|| "expected permissions in octal, such as 0660".to_owned())
 }
 
 /// A secret: the text itself, `env:NAME` or `file:PATH`. Error texts never contain it.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker, ready};
@@ -21,7 +20,7 @@ use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
-use super::{Incoming, Outgoing, Refused, Service, Tunnel, reply};
+use super::{Incoming, Outgoing, Peer, Refused, Service, Tunnel, reply};
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;
@@ -53,7 +52,7 @@ pub(super) enum End {
 
 pub(super) struct Driver<S> {
     queues: Shared,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     listed: Listed,
     service: S,
     clock: Clock,
@@ -67,7 +66,7 @@ enum Next {
 }
 
 impl<S: Service> Driver<S> {
-    pub(super) fn new(queues: Queues, peer: Option<SocketAddr>, listed: Listed, service: S) -> Driver<S> {
+    pub(super) fn new(queues: Queues, peer: Option<Peer>, listed: Listed, service: S) -> Driver<S> {
         Driver { queues: Rc::new(RefCell::new(queues)), peer, listed, service, clock: Clock::default() }
     }
 
@@ -187,7 +186,7 @@ impl<S: Service> Driver<S> {
         parts.version = if read.is_1_0 { Version::HTTP_10 } else { Version::HTTP_11 };
         parts.uri = Uri::from_maybe_shared(head.slice_ref(read.target.as_bytes()))
             .map_err(|error| bad(format!("line 1: the target cannot be read: {error}")))?;
-        parts.peer_addr = self.peer;
+        parts.peer_addr = self.peer.and_then(Peer::address);
         // The authority in the target takes precedence over the Host header (RFC 9112, 3.2.2).
         if let Some(authority) = parts.uri.authority().filter(|_| parts.method != Method::CONNECT) {
             let host = HeaderValue::from_str(authority.as_str()).map_err(|error| bad(error.to_string()))?;
@@ -209,8 +208,8 @@ impl<S: Service> Driver<S> {
 
     /// The service's answer; `None` if the client disconnects first.
     async fn answered(&mut self, request: Incoming) -> Option<Outgoing> {
-        let Driver { queues, service, clock, .. } = self;
-        let mut call = pin!(service.call(request));
+        let Driver { queues, service, clock, peer, .. } = self;
+        let mut call = pin!(service.call(request, *peer));
         let mut began = None;
         poll_fn(|context| {
             queues.borrow_mut().ask_anew();

@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 use futures_util::StreamExt as _;
 
 use super::list::Connections;
-use super::{ConnectionTimeouts, Incoming, Outgoing, Refused, Service, Tunnel, drive};
+use super::{ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service, Tunnel, drive};
 
 /// A request as the service got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Service for Rc<Ear> {
         }
     }
 
-    async fn call(&self, mut request: Incoming) -> Outgoing {
+    async fn call(&self, mut request: Incoming, _: Option<Peer>) -> Outgoing {
         let mut heard = head_of(&request);
         heard.is_offered = request.extensions().get::<Tunnel>().is_some();
         let mut payload = request.take_payload();

@@ -10,7 +10,7 @@
 //! Nothing is opened before the first request that needs it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use actix_files::NamedFile;
@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 
 use crate::app::site::Site;
 use crate::app::{Closing, Request};
-use crate::connection::{Incoming, Tunnel};
+use crate::connection::{Incoming, Peer, Tunnel};
 use crate::observe::panics::{Catching, Panicked};
 
 /// The type of a fresh [`App`]; actix-web has no public name for it.
@@ -38,10 +38,12 @@ impl<T> AppEntry for T where
 {
 }
 
-/// The address that `App` needs. actix-web has no public constructor for it; a test of this module checks that this one
-/// still works.
-pub(crate) fn config(address: SocketAddr) -> AppConfig {
-    AppConfig::__priv_test_new(false, address.to_string(), address)
+/// The address that `App` needs; a server that has Unix sockets alone gives it none. actix-web has no public constructor
+/// for it; a test of this module checks that this one still works.
+pub(crate) fn config(address: Option<SocketAddr>) -> AppConfig {
+    let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+    let host = address.map_or_else(|| "localhost".to_owned(), |address| address.to_string());
+    AppConfig::__priv_test_new(false, host, address.unwrap_or(nowhere))
 }
 
 type Services = dyn Fn(Incoming) -> LocalBoxFuture<'static, Result<HttpResponse, ActixError>>;
@@ -153,6 +155,6 @@ fn filled(mut incoming: Incoming, request: &Request) -> Incoming {
     head.uri = request.uri.clone();
     head.version = request.version;
     head.headers = request.headers.clone();
-    head.peer_addr = request.peer;
+    head.peer_addr = request.peer.and_then(Peer::address);
     incoming
 }

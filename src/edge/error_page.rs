@@ -1,4 +1,5 @@
-//! The page of an error: the app's own, else the built-in one; in devel mode a detailed one.
+//! The page of an error: the app's own, else the built-in one; in devel mode, for clients on this machine, a detailed
+//! one.
 //!
 //! In this order:
 //!
@@ -36,7 +37,7 @@ static PAGES: LazyLock<Tera> = LazyLock::new(|| {
 
 /// The reply to an error of a request that has an app.
 pub(crate) async fn reply(thread: &ServingThread, was: &Was, error: &Error) -> HttpResponse {
-    let devel = was.app().is_devel();
+    let devel = was.shows_devel();
     let accept = was.request.get_header("accept");
     let html = respond::wants_html(accept) && !problem::is_wanted(accept);
     let reader = was.audience();
@@ -109,7 +110,10 @@ fn telling(was: &Was, error: &Error, failure: &Failure) -> String {
         "app": was.app().name(),
         "method": was.request.method(),
         "uri": was.request.uri(),
-        "remote": was.request.get_remote_addr().map(|address| address.to_string()),
+        "remote": was.request.client_addr().map(|client| match client.address() {
+            Some(address) => address.ip().to_string(),
+            None => client.to_string(),
+        }),
         "headers": headers,
         "arguments": arguments,
         "calls": calls,

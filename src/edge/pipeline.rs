@@ -140,8 +140,9 @@ async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Erro
             respond::web(thread, &was, Answer::Failed(error)).await
         }
         None => {
-            let accept = builder.request().get_header("accept");
-            respond::mark(respond::error(&error, accept, Audience::stranger(thread.site.server.devel), None), &error)
+            let request = builder.request();
+            let reader = Audience::of(request, thread.site.server.devel);
+            respond::mark(respond::error(&error, request.get_header("accept"), reader, None), &error)
         }
     }
 }

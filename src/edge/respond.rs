@@ -301,10 +301,12 @@ pub(crate) fn allowing(mut reply: HttpResponse, allowed: &[&str]) -> HttpRespons
     reply
 }
 
-/// The changed configuration has errors; only devel mode checks for changes.
-pub(crate) fn unfit(why: &str, accept: Option<&str>) -> HttpResponse {
-    let error = Error::new(500, format!("the configuration has changed and cannot be served:\n{why}"));
-    self::error(&error, accept, Audience::stranger(true), None)
+/// The changed configuration has errors; only devel mode checks for changes. What is wrong with it is for this machine
+/// alone.
+pub(crate) fn unfit(why: &str, accept: Option<&str>, is_local: bool) -> HttpResponse {
+    let told = if is_local { format!(":\n{why}") } else { String::new() };
+    let error = Error::new(500, format!("the configuration has changed and cannot be served{told}"));
+    self::error(&error, accept, Audience::stranger(is_local), None)
 }
 
 /// Adds a header with the keys of the configuration that need a restart.

@@ -5,9 +5,9 @@
 //! current, and a crash loses at most one second. The site keeps every thread's log and writes the rest when the server
 //! has stopped, because the process ends without waiting for its threads.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -49,11 +49,11 @@ impl AccessLog {
     }
 
     /// Appends a line: `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`. The fields are Unix time, client
-    /// (without a port if a proxy gave none, which is port 0 here), method, target, status, bytes of the body (`-` for
+    /// (without a port if a proxy gave none; `unix:` at a Unix socket), method, target, status, bytes of the body (`-` for
     /// a stream), and milliseconds.
     pub(crate) fn line(
         &self,
-        client: Option<SocketAddr>,
+        client: Option<impl fmt::Display>,
         method: &str,
         uri: &str,
         status: u16,
@@ -66,7 +66,6 @@ impl AccessLog {
         // Writing to a Vec cannot fail.
         let _ = write!(buffer, "{}.{:03} ", now.as_secs(), now.subsec_millis());
         let _ = match client {
-            Some(client) if client.port() == 0 => write!(buffer, "{} ", client.ip()),
             Some(client) => write!(buffer, "{client} "),
             None => write!(buffer, "- "),
         };
@@ -137,15 +136,15 @@ mod tests {
         let path = folder.path().join("access.log");
         actix_rt::System::new().block_on(async {
             let log = AccessLog::open(&path).expect("opened");
-            log.line("127.0.0.1:40000".parse().ok(), "GET", "/hello?a=b", 200, Some(11), Instant::now());
-            log.line("[2001:db8::1]:0".parse().ok(), "GET", "/", 200, Some(0), Instant::now());
-            log.line(None, "GET", "/stream", 499, None, Instant::now());
+            log.line(Some("127.0.0.1:40000"), "GET", "/hello?a=b", 200, Some(11), Instant::now());
+            log.line(Some("unix:"), "GET", "/", 200, Some(0), Instant::now());
+            log.line(None::<&str>, "GET", "/stream", 499, None, Instant::now());
             log.flush();
             let text = std::fs::read_to_string(&path).expect("read");
             let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
             assert_eq!(lines.len(), 3, "{text}");
             assert_eq!(lines[0][1..6], ["127.0.0.1:40000", "GET", "/hello?a=b", "200", "11"]);
-            assert_eq!(lines[1][1], "2001:db8::1");
+            assert_eq!(lines[1][1], "unix:");
             assert_eq!(lines[2][1..6], ["-", "GET", "/stream", "499", "-"]);
             // A file that was renamed keeps what belongs to it, and the next line begins a new one.
             let aside = folder.path().join("access.log.1");

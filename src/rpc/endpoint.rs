@@ -75,10 +75,8 @@ pub(crate) async fn serve(
 ) -> HttpResponse {
     if let Err(error) = body::read(thread, builder.request_mut(), payload).await {
         let accept = builder.request().get_header("accept").filter(|accept| !respond::wants_html(Some(accept)));
-        return respond::mark(
-            respond::error(&error, accept, Audience::stranger(thread.site.server.devel), None),
-            &error,
-        );
+        let reader = Audience::of(builder.request(), thread.site.server.devel);
+        return respond::mark(respond::error(&error, accept, reader, None), &error);
     }
     match protocol {
         RpcProtocol::Xml => xml::reply(thread, builder).await,

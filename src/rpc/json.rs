@@ -90,7 +90,8 @@ async fn batch<'b>(
         Ok((answers, reply)) => method::with_document(reply, [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat()),
         Err(mut failed) => {
             error_log::log(&request, &mut failed);
-            respond::rpc(kind, error(None, &RpcFault::of(&failed, Audience::stranger(thread.site.server.devel)), false))
+            let reader = Audience::of(&request, thread.site.server.devel);
+            respond::rpc(kind, error(None, &RpcFault::of(&failed, reader), false))
         }
     }
 }

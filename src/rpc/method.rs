@@ -37,7 +37,8 @@ pub(super) async fn run(
             Err(mut error) => {
                 error_log::log(builder.request(), &mut error);
                 thread.counts.rpc(true);
-                return (None, Err(RpcFault::of(&error, Audience::stranger(app.is_devel()))));
+                let reader = Audience::of(builder.request(), app.is_devel());
+                return (None, Err(RpcFault::of(&error, reader)));
             }
         },
     };

@@ -55,7 +55,7 @@ pub(super) async fn run(
         Ok((answers, reply)) => (reply, Ok(document(face, &answers).into())),
         Err(mut failed) => {
             error_log::log(&request, &mut failed);
-            (empty(), Err(RpcFault::of(&failed, Audience::stranger(thread.site.server.devel))))
+            (empty(), Err(RpcFault::of(&failed, Audience::of(&request, thread.site.server.devel))))
         }
     }
 }

@@ -41,5 +41,5 @@ pub(super) async fn json<'b>(
 fn failed(thread: &ServingThread, request: &Request, mut error: Error) -> RpcFault {
     error_log::log(request, &mut error);
     thread.counts.rpc(true);
-    RpcFault::of(&error, Audience::stranger(thread.site.server.devel))
+    RpcFault::of(&error, Audience::of(request, thread.site.server.devel))
 }

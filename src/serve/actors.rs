@@ -71,7 +71,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         runtime: tokio::runtime::Handle::current(),
         lifecycle: open.process.lifecycle.clone(),
         proxies: Some(&server.trusted_proxies)
-            .filter(|trusted| !trusted.networks.is_empty())
+            .filter(|trusted| !trusted.is_empty())
             .map(|trusted| Arc::new(trusted.clone())),
     })
 }

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use super::drain::Drain;
 use super::keys::Keys;
+use super::listen::BoundAddress;
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{listen, server};
 use crate::app::App;
-use crate::config::Loaded;
+use crate::config::{ListenAddress, ListenSettings, Loaded};
 
 /// The longest wait for the threads of a server that is stopped. A handler on the blocking pool cannot be interrupted,
 /// and its thread waits for it.
@@ -72,10 +73,14 @@ impl Background {
         templates: Option<PathBuf>,
         address: SocketAddr,
     ) -> Result<Background, NotStarted> {
-        let listener = listen::listen(Some(address.ip()), address.port())
-            .map_err(|error| NotStarted(format!("{address} cannot be listened on: {error}")))?;
-        let address = listener.local_addr().map_err(|error| NotStarted(format!("{address}: {error}")))?;
-        loaded.settings.server.port = address.port();
+        let (ip, port) = (address.ip(), address.port());
+        let listener = listen::tcp(Some(ip), port).map_err(|error| NotStarted(error.to_string()))?;
+        let address = match listener.address() {
+            Ok(BoundAddress::Tcp(address)) => address,
+            _ => return Err(NotStarted(format!("{address} cannot be asked for its port"))),
+        };
+        loaded.settings.server.listening =
+            ListenSettings::on(ListenAddress::Tcp { ip: Some(ip), port: address.port() });
         let (sender, receiver) = mpsc::channel();
         let (alive, ended) = mpsc::channel();
         let run = move || {
@@ -85,7 +90,7 @@ impl Background {
                     .map_err(|unfit| unfit.to_string())
                     .and_then(|site| {
                         let hold = move || ALIVE.set(Some(alive.clone()));
-                        server::start(&site, listener, watch, hold)
+                        server::start(&site, vec![listener], watch, hold)
                             .map(|serving| (site, serving))
                             .map_err(|error| error.to_string())
                     });

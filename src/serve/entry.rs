@@ -3,23 +3,24 @@
 //! The steps in between are the [`pipeline`] of the web and the [`endpoint`] of RPC.
 
 use std::mem::take;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::http::{Method, Uri, header};
 
+use crate::app::request::client;
 use crate::app::{Request, RequestBuilder};
-use crate::connection::Incoming;
+use crate::config::TrustedProxies;
+use crate::connection::{Incoming, Peer};
 use crate::edge::thread::ServingThread;
 use crate::edge::{pipeline, respond};
 use crate::rpc::endpoint;
 
 /// Serves one request.
-pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> HttpResponse {
+pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer: Option<Peer>) -> HttpResponse {
     let started = Instant::now();
     let payload = incoming.take_payload();
-    let request = Request { party: thread.next_party(), ..take_head(incoming, started) };
+    let request = Request { party: thread.next_party(), peer, ..take_head(incoming, started) };
     let builder = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
     if thread.log.is_some() {
@@ -44,9 +45,11 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming) -> Ht
 }
 
 /// Answers a request to a site whose changed configuration has errors.
-pub(crate) fn unfit(why: &str, incoming: &Incoming) -> HttpResponse {
-    let accept = incoming.head().headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    respond::unfit(why, accept)
+pub(crate) fn unfit(why: &str, incoming: &Incoming, peer: Option<Peer>, trusted: &TrustedProxies) -> HttpResponse {
+    let headers = &incoming.head().headers;
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    let is_local = peer.is_some_and(|peer| client::client(peer, headers, trusted).is_here);
+    respond::unfit(why, accept, is_local)
 }
 
 /// For the log and the counters alone: the client disconnected before the answer (nginx uses the same number).
@@ -57,7 +60,7 @@ const CLIENT_LEFT: u16 = 499;
 struct Account<'t> {
     thread: &'t ServingThread,
     started: Instant,
-    head: Option<Box<(Option<SocketAddr>, Method, Uri)>>,
+    head: Option<Box<(Option<Peer>, Method, Uri)>>,
     status: u16,
     bytes: Option<u64>,
 }
@@ -66,9 +69,9 @@ impl Drop for Account<'_> {
     fn drop(&mut self) {
         self.thread.counts.request(self.status);
         if let (Some(log), Some(head)) = (&self.thread.log, &self.head) {
-            let (peer, method, uri) = &**head;
+            let (client, method, uri) = &**head;
             let target = uri.path_and_query().map_or("/", |target| target.as_str());
-            log.line(*peer, method.as_str(), target, self.status, self.bytes, self.started);
+            log.line(*client, method.as_str(), target, self.status, self.bytes, self.started);
         }
     }
 }
@@ -79,7 +82,6 @@ pub(super) fn take_head(incoming: &mut Incoming, now: Instant) -> Request {
     Request {
         method: head.method.clone(),
         version: head.version,
-        peer: head.peer_addr,
         uri: take(&mut head.uri),
         headers: take(&mut head.headers),
         ..Request::empty(now)

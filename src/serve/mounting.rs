@@ -76,9 +76,10 @@ pub(super) fn place(
     server: &ServerSettings,
 ) -> Result<Mounted, Unfit> {
     let devel = app.devel.unwrap_or(server.devel);
-    if devel && !server.ip.is_some_and(|ip| ip.is_loopback()) {
+    if devel && !server.listening.is_private() {
         return Err(Unfit(vec![format!(
-            "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` nobody else can reach it",
+            "app `{}` is in devel mode, which tells its errors to everybody; with `ip = 127.0.0.1` (or a Unix socket of \
+             `listen_mode = 0600`) nobody else can reach it",
             app.name
         )]));
     }

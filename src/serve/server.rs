@@ -1,70 +1,113 @@
 //! The threads of the server: what each one is given, and how many there are. [`drain`](super::drain) ends them.
 
+use std::cell::RefCell;
 use std::io;
-use std::net::TcpListener;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use actix_server::Server;
+use actix_server::{FromStream, Server, ServerServiceFactory};
 use actix_service::{fn_factory, fn_service};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::drain::{Serving, Shared};
+use super::listen::Listener;
 use super::site::OpenSite;
 use super::slot::ThreadSlot;
 use super::watch::Watch;
 use crate::app::blocking_pool;
 use crate::connection;
+use crate::connection::list::Connections;
+use crate::connection::{Peer, Transport};
 use crate::edge::actix_fallback;
 use crate::observe::panics::Catching;
 
 /// Our own drain ends the threads; actix-server's never comes to the end of its patience, in seconds.
 const FOR_EVER: u64 = u32::MAX as u64;
 
-/// Starts the threads on a socket. Must be called inside the actor system. `began` runs on each thread as it starts.
+/// What a thread serves with, whichever socket a connection comes from.
+struct ThreadService {
+    slot: Rc<ThreadSlot>,
+    connections: Rc<Connections>,
+}
+
+thread_local! {
+    /// That of the current thread. Its sockets' services hold it, so it ends with them.
+    static HERE: RefCell<Weak<ThreadService>> = const { RefCell::new(Weak::new()) };
+}
+
+/// Starts the threads on the sockets. Must be called inside the actor system. `began` runs on each thread as it starts.
 pub(crate) fn start(
     site: &Arc<OpenSite>,
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     watch: Option<Arc<Watch>>,
     began: impl Fn() + Clone + Send + 'static,
 ) -> io::Result<Serving> {
     let number = Arc::new(AtomicUsize::new(0));
     let site = site.clone();
+    let threads = site.site.server.threads;
+    let address = listeners.iter().find_map(|listener| match listener {
+        Listener::Tcp(listener) => listener.local_addr().ok(),
+        Listener::Unix(_) => None,
+    });
     let settings = site.site.server.clone();
-    let threads = settings.threads;
     let shared = Shared::new(site.process.lifecycle.clone());
     let of_threads = shared.clone();
-    let address = listener.local_addr()?;
-    let connections = move || {
-        let (site, number, watch, shared) = (site.clone(), number.clone(), watch.clone(), of_threads.clone());
-        let began = began.clone();
-        // Called once per thread and listener; there is one listener, so each thread gets its actors once.
+    let make = move || {
+        began();
+        let config = actix_fallback::config(address);
+        let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
+        let connections = of_threads.connections();
+        of_threads.began(threads);
+        Rc::new(ThreadService { slot, connections })
+    };
+    let mut builder = Server::build()
+        .workers(threads)
+        .worker_max_blocking_threads((blocking_pool::THREADS / threads).max(1))
+        .shutdown_timeout(FOR_EVER)
+        .disable_signals();
+    for listener in listeners {
+        builder = match listener {
+            Listener::Tcp(listener) => {
+                let peer = |socket: &TcpStream| socket.peer_addr().ok().map(Peer::Address);
+                builder.listen("http", listener, connections(make.clone(), peer))?
+            }
+            Listener::Unix(listener) => {
+                builder.listen_uds("http", listener, connections(make.clone(), |_: &UnixStream| Some(Peer::Unix)))?
+            }
+        };
+    }
+    Ok(Serving::run(builder.run(), shared, &settings))
+}
+
+/// Makes what drives the connections of one socket, on each thread. All sockets of a thread share what `make` makes.
+fn connections<S: FromStream + Into<Transport> + Send + 'static>(
+    make: impl Fn() -> Rc<ThreadService> + Clone + Send + 'static,
+    peer: fn(&S) -> Option<Peer>,
+) -> impl ServerServiceFactory<S> {
+    move || {
+        let make = make.clone();
+        // Called once per thread and socket.
         fn_factory(move || {
-            began();
-            let config = actix_fallback::config(address);
-            let slot = ThreadSlot::new(site.clone(), number.fetch_add(1, Relaxed), watch.clone(), config);
-            let connections = shared.connections();
-            shared.began(threads);
-            let service = fn_service(move |socket: TcpStream| {
-                let peer = socket.peer_addr().ok();
-                let drive = connection::drive(socket, peer, connections.clone(), slot.clone());
-                let slot = slot.clone();
+            let here = HERE.with_borrow_mut(|here| {
+                here.upgrade().unwrap_or_else(|| {
+                    let made = make();
+                    *here = Rc::downgrade(&made);
+                    made
+                })
+            });
+            let service = fn_service(move |socket: S| {
+                let peer = peer(&socket);
+                let drive = connection::drive(socket, peer, here.connections.clone(), here.slot.clone());
+                let here = here.clone();
                 async move {
                     if let Err(panicked) = Catching(Box::pin(drive)).await {
-                        slot.broken(peer, &panicked);
+                        here.slot.broken(peer, &panicked);
                     }
                     Ok::<_, ()>(())
                 }
             });
             async { Ok::<_, ()>(service) }
         })
-    };
-    let server = Server::build()
-        .workers(threads)
-        .worker_max_blocking_threads((blocking_pool::THREADS / threads).max(1))
-        .shutdown_timeout(FOR_EVER)
-        .disable_signals()
-        .listen("http", listener, connections)?
-        .run();
-    Ok(Serving::run(server, shared, &settings))
+    }
 }

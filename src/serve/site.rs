@@ -192,10 +192,12 @@ fn started(
 
 /// The server's own entries in the status tree.
 fn about(server: &ServerSettings) -> Value {
+    let listens = server.listening.addresses.iter().map(|address| Value::from(address.to_string()));
     Value::from_pairs([
         ("name", Value::from(server.name.as_str())),
         ("version", Value::from(env!("CARGO_PKG_VERSION"))),
-        ("port", Value::from(i64::from(server.port))),
+        ("port", server.listening.tcp().map_or(Value::Nil, |(_, port)| Value::from(i64::from(port)))),
+        ("listen", Value::List(listens.collect())),
         ("threads", Value::from(server.threads as i64)),
         ("devel", Value::from(server.devel)),
     ])

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::error::Error;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use actix_web::dev::AppConfig;
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
-use crate::connection::{ConnectionTimeouts, Incoming, Outgoing, Refused, Service};
+use crate::connection::{ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service};
 use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Misses;
 use crate::edge::probes::Probes;
@@ -90,7 +89,7 @@ impl ThreadSlot {
     }
 
     /// Records a connection that ended by a panic that was caught nowhere else.
-    pub(crate) fn broken(&self, peer: Option<SocketAddr>, panicked: &Panicked) {
+    pub(crate) fn broken(&self, peer: Option<Peer>, panicked: &Panicked) {
         self.thread().counts.panic();
         let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
         tracing::error!(peer, "a connection was cut: {panicked}");
@@ -111,12 +110,12 @@ impl Service for Rc<ThreadSlot> {
         }
     }
 
-    fn call(&self, mut request: Incoming) -> impl Future<Output = Outgoing> {
+    fn call(&self, mut request: Incoming, peer: Option<Peer>) -> impl Future<Output = Outgoing> {
         let current = self.current();
         async move {
             let response = match current {
-                Ok(thread) => entry::serve(&thread, &mut request).await,
-                Err(why) => entry::unfit(&why, &request),
+                Ok(thread) => entry::serve(&thread, &mut request, peer).await,
+                Err(why) => entry::unfit(&why, &request, peer, &self.thread().site.server.trusted_proxies),
             };
             response.into()
         }

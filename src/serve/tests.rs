@@ -1,5 +1,6 @@
 //! Whole requests through the pipeline, without a socket: compares what a handler asked for with what the client gets.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate as skitai;
 use crate::__private::Routed;
 use crate::app::{App, Face, Form, Json, Package, Request, RequestBuilder, Result, Session, Was};
 use crate::config::Loaded;
-use crate::connection::Incoming;
+use crate::connection::{Incoming, Peer};
 use crate::edge::thread::ServingThread;
 use crate::observe::counts::Counts;
 use crate::prelude::route;
@@ -25,6 +26,7 @@ use crate::serve::site::OpenSite;
 
 mod devel;
 mod forms;
+mod listening;
 mod parties;
 mod ready;
 
@@ -172,7 +174,7 @@ fn with_thread_in<T>(devel: bool, run: impl AsyncFnOnce(std::rc::Rc<ServingThrea
 
 /// The converted head of a request.
 fn taken(incoming: &mut Incoming) -> Request {
-    entry::take_head(incoming, std::time::Instant::now())
+    Request { peer: Some(HERE), ..entry::take_head(incoming, std::time::Instant::now()) }
 }
 
 /// A handle for tests of the binder.
@@ -182,8 +184,11 @@ fn was(thread: &ServingThread) -> Was {
     builder.ready(Face::Web, Session::default(), <hello as Routed>::ROUTE, 0)
 }
 
+/// A client on this machine.
+const HERE: Peer = Peer::Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40_000));
+
 async fn serve(thread: &ServingThread, request: TestRequest) -> Got {
-    let response = entry::serve(thread, &mut request.to_request()).await;
+    let response = entry::serve(thread, &mut request.to_request(), Some(HERE)).await;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = actix_web::body::to_bytes(response.into_body()).await.unwrap_or_default();
     Got { status, headers, body: String::from_utf8_lossy(&body).into_owned() }

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use super::mounting;
 use super::site::OpenSite;
 use crate::config;
-use crate::config::{Loaded, ServerSettings};
+use crate::config::{ListenSettings, Loaded, ServerSettings};
 
 /// Watches the conf of a site in devel mode.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Watch {
     fn read(&self, last: &Arc<OpenSite>) -> Result<Arc<OpenSite>, Arc<str>> {
         let mut loaded = config::load(&self.path).map_err(|report| Arc::from(report.to_string()))?;
         if let Some(port) = self.port {
-            loaded.settings.server.port = port;
+            loaded.settings.server.listening.set_port(port);
         }
         let templates = mounting::templates_of(&loaded);
         last.reopened(&loaded, templates.as_deref()).map_err(|unfit| Arc::from(unfit.to_string()))
@@ -97,12 +97,33 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
             })+
         };
     }
-    keep!(ip, port, threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
-    keep!(introspection, previous_securekeys, drain_delay, drain_idle, drain_timeout);
-    keep!(supervise, user, group, start_timeout);
+    keep!(threads, processes, name, securekey, admin_password, devel, num_result_cache_max, access_log);
+    keep!(introspection, previous_securekeys, umask);
+    keep_listening(server, began, &mut changed);
+    keep!(drain_delay, drain_idle, drain_timeout, supervise, user, group, start_timeout);
     if server.uploads.folder != began.uploads.folder {
         changed.push("upload_folder".to_owned());
         server.uploads.folder.clone_from(&began.uploads.folder);
     }
     changed
+}
+
+/// The same for where the site listens, by the names of the keys.
+fn keep_listening(server: &mut ServerSettings, began: &ServerSettings, changed: &mut Vec<String>) {
+    let (now, then) = (&server.listening, &began.listening);
+    let (ip, port) =
+        (|of: &ListenSettings| of.tcp().map(|(ip, _)| ip), |of: &ListenSettings| of.tcp().map(|(_, port)| port));
+    let keys = [
+        ("ip", ip(now) != ip(then)),
+        ("port", port(now) != port(then)),
+        ("listen_mode", now.mode != then.mode),
+        ("listen_owner", now.owner != then.owner),
+    ];
+    let named = keys.iter().filter(|(_, has_changed)| *has_changed).map(|(key, _)| (*key).to_owned());
+    let before = changed.len();
+    changed.extend(named);
+    if changed.len() == before && now != then {
+        changed.push("listen".to_owned());
+    }
+    server.listening.clone_from(&began.listening);
 }

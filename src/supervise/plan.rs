@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::identity::{Identity, IdentityError};
 use super::place::Place;
 use crate::config::{ConfFile, Loaded, ServerSettings};
-use crate::serve::listen::{self, ListenError, Listener};
+use crate::serve::listen::{self, Listener};
+use crate::serve::listen_error::ListenError;
 
 /// How much longer than its drain a process may take to end: its databases close, its hooks run.
 const LAST: Duration = Duration::from_secs(10);
@@ -72,12 +73,12 @@ impl Plan {
     /// The sockets that this plan wants: those of `open` that it keeps, and new ones.
     pub(super) fn sockets(&self, open: &[OpenSocket]) -> Result<Vec<OpenSocket>, PlanError> {
         let mut wanted = Vec::new();
-        for address in listen::addresses(&self.server) {
+        for address in &self.server.listening.addresses {
             let name = address.to_string();
             let same = open.iter().find(|socket| socket.address == name);
             let listener = match same.map(|socket| socket.listener.try_clone()) {
                 Some(Ok(listener)) => listener,
-                _ => listen::open_at(&self.server, &address)?,
+                _ => listen::open_at(address, &self.server.listening)?,
             };
             wanted.push(OpenSocket { address: name, listener });
         }

@@ -122,7 +122,6 @@ impl TestSite {
             loaded.settings.clusters.extend(faked.settings.clusters);
         }
         let server = &mut loaded.settings.server;
-        server.ip = Some(Ipv4Addr::LOCALHOST.into());
         server.access_log = None;
         server.devel = self.is_devel.unwrap_or(server.devel);
         let keys = Keys::passing_of(server);

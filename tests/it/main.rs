@@ -17,6 +17,7 @@
 //! - [`sql_leaving`]: clients that leave while databases work, and databases that are lost;
 //! - [`rows`]: rows that leave while the shards still send them;
 //! - [`config`]: `check`, first and second start, signals; [`demo`]: what the demo shows, and two of it side by side;
+//! - [`listening`]: Unix sockets and ports, who may connect, and who counts as somebody on this machine;
 //! - [`asking`], [`responding`]: what a handler sees of its request, its client behind proxies, and what it may set;
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;
@@ -80,6 +81,7 @@ mod hooks;
 mod introspection;
 mod jsonrpc_spec;
 mod life;
+mod listening;
 mod load;
 mod names;
 mod newcomer;

@@ -14,6 +14,7 @@ pub(crate) fn package() -> Package {
 struct Asked {
     remote: Option<String>,
     peer: Option<String>,
+    local: bool,
     secure: bool,
     scheme: &'static str,
     command: String,
@@ -38,6 +39,7 @@ async fn asked(was: Was) -> Asked {
     Asked {
         remote: request.get_remote_addr().map(|address| address.to_string()),
         peer: request.get_peer_addr().map(|address| address.to_string()),
+        local: request.is_local(),
         secure: request.is_secure(),
         scheme: request.scheme(),
         command: request.command(),

@@ -37,13 +37,10 @@ fn switch(
 
 /// Whether a request came from this machine, from a program or a page of this demo; the error says why not.
 pub(crate) fn here(request: &Request) -> Result<(), String> {
-    let from = request.get_remote_addr().filter(|address| !address.is_loopback());
-    if let Some(address) = from {
-        return Err(format!("members are switched from the demo's own machine, and this comes from {address}"));
-    }
-    // Behind a proxy that the configuration does not trust, the address above is the proxy's own.
-    if ["forwarded", "x-forwarded-for"].iter().any(|header| request.get_header(header).is_some()) {
-        return Err("members are switched from the demo's own machine, and this came through a proxy".to_owned());
+    if !request.is_local() {
+        let from = request.get_remote_addr().filter(|address| !address.is_loopback());
+        let from = from.map_or_else(|| "came through a proxy".to_owned(), |address| format!("comes from {address}"));
+        return Err(format!("members are switched from the demo's own machine, and this {from}"));
     }
     // A foreign host name that resolves to this machine would make its page look like one of ours (DNS rebinding).
     let host = request.get_header("host").unwrap_or_default();

@@ -16,6 +16,7 @@ use super::upload::Upload;
 use crate::app::routing::route::Param;
 use crate::app::{App, Face, NO_ROUTE, Request, RequestBuilder, Session, Was};
 use crate::config::Loaded;
+use crate::connection::Peer;
 use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
 use crate::serve::slot;
@@ -26,7 +27,8 @@ pub(crate) fn with_handle(run: impl FnOnce(Was)) {
         let loaded = Loaded::without_conf(Path::new("/nonexistent"), &["a"]);
         let site = OpenSite::open(&loaded, vec![App::new("a")], &Keys::ephemeral(), None).expect("a good site");
         let thread = slot::start(&site, 0, AppConfig::default());
-        let builder = RequestBuilder::new(Request::empty(Instant::now()), thread.services.clone());
+        let request = Request { peer: Some(Peer::Unix), ..Request::empty(Instant::now()) };
+        let builder = RequestBuilder::new(request, thread.services.clone());
         run(builder.ready(Face::Web, Session::default(), &NO_ROUTE, 0));
     });
 }

@@ -6,13 +6,15 @@
 //! `trusted_proxies`, the entry before it is believed. The first hop that is not trusted is the client. Entries further
 //! left may have been written by the client and are never read. A hop that cannot be parsed ends the walk.
 //!
-//! This runs only for the access log and for handlers that ask for the client's address.
+//! This runs only for the access log, for handlers that ask for the client's address, and where it matters whether the
+//! client is on this machine.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 
 use crate::config::{ForwardedHeader, TrustedProxies};
+use crate::connection::Peer;
 
 const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";
@@ -20,46 +22,75 @@ const FORWARDED: &str = "forwarded";
 
 /// The client of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ClientAddress {
+pub(crate) struct RequestClient {
     /// The port is 0 if no proxy gave it.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Peer,
     /// Whether the client used TLS to a proxy.
     pub(crate) is_secure: bool,
+    /// Whether the client is on this machine, as far as one can know. See [`client`].
+    pub(crate) is_here: bool,
 }
 
 /// Converts an IPv4-mapped IPv6 address, which a dual-stack socket reports, to IPv4.
-pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+pub(crate) fn canonical(peer: Peer) -> Peer {
+    match peer {
+        Peer::Address(address) => Peer::Address(SocketAddr::new(address.ip().to_canonical(), address.port())),
+        Peer::Unix => Peer::Unix,
+    }
 }
 
 /// The client behind `peer`, as far as trusted proxies report it.
-pub(crate) fn client(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
+///
+/// It is on this machine if the peer is (at a loopback address or a Unix socket) and nothing speaks against it. A
+/// request with a header of proxies came through one. If nobody trusts that one, its client may be anybody. If it is
+/// trusted, its header must be understood to its beginning, and every hop in it must be a loopback address.
+pub(crate) fn client(peer: Peer, headers: &HeaderMap, trusted: &TrustedProxies) -> RequestClient {
     let peer = canonical(peer);
-    if !trusted.has(peer.ip()) {
-        return ClientAddress { address: peer, is_secure: false };
+    let direct = RequestClient { address: peer, is_secure: false, is_here: peer.is_here() };
+    let is_trusted = is_trusted(trusted, peer);
+    // The headers of strangers elsewhere need no look.
+    if !(is_trusted || direct.is_here) || !headers.keys().any(|name| is_of_proxies(name.as_str())) {
+        return direct;
+    }
+    if !is_trusted {
+        return RequestClient { is_here: false, ..direct };
     }
     match trusted.header {
-        Some(ForwardedHeader::Forwarded) => by_forwarded(peer, headers, trusted).0,
-        Some(ForwardedHeader::XForwardedFor) => by_x_forwarded(peer, headers, trusted),
-        None if headers.contains_key(FOR) || !headers.contains_key(FORWARDED) => by_x_forwarded(peer, headers, trusted),
-        None => match by_forwarded(peer, headers, trusted) {
+        Some(ForwardedHeader::Forwarded) => by_forwarded(direct, headers, trusted).0,
+        Some(ForwardedHeader::XForwardedFor) => by_x_forwarded(direct, headers, trusted),
+        None if headers.contains_key(FOR) || !headers.contains_key(FORWARDED) => {
+            by_x_forwarded(direct, headers, trusted)
+        }
+        None => match by_forwarded(direct, headers, trusted) {
             (client, true) => client,
             // `Forwarded` gave no proto; the other header may.
-            (client, false) => ClientAddress { is_secure: was_secure(headers, 1), ..client },
+            (client, false) => RequestClient { is_secure: was_secure(headers, 1), ..client },
         },
     }
 }
 
-fn by_x_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> ClientAddress {
-    let (mut address, mut hops) = (peer, 0);
-    for hop in elements(headers, FOR) {
-        if !trusted.has(address.ip()) {
-            break;
-        }
-        let Some(before) = node(hop) else { break };
-        (address, hops) = (before, hops + 1);
+/// Whether proxies set such a header, in the name of the client they ask for.
+fn is_of_proxies(name: &str) -> bool {
+    name == FORWARDED || name.starts_with("x-forwarded") || name == "x-real-ip"
+}
+
+fn is_trusted(trusted: &TrustedProxies, peer: Peer) -> bool {
+    match peer {
+        Peer::Address(address) => trusted.has(address.ip()),
+        Peer::Unix => trusted.unix,
     }
-    ClientAddress { address, is_secure: was_secure(headers, hops) }
+}
+
+fn by_x_forwarded(direct: RequestClient, headers: &HeaderMap, trusted: &TrustedProxies) -> RequestClient {
+    let (mut client, mut hops, mut is_whole) = (direct, 0, true);
+    for hop in elements(headers, FOR) {
+        let before = if is_trusted(trusted, client.address) { node(hop) } else { None };
+        is_whole = before.is_some();
+        let Some(before) = before else { break };
+        client = RequestClient { address: before, is_here: client.is_here && before.is_here(), ..client };
+        hops += 1;
+    }
+    RequestClient { is_secure: was_secure(headers, hops), is_here: client.is_here && is_whole && hops > 0, ..client }
 }
 
 /// Returns what `X-Forwarded-Proto` says about the hop this far from the end. Proxies that replace the header instead
@@ -69,11 +100,12 @@ fn was_secure(headers: &HeaderMap, hops: usize) -> bool {
 }
 
 /// The client, and whether a proto was given.
-fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> (ClientAddress, bool) {
-    let mut client = ClientAddress { address: peer, is_secure: false };
-    let mut has_proto = false;
+fn by_forwarded(direct: RequestClient, headers: &HeaderMap, trusted: &TrustedProxies) -> (RequestClient, bool) {
+    let mut client = direct;
+    let (mut has_proto, mut is_whole) = (false, false);
     for element in elements(headers, FORWARDED) {
-        if !trusted.has(client.address.ip()) {
+        is_whole = false;
+        if !is_trusted(trusted, client.address) {
             break;
         }
         // The proto in an element is that of the hop the element describes.
@@ -81,9 +113,10 @@ fn by_forwarded(peer: SocketAddr, headers: &HeaderMap, trusted: &TrustedProxies)
         has_proto = proto.is_some();
         client.is_secure = proto.is_some_and(|proto| is_tls(&proto));
         let Some(before) = before else { break };
-        client.address = before;
+        is_whole = true;
+        client = RequestClient { address: before, is_here: client.is_here && before.is_here(), ..client };
     }
-    (client, has_proto)
+    (RequestClient { is_here: client.is_here && is_whole, ..client }, has_proto)
 }
 
 fn is_tls(proto: &str) -> bool {
@@ -92,7 +125,7 @@ fn is_tls(proto: &str) -> bool {
 
 /// Parses one element of `Forwarded`: the address of its `for`, if it is an address, and its `proto`. `None` if the
 /// element is malformed.
-fn forwarded(element: &str) -> Option<(Option<SocketAddr>, Option<String>)> {
+fn forwarded(element: &str) -> Option<(Option<Peer>, Option<String>)> {
     let (mut address, mut proto) = (None, None);
     for pair in FromTheEnd::of(element, b';') {
         let (name, value) = pair.split_once('=')?;
@@ -112,12 +145,13 @@ fn forwarded(element: &str) -> Option<(Option<SocketAddr>, Option<String>)> {
 
 /// The address of a hop: IPv4, or IPv6 with or without brackets, each with or without a port. `None` for names,
 /// `unknown` and everything else.
-fn node(text: &str) -> Option<SocketAddr> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(canonical(SocketAddr::new(address, 0)));
+fn node(text: &str) -> Option<Peer> {
+    let address = |ip| Some(canonical(Peer::Address(SocketAddr::new(ip, 0))));
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return address(ip);
     }
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Some(canonical(address));
+        return Some(canonical(Peer::Address(address)));
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(inside) => inside.split_once(']')?,
@@ -127,11 +161,10 @@ fn node(text: &str) -> Option<SocketAddr> {
     if !port.is_empty() && !port.starts_with(":_") {
         return None;
     }
-    let address = match text.starts_with('[') {
-        true => host.parse::<Ipv6Addr>().ok()?.into(),
-        false => host.parse::<IpAddr>().ok()?,
-    };
-    Some(canonical(SocketAddr::new(address, 0)))
+    match text.starts_with('[') {
+        true => address(host.parse::<Ipv6Addr>().ok()?.into()),
+        false => address(host.parse::<IpAddr>().ok()?),
+    }
 }
 
 /// The text of a token or of a quoted string.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use actix_web::http::header;
 use serde::{Serialize, Serializer};
 
+use crate::app::Request;
 use crate::app::was::{Face, RequestContext};
 
 /// Names and values of one request, sorted by name: see [`RequestContext::env`].
@@ -42,9 +43,9 @@ impl RequestContext {
     /// | `REQUEST_METHOD`, `REQUEST_URI`, `QUERY_STRING` | as sent; no query is an empty one |
     /// | `SCRIPT_NAME`, `PATH_INFO` | the path of the app's mount (empty at `/`), and the path below it, decoded |
     /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | as sent, if they were sent |
-    /// | `REMOTE_ADDR` | the client's address, also behind [trusted proxies](crate::app::Request::get_remote_addr) |
+    /// | `REMOTE_ADDR` | the client's address, also behind [trusted proxies](crate::app::Request::get_remote_addr); empty for a client at a Unix socket |
     /// | `REMOTE_PORT` | the client's port, if it is known |
-    /// | `SERVER_NAME`, `SERVER_PORT` | the host of the request, else the address of this server; its port |
+    /// | `SERVER_NAME`, `SERVER_PORT` | the host of the request, else the address of this server; its port, or the one that the client asked for if this server has Unix sockets alone |
     /// | `SERVER_PROTOCOL`, `SERVER_SOFTWARE` | such as `HTTP/1.1` and `Skitai/0.1.0` |
     /// | `GATEWAY_INTERFACE` | `CGI/1.1`; over RPC `XMLRPC/2.0` or `JSONRPC/2.0` |
     /// | `wsgi.url_scheme`, `REQUEST_SCHEME` | `http` or `https`, [as the client asked](crate::app::Request::scheme) |
@@ -72,15 +73,17 @@ impl RequestContext {
             tell("CONTENT_LENGTH", length.to_owned());
         }
         if let Some(client) = request.client_addr() {
-            tell("REMOTE_ADDR", client.ip().to_string());
-            if client.port() != 0 {
-                tell("REMOTE_PORT", client.port().to_string());
+            let address = client.address();
+            tell("REMOTE_ADDR", address.map(|address| address.ip().to_string()).unwrap_or_default());
+            if let Some(address) = address.filter(|address| address.port() != 0) {
+                tell("REMOTE_PORT", address.port().to_string());
             }
         }
         let host = request.get_header("host").map(name_of).filter(|host| !host.is_empty());
-        let own = || server.ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+        let listens = server.listening.tcp();
+        let own = || listens.and_then(|(ip, _)| ip).map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
         tell("SERVER_NAME", host.map_or_else(own, str::to_owned));
-        tell("SERVER_PORT", server.port.to_string());
+        tell("SERVER_PORT", listens.map_or_else(|| port_asked(request).to_string(), |(_, port)| port.to_string()));
         tell("SERVER_PROTOCOL", format!("HTTP/{}", request.version()));
         tell("SERVER_SOFTWARE", concat!("Skitai/", env!("CARGO_PKG_VERSION")).to_owned());
         let interface = match self.face() {
@@ -109,6 +112,13 @@ impl RequestContext {
         pairs.sort_unstable();
         Env(pairs)
     }
+}
+
+/// The port that the client asked for: that of `Host`, else the scheme's.
+fn port_asked(request: &Request) -> u16 {
+    let host = request.get_header("host").unwrap_or("");
+    let named = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    named.unwrap_or(if request.is_secure() { 443 } else { 80 })
 }
 
 /// The host of `host:port`.

@@ -1,5 +1,5 @@
-//! The clients that may list the methods: all in devel mode (which listens on loopback alone) and with
-//! `introspection = public` in the configuration; otherwise only the user `admin`.
+//! The clients that may list the methods: all with `introspection = public` in the configuration, in devel mode those on
+//! this machine; otherwise only the user `admin`.
 
 use crate::app::{Error, Face, Result, Was, Wasc};
 use crate::config::{Introspection, ServerSettings};
@@ -11,13 +11,16 @@ const OBJECT: &str = "skitai.methods";
 #[derive(Debug)]
 pub(crate) struct Access {
     is_public: bool,
+    /// Whether clients on this machine may.
+    is_devel: bool,
 }
 
 impl Access {
     pub(crate) fn new(server: &ServerSettings) -> Access {
-        let is_public = server.introspection == Introspection::Public
-            || (server.devel && server.introspection == Introspection::Admin);
-        Access { is_public }
+        Access {
+            is_public: server.introspection == Introspection::Public,
+            is_devel: server.devel && server.introspection == Introspection::Admin,
+        }
     }
 
     /// Shares it with the methods.
@@ -29,7 +32,7 @@ impl Access {
 /// An error for a client that may not ask.
 pub(crate) fn check(was: &Was) -> Result<()> {
     let access = was.registered::<Access>(OBJECT)?;
-    if access.is_public || was.is_admin() {
+    if access.is_public || (access.is_devel && was.request.is_local()) || was.is_admin() {
         return Ok(());
     }
     if was.face() == Face::Web {

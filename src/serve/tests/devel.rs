@@ -6,7 +6,7 @@ use actix_web::test::TestRequest;
 use super::serve;
 use crate as skitai;
 use crate::app::{App, Result};
-use crate::config::Loaded;
+use crate::config::{ListenAddress, ListenSettings, Loaded};
 use crate::prelude::route;
 use crate::serve::keys::Keys;
 use crate::serve::site::OpenSite;
@@ -43,7 +43,7 @@ fn an_app_has_a_word_of_its_own() {
 #[test]
 fn it_is_refused_where_others_could_read_the_errors() {
     let mut loaded = loaded(false);
-    loaded.settings.server.ip = None;
+    loaded.settings.server.listening = ListenSettings::on(ListenAddress::Tcp { ip: None, port: 5000 });
     let open = |devel: bool| {
         let opened = async { OpenSite::open(&loaded, vec![app(devel)], &Keys::ephemeral(), None).map(|_| ()) };
         actix_rt::System::new().block_on(opened)

@@ -5,7 +5,11 @@ use super::*;
 
 fn trusted(header: Option<ForwardedHeader>) -> TrustedProxies {
     let networks = ["10.0.0.0/8", "127.0.0.1", "fd00::/8"];
-    TrustedProxies { networks: networks.iter().map(|text| text.parse().expect("a network")).collect(), header }
+    TrustedProxies {
+        networks: networks.iter().map(|text| text.parse().expect("a network")).collect(),
+        unix: false,
+        header,
+    }
 }
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -19,8 +23,8 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// The client behind `peer` by these headers, as `address secure`.
 fn seen(peer: &str, header: Option<ForwardedHeader>, lines: &[(&str, &str)]) -> String {
-    let ClientAddress { address, is_secure } = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
-    let address = if address.port() == 0 { address.ip().to_string() } else { address.to_string() };
+    let found = client(node(peer).expect("a peer"), &headers(lines), &trusted(header));
+    let RequestClient { address, is_secure, .. } = found;
     format!("{address}{}", if is_secure { " secure" } else { "" })
 }
 
@@ -124,6 +128,91 @@ fn how_the_client_spoke_is_what_the_proxy_next_to_it_says() {
         assert_eq!(seen("10.0.0.1", None, lines), client, "{lines:?}");
     }
     assert_eq!(seen("192.0.2.1", None, &[(PROTO, "https")]), "192.0.2.1");
+}
+
+/// Whether a request with these headers counts as one from this machine.
+fn is_here(peer: Peer, trusted: &TrustedProxies, lines: &[(&str, &str)]) -> bool {
+    client(peer, &headers(lines), trusted).is_here
+}
+
+#[test]
+fn who_comes_through_a_proxy_that_nobody_trusts_is_not_here() {
+    let nobody = TrustedProxies::default();
+    for peer in [Peer::Unix, node("127.0.0.1").expect("a peer"), node("[::1]:80").expect("a peer")] {
+        assert!(is_here(peer, &nobody, &[]), "{peer}");
+        assert!(is_here(peer, &nobody, &[("forward", "x"), ("host", "x")]), "{peer}");
+        for name in
+            ["X-Forwarded-For", "Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP"]
+        {
+            for value in ["127.0.0.1", "", "for=127.0.0.1"] {
+                assert!(!is_here(peer, &nobody, &[(name, value)]), "{peer} {name}: {value}");
+            }
+        }
+    }
+    let far = node("10.0.0.1").expect("a peer");
+    assert!(!is_here(far, &nobody, &[]));
+    assert!(!is_here(far, &trusted(None), &[(FOR, "127.0.0.1")]), "its loopback is another machine's");
+}
+
+#[test]
+fn who_comes_through_a_trusted_proxy_is_here_by_its_word() {
+    let unix = |header| TrustedProxies { unix: true, ..trusted(header) };
+    for header in [None, Some(ForwardedHeader::XForwardedFor)] {
+        for (line, here) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("127.0.0.1, 127.0.0.1", true),
+            ("192.0.2.7", false),
+            ("10.0.0.1", false),
+            ("127.0.0.1, 192.0.2.7", false),
+            ("127.0.0.1, 10.0.0.2", false),
+            ("unknown, 127.0.0.1", false),
+            ("127.0.0.1, unix:", false),
+            ("unix:", false),
+            ("", false),
+        ] {
+            for peer in [Peer::Unix, node("127.0.0.1").expect("a peer")] {
+                assert_eq!(is_here(peer, &unix(header), &[(FOR, line)]), here, "{peer} {line:?}");
+            }
+        }
+    }
+    for (line, here) in [
+        ("for=127.0.0.1", true),
+        ("for=\"[::1]:80\";proto=http, for=127.0.0.1", true),
+        ("for=192.0.2.7", false),
+        ("for=unknown, for=127.0.0.1", false),
+        ("for=127.0.0.1, proto=http", false),
+        ("for=127.0.0.1, nonsense", false),
+        ("proto=https", false),
+    ] {
+        assert_eq!(is_here(Peer::Unix, &unix(None), &[(FORWARDED, line)]), here, "{line:?}");
+    }
+    // A header beside the one that is read, which the client may have written.
+    let forwarded = unix(Some(ForwardedHeader::Forwarded));
+    assert!(!is_here(Peer::Unix, &forwarded, &[(FOR, "127.0.0.1")]));
+    assert!(!is_here(Peer::Unix, &unix(None), &[(PROTO, "https")]));
+    // Networks alone do not trust Unix sockets, and `unix` trusts no address.
+    assert!(!is_here(Peer::Unix, &trusted(None), &[(FOR, "127.0.0.1")]));
+    let unix_alone = TrustedProxies { unix: true, ..TrustedProxies::default() };
+    assert!(!is_here(node("127.0.0.1").expect("a peer"), &unix_alone, &[(FOR, "127.0.0.1")]));
+    assert!(is_here(Peer::Unix, &unix_alone, &[(FOR, "127.0.0.1")]));
+    assert!(!is_here(Peer::Unix, &unix_alone, &[(FOR, "127.0.0.1, 127.0.0.1")]), "who wrote the first is not known");
+}
+
+#[test]
+fn a_trusted_unix_peer_is_believed_like_any_other() {
+    let unix = TrustedProxies { unix: true, ..TrustedProxies::default() };
+    let seen = |trusted: &TrustedProxies, lines: &[(&str, &str)]| {
+        let found = client(Peer::Unix, &headers(lines), trusted);
+        format!("{}{}", found.address, if found.is_secure { " secure" } else { "" })
+    };
+    let lines = [(FOR, "1.1.1.1, 192.0.2.7"), (PROTO, "https")];
+    assert_eq!(seen(&unix, &lines), "192.0.2.7 secure");
+    assert_eq!(seen(&TrustedProxies::default(), &lines), "unix:");
+    assert_eq!(seen(&trusted(None), &lines), "unix:");
+    assert_eq!(seen(&unix, &[]), "unix:");
+    assert_eq!(seen(&unix, &[(FOR, "192.0.2.7, what?")]), "unix:");
+    assert_eq!(seen(&unix, &[(FORWARDED, "for=192.0.2.7:80;proto=https")]), "192.0.2.7:80 secure");
 }
 
 proptest! {

@@ -9,7 +9,7 @@
 //! - `calls`: calls to clusters and URLs, and their outcomes; `sql`: statements on databases;
 //! - `reply`: turns a handler's return value into an answer; `error`: does the same for an error;
 //! - `application`: an `App` collects routes, [`hooks`] around them, templates and a `registry` of shared objects;
-//! - [`closing`]: the end of the process, as a request sees it;
+//! - [`Closing`]: the end of the process, as a request sees it;
 //! - `blocking` and `blocking_pool`: run plain functions and other blocking work;
 //! - `trace`: what devel mode records of a request.
 

@@ -71,6 +71,7 @@ pub(super) fn run(program: Program, which: &Which) -> ExitCode {
     if !loaded.settings.server.is_supervised() {
         return serve(program, which, loaded, None).unwrap_or_else(|no_site| no_site.fail());
     }
+    limits::set_umask(loaded.settings.server.umask);
     match blueprint(program, which) {
         Ok(blueprint) => supervise::run(blueprint, &loaded),
         Err(no_site) => no_site.fail(),

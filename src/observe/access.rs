@@ -149,9 +149,9 @@ mod tests {
             // A file that was renamed keeps what belongs to it, and the next line begins a new one.
             let aside = folder.path().join("access.log.1");
             std::fs::rename(&path, &aside).expect("renamed");
-            log.line(None, "GET", "/before", 200, None, Instant::now());
+            log.line(None::<&str>, "GET", "/before", 200, None, Instant::now());
             log.reopen().expect("reopened");
-            log.line(None, "GET", "/after", 200, None, Instant::now());
+            log.line(None::<&str>, "GET", "/after", 200, None, Instant::now());
             log.flush();
             let read = |path| std::fs::read_to_string(path).expect("read").lines().count();
             assert_eq!((read(&aside), read(&path)), (4, 1));

@@ -257,6 +257,15 @@ pub(crate) enum BoundAddress {
     Unix(PathBuf),
 }
 
+impl BoundAddress {
+    pub(crate) fn port(&self) -> Option<u16> {
+        match self {
+            BoundAddress::Tcp(address) => Some(address.port()),
+            BoundAddress::Unix(_) => None,
+        }
+    }
+}
+
 /// The files of the Unix sockets that this process opened: they are removed when this is dropped. A file that another
 /// program has put in the place of ours stays.
 #[derive(Debug)]

@@ -4,12 +4,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::{Identity, IdentityError};
 use super::place::Place;
 use crate::config::{ConfFile, Loaded, ServerSettings};
-use crate::serve::listen::{self, Listener};
+use crate::serve::listen::{self, Listener, SocketFiles};
 use crate::serve::listen_error::ListenError;
 
 /// How much longer than its drain a process may take to end: its databases close, its hooks run.
@@ -47,6 +48,21 @@ pub(crate) enum PlanError {
 pub(super) struct OpenSocket {
     pub(super) address: String,
     pub(super) listener: Listener,
+    /// Its file, which goes with the last list that has the socket.
+    files: Arc<SocketFiles>,
+}
+
+impl OpenSocket {
+    /// Of a socket that this program has opened, or that an earlier one has.
+    pub(super) fn own(address: String, listener: Listener) -> OpenSocket {
+        let files = SocketFiles::of(std::slice::from_ref(&listener));
+        OpenSocket { address, listener, files: Arc::new(files) }
+    }
+
+    fn try_clone(&self) -> io::Result<OpenSocket> {
+        let (address, listener) = (self.address.clone(), self.listener.try_clone()?);
+        Ok(OpenSocket { address, listener, files: self.files.clone() })
+    }
 }
 
 impl Plan {
@@ -76,11 +92,10 @@ impl Plan {
         for address in &self.server.listening.addresses {
             let name = address.to_string();
             let same = open.iter().find(|socket| socket.address == name);
-            let listener = match same.map(|socket| socket.listener.try_clone()) {
-                Some(Ok(listener)) => listener,
-                _ => listen::open_at(address, &self.server.listening)?,
-            };
-            wanted.push(OpenSocket { address: name, listener });
+            wanted.push(match same.map(OpenSocket::try_clone) {
+                Some(Ok(socket)) => socket,
+                _ => OpenSocket::own(name, listen::open_at(address, &self.server.listening)?),
+            });
         }
         Ok(wanted)
     }

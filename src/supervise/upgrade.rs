@@ -192,7 +192,7 @@ impl Instance {
         let mut control = Control::new(UnixListener::from(next()?));
         let mut sockets = Vec::new();
         for address in state.sockets {
-            sockets.push(OpenSocket { address, listener: Listener::from_fd(next()?)? });
+            sockets.push(OpenSocket::own(address, Listener::from_fd(next()?)?));
         }
         let now = Instant::now();
         let mut children = Vec::new();

@@ -41,18 +41,18 @@ fn a_thread_starts_once_for_all_sockets_and_an_inherited_file_stays() {
         let began = move || {
             counted.fetch_add(1, Relaxed);
         };
-        let server = server::start(&site, listeners, None, began).expect("it starts");
-        let handle = server.handle();
+        let serving = server::start(&site, listeners, None, began).expect("it starts");
+        let drain = serving.drain();
         let asked = std::thread::spawn(move || {
             let mut all = Vec::new();
             for _ in 0..4 {
                 all.push(said(UnixStream::connect(&at).expect("it listens")));
                 all.push(said(std::net::TcpStream::connect(address).expect("it listens")));
             }
-            drop(handle.stop(true));
+            drain.begin();
             all
         });
-        server.await.expect("it ends in order");
+        serving.ended().await.expect("it ends in order");
         for said in asked.join().expect("no panic") {
             assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("Hello World"), "{said}");
         }

@@ -94,7 +94,7 @@ pub(super) const THREADS: Key =
 pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "processes of the instance");
 pub(super) const SUPERVISE: Key = key(
     "supervise",
-    KeyKind::Flag,
+    KeyKind::Text,
     "",
     "whether a supervisor owns the sockets and replaces processes without a pause; `yes` if not given, but `no` in devel \
      mode and for the first process of a container",

@@ -33,8 +33,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     }
     refuse_unbuilt(reading, section);
     let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
-    let (is_supervised, supervise_value) = reading.flag(section, &keys::SUPERVISE);
-    let supervise = supervise_value.map(|_| is_supervised);
+    let supervise = supervise(reading, section);
     let listening = listening(reading, section, devel_value.filter(|_| devel));
     let securekey = securekey(reading, section);
     let max_body = reading.count(section, &keys::MAX_BODY);
@@ -315,6 +314,11 @@ fn given<'s>(section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
 }
 
 // A word that is none of these keeps the server from starting, so it does not matter what stands for it.
+
+fn supervise(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<bool> {
+    let value = given(section, &keys::SUPERVISE);
+    reading.named(&keys::SUPERVISE, value, &[("yes", true), ("no", false)], "expected `yes` or `no`")
+}
 
 fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Introspection {
     let known = [("admin", Introspection::Admin), ("public", Introspection::Public), ("off", Introspection::Off)];

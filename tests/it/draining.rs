@@ -249,6 +249,7 @@ fn each_signal_that_ends_it_lets_requests_finish_and_a_second_one_does_not() {
         assert_eq!(status.code(), Some(0), "{first}: {log}");
 
         let site = TestServer::site().server("drain_delay", "20").start();
+        site.get("/nothing").expect_code(204);
         let mut under_way = site.begin("/draining/never");
         site.signal(first);
         eventually("it has heard", || (site.get("/status/ready").code == 503).then_some(()));

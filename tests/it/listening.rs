@@ -67,7 +67,8 @@ impl AtSocket {
     #[track_caller]
     fn refused(&mut self) -> String {
         let status = eventually("it ends by itself", || self.child.try_wait().unwrap());
-        assert_eq!(status.code(), Some(1), "{}", self.said());
+        // 78 for what the conf says, 1 for what the machine does not give.
+        assert!(matches!(status.code(), Some(1 | 78)), "{status}: {}", self.said());
         self.said()
     }
 

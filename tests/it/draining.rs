@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use crate::harness::foreign::node;
 use crate::harness::{Conduct, Conn, End, Member, TestServer, bound, eventually, python};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -177,6 +178,15 @@ fn an_event_stream_ends_between_events_and_is_asked_to_come_again() {
     let (status, took, log, _) = site.ended();
     assert!(status.success() && took < CEILING && log.contains("nothing was cut"), "{took:?}: {log}");
     assert_eq!(log.matches("the events were let go").count(), 4, "{log}");
+}
+
+#[test]
+fn a_browsers_event_stream_goes_on_at_the_successor() {
+    let (site, successor) = (TestServer::site().start(), TestServer::site().start());
+    let arguments = [u32::from(site.port()), site.id(), u32::from(successor.port())].map(|number| number.to_string());
+    let said = node("events_go_on.js", &arguments.each_ref().map(String::as_str));
+    assert_eq!(said.trim(), "went on 2");
+    assert!(site.ended().0.success());
 }
 
 #[test]

@@ -53,6 +53,13 @@ impl Tree {
     }
 }
 
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // The root first: a server waits for a request on the connections that those above it keep.
+        while self.servers.pop().is_some() {}
+    }
+}
+
 /// The times that the servers of each tier were given, from the root down, and the leaves that were found.
 fn times(tier: &Value, depth: usize, times: &mut Vec<Vec<i64>>, leaves: &mut usize) {
     times.resize_with(times.len().max(depth + 1), Vec::new);

@@ -35,10 +35,11 @@ pub(super) struct StreamBody {
     was: Was,
 }
 
-/// After how many milliseconds a browser whose event stream was ended by a closing server connects again: at least
-/// this, so that a site that is just started again is there, and up to [`RETRY_SPREAD`] more, so that not all come at
-/// once.
-const RETRY: u32 = 1000;
+/// After how many milliseconds a browser whose event stream was ended by a closing server connects again. At least so
+/// many that a connection which it kept is closed by then (`drain_idle`, unless that was raised), or it would come back
+/// to the same server, and that a site which is just started again is there. Up to the spread more, so that not all
+/// come at once.
+const RETRY: u32 = 1500;
 const RETRY_SPREAD: u32 = 2000;
 
 /// The end of an event stream whose server closes (HTML, 9.2.5).

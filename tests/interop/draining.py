@@ -1,4 +1,4 @@
-"""Keeps clients busy on kept connections, ends the server in their midst, and counts how each client's connection ended.
+"""Keeps clients busy on kept connections, ends the server in their midst, and counts how each connection ended.
 
 Prints one count a line: `close` is an answer that announced the end of its connection. Anything else is a request that
 was lost, or a connection that ended unannounced.

@@ -1,6 +1,6 @@
 // npm's EventSource behind a proxy, as browsers are: `node events_go_on.js PORT PROCESS SUCCESSOR`. In the midst of the
-// stream the server at PORT is told to end and the proxy goes over to SUCCESSOR, where the stream has to go on by itself.
-// Prints `went on` and the id with which it did. Any surprise is exit code 1.
+// stream the server at PORT is told to end and the proxy goes over to SUCCESSOR, where the stream has to go on by
+// itself. Prints `went on` and the id with which it did. Any surprise is exit code 1.
 
 const assert = require("node:assert");
 const net = require("node:net");
@@ -34,9 +34,10 @@ proxy.listen(0, "127.0.0.1", () => {
     }
     if (seen.length < 4) return;
     const after = Date.now() - ended;
-    assert.deepStrictEqual([seen, ends, asked.length], [["1", "2", "1", "2"], 1, 2]);
-    assert(after >= 1000 && after < 15_000, `it came again after ${after} ms`);
-    console.log("went on", /last-event-id: (\S+)/i.exec(asked[1])[1]);
+    // Once for the end of the stream, and once more where a busy machine let it come back on the connection it had.
+    assert.deepStrictEqual([seen, asked.length], [["1", "2", "1", "2"], ends + 1]);
+    assert(ends <= 2 && after >= 1500 && after < 15_000, `it came again after ${after} ms`);
+    console.log("went on", /last-event-id: (\S+)/i.exec(asked.at(-1))[1]);
     process.exit(0);
   });
 });

@@ -1,4 +1,4 @@
-"""Talks to the demo's WebSocket, ends the server in the midst, and prints the code with which the server says goodbye."""
+"""Talks to the demo's WebSocket, ends the server in the midst, and prints the code of the server's goodbye."""
 import os
 import signal
 import sys

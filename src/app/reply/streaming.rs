@@ -115,7 +115,7 @@ impl Streaming {
     /// every [15 seconds](Streaming::keep_alive).
     ///
     /// A server that closes ends the stream between two events without that event, and with `retry:`: the browser
-    /// connects again after 1 to 3 seconds, with the id of the last event as `Last-Event-ID`. `on_abort` is called.
+    /// connects again after 1.5 to 3.5 seconds, with the id of the last event as `Last-Event-ID`. `on_abort` is called.
     pub fn events(events: impl Stream<Item = Event> + Send + 'static) -> Streaming {
         let mut streaming = Streaming::of(Box::pin(events.map(Event::written)), "text/event-stream")
             .ended_as(StreamEnd::Event)

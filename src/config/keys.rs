@@ -89,8 +89,9 @@ const fn size(min: u64, max: u64) -> KeyKind {
     KeyKind::Size { min, max }
 }
 
+// actix-server panics at more.
 pub(super) const THREADS: Key =
-    key("threads", count(1, 1024), "", "threads of each process; the number of cores if not given");
+    key("threads", count(1, 512), "", "threads of each process; the number of cores if not given");
 pub(super) const PROCESSES: Key = key("processes", count(1, 1024), "1", "processes of the instance");
 pub(super) const SUPERVISE: Key = key(
     "supervise",

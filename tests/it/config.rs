@@ -96,7 +96,9 @@ fn a_mount_of_nothing_is_refused_and_the_apps_are_listed() {
 
 #[test]
 fn bad_values_are_refused() {
-    for (key, value) in [("port", "0"), ("port", "70000"), ("port", "http"), ("threads", "-1"), ("ip", "nowhere")] {
+    for (key, value) in
+        [("port", "0"), ("port", "70000"), ("port", "http"), ("threads", "-1"), ("threads", "513"), ("ip", "nowhere")]
+    {
         refuses(&TestServer::demo().server(key, value), &[key]);
     }
     refuses(&TestServer::demo().server("admin_password", "12345"), &["admin_password"]);

@@ -98,10 +98,14 @@ fn a_socket_whose_queue_is_full_is_no_stale_one() {
 fn of_those_who_start_at_once_one_listens() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.sock");
-    for _ in 0..20 {
+    let together = std::sync::Barrier::new(8);
+    for _ in 0..100 {
         // What a crash leaves.
         drop(UnixListener::bind(&path).expect("nobody is there"));
-        let open = || opened(at(&path));
+        let open = || {
+            together.wait();
+            opened(at(&path))
+        };
         let mut listening: Vec<Listener> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
             threads.into_iter().filter_map(|thread| thread.join().expect("no panic").ok()).flatten().collect()

@@ -39,6 +39,16 @@ impl ListenAddress {
             ListenAddress::Unix(_) => true,
         }
     }
+
+    /// Whether both cannot be listened on: all interfaces have each of them.
+    fn overlaps(&self, other: &ListenAddress) -> bool {
+        match (self, other) {
+            (ListenAddress::Tcp { ip, port }, ListenAddress::Tcp { ip: other_ip, port: other_port }) => {
+                port == other_port && (ip == other_ip || ip.is_none() || other_ip.is_none())
+            }
+            _ => self == other,
+        }
+    }
 }
 
 impl fmt::Display for ListenAddress {
@@ -187,8 +197,8 @@ fn of_list(reading: &mut Reading<'_>, value: &Value, listed: &mut Vec<Listed>) {
     for (text, range) in parts(&value.text) {
         let span = value.span_of(&range);
         match address(text, reading.base) {
-            Ok(address) if listed.iter().any(|(known, _)| *known == address) => {
-                reading.push(Problem::error(span, format!("`{text}` is listed twice")).label("the second time"));
+            Ok(address) if listed.iter().any(|(known, _)| known.overlaps(&address)) => {
+                reading.push(Problem::error(span, format!("`{text}` is listened on already")).label("the second time"));
             }
             Ok(address) => listed.push((address, Some(span))),
             Err(why) => {

@@ -223,7 +223,8 @@ fn what_cannot_be_listened_on_is_told_with_what_to_do() {
     for (listen, why) in [
         ("unix:missing/a.sock", "/missing; make it, and let the user"),
         (&long, "that path has 108 octets, and a socket's may have 107"),
-        ("unix:a.sock, unix:a.sock", "is listed twice"),
+        ("unix:a.sock, unix:a.sock", "`unix:a.sock` is listened on already"),
+        ("127.0.0.1:5000, *:5000", "`*:5000` is listened on already"),
         ("127.0.0.1", "an address with its port"),
         ("::1:5000", "an IPv6 address stands in brackets"),
         ("192.0.2.1:5000", "this machine has no address 192.0.2.1"),

@@ -3,4 +3,5 @@
 pub(crate) mod access;
 pub(crate) mod counts;
 pub(crate) mod log;
+pub(crate) mod log_files;
 pub(crate) mod panics;

@@ -154,6 +154,9 @@ fn serve(
             NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
             NotOpened::Startup { .. } => NoSite::Start(not_opened.to_string()),
         })?;
+        if let Some(inheritance) = &mut inheritance {
+            inheritance.hand_logs(&site.process.log_files);
+        }
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
         let mut serving = server::start(&site, listeners, watch, || {}).map_err(not_started)?;
         let is_first = inheritance.as_ref().is_none_or(|inheritance| inheritance.hello.is_first);

@@ -6,13 +6,15 @@
 //! has stopped, because the process ends without waiting for its threads.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skitai_actors::kit::tasks;
+
+use super::log_files::LogFiles;
 
 /// The size at which a buffer is written, in bytes: a few hundred lines.
 const FULL: usize = 32 * 1024;
@@ -33,8 +35,8 @@ struct OpenLog {
 
 impl AccessLog {
     /// Opens the file and starts the writer of this thread, which ends when the log is dropped.
-    pub(crate) fn open(path: &Path) -> io::Result<Arc<AccessLog>> {
-        let open = OpenLog { file: append(path)?, buffer: Vec::with_capacity(FULL + 1024) };
+    pub(crate) fn open(path: &Path, files: &LogFiles) -> io::Result<Arc<AccessLog>> {
+        let open = OpenLog { file: files.append(path)?, buffer: Vec::with_capacity(FULL + 1024) };
         let log = Arc::new(AccessLog { path: path.to_owned(), open: Mutex::new(open) });
         let weak = Arc::downgrade(&log);
         tasks::spawn("access log", async move {
@@ -90,8 +92,8 @@ impl AccessLog {
     }
 
     /// Goes on in the file that has the path now; lines so far go to the one before. After an error nothing changes.
-    pub(crate) fn reopen(&self) -> io::Result<()> {
-        let file = append(&self.path)?;
+    pub(crate) fn reopen(&self, files: &LogFiles) -> io::Result<()> {
+        let file = files.append(&self.path)?;
         let open = &mut *self.lock();
         open.flush();
         open.file = file;
@@ -101,10 +103,6 @@ impl AccessLog {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
 }
 
 impl OpenLog {
@@ -135,7 +133,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("access.log");
         actix_rt::System::new().block_on(async {
-            let log = AccessLog::open(&path).expect("opened");
+            let log = AccessLog::open(&path, &LogFiles::default()).expect("opened");
             log.line(Some("127.0.0.1:40000"), "GET", "/hello?a=b", 200, Some(11), Instant::now());
             log.line(Some("unix:"), "GET", "/", 200, Some(0), Instant::now());
             log.line(None::<&str>, "GET", "/stream", 499, None, Instant::now());
@@ -150,7 +148,7 @@ mod tests {
             let aside = folder.path().join("access.log.1");
             std::fs::rename(&path, &aside).expect("renamed");
             log.line(None::<&str>, "GET", "/before", 200, None, Instant::now());
-            log.reopen().expect("reopened");
+            log.reopen(&LogFiles::default()).expect("reopened");
             log.line(None::<&str>, "GET", "/after", 200, None, Instant::now());
             log.flush();
             let read = |path| std::fs::read_to_string(path).expect("read").lines().count();

@@ -23,6 +23,7 @@ use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::ipc::messages::Descriptor;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
+use crate::observe::log_files::LogFiles;
 
 /// Made once, at the start; a changed configuration does not affect it.
 pub(crate) struct Process {
@@ -44,6 +45,7 @@ pub(crate) struct Process {
     pub(super) watchdog: Watchdog,
     pub(super) apps: Vec<App>,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) log_files: LogFiles,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }
@@ -64,7 +66,7 @@ impl Process {
     pub(crate) fn access_log(&self, thread: usize, path: &Path) -> io::Result<Arc<AccessLog>> {
         match self.logs.lock().unwrap_or_else(PoisonError::into_inner).entry(thread) {
             Entry::Occupied(open) => Ok(open.get().clone()),
-            Entry::Vacant(none) => Ok(none.insert(AccessLog::open(path)?).clone()),
+            Entry::Vacant(none) => Ok(none.insert(AccessLog::open(path, &self.log_files)?).clone()),
         }
     }
 
@@ -72,7 +74,9 @@ impl Process {
     /// supervisor has opened come with their names.
     pub(crate) fn reopen_logs(&self, handed: Vec<(Descriptor, OwnedFd)>) {
         for (what, descriptor) in handed {
-            if let Descriptor::Console = what {
+            if let Descriptor::Log(path) = what {
+                self.log_files.take(path, descriptor);
+            } else if let Descriptor::Console = what {
                 let taken =
                     rustix::stdio::dup2_stdout(&descriptor).and_then(|()| rustix::stdio::dup2_stderr(&descriptor));
                 if let Err(error) = taken {
@@ -82,7 +86,7 @@ impl Process {
         }
         let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         for log in logs.values() {
-            if let Err(error) = log.reopen() {
+            if let Err(error) = log.reopen(&self.log_files) {
                 tracing::error!("access log {}: {error}; the file so far goes on", log.path().display());
             }
         }

@@ -16,6 +16,7 @@ use super::listen::Listener;
 use super::process::Process;
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ToProcess, VERSION};
 use crate::ipc::{Line, LineError};
+use crate::observe::log_files::LogFiles;
 
 /// How long the supervisor may take to send the first message, and to take ours.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -79,6 +80,15 @@ impl Inheritance {
         self.descriptors = rest;
         let sockets: Vec<_> = sockets;
         sockets.into_iter().map(|(_, descriptor)| Listener::from_fd(descriptor)).collect()
+    }
+
+    /// Passes on the log files, which were opened by the supervisor.
+    pub(crate) fn hand_logs(&mut self, files: &LogFiles) {
+        for (what, descriptor) in take(&mut self.descriptors) {
+            if let Descriptor::Log(path) = what {
+                files.take(path, descriptor);
+            }
+        }
     }
 
     /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.

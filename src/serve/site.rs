@@ -28,6 +28,7 @@ use crate::edge::shelf::Shelf;
 use crate::edge::watchdog;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::observe::counts::Counts;
+use crate::observe::log_files::LogFiles;
 
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
@@ -131,6 +132,7 @@ impl OpenSite {
             counts,
             apps,
             lifecycle: Arc::default(),
+            log_files: LogFiles::default(),
             logs: Mutex::default(),
         });
         let router = Router::new(mounts, methods::is_own);

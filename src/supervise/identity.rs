@@ -74,7 +74,7 @@ impl Identity {
 
     /// Refuses a file that root obeys if the user may write it, or a folder on the way to it.
     pub(crate) fn refuse_writable(&self, what: &'static str, path: &Path) -> Result<(), IdentityError> {
-        match self.writable_part(path, |metadata| self.may_replace(metadata)) {
+        match self.writable_part(path) {
             None => Ok(()),
             Some(writable) => {
                 Err(IdentityError::Writable { what, path: path.to_owned(), user: self.name.clone(), writable })
@@ -82,11 +82,14 @@ impl Identity {
         }
     }
 
-    /// Opens or makes something at a path: with the user's rights if the user may write on the way to it.
+    /// Opens or makes something at a path: with the user's rights if the user may write on the way to it, or may make a
+    /// file in its folder, such as a link.
     pub(crate) fn open_safely<T>(&self, path: &Path, open: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        match self.writable_part(path, |metadata| self.may_replace(metadata) || metadata.mode() & 0o002 != 0) {
-            None => open(),
-            Some(_) => self.as_user(open),
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let is_for_all = folder.metadata().is_ok_and(|metadata| metadata.mode() & 0o002 != 0);
+        match self.writable_part(path) {
+            None if !is_for_all => open(),
+            _ => self.as_user(open),
         }
     }
 
@@ -115,13 +118,13 @@ impl Identity {
     }
 
     /// The first part of a path that the user may write: of the path as written, and of the one that its links lead to.
-    fn writable_part(&self, path: &Path, may_write: impl Fn(&Metadata) -> bool) -> Option<PathBuf> {
+    fn writable_part(&self, path: &Path) -> Option<PathBuf> {
         let path = std::path::absolute(path).ok()?;
         let real = path.canonicalize().ok();
         let parts = |path: &Path| path.ancestors().map(Path::to_owned).collect::<Vec<_>>();
         let mut all = parts(&path);
         all.extend(real.as_deref().map(parts).unwrap_or_default());
-        all.into_iter().find(|part| part.symlink_metadata().is_ok_and(|metadata| may_write(&metadata)))
+        all.into_iter().find(|part| part.symlink_metadata().is_ok_and(|metadata| self.may_replace(&metadata)))
     }
 
     /// Whether the user may write this file, or replace what is in this folder.

@@ -91,3 +91,31 @@ impl SocketError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_system_is_told_with_what_to_do() {
+        use io::ErrorKind::{AddrInUse, AddrNotAvailable, OutOfMemory, PermissionDenied};
+        let ip = "192.0.2.1".parse().ok();
+        for (ip, kind, told) in [
+            (None, AddrInUse, "port 80 of every interface is in use"),
+            (ip, AddrInUse, "-p PORT picks another port"),
+            (ip, PermissionDenied, "port 80 of 192.0.2.1 is for root"),
+            (ip, PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            (ip, AddrNotAvailable, "this machine has no address 192.0.2.1"),
+            (ip, OutOfMemory, "cannot be listened on: out of memory"),
+        ] {
+            let text = ListenError::of_port(ip, 80, kind.into()).to_string();
+            assert!(text.contains(told), "{told:?} is not in {text}");
+        }
+        let owner = SocketOwner { user: Some("www".to_owned()), group: Some("web".to_owned()) };
+        let listening = ListenSettings { addresses: Vec::new(), mode: 0o600, owner: Some(owner) };
+        let text = SocketError::of_owner(&listening, PermissionDenied.into()).to_string();
+        assert!(text.contains("`listen_owner = www:web`: only root may give a file to another user"), "{text}");
+        let text = SocketError::of_bind(Path::new("/run"), PermissionDenied.into()).to_string();
+        assert!(text.contains("may not make files in /run"), "{text}");
+    }
+}

@@ -25,7 +25,7 @@ const SHOWN: u64 = 4096;
 /// Why an instance could not be told.
 #[derive(Debug, thiserror::Error)]
 enum Untold {
-    #[error("{0} does not run; `start` starts it in the background, `run` here")]
+    #[error("{0} does not run, or runs without a supervisor; `start` starts it in the background, `run` here")]
     NotRunning(String),
     #[error("{name} runs with process id {pid}, but takes no commands at {path}: {error}")]
     Silent { name: String, pid: String, path: String, error: std::io::Error },

@@ -1,6 +1,9 @@
 //! `run`: serves the site until it is told to end, by itself or as the supervisor of an instance. And the roles in which
 //! a supervisor starts this program: one process of the instance, or the next supervisor.
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,6 +88,12 @@ pub(super) fn process(program: Program, which: &Which) -> ExitCode {
         Ok(inheritance) => inheritance,
         Err(error) => return NoSite::Start(error.to_string()).fail(),
     };
+    // The kernel calls it `exe`, by the link that it was started from.
+    let name = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&name).file_name().map(|name| name.as_bytes().to_vec()).unwrap_or_default();
+    if let Ok(name) = CString::new(name) {
+        let _ = rustix::thread::set_name(&name);
+    }
     let relay = inheritance.relay.clone();
     let loaded = match &inheritance.hello.conf {
         Some(conf) => conf.load().map_err(|error| NoSite::Conf(error.to_string())).map(|mut loaded| {
@@ -126,6 +135,7 @@ fn serve(
     mut inheritance: Option<Inheritance>,
 ) -> Result<ExitCode, NoSite> {
     panics::install_hook();
+    signals::unblock();
     // Before any thread runs: both are the whole process's.
     limits::set_umask(loaded.settings.server.umask);
     if let Some(warning) = DescriptorNeed::of(&loaded.settings).warning(limits::raise_descriptors()) {

@@ -3,10 +3,17 @@
 use std::io;
 use std::sync::Arc;
 
+use nix::sys::signal::SigSet;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::drain::Drain;
 use super::process::Process;
+
+/// Lets signals in again: a program that took the place of a supervisor has inherited that they are blocked.
+pub(crate) fn unblock() {
+    // Fails for a number that is no signal alone.
+    let _ = SigSet::all().thread_unblock();
+}
 
 /// Obeys the signals of a process of an instance from now on: TERM, INT and QUIT end it in order, a second one at once.
 /// The others are for its supervisor, and are often sent to all processes of a name: they do nothing here.

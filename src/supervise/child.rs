@@ -123,6 +123,11 @@ impl Child {
         matches!(self.state, ChildState::Leaving { .. } | ChildState::Killed)
     }
 
+    /// Sends it SIGTERM.
+    pub(super) fn terminate(&self) {
+        let _ = kill(self.pid, Signal::SIGTERM);
+    }
+
     /// Ends it at once.
     pub(super) fn kill(&mut self) {
         // It may have ended already.

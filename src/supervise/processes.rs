@@ -186,6 +186,10 @@ impl Instance {
 
 /// Asks a process to finish and end.
 pub(super) fn leave(child: &mut Child, until: Instant) {
+    if matches!(child.state, ChildState::Starting { .. }) {
+        // It serves nobody and may hear nobody yet: the signal ends it, or makes it drain.
+        child.terminate();
+    }
     let said = child.line.queue(&ToProcess::Drain);
     if said.is_ok() && child.line.flush().is_ok() {
         child.state = ChildState::Leaving { until };

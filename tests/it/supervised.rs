@@ -92,6 +92,8 @@ fn a_site_has_a_supervisor_that_serves_nothing_itself() {
     assert_eq!((process["pid"].as_u64(), &process["state"]), (Some(serving), &Value::from("serving")));
     assert_eq!(told["pid"].as_u64(), Some(u64::from(site.id())));
     assert_ne!(told["pid"], process["pid"]);
+    let named = |pid: &Value| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+    assert_eq!((named(&told["pid"]), named(&process["pid"])), ("testsite\n".to_owned(), "testsite\n".to_owned()));
     assert!(told["listening"][0].as_str().is_some_and(|address| address.ends_with(&site.port().to_string())));
     assert_eq!(std::fs::read_dir(format!("/proc/{}/task", site.id())).unwrap().count(), 1, "it has one thread");
     let of = std::fs::read_to_string(format!("/proc/{}/status", site.id())).unwrap();
@@ -162,6 +164,29 @@ fn an_app_that_does_not_start_at_first_ends_the_instance() {
     let (status, log) = site().route("/x = nothing-of-that-name").start_refused();
     assert_eq!(status.code(), Some(78), "{log}");
     assert!(log.contains("nothing-of-that-name"), "{log}");
+}
+
+#[test]
+fn a_start_that_hangs_ends_with_the_instance() {
+    let site = site().file("startup.hangs", "").start();
+    eventually("it starts", || {
+        let told = status(&site);
+        (told["state"] == "starting" && told["processes"].as_array()?.len() == 1).then_some(())
+    });
+    let (exit, took, log, _) = site.stop();
+    assert!(exit.success() && took < Duration::from_secs(10), "{exit} {took:?}: {log}");
+}
+
+#[test]
+fn a_restart_without_a_supervisor_hears_signals() {
+    let site = site().start();
+    let before = pid(&site);
+    site.rewrite("supervise = yes", "supervise = no");
+    // It is started anew in the same process, whose signals its last program had blocked.
+    done(&site.command("restart", &[]));
+    eventually("it serves", || pid_now(&site).filter(|now| *now != before && *now == u64::from(site.id())));
+    let (exit, _, log, _) = site.stop();
+    assert!(exit.success(), "{log}");
 }
 
 #[test]

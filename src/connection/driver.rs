@@ -30,8 +30,8 @@ const LINGER: Duration = Duration::from_secs(5);
 const SILENT: Duration = Duration::from_millis(500);
 /// Both times while the server ends.
 const HASTY: Duration = Duration::from_millis(500);
-/// The same for a connection without a request that is closed then: a request that crosses the close must find a socket,
-/// or the client sees a reset in place of an end.
+/// The same for a connection without a request that is closed then: a request that crosses the close must find a
+/// socket, or the client sees a reset in place of an end.
 const PARTING: Duration = Duration::from_millis(100);
 /// Pipelined requests that are answered before other connections of the thread get their turn.
 const TURN: usize = 4;

@@ -26,8 +26,8 @@ use crate::config::ServerSettings;
 use crate::connection::list::{Connections, Open, Serves, UnderWay};
 use crate::edge::refused;
 
-/// actix-server acknowledges a pause before its acceptor has done it, and an accepted connection then waits in a channel
-/// for its thread: one that is stopped meanwhile would drop it unread.
+/// actix-server acknowledges a pause before its acceptor has done it, and an accepted connection then waits in a
+/// channel for its thread: one that is stopped meanwhile would drop it unread.
 const ACCEPTED: Duration = Duration::from_millis(50);
 /// How long the threads have to let go of what is cut. One that a handler holds cannot.
 const LET_GO: Duration = Duration::from_secs(1);
@@ -180,8 +180,8 @@ impl Serving {
                 }
             }
         };
-        // Dropped, it stops its threads without waiting for them; stopped in order, they look once a second whether they
-        // have a connection left.
+        // Dropped, it stops its threads without waiting for them; stopped in order, they look once a second whether
+        // they have a connection left.
         server.abort();
         if !server.is_finished() {
             let _ = server.await;

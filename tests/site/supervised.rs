@@ -7,6 +7,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::stream::unfold;
+use skitai::actix_web::rt::time::sleep;
 use skitai::prelude::*;
 
 #[route("/pid")]
@@ -25,6 +27,29 @@ fn user() -> String {
 fn waits(ms: u64) -> u32 {
     std::thread::sleep(Duration::from_millis(ms));
     std::process::id()
+}
+
+/// As [`waits`], without a thread.
+#[route("/rests")]
+async fn rests(ms: u64) -> u32 {
+    sleep(Duration::from_millis(ms)).await;
+    std::process::id()
+}
+
+/// Ten lines a second for so long, and a last one by which a client knows that it is whole.
+#[route("/lasts", deadline = 600)]
+async fn lasts(seconds: u64) -> Streaming {
+    let count = seconds * 10;
+    Streaming::new(unfold(0, move |nth| async move {
+        match nth {
+            0 => Some((format!("{}\n", std::process::id()), 1)),
+            _ if nth <= count => {
+                sleep(Duration::from_millis(100)).await;
+                Some((if nth == count { "whole\n".to_owned() } else { format!("{nth}\n") }, nth + 1))
+            }
+            _ => None,
+        }
+    }))
 }
 
 #[route("/exits")]
@@ -48,7 +73,7 @@ fn asks(was: Was, what: String) -> Result<&'static str> {
 
 pub(crate) fn app() -> App {
     App::new("supervised")
-        .routes(routes![pid, user, waits, exits, dies, asks])
+        .routes(routes![pid, user, waits, rests, lasts, exits, dies, asks])
         .startup(|_| {
             if Path::new("startup.hangs").exists() {
                 std::thread::sleep(Duration::from_secs(60));

@@ -137,21 +137,23 @@ pub(crate) struct Refused<'h> {
 /// service that answers 101; others ignore it.
 pub(crate) struct Tunnel(pub(crate) Payload);
 
-/// Drives a connection to its end, in the list of its thread. `peer` is `None` if the client left before it could be
-/// asked for.
-pub(crate) async fn drive(
+/// Drives a connection to its end. It is in the list of its thread from this call on, before the future is polled: a
+/// server that ends waits for it. `peer` is `None` if the client left before it could be asked for.
+pub(crate) fn drive(
     socket: impl Into<Transport>,
     peer: Option<Peer>,
     connections: Rc<Connections>,
     service: impl Service,
-) {
+) -> impl Future<Output = ()> {
     let mut driver = Driver::new(Queues::new(socket.into()), peer, connections.add(), service);
-    poll_fn(|context| {
-        driver.set_task(context.waker());
-        Poll::Ready(())
-    })
-    .await;
-    let mut driven = pin!(driver.drive());
-    // A connection that is cut drops everything that its request is about.
-    poll_fn(|context| if connections.is_cut() { Poll::Ready(()) } else { driven.as_mut().poll(context) }).await;
+    async move {
+        poll_fn(|context| {
+            driver.set_task(context.waker());
+            Poll::Ready(())
+        })
+        .await;
+        let mut driven = pin!(driver.drive());
+        // A connection that is cut drops everything that its request is about.
+        poll_fn(|context| if connections.is_cut() { Poll::Ready(()) } else { driven.as_mut().poll(context) }).await;
+    }
 }

@@ -148,15 +148,18 @@ class Control(Instance):
 
     def __init__(self, program, keys=()):
         super().__init__(program, keys=keys, supervise="no")
-        self.left = []
+        # The processes that drain, and for how long nobody listened each time.
+        self.left, self.closed = [], []
 
     def reload(self):
         began = time.monotonic()
         self.left.append(self.child)
         self.child.terminate()
         self.until(lambda: not any(state == LISTENS for *_, state in connections(self.port)), "it accepts nothing more")
+        closed = time.monotonic()
         time.sleep(CLOSED_FOR)
         self.start()
+        self.closed.append(time.monotonic() - closed)
         return Told(0, "", time.monotonic() - began)
 
     upgrade = reload
@@ -167,29 +170,27 @@ class Control(Instance):
             child.wait(PATIENCE)
 
 
-def connections(port, path="/proc/net/tcp"):
+def connections(port, sockets=None):
     """Of every socket of the machine with this port at its own end: the port of the other end, its inode, its state."""
-    for line in Path(path).read_text().splitlines()[1:]:
+    for line in (sockets or Path("/proc/net/tcp").read_text()).splitlines()[1:]:
         words = line.split()
         if int(words[1].split(":")[1], 16) == port:
             yield int(words[2].split(":")[1], 16), words[9], words[3]
 
 
-def held(pid, port):
-    """The ports of the clients whose connections a process holds."""
-    own = set()
-    for descriptor in os.listdir(f"/proc/{pid}/fd"):
-        name = os.readlink(f"/proc/{pid}/fd/{descriptor}")
-        if name.startswith("socket:["):
-            own.add(name[8:-1])
-    return {other for other, inode, state in connections(port) if inode in own and state != LISTENS}
-
-
-def stop_still(pid):
-    """Stops a process where it is, so that what it holds can be looked at."""
+def kill(pid, port):
+    """Kills a process. Returns when, and the ports of the clients whose connections it held: it is stopped first, so that
+    it neither accepts nor closes one while they are looked up."""
     os.kill(pid, signal.SIGSTOP)
     while Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
         time.sleep(0.0005)
+    own = {os.readlink(f"/proc/{pid}/fd/{descriptor}") for descriptor in os.listdir(f"/proc/{pid}/fd")}
+    # It is read now and understood later: requests pile up meanwhile.
+    sockets = Path("/proc/net/tcp").read_text()
+    at = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    return at, {other for other, inode, state in connections(port, sockets)
+                if f"socket:[{inode}]" in own and state != LISTENS}
 
 
 def memory(pid):

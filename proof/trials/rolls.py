@@ -1,12 +1,10 @@
 """Reloads, upgrades and kills of a site under load: what its clients see of them."""
-import os
 import re
-import signal
 import statistics
 import time
 from pathlib import Path
 
-from .instance import Control, Instance, held, memory, stop_still
+from .instance import Control, Instance, kill, memory
 from .visitors import CUT, FEW, Streams, Visitors
 
 RELOADS, UPGRADES, KILLS = 20, 5, 5
@@ -37,6 +35,7 @@ def control(report, options):
     missed = Told(report)
     with Control(options.program, keys=["drain_timeout = 30"]) as site:
         rolled(missed, options, site, 1)
+        report.note(f"nobody listened for {statistics.median(site.closed) * 1000:.0f} ms each time, in the median: the 50, and the start")
     for line in missed.missed:
         report.note(f"missed, as it has to be: {line}")
     report.holds("it is seen that requests fail", any("failed requests" in line for line in missed.missed))
@@ -167,10 +166,7 @@ def kills(report, options, processes=1):
             for _ in range(2 if options.quick else KILLS):
                 time.sleep(3)
                 before = site.serving()
-                stop_still(before[0])
-                ports = held(before[0], site.port)
-                at = time.monotonic()
-                os.kill(before[0], signal.SIGKILL)
+                at, ports = kill(before[0], site.port)
                 after = site.until(lambda: [pid for pid in serving_now(site) if pid not in before], "another serves")
                 rounds.append((before[0], ports, at, time.monotonic() - at))
                 seen = {*before, *after}
@@ -190,12 +186,16 @@ def kills(report, options, processes=1):
         failed = {one for one in visitors.failed if one.local in ports and one.began <= at < one.ended}
         # A request that was sent when its connection was gone already, before its client had seen that.
         crossed = {one for one in visitors.failed if one.local in ports and at < one.began < at + took} - failed
-        ended = {one for one in visitors.ended if one.local in ports and one.at > at}
+        # Seen by their clients after a rest, which is shorter than the time to the next kill.
+        until = rounds[nth][2] if nth < len(rounds) else float("inf")
+        ended = {one for one in visitors.ended if one.local in ports and at < one.at < until}
         torn = [one for one in streams if not one.is_whole]
         report.note(f"kill {nth}, of {pid}, another serves after {took:.2f} s: {len(failed)} requests and {len(torn)} streams failed, "
                     f"{len(crossed)} more met their dead connection, {len(ended)} connections ended at rest")
         report.bound(f"kill {nth}: failures, of requests and streams in flight there", len(failed) + len(torn), len(under_way) + len(streams))
-        report.bound(f"kill {nth}: lost connections, of those it held", len(failed) + len(crossed) + len(ended) + len(torn), len(ports))
+        lost_there = [one.local for one in (*failed, *crossed, *ended, *torn)]
+        report.bound(f"kill {nth}: lost connections, of those it held", len(lost_there), len(ports))
+        report.bound(f"kill {nth}: connections lost twice", len(lost_there) - len(set(lost_there)), 0)
         accounted |= failed | crossed
         connections |= ended | set(torn)
     strangers = [one for one in visitors.failed if one not in accounted]

@@ -68,6 +68,8 @@ pub(crate) struct Connections {
     /// When the thread was told.
     ended: Cell<Option<Instant>>,
     is_cut: Cell<bool>,
+    /// How many there have been.
+    taken: Cell<usize>,
 }
 
 /// The list: places, some of which are free.
@@ -115,6 +117,11 @@ impl Connections {
         self.entries.borrow().places.iter().flatten().filter_map(one).collect()
     }
 
+    /// How many connections this thread has ever had.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.get()
+    }
+
     pub(super) fn is_ending(&self) -> bool {
         self.is_ending.load(Relaxed)
     }
@@ -149,6 +156,7 @@ impl Connections {
             None => entries.places.push(Some(entry.clone())),
         }
         self.open.count.fetch_add(1, Relaxed);
+        self.taken.update(|taken| taken + 1);
         Listed { list: self.clone(), place, entry }
     }
 }

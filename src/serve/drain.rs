@@ -1,7 +1,7 @@
 //! The end of one process, in this order:
 //!
 //! 1. it says that it is not ready, and serves and accepts as before for `drain_delay`;
-//! 2. it stops accepting. What was accepted is served;
+//! 2. it stops accepting. What was accepted is served, also by a thread that a handler holds at that moment;
 //! 3. every reply is the last one of its connection, connections without a request are closed after `drain_idle`, event
 //!    streams end, and handlers and services are told ([`Closing`](crate::Closing));
 //! 4. what still runs at `drain_timeout` is cut, counted and named.
@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_server::{Server, ServerHandle};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -26,9 +27,11 @@ use crate::config::ServerSettings;
 use crate::connection::list::{Connections, Open, Serves, UnderWay};
 use crate::edge::refused;
 
-/// actix-server acknowledges a pause before its acceptor has done it, and an accepted connection then waits in a
-/// channel for its thread: one that is stopped meanwhile would drop it unread.
+/// actix-server acknowledges a pause before its acceptor has done it.
 const ACCEPTED: Duration = Duration::from_millis(50);
+/// A task that has used up its turn and one that waits for its next are woken in no certain order: after two turns each
+/// has had one.
+const TURNS: usize = 2;
 /// How long the threads have to let go of what is cut. One that a handler holds cannot.
 const LET_GO: Duration = Duration::from_secs(1);
 /// The most that are named of what was cut.
@@ -71,13 +74,16 @@ pub(super) struct Shared {
     lifecycle: Arc<Lifecycle>,
     /// The threads that have begun.
     threads: Arc<AtomicUsize>,
+    /// Those that have taken up all that was accepted for them.
+    settled: Arc<watch::Sender<usize>>,
     open: Arc<Open>,
     cut: Arc<Mutex<Vec<UnderWay>>>,
 }
 
 impl Shared {
     pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Shared {
-        Shared { lifecycle, threads: Arc::default(), open: Arc::default(), cut: Arc::default() }
+        let settled = Arc::new(watch::Sender::new(0));
+        Shared { lifecycle, threads: Arc::default(), settled, open: Arc::default(), cut: Arc::default() }
     }
 
     /// Says that a thread can serve. With the last one the process is ready.
@@ -91,10 +97,16 @@ impl Shared {
     pub(super) fn connections(&self) -> Rc<Connections> {
         let connections = Rc::new(Connections::new(self.open.clone()));
         let (of_thread, cut, mut phases) = (connections.clone(), self.cut.clone(), self.lifecycle.follow());
+        let settled = self.settled.clone();
         actix_rt::spawn(async move {
             loop {
-                match *phases.borrow_and_update() {
+                let phase = *phases.borrow_and_update();
+                match phase {
                     Phase::Starting | Phase::Serving | Phase::Unready | Phase::AtOnce => {}
+                    Phase::Paused => {
+                        take_up(&of_thread).await;
+                        settled.send_modify(|threads| *threads += 1);
+                    }
                     Phase::Closing => of_thread.end(),
                     Phase::Cut => lock(&cut).extend(of_thread.cut()),
                 }
@@ -104,6 +116,17 @@ impl Shared {
             }
         });
         connections
+    }
+}
+
+/// Lets the task of this thread that takes up accepted connections run for as long as it finds some. They wait for it in
+/// a channel, and it was woken for them before this task was; told to stop, it would drop them unread.
+async fn take_up(connections: &Connections) {
+    let (mut taken, mut turns_without) = (connections.taken(), 0);
+    while turns_without < TURNS {
+        tokio::task::yield_now().await;
+        turns_without = if connections.taken() == taken { turns_without + 1 } else { 0 };
+        taken = connections.taken();
     }
 }
 
@@ -193,7 +216,7 @@ impl Serving {
 impl Course {
     /// The drain, once it was asked for.
     async fn run(&self) -> Drained {
-        let Shared { lifecycle, open, cut, .. } = &self.shared;
+        let Shared { lifecycle, threads, settled, open, cut } = &self.shared;
         lifecycle.reached(Phase::Unready).await;
         if !self.delay.is_zero() {
             tracing::info!("not ready any more; accepting for {:.1} s as before", self.delay.as_secs_f64());
@@ -202,13 +225,17 @@ impl Course {
         let begun = Instant::now();
         self.handle.pause().await;
         sleep(ACCEPTED).await;
+        lifecycle.advance(Phase::Paused);
+        let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
+        // One that is held for so long is cut with what waits for it.
+        let _ = timeout(self.limit, settled.wait_for(|settled| *settled >= threads)).await;
         // Closes the listening sockets. The threads go on until they have no connection left.
         drop(self.handle.stop(true));
         // Before handlers are told: the answers that they give then must say it, too.
         open.end();
         lifecycle.advance(Phase::Closing);
         let mut drained = Drained::default();
-        if timeout(self.limit, open.none()).await.is_err() {
+        if timeout(self.limit.saturating_sub(begun.elapsed()), open.none()).await.is_err() {
             lifecycle.advance(Phase::Cut);
             let _ = timeout(LET_GO, open.none()).await;
             drained = Drained::of(&mut lock(cut), open.count());

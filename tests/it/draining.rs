@@ -129,6 +129,27 @@ fn what_is_under_way_finishes_and_so_does_what_waits_behind_it() {
 }
 
 #[test]
+fn what_was_accepted_for_a_thread_that_is_held_is_answered() {
+    let site = TestServer::site().route("/holding = holding").server("threads", "1").start();
+    let mut holding = site.begin("/holding/holds?ms=3000");
+    let first = eventually("the thread is held", || {
+        let mut conn = site.begin("/draining/is-closing");
+        conn.is_silent_for(SECOND / 5).then_some(conn)
+    });
+    // More than a task takes up in one go.
+    let mut waiting: Vec<Conn> = (0..300).map(|_| site.begin("/draining/is-closing")).chain([first]).collect();
+    site.signal("TERM");
+    refuses(site.port());
+    holding.read().expect_code(200);
+    for conn in &mut waiting {
+        conn.read().expect_code(200);
+    }
+    let (status, took, log, _) = site.ended();
+    assert!(status.success() && took < CEILING, "{took:?}: {log}");
+    assert!(log.contains("nothing was cut"), "{log}");
+}
+
+#[test]
 fn readiness_fails_first_while_everything_is_served() {
     let site = TestServer::site().server("drain_delay", "2").start();
     site.get("/status/ready").expect_code(200);

@@ -1,5 +1,5 @@
-// As `askers.py` with the kind `kept`, of Node's http agent: `askers.js PORT COUNT REST`. The agent itself sees what was
-// closed at rest and takes another connection; what it tells as an error is a failed request.
+// As `askers.py` with the kind `kept`, of Node's http agent: `askers.js PORT COUNT REST`. The agent itself sees what
+// was closed at rest and takes another connection; what it tells as an error is a failed request.
 const http = require("http");
 
 const [port, count, rest] = process.argv.slice(2).map(Number);

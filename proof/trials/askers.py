@@ -7,9 +7,9 @@
     anew   connects for each request
 
 A connection that was closed while it rested is seen before the next request is sent, as by every client that keeps
-connections, and is no failed request. An end without an octet after a request was sent on a connection that had rested for
-`IDLE` may be such a close that crossed the request; on any other it is a lost request. At the end it prints in JSON what
-came of it; times are the machine's monotonic clock's.
+connections, and is no failed request. An end without an octet after a request was sent on a connection that had rested
+for `IDLE` may be such a close that crossed the request; on any other it is a lost request. At the end it prints in JSON
+what came of it; times are the machine's monotonic clock's.
 """
 import http.client
 import json
@@ -21,7 +21,7 @@ import threading
 import time
 
 PATIENCE = 10
-# A connection that has rested for so long may be closed by a server that ends. In seconds; half of the drain's `drain_idle`.
+# A connection that has rested for so long may be closed by a server that ends. In seconds; half of `drain_idle`.
 IDLE = 0.5
 # Every third request is at work for a while, so that each replacement meets requests under way.
 PATHS = ("/pid", "/rests?ms=15", "/pid")

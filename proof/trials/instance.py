@@ -97,10 +97,12 @@ class Instance:
         return found
 
     def nginx(self):
-        pages = [f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")]
-        Path(self.folder, "nginx.conf").write_text(f"""daemon off; pid {self.folder}/nginx.pid; error_log {self.folder}/errors;
-            worker_processes 1; events {{ worker_connections 1000; }}
-            http {{ {' '.join(pages)} access_log off;
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        pages = " ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in kinds)
+        # The upstream and its location are those of docs/CONFIG.md.
+        Path(self.folder, "nginx.conf").write_text(f"""daemon off; pid {self.folder}/nginx.pid;
+            error_log {self.folder}/errors; worker_processes 1; events {{ worker_connections 1000; }}
+            http {{ {pages} access_log off;
             upstream site {{ server unix:{self.folder}/site.sock; keepalive 32; }}
             server {{ listen 127.0.0.1:{self.port};
             location / {{ proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection "";
@@ -111,7 +113,6 @@ class Instance:
     def tell(self, command, *words):
         """A command of the program, as one types it."""
         began = time.monotonic()
-        # A supervisor of the old program is told by the old program; the file may be newer. Both speak the same here.
         ran = subprocess.run([self.program, command, "-f", "site.conf", *words], cwd=self.folder, text=True,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         return Told(ran.returncode, ran.stdout, time.monotonic() - began)
@@ -143,8 +144,8 @@ class Instance:
 
 
 class Control(Instance):
-    """A site without a supervisor that is reloaded as one does it then: the old process is told to end, which closes its
-    listening socket and drains; `CLOSED_FOR` later a new one opens it."""
+    """A site without a supervisor that is reloaded as one does it then: the old process is told to end, which closes
+    its listening socket and drains; `CLOSED_FOR` later a new one opens it."""
 
     def __init__(self, program, keys=()):
         super().__init__(program, keys=keys, supervise="no")
@@ -179,8 +180,9 @@ def connections(port, sockets=None):
 
 
 def kill(pid, port):
-    """Kills a process. Returns when, and the ports of the clients whose connections it held: it is stopped first, so that
-    it neither accepts nor closes one while they are looked up."""
+    """Kills a process. Returns when, the ports of the clients whose connections it held, and how long it was stopped
+    before, so that it neither accepts nor closes one while they are looked up."""
+    stopped = time.monotonic()
     os.kill(pid, signal.SIGSTOP)
     while Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
         time.sleep(0.0005)
@@ -189,8 +191,9 @@ def kill(pid, port):
     sockets = Path("/proc/net/tcp").read_text()
     at = time.monotonic()
     os.kill(pid, signal.SIGKILL)
-    return at, {other for other, inode, state in connections(port, sockets)
-                if f"socket:[{inode}]" in own and state != LISTENS}
+    held = {other for other, inode, state in connections(port, sockets)
+            if f"socket:[{inode}]" in own and state != LISTENS}
+    return at, held, at - stopped
 
 
 def memory(pid):

@@ -1,4 +1,4 @@
-"""The clients of `proof/roll`, none of which is ours: Python's http.client, Node's http agent and curl; what came of them."""
+"""The clients of `proof/roll`, none of which is ours: Python's http.client, Node's http agent and curl."""
 import collections
 import contextlib
 import json
@@ -13,13 +13,15 @@ from . import proxies
 from .report import quantile
 
 HERE = Path(__file__).parent
-# Kind, how many, seconds between two requests of one. Together 64 keep their connections, and 16 make one for each request.
+# Kind, how many, seconds between two requests of one. 64 keep their connections, 16 make one for each request.
 KINDS = {"http.client, kept": ("kept", 40, 0.05), "http.client, kept and lazy": ("lazy", 8, 1.5),
          "http.client, anew": ("anew", 16, 0.1)}
 NODE = {"Node's agent, kept": ("node", 16, 0.03)}
 FEW = {"http.client, kept": ("kept", 8, 0.05)}
 # What a client may wait in the mean beside its rest; a client that is starved has fewer answers than this lets it have.
 ALLOWED = 0.05
+# A connection that had rested for less was in use: nothing may end it unannounced. In seconds.
+HARDLY = 0.5
 # A stream is this long, in seconds, and gives ten lines a second.
 STREAM = 20
 # Of curl: the rest is missing; the connection was reset.
@@ -30,7 +32,8 @@ NODE_VERSION = 18
 def node():
     """The path of a Node that is new enough, if there is one."""
     path = proxies.found("node")
-    major = path and subprocess.run([path, "-p", "parseInt(process.versions.node)"], capture_output=True, text=True).stdout
+    command = [path, "-p", "parseInt(process.versions.node)"]
+    major = path and subprocess.run(command, capture_output=True, text=True).stdout
     return path if major and int(major) >= NODE_VERSION else None
 
 
@@ -51,8 +54,8 @@ class Failed(NamedTuple):
     path: str
 
     def shown(self):
-        return (f"{self.kind}: {self.path} on port {self.local} after {self.before} answers and a rest of {self.rested:.3f} s, "
-                f"at {self.began:.3f} for {self.ended - self.began:.3f} s")
+        return (f"{self.kind}: {self.path} on port {self.local} after {self.before} answers and a rest of "
+                f"{self.rested:.3f} s, at {self.began:.3f} for {self.ended - self.began:.3f} s")
 
 
 class Ended(NamedTuple):
@@ -67,14 +70,17 @@ class Visitors:
     """All clients at once, until `end`."""
 
     def __init__(self, port, streams=10, kinds=None):
-        self.port, self.kinds, self.streams = port, kinds or {**KINDS, **(NODE if node() else {})}, Streams(port, streams)
+        self.port, self.streams = port, Streams(port, streams)
+        self.kinds = kinds or {**KINDS, **(NODE if node() else {})}
         self.processes, self.found = {}, {}
 
     def __enter__(self):
         for name, (kind, count, rest) in self.kinds.items():
-            words = [node(), HERE / "askers.js", self.port] if kind == "node" else [sys.executable, HERE / "askers.py", self.port, kind]
-            self.processes[name] = subprocess.Popen([*map(str, words), str(count), str(rest)], stdin=subprocess.PIPE,
-                                                    stdout=subprocess.PIPE, text=True)
+            words = [node(), HERE / "askers.js", self.port]
+            if kind != "node":
+                words = [sys.executable, HERE / "askers.py", self.port, kind]
+            self.processes[name] = subprocess.Popen([str(word) for word in (*words, count, rest)], text=True,
+                                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         for process in self.processes.values():
             process.stdout.readline()
         self.began = time.monotonic()
@@ -111,11 +117,13 @@ class Visitors:
         """Every client must have had its answers: who asks nothing has no failures."""
         for name, (_, count, rest) in self.kinds.items():
             good, due = self.found[name]["good"], self.took / (rest + ALLOWED) / 2
-            report.bound(f"{name}: good answers of the client that had fewest, of {len(good)}", min(good), round(due), at_least=True)
+            report.bound(f"{name}: good answers of the client that had fewest, of {len(good)}", min(good), round(due),
+                         at_least=True)
         took = [(one.ended - one.began) * 1000 for one in self.asked if one.pid]
         announced = sum(found["announced"] for found in self.found.values())
-        report.note(f"{len(took)} good answers in {self.took:.0f} s, of which {announced} announced the end of a kept connection; median "
-                    f"{quantile(took, 0.5):.1f} ms, p99 {quantile(took, 0.99):.1f} ms, longest {max(took):.0f} ms")
+        report.note(f"{len(took)} good answers in {self.took:.0f} s, {announced} of them the announced last ones of "
+                    f"kept connections; median {quantile(took, 0.5):.1f} ms, p99 {quantile(took, 0.99):.1f} ms, longest "
+                    f"{max(took):.0f} ms")
 
     def failures(self, *kinds):
         """How many requests failed, of these kinds if any are named."""
@@ -155,7 +163,8 @@ class Streams:
         *lines, local = ran.stdout.split("\n")
         lines = [line for line in lines if line]
         pid = int(lines[0]) if lines and lines[0].isdigit() else 0
-        is_whole = ran.returncode == WHOLE and lines[1:] == [*map(str, range(1, self.seconds * 10)), "whole"]
+        due = [*map(str, range(1, self.seconds * 10)), "whole"]
+        is_whole = ran.returncode == WHOLE and lines[1:] == due
         return Stream(began, time.monotonic(), ran.returncode, int(local or 0), pid, is_whole)
 
     def end(self):

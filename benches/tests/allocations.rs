@@ -34,7 +34,7 @@ fn hello_allocates_no_more_than_it_did() {
 
 #[test]
 fn a_map_over_3_members_allocates_no_more_than_it_did() {
-    let allowed = allowed(101.1);
+    let allowed = allowed(113.0);
     let members: Vec<u16> = (0..3).map(member).collect();
     let site = Site::start(&members);
     let each = site.allocations_per("/search?keyword=Mozart", |body| {

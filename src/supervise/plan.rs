@@ -100,13 +100,16 @@ impl Plan {
         Ok(wanted)
     }
 
-    /// Opens a log file for appending.
+    /// Opens a log file for appending. Without a change of user a link is the operator's own.
     pub(super) fn open_log(&self, path: &std::path::Path) -> io::Result<File> {
-        let open =
-            || OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(nix::libc::O_NOFOLLOW).open(path);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640);
         match &self.identity {
-            Some(identity) => identity.open_safely(path, open),
-            None => open(),
+            Some(identity) => {
+                options.custom_flags(nix::libc::O_NOFOLLOW);
+                identity.open_safely(path, || options.open(path))
+            }
+            None => options.open(path),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 use rustix::net::sockopt::socket_peercred;
+use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::ipc::Line;
@@ -18,7 +19,7 @@ const CLIENTS: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Names a client as long as it is connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClientId(u64);
 
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub(super) struct ControlClient {
     pub(super) id: ClientId,
     pub(super) line: Line,
     since: Instant,
-    has_asked: bool,
-    is_answered: bool,
+    pub(super) has_asked: bool,
+    pub(super) is_answered: bool,
 }
 
 impl Control {
@@ -42,20 +43,16 @@ impl Control {
         Control { listener, clients: Vec::new(), next: 0 }
     }
 
-    /// Adds a client that waits for an answer, with what an earlier program of this process knew of it.
-    pub(super) fn adopt(&mut self, line: Line) -> ClientId {
-        let id = self.add(line);
-        if let Some(client) = self.clients.last_mut() {
-            client.has_asked = true;
-        }
-        id
+    /// Adds a client that an earlier program of this process had.
+    pub(super) fn adopt(&mut self, id: ClientId, line: Line, has_asked: bool, is_answered: bool) {
+        self.next = self.next.max(id.0);
+        self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked, is_answered });
     }
 
-    fn add(&mut self, line: Line) -> ClientId {
+    fn add(&mut self, line: Line) {
         self.next += 1;
         let id = ClientId(self.next);
         self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked: false, is_answered: false });
-        id
     }
 
     /// Accepts who waits, and reads what clients ask for.

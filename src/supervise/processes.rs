@@ -154,7 +154,10 @@ impl Instance {
             return;
         }
         if !self.has_served {
-            tracing::error!("{why}");
+            match &child.failure {
+                Some(_) => tracing::error!("{why}"),
+                None => tracing::error!("process {pid} ended before it served: {why}"),
+            }
             let is_conf = child.failure.as_ref().is_some_and(|failure| failure.is_conf);
             return self.end(false, None, if is_conf { super::UNFIT } else { 1 });
         }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use super::control::ClientId;
 use super::plan::{OpenSocket, Plan};
@@ -13,7 +14,8 @@ pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most generations of processes at a time, those that leave included.
 pub(super) const GENERATIONS: usize = 3;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum RollKind {
     /// The same program takes up the configuration anew.
     Reload,

@@ -1,7 +1,7 @@
 //! An upgrade of the supervisor: it becomes the new program, with the same process id, by `exec`.
 //!
 //! The state goes to the new program as a message with descriptors, on a socket that is its standard input: the
-//! listening sockets, the locked pid file, the control socket, the lines to processes and to waiting clients. Nothing
+//! listening sockets, the locked pid file, the control socket, the lines to processes and to clients. Nothing
 //! is closed and opened again, so nothing is lost; signals stay blocked, so they wait for the new program.
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use super::child::{Child, ChildState};
 use super::control::{ClientId, Control};
 use super::instance::{Instance, Slot};
 use super::plan::{OpenSocket, Plan};
-use super::roll::{Roll, RollKind, Step};
+use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
 use crate::ipc::Line;
 use crate::ipc::line::Unread;
@@ -34,7 +34,7 @@ pub(crate) const STATE: u32 = 1;
 pub(crate) const ADOPT: &str = "adopt";
 
 /// All that a supervisor knows. The descriptors come beside it in this order: the pid file, the control socket, the
-/// listening sockets, the lines to the processes, the lines to the waiting clients.
+/// listening sockets, the lines to the processes, the lines to the clients.
 #[derive(Debug, Serialize, Deserialize)]
 struct State {
     version: u32,
@@ -48,7 +48,11 @@ struct State {
     new: i32,
     /// The slots whose process is still to be replaced.
     rest: Vec<usize>,
-    waiting: usize,
+    clients: Vec<ClientOf>,
+    /// The clients that wait for the end of the upgrade.
+    waiting: Vec<ClientId>,
+    /// A further roll that was asked for, and the clients that wait for its end.
+    wanted: Option<(RollKind, Vec<ClientId>)>,
     /// How long the upgrade has taken so far, in milliseconds.
     rolled_ms: u64,
     last_crash: Option<String>,
@@ -63,6 +67,14 @@ struct ChildOf {
     lived_ms: u64,
     /// In how many milliseconds it is to be killed, if it leaves.
     leaves_ms: Option<u64>,
+    line: Unread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ClientOf {
+    id: ClientId,
+    has_asked: bool,
+    is_answered: bool,
     line: Unread,
 }
 
@@ -137,12 +149,16 @@ impl Instance {
             Some(roll) => (roll.rest.iter().copied().collect(), roll.waiting.as_slice(), &roll.sockets),
             None => (Vec::new(), &[][..], &self.sockets),
         };
-        let clients = self.control.clients.iter().filter(|client| waiting.contains(&client.id));
         let mut handed = vec![self.pid_file.file.as_fd(), self.control.listener.as_fd()];
         handed.extend(sockets.iter().map(|socket| socket.listener.as_fd()));
         handed.extend(self.children.iter().map(|child| child.line.socket().as_fd()));
-        let before = handed.len();
-        handed.extend(clients.map(|client| client.line.socket().as_fd()));
+        handed.extend(self.control.clients.iter().map(|client| client.line.socket().as_fd()));
+        let clients = self.control.clients.iter().map(|client| ClientOf {
+            id: client.id,
+            has_asked: client.has_asked,
+            is_answered: client.is_answered,
+            line: client.line.unread(),
+        });
         let children = self.children.iter().map(|child| ChildOf {
             pid: child.pid.as_raw(),
             slot: child.slot,
@@ -169,7 +185,9 @@ impl Instance {
             slots: slots.collect(),
             new: new.as_raw(),
             rest,
-            waiting: handed.len() - before,
+            clients: clients.collect(),
+            waiting: waiting.to_vec(),
+            wanted: self.wanted.as_ref().map(|wanted| (wanted.kind, wanted.waiting.clone())),
             rolled_ms: self.roll.as_ref().map_or(0, |roll| millis(roll.began.elapsed())),
             last_crash: self.last_crash.clone(),
         };
@@ -199,9 +217,10 @@ impl Instance {
         for child in state.children {
             children.push(child.adopted(next()?, now));
         }
-        let waiting: Vec<ClientId> = (0..state.waiting)
-            .map(|_| next().map(|descriptor| control.adopt(Line::from(UnixStream::from(descriptor)))))
-            .collect::<Result<_, _>>()?;
+        for client in state.clients {
+            let line = Line::resumed(UnixStream::from(next()?), client.line);
+            control.adopt(client.id, line, client.has_asked, client.is_answered);
+        }
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
             restarts: slot.restarts,
@@ -215,7 +234,7 @@ impl Instance {
             step: Step::Starting(Pid::from_raw(state.new)),
             rest: state.rest.into(),
             replaced: 0,
-            waiting,
+            waiting: state.waiting,
             began: now.checked_sub(Duration::from_millis(state.rolled_ms)).unwrap_or(now),
         };
         let mut instance = Instance {
@@ -231,7 +250,7 @@ impl Instance {
             began: UNIX_EPOCH + Duration::from_secs(state.began),
             has_served: true,
             roll: Some(roll),
-            wanted: None,
+            wanted: state.wanted.map(|(kind, waiting)| WantedRoll { kind, waiting, is_said: false }),
             ending: None,
             last_crash: state.last_crash,
         };

@@ -30,6 +30,7 @@ pub(crate) mod server;
 pub(crate) use chaos::Chaos;
 pub(crate) use drive::{Ended, Steady};
 pub(crate) use foreign::{curl, python};
+pub(crate) use instance::copy_program;
 pub(crate) use member::{Conduct, Member};
 pub(crate) use patience::{bound, eventually};
 pub(crate) use postgres::Postgres;

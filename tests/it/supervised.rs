@@ -9,10 +9,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Scenario, TestServer, eventually};
+use crate::harness::{Scenario, TestServer, copy_program, eventually};
 
 fn site() -> Scenario {
     TestServer::site_of(&["/ = supervised"]).server("supervise", "yes").server("drain_idle", "100ms")
+}
+
+/// Starts a site and waits until its supervisor knows that it serves: a process that ends before does not come again.
+fn serving(scenario: Scenario) -> TestServer {
+    let site = scenario.start();
+    eventually("it serves", || (status(&site)["state"] == "serving").then_some(()));
+    site
 }
 
 /// The id of the process that answers, asked on a new connection.
@@ -84,7 +91,7 @@ impl Busy {
 
 #[test]
 fn a_site_has_a_supervisor_that_serves_nothing_itself() {
-    let site = site().start();
+    let site = serving(site());
     let serving = pid(&site);
     let told = status(&site);
     let process = &told["processes"][0];
@@ -106,7 +113,7 @@ fn a_site_has_a_supervisor_that_serves_nothing_itself() {
 
 #[test]
 fn a_reload_takes_up_the_conf_and_loses_no_request() {
-    let site = site().server("max_body", "1m").start();
+    let site = serving(site().server("max_body", "1m"));
     let (before, busy) = (pid(&site), Busy::begin(&site));
     site.rewrite("max_body = 1m", "max_body = 1k");
     done(&site.command("reload", &["--wait"]));
@@ -123,7 +130,7 @@ fn a_reload_takes_up_the_conf_and_loses_no_request() {
 
 #[test]
 fn a_conf_edited_into_nonsense_changes_nothing_even_after_a_crash() {
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     site.rewrite("threads = 2", "threads = many");
     let report = refused(&site.command("reload", &["--wait"]));
@@ -143,7 +150,7 @@ fn a_conf_edited_into_nonsense_changes_nothing_even_after_a_crash() {
 #[test]
 fn an_app_that_does_not_start_leaves_the_old_process() {
     for (file, wrong) in [("startup.fails", "no licence"), ("startup.hangs", "start_timeout")] {
-        let site = site().server("start_timeout", "1s").start();
+        let site = serving(site().server("start_timeout", "1s"));
         let (before, busy) = (pid(&site), Busy::begin(&site));
         std::fs::write(site.dir().join(file), "no licence").unwrap();
         let report = refused(&site.command("reload", &["--wait"]));
@@ -179,7 +186,7 @@ fn a_start_that_hangs_ends_with_the_instance() {
 
 #[test]
 fn a_restart_without_a_supervisor_hears_signals() {
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     site.rewrite("supervise = yes", "supervise = no");
     // It is started anew in the same process, whose signals its last program had blocked.
@@ -191,7 +198,7 @@ fn a_restart_without_a_supervisor_hears_signals() {
 
 #[test]
 fn a_killed_process_is_replaced() {
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     kill(before);
     let after = next_pid(&site, before);
@@ -217,7 +224,7 @@ fn a_killed_process_is_replaced() {
 
 #[test]
 fn a_process_that_crashes_again_and_again_comes_back_when_it_can() {
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     std::fs::write(site.dir().join("startup.fails"), "no licence").unwrap();
     kill(before);
@@ -232,7 +239,7 @@ fn a_process_that_crashes_again_and_again_comes_back_when_it_can() {
 
 #[test]
 fn ten_reloads_in_a_second_and_an_upgrade_among_them_lose_nothing() {
-    let site = site().start();
+    let site = serving(site());
     let (first, busy) = (pid(&site), Busy::begin(&site));
     for round in 0..10 {
         site.signal("HUP");
@@ -253,6 +260,26 @@ fn ten_reloads_in_a_second_and_an_upgrade_among_them_lose_nothing() {
     assert!(site.log().contains("has taken over"), "{}", site.log());
 }
 
+#[test]
+fn commands_given_during_an_upgrade_are_answered() {
+    let site = serving(site());
+    pid(&site);
+    std::thread::scope(|scope| {
+        let commands = (0..12).map(|number| {
+            let site = &site;
+            scope.spawn(move || match number % 3 {
+                0 => done(&site.command("upgrade", &["--wait"])),
+                1 => done(&site.command("reload", &["--wait"])),
+                _ => (0..10).map(|_| done(&site.command("status", &["--json"]))).collect(),
+            })
+        });
+        let commands: Vec<_> = commands.collect();
+        let said: Vec<String> = commands.into_iter().map(|command| command.join().expect("answered")).collect();
+        assert!(said.iter().all(|said| said.contains("done in") || said.contains("\"generation\"")), "{said:?}");
+    });
+    assert!(site.log().contains("has taken over"));
+}
+
 /// Copies the program, so that another can take its place.
 fn movable() -> (Scenario, PathBuf, PathBuf) {
     let (scenario, original) = site().own_program("site-of-its-own");
@@ -268,19 +295,21 @@ fn replace(path: &std::path::Path, with: impl FnOnce(&std::path::Path)) {
 
 fn script(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::write(path, text).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let written = path.with_extension("text");
+    std::fs::write(&written, text).unwrap();
+    std::fs::set_permissions(&written, std::fs::Permissions::from_mode(0o755)).unwrap();
+    copy_program(&written, path);
 }
 
 #[test]
 fn an_upgrade_replaces_the_supervisor_too_and_loses_no_request() {
     use std::os::unix::fs::MetadataExt;
     let (scenario, path, original) = movable();
-    let site = scenario.start();
+    let site = serving(scenario);
     let (supervisor, before, busy) = (status(&site)["pid"].clone(), pid(&site), Busy::begin(&site));
     let mut last = before;
     for round in 0..3 {
-        replace(&path, |aside| assert!(std::fs::copy(&original, aside).is_ok()));
+        replace(&path, |aside| copy_program(&original, aside));
         done(&site.command("upgrade", &["--wait"]));
         let told = status(&site);
         assert_eq!((&told["pid"], &told["generation"]), (&supervisor, &Value::from(round + 2)));
@@ -313,7 +342,7 @@ fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
         ("no program at all", "cannot be run"),
     ] {
         let (scenario, path, original) = movable();
-        let site = scenario.server("start_timeout", "1s").start();
+        let site = serving(scenario.server("start_timeout", "1s"));
         let (supervisor, before, busy) = (status(&site)["pid"].clone(), pid(&site), Busy::begin(&site));
         replace(&path, |aside| script(aside, text));
         let report = refused(&site.command_of(&original, "upgrade", &["--wait"]));
@@ -331,7 +360,7 @@ fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
 
 #[test]
 fn a_second_start_says_who_runs_and_a_killed_one_is_no_hindrance() {
-    let site = site().start();
+    let site = serving(site());
     let twice = refused(&site.command("run", &[]));
     assert!(twice.contains("runs already, with process id") && twice.contains(&site.id().to_string()), "{twice}");
     let files = ["test.pid", "test.sock"].map(|name| site.dir().join("var").join(name));
@@ -342,7 +371,7 @@ fn a_second_start_says_who_runs_and_a_killed_one_is_no_hindrance() {
     assert!(files.iter().all(|file| file.exists()), "nobody could put them away");
     let none = refused(&scenario.told("reload"));
     assert!(none.contains("does not run"), "{none}");
-    let site = scenario.start();
+    let site = serving(scenario);
     pid(&site);
     let (exit, _, _, _scenario) = site.stop();
     assert!(exit.success() && files.iter().all(|file| !file.exists()));
@@ -374,7 +403,7 @@ fn start_and_stop_are_for_the_background() {
 
 #[test]
 fn an_app_may_ask_for_the_end_and_for_another_start() {
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     assert_eq!(site.get("/asks?what=restart").expect_code(200).text(), "asked");
     next_pid(&site, before);
@@ -439,7 +468,7 @@ fn the_processes_give_up_roots_rights_and_the_supervisor_keeps_them() {
         assert!(log.contains("needs root"), "{log}");
         return;
     }
-    let site = of_nobody().start();
+    let site = serving(of_nobody());
     let (uid, gid) = nobody();
     let user = site.get("/user").expect_code(200).text();
     let numbers: Vec<u32> = user.split_whitespace().map(|number| number.parse().expect("a number")).collect();
@@ -483,14 +512,14 @@ fn root_obeys_nothing_that_the_user_of_its_processes_may_write() {
     let scenario = of_nobody().server("access_log", "var/access.log").file("of-root", "untouched");
     set_mode(&scenario.dir().join("of-root"), 0o600);
     std::os::unix::fs::symlink("../of-root", scenario.dir().join("var/access.log")).unwrap();
-    let site = scenario.start();
+    let site = serving(scenario);
     pid(&site);
     eventually("the log says so", || site.log().contains("nothing is written there").then_some(()));
     assert_eq!(std::fs::read_to_string(site.dir().join("of-root")).unwrap(), "untouched");
     // A new program that the user may write.
     let (scenario, original) = of_nobody().own_program("site-of-its-own");
     let path = scenario.dir().join("site-of-its-own");
-    let site = scenario.start();
+    let site = serving(scenario);
     let before = pid(&site);
     std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
     let report = refused(&site.command_of(&original, "upgrade", &["--wait"]));
@@ -508,7 +537,7 @@ fn a_user_that_is_missing_is_told() {
         assert_eq!(status.code(), Some(78), "{log}");
         assert!(log.contains(&format!("`{key} = {name}`: there is no such {key} on this machine")), "{log}");
     }
-    let site = site().start();
+    let site = serving(site());
     let before = pid(&site);
     site.rewrite("threads = 2", "threads = 2\nuser = no-such-user");
     let report = refused(&site.command("reload", &["--wait"]));

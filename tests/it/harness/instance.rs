@@ -7,6 +7,13 @@ use std::process::{Command, Output, Stdio};
 use super::raw::{Conn, Reply, request};
 use super::{Scenario, TestServer, ports};
 
+/// Copies a program by another process: a descriptor that this one had open for writing could be inherited by a child
+/// that a parallel test starts, and a program that somebody writes to cannot be started.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-p").args([from, to]).status().unwrap();
+    assert!(status.success(), "{} to {}", from.display(), to.display());
+}
+
 impl Scenario {
     /// Writes a free port into the configuration, for commands that get none.
     pub(crate) fn own_port(self) -> Scenario {
@@ -17,7 +24,7 @@ impl Scenario {
     /// of the original, too.
     pub(crate) fn own_program(mut self, name: &str) -> (Scenario, PathBuf) {
         let copy = self.dir().join(name);
-        std::fs::copy(&self.program, &copy).unwrap();
+        copy_program(&self.program, &copy);
         let original = std::mem::replace(&mut self.program, copy);
         (self, original)
     }

@@ -1,4 +1,5 @@
 """Reloads, upgrades and kills of a site under load: what its clients see of them."""
+import http.client
 import re
 import statistics
 import time
@@ -14,6 +15,8 @@ ENDLESS, DRAIN = 60, 5
 SUPERVISOR = 8.0
 # Each process must have answered so often.
 SOME = 5
+# Seconds from there to the next replacement.
+BETWEEN = 0.1
 KEYS = ["drain_timeout = 30"]
 DRAINED = re.compile(r"drained in (\d+\.\d+) s; (nothing was cut|cut at .*)")
 DONE = re.compile(r"reload done in ([0-9.]+)(ms|s|µs)")
@@ -75,7 +78,10 @@ def rolled(report, options, site, processes):
             took.append(told.took)
             if is_supervised:
                 most = max(most, len({one["generation"] for one in site.status()["processes"]}))
-            served.update(site.serving())
+            served.update(now := site.serving())
+            # In ten milliseconds a process might be replaced before anybody has asked it.
+            site.until(lambda: answering(site.port) in now, "a new connection is answered by a new process")
+            time.sleep(BETWEEN)
         took_all = time.monotonic() - begun
         time.sleep(2)
         if is_supervised:
@@ -84,8 +90,8 @@ def rolled(report, options, site, processes):
         last = site.serving()
         if is_supervised:
             site.until(lambda: len(site.status()["processes"]) == processes, "those that left have ended")
-    report.note(f"{len(words)} replacements in {took_all:.0f} s, one as soon as the last was done: median "
-                f"{statistics.median(took):.2f} s, longest {max(took):.2f} s, waits for an older generation included")
+    report.note(f"{len(words)} replacements in {took_all:.0f} s: median {statistics.median(took):.2f} s, longest "
+                f"{max(took):.2f} s, waits for an older generation included")
     visitors.report_answers(report)
     lost(report, visitors)
     rests = [one.rested for one in visitors.ended]
@@ -100,6 +106,15 @@ def rolled(report, options, site, processes):
         outlived = sum(one.pid in served and one.pid not in last for one in streams)
         report.bound("streams of processes that left meanwhile", outlived, 10, at_least=True)
         by_supervisor(report, site, supervisor, visitors.by_process(), served, most, processes, words)
+
+
+def answering(port):
+    """The process that answers on a new connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/pid")
+    pid = int(connection.getresponse().read())
+    connection.close()
+    return pid
 
 
 def by_supervisor(report, site, supervisor, answers, served, most, processes, words):

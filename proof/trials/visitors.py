@@ -121,8 +121,8 @@ class Visitors:
                          at_least=True)
         took = [(one.ended - one.began) * 1000 for one in self.asked if one.pid]
         announced = sum(found["announced"] for found in self.found.values())
-        report.note(f"{len(took)} good answers in {self.took:.0f} s, {announced} of them the last ones of kept "
-                    f"connections and announced; median {quantile(took, 0.5):.1f} ms, p99 {quantile(took, 0.99):.1f} ms, longest "
+        report.note(f"{len(took)} good answers in {self.took:.0f} s, {announced} of them announced the end of a kept "
+                    f"connection; median {quantile(took, 0.5):.1f} ms, p99 {quantile(took, 0.99):.1f} ms, longest "
                     f"{max(took):.0f} ms")
 
     def failures(self, *kinds):

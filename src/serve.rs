@@ -3,7 +3,8 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`limits`]: descriptors and permissions;
+//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`activation`]: those that a service manager has
+//!   opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
 //! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what asks
 //!   for it;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
@@ -11,6 +12,7 @@
 //! - [`watch`]: reloads a changed configuration in devel mode;
 //! - [`background`]: a small server inside a program.
 
+pub(crate) mod activation;
 mod actors;
 pub(crate) mod background;
 pub(crate) mod drain;
@@ -21,6 +23,7 @@ pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod listen_error;
 pub(crate) mod mounting;
+pub(crate) mod notify;
 pub(crate) mod owner;
 mod process;
 pub(crate) mod relay;

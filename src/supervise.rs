@@ -14,6 +14,7 @@
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
 //! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes back;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
+//! - [`notices`]: what the service manager is told;
 //! - [`upgrade`]: the supervisor becomes another program.
 
 mod answers;
@@ -23,6 +24,7 @@ mod child;
 mod control;
 pub(crate) mod identity;
 mod instance;
+mod notices;
 pub(crate) mod place;
 mod plan;
 mod processes;
@@ -42,10 +44,13 @@ use std::time::{Instant, SystemTime};
 use nix::unistd::execv;
 
 use crate::config::Loaded;
+use crate::serve::activation;
+use crate::serve::listen::Listener;
 use blueprint::Blueprint;
 use control::Control;
 use instance::{Instance, Over, Slot};
-use plan::Plan;
+use notices::Notices;
+use plan::{OpenSocket, Plan};
 use signals::Signals;
 
 pub(crate) use upgrade::STATE;
@@ -55,8 +60,8 @@ pub(crate) const RESTART: u8 = 3;
 /// The exit code for a configuration that cannot be served (`EX_CONFIG` of sysexits.h).
 pub(crate) const UNFIT: u8 = 78;
 
-/// Runs an instance with this configuration until it ends.
-pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded) -> ExitCode {
+/// Runs an instance with this configuration until it ends: on the sockets that a service manager gave, if it gave any.
+pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -> ExitCode {
     let plan = match Plan::of(loaded) {
         Ok(plan) => plan,
         Err(error) => return refused(&error, UNFIT),
@@ -69,7 +74,10 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded) -> ExitCode {
         Ok(pid_file) => pid_file,
         Err(error) => return refused(&error, 1),
     };
-    let sockets = match plan.sockets(&[]) {
+    let addresses = activation::settings(&given).addresses;
+    let given = addresses.iter().zip(given);
+    let given: Vec<_> = given.map(|(address, listener)| OpenSocket::activated(address.to_string(), listener)).collect();
+    let sockets = match plan.sockets(&given) {
         Ok(sockets) => sockets,
         Err(error) => {
             plan.place.leave(&pid_file);
@@ -104,6 +112,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded) -> ExitCode {
         wanted: None,
         ending: None,
         last_crash: None,
+        notices: Notices::new(false),
     })
 }
 
@@ -129,11 +138,17 @@ fn refused(error: &impl Display, code: u8) -> ExitCode {
 
 fn finish(mut instance: Instance) -> ExitCode {
     let over = instance.run();
+    let is_activated = instance.is_activated();
     let Instance { plan, pid_file, control, sockets, blueprint, .. } = instance;
     plan.place.leave(&pid_file);
     drop((control, sockets, pid_file));
     match over {
         Over::Exit(code) => ExitCode::from(code),
+        // The service manager alone can give the sockets again. Until then clients wait in their queues.
+        Over::Restart if is_activated => {
+            tracing::info!("ends with exit code {RESTART}: the service manager has the sockets, and starts it anew");
+            ExitCode::from(RESTART)
+        }
         Over::Restart => {
             let error = match start_anew(&blueprint) {
                 Ok(never) => match never {},

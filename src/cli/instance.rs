@@ -12,6 +12,7 @@ use super::args::{Tell, Which};
 use super::program::{Program, fail, print};
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, VERSION};
 use crate::ipc::{Line, LineError};
+use crate::serve::notify;
 use crate::supervise;
 use crate::supervise::place::Place;
 
@@ -114,7 +115,10 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
     };
     let began = log.metadata().map_or(0, |metadata| metadata.len());
     let spawned = std::env::current_exe().and_then(|file| {
-        Command::new(file)
+        let mut command = Command::new(file);
+        // What runs in the background is no service of the manager that may run this command.
+        notify::hide_from(&mut command);
+        command
             .args(["run", "--detached"])
             .args(which.arguments())
             .stdin(Stdio::null())

@@ -20,12 +20,13 @@ use crate::observe::{log, panics};
 use crate::serve::drain::{Drain, Drained};
 use crate::serve::keys::Keys;
 use crate::serve::limits::DescriptorNeed;
-use crate::serve::listen::{self, BoundAddress, SocketFiles};
+use crate::serve::listen::{self, BoundAddress, Listener, SocketFiles};
 use crate::serve::mounting::{self, NotOpened};
+use crate::serve::notify::Notifier;
 use crate::serve::relay::{Inheritance, Relay};
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{limits, server, signals};
+use crate::serve::{activation, limits, server, signals};
 use crate::supervise::blueprint::Blueprint;
 use crate::supervise::{self, RESTART, UNFIT};
 
@@ -60,6 +61,10 @@ impl NoSite {
 /// The command `run`.
 pub(super) fn run(program: Program, which: &Which) -> ExitCode {
     log::start();
+    let given = match activation::take() {
+        Ok(given) => given,
+        Err(error) => return NoSite::Conf(error.to_string()).fail(),
+    };
     if which.detached {
         // Fails for the leader of a group, which has no terminal to leave.
         let _ = rustix::process::setsid();
@@ -72,11 +77,11 @@ pub(super) fn run(program: Program, which: &Which) -> ExitCode {
         fail(&loaded.warnings.to_string());
     }
     if !loaded.settings.server.is_supervised() {
-        return serve(program, which, loaded, None).unwrap_or_else(|no_site| no_site.fail());
+        return serve(program, which, loaded, given, None).unwrap_or_else(|no_site| no_site.fail());
     }
     limits::set_umask(loaded.settings.server.umask);
     match blueprint(program, which) {
-        Ok(blueprint) => supervise::run(blueprint, &loaded),
+        Ok(blueprint) => supervise::run(blueprint, &loaded, given),
         Err(no_site) => no_site.fail(),
     }
 }
@@ -102,7 +107,7 @@ pub(super) fn process(program: Program, which: &Which) -> ExitCode {
         }),
         None => program.load(which).map_err(|error| NoSite::Conf(error.to_string())),
     };
-    let served = loaded.and_then(|loaded| serve(program, which, loaded, Some(inheritance)));
+    let served = loaded.and_then(|loaded| serve(program, which, loaded, Vec::new(), Some(inheritance)));
     served.unwrap_or_else(|no_site| {
         let is_conf = matches!(no_site, NoSite::Conf(_));
         relay.say(&FromProcess::Failed { why: no_site.to_string(), is_conf });
@@ -127,11 +132,39 @@ fn blueprint(program: Program, which: &Which) -> Result<Blueprint, NoSite> {
     Ok(Blueprint { program: file, arguments, is_detached, load })
 }
 
+/// The listening sockets: those of the supervisor, those that a service manager gave, else those of the configuration,
+/// with the files that are then to be removed at the end.
+fn listeners(
+    loaded: &mut Loaded,
+    given: Vec<Listener>,
+    inheritance: Option<&mut Inheritance>,
+) -> Result<(Vec<Listener>, Option<SocketFiles>), NoSite> {
+    let server = &mut loaded.settings.server;
+    let (listeners, is_given) = match inheritance {
+        Some(inheritance) => {
+            let listeners = inheritance.listeners().map_err(|error| NoSite::Start(error.to_string()))?;
+            (listeners, inheritance.hello.is_activated)
+        }
+        None if given.is_empty() => {
+            let opened = listen::open(server).map_err(|error| NoSite::Start(error.to_string()))?;
+            let files = SocketFiles::of(&opened);
+            return Ok((opened, Some(files)));
+        }
+        None => (given, true),
+    };
+    if is_given {
+        server.listening = activation::settings_for(server.devel, &listeners)
+            .map_err(|error| NoSite::Conf(format!("error: {error}")))?;
+    }
+    Ok((listeners, None))
+}
+
 /// Serves in this process until it is told to end.
 fn serve(
     mut program: Program,
     which: &Which,
     mut loaded: Loaded,
+    given: Vec<Listener>,
     mut inheritance: Option<Inheritance>,
 ) -> Result<ExitCode, NoSite> {
     panics::install_hook();
@@ -143,12 +176,8 @@ fn serve(
     }
     let var = loaded.base.join("var");
     let keys = Keys::of(&loaded.settings.server, &var).map_err(|error| NoSite::Start(error.to_string()))?;
-    let listeners = match &mut inheritance {
-        Some(inheritance) => inheritance.listeners().map_err(|error| NoSite::Start(error.to_string()))?,
-        None => listen::open(&loaded.settings.server).map_err(|error| NoSite::Start(error.to_string()))?,
-    };
-    // Removed at the end by whoever opened the sockets, however it comes.
-    let _files = inheritance.is_none().then(|| SocketFiles::of(&listeners));
+    // Files are removed at the end by whoever opened the sockets, however it comes.
+    let (listeners, _files) = listeners(&mut loaded, given, inheritance.as_mut())?;
     let addresses: Vec<_> = listeners.iter().filter_map(|listener| listener.address().ok()).collect();
     let port = addresses.iter().find_map(BoundAddress::port).unwrap_or(0);
     let prepare = program.prepare.take().filter(|_| program.uses_own_conf(which));
@@ -169,6 +198,7 @@ fn serve(
         }
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
         let mut serving = server::start(&site, listeners, watch, || {}).map_err(not_started)?;
+        let notifier = inheritance.is_none().then(Notifier::from_environment).flatten();
         let is_first = inheritance.as_ref().is_none_or(|inheritance| inheritance.hello.is_first);
         let relay = match inheritance {
             Some(inheritance) => {
@@ -188,6 +218,12 @@ fn serve(
         }
         if let Some(relay) = &relay {
             relay.say(&FromProcess::Ready);
+        }
+        if let Some(notifier) = notifier {
+            let server = &loaded.settings.server;
+            let end_within = server.drain_delay + server.drain_timeout + LAST_STATEMENTS;
+            let status = format!("serves with {} threads, without a supervisor", server.threads);
+            notifier.follow(status, site.process.lifecycle.clone(), serving.turning(), end_within);
         }
         let ended = serving.ended().await;
         // After a second signal nothing is awaited.

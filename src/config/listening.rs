@@ -70,6 +70,8 @@ pub struct ListenSettings {
     pub mode: u32,
     /// The owner of these files; `None` for the user that the program runs as.
     pub owner: Option<SocketOwner>,
+    /// Whether a service manager has opened the sockets, in place of those that the configuration names.
+    pub is_given: bool,
 }
 
 /// The user and the group that own the file of a Unix socket, by name or number.
@@ -91,7 +93,7 @@ impl fmt::Display for SocketOwner {
 impl ListenSettings {
     /// One address.
     pub(crate) fn on(address: ListenAddress) -> ListenSettings {
-        ListenSettings { addresses: vec![address], mode: MODE, owner: None }
+        ListenSettings { addresses: vec![address], mode: MODE, owner: None, is_given: false }
     }
 
     /// The address and the port of the first address that has one.
@@ -169,7 +171,7 @@ pub(super) fn listening(reading: &mut Reading<'_>, section: Option<&Section>, de
         );
     }
     let addresses = listed.into_iter().map(|(address, _)| address).collect();
-    ListenSettings { addresses, mode, owner }
+    ListenSettings { addresses, mode, owner, is_given: false }
 }
 
 /// Devel mode shows errors and reloads, so only this machine may reach it.

@@ -31,6 +31,9 @@ pub(crate) struct Hello {
     pub(crate) conf: Option<ConfFile>,
     /// What the descriptors beside this message are, in their order.
     pub(crate) descriptors: Vec<Descriptor>,
+    /// Whether a service manager has opened the sockets among them.
+    #[serde(default)]
+    pub(crate) is_activated: bool,
 }
 
 /// A descriptor that is handed down.

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_server::{Server, ServerHandle};
-use tokio::sync::watch;
+use tokio::sync::{Barrier, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -78,12 +78,20 @@ pub(super) struct Shared {
     settled: Arc<watch::Sender<usize>>,
     open: Arc<Open>,
     cut: Arc<Mutex<Vec<UnderWay>>>,
+    /// Where every thread waits for the one that asks whether all of them turn.
+    turning: Arc<Barrier>,
 }
 
 impl Shared {
-    pub(super) fn new(lifecycle: Arc<Lifecycle>) -> Shared {
-        let settled = Arc::new(watch::Sender::new(0));
-        Shared { lifecycle, threads: Arc::default(), settled, open: Arc::default(), cut: Arc::default() }
+    pub(super) fn new(lifecycle: Arc<Lifecycle>, threads: usize) -> Shared {
+        Shared {
+            lifecycle,
+            threads: Arc::default(),
+            settled: Arc::new(watch::Sender::new(0)),
+            open: Arc::default(),
+            cut: Arc::default(),
+            turning: Arc::new(Barrier::new(threads + 1)),
+        }
     }
 
     /// Says that a thread can serve. With the last one the process is ready.
@@ -95,6 +103,12 @@ impl Shared {
 
     /// The list of the connections of the current thread, which follows the phases of the process.
     pub(super) fn connections(&self) -> Rc<Connections> {
+        let turning = self.turning.clone();
+        actix_rt::spawn(async move {
+            loop {
+                turning.wait().await;
+            }
+        });
         let connections = Rc::new(Connections::new(self.open.clone()));
         let (of_thread, cut, mut phases) = (connections.clone(), self.cut.clone(), self.lifecycle.follow());
         let settled = self.settled.clone();
@@ -165,6 +179,11 @@ impl Serving {
     /// What ends it.
     pub(crate) fn drain(&self) -> Drain {
         Drain(self.course.shared.lifecycle.clone())
+    }
+
+    /// Where its threads wait again and again, as long as they turn, for one more to wait there.
+    pub(crate) fn turning(&self) -> Arc<Barrier> {
+        self.course.shared.turning.clone()
     }
 
     /// Waits until its threads serve.

@@ -111,6 +111,10 @@ pub(super) fn keep_of_process(server: &mut ServerSettings, began: &ServerSetting
 /// The same for where the site listens, by the names of the keys.
 fn keep_listening(server: &mut ServerSettings, began: &ServerSettings, changed: &mut Vec<String>) {
     let (now, then) = (&server.listening, &began.listening);
+    // What the conf says of it has no effect.
+    if then.is_given {
+        return server.listening.clone_from(then);
+    }
     let (ip, port) =
         (|of: &ListenSettings| of.tcp().map(|(ip, _)| ip), |of: &ListenSettings| of.tcp().map(|(_, port)| port));
     let keys = [

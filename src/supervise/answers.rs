@@ -68,8 +68,6 @@ impl Instance {
                 })
             })
             .collect();
-        let serves =
-            |slot: usize| self.children.iter().any(|child| child.slot == slot && child.state == ChildState::Serving);
         serde_json::json!({
             "name": self.plan.name,
             "pid": std::process::id(),
@@ -81,7 +79,7 @@ impl Instance {
             "state": match (&self.ending, &self.roll) {
                 (Some(_), _) => "ending",
                 (None, Some(roll)) => roll.kind.word(),
-                (None, None) if (0..self.slots.len()).all(serves) => "serving",
+                (None, None) if self.is_serving() => "serving",
                 (None, None) => "starting",
             },
             "start_timeout": self.plan.start_timeout.as_secs_f64(),

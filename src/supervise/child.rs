@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::blueprint::Blueprint;
 use super::identity::Identity;
 use crate::ipc::Line;
+use crate::serve::notify;
 
 /// The hidden command that makes a program one process of an instance.
 pub(crate) const PROCESS: &str = "process";
@@ -98,6 +99,7 @@ pub(super) fn spawn(image: Image<'_>, blueprint: &Blueprint, identity: Option<&I
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(there)))
         // A Ctrl-C at the terminal is for the supervisor, which drains its processes.
         .process_group(0);
+    notify::hide_from(&mut command);
     if let Some(identity) = identity {
         // Supplementary groups go, too: std clears them where a root sets a user.
         command.uid(identity.uid).gid(identity.gid);

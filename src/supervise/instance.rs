@@ -10,6 +10,7 @@ use super::backoff::Backoff;
 use super::blueprint::Blueprint;
 use super::child::{Child, Image, StartFailure};
 use super::control::{ClientId, Control};
+use super::notices::Notices;
 use super::place::PidFile;
 use super::plan::{OpenSocket, Plan};
 use super::processes::leave;
@@ -63,6 +64,8 @@ pub(super) struct Instance {
     pub(super) ending: Option<Ending>,
     /// How the last process that was not asked to leave ended.
     pub(super) last_crash: Option<String>,
+    /// What the service manager knows.
+    pub(super) notices: Notices,
 }
 
 impl Instance {
@@ -70,6 +73,7 @@ impl Instance {
     pub(super) fn run(&mut self) -> Over {
         loop {
             let now = Instant::now();
+            self.notices.beat(now);
             self.watch_clocks(now);
             if let Some(over) = self.advance(now) {
                 return over;
@@ -90,7 +94,7 @@ impl Instance {
     fn wait(&self) {
         let dues = self.children.iter().filter_map(Child::due);
         let dues = dues.chain(self.slots.iter().filter_map(|slot| slot.start_at)).chain(self.control.due());
-        let dues = dues.chain(self.roll.as_ref().and_then(Roll::due));
+        let dues = dues.chain(self.roll.as_ref().and_then(Roll::due)).chain(self.notices.due());
         let timeout = dues.min().map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let mut events =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];
@@ -163,6 +167,12 @@ impl Instance {
             return;
         }
         tracing::info!("stopping: requests under way may finish; a second signal ends them");
+        if starts_anew && !self.is_activated() {
+            // It stays the same process.
+            self.notices.reloading("restart: requests under way may finish");
+        } else {
+            self.notices.stopping("it ends: requests under way may finish", self.plan.leave_timeout);
+        }
         self.ending = Some(Ending { starts_anew, waiting: waiting.into_iter().collect(), code });
         let why = "the instance ends";
         if let Some(roll) = self.roll.take() {
@@ -217,7 +227,13 @@ impl Instance {
                 }
             }
         }
+        self.tell_ready();
         None
+    }
+
+    /// Whether a service manager has opened the sockets.
+    pub(super) fn is_activated(&self) -> bool {
+        self.sockets.iter().any(|socket| socket.is_activated)
     }
 
     /// The generations of the processes that are there.

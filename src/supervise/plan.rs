@@ -41,6 +41,8 @@ pub(crate) enum PlanError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("a listening socket cannot be handed on: {0}")]
+    Socket(#[from] io::Error),
 }
 
 /// A listening socket of the instance.
@@ -48,6 +50,8 @@ pub(crate) enum PlanError {
 pub(super) struct OpenSocket {
     pub(super) address: String,
     pub(super) listener: Listener,
+    /// Whether a service manager has opened it.
+    pub(super) is_activated: bool,
     /// Its file, which goes with the last list that has the socket.
     files: Arc<SocketFiles>,
 }
@@ -56,12 +60,17 @@ impl OpenSocket {
     /// Of a socket that this program has opened, or that an earlier one has.
     pub(super) fn own(address: String, listener: Listener) -> OpenSocket {
         let files = SocketFiles::of(std::slice::from_ref(&listener));
-        OpenSocket { address, listener, files: Arc::new(files) }
+        OpenSocket { address, listener, is_activated: false, files: Arc::new(files) }
+    }
+
+    /// Of a socket that a service manager has opened, whose file is the manager's.
+    pub(super) fn activated(address: String, listener: Listener) -> OpenSocket {
+        OpenSocket { address, listener, is_activated: true, files: Arc::new(SocketFiles::of(&[])) }
     }
 
     fn try_clone(&self) -> io::Result<OpenSocket> {
         let (address, listener) = (self.address.clone(), self.listener.try_clone()?);
-        Ok(OpenSocket { address, listener, files: self.files.clone() })
+        Ok(OpenSocket { address, listener, is_activated: self.is_activated, files: self.files.clone() })
     }
 }
 
@@ -86,8 +95,12 @@ impl Plan {
         })
     }
 
-    /// The sockets that this plan wants: those of `open` that it keeps, and new ones.
+    /// The sockets that this plan wants: those of `open` that it keeps, and new ones. Those of a service manager stay,
+    /// whatever the plan says.
     pub(super) fn sockets(&self, open: &[OpenSocket]) -> Result<Vec<OpenSocket>, PlanError> {
+        if open.iter().any(|socket| socket.is_activated) {
+            return Ok(open.iter().map(OpenSocket::try_clone).collect::<io::Result<_>>()?);
+        }
         let mut wanted = Vec::new();
         for address in &self.server.listening.addresses {
             let name = address.to_string();

@@ -41,12 +41,16 @@ impl Instance {
             conf: plan.conf.clone(),
             supervisor: std::process::id(),
             descriptors,
+            is_activated: sockets.iter().any(|socket| socket.is_activated),
         };
         let handed: Vec<_> =
             sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd)).collect();
         let handed_over = line.hand_over(&hello, &handed);
         let now = Instant::now();
         let state = ChildState::Starting { until: now + plan.start_timeout };
+        if is_rolled || !self.notices.is_ready {
+            self.notices.starts(plan.start_timeout);
+        }
         self.children.push(Child { pid, slot, generation: self.generation, line, state, started: now, failure: None });
         match (handed_over, self.children.last_mut()) {
             // One that has ended already is reaped, and its exit says more.
@@ -123,8 +127,9 @@ impl Instance {
             });
         }
         if self.roll.as_ref().is_some_and(|roll| matches!(roll.step, Step::Starting(starting) if starting == pid)) {
-            self.replaced(pid, slot);
+            return self.replaced(pid, slot);
         }
+        self.tell_recovered();
     }
 
     /// Looks which processes have ended.
@@ -182,7 +187,9 @@ impl Instance {
             return self.end(false, None, 1);
         }
         let wait = due.saturating_duration_since(now);
-        tracing::error!("{what}; another starts in {wait:?} ({crashes} in a row)");
+        let text = format!("{what}; another starts in {wait:?} ({crashes} in a row)");
+        tracing::error!("{text}");
+        self.notices.status(&text);
         self.slots[slot].start_at = Some(due);
     }
 }

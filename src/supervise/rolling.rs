@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::processes::leave;
 use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::upgrade::STATE;
+use crate::serve::notify;
 
 /// How much of a report is passed on, in octets.
 const LONGEST_REPORT: u64 = 64 * 1024;
@@ -94,6 +95,7 @@ impl Instance {
         }
         let Some(WantedRoll { kind, waiting, .. }) = self.wanted.take() else { return };
         tracing::info!("{word} begins");
+        self.notices.reloading(&format!("{word} begins"));
         match self.prepared(kind, waiting.clone(), now) {
             Ok(roll) => {
                 self.generation += 1;
@@ -102,6 +104,7 @@ impl Instance {
             Err(why) => {
                 let text = format!("{word} failed, and everything stays as it was:\n{}", why.trim_end());
                 tracing::error!("{text}");
+                self.notices.rolled(&text);
                 self.tell(&waiting, false, &text);
             }
         }
@@ -135,7 +138,9 @@ impl Instance {
         let failed = |error| format!("{}: its `check` cannot be run: {error}", program.display());
         let output = tempfile::tempfile().map_err(failed)?;
         let both = (output.try_clone().map_err(failed)?, output.try_clone().map_err(failed)?);
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        notify::hide_from(&mut command);
+        let child = command
             .args(["check", "--takes-over", &STATE.to_string()])
             .args(&self.blueprint.arguments)
             .stdin(Stdio::null())
@@ -199,6 +204,7 @@ impl Instance {
         (self.plan, self.sockets) = (roll.plan, roll.sockets);
         let text = format!("{} done in {:?}: {} new", roll.kind.word(), roll.began.elapsed(), roll.replaced);
         tracing::info!("{text}");
+        self.notices.rolled(&text);
         self.tell(&roll.waiting, true, &text);
     }
 
@@ -211,6 +217,7 @@ impl Instance {
         };
         let text = format!("{} failed, and {done}:\n{}", roll.kind.word(), why.trim_end());
         tracing::error!("{text}");
+        self.notices.rolled(&text);
         let waiting = std::mem::take(&mut roll.waiting);
         roll.end_check();
         self.tell(&waiting, false, &text);

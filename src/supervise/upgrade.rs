@@ -21,6 +21,7 @@ use super::blueprint::Blueprint;
 use super::child::{Child, ChildState};
 use super::control::{ClientId, Control};
 use super::instance::{Instance, Slot};
+use super::notices::Notices;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
@@ -56,6 +57,12 @@ struct State {
     /// How long the upgrade has taken so far, in milliseconds.
     rolled_ms: u64,
     last_crash: Option<String>,
+    /// Whether a service manager has opened the sockets.
+    #[serde(default)]
+    is_activated: bool,
+    /// Whether a service manager was told that the start is over.
+    #[serde(default)]
+    is_ready: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -190,6 +197,8 @@ impl Instance {
             wanted: self.wanted.as_ref().map(|wanted| (wanted.kind, wanted.waiting.clone())),
             rolled_ms: self.roll.as_ref().map_or(0, |roll| millis(roll.began.elapsed())),
             last_crash: self.last_crash.clone(),
+            is_activated: self.is_activated(),
+            is_ready: self.notices.is_ready,
         };
         (state, handed)
     }
@@ -210,7 +219,8 @@ impl Instance {
         let mut control = Control::new(UnixListener::from(next()?));
         let mut sockets = Vec::new();
         for address in state.sockets {
-            sockets.push(OpenSocket::own(address, Listener::from_fd(next()?)?));
+            let make = if state.is_activated { OpenSocket::activated } else { OpenSocket::own };
+            sockets.push(make(address, Listener::from_fd(next()?)?));
         }
         let now = Instant::now();
         let mut children = Vec::new();
@@ -253,6 +263,7 @@ impl Instance {
             wanted: state.wanted.map(|(kind, waiting)| WantedRoll { kind, waiting, is_said: false }),
             ending: None,
             last_crash: state.last_crash,
+            notices: Notices::new(state.is_ready),
         };
         tracing::info!("{} has taken over", instance.blueprint.program.display());
         let new = Pid::from_raw(state.new);

@@ -42,6 +42,7 @@
 //! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
+//! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
@@ -105,6 +106,7 @@ mod sql_leaving;
 mod status;
 mod streams;
 mod supervised;
+mod systemd;
 mod tiers;
 mod twins;
 mod uploads;

@@ -235,7 +235,7 @@ impl Serving {
 impl Course {
     /// The drain, once it was asked for.
     async fn run(&self) -> Drained {
-        let Shared { lifecycle, threads, settled, open, cut } = &self.shared;
+        let Shared { lifecycle, threads, settled, open, cut, .. } = &self.shared;
         lifecycle.reached(Phase::Unready).await;
         if !self.delay.is_zero() {
             tracing::info!("not ready any more; accepting for {:.1} s as before", self.delay.as_secs_f64());

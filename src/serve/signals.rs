@@ -1,6 +1,6 @@
 //! The signals of a process.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use nix::sys::signal::SigSet;
@@ -42,8 +42,9 @@ pub(crate) fn obey_supervised(drain: Drain) -> io::Result<()> {
     Ok(())
 }
 
-/// Obeys the signals of a process without a supervisor from now on: TERM, INT and QUIT end the process in order, a second one at once; USR1 opens the
-/// access log anew. HUP and USR2 are for a supervisor.
+/// Obeys the signals of a process without a supervisor from now on: TERM, INT and QUIT end the process in order, a second
+/// one at once; USR1 opens the access log anew. HUP and USR2 are for a supervisor; but a HUP that says that the terminal
+/// is gone ends it, too.
 ///
 /// # Errors
 /// If the system does not let it hear one of them.
@@ -60,6 +61,7 @@ pub(crate) fn obey(drain: Drain, process: Arc<Process>) -> io::Result<()> {
              starts one"
         );
     };
+    let had_terminal = io::stderr().is_terminal();
     actix_rt::spawn(async move {
         let mut has_begun = false;
         loop {
@@ -71,10 +73,11 @@ pub(crate) fn obey(drain: Drain, process: Arc<Process>) -> io::Result<()> {
                     process.reopen_logs(Vec::new());
                     continue;
                 }
-                _ = hang_up.recv() => {
+                // Where the terminal is gone, nobody could end it any more who does not know its number.
+                _ = hang_up.recv() => if !had_terminal || io::stderr().is_terminal() {
                     refuse("SIGHUP", "reload the configuration");
                     continue;
-                }
+                },
                 _ = upgrade.recv() => {
                     refuse("SIGUSR2", "replace the program");
                     continue;

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::harness::foreign::node;
+use crate::harness::ports;
 use crate::harness::{Conduct, Conn, End, Member, TestServer, bound, eventually, python};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -307,6 +308,17 @@ fn what_only_a_supervisor_can_do_is_refused_and_nothing_ends() {
     }
     site.get("/nothing").expect_code(204);
     assert!(site.stop().0.success());
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_what_runs_in_it() {
+    let port = ports::free().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let said = python(
+        "terminal.py",
+        &[folder.path().to_str().unwrap(), &port, env!("CARGO_BIN_EXE_skitai-demo"), "-p", &port],
+    );
+    assert_eq!(said.trim(), "0");
 }
 
 #[test]

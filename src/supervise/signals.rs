@@ -3,7 +3,7 @@
 //! They are blocked and read from a descriptor. A signal that arrives while the supervisor replaces itself by another
 //! program stays pending, and that program reads it: nothing is lost, and none has its default effect.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -35,7 +35,11 @@ const SIGNALS: [(Signal, SupervisorSignal); 7] = [
 ];
 
 #[derive(Debug)]
-pub(super) struct Signals(SignalFd);
+pub(super) struct Signals {
+    descriptor: SignalFd,
+    /// Whether it runs in a terminal.
+    had_terminal: bool,
+}
 
 impl Signals {
     /// Blocks the signals of the supervisor, which has one thread.
@@ -45,18 +49,26 @@ impl Signals {
             set.add(signal);
         }
         set.thread_block()?;
-        Ok(Signals(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+        let descriptor = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        Ok(Signals { descriptor, had_terminal: io::stderr().is_terminal() })
     }
 
-    /// The next signal that came.
+    /// The next signal that came. A HUP that says that the terminal is gone ends the instance: nobody could end it any
+    /// more who does not know its number.
     pub(super) fn next(&mut self) -> Option<SupervisorSignal> {
-        let info = self.0.read_signal().ok().flatten()?;
-        SIGNALS.iter().find(|(signal, _)| u32::try_from(*signal as i32) == Ok(info.ssi_signo)).map(|(_, heard)| *heard)
+        let info = self.descriptor.read_signal().ok().flatten()?;
+        let is_it = |signal: Signal| u32::try_from(signal as i32) == Ok(info.ssi_signo);
+        match SIGNALS.iter().find(|(signal, _)| is_it(*signal)).map(|(_, heard)| *heard) {
+            Some(SupervisorSignal::Reload) if self.had_terminal && !io::stderr().is_terminal() => {
+                Some(SupervisorSignal::End)
+            }
+            heard => heard,
+        }
     }
 }
 
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }

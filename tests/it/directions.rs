@@ -92,7 +92,7 @@ const RULES: &[Rule] = &[
         why: "an app sees what its author would see: `skitai::prelude` and `skitai::main`",
         within: &["apps/demo/src", "tests/site"],
         // The example of a service of actix-web's, and the tests of such.
-        except: &["apps/demo/src/websocket.rs", "tests/site/services.rs"],
+        except: &["apps/demo/src/websocket.rs", "tests/site/services.rs", "tests/site/supervised.rs"],
         names: &["skitai_actors", "skitai_wire", "skitai_macros", "actix_web", "actix_rt", "tokio"],
     },
     Rule {

@@ -1,6 +1,9 @@
 //! The supervisor: processes are replaced, by a reload, an upgrade or after a crash, and nothing that served stops
 //! serving.
 
+mod rights;
+mod upgrades;
+
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
@@ -9,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Scenario, TestServer, copy_program, eventually};
+use crate::harness::{Scenario, TestServer, eventually};
 
 fn site() -> Scenario {
     TestServer::site_of(&["/ = supervised"]).server("supervise", "yes").server("drain_idle", "100ms")
@@ -280,84 +283,6 @@ fn commands_given_during_an_upgrade_are_answered() {
     assert!(site.log().contains("has taken over"));
 }
 
-/// Copies the program, so that another can take its place.
-fn movable() -> (Scenario, PathBuf, PathBuf) {
-    let (scenario, original) = site().own_program("site-of-its-own");
-    let path = scenario.dir().join("site-of-its-own");
-    (scenario, path, original)
-}
-
-fn replace(path: &std::path::Path, with: impl FnOnce(&std::path::Path)) {
-    let aside = path.with_extension("new");
-    with(&aside);
-    std::fs::rename(aside, path).unwrap();
-}
-
-fn script(path: &std::path::Path, text: &str) {
-    use std::os::unix::fs::PermissionsExt;
-    let written = path.with_extension("text");
-    std::fs::write(&written, text).unwrap();
-    std::fs::set_permissions(&written, std::fs::Permissions::from_mode(0o755)).unwrap();
-    copy_program(&written, path);
-}
-
-#[test]
-fn an_upgrade_replaces_the_supervisor_too_and_loses_no_request() {
-    use std::os::unix::fs::MetadataExt;
-    let (scenario, path, original) = movable();
-    let site = serving(scenario);
-    let (supervisor, before, busy) = (status(&site)["pid"].clone(), pid(&site), Busy::begin(&site));
-    let mut last = before;
-    for round in 0..3 {
-        replace(&path, |aside| copy_program(&original, aside));
-        done(&site.command("upgrade", &["--wait"]));
-        let told = status(&site);
-        assert_eq!((&told["pid"], &told["generation"]), (&supervisor, &Value::from(round + 2)));
-        let runs = |pid: &Value| std::fs::metadata(format!("/proc/{pid}/exe")).unwrap().ino();
-        let new = std::fs::metadata(&path).unwrap().ino();
-        last = next_pid(&site, last);
-        assert_eq!((runs(&told["pid"]), runs(&last.into())), (new, new), "both run the new file");
-    }
-    eventually("the old processes have left", || (status(&site)["processes"].as_array()?.len() == 1).then_some(()));
-    let (pids, count) = busy.end();
-    assert!(pids.len() >= 2 && pids[0] == before && count > 20, "{count} answers of {pids:?}");
-    // What was started before the upgrade is still its child: a crash is seen, and so is the end.
-    kill(last);
-    next_pid(&site, last);
-    let (exit, _, log, _) = site.stop();
-    assert!(exit.success(), "{log}");
-}
-
-#[test]
-fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
-    let hangs = "#!/bin/sh\nexec sleep 60\n";
-    // It can check, and then crashes, or hangs, as a process.
-    let crashes = "#!/bin/sh\n[ \"$1\" = check ] && exit 0\nexit 9\n";
-    let never_ready = "#!/bin/sh\n[ \"$1\" = check ] && exit 0\nexec sleep 60\n";
-    for (text, wrong) in [
-        ("#!/bin/sh\necho not today; exit 1\n", "not today"),
-        (hangs, "did not end within 10s"),
-        (crashes, "exit code 9"),
-        (never_ready, "start_timeout"),
-        ("no program at all", "cannot be run"),
-    ] {
-        let (scenario, path, original) = movable();
-        let site = serving(scenario.server("start_timeout", "1s"));
-        let (supervisor, before, busy) = (status(&site)["pid"].clone(), pid(&site), Busy::begin(&site));
-        replace(&path, |aside| script(aside, text));
-        let report = refused(&site.command_of(&original, "upgrade", &["--wait"]));
-        assert!(report.contains(wrong) && report.contains("stays as it was"), "{report}");
-        let (pids, _) = busy.end();
-        assert_eq!(pids, [before]);
-        // Its own program goes on, though the file is another one.
-        kill(before);
-        next_pid(&site, before);
-        let told = site.command_of(&original, "status", &["--json"]);
-        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-        assert_eq!(told["pid"], supervisor);
-    }
-}
-
 #[test]
 fn a_second_start_says_who_runs_and_a_killed_one_is_no_hindrance() {
     let site = serving(site());
@@ -425,124 +350,6 @@ fn without_a_supervisor_the_exit_code_asks_for_another_start() {
 /// The id of the process that answers, once it is another one: the last one accepts for some milliseconds more.
 fn next_pid(site: &TestServer, last: u64) -> u64 {
     eventually("another process serves", || Some(pid_now(site)?).filter(|now| *now != last))
-}
-
-fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
-}
-
-fn set_mode(path: &std::path::Path, mode: u32) {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// The numbers of `nobody`, whom every machine has.
-fn nobody() -> (u32, u32) {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
-    let line = passwd.lines().find(|line| line.starts_with("nobody:")).expect("every machine has it");
-    let mut parts = line.split(':').skip(2).map(|number| number.parse().expect("a number"));
-    (parts.next().unwrap(), parts.next().unwrap())
-}
-
-/// A site whose processes are `nobody`, in a folder that root has and all may read; `var` is nobody's.
-fn of_nobody() -> Scenario {
-    let scenario = site()
-        .server("user", "nobody")
-        .server("access_log", "access.log")
-        .server("admin_password", "file:password")
-        .file("password", "a-password-of-root")
-        .file("var/made", "");
-    set_mode(scenario.dir(), 0o755);
-    set_mode(&scenario.dir().join("password"), 0o600);
-    let (uid, gid) = nobody();
-    std::os::unix::fs::chown(scenario.dir().join("var"), Some(uid), Some(gid)).unwrap();
-    scenario
-}
-
-#[test]
-fn the_processes_give_up_roots_rights_and_the_supervisor_keeps_them() {
-    if !is_root() {
-        // Not skipped in silence: who is not root is told so, and that is what can be seen.
-        let (status, log) = site().server("user", "nobody").start_refused();
-        assert_eq!(status.code(), Some(78), "{log}");
-        assert!(log.contains("needs root"), "{log}");
-        return;
-    }
-    let site = serving(of_nobody());
-    let (uid, gid) = nobody();
-    let user = site.get("/user").expect_code(200).text();
-    let numbers: Vec<u32> = user.split_whitespace().map(|number| number.parse().expect("a number")).collect();
-    assert_eq!(numbers, [[uid; 4], [gid; 4]].concat(), "no other user, group or further groups: {user}");
-    let status_of = |id: u64| std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    assert!(status_of(site.id().into()).contains("Uid:\t0\t0\t0\t0"), "the supervisor is root");
-    // A secret of root, and a log file in a folder of root, were handed down.
-    let login = [("Authorization", "Basic YWRtaW46YS1wYXNzd29yZC1vZi1yb290")];
-    site.ask("GET", "/status", &login, b"").expect_code(200);
-    let log = site.dir().join("access.log");
-    let lines = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default().lines().count();
-    eventually("the log has its lines", || (lines(&log) >= 2).then_some(()));
-    assert_eq!(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&log).unwrap()), 0, "the file is root's");
-    // So it is at a reload, and when log files are opened anew.
-    let before = pid(&site);
-    done(&site.command("reload", &["--wait"]));
-    next_pid(&site, before);
-    let aside = site.dir().join("access.log.1");
-    std::fs::rename(&log, &aside).unwrap();
-    done(&site.command("reopen", &[]));
-    eventually("the new file has lines", || {
-        site.get("/pid").expect_code(200);
-        (lines(&log) > 0).then_some(())
-    });
-    site.ask("GET", "/status", &login, b"").expect_code(200);
-}
-
-#[test]
-fn root_obeys_nothing_that_the_user_of_its_processes_may_write() {
-    if !is_root() {
-        return assert!(site().server("user", "nobody").start_refused().1.contains("needs root"));
-    }
-    // The configuration is in a folder of the user's.
-    let scenario = of_nobody();
-    let (uid, gid) = nobody();
-    std::os::unix::fs::chown(scenario.dir(), Some(uid), Some(gid)).unwrap();
-    let (status, log) = scenario.start_refused();
-    assert_eq!(status.code(), Some(78), "{log}");
-    assert!(log.contains("the configuration") && log.contains("could be replaced by user nobody"), "{log}");
-    // A link of the user's to a file of root's, where a log is to be: it is opened with the user's rights.
-    let scenario = of_nobody().server("access_log", "var/access.log").file("of-root", "untouched");
-    set_mode(&scenario.dir().join("of-root"), 0o600);
-    std::os::unix::fs::symlink("../of-root", scenario.dir().join("var/access.log")).unwrap();
-    let site = serving(scenario);
-    pid(&site);
-    eventually("the log says so", || site.log().contains("nothing is written there").then_some(()));
-    assert_eq!(std::fs::read_to_string(site.dir().join("of-root")).unwrap(), "untouched");
-    // A new program that the user may write.
-    let (scenario, original) = of_nobody().own_program("site-of-its-own");
-    let path = scenario.dir().join("site-of-its-own");
-    let site = serving(scenario);
-    let before = pid(&site);
-    std::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
-    let report = refused(&site.command_of(&original, "upgrade", &["--wait"]));
-    assert!(report.contains("the program") && report.contains("could be replaced by user nobody"), "{report}");
-    assert_eq!(pid(&site), before);
-}
-
-#[test]
-fn a_user_that_is_missing_is_told() {
-    if !is_root() {
-        return assert!(site().server("user", "no-such-user").start_refused().1.contains("no such user"));
-    }
-    for (key, name) in [("user", "no-such-user"), ("group", "no-such-group")] {
-        let (status, log) = of_nobody().server(key, name).start_refused();
-        assert_eq!(status.code(), Some(78), "{log}");
-        assert!(log.contains(&format!("`{key} = {name}`: there is no such {key} on this machine")), "{log}");
-    }
-    let site = serving(site());
-    let before = pid(&site);
-    site.rewrite("threads = 2", "threads = 2\nuser = no-such-user");
-    let report = refused(&site.command("reload", &["--wait"]));
-    assert!(report.contains("no such user") && report.contains("stays as it was"), "{report}");
-    assert_eq!(pid(&site), before);
 }
 
 /// As [`pid`], while nobody may answer.

@@ -1,3 +1,5 @@
+//! Long because the manager that is played stands beside all that it is told.
+//!
 //! A service manager runs a site: what it is told, and the sockets that it opens. It is played by
 //! `tests/interop/service_manager.py`, as systemd does it.
 

@@ -11,9 +11,13 @@
 //! Costs: a place is an index whose holder is written when it is taken and when it is returned. A party's places are
 //! counted only when a place is passed to a waiter, and only for the first waiter of the queue. Each waiter is set
 //! aside at most once.
+//!
+//! The number of places may change. If there are more, waiters get them at once. If there are fewer, a returned place is
+//! not passed on until no more are taken than there are.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -27,7 +31,8 @@ use super::party::Party;
 /// The places and the queue. A waiter receives a `T`: the permit for its place.
 #[derive(Debug)]
 pub(crate) struct FairSemaphore<T> {
-    limit: usize,
+    /// Changed under the lock of the state.
+    limit: AtomicUsize,
     // A mutex although all users are on one thread: the cancellation of a statement moves into a task, which is `Send`.
     state: Mutex<SemaphoreState<T>>,
 }
@@ -69,35 +74,67 @@ impl<T> FairSemaphore<T> {
     pub(crate) fn new(limit: usize) -> FairSemaphore<T> {
         let (held, free, waiting, aside) = (Vec::new(), Vec::new(), VecDeque::new(), Vec::new());
         let state = SemaphoreState { taken: 0, held, free, waiting, aside, gone: 0, tickets: 0 };
-        FairSemaphore { limit: limit.max(1), state: Mutex::new(state) }
+        FairSemaphore { limit: AtomicUsize::new(limit), state: Mutex::new(state) }
     }
 
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Relaxed)
+    }
+
+    /// Changes the number of places. Returns the waiters that have a place now, with their places, for the caller to
+    /// notify.
+    #[must_use]
+    pub(crate) fn set_limit(&self, limit: usize) -> Vec<(usize, oneshot::Sender<T>)> {
+        let mut state = self.state();
+        self.limit.store(limit, Relaxed);
+        let (mut placed, mut gone) = (Vec::new(), Vec::new());
+        while let Some(place) = state.take(Party::ALONE, limit) {
+            let Some(next) = state.next(place, limit) else {
+                state.give_back(place);
+                break;
+            };
+            if next.sender.is_closed() {
+                state.gone = state.gone.saturating_sub(1);
+                state.give_back(place);
+                gone.push(next);
+            } else {
+                state.assign(place, next.party);
+                placed.push((place, next.sender));
+            }
+        }
+        // Outside the lock, as in `pass`.
+        drop(state);
+        drop(gone);
+        placed
+    }
+
+    /// Whether more places are taken than there are.
+    pub(crate) fn is_over(&self) -> bool {
+        self.taken() > self.limit()
     }
 
     /// Takes a free place, or queues behind all waiters. While there are waiters no place is free: each returned place
     /// is passed on.
     pub(crate) fn acquire(&self, party: Party) -> Result<usize, oneshot::Receiver<T>> {
         let mut state = self.state();
-        state.take(party, self.limit).ok_or_else(|| state.enqueue(party))
+        state.take(party, self.limit()).ok_or_else(|| state.enqueue(party))
     }
 
     /// Takes a free place.
     pub(crate) fn take(&self, party: Party) -> Option<usize> {
-        self.state().take(party, self.limit)
+        self.state().take(party, self.limit())
     }
 
     /// Returns a place. It goes to the next waiter, whose sender is returned for the caller to notify. Without a waiter
-    /// the place is free once `rest` has run.
+    /// the place is free once `rest` has run. So it is if more places are taken than there are.
     pub(crate) fn pass(&self, place: usize, rest: impl FnOnce()) -> Option<oneshot::Sender<T>> {
         loop {
             let mut state = self.state();
-            let Some(next) = state.next(place, self.limit) else {
+            let limit = self.limit();
+            let next = if state.taken > limit { None } else { state.next(place, limit) };
+            let Some(next) = next else {
                 rest();
-                state.taken -= 1;
-                state.held[place] = Party::ALONE;
-                state.free.push(place);
+                state.give_back(place);
                 return None;
             };
             // Senders are used and dropped outside the lock: a waker may run any code.
@@ -160,6 +197,13 @@ impl<T> SemaphoreState<T> {
         });
         self.held[place] = party;
         Some(place)
+    }
+
+    /// Makes a place free.
+    fn give_back(&mut self, place: usize) {
+        self.assign(place, Party::ALONE);
+        self.taken -= 1;
+        self.free.push(place);
     }
 
     fn enqueue(&mut self, party: Party) -> oneshot::Receiver<T> {

@@ -21,7 +21,7 @@ pub(crate) struct Pass {
 
 impl Gate {
     pub(crate) fn new(limit: usize) -> Arc<Gate> {
-        Arc::new(Gate { places: FairSemaphore::new(limit) })
+        Arc::new(Gate { places: FairSemaphore::new(limit.max(1)) })
     }
 
     /// Enters, if a place is free.
@@ -40,6 +40,13 @@ impl Gate {
     /// How many calls may be inside.
     pub(crate) fn limit(&self) -> usize {
         self.places.limit()
+    }
+
+    /// Changes how many calls may be inside, at least one. If there are more, waiters enter at once.
+    pub(crate) fn set_limit(self: &Arc<Gate>, limit: usize) {
+        for (place, next) in self.places.set_limit(limit.max(1)) {
+            drop(next.send(Pass { gate: self.clone(), place }));
+        }
     }
 
     /// The number of waiters.

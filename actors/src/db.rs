@@ -22,6 +22,7 @@
 //! - `shards`: which members a statement goes to; under [`Shards::One`] [`balance`](crate::balance) chooses, as for
 //!   HTTP members; `statement_counters`: the figures of the status page; `holders`: which statements hold the
 //!   connections that others wait for;
+//! - `budget`: how many connections this process may hold while it replaces another, and how its threads share them;
 //! - `adhoc`: databases that no configuration names; `params`: the types that handlers pass as parameters;
 //! - `absent`: stand-ins for an engine whose feature is off.
 #![cfg_attr(
@@ -31,6 +32,7 @@
 
 mod adhoc;
 mod backstop;
+mod budget;
 mod conversation;
 mod flight;
 mod health_report;
@@ -63,7 +65,7 @@ mod types;
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -78,13 +80,14 @@ use crate::kit::race::step;
 use crate::kit::report::ActorReport;
 use crate::kit::{Answers, Report, Responder, tasks};
 use crate::outcome::{Outcome, Reason};
-use crate::spec::{DbMember, DbSpec};
+use crate::spec::{DbMember, DbSpec, Shard};
 use crate::wire::Value;
 
 pub use crate::outcome::columns::{Column, Columns};
 pub use crate::outcome::sql_error::SqlError;
 pub use adhoc::{AdHoc, AdHocStatement, AdHocTarget};
 use backstop::Backstop;
+pub use budget::{BudgetKey, Budgets, Said, may_give};
 pub use conversation::{Command, Conversation, ConversationKind};
 use member::{MemberLimits, SqlMember};
 pub use params::{IntoParams, Param};
@@ -159,19 +162,31 @@ impl Database {
     /// Makes a pool for every member; no connection is made before the first statement. `health` belongs to this
     /// specification and is shared by all threads.
     pub fn new(spec: Arc<DbSpec>, health: Arc<Health>) -> Database {
+        Database::within(spec, health, None)
+    }
+
+    /// The same, with a share of the connections that the process may hold to servers.
+    pub fn within(spec: Arc<DbSpec>, health: Arc<Health>, budgets: Option<&Arc<Budgets>>) -> Database {
         let limits = MemberLimits {
             connections: spec.connections,
             streams: spec.streams(),
+            stream_share: spec.stream_share,
             wait: spec.wait,
             connect_timeout: spec.connect_timeout,
             member_timeout: spec.member_timeout,
             statement_timeout: spec.statement_timeout,
         };
         let member = |(index, member): (usize, &DbMember)| {
-            Rc::new(SqlMember::new(member.clone(), limits, Some(health.member(index).clone())))
+            let share = budgets
+                .filter(|_| matches!(member.shard, Shard::Postgres { .. }))
+                .map(|budgets| budgets.join((spec.name.clone(), member.node.clone()), limits.connections));
+            Rc::new(SqlMember::new(member.clone(), limits, Some(health.member(index).clone()), share))
         };
         let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
         tend(&members);
+        if let Some(budgets) = budgets {
+            follow(&members, budgets);
+        }
         let weights: Vec<u32> = spec.members.iter().map(|member| member.weight).collect();
         Database {
             name: spec.name.clone(),
@@ -201,6 +216,22 @@ fn tend(members: &Rc<[Rc<SqlMember>]>) {
             tokio::time::sleep(TEND_EVERY).await;
             let Some(members) = members.upgrade() else { return };
             members.iter().for_each(|member| member.close_old(IDLE_LIMIT, LIFETIME));
+        }
+    });
+}
+
+/// Follows the shares of the connections until the actor's state is dropped.
+fn follow(members: &Rc<[Rc<SqlMember>]>, budgets: &Budgets) {
+    let (members, mut changes) = (Rc::downgrade(members), budgets.follow());
+    tasks::spawn("shares of connections", async move {
+        loop {
+            // At once: the shares may have changed while the pools were made.
+            let Some(members) = Weak::upgrade(&members) else { return };
+            members.iter().for_each(|member| member.follow_budget());
+            drop(members);
+            if changes.changed().await.is_err() {
+                return;
+            }
         }
     });
 }

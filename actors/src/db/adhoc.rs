@@ -78,8 +78,15 @@ impl AdHoc {
         let targets = Rc::default();
         forget_idle(Rc::downgrade(&targets));
         let streams = part(connections, STREAM_SHARE);
-        let limits =
-            MemberLimits { connections, streams, wait, connect_timeout, member_timeout, statement_timeout: true };
+        let limits = MemberLimits {
+            connections,
+            streams,
+            stream_share: STREAM_SHARE,
+            wait,
+            connect_timeout,
+            member_timeout,
+            statement_timeout: true,
+        };
         AdHoc { targets, limits }
     }
 
@@ -96,7 +103,7 @@ impl AdHoc {
             let oldest = idle.min_by_key(|(_, target)| target.used).map(|(spec, _)| spec.clone())?;
             targets.remove(&oldest);
         }
-        let member = Rc::new(SqlMember::new(spec.clone(), self.limits, None));
+        let member = Rc::new(SqlMember::new(spec.clone(), self.limits, None, None));
         targets.insert(spec, Target { member: member.clone(), used: Instant::now() });
         Some(member)
     }

@@ -14,6 +14,7 @@ use tokio::time::timeout_at;
 
 use super::Query;
 use super::backstop::Backstop;
+use super::budget::Share;
 use super::conversation::{Command, ConversationKind, ConversationRunner};
 use super::flight::{Rows, StatementFailure};
 use super::health_report::HealthReport;
@@ -37,6 +38,8 @@ pub(super) struct MemberLimits {
     pub(super) connections: usize,
     /// How many of the connections streams of rows may use.
     pub(super) streams: usize,
+    /// The same in percent, for another number of connections.
+    pub(super) stream_share: u32,
     pub(super) wait: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) member_timeout: Duration,
@@ -48,6 +51,8 @@ pub(super) struct Connections {
     pub(super) open: usize,
     pub(super) idle: usize,
     pub(super) limit: usize,
+    /// The limit that the configuration gives this thread.
+    pub(super) configured: usize,
 }
 
 /// The address and login of a PostgreSQL member.
@@ -81,17 +86,28 @@ pub(super) struct SqlMember {
 }
 
 impl SqlMember {
-    pub(super) fn new(spec: DbMember, limits: MemberLimits, health: Option<MemberHealth>) -> SqlMember {
-        let health = health.map(Arc::new);
+    /// `share`: its connections, of those of the process; only servers have one.
+    pub(super) fn new(
+        spec: DbMember,
+        limits: MemberLimits,
+        health: Option<MemberHealth>,
+        share: Option<Share>,
+    ) -> SqlMember {
+        let (health, streams) = (health.map(Arc::new), Gate::new(limits.streams));
         let engine = match &spec.shard {
             Shard::Postgres { host, port, database, user, password, tls } => {
                 let login = PostgresLogin { host, port: *port, database, user, password: &password.0, tls };
-                Engine::Postgres(Postgres::new(&login, limits, health.clone()))
+                Engine::Postgres(Postgres::new(
+                    &login,
+                    limits,
+                    health.clone(),
+                    share.unwrap_or_else(|| Share::fixed(limits.connections)),
+                    streams.clone(),
+                ))
             }
             Shard::Sqlite { path } => Engine::Sqlite(Sqlite::new(path, limits)),
         };
-        let (counters, holders, streams) =
-            (StatementCounters::default(), Holders::default(), Gate::new(limits.streams));
+        let (counters, holders) = (StatementCounters::default(), Holders::default());
         SqlMember { spec, limits, engine, counters, holders, streams, health }
     }
 
@@ -305,6 +321,13 @@ impl SqlMember {
         }
     }
 
+    /// Follows its share of the connections, which may have changed.
+    pub(super) fn follow_budget(&self) {
+        if let Engine::Postgres(postgres) = &self.engine {
+            postgres.follow_budget();
+        }
+    }
+
     /// Registers this member's file with `files`, which closes all files at the end of the site.
     pub(super) fn keep(&self, files: &Files) {
         if let Engine::Sqlite(sqlite) = &self.engine {
@@ -312,16 +335,32 @@ impl SqlMember {
         }
     }
 
+    fn connections(&self) -> Connections {
+        match &self.engine {
+            Engine::Postgres(postgres) => postgres.connections(),
+            Engine::Sqlite(sqlite) => sqlite.connections(),
+        }
+    }
+
     pub(super) fn report(&self) -> Value {
-        let (kind, Connections { open, idle, limit }) = match &self.engine {
-            Engine::Postgres(postgres) => ("postgresql", postgres.connections()),
-            Engine::Sqlite(sqlite) => ("sqlite3", sqlite.connections()),
+        let kind = match &self.engine {
+            Engine::Postgres(_) => "postgresql",
+            Engine::Sqlite(_) => "sqlite3",
         };
+        let Connections { open, idle, limit, configured } = self.connections();
         let count = |number: usize| Value::Int(number.cast_signed() as i64);
         let mut pairs = vec![
             ("node", Value::String(self.node().to_string())),
             ("kind", Value::String(kind.to_owned())),
-            ("connections", Value::from_pairs([("open", count(open)), ("idle", count(idle)), ("limit", count(limit))])),
+            (
+                "connections",
+                Value::from_pairs([
+                    ("open", count(open)),
+                    ("idle", count(idle)),
+                    ("limit", count(limit)),
+                    ("configured", count(configured)),
+                ]),
+            ),
             ("in_use", count(open.saturating_sub(idle))),
             ("statements", self.counters.statements()),
             ("waits", self.counters.waits()),

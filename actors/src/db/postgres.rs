@@ -6,6 +6,7 @@
 //!   trusted;
 //! - `pipelined_conn`: a connection that statements share; `pipeline_pool`: which one a statement joins, and when
 //!   another is opened;
+//! - [`seats`]: how many connections the server may have of this thread; [`lingering`]: they end when the server says so;
 //! - `background_dial`: a dial that continues after its caller has left; `session`: a connection held for several
 //!   statements; `pour`: rows as a stream; [`bind`]: parameters; [`error_map`]: errors as reasons and messages.
 //!
@@ -20,6 +21,7 @@ mod background_dial;
 mod bind;
 mod dial;
 mod error_map;
+mod lingering;
 mod pipeline_pool;
 mod pipelined_conn;
 mod pool;
@@ -28,6 +30,7 @@ mod prepare_strategy;
 mod queue;
 mod rows;
 mod run;
+mod seats;
 mod session;
 mod tls;
 
@@ -36,15 +39,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{SslMode, SslNegotiation};
 
 use super::Query;
 use super::backstop::GRACE;
+use super::budget::Share;
 use super::flight::{Flight, Lease, StatementFailure, Work};
 use super::member::{Connections, MemberLimits, PostgresLogin};
 use crate::balance::circuit::{EjectReason, Judged};
 use crate::balance::health::MemberHealth;
 use crate::kit::Party;
+use crate::kit::gate::Gate;
 use crate::kit::placed::placed;
 use crate::outcome::Reason;
 use crate::spec::DbTls;
@@ -78,7 +83,13 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) fn new(login: &PostgresLogin<'_>, limits: MemberLimits, health: Option<Arc<MemberHealth>>) -> Postgres {
+    pub(super) fn new(
+        login: &PostgresLogin<'_>,
+        limits: MemberLimits,
+        health: Option<Arc<MemberHealth>>,
+        share: Share,
+        streams: Arc<Gate>,
+    ) -> Postgres {
         let &PostgresLogin { host, port, database, user, password, tls } = login;
         let mut config = tokio_postgres::Config::new();
         config.host(host).port(port).dbname(database).user(user).application_name("skitai");
@@ -86,16 +97,21 @@ impl Postgres {
         if !password.is_empty() {
             config.password(password);
         }
-        config.ssl_mode(if *tls == DbTls::Off { SslMode::Disable } else { SslMode::Require });
+        match tls {
+            DbTls::Off if host.starts_with('/') => config.ssl_mode(SslMode::Disable),
+            // A stream of ours without encryption: see `lingering`.
+            DbTls::Off => config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct),
+            DbTls::Verified(_) => config.ssl_mode(SslMode::Require),
+        };
         let limit = limits.statement_timeout.then_some(limits.member_timeout + GRACE);
-        let dialer = Arc::new(Dialer::new(host, port, tls, limit, health));
+        let dialer = Arc::new(Dialer::new(host, port, tls, limit, health, share));
         let pool = Pool::builder(ConnectionManager { config, dialer: dialer.clone() })
             .max_size(limits.connections.max(1))
             .runtime(Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime is complete");
         Postgres {
-            queue: PostgresPool::new(pool, limits),
+            queue: PostgresPool::new(pool, limits, streams),
             dialer,
             limits,
             // No names without the server's time-out: behind a pooler two programs number their statements alike, and
@@ -126,13 +142,23 @@ impl Postgres {
         Flight::new(work, PostgresLease { shared, dialer: self.dialer.clone(), closes: false })
     }
 
+    /// Follows its share of the connections, which may have changed.
+    pub(super) fn follow_budget(&self) {
+        self.queue.follow();
+    }
+
     pub(super) fn close_old(&self, idle: Duration, lifetime: Duration) {
         self.queue.close_old(idle, lifetime);
     }
 
     pub(super) fn connections(&self) -> Connections {
         let status = self.queue.pool().status();
-        Connections { open: self.dialer.open(), idle: status.available, limit: status.max_size }
+        Connections {
+            open: self.dialer.seats().open(),
+            idle: status.available,
+            limit: self.queue.limit(),
+            configured: self.limits.connections,
+        }
     }
 }
 

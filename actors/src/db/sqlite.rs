@@ -102,7 +102,12 @@ impl Sqlite {
 
     pub(super) fn connections(&self) -> Connections {
         let status = self.0.pool.status();
-        Connections { open: status.size, idle: status.available, limit: status.max_size }
+        Connections {
+            open: status.size,
+            idle: status.available,
+            limit: status.max_size,
+            configured: self.1.connections,
+        }
     }
 }
 

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use super::Query;
 use super::backstop::Backstop;
+use super::budget::Share;
 use super::flight::{Rows, StatementEnd, StatementFailure};
 use super::member::{Connections, MemberLimits, PostgresLogin};
 use super::stream::Sink;
 use crate::balance::circuit::CallKind;
 use crate::balance::health::MemberHealth;
 use crate::kit::Party;
-use crate::kit::gate::Pass;
+use crate::kit::gate::{Gate, Pass};
 use crate::outcome::Reason;
 use crate::wire::Value;
 
@@ -30,9 +31,17 @@ fn absent() -> StatementFailure {
 }
 
 impl Postgres {
-    pub(super) fn new(_: &PostgresLogin<'_>, _: MemberLimits, _: Option<Arc<MemberHealth>>) -> Postgres {
+    pub(super) fn new(
+        _: &PostgresLogin<'_>,
+        _: MemberLimits,
+        _: Option<Arc<MemberHealth>>,
+        _: Share,
+        _: Arc<Gate>,
+    ) -> Postgres {
         Postgres
     }
+
+    pub(super) fn follow_budget(&self) {}
 
     pub(super) fn checkout(&self, _: Party, _: Instant) -> impl Future<Output = Result<PooledConn, StatementFailure>> {
         ready(Err(absent()))
@@ -57,7 +66,7 @@ impl Postgres {
     pub(super) fn close_old(&self, _: Duration, _: Duration) {}
 
     pub(super) fn connections(&self) -> Connections {
-        Connections { open: 0, idle: 0, limit: 0 }
+        Connections { open: 0, idle: 0, limit: 0, configured: 0 }
     }
 
     pub(super) fn pipeline_report(&self) -> Value {

@@ -79,7 +79,8 @@ impl SqlMember {
         if let Some(share) = self.streams.enter(party) {
             return Ok((share, true));
         }
-        let MemberLimits { connections, wait, .. } = self.limits;
+        let MemberLimits { wait, .. } = self.limits;
+        let connections = self.connections().limit;
         if let Some(share) = self.streams.pass(party, Some(asked + wait)).await {
             return Ok((share, false));
         }

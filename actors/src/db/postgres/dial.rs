@@ -1,25 +1,38 @@
 //! Makes the connections of this thread, and the extra connections that carry cancel requests.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio_postgres::{CancelToken, Client, Config, Connection, Error, NoTls};
 
+use super::lingering::Plain;
+use super::seats::{Seat, Seats};
 use super::tls::PostgresTls;
 use crate::balance::circuit::{CallKind, Judged};
 use crate::balance::health::MemberHealth;
+use crate::db::budget::Share;
 use crate::kit::tasks;
 use crate::spec::DbTls;
 
 /// Limit per address, so that one address that does not answer leaves time for the others of its name.
 const CANCEL_DIAL: Duration = Duration::from_millis(300);
+
+/// How long a connection that is closed may take until the server has closed it as well.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+/// How long the server's process of a connection over a Unix socket may take to end.
+const ENDS_WITHIN: Duration = Duration::from_millis(20);
+
+/// What nobody sends.
+#[derive(Debug)]
+pub(super) enum Never {}
 
 /// Makes connections to one member.
 pub(in crate::db) struct Dialer {
@@ -31,7 +44,7 @@ pub(in crate::db) struct Dialer {
     tls: Option<Result<PostgresTls, Arc<str>>>,
     /// The server's own time limit for a statement.
     limit: Option<Duration>,
-    open: Arc<AtomicUsize>,
+    seats: Arc<Seats>,
     /// Microseconds of the last dial, until they are read; 0 for none.
     last: AtomicU64,
 }
@@ -48,15 +61,6 @@ impl fmt::Display for Dialer {
     }
 }
 
-/// Counts a connection's task for as long as it lives, however it ends.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
-
 impl Dialer {
     pub(super) fn new(
         host: &str,
@@ -64,6 +68,7 @@ impl Dialer {
         tls: &DbTls,
         limit: Option<Duration>,
         health: Option<Arc<MemberHealth>>,
+        share: Share,
     ) -> Dialer {
         let tls = match tls {
             DbTls::Off => None,
@@ -71,7 +76,7 @@ impl Dialer {
                 Some(PostgresTls::new(roots.as_deref()).map_err(|why| format!("the root certificates: {why}").into()))
             }
         };
-        Dialer { host: host.to_owned(), port, health, tls, limit, open: Arc::default(), last: AtomicU64::new(0) }
+        Dialer { host: host.to_owned(), port, health, tls, limit, seats: Seats::new(share), last: AtomicU64::new(0) }
     }
 
     /// Why no connection can be made at all.
@@ -81,7 +86,12 @@ impl Dialer {
 
     /// Whether the server's acceptance of a cancel request can be seen from here.
     pub(super) fn tells_of_cancels(&self) -> bool {
-        !self.host.starts_with('/')
+        !self.is_local()
+    }
+
+    /// Whether it is reached over a Unix socket.
+    pub(super) fn is_local(&self) -> bool {
+        self.host.starts_with('/')
     }
 
     /// Reports to the member's health what was learnt apart from a statement's result.
@@ -91,9 +101,9 @@ impl Dialer {
         }
     }
 
-    /// The number of connections whose task is alive.
-    pub(super) fn open(&self) -> usize {
-        self.open.load(Relaxed)
+    /// What the server has of this thread.
+    pub(super) fn seats(&self) -> &Arc<Seats> {
+        &self.seats
     }
 
     /// How long the last dial took; returned once. The pool hands out a new connection in the same turn of the loop in
@@ -124,7 +134,7 @@ impl Dialer {
                 continue;
             };
             let sent = match &self.tls {
-                None => token.cancel_query_raw(OpenStream(&mut stream), NoTls).await.is_ok(),
+                None => token.cancel_query_raw(OpenStream(&mut stream), Plain).await.is_ok(),
                 Some(Ok(tls)) => match tls.to(host) {
                     Ok(greeting) => {
                         token.cancel_query_raw(OpenStream(&mut stream), greeting.staying_open()).await.is_ok()
@@ -181,18 +191,31 @@ async fn closed(stream: &mut TcpStream) -> bool {
 }
 
 impl Dialer {
-    /// Makes a connection and the task that moves its bytes.
-    pub(super) async fn dial(&self, config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+    /// Makes a connection and the task that moves its bytes. The task closes the connection when the returned sender is
+    /// dropped.
+    pub(super) async fn dial(&self, config: &Config) -> Result<(Client, oneshot::Sender<Never>), Error> {
+        let mut seat = self.seats.take().await;
         let began = Instant::now();
         let connected = match &self.tls {
-            None => config.connect(NoTls).await.map(|(client, connection)| (client, self.driven(connection))),
+            None if self.is_local() => {
+                let connected = config.connect(NoTls).await;
+                seat.dialled();
+                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
+            }
+            None => {
+                let connected = config.connect(Plain).await;
+                seat.dialled();
+                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
+            }
             Some(tls) => {
                 let tls = tls.clone().expect("a checkout asks whether it is usable");
-                config.connect(tls).await.map(|(client, connection)| (client, self.driven(connection)))
+                let connected = config.connect(tls).await;
+                seat.dialled();
+                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
             }
         };
         let connected = match connected {
-            Ok((client, task)) => self.limited(&client).await.map(|()| (client, task)),
+            Ok((client, open)) => self.limited(&client).await.map(|()| (client, open)),
             Err(error) => Err(error),
         };
         let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -214,19 +237,30 @@ impl Dialer {
     }
 
     /// Spawns the task that moves a connection's bytes, on this thread: each thread is a runtime of its own.
-    fn driven<S, T>(&self, connection: Connection<S, T>) -> JoinHandle<()>
+    fn driven<S, T>(&self, connection: Connection<S, T>, seat: Seat) -> oneshot::Sender<Never>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.open.fetch_add(1, Relaxed);
-        let counted = Counted(self.open.clone());
-        let node = self.to_string();
+        let (open, closed) = oneshot::channel::<Never>();
+        let (node, is_local) = (self.to_string(), self.is_local());
         tokio::spawn(tasks::named("PostgreSQL connections", async move {
-            let _counted = counted;
-            if let Err(error) = connection.await {
+            // However this task ends.
+            let _seat = seat;
+            let mut connection = pin!(connection);
+            let ended = match select(connection.as_mut(), closed).await {
+                Either::Left((ended, _)) => ended,
+                // With a server that hangs the connection would never end.
+                Either::Right(_) => tokio::time::timeout(CLOSE_WITHIN, connection).await.unwrap_or(Ok(())),
+            };
+            if let Err(error) = ended {
                 tracing::info!(node, "a connection ended: {}", super::error_map::chain(&error));
             }
-        }))
+            if is_local {
+                // The end of a Unix socket is not seen here.
+                tokio::time::sleep(ENDS_WITHIN).await;
+            }
+        }));
+        open
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> Statem
         _ => None,
     };
     let (reason, msg) = match error {
-        PoolError::Timeout(TimeoutType::Wait) => return no_permit(limits),
+        PoolError::Timeout(TimeoutType::Wait) => return no_permit(limits, limits.connections),
         PoolError::Timeout(TimeoutType::Create) => {
             return deadline::undialled(Reason::ConnectTimeout, "no connection", limits.connect_timeout).into();
         }
@@ -93,12 +93,19 @@ pub(super) fn checkout(error: &PoolError<Error>, limits: MemberLimits) -> Statem
     StatementFailure { reason, msg, error: error_parts.map(|db| Arc::new(parts(db))) }
 }
 
-/// All connections are lent, and none was returned in time.
-pub(super) fn no_permit(MemberLimits { connections, wait, .. }: MemberLimits) -> StatementFailure {
-    let msg = format!(
-        "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more connections, or \
-         make the statements shorter"
-    );
+/// All connections are lent, and none was returned in time. `limit`: how many of them this thread may use now.
+pub(super) fn no_permit(MemberLimits { connections, wait, .. }: MemberLimits, limit: usize) -> StatementFailure {
+    let msg = if limit < connections {
+        format!(
+            "no connection was free within {wait:?}: this thread may use {limit} of its {connections} now, because \
+             another process of this instance still has connections; they are given back by the process that leaves"
+        )
+    } else {
+        format!(
+            "no connection was free within {wait:?}: all {connections} of this thread are in use; allow more \
+             connections, or make the statements shorter"
+        )
+    };
     StatementFailure::new(Reason::NoPermit, msg)
 }
 

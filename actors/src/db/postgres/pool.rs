@@ -7,12 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{self, Manager, Metrics, RecycleError, RecycleResult};
-use tokio::sync::OnceCell;
-use tokio::task::JoinHandle;
+use tokio::sync::{OnceCell, oneshot};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, Statement};
 
-use super::dial::Dialer;
+use super::dial::{Dialer, Never};
 use super::rows::described;
 use crate::db::backstop::Backstop;
 use crate::outcome::Columns;
@@ -43,9 +42,8 @@ type AllPrepared = foldhash::HashMap<(usize, usize), Arc<OnceCell<PreparedStatem
 #[derive(Debug)]
 pub(in crate::db) struct Connection {
     client: Client,
-    /// Moves the connection's bytes. It is aborted with the connection, because with a server that hangs it would never
-    /// end.
-    task: JoinHandle<()>,
+    /// Dropped with the client: the task that moves the bytes then closes the connection.
+    _open: oneshot::Sender<Never>,
     /// Keyed by address and length of the `&'static str`: unique for the program's life, and ten times cheaper to hash
     /// than the text.
     prepared: Mutex<AllPrepared>,
@@ -159,12 +157,6 @@ impl Deref for Connection {
     }
 }
 
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// Makes connections, and checks whether they may be lent again.
 #[derive(Debug)]
 pub(in crate::db) struct ConnectionManager {
@@ -177,12 +169,12 @@ impl Manager for ConnectionManager {
     type Error = Error;
 
     async fn create(&self) -> Result<Box<Connection>, Error> {
-        let (client, task) = Box::pin(self.dialer.dial(&self.config)).await?;
+        let (client, open) = Box::pin(self.dialer.dial(&self.config)).await?;
         let limit = self.dialer.limit().map_or(0, millis);
         let limit = (limit, AtomicU64::new(limit));
         Ok(Box::new(Connection {
             client,
-            task,
+            _open: open,
             prepared: Mutex::default(),
             idle_since: Instant::now(),
             in_doubt: AtomicBool::new(false),

@@ -10,6 +10,10 @@
 //! may have connections, so no statement waits inside the pool. A dropped permit goes to the next waiter, with its
 //! connection if it has one, else with the right to make one. [`FairSemaphore`] picks that waiter: the first one,
 //! unless its request already has half of the connections.
+//!
+//! How many permits there are may change ([`Share`](crate::db::budget)): while one process of an instance replaces
+//! another, they share the connections. A connection that is returned when there are fewer permits than before is
+//! closed, and so is, in a process that leaves, one that nobody waits for.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,12 +23,14 @@ use deadpool::managed::{Object, Timeouts};
 
 use super::error_map;
 use super::pool::{Connection, ConnectionManager, Pool};
+use super::seats::Seats;
 use crate::db::flight::StatementFailure;
 use crate::db::member::MemberLimits;
 use crate::kit::Party;
 use crate::kit::fair_semaphore::{Acquire, FairSemaphore, Owner};
-use crate::kit::gate::Pass;
+use crate::kit::gate::{Gate, Pass};
 use crate::kit::placed::placed;
+use crate::spec::part;
 
 /// A member's pool on this thread, and the queue in front of it.
 #[derive(Debug)]
@@ -32,18 +38,72 @@ pub(super) struct PostgresPool {
     pool: Pool,
     limits: MemberLimits,
     places: FairSemaphore<ConnPermit>,
+    seats: Arc<Seats>,
+    /// Of the connections, streams may use a share.
+    streams: Arc<Gate>,
     /// Connections made before this moment are too old to be lent again.
     retired: Mutex<Option<Instant>>,
 }
 
 impl PostgresPool {
-    pub(super) fn new(pool: Pool, limits: MemberLimits) -> Arc<PostgresPool> {
-        Arc::new(PostgresPool {
-            pool,
-            limits,
-            places: FairSemaphore::new(limits.connections),
-            retired: Mutex::default(),
-        })
+    pub(super) fn new(pool: Pool, limits: MemberLimits, streams: Arc<Gate>) -> Arc<PostgresPool> {
+        let seats = pool.manager().dialer.seats().clone();
+        let limit = seats.share().limit();
+        streams.set_limit(part(limit, limits.stream_share));
+        let places = FairSemaphore::new(limit);
+        Arc::new(PostgresPool { pool, limits, places, seats, streams, retired: Mutex::default() })
+    }
+
+    /// How many connections may be used now.
+    pub(super) fn limit(&self) -> usize {
+        self.places.limit()
+    }
+
+    /// Follows its share of the connections, which may have changed.
+    pub(super) fn follow(self: &Arc<PostgresPool>) {
+        self.set_limit(self.seats.share().limit());
+        self.seats.grown();
+        if self.seats.share().is_leaving() && !self.is_awaited() {
+            self.rest();
+        }
+        self.seats.share().ended(self.seats.open());
+        self.tell_of_waiters();
+    }
+
+    fn set_limit(self: &Arc<PostgresPool>, limit: usize) {
+        if limit == self.places.limit() {
+            return;
+        }
+        for (place, next) in self.places.set_limit(limit) {
+            drop(next.send(ConnPermit { queue: self.clone(), place, connection: None }));
+        }
+        self.streams.set_limit(part(limit, self.limits.stream_share));
+        self.close_idle_beyond(limit.saturating_sub(self.places.taken()));
+    }
+
+    /// Gives back what no statement uses: the process leaves.
+    fn rest(self: &Arc<PostgresPool>) {
+        let taken = self.places.taken();
+        self.close_idle_beyond(0);
+        if taken < self.places.limit() {
+            self.set_limit(taken);
+            self.seats.share().lower(taken, self.seats.open());
+        }
+    }
+
+    fn close_idle_beyond(&self, kept: usize) {
+        let mut count = 0;
+        self.pool.retain(|_, _| {
+            count += 1;
+            count <= kept
+        });
+    }
+
+    /// If statements wait and this thread has not all that it may be given, it asks for more.
+    fn tell_of_waiters(&self) {
+        if self.places.limit() < self.limits.connections && self.is_awaited() {
+            self.seats.share().wants();
+        }
     }
 
     pub(super) fn pool(&self) -> &Pool {
@@ -75,7 +135,7 @@ impl PostgresPool {
     ) -> Result<PooledConn, StatementFailure> {
         let mut permit = match self.acquire(party, asked + self.limits.wait) {
             Ok(permit) => permit,
-            Err(queued) => queued.await.ok_or_else(|| error_map::no_permit(self.limits))?,
+            Err(queued) => queued.await.ok_or_else(|| error_map::no_permit(self.limits, self.limit()))?,
         };
         if let Some(connection) = &permit.connection {
             let retired = *self.retired.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,13 +162,22 @@ impl PostgresPool {
     fn acquire(self: &Arc<PostgresPool>, party: Party, until: Instant) -> Result<ConnPermit, Acquire<PostgresPool>> {
         match self.places.acquire(party) {
             Ok(place) => Ok(ConnPermit { queue: self.clone(), place, connection: None }),
-            Err(receiver) => Err(Acquire::new(self.clone(), receiver, Some(until))),
+            Err(receiver) => {
+                self.tell_of_waiters();
+                Err(Acquire::new(self.clone(), receiver, Some(until)))
+            }
         }
     }
 
     /// Hands a permit to the next waiter, or makes it free.
     fn pass(self: &Arc<PostgresPool>, place: usize, mut connection: Option<Object<ConnectionManager>>) {
         // A connection in doubt returns to the pool, which checks it before it lends it.
+        let rests = self.seats.share().is_leaving() && !self.is_awaited();
+        if rests || self.places.is_over() {
+            if let Some(connection) = connection.take() {
+                drop(Object::take(connection));
+            }
+        }
         connection = connection.filter(|connection| !connection.is_in_doubt());
         let next = self.places.pass(place, || {
             // First the connection, then the permit: so the holder of a permit never waits inside the pool.
@@ -119,6 +188,8 @@ impl PostgresPool {
         if let Some(next) = next {
             // If the waiter leaves at this very moment, `send` returns the permit, whose drop hands it to the next.
             drop(next.send(ConnPermit { queue: self.clone(), place, connection }));
+        } else if rests {
+            self.rest();
         }
     }
 }
@@ -173,9 +244,9 @@ impl PooledConn {
         self.permit.close();
     }
 
-    /// Whether a statement waits for a connection.
+    /// Whether a statement waits for a connection, here or where this one is wanted back.
     pub(super) fn is_awaited(&self) -> bool {
-        self.permit.queue.is_awaited()
+        self.permit.queue.is_awaited() || self.permit.queue.places.is_over()
     }
 
     /// Time since the connection was made.
@@ -198,16 +269,22 @@ mod tests {
 
     use super::super::dial::Dialer;
     use super::*;
+    use crate::db::budget::{BudgetKey, Budgets, Said, Share};
     use crate::outcome::Reason;
     use crate::spec::DbTls;
 
     /// A queue for this many connections to a server that does not exist.
     fn queue(connections: usize) -> Arc<PostgresPool> {
+        shared(connections, Share::fixed(connections))
+    }
+
+    fn shared(connections: usize, share: Share) -> Arc<PostgresPool> {
         let wait = Duration::from_secs(1);
         let timeout = Duration::from_secs(5);
         let limits = MemberLimits {
             connections,
             streams: 1,
+            stream_share: 50,
             wait,
             connect_timeout: timeout,
             member_timeout: timeout,
@@ -216,9 +293,9 @@ mod tests {
         let mut config = tokio_postgres::Config::new();
         // No server listens on the port of tcpmux.
         config.host("127.0.0.1").port(1).user("nobody");
-        let dialer = Arc::new(Dialer::new("127.0.0.1", 1, &DbTls::Off, None, None));
+        let dialer = Arc::new(Dialer::new("127.0.0.1", 1, &DbTls::Off, None, None, share));
         let pool = Pool::builder(ConnectionManager { config, dialer }).max_size(connections).runtime(Runtime::Tokio1);
-        PostgresPool::new(pool.build().expect("a pool with a runtime is complete"), limits)
+        PostgresPool::new(pool.build().expect("a pool with a runtime is complete"), limits, Gate::new(1))
     }
 
     fn soon() -> Instant {
@@ -291,6 +368,76 @@ mod tests {
             assert_eq!(one.expect_err("no server listens there").reason, Reason::Refused);
         }
         assert_eq!(queue.places.state().taken, 0);
+    }
+
+    /// The pool of one thread, in a process that is granted nothing at first.
+    fn rolled(connections: usize) -> (Arc<PostgresPool>, Arc<Budgets>, BudgetKey, std::sync::mpsc::Receiver<Said>) {
+        let (sender, said) = std::sync::mpsc::channel();
+        // At the end of a test nobody listens any more.
+        let budgets = Budgets::new(move |_, what| {
+            let _ = sender.send(what);
+        });
+        let key: BudgetKey = ("one".into(), "here".into());
+        (shared(connections, budgets.join(key.clone(), connections)), budgets, key, said)
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken_when_the_limit_grows() {
+        let (queue, budgets, key, said) = rolled(4);
+        let (first, second) = (enqueue(&queue), enqueue(&queue));
+        assert_eq!(said.try_recv(), Ok(Said::Wanted));
+        budgets.granted(&key, 1);
+        queue.follow();
+        let permit = first.await;
+        assert!(permit.is_some());
+        assert!(free(&queue).is_none(), "one waits, and none is free");
+        budgets.granted(&key, 3);
+        queue.follow();
+        assert!(second.await.is_some() && free(&queue).is_some());
+        assert_eq!((queue.limit(), queue.streams.limit()), (4, 2));
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_asked_back_is_not_passed_on() {
+        let (queue, budgets, key, said) = rolled(2);
+        budgets.granted(&key, 2);
+        queue.follow();
+        let (one, other) = (free(&queue), free(&queue));
+        budgets.asked(&key, 1);
+        queue.follow();
+        // It has no connection, so its seat is free at once.
+        assert_eq!(said.try_recv(), Ok(Said::Returned(1)));
+        let waits = enqueue(&queue);
+        drop(one);
+        assert_eq!((queue.limit(), queue.places.taken()), (1, 1));
+        assert!(queue.is_awaited(), "there is one place, and it is taken");
+        drop(other);
+        drop(waits.await);
+        assert_eq!(queue.places.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_gives_back_what_rests_and_asks_for_what_it_needs() {
+        let (queue, budgets, key, said) = rolled(3);
+        budgets.granted(&key, 3);
+        queue.follow();
+        let one = free(&queue);
+        budgets.leave();
+        queue.follow();
+        assert_eq!((said.try_recv(), queue.limit()), (Ok(Said::Returned(2)), 1));
+        let waits = enqueue(&queue);
+        assert_eq!(said.try_recv(), Ok(Said::Wanted), "the other one may be held for long");
+        drop(one);
+        let held = waits.await;
+        assert_eq!(queue.limit(), 1, "it was waited for");
+        drop(held);
+        assert_eq!((said.try_recv(), queue.limit()), (Ok(Said::Returned(1)), 0));
+        let failure = lend(&queue).await.expect_err("nothing comes");
+        assert_eq!(failure.reason, Reason::NoPermit);
+        assert!(failure.msg.contains("given back by the process that leaves"), "{}", failure.msg);
+        budgets.granted(&key, 1);
+        queue.follow();
+        assert_eq!(said.try_recv(), Ok(Said::Returned(1)), "nobody waits any more");
     }
 
     #[tokio::test(start_paused = true)]

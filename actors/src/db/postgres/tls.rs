@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
+use super::lingering::poll_end;
 use crate::spec::{Authority, NoAuthority};
 
 /// The trusted roots of one member's connections.
@@ -115,8 +116,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stays_open = self.1;
-        let stream = Pin::new(&mut self.0);
-        if stays_open { stream.poll_flush(context) } else { stream.poll_shutdown(context) }
+        let mut stream = Pin::new(&mut self.0);
+        if stays_open {
+            return stream.poll_flush(context);
+        }
+        ready!(stream.as_mut().poll_shutdown(context))?;
+        poll_end(stream, context)
     }
 }
 

@@ -209,6 +209,7 @@ mod tests {
         let limits = MemberLimits {
             connections: 1,
             streams: 1,
+            stream_share: 50,
             wait: BUSY_TIMEOUT,
             connect_timeout: BUSY_TIMEOUT,
             member_timeout: BUSY_TIMEOUT,

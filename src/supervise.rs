@@ -13,12 +13,14 @@
 //! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
 //! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes back;
+//! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`notices`]: what the service manager is told;
 //! - [`upgrade`]: the supervisor becomes another program.
 
 mod answers;
 mod backoff;
+mod bank;
 pub(crate) mod blueprint;
 mod child;
 mod control;
@@ -46,6 +48,7 @@ use nix::unistd::execv;
 use crate::config::Loaded;
 use crate::serve::activation;
 use crate::serve::listen::Listener;
+use bank::Bank;
 use blueprint::Blueprint;
 use control::Control;
 use instance::{Instance, Over, Slot};
@@ -113,6 +116,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         ending: None,
         last_crash: None,
         notices: Notices::new(false),
+        bank: Bank::default(),
     })
 }
 

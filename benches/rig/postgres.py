@@ -14,13 +14,14 @@ SHARDS = 3
 class Keeper:
     """A throwaway PostgreSQL, its processes as `placed` puts them."""
 
-    def __init__(self, root, placed=lambda command: command):
+    def __init__(self, root, placed=lambda command: command, connections=200):
         self.port = process.free_port()
         self.bin = programs.postgres_folder()
         # PostgreSQL refuses to run as root; its own user runs it then.
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         script = (root / KEEPER).read_text()
-        self.keeper = subprocess.Popen(placed([*user, "sh", "-c", script, "pg", self.bin, str(self.port), PASSWORD]),
+        self.keeper = subprocess.Popen(placed([*user, "sh", "-c", script, "pg", self.bin, str(self.port), PASSWORD,
+                                               str(connections)]),
                                        cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if self.keeper.stdout.readline().strip() != "ready":
             raise SystemExit(f"PostgreSQL did not start: {self.keeper.stderr.read()}")

@@ -1,10 +1,13 @@
 //! `check`: reads everything that a start would read, and starts nothing.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
+
+use skitai_actors::spec::Shard;
 
 use super::args::Which;
 use super::program::{Program, fail, print};
-use crate::config::{Declared, ListenAddress, ListenSettings};
+use crate::config::{Declared, ListenAddress, ListenSettings, Loaded};
 use crate::serve::limits::DescriptorNeed;
 use crate::serve::{limits, mounting, owner};
 use crate::supervise::STATE;
@@ -50,7 +53,7 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
                 ));
             }
             Declared::Db(spec) => {
-                let each = spec.connections * server.threads;
+                let each = spec.connections * server.threads * server.processes;
                 print(&format!(
                     "  @{}: {} databases, at most {each} connections to each, {} in all",
                     spec.name,
@@ -59,6 +62,12 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
                 ));
             }
         }
+    }
+    for (server, connections) in of_servers(&loaded) {
+        print(&format!(
+            "  PostgreSQL at {server}: at most {connections} connections of this instance, while it is reloaded and \
+             upgraded as well: its `max_connections` needs them beside those that it reserves"
+        ));
     }
     let need = DescriptorNeed::of(&loaded.settings);
     print(&format!("  {}", need.told(limits::descriptors())));
@@ -76,4 +85,20 @@ fn told(address: &ListenAddress, listening: &ListenSettings) -> String {
         (ListenAddress::Unix(_), None) => format!("{address} (mode {:04o})", listening.mode),
         (ListenAddress::Unix(_), Some(owner)) => format!("{address} (mode {:04o}, owner {owner})", listening.mode),
     }
+}
+
+/// The connections of the whole instance to each server of PostgreSQL, which may have several of the databases.
+fn of_servers(loaded: &Loaded) -> BTreeMap<String, usize> {
+    let server = &loaded.settings.server;
+    let mut found = BTreeMap::new();
+    for declared in &loaded.settings.clusters {
+        let Declared::Db(spec) = declared else { continue };
+        for member in &spec.members {
+            if let Shard::Postgres { host, port, .. } = &member.shard {
+                *found.entry(format!("{host}:{port}")).or_default() +=
+                    spec.connections * server.threads * server.processes;
+            }
+        }
+    }
+    found
 }

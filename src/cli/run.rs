@@ -14,6 +14,7 @@ use super::args::Which;
 use super::greeting::greet;
 use super::program::{Program, fail};
 use super::setup::Setup;
+use crate::app::closing::Phase;
 use crate::config::Loaded;
 use crate::ipc::messages::{FromProcess, Wish};
 use crate::observe::{log, panics};
@@ -188,7 +189,11 @@ fn serve(
     actix_rt::System::new().block_on(async move {
         let is_reload = inheritance.as_ref().is_some_and(|inheritance| inheritance.hello.is_reload);
         let templates = mounting::templates_of(&loaded);
-        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), is_reload);
+        // In devel mode clusters may come and go within the process.
+        let budgets = inheritance.as_ref().filter(|_| !loaded.settings.server.devel);
+        let budgets = budgets.and_then(|inheritance| inheritance.budgets.clone());
+        let place = (is_reload, budgets.clone());
+        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), place);
         let site = opened.map_err(|not_opened| match not_opened {
             NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
             NotOpened::Startup { .. } => NoSite::Start(not_opened.to_string()),
@@ -203,7 +208,16 @@ fn serve(
         let relay = match inheritance {
             Some(inheritance) => {
                 signals::obey_supervised(serving.drain()).map_err(not_started)?;
-                Some(inheritance.obey(serving.drain(), site.process.clone()).map_err(not_started)?)
+                let relay = inheritance.obey(serving.drain(), site.process.clone()).map_err(not_started)?;
+                if let Some(budgets) = budgets {
+                    relay.needs(&loaded);
+                    let closing = site.process.lifecycle.reached(Phase::Closing);
+                    actix_rt::spawn(async move {
+                        closing.await;
+                        budgets.leave();
+                    });
+                }
+                Some(relay)
             }
             None => {
                 signals::obey(serving.drain(), site.process.clone()).map_err(not_started)?;

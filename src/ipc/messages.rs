@@ -27,6 +27,10 @@ pub(crate) struct Hello {
     pub(crate) is_reload: bool,
     /// The process id of the supervisor.
     pub(crate) supervisor: u32,
+    /// Whether the supervisor says how many connections to databases the process may hold. If not, it may hold all that
+    /// its configuration gives it.
+    #[serde(default)]
+    pub(crate) grants_connections: bool,
     /// The configuration file that the instance follows: what is in the file now may not be fit to be served.
     pub(crate) conf: Option<ConfFile>,
     /// What the descriptors beside this message are, in their order.
@@ -59,8 +63,23 @@ pub(crate) enum ToProcess {
     /// Log files are new: the descriptors beside this message are what this names, in this order; other files the
     /// process opens anew by itself.
     Reopen { descriptors: Vec<Descriptor> },
+    /// It may hold so many more connections to these databases.
+    Grants { connections: Vec<Connections> },
+    /// Another process wants so many connections of these: they are to be given back when they are not used.
+    Wants { connections: Vec<Connections> },
     #[serde(other)]
     Unknown,
+}
+
+/// A number of connections to one database: a member of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Connections {
+    pub(crate) cluster: String,
+    pub(crate) member: String,
+    pub(crate) count: usize,
+    /// With [`FromProcess::Needs`]: how many all processes of the instance may hold together.
+    #[serde(default)]
+    pub(crate) of_instance: usize,
 }
 
 /// From a process to its supervisor.
@@ -75,6 +94,12 @@ pub(crate) enum FromProcess {
     Drained { cut: Vec<String>, count: usize },
     /// A handler asks that the instance ends, or starts anew.
     Asked { for_what: Wish },
+    /// The connections to databases that its configuration gives it. It holds none before they are granted.
+    Needs { connections: Vec<Connections> },
+    /// So many of its connections are closed, at the server as well: it may hold as many fewer.
+    Returns { connections: Vec<Connections> },
+    /// Its statements wait for a connection to these databases. The counts mean nothing.
+    Lacks { connections: Vec<Connections> },
     #[serde(other)]
     Unknown,
 }

@@ -36,8 +36,9 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
     let mut databases = HashMap::default();
     for (spec, health) in &open.databases {
         let (made, health, files) = (spec.clone(), health.clone(), open.process.files.clone());
+        let budgets = open.process.budgets.clone();
         let actor = ActorRef::open(format!("db:{}", spec.name), admission, move || {
-            Database::new(made.clone(), health.clone()).closed_with(&files)
+            Database::within(made.clone(), health.clone(), budgets.as_ref()).closed_with(&files)
         });
         registry.register(thread, actor.reporter());
         databases.insert(spec.name.clone(), (actor, spec.clone()));

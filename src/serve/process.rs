@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use skitai_actors::cache::Store;
-use skitai_actors::db::Files;
+use skitai_actors::db::{Budgets, Files};
 use skitai_actors::kit::{ActorRef, tasks};
 use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
@@ -46,6 +46,8 @@ pub(crate) struct Process {
     pub(super) apps: Vec<App>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) log_files: LogFiles,
+    /// How many connections to databases this process may hold; `None` for all that its configuration gives it.
+    pub(crate) budgets: Option<Arc<Budgets>>,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }

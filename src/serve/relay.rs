@@ -9,12 +9,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use skitai_actors::db::{BudgetKey, Budgets, Said};
+use skitai_actors::spec::Shard;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::drain::Drain;
 use super::listen::Listener;
 use super::process::Process;
-use crate::ipc::messages::{Descriptor, FromProcess, Hello, ToProcess, VERSION};
+use crate::config::{Declared, Loaded, ServerSettings};
+use crate::ipc::messages::{Connections, Descriptor, FromProcess, Hello, ToProcess, VERSION};
 use crate::ipc::{Line, LineError};
 use crate::observe::log_files::LogFiles;
 
@@ -25,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(crate) struct Relay(Arc<Mutex<Line>>);
 
-/// What the supervisor wants.
+/// What the supervisor wants, as far as the event loop does it.
 #[derive(Debug)]
 pub(crate) enum Order {
     Drain,
@@ -40,6 +43,8 @@ pub(crate) struct Inheritance {
     pub(crate) hello: Hello,
     pub(crate) descriptors: Vec<(Descriptor, OwnedFd)>,
     pub(crate) relay: Relay,
+    /// How many connections to databases this process may hold, if the supervisor says it.
+    pub(crate) budgets: Option<Arc<Budgets>>,
     line: Line,
 }
 
@@ -70,7 +75,8 @@ impl Inheritance {
         let null = std::fs::File::open("/dev/null").map_err(failed)?;
         rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
         let relay = Relay(Arc::new(Mutex::new(Line::from(writer))));
-        Ok(Inheritance { hello, descriptors, relay, line })
+        let budgets = hello.grants_connections.then(|| relay.budgets());
+        Ok(Inheritance { hello, descriptors, relay, budgets, line })
     }
 
     /// The listening sockets, which were opened by the supervisor.
@@ -115,11 +121,11 @@ impl Inheritance {
 
     /// Begins to listen to the supervisor, on a thread of its own. The channel ends when the supervisor has.
     fn listen(self) -> io::Result<(Relay, UnboundedReceiver<Order>)> {
-        let Inheritance { relay, mut line, .. } = self;
+        let Inheritance { relay, mut line, budgets, .. } = self;
         line.socket().set_read_timeout(None)?;
         let (sender, receiver) = unbounded_channel();
         std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
-            if let Err(error) = hear(&mut line, &sender)
+            if let Err(error) = hear(&mut line, &sender, budgets.as_deref())
                 && !matches!(error, LineError::Ended)
             {
                 tracing::error!("the line to the supervisor is broken: {error}");
@@ -129,7 +135,7 @@ impl Inheritance {
     }
 }
 
-fn hear(line: &mut Line, sender: &UnboundedSender<Order>) -> Result<(), LineError> {
+fn hear(line: &mut Line, sender: &UnboundedSender<Order>, budgets: Option<&Budgets>) -> Result<(), LineError> {
     loop {
         let order = match line.wait()? {
             ToProcess::Drain => Order::Drain,
@@ -141,10 +147,26 @@ fn hear(line: &mut Line, sender: &UnboundedSender<Order>) -> Result<(), LineErro
                     continue;
                 }
             },
+            ToProcess::Grants { connections } => {
+                each(budgets, connections, Budgets::granted);
+                continue;
+            }
+            ToProcess::Wants { connections } => {
+                each(budgets, connections, Budgets::asked);
+                continue;
+            }
             ToProcess::Unknown => continue,
         };
         if sender.send(order).is_err() {
             return Ok(());
+        }
+    }
+}
+
+fn each(budgets: Option<&Budgets>, connections: Vec<Connections>, act: impl Fn(&Budgets, &BudgetKey, usize)) {
+    for Connections { cluster, member, count, .. } in connections {
+        if let Some(budgets) = budgets {
+            act(budgets, &(cluster.into(), member.into()), count);
         }
     }
 }
@@ -159,6 +181,38 @@ fn named(line: &mut Line, names: Vec<Descriptor>) -> Result<Vec<(Descriptor, Own
 }
 
 impl Relay {
+    /// Budgets that are told to the supervisor.
+    fn budgets(&self) -> Arc<Budgets> {
+        let relay = self.clone();
+        Budgets::new(move |(cluster, member), said| {
+            let some = |count| {
+                let (cluster, member) = (cluster.to_string(), member.to_string());
+                vec![Connections { cluster, member, count, of_instance: 0 }]
+            };
+            relay.say(&match said {
+                Said::Returned(count) => FromProcess::Returns { connections: some(count) },
+                Said::Wanted => FromProcess::Lacks { connections: some(0) },
+            });
+        })
+    }
+
+    /// Tells the supervisor how many connections to databases a configuration gives this process.
+    pub(crate) fn needs(&self, loaded: &Loaded) {
+        let ServerSettings { threads, processes, .. } = &loaded.settings.server;
+        let mut connections = Vec::new();
+        for declared in &loaded.settings.clusters {
+            let Declared::Db(spec) = declared else { continue };
+            let of_servers = spec.members.iter().filter(|member| matches!(member.shard, Shard::Postgres { .. }));
+            connections.extend(of_servers.map(|member| Connections {
+                cluster: spec.name.to_string(),
+                member: member.node.to_string(),
+                count: spec.connections * threads,
+                of_instance: spec.connections * threads * processes,
+            }));
+        }
+        self.say(&FromProcess::Needs { connections });
+    }
+
     /// Tells the supervisor something. It may have ended: then nobody is told.
     pub(crate) fn say(&self, message: &FromProcess) {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use skitai_actors::cache::Store;
 use skitai_actors::cluster::Health;
+use skitai_actors::db::Budgets;
 use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::DbSpec;
 use skitai_actors::status::{Registry, StatusActor};
@@ -61,16 +62,16 @@ impl OpenSite {
         keys: &Keys,
         templates: Option<&Path>,
     ) -> Result<Arc<OpenSite>, NotOpened> {
-        OpenSite::open_in_place(loaded, apps, keys, templates, false)
+        OpenSite::open_in_place(loaded, apps, keys, templates, (false, None))
     }
 
-    /// The same in a process that takes the place of another one (`is_reload`).
+    /// The same in a process that takes the place of another one (`is_reload`), with its budgets of connections.
     pub(crate) fn open_in_place(
         loaded: &Loaded,
         mut apps: Vec<App>,
         keys: &Keys,
         templates: Option<&Path>,
-        is_reload: bool,
+        (is_reload, budgets): (bool, Option<Arc<Budgets>>),
     ) -> Result<Arc<OpenSite>, NotOpened> {
         let Settings { server, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
@@ -133,6 +134,7 @@ impl OpenSite {
             apps,
             lifecycle: Arc::default(),
             log_files: LogFiles::default(),
+            budgets,
             logs: Mutex::default(),
         });
         let router = Router::new(mounts, methods::is_own);

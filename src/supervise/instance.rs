@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::backoff::Backoff;
+use super::bank::{Bank, Letters};
 use super::blueprint::Blueprint;
 use super::child::{Child, Image, StartFailure};
 use super::control::{ClientId, Control};
@@ -66,6 +67,7 @@ pub(super) struct Instance {
     pub(super) last_crash: Option<String>,
     /// What the service manager knows.
     pub(super) notices: Notices,
+    pub(super) bank: Bank,
 }
 
 impl Instance {
@@ -75,6 +77,8 @@ impl Instance {
             let now = Instant::now();
             self.notices.beat(now);
             self.watch_clocks(now);
+            let letters = self.bank.look(now);
+            self.deliver(letters);
             if let Some(over) = self.advance(now) {
                 return over;
             }
@@ -94,7 +98,7 @@ impl Instance {
     fn wait(&self) {
         let dues = self.children.iter().filter_map(Child::due);
         let dues = dues.chain(self.slots.iter().filter_map(|slot| slot.start_at)).chain(self.control.due());
-        let dues = dues.chain(self.roll.as_ref().and_then(Roll::due)).chain(self.notices.due());
+        let dues = dues.chain(self.roll.as_ref().and_then(Roll::due)).chain(self.notices.due()).chain(self.bank.due());
         let timeout = dues.min().map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let mut events =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];
@@ -184,7 +188,25 @@ impl Instance {
         }
         self.slots.iter_mut().for_each(|slot| slot.start_at = None);
         let until = Instant::now() + self.plan.leave_timeout;
-        self.children.iter_mut().filter(|child| !child.is_leaving()).for_each(|child| leave(child, until));
+        self.leave(until, |_| true);
+    }
+
+    /// Asks those of the processes to finish and end that are meant and were not asked yet.
+    pub(super) fn leave(&mut self, until: Instant, is_meant: impl Fn(&Child) -> bool) {
+        for child in self.children.iter_mut().filter(|child| !child.is_leaving() && is_meant(child)) {
+            leave(child, until);
+            self.bank.leaves(child.pid.as_raw());
+        }
+    }
+
+    /// Sends what the bank has to say. A line that fails ends with its process, which is reaped.
+    pub(super) fn deliver(&mut self, letters: Letters) {
+        for (pid, letter) in letters {
+            if let Some(child) = self.children.iter_mut().find(|child| child.pid.as_raw() == pid) {
+                let _ = child.line.queue(&letter);
+                let _ = child.line.flush();
+            }
+        }
     }
 
     pub(super) fn tell(&mut self, clients: &[ClientId], is_done: bool, text: &str) {

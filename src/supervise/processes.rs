@@ -40,6 +40,7 @@ impl Instance {
             is_reload: is_rolled,
             conf: plan.conf.clone(),
             supervisor: std::process::id(),
+            grants_connections: true,
             descriptors,
             is_activated: sockets.iter().any(|socket| socket.is_activated),
         };
@@ -112,6 +113,18 @@ impl Instance {
                 tracing::info!("process {pid}: its app asks for {for_what:?}");
                 self.end(for_what == Wish::Restart, None, 0);
             }
+            FromProcess::Needs { connections } => {
+                let letters = self.bank.needs(pid.as_raw(), connections);
+                self.deliver(letters);
+            }
+            FromProcess::Returns { connections } => {
+                let letters = self.bank.returns(pid.as_raw(), connections);
+                self.deliver(letters);
+            }
+            FromProcess::Lacks { connections } => {
+                let letters = self.bank.lacks(pid.as_raw(), connections);
+                self.deliver(letters);
+            }
             FromProcess::Unknown => {}
         }
     }
@@ -141,6 +154,8 @@ impl Instance {
             self.hear_children();
             let Some(index) = self.children.iter().position(|child| child.pid == pid) else { continue };
             let child = self.children.remove(index);
+            let letters = self.bank.ended(pid.as_raw(), Instant::now());
+            self.deliver(letters);
             self.ended(&child, exit);
         }
     }

@@ -11,7 +11,6 @@ use super::child::{ChildState, Image};
 use super::control::ClientId;
 use super::instance::{Instance, Slot};
 use super::plan::Plan;
-use super::processes::leave;
 use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::upgrade::STATE;
 use crate::serve::notify;
@@ -182,15 +181,12 @@ impl Instance {
         if roll.is_of_new_program() {
             // The rest of the roll is the new supervisor's. It returns only if it fails.
             let why = self.hand_over(pid);
-            if let Some(new) = self.children.iter_mut().find(|child| child.pid == pid) {
-                leave(new, until);
-            }
+            self.leave(until, |child| child.pid == pid);
             return self.abort_roll(&why);
         }
         roll.replaced += 1;
         self.slots[slot].start_at = None;
-        let others = self.children.iter_mut().filter(|child| child.slot == slot && child.pid != pid);
-        others.filter(|child| !child.is_leaving()).for_each(|child| leave(child, until));
+        self.leave(until, |child| child.slot == slot && child.pid != pid);
     }
 
     /// Every process is new: the plan holds, sockets that it does not want are closed, and slots that are too many.
@@ -198,8 +194,7 @@ impl Instance {
         let Some(roll) = self.roll.take() else { return };
         let until = Instant::now() + self.plan.leave_timeout;
         let count = roll.plan.processes;
-        let surplus = self.children.iter_mut().filter(|child| child.slot >= count && !child.is_leaving());
-        surplus.for_each(|child| leave(child, until));
+        self.leave(until, |child| child.slot >= count);
         self.slots.truncate(count);
         (self.plan, self.sockets) = (roll.plan, roll.sockets);
         let text = format!("{} done in {:?}: {} new", roll.kind.word(), roll.began.elapsed(), roll.replaced);

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, execv};
 use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
+use super::bank::{Bank, Books};
 use super::blueprint::Blueprint;
 use super::child::{Child, ChildState};
 use super::control::{ClientId, Control};
@@ -63,6 +64,9 @@ struct State {
     /// Whether a service manager was told that the start is over.
     #[serde(default)]
     is_ready: bool,
+    /// The connections to databases that the processes hold.
+    #[serde(default)]
+    books: Books,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -199,6 +203,7 @@ impl Instance {
             last_crash: self.last_crash.clone(),
             is_activated: self.is_activated(),
             is_ready: self.notices.is_ready,
+            books: self.bank.books(),
         };
         (state, handed)
     }
@@ -231,6 +236,7 @@ impl Instance {
             let line = Line::resumed(UnixStream::from(next()?), client.line);
             control.adopt(client.id, line, client.has_asked, client.is_answered);
         }
+        let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
             restarts: slot.restarts,
@@ -264,6 +270,7 @@ impl Instance {
             ending: None,
             last_crash: state.last_crash,
             notices: Notices::new(state.is_ready),
+            bank: Bank::of_books(state.books, leaving),
         };
         tracing::info!("{} has taken over", instance.blueprint.program.display());
         let new = Pid::from_raw(state.new);

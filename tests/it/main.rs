@@ -94,6 +94,7 @@ mod refused;
 mod reload;
 mod replies;
 mod responding;
+mod roll_databases;
 mod routing;
 mod rows;
 mod rpc_calls;

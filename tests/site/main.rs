@@ -14,6 +14,7 @@ mod hooks;
 mod pages;
 mod places;
 mod refused;
+mod rolling;
 mod routing;
 mod rows;
 mod services;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         holding::app(),
         guarded::pages(),
         hooks::app(),
+        rolling::app(),
         routing::app(),
         routing::failing(),
         services::app(),

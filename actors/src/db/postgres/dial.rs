@@ -30,6 +30,10 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// How long the server's process of a connection over a Unix socket may take to end.
 const ENDS_WITHIN: Duration = Duration::from_millis(20);
 
+/// Makes a server look every 300 ms whether the client of a running statement is still there. PostgreSQL can from
+/// version 14 on, where its system tells it of closed sockets.
+const LOOKS: &str = "SET client_connection_check_interval = '300ms'";
+
 /// What nobody sends.
 #[derive(Debug)]
 pub(super) enum Never {}
@@ -229,10 +233,17 @@ impl Dialer {
     }
 
     /// Sets the server's time limit, once per connection: per statement it would cost one more message each. The error
-    /// of a server without this setting does no harm.
+    /// of a server without this setting does no harm. And a server that can look whether its client is still there does
+    /// so: a process that was killed stops no statement, and its connection would count until the statement has ended.
     pub(super) async fn limited(&self, client: &Client) -> Result<(), Error> {
         let Some(limit) = self.limit else { return Ok(()) };
-        let set = client.batch_execute(&format!("SET statement_timeout = {}", limit.as_millis())).await;
+        let set = format!("SET statement_timeout = {}", limit.as_millis());
+        // Both or none: a server that knows the name may lack the means.
+        let looks = client.batch_execute(&format!("{set}; {LOOKS}")).await;
+        let set = match looks {
+            Err(error) if error.as_db_error().is_some() => client.batch_execute(&set).await,
+            done => done,
+        };
         set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
     }
 

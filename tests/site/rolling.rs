@@ -24,16 +24,17 @@ async fn select(
 ) -> Result<Vec<Found>> {
     let statement = was.dlb(&cluster);
     let statement = if shared { statement.pipelined() } else { statement };
-    statement.execute(sql, ()).getwait(secs(30)).await.rows()
+    statement.execute(sql, ()).getwait(secs(30)).await.one()
 }
 
-/// Holds a connection for so long without a statement on it, then uses it again.
+/// Holds a connection for so long, with two statements.
 #[route("/holds-connection", deadline = 40)]
 async fn holds_connection(was: Was, ms: u64) -> Result<u32> {
     let session = was.dlb("db").patience(secs(40)).session(|session| async move {
-        session.execute("SELECT 1::bigint AS n", ()).await?;
-        actix_web::rt::time::sleep(std::time::Duration::from_millis(ms)).await;
-        session.execute("SELECT 2::bigint AS n", ()).await?;
+        for half in 1..=2 {
+            let sql = "SELECT $1::bigint AS n FROM pg_sleep($2)";
+            session.execute(sql, (half, ms as f64 / 2_000.0)).await?.ok()?;
+        }
         Ok(std::process::id())
     });
     session.await

@@ -23,6 +23,7 @@
 //!   HTTP members; `statement_counters`: the figures of the status page; `holders`: which statements hold the
 //!   connections that others wait for;
 //! - `budget`: how many connections this process may hold while it replaces another, and how its threads share them;
+//!   `tending`: what the members do besides statements;
 //! - `adhoc`: databases that no configuration names; `params`: the types that handlers pass as parameters;
 //! - `absent`: stand-ins for an engine whose feature is off.
 #![cfg_attr(
@@ -54,6 +55,7 @@ mod sqlite;
 mod statement_counters;
 mod statement_guard;
 pub mod stream;
+mod tending;
 mod text;
 #[cfg(feature = "postgres")]
 mod types;
@@ -65,7 +67,7 @@ mod types;
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -78,7 +80,7 @@ use crate::balance::health::{FULL_WEIGHT, Health};
 use crate::balance::pick::{Candidate, Dice, Picker};
 use crate::kit::race::step;
 use crate::kit::report::ActorReport;
-use crate::kit::{Answers, Report, Responder, tasks};
+use crate::kit::{Answers, Report, Responder};
 use crate::outcome::{Outcome, Reason};
 use crate::spec::{DbMember, DbSpec, Shard};
 use crate::wire::Value;
@@ -183,9 +185,9 @@ impl Database {
             Rc::new(SqlMember::new(member.clone(), limits, Some(health.member(index).clone()), share))
         };
         let members: Rc<[_]> = spec.members.iter().enumerate().map(member).collect();
-        tend(&members);
+        tending::tend(&members);
         if let Some(budgets) = budgets {
-            follow(&members, budgets);
+            tending::follow(&members, budgets);
         }
         let weights: Vec<u32> = spec.members.iter().map(|member| member.weight).collect();
         Database {
@@ -206,34 +208,6 @@ impl Database {
         self.members.iter().for_each(|member| member.keep(files));
         self
     }
-}
-
-/// Closes idle connections every [`TEND_EVERY`] until the actor's state is dropped. Without it a pool would only grow.
-fn tend(members: &Rc<[Rc<SqlMember>]>) {
-    let members = Rc::downgrade(members);
-    tasks::spawn("closing of idle connections", async move {
-        loop {
-            tokio::time::sleep(TEND_EVERY).await;
-            let Some(members) = members.upgrade() else { return };
-            members.iter().for_each(|member| member.close_old(IDLE_LIMIT, LIFETIME));
-        }
-    });
-}
-
-/// Follows the shares of the connections until the actor's state is dropped.
-fn follow(members: &Rc<[Rc<SqlMember>]>, budgets: &Budgets) {
-    let (members, mut changes) = (Rc::downgrade(members), budgets.follow());
-    tasks::spawn("shares of connections", async move {
-        loop {
-            // At once: the shares may have changed while the pools were made.
-            let Some(members) = Weak::upgrade(&members) else { return };
-            members.iter().for_each(|member| member.follow_budget());
-            drop(members);
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    });
 }
 
 impl Answers<Statement> for Database {

@@ -64,16 +64,16 @@ pub(crate) enum ToProcess {
     /// process opens anew by itself.
     Reopen { descriptors: Vec<Descriptor> },
     /// It may hold so many more connections to these databases.
-    Grants { connections: Vec<Connections> },
+    Grants { connections: Vec<ConnectionCount> },
     /// Another process wants so many connections of these: they are to be given back when they are not used.
-    Wants { connections: Vec<Connections> },
+    Wants { connections: Vec<ConnectionCount> },
     #[serde(other)]
     Unknown,
 }
 
 /// A number of connections to one database: a member of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Connections {
+pub(crate) struct ConnectionCount {
     pub(crate) cluster: String,
     pub(crate) member: String,
     pub(crate) count: usize,
@@ -95,11 +95,11 @@ pub(crate) enum FromProcess {
     /// A handler asks that the instance ends, or starts anew.
     Asked { for_what: Wish },
     /// The connections to databases that its configuration gives it. It holds none before they are granted.
-    Needs { connections: Vec<Connections> },
+    Needs { connections: Vec<ConnectionCount> },
     /// So many of its connections are closed, at the server as well: it may hold as many fewer.
-    Returns { connections: Vec<Connections> },
+    Returns { connections: Vec<ConnectionCount> },
     /// Its statements wait for a connection to these databases. The counts mean nothing.
-    Lacks { connections: Vec<Connections> },
+    Lacks { connections: Vec<ConnectionCount> },
     #[serde(other)]
     Unknown,
 }

@@ -17,7 +17,7 @@ use super::drain::Drain;
 use super::listen::Listener;
 use super::process::Process;
 use crate::config::{Declared, Loaded, ServerSettings};
-use crate::ipc::messages::{Connections, Descriptor, FromProcess, Hello, ToProcess, VERSION};
+use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, ToProcess, VERSION};
 use crate::ipc::{Line, LineError};
 use crate::observe::log_files::LogFiles;
 
@@ -163,8 +163,8 @@ fn hear(line: &mut Line, sender: &UnboundedSender<Order>, budgets: Option<&Budge
     }
 }
 
-fn each(budgets: Option<&Budgets>, connections: Vec<Connections>, act: impl Fn(&Budgets, &BudgetKey, usize)) {
-    for Connections { cluster, member, count, .. } in connections {
+fn each(budgets: Option<&Budgets>, connections: Vec<ConnectionCount>, act: impl Fn(&Budgets, &BudgetKey, usize)) {
+    for ConnectionCount { cluster, member, count, .. } in connections {
         if let Some(budgets) = budgets {
             act(budgets, &(cluster.into(), member.into()), count);
         }
@@ -187,7 +187,7 @@ impl Relay {
         Budgets::new(move |(cluster, member), said| {
             let some = |count| {
                 let (cluster, member) = (cluster.to_string(), member.to_string());
-                vec![Connections { cluster, member, count, of_instance: 0 }]
+                vec![ConnectionCount { cluster, member, count, of_instance: 0 }]
             };
             relay.say(&match said {
                 Said::Returned(count) => FromProcess::Returns { connections: some(count) },
@@ -203,7 +203,7 @@ impl Relay {
         for declared in &loaded.settings.clusters {
             let Declared::Db(spec) = declared else { continue };
             let of_servers = spec.members.iter().filter(|member| matches!(member.shard, Shard::Postgres { .. }));
-            connections.extend(of_servers.map(|member| Connections {
+            connections.extend(of_servers.map(|member| ConnectionCount {
                 cluster: spec.name.to_string(),
                 member: member.node.to_string(),
                 count: spec.connections * threads,

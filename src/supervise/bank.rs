@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use skitai_actors::db::may_give;
 
-use crate::ipc::messages::{Connections, ToProcess};
+use crate::ipc::messages::{ConnectionCount, ToProcess};
 
 /// How long the server may need to see that the connections of a process that has ended are gone. It looks every 300 ms
 /// while a statement runs (`actors::db::postgres::dial`), and at once otherwise.
@@ -30,14 +30,14 @@ pub(super) type Letters = Vec<(i32, ToProcess)>;
 
 #[derive(Debug, Default)]
 pub(super) struct Bank {
-    accounts: BTreeMap<Key, Account>,
+    accounts: BTreeMap<Key, DbAccount>,
     /// They are told to leave.
     leaving: Vec<i32>,
 }
 
 /// One database.
 #[derive(Debug, Default)]
-struct Account {
+struct DbAccount {
     /// The oldest first.
     holders: Vec<Holder>,
     /// What ended processes held: until when it counts, and how much it is.
@@ -71,12 +71,12 @@ impl Bank {
 
     /// The bank with these books; `leaving` are those of the processes that leave.
     pub(super) fn of_books(books: Books, leaving: Vec<i32>) -> Bank {
-        let account = |holders| Account { holders, ended: Vec::new() };
+        let account = |holders| DbAccount { holders, ended: Vec::new() };
         Bank { accounts: books.into_iter().map(|(key, holders)| (key, account(holders))).collect(), leaving }
     }
 
     /// A new process says what it needs.
-    pub(super) fn needs(&mut self, pid: i32, connections: Vec<Connections>) -> Letters {
+    pub(super) fn needs(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Letters {
         self.each(connections, |account, count, of_instance| {
             if account.holder(pid).is_some() {
                 return;
@@ -93,7 +93,7 @@ impl Bank {
         })
     }
 
-    pub(super) fn returns(&mut self, pid: i32, connections: Vec<Connections>) -> Letters {
+    pub(super) fn returns(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Letters {
         self.each(connections, |account, count, _| {
             if let Some(holder) = account.holder(pid) {
                 holder.granted = holder.granted.saturating_sub(count);
@@ -102,7 +102,7 @@ impl Bank {
         })
     }
 
-    pub(super) fn lacks(&mut self, pid: i32, connections: Vec<Connections>) -> Letters {
+    pub(super) fn lacks(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Letters {
         self.each(connections, |account, _, _| {
             let last = account.holders.iter().map(|holder| holder.lacks).max().unwrap_or_default();
             if let Some(holder) = account.holder(pid) {
@@ -152,9 +152,13 @@ impl Bank {
         letters
     }
 
-    fn each(&mut self, connections: Vec<Connections>, mut change: impl FnMut(&mut Account, usize, usize)) -> Letters {
+    fn each(
+        &mut self,
+        connections: Vec<ConnectionCount>,
+        mut change: impl FnMut(&mut DbAccount, usize, usize),
+    ) -> Letters {
         let mut letters = Vec::new();
-        for Connections { cluster, member, count, of_instance } in connections {
+        for ConnectionCount { cluster, member, count, of_instance } in connections {
             let key = (cluster, member);
             let account = self.accounts.entry(key.clone()).or_default();
             change(account, count, of_instance);
@@ -170,7 +174,7 @@ impl Bank {
     }
 }
 
-impl Account {
+impl DbAccount {
     fn holder(&mut self, pid: i32) -> Option<&mut Holder> {
         self.holders.iter_mut().find(|holder| holder.pid == pid)
     }
@@ -220,8 +224,8 @@ impl Account {
     }
 }
 
-fn connections((cluster, member): &Key, count: usize) -> Connections {
-    Connections { cluster: cluster.clone(), member: member.clone(), count, of_instance: 0 }
+fn connections((cluster, member): &Key, count: usize) -> ConnectionCount {
+    ConnectionCount { cluster: cluster.clone(), member: member.clone(), count, of_instance: 0 }
 }
 
 #[cfg(test)]
@@ -230,13 +234,13 @@ mod tests {
 
     const KEY: (&str, &str) = ("db", "here");
 
-    fn some(count: usize) -> Vec<Connections> {
-        vec![Connections { cluster: KEY.0.into(), member: KEY.1.into(), count, of_instance: count }]
+    fn some(count: usize) -> Vec<ConnectionCount> {
+        vec![ConnectionCount { cluster: KEY.0.into(), member: KEY.1.into(), count, of_instance: count }]
     }
 
     /// `+3` for a grant, `-1` for a wish, by process.
     fn read(letters: Letters) -> Vec<(i32, i64)> {
-        let count = |connections: &[Connections]| i64::try_from(connections[0].count).expect("a small number");
+        let count = |connections: &[ConnectionCount]| i64::try_from(connections[0].count).expect("a small number");
         letters
             .into_iter()
             .map(|(pid, letter)| match letter {

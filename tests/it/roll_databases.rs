@@ -172,9 +172,11 @@ fn who_leaves_keeps_what_it_uses_and_its_crash_frees_it() {
     let old = pid(&site);
     let mut held = site.begin("/holds-connection?ms=20000");
     eventually("it is held", || (count(&database) > 0).then_some(()));
-    let load = Load::begin(&site, &[SELECT, SELECT, SELECT]);
     reload(&site);
     next_pid(&site, old);
+    // The old one takes its clients along: it must have accepted the last of them.
+    eventually("the new one alone accepts", || (0..30).all(|_| pid(&site) != old).then_some(()));
+    let load = Load::begin(&site, &[SELECT, SELECT, SELECT]);
     assert_eq!(processes(&site), 2, "the old one has a request");
     assert!(std::process::Command::new("kill").args(["-9", &old.to_string()]).status().unwrap().success());
     assert!(held.ends(), "its process is gone");

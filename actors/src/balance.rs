@@ -4,10 +4,12 @@
 //!   [`penalty`] (how much of its weight counts after failures?), [`latency_histogram`] (quantiles of its latency),
 //!   [`latency_estimate`] (its expected latency), [`pick`] (which member is next?), [`retry_budget`] (is one more
 //!   request allowed?);
-//! - [`health`]: the state of all members, shared by the threads.
+//! - [`health`]: the state of all members, shared by the threads;
+//! - [`history`]: what of it a process hands on to the one that takes its place.
 
 pub mod circuit;
 pub mod health;
+pub mod history;
 pub mod latency_estimate;
 pub mod latency_histogram;
 pub mod penalty;

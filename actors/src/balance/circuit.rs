@@ -12,14 +12,17 @@
 //! Without active checks, a probing member gets one live call at a time. With them, it gets no live call until the
 //! checks readmit it. Times are durations since an origin that the owner chooses.
 //!
-//! - `reason`: which outcomes count against a member, and the causes of state changes.
+//! - `reason`: which outcomes count against a member, and the causes of state changes;
+//! - `history`: what the process that takes our place is told of it.
 
+mod history;
 mod reason;
 
 use std::time::Duration;
 
 use crate::spec::Rules;
 
+pub use history::CircuitHistory;
 pub use reason::{EjectReason, Judged, ReadmitReason, judge};
 
 /// The state of a member's circuit breaker.

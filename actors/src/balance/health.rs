@@ -13,11 +13,12 @@ mod member_health;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skitai_wire::Value;
 
 use super::circuit::{Admitted, CallKind, Judged};
+use super::history::{ClusterHistory, Past};
 use super::pick::Candidate;
 use crate::spec::{Balance, ClusterSpec, DbSpec, Member};
 
@@ -76,17 +77,51 @@ pub enum Extra {
 impl Health {
     /// All members healthy, without latency samples.
     pub fn new(spec: &ClusterSpec) -> Health {
-        let states = spec.members.iter().map(|member| MemberState::new(member, None)).collect();
-        Health::of(ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true, spec.hedge), states)
+        Health::after(spec, None)
+    }
+
+    /// The health of members that another process has learnt of. Those it did not know are new.
+    pub fn after(spec: &ClusterSpec, past: Option<Past<'_>>) -> Health {
+        let common = ClusterState::new(&spec.name, spec.rules, spec.check.is_some(), true, spec.hedge, past);
+        Health::resumed(common, spec.members.iter().map(|member| (&member.node, member.weight)))
     }
 
     /// As [`new`](Health::new), for databases: live statements are their trial calls, and latency is recorded only if
     /// `dlb` balances by it.
     pub fn of_databases(spec: &DbSpec) -> Health {
-        let states =
-            spec.members.iter().map(|member| MemberState::at(member.node.clone(), member.weight, None)).collect();
-        let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma, false);
+        Health::of_databases_after(spec, None)
+    }
+
+    /// As [`after`](Health::after), for databases.
+    pub fn of_databases_after(spec: &DbSpec, past: Option<Past<'_>>) -> Health {
+        let common = ClusterState::new(&spec.name, spec.rules, false, spec.balance == Balance::Ewma, false, past);
+        Health::resumed(common, spec.members.iter().map(|member| (&member.node, member.weight)))
+    }
+
+    fn resumed<'m>(common: Arc<ClusterState>, members: impl ExactSizeIterator<Item = (&'m Arc<str>, u32)>) -> Health {
+        let mut ejections = common.most_out(members.len());
+        let states: Box<[_]> = members
+            .map(|(node, weight)| {
+                let known = common.remembered(node, weight, || take(&mut ejections));
+                known.unwrap_or_else(|| MemberState::at(node.clone(), weight, None))
+            })
+            .collect();
+        if !common.has_checks && states.iter().any(|state| state.is_out()) {
+            // Whose trial is due is seen at the first choice.
+            common.due.store(0, Relaxed);
+        }
         Health::of(common, states)
+    }
+
+    /// What is known of the members as of `now`, for the process that takes our place.
+    pub fn history(&self, now: Duration) -> ClusterHistory {
+        let common = &*self.common;
+        ClusterHistory {
+            clock_ms: millis(now),
+            members: self.members.iter().filter_map(|member| member.history(now)).collect(),
+            budget: common.budget.lock().unwrap_or_else(PoisonError::into_inner).history(now),
+            latency: common.latency().and_then(|latency| latency.history(now)),
+        }
     }
 
     /// The health of a new list of members. Members of the old list keep their state. `is_late` says whether a new
@@ -99,13 +134,13 @@ impl Health {
             let before = known.iter().position(|state| state.is_for(member)).map(|at| known.swap_remove(at));
             match before {
                 Some(state) if !state.is_out() => state.clone(),
-                Some(state) if ejections > 0 => {
-                    ejections -= 1;
-                    state.clone()
-                }
+                Some(state) if take(&mut ejections) => state.clone(),
                 // More members are ejected than the shorter list allows: this one gets another chance.
                 Some(_) => MemberState::new(member, None),
-                None => MemberState::new(member, is_late(member).then_some(now)),
+                None => {
+                    let known = self.common.remembered(&member.node, member.weight, || take(&mut ejections));
+                    known.unwrap_or_else(|| MemberState::new(member, is_late(member).then_some(now)))
+                }
             }
         });
         Health::of(self.common.clone(), states.collect())
@@ -131,6 +166,11 @@ impl Health {
     /// The time since the cluster's first `Health` was made.
     pub fn now(&self) -> Duration {
         self.common.epoch.elapsed()
+    }
+
+    /// As [`now`](Health::now), for a moment that was read from the clock.
+    pub fn at(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.common.epoch)
     }
 
     /// The health of one member. Panics for an index beyond the list.
@@ -212,6 +252,13 @@ impl Health {
             ("extra_denied", number(&self.common.denied)),
         ]
     }
+}
+
+/// Takes one of the places for ejected members, if there is one.
+fn take(places: &mut usize) -> bool {
+    let is_free = *places > 0;
+    *places = places.saturating_sub(1);
+    is_free
 }
 
 fn millis(time: Duration) -> u64 {

@@ -8,7 +8,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+
+use super::history::{before, since};
 
 /// Samples that count. Few, so that a changed member shows after eight; enough that two stalls in a row do not count.
 const KEPT: usize = 15;
@@ -45,7 +48,40 @@ pub struct LatencyEstimate {
     pub room: u32,
 }
 
+/// What a successor is told of the recent answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecentHistory {
+    /// The oldest first: microseconds, calls in flight, and how many milliseconds ago.
+    pub answers: Vec<(u32, u32, u64)>,
+    /// The capacity.
+    pub room: u32,
+    /// How long ago it was seen.
+    pub room_ms: u64,
+}
+
 impl RecentLatencies {
+    /// As of `now`; `None` without an answer.
+    pub(crate) fn history(&self, now: Duration) -> Option<RecentHistory> {
+        let told = |answer: &LatencySample| (answer.micros, answer.among, since(answer.at, now));
+        let answers: Vec<_> = self.answers.iter().map(told).collect();
+        (!answers.is_empty()).then(|| RecentHistory { answers, room: self.room.0, room_ms: since(self.room.1, now) })
+    }
+
+    /// The answers that were like this at `then`.
+    pub(crate) fn resumed(history: &RecentHistory, then: Duration) -> RecentLatencies {
+        let last = &history.answers[history.answers.len().saturating_sub(KEPT)..];
+        let heard = |(micros, among, ago): &(u32, u32, u64)| LatencySample {
+            micros: (*micros).max(1),
+            among: (*among).max(1),
+            at: before(then, *ago),
+        };
+        RecentLatencies {
+            answers: last.iter().map(heard).collect(),
+            room: (history.room, before(then, history.room_ms)),
+        }
+    }
+
     /// Records an answer to a call that was one of `among` in flight.
     pub fn learn(&mut self, took: Duration, among: usize, now: Duration) -> LatencyEstimate {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).max(1);

@@ -8,6 +8,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::history::{before, since};
+
 /// Buckets per doubling.
 const FINENESS: f64 = 8.0;
 /// The upper end of the first bucket.
@@ -20,6 +24,8 @@ const HALVE: Duration = Duration::from_secs(10);
 const ONE: u32 = 16;
 /// Answers needed for a quantile: with fewer, the 95th percentile is a guess.
 const ENOUGH: u32 = 20;
+/// The most that one bucket of a history is believed to count: all of them together leave room for further answers.
+const MOST: u32 = u32::MAX / 2 / BUCKETS as u32;
 /// The weight of a prior, in answers; decision 0022 compares 20, 50 and 100. A member slower than the others is known
 /// after six answers, which are more than a twentieth of all. One that is quicker is known late, and until then its
 /// hedges come later than they need to.
@@ -45,7 +51,35 @@ impl std::fmt::Debug for LatencyHistogram {
     }
 }
 
+/// What a successor is told of a histogram.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistogramHistory {
+    /// The buckets that are not empty: index and count.
+    pub counts: Vec<(usize, u32)>,
+    /// How long ago they were halved.
+    pub halved_ms: u64,
+}
+
 impl LatencyHistogram {
+    /// As of `now`; `None` without an answer.
+    pub(crate) fn history(&self, now: Duration) -> Option<HistogramHistory> {
+        let counts: Vec<_> = self.counts.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        (!counts.is_empty()).then(|| HistogramHistory { counts, halved_ms: since(self.halved, now) })
+    }
+
+    /// The histogram that was like this at `then`.
+    pub(crate) fn resumed(history: &HistogramHistory, then: Duration) -> LatencyHistogram {
+        let mut latency = LatencyHistogram { halved: before(then, history.halved_ms), ..LatencyHistogram::default() };
+        for (index, told) in &history.counts {
+            if let Some(count) = latency.counts.get_mut(*index) {
+                *count = (*told).min(MOST);
+            }
+        }
+        latency.total = latency.counts.iter().sum();
+        latency
+    }
+
     /// Records an answer.
     pub fn learn(&mut self, took: Duration, now: Duration) {
         self.fade(now);

@@ -7,6 +7,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::history::{before, since};
+
 /// Half-life of the penalty: long compared with a second of errors, short compared with an ejection. It is Linkerd's.
 const HALF_LIFE: f64 = 5.0;
 /// The penalty of a failure, in halvings of the weight.
@@ -24,7 +28,28 @@ pub struct Penalty {
     at: Duration,
 }
 
+/// What a successor is told of a penalty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PenaltyHistory {
+    /// Halvings of the weight, so long ago.
+    pub halvings: f64,
+    /// How long ago that was.
+    pub ago_ms: u64,
+}
+
 impl Penalty {
+    /// As of `now`; `None` without a penalty.
+    pub(crate) fn history(&self, now: Duration) -> Option<PenaltyHistory> {
+        (!self.is_full()).then(|| PenaltyHistory { halvings: self.halvings, ago_ms: since(self.at, now) })
+    }
+
+    /// The penalty that was like this at `then`.
+    pub(crate) fn resumed(history: &PenaltyHistory, then: Duration) -> Penalty {
+        let halvings = if history.halvings.is_finite() { history.halvings.clamp(0.0, DEEPEST) } else { 0.0 };
+        Penalty { halvings, at: before(then, history.ago_ms) }
+    }
+
     /// Records how a call ended.
     pub fn learn(&mut self, is_failure: bool, now: Duration) {
         let change = if is_failure { FAILURE } else { -ANSWER };

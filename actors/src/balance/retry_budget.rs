@@ -6,12 +6,16 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Extra requests per hundred.
 const PERCENT: u64 = 20;
 /// Extra requests per second that are always allowed: without them a cluster with two calls a minute would never retry.
 const FLOOR: u64 = 10;
 /// The length of the window, in slots of a second.
 const WINDOW: usize = 10;
+/// The most requests of a second that a history is believed to have had.
+const MOST: u64 = 1 << 40;
 
 /// The budget of one cluster.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +31,45 @@ struct BudgetSlot {
     extra: u64,
 }
 
+/// What a successor is told of one second of a budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BudgetSlotHistory {
+    /// How many seconds before the present one.
+    pub ago_s: u64,
+    /// Requests of callers.
+    pub requests: u64,
+    /// Extra requests.
+    pub extra: u64,
+}
+
 impl RetryBudget {
+    /// Its seconds that still count at `now`.
+    pub(crate) fn history(&self, now: Duration) -> Vec<BudgetSlotHistory> {
+        let second = now.as_secs();
+        let slots = self.slots.iter().filter(|slot| slot.second + WINDOW as u64 > second);
+        let used = slots.filter(|slot| slot.requests > 0 || slot.extra > 0);
+        let told = used.map(|slot| BudgetSlotHistory {
+            ago_s: second.saturating_sub(slot.second),
+            requests: slot.requests,
+            extra: slot.extra,
+        });
+        told.collect()
+    }
+
+    /// The budget that was like this at `then`.
+    pub(crate) fn resumed(history: &[BudgetSlotHistory], then: Duration) -> RetryBudget {
+        let mut budget = RetryBudget::default();
+        for told in history {
+            let Some(second) = then.as_secs().checked_sub(told.ago_s).filter(|_| told.ago_s < WINDOW as u64) else {
+                continue;
+            };
+            budget.slots[second as usize % WINDOW] =
+                BudgetSlot { second, requests: told.requests.min(MOST), extra: told.extra.min(MOST) };
+        }
+        budget
+    }
+
     /// Counts a caller's request.
     pub fn deposit(&mut self, now: Duration) {
         self.slot(now).requests += 1;

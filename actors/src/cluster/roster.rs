@@ -6,12 +6,13 @@
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use skitai_wire::Value;
 use tokio::sync::watch;
 
 use crate::balance::health::{Health, unix};
+use crate::balance::history::{ClusterHistory, Past};
 use crate::http::TlsTrust;
 use crate::outcome::Outcome;
 use crate::spec::{ClusterSpec, Member, Spread};
@@ -71,8 +72,13 @@ const ADDRESSES: usize = 256;
 impl Roster {
     /// The members of the configuration, without any health history.
     pub fn new(spec: ClusterSpec) -> Arc<Roster> {
+        Roster::after(spec, None)
+    }
+
+    /// The members of the configuration, of which another process has learnt something.
+    pub fn after(spec: ClusterSpec, past: Option<Past<'_>>) -> Arc<Roster> {
         let trust = spec.tls.then(|| spec.authority.as_ref().map_or_else(TlsTrust::web, TlsTrust::of));
-        let lineup = Lineup { members: spec.members.clone().into(), health: Health::new(&spec) };
+        let lineup = Lineup { members: spec.members.clone().into(), health: Health::after(&spec, past) };
         let mut names: Vec<Name> = Vec::new();
         for member in spec.members.iter().filter(|member| spec.discover.is_some() && is_name(member)) {
             if !names.iter().any(|name| name.host == member.host) {
@@ -91,6 +97,12 @@ impl Roster {
     /// The present members.
     pub fn lineup(&self) -> Arc<Lineup> {
         self.present.borrow().clone()
+    }
+
+    /// What is known of the present members, for the process that takes our place; `at` is now or a moment before.
+    pub fn history(&self, at: Instant) -> ClusterHistory {
+        let lineup = self.lineup();
+        lineup.health.history(lineup.health.at(at))
     }
 
     /// Receives each change of the members.
@@ -208,4 +220,49 @@ fn expanded(member: &Member, names: &[Name]) -> Vec<Member> {
 /// False for an IP address, which needs no look-up.
 fn is_name(member: &Member) -> bool {
     member.host.parse::<IpAddr>().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::balance::circuit::{CallKind, EjectReason, Judged};
+    use crate::balance::health::CallEnd;
+
+    /// The addresses of a name are members by themselves, and are found a little after the start.
+    #[test]
+    fn what_was_learnt_of_an_address_waits_until_it_is_found() {
+        let spec = ClusterSpec {
+            discover: Some(Duration::from_secs(30)),
+            ..ClusterSpec::new("found", vec![Member::new("name", 80)])
+        };
+        let addresses = |last: [u8; 3]| Ok(last.iter().map(|last| IpAddr::from([127, 0, 0, *last])).collect());
+        let roster = Roster::new(spec.clone());
+        roster.found("name", addresses([1, 2, 3]));
+        let (lineup, at) = (roster.lineup(), Instant::now());
+        let (member, now) = (lineup.health.member(1), lineup.health.at(at));
+        for _ in 0..5 {
+            let (call, judged) = (CallKind::Regular, Judged::Failed(EjectReason::Refused));
+            let among = member.begun(now);
+            let ended = CallEnd { call, judged, is_refusal: false, took: None, waited: None, among, msg: "" };
+            member.ended(&ended, now);
+        }
+        let history = roster.history(at);
+        let next = Roster::after(spec, Some(Past { history: &history, age: Duration::from_secs(1) }));
+        let out = |roster: &Roster| {
+            let lineup = roster.lineup();
+            let all = lineup.members.iter().enumerate();
+            let out = all.filter(|(index, _)| lineup.health.member(*index).is_out());
+            out.map(|(_, member)| member.node.to_string()).collect::<Vec<_>>()
+        };
+        assert!(out(&next).is_empty(), "the name alone is no member that anybody knows");
+        next.found("name", addresses([2, 3, 4]));
+        assert_eq!(out(&next), ["name:80 (127.0.0.2)"]);
+        assert!(next.lineup().health.due(now + Duration::from_secs(1)).is_none(), "its time is not over");
+        // One that leaves and comes again is a new one.
+        next.found("name", addresses([3, 4, 5]));
+        next.found("name", addresses([2, 3, 4]));
+        assert!(out(&next).is_empty());
+    }
 }

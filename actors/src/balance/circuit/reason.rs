@@ -30,6 +30,25 @@ pub enum EjectReason {
 }
 
 impl EjectReason {
+    const ALL: [EjectReason; 11] = [
+        EjectReason::Refused,
+        EjectReason::ConnectTimeout,
+        EjectReason::Unreachable,
+        EjectReason::Tls,
+        EjectReason::Reset,
+        EjectReason::Closed,
+        EjectReason::ServerError,
+        EjectReason::Silent,
+        EjectReason::Login,
+        EjectReason::Unavailable,
+        EjectReason::CheckFailed,
+    ];
+
+    /// The reason of this word; `None` for a word of another build.
+    pub(super) fn named(word: &str) -> Option<EjectReason> {
+        EjectReason::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+
     /// The word used in logs and on the status page.
     pub fn word(self) -> &'static str {
         match self {
@@ -58,6 +77,11 @@ pub enum ReadmitReason {
 }
 
 impl ReadmitReason {
+    /// The reason of this word.
+    pub(super) fn named(word: &str) -> Option<ReadmitReason> {
+        [ReadmitReason::Answered, ReadmitReason::ChecksPassed].into_iter().find(|reason| reason.word() == word)
+    }
+
     /// The word used in logs and on the status page.
     pub fn word(self) -> &'static str {
         match self {

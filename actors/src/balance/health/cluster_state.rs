@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::NEVER;
 use super::member_health::MemberState;
+use crate::balance::history::{MemberHistory, Past};
 use crate::balance::latency_histogram::LatencyHistogram;
 use crate::balance::retry_budget::RetryBudget;
 use crate::spec::Rules;
@@ -29,6 +30,19 @@ pub(crate) struct ClusterState {
     pub(crate) retries: AtomicU64,
     pub(crate) hedges: AtomicU64,
     pub(crate) denied: AtomicU64,
+    remembered: Mutex<Remembered>,
+}
+
+/// How long members that are not there yet are remembered: those that are found by their names come a little later. One
+/// that comes after that is a new one.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// What the process before this one has told of members that have not come yet.
+#[derive(Debug, Default)]
+struct Remembered {
+    then: Duration,
+    until: Duration,
+    members: Vec<MemberHistory>,
 }
 
 /// The present members, and how many of them may be ejected at once.
@@ -54,21 +68,56 @@ impl ClusterState {
         has_checks: bool,
         learns: bool,
         is_hedged: bool,
+        past: Option<Past<'_>>,
     ) -> Arc<ClusterState> {
+        let now = Instant::now();
+        let (then, age, history) = past
+            .map(|past| (past.history.then(), past.age(), past.history))
+            // A clock of this process that has not run for so long cannot show that time.
+            .filter(|(then, age, _)| now.checked_sub(*then + *age).is_some())
+            .map_or_else(Default::default, |(then, age, history)| (then, age, Some(history)));
+        let learnt = history.and_then(|history| history.latency.as_ref());
+        let latency = learnt.map(|learnt| LatencyHistogram::resumed(learnt, then)).unwrap_or_default();
+        let budget = history.map(|history| RetryBudget::resumed(&history.budget, then)).unwrap_or_default();
+        let members = history.map(|history| history.members.clone()).unwrap_or_default();
         Arc::new(ClusterState {
             name: name.clone(),
-            epoch: Instant::now(),
+            epoch: now.checked_sub(then + age).unwrap_or(now),
             rules,
             has_checks,
             learns,
-            latency: is_hedged.then(Mutex::default),
+            latency: is_hedged.then(|| latency.into()),
             due: AtomicU64::new(NEVER),
             ejections: Mutex::default(),
-            budget: Mutex::default(),
+            budget: budget.into(),
             retries: AtomicU64::new(0),
             hedges: AtomicU64::new(0),
             denied: AtomicU64::new(0),
+            remembered: Remembered { then, until: then + age + REMEMBERED, members }.into(),
         })
+    }
+
+    /// What was told of the member before this process was there, once. `may_be_out` says whether one that is ejected
+    /// may remain so; if not, it is like one that takes part.
+    pub(crate) fn remembered(
+        &self,
+        node: &Arc<str>,
+        weight: u32,
+        may_be_out: impl FnOnce() -> bool,
+    ) -> Option<Arc<MemberState>> {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.members.is_empty() {
+            return None;
+        }
+        if self.epoch.elapsed() > remembered.until {
+            remembered.members.clear();
+        }
+        let at = remembered.members.iter().position(|member| *member.node == **node)?;
+        let mut history = remembered.members.swap_remove(at);
+        if history.is_out() && !may_be_out() {
+            history.circuit = None;
+        }
+        Some(MemberState::resumed(node.clone(), weight, &history, remembered.then))
     }
 
     pub(crate) fn ejections(&self) -> MutexGuard<'_, Ejections> {

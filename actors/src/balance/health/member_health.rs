@@ -3,8 +3,10 @@
 //! The end of an exchange locks its member; an ejection then also locks the places. The locks are never taken in the
 //! other order. The same holds for the cluster's latencies, which a member with `hedge` locks last.
 //!
-//! - `report`: the member's part of the status page.
+//! - `report`: the member's part of the status page;
+//! - `history`: what the process that takes our place is told of it.
 
+mod history;
 mod report;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -52,7 +54,12 @@ impl MemberState {
     }
 
     pub(crate) fn at(node: Arc<str>, weight: u32, joined: Option<Duration>) -> Arc<MemberState> {
-        Arc::new(MemberState {
+        let ramped_from = joined.map_or(0, |now| millis(now) + 1).into();
+        Arc::new(MemberState { ramped_from, ..MemberState::fresh(node, weight) })
+    }
+
+    fn fresh(node: Arc<str>, weight: u32) -> MemberState {
+        MemberState {
             salt: hash(&[node.as_bytes()]),
             node,
             weight,
@@ -60,12 +67,12 @@ impl MemberState {
             is_out: AtomicBool::new(false),
             is_failing: AtomicBool::new(false),
             held_until: AtomicU64::new(0),
-            ramped_from: AtomicU64::new(joined.map_or(0, |now| millis(now) + 1)),
+            ramped_from: AtomicU64::new(0),
             penalty: AtomicU64::new(0),
             estimate: AtomicU64::new(0),
             asked: AtomicU64::new(0),
             stats: Mutex::default(),
-        })
+        }
     }
 
     pub(crate) fn is_for(&self, member: &Member) -> bool {

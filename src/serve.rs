@@ -7,6 +7,7 @@
 //!   opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
 //! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what asks
 //!   for it;
+//! - [`learnt`]: what the next process goes on with;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -19,6 +20,7 @@ pub(crate) mod drain;
 mod entry;
 mod fleet;
 pub(crate) mod keys;
+pub(crate) mod learnt;
 pub(crate) mod limits;
 pub(crate) mod listen;
 pub(crate) mod listen_error;

@@ -12,6 +12,7 @@
 //! - [`blueprint`]: what is given; [`plan`]: what the configuration says; [`identity`]: as whom the processes run;
 //! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
+//! - [`learnt`]: what processes have learnt, for their successors;
 //! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes back;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
@@ -26,6 +27,7 @@ mod child;
 mod control;
 pub(crate) mod identity;
 mod instance;
+mod learnt;
 mod notices;
 pub(crate) mod place;
 mod plan;
@@ -52,6 +54,7 @@ use bank::Bank;
 use blueprint::Blueprint;
 use control::Control;
 use instance::{Instance, Over, Slot};
+use learnt::LearntBySlot;
 use notices::Notices;
 use plan::{OpenSocket, Plan};
 use signals::Signals;
@@ -117,6 +120,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         last_crash: None,
         notices: Notices::new(false),
         bank: Bank::default(),
+        learnt: LearntBySlot::default(),
     })
 }
 

@@ -27,7 +27,7 @@ use crate::serve::notify::Notifier;
 use crate::serve::relay::{Inheritance, Relay};
 use crate::serve::site::OpenSite;
 use crate::serve::watch::Watch;
-use crate::serve::{activation, limits, server, signals};
+use crate::serve::{activation, learnt, limits, server, signals};
 use crate::supervise::blueprint::Blueprint;
 use crate::supervise::{self, RESTART, UNFIT};
 
@@ -187,13 +187,13 @@ fn serve(
     let watch = Watch::of(&loaded, which.port);
     let Program { apps, hints, .. } = program;
     actix_rt::System::new().block_on(async move {
-        let is_reload = inheritance.as_ref().is_some_and(|inheritance| inheritance.hello.is_reload);
+        let before = inheritance.as_mut().map(Inheritance::predecessor).unwrap_or_default();
         let templates = mounting::templates_of(&loaded);
         // In devel mode clusters may come and go within the process.
         let budgets = inheritance.as_ref().filter(|_| !loaded.settings.server.devel);
         let budgets = budgets.and_then(|inheritance| inheritance.budgets.clone());
-        let place = (is_reload, budgets.clone());
-        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), place);
+        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), &before, budgets.clone());
+        drop(before);
         let site = opened.map_err(|not_opened| match not_opened {
             NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
             NotOpened::Startup { .. } => NoSite::Start(not_opened.to_string()),
@@ -232,6 +232,7 @@ fn serve(
         }
         if let Some(relay) = &relay {
             relay.say(&FromProcess::Ready);
+            learnt::tell(&site, relay.clone());
         }
         if let Some(notifier) = notifier {
             let server = &loaded.settings.server;

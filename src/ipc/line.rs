@@ -77,8 +77,15 @@ impl Line {
     }
 
     /// The line that another program had, with what it had not read and sent.
-    pub(crate) fn resumed(socket: UnixStream, Unread { input, output }: Unread) -> Line {
-        Line { input, output, ..Line::from(socket) }
+    pub(crate) fn resumed(socket: UnixStream, unread: Unread) -> Line {
+        let mut line = Line::from(socket);
+        line.resume(unread);
+        line
+    }
+
+    /// Goes on with what another program had not read and sent; this one has not read or sent anything.
+    pub(crate) fn resume(&mut self, Unread { input, output }: Unread) {
+        (self.input, self.output) = (input, output);
     }
 
     pub(crate) fn unread(&self) -> Unread {

@@ -38,6 +38,26 @@ pub(crate) struct Hello {
     /// Whether a service manager has opened the sockets among them.
     #[serde(default)]
     pub(crate) is_activated: bool,
+    /// What the process whose place it takes has learnt.
+    #[serde(default)]
+    pub(crate) learnt: Option<LearntBefore>,
+}
+
+/// What a process knows that the next one in its place can use. The supervisor keeps it and does not look into it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Learnt {
+    /// The health of the members of clusters, as `serve::learnt` writes it. A text and no tree: the supervisor copies
+    /// octets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) members: Option<String>,
+}
+
+/// What another process has learnt, and how long ago it said so.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LearntBefore {
+    pub(crate) age_ms: u64,
+    pub(crate) learnt: Learnt,
 }
 
 /// A descriptor that is handed down.
@@ -92,6 +112,8 @@ pub(crate) enum FromProcess {
     Failed { why: String, is_conf: bool },
     /// What its drain had to cut.
     Drained { cut: Vec<String>, count: usize },
+    /// What it has learnt so far; the latest counts.
+    Learnt(Learnt),
     /// A handler asks that the instance ends, or starts anew.
     Asked { for_what: Wish },
     /// The connections to databases that its configuration gives it. It holds none before they are granted.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use skitai_actors::balance::history::Past;
 use skitai_actors::cluster::{Discovery, Prober, Roster};
 use skitai_actors::dns::names::SystemNames;
 use skitai_actors::spec::ClusterSpec;
@@ -14,8 +15,9 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn open(spec: &ClusterSpec) -> Fleet {
-        let roster = Roster::new(spec.clone());
+    /// `past` is what the process before this one has learnt of the members.
+    pub(super) fn open(spec: &ClusterSpec, past: Option<Past<'_>>) -> Fleet {
+        let roster = Roster::after(spec.clone(), past);
         let _discovery = Discovery::start(&roster, Arc::new(SystemNames));
         let _prober = Prober::start(&roster);
         Fleet { roster, _discovery, _prober }

@@ -7,13 +7,14 @@ use std::io;
 use std::mem::take;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skitai_actors::db::{BudgetKey, Budgets, Said};
 use skitai_actors::spec::Shard;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::drain::Drain;
+use super::learnt::Predecessor;
 use super::listen::Listener;
 use super::process::Process;
 use crate::config::{Declared, Loaded, ServerSettings};
@@ -45,6 +46,8 @@ pub(crate) struct Inheritance {
     pub(crate) relay: Relay,
     /// How many connections to databases this process may hold, if the supervisor says it.
     pub(crate) budgets: Option<Arc<Budgets>>,
+    /// When that was.
+    came: Instant,
     line: Line,
 }
 
@@ -66,6 +69,7 @@ impl Inheritance {
         let mut line = Line::on_stdin().map_err(failed)?;
         line.set_patience(Some(PATIENCE)).map_err(failed)?;
         let hello: Hello = line.wait()?;
+        let came = Instant::now();
         if hello.version != VERSION {
             return Err(NoSupervisor::Version(hello.version));
         }
@@ -76,7 +80,12 @@ impl Inheritance {
         rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
         let relay = Relay(Arc::new(Mutex::new(Line::from(writer))));
         let budgets = hello.grants_connections.then(|| relay.budgets());
-        Ok(Inheritance { hello, descriptors, relay, budgets, line })
+        Ok(Inheritance { hello, descriptors, relay, budgets, came, line })
+    }
+
+    /// What the process whose place this one takes has learnt.
+    pub(crate) fn predecessor(&mut self) -> Predecessor {
+        Predecessor::new(self.hello.is_reload, take(&mut self.hello.learnt), self.came)
     }
 
     /// The listening sockets, which were opened by the supervisor.

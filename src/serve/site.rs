@@ -14,6 +14,7 @@ use skitai_wire::Value;
 
 use super::fleet::Fleet;
 use super::keys::Keys;
+use super::learnt::Predecessor;
 use super::mounting::{NotOpened, Unfit, mounts, place};
 use super::process::Process;
 use super::watch::keep_of_process;
@@ -62,16 +63,18 @@ impl OpenSite {
         keys: &Keys,
         templates: Option<&Path>,
     ) -> Result<Arc<OpenSite>, NotOpened> {
-        OpenSite::open_in_place(loaded, apps, keys, templates, (false, None))
+        OpenSite::open_in_place(loaded, apps, keys, templates, &Predecessor::default(), None)
     }
 
-    /// The same in a process that takes the place of another one (`is_reload`), with its budgets of connections.
+    /// The same in a process of an instance: it goes on with what the one before it has learnt, and holds no more
+    /// connections to databases than its budgets say.
     pub(crate) fn open_in_place(
         loaded: &Loaded,
         mut apps: Vec<App>,
         keys: &Keys,
         templates: Option<&Path>,
-        (is_reload, budgets): (bool, Option<Arc<Budgets>>),
+        before: &Predecessor,
+        budgets: Option<Arc<Budgets>>,
     ) -> Result<Arc<OpenSite>, NotOpened> {
         let Settings { server, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
@@ -102,9 +105,9 @@ impl OpenSite {
                 mounts.push(own_mount(METHODS, &methods::app(), &server)?);
             }
         }
-        let (clusters, databases) = started(&declared, &[], &[]);
+        let (clusters, databases) = started(&declared, &[], &[], before);
         for (index, app) in apps.iter().enumerate() {
-            if let Err(error) = app.run_startup(&wasc, is_reload) {
+            if let Err(error) = app.run_startup(&wasc, before.is_reload) {
                 // Shuts down the apps that have started, and the one that failed half-way.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
                 wasc.clear();
@@ -154,7 +157,8 @@ impl OpenSite {
         let mut mounts = mounts(&loaded, &self.process.apps, templates)?;
         // The server's own pages are in no conf.
         mounts.extend(self.site.router.mounts().iter().filter(|mount| mount.is_own).cloned());
-        let (clusters, databases) = started(&loaded.settings.clusters, &self.clusters, &self.databases);
+        let (clusters, databases) =
+            started(&loaded.settings.clusters, &self.clusters, &self.databases, &Predecessor::default());
         let router = Router::new(mounts, methods::is_own);
         let admin = self.site.admin.clone();
         let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
@@ -176,17 +180,19 @@ fn started(
     declared: &[Declared],
     fleets: &[Arc<Fleet>],
     running: &[(Arc<DbSpec>, Arc<Health>)],
+    before: &Predecessor,
 ) -> (Fleets, Databases) {
     let (mut clusters, mut databases) = (Vec::new(), Vec::new());
     for declared in declared {
         match declared {
             Declared::Http(spec) => {
                 let same = fleets.iter().find(|fleet| *fleet.roster.spec() == **spec);
-                clusters.push(same.cloned().unwrap_or_else(|| Arc::new(Fleet::open(spec))));
+                clusters.push(same.cloned().unwrap_or_else(|| Arc::new(Fleet::open(spec, before.cluster(&spec.name)))));
             }
             Declared::Db(spec) => {
                 let same = running.iter().find(|(known, _)| **known == *spec);
-                let opened = || (Arc::new(spec.clone()), Arc::new(Health::of_databases(spec)));
+                let health = || Health::of_databases_after(spec, before.database(&spec.name));
+                let opened = || (Arc::new(spec.clone()), Arc::new(health()));
                 databases.push(same.cloned().unwrap_or_else(opened));
             }
         }

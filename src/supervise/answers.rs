@@ -64,6 +64,7 @@ impl Instance {
                     "generation": child.generation,
                     "state": child.word(),
                     "seconds": child.lived(now).as_secs(),
+                    "learnt_ms": self.learnt.age(child.slot, now).map(|age| age.as_millis() as u64),
                     "restarts": self.slots.get(child.slot).map_or(0, |slot| slot.restarts),
                 })
             })

@@ -11,6 +11,7 @@ use super::bank::{Bank, Letters};
 use super::blueprint::Blueprint;
 use super::child::{Child, Image, StartFailure};
 use super::control::{ClientId, Control};
+use super::learnt::LearntBySlot;
 use super::notices::Notices;
 use super::place::PidFile;
 use super::plan::{OpenSocket, Plan};
@@ -68,6 +69,7 @@ pub(super) struct Instance {
     /// What the service manager knows.
     pub(super) notices: Notices,
     pub(super) bank: Bank,
+    pub(super) learnt: LearntBySlot,
 }
 
 impl Instance {

@@ -43,6 +43,7 @@ impl Instance {
             grants_connections: true,
             descriptors,
             is_activated: sockets.iter().any(|socket| socket.is_activated),
+            learnt: self.learnt.for_slot(slot, Instant::now()),
         };
         let handed: Vec<_> =
             sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd)).collect();
@@ -104,6 +105,12 @@ impl Instance {
                 }
             }
             FromProcess::Failed { why, is_conf } => child.failure = Some(StartFailure { why, is_conf }),
+            FromProcess::Learnt(learnt) => {
+                // One that leaves would take its successor's place again.
+                if child.state == ChildState::Serving {
+                    self.learnt.keep(child.slot, learnt, Instant::now());
+                }
+            }
             FromProcess::Drained { cut, count } => {
                 if count > 0 {
                     tracing::warn!("process {pid} cut {count} at the end of its drain: {}", cut.join("; "));

@@ -196,6 +196,7 @@ impl Instance {
         let count = roll.plan.processes;
         self.leave(until, |child| child.slot >= count);
         self.slots.truncate(count);
+        self.learnt.truncate(count);
         (self.plan, self.sockets) = (roll.plan, roll.sockets);
         let text = format!("{} done in {:?}: {} new", roll.kind.word(), roll.began.elapsed(), roll.replaced);
         tracing::info!("{text}");

@@ -7,8 +7,8 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Seek};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -22,12 +22,14 @@ use super::blueprint::Blueprint;
 use super::child::{Child, ChildState};
 use super::control::{ClientId, Control};
 use super::instance::{Instance, Slot};
+use super::learnt::LearntBySlot;
 use super::notices::Notices;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
 use crate::ipc::Line;
 use crate::ipc::line::Unread;
+use crate::ipc::messages::LearntBefore;
 use crate::serve::listen::Listener;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
@@ -67,6 +69,30 @@ struct State {
     /// The connections to databases that the processes hold.
     #[serde(default)]
     books: Books,
+    /// Whether the last descriptor is a [`Stow`], which has the `line` of each of `children`, too.
+    #[serde(default)]
+    is_stowed: bool,
+}
+
+/// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Stow {
+    learnt: Vec<(usize, LearntBefore)>,
+    lines: Vec<Unread>,
+}
+
+impl Stow {
+    fn write(&self) -> io::Result<File> {
+        let mut file = File::from(rustix::fs::memfd_create("state", rustix::fs::MemfdFlags::CLOEXEC)?);
+        serde_json::to_writer(io::BufWriter::new(&file), self)?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    fn read(file: &File) -> io::Result<Stow> {
+        Ok(serde_json::from_reader(io::BufReader::new(file))?)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,7 +157,15 @@ impl Instance {
         here.set_nonblocking(true)?;
         let mut line = Line::from(here);
         {
-            let (state, handed) = self.state(new);
+            let stow = Stow {
+                learnt: self.learnt.all(Instant::now()),
+                lines: self.children.iter().map(|child| child.line.unread()).collect(),
+            };
+            let stowed = stow.write();
+            if let Err(error) = &stowed {
+                tracing::warn!("what the processes have learnt is not handed over: {error}");
+            }
+            let (state, handed) = self.state(new, stowed.as_ref().ok());
             line.hand_over(&state, &handed).map_err(io::Error::other)?;
         }
         if line.has_output() {
@@ -154,7 +188,7 @@ impl Instance {
         Err(failed.map_or_else(Into::into, |never| match never {}))
     }
 
-    fn state(&self, new: Pid) -> (State, Vec<std::os::fd::BorrowedFd<'_>>) {
+    fn state<'a>(&'a self, new: Pid, stow: Option<&'a File>) -> (State, Vec<BorrowedFd<'a>>) {
         let now = Instant::now();
         let (rest, waiting, sockets) = match &self.roll {
             Some(roll) => (roll.rest.iter().copied().collect(), roll.waiting.as_slice(), &roll.sockets),
@@ -180,7 +214,7 @@ impl Instance {
                 ChildState::Killed => Some(0),
                 ChildState::Starting { .. } | ChildState::Serving => None,
             },
-            line: child.line.unread(),
+            line: if stow.is_some() { Unread::default() } else { child.line.unread() },
         });
         let slots = self.slots.iter().map(|slot| SlotOf {
             crashes: slot.backoff.crashes,
@@ -204,7 +238,9 @@ impl Instance {
             is_activated: self.is_activated(),
             is_ready: self.notices.is_ready,
             books: self.bank.books(),
+            is_stowed: stow.is_some(),
         };
+        handed.extend(stow.map(AsFd::as_fd));
         (state, handed)
     }
 
@@ -237,6 +273,14 @@ impl Instance {
             control.adopt(client.id, line, client.has_asked, client.is_answered);
         }
         let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
+        let stow = if state.is_stowed { Stow::read(&File::from(next()?)) } else { Ok(Stow::default()) };
+        let Stow { learnt, lines } = stow.unwrap_or_else(|error| {
+            tracing::error!("what the processes have learnt did not come over: {error}");
+            Stow::default()
+        });
+        for (child, unread) in children.iter_mut().zip(lines) {
+            child.line.resume(unread);
+        }
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
             restarts: slot.restarts,
@@ -271,6 +315,7 @@ impl Instance {
             last_crash: state.last_crash,
             notices: Notices::new(state.is_ready),
             bank: Bank::of_books(state.books, leaving),
+            learnt: LearntBySlot::adopted(learnt, now),
         };
         tracing::info!("{} has taken over", instance.blueprint.program.display());
         let new = Pid::from_raw(state.new);
@@ -295,5 +340,25 @@ impl ChildOf {
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
             failure: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::messages::Learnt;
+
+    #[test]
+    fn what_is_longer_than_a_socket_s_buffer_comes_over() {
+        let learnt = Learnt { members: Some("x".repeat(1 << 20)) };
+        let (mut line, there) = UnixStream::pair().map(|(here, there)| (Line::from(here), there)).expect("a pair");
+        line.queue(&learnt).expect("it is short enough");
+        let stow = Stow { learnt: vec![(3, LearntBefore { age_ms: 7, learnt })], lines: vec![line.unread()] };
+        let read = Stow::read(&stow.write().expect("there is room")).expect("it was written");
+        let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{read:?}") };
+        assert_eq!(learnt.members.as_ref().map(String::len), Some(1 << 20));
+        line.resume(read.lines.into_iter().next().expect("there is one"));
+        assert!(line.has_output());
+        drop(there);
     }
 }

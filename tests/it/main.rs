@@ -43,6 +43,7 @@
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
 //! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
+//! - [`succession`]: what a process has learnt of its members goes to its successor;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
 //!
 //! `tests/run` installs what they need. They run in parallel: each test has its own folder, ports and members; only the
@@ -106,6 +107,7 @@ mod sql;
 mod sql_leaving;
 mod status;
 mod streams;
+mod succession;
 mod supervised;
 mod systemd;
 mod tiers;

@@ -114,8 +114,16 @@ impl ClusterState {
         }
         let at = remembered.members.iter().position(|member| *member.node == **node)?;
         let mut history = remembered.members.swap_remove(at);
-        if history.is_out() && !may_be_out() {
-            history.circuit = None;
+        if history.is_out() {
+            if may_be_out() {
+                tracing::info!(
+                    cluster = &*self.name,
+                    node = &**node,
+                    "the member is out, as the process before has found"
+                );
+            } else {
+                history.circuit = None;
+            }
         }
         Some(MemberState::resumed(node.clone(), weight, &history, remembered.then))
     }

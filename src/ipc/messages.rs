@@ -165,3 +165,22 @@ pub(crate) struct ControlAnswer {
     #[serde(default)]
     pub(crate) status: serde_json::Value,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_build_says_is_taken_as_far_as_it_is_known() {
+        let told: FromProcess = serde_json::from_str(r#"{"say":"dreamt","of":["sheep"]}"#).expect("it is passed over");
+        assert!(matches!(told, FromProcess::Unknown));
+        let told = serde_json::to_string(&FromProcess::Learnt(Learnt { members: Some("{}".to_owned()) }));
+        assert_eq!(told.expect("it is plain"), r#"{"say":"learnt","members":"{}"}"#);
+        let told: FromProcess =
+            serde_json::from_str(r#"{"say":"learnt","totals":{"requests":7}}"#).expect("one more part");
+        assert!(matches!(told, FromProcess::Learnt(Learnt { members: None })));
+        let hello = r#"{"version":1,"slot":0,"generation":1,"is_first":true,"is_reload":false,"supervisor":7,"conf":null,
+            "descriptors":[],"more":{}}"#;
+        assert!(serde_json::from_str::<Hello>(hello).expect("fields have defaults").learnt.is_none());
+    }
+}

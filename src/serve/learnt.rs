@@ -79,10 +79,10 @@ pub(crate) fn tell(site: &Arc<OpenSite>, relay: Relay) {
         loop {
             tokio::time::sleep(EVERY).await;
             let Some(learnt) = teller.news(|at| members(&site, at), Instant::now()) else { continue };
-            let relay = relay.clone();
+            let to = relay.clone();
             // Waits for room in the socket's buffer.
-            let said = tokio::task::spawn_blocking(move || relay.say(&FromProcess::Learnt(learnt))).await;
-            if said.is_err() {
+            let said = tokio::task::spawn_blocking(move || to.say(&FromProcess::Learnt(learnt))).await;
+            if said.is_err() || !relay.is_heard() {
                 return;
             }
         }

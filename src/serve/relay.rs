@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The line to the supervisor, for who has something to say.
 #[derive(Clone, Debug)]
-pub(crate) struct Relay(Arc<Mutex<Line>>);
+pub(crate) struct Relay(Arc<Mutex<Option<Line>>>);
 
 /// What the supervisor wants, as far as the event loop does it.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Inheritance {
         // The app of this process must not read what the supervisor says.
         let null = std::fs::File::open("/dev/null").map_err(failed)?;
         rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
-        let relay = Relay(Arc::new(Mutex::new(Line::from(writer))));
+        let relay = Relay(Arc::new(Mutex::new(Some(Line::from(writer)))));
         let budgets = hello.grants_connections.then(|| relay.budgets());
         Ok(Inheritance { hello, descriptors, relay, budgets, came, line })
     }
@@ -222,11 +222,18 @@ impl Relay {
         self.say(&FromProcess::Needs { connections });
     }
 
-    /// Tells the supervisor something. It may have ended: then nobody is told.
+    /// Tells the supervisor something. If it has ended, or did not read for so long that a message was cut, it is told no
+    /// more: what follows would make no sense to it.
     pub(crate) fn say(&self, message: &FromProcess) {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = line.say(message) {
-            tracing::warn!("the supervisor could not be told: {error}");
+        if let Some(Err(error)) = line.as_mut().map(|line| line.say(message)) {
+            tracing::warn!("the supervisor could not be told: {error}; it is told no more");
+            *line = None;
         }
+    }
+
+    /// Whether the supervisor was there the last time.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }

@@ -23,7 +23,8 @@ pub(in crate::db) struct BackgroundDial {
 impl Postgres {
     /// `None` if a background dial runs already, or if the pool is full, so that the caller waited and did not dial.
     pub(in crate::db) fn continue_dial(&self) -> Option<BackgroundDial> {
-        let is_full = self.dialer.seats().open() >= self.queue.limit();
+        // Connections that were made: a dial that was just given up still has its seat, and says nothing here.
+        let is_full = self.queue.pool().status().size >= self.queue.limit();
         if is_full || self.dialer.unusable().is_some() || self.is_dialling.swap(true, Relaxed) {
             return None;
         }

@@ -81,7 +81,7 @@ impl Load {
             std::thread::spawn(move || {
                 let (mut conn, mut count) = (Conn::to(port), 0);
                 while !is_over.load(Relaxed) {
-                    conn.send(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+                    conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
                     let reply = conn.read().expect_code(200);
                     if reply.header("connection").eq_ignore_ascii_case("close") {
                         conn = Conn::to(port);

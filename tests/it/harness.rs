@@ -8,6 +8,7 @@
 //! - [`chaos`]: members in a process of their own, which misbehave on command; [`drive`]: steady load;
 //! - [`postgres`]: a throwaway database cluster; [`relay`]: a wire that can be cut, stalled and mended;
 //! - [`data`]: the demo's catalogues, read without the demo's code;
+//! - [`instance`]: commands to a site with a supervisor; [`managed`]: a site that a service manager runs;
 //! - [`ports`], [`patience`]: ports that nobody else takes, and waiting with an end;
 //! - [`proof`]: that all this does what it says.
 
@@ -17,6 +18,7 @@ pub(crate) mod data;
 pub(crate) mod drive;
 pub(crate) mod foreign;
 pub(crate) mod instance;
+pub(crate) mod managed;
 mod member;
 pub(crate) mod patience;
 pub(crate) mod ports;

@@ -1,179 +1,15 @@
-//! Long because the manager that is played stands beside all that it is told.
-//!
-//! A service manager runs a site: what it is told, and the sockets that it opens. It is played by
-//! `tests/interop/service_manager.py`, as systemd does it.
+//! A service manager runs a site: what it is told, and the sockets that it opens.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::data::root;
-use crate::harness::foreign::interpreter;
-use crate::harness::patience::PATIENCE;
+use crate::harness::managed::{Managed, port, signal};
 use crate::harness::{Conn, Scenario, TestServer, curl};
 
 fn site() -> Scenario {
     TestServer::site_of(&["/ = supervised"]).server("supervise", "yes").server("drain_idle", "100ms").own_port()
-}
-
-/// The port that its conf names.
-fn port(scenario: &Scenario) -> u16 {
-    scenario.conf().lines().find_map(|line| line.strip_prefix("port = ")?.parse().ok()).expect("every site has one")
-}
-
-fn program() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_skitai-demo")).with_file_name("examples").join("testsite")
-}
-
-/// A site and the manager that runs it.
-struct Managed {
-    manager: Child,
-    lines: Arc<Mutex<Vec<Value>>>,
-    scenario: Scenario,
-}
-
-impl Managed {
-    /// Lets a manager start a site. `plan` is what `service_manager.py` reads, without what is the same in each test.
-    fn start(scenario: Scenario, mut plan: Value) -> Managed {
-        let folder = scenario.dir().to_owned();
-        fs::write(folder.join("test.conf"), scenario.conf()).unwrap();
-        plan["program"] = plan.get("program").cloned().unwrap_or_else(|| json!([program(), "-f", "test.conf"]));
-        plan["folder"] = json!(folder);
-        plan["said"] = json!(folder.join("said"));
-        let mut manager = Command::new(interpreter())
-            .arg(root().join("tests/interop/service_manager.py"))
-            .arg(plan.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let (reader, kept) = (BufReader::new(manager.stdout.take().expect("piped above")), lines.clone());
-        std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(serde_json::from_str(&line).expect("it prints JSON"));
-            }
-        });
-        Managed { manager, lines, scenario }
-    }
-
-    /// With a socket for notices at a path.
-    fn notified(scenario: Scenario) -> Managed {
-        let socket = scenario.dir().join("notify");
-        Managed::start(scenario, json!({ "notify": socket }))
-    }
-
-    /// The values of one kind of line so far.
-    fn all(&self, kind: &str) -> Vec<Value> {
-        self.lines.lock().unwrap().iter().filter_map(|line| line.get(kind).cloned()).collect()
-    }
-
-    /// The first value of a kind of line.
-    #[track_caller]
-    fn first(&self, kind: &str) -> Value {
-        let found = || self.all(kind).first().cloned();
-        self.awaited(kind, found)
-    }
-
-    /// As `eventually`, which does not know what the site has said.
-    #[track_caller]
-    fn awaited<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            assert!(Instant::now() < end, "no {what}: {:?}\n{}", self.lines.lock().unwrap(), self.said());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Waits for the `nth` notice that is no sign of life.
-    #[track_caller]
-    fn notice(&self, nth: usize) -> Value {
-        self.awaited(&format!("notice {nth}"), || self.notices().into_iter().nth(nth))
-    }
-
-    fn notices(&self) -> Vec<Value> {
-        self.all("notice").into_iter().filter(|notice| notice.get("WATCHDOG").is_none()).collect()
-    }
-
-    /// Waits until a notice with this line has come, and gives it.
-    #[track_caller]
-    fn told(&self, name: &str) -> Value {
-        self.awaited(name, || self.notices().into_iter().find(|notice| notice.get(name).is_some()))
-    }
-
-    fn pid(&self) -> u64 {
-        self.awaited("pid", || self.all("pid").last().and_then(Value::as_u64))
-    }
-
-    fn port(&self, nth: usize) -> u16 {
-        self.first("sockets")[nth].as_u64().and_then(|port| port.try_into().ok()).expect("a port")
-    }
-
-    #[track_caller]
-    fn exit(&self) -> i64 {
-        self.first("exit").as_i64().expect("a number")
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.scenario.dir().join("said")).unwrap_or_default()
-    }
-
-    fn signal(&self, name: &str) {
-        signal(name, self.pid());
-    }
-
-    fn command(&self, words: &[&str]) -> Output {
-        let mut command = Command::new(program());
-        command.args(words).args(["-f", "test.conf"]).current_dir(self.scenario.dir()).stdin(Stdio::null());
-        command.env("RUST_BACKTRACE", "0").output().unwrap()
-    }
-
-    #[track_caller]
-    fn done(&self, words: &[&str]) -> String {
-        let output = self.command(words);
-        assert!(output.status.success(), "{words:?}: {output:?}\n{}", self.said());
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn status(&self) -> Value {
-        serde_json::from_str(&self.done(&["status", "--json"])).unwrap()
-    }
-
-    /// The process that serves; others may still be leaving.
-    fn serving(&self) -> u64 {
-        let told = self.status();
-        let serves = |process: &&Value| process["state"] == "serving";
-        let process = told["processes"].as_array().and_then(|all| all.iter().find(serves));
-        process.and_then(|process| process["pid"].as_u64()).unwrap_or_else(|| panic!("nobody serves: {told}"))
-    }
-
-    fn rewrite(&self, from: &str, to: &str) {
-        let path = self.scenario.dir().join("test.conf");
-        let conf = fs::read_to_string(&path).unwrap();
-        assert!(conf.contains(from), "{from} is not in\n{conf}");
-        fs::write(path, conf.replace(from, to)).unwrap();
-    }
-}
-
-impl Drop for Managed {
-    fn drop(&mut self) {
-        // At the end of its input it ends the program, if that still runs.
-        drop(self.manager.stdin.take());
-        drop(self.manager.wait());
-    }
-}
-
-fn signal(name: &str, pid: u64) {
-    Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
 }
 
 /// The answer to one request on a connection of its own.
@@ -213,7 +49,7 @@ fn a_supervisor_tells_of_its_start_its_reloads_an_upgrade_and_its_end() {
     let rolled = |nth: usize, begun: &str, done: &str| {
         let (reloading, ready) = (site.notice(nth), site.notice(nth + 1));
         let usec: u64 = text(&reloading, "MONOTONIC_USEC").parse().expect("a number");
-        let at = site.lines.lock().unwrap().iter().find(|line| line.get("notice") == Some(&reloading)).cloned();
+        let at = site.lines().into_iter().find(|line| line.get("notice") == Some(&reloading));
         let at = at.and_then(|line| line["at"].as_u64()).expect("a time");
         assert!(usec <= at && at - usec < 10_000_000, "{usec} is not just before {at}");
         assert_eq!((text(&reloading, "RELOADING"), text(&reloading, "STATUS")), ("1", begun));
@@ -246,7 +82,7 @@ fn a_supervisor_tells_of_its_start_its_reloads_an_upgrade_and_its_end() {
     assert_eq!(text(&stopping, "STOPPING"), "1");
     assert!(stopping.get("EXTEND_TIMEOUT_USEC").is_none(), "40 s are within what systemd waits: {stopping}");
     assert_eq!(site.notices().len(), 12, "{:?}", site.notices());
-    let others = site.lines.lock().unwrap().iter().any(|line| line["notice"].is_object() && line["from"] != pid);
+    let others = site.lines().iter().any(|line| line["notice"].is_object() && line["from"] != pid);
     assert!(!others, "the supervisor alone speaks");
 }
 
@@ -303,24 +139,6 @@ const WATCHDOG: u64 = 3_000_000;
 fn watched(scenario: Scenario) -> Managed {
     let socket = scenario.dir().join("notify");
     Managed::start(scenario, json!({ "notify": socket, "watchdog": WATCHDOG }))
-}
-
-impl Managed {
-    /// Waits for so many more signs of life.
-    #[track_caller]
-    fn lives(&self, more: usize) {
-        let beats = || self.all("notice").iter().filter(|notice| notice.get("WATCHDOG").is_some()).count();
-        let before = beats();
-        self.awaited("sign of life", || (beats() >= before + more).then_some(()));
-        assert!(self.all("expired").is_empty() && self.all("exit").is_empty(), "{}", self.said());
-    }
-
-    /// It is taken for hung, and ended.
-    #[track_caller]
-    fn hangs(&self) {
-        assert_eq!(self.first("expired").as_u64(), Some(self.pid()));
-        assert_eq!(self.exit(), -6, "{}", self.said());
-    }
 }
 
 #[test]

@@ -214,3 +214,36 @@ fn a_reload_leaves_the_budget_of_extra_requests_as_it_was() {
     });
     assert!(is_kept, "this machine never did it within ten seconds");
 }
+
+/// What is known of them is longer than a socket's buffer, and than what is told with latencies.
+#[test]
+fn hundreds_of_members_are_handed_on_too() {
+    const MEMBERS: usize = 1_000;
+    let port = ports::free();
+    let members: Vec<String> =
+        (0..MEMBERS).map(|nth| format!("127.0.{}.{}:{port}", 1 + nth / 200, 1 + nth % 200)).collect();
+    let (scenario, original) = TestServer::site_of(&["/ = testsite", "/process = supervised"])
+        .server("supervise", "yes")
+        .server("drain_idle", "100ms")
+        .section(&format!(
+            "[@members]\nmembers = {}\neject_after = 1\neject_time = 600\nmax_ejected = 100",
+            members.join(", ")
+        ))
+        .own_program("site-of-its-own");
+    let path = scenario.dir().join("site-of-its-own");
+    let site = scenario.start();
+    let out = || reasons(&site).iter().filter(|reason| *reason == "ejected").count();
+    // The last one is never out.
+    eventually("all but one are out", || (out() == MEMBERS - 1).then_some(()));
+    for command in ["reload", "upgrade", "reload"] {
+        supervisor_knows(&site);
+        let before = pid(&site);
+        let aside = path.with_extension("new");
+        std::fs::copy(&original, &aside).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        told(&site, command);
+        succeeded(&site, before);
+        assert_eq!(out(), MEMBERS - 1, "{command}");
+    }
+    assert!(site.log().contains("learns latencies anew"), "it was too short for this test");
+}

@@ -20,9 +20,7 @@ pub(crate) enum Phase {
     Serving,
     /// It serves and accepts as before, but says that it is not ready: load balancers send no more (`drain_delay`).
     Unready,
-    /// It accepts nothing; its threads take up what was accepted for them, as one does only when no handler holds it.
-    Paused,
-    /// Requests under way finish, and their replies are the last ones. [`Closing`] is over from here on.
+    /// It accepts nothing; requests under way finish. [`Closing`] is over from here on.
     Closing,
     /// What still runs is cut (`drain_timeout`).
     Cut,

@@ -74,7 +74,7 @@ impl Probes {
         match self.lifecycle.phase() {
             Phase::Starting => return not_ready("why", Value::from("starting")),
             Phase::Serving => {}
-            Phase::Unready | Phase::Paused | Phase::Closing | Phase::Cut | Phase::AtOnce => {
+            Phase::Unready | Phase::Closing | Phase::Cut | Phase::AtOnce => {
                 return not_ready("why", Value::from("draining"));
             }
         }

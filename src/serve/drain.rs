@@ -117,11 +117,11 @@ impl Shared {
                 let phase = *phases.borrow_and_update();
                 match phase {
                     Phase::Starting | Phase::Serving | Phase::Unready | Phase::AtOnce => {}
-                    Phase::Paused => {
+                    Phase::Closing => {
+                        of_thread.end();
                         take_up(&of_thread).await;
                         settled.send_modify(|threads| *threads += 1);
                     }
-                    Phase::Closing => of_thread.end(),
                     Phase::Cut => lock(&cut).extend(of_thread.cut()),
                 }
                 if phases.changed().await.is_err() {
@@ -244,17 +244,18 @@ impl Course {
         let begun = Instant::now();
         self.handle.pause().await;
         sleep(ACCEPTED).await;
-        lifecycle.advance(Phase::Paused);
-        let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
-        // One that is held for so long is cut with what waits for it.
-        let _ = timeout(self.limit, settled.wait_for(|settled| *settled >= threads)).await;
-        // Closes the listening sockets. The threads go on until they have no connection left.
-        drop(self.handle.stop(true));
         // Before handlers are told: the answers that they give then must say it, too.
         open.end();
         lifecycle.advance(Phase::Closing);
+        let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
+        let none_is_left = async {
+            let _ = settled.wait_for(|settled| *settled >= threads).await;
+            // Closes the listening sockets. The threads go on until they have no connection left.
+            drop(self.handle.stop(true));
+            open.none().await;
+        };
         let mut drained = Drained::default();
-        if timeout(self.limit.saturating_sub(begun.elapsed()), open.none()).await.is_err() {
+        if timeout(self.limit, none_is_left).await.is_err() {
             lifecycle.advance(Phase::Cut);
             let _ = timeout(LET_GO, open.none()).await;
             drained = Drained::of(&mut lock(cut), open.count());

@@ -132,7 +132,11 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
     };
     target.wait_until_it_serves(|| {
         let status = child.try_wait().ok().flatten()?;
-        fail(&format!("error: {} ended ({status}); {} says:\n{}", target.name, path.display(), tail(&path, began)));
+        let said = match tail(&path, began) {
+            said if said.trim().is_empty() => "nothing; if the disk is full, `run` says more".to_owned(),
+            said => said,
+        };
+        fail(&format!("error: {} ended ({status}); {} says:\n{said}", target.name, path.display()));
         Some(ExitCode::from(
             status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1),
         ))

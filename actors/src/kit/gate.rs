@@ -43,6 +43,7 @@ impl Gate {
     }
 
     /// Changes how many calls may be inside, at least one. If there are more, waiters enter at once.
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "PostgreSQL's connections are shared out"))]
     pub(crate) fn set_limit(self: &Arc<Gate>, limit: usize) {
         for (place, next) in self.places.set_limit(limit.max(1)) {
             drop(next.send(Pass { gate: self.clone(), place }));

@@ -30,7 +30,7 @@ impl Sqlite {
     pub(super) fn close_old(&self, _: Duration, _: Duration) {}
 
     pub(super) fn connections(&self) -> Connections {
-        Connections { open: 0, idle: 0, limit: 0 }
+        Connections { open: 0, idle: 0, limit: 0, configured: 0 }
     }
 
     pub(super) fn send(&self, connection: SqliteConn, _: Arc<Query>) -> Pending<Result<Rows, StatementFailure>> {

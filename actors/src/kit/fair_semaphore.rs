@@ -84,7 +84,6 @@ impl<T> FairSemaphore<T> {
     /// Changes the number of places. Returns the waiters that have a place now, with their places, for the caller to
     /// notify.
     #[must_use]
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "PostgreSQL's connections are shared out"))]
     pub(crate) fn set_limit(&self, limit: usize) -> Vec<(usize, oneshot::Sender<T>)> {
         let mut state = self.state();
         self.limit.store(limit, Relaxed);

@@ -4,6 +4,7 @@
 
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use actix_web::dev::Payload;
@@ -32,13 +33,19 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
+    /// Another process serves in the place of this one.
+    is_replaced: AtomicBool,
     /// What a handler asked for last.
     wish: watch::Sender<Option<Wish>>,
 }
 
 impl Default for Lifecycle {
     fn default() -> Lifecycle {
-        Lifecycle { phase: watch::Sender::new(Phase::Starting), wish: watch::Sender::new(None) }
+        Lifecycle {
+            phase: watch::Sender::new(Phase::Starting),
+            is_replaced: AtomicBool::new(false),
+            wish: watch::Sender::new(None),
+        }
     }
 }
 
@@ -54,6 +61,15 @@ impl Lifecycle {
             *phase = (*phase).max(next);
             is_later
         });
+    }
+
+    /// Says that another process serves in the place of this one, which is about to end.
+    pub(crate) fn replace(&self) {
+        self.is_replaced.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.is_replaced.load(Relaxed)
     }
 
     /// Passes on what a handler asks of the instance. False if nobody would do it: in a server that is a part of

@@ -74,6 +74,8 @@ impl Probes {
         match self.lifecycle.phase() {
             Phase::Starting => return not_ready("why", Value::from("starting")),
             Phase::Serving => {}
+            // The site is, though this process ends: its answer closes the connection, and the next one is another's.
+            _ if self.lifecycle.is_replaced() => {}
             Phase::Unready | Phase::Closing | Phase::Cut | Phase::AtOnce => {
                 return not_ready("why", Value::from("draining"));
             }

@@ -77,7 +77,11 @@ pub(crate) enum Descriptor {
 #[serde(tag = "say", rename_all = "snake_case")]
 pub(crate) enum ToProcess {
     /// Finish what is under way, then end.
-    Drain,
+    Drain {
+        /// Another process serves in its place: load balancers need not be told.
+        #[serde(default)]
+        is_replaced: bool,
+    },
     /// End now.
     End,
     /// Log files are new: the descriptors beside this message are what this names, in this order; other files the

@@ -49,6 +49,12 @@ impl Drain {
         self.0.advance(Phase::Unready);
     }
 
+    /// The same where another process serves in its place: the site stays ready, and no `drain_delay` is needed.
+    pub(crate) fn begin_replaced(&self) {
+        self.0.replace();
+        self.0.advance(Phase::Unready);
+    }
+
     /// Waits for nothing.
     pub(crate) fn at_once(&self) {
         self.0.advance(Phase::AtOnce);
@@ -237,7 +243,7 @@ impl Course {
     async fn run(&self) -> Drained {
         let Shared { lifecycle, threads, settled, open, cut, .. } = &self.shared;
         lifecycle.reached(Phase::Unready).await;
-        if !self.delay.is_zero() {
+        if !self.delay.is_zero() && !lifecycle.is_replaced() {
             tracing::info!("not ready any more; accepting for {:.1} s as before", self.delay.as_secs_f64());
             sleep(self.delay).await;
         }

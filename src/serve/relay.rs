@@ -32,7 +32,9 @@ pub(crate) struct Relay(Arc<Mutex<Option<Line>>>);
 /// What the supervisor wants, as far as the event loop does it.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Drain,
+    Drain {
+        is_replaced: bool,
+    },
     End,
     /// Log files are new, and these are theirs.
     Reopen(Vec<(Descriptor, OwnedFd)>),
@@ -112,9 +114,9 @@ impl Inheritance {
         actix_rt::spawn(async move {
             loop {
                 match orders.recv().await {
-                    Some(Order::Drain) => {
+                    Some(Order::Drain { is_replaced }) => {
                         tracing::info!("leaving: requests under way may finish");
-                        drain.begin();
+                        if is_replaced { drain.begin_replaced() } else { drain.begin() }
                     }
                     Some(Order::End) => drain.at_once(),
                     Some(Order::Reopen(handed)) => process.reopen_logs(handed),
@@ -147,7 +149,7 @@ impl Inheritance {
 fn hear(line: &mut Line, sender: &UnboundedSender<Order>, budgets: Option<&Budgets>) -> Result<(), LineError> {
     loop {
         let order = match line.wait()? {
-            ToProcess::Drain => Order::Drain,
+            ToProcess::Drain { is_replaced } => Order::Drain { is_replaced },
             ToProcess::End => Order::End,
             ToProcess::Reopen { descriptors } => match named(line, descriptors) {
                 Ok(named) => Order::Reopen(named),

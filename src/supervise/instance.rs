@@ -195,8 +195,10 @@ impl Instance {
 
     /// Asks those of the processes to finish and end that are meant and were not asked yet.
     pub(super) fn leave(&mut self, until: Instant, is_meant: impl Fn(&Child) -> bool) {
+        // While the instance goes on, others serve in the place of who leaves.
+        let is_replaced = self.ending.is_none();
         for child in self.children.iter_mut().filter(|child| !child.is_leaving() && is_meant(child)) {
-            leave(child, until);
+            leave(child, until, is_replaced);
             self.bank.leaves(child.pid.as_raw());
         }
     }

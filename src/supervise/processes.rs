@@ -216,13 +216,13 @@ impl Instance {
     }
 }
 
-/// Asks a process to finish and end.
-pub(super) fn leave(child: &mut Child, until: Instant) {
+/// Asks a process to finish and end. `is_replaced`: others serve in its place.
+pub(super) fn leave(child: &mut Child, until: Instant, is_replaced: bool) {
     if matches!(child.state, ChildState::Starting { .. }) {
         // It serves nobody and may hear nobody yet: the signal ends it, or makes it drain.
         child.terminate();
     }
-    let said = child.line.queue(&ToProcess::Drain);
+    let said = child.line.queue(&ToProcess::Drain { is_replaced });
     if said.is_ok() && child.line.flush().is_ok() {
         child.state = ChildState::Leaving { until };
     } else {

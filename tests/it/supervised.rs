@@ -132,6 +132,39 @@ fn a_reload_takes_up_the_conf_and_loses_no_request() {
 }
 
 #[test]
+fn a_reload_leaves_the_site_ready() {
+    let site = serving(site().server("drain_delay", "20s"));
+    let before = pid(&site);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let (mut kept, mut count) = (site.conn(), 0);
+            while !is_over.load(Relaxed) {
+                site.get("/status/ready").expect_code(200);
+                kept.send("GET /status/ready HTTP/1.1\r\nHost: x\r\n\r\n");
+                if kept.read().expect_code(200).header("connection").eq_ignore_ascii_case("close") {
+                    kept = site.conn();
+                }
+                count += 1;
+            }
+            count
+        });
+        for _ in 0..5 {
+            done(&site.command("reload", &["--wait"]));
+        }
+        let told = || status(&site)["processes"].as_array().map_or(0, Vec::len);
+        eventually("the old processes have left, long before `drain_delay`", || (told() == 1).then_some(()));
+        is_over.store(true, Relaxed);
+        assert!(asked.join().expect("it was ready throughout") > 20);
+    });
+    assert_ne!(pid(&site), before);
+    // The end of the instance is another matter: nobody serves in its place.
+    site.signal("TERM");
+    eventually("it is not ready", || (site.try_get("/status/ready")?.code == 503).then_some(()));
+    site.signal("TERM");
+}
+
+#[test]
 fn a_conf_edited_into_nonsense_changes_nothing_even_after_a_crash() {
     let site = serving(site());
     let before = pid(&site);

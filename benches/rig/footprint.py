@@ -19,6 +19,7 @@ SETTLE = 2
 PLAIN = """[server]
 ip = 127.0.0.1
 port = {port}
+supervise = no
 
 [routes:line]
 / = demo

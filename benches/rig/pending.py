@@ -30,6 +30,7 @@ CONF = """[server]
 ip = 127.0.0.1
 port = {port}
 threads = {threads}
+supervise = no
 deadline = {within}
 
 [@mysearch]

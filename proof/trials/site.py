@@ -38,6 +38,9 @@ class Site:
                   "securekey = a-key-of-the-proof-0123456789-abcdefghij", f"admin_password = {PASSWORD}",
                   # Proofs read which member it was.
                   "coverage_detail = names",
+                  # What is measured and killed is the process that serves. A build from before supervisors has none.
+                  *(["supervise = no"] if not getattr(options, "control", False)
+                    and not any(key.startswith("supervise") for key in keys) else []),
                   *keys, "[routes:line]", f"/ = {app}"]
         Path(self.folder.name, "proof.conf").write_text("\n".join([*server, *sections]) + "\n")
         self.log = open(Path(self.folder.name, "log"), "w+b")

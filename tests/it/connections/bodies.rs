@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::scope;
 use std::time::{Duration, Instant};
 
-use super::{get, refusal};
+use super::get;
 use crate::harness::{Conn, Reply, TestServer, eventually};
 
 const MIB: usize = 1 << 20;
@@ -33,7 +33,8 @@ fn bodies_that_are_still_coming_have_a_memory_together() {
     });
     let reply = both[refused].0.read();
     assert_eq!(reply.header("retry-after"), "1", "{:?}", reply.headers);
-    assert!(refusal(reply, 503).contains("memory"));
+    // Whether its connection is kept depends on how much of the body is still to come, which the machine decides.
+    assert!(reply.expect_code(503).text().contains("memory"));
     let [first, second] = both;
     let (mut other, rest) = if refused == 0 { second } else { first };
     // A small one has room, and a large one that is here with its head is no concern of others.

@@ -6,7 +6,8 @@
 //! - [`keys`]: the one table of all keys with their defaults, limits and units;
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
-//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the sections;
+//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the
+//!   sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!

@@ -12,8 +12,8 @@
 //! client has a timeout. A running handler has its deadline, and an idle event stream may stay silent without limit.
 //!
 //! - here: [`drive`] and what it needs: the [`ConnectionTimeouts`] and the [`Service`];
-//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`]; [`client`]: watches the
-//!   client of a request that is served;
+//! - [`driver`]: the states, one after the other, and how a connection ends, with one [`clock`]; [`client`]: watches
+//!   the client of a request that is served;
 //! - [`list`]: the connections of a thread, and what each one serves;
 //! - [`intake`]: received octets that are not consumed yet; [`body`]: the body of the current request, for its service;
 //! - [`reply`]: the head of a reply, the framing of its body, the body piece by piece;

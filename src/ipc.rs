@@ -1,7 +1,7 @@
 //! Messages between the processes of an instance, and from its commands to its supervisor.
 //!
-//! A message is JSON behind its length (four octets, big-endian), on a Unix stream socket. Descriptors travel beside the
-//! octets (`SCM_RIGHTS`): listening sockets and log files, which the supervisor opens and its processes inherit. A
+//! A message is JSON behind its length (four octets, big-endian), on a Unix stream socket. Descriptors travel beside
+//! the octets (`SCM_RIGHTS`): listening sockets and log files, which the supervisor opens and its processes inherit. A
 //! message that names descriptors takes them off the [`Line`] in the order in which they were sent.
 //!
 //! - [`line`]: a socket with messages on it; never blocks the supervisor;

@@ -3,10 +3,10 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`activation`]: those that a service manager has
-//!   opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
-//! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what asks
-//!   for it;
+//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`activation`]: those that a service manager
+//!   has opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
+//! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what
+//!   asks for it;
 //! - [`learnt`]: what the next process goes on with;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;

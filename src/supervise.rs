@@ -13,7 +13,8 @@
 //! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
 //! - [`learnt`]: what processes have learnt, for their successors;
-//! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes back;
+//! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes
+//!   back;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`notices`]: what the service manager is told;

@@ -158,8 +158,9 @@ impl App {
         self
     }
 
-    /// Runs in a process that takes the place of another one at a `reload` or an `upgrade`, after [`startup`](App::startup)
-    /// and before the first request. An error keeps the process from serving, and the one before goes on.
+    /// Runs in a process that takes the place of another one at a `reload` or an `upgrade`, after
+    /// [`startup`](App::startup) and before the first request. An error keeps the process from serving, and the one
+    /// before goes on.
     #[must_use]
     pub fn onreload(mut self, hook: impl Fn(&Wasc) -> super::Result<()> + Send + Sync + 'static) -> App {
         self.onreload.push(Box::new(hook));

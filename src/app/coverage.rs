@@ -130,8 +130,8 @@ impl RequestContext {
         Audience { devel: self.shows_devel(), detail: self.coverage_detail() }
     }
 
-    /// Whether the client gets what devel mode shows. That is for this machine alone: a proxy on it, such as a tunnel of
-    /// the author's, may let in others.
+    /// Whether the client gets what devel mode shows. That is for this machine alone: a proxy on it, such as a tunnel
+    /// of the author's, may let in others.
     pub(crate) fn shows_devel(&self) -> bool {
         self.app().is_devel() && self.request.is_local()
     }

@@ -164,9 +164,9 @@ impl Request {
         self.peer?.address().map(|peer| peer.ip().to_canonical())
     }
 
-    /// Whether the client is on this machine: it is at a loopback address or a Unix socket, and the request did not come
-    /// through a proxy (it has none of `Forwarded`, `X-Forwarded-…` and `X-Real-IP`), or through trusted proxies alone
-    /// that say so. A proxy that sets no such header cannot be noticed.
+    /// Whether the client is on this machine: it is at a loopback address or a Unix socket, and the request did not
+    /// come through a proxy (it has none of `Forwarded`, `X-Forwarded-…` and `X-Real-IP`), or through trusted proxies
+    /// alone that say so. A proxy that sets no such header cannot be noticed.
     pub fn is_local(&self) -> bool {
         self.client().is_some_and(|client| client.is_here)
     }

@@ -182,7 +182,8 @@ impl Was {
         self.0.services.lifecycle.closing()
     }
 
-    /// Asks that the instance ends, all its processes: what is under way may finish, this request included. Exit code 0.
+    /// Asks that the instance ends, all its processes: what is under way may finish, this request included. Exit code
+    /// 0.
     ///
     /// # Errors
     /// If this server is a part of another program ([`Background`](crate::test)), which alone can end it.
@@ -190,8 +191,8 @@ impl Was {
         self.wish(Wish::Shutdown)
     }
 
-    /// Asks that the instance ends, as by [`shutdown`](Was::shutdown), and starts anew. Without a supervisor its exit code,
-    /// 3, asks for the second. To take up a changed configuration without a pause, use the command `reload`.
+    /// Asks that the instance ends, as by [`shutdown`](Was::shutdown), and starts anew. Without a supervisor its exit
+    /// code, 3, asks for the second. To take up a changed configuration without a pause, use the command `reload`.
     ///
     /// # Errors
     /// As [`shutdown`](Was::shutdown).

@@ -40,8 +40,7 @@ struct RunningInstance {
     name: String,
 }
 
-/// Finds the instance of a configuration. A configuration with errors still leads to the instance that runs: it has
-/// the name of the file, unless the key `name` gives it another one.
+/// Finds the instance of a configuration. A configuration with errors still leads to the instance that runs.
 fn target(program: &Program, which: &Which) -> Result<RunningInstance, String> {
     match program.load(which) {
         Ok(loaded) => {

@@ -14,7 +14,7 @@ use super::setup::Setup;
 use super::{check, instance, new, routes, rpc, run};
 use crate::app::{App, Result};
 use crate::config;
-use crate::config::{Loaded, NotFound, Places, Report};
+use crate::config::{ConfFile, Loaded, NotFound, Places, Report};
 use crate::ipc::messages::InstanceCommand as Order;
 
 type Prepare = Box<dyn FnOnce(&mut Setup<'_>) -> Result<Box<dyn Any>>>;
@@ -104,7 +104,12 @@ impl Program {
             }
             (None, Some((name, text))) => {
                 let env = |name: &str| std::env::var(name).ok();
-                config::parse(name, text, &here, &env)?
+                let mut loaded = config::parse(name, text, &here, &env)?;
+                // So a second one can be tried beside the first, in the same folder.
+                if let Some(port) = which.port {
+                    loaded.settings.server.name += &format!("-{port}");
+                }
+                loaded
             }
             (None, None) => Loaded::without_conf(&here, &names),
         };
@@ -112,12 +117,11 @@ impl Program {
         Ok(loaded)
     }
 
-    /// The folder and the name of an instance whose configuration has errors now: it has the name of the file.
+    /// The folder and the name of an instance whose configuration has errors now.
     pub(super) fn broken(&self, which: &Which) -> Option<(PathBuf, String)> {
         let here = std::env::current_dir().ok()?;
         let path = config::find(which.conf.as_ref()?, &Places { here, ..Places::default() }).ok()?;
-        let name = path.file_stem()?.to_string_lossy().into_owned();
-        Some((path.parent()?.to_owned(), name))
+        Some((path.parent()?.to_owned(), ConfFile::instance_name(&path)?))
     }
 
     /// Whether the configuration is the program's own.

@@ -1,5 +1,5 @@
-//! `run`: serves the site until it is told to end, by itself or as the supervisor of an instance. And the roles in which
-//! a supervisor starts this program: one process of the instance, or the next supervisor.
+//! `run`: serves the site until it is told to end, by itself or as the supervisor of an instance. And the roles in
+//! which a supervisor starts this program: one process of the instance, or the next supervisor.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

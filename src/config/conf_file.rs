@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use skitai_actors::spec::Drivers;
 
 use super::outside::{FileTexts, Outside};
+use super::reading::find;
 use super::report::{Problem, Report};
 use super::source::ConfText;
-use super::{Loaded, parse_with, stamp};
+use super::{Loaded, ini, keys, parse_with, stamp};
 
 /// The path and the text of a configuration. The processes of an instance are given the text that their supervisor has
 /// read: what is in the file meanwhile may not be fit to be served.
@@ -45,6 +46,15 @@ impl ConfFile {
             refused(Problem::error(0..0, message).whole_file().help("save the file as UTF-8"))
         })?;
         Ok(ConfFile { path: path.to_owned(), text, files: FileTexts::default() })
+    }
+
+    /// The name of its instance, even if there are errors in it: that of the file, unless the key `name` is readable.
+    pub(crate) fn instance_name(path: &Path) -> Option<String> {
+        let text = std::fs::read(path).unwrap_or_default();
+        let document = ini::read(&String::from_utf8_lossy(&text), &mut Vec::new());
+        let server = document.sections.iter().find(|section| section.name == "server");
+        let named = find(server, &keys::NAME).map(|value| value.text.clone()).filter(|name| !name.is_empty());
+        named.or_else(|| Some(path.file_stem()?.to_string_lossy().into_owned()))
     }
 
     /// Parses it, with the environment of this process.

@@ -97,8 +97,8 @@ pub(super) const SUPERVISE: Key = key(
     "supervise",
     KeyKind::Text,
     "",
-    "whether a supervisor owns the sockets and replaces processes without a pause; `yes` if not given, but `no` in devel \
-     mode and for the first process of a container",
+    "whether a supervisor owns the sockets and replaces processes without a pause; `yes` if not given, but `no` in \
+     devel mode and for the first process of a container",
 );
 pub(super) const USER: Key =
     key("user", KeyKind::Text, "", "user as whom the processes run; needs a supervisor that is root");

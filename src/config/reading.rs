@@ -188,8 +188,8 @@ impl Reading<'_> {
         read
     }
 
-    /// Addresses and networks, each with its place, and whether the word `unix` is among them; invalid ones are reported
-    /// and left out.
+    /// Addresses and networks, each with its place, and whether the word `unix` is among them; invalid ones are
+    /// reported and left out.
     pub(super) fn networks(&mut self, section: Option<&Section>, key: &Key) -> (Vec<(Network, Range<usize>)>, bool) {
         let Some(value) = find(section, key) else { return (Vec::new(), false) };
         let (mut read, mut has_unix) = (Vec::new(), false);

@@ -38,8 +38,8 @@ impl<T> AppEntry for T where
 {
 }
 
-/// The address that `App` needs; a server that has Unix sockets alone gives it none. actix-web has no public constructor
-/// for it; a test of this module checks that this one still works.
+/// The address that `App` needs; a server that has Unix sockets alone gives it none. actix-web has no public
+/// constructor for it; a test of this module checks that this one still works.
 pub(crate) fn config(address: Option<SocketAddr>) -> AppConfig {
     let nowhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
     let host = address.map_or_else(|| "localhost".to_owned(), |address| address.to_string());

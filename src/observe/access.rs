@@ -51,8 +51,8 @@ impl AccessLog {
     }
 
     /// Appends a line: `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`. The fields are Unix time, client
-    /// (without a port if a proxy gave none; `unix:` at a Unix socket), method, target, status, bytes of the body (`-` for
-    /// a stream), and milliseconds.
+    /// (without a port if a proxy gave none; `unix:` at a Unix socket), method, target, status, bytes of the body (`-`
+    /// for a stream), and milliseconds.
     pub(crate) fn line(
         &self,
         client: Option<impl fmt::Display>,

@@ -1,5 +1,5 @@
-//! Listening sockets that a service manager has opened (socket activation, `LISTEN_FDS`): they are listened on in place of
-//! those of the configuration. Their files are the manager's.
+//! Listening sockets that a service manager has opened (socket activation, `LISTEN_FDS`): they are listened on in place
+//! of those of the configuration. Their files are the manager's.
 
 use std::fs;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -22,8 +22,8 @@ pub(crate) enum ActivationError {
     #[error("LISTEN_FDS={0}: that is no number of descriptors; a service manager sets it")]
     Count(String),
     #[error(
-        "the service manager gave descriptor {number} (`{name}`), and it cannot be listened on: {error}; a .socket unit \
-         names stream sockets (`ListenStream=`) and leaves accepting to the service (`Accept=no`)"
+        "the service manager gave descriptor {number} (`{name}`), and it cannot be listened on: {error}; a .socket \
+         unit names stream sockets (`ListenStream=`) and leaves accepting to the service (`Accept=no`)"
     )]
     Unfit { number: RawFd, name: String, error: io::Error },
     #[error(

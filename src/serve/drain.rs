@@ -139,8 +139,8 @@ impl Shared {
     }
 }
 
-/// Lets the task of this thread that takes up accepted connections run for as long as it finds some. They wait for it in
-/// a channel, and it was woken for them before this task was; told to stop, it would drop them unread.
+/// Lets the task of this thread that takes up accepted connections run for as long as it finds some. They wait for it
+/// in a channel, and it was woken for them before this task was; told to stop, it would drop them unread.
 async fn take_up(connections: &Connections) {
     let (mut taken, mut turns_without) = (connections.taken(), 0);
     while turns_without < TURNS {

@@ -1,8 +1,8 @@
-//! What a process learns of its members, and the process that takes its place goes on with: who is ejected and until when,
-//! how quick each one is, what is left of the budget of extra requests.
+//! What a process learns of its members, and the process that takes its place goes on with: who is ejected and until
+//! when, how quick each one is, what is left of the budget of extra requests.
 //!
-//! It is told to the supervisor once a second, as far as it has changed, so that it is there after a crash, too. The next
-//! process takes it up as it opens its clusters ([`fleet`](super::fleet)).
+//! It is told to the supervisor once a second, as far as it has changed, so that it is there after a crash, too. The
+//! next process takes it up as it opens its clusters ([`fleet`](super::fleet)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,8 @@
 //! 3. only then the socket listens: nobody can connect before the file says who may.
 //!
 //! All of it happens under a lock of the folder, so that of two programs that start at once one is told that the other
-//! listens. Whoever opened a socket removes its file at the end ([`SocketFiles`]); a process that inherited it does not.
+//! listens. Whoever opened a socket removes its file at the end ([`SocketFiles`]); a process that inherited it does
+//! not.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -94,8 +95,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Sets the options of a TCP socket. Connections inherit them: a reply is sent as it is made, and the kernel's buffer of
-/// unsent octets is bounded like ours.
+/// Sets the options of a TCP socket. Connections inherit them: a reply is sent as it is made, and the kernel's buffer
+/// of unsent octets is bounded like ours.
 fn prepare(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(AHEAD)?;

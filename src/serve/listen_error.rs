@@ -11,7 +11,8 @@ use crate::config::{LONGEST_SOCKET_PATH, ListenSettings, SocketOwner};
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     #[error(
-        "port {port} of {} is in use: another program listens there, which `ss -ltnp` names; -p PORT picks another port",
+        "port {port} of {} is in use: another program listens there, which `ss -ltnp` names; -p PORT picks \
+         another port",
         place(*ip)
     )]
     PortInUse { ip: Option<IpAddr>, port: u16 },
@@ -52,7 +53,8 @@ pub(crate) enum SocketError {
     #[error("there is no folder {}; make it, and let the user that the program runs as write it", .0.display())]
     NoFolder(PathBuf),
     #[error(
-        "somebody listens there already: another instance, or another program; stop it, or name another path in `listen`"
+        "somebody listens there already: another instance, or another program; stop it, or name another path in \
+         `listen`"
     )]
     InUse,
     #[error("there is a file, and it is no socket; it stays as it is: move it, or name another path in `listen`")]

@@ -1,8 +1,8 @@
 //! What a service manager is told: the messages of systemd's `sd_notify`, which others understand, too.
 //!
 //! Whoever runs the instance tells them: its supervisor, or the process if there is none. Messages are datagrams to the
-//! socket that `NOTIFY_SOCKET` names. The crate `sd-notify` knows no abstract sockets, and waits without a limit where the
-//! manager does not read.
+//! socket that `NOTIFY_SOCKET` names. The crate `sd-notify` knows no abstract sockets, and waits without a limit where
+//! the manager does not read.
 
 use std::ffi::OsStr;
 use std::io;
@@ -117,8 +117,8 @@ impl Notifier {
         }
     }
 
-    /// Tells of a process without a supervisor, which serves now: that it does, that its threads turn, and that it ends.
-    /// Each thread waits at `threads` again and again, so one that hangs holds up the watchdog.
+    /// Tells of a process without a supervisor, which serves now: that it does, that its threads turn, and that it
+    /// ends. Each thread waits at `threads` again and again, so one that hangs holds up the watchdog.
     pub(crate) fn follow(self, status: String, life: Arc<Lifecycle>, threads: Arc<Barrier>, end_within: Duration) {
         actix_rt::spawn(async move {
             self.ready(&status);

@@ -224,8 +224,8 @@ impl Relay {
         self.say(&FromProcess::Needs { connections });
     }
 
-    /// Tells the supervisor something. If it has ended, or did not read for so long that a message was cut, it is told no
-    /// more: what follows would make no sense to it.
+    /// Tells the supervisor something. If it has ended, or did not read for so long that a message was cut, it is told
+    /// no more: what follows would make no sense to it.
     pub(crate) fn say(&self, message: &FromProcess) {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Err(error)) = line.as_mut().map(|line| line.say(message)) {

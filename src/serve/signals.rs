@@ -42,9 +42,9 @@ pub(crate) fn obey_supervised(drain: Drain) -> io::Result<()> {
     Ok(())
 }
 
-/// Obeys the signals of a process without a supervisor from now on: TERM, INT and QUIT end the process in order, a second
-/// one at once; USR1 opens the access log anew. HUP and USR2 are for a supervisor; but a HUP that says that the terminal
-/// is gone ends it, too.
+/// Obeys the signals of a process without a supervisor from now on: TERM, INT and QUIT end the process in order, a
+/// second one at once; USR1 opens the access log anew. HUP and USR2 are for a supervisor; but a HUP that says that the
+/// terminal is gone ends it, too.
 ///
 /// # Errors
 /// If the system does not let it hear one of them.

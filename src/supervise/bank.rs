@@ -1,10 +1,10 @@
 //! The connections to databases that the processes of the instance hold together.
 //!
 //! All of them together hold at no moment more than the newest configuration says: a process holds what it was granted,
-//! and what it gives back is granted to another when the server has closed it. A process that is the only one is granted
-//! all at once. One that takes the place of others gets what they return as they leave: first who has none and needs
-//! one, then the newest. Who lacks one while another has some gets one of that one's, so two processes can share a
-//! single connection.
+//! and what it gives back is granted to another when the server has closed it. A process that is the only one is
+//! granted all at once. One that takes the place of others gets what they return as they leave: first who has none and
+//! needs one, then the newest. Who lacks one while another has some gets one of that one's, so two processes can share
+//! a single connection.
 //!
 //! A process says once what it needs, before it serves.
 //!

@@ -1,4 +1,5 @@
-//! A roll: every process is replaced by a new one, one at a time, and none is asked to leave before its successor serves.
+//! A roll: every process is replaced by a new one, one at a time, and none is asked to leave before its successor
+//! serves.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-// npm's EventSource, which connects again by itself as browsers do: `node events.js URL`. It is not closed at the end, and
-// has to be told by the server to stop. Any surprise is exit code 1.
+// npm's EventSource, which connects again by itself as browsers do: `node events.js URL`.
+// It is not closed at the end, and has to be told by the server to stop. Any surprise is exit code 1.
 
 const assert = require("node:assert");
 const { EventSource } = require("eventsource");

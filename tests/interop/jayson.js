@@ -1,4 +1,5 @@
-// npm's JSON-RPC client, which says no more than `application/json`: `node jayson.js PORT`. Any surprise is exit code 1.
+// npm's JSON-RPC client, which says no more than `application/json`: `node jayson.js PORT`.
+// Any surprise is exit code 1.
 
 const assert = require("node:assert");
 const jayson = require("jayson/promise");

@@ -1,4 +1,5 @@
-// A foreign member: npm's JSON-RPC server, behind a check that many servers have: nothing but `application/json` comes in.
+// A foreign member: npm's JSON-RPC server, behind a check that many servers have: nothing but
+// `application/json` comes in.
 // Serves on a free port, prints the port and runs until its stdin ends.
 
 const http = require("node:http");

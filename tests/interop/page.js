@@ -1,5 +1,5 @@
-// The script of the page of the methods, run on the page as it was sent: `node page.js URL`. What it touches of a browser
-// is a few lines, which stand in for one here. Any surprise is exit code 1.
+// The script of the page of the methods, run on the page as it was sent: `node page.js URL`.
+// What it touches of a browser is a few lines, which stand in for one here. Any surprise is exit code 1.
 
 const assert = require("node:assert");
 const vm = require("node:vm");

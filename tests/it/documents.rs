@@ -17,6 +17,9 @@ const AGENTS: usize = 40;
 /// The most columns of prose. Tables and addresses may be longer, and code is its own.
 const WIDTH: usize = 120;
 
+/// Where Rust is.
+const COMMENTED: &[&str] = &["src", "actors", "apps", "tests", "benches"];
+
 /// Documents whose every example in Rust is compiled, and whether `src/lib.rs` includes them.
 const EXAMPLES: [(&str, bool); 5] = [
     ("README.md", true),
@@ -178,6 +181,24 @@ fn prose_is_narrow() {
             }
         }
     }
+    assert!(wide.is_empty(), "more than {WIDTH} columns:\n{}", wide.join("\n"));
+}
+
+/// rustfmt breaks code and leaves comments as they are.
+#[test]
+fn comments_are_narrow() {
+    let mut wide = Vec::new();
+    let mut seen = 0;
+    for (path, text) in sources(COMMENTED) {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            seen += 1;
+            // A table's row and an address cannot be broken.
+            if line.chars().count() > WIDTH && !line.contains("/// |") && !line.contains("://") {
+                wide.push(format!("{}:{}", path.display(), number + 1));
+            }
+        }
+    }
+    assert!(seen > 5_000, "only {seen} lines of comments were found: the search is broken");
     assert!(wide.is_empty(), "more than {WIDTH} columns:\n{}", wide.join("\n"));
 }
 

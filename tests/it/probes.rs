@@ -1,4 +1,5 @@
-//! What load balancers ask, `/status/ready`, `/status/live` and `/ping`: without a login, and behind the site's own paths.
+//! What load balancers ask, `/status/ready`, `/status/live` and `/ping`: without a login, and behind the site's own
+//! paths.
 
 use crate::harness::TestServer;
 

@@ -1,5 +1,5 @@
-//! What a process has learnt of its members goes to the process that takes its place: who is ejected and until when, and
-//! what the budget of extra requests has left; through a reload, an upgrade and a crash.
+//! What a process has learnt of its members goes to the process that takes its place: who is ejected and until when,
+//! and what the budget of extra requests has left; through a reload, an upgrade and a crash.
 
 use std::time::{Duration, Instant};
 
@@ -181,8 +181,8 @@ fn a_changed_list_keeps_the_members_that_stay() {
     assert_eq!(reasons(&site), ["ok"]);
 }
 
-/// A fifth of the requests of ten seconds, whichever process had them. (That a budget which is used up is not filled is a
-/// unit test: ten a second are always allowed, so a slow machine could not tell.)
+/// A fifth of the requests of ten seconds, whichever process had them. (That a budget which is used up is not filled is
+/// a unit test: ten a second are always allowed, so a slow machine could not tell.)
 #[test]
 fn a_reload_leaves_the_budget_of_extra_requests_as_it_was() {
     const EXTRA: usize = 60;

@@ -1,14 +1,14 @@
 //! The supervisor: processes are replaced, by a reload, an upgrade or after a crash, and nothing that served stops
 //! serving.
 
+mod commands;
 mod rights;
 mod upgrades;
 
-use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -295,69 +295,6 @@ fn ten_reloads_in_a_second_and_an_upgrade_among_them_lose_nothing() {
     assert!(pids.len() >= 3 && pids.first() == Some(&first) && pids.last() == Some(&last), "{pids:?}");
     assert!(count > 100, "{count}");
     assert!(site.log().contains("has taken over"), "{}", site.log());
-}
-
-#[test]
-fn commands_given_during_an_upgrade_are_answered() {
-    let site = serving(site());
-    pid(&site);
-    std::thread::scope(|scope| {
-        let commands = (0..12).map(|number| {
-            let site = &site;
-            scope.spawn(move || match number % 3 {
-                0 => done(&site.command("upgrade", &["--wait"])),
-                1 => done(&site.command("reload", &["--wait"])),
-                _ => (0..10).map(|_| done(&site.command("status", &["--json"]))).collect(),
-            })
-        });
-        let commands: Vec<_> = commands.collect();
-        let said: Vec<String> = commands.into_iter().map(|command| command.join().expect("answered")).collect();
-        assert!(said.iter().all(|said| said.contains("done in") || said.contains("\"generation\"")), "{said:?}");
-    });
-    assert!(site.log().contains("has taken over"));
-}
-
-#[test]
-fn a_second_start_says_who_runs_and_a_killed_one_is_no_hindrance() {
-    let site = serving(site());
-    let twice = refused(&site.command("run", &[]));
-    assert!(twice.contains("runs already, with process id") && twice.contains(&site.id().to_string()), "{twice}");
-    let files = ["test.pid", "test.sock"].map(|name| site.dir().join("var").join(name));
-    assert!(files.iter().all(|file| file.exists()));
-    let left = pid(&site);
-    let scenario = site.kill_and_keep();
-    eventually("the orphan ends by itself", || (!PathBuf::from(format!("/proc/{left}")).exists()).then_some(()));
-    assert!(files.iter().all(|file| file.exists()), "nobody could put them away");
-    let none = refused(&scenario.told("reload"));
-    assert!(none.contains("does not run"), "{none}");
-    let site = serving(scenario);
-    pid(&site);
-    let (exit, _, _, _scenario) = site.stop();
-    assert!(exit.success() && files.iter().all(|file| !file.exists()));
-}
-
-#[test]
-fn start_and_stop_are_for_the_background() {
-    let scenario = site().own_port();
-    let began = Instant::now();
-    let lines = done(&scenario.told("start"));
-    assert!(lines.contains(": serving, process id"), "{lines}");
-    let again = refused(&scenario.told("start"));
-    assert!(again.contains("runs already"), "{again}");
-    assert!(began.elapsed() < Duration::from_secs(20));
-    let log = scenario.dir().join("var/test.log");
-    let aside = scenario.dir().join("var/test.log.1");
-    std::fs::rename(&log, &aside).unwrap();
-    done(&scenario.told("reopen"));
-    done(&scenario.told_with("reload", &["--wait"]));
-    assert!(std::fs::read_to_string(&log).unwrap().contains("reload begins"), "the new file has what came since");
-    assert!(!std::fs::read_to_string(&aside).unwrap().contains("reload begins"));
-    done(&scenario.told_with("restart", &["--wait"]));
-    done(&scenario.told_with("stop", &["--wait"]));
-    let none = refused(&scenario.told("status"));
-    assert!(none.contains("does not run"), "{none}");
-    let report = refused(&scenario.file("startup.fails", "no licence").told("start"));
-    assert!(report.contains("no licence"), "{report}");
 }
 
 #[test]

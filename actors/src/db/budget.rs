@@ -6,10 +6,10 @@
 //! its share of what is configured, for ever.
 //!
 //! The same is done among the threads: a thread's pool has a [`Share`], with `seats`, the connections that it may have
-//! at the server, and a `limit`, those that it may use. Where another thread has none and waits, or the supervisor asks,
-//! the limit of the richest is lowered; its seat is free when the server has closed the connection. So the sum of all
-//! seats is never above what was granted. A seat goes to a thread that waits first, then to the poorest; a process that
-//! leaves keeps none that nobody waits for.
+//! at the server, and a `limit`, those that it may use. Where another thread has none and waits, or the supervisor
+//! asks, the limit of the richest is lowered; its seat is free when the server has closed the connection. So the sum of
+//! all seats is never above what was granted. A seat goes to a thread that waits first, then to the poorest; a process
+//! that leaves keeps none that nobody waits for.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};

@@ -6,7 +6,8 @@
 //!   trusted;
 //! - `pipelined_conn`: a connection that statements share; `pipeline_pool`: which one a statement joins, and when
 //!   another is opened;
-//! - [`seats`]: how many connections the server may have of this thread; [`lingering`]: they end when the server says so;
+//! - [`seats`]: how many connections the server may have of this thread; [`lingering`]: they end when the server says
+//!   so;
 //! - `background_dial`: a dial that continues after its caller has left; `session`: a connection held for several
 //!   statements; `pour`: rows as a stream; [`bind`]: parameters; [`error_map`]: errors as reasons and messages.
 //!

@@ -12,8 +12,8 @@
 //! counted only when a place is passed to a waiter, and only for the first waiter of the queue. Each waiter is set
 //! aside at most once.
 //!
-//! The number of places may change. If there are more, waiters get them at once. If there are fewer, a returned place is
-//! not passed on until no more are taken than there are.
+//! The number of places may change. If there are more, waiters get them at once. If there are fewer, a returned place
+//! is not passed on until no more are taken than there are.
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -1,4 +1,5 @@
-//! What the two ends of a call share and the clock they look at, by name, so that `tests/model` can put loom's in its place.
+//! What the two ends of a call share and the clock they look at, by name, so that `tests/model` can put loom's in its
+//! place.
 
 pub(super) use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -37,8 +37,8 @@ impl Watch {
         self.admin.value(ACTIVE, (&self.database,)).await
     }
 
-    /// Waits until this many statements are in their `pg_sleep`. One that is active may still be in its preparation, and
-    /// a caller that leaves then takes it back before it was sent.
+    /// Waits until this many statements are in their `pg_sleep`. One that is active may still be in its preparation,
+    /// and a caller that leaves then takes it back before it was sent.
     pub(crate) async fn until_asleep(&self, count: i64) {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'PgSleep'";
         let started = Instant::now();

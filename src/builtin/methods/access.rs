@@ -1,5 +1,5 @@
-//! The clients that may list the methods: all with `introspection = public` in the configuration, in devel mode those on
-//! this machine; otherwise only the user `admin`.
+//! The clients that may list the methods: all with `introspection = public` in the configuration, in devel mode those
+//! on this machine; otherwise only the user `admin`.
 
 use crate::app::{Error, Face, Result, Was, Wasc};
 use crate::config::{Introspection, ServerSettings};

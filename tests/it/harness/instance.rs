@@ -43,6 +43,13 @@ impl TestServer {
         asked.env("RUST_BACKTRACE", "0").output().unwrap()
     }
 
+    /// Runs a command of the program on its own configuration, at this port, to its end.
+    pub(crate) fn command_without_conf(&self, command: &str, port: &str) -> Output {
+        let mut asked = Command::new(&self.scenario.as_ref().expect("until stopped").program);
+        asked.current_dir(self.dir()).stdin(Stdio::null()).args([command, "-p", port]);
+        asked.env("RUST_BACKTRACE", "0").output().unwrap()
+    }
+
     /// Rewrites the conf of the running server.
     pub(crate) fn rewrite(&self, from: &str, to: &str) {
         let path = self.dir().join("test.conf");

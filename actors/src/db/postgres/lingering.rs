@@ -3,9 +3,9 @@
 //! PostgreSQL counts a connection until its process at the server has ended, and that process closes the socket last of
 //! all. So the end of the socket proves that the server has room for another connection.
 //!
-//! tokio-postgres has ended with a stream once it is shut down, so the wait is a part of the shutdown. A stream of one's
-//! own comes in as what encrypts: [`Plain`] encrypts nothing. With `SslNegotiation::Direct` the server is not asked
-//! whether it would.
+//! tokio-postgres has ended with a stream once it is shut down, so the wait is a part of the shutdown. A stream of
+//! one's own comes in as what encrypts: [`Plain`] encrypts nothing. With `SslNegotiation::Direct` the server is not
+//! asked whether it would.
 
 use std::future::{Ready, ready};
 use std::io;

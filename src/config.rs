@@ -50,6 +50,7 @@ pub use settings::{
     Certification, Declared, ForwardedHeader, Introspection, PartialAnswers, RouteLine, RouteTarget, ServerSettings,
     Settings, TrustedProxies, Uploads,
 };
+pub(crate) use values::read_time;
 
 use ini::{Section, SectionKind};
 use outside::{FileTexts, Outside};

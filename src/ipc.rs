@@ -5,9 +5,11 @@
 //! message that names descriptors takes them off the [`Line`] in the order in which they were sent.
 //!
 //! - [`line`]: a socket with messages on it; never blocks the supervisor;
-//! - [`messages`]: what is said, by whom.
+//! - [`messages`]: what is said, by whom;
+//! - [`recorder`]: what a process does, for its supervisor to read when it is gone.
 
 pub(crate) mod line;
 pub(crate) mod messages;
+pub(crate) mod recorder;
 
 pub(crate) use line::{Line, LineError};

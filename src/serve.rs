@@ -6,8 +6,9 @@
 //! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`activation`]: those that a service manager
 //!   has opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
 //! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what
-//!   asks for it;
-//! - [`learnt`]: what the next process goes on with;
+//!   asks for it; [`underway`]: what is served at the moment;
+//! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums;
+//! - [`siblings`]: the other processes, which are asked and answered;
 //! - [`slot`]: a thread and the site it serves; [`actors`]: its actors;
 //! - [`entry`]: receives requests;
 //! - [`watch`]: reloads a changed configuration in devel mode;
@@ -16,6 +17,7 @@
 pub(crate) mod activation;
 mod actors;
 pub(crate) mod background;
+pub(crate) mod counted;
 pub(crate) mod drain;
 mod entry;
 mod fleet;
@@ -30,9 +32,11 @@ pub(crate) mod owner;
 mod process;
 pub(crate) mod relay;
 pub(crate) mod server;
+pub(crate) mod siblings;
 pub(crate) mod signals;
 pub(crate) mod site;
 pub(crate) mod slot;
 #[cfg(test)]
 mod tests;
+mod underway;
 pub(crate) mod watch;

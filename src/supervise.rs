@@ -12,9 +12,9 @@
 //! - [`blueprint`]: what is given; [`plan`]: what the configuration says; [`identity`]: as whom the processes run;
 //! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
-//! - [`learnt`]: what processes have learnt, for their successors;
+//! - [`learnt`]: what processes have learnt, for their successors; [`totals`]: what they have counted, for good;
 //! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes
-//!   back;
+//!   back; [`crashes`]: which requests it is to be named with;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`notices`]: what the service manager is told;
@@ -26,6 +26,7 @@ mod bank;
 pub(crate) mod blueprint;
 mod child;
 mod control;
+mod crashes;
 pub(crate) mod identity;
 mod instance;
 mod learnt;
@@ -36,6 +37,7 @@ mod processes;
 mod roll;
 mod rolling;
 mod signals;
+mod totals;
 mod upgrade;
 
 use std::ffi::CString;
@@ -49,16 +51,19 @@ use std::time::{Instant, SystemTime};
 use nix::unistd::execv;
 
 use crate::config::Loaded;
+use crate::ipc::recorder::Recorders;
 use crate::serve::activation;
 use crate::serve::listen::Listener;
 use bank::Bank;
 use blueprint::Blueprint;
 use control::Control;
+use crashes::Crashes;
 use instance::{Instance, Over, Slot};
 use learnt::LearntBySlot;
 use notices::Notices;
 use plan::{OpenSocket, Plan};
 use signals::Signals;
+use totals::Totals;
 
 pub(crate) use upgrade::STATE;
 
@@ -122,6 +127,10 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         notices: Notices::new(false),
         bank: Bank::default(),
         learnt: LearntBySlot::default(),
+        totals: Totals::default(),
+        crashes: Crashes::default(),
+        levels: None,
+        recorders: recorders(Recorders::new()),
     })
 }
 
@@ -138,6 +147,11 @@ pub(crate) fn console_log(loaded: &Loaded) -> io::Result<File> {
     let plan = Plan::of(loaded).map_err(io::Error::other)?;
     plan.place.make_var(plan.identity.as_ref())?;
     plan.open_log(&plan.place.log_path())
+}
+
+/// Without a recorder everything goes on, and a crash is told without its requests.
+fn recorders(made: io::Result<Recorders>) -> Option<Recorders> {
+    made.map_err(|error| tracing::error!("what processes do cannot be recorded: {error}")).ok()
 }
 
 fn refused(error: &impl Display, code: u8) -> ExitCode {

@@ -3,6 +3,7 @@
 
 use super::error::{Error, RETRY_AFTER};
 use super::was::Was;
+use crate::ipc::recorder::Announcement;
 use crate::observe::panics;
 
 /// Runs a plain `fn` handler on the blocking pool. `#[route]` generates the call.
@@ -15,8 +16,10 @@ pub async fn blocking<T: Send + 'static>(was: &Was, run: impl FnOnce() -> T + Se
         .retry_after(RETRY_AFTER));
     };
     // Caught on the thread where it happens, so that its place is known and it is logged once.
+    let announcement = was.announcement();
     let run = move || {
         let _permit = permit;
+        let _announced = announcement.as_ref().and_then(Announcement::begin);
         panics::catch(run)
     };
     match tokio::task::spawn_blocking(run).await {

@@ -18,6 +18,7 @@ use super::blocking_pool::BlockingPool;
 use super::closing::Lifecycle;
 use super::site::Site;
 use crate::config::TrustedProxies;
+use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 
 /// The services of one thread. Made on that thread, where its actors live; usable from any thread.
@@ -40,6 +41,8 @@ pub(crate) struct Services {
     pub(crate) runtime: tokio::runtime::Handle,
     /// The phase of the process.
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// Where the process says what it does, for its supervisor.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     /// The trusted proxies, if configured. Each thread has its own `Arc`, so that cloning it never crosses cores.
     pub(crate) proxies: Option<Arc<TrustedProxies>>,
 }

@@ -28,6 +28,7 @@ use super::services::Services;
 use super::sql::Sql;
 use super::trace::Trace;
 use crate::ipc::messages::Wish;
+use crate::ipc::recorder::Announcement;
 
 /// How the client speaks, which decides the form of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -336,6 +337,17 @@ impl RequestContext {
     /// The configuration keys that have changed and take effect only after a restart.
     pub(crate) fn restart_needed(&self) -> &[String] {
         &self.services.site.restart_needed
+    }
+
+    /// The handler and its request, for who is to know what runs; `None` unless that is wanted.
+    pub(crate) fn announcement(&self) -> Option<Announcement> {
+        let recorder = self.services().recorder.as_ref()?;
+        recorder.announcement(|| {
+            let route = self.definition();
+            // The query is left out: it may hold what is nobody's business.
+            let (method, path) = (self.request.method(), self.request.path());
+            format!("{method} {path} ({}::{})", route.module, route.function)
+        })
     }
 
     pub(crate) fn services(&self) -> &Arc<Services> {

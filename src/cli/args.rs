@@ -30,6 +30,8 @@ pub(super) enum Command {
     Upgrade(Tell),
     /// Opens the log files of a running instance anew, after they were renamed
     Reopen(Which),
+    /// Gives the log of a running instance other levels for a time: every process of it
+    Log(LogArgs),
     /// Shows a running instance: its processes, what they do, since when
     Status(Status),
     /// One process of an instance (started by its supervisor)
@@ -120,6 +122,18 @@ pub(super) struct Status {
     /// As JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// The levels of the log.
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// `debug`, or `warn,skitai_actors=debug`, as in RUST_LOG; `default` for those of the start
+    pub(super) levels: String,
+    /// For how long: seconds, or 30s, 10m, 2h
+    #[arg(long = "for", value_name = "TIME", default_value = "10m")]
+    pub(super) lasting: String,
+    #[command(flatten)]
+    pub(super) which: Which,
 }
 
 #[derive(Debug, Args)]

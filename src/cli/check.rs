@@ -34,7 +34,11 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     if let Some(Err(error)) = server.listening.owner.as_ref().map(owner::ids) {
         return fail(&format!("error: `listen_owner`: {error}"));
     }
-    print(&format!("{}: {} threads", server.name, server.threads));
+    let of_all = server.threads * server.processes;
+    print(&match server.processes {
+        1 => format!("{}: {of_all} threads", server.name),
+        processes => format!("{}: {of_all} threads in {processes} processes, {} each", server.name, server.threads),
+    });
     for address in &server.listening.addresses {
         print(&format!("  listens on {}", told(address, &server.listening)));
     }
@@ -49,11 +53,11 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
                     "  @{}: {} {what}, at most {} connections to each",
                     spec.name,
                     spec.members.len(),
-                    spec.connections * server.threads
+                    spec.connections * of_all
                 ));
             }
             Declared::Db(spec) => {
-                let each = spec.connections * server.threads * server.processes;
+                let each = spec.connections * of_all;
                 print(&format!(
                     "  @{}: {} databases, at most {each} connections to each, {} in all",
                     spec.name,
@@ -67,6 +71,16 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
         print(&format!(
             "  PostgreSQL at {server}: at most {connections} connections of this instance, while it is reloaded and \
              upgraded as well: its `max_connections` needs them beside those that it reserves"
+        ));
+    }
+    if server.processes > 1 {
+        let (bodies, results) = (server.max_bodies_of_process(), server.results_of_process());
+        print(&format!(
+            "  of the instance's limits a process has its share: {} MiB of bodies (in all {} MiB), {results} results (in \
+             all {})",
+            bodies >> 20,
+            (bodies * server.processes) >> 20,
+            results * server.processes
         ));
     }
     let need = DescriptorNeed::of(&loaded.settings);

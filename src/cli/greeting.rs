@@ -13,7 +13,11 @@ pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &
     let mut shown: Vec<String> = addresses.iter().map(shown).collect();
     shown.sort_by_key(|shown| !shown.starts_with("http"));
     let mode = if server.devel { ", devel mode" } else { "" };
-    print(&format!("{} serves {} with {} threads{mode}", server.name, shown.join(", "), server.threads));
+    let threads = match server.processes {
+        1 => format!("{} threads", server.threads),
+        processes => format!("{processes} processes of {} threads", server.threads),
+    };
+    print(&format!("{} serves {} with {threads}{mode}", server.name, shown.join(", ")));
     for hint in hints {
         print(&format!("  {base}{hint}"));
     }

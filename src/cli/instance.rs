@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::args::{Tell, Which};
 use super::program::{Program, fail, print};
-use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, VERSION};
+use crate::config::read_time;
+use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels, VERSION};
 use crate::ipc::{Line, LineError};
 use crate::serve::notify;
 use crate::supervise;
@@ -74,6 +75,29 @@ pub(super) fn tell(program: &Program, tell: &Tell, order: Order) -> ExitCode {
     match order {
         Order::Restart if tell.wait => target.wait_until_it_serves(|| None),
         _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Gives the log of a running instance other levels.
+pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str) -> ExitCode {
+    let lasting = match read_time(lasting) {
+        Ok(lasting) => lasting,
+        Err(error) => return fail(&format!("error: --for {lasting}: {error}")),
+    };
+    let target = match target(program, which) {
+        Ok(target) => target,
+        Err(report) => return fail(&report),
+    };
+    let levels = Some(levels).filter(|levels| *levels != "default").map(str::to_owned);
+    let levels = LogLevels { levels, seconds: lasting.as_secs().max(1) };
+    let request = ControlRequest { version: VERSION, command: Order::Log, wait: true, levels: Some(levels) };
+    match target.say(&request) {
+        Ok(ControlAnswer { is_done: true, text, .. }) => {
+            print(&format!("{}: {text}", target.name));
+            ExitCode::SUCCESS
+        }
+        Ok(answer) => fail(&format!("error: {}: {}", target.name, answer.text)),
+        Err(error) => fail(&format!("error: {error}")),
     }
 }
 
@@ -157,6 +181,10 @@ fn tail(path: &Path, began: u64) -> String {
 
 impl RunningInstance {
     fn ask(&self, order: Order, wait: bool) -> Result<ControlAnswer, Untold> {
+        self.say(&ControlRequest { version: VERSION, command: order, wait, levels: None })
+    }
+
+    fn say(&self, request: &ControlRequest) -> Result<ControlAnswer, Untold> {
         let socket = self.place.connect().map_err(|error| match self.place.running() {
             None => Untold::NotRunning(self.name.clone()),
             Some(pid) => Untold::Silent {
@@ -169,8 +197,8 @@ impl RunningInstance {
         let mut line = Line::from(socket);
         let lost = |error| Untold::Line { name: self.name.clone(), error };
         // What is waited for has limits of its own, which the supervisor keeps.
-        line.set_patience(Some(PATIENCE).filter(|_| !wait)).map_err(|error| lost(error.into()))?;
-        line.say(&ControlRequest { version: VERSION, command: order, wait }).map_err(lost)?;
+        line.set_patience(Some(PATIENCE).filter(|_| !request.wait)).map_err(|error| lost(error.into()))?;
+        line.say(request).map_err(lost)?;
         line.wait().map_err(lost)
     }
 

@@ -84,6 +84,7 @@ impl Program {
             Some(Command::Reopen(which)) => {
                 instance::tell(&self, &Tell { which: which.or(&arguments.site), wait: true }, Order::Reopen)
             }
+            Some(Command::Log(log)) => instance::log(&self, &log.which.or(&arguments.site), &log.levels, &log.lasting),
             Some(Command::Status(status)) => instance::status(&self, &status.which.or(&arguments.site), status.json),
             Some(Command::Process(which)) => run::process(self, &which),
             Some(Command::Adopt(which)) => run::adopt(self, &which),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skitai_actors::status::Siblings;
 use tokio::sync::watch;
 
 use super::args::Which;
@@ -25,9 +26,9 @@ use crate::serve::listen::{self, BoundAddress, Listener, SocketFiles};
 use crate::serve::mounting::{self, NotOpened};
 use crate::serve::notify::Notifier;
 use crate::serve::relay::{Inheritance, Relay};
-use crate::serve::site::OpenSite;
+use crate::serve::site::{InstancePlace, OpenSite};
 use crate::serve::watch::Watch;
-use crate::serve::{activation, learnt, limits, server, signals};
+use crate::serve::{activation, counted, learnt, limits, server, signals};
 use crate::supervise::blueprint::Blueprint;
 use crate::supervise::{self, RESTART, UNFIT};
 
@@ -192,7 +193,10 @@ fn serve(
         // In devel mode clusters may come and go within the process.
         let budgets = inheritance.as_ref().filter(|_| !loaded.settings.server.devel);
         let budgets = budgets.and_then(|inheritance| inheritance.budgets.clone());
-        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), &before, budgets.clone());
+        let siblings = inheritance.as_ref().map(|inheritance| inheritance.siblings() as Arc<dyn Siblings>);
+        let recorder = inheritance.as_ref().and_then(|inheritance| inheritance.recorder.clone());
+        let place = InstancePlace { budgets: budgets.clone(), siblings, recorder };
+        let opened = OpenSite::open_in_place(&loaded, apps, &keys, templates.as_deref(), &before, place);
         drop(before);
         let site = opened.map_err(|not_opened| match not_opened {
             NotOpened::Unfit(unfit) => NoSite::Conf(unfit.to_string()),
@@ -233,6 +237,8 @@ fn serve(
         if let Some(relay) = &relay {
             relay.say(&FromProcess::Ready);
             learnt::tell(&site, relay.clone());
+            counted::tell(&site, relay.clone());
+            serving.at_last(counted::tell_last(site.clone(), relay.clone()));
         }
         if let Some(notifier) = notifier {
             let server = &loaded.settings.server;

@@ -27,16 +27,17 @@ pub(super) fn shape_of(name: &str) -> Option<Shape> {
     TYPES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)).map(|(_, shape)| *shape)
 }
 
-/// Reads every `[@name]`. The connections in a conf are those of the instance and are divided among its threads.
-pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], threads: usize) -> Vec<Declared> {
+/// Reads every `[@name]`. The connections in a conf are those of the instance and are divided among the threads of all its
+/// processes.
+pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], shares: usize) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     for section in sections.iter().filter(|section| section.name.starts_with('@')) {
-        declared.extend(cluster(reading, section, threads));
+        declared.extend(cluster(reading, section, shares));
     }
     declared
 }
 
-fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Option<Declared> {
+fn cluster(reading: &mut Reading<'_>, section: &Section, shares: usize) -> Option<Declared> {
     let name = &section.name[1..];
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         reading.push(
@@ -64,8 +65,8 @@ fn cluster(reading: &mut Reading<'_>, section: &Section, threads: usize) -> Opti
         return None;
     };
     Some(match shape {
-        Shape::Http => Declared::Http(Box::new(of_http(reading, section, members, threads))),
-        Shape::Postgres | Shape::Sqlite => Declared::Db(of_databases(reading, section, (members, shape), threads)),
+        Shape::Http => Declared::Http(Box::new(of_http(reading, section, members, shares))),
+        Shape::Postgres | Shape::Sqlite => Declared::Db(of_databases(reading, section, (members, shape), shares)),
     })
 }
 
@@ -85,11 +86,11 @@ fn check_driver(reading: &mut Reading<'_>, section: &Section, shape: Shape) {
 }
 
 /// The connections of one thread, of those of the instance.
-fn share(instance: usize, threads: usize) -> usize {
-    (instance / threads).max(1)
+fn share(instance: usize, shares: usize) -> usize {
+    (instance / shares).max(1)
 }
 
-fn of_http(reading: &mut Reading<'_>, section: &Section, members: &Value, threads: usize) -> ClusterSpec {
+fn of_http(reading: &mut Reading<'_>, section: &Section, members: &Value, shares: usize) -> ClusterSpec {
     let name = &section.name[1..];
     let section = Some(section);
     let (tls, _) = reading.flag(section, &keys::TLS);
@@ -101,7 +102,7 @@ fn of_http(reading: &mut Reading<'_>, section: &Section, members: &Value, thread
         discover: reaching::discover(reading, section),
         connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),
         member_timeout: reading.time(section, &keys::MEMBER_TIMEOUT),
-        connections: share(reading.count(section, &keys::CONNECTIONS), threads),
+        connections: share(reading.count(section, &keys::CONNECTIONS), shares),
         max_answer: reading.count(section, &keys::MAX_ANSWER),
         encoding: reaching::encoding(reading, section),
         login: reaching::login(reading, section),
@@ -117,7 +118,7 @@ fn of_databases(
     reading: &mut Reading<'_>,
     section: &Section,
     (members, shape): (&Value, Shape),
-    threads: usize,
+    shares: usize,
 ) -> DbSpec {
     let name = &section.name[1..];
     let section = Some(section);
@@ -129,7 +130,7 @@ fn of_databases(
     DbSpec {
         name: name.into(),
         members: found,
-        connections: share(reading.count(section, &keys::DB_CONNECTIONS), threads),
+        connections: share(reading.count(section, &keys::DB_CONNECTIONS), shares),
         stream_share: u32::try_from(reading.number(section, &keys::STREAM_SHARE)).unwrap_or(u32::MAX),
         wait: reading.time(section, &keys::WAIT),
         connect_timeout: reading.time(section, &keys::CONNECT_TIMEOUT),

@@ -34,13 +34,13 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
     refuse_unbuilt(reading, section);
     let (devel, devel_value) = reading.flag(section, &keys::DEVEL);
     let supervise = supervise(reading, section);
+    let processes = processes(reading, section, supervise.unwrap_or(!devel));
     let listening = listening(reading, section, devel_value.filter(|_| devel));
     let securekey = securekey(reading, section);
     let max_body = reading.count(section, &keys::MAX_BODY);
     ServerSettings {
-        threads: reading.maybe_number(section, &keys::THREADS).map_or_else(cores, as_size),
-        // More than one was refused above.
-        processes: 1,
+        threads: reading.maybe_number(section, &keys::THREADS).map_or_else(|| (cores() / processes).max(1), as_size),
+        processes,
         supervise,
         user: given(section, &keys::USER).map(|value| value.text.clone()),
         group: given(section, &keys::GROUP).map(|value| value.text.clone()),
@@ -191,11 +191,6 @@ fn refuse_unbuilt(reading: &mut Reading<'_>, section: Option<&Section>) {
             unbuilt(reading, value, message, &help);
         }
     }
-    let processes = reading.number(section, &keys::PROCESSES);
-    if let Some(value) = find(section, &keys::PROCESSES).filter(|_| processes > 1) {
-        let message = format!("`processes = {processes}`: more than one process is not built yet");
-        unbuilt(reading, value, message, "write `processes = 1` and use the cores with `threads`");
-    }
 }
 
 fn instance_name(reading: &mut Reading<'_>, section: Option<&Section>, name: &str) -> String {
@@ -318,6 +313,18 @@ fn given<'s>(section: Option<&'s Section>, key: &Key) -> Option<&'s Value> {
 fn supervise(reading: &mut Reading<'_>, section: Option<&Section>) -> Option<bool> {
     let value = given(section, &keys::SUPERVISE);
     reading.named(&keys::SUPERVISE, value, &[("yes", true), ("no", false)], "expected `yes` or `no`")
+}
+
+fn processes(reading: &mut Reading<'_>, section: Option<&Section>, is_supervised: bool) -> usize {
+    let processes = reading.count(section, &keys::PROCESSES);
+    if let Some(value) = find(section, &keys::PROCESSES).filter(|_| processes > 1 && !is_supervised) {
+        reading.push(
+            Problem::error(value.span(), format!("`processes = {processes}` needs a supervisor, which starts them"))
+                .label("only one without a supervisor")
+                .help("write `supervise = yes` as well, or leave `processes` out"),
+        );
+    }
+    processes
 }
 
 fn introspection(reading: &mut Reading<'_>, section: Option<&Section>) -> Introspection {

@@ -102,7 +102,17 @@ impl ServerSettings {
     /// Whether an instance with these settings has a supervisor: not in devel mode, and not as the first process of a
     /// container, unless `supervise` says otherwise.
     pub fn is_supervised(&self) -> bool {
-        self.supervise.unwrap_or(!self.devel && std::process::id() != 1)
+        self.supervise.unwrap_or(!self.devel && (std::process::id() != 1 || self.processes > 1))
+    }
+
+    /// The memory for bodies of one process, of that of the instance: at least one body has room.
+    pub(crate) fn max_bodies_of_process(&self) -> usize {
+        (self.max_bodies / self.processes).max(self.max_body)
+    }
+
+    /// The results that one process keeps, of those of the instance.
+    pub(crate) fn results_of_process(&self) -> usize {
+        usize::try_from(self.num_result_cache_max).unwrap_or(usize::MAX).div_ceil(self.processes)
     }
 }
 

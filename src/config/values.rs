@@ -64,6 +64,11 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
     }
 }
 
+/// A time of at most a day, as a configuration would have it: seconds, or a number with `ms`, `s`, `m`, `h`.
+pub(crate) fn read_time(text: &str) -> Result<Duration, String> {
+    number(text, KeyKind::Time { min: 1, max: 24 * 60 * 60 * 1000 }).map(duration)
+}
+
 pub(super) fn duration(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }

@@ -25,7 +25,7 @@ pub(crate) async fn read(thread: &ServingThread, request: &mut Request, payload:
     // A body that arrived together with its head is delivered whole, in actix's own queue.
     let is_here = matches!(payload, Payload::H1 { .. });
     let server = &thread.site.server;
-    let held = BodyMemory::new(&thread.bodies, server.max_bodies);
+    let held = BodyMemory::new(&thread.bodies, server.max_bodies_of_process());
     let mut coming = Coming::new(payload, server.max_body, held, &request.headers);
     if is_here {
         request.body = poll_fn(|context| coming.poll(context)).await?;
@@ -47,7 +47,7 @@ pub(crate) async fn read_or_receive(
         return read(thread, request, payload).await.map(|()| Vec::new());
     }
     let server = &thread.site.server;
-    let held = BodyMemory::new(&thread.bodies, server.max_bodies);
+    let held = BodyMemory::new(&thread.bodies, server.max_bodies_of_process());
     let parts = Box::pin(upload::receive(request, payload, server, &thread.shelf, held, params)).await?;
     request.received = Instant::now();
     // The parts become arguments. Hooks run before the arguments are bound and see only the request.

@@ -47,7 +47,7 @@ async fn handled(thread: &ServingThread, was: &Was, route: &'static Route, bind:
         false => catch(|| (route.call)(was.clone(), bind)),
     };
     let work = match bound {
-        Ok(Ok(work)) => Catching(TimedPolls::new(work, route, was.app().is_devel(), &thread.hold)),
+        Ok(Ok(work)) => Catching(TimedPolls::new(work, route, was, &thread.hold)),
         Ok(Err(faults)) => return Answer::Failed(Error::of_faults(faults)),
         Err(panicked) => return Answer::Failed(panic(thread, panicked)),
     };

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use skitai_wire::Value;
 
 use crate::config::ConfFile;
 
@@ -38,6 +39,12 @@ pub(crate) struct Hello {
     /// Whether a service manager has opened the sockets among them.
     #[serde(default)]
     pub(crate) is_activated: bool,
+    /// Whether handlers are announced before they run.
+    #[serde(default)]
+    pub(crate) announces: bool,
+    /// The levels of the log that hold for the time being.
+    #[serde(default)]
+    pub(crate) levels: Option<String>,
     /// What the process whose place it takes has learnt.
     #[serde(default)]
     pub(crate) learnt: Option<LearntBefore>,
@@ -70,6 +77,8 @@ pub(crate) enum Descriptor {
     Log(PathBuf),
     /// The file to which standard output and standard error go.
     Console,
+    /// The file of the flight [`recorder`](super::recorder), and the process's region of it.
+    Recorder { region: usize },
 }
 
 /// From the supervisor to a process, after [`Hello`].
@@ -91,8 +100,59 @@ pub(crate) enum ToProcess {
     Grants { connections: Vec<ConnectionCount> },
     /// Another process wants so many connections of these: they are to be given back when they are not used.
     Wants { connections: Vec<ConnectionCount> },
+    /// Whether handlers are announced in the flight recorder before they run.
+    Announce { is_on: bool },
+    /// The levels of the log, in the words of `RUST_LOG`; `None` for those of the start.
+    Levels { levels: Option<String> },
+    /// A process asks all others.
+    Question(Question),
+    /// Whom a question of this process was put to, itself included. The answers follow.
+    Asked { number: u64, processes: Vec<ProcessEntry> },
+    /// What a process has answered.
+    Answer { from: i32, number: u64, body: String },
+    /// What was asked for by [`FromProcess::Reckon`].
+    Reckoning { number: u64, reckoning: Reckoning },
     #[serde(other)]
     Unknown,
+}
+
+/// What a process asks the others: the supervisor passes it on and does not look into it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// The process that asks. The supervisor writes it.
+    #[serde(default)]
+    pub(crate) by: i32,
+    /// Of the asking process, to know the answers by.
+    pub(crate) number: u64,
+    /// What it is about. A process that does not know the topic does not answer.
+    pub(crate) topic: String,
+    pub(crate) body: String,
+}
+
+/// One process of the instance, as the supervisor sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessEntry {
+    pub(crate) pid: i32,
+    pub(crate) slot: usize,
+    pub(crate) generation: u64,
+    pub(crate) state: String,
+    /// How often its place was filled again after a crash.
+    pub(crate) restarts: u64,
+}
+
+/// What processes have counted that cannot say it themselves any more, or not now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Reckoning {
+    /// The sum over those that have ended: a tree of counters.
+    pub(crate) ended: Value,
+    pub(crate) ended_count: u64,
+    /// Of these, the ones that ended without their last word.
+    pub(crate) killed_count: u64,
+    /// The processes that are there.
+    pub(crate) running: Vec<i32>,
+    /// What those of them that were asked for had counted when they said so for the last time.
+    pub(crate) silent: Vec<(i32, String)>,
 }
 
 /// A number of connections to one database: a member of a cluster.
@@ -118,6 +178,14 @@ pub(crate) enum FromProcess {
     Drained { cut: Vec<String>, count: usize },
     /// What it has learnt so far; the latest counts.
     Learnt(Learnt),
+    /// What it has counted so far, a tree of counters; the latest counts. `is_last`: it will count nothing more.
+    Counted { counters: String, is_last: bool },
+    /// Asks all other processes.
+    Question(Question),
+    /// Answers the question of another process.
+    Answer { to: i32, number: u64, body: String },
+    /// Asks for what those had counted that have ended, and these that did not answer.
+    Reckon { number: u64, silent: Vec<i32> },
     /// A handler asks that the instance ends, or starts anew.
     Asked { for_what: Wish },
     /// The connections to databases that its configuration gives it. It holds none before they are granted.
@@ -145,6 +213,17 @@ pub(crate) struct ControlRequest {
     pub(crate) command: InstanceCommand,
     /// Whether to answer when it is done, not when it has begun.
     pub(crate) wait: bool,
+    /// With [`InstanceCommand::Log`].
+    #[serde(default)]
+    pub(crate) levels: Option<LogLevels>,
+}
+
+/// The levels that the log is to have for a time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LogLevels {
+    /// In the words of `RUST_LOG`; `None` for those of the start.
+    pub(crate) levels: Option<String>,
+    pub(crate) seconds: u64,
 }
 
 /// What a supervisor can be told to do.
@@ -157,6 +236,8 @@ pub(crate) enum InstanceCommand {
     Upgrade,
     Reopen,
     Status,
+    /// The log has other levels for a time.
+    Log,
 }
 
 /// The answer to a [`ControlRequest`].

@@ -2,17 +2,22 @@
 
 use std::borrow::Cow;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::Level;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, Targets, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// The levels in force, to be set while the log runs. Empty in a program that has set up its own log.
+static LEVELS: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts the log. A second call in one process has no effect.
 pub(crate) fn start() {
-    let chosen = chosen(&std::env::var("RUST_LOG").unwrap_or_default());
+    let (chosen, handle) = reload::Layer::new(of_environment());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
@@ -20,7 +25,41 @@ pub(crate) fn start() {
     let discreet = filter_fn(|about| is_discreet(about.target(), *about.level()));
     let once = dynamic_filter_fn(|about, _| !is_accept_error(about.target()) || ACCEPT_ERRORS.is_new(Instant::now()));
     // An embedding program may have set up its own log, which then stays.
-    let _ = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
+    let begun = tracing_subscriber::registry().with(chosen).with(discreet).with(once).with(lines).try_init();
+    if begun.is_ok() {
+        let _ = LEVELS.set(handle);
+    }
+}
+
+/// Sets the levels, in the words of `RUST_LOG`; `None` for those of the start.
+pub(crate) fn set_levels(levels: Option<&str>) {
+    let targets = levels.map_or_else(of_environment, chosen);
+    if let Some(Err(error)) = LEVELS.get().map(|handle| handle.reload(targets)) {
+        tracing::error!("the levels of the log cannot be set: {error}");
+    }
+}
+
+/// Whether these are levels.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn check_levels(levels: &str) -> Result<(), String> {
+    let targets =
+        levels.trim().parse::<Targets>().map_err(|error| format!("{levels:?} is no level of the log: {error}"))?;
+    // A single word that is no level is read as the name of a target.
+    let words = levels.split(',').map(str::trim);
+    let unknown = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err());
+    match unknown {
+        Some(word) if targets.iter().any(|(target, _)| target == word) => Err(format!(
+            "{word:?} is no level of the log: error, warn, info, debug, trace or off; for one part of it \
+             `skitai_actors=debug`"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn of_environment() -> Targets {
+    chosen(&std::env::var("RUST_LOG").unwrap_or_default())
 }
 
 /// Parses `RUST_LOG`, such as `debug` or `warn,skitai_actors=debug`; the default if it cannot be parsed. It does not
@@ -94,6 +133,16 @@ mod tests {
         assert_eq!(levels_of("warn,skitai_actors=debug"), [Some(Level::WARN), Some(Level::DEBUG), Some(Level::WARN)]);
         assert_eq!(levels_of("skitai"), [Some(Level::TRACE), Some(Level::TRACE), None]);
         assert_eq!(levels_of("OFF"), [None; 3]);
+    }
+
+    #[test]
+    fn what_is_no_level_is_named() {
+        for good in ["debug", " warn,skitai_actors=debug", "off", "skitai=trace,info"] {
+            assert_eq!(check_levels(good), Ok(()), "{good}");
+        }
+        for (bad, word) in [("loud", "loud"), ("warn,laut", "laut"), ("skitai=loud", "skitai=loud"), ("", "\"\"")] {
+            assert!(check_levels(bad).is_err_and(|error| error.contains(word)), "{bad}: {:?}", check_levels(bad));
+        }
     }
 
     #[test]

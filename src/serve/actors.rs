@@ -46,7 +46,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
     let web = ActorRef::open("web", admission, || UrlClient::new(UrlClientLimits::default()));
     registry.register(thread, web.reporter());
     let ad_hoc_db = {
-        let each = (AD_HOC_CONNECTIONS / server.threads).max(1);
+        let each = (AD_HOC_CONNECTIONS / (server.threads * server.processes)).max(1);
         ActorRef::open("adhoc-db", admission, move || AdHoc::new(each, AD_HOC_WAIT, AD_HOC_CONNECT, AD_HOC_STATEMENT))
     };
     registry.register(thread, ad_hoc_db.reporter());
@@ -71,6 +71,7 @@ pub(super) fn start(open: &OpenSite, thread: usize) -> Arc<Services> {
         blocking: open.process.blocking.clone(),
         runtime: tokio::runtime::Handle::current(),
         lifecycle: open.process.lifecycle.clone(),
+        recorder: open.process.recorder.clone(),
         proxies: Some(&server.trusted_proxies)
             .filter(|trusted| !trusted.is_empty())
             .map(|trusted| Arc::new(trusted.clone())),

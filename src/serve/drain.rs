@@ -11,7 +11,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,11 @@ use tokio::sync::{Barrier, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::underway;
 use crate::app::closing::{Lifecycle, Phase};
 use crate::config::ServerSettings;
 use crate::connection::list::{Connections, Open, Serves, UnderWay};
-use crate::edge::refused;
+use crate::ipc::recorder::Recorder;
 
 /// actix-server acknowledges a pause before its acceptor has done it.
 const ACCEPTED: Duration = Duration::from_millis(50);
@@ -34,10 +35,10 @@ const ACCEPTED: Duration = Duration::from_millis(50);
 const TURNS: usize = 2;
 /// How long the threads have to let go of what is cut. One that a handler holds cannot.
 const LET_GO: Duration = Duration::from_secs(1);
+/// How long the last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The most that are named of what was cut.
 const NAMED: usize = 20;
-/// The longest path in such a name, in octets.
-const PATH: usize = 200;
 
 /// Ends a process. Any thread may do so.
 #[derive(Clone, Debug)]
@@ -86,10 +87,11 @@ pub(super) struct Shared {
     cut: Arc<Mutex<Vec<UnderWay>>>,
     /// Where every thread waits for the one that asks whether all of them turn.
     turning: Arc<Barrier>,
+    recorder: Option<Arc<Recorder>>,
 }
 
 impl Shared {
-    pub(super) fn new(lifecycle: Arc<Lifecycle>, threads: usize) -> Shared {
+    pub(super) fn new(lifecycle: Arc<Lifecycle>, threads: usize, recorder: Option<Arc<Recorder>>) -> Shared {
         Shared {
             lifecycle,
             threads: Arc::default(),
@@ -97,6 +99,7 @@ impl Shared {
             open: Arc::default(),
             cut: Arc::default(),
             turning: Arc::new(Barrier::new(threads + 1)),
+            recorder,
         }
     }
 
@@ -116,6 +119,9 @@ impl Shared {
             }
         });
         let connections = Rc::new(Connections::new(self.open.clone()));
+        if let Some(record) = self.recorder.as_ref().and_then(Recorder::thread) {
+            drop(actix_rt::spawn(underway::record(connections.clone(), record)));
+        }
         let (of_thread, cut, mut phases) = (connections.clone(), self.cut.clone(), self.lifecycle.follow());
         let settled = self.settled.clone();
         actix_rt::spawn(async move {
@@ -158,7 +164,11 @@ fn lock(cut: &Mutex<Vec<UnderWay>>) -> MutexGuard<'_, Vec<UnderWay>> {
 pub(crate) struct Serving {
     server: JoinHandle<io::Result<()>>,
     course: Course,
+    last: Option<LastWords>,
 }
+
+/// What is done when nobody is served any more and the threads are still there.
+type LastWords = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What its drain needs.
 struct Course {
@@ -179,7 +189,13 @@ impl Serving {
     pub(super) fn run(server: Server, shared: Shared, settings: &ServerSettings) -> Serving {
         let (delay, limit) = (settings.drain_delay, settings.drain_timeout);
         let course = Course { shared, handle: server.handle(), delay, limit };
-        Serving { server: actix_rt::spawn(server), course }
+        Serving { server: actix_rt::spawn(server), course, last: None }
+    }
+
+    /// Does this when nobody is served any more, while the threads are still there. Who shares the listening sockets
+    /// with other processes says it: they are closed later then.
+    pub(crate) fn at_last(&mut self, last: impl Future<Output = ()> + 'static) {
+        self.last = Some(Box::pin(last));
     }
 
     /// What ends it.
@@ -209,10 +225,10 @@ impl Serving {
     /// # Errors
     /// If it ended by itself.
     pub(crate) async fn ended(self) -> io::Result<Drained> {
-        let Serving { mut server, course } = self;
+        let Serving { mut server, course, last } = self;
         let lifecycle = &course.shared.lifecycle;
         let mut at_once = pin!(lifecycle.reached(Phase::AtOnce));
-        let mut drain = pin!(course.run());
+        let mut drain = pin!(course.run(last));
         let mut was_stopped = false;
         let drained = loop {
             tokio::select! {
@@ -240,7 +256,7 @@ impl Serving {
 
 impl Course {
     /// The drain, once it was asked for.
-    async fn run(&self) -> Drained {
+    async fn run(&self, last: Option<LastWords>) -> Drained {
         let Shared { lifecycle, threads, settled, open, cut, .. } = &self.shared;
         lifecycle.reached(Phase::Unready).await;
         if !self.delay.is_zero() && !lifecycle.is_replaced() {
@@ -257,8 +273,10 @@ impl Course {
         let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
         let none_is_left = async {
             let _ = settled.wait_for(|settled| *settled >= threads).await;
-            // Closes the listening sockets. The threads go on until they have no connection left.
-            drop(self.handle.stop(true));
+            if last.is_none() {
+                // Closes the listening sockets. The threads go on until they have no connection left.
+                drop(self.handle.stop(true));
+            }
             open.none().await;
         };
         let mut drained = Drained::default();
@@ -266,6 +284,9 @@ impl Course {
             lifecycle.advance(Phase::Cut);
             let _ = timeout(LET_GO, open.none()).await;
             drained = Drained::of(&mut lock(cut), open.count());
+        }
+        if let Some(last) = last {
+            let _ = timeout(LAST_WORDS, last).await;
         }
         drained.tell(begun.elapsed());
         drained
@@ -288,7 +309,7 @@ impl Drained {
         for under_way in cut {
             *drained.cut.entry(under_way.serves).or_default() += 1;
             if drained.named.len() < NAMED {
-                drained.named.push(name(under_way));
+                drained.named.push(underway::name(under_way));
             }
         }
         drained
@@ -308,8 +329,11 @@ impl Drained {
         if all > self.named.len() {
             tracing::warn!("cut at `drain_timeout`: {} more", all - self.named.len());
         }
-        let mut told: Vec<String> =
-            self.cut.iter().map(|(serves, count)| format!("{count} {}{}", word(*serves), plural(*count))).collect();
+        let mut told: Vec<String> = self
+            .cut
+            .iter()
+            .map(|(serves, count)| format!("{count} {}{}", underway::word(*serves), plural(*count)))
+            .collect();
         if self.left > 0 {
             told.push(format!("{} connection{} of threads that a handler holds", self.left, plural(self.left)));
         }
@@ -317,21 +341,6 @@ impl Drained {
     }
 }
 
-fn word(serves: Serves) -> &'static str {
-    match serves {
-        Serves::Request => "request",
-        Serves::Stream => "stream",
-        Serves::Socket => "socket",
-    }
-}
-
 fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
-}
-
-/// `GET /letters, a stream for 31.2 s`. The query is left out: it may hold what is nobody's business.
-fn name(under_way: &UnderWay) -> String {
-    let (method, target) = refused::words(&under_way.head, PATH);
-    let path = target.split('?').next().unwrap_or_default();
-    format!("{method} {path}, a {} for {:.1} s", word(under_way.serves), under_way.since.as_secs_f64())
 }

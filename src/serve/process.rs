@@ -21,6 +21,7 @@ use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
 use crate::ipc::messages::Descriptor;
+use crate::ipc::recorder::Recorder;
 use crate::observe::access::AccessLog;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
@@ -48,6 +49,8 @@ pub(crate) struct Process {
     pub(crate) log_files: LogFiles,
     /// How many connections to databases this process may hold; `None` for all that its configuration gives it.
     pub(crate) budgets: Option<Arc<Budgets>>,
+    /// Where this process says what it does, for its supervisor.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     /// One per thread, by its number: a changed configuration continues them, and the end flushes their buffers.
     pub(super) logs: Mutex<HashMap<usize, Arc<AccessLog>>>,
 }

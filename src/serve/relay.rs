@@ -11,15 +11,19 @@ use std::time::{Duration, Instant};
 
 use skitai_actors::db::{BudgetKey, Budgets, Said};
 use skitai_actors::spec::Shard;
+use skitai_wire::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::drain::Drain;
 use super::learnt::Predecessor;
 use super::listen::Listener;
 use super::process::Process;
+use super::siblings::{self, Returned, ThroughSupervisor};
 use crate::config::{Declared, Loaded, ServerSettings};
-use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, ToProcess, VERSION};
+use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, ToProcess, VERSION};
+use crate::ipc::recorder::Recorder;
 use crate::ipc::{Line, LineError};
+use crate::observe::log;
 use crate::observe::log_files::LogFiles;
 
 /// How long the supervisor may take to send the first message, and to take ours.
@@ -38,6 +42,8 @@ pub(crate) enum Order {
     End,
     /// Log files are new, and these are theirs.
     Reopen(Vec<(Descriptor, OwnedFd)>),
+    /// Another process asks.
+    Question(Question),
 }
 
 /// What a process was given at its start.
@@ -48,6 +54,10 @@ pub(crate) struct Inheritance {
     pub(crate) relay: Relay,
     /// How many connections to databases this process may hold, if the supervisor says it.
     pub(crate) budgets: Option<Arc<Budgets>>,
+    /// The questions of this process to the others.
+    open: Arc<siblings::OpenQuestions>,
+    /// Where this process says what it does.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     /// When that was.
     came: Instant,
     line: Line,
@@ -72,22 +82,35 @@ impl Inheritance {
         line.set_patience(Some(PATIENCE)).map_err(failed)?;
         let hello: Hello = line.wait()?;
         let came = Instant::now();
+        if hello.levels.is_some() {
+            log::set_levels(hello.levels.as_deref());
+        }
         if hello.version != VERSION {
             return Err(NoSupervisor::Version(hello.version));
         }
-        let descriptors = named(&mut line, hello.descriptors.clone())?;
+        let mut descriptors = named(&mut line, hello.descriptors.clone())?;
+        let recorder = descriptors.extract_if(.., |(what, _)| matches!(what, Descriptor::Recorder { .. })).next();
+        let recorder = recorder.and_then(|(what, file)| match what {
+            Descriptor::Recorder { region } => Some(Arc::new(Recorder::new(file, region, hello.announces))),
+            _ => None,
+        });
         let writer = line.socket().try_clone().map_err(failed)?;
         // The app of this process must not read what the supervisor says.
         let null = std::fs::File::open("/dev/null").map_err(failed)?;
         rustix::stdio::dup2_stdin(null).map_err(|error| failed(error.into()))?;
         let relay = Relay(Arc::new(Mutex::new(Some(Line::from(writer)))));
         let budgets = hello.grants_connections.then(|| relay.budgets());
-        Ok(Inheritance { hello, descriptors, relay, budgets, came, line })
+        Ok(Inheritance { hello, descriptors, relay, budgets, open: Arc::default(), recorder, came, line })
     }
 
     /// What the process whose place this one takes has learnt.
     pub(crate) fn predecessor(&mut self) -> Predecessor {
         Predecessor::new(self.hello.is_reload, take(&mut self.hello.learnt), self.came)
+    }
+
+    /// The way to the other processes.
+    pub(crate) fn siblings(&self) -> Arc<ThroughSupervisor> {
+        Arc::new(ThroughSupervisor { relay: self.relay.clone(), open: self.open.clone() })
     }
 
     /// The listening sockets, which were opened by the supervisor.
@@ -111,6 +134,7 @@ impl Inheritance {
     /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.
     pub(crate) fn obey(self, drain: Drain, process: Arc<Process>) -> io::Result<Relay> {
         let (relay, mut orders) = self.listen()?;
+        let of_answers = relay.clone();
         actix_rt::spawn(async move {
             loop {
                 match orders.recv().await {
@@ -120,6 +144,10 @@ impl Inheritance {
                     }
                     Some(Order::End) => drain.at_once(),
                     Some(Order::Reopen(handed)) => process.reopen_logs(handed),
+                    Some(Order::Question(question)) => {
+                        let answer = siblings::answer(question, process.status.clone(), of_answers.clone());
+                        drop(actix_rt::spawn(answer));
+                    }
                     None => {
                         tracing::warn!("the supervisor is gone: requests under way may finish, then this process ends");
                         return drain.begin();
@@ -132,11 +160,12 @@ impl Inheritance {
 
     /// Begins to listen to the supervisor, on a thread of its own. The channel ends when the supervisor has.
     fn listen(self) -> io::Result<(Relay, UnboundedReceiver<Order>)> {
-        let Inheritance { relay, mut line, budgets, .. } = self;
+        let Inheritance { relay, mut line, budgets, open, recorder, .. } = self;
+        let at_once = AtOnce { budgets, open, recorder };
         line.socket().set_read_timeout(None)?;
         let (sender, receiver) = unbounded_channel();
         std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
-            if let Err(error) = hear(&mut line, &sender, budgets.as_deref())
+            if let Err(error) = hear(&mut line, &sender, &at_once)
                 && !matches!(error, LineError::Ended)
             {
                 tracing::error!("the line to the supervisor is broken: {error}");
@@ -146,7 +175,15 @@ impl Inheritance {
     }
 }
 
-fn hear(line: &mut Line, sender: &UnboundedSender<Order>, budgets: Option<&Budgets>) -> Result<(), LineError> {
+/// What is done at once with what is heard, whatever the event loops do.
+struct AtOnce {
+    budgets: Option<Arc<Budgets>>,
+    open: Arc<siblings::OpenQuestions>,
+    recorder: Option<Arc<Recorder>>,
+}
+
+fn hear(line: &mut Line, sender: &UnboundedSender<Order>, at_once: &AtOnce) -> Result<(), LineError> {
+    let AtOnce { budgets, open, recorder } = at_once;
     loop {
         let order = match line.wait()? {
             ToProcess::Drain { is_replaced } => Order::Drain { is_replaced },
@@ -159,11 +196,32 @@ fn hear(line: &mut Line, sender: &UnboundedSender<Order>, budgets: Option<&Budge
                 }
             },
             ToProcess::Grants { connections } => {
-                each(budgets, connections, Budgets::granted);
+                each(budgets.as_deref(), connections, Budgets::granted);
                 continue;
             }
             ToProcess::Wants { connections } => {
-                each(budgets, connections, Budgets::asked);
+                each(budgets.as_deref(), connections, Budgets::asked);
+                continue;
+            }
+            ToProcess::Announce { is_on } => {
+                recorder.iter().for_each(|recorder| recorder.set_announces(is_on));
+                continue;
+            }
+            ToProcess::Levels { levels } => {
+                log::set_levels(levels.as_deref());
+                continue;
+            }
+            ToProcess::Question(question) => Order::Question(question),
+            ToProcess::Asked { number, processes } => {
+                open.returned(number, Returned::Asked(processes));
+                continue;
+            }
+            ToProcess::Answer { from, number, body } => {
+                open.returned(number, Returned::Answer { from, body });
+                continue;
+            }
+            ToProcess::Reckoning { number, reckoning } => {
+                open.returned(number, Returned::Reckoning(reckoning));
                 continue;
             }
             ToProcess::Unknown => continue,
@@ -231,6 +289,14 @@ impl Relay {
         if let Some(Err(error)) = line.as_mut().map(|line| line.say(message)) {
             tracing::warn!("the supervisor could not be told: {error}; it is told no more");
             *line = None;
+        }
+    }
+
+    /// Tells the supervisor what this process has counted.
+    pub(super) fn counted(&self, counters: &Value, is_last: bool) {
+        match serde_json::to_string(counters) {
+            Ok(counters) => self.say(&FromProcess::Counted { counters, is_last }),
+            Err(error) => tracing::error!("what is counted cannot be told: {error}"),
         }
     }
 

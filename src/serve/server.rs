@@ -51,7 +51,7 @@ pub(crate) fn start(
         Listener::Unix(_) => None,
     });
     let settings = site.site.server.clone();
-    let shared = Shared::new(site.process.lifecycle.clone(), threads);
+    let shared = Shared::new(site.process.lifecycle.clone(), threads, site.process.recorder.clone());
     let of_threads = shared.clone();
     let make = move || {
         began();

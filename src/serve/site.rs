@@ -9,8 +9,8 @@ use skitai_actors::cluster::Health;
 use skitai_actors::db::Budgets;
 use skitai_actors::kit::{ActorRef, Admission};
 use skitai_actors::spec::DbSpec;
-use skitai_actors::status::{Registry, StatusActor};
-use skitai_wire::Value;
+use skitai_actors::status::{Registry, Siblings, StatusActor};
+use skitai_wire::{Map, Value};
 
 use super::fleet::Fleet;
 use super::keys::Keys;
@@ -29,8 +29,20 @@ use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog;
 use crate::edge::watchdog::{ThreadHold, Watchdog};
+use crate::ipc::recorder::Recorder;
 use crate::observe::counts::Counts;
 use crate::observe::log_files::LogFiles;
+
+/// What a process has of its instance. Without one, nothing.
+#[derive(Default)]
+pub(crate) struct InstancePlace {
+    /// How many connections to databases it may hold.
+    pub(crate) budgets: Option<Arc<Budgets>>,
+    /// The other processes.
+    pub(crate) siblings: Option<Arc<dyn Siblings>>,
+    /// Where it says what it does.
+    pub(crate) recorder: Option<Arc<Recorder>>,
+}
 
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
@@ -63,18 +75,17 @@ impl OpenSite {
         keys: &Keys,
         templates: Option<&Path>,
     ) -> Result<Arc<OpenSite>, NotOpened> {
-        OpenSite::open_in_place(loaded, apps, keys, templates, &Predecessor::default(), None)
+        OpenSite::open_in_place(loaded, apps, keys, templates, &Predecessor::default(), InstancePlace::default())
     }
 
-    /// The same in a process of an instance: it goes on with what the one before it has learnt, and holds no more
-    /// connections to databases than its budgets say.
+    /// The same in a process of an instance, which goes on with what the one before it has learnt.
     pub(crate) fn open_in_place(
         loaded: &Loaded,
         mut apps: Vec<App>,
         keys: &Keys,
         templates: Option<&Path>,
         before: &Predecessor,
-        budgets: Option<Arc<Budgets>>,
+        place: InstancePlace,
     ) -> Result<Arc<OpenSite>, NotOpened> {
         let Settings { server, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
@@ -90,9 +101,7 @@ impl OpenSite {
                     "{STATUS} is mounted by the configuration; the server's own status page cannot be reached"
                 );
             }
-            let (requests, held) = (counts.clone(), holds.clone());
-            let of_edge = move || [("requests", Counts::tree(&requests)), ("held", watchdog::held(&held))];
-            let app = admin::app(of_edge);
+            let app = admin::app();
             mounts.push(own_mount(STATUS, &app, &server)?);
             apps.push(app);
         }
@@ -115,8 +124,16 @@ impl OpenSite {
             }
         }
         let status = {
-            let (reporters, about) = (reporters.clone(), about(&server));
-            ActorRef::open("status", Admission::default(), move || StatusActor::new(reporters.clone(), about.clone()))
+            let (reporters, about, siblings) = (reporters.clone(), about(&server), place.siblings);
+            let (requests, threads) = (counts.clone(), holds.clone());
+            let of_edge: Arc<dyn Fn() -> Map + Send + Sync> = Arc::new(move || {
+                let held = watchdog::held(&threads);
+                Map(vec![("requests".into(), Counts::tree(&requests)), ("held".into(), held)])
+            });
+            ActorRef::open("status", Admission::default(), move || {
+                let actor = StatusActor::new(reporters.clone(), about.clone());
+                actor.beside(of_edge.clone()).among(siblings.clone())
+            })
         };
         let routes = mounts.iter().filter_map(|mount| mount.app.as_ref());
         let routes = routes.flat_map(|app| app.table().entries().iter().map(|entry| entry.route));
@@ -125,7 +142,7 @@ impl OpenSite {
             watchdog: Watchdog::start(holds.clone(), routes, server.devel),
             holds,
             files: Arc::default(),
-            results: Store::new(usize::try_from(server.num_result_cache_max).unwrap_or(usize::MAX)),
+            results: Store::new(server.results_of_process()),
             sealer: Arc::new(keys.sealer()),
             reporters,
             status,
@@ -137,7 +154,8 @@ impl OpenSite {
             apps,
             lifecycle: Arc::default(),
             log_files: LogFiles::default(),
-            budgets,
+            budgets: place.budgets,
+            recorder: place.recorder,
             logs: Mutex::default(),
         });
         let router = Router::new(mounts, methods::is_own);
@@ -209,6 +227,7 @@ fn about(server: &ServerSettings) -> Value {
         ("port", server.listening.tcp().map_or(Value::Nil, |(_, port)| Value::from(i64::from(port)))),
         ("listen", Value::List(listens.collect())),
         ("threads", Value::from(server.threads as i64)),
+        ("processes", Value::from(server.processes as i64)),
         ("devel", Value::from(server.devel)),
     ])
 }

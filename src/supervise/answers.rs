@@ -1,11 +1,15 @@
 //! What the supervisor answers at once: it reopens log files, and shows the instance.
 
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::child::ChildState;
 use super::instance::Instance;
-use crate::ipc::messages::{Descriptor, ToProcess};
+use crate::ipc::messages::{Descriptor, LogLevels, ToProcess};
+use crate::observe::log;
+
+/// The longest time for which the log has other levels, in seconds: a day.
+const LONGEST_LEVELS: u64 = 24 * 60 * 60;
 
 impl Instance {
     /// Gives every process and the supervisor new log files.
@@ -49,6 +53,37 @@ impl Instance {
             tracing::error!("{text}");
             Err(text)
         }
+    }
+
+    /// Gives the log of every process and of the supervisor other levels for a time.
+    pub(super) fn set_levels(&mut self, wanted: Option<&LogLevels>) -> Result<String, String> {
+        let wanted = wanted.ok_or("no levels were said")?;
+        let Some(levels) = &wanted.levels else {
+            self.reset_levels();
+            return Ok("the log has the levels of the start".to_owned());
+        };
+        log::check_levels(levels)?;
+        let lasting = Duration::from_secs(wanted.seconds.min(LONGEST_LEVELS));
+        self.levels = Some((wanted.levels.clone(), Instant::now() + lasting));
+        self.tell_levels();
+        let text = format!("the log has the levels {} for {lasting:?}", log::one_line(levels));
+        tracing::warn!("{text}");
+        Ok(text)
+    }
+
+    /// Gives them back those of the start.
+    pub(super) fn reset_levels(&mut self) {
+        self.levels = None;
+        self.tell_levels();
+        tracing::info!("the log has the levels of the start again");
+    }
+
+    fn tell_levels(&mut self) {
+        let levels = self.levels.as_ref().and_then(|(levels, _)| levels.clone());
+        log::set_levels(levels.as_deref());
+        let all = self.children.iter().filter(|child| child.state != ChildState::Killed);
+        let letters = all.map(|child| (child.pid.as_raw(), ToProcess::Levels { levels: levels.clone() })).collect();
+        self.deliver(letters);
     }
 
     /// What `status` shows.

@@ -37,6 +37,8 @@ pub(super) struct Child {
     pub(super) line: Line,
     pub(super) state: ChildState,
     pub(super) started: Instant,
+    /// Its region of the flight recorder.
+    pub(super) region: Option<usize>,
     /// Why it could not serve, in its own words.
     pub(super) failure: Option<StartFailure>,
 }

@@ -11,6 +11,7 @@ use super::bank::{Bank, Letters};
 use super::blueprint::Blueprint;
 use super::child::{Child, Image, StartFailure};
 use super::control::{ClientId, Control};
+use super::crashes::Crashes;
 use super::learnt::LearntBySlot;
 use super::notices::Notices;
 use super::place::PidFile;
@@ -18,7 +19,9 @@ use super::plan::{OpenSocket, Plan};
 use super::processes::leave;
 use super::roll::{Roll, RollKind, WantedRoll};
 use super::signals::{Signals, SupervisorSignal};
-use crate::ipc::messages::{ControlAnswer, InstanceCommand};
+use super::totals::Totals;
+use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
+use crate::ipc::recorder::Recorders;
 
 /// The place of one process, whichever process has it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,6 +73,12 @@ pub(super) struct Instance {
     pub(super) notices: Notices,
     pub(super) bank: Bank,
     pub(super) learnt: LearntBySlot,
+    pub(super) totals: Totals,
+    pub(super) crashes: Crashes,
+    /// The levels of the log, until this moment.
+    pub(super) levels: Option<(Option<String>, Instant)>,
+    /// What the processes do; `None` if there is no memory for it.
+    pub(super) recorders: Option<Recorders>,
 }
 
 impl Instance {
@@ -79,6 +88,12 @@ impl Instance {
             let now = Instant::now();
             self.notices.beat(now);
             self.watch_clocks(now);
+            if self.levels.as_ref().is_some_and(|(_, until)| *until <= now) {
+                self.reset_levels();
+            }
+            if self.crashes.is_quiet(now) {
+                self.announce(false);
+            }
             let letters = self.bank.look(now);
             self.deliver(letters);
             if let Some(over) = self.advance(now) {
@@ -91,7 +106,7 @@ impl Instance {
             self.hear_children();
             self.reap();
             for (client, request) in self.control.hear(self.plan.identity.as_ref()) {
-                self.obey(request.command, request.wait.then_some(client), client);
+                self.obey(&request, request.wait.then_some(client), client);
             }
         }
     }
@@ -101,6 +116,7 @@ impl Instance {
         let dues = self.children.iter().filter_map(Child::due);
         let dues = dues.chain(self.slots.iter().filter_map(|slot| slot.start_at)).chain(self.control.due());
         let dues = dues.chain(self.roll.as_ref().and_then(Roll::due)).chain(self.notices.due()).chain(self.bank.due());
+        let dues = dues.chain(self.crashes.due()).chain(self.levels.as_ref().map(|(_, until)| *until));
         let timeout = dues.min().map(|due| due.saturating_duration_since(Instant::now()) + Duration::from_millis(1));
         let mut events =
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];
@@ -130,8 +146,8 @@ impl Instance {
     }
 
     /// Does what a client of the control socket asks for. `waiting` is the client if it wants to know the end.
-    fn obey(&mut self, command: InstanceCommand, waiting: Option<ClientId>, client: ClientId) {
-        let begun = match command {
+    fn obey(&mut self, request: &ControlRequest, waiting: Option<ClientId>, client: ClientId) {
+        let begun = match request.command {
             InstanceCommand::Stop => {
                 self.end(false, waiting, 0);
                 "it drains, then it ends".to_owned()
@@ -150,6 +166,13 @@ impl Instance {
             }
             InstanceCommand::Reopen => {
                 let (is_done, text) = match self.reopen() {
+                    Ok(text) => (true, text),
+                    Err(text) => (false, text),
+                };
+                return self.control.answer(client, &ControlAnswer { is_done, text, status: serde_json::Value::Null });
+            }
+            InstanceCommand::Log => {
+                let (is_done, text) = match self.set_levels(request.levels.as_ref()) {
                     Ok(text) => (true, text),
                     Err(text) => (false, text),
                 };

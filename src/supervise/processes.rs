@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::backoff::LOOP;
+use super::bank::Letters;
 use super::child::{Child, ChildState, Exit, Image, StartFailure, exit_of, spawn};
+use super::crashes;
 use super::instance::Instance;
 use super::roll::Step;
 use crate::ipc::LineError;
-use crate::ipc::messages::{Descriptor, FromProcess, Hello, ToProcess, VERSION, Wish};
+use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
+use crate::ipc::recorder::{Recorded, Recorders};
 
 impl Instance {
     /// Starts a process: of the roll under way, or of the plan that holds, after a crash.
@@ -22,6 +25,11 @@ impl Instance {
         let (pid, mut line) = spawn(image, &self.blueprint, plan.identity.as_ref())
             .map_err(|error| format!("a process cannot be started: {error}"))?;
         let mut descriptors: Vec<_> = sockets.iter().map(|socket| Descriptor::Socket(socket.address.clone())).collect();
+        let region = self.recorders.as_mut().and_then(|recorders| {
+            let taken = recorders.take();
+            taken.map_err(|error| tracing::error!("what process {pid} does cannot be recorded: {error}")).ok()
+        });
+        let recorder = region.and(self.recorders.as_ref()).map(Recorders::file);
         let mut logs = Vec::new();
         for path in &plan.logs {
             match plan.open_log(path) {
@@ -32,6 +40,7 @@ impl Instance {
                 Err(error) => tracing::error!("log {}: {error}; nothing is written there", path.display()),
             }
         }
+        descriptors.extend(region.map(|region| Descriptor::Recorder { region }));
         let hello = Hello {
             version: VERSION,
             slot,
@@ -43,17 +52,20 @@ impl Instance {
             grants_connections: true,
             descriptors,
             is_activated: sockets.iter().any(|socket| socket.is_activated),
+            announces: self.crashes.announces,
+            levels: self.levels.as_ref().and_then(|(levels, _)| levels.clone()),
             learnt: self.learnt.for_slot(slot, Instant::now()),
         };
-        let handed: Vec<_> =
-            sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd)).collect();
+        let handed = sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd));
+        let handed: Vec<_> = handed.chain(recorder).collect();
         let handed_over = line.hand_over(&hello, &handed);
         let now = Instant::now();
         let state = ChildState::Starting { until: now + plan.start_timeout };
         if is_rolled || !self.notices.is_ready {
             self.notices.starts(plan.start_timeout);
         }
-        self.children.push(Child { pid, slot, generation: self.generation, line, state, started: now, failure: None });
+        let generation = self.generation;
+        self.children.push(Child { pid, slot, generation, line, state, started: now, region, failure: None });
         match (handed_over, self.children.last_mut()) {
             // One that has ended already is reaped, and its exit says more.
             (Err(error), Some(child)) if !error.is_of_the_other_side() => {
@@ -111,6 +123,16 @@ impl Instance {
                     self.learnt.keep(child.slot, learnt, Instant::now());
                 }
             }
+            FromProcess::Counted { counters, is_last } => self.totals.keep(pid.as_raw(), counters, is_last),
+            FromProcess::Question(question) => self.put(pid, question),
+            FromProcess::Answer { to, number, body } => {
+                self.deliver(vec![(to, ToProcess::Answer { from: pid.as_raw(), number, body })]);
+            }
+            FromProcess::Reckon { number, silent } => {
+                let running = self.speaking().map(|child| child.pid.as_raw()).collect();
+                let reckoning = self.totals.reckoning(running, &silent);
+                self.deliver(vec![(pid.as_raw(), ToProcess::Reckoning { number, reckoning })]);
+            }
             FromProcess::Drained { cut, count } => {
                 if count > 0 {
                     tracing::warn!("process {pid} cut {count} at the end of its drain: {}", cut.join("; "));
@@ -134,6 +156,30 @@ impl Instance {
             }
             FromProcess::Unknown => {}
         }
+    }
+
+    /// Those that have served and can answer.
+    fn speaking(&self) -> impl Iterator<Item = &Child> {
+        let speaks = |child: &&Child| matches!(child.state, ChildState::Serving | ChildState::Leaving { .. });
+        self.children.iter().filter(speaks)
+    }
+
+    /// Puts the question of a process to all others.
+    fn put(&mut self, by: Pid, question: Question) {
+        let entry = |child: &Child| ProcessEntry {
+            pid: child.pid.as_raw(),
+            slot: child.slot,
+            generation: child.generation,
+            state: child.word().to_owned(),
+            restarts: self.slots.get(child.slot).map_or(0, |slot| slot.restarts),
+        };
+        let processes: Vec<_> = self.speaking().map(entry).collect();
+        let others = processes.iter().map(|process| process.pid).filter(|pid| *pid != by.as_raw());
+        let question = Question { by: by.as_raw(), ..question };
+        let mut letters: Letters = others.map(|pid| (pid, ToProcess::Question(question.clone()))).collect();
+        // First, so that it knows whom an answer is from.
+        letters.insert(0, (by.as_raw(), ToProcess::Asked { number: question.number, processes }));
+        self.deliver(letters);
     }
 
     /// A process has begun to serve.
@@ -161,13 +207,17 @@ impl Instance {
             self.hear_children();
             let Some(index) = self.children.iter().position(|child| child.pid == pid) else { continue };
             let child = self.children.remove(index);
+            let has_served = !matches!(child.state, ChildState::Starting { .. }) && child.failure.is_none();
+            self.totals.ended(pid.as_raw(), has_served);
             let letters = self.bank.ended(pid.as_raw(), Instant::now());
             self.deliver(letters);
-            self.ended(&child, exit);
+            let recorders = self.recorders.as_mut().zip(child.region);
+            let recorded = recorders.map(|(recorders, region)| recorders.close(region)).unwrap_or_default();
+            self.ended(&child, exit, &recorded);
         }
     }
 
-    fn ended(&mut self, child: &Child, exit: Exit) {
+    fn ended(&mut self, child: &Child, exit: Exit, recorded: &Recorded) {
         let (pid, slot) = (child.pid, child.slot);
         let why = child.failure.as_ref().map_or_else(|| format!("{exit}"), |failure| failure.why.clone());
         if self.roll.as_ref().is_some_and(|roll| matches!(roll.step, Step::Starting(starting) if starting == pid)) {
@@ -193,7 +243,19 @@ impl Instance {
             self.slots[slot].start_at = Some(Instant::now());
             return;
         }
-        self.crashed(slot, child.lived(Instant::now()), &format!("process {pid} ended by itself: {why}"));
+        let text = format!("process {pid} ended by itself: {why}{}", crashes::told(recorded));
+        if self.crashes.crashed(Instant::now()) {
+            tracing::warn!("the second crash within a minute: from now on the handler that a process ran is named");
+            self.announce(true);
+        }
+        self.crashed(slot, child.lived(Instant::now()), &text);
+    }
+
+    /// Tells every process whether it is to announce handlers.
+    pub(super) fn announce(&mut self, is_on: bool) {
+        let all = self.children.iter().filter(|child| child.state != ChildState::Killed);
+        let letters = all.map(|child| (child.pid.as_raw(), ToProcess::Announce { is_on })).collect();
+        self.deliver(letters);
     }
 
     /// A process ended that nobody asked to.

@@ -21,15 +21,18 @@ use super::bank::{Bank, Books};
 use super::blueprint::Blueprint;
 use super::child::{Child, ChildState};
 use super::control::{ClientId, Control};
+use super::crashes::Crashes;
 use super::instance::{Instance, Slot};
 use super::learnt::LearntBySlot;
 use super::notices::Notices;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
+use super::totals::Totals;
 use crate::ipc::Line;
 use crate::ipc::line::Unread;
 use crate::ipc::messages::LearntBefore;
+use crate::ipc::recorder::Recorders;
 use crate::serve::listen::Listener;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
@@ -72,6 +75,9 @@ struct State {
     /// Whether the last descriptor is a [`Stow`], which has the `line` of each of `children`, too.
     #[serde(default)]
     is_stowed: bool,
+    /// Whether one more descriptor is the file of the flight recorder.
+    #[serde(default)]
+    is_recorded: bool,
 }
 
 /// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
@@ -80,6 +86,7 @@ struct State {
 struct Stow {
     learnt: Vec<(usize, LearntBefore)>,
     lines: Vec<Unread>,
+    totals: Totals,
 }
 
 impl Stow {
@@ -105,6 +112,9 @@ struct ChildOf {
     /// In how many milliseconds it is to be killed, if it leaves.
     leaves_ms: Option<u64>,
     line: Unread,
+    /// Its region of the flight recorder.
+    #[serde(default)]
+    region: Option<usize>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -160,6 +170,7 @@ impl Instance {
             let stow = Stow {
                 learnt: self.learnt.all(Instant::now()),
                 lines: self.children.iter().map(|child| child.line.unread()).collect(),
+                totals: self.totals.clone(),
             };
             let stowed = stow.write();
             if let Err(error) = &stowed {
@@ -215,6 +226,7 @@ impl Instance {
                 ChildState::Starting { .. } | ChildState::Serving => None,
             },
             line: if stow.is_some() { Unread::default() } else { child.line.unread() },
+            region: child.region,
         });
         let slots = self.slots.iter().map(|slot| SlotOf {
             crashes: slot.backoff.crashes,
@@ -239,8 +251,10 @@ impl Instance {
             is_ready: self.notices.is_ready,
             books: self.bank.books(),
             is_stowed: stow.is_some(),
+            is_recorded: self.recorders.is_some(),
         };
         handed.extend(stow.map(AsFd::as_fd));
+        handed.extend(self.recorders.as_ref().map(Recorders::file));
         (state, handed)
     }
 
@@ -264,8 +278,9 @@ impl Instance {
             sockets.push(make(address, Listener::from_fd(next()?)?));
         }
         let now = Instant::now();
-        let mut children = Vec::new();
+        let (mut children, mut regions) = (Vec::new(), Vec::new());
         for child in state.children {
+            regions.extend(child.region);
             children.push(child.adopted(next()?, now));
         }
         for client in state.clients {
@@ -274,10 +289,15 @@ impl Instance {
         }
         let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
         let stow = if state.is_stowed { Stow::read(&File::from(next()?)) } else { Ok(Stow::default()) };
-        let Stow { learnt, lines } = stow.unwrap_or_else(|error| {
+        let Stow { learnt, lines, totals } = stow.unwrap_or_else(|error| {
             tracing::error!("what the processes have learnt did not come over: {error}");
             Stow::default()
         });
+        let recorders = if state.is_recorded { Ok(Recorders::resumed(File::from(next()?))) } else { Recorders::new() };
+        let mut recorders = super::recorders(recorders);
+        if let Some(recorders) = &mut recorders {
+            regions.into_iter().for_each(|region| recorders.occupy(region));
+        }
         for (child, unread) in children.iter_mut().zip(lines) {
             child.line.resume(unread);
         }
@@ -316,6 +336,10 @@ impl Instance {
             notices: Notices::new(state.is_ready),
             bank: Bank::of_books(state.books, leaving),
             learnt: LearntBySlot::adopted(learnt, now),
+            totals,
+            crashes: Crashes::default(),
+            levels: None,
+            recorders,
         };
         tracing::info!("{} has taken over", instance.blueprint.program.display());
         let new = Pid::from_raw(state.new);
@@ -338,6 +362,7 @@ impl ChildOf {
                 None => ChildState::Serving,
             },
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
+            region: self.region,
             failure: None,
         }
     }
@@ -353,7 +378,11 @@ mod tests {
         let learnt = Learnt { members: Some("x".repeat(1 << 20)) };
         let (mut line, there) = UnixStream::pair().map(|(here, there)| (Line::from(here), there)).expect("a pair");
         line.queue(&learnt).expect("it is short enough");
-        let stow = Stow { learnt: vec![(3, LearntBefore { age_ms: 7, learnt })], lines: vec![line.unread()] };
+        let stow = Stow {
+            learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
+            lines: vec![line.unread()],
+            ..Stow::default()
+        };
         let read = Stow::read(&stow.write().expect("there is room")).expect("it was written");
         let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{read:?}") };
         assert_eq!(learnt.members.as_ref().map(String::len), Some(1 << 20));

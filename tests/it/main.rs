@@ -42,6 +42,7 @@
 //! - [`covered`]: what is missing from an answer, in every place and through a chain of servers;
 //! - [`connections`]: clients that attack, stall and hide requests in others, and that nobody else is harmed;
 //! - [`supervised`]: processes are replaced, the supervisor too, and nothing that served stops serving;
+//! - [`processes`]: several of them, their limits and their sums;
 //! - [`systemd`]: a service manager runs a site: what it is told, and the sockets that it opens;
 //! - [`succession`]: what a process has learnt of its members goes to its successor;
 //! - [`directions`]: who may name whom in the source tree; [`documents`]: lengths, links and examples of the documents.
@@ -90,6 +91,7 @@ mod newcomer;
 mod overload;
 mod places;
 mod probes;
+mod processes;
 mod reaching;
 mod refused;
 mod reload;

@@ -1,16 +1,19 @@
-//! The message, the questions to the actors, the tree.
+//! The messages, and the questions to the actors.
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use skitai_wire::{Map, Value};
 
-use super::merge::merged;
+use super::ledger::Ledger;
 use super::process;
 use super::registry::{Registered, Registry};
+use super::siblings::Siblings;
+use super::snapshot::{Heard, Snapshot, SnapshotReply};
+use super::tree;
 use super::wanted::{TOP, TreePath, paths};
 use crate::kit::report::ActorReport;
 use crate::kit::{ActorRef, Answers, Responder};
@@ -19,7 +22,7 @@ use crate::kit::{ActorRef, Answers, Responder};
 /// answer.
 const MERGE_RESERVE: Duration = Duration::from_millis(250);
 
-/// Asks for the status of the process. The message's own deadline must be later than `within`; [`ask`] sets it so.
+/// Asks for the status of the instance. The message's own deadline must be later than `within`; [`ask`] sets it so.
 #[derive(Clone, Debug)]
 pub struct Ask {
     /// A top-level key or an actor's name, for that part alone; also `CLUSTER:name` and `was.cluster[name]`.
@@ -41,17 +44,63 @@ pub async fn ask(actor: &ActorRef<StatusActor>, filter: Option<String>, within: 
     replies.all(until).await.pop().map_or(Value::Nil, |report| report.0)
 }
 
+/// Asks for what this process knows of itself, to be sent to another one, or kept.
+#[derive(Clone, Debug)]
+pub struct AskSnapshot {
+    /// As that of [`Ask`]. What it selects may be elsewhere alone: then nothing is selected here.
+    pub filter: Option<String>,
+    /// How long an actor may take to answer.
+    pub within: Duration,
+}
+
+/// Asks for what this process knows of itself. `None` if the status actor does not answer.
+pub async fn snapshot(actor: &ActorRef<StatusActor>, filter: Option<String>, within: Duration) -> Option<Snapshot> {
+    let until = Instant::now() + within + MERGE_RESERVE;
+    let replies = actor.ask(AskSnapshot { filter, within }, vec![SnapshotReply(None)], None, until);
+    replies.all(until).await.pop()?.0
+}
+
+/// Makes what is known beside the actors, by top-level keys of the tree.
+type Beside = Arc<dyn Fn() -> Map + Send + Sync>;
+
 /// The actor that asks all others. One per process.
-#[derive(Debug)]
 pub struct StatusActor {
-    registry: Arc<Registry>,
+    asking: Asking,
     about: Value,
+    siblings: Option<Arc<dyn Siblings>>,
+}
+
+/// What a question needs, for as long as it is answered.
+#[derive(Clone)]
+struct Asking {
+    registry: Arc<Registry>,
+    beside: Beside,
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl std::fmt::Debug for StatusActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusActor").field("registry", &self.asking.registry).finish_non_exhaustive()
+    }
 }
 
 impl StatusActor {
     /// An actor that asks all registered actors. `about` describes this server: instance, version, configuration.
     pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
-        StatusActor { registry, about }
+        let beside: Beside = Arc::new(|| Map(Vec::new()));
+        StatusActor { asking: Asking { registry, beside, ledger: Arc::default() }, about, siblings: None }
+    }
+
+    /// Adds what is known beside the actors: `requests` and `held` of the tree.
+    pub fn beside(mut self, beside: Beside) -> StatusActor {
+        self.asking.beside = beside;
+        self
+    }
+
+    /// Makes it one of several in an instance.
+    pub fn among(mut self, siblings: Option<Arc<dyn Siblings>>) -> StatusActor {
+        self.siblings = siblings;
+        self
     }
 }
 
@@ -64,38 +113,91 @@ impl Answers<Ask> for StatusActor {
         Ask { filter, within }: Ask,
         responder: Responder<ActorReport>,
     ) -> impl Future<Output = ()> + 'static {
-        let (registry, about) = (self.registry.clone(), self.about.clone());
+        let (asking, about, siblings) = (self.asking.clone(), self.about.clone(), self.siblings.clone());
         async move {
-            let actors = registry.actors();
-            let wanted = match filter.map(|filter| found(&filter, &actors).ok_or(filter)).transpose() {
+            let actors = asking.registry.actors();
+            let wanted = match filter.as_deref().map(|filter| found(filter, &actors).ok_or(filter)).transpose() {
                 Ok(wanted) => wanted,
-                Err(filter) => return responder.put(0, ActorReport(unknown(&filter, &actors))),
+                Err(filter) => return responder.put(0, ActorReport(unknown(filter, &actors))),
             };
-            let threads = actors.iter().map(|actor| actor.thread).collect::<BTreeSet<_>>().len();
-            let asked = actors.into_iter().filter(|actor| {
-                let path = TreePath::of_actor(&actor.reporter.name());
-                wanted.as_ref().is_none_or(|wanted| wanted.top == "actors" || path.is_within(wanted))
-            });
-            let until = Instant::now() + within;
-            let heard = join_all(asked.map(|actor| hear(actor, until))).await;
-            let tree = Map(whole(&registry, &about, threads, &heard));
+            let others = async {
+                match &siblings {
+                    Some(siblings) => Some(siblings.ask(filter.clone(), within).await),
+                    None => None,
+                }
+            };
+            let (own, others) = futures_util::future::join(asking.snapshot(wanted.as_ref(), within), others).await;
+            if let (Some(siblings), None) = (&siblings, &wanted) {
+                siblings.note(&own.counters());
+            }
+            let whole = tree::whole(&about, &own, others.as_ref());
             responder.put(
                 0,
                 ActorReport(Value::Map(match wanted {
-                    Some(wanted) => Map(tree.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
-                    None => tree,
+                    Some(wanted) => Map(whole.0.into_iter().filter(|(key, _)| **key == *wanted.top).collect()),
+                    None => whole,
                 })),
             );
         }
     }
 }
 
+impl Answers<AskSnapshot> for StatusActor {
+    type Item = SnapshotReply;
+    const NAME: &'static str = "status.snapshot";
+
+    fn answer(
+        &mut self,
+        AskSnapshot { filter, within }: AskSnapshot,
+        responder: Responder<SnapshotReply>,
+    ) -> impl Future<Output = ()> + 'static {
+        let asking = self.asking.clone();
+        async move {
+            let actors = asking.registry.actors();
+            let nowhere = TreePath { top: "none", name: None };
+            let wanted = filter.map(|filter| found(&filter, &actors).unwrap_or(nowhere));
+            responder.put(0, SnapshotReply(Some(asking.snapshot(wanted.as_ref(), within).await)));
+        }
+    }
+}
+
+impl Asking {
+    /// Asks the actors that are wanted.
+    async fn snapshot(&self, wanted: Option<&TreePath>, within: Duration) -> Snapshot {
+        let actors = self.registry.actors();
+        let is_wanted = |name: &str| wanted.is_none_or(|wanted| of_actor_is_within(name, wanted));
+        let asked = actors.iter().filter(|actor| is_wanted(&actor.reporter.name()));
+        let until = Instant::now() + within;
+        let heard = join_all(asked.cloned().map(|actor| hear(actor, until))).await;
+        let mut ledger = self.ledger();
+        heard.iter().for_each(|heard| ledger.note(heard));
+        let there: BTreeSet<(usize, String)> =
+            actors.iter().map(|actor| (actor.thread, actor.reporter.name())).collect();
+        ledger.part(|thread, name| there.contains(&(thread, name.to_owned())));
+        let silent = heard.iter().filter(|heard| !heard.answered);
+        let silent =
+            silent.filter_map(|heard| Some((heard.name.clone(), ledger.last(heard.thread, &heard.name)?.clone())));
+        let gone = ledger.gone().filter(|(name, _)| is_wanted(name)).map(|(name, value)| (name.clone(), value.clone()));
+        let counted = gone.chain(silent).collect();
+        Snapshot::new(process::facts(&self.registry), heard, counted, (self.beside)())
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // It is consistent even if a holder of the lock panicked.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of_actor_is_within(name: &str, wanted: &TreePath) -> bool {
+    wanted.top == "actors" || TreePath::of_actor(name).is_within(wanted)
+}
+
 /// The path that a filter means, if there is something at it.
 fn found(filter: &str, actors: &[Registered]) -> Option<TreePath> {
     let is_there = |path: &TreePath| {
         let mut of_actors = actors.iter().map(|actor| TreePath::of_actor(&actor.reporter.name()));
-        let is_always_there = ["about", "process", "threads", "clusters", "databases", "actors"].contains(&path.top);
-        path.name.is_none() && is_always_there || of_actors.any(|actor| actor.is_within(path))
+        let is_of_actors = ["cache", "sessions", "web", "adhoc-db", "others"].contains(&path.top);
+        path.name.is_none() && !is_of_actors && TOP.contains(&path.top) || of_actors.any(|actor| actor.is_within(path))
     };
     paths(filter).into_iter().find(is_there)
 }
@@ -107,92 +209,9 @@ fn unknown(filter: &str, actors: &[Registered]) -> Value {
     Value::from_pairs([("error", Value::String(error)), ("known", Value::List(known))])
 }
 
-/// The report of one actor on one thread.
-struct Heard {
-    thread: usize,
-    name: String,
-    answered: bool,
-    report: Value,
-    gauges: Value,
-}
-
 async fn hear(actor: Registered, until: Instant) -> Heard {
     let report = actor.reporter.report(until).all(until).await.pop().map_or(Value::Nil, |report| report.0);
     let answered = !matches!(&report, Value::Map(map) if map.get("answered") == Some(&Value::Bool(false)));
     let (name, gauges) = (actor.reporter.name(), actor.reporter.gauges().tree());
     Heard { thread: actor.thread, name, answered, report, gauges }
-}
-
-impl Heard {
-    /// The actor's thread and name, then its report.
-    fn entry(&self, with_name: bool, content: &Value) -> Value {
-        let mut pairs = vec![(Arc::from("thread"), number(self.thread))];
-        if with_name {
-            pairs.push((Arc::from("name"), Value::String(self.name.clone())));
-        }
-        pairs.push((Arc::from("answered"), Value::Bool(self.answered)));
-        if let Value::Map(content) = content {
-            let rest = content.0.iter().filter(|(key, _)| !matches!(&**key, "thread" | "name" | "actor" | "answered"));
-            pairs.extend(rest.cloned());
-        }
-        Value::Map(Map(pairs))
-    }
-}
-
-fn number(number: usize) -> Value {
-    Value::Int(number.cast_signed() as i64)
-}
-
-/// The whole tree, in the order of [`TOP`].
-fn whole(registry: &Registry, about: &Value, threads: usize, heard: &[Heard]) -> Vec<(Arc<str>, Value)> {
-    let mut paths: Vec<TreePath> = Vec::new();
-    for path in heard.iter().map(|heard| TreePath::of_actor(&heard.name)) {
-        if !paths.contains(&path) {
-            paths.push(path);
-        }
-    }
-    let several = |top: &str| {
-        let named = paths.iter().filter(|path| path.top == top);
-        let pairs = named.filter_map(|path| Some((Arc::from(path.name.as_deref()?), one(path, heard))));
-        Value::Map(Map(pairs.collect()))
-    };
-    let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
-    for top in TOP {
-        let value = match top {
-            "about" => about.clone(),
-            "process" => process::facts(registry),
-            "threads" => number(threads),
-            "clusters" | "databases" => several(top),
-            "others" => match several(top) {
-                Value::Map(none) if none.0.is_empty() => continue,
-                others => others,
-            },
-            "actors" => Value::List(heard.iter().map(|heard| heard.entry(true, &heard.gauges)).collect()),
-            _ => match paths.iter().find(|path| path.top == top) {
-                Some(path) => one(path, heard),
-                None => continue,
-            },
-        };
-        tree.push((Arc::from(top), value));
-    }
-    tree
-}
-
-/// The actors at one path: their merged reports, how many of them answered, and each report by itself.
-fn one(path: &TreePath, heard: &[Heard]) -> Value {
-    let of_path: Vec<&Heard> = heard.iter().filter(|heard| TreePath::of_actor(&heard.name) == *path).collect();
-    let answers: Vec<&Value> = of_path.iter().filter(|heard| heard.answered).map(|heard| &heard.report).collect();
-    let mut pairs = vec![
-        (Arc::from("answered"), Value::Bool(answers.len() == of_path.len())),
-        (Arc::from("threads_asked"), number(of_path.len())),
-        (Arc::from("threads_answered"), number(answers.len())),
-    ];
-    match merged(&answers) {
-        Value::Map(merged) => pairs.extend(merged.0),
-        Value::Nil => {}
-        other => pairs.push((Arc::from("told"), other)),
-    }
-    let by_thread = of_path.iter().map(|heard| heard.entry(false, &heard.report)).collect();
-    pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
-    Value::Map(Map(pairs))
 }

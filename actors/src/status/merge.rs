@@ -1,30 +1,33 @@
-//! Merges the reports of many threads into one.
+//! Merges the reports of many threads, or processes, into one.
 //!
 //! The rules depend on the name of a value:
 //!
-//! - a number whose name is in [`SUMMED`] is added up, and so is every number beneath such a name (`asked: {..}`);
-//! - of numbers whose name begins with `max`, the largest is taken;
+//! - a number whose name is in [`COUNTED`] or [`MEASURED`] is added up, and so is every number beneath such a name
+//!   (`asked: {..}`);
+//! - of numbers whose name begins with `max` or `longest`, the largest is taken, and of percentiles as well: it is the
+//!   one of the slowest thread;
 //! - a number whose name begins with `mean`, beside a `count`, becomes the mean weighted by it;
 //! - of `last_error`, the latest is taken, by its `when` or `at`;
 //! - `shared` is one thing that every thread sees: it is taken once, and its content replaces it;
 //! - maps are merged name by name, lists of members by their `node`;
-//! - any other value is taken if all threads agree on it; if they differ, it becomes a list of the different values. A
-//!   wrong sum of two ports would look right; a list of two cannot be mistaken.
+//! - any other value is taken if all agree on it; if they differ, it becomes a list of the different values. A wrong sum
+//!   of two ports would look right; a list of two cannot be mistaken.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use skitai_wire::{Map, Value};
 
-/// Names of numbers that are counted per thread and added up. Numbers of other names are not.
-const SUMMED: &[&str] = &[
+use super::counters::{is_largest, is_percentile};
+
+/// Names of numbers that only grow: what they count is added up, and stays true when who counted is gone.
+pub(super) const COUNTED: &[&str] = &[
     // every actor (kit)
     "asked",
     "cancelled",
     "dead_letters",
     "done",
     "expired",
-    "in_flight",
-    "limit",
     "panics",
     "refused",
     "restarts",
@@ -33,37 +36,32 @@ const SUMMED: &[&str] = &[
     "bytes_out",
     "calls",
     "closed",
-    "connections",
     "count",
     "dials",
     "ejections",
     "errors",
+    "extra_denied",
     "failed",
     "failures",
     "hedges",
-    "idle",
-    "in_use",
     "not_admitted",
     "not_connected",
     "not_sent",
     "ok",
-    "open",
     "opened",
-    "outstanding",
+    "partial",
     "queries",
     "reasons",
     "requests",
     "retries",
     "sent",
-    "size",
+    "spared",
     "statements",
     "timed_out",
     "timeouts",
     "total_ms",
-    "waiting",
     "waits",
-    // the result cache, whose figures are added up over processes
-    "entries",
+    // the result cache
     "evicted",
     "followed",
     "forgets",
@@ -82,8 +80,12 @@ const SUMMED: &[&str] = &[
     "too_large",
 ];
 
-/// Merges these trees, which are in the order of the threads. `Nil` if there is none.
-pub(super) fn merged(trees: &[&Value]) -> Value {
+/// Names of numbers that are what is now. They are added up, too, and end with who reports them.
+pub(super) const MEASURED: &[&str] =
+    &["connections", "entries", "idle", "in_flight", "in_use", "limit", "open", "outstanding", "size", "waiting"];
+
+/// Merges these trees, which are in the order of the threads or the processes. `Nil` if there is none.
+pub fn merged(trees: &[&Value]) -> Value {
     value("", trees, false)
 }
 
@@ -91,7 +93,7 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
     // A thread without a value (no error yet) does not contradict one that has one.
     let values: Vec<&Value> = values.iter().copied().filter(|value| **value != Value::Nil).collect();
     let Some(first) = values.first() else { return Value::Nil };
-    let summing = summing || SUMMED.contains(&name);
+    let summing = summing || COUNTED.contains(&name) || MEASURED.contains(&name);
 
     if matches!(name, "last_error" | "last error")
         && let Some(latest) = latest(&values)
@@ -104,7 +106,7 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
     if let Some(lists) = all(&values, as_members) {
         return Value::List(members(&lists, summing));
     }
-    let is_max = name.starts_with("max");
+    let is_max = name.starts_with("max") || is_largest(name) || is_percentile(name);
     if let Some(numbers) = all(&values, as_whole) {
         if is_max {
             return Value::Int(numbers.into_iter().fold(i64::MIN, i64::max));
@@ -205,9 +207,18 @@ fn latest<'a>(values: &[&'a Value]) -> Option<&'a Value> {
     for other in &values[1..] {
         let time = when(other)?;
         // If the times cannot be compared, the rule for differing values applies.
-        if time.partial_cmp(latest)?.is_gt() {
+        if ordered(time, latest)?.is_gt() {
             (latest, value) = (time, *other);
         }
     }
     Some(value)
+}
+
+/// The order of two times. One that came from another process as JSON is a text there.
+fn ordered(one: &Value, other: &Value) -> Option<Ordering> {
+    match (one, other) {
+        (Value::DateTime(one), Value::String(other)) => Some(one.cmp(other)),
+        (Value::String(one), Value::DateTime(other)) => Some(one.cmp(other)),
+        _ => one.partial_cmp(other),
+    }
 }

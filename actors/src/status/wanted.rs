@@ -1,5 +1,9 @@
 //! The filter and its spellings.
 
+use std::sync::Arc;
+
+use skitai_wire::{Map, Value};
+
 /// The path of an actor's report in the tree: a top-level key, and a name under it if there can be several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TreePath {
@@ -29,6 +33,22 @@ impl TreePath {
         }
     }
 
+    /// Puts a value at this path of a tree.
+    pub(super) fn put(&self, tree: &mut Vec<(Arc<str>, Value)>, value: Value) {
+        let Some(name) = &self.name else { return tree.push((Arc::from(self.top), value)) };
+        let named = (Arc::from(name.as_str()), value);
+        match tree.iter_mut().find(|(top, _)| **top == *self.top) {
+            Some((_, Value::Map(under))) => under.0.push(named),
+            _ => tree.push((Arc::from(self.top), Value::Map(Map(vec![named])))),
+        }
+    }
+
+    /// The value at this path of a tree.
+    pub(super) fn get<'v>(&self, tree: &'v Value) -> Option<&'v Value> {
+        let top = tree.get(self.top)?;
+        self.name.as_ref().map_or(Some(top), |name| top.get(name))
+    }
+
     /// Whether this path is equal to the other or beneath it.
     pub(super) fn is_within(&self, wanted: &TreePath) -> bool {
         self.top == wanted.top && (wanted.name.is_none() || wanted.name == self.name)
@@ -36,9 +56,10 @@ impl TreePath {
 }
 
 /// The top-level keys of the tree, in its order.
-pub(super) const TOP: [&str; 11] = [
+pub(super) const TOP: [&str; 14] = [
     "about",
     "process",
+    "processes",
     "threads",
     "clusters",
     "databases",
@@ -48,6 +69,8 @@ pub(super) const TOP: [&str; 11] = [
     "adhoc-db",
     "others",
     "actors",
+    "requests",
+    "held",
 ];
 
 /// The paths that a filter may mean, the likeliest first: a top-level key, an actor's name (`cluster:x`, `db:x`), or a

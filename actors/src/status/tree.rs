@@ -1,0 +1,182 @@
+//! The tree that is shown: what the processes of the instance know, as one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use skitai_wire::{Map, Value};
+
+use super::counters::still_there;
+use super::merge::merged;
+use super::siblings::FromSiblings;
+use super::snapshot::{Heard, Snapshot};
+use super::wanted::{TOP, TreePath};
+
+/// The processes that have answered, the asked one first, and what others had counted.
+struct Processes<'s> {
+    answered: Vec<&'s Snapshot>,
+    /// Trees of counters, of those that are silent or have ended.
+    counted: Vec<&'s Value>,
+}
+
+/// The whole tree, in the order of [`TOP`].
+pub(super) fn whole(about: &Value, own: &Snapshot, others: Option<&FromSiblings>) -> Map {
+    let siblings = || others.into_iter().flat_map(|others| &others.processes).filter(|other| other.pid != own.pid);
+    let answered = std::iter::once(own).chain(siblings().filter_map(|sibling| sibling.snapshot.as_ref())).collect();
+    let silent = siblings().filter(|sibling| sibling.snapshot.is_none()).map(|sibling| &sibling.counted);
+    let counted = silent.chain(others.map(|others| &others.ended)).collect();
+    let processes = Processes { answered, counted };
+    let paths = processes.paths();
+    let several = |top: &str| {
+        let named = paths.iter().filter(|path| path.top == top);
+        let pairs = named.filter_map(|path| Some((Arc::from(path.name.as_deref()?), processes.at(path))));
+        Value::Map(Map(pairs.collect()))
+    };
+    let mut tree: Vec<(Arc<str>, Value)> = Vec::new();
+    for top in TOP {
+        let value = match top {
+            "about" => about.clone(),
+            "process" => own.facts.clone(),
+            "processes" => match others {
+                Some(others) => of_instance(own, others),
+                None => continue,
+            },
+            "threads" => number(processes.threads()),
+            "clusters" | "databases" => several(top),
+            "others" => match several(top) {
+                Value::Map(none) if none.0.is_empty() => continue,
+                others => others,
+            },
+            "actors" => Value::List(processes.heard().map(|(pid, heard)| entry(pid, heard, true)).collect()),
+            "requests" | "held" => match processes.beside(top) {
+                Some(value) => value,
+                None => continue,
+            },
+            _ => match paths.iter().find(|path| path.top == top) {
+                Some(path) => processes.at(path),
+                None => continue,
+            },
+        };
+        tree.push((Arc::from(top), value));
+    }
+    Map(tree)
+}
+
+/// Each process of the instance, and what became of those that have ended.
+fn of_instance(own: &Snapshot, others: &FromSiblings) -> Value {
+    let one = |sibling: &super::Sibling| {
+        let snapshot = if sibling.pid == own.pid { Some(own) } else { sibling.snapshot.as_ref() };
+        let mut pairs = vec![(Arc::from("pid"), Value::Int(sibling.pid.into()))];
+        pairs.push((Arc::from("answered"), Value::Bool(snapshot.is_some())));
+        for more in [Some(&sibling.about), snapshot.map(|snapshot| &snapshot.facts)].into_iter().flatten() {
+            if let Value::Map(more) = more {
+                pairs.extend(more.0.iter().filter(|(name, _)| &**name != "pid").cloned());
+            }
+        }
+        if let Some(requests) = snapshot.and_then(|snapshot| snapshot.beside.get("requests")) {
+            pairs.push((Arc::from("requests"), requests.clone()));
+        }
+        Value::Map(Map(pairs))
+    };
+    let mut pairs = vec![
+        ("running", Value::List(others.processes.iter().map(one).collect())),
+        ("ended", Value::Int(others.ended_count.cast_signed())),
+        ("killed", Value::Int(others.killed_count.cast_signed())),
+        ("ended_requests", others.ended.get("requests").cloned().unwrap_or_default()),
+    ];
+    pairs.extend(others.problem.iter().map(|problem| ("problem", Value::String(problem.clone()))));
+    Value::from_pairs(pairs)
+}
+
+impl<'s> Processes<'s> {
+    fn paths(&self) -> Vec<TreePath> {
+        let mut paths: Vec<TreePath> = Vec::new();
+        for path in self.answered.iter().flat_map(|snapshot| snapshot.paths()) {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        paths
+    }
+
+    /// The reports of all processes, with their process ids.
+    fn heard(&self) -> impl Iterator<Item = (u32, &'s Heard)> {
+        self.answered.iter().flat_map(|snapshot| snapshot.heard.iter().map(|heard| (snapshot.pid, heard)))
+    }
+
+    fn threads(&self) -> usize {
+        self.heard().map(|(pid, heard)| (pid, heard.thread)).collect::<BTreeSet<_>>().len()
+    }
+
+    /// The actors at one path: their merged reports, how many of them answered, and each report by itself.
+    fn at(&self, path: &TreePath) -> Value {
+        let of_path: Vec<(u32, &Heard)> =
+            self.heard().filter(|(_, heard)| TreePath::of_actor(&heard.name) == *path).collect();
+        let answers = of_path.iter().filter(|(_, heard)| heard.answered).count();
+        let mut pairs = vec![
+            (Arc::from("answered"), Value::Bool(answers == of_path.len())),
+            (Arc::from("threads_asked"), number(of_path.len())),
+            (Arc::from("threads_answered"), number(answers)),
+        ];
+        let told: Vec<Value> = self.answered.iter().map(|snapshot| snapshot.merged_at(path)).collect();
+        match self.with_counted(&told, |counted| path.get(counted)) {
+            Value::Map(merged) => pairs.extend(merged.0),
+            Value::Nil => {}
+            other => pairs.push((Arc::from("told"), other)),
+        }
+        let by_thread = of_path.iter().map(|(pid, heard)| entry(*pid, heard, false)).collect();
+        pairs.push((Arc::from("by_thread"), Value::List(by_thread)));
+        Value::Map(Map(pairs))
+    }
+
+    /// What all processes know beside their actors.
+    fn beside(&self, top: &str) -> Option<Value> {
+        let of_all = self.answered.iter().filter_map(|snapshot| Some((snapshot.pid, snapshot.beside.get(top)?)));
+        let of_all: Vec<(u32, &Value)> = of_all.collect();
+        // A list has an entry for each thread that it is about.
+        if let [(_, Value::List(_)), ..] = of_all[..] {
+            let entries = of_all.iter().flat_map(|(pid, value)| {
+                let entries = value.as_list().unwrap_or_default().iter();
+                entries.map(|entry| of_process(*pid, entry))
+            });
+            return Some(Value::List(entries.collect()));
+        }
+        let told: Vec<Value> = of_all.iter().map(|(_, value)| (*value).clone()).collect();
+        (!told.is_empty()).then(|| {
+            // The name of a number says whether it is added up.
+            let named: Vec<Value> = told.iter().map(|value| Value::from_pairs([(top, value.clone())])).collect();
+            let sum = self.with_counted(&named, |counted| Some(counted).filter(|counted| counted.get(top).is_some()));
+            sum.get(top).cloned().unwrap_or_default()
+        })
+    }
+
+    /// What processes tell as one, with what others had counted of the same.
+    fn with_counted(&self, told: &[Value], place: impl Fn(&'s Value) -> Option<&'s Value>) -> Value {
+        let now = merged(&told.iter().collect::<Vec<_>>());
+        let counted = self.counted.iter().filter_map(|counted| still_there(place(counted)?, &now));
+        let counted: Vec<Value> = counted.collect();
+        if counted.is_empty() { now } else { merged(&std::iter::once(&now).chain(&counted).collect::<Vec<_>>()) }
+    }
+}
+
+/// The actor's process, thread and name, then its gauges or its report.
+fn entry(pid: u32, heard: &Heard, is_of_actor: bool) -> Value {
+    let mut pairs = vec![(Arc::from("process"), Value::Int(pid.into())), (Arc::from("thread"), number(heard.thread))];
+    if is_of_actor {
+        pairs.push((Arc::from("name"), Value::String(heard.name.clone())));
+    }
+    pairs.push((Arc::from("answered"), Value::Bool(heard.answered)));
+    if let Value::Map(content) = if is_of_actor { &heard.gauges } else { &heard.report } {
+        let rest = content.0.iter().filter(|(key, _)| !matches!(&**key, "thread" | "name" | "actor" | "answered"));
+        pairs.extend(rest.cloned());
+    }
+    Value::Map(Map(pairs))
+}
+
+fn of_process(pid: u32, entry: &Value) -> Value {
+    let rest = entry.as_map().map(|map| map.0.clone()).unwrap_or_default();
+    Value::Map(Map(std::iter::once((Arc::from("process"), Value::Int(pid.into()))).chain(rest).collect()))
+}
+
+fn number(number: usize) -> Value {
+    Value::Int(number.cast_signed() as i64)
+}

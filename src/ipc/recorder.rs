@@ -1,0 +1,255 @@
+//! The flight recorder: what a process does at the moment, in memory that its supervisor can still read when the
+//! process is gone.
+//!
+//! One file in memory belongs to the supervisor; each process has a region of it. A process that is killed, or calls
+//! `abort`, has no time to say anything: what is to be known of its end must be there before.
+//!
+//! ```text
+//!   region: | announcement of OS thread 0 | 1 | … | requests of event loop 0 | 1 | … |
+//! ```
+//!
+//! Each event loop writes which of its requests have been under way for some time ([`ThreadRecord`]). When processes
+//! crash, each thread writes before it runs a handler which one that is, and deletes it afterwards ([`Announced`]): a
+//! system call each time, so this is on for as long as there are crashes.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
+use rustix::io::{pread, pwrite};
+
+/// The longest announcement, and how many threads can make one: event loops, and those of the blocking pool.
+const ANNOUNCEMENT: usize = 256;
+const THREADS: usize = 512;
+/// The longest list of requests of one event loop, and how many loops can write one.
+const LIST: usize = 4096;
+const LOOPS: usize = 96;
+/// The octets of a region. Only what was written takes memory.
+const REGION: usize = ANNOUNCEMENT * THREADS + LIST * LOOPS;
+
+/// The supervisor's end.
+#[derive(Debug)]
+pub(crate) struct Recorders {
+    file: File,
+    taken: BTreeSet<usize>,
+}
+
+/// What a region says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    /// The handlers that threads ran, where they announced it.
+    pub(crate) announced: Vec<String>,
+    /// Requests that had been under way for some time: a line each, as it was written.
+    pub(crate) under_way: Vec<String>,
+}
+
+impl Recorders {
+    pub(crate) fn new() -> io::Result<Recorders> {
+        Ok(Recorders::resumed(File::from(memfd_create("requests", MemfdFlags::CLOEXEC)?)))
+    }
+
+    /// Those of another program, whose regions are [`occupy`](Recorders::occupy)'d then.
+    pub(crate) fn resumed(file: File) -> Recorders {
+        Recorders { file, taken: BTreeSet::new() }
+    }
+
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// A region for a new process.
+    pub(crate) fn take(&mut self) -> io::Result<usize> {
+        let region = (0..).find(|region| !self.taken.contains(region)).unwrap_or_default();
+        let end = (region + 1) * REGION;
+        if self.file.metadata()?.len() < end as u64 {
+            self.file.set_len(end as u64)?;
+        }
+        // What the last process there had written goes, with its memory.
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(&self.file, flags, (region * REGION) as u64, REGION as u64)?;
+        self.taken.insert(region);
+        Ok(region)
+    }
+
+    pub(crate) fn occupy(&mut self, region: usize) {
+        self.taken.insert(region);
+    }
+
+    /// Reads what a process has left, and frees its region.
+    pub(crate) fn close(&mut self, region: usize) -> Recorded {
+        self.taken.remove(&region);
+        let mut octets = vec![0; REGION];
+        let read = pread(&self.file, &mut octets, (region * REGION) as u64).unwrap_or(0);
+        octets.truncate(read);
+        let (announcements, lists) = octets.split_at(read.min(ANNOUNCEMENT * THREADS));
+        let announced = announcements.chunks(ANNOUNCEMENT).map(text).filter(|text| !text.is_empty());
+        let lines = lists.chunks(LIST).map(text);
+        let under_way = lines.flat_map(|lines| lines.lines().map(str::to_owned).collect::<Vec<_>>());
+        Recorded { announced: announced.collect(), under_way: under_way.collect() }
+    }
+}
+
+/// Up to the first NUL.
+fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets.split(|octet| *octet == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// The process's end.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    file: OwnedFd,
+    begin: usize,
+    announces: AtomicBool,
+    threads: AtomicUsize,
+    loops: AtomicUsize,
+}
+
+thread_local! {
+    /// The place of this OS thread's announcement.
+    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+impl Recorder {
+    pub(crate) fn new(file: OwnedFd, region: usize, announces: bool) -> Recorder {
+        let (threads, loops) = Default::default();
+        Recorder { file, begin: region * REGION, announces: AtomicBool::new(announces), threads, loops }
+    }
+
+    pub(crate) fn set_announces(&self, announces: bool) {
+        self.announces.store(announces, Relaxed);
+    }
+
+    /// What is to be announced, if that is on. `what` is asked then alone.
+    pub(crate) fn announcement(self: &Arc<Self>, what: impl FnOnce() -> String) -> Option<Announcement> {
+        self.announces.load(Relaxed).then(|| Announcement { recorder: self.clone(), what: cut(what(), ANNOUNCEMENT) })
+    }
+
+    /// The record of one more event loop. Those above the number that there is room for write nothing.
+    pub(crate) fn thread(self: &Arc<Self>) -> Option<ThreadRecord> {
+        let number = self.loops.fetch_add(1, Relaxed);
+        let at = self.begin + ANNOUNCEMENT * THREADS + LIST * number;
+        (number < LOOPS).then(|| ThreadRecord { recorder: self.clone(), at, last: String::new() })
+    }
+
+    /// A record is read when the process has ended, or never: who cannot write it has nobody to tell.
+    fn write(&self, octets: &[u8], at: usize) {
+        let _ = pwrite(&self.file, octets, at as u64);
+    }
+
+    fn place(&self) -> Option<usize> {
+        PLACE.with(|place| {
+            if place.get().is_none() {
+                place.set(Some(self.threads.fetch_add(1, Relaxed)));
+            }
+            place.get().filter(|number| *number < THREADS).map(|number| self.begin + ANNOUNCEMENT * number)
+        })
+    }
+}
+
+/// A text that fits, with a NUL behind it.
+fn cut(mut text: String, room: usize) -> String {
+    let mut length = text.len().min(room - 1);
+    while !text.is_char_boundary(length) {
+        length -= 1;
+    }
+    text.truncate(length);
+    text.push('\0');
+    text
+}
+
+/// What a thread announces before it runs a handler.
+#[derive(Debug)]
+pub(crate) struct Announcement {
+    recorder: Arc<Recorder>,
+    what: String,
+}
+
+/// A handler runs, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Announced<'a>(&'a Recorder, usize);
+
+impl Announcement {
+    /// Announces it, for the current thread.
+    pub(crate) fn begin(&self) -> Option<Announced<'_>> {
+        let place = self.recorder.place()?;
+        self.recorder.write(self.what.as_bytes(), place);
+        Some(Announced(&self.recorder, place))
+    }
+}
+
+impl Drop for Announced<'_> {
+    fn drop(&mut self) {
+        self.0.write(b"\0", self.1);
+    }
+}
+
+/// What an event loop says of its requests.
+#[derive(Debug)]
+pub(crate) struct ThreadRecord {
+    recorder: Arc<Recorder>,
+    at: usize,
+    last: String,
+}
+
+impl ThreadRecord {
+    /// Writes the lines, if they are others than the last.
+    pub(crate) fn set(&mut self, lines: &[String]) {
+        let text = cut(lines.join("\n"), LIST);
+        if text != self.last {
+            self.recorder.write(text.as_bytes(), self.at);
+            self.last = text;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_last_is_read_and_the_next_one_there_begins_empty() {
+        let mut recorders = Recorders::new().expect("a file in memory");
+        let regions = [(); 3].map(|()| recorders.take().expect("there is room"));
+        assert_eq!(regions, [0, 1, 2]);
+        let of = |recorders: &Recorders, region| {
+            let file = recorders.file().try_clone_to_owned().expect("a descriptor");
+            Arc::new(Recorder::new(file, region, true))
+        };
+        let recorder = of(&recorders, 1);
+        let mut record = recorder.thread().expect("it is the first");
+        record.set(&["GET /a".to_owned(), "GET /b".to_owned()]);
+        record.set(&["GET /ß".to_owned()]);
+        let announce = |what: &str| recorder.announcement(|| what.to_owned()).expect("it is on");
+        drop(announce("GET /over").begin());
+        let long = announce(&"ß".repeat(500));
+        let under_way = long.begin();
+        let recorded = recorders.close(1);
+        assert_eq!(recorded.under_way, ["GET /ß"]);
+        assert_eq!(recorded.announced, ["ß".repeat(127)]);
+        drop(under_way);
+        assert_eq!(recorders.take().expect("there is room"), 1);
+        assert_eq!(recorders.close(1), Recorded::default());
+        assert_eq!(recorders.close(2), Recorded::default());
+        recorder.set_announces(false);
+        assert!(recorder.announcement(|| unreachable!("nobody asks")).is_none());
+    }
+
+    #[test]
+    fn more_event_loops_than_there_is_room_for_write_nothing() {
+        let mut recorders = Recorders::new().expect("a file in memory");
+        let region = recorders.take().expect("there is room");
+        let next = recorders.take().expect("there is room");
+        let file = recorders.file().try_clone_to_owned().expect("a descriptor");
+        let recorder = Arc::new(Recorder::new(file, region, false));
+        let mut records: Vec<_> = (0..LOOPS + 3).map_while(|_| recorder.thread()).collect();
+        assert_eq!(records.len(), LOOPS);
+        records[LOOPS - 1].set(&["x".repeat(10_000)]);
+        assert_eq!(recorders.close(region).under_way[0].len(), LIST - 1);
+        assert_eq!(recorders.close(next), Recorded::default());
+    }
+}

@@ -1,0 +1,47 @@
+//! What this process has counted is told to the supervisor: once a second, and at the end, so that it stays in the sums
+//! of the instance when the process is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use skitai_actors::kit::{ActorRef, tasks};
+use skitai_actors::status::{self, StatusActor};
+use skitai_wire::Value;
+
+use super::relay::Relay;
+use super::site::OpenSite;
+
+/// How often it is told: so much may be lost of a process that is killed.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long an actor may take to say what it has counted. Of a later one the last is taken.
+const WITHIN: Duration = Duration::from_millis(300);
+
+/// Begins to tell the supervisor.
+pub(crate) fn tell(site: &Arc<OpenSite>, relay: Relay) {
+    let actor = site.process.status.clone();
+    tasks::spawn("what is counted, for the supervisor", async move {
+        let mut last = Value::Nil;
+        while relay.is_heard() {
+            if let Some(now) = counted(&actor).await
+                && now != last
+            {
+                let (to, told) = (relay.clone(), now.clone());
+                // Waits for room in the socket's buffer.
+                let _ = tokio::task::spawn_blocking(move || to.counted(&told, false)).await;
+                last = now;
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    });
+}
+
+/// Tells the supervisor the last of it, while the threads are still there.
+pub(crate) async fn tell_last(site: Arc<OpenSite>, relay: Relay) {
+    if let Some(counters) = counted(&site.process.status).await {
+        relay.counted(&counters, true);
+    }
+}
+
+async fn counted(actor: &ActorRef<StatusActor>) -> Option<Value> {
+    Some(status::snapshot(actor, None, WITHIN).await?.counters())
+}

@@ -1,0 +1,142 @@
+//! What the processes have counted: that of those that have ended stays in the sums.
+//!
+//! Each process says once a second what it has counted, before it shows its figures to anybody, and at its end. The
+//! supervisor keeps the latest text of each, and looks into it only when the process has ended: then its numbers are
+//! added to those of the others that have.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use skitai_actors::status::merged;
+use skitai_wire::{Map, Value};
+
+use crate::ipc::messages::Reckoning;
+
+/// The longest sum in octets: without it, a site whose members come and go by their names would add one after another.
+const LONGEST: usize = 1 << 20;
+
+/// What has been counted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Totals {
+    ended: Value,
+    ended_count: u64,
+    killed_count: u64,
+    running: BTreeMap<i32, CountedSoFar>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct CountedSoFar {
+    counters: String,
+    is_last: bool,
+}
+
+impl Totals {
+    /// Keeps what a process says.
+    pub(super) fn keep(&mut self, pid: i32, counters: String, is_last: bool) {
+        let so_far = self.running.entry(pid).or_default();
+        // Its last word is the last one, whichever of its threads is late.
+        if is_last || !so_far.is_last {
+            *so_far = CountedSoFar { counters, is_last };
+        }
+    }
+
+    /// A process has ended. One that never served has counted nothing.
+    pub(super) fn ended(&mut self, pid: i32, has_served: bool) {
+        let said = self.running.remove(&pid);
+        if said.is_none() && !has_served {
+            return;
+        }
+        self.ended_count += 1;
+        let CountedSoFar { counters, is_last } = said.unwrap_or_default();
+        self.killed_count += u64::from(!is_last);
+        if counters.is_empty() {
+            return;
+        }
+        match serde_json::from_str::<Value>(&counters) {
+            Ok(counters) => self.ended = merged(&[&self.ended, &counters]),
+            Err(error) => tracing::error!("what process {pid} has counted cannot be read and is lost: {error}"),
+        }
+        if serde_json::to_string(&self.ended).is_ok_and(|text| text.len() > LONGEST) {
+            tracing::info!("what ended processes have counted by member takes over {LONGEST} octets: it begins anew");
+            self.ended = without_members(&self.ended);
+        }
+    }
+
+    /// What those have counted that have ended, and these that are silent.
+    pub(super) fn reckoning(&self, running: Vec<i32>, silent: &[i32]) -> Reckoning {
+        let silent = silent.iter().filter_map(|pid| Some((*pid, self.running.get(pid)?.counters.clone())));
+        Reckoning {
+            ended: self.ended.clone(),
+            ended_count: self.ended_count,
+            killed_count: self.killed_count,
+            running,
+            silent: silent.collect(),
+        }
+    }
+}
+
+/// A tree without its lists, which are of members.
+fn without_members(tree: &Value) -> Value {
+    let Value::Map(map) = tree else { return tree.clone() };
+    let rest = map.0.iter().filter(|(_, value)| !matches!(value, Value::List(_)));
+    Value::Map(Map(rest.map(|(name, value)| (name.clone(), without_members(value))).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(count: i64) -> String {
+        format!("{{\"requests\":{{\"requests\":{count},\"2xx\":{count}}}}}")
+    }
+
+    fn sum(totals: &Totals) -> i64 {
+        let ended = totals.reckoning(Vec::new(), &[]).ended;
+        ended.get("requests").and_then(|requests| requests.get("2xx")).and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    #[test]
+    fn who_ends_is_added_and_who_runs_is_not() {
+        let mut totals = Totals::default();
+        totals.keep(1, requests(5), false);
+        totals.keep(2, requests(70), false);
+        totals.keep(1, requests(7), true);
+        totals.keep(1, requests(6), false);
+        assert_eq!(sum(&totals), 0);
+        totals.ended(1, true);
+        assert_eq!(sum(&totals), 7, "its last word counts");
+        totals.ended(2, true);
+        totals.ended(3, true);
+        totals.ended(4, false);
+        assert_eq!((sum(&totals), totals.ended_count, totals.killed_count), (77, 3, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_read_takes_nothing_from_the_others() {
+        let mut totals = Totals::default();
+        for (pid, said) in [(1, requests(1)), (2, "{".to_owned()), (3, "[]".to_owned()), (4, requests(2))] {
+            totals.keep(pid, said, true);
+            totals.ended(pid, true);
+        }
+        assert_eq!((totals.ended_count, totals.killed_count), (4, 0));
+        let totals: Totals = serde_json::from_str(&serde_json::to_string(&totals).unwrap()).unwrap();
+        assert_eq!(totals.ended_count, 4, "another program goes on with it");
+    }
+
+    #[test]
+    fn members_that_come_and_go_do_not_fill_the_memory() {
+        let mut totals = Totals::default();
+        for pid in 0..200 {
+            let members: Vec<String> =
+                (0..100).map(|nth| format!("{{\"node\":\"10.{pid}.{nth}.1:80\",\"ok\":1}}")).collect();
+            let members = members.join(",");
+            totals.keep(pid, format!("{{\"clusters\":{{\"a\":{{\"retries\":1,\"members\":[{members}]}}}}}}"), true);
+            totals.ended(pid, true);
+            assert!(serde_json::to_string(&totals).unwrap().len() <= LONGEST + 10_000);
+        }
+        let ended = totals.reckoning(Vec::new(), &[]).ended;
+        let retries = ended.get("clusters").and_then(|clusters| clusters.get("a")?.get("retries").cloned());
+        assert_eq!(retries, Some(Value::Int(200)), "the cluster's own sum goes on");
+    }
+}

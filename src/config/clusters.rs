@@ -27,8 +27,8 @@ pub(super) fn shape_of(name: &str) -> Option<Shape> {
     TYPES.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name)).map(|(_, shape)| *shape)
 }
 
-/// Reads every `[@name]`. The connections in a conf are those of the instance and are divided among the threads of all its
-/// processes.
+/// Reads every `[@name]`. The connections in a conf are those of the instance and are divided among the threads of all
+/// its processes.
 pub(super) fn clusters(reading: &mut Reading<'_>, sections: &[&Section], shares: usize) -> Vec<Declared> {
     let mut declared: Vec<Declared> = Vec::new();
     for section in sections.iter().filter(|section| section.name.starts_with('@')) {

@@ -44,17 +44,16 @@ pub(crate) fn set_levels(levels: Option<&str>) {
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn check_levels(levels: &str) -> Result<(), String> {
-    let targets =
-        levels.trim().parse::<Targets>().map_err(|error| format!("{levels:?} is no level of the log: {error}"))?;
-    // A single word that is no level is read as the name of a target.
+    levels.trim().parse::<Targets>().map_err(|error| format!("{levels:?} is no level of the log: {error}"))?;
+    // A single word that is no level would be read as the name of a target.
     let words = levels.split(',').map(str::trim);
-    let unknown = words.filter(|word| !word.contains('=')).find(|word| word.parse::<LevelFilter>().is_err());
-    match unknown {
-        Some(word) if targets.iter().any(|(target, _)| target == word) => Err(format!(
+    match words.filter(|word| !word.contains('=')).find(|word| word.is_empty() || word.parse::<LevelFilter>().is_err())
+    {
+        Some(word) => Err(format!(
             "{word:?} is no level of the log: error, warn, info, debug, trace or off; for one part of it \
              `skitai_actors=debug`"
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

@@ -264,8 +264,8 @@ impl Course {
             sleep(self.delay).await;
         }
         let begun = Instant::now();
-        // From the first moment on: whoever is answered meanwhile would rest on its connection until that is closed. And
-        // before handlers are told: the answers that they give then must say it, too.
+        // From the first moment on: whoever is answered meanwhile would rest on its connection until that is closed.
+        // And before handlers are told: the answers that they give then must say it, too.
         open.end();
         self.handle.pause().await;
         sleep(ACCEPTED).await;

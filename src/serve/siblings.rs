@@ -130,10 +130,10 @@ impl Siblings for ThroughSupervisor {
 /// Collects answers until all are there, or it is time.
 async fn heard(question: &mut OpenQuestion, until: Instant) -> (Vec<ProcessEntry>, HashMap<i32, Snapshot>) {
     let own = std::process::id().cast_signed();
-    let (mut entries, mut snapshots, mut answers) = (Vec::new(), HashMap::new(), 0);
+    let (mut entries, mut snapshots, mut answers) = (None::<Vec<ProcessEntry>>, HashMap::new(), 0);
     while let Some(returned) = question.next(until).await {
         match returned {
-            Returned::Asked(processes) => entries = processes,
+            Returned::Asked(processes) => entries = Some(processes),
             Returned::Answer { from, body } => {
                 answers += 1;
                 match serde_json::from_str(&body) {
@@ -143,12 +143,12 @@ async fn heard(question: &mut OpenQuestion, until: Instant) -> (Vec<ProcessEntry
             }
             Returned::Reckoning(_) => {}
         }
-        let others = entries.iter().filter(|entry| entry.pid != own).count();
-        if !entries.is_empty() && answers >= others {
+        let others = entries.as_ref().map(|entries| entries.iter().filter(|entry| entry.pid != own).count());
+        if others.is_some_and(|others| answers >= others) {
             break;
         }
     }
-    (entries, snapshots)
+    (entries.unwrap_or_default(), snapshots)
 }
 
 async fn reckoned(question: &mut OpenQuestion, until: Instant) -> Option<Reckoning> {

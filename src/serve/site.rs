@@ -165,7 +165,7 @@ impl OpenSite {
 
     /// Waits until every actor has answered, or had the time to.
     pub(crate) async fn answers(&self) {
-        skitai_actors::status::ask(&self.process.status, None, ANSWERS_WITHIN).await;
+        skitai_actors::status::snapshot(&self.process.status, None, ANSWERS_WITHIN).await;
     }
 
     /// Opens another configuration in the same process: see [`watch`](super::watch). An invalid one changes nothing.

@@ -127,16 +127,16 @@ mod tests {
     #[test]
     fn members_that_come_and_go_do_not_fill_the_memory() {
         let mut totals = Totals::default();
-        for pid in 0..200 {
+        for pid in 0..30 {
             let members: Vec<String> =
-                (0..100).map(|nth| format!("{{\"node\":\"10.{pid}.{nth}.1:80\",\"ok\":1}}")).collect();
+                (0..100).map(|nth| format!("{{\"node\":\"{pid}.{nth}.{}:80\",\"ok\":1}}", "x".repeat(500))).collect();
             let members = members.join(",");
             totals.keep(pid, format!("{{\"clusters\":{{\"a\":{{\"retries\":1,\"members\":[{members}]}}}}}}"), true);
             totals.ended(pid, true);
-            assert!(serde_json::to_string(&totals).unwrap().len() <= LONGEST + 10_000);
+            assert!(serde_json::to_string(&totals).unwrap().len() <= LONGEST + 1_000);
         }
         let ended = totals.reckoning(Vec::new(), &[]).ended;
         let retries = ended.get("clusters").and_then(|clusters| clusters.get("a")?.get("retries").cloned());
-        assert_eq!(retries, Some(Value::Int(200)), "the cluster's own sum goes on");
+        assert_eq!(retries, Some(Value::Int(30)), "the cluster's own sum goes on");
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use skitai_wire::{Map, Value};
 
 use super::merge::{COUNTED, MEASURED};
@@ -59,6 +60,10 @@ pub(super) fn is_percentile(name: &str) -> bool {
     name.strip_prefix('p').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()))
 }
 
+fn node(member: &Value) -> Option<&str> {
+    member.get("node")?.as_str()
+}
+
 /// Whether a counter of `now` is below what it was `before`, as after a restart.
 pub(super) fn has_gone_back(before: &Value, now: &Value) -> bool {
     match (before, now) {
@@ -66,10 +71,11 @@ pub(super) fn has_gone_back(before: &Value, now: &Value) -> bool {
             let is_mean = name.starts_with("mean");
             !is_mean && now.get(name).is_some_and(|now| has_gone_back(before, now))
         }),
-        (Value::List(before), Value::List(now)) => before.iter().any(|before| {
-            let same = now.iter().find(|now| now.get("node") == before.get("node"));
-            same.is_some_and(|now| has_gone_back(before, now))
-        }),
+        (Value::List(before), Value::List(now)) => {
+            let now: HashMap<&str, &Value> = now.iter().filter_map(|item| Some((node(item)?, item))).collect();
+            let same = |before| Some((before, *now.get(node(before)?)?));
+            before.iter().filter_map(same).any(|(before, now)| has_gone_back(before, now))
+        }
         _ => match (before.as_f64(), now.as_f64()) {
             (Some(before), Some(now)) => now < before,
             _ => false,
@@ -88,7 +94,8 @@ pub(super) fn still_there(counters: &Value, tree: &Value) -> Option<Value> {
             Some(Value::Map(Map(kept.collect())))
         }
         (Value::List(counters), Value::List(tree)) => {
-            let is_there = |item: &&Value| tree.iter().any(|other| other.get("node") == item.get("node"));
+            let there: HashSet<&str> = tree.iter().filter_map(node).collect();
+            let is_there = |item: &&Value| node(item).is_some_and(|node| there.contains(node));
             Some(Value::List(counters.iter().filter(is_there).cloned().collect()))
         }
         (Value::Map(_) | Value::List(_), _) => None,

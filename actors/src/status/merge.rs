@@ -10,12 +10,13 @@
 //! - of `last_error`, the latest is taken, by its `when` or `at`;
 //! - `shared` is one thing that every thread sees: it is taken once, and its content replaces it;
 //! - maps are merged name by name, lists of members by their `node`;
-//! - any other value is taken if all agree on it; if they differ, it becomes a list of the different values. A wrong sum
-//!   of two ports would look right; a list of two cannot be mistaken.
+//! - any other value is taken if all agree on it; if they differ, it becomes a list of the different values. A wrong
+//!   sum of two ports would look right; a list of two cannot be mistaken.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashSet};
 use skitai_wire::{Map, Value};
 
 use super::counters::{is_largest, is_percentile};
@@ -158,23 +159,23 @@ fn mean(name: &str, maps: &[&Map]) -> Option<Value> {
     Some(Value::Double(if count > 0.0 { total / count } else { 0.0 }))
 }
 
-fn members(lists: &[Vec<(Member, &Value)>], summing: bool) -> Vec<Value> {
-    let of_member = |member: Member| -> Vec<&Value> {
-        lists.iter().flatten().filter(|(other, _)| *other == member).map(|(_, content)| *content).collect()
-    };
-    let members = names(lists.iter().flatten().map(|(member, _)| member));
-    members.into_iter().map(|member| value("", &of_member(member), summing)).collect()
+fn members(lists: &[Vec<(Member<'_>, &Value)>], summing: bool) -> Vec<Value> {
+    // By a table: there may be thousands.
+    let (mut order, mut of_member) = (Vec::new(), HashMap::<Member<'_>, Vec<&Value>>::default());
+    for (member, content) in lists.iter().flatten() {
+        let contents = of_member.entry(*member).or_default();
+        if contents.is_empty() {
+            order.push(*member);
+        }
+        contents.push(content);
+    }
+    order.iter().map(|member| value("", &of_member[member], summing)).collect()
 }
 
 /// Each name once, in the order of its first appearance.
-fn names<'a, T: PartialEq + Clone + 'a>(all: impl Iterator<Item = &'a T>) -> Vec<T> {
-    let mut names: Vec<T> = Vec::new();
-    for name in all {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
+fn names<'a>(all: impl Iterator<Item = &'a Arc<str>>) -> Vec<Arc<str>> {
+    let mut seen = HashSet::<&str>::default();
+    all.filter(|name| seen.insert(name)).cloned().collect()
 }
 
 fn all<'a, T>(values: &[&'a Value], kind: impl Fn(&'a Value) -> Option<T>) -> Option<Vec<T>> {
@@ -191,11 +192,12 @@ type Member<'a> = (&'a str, usize);
 
 /// The members, if the value is a list whose items all have a `node`.
 fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
-    let mut members: Vec<(Member<'_>, &Value)> = Vec::new();
+    let (mut members, mut of_node) = (Vec::new(), HashMap::<&str, usize>::default());
     for item in value.as_list()? {
         let node = item.get("node")?.as_str()?;
-        let nth = members.iter().filter(|((other, _), _)| *other == node).count();
-        members.push(((node, nth), item));
+        let nth = of_node.entry(node).or_default();
+        members.push(((node, *nth), item));
+        *nth += 1;
     }
     Some(members)
 }

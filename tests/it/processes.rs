@@ -185,7 +185,7 @@ fn a_process_that_hangs_is_shown_as_such_and_its_counts_stay() {
     let other: u64 = pids.iter().find(|pid| **pid != own).unwrap().parse().unwrap();
     let authorization = crate::status::basic("admin", crate::harness::server::ADMIN_PASSWORD);
     let mut look = || {
-        conn.send(&format!("GET /status HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n"));
+        conn.send(format!("GET /status HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n"));
         conn.read().expect_code(200).json()
     };
     let before = look();

@@ -102,7 +102,7 @@ fn counters_are_sums_over_all_processes_and_reloads() {
         }
         let answers = asking.end();
         all_serve(&site, processes);
-        assert!(answers > 100, "{answers}");
+        assert!(answers > 20, "{answers}");
         let tree = tree(&site);
         // The first look was counted after its own answer.
         assert_eq!(good(&tree), before + 1 + answers, "{processes} processes: {:#}", tree["processes"]);
@@ -138,7 +138,7 @@ fn an_upgrade_keeps_what_was_counted() {
     all_serve(&site, 2);
     let tree = tree(&site);
     assert_eq!((good(&tree), number(&tree, &["processes", "ended"])), (answers, 2), "{:#}", tree["processes"]);
-    assert!(answers > 100 && site.log().contains("has taken over"));
+    assert!(answers > 20 && site.log().contains("has taken over"));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_reload_never_has_fewer_that_accept() {
         (serving.len() == 3 && serving.is_disjoint(&before)).then_some(())
     });
     assert!(looks > 1, "it took longer than a look");
-    assert!(asking.end() > 100);
+    assert!(asking.end() > 20);
     // More and fewer of them are a reload, too.
     for (from, to) in [(3, 4), (4, 2)] {
         site.rewrite(&format!("processes = {from}"), &format!("processes = {to}"));

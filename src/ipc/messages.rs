@@ -178,8 +178,9 @@ pub(crate) enum FromProcess {
     Drained { cut: Vec<String>, count: usize },
     /// What it has learnt so far; the latest counts.
     Learnt(Learnt),
-    /// What it has counted so far, a tree of counters; the latest counts. `is_last`: it will count nothing more.
-    Counted { counters: String, is_last: bool },
+    /// What it has counted so far, a tree of counters. The one with the highest number counts: threads say it, and one
+    /// may be late. `is_last`: it will count nothing more.
+    Counted { number: u64, counters: String, is_last: bool },
     /// Asks all other processes.
     Question(Question),
     /// Answers the question of another process.

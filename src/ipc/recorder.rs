@@ -84,7 +84,10 @@ impl Recorders {
     pub(crate) fn close(&mut self, region: usize) -> Recorded {
         self.taken.remove(&region);
         let mut octets = vec![0; REGION];
-        let read = pread(&self.file, &mut octets, (region * REGION) as u64).unwrap_or(0);
+        let read = pread(&self.file, &mut octets, (region * REGION) as u64).unwrap_or_else(|error| {
+            tracing::error!("what a process did cannot be read: {error}");
+            0
+        });
         octets.truncate(read);
         let (announcements, lists) = octets.split_at(read.min(ANNOUNCEMENT * THREADS));
         let announced = announcements.chunks(ANNOUNCEMENT).map(text).filter(|text| !text.is_empty());

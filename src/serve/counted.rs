@@ -22,12 +22,12 @@ pub(crate) fn tell(site: &Arc<OpenSite>, relay: Relay) {
     tasks::spawn("what is counted, for the supervisor", async move {
         let mut last = Value::Nil;
         while relay.is_heard() {
-            if let Some(now) = counted(&actor).await
+            if let Some((number, now)) = counted(&actor).await
                 && now != last
             {
                 let (to, told) = (relay.clone(), now.clone());
                 // Waits for room in the socket's buffer.
-                let _ = tokio::task::spawn_blocking(move || to.counted(&told, false)).await;
+                let _ = tokio::task::spawn_blocking(move || to.counted(number, &told, false)).await;
                 last = now;
             }
             tokio::time::sleep(EVERY).await;
@@ -37,11 +37,12 @@ pub(crate) fn tell(site: &Arc<OpenSite>, relay: Relay) {
 
 /// Tells the supervisor the last of it, while the threads are still there.
 pub(crate) async fn tell_last(site: Arc<OpenSite>, relay: Relay) {
-    if let Some(counters) = counted(&site.process.status).await {
-        relay.counted(&counters, true);
+    if let Some((number, counters)) = counted(&site.process.status).await {
+        relay.counted(number, &counters, true);
     }
 }
 
-async fn counted(actor: &ActorRef<StatusActor>) -> Option<Value> {
-    Some(status::snapshot(actor, None, WITHIN).await?.counters())
+async fn counted(actor: &ActorRef<StatusActor>) -> Option<(u64, Value)> {
+    let snapshot = status::snapshot(actor, None, WITHIN).await?;
+    Some((snapshot.number, snapshot.counters()))
 }

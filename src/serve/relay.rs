@@ -293,9 +293,9 @@ impl Relay {
     }
 
     /// Tells the supervisor what this process has counted.
-    pub(super) fn counted(&self, counters: &Value, is_last: bool) {
+    pub(super) fn counted(&self, number: u64, counters: &Value, is_last: bool) {
         match serde_json::to_string(counters) {
-            Ok(counters) => self.say(&FromProcess::Counted { counters, is_last }),
+            Ok(counters) => self.say(&FromProcess::Counted { number, counters, is_last }),
             Err(error) => tracing::error!("what is counted cannot be told: {error}"),
         }
     }

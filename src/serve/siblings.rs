@@ -122,8 +122,8 @@ impl Siblings for ThroughSupervisor {
         .boxed()
     }
 
-    fn note(&self, counters: &Value) {
-        self.relay.counted(counters, false);
+    fn note(&self, snapshot: &Snapshot) {
+        self.relay.counted(snapshot.number, &snapshot.counters(), false);
     }
 }
 
@@ -178,9 +178,17 @@ fn told(
             ("restarts", Value::Int(entry.restarts.cast_signed())),
         ]),
         snapshot: snapshots.remove(&entry.pid),
-        counted: silent.remove(&entry.pid).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        counted: silent.remove(&entry.pid).map(|text| counted(entry.pid, &text)).unwrap_or_default(),
     });
     FromSiblings { processes: processes.collect(), ended, ended_count, killed_count, problem }
+}
+
+/// What a process had counted, in its own words.
+fn counted(pid: i32, text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!("what process {pid} has counted cannot be read: {error}");
+        Value::Nil
+    })
 }
 
 /// Answers the question of another process. Another topic than those that are known is passed over.
@@ -194,7 +202,7 @@ pub(super) async fn answer(question: Question, status: ActorRef<StatusActor>, re
     // What the socket's buffer has no room for waits for the supervisor.
     let said = tokio::task::spawn_blocking(move || {
         if is_whole {
-            relay.counted(&snapshot.counters(), false);
+            relay.counted(snapshot.number, &snapshot.counters(), false);
         }
         let body = serde_json::to_string(&snapshot).unwrap_or_default();
         relay.say(&FromProcess::Answer { to: question.by, number: question.number, body });

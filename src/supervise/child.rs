@@ -36,6 +36,8 @@ pub(super) struct Child {
     pub(super) generation: u64,
     pub(super) line: Line,
     pub(super) state: ChildState,
+    /// Whether it has ever said that it serves.
+    pub(super) has_served: bool,
     pub(super) started: Instant,
     /// Its region of the flight recorder.
     pub(super) region: Option<usize>,

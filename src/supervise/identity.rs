@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Group, User, geteuid};
-use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// The user and the group of the processes of an instance whose supervisor is root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,9 @@ impl Identity {
     /// Runs `work` with the user's rights. The supervisor has one thread, so the rights of a thread are all there are.
     fn as_user<T>(&self, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let root = (rustix::process::Uid::ROOT, rustix::process::Gid::ROOT);
+        // Else files that root's other groups may write would still be opened.
+        let groups = rustix::process::getgroups()?;
+        set_thread_groups(&[])?;
         set_thread_res_gid(None, rustix::process::Gid::from_raw(self.gid), None)?;
         let outcome = match set_thread_res_uid(None, rustix::process::Uid::from_raw(self.uid), None) {
             Ok(()) => {
@@ -114,6 +117,7 @@ impl Identity {
             Err(error) => Err(error.into()),
         };
         set_thread_res_gid(None, root.1, None)?;
+        set_thread_groups(&groups)?;
         outcome
     }
 

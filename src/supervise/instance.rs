@@ -290,7 +290,7 @@ impl Instance {
         self.children.iter().map(|child| child.generation).collect()
     }
 
-    /// The slots whose process is to be replaced, those of a plan with more or fewer processes included.
+    /// The slots that a plan fills anew. Those above its number are emptied at the end of the roll.
     pub(super) fn slots_to_roll(&self, plan: &Plan) -> VecDeque<usize> {
         (0..plan.processes).collect()
     }

@@ -11,6 +11,7 @@ use super::child::{Child, ChildState, Exit, Image, StartFailure, exit_of, spawn}
 use super::crashes;
 use super::instance::Instance;
 use super::roll::Step;
+use super::totals::CountedSoFar;
 use crate::ipc::LineError;
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
 use crate::ipc::recorder::{Recorded, Recorders};
@@ -65,7 +66,17 @@ impl Instance {
             self.notices.starts(plan.start_timeout);
         }
         let generation = self.generation;
-        self.children.push(Child { pid, slot, generation, line, state, started: now, region, failure: None });
+        self.children.push(Child {
+            pid,
+            slot,
+            generation,
+            line,
+            state,
+            has_served: false,
+            started: now,
+            region,
+            failure: None,
+        });
         match (handed_over, self.children.last_mut()) {
             // One that has ended already is reaped, and its exit says more.
             (Err(error), Some(child)) if !error.is_of_the_other_side() => {
@@ -112,6 +123,7 @@ impl Instance {
             FromProcess::Ready => {
                 if matches!(child.state, ChildState::Starting { .. }) {
                     child.state = ChildState::Serving;
+                    child.has_served = true;
                     let slot = child.slot;
                     self.serves(pid, slot);
                 }
@@ -123,7 +135,9 @@ impl Instance {
                     self.learnt.keep(child.slot, learnt, Instant::now());
                 }
             }
-            FromProcess::Counted { counters, is_last } => self.totals.keep(pid.as_raw(), counters, is_last),
+            FromProcess::Counted { number, counters, is_last } => {
+                self.totals.keep(pid.as_raw(), CountedSoFar { number, counters, is_last });
+            }
             FromProcess::Question(question) => self.put(pid, question),
             FromProcess::Answer { to, number, body } => {
                 self.deliver(vec![(to, ToProcess::Answer { from: pid.as_raw(), number, body })]);
@@ -160,7 +174,7 @@ impl Instance {
 
     /// Those that have served and can answer.
     fn speaking(&self) -> impl Iterator<Item = &Child> {
-        let speaks = |child: &&Child| matches!(child.state, ChildState::Serving | ChildState::Leaving { .. });
+        let speaks = |child: &&Child| child.has_served && child.state != ChildState::Killed;
         self.children.iter().filter(speaks)
     }
 
@@ -207,8 +221,7 @@ impl Instance {
             self.hear_children();
             let Some(index) = self.children.iter().position(|child| child.pid == pid) else { continue };
             let child = self.children.remove(index);
-            let has_served = !matches!(child.state, ChildState::Starting { .. }) && child.failure.is_none();
-            self.totals.ended(pid.as_raw(), has_served);
+            self.totals.ended(pid.as_raw(), child.has_served);
             let letters = self.bank.ended(pid.as_raw(), Instant::now());
             self.deliver(letters);
             let recorders = self.recorders.as_mut().zip(child.region);

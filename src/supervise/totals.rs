@@ -25,19 +25,24 @@ pub(super) struct Totals {
     running: BTreeMap<i32, CountedSoFar>,
 }
 
+/// What a process has said.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct CountedSoFar {
-    counters: String,
-    is_last: bool,
+#[serde(default)]
+pub(super) struct CountedSoFar {
+    /// Numbers grow; one may come late.
+    pub(super) number: u64,
+    pub(super) counters: String,
+    pub(super) is_last: bool,
 }
 
 impl Totals {
     /// Keeps what a process says.
-    pub(super) fn keep(&mut self, pid: i32, counters: String, is_last: bool) {
+    pub(super) fn keep(&mut self, pid: i32, said: CountedSoFar) {
         let so_far = self.running.entry(pid).or_default();
-        // Its last word is the last one, whichever of its threads is late.
-        if is_last || !so_far.is_last {
-            *so_far = CountedSoFar { counters, is_last };
+        if said.number >= so_far.number {
+            // What it says after its last word, the last word includes.
+            let is_last = said.is_last || so_far.is_last;
+            *so_far = CountedSoFar { is_last, ..said };
         }
     }
 
@@ -48,15 +53,9 @@ impl Totals {
             return;
         }
         self.ended_count += 1;
-        let CountedSoFar { counters, is_last } = said.unwrap_or_default();
+        let CountedSoFar { counters, is_last, .. } = said.unwrap_or_default();
         self.killed_count += u64::from(!is_last);
-        if counters.is_empty() {
-            return;
-        }
-        match serde_json::from_str::<Value>(&counters) {
-            Ok(counters) => self.ended = merged(&[&self.ended, &counters]),
-            Err(error) => tracing::error!("what process {pid} has counted cannot be read and is lost: {error}"),
-        }
+        self.ended = merged(&[&self.ended, &read(pid, &counters)]);
         if serde_json::to_string(&self.ended).is_ok_and(|text| text.len() > LONGEST) {
             tracing::info!("what ended processes have counted by member takes over {LONGEST} octets: it begins anew");
             self.ended = without_members(&self.ended);
@@ -65,15 +64,30 @@ impl Totals {
 
     /// What those have counted that have ended, and these that are silent.
     pub(super) fn reckoning(&self, running: Vec<i32>, silent: &[i32]) -> Reckoning {
+        // Those that are killed and not reaped yet answer no more, and have not ended.
+        let between = self.running.iter().filter(|(pid, _)| !running.contains(pid));
+        let between: Vec<Value> = between.map(|(pid, said)| read(*pid, &said.counters)).collect();
+        let ended = merged(&std::iter::once(&self.ended).chain(&between).collect::<Vec<_>>());
         let silent = silent.iter().filter_map(|pid| Some((*pid, self.running.get(pid)?.counters.clone())));
         Reckoning {
-            ended: self.ended.clone(),
+            ended,
             ended_count: self.ended_count,
             killed_count: self.killed_count,
             running,
             silent: silent.collect(),
         }
     }
+}
+
+/// The counters that a process has said; `Nil` for none.
+fn read(pid: i32, counters: &str) -> Value {
+    if counters.is_empty() {
+        return Value::Nil;
+    }
+    serde_json::from_str(counters).unwrap_or_else(|error| {
+        tracing::error!("what process {pid} has counted cannot be read and is lost: {error}");
+        Value::Nil
+    })
 }
 
 /// A tree without its lists, which are of members.
@@ -91,21 +105,32 @@ mod tests {
         format!("{{\"requests\":{{\"requests\":{count},\"2xx\":{count}}}}}")
     }
 
+    fn said(number: u64, counters: String, is_last: bool) -> CountedSoFar {
+        CountedSoFar { number, counters, is_last }
+    }
+
     fn sum(totals: &Totals) -> i64 {
-        let ended = totals.reckoning(Vec::new(), &[]).ended;
+        let ended = totals.reckoning(totals.running.keys().copied().collect(), &[]).ended;
         ended.get("requests").and_then(|requests| requests.get("2xx")).and_then(Value::as_i64).unwrap_or(0)
     }
 
     #[test]
     fn who_ends_is_added_and_who_runs_is_not() {
         let mut totals = Totals::default();
-        totals.keep(1, requests(5), false);
-        totals.keep(2, requests(70), false);
-        totals.keep(1, requests(7), true);
-        totals.keep(1, requests(6), false);
+        totals.keep(1, said(1, requests(5), false));
+        totals.keep(2, said(1, requests(70), false));
+        totals.keep(1, said(3, requests(7), true));
+        totals.keep(1, said(2, requests(6), false));
+        totals.keep(1, said(4, requests(7), false));
         assert_eq!(sum(&totals), 0);
         totals.ended(1, true);
         assert_eq!(sum(&totals), 7, "its last word counts");
+        let killed = totals.reckoning(Vec::new(), &[]).ended;
+        assert_eq!(
+            killed.get("requests").and_then(|requests| requests.get("2xx")),
+            Some(&Value::Int(77)),
+            "not reaped"
+        );
         totals.ended(2, true);
         totals.ended(3, true);
         totals.ended(4, false);
@@ -115,8 +140,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_takes_nothing_from_the_others() {
         let mut totals = Totals::default();
-        for (pid, said) in [(1, requests(1)), (2, "{".to_owned()), (3, "[]".to_owned()), (4, requests(2))] {
-            totals.keep(pid, said, true);
+        for (pid, text) in [(1, requests(1)), (2, "{".to_owned()), (3, "[]".to_owned()), (4, requests(2))] {
+            totals.keep(pid, said(1, text, true));
             totals.ended(pid, true);
         }
         assert_eq!((totals.ended_count, totals.killed_count), (4, 0));
@@ -131,7 +156,10 @@ mod tests {
             let members: Vec<String> =
                 (0..100).map(|nth| format!("{{\"node\":\"{pid}.{nth}.{}:80\",\"ok\":1}}", "x".repeat(500))).collect();
             let members = members.join(",");
-            totals.keep(pid, format!("{{\"clusters\":{{\"a\":{{\"retries\":1,\"members\":[{members}]}}}}}}"), true);
+            totals.keep(
+                pid,
+                said(1, format!("{{\"clusters\":{{\"a\":{{\"retries\":1,\"members\":[{members}]}}}}}}"), true),
+            );
             totals.ended(pid, true);
             assert!(serde_json::to_string(&totals).unwrap().len() <= LONGEST + 1_000);
         }

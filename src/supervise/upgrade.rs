@@ -361,6 +361,7 @@ impl ChildOf {
                 Some(wait) => ChildState::Leaving { until: now + Duration::from_millis(wait) },
                 None => ChildState::Serving,
             },
+            has_served: true,
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
             region: self.region,
             failure: None,

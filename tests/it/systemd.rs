@@ -87,6 +87,23 @@ fn a_supervisor_tells_of_its_start_its_reloads_an_upgrade_and_its_end() {
 }
 
 #[test]
+fn it_is_ready_when_every_process_serves() {
+    let site = Managed::notified(site().server("processes", "2"));
+    let ready = site.notice(0);
+    assert_eq!((text(&ready, "READY"), text(&ready, "STATUS")), ("1", "2 processes serve, generation 1"));
+    let serving = |site: &Managed| {
+        let told = site.status();
+        told["processes"].as_array().unwrap().iter().filter(|process| process["state"] == "serving").count()
+    };
+    assert_eq!((serving(&site), site.said().matches("started\n").count()), (2, 2));
+    site.done(&["reload", "--wait"]);
+    let (reloading, ready) = (site.notice(1), site.notice(2));
+    assert_eq!((text(&reloading, "RELOADING"), text(&ready, "READY")), ("1", "1"));
+    assert!(text(&ready, "STATUS").contains("2 new"), "{ready}");
+    assert_eq!(serving(&site), 2);
+}
+
+#[test]
 fn it_asks_for_the_time_that_it_may_need() {
     let site = Managed::notified(site().server("start_timeout", "100").server("drain_timeout", "200"));
     let (start, ready) = (site.notice(0), site.notice(1));

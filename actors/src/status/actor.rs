@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,8 @@ struct Asking {
     registry: Arc<Registry>,
     beside: Beside,
     ledger: Arc<Mutex<Ledger>>,
+    /// How many snapshots there have been.
+    snapshots: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for StatusActor {
@@ -88,7 +91,11 @@ impl StatusActor {
     /// An actor that asks all registered actors. `about` describes this server: instance, version, configuration.
     pub fn new(registry: Arc<Registry>, about: Value) -> StatusActor {
         let beside: Beside = Arc::new(|| Map(Vec::new()));
-        StatusActor { asking: Asking { registry, beside, ledger: Arc::default() }, about, siblings: None }
+        StatusActor {
+            asking: Asking { registry, beside, ledger: Arc::default(), snapshots: Arc::default() },
+            about,
+            siblings: None,
+        }
     }
 
     /// Adds what is known beside the actors: `requests` and `held` of the tree.
@@ -128,7 +135,7 @@ impl Answers<Ask> for StatusActor {
             };
             let (own, others) = futures_util::future::join(asking.snapshot(wanted.as_ref(), within), others).await;
             if let (Some(siblings), None) = (&siblings, &wanted) {
-                siblings.note(&own.counters());
+                siblings.note(&own);
             }
             let whole = tree::whole(&about, &own, others.as_ref());
             responder.put(
@@ -164,22 +171,33 @@ impl Answers<AskSnapshot> for StatusActor {
 impl Asking {
     /// Asks the actors that are wanted.
     async fn snapshot(&self, wanted: Option<&TreePath>, within: Duration) -> Snapshot {
+        let number = self.snapshots.fetch_add(1, Relaxed);
         let actors = self.registry.actors();
         let is_wanted = |name: &str| wanted.is_none_or(|wanted| of_actor_is_within(name, wanted));
         let asked = actors.iter().filter(|actor| is_wanted(&actor.reporter.name()));
         let until = Instant::now() + within;
         let heard = join_all(asked.cloned().map(|actor| hear(actor, until))).await;
         let mut ledger = self.ledger();
-        heard.iter().for_each(|heard| ledger.note(heard));
+        // As it is now: another snapshot may have noted who came meanwhile, and parted with who went.
+        let actors = self.registry.actors();
         let there: BTreeSet<(usize, String)> =
             actors.iter().map(|actor| (actor.thread, actor.reporter.name())).collect();
-        ledger.part(|thread, name| there.contains(&(thread, name.to_owned())));
+        let is_there = |thread: usize, name: &str| there.contains(&(thread, name.to_owned()));
+        heard.iter().for_each(|heard| ledger.note(heard, number, is_there(heard.thread, &heard.name)));
+        ledger.part(is_there);
+        let threads = actors.iter().map(|actor| actor.thread).collect::<BTreeSet<_>>().len();
         let silent = heard.iter().filter(|heard| !heard.answered);
         let silent =
             silent.filter_map(|heard| Some((heard.name.clone(), ledger.last(heard.thread, &heard.name)?.clone())));
         let gone = ledger.gone().filter(|(name, _)| is_wanted(name)).map(|(name, value)| (name.clone(), value.clone()));
         let counted = gone.chain(silent).collect();
-        Snapshot::new(process::facts(&self.registry), heard, counted, (self.beside)())
+        Snapshot {
+            facts: process::facts(&self.registry),
+            heard,
+            counted,
+            beside: (self.beside)(),
+            ..Snapshot::new(number, threads)
+        }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet};
 use skitai_wire::{Map, Value};
 
-use super::merge::{COUNTED, MEASURED};
+use super::merge::{COUNTED, MEASURED, Member, as_members};
 
 /// The counters of a tree: numbers that are [`COUNTED`], largest values, means beside their counts, and the nodes that
 /// they belong to. `Nil` if there are none.
@@ -52,7 +52,7 @@ fn of(name: &str, value: &Value, is_counted: bool) -> Option<Value> {
 
 /// Whether the largest of several is the one of all.
 pub(super) fn is_largest(name: &str) -> bool {
-    name.starts_with("max_") || name.starts_with("longest_")
+    name.starts_with("max") || name.starts_with("longest")
 }
 
 /// Whether a number is a percentile, such as `p95_ms`: there is none of all from those of each.
@@ -71,10 +71,10 @@ pub(super) fn has_gone_back(before: &Value, now: &Value) -> bool {
             let is_mean = name.starts_with("mean");
             !is_mean && now.get(name).is_some_and(|now| has_gone_back(before, now))
         }),
-        (Value::List(before), Value::List(now)) => {
-            let now: HashMap<&str, &Value> = now.iter().filter_map(|item| Some((node(item)?, item))).collect();
-            let same = |before| Some((before, *now.get(node(before)?)?));
-            before.iter().filter_map(same).any(|(before, now)| has_gone_back(before, now))
+        (Value::List(_), Value::List(_)) => {
+            let now: HashMap<Member<'_>, &Value> = as_members(now).unwrap_or_default().into_iter().collect();
+            let before = as_members(before).unwrap_or_default();
+            before.into_iter().any(|(member, before)| now.get(&member).is_some_and(|now| has_gone_back(before, now)))
         }
         _ => match (before.as_f64(), now.as_f64()) {
             (Some(before), Some(now)) => now < before,
@@ -87,10 +87,11 @@ pub(super) fn has_gone_back(before: &Value, now: &Value) -> bool {
 pub(super) fn still_there(counters: &Value, tree: &Value) -> Option<Value> {
     match (counters, tree) {
         (Value::Map(counters), Value::Map(tree)) => {
-            let kept = counters
-                .0
-                .iter()
-                .filter_map(|(name, counters)| Some((name.clone(), still_there(counters, tree.get(name)?)?)));
+            let kept = counters.0.iter().filter_map(|(name, counters)| match tree.get(name) {
+                Some(tree) => Some((name.clone(), still_there(counters, tree)?)),
+                // Some are named only once they have counted something.
+                None => counters.as_f64().map(|_| (name.clone(), counters.clone())),
+            });
             Some(Value::Map(Map(kept.collect())))
         }
         (Value::List(counters), Value::List(tree)) => {
@@ -112,5 +113,50 @@ pub(super) fn of_its_own(counters: &Value) -> Value {
         }
         Value::List(items) => Value::List(items.iter().map(of_its_own).collect()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Value {
+        serde_json::from_str(text).expect("it is JSON")
+    }
+
+    #[test]
+    fn counters_are_what_stays_true() {
+        let report = tree(
+            r#"{"state": "up", "in_flight": 3, "calls": 9, "max_ms": 7, "by_thread": [{"calls": 9}],
+                "latency": {"count": 2, "mean_ms": 1.5, "p95_ms": 4.0}, "statements": {"ok": 5, "outstanding": 1},
+                "connections": {"open": 2, "configured": 5}, "asked": {"map": 4},
+                "members": [{"node": "a:1", "ok": 1, "weight": 2}, {"node": "b:1", "state": "up"}]}"#,
+        );
+        let kept = tree(
+            r#"{"calls": 9, "max_ms": 7, "latency": {"count": 2, "mean_ms": 1.5}, "statements": {"ok": 5},
+                "asked": {"map": 4}, "members": [{"node": "a:1", "ok": 1}]}"#,
+        );
+        assert_eq!(counters(&report), kept);
+        assert_eq!(counters(&tree(r#"{"state": "up"}"#)), Value::Nil);
+    }
+
+    #[test]
+    fn a_node_that_is_listed_twice_has_not_begun_anew() {
+        let before = tree(r#"{"members": [{"node": "a:1", "ok": 10}, {"node": "a:1", "ok": 5}]}"#);
+        let later = tree(r#"{"members": [{"node": "a:1", "ok": 12}, {"node": "a:1", "ok": 6}]}"#);
+        assert!(!has_gone_back(&before, &later) && has_gone_back(&later, &before));
+        let without = tree(r#"{"members": [{"node": "b:1", "ok": 0}]}"#);
+        assert!(!has_gone_back(&before, &without), "a member that is gone is no beginning");
+    }
+
+    #[test]
+    fn what_nobody_has_any_more_is_not_shown_and_what_nobody_has_yet_is() {
+        let counted = tree(
+            r#"{"a": {"asked": {"map": 4, "lb": 1}, "members": [{"node": "x", "ok": 1}, {"node": "y", "ok": 2}]},
+                "b": {"calls": 1}}"#,
+        );
+        let now = tree(r#"{"a": {"asked": {"lb": 1}, "members": [{"node": "y", "ok": 0}]}}"#);
+        let shown = tree(r#"{"a": {"asked": {"map": 4, "lb": 1}, "members": [{"node": "y", "ok": 2}]}}"#);
+        assert_eq!(still_there(&counted, &now), Some(shown));
     }
 }

@@ -107,7 +107,7 @@ fn value(name: &str, values: &[&Value], summing: bool) -> Value {
     if let Some(lists) = all(&values, as_members) {
         return Value::List(members(&lists, summing));
     }
-    let is_max = name.starts_with("max") || is_largest(name) || is_percentile(name);
+    let is_max = is_largest(name) || is_percentile(name);
     if let Some(numbers) = all(&values, as_whole) {
         if is_max {
             return Value::Int(numbers.into_iter().fold(i64::MIN, i64::max));
@@ -188,10 +188,10 @@ fn as_whole(value: &Value) -> Option<i64> {
 }
 
 /// A member's node, and its number among the members of that node: a cluster may list a node twice.
-type Member<'a> = (&'a str, usize);
+pub(super) type Member<'a> = (&'a str, usize);
 
 /// The members, if the value is a list whose items all have a `node`.
-fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
+pub(super) fn as_members(value: &Value) -> Option<Vec<(Member<'_>, &Value)>> {
     let (mut members, mut of_node) = (Vec::new(), HashMap::<&str, usize>::default());
     for item in value.as_list()? {
         let node = item.get("node")?.as_str()?;

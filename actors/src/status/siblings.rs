@@ -11,8 +11,9 @@ pub trait Siblings: Send + Sync {
     /// whoever is silent.
     fn ask(&self, filter: Option<String>, within: std::time::Duration) -> BoxFuture<'static, FromSiblings>;
 
-    /// Notes what this process has counted, before it is shown: no counter that was seen goes back if it is killed.
-    fn note(&self, counters: &Value);
+    /// Notes what this process has counted, before it is shown whole: no counter that was seen there goes back if it is
+    /// killed.
+    fn note(&self, snapshot: &Snapshot);
 }
 
 /// What the others have answered.

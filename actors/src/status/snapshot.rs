@@ -17,9 +17,13 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
-    version: u32,
+    pub(super) version: u32,
     /// The process id.
     pub pid: u32,
+    /// Of this process, in the order in which it began to ask its actors.
+    pub number: u64,
+    /// How many threads have actors.
+    pub(super) threads: usize,
     /// What the operating system says of the process.
     pub(super) facts: Value,
     pub(super) heard: Vec<Heard>,
@@ -30,8 +34,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(facts: Value, heard: Vec<Heard>, counted: Vec<(String, Value)>, beside: Map) -> Snapshot {
-        Snapshot { version: VERSION, pid: std::process::id(), facts, heard, counted, beside }
+    pub(super) fn new(number: u64, threads: usize) -> Snapshot {
+        Snapshot { version: VERSION, pid: std::process::id(), number, threads, ..Snapshot::default() }
     }
 
     /// Everything that is counted, as one tree: what stays true when the process has ended.

@@ -1,6 +1,5 @@
 //! The tree that is shown: what the processes of the instance know, as one.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use skitai_wire::{Map, Value};
@@ -104,7 +103,7 @@ impl<'s> Processes<'s> {
     }
 
     fn threads(&self) -> usize {
-        self.heard().map(|(pid, heard)| (pid, heard.thread)).collect::<BTreeSet<_>>().len()
+        self.answered.iter().map(|snapshot| snapshot.threads).sum()
     }
 
     /// The actors at one path: their merged reports, how many of them answered, and each report by itself.

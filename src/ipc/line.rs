@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use bytes::{Buf, BytesMut};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
@@ -54,16 +55,17 @@ pub(crate) struct Unread {
 #[derive(Debug)]
 pub(crate) struct Line {
     socket: UnixStream,
-    input: Vec<u8>,
+    // Buffers whose beginning goes without moving the rest: a process that stood still has megabytes to come.
+    input: BytesMut,
     /// Descriptors that came and belong to a message that is not read yet.
     came: Vec<OwnedFd>,
-    output: Vec<u8>,
+    output: BytesMut,
     has_ended: bool,
 }
 
 impl From<UnixStream> for Line {
     fn from(socket: UnixStream) -> Line {
-        Line { socket, input: Vec::new(), came: Vec::new(), output: Vec::new(), has_ended: false }
+        Line { socket, input: BytesMut::new(), came: Vec::new(), output: BytesMut::new(), has_ended: false }
     }
 }
 
@@ -85,11 +87,11 @@ impl Line {
 
     /// Goes on with what another program had not read and sent; this one has not read or sent anything.
     pub(crate) fn resume(&mut self, Unread { input, output }: Unread) {
-        (self.input, self.output) = (input, output);
+        (self.input, self.output) = (BytesMut::from(&*input), BytesMut::from(&*output));
     }
 
     pub(crate) fn unread(&self) -> Unread {
-        Unread { input: self.input.clone(), output: self.output.clone() }
+        Unread { input: self.input.to_vec(), output: self.output.to_vec() }
     }
 
     pub(crate) fn socket(&self) -> &UnixStream {
@@ -102,6 +104,11 @@ impl Line {
         Ok(())
     }
 
+    /// How many octets wait to be sent.
+    pub(crate) fn waiting(&self) -> usize {
+        self.output.len()
+    }
+
     /// Whether output waits.
     pub(crate) fn has_output(&self) -> bool {
         !self.output.is_empty()
@@ -111,11 +118,15 @@ impl Line {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match (&self.socket).write(&self.output) {
-                Ok(sent) => drop(self.output.drain(..sent)),
+                Ok(sent) => self.output.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+        if self.output.is_empty() {
+            // Its memory goes, too.
+            self.output = BytesMut::new();
         }
         Ok(())
     }
@@ -127,7 +138,7 @@ impl Line {
         self.output.extend(framed(message)?);
         match send_with(&self.socket, &self.output, handed) {
             // Descriptors arrive with the first octet: not later than their message, and in the order of messages.
-            Ok(sent) => drop(self.output.drain(..sent)),
+            Ok(sent) => self.output.advance(sent),
             Err(error) => {
                 self.output.truncate(waited);
                 return Err(error.into());
@@ -162,7 +173,7 @@ impl Line {
         }
         let Some(octets) = rest.get(..length) else { return self.none() };
         let message = serde_json::from_slice(octets);
-        self.input.drain(..4 + length);
+        self.input.advance(4 + length);
         Ok(Some(message?))
     }
 

@@ -116,6 +116,14 @@ pub(crate) enum ToProcess {
     Unknown,
 }
 
+impl ToProcess {
+    /// Whether it is of a question between processes, which may go unanswered.
+    pub(crate) fn is_of_siblings(&self) -> bool {
+        use ToProcess::{Answer, Asked, Question, Reckoning};
+        matches!(self, Question(_) | Asked { .. } | Answer { .. } | Reckoning { .. })
+    }
+}
+
 /// What a process asks the others: the supervisor passes it on and does not look into it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Question {

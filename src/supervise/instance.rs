@@ -23,6 +23,9 @@ use super::totals::Totals;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
 use crate::ipc::recorder::Recorders;
 
+/// So many octets may wait for a process that does not read, besides what is for itself.
+const BACKLOG: usize = 4 << 20;
+
 /// The place of one process, whichever process has it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slot {
@@ -226,10 +229,12 @@ impl Instance {
         }
     }
 
-    /// Sends what the bank has to say. A line that fails ends with its process, which is reaped.
+    /// Sends letters. A line that fails ends with its process, which is reaped. One that does not read gets no more of
+    /// what others want to know: they do not wait for it, and this process has no room for what it might answer.
     pub(super) fn deliver(&mut self, letters: Letters) {
         for (pid, letter) in letters {
-            if let Some(child) = self.children.iter_mut().find(|child| child.pid.as_raw() == pid) {
+            let child = self.children.iter_mut().find(|child| child.pid.as_raw() == pid);
+            if let Some(child) = child.filter(|child| child.line.waiting() < BACKLOG || !letter.is_of_siblings()) {
                 let _ = child.line.queue(&letter);
                 let _ = child.line.flush();
             }

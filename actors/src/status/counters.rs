@@ -11,7 +11,7 @@ use skitai_wire::{Map, Value};
 
 use super::merge::{COUNTED, MEASURED, Member, as_members};
 
-/// The counters of a tree: numbers that are [`COUNTED`], largest values, means beside their counts, and the nodes that
+/// The counters of a tree: numbers that only grow, largest values, means beside their counts, and the nodes that
 /// they belong to. `Nil` if there are none.
 pub fn counters(tree: &Value) -> Value {
     of("", tree, false).unwrap_or(Value::Nil)

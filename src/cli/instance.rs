@@ -108,6 +108,7 @@ pub(super) fn status(program: &Program, which: &Which, as_json: bool) -> ExitCod
         Err(report) => return fail(&report),
     };
     match target.ask(Order::Status, true) {
+        Ok(answer) if !answer.is_done => return fail(&format!("error: {}: {}", target.name, answer.text)),
         Ok(answer) if as_json => print(&format!("{:#}", answer.status)),
         Ok(answer) => print(&described(&answer.status)),
         Err(error) => return fail(&format!("error: {error}")),

@@ -16,7 +16,7 @@ use super::greeting::greet;
 use super::program::{Program, fail};
 use super::setup::Setup;
 use crate::app::closing::Phase;
-use crate::config::Loaded;
+use crate::config::{ConfFile, Loaded};
 use crate::ipc::messages::{FromProcess, Wish};
 use crate::observe::{log, panics};
 use crate::serve::drain::{Drain, Drained};
@@ -102,13 +102,7 @@ pub(super) fn process(program: Program, which: &Which) -> ExitCode {
         let _ = rustix::thread::set_name(&name);
     }
     let relay = inheritance.relay.clone();
-    let loaded = match &inheritance.hello.conf {
-        Some(conf) => conf.load().map_err(|error| NoSite::Conf(error.to_string())).map(|mut loaded| {
-            which.adjust(&mut loaded);
-            loaded
-        }),
-        None => program.load(which).map_err(|error| NoSite::Conf(error.to_string())),
-    };
+    let loaded = accepted(&program, which, inheritance.hello.conf.as_ref()).map_err(NoSite::Conf);
     let served = loaded.and_then(|loaded| serve(program, which, loaded, Vec::new(), Some(inheritance)));
     served.unwrap_or_else(|no_site| {
         let is_conf = matches!(no_site, NoSite::Conf(_));
@@ -130,8 +124,16 @@ fn blueprint(program: Program, which: &Which) -> Result<Blueprint, NoSite> {
     let file = std::env::current_exe()
         .map_err(|error| NoSite::Start(format!("the file of this program cannot be found: {error}")))?;
     let (is_detached, arguments, which) = (which.detached, which.arguments(), which.clone());
-    let load = Box::new(move || program.load(&which).map_err(|error| error.to_string()));
+    let load = Box::new(move |conf: Option<&ConfFile>| accepted(&program, &which, conf));
     Ok(Blueprint { program: file, arguments, is_detached, load })
+}
+
+/// The configuration as the supervisor has accepted it, or, if there is no such text, as it is now.
+fn accepted(program: &Program, which: &Which, conf: Option<&ConfFile>) -> Result<Loaded, String> {
+    let Some(conf) = conf else { return program.load(which).map_err(|error| error.to_string()) };
+    let mut loaded = conf.load().map_err(|error| error.to_string())?;
+    which.adjust(&mut loaded);
+    Ok(loaded)
 }
 
 /// The listening sockets: those of the supervisor, those that a service manager gave, else those of the configuration,

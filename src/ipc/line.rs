@@ -27,8 +27,8 @@ pub(crate) enum LineError {
     Io(#[from] io::Error),
     #[error("the other side has closed the line")]
     Ended,
-    #[error("a message of {0} octets, where {LONGEST} are the most")]
-    TooLong(usize),
+    #[error("a message of {length} octets, where {longest} are the most")]
+    TooLong { length: usize, longest: usize },
     #[error("a message that is none: {0}")]
     Garbled(#[from] serde_json::Error),
 }
@@ -39,7 +39,7 @@ impl LineError {
         match self {
             LineError::Ended => true,
             LineError::Io(error) => matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset),
-            LineError::TooLong(_) | LineError::Garbled(_) => false,
+            LineError::TooLong { .. } | LineError::Garbled(_) => false,
         }
     }
 }
@@ -60,12 +60,21 @@ pub(crate) struct Line {
     /// Descriptors that came and belong to a message that is not read yet.
     came: Vec<OwnedFd>,
     output: BytesMut,
+    /// The longest message that is read.
+    longest: usize,
     has_ended: bool,
 }
 
 impl From<UnixStream> for Line {
     fn from(socket: UnixStream) -> Line {
-        Line { socket, input: BytesMut::new(), came: Vec::new(), output: BytesMut::new(), has_ended: false }
+        Line {
+            socket,
+            input: BytesMut::new(),
+            came: Vec::new(),
+            output: BytesMut::new(),
+            longest: LONGEST,
+            has_ended: false,
+        }
     }
 }
 
@@ -76,6 +85,11 @@ impl Line {
         // Fails for a terminal or a file.
         socket.peer_addr()?;
         Ok(Line::from(socket))
+    }
+
+    /// The same, which reads no longer messages than this. What comes beside them is closed.
+    pub(crate) fn with_longest(self, longest: usize) -> Line {
+        Line { longest, ..self }
     }
 
     /// The line that another program had, with what it had not read and sent.
@@ -155,7 +169,7 @@ impl Line {
                     self.has_ended = true;
                     return Ok(());
                 }
-                Ok(_) if self.input.len() > LONGEST + 4 => return Ok(()),
+                Ok(_) if self.input.len() > self.longest + 4 => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -168,8 +182,8 @@ impl Line {
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LineError> {
         let Some((head, rest)) = self.input.split_first_chunk() else { return self.none() };
         let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-        if length > LONGEST {
-            return Err(LineError::TooLong(length));
+        if length > self.longest {
+            return Err(LineError::TooLong { length, longest: self.longest });
         }
         let Some(octets) = rest.get(..length) else { return self.none() };
         let message = serde_json::from_slice(octets);
@@ -212,6 +226,11 @@ impl Line {
         self.came.drain(..count.min(self.came.len())).collect()
     }
 
+    /// Closes the descriptors that came, where none belong to a message.
+    pub(crate) fn drop_descriptors(&mut self) {
+        self.came.clear();
+    }
+
     fn read_some(&mut self) -> io::Result<usize> {
         let start = self.input.len();
         self.input.resize(start + CHUNK, 0);
@@ -240,10 +259,11 @@ fn framed(message: &impl Serialize) -> Result<Vec<u8>, LineError> {
     let mut octets = vec![0; 4];
     serde_json::to_writer(&mut octets, message)?;
     let length = octets.len() - 4;
+    let too_long = LineError::TooLong { length, longest: LONGEST };
     if length > LONGEST {
-        return Err(LineError::TooLong(length));
+        return Err(too_long);
     }
-    let head = u32::try_from(length).map_err(|_| LineError::TooLong(length))?;
+    let head = u32::try_from(length).map_err(|_| too_long)?;
     octets[..4].copy_from_slice(&head.to_be_bytes());
     Ok(octets)
 }

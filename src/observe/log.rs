@@ -15,6 +15,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The levels in force, to be set while the log runs. Empty in a program that has set up its own log.
 static LEVELS: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
+/// The longest text of levels, in octets: each event looks at all of them.
+const LONGEST_LEVELS: usize = 1024;
+
 /// Starts the log. A second call in one process has no effect.
 pub(crate) fn start() {
     let (chosen, handle) = reload::Layer::new(of_environment());
@@ -44,6 +47,9 @@ pub(crate) fn set_levels(levels: Option<&str>) {
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn check_levels(levels: &str) -> Result<(), String> {
+    if levels.len() > LONGEST_LEVELS {
+        return Err(format!("levels of {} octets, where {LONGEST_LEVELS} are the most", levels.len()));
+    }
     levels.trim().parse::<Targets>().map_err(|error| format!("{levels:?} is no level of the log: {error}"))?;
     // A single word that is no level would be read as the name of a target.
     let words = levels.split(',').map(str::trim);
@@ -139,6 +145,8 @@ mod tests {
         for good in ["debug", " warn,skitai_actors=debug", "off", "skitai=trace,info"] {
             assert_eq!(check_levels(good), Ok(()), "{good}");
         }
+        let long = "skitai=debug,".repeat(100);
+        assert!(check_levels(&long).is_err_and(|error| error.contains("1300 octets") && error.len() < 100));
         for (bad, word) in [("loud", "loud"), ("warn,laut", "laut"), ("skitai=loud", "skitai=loud"), ("", "\"\"")] {
             assert!(check_levels(bad).is_err_and(|error| error.contains(word)), "{bad}: {:?}", check_levels(bad));
         }

@@ -1,6 +1,6 @@
 //! Users and groups by their names or numbers.
 
-use nix::unistd::{Group, User};
+use nix::unistd::{Group, Uid, User};
 
 use crate::config::SocketOwner;
 
@@ -20,21 +20,31 @@ pub(super) type Ids = (Option<u32>, Option<u32>);
 
 /// The numbers behind the names.
 pub(crate) fn ids(owner: &SocketOwner) -> Result<Ids, UnknownOwner> {
-    let user = owner.user.as_deref().map(user).transpose()?;
+    let user = owner.user.as_deref().map(|name| user(name).map(|user| user.uid)).transpose()?;
     let group = owner.group.as_deref().map(group).transpose()?;
     Ok((user, group))
 }
 
-fn user(name: &str) -> Result<u32, UnknownOwner> {
-    match User::from_name(name) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        // A container may have no table of users.
-        Ok(None) => name.parse().map_err(|_| UnknownOwner::User(name.to_owned())),
-        Err(error) => Err(UnknownOwner::Failed(name.to_owned(), error)),
-    }
+/// A user. One that is named by a number has no group of its own if the machine does not know it.
+pub(crate) struct FoundUser {
+    pub(crate) uid: u32,
+    pub(crate) gid: Option<u32>,
 }
 
-fn group(name: &str) -> Result<u32, UnknownOwner> {
+/// The user behind a name, or a number: a container may have no table of users.
+pub(crate) fn user(name: &str) -> Result<FoundUser, UnknownOwner> {
+    let failed = |error| UnknownOwner::Failed(name.to_owned(), error);
+    let found = User::from_name(name).map_err(failed)?;
+    if let Some(user) = found {
+        return Ok(FoundUser { uid: user.uid.as_raw(), gid: Some(user.gid.as_raw()) });
+    }
+    let uid = name.parse().map_err(|_| UnknownOwner::User(name.to_owned()))?;
+    let known = User::from_uid(Uid::from_raw(uid)).map_err(failed)?;
+    Ok(FoundUser { uid, gid: known.map(|user| user.gid.as_raw()) })
+}
+
+/// The group behind a name or a number.
+pub(crate) fn group(name: &str) -> Result<u32, UnknownOwner> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => name.parse().map_err(|_| UnknownOwner::Group(name.to_owned())),

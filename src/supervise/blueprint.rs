@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::config::Loaded;
+use crate::config::{ConfFile, Loaded};
+
+/// Reads a configuration from its file, or from the text that was read there before. An error is the whole report.
+pub(crate) type LoadConf = dyn Fn(Option<&ConfFile>) -> Result<Loaded, String>;
 
 /// What does not change while the instance runs, upgrades excepted.
 pub(crate) struct Blueprint {
@@ -13,8 +16,8 @@ pub(crate) struct Blueprint {
     pub(crate) arguments: Vec<OsString>,
     /// Whether it was started in the background, with its log in a file.
     pub(crate) is_detached: bool,
-    /// Reads the configuration; an error is the whole report.
-    pub(crate) load: Box<dyn Fn() -> Result<Loaded, String>>,
+    /// Reads the configuration.
+    pub(crate) load: Box<LoadConf>,
 }
 
 impl std::fmt::Debug for Blueprint {

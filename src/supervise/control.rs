@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
@@ -11,11 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use crate::ipc::Line;
-use crate::ipc::messages::{ControlAnswer, ControlRequest};
+use crate::ipc::messages::{ControlAnswer, ControlRequest, VERSION};
+use crate::observe::log::one_line;
 
-/// The most clients at a time; further ones are closed at once.
+/// The most clients at a time; further ones are told so.
 const CLIENTS: usize = 32;
-/// How long a client may take to say what it wants.
+/// The longest request: a name, a flag, and the levels of a log.
+const LONGEST_REQUEST: usize = 16 * 1024;
+/// How long a client may take to say what it wants, and to take its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Names a client as long as it is connected.
@@ -46,10 +49,19 @@ impl Control {
     /// Adds a client that an earlier program of this process had.
     pub(super) fn adopt(&mut self, id: ClientId, line: Line, has_asked: bool, is_answered: bool) {
         self.next = self.next.max(id.0);
+        let line = line.with_longest(LONGEST_REQUEST);
         self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked, is_answered });
     }
 
-    fn add(&mut self, line: Line) {
+    fn add(&mut self, socket: UnixStream) {
+        let mut line = Line::from(socket).with_longest(LONGEST_REQUEST);
+        if self.clients.len() >= CLIENTS {
+            tracing::warn!("a command is refused: {CLIENTS} wait already");
+            // It may have left: then nobody reads this.
+            let _ = line.queue(&refusal(format!("{CLIENTS} commands wait already; signals are heard all the same")));
+            let _ = line.flush();
+            return;
+        }
         self.next += 1;
         let id = ClientId(self.next);
         self.clients.push(ControlClient { id, line, since: Instant::now(), has_asked: false, is_answered: false });
@@ -62,31 +74,51 @@ impl Control {
             let may = uid.is_ok_and(|uid| {
                 uid == 0 || uid == geteuid().as_raw() || identity.is_some_and(|identity| identity.uid == uid)
             });
-            if !may || self.clients.len() >= CLIENTS || socket.set_nonblocking(true).is_err() {
+            if !may || socket.set_nonblocking(true).is_err() {
                 tracing::warn!(?uid, "a connection to the control socket is refused");
                 continue;
             }
-            self.add(Line::from(socket));
+            self.add(socket);
         }
-        let mut asked = Vec::new();
+        let (mut asked, mut refused) = (Vec::new(), Vec::new());
         self.clients.retain_mut(|client| {
             if client.line.flush().is_err() || client.line.fill().is_err() {
                 return false;
             }
+            // Nobody asks with descriptors.
+            client.line.drop_descriptors();
             if client.is_answered {
-                return client.line.has_output();
+                return client.line.has_output() && client.since.elapsed() < PATIENCE;
             }
             match client.line.next::<ControlRequest>() {
-                Ok(Some(request)) if !client.has_asked => {
+                Ok(Some(request)) if client.has_asked => {
+                    tracing::warn!("a client of the control socket asks a second time: {:?}", request.command);
+                    false
+                }
+                Ok(Some(request)) => {
                     client.has_asked = true;
-                    asked.push((client.id, request));
+                    match request.version {
+                        VERSION => asked.push((client.id, request)),
+                        other => refused.push((
+                            client.id,
+                            format!("this supervisor speaks version {VERSION} of commands, and that was {other}"),
+                        )),
+                    }
                     true
                 }
                 Ok(None) => client.has_asked || client.since.elapsed() < PATIENCE,
-                // It left, or speaks no sense.
-                Ok(Some(_)) | Err(_) => false,
+                Err(error) if error.is_of_the_other_side() => false,
+                Err(error) => {
+                    client.has_asked = true;
+                    refused.push((client.id, format!("that is no command of this version: {error}")));
+                    true
+                }
             }
         });
+        for (client, why) in refused {
+            tracing::warn!("a command is refused: {}", one_line(&why));
+            self.answer(client, &refusal(why));
+        }
         asked
     }
 
@@ -94,14 +126,20 @@ impl Control {
     pub(super) fn answer(&mut self, id: ClientId, answer: &ControlAnswer) {
         let Some(client) = self.clients.iter_mut().find(|client| client.id == id) else { return };
         client.is_answered = true;
+        client.since = Instant::now();
         let sent = client.line.queue(answer).map_err(io::Error::other).and_then(|()| client.line.flush());
         if sent.is_err() || !client.line.has_output() {
             self.clients.retain(|client| client.id != id);
         }
     }
 
-    /// When a silent client is to be closed.
+    /// When a client is to be closed that does not ask, or does not take its answer.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.clients.iter().filter(|client| !client.has_asked).map(|client| client.since + PATIENCE).min()
+        let late = self.clients.iter().filter(|client| !client.has_asked || client.is_answered);
+        late.map(|client| client.since + PATIENCE).min()
     }
+}
+
+fn refusal(why: String) -> ControlAnswer {
+    ControlAnswer { is_done: false, text: why, status: serde_json::Value::Null }
 }

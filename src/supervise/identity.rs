@@ -9,8 +9,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Group, User, geteuid};
+use nix::unistd::geteuid;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+
+use crate::serve::owner::{self, UnknownOwner};
 
 /// The user and the group of the processes of an instance whose supervisor is root.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +37,10 @@ pub(crate) enum IdentityError {
     NotRoot { key: &'static str, name: String, euid: u32 },
     #[error("`group = {0}` without `user`: the processes would keep root's rights; set `user`, too")]
     GroupAlone(String),
-    #[error("`user`: its name could not be looked up: {0}")]
-    LookUp(#[from] nix::Error),
+    #[error("`user = {0}` is a number that no user of this machine has, so it has no group: set `group`, too")]
+    NoGroupOf(String),
+    #[error("`{0}` could not be looked up: {1}")]
+    LookUp(String, nix::Error),
     #[error(
         "{what} {path} could be replaced by user {user}, as whom the processes run, and root would then run it or obey \
          it: {writable} must belong to root and be writable by no one else"
@@ -44,14 +48,22 @@ pub(crate) enum IdentityError {
     Writable { what: &'static str, path: PathBuf, user: String, writable: PathBuf },
 }
 
+impl From<UnknownOwner> for IdentityError {
+    fn from(unknown: UnknownOwner) -> IdentityError {
+        match unknown {
+            UnknownOwner::User(name) => IdentityError::NoUser(name),
+            UnknownOwner::Group(name) => IdentityError::NoGroup(name),
+            UnknownOwner::Failed(name, error) => IdentityError::LookUp(name, error),
+        }
+    }
+}
+
 impl Identity {
     /// The identity that `user` and `group` of a configuration name; `None` without `user`. Naming the user that this
     /// process already is needs no root.
     pub(crate) fn of(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, IdentityError> {
         let euid = geteuid();
-        let found_group = group
-            .map(|name| Group::from_name(name)?.ok_or_else(|| IdentityError::NoGroup(name.to_owned())))
-            .transpose()?;
+        let found_group = group.map(owner::group).transpose()?;
         let Some(name) = user else {
             return match group {
                 Some(group) if euid.is_root() => Err(IdentityError::GroupAlone(group.to_owned())),
@@ -61,15 +73,15 @@ impl Identity {
                 None => Ok(None),
             };
         };
-        let found = User::from_name(name)?.ok_or_else(|| IdentityError::NoUser(name.to_owned()))?;
+        let found = owner::user(name)?;
         if !euid.is_root() {
-            return match found.uid == euid && group.is_none() {
+            return match found.uid == euid.as_raw() && group.is_none() {
                 true => Ok(None),
                 false => Err(IdentityError::NotRoot { key: "user", name: name.to_owned(), euid: euid.as_raw() }),
             };
         }
-        let gid = found_group.map_or(found.gid, |group| group.gid).as_raw();
-        Ok(Some(Identity { uid: found.uid.as_raw(), gid, name: name.to_owned() }).filter(|identity| identity.uid != 0))
+        let gid = found_group.or(found.gid).ok_or_else(|| IdentityError::NoGroupOf(name.to_owned()))?;
+        Ok(Some(Identity { uid: found.uid, gid, name: name.to_owned() }).filter(|identity| identity.uid != 0))
     }
 
     /// Refuses a file that root obeys if the user may write it, or a folder on the way to it.

@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::backoff::Backoff;
 use super::bank::{Bank, Letters};
 use super::blueprint::Blueprint;
-use super::child::{Child, Image, StartFailure};
+use super::child::{Child, ChildState, Image, StartFailure};
 use super::control::{ClientId, Control};
 use super::crashes::Crashes;
 use super::learnt::LearntBySlot;
@@ -23,7 +23,7 @@ use super::totals::Totals;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
 use crate::ipc::recorder::Recorders;
 
-/// So many octets may wait for a process that does not read, besides what is for itself.
+/// So many octets may wait for a process that does not read.
 const BACKLOG: usize = 4 << 20;
 
 /// The place of one process, whichever process has it.
@@ -230,13 +230,19 @@ impl Instance {
     }
 
     /// Sends letters. A line that fails ends with its process, which is reaped. One that does not read gets no more of
-    /// what others want to know: they do not wait for it, and this process has no room for what it might answer.
+    /// what others want to know, because they do not wait for it; of what is for itself nothing can be left out, so at
+    /// the same length it is killed.
     pub(super) fn deliver(&mut self, letters: Letters) {
         for (pid, letter) in letters {
-            let child = self.children.iter_mut().find(|child| child.pid.as_raw() == pid);
-            if let Some(child) = child.filter(|child| child.line.waiting() < BACKLOG || !letter.is_of_siblings()) {
+            let Some(child) = self.children.iter_mut().find(|child| child.pid.as_raw() == pid) else { continue };
+            if child.line.waiting() < BACKLOG {
                 let _ = child.line.queue(&letter);
                 let _ = child.line.flush();
+            } else if !letter.is_of_siblings() && child.state != ChildState::Killed {
+                let why = format!("it has not read what it is told: {} octets wait", child.line.waiting());
+                tracing::error!("process {pid}: {why}; it is killed");
+                child.failure = Some(StartFailure { why, is_conf: false });
+                child.kill();
             }
         }
     }

@@ -98,6 +98,7 @@ impl Instance {
             // A line that fails ends with its process, which is reaped.
             let _ = child.line.flush();
             let _ = child.line.fill();
+            child.line.drop_descriptors();
             loop {
                 match child.line.next::<FromProcess>() {
                     Ok(Some(message)) => said.push((child.pid, message)),

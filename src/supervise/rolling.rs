@@ -57,9 +57,12 @@ impl Instance {
         if let Some(Roll { step: Step::Checking(check), .. }) = &mut self.roll {
             match check.child.try_wait() {
                 Ok(None) if now < check.until => return,
-                Ok(Some(status)) if status.success() => {}
+                Ok(Some(status)) if status.success() && check.has_said_ok() => {}
                 ended => {
                     let why = match ended {
+                        Ok(Some(status)) if status.success() => {
+                            "its `check` did not say `ok`: is it the program of a site?".to_owned()
+                        }
                         Ok(Some(status)) => format!("it cannot serve this configuration ({status})"),
                         Ok(None) => format!("its `check` did not end within {CHECK_TIMEOUT:?}"),
                         Err(error) => format!("its `check` could not be run: {error}"),
@@ -111,7 +114,7 @@ impl Instance {
 
     /// Reads the configuration and opens what it needs.
     fn prepared(&self, kind: RollKind, waiting: Vec<ClientId>, now: Instant) -> Result<Roll, String> {
-        let loaded = (self.blueprint.load)()?;
+        let loaded = (self.blueprint.load)(None)?;
         let plan = Plan::of(&loaded).map_err(|error| error.to_string())?;
         if plan.name != self.plan.name {
             return Err(format!(
@@ -175,17 +178,18 @@ impl Instance {
 
     /// The new process of a slot serves: the others of the slot may leave.
     pub(super) fn replaced(&mut self, pid: Pid, slot: usize) {
-        let until = Instant::now() + self.plan.leave_timeout;
         let Some(roll) = &mut self.roll else { return };
         roll.step = Step::Next;
         if roll.is_of_new_program() {
             // The rest of the roll is the new supervisor's. It returns only if it fails.
             let why = self.hand_over(pid);
+            let until = Instant::now() + self.plan.leave_timeout;
             self.leave(until, |child| child.pid == pid);
             return self.abort_roll(&why);
         }
         roll.replaced += 1;
         self.slots[slot].start_at = None;
+        let until = Instant::now() + self.plan.leave_timeout;
         self.leave(until, |child| child.slot == slot && child.pid != pid);
     }
 
@@ -221,6 +225,11 @@ impl Instance {
 }
 
 impl ProgramCheck {
+    /// The last word of a `check` that found nothing wrong. Other programs may end with 0, too.
+    fn has_said_ok(&mut self) -> bool {
+        self.report().lines().last().is_some_and(|line| line == "ok")
+    }
+
     /// What it printed.
     fn report(&mut self) -> String {
         let mut text = Vec::new();

@@ -29,10 +29,12 @@ use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
 use super::totals::Totals;
+use crate::config::ConfFile;
 use crate::ipc::Line;
 use crate::ipc::line::Unread;
 use crate::ipc::messages::LearntBefore;
 use crate::ipc::recorder::Recorders;
+use crate::observe::log;
 use crate::serve::listen::Listener;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
@@ -78,6 +80,9 @@ struct State {
     /// Whether one more descriptor is the file of the flight recorder.
     #[serde(default)]
     is_recorded: bool,
+    /// The levels of the log, and for how many milliseconds more.
+    #[serde(default)]
+    levels: Option<(Option<String>, u64)>,
 }
 
 /// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
@@ -86,7 +91,10 @@ struct State {
 struct Stow {
     learnt: Vec<(usize, LearntBefore)>,
     lines: Vec<Unread>,
+    lines_of_clients: Vec<Unread>,
     totals: Totals,
+    /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
+    conf: Option<ConfFile>,
 }
 
 impl Stow {
@@ -170,11 +178,13 @@ impl Instance {
             let stow = Stow {
                 learnt: self.learnt.all(Instant::now()),
                 lines: self.children.iter().map(|child| child.line.unread()).collect(),
+                lines_of_clients: self.control.clients.iter().map(|client| client.line.unread()).collect(),
                 totals: self.totals.clone(),
+                conf: self.roll.as_ref().and_then(|roll| roll.plan.conf.clone()),
             };
             let stowed = stow.write();
             if let Err(error) = &stowed {
-                tracing::warn!("what the processes have learnt is not handed over: {error}");
+                tracing::warn!("what does not fit into a socket is not handed over: {error}");
             }
             let (state, handed) = self.state(new, stowed.as_ref().ok());
             line.hand_over(&state, &handed).map_err(io::Error::other)?;
@@ -213,7 +223,7 @@ impl Instance {
             id: client.id,
             has_asked: client.has_asked,
             is_answered: client.is_answered,
-            line: client.line.unread(),
+            line: if stow.is_some() { Unread::default() } else { client.line.unread() },
         });
         let children = self.children.iter().map(|child| ChildOf {
             pid: child.pid.as_raw(),
@@ -252,6 +262,10 @@ impl Instance {
             books: self.bank.books(),
             is_stowed: stow.is_some(),
             is_recorded: self.recorders.is_some(),
+            levels: self
+                .levels
+                .as_ref()
+                .map(|(levels, until)| (levels.clone(), millis(until.saturating_duration_since(now)))),
         };
         handed.extend(stow.map(AsFd::as_fd));
         handed.extend(self.recorders.as_ref().map(Recorders::file));
@@ -267,11 +281,9 @@ impl Instance {
             return Err(AdoptError::Version(state.version));
         }
         rustix::stdio::dup2_stdin(File::open("/dev/null")?).map_err(io::Error::from)?;
-        let loaded = (blueprint.load)().map_err(AdoptError::Plan)?;
-        let plan = Plan::of(&loaded).map_err(|error| AdoptError::Plan(error.to_string()))?;
         let mut next = || line.take_descriptors(1).pop().ok_or(AdoptError::Descriptors);
-        let pid_file = plan.place.adopt_lock(File::from(next()?));
-        let mut control = Control::new(UnixListener::from(next()?));
+        let (pid_file, listener) = (File::from(next()?), UnixListener::from(next()?));
+        let mut control = Control::new(listener);
         let mut sockets = Vec::new();
         for address in state.sockets {
             let make = if state.is_activated { OpenSocket::activated } else { OpenSocket::own };
@@ -289,8 +301,8 @@ impl Instance {
         }
         let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
         let stow = if state.is_stowed { Stow::read(&File::from(next()?)) } else { Ok(Stow::default()) };
-        let Stow { learnt, lines, totals } = stow.unwrap_or_else(|error| {
-            tracing::error!("what the processes have learnt did not come over: {error}");
+        let Stow { learnt, lines, lines_of_clients, totals, conf } = stow.unwrap_or_else(|error| {
+            tracing::error!("what does not fit into a socket did not come over: {error}");
             Stow::default()
         });
         let recorders = if state.is_recorded { Ok(Recorders::resumed(File::from(next()?))) } else { Recorders::new() };
@@ -301,6 +313,12 @@ impl Instance {
         for (child, unread) in children.iter_mut().zip(lines) {
             child.line.resume(unread);
         }
+        for (client, unread) in control.clients.iter_mut().zip(lines_of_clients) {
+            client.line.resume(unread);
+        }
+        let loaded = (blueprint.load)(conf.as_ref()).map_err(AdoptError::Plan)?;
+        let plan = Plan::of(&loaded).map_err(|error| AdoptError::Plan(error.to_string()))?;
+        let pid_file = plan.place.adopt_lock(pid_file);
         let slots = state.slots.iter().map(|slot| Slot {
             backoff: Backoff { crashes: slot.crashes },
             restarts: slot.restarts,
@@ -338,9 +356,12 @@ impl Instance {
             learnt: LearntBySlot::adopted(learnt, now),
             totals,
             crashes: Crashes::default(),
-            levels: None,
+            levels: state.levels.map(|(levels, ms)| (levels, now + Duration::from_millis(ms))),
             recorders,
         };
+        if let Some((levels, _)) = &instance.levels {
+            log::set_levels(levels.as_deref());
+        }
         tracing::info!("{} has taken over", instance.blueprint.program.display());
         let new = Pid::from_raw(state.new);
         if let Some(slot) = instance.children.iter().find(|child| child.pid == new).map(|child| child.slot) {

@@ -2,6 +2,7 @@
 //! serving.
 
 mod commands;
+mod control;
 mod rights;
 mod upgrades;
 

@@ -78,6 +78,9 @@ pub(crate) fn app() -> App {
             if Path::new("startup.hangs").exists() {
                 std::thread::sleep(Duration::from_secs(60));
             }
+            while Path::new("startup.waits").exists() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
             if let Ok(why) = std::fs::read_to_string("startup.fails") {
                 return Err(Error::internal(why));
             }

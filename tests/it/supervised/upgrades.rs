@@ -59,10 +59,11 @@ fn an_upgrade_replaces_the_supervisor_too_and_loses_no_request() {
 fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
     let hangs = "#!/bin/sh\nexec sleep 60\n";
     // It can check, and then crashes, or hangs, as a process.
-    let crashes = "#!/bin/sh\n[ \"$1\" = check ] && exit 0\nexit 9\n";
-    let never_ready = "#!/bin/sh\n[ \"$1\" = check ] && exit 0\nexec sleep 60\n";
+    let crashes = "#!/bin/sh\n[ \"$1\" = check ] && echo ok && exit 0\nexit 9\n";
+    let never_ready = "#!/bin/sh\n[ \"$1\" = check ] && echo ok && exit 0\nexec sleep 60\n";
     for (text, wrong) in [
         ("#!/bin/sh\necho not today; exit 1\n", "not today"),
+        ("#!/bin/sh\nexit 0\n", "did not say `ok`"),
         (hangs, "did not end within 10s"),
         (crashes, "exit code 9"),
         (never_ready, "start_timeout"),
@@ -83,4 +84,48 @@ fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
         let told: Value = serde_json::from_slice(&told.stdout).unwrap();
         assert_eq!(told["pid"], supervisor);
     }
+}
+
+#[test]
+fn a_conf_that_is_broken_during_an_upgrade_does_not_count() {
+    let (scenario, path, original) = movable();
+    let site = serving(scenario.server("processes", "2"));
+    let (supervisor, before) = (status(&site)["pid"].clone(), pid(&site));
+    std::fs::write(site.dir().join("startup.waits"), "").unwrap();
+    replace(&path, |aside| copy_program(&original, aside));
+    let report = std::thread::scope(|scope| {
+        let upgrade = scope.spawn(|| site.command_of(&original, "upgrade", &["--wait"]));
+        eventually("the first new process starts", || {
+            let told = site.command_of(&original, "status", &["--json"]);
+            let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+            told["processes"].as_array()?.iter().any(|process| process["state"] == "starting").then_some(())
+        });
+        site.rewrite("[server]", "[server");
+        std::fs::remove_file(site.dir().join("startup.waits")).unwrap();
+        done(&upgrade.join().unwrap())
+    });
+    assert!(report.contains("2 new"), "{report}");
+    let told = site.command_of(&original, "status", &["--json"]);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["pid"], &told["state"]), (&supervisor, &"serving".into()), "{told}");
+    assert!(site.log().contains("has taken over"), "{}", site.log());
+    next_pid(&site, before);
+    // It is as broken for the next one.
+    assert!(refused(&site.command_of(&original, "reload", &["--wait"])).contains("stays as it was"));
+    site.rewrite("[server", "[server]");
+    done(&site.command_of(&original, "reload", &["--wait"]));
+}
+
+#[test]
+fn other_levels_of_the_log_outlive_an_upgrade() {
+    let (scenario, path, original) = movable();
+    let site = serving(scenario);
+    done(&site.command("log", &["error", "--for", "1h"]));
+    replace(&path, |aside| copy_program(&original, aside));
+    done(&site.command("upgrade", &["--wait"]));
+    done(&site.command("reload", &["--wait"]));
+    assert!(!site.log().contains("reload done"), "{}", site.log());
+    done(&site.command("log", &["default"]));
+    done(&site.command("reload", &["--wait"]));
+    assert!(site.log().contains("reload done"), "{}", site.log());
 }

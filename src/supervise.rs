@@ -18,7 +18,7 @@
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`notices`]: what the service manager is told;
-//! - [`upgrade`]: the supervisor becomes another program.
+//! - [`upgrade`]: the supervisor becomes another program, and hands its [`state`] over.
 
 mod answers;
 mod backoff;
@@ -37,6 +37,7 @@ mod processes;
 mod roll;
 mod rolling;
 mod signals;
+mod state;
 mod totals;
 mod upgrade;
 
@@ -65,7 +66,7 @@ use plan::{OpenSocket, Plan};
 use signals::Signals;
 use totals::Totals;
 
-pub(crate) use upgrade::STATE;
+pub(crate) use state::STATE;
 
 /// The exit code of a process that asks to be started anew.
 pub(crate) const RESTART: u8 = 3;

@@ -19,6 +19,11 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/interop"))
+
+from together import until_told  # noqa: E402
 
 PATIENCE = 10
 # A connection that has rested for so long may be closed by a server that ends. In seconds; half of `drain_idle`.
@@ -110,14 +115,7 @@ def named(error, is_connected):
 
 def main(port, kind, count, rest):
     clients = [Client(port, kind, rest) for _ in range(count)]
-    threads = [threading.Thread(target=client.run) for client in clients]
-    for thread in threads:
-        thread.start()
-    print("ready", flush=True)
-    sys.stdin.read()
-    over.set()
-    for thread in threads:
-        thread.join()
+    until_told([threading.Thread(target=client.run) for client in clients], over)
     print(json.dumps({"good": [client.good for client in clients], "asked": asked, "failed": failed, "ended": ended,
                       "announced": sum(client.answers_close for client in clients if kind != "anew")}), flush=True)
 

@@ -13,6 +13,10 @@ import threading
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/interop"))
+
+from together import until_told  # noqa: E402
+
 PATIENCE = 30
 
 
@@ -59,12 +63,5 @@ port, clients, plan = int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]
 requests = {one["name"]: Path(one["file"]).read_bytes() for one in plan}
 counts, slowest = {one["name"]: [0, 0] for one in plan}, collections.defaultdict(float)
 said, lock, over = collections.Counter(), threading.Lock(), threading.Event()
-threads = [threading.Thread(target=post, args=(nth,), daemon=True) for nth in range(clients)]
-for thread in threads:
-    thread.start()
-print("ready", flush=True)
-sys.stdin.read()
-over.set()
-for thread in threads:
-    thread.join(PATIENCE)
+until_told([threading.Thread(target=post, args=(nth,), daemon=True) for nth in range(clients)], over, PATIENCE)
 print(json.dumps({"counts": counts, "slowest": slowest, "said": said}), flush=True)

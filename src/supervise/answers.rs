@@ -9,7 +9,7 @@ use crate::ipc::messages::{Descriptor, LogLevels, ToProcess};
 use crate::observe::log;
 
 /// The longest time for which the log has other levels, in seconds: a day.
-const LONGEST_LEVELS: u64 = 24 * 60 * 60;
+const LONGEST_LASTING: u64 = 24 * 60 * 60;
 
 impl Instance {
     /// Gives every process and the supervisor new log files.
@@ -63,7 +63,7 @@ impl Instance {
             return Ok("the log has the levels of the start".to_owned());
         };
         log::check_levels(levels)?;
-        let lasting = Duration::from_secs(wanted.seconds.min(LONGEST_LEVELS));
+        let lasting = Duration::from_secs(wanted.seconds.min(LONGEST_LASTING));
         self.levels = Some((wanted.levels.clone(), Instant::now() + lasting));
         self.tell_levels();
         let text = format!("the log has the levels {} for {lasting:?}", log::one_line(levels));
@@ -81,9 +81,7 @@ impl Instance {
     fn tell_levels(&mut self) {
         let levels = self.levels.as_ref().and_then(|(levels, _)| levels.clone());
         log::set_levels(levels.as_deref());
-        let all = self.children.iter().filter(|child| child.state != ChildState::Killed);
-        let letters = all.map(|child| (child.pid.as_raw(), ToProcess::Levels { levels: levels.clone() })).collect();
-        self.deliver(letters);
+        self.tell_all(|| ToProcess::Levels { levels: levels.clone() });
     }
 
     /// What `status` shows.

@@ -267,8 +267,13 @@ impl Instance {
 
     /// Tells every process whether it is to announce handlers.
     pub(super) fn announce(&mut self, is_on: bool) {
+        self.tell_all(|| ToProcess::Announce { is_on });
+    }
+
+    /// Tells every process that can hear.
+    pub(super) fn tell_all(&mut self, letter: impl Fn() -> ToProcess) {
         let all = self.children.iter().filter(|child| child.state != ChildState::Killed);
-        let letters = all.map(|child| (child.pid.as_raw(), ToProcess::Announce { is_on })).collect();
+        let letters = all.map(|child| (child.pid.as_raw(), letter())).collect();
         self.deliver(letters);
     }
 

@@ -12,7 +12,7 @@ use super::control::ClientId;
 use super::instance::{Instance, Slot};
 use super::plan::Plan;
 use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
-use super::upgrade::STATE;
+use super::state::STATE;
 use crate::serve::notify;
 
 /// How much of a report is passed on, in octets.

@@ -7,20 +7,19 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use nix::unistd::{Pid, execv};
-use serde::{Deserialize, Serialize};
 
 use super::backoff::Backoff;
-use super::bank::{Bank, Books};
+use super::bank::Bank;
 use super::blueprint::Blueprint;
 use super::child::{Child, ChildState};
-use super::control::{ClientId, Control};
+use super::control::Control;
 use super::crashes::Crashes;
 use super::instance::{Instance, Slot};
 use super::learnt::LearntBySlot;
@@ -28,118 +27,15 @@ use super::notices::Notices;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
-use super::totals::Totals;
-use crate::config::ConfFile;
+use super::state::{ChildOf, ClientOf, STATE, SlotOf, State, Stow};
 use crate::ipc::Line;
 use crate::ipc::line::Unread;
-use crate::ipc::messages::LearntBefore;
 use crate::ipc::recorder::Recorders;
 use crate::observe::log;
 use crate::serve::listen::Listener;
 
-/// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
-pub(crate) const STATE: u32 = 1;
 /// The hidden command that takes an instance over.
 pub(crate) const ADOPT: &str = "adopt";
-
-/// All that a supervisor knows. The descriptors come beside it in this order: the pid file, the control socket, the
-/// listening sockets, the lines to the processes, the lines to the clients.
-#[derive(Debug, Serialize, Deserialize)]
-struct State {
-    version: u32,
-    generation: u64,
-    /// Seconds since 1970.
-    began: u64,
-    sockets: Vec<String>,
-    children: Vec<ChildOf>,
-    slots: Vec<SlotOf>,
-    /// The process of the new program that serves already.
-    new: i32,
-    /// The slots whose process is still to be replaced.
-    rest: Vec<usize>,
-    clients: Vec<ClientOf>,
-    /// The clients that wait for the end of the upgrade.
-    waiting: Vec<ClientId>,
-    /// A further roll that was asked for, and the clients that wait for its end.
-    wanted: Option<(RollKind, Vec<ClientId>)>,
-    /// How long the upgrade has taken so far, in milliseconds.
-    rolled_ms: u64,
-    last_crash: Option<String>,
-    /// Whether a service manager has opened the sockets.
-    #[serde(default)]
-    is_activated: bool,
-    /// Whether a service manager was told that the start is over.
-    #[serde(default)]
-    is_ready: bool,
-    /// The connections to databases that the processes hold.
-    #[serde(default)]
-    books: Books,
-    /// Whether the last descriptor is a [`Stow`], which has the `line` of each of `children`, too.
-    #[serde(default)]
-    is_stowed: bool,
-    /// Whether one more descriptor is the file of the flight recorder.
-    #[serde(default)]
-    is_recorded: bool,
-    /// The levels of the log, and for how many milliseconds more.
-    #[serde(default)]
-    levels: Option<(Option<String>, u64)>,
-}
-
-/// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Stow {
-    learnt: Vec<(usize, LearntBefore)>,
-    lines: Vec<Unread>,
-    lines_of_clients: Vec<Unread>,
-    totals: Totals,
-    /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
-    conf: Option<ConfFile>,
-}
-
-impl Stow {
-    fn write(&self) -> io::Result<File> {
-        let mut file = File::from(rustix::fs::memfd_create("state", rustix::fs::MemfdFlags::CLOEXEC)?);
-        serde_json::to_writer(io::BufWriter::new(&file), self)?;
-        file.rewind()?;
-        Ok(file)
-    }
-
-    fn read(file: &File) -> io::Result<Stow> {
-        Ok(serde_json::from_reader(io::BufReader::new(file))?)
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ChildOf {
-    pid: i32,
-    slot: usize,
-    generation: u64,
-    /// For how long it has run, in milliseconds.
-    lived_ms: u64,
-    /// In how many milliseconds it is to be killed, if it leaves.
-    leaves_ms: Option<u64>,
-    line: Unread,
-    /// Its region of the flight recorder.
-    #[serde(default)]
-    region: Option<usize>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ClientOf {
-    id: ClientId,
-    has_asked: bool,
-    is_answered: bool,
-    line: Unread,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct SlotOf {
-    crashes: u32,
-    restarts: u64,
-    /// In how many milliseconds its process is to be started.
-    starts_ms: Option<u64>,
-}
 
 /// Why a supervisor could not go on as another program.
 #[derive(Debug, thiserror::Error)]
@@ -387,29 +283,5 @@ impl ChildOf {
             region: self.region,
             failure: None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ipc::messages::Learnt;
-
-    #[test]
-    fn what_is_longer_than_a_socket_s_buffer_comes_over() {
-        let learnt = Learnt { members: Some("x".repeat(1 << 20)) };
-        let (mut line, there) = UnixStream::pair().map(|(here, there)| (Line::from(here), there)).expect("a pair");
-        line.queue(&learnt).expect("it is short enough");
-        let stow = Stow {
-            learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
-            lines: vec![line.unread()],
-            ..Stow::default()
-        };
-        let read = Stow::read(&stow.write().expect("there is room")).expect("it was written");
-        let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{read:?}") };
-        assert_eq!(learnt.members.as_ref().map(String::len), Some(1 << 20));
-        line.resume(read.lines.into_iter().next().expect("there is one"));
-        assert!(line.has_output());
-        drop(there);
     }
 }

@@ -8,6 +8,8 @@ import json
 import sys
 import threading
 
+from together import until_told
+
 port, path, clients = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 over = threading.Event()
 counts = {"good": 0, "other": 0, "lost": 0}
@@ -32,12 +34,5 @@ def ask():
             connection.close()
 
 
-threads = [threading.Thread(target=ask) for _ in range(clients)]
-for thread in threads:
-    thread.start()
-print("asking", flush=True)
-sys.stdin.read()
-over.set()
-for thread in threads:
-    thread.join()
+until_told([threading.Thread(target=ask) for _ in range(clients)], over)
 print(json.dumps(counts))

@@ -1,0 +1,146 @@
+//! What a supervisor hands over to the next program in its process.
+//!
+//! A version is a promise between two builds: fields are only added, with defaults. What may be long goes into a file in
+//! memory ([`Stow`]), because a socket's buffer has room for some 200 KiB.
+
+use std::fs::File;
+use std::io::{self, Seek};
+
+use serde::{Deserialize, Serialize};
+
+use super::bank::Books;
+use super::control::ClientId;
+use super::roll::RollKind;
+use super::totals::Totals;
+use crate::config::ConfFile;
+use crate::ipc::line::Unread;
+use crate::ipc::messages::LearntBefore;
+
+/// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
+pub(crate) const STATE: u32 = 1;
+
+/// All that a supervisor knows. The descriptors come beside it in this order: the pid file, the control socket, the
+/// listening sockets, the lines to the processes, the lines to the clients.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) version: u32,
+    pub(super) generation: u64,
+    /// Seconds since 1970.
+    pub(super) began: u64,
+    pub(super) sockets: Vec<String>,
+    pub(super) children: Vec<ChildOf>,
+    pub(super) slots: Vec<SlotOf>,
+    /// The process of the new program that serves already.
+    pub(super) new: i32,
+    /// The slots whose process is still to be replaced.
+    pub(super) rest: Vec<usize>,
+    pub(super) clients: Vec<ClientOf>,
+    /// The clients that wait for the end of the upgrade.
+    pub(super) waiting: Vec<ClientId>,
+    /// A further roll that was asked for, and the clients that wait for its end.
+    pub(super) wanted: Option<(RollKind, Vec<ClientId>)>,
+    /// How long the upgrade has taken so far, in milliseconds.
+    pub(super) rolled_ms: u64,
+    pub(super) last_crash: Option<String>,
+    /// Whether a service manager has opened the sockets.
+    #[serde(default)]
+    pub(super) is_activated: bool,
+    /// Whether a service manager was told that the start is over.
+    #[serde(default)]
+    pub(super) is_ready: bool,
+    /// The connections to databases that the processes hold.
+    #[serde(default)]
+    pub(super) books: Books,
+    /// Whether the last descriptor is a [`Stow`], which has the `line` of each of `children`, too.
+    #[serde(default)]
+    pub(super) is_stowed: bool,
+    /// Whether one more descriptor is the file of the flight recorder.
+    #[serde(default)]
+    pub(super) is_recorded: bool,
+    /// The levels of the log, and for how many milliseconds more.
+    #[serde(default)]
+    pub(super) levels: Option<(Option<String>, u64)>,
+}
+
+/// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Stow {
+    pub(super) learnt: Vec<(usize, LearntBefore)>,
+    pub(super) lines: Vec<Unread>,
+    pub(super) lines_of_clients: Vec<Unread>,
+    pub(super) totals: Totals,
+    /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
+    pub(super) conf: Option<ConfFile>,
+}
+
+impl Stow {
+    pub(super) fn write(&self) -> io::Result<File> {
+        let mut file = File::from(rustix::fs::memfd_create("state", rustix::fs::MemfdFlags::CLOEXEC)?);
+        serde_json::to_writer(io::BufWriter::new(&file), self)?;
+        file.rewind()?;
+        Ok(file)
+    }
+
+    pub(super) fn read(file: &File) -> io::Result<Stow> {
+        Ok(serde_json::from_reader(io::BufReader::new(file))?)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChildOf {
+    pub(super) pid: i32,
+    pub(super) slot: usize,
+    pub(super) generation: u64,
+    /// For how long it has run, in milliseconds.
+    pub(super) lived_ms: u64,
+    /// In how many milliseconds it is to be killed, if it leaves.
+    pub(super) leaves_ms: Option<u64>,
+    pub(super) line: Unread,
+    /// Its region of the flight recorder.
+    #[serde(default)]
+    pub(super) region: Option<usize>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ClientOf {
+    pub(super) id: ClientId,
+    pub(super) has_asked: bool,
+    pub(super) is_answered: bool,
+    pub(super) line: Unread,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SlotOf {
+    pub(super) crashes: u32,
+    pub(super) restarts: u64,
+    /// In how many milliseconds its process is to be started.
+    pub(super) starts_ms: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::ipc::Line;
+    use crate::ipc::messages::Learnt;
+
+    #[test]
+    fn what_is_longer_than_a_socket_s_buffer_comes_over() {
+        let learnt = Learnt { members: Some("x".repeat(1 << 20)) };
+        let (mut line, there) = UnixStream::pair().map(|(here, there)| (Line::from(here), there)).expect("a pair");
+        line.queue(&learnt).expect("it is short enough");
+        let stow = Stow {
+            learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
+            lines: vec![line.unread()],
+            ..Stow::default()
+        };
+        let read = Stow::read(&stow.write().expect("there is room")).expect("it was written");
+        let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{read:?}") };
+        assert_eq!(learnt.members.as_ref().map(String::len), Some(1 << 20));
+        line.resume(read.lines.into_iter().next().expect("there is one"));
+        assert!(line.has_output());
+        drop(there);
+    }
+}

@@ -199,8 +199,9 @@ impl RunningInstance {
         let lost = |error| Untold::Line { name: self.name.clone(), error };
         // What is waited for has limits of its own, which the supervisor keeps.
         line.set_patience(Some(PATIENCE).filter(|_| !request.wait)).map_err(|error| lost(error.into()))?;
-        line.say(request).map_err(lost)?;
-        line.wait().map_err(lost)
+        // One that has no place for us says so before it hears what we want, and closes the line.
+        let said = line.say(request);
+        line.wait().map_err(|error| lost(said.err().unwrap_or(error)))
     }
 
     /// Waits until every process serves, or `ended` says that it never will.

@@ -1,7 +1,7 @@
 //! What a supervisor hands over to the next program in its process.
 //!
-//! A version is a promise between two builds: fields are only added, with defaults. What may be long goes into a file in
-//! memory ([`Stow`]), because a socket's buffer has room for some 200 KiB.
+//! A version is a promise between two builds: fields are only added, with defaults. What may be long goes into a file
+//! in memory ([`Stow`]), because a socket's buffer has room for some 200 KiB.
 
 use std::fs::File;
 use std::io::{self, Seek};

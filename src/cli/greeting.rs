@@ -5,8 +5,15 @@ use crate::config::Loaded;
 use crate::serve::keys::Keys;
 use crate::serve::listen::BoundAddress;
 
-/// Prints the addresses of the site and the pages to open.
-pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &[BoundAddress]) {
+/// Prints the addresses of the site and the pages to open; in the background, where it goes into a log that others may
+/// read, without the password.
+pub(super) fn greet(
+    loaded: &Loaded,
+    keys: &Keys,
+    hints: &[String],
+    addresses: &[BoundAddress],
+    is_in_background: bool,
+) {
     let server = &loaded.settings.server;
     // Pages are opened at the first port, if there is one: a browser does not open a Unix socket.
     let base = addresses.iter().find_map(base).unwrap_or_default();
@@ -14,17 +21,26 @@ pub(super) fn greet(loaded: &Loaded, keys: &Keys, hints: &[String], addresses: &
     shown.sort_by_key(|shown| !shown.starts_with("http"));
     let mode = if server.devel { ", devel mode" } else { "" };
     let threads = match server.processes {
-        1 => format!("{} threads", server.threads),
-        processes => format!("{processes} processes of {} threads", server.threads),
+        1 => counted(server.threads),
+        processes => format!("{processes} processes of {}", counted(server.threads)),
     };
     print(&format!("{} serves {} with {threads}{mode}", server.name, shown.join(", ")));
     for hint in hints {
         print(&format!("  {base}{hint}"));
     }
     if let (Some(password), Some(file)) = (&keys.admin_password, &keys.password_file) {
-        print(&format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()));
+        print(&match is_in_background {
+            true => format!("  {base}/status   user admin, password in {}", file.display()),
+            false => format!("  {base}/status   user admin, password {} (kept in {})", password.0, file.display()),
+        });
     }
-    print("Ctrl-C stops it.");
+    if !is_in_background {
+        print("Ctrl-C stops it.");
+    }
+}
+
+fn counted(threads: usize) -> String {
+    if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") }
 }
 
 /// The URL of a port, without a path.

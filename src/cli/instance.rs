@@ -243,13 +243,20 @@ fn described(status: &Value) -> String {
     lines.extend(status["listening"].as_array().into_iter().flatten().map(|address| format!("  on {}", text(address))));
     for process in status["processes"].as_array().into_iter().flatten() {
         lines.push(format!(
-            "  process {} (slot {}, generation {}): {} for {}, {} restarts",
+            "  process {} (slot {}, generation {}): {}, started {} ago, {} crashes before",
             process["pid"],
             process["slot"],
             process["generation"],
             text(&process["state"]),
             age(&process["seconds"]),
             process["restarts"]
+        ));
+    }
+    for place in status["empty"].as_array().into_iter().flatten() {
+        lines.push(format!(
+            "  slot {}: no process; another starts in {:.1} s",
+            place["slot"],
+            place["starts_in_ms"].as_u64().unwrap_or(0) as f64 / 1000.0
         ));
     }
     if let Some(crash) = status["last_crash"].as_str() {
@@ -279,13 +286,14 @@ mod tests {
         let status = serde_json::json!({
             "name": "shop", "state": "serving", "pid": 4, "seconds": 3_700, "generation": 2,
             "listening": ["127.0.0.1:5000", "unix:var/web.sock"], "last_crash": "process 9 ended by itself: signal 6",
+            "empty": [{"slot": 1, "starts_in_ms": 1_600, "restarts": 5}],
             "processes": [{"pid": 5, "slot": 0, "generation": 2, "state": "serving", "seconds": 59, "restarts": 1}],
         });
         assert_eq!(
             described(&status),
             "shop: serving, process id 4, for 1 h 1 min, generation 2\n  on 127.0.0.1:5000\n  on unix:var/web.sock\n  \
-             process 5 (slot 0, generation 2): serving for 59 s, 1 restarts\n  \
-             last crash: process 9 ended by itself: signal 6"
+             process 5 (slot 0, generation 2): serving, started 59 s ago, 1 crashes before\n  \
+             slot 1: no process; another starts in 1.6 s\n  last crash: process 9 ended by itself: signal 6"
         );
         for (seconds, said) in [(0, "0 s"), (60, "1 min"), (3_600, "1 h 0 min"), (90_000, "1 d 1 h")] {
             assert_eq!(age(&Value::from(seconds)), said);

@@ -210,19 +210,21 @@ fn serve(
         let not_started = |error| NoSite::Start(format!("the server did not start: {error}"));
         let mut serving = server::start(&site, listeners, watch, || {}).map_err(not_started)?;
         let notifier = inheritance.is_none().then(Notifier::from_environment).flatten();
+        let is_in_background = inheritance.as_ref().is_some_and(|inheritance| inheritance.hello.is_detached);
         let is_first = inheritance.as_ref().is_none_or(|inheritance| inheritance.hello.is_first);
         let relay = match inheritance {
             Some(inheritance) => {
                 signals::obey_supervised(serving.drain()).map_err(not_started)?;
                 let relay = inheritance.obey(serving.drain(), site.process.clone()).map_err(not_started)?;
-                if let Some(budgets) = budgets {
+                if budgets.is_some() {
                     relay.needs(&loaded);
-                    let closing = site.process.lifecycle.reached(Phase::Closing);
-                    actix_rt::spawn(async move {
-                        closing.await;
-                        budgets.leave();
-                    });
                 }
+                let (closing, to) = (site.process.lifecycle.reached(Phase::Closing), relay.clone());
+                actix_rt::spawn(async move {
+                    closing.await;
+                    to.say(&FromProcess::Closes);
+                    budgets.iter().for_each(|budgets| budgets.leave());
+                });
                 Some(relay)
             }
             None => {
@@ -234,7 +236,7 @@ fn serve(
         serving.started().await.map_err(not_started)?;
         site.answers().await;
         if is_first {
-            greet(&loaded, &keys, &hints, &addresses);
+            greet(&loaded, &keys, &hints, &addresses, is_in_background);
         }
         if let Some(relay) = &relay {
             relay.say(&FromProcess::Ready);

@@ -39,6 +39,9 @@ pub(crate) struct Hello {
     /// Whether a service manager has opened the sockets among them.
     #[serde(default)]
     pub(crate) is_activated: bool,
+    /// Whether the instance runs in the background, with its output in a file.
+    #[serde(default)]
+    pub(crate) is_detached: bool,
     /// Whether handlers are announced before they run.
     #[serde(default)]
     pub(crate) announces: bool,
@@ -182,6 +185,8 @@ pub(crate) enum FromProcess {
     Ready,
     /// It does not serve, because of this; it ends.
     Failed { why: String, is_conf: bool },
+    /// It accepts nothing more.
+    Closes,
     /// What its drain had to cut.
     Drained { cut: Vec<String>, count: usize },
     /// What it has learnt so far; the latest counts.

@@ -192,8 +192,7 @@ impl Serving {
         Serving { server: actix_rt::spawn(server), course, last: None }
     }
 
-    /// Does this when nobody is served any more, while the threads are still there. Who shares the listening sockets
-    /// with other processes says it: they are closed later then.
+    /// Does this when nobody is served any more; of a process that is replaced, while its threads are still there.
     pub(crate) fn at_last(&mut self, last: impl Future<Output = ()> + 'static) {
         self.last = Some(Box::pin(last));
     }
@@ -273,8 +272,9 @@ impl Course {
         let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
         let none_is_left = async {
             let _ = settled.wait_for(|settled| *settled >= threads).await;
-            if last.is_none() {
-                // Closes the listening sockets. The threads go on until they have no connection left.
+            if !lifecycle.is_replaced() {
+                // Closes the listening sockets. The threads go on until they have no connection left. Of one that is
+                // replaced others have the sockets, and the threads stay for what is done at last.
                 drop(self.handle.stop(true));
             }
             open.none().await;

@@ -102,6 +102,10 @@ impl Instance {
                 })
             })
             .collect();
+        let empty = self.slots.iter().enumerate().filter_map(|(number, slot)| {
+            let wait = slot.start_at?.saturating_duration_since(now).as_millis() as u64;
+            Some(serde_json::json!({ "slot": number, "starts_in_ms": wait, "restarts": slot.restarts }))
+        });
         serde_json::json!({
             "name": self.plan.name,
             "pid": std::process::id(),
@@ -118,6 +122,7 @@ impl Instance {
             },
             "start_timeout": self.plan.start_timeout.as_secs_f64(),
             "processes": processes,
+            "empty": empty.collect::<Vec<_>>(),
             "last_crash": self.last_crash,
         })
     }

@@ -38,6 +38,8 @@ pub(super) struct Child {
     pub(super) state: ChildState,
     /// Whether it has ever said that it serves.
     pub(super) has_served: bool,
+    /// Whether it accepts nothing more.
+    pub(super) closes: bool,
     pub(super) started: Instant,
     /// Its region of the flight recorder.
     pub(super) region: Option<usize>,

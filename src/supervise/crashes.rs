@@ -19,6 +19,17 @@ pub(super) struct Crashes {
 }
 
 impl Crashes {
+    /// Those of another program of this supervisor: how long ago the last one was, in milliseconds.
+    pub(super) fn adopted(last_ms: Option<u64>, announces: bool, now: Instant) -> Crashes {
+        let last = last_ms.and_then(|ms| now.checked_sub(Duration::from_millis(ms)));
+        Crashes { last, announces: announces && last.is_some() }
+    }
+
+    /// How long ago the last one was.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.last.map(|last| now.saturating_duration_since(last))
+    }
+
     /// Counts a crash. True if announcements begin now.
     pub(super) fn crashed(&mut self, now: Instant) -> bool {
         let is_close = self.last.is_some_and(|last| now.saturating_duration_since(last) < QUIET);
@@ -80,6 +91,9 @@ mod tests {
         assert!(!crashes.crashed(at(130)), "it is on already");
         assert!(!crashes.is_quiet(at(189)) && crashes.is_quiet(at(190)) && !crashes.announces);
         assert!(!crashes.is_quiet(at(300)));
+        assert!(!crashes.crashed(at(400)) && crashes.age(at(430)) == Some(Duration::from_secs(30)));
+        let mut next = Crashes::adopted(Some(30_000), false, at(430));
+        assert!(next.crashed(at(431)) && next.announces, "another program goes on with it");
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Ending {
     /// Whether the instance starts anew afterwards.
-    starts_anew: bool,
+    pub(super) starts_anew: bool,
     waiting: Vec<ClientId>,
     code: u8,
 }
@@ -161,11 +161,11 @@ impl Instance {
             }
             InstanceCommand::Reload => {
                 self.want(RollKind::Reload, waiting);
-                "new processes take up the configuration".to_owned()
+                "the reload has begun; with --wait it says how it ends".to_owned()
             }
             InstanceCommand::Upgrade => {
                 self.want(RollKind::Upgrade, waiting);
-                "the new program is asked, then it takes over".to_owned()
+                "the upgrade has begun; with --wait it says how it ends".to_owned()
             }
             InstanceCommand::Reopen => {
                 let (is_done, text) = match self.reopen() {

@@ -53,6 +53,7 @@ impl Instance {
             grants_connections: true,
             descriptors,
             is_activated: sockets.iter().any(|socket| socket.is_activated),
+            is_detached: self.blueprint.is_detached,
             announces: self.crashes.announces,
             levels: self.levels.as_ref().and_then(|(levels, _)| levels.clone()),
             learnt: self.learnt.for_slot(slot, Instant::now()),
@@ -73,6 +74,7 @@ impl Instance {
             line,
             state,
             has_served: false,
+            closes: false,
             started: now,
             region,
             failure: None,
@@ -147,6 +149,10 @@ impl Instance {
                 let running = self.speaking().map(|child| child.pid.as_raw()).collect();
                 let reckoning = self.totals.reckoning(running, &silent);
                 self.deliver(vec![(pid.as_raw(), ToProcess::Reckoning { number, reckoning })]);
+            }
+            FromProcess::Closes => {
+                child.closes = true;
+                self.close_sockets();
             }
             FromProcess::Drained { cut, count } => {
                 if count > 0 {
@@ -268,6 +274,15 @@ impl Instance {
     /// Tells every process whether it is to announce handlers.
     pub(super) fn announce(&mut self, is_on: bool) {
         self.tell_all(|| ToProcess::Announce { is_on });
+    }
+
+    /// When the instance ends and nobody accepts any more, nobody shall connect: a client that waits in the queue of a
+    /// socket would wait in vain, where one that is refused may go elsewhere.
+    fn close_sockets(&mut self) {
+        let is_over = self.ending.as_ref().is_some_and(|ending| !ending.starts_anew) && !self.is_activated();
+        if is_over && self.children.iter().all(|child| child.closes || child.state == ChildState::Killed) {
+            self.sockets.clear();
+        }
     }
 
     /// Tells every process that can hear.

@@ -202,7 +202,8 @@ impl Instance {
         self.slots.truncate(count);
         self.learnt.truncate(count);
         (self.plan, self.sockets) = (roll.plan, roll.sockets);
-        let text = format!("{} done in {:?}: {} new", roll.kind.word(), roll.began.elapsed(), roll.replaced);
+        let took = roll.began.elapsed().as_secs_f64();
+        let text = format!("{} done in {took:.2} s: {} new", roll.kind.word(), roll.replaced);
         tracing::info!("{text}");
         self.notices.rolled(&text);
         self.tell(&roll.waiting, true, &text);

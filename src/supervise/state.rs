@@ -60,6 +60,11 @@ pub(super) struct State {
     /// The levels of the log, and for how many milliseconds more.
     #[serde(default)]
     pub(super) levels: Option<(Option<String>, u64)>,
+    /// How many milliseconds ago a process crashed, and whether handlers are announced.
+    #[serde(default)]
+    pub(super) crashed_ms: Option<u64>,
+    #[serde(default)]
+    pub(super) announces: bool,
 }
 
 /// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.

@@ -158,6 +158,8 @@ impl Instance {
             books: self.bank.books(),
             is_stowed: stow.is_some(),
             is_recorded: self.recorders.is_some(),
+            crashed_ms: self.crashes.age(now).map(millis),
+            announces: self.crashes.announces,
             levels: self
                 .levels
                 .as_ref()
@@ -251,7 +253,7 @@ impl Instance {
             bank: Bank::of_books(state.books, leaving),
             learnt: LearntBySlot::adopted(learnt, now),
             totals,
-            crashes: Crashes::default(),
+            crashes: Crashes::adopted(state.crashed_ms, state.announces, now),
             levels: state.levels.map(|(levels, ms)| (levels, now + Duration::from_millis(ms))),
             recorders,
         };
@@ -279,6 +281,7 @@ impl ChildOf {
                 None => ChildState::Serving,
             },
             has_served: true,
+            closes: self.leaves_ms.is_some(),
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
             region: self.region,
             failure: None,

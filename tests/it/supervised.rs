@@ -310,6 +310,26 @@ fn an_app_may_ask_for_the_end_and_for_another_start() {
 }
 
 #[test]
+fn who_connects_to_an_instance_that_ends_is_refused() {
+    let site = serving(site().server("processes", "2").server("drain_timeout", "20"));
+    let mut slow = site.begin("/rests?ms=3000");
+    // It is under way in one process, and both have to stop accepting.
+    eventually("it is asked", || {
+        let told = crate::status::tree(&site);
+        (told["processes"]["running"].as_array()?.len() == 2).then_some(())
+    });
+    done(&site.command("stop", &[]));
+    let address = ("127.0.0.1", site.port());
+    let refused = eventually("nobody is there", || std::net::TcpStream::connect(address).err());
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    // Meanwhile.
+    assert_eq!(status(&site)["state"], "ending");
+    slow.read().expect_code(200);
+    let (exit, _, log, _) = site.ended();
+    assert!(exit.success() && log.contains("nothing was cut"), "{log}");
+}
+
+#[test]
 fn without_a_supervisor_the_exit_code_asks_for_another_start() {
     for (what, code) in [("restart", 3), ("shutdown", 0)] {
         let site = site().server("supervise", "no").start();

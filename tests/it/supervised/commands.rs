@@ -49,9 +49,13 @@ fn a_second_start_says_who_runs_and_a_killed_one_is_no_hindrance() {
 
 #[test]
 fn start_and_stop_are_for_the_background() {
-    let scenario = site().own_port();
+    let scenario = site().own_port().without("admin_password");
     let began = Instant::now();
     let lines = done(&scenario.told("start"));
+    let greeting = std::fs::read_to_string(scenario.dir().join("var/test.log")).unwrap();
+    let password = std::fs::read_to_string(scenario.dir().join("var/admin_password")).unwrap();
+    assert!(greeting.contains(" serves http") && greeting.contains("user admin, password in "), "{greeting}");
+    assert!(!greeting.contains(password.trim()) && !greeting.contains("Ctrl-C"), "{greeting}");
     assert!(lines.contains(": serving, process id"), "{lines}");
     let again = refused(&scenario.told("start"));
     assert!(again.contains("runs already"), "{again}");

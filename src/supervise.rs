@@ -52,7 +52,6 @@ use std::time::{Instant, SystemTime};
 use nix::unistd::execv;
 
 use crate::config::Loaded;
-use crate::ipc::recorder::Recorders;
 use crate::serve::activation;
 use crate::serve::listen::Listener;
 use bank::Bank;
@@ -67,6 +66,7 @@ use signals::Signals;
 use totals::Totals;
 
 pub(crate) use state::STATE;
+pub(crate) use upgrade::AdoptError;
 
 /// The exit code of a process that asks to be started anew.
 pub(crate) const RESTART: u8 = 3;
@@ -131,16 +131,23 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         totals: Totals::default(),
         crashes: Crashes::default(),
         levels: None,
-        recorders: recorders(Recorders::new()),
     })
 }
 
 /// Takes over the instance of the program that ran in this process before.
 pub(crate) fn adopt(blueprint: Blueprint) -> ExitCode {
-    match Instance::adopt(blueprint) {
-        Ok(instance) => finish(instance),
+    match Instance::adopt(blueprint, false) {
+        Ok(mut instance) => {
+            instance.take_over();
+            finish(instance)
+        }
         Err(error) => refused(&error, 1),
     }
+}
+
+/// Tries whether [`adopt`] would succeed, and changes nothing.
+pub(crate) fn rehearse(blueprint: Blueprint) -> Result<(), AdoptError> {
+    Instance::adopt(blueprint, true).map(drop)
 }
 
 /// Opens the file to which an instance in the background writes.
@@ -148,11 +155,6 @@ pub(crate) fn console_log(loaded: &Loaded) -> io::Result<File> {
     let plan = Plan::of(loaded).map_err(io::Error::other)?;
     plan.place.make_var(plan.identity.as_ref())?;
     plan.open_log(&plan.place.log_path())
-}
-
-/// Without a recorder everything goes on, and a crash is told without its requests.
-fn recorders(made: io::Result<Recorders>) -> Option<Recorders> {
-    made.map_err(|error| tracing::error!("what processes do cannot be recorded: {error}")).ok()
 }
 
 fn refused(error: &impl Display, code: u8) -> ExitCode {

@@ -40,6 +40,9 @@ pub(super) enum Command {
     /// The next supervisor of an instance (started by the last one)
     #[command(hide = true)]
     Adopt(Which),
+    /// Whether this program could be that (asked by the supervisor)
+    #[command(hide = true)]
+    Rehearse(Which),
     /// Reads the configuration and reports every problem in it; exit code 0 when it can be served
     Check(CheckArgs),
     /// Lists every route with its methods, arguments and RPC name

@@ -88,6 +88,7 @@ impl Program {
             Some(Command::Status(status)) => instance::status(&self, &status.which.or(&arguments.site), status.json),
             Some(Command::Process(which)) => run::process(self, &which),
             Some(Command::Adopt(which)) => run::adopt(self, &which),
+            Some(Command::Rehearse(which)) => run::rehearse(self, &which),
             Some(Command::Check(check)) => check::check(&self, &check.which.or(&arguments.site), check.takes_over),
             Some(Command::Rpc(call)) => rpc::rpc(&call),
             Some(Command::Routes(which)) => routes::routes(&self, &which.or(&arguments.site)),

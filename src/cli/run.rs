@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::args::Which;
 use super::greeting::greet;
-use super::program::{Program, fail};
+use super::program::{Program, fail, print};
 use super::setup::Setup;
 use crate::app::closing::Phase;
 use crate::config::{ConfFile, Loaded};
@@ -116,6 +116,21 @@ pub(super) fn adopt(program: Program, which: &Which) -> ExitCode {
     log::start();
     match blueprint(program, which) {
         Ok(blueprint) => supervise::adopt(blueprint),
+        Err(no_site) => no_site.fail(),
+    }
+}
+
+/// Tries whether this program could be the next supervisor.
+pub(super) fn rehearse(program: Program, which: &Which) -> ExitCode {
+    log::start();
+    match blueprint(program, which) {
+        Ok(blueprint) => match supervise::rehearse(blueprint) {
+            Ok(()) => {
+                print("ok");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&format!("error: {error}")),
+        },
         Err(no_site) => no_site.fail(),
     }
 }

@@ -161,21 +161,43 @@ impl Line {
         Ok(())
     }
 
+    /// Whether more can be read: it has not ended, and what has come is not longer than one message.
+    pub(crate) fn reads(&self) -> bool {
+        !self.has_ended && self.input.len() <= self.longest + 4
+    }
+
+    /// Sends a message with any number of descriptors: more messages follow it, which say nothing and bear them. Who
+    /// reads it calls [`wait_descriptors`](Line::wait_descriptors).
+    pub(crate) fn hand_over_all(
+        &mut self,
+        message: &impl Serialize,
+        handed: &[BorrowedFd<'_>],
+    ) -> Result<(), LineError> {
+        let (first, rest) = handed.split_at(handed.len().min(MAX_DESCRIPTORS));
+        self.hand_over(message, first)?;
+        rest.chunks(MAX_DESCRIPTORS).try_for_each(|some| self.hand_over(&(), some))
+    }
+
+    /// Waits until so many descriptors have come.
+    pub(crate) fn wait_descriptors(&mut self, count: usize) -> Result<(), LineError> {
+        while self.came.len() < count {
+            self.wait::<()>()?;
+        }
+        Ok(())
+    }
+
     /// Reads what has come, without waiting on a socket that does not block.
     pub(crate) fn fill(&mut self) -> io::Result<()> {
-        loop {
+        while self.reads() {
             match self.read_some() {
-                Ok(0) => {
-                    self.has_ended = true;
-                    return Ok(());
-                }
-                Ok(_) if self.input.len() > self.longest + 4 => return Ok(()),
+                Ok(0) => self.has_ended = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     /// The next message that has come whole; `None` until then, and [`LineError::Ended`] after the last.
@@ -340,6 +362,19 @@ mod tests {
         let mut text = String::new();
         std::fs::File::from(came.remove(0)).read_to_string(&mut text).expect("it is open");
         assert_eq!(text, "inherited");
+    }
+
+    #[test]
+    fn any_number_of_descriptors_comes_over() {
+        let (mut here, mut there) = pair();
+        let file = tempfile::tempfile().expect("a file");
+        let handed = vec![file.as_fd(); 2 * MAX_DESCRIPTORS + 50];
+        here.hand_over_all(&"many", &handed).expect("the other side is there");
+        assert!(!here.has_output());
+        there.socket.set_nonblocking(false).expect("it has that mode");
+        assert_eq!(there.wait::<String>().expect("a text"), "many");
+        there.wait_descriptors(handed.len()).expect("they follow");
+        assert_eq!(there.take_descriptors(handed.len()).len(), handed.len());
     }
 
     #[test]

@@ -80,8 +80,8 @@ pub(crate) enum Descriptor {
     Log(PathBuf),
     /// The file to which standard output and standard error go.
     Console,
-    /// The file of the flight [`recorder`](super::recorder), and the process's region of it.
-    Recorder { region: usize },
+    /// The file of the flight [`recorder`](super::recorder) for this process.
+    Recorder,
 }
 
 /// From the supervisor to a process, after [`Hello`].

@@ -1,11 +1,11 @@
 //! The flight recorder: what a process does at the moment, in memory that its supervisor can still read when the
 //! process is gone.
 //!
-//! One file in memory belongs to the supervisor; each process has a region of it. A process that is killed, or calls
-//! `abort`, has no time to say anything: what is to be known of its end must be there before.
+//! Each process has a file in memory, of a fixed size, that its supervisor has open, too. A process that is killed, or
+//! calls `abort`, has no time to say anything: what is to be known of its end must be there before.
 //!
 //! ```text
-//!   region: | announcement of OS thread 0 | 1 | … | requests of event loop 0 | 1 | … |
+//!   file: | announcement of OS thread 0 | 1 | … | requests of event loop 0 | 1 | … |
 //! ```
 //!
 //! Each event loop writes which of its requests have been under way for some time ([`ThreadRecord`]). When processes
@@ -13,14 +13,13 @@
 //! system call each time, so this is on for as long as there are crashes.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{pread, pwrite};
 
 /// The longest announcement, and how many threads can make one: event loops, and those of the blocking pool.
@@ -29,17 +28,14 @@ const THREADS: usize = 512;
 /// The longest list of requests of one event loop, and how many loops can write one.
 const LIST: usize = 4096;
 const LOOPS: usize = 96;
-/// The octets of a region. Only what was written takes memory.
-const REGION: usize = ANNOUNCEMENT * THREADS + LIST * LOOPS;
+/// The octets of a file. Only what was written takes memory.
+const SIZE: usize = ANNOUNCEMENT * THREADS + LIST * LOOPS;
 
-/// The supervisor's end.
+/// The supervisor's end, for one process.
 #[derive(Debug)]
-pub(crate) struct Recorders {
-    file: File,
-    taken: BTreeSet<usize>,
-}
+pub(crate) struct Recording(File);
 
-/// What a region says.
+/// What a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recorded {
     /// The handlers that threads ran, where they announced it.
@@ -48,43 +44,28 @@ pub(crate) struct Recorded {
     pub(crate) under_way: Vec<String>,
 }
 
-impl Recorders {
-    pub(crate) fn new() -> io::Result<Recorders> {
-        Ok(Recorders::resumed(File::from(memfd_create("requests", MemfdFlags::CLOEXEC)?)))
+impl Recording {
+    /// A new file. Whoever has it cannot make it larger, so a process takes no more memory than its own file.
+    pub(crate) fn new() -> io::Result<Recording> {
+        let file = File::from(memfd_create("requests", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+        file.set_len(SIZE as u64)?;
+        fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(Recording(file))
     }
 
-    /// Those of another program, whose regions are [`occupy`](Recorders::occupy)'d then.
-    pub(crate) fn resumed(file: File) -> Recorders {
-        Recorders { file, taken: BTreeSet::new() }
+    /// One of an earlier program of this supervisor.
+    pub(crate) fn resumed(file: File) -> Recording {
+        Recording(file)
     }
 
     pub(crate) fn file(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
+        self.0.as_fd()
     }
 
-    /// A region for a new process.
-    pub(crate) fn take(&mut self) -> io::Result<usize> {
-        let region = (0..).find(|region| !self.taken.contains(region)).unwrap_or_default();
-        let end = (region + 1) * REGION;
-        if self.file.metadata()?.len() < end as u64 {
-            self.file.set_len(end as u64)?;
-        }
-        // What the last process there had written goes, with its memory.
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(&self.file, flags, (region * REGION) as u64, REGION as u64)?;
-        self.taken.insert(region);
-        Ok(region)
-    }
-
-    pub(crate) fn occupy(&mut self, region: usize) {
-        self.taken.insert(region);
-    }
-
-    /// Reads what a process has left, and frees its region.
-    pub(crate) fn close(&mut self, region: usize) -> Recorded {
-        self.taken.remove(&region);
-        let mut octets = vec![0; REGION];
-        let read = pread(&self.file, &mut octets, (region * REGION) as u64).unwrap_or_else(|error| {
+    /// Reads what a process has left.
+    pub(crate) fn read(&self) -> Recorded {
+        let mut octets = vec![0; SIZE];
+        let read = pread(&self.0, &mut octets, 0).unwrap_or_else(|error| {
             tracing::error!("what a process did cannot be read: {error}");
             0
         });
@@ -106,7 +87,6 @@ fn text(octets: &[u8]) -> String {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     file: OwnedFd,
-    begin: usize,
     announces: AtomicBool,
     threads: AtomicUsize,
     loops: AtomicUsize,
@@ -118,9 +98,9 @@ thread_local! {
 }
 
 impl Recorder {
-    pub(crate) fn new(file: OwnedFd, region: usize, announces: bool) -> Recorder {
+    pub(crate) fn new(file: OwnedFd, announces: bool) -> Recorder {
         let (threads, loops) = Default::default();
-        Recorder { file, begin: region * REGION, announces: AtomicBool::new(announces), threads, loops }
+        Recorder { file, announces: AtomicBool::new(announces), threads, loops }
     }
 
     pub(crate) fn set_announces(&self, announces: bool) {
@@ -135,7 +115,7 @@ impl Recorder {
     /// The record of one more event loop. Those above the number that there is room for write nothing.
     pub(crate) fn thread(self: &Arc<Self>) -> Option<ThreadRecord> {
         let number = self.loops.fetch_add(1, Relaxed);
-        let at = self.begin + ANNOUNCEMENT * THREADS + LIST * number;
+        let at = ANNOUNCEMENT * THREADS + LIST * number;
         (number < LOOPS).then(|| ThreadRecord { recorder: self.clone(), at, last: String::new() })
     }
 
@@ -149,7 +129,7 @@ impl Recorder {
             if place.get().is_none() {
                 place.set(Some(self.threads.fetch_add(1, Relaxed)));
             }
-            place.get().filter(|number| *number < THREADS).map(|number| self.begin + ANNOUNCEMENT * number)
+            place.get().filter(|number| *number < THREADS).map(|number| ANNOUNCEMENT * number)
         })
     }
 }
@@ -214,16 +194,15 @@ impl ThreadRecord {
 mod tests {
     use super::*;
 
+    fn of(recording: &Recording, announces: bool) -> Arc<Recorder> {
+        let file = recording.file().try_clone_to_owned().expect("a descriptor");
+        Arc::new(Recorder::new(file, announces))
+    }
+
     #[test]
-    fn what_was_written_last_is_read_and_the_next_one_there_begins_empty() {
-        let mut recorders = Recorders::new().expect("a file in memory");
-        let regions = [(); 3].map(|()| recorders.take().expect("there is room"));
-        assert_eq!(regions, [0, 1, 2]);
-        let of = |recorders: &Recorders, region| {
-            let file = recorders.file().try_clone_to_owned().expect("a descriptor");
-            Arc::new(Recorder::new(file, region, true))
-        };
-        let recorder = of(&recorders, 1);
+    fn what_was_written_last_is_read() {
+        let recording = Recording::new().expect("a file in memory");
+        let recorder = of(&recording, true);
         let mut record = recorder.thread().expect("it is the first");
         record.set(&["GET /a".to_owned(), "GET /b".to_owned()]);
         record.set(&["GET /ß".to_owned()]);
@@ -231,28 +210,30 @@ mod tests {
         drop(announce("GET /over").begin());
         let long = announce(&"ß".repeat(500));
         let under_way = long.begin();
-        let recorded = recorders.close(1);
+        let recorded = recording.read();
         assert_eq!(recorded.under_way, ["GET /ß"]);
         assert_eq!(recorded.announced, ["ß".repeat(127)]);
         drop(under_way);
-        assert_eq!(recorders.take().expect("there is room"), 1);
-        assert_eq!(recorders.close(1), Recorded::default());
-        assert_eq!(recorders.close(2), Recorded::default());
+        assert!(recording.read().announced.is_empty());
         recorder.set_announces(false);
         assert!(recorder.announcement(|| unreachable!("nobody asks")).is_none());
     }
 
     #[test]
     fn more_event_loops_than_there_is_room_for_write_nothing() {
-        let mut recorders = Recorders::new().expect("a file in memory");
-        let region = recorders.take().expect("there is room");
-        let next = recorders.take().expect("there is room");
-        let file = recorders.file().try_clone_to_owned().expect("a descriptor");
-        let recorder = Arc::new(Recorder::new(file, region, false));
+        let recording = Recording::new().expect("a file in memory");
+        let recorder = of(&recording, false);
         let mut records: Vec<_> = (0..LOOPS + 3).map_while(|_| recorder.thread()).collect();
         assert_eq!(records.len(), LOOPS);
         records[LOOPS - 1].set(&["x".repeat(10_000)]);
-        assert_eq!(recorders.close(region).under_way[0].len(), LIST - 1);
-        assert_eq!(recorders.close(next), Recorded::default());
+        assert_eq!(recording.read().under_way[0].len(), LIST - 1);
+    }
+
+    #[test]
+    fn a_process_cannot_make_its_file_larger() {
+        let recording = Recording::new().expect("a file in memory");
+        let file = File::from(recording.file().try_clone_to_owned().expect("a descriptor"));
+        assert!(pwrite(&file, b"x", SIZE as u64).is_err() && file.set_len(0).is_err());
+        assert_eq!(recording.read(), Recorded::default());
     }
 }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::listen_error::{ListenError, SocketError};
 use super::owner;
@@ -228,6 +228,15 @@ impl Listener {
             Listener::Tcp(listener) => listener.try_clone().map(Listener::Tcp),
             Listener::Unix(listener) => listener.try_clone().map(Listener::Unix),
         }
+    }
+
+    /// Whether it still listens: whoever has a copy can end that for all.
+    pub(crate) fn listens(&self) -> bool {
+        let socket = match self {
+            Listener::Tcp(listener) => SockRef::from(listener),
+            Listener::Unix(listener) => SockRef::from(listener),
+        };
+        socket.is_listener().unwrap_or(false)
     }
 
     /// Where it listens.

@@ -89,11 +89,8 @@ impl Inheritance {
             return Err(NoSupervisor::Version(hello.version));
         }
         let mut descriptors = named(&mut line, hello.descriptors.clone())?;
-        let recorder = descriptors.extract_if(.., |(what, _)| matches!(what, Descriptor::Recorder { .. })).next();
-        let recorder = recorder.and_then(|(what, file)| match what {
-            Descriptor::Recorder { region } => Some(Arc::new(Recorder::new(file, region, hello.announces))),
-            _ => None,
-        });
+        let recorder = descriptors.extract_if(.., |(what, _)| *what == Descriptor::Recorder).next();
+        let recorder = recorder.map(|(_, file)| Arc::new(Recorder::new(file, hello.announces)));
         let writer = line.socket().try_clone().map_err(failed)?;
         // The app of this process must not read what the supervisor says.
         let null = std::fs::File::open("/dev/null").map_err(failed)?;

@@ -25,6 +25,21 @@ const SEEN_AFTER: Duration = Duration::from_millis(500);
 /// The cluster and the member.
 type Key = (String, String);
 
+/// The most databases of one process, and the longest name of one, in octets: a site has some hundred.
+const MOST_DATABASES: usize = 10_000;
+const LONGEST_NAME: usize = 1_000;
+
+/// Why a process is not believed what it needs.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unbelievable {
+    #[error("it says that it has {0} databases, where {MOST_DATABASES} are the most")]
+    Databases(usize),
+    #[error("it names a database in more than {LONGEST_NAME} octets")]
+    Name,
+    #[error("it says a second time which databases it has")]
+    Twice,
+}
+
 /// What is to be said, and to which process.
 pub(super) type Letters = Vec<(i32, ToProcess)>;
 
@@ -75,12 +90,19 @@ impl Bank {
         Bank { accounts: books.into_iter().map(|(key, holders)| (key, account(holders))).collect(), leaving }
     }
 
-    /// A new process says what it needs.
-    pub(super) fn needs(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Letters {
-        self.each(connections, |account, count, of_instance| {
-            if account.holder(pid).is_some() {
-                return;
-            }
+    /// A new process says what it needs, once.
+    pub(super) fn needs(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Result<Letters, Unbelievable> {
+        let databases = connections.len();
+        if databases > MOST_DATABASES {
+            return Err(Unbelievable::Databases(databases));
+        }
+        if connections.iter().any(|one| one.cluster.len().max(one.member.len()) > LONGEST_NAME) {
+            return Err(Unbelievable::Name);
+        }
+        if self.accounts.values_mut().any(|account| account.holder(pid).is_some()) {
+            return Err(Unbelievable::Twice);
+        }
+        let letters = self.each(connections, |account, count, of_instance| {
             account.holders.push(Holder {
                 pid,
                 needs: count,
@@ -90,7 +112,8 @@ impl Bank {
                 lacks: 0,
                 is_awaited: false,
             });
-        })
+        });
+        Ok(letters)
     }
 
     pub(super) fn returns(&mut self, pid: i32, connections: Vec<ConnectionCount>) -> Letters {
@@ -254,8 +277,8 @@ mod tests {
     #[test]
     fn a_process_alone_has_all_at_once_and_its_successor_what_it_returns() {
         let mut bank = Bank::default();
-        assert_eq!(read(bank.needs(1, some(4))), [(1, 4)]);
-        assert_eq!(read(bank.needs(2, some(4))), []);
+        assert_eq!(read(bank.needs(1, some(4)).expect("once")), [(1, 4)]);
+        assert_eq!(read(bank.needs(2, some(4)).expect("once")), []);
         bank.leaves(1);
         assert_eq!(read(bank.returns(1, some(3))), [(2, 3)]);
         // The old one ends in disorder: what it had is free a moment later.
@@ -270,11 +293,11 @@ mod tests {
     #[test]
     fn of_three_generations_the_newest_gets_what_comes() {
         let mut bank = Bank::default();
-        bank.needs(1, some(4));
-        bank.needs(2, some(4));
+        bank.needs(1, some(4)).expect("once");
+        bank.needs(2, some(4)).expect("once");
         bank.leaves(1);
         bank.returns(1, some(2));
-        bank.needs(3, some(4));
+        bank.needs(3, some(4)).expect("once");
         assert_eq!(read(bank.returns(1, some(1))), [(3, 1)]);
         bank.leaves(2);
         assert_eq!(read(bank.returns(2, some(2))), [(3, 2)]);
@@ -284,8 +307,8 @@ mod tests {
     #[test]
     fn two_share_a_single_connection() {
         let mut bank = Bank::default();
-        bank.needs(1, some(1));
-        bank.needs(2, some(1));
+        bank.needs(1, some(1)).expect("once");
+        bank.needs(2, some(1)).expect("once");
         assert_eq!(read(bank.lacks(2, some(0))), [(1, -1)]);
         assert_eq!(read(bank.lacks(1, some(0))), [], "the other has none");
         for (from, to) in [(1, 2), (2, 1)] {
@@ -296,14 +319,27 @@ mod tests {
     #[test]
     fn another_number_counts_as_soon_as_a_process_has_it() {
         let mut bank = Bank::default();
-        bank.needs(1, some(4));
-        assert_eq!(read(bank.needs(2, some(6))), [(2, 2)]);
+        bank.needs(1, some(4)).expect("once");
+        assert_eq!(read(bank.needs(2, some(6)).expect("once")), [(2, 2)]);
         bank.leaves(1);
         bank.returns(1, some(4));
-        assert_eq!(read(bank.needs(3, some(2))), []);
+        assert_eq!(read(bank.needs(3, some(2)).expect("once")), []);
         bank.leaves(2);
         assert_eq!(read(bank.returns(2, some(4))), [], "it is still one too many to grant more");
         assert_eq!(read(bank.returns(2, some(1))), [(3, 1)]);
         assert_eq!(read(bank.returns(2, some(1))), [(3, 1)]);
+    }
+
+    #[test]
+    fn what_no_site_has_is_not_believed() {
+        let mut bank = Bank::default();
+        bank.needs(1, some(4)).expect("once");
+        assert!(matches!(bank.needs(1, some(4)), Err(Unbelievable::Twice)));
+        let many = std::iter::repeat_n(some(1), MOST_DATABASES + 1).flatten().collect();
+        assert!(matches!(bank.needs(2, many), Err(Unbelievable::Databases(_))));
+        let long = ConnectionCount { member: "x".repeat(LONGEST_NAME + 1), ..some(1).remove(0) };
+        assert!(matches!(bank.needs(2, vec![long]), Err(Unbelievable::Name)));
+        assert_eq!(bank.books().len(), 1, "nothing is kept of it");
+        assert_eq!(read(bank.returns(9, some(usize::MAX))), []);
     }
 }

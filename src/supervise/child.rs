@@ -15,10 +15,14 @@ use serde::{Deserialize, Serialize};
 use super::blueprint::Blueprint;
 use super::identity::Identity;
 use crate::ipc::Line;
+use crate::ipc::recorder::Recording;
 use crate::serve::notify;
 
 /// The hidden command that makes a program one process of an instance.
 pub(crate) const PROCESS: &str = "process";
+
+/// A process that has closed its line is about to end, and has this long for it.
+const LAST_STEPS: Duration = Duration::from_secs(2);
 
 /// Which program a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +40,17 @@ pub(super) struct Child {
     pub(super) generation: u64,
     pub(super) line: Line,
     pub(super) state: ChildState,
+    /// Nobody wants it to serve: its end is no crash, however it comes.
+    pub(super) is_asked_to_leave: bool,
+    /// Since when it says nothing more, though it runs.
+    pub(super) silent_since: Option<Instant>,
     /// Whether it has ever said that it serves.
     pub(super) has_served: bool,
     /// Whether it accepts nothing more.
     pub(super) closes: bool,
     pub(super) started: Instant,
-    /// Its region of the flight recorder.
-    pub(super) region: Option<usize>,
+    /// What it does; `None` if there was no memory for it.
+    pub(super) recording: Option<Recording>,
     /// Why it could not serve, in its own words.
     pub(super) failure: Option<StartFailure>,
 }
@@ -143,11 +151,20 @@ impl Child {
         self.state = ChildState::Killed;
     }
 
+    /// Ends it at once, because of a fault of its own.
+    pub(super) fn kill_for(&mut self, why: String) {
+        tracing::error!("process {}: {why}; it is killed", self.pid);
+        self.failure = Some(StartFailure { why, is_conf: false });
+        self.kill();
+    }
+
     /// When something is to be done about it if it does not end or serve by itself.
     pub(super) fn due(&self) -> Option<Instant> {
+        let silent = self.silent_since.map(|since| since + LAST_STEPS);
         match self.state {
-            ChildState::Starting { until } | ChildState::Leaving { until } => Some(until),
-            ChildState::Serving | ChildState::Killed => None,
+            ChildState::Starting { until } | ChildState::Leaving { until } => silent.into_iter().chain([until]).min(),
+            ChildState::Serving => silent,
+            ChildState::Killed => None,
         }
     }
 
@@ -155,7 +172,8 @@ impl Child {
         match self.state {
             ChildState::Starting { .. } => "starting",
             ChildState::Serving => "serving",
-            ChildState::Leaving { .. } | ChildState::Killed => "leaving",
+            ChildState::Leaving { .. } => "leaving",
+            ChildState::Killed => "killed",
         }
     }
 

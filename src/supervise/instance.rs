@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::backoff::Backoff;
 use super::bank::{Bank, Letters};
 use super::blueprint::Blueprint;
-use super::child::{Child, ChildState, Image, StartFailure};
+use super::child::{Child, ChildState, Image};
 use super::control::{ClientId, Control};
 use super::crashes::Crashes;
 use super::learnt::LearntBySlot;
@@ -21,7 +21,6 @@ use super::roll::{Roll, RollKind, WantedRoll};
 use super::signals::{Signals, SupervisorSignal};
 use super::totals::Totals;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand};
-use crate::ipc::recorder::Recorders;
 
 /// So many octets may wait for a process that does not read.
 const BACKLOG: usize = 4 << 20;
@@ -80,8 +79,6 @@ pub(super) struct Instance {
     pub(super) crashes: Crashes,
     /// The levels of the log, until this moment.
     pub(super) levels: Option<(Option<String>, Instant)>,
-    /// What the processes do; `None` if there is no memory for it.
-    pub(super) recorders: Option<Recorders>,
 }
 
 impl Instance {
@@ -125,8 +122,13 @@ impl Instance {
             vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.control.listener, PollFlags::IN)];
         let lines = self.children.iter().map(|child| &child.line);
         for line in lines.chain(self.control.clients.iter().map(|client| &client.line)) {
-            let flags = if line.has_output() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-            events.push(PollFd::new(line.socket(), flags));
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, line.reads());
+            flags.set(PollFlags::OUT, line.has_output());
+            // The end of a line would be told again and again.
+            if !flags.is_empty() {
+                events.push(PollFd::new(line.socket(), flags));
+            }
         }
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         // An interrupted wait is like one that is over.
@@ -239,10 +241,7 @@ impl Instance {
                 let _ = child.line.queue(&letter);
                 let _ = child.line.flush();
             } else if !letter.is_of_siblings() && child.state != ChildState::Killed {
-                let why = format!("it has not read what it is told: {} octets wait", child.line.waiting());
-                tracing::error!("process {pid}: {why}; it is killed");
-                child.failure = Some(StartFailure { why, is_conf: false });
-                child.kill();
+                child.kill_for(format!("it has not read what it is told: {} octets wait", child.line.waiting()));
             }
         }
     }
@@ -258,12 +257,12 @@ impl Instance {
         for child in self.children.iter_mut().filter(|child| child.due().is_some_and(|due| due <= now)) {
             if child.is_leaving() {
                 tracing::error!("process {} did not end in time and is killed", child.pid);
+                child.kill();
+            } else if child.silent_since.is_some() {
+                child.kill_for("it has closed its line to the supervisor".to_owned());
             } else {
-                let why = format!("it did not begin to serve within `start_timeout`, {start_timeout:?}");
-                tracing::error!("process {}: {why}; it is killed", child.pid);
-                child.failure = Some(StartFailure { why, is_conf: false });
+                child.kill_for(format!("it did not begin to serve within `start_timeout`, {start_timeout:?}"));
             }
-            child.kill();
         }
     }
 

@@ -5,9 +5,19 @@ use std::time::{Duration, Instant};
 
 use crate::ipc::messages::{Learnt, LearntBefore};
 
+/// The longest text that is kept, in octets: a member takes some 100.
+const LONGEST: usize = 4 << 20;
+
 /// The latest of each slot that a serving process has said. It outlives the process.
 #[derive(Debug, Default)]
 pub(super) struct LearntBySlot(BTreeMap<usize, KeptLearnt>);
+
+/// A process has learnt more than is kept.
+#[derive(Debug, thiserror::Error)]
+#[error("what it has learnt takes {length} octets, where {LONGEST} are the most: it is not handed on")]
+pub(super) struct TooMuch {
+    length: usize,
+}
 
 #[derive(Debug)]
 struct KeptLearnt {
@@ -16,8 +26,14 @@ struct KeptLearnt {
 }
 
 impl LearntBySlot {
-    pub(super) fn keep(&mut self, slot: usize, learnt: Learnt, at: Instant) {
+    /// Keeps it. What is longer than can be handed on is refused, and the last one stays.
+    pub(super) fn keep(&mut self, slot: usize, learnt: Learnt, at: Instant) -> Result<(), TooMuch> {
+        let length = learnt.members.as_ref().map_or(0, String::len);
+        if length > LONGEST {
+            return Err(TooMuch { length });
+        }
         self.0.insert(slot, KeptLearnt { at, learnt });
+        Ok(())
     }
 
     /// For a new process of this slot: what the last one there has said, or for a new slot the latest of all.
@@ -70,9 +86,11 @@ mod tests {
         let (began, second) = (Instant::now(), Duration::from_secs(1));
         let mut slots = LearntBySlot::default();
         assert!(slots.for_slot(0, began).is_none());
-        slots.keep(0, learnt("old"), began);
-        slots.keep(1, learnt("other"), began + second * 3);
-        slots.keep(0, learnt("new"), began + second * 2);
+        slots.keep(0, learnt("old"), began).expect("it is short");
+        slots.keep(1, learnt("other"), began + second * 3).expect("it is short");
+        slots.keep(0, learnt("new"), began + second * 2).expect("it is short");
+        let long = Learnt { members: Some("x".repeat(LONGEST + 1)) };
+        assert!(slots.keep(0, long, began + second * 4).is_err());
         let now = began + second * 5;
         let told = |slots: &LearntBySlot, slot| {
             let before = slots.for_slot(slot, now).expect("there is something");

@@ -68,6 +68,11 @@ impl OpenSocket {
         OpenSocket { address, listener, is_activated: true, files: Arc::new(SocketFiles::of(&[])) }
     }
 
+    /// Of a socket of the supervisor, for a process that tries something and leaves its file where it is.
+    pub(super) fn lent(address: String, listener: Listener) -> OpenSocket {
+        OpenSocket { address, listener, is_activated: false, files: Arc::new(SocketFiles::of(&[])) }
+    }
+
     fn try_clone(&self) -> io::Result<OpenSocket> {
         let (address, listener) = (self.address.clone(), self.listener.try_clone()?);
         Ok(OpenSocket { address, listener, is_activated: self.is_activated, files: self.files.clone() })
@@ -104,7 +109,8 @@ impl Plan {
         let mut wanted = Vec::new();
         for address in &self.server.listening.addresses {
             let name = address.to_string();
-            let same = open.iter().find(|socket| socket.address == name);
+            // A process can end its listening for all: then it is opened anew.
+            let same = open.iter().find(|socket| socket.address == name && socket.listener.listens());
             wanted.push(match same.map(OpenSocket::try_clone) {
                 Some(Ok(socket)) => socket,
                 _ => OpenSocket::own(name, listen::open_at(address, &self.server.listening)?),

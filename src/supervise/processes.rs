@@ -14,7 +14,7 @@ use super::roll::Step;
 use super::totals::CountedSoFar;
 use crate::ipc::LineError;
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
-use crate::ipc::recorder::{Recorded, Recorders};
+use crate::ipc::recorder::{Recorded, Recording};
 
 impl Instance {
     /// Starts a process: of the roll under way, or of the plan that holds, after a crash.
@@ -26,11 +26,10 @@ impl Instance {
         let (pid, mut line) = spawn(image, &self.blueprint, plan.identity.as_ref())
             .map_err(|error| format!("a process cannot be started: {error}"))?;
         let mut descriptors: Vec<_> = sockets.iter().map(|socket| Descriptor::Socket(socket.address.clone())).collect();
-        let region = self.recorders.as_mut().and_then(|recorders| {
-            let taken = recorders.take();
-            taken.map_err(|error| tracing::error!("what process {pid} does cannot be recorded: {error}")).ok()
-        });
-        let recorder = region.and(self.recorders.as_ref()).map(Recorders::file);
+        // Without it everything goes on, and a crash is told without its requests.
+        let recording = Recording::new();
+        let recording =
+            recording.map_err(|error| tracing::error!("what process {pid} does cannot be recorded: {error}")).ok();
         let mut logs = Vec::new();
         for path in &plan.logs {
             match plan.open_log(path) {
@@ -41,7 +40,7 @@ impl Instance {
                 Err(error) => tracing::error!("log {}: {error}; nothing is written there", path.display()),
             }
         }
-        descriptors.extend(region.map(|region| Descriptor::Recorder { region }));
+        descriptors.extend(recording.as_ref().map(|_| Descriptor::Recorder));
         let hello = Hello {
             version: VERSION,
             slot,
@@ -59,7 +58,7 @@ impl Instance {
             learnt: self.learnt.for_slot(slot, Instant::now()),
         };
         let handed = sockets.iter().map(|socket| socket.listener.as_fd()).chain(logs.iter().map(AsFd::as_fd));
-        let handed: Vec<_> = handed.chain(recorder).collect();
+        let handed: Vec<_> = handed.chain(recording.as_ref().map(Recording::file)).collect();
         let handed_over = line.hand_over(&hello, &handed);
         let now = Instant::now();
         let state = ChildState::Starting { until: now + plan.start_timeout };
@@ -73,20 +72,18 @@ impl Instance {
             generation,
             line,
             state,
+            is_asked_to_leave: false,
+            silent_since: None,
             has_served: false,
             closes: false,
             started: now,
-            region,
+            recording,
             failure: None,
         });
         match (handed_over, self.children.last_mut()) {
             // One that has ended already is reaped, and its exit says more.
             (Err(error), Some(child)) if !error.is_of_the_other_side() => {
-                child.failure = Some(StartFailure {
-                    why: format!("its sockets could not be handed to it: {error}"),
-                    is_conf: false,
-                });
-                child.kill();
+                child.kill_for(format!("its sockets could not be handed to it: {error}"));
             }
             _ => {}
         }
@@ -101,15 +98,17 @@ impl Instance {
             let _ = child.line.flush();
             let _ = child.line.fill();
             child.line.drop_descriptors();
-            loop {
+            // After a fault there are no words any more.
+            while child.state != ChildState::Killed || child.failure.is_none() {
                 match child.line.next::<FromProcess>() {
                     Ok(Some(message)) => said.push((child.pid, message)),
-                    Ok(None) | Err(LineError::Ended) => break,
+                    Ok(None) => break,
+                    Err(LineError::Ended) => {
+                        child.silent_since.get_or_insert_with(Instant::now);
+                        break;
+                    }
                     Err(error) => {
-                        let why = format!("it says what cannot be read: {error}");
-                        tracing::error!("process {}: {why}; it is killed", child.pid);
-                        child.failure = Some(StartFailure { why, is_conf: false });
-                        child.kill();
+                        child.kill_for(format!("it says what cannot be read: {error}"));
                         break;
                     }
                 }
@@ -134,12 +133,17 @@ impl Instance {
             FromProcess::Failed { why, is_conf } => child.failure = Some(StartFailure { why, is_conf }),
             FromProcess::Learnt(learnt) => {
                 // One that leaves would take its successor's place again.
-                if child.state == ChildState::Serving {
-                    self.learnt.keep(child.slot, learnt, Instant::now());
+                if child.state == ChildState::Serving
+                    && let Err(error) = self.learnt.keep(child.slot, learnt, Instant::now())
+                {
+                    tracing::warn!("process {pid}: {error}");
                 }
             }
             FromProcess::Counted { number, counters, is_last } => {
-                self.totals.keep(pid.as_raw(), CountedSoFar { number, counters, is_last });
+                let kept = self.totals.keep(pid.as_raw(), CountedSoFar { number, counters, is_last });
+                if let Err(error) = kept {
+                    tracing::error!("process {pid}: {error}");
+                }
             }
             FromProcess::Question(question) => self.put(pid, question),
             FromProcess::Answer { to, number, body } => {
@@ -163,10 +167,10 @@ impl Instance {
                 tracing::info!("process {pid}: its app asks for {for_what:?}");
                 self.end(for_what == Wish::Restart, None, 0);
             }
-            FromProcess::Needs { connections } => {
-                let letters = self.bank.needs(pid.as_raw(), connections);
-                self.deliver(letters);
-            }
+            FromProcess::Needs { connections } => match self.bank.needs(pid.as_raw(), connections) {
+                Ok(letters) => self.deliver(letters),
+                Err(error) => child.kill_for(error.to_string()),
+            },
             FromProcess::Returns { connections } => {
                 let letters = self.bank.returns(pid.as_raw(), connections);
                 self.deliver(letters);
@@ -231,8 +235,7 @@ impl Instance {
             self.totals.ended(pid.as_raw(), child.has_served);
             let letters = self.bank.ended(pid.as_raw(), Instant::now());
             self.deliver(letters);
-            let recorders = self.recorders.as_mut().zip(child.region);
-            let recorded = recorders.map(|(recorders, region)| recorders.close(region)).unwrap_or_default();
+            let recorded = child.recording.as_ref().map(Recording::read).unwrap_or_default();
             self.ended(&child, exit, &recorded);
         }
     }
@@ -240,14 +243,17 @@ impl Instance {
     fn ended(&mut self, child: &Child, exit: Exit, recorded: &Recorded) {
         let (pid, slot) = (child.pid, child.slot);
         let why = child.failure.as_ref().map_or_else(|| format!("{exit}"), |failure| failure.why.clone());
-        if self.roll.as_ref().is_some_and(|roll| matches!(roll.step, Step::Starting(starting) if starting == pid)) {
-            return self.abort_roll(&format!("the new process {pid} did not begin to serve: {why}"));
+        match self.roll.as_ref().map(|roll| &roll.step) {
+            Some(Step::Starting(new)) if *new == pid => {
+                return self.abort_roll(&format!("the new process {pid} did not begin to serve: {why}"));
+            }
+            Some(Step::Rehearsing(new, _)) if *new == pid => {
+                return self.abort_roll(&format!("the new process {pid} ended before the supervisor was new: {why}"));
+            }
+            _ => {}
         }
-        if matches!(child.state, ChildState::Leaving { .. }) || self.ending.is_some() {
+        if child.is_asked_to_leave || self.ending.is_some() {
             tracing::info!("process {pid} has ended ({exit})");
-            return;
-        }
-        if child.state == ChildState::Killed && child.failure.is_none() {
             return;
         }
         if !self.has_served {
@@ -260,7 +266,9 @@ impl Instance {
         }
         if exit == Exit::Code(i32::from(super::RESTART)) {
             tracing::info!("process {pid} asks to be started anew");
-            self.slots[slot].start_at = Some(Instant::now());
+            if let Some(slot) = self.slots.get_mut(slot) {
+                slot.start_at = Some(Instant::now());
+            }
             return;
         }
         let text = format!("process {pid} ended by itself: {why}{}", crashes::told(recorded));
@@ -295,12 +303,14 @@ impl Instance {
     /// A process ended that nobody asked to.
     pub(super) fn crashed(&mut self, slot: usize, lived: Duration, what: &str) {
         let now = Instant::now();
-        let due = self.slots[slot].backoff.crashed(lived, now);
-        self.slots[slot].restarts += 1;
         self.last_crash = Some(what.to_owned());
-        let crashes = self.slots[slot].backoff.crashes;
+        let Some(place) = self.slots.get_mut(slot) else { return tracing::error!("{what}") };
+        let due = place.backoff.crashed(lived, now);
+        place.restarts += 1;
+        place.start_at = Some(due);
+        let (crashes, is_loop) = (place.backoff.crashes, place.backoff.is_loop());
         let serves = self.children.iter().any(|child| child.state == ChildState::Serving);
-        if self.slots[slot].backoff.is_loop() && !serves {
+        if is_loop && !serves {
             tracing::error!("{what}; {LOOP} times in a row, none of which lived a minute: the instance ends");
             return self.end(false, None, 1);
         }
@@ -308,12 +318,12 @@ impl Instance {
         let text = format!("{what}; another starts in {wait:?} ({crashes} in a row)");
         tracing::error!("{text}");
         self.notices.status(&text);
-        self.slots[slot].start_at = Some(due);
     }
 }
 
 /// Asks a process to finish and end. `is_replaced`: others serve in its place.
 pub(super) fn leave(child: &mut Child, until: Instant, is_replaced: bool) {
+    child.is_asked_to_leave = true;
     if matches!(child.state, ChildState::Starting { .. }) {
         // It serves nobody and may hear nobody yet: the signal ends it, or makes it drain.
         child.terminate();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::control::ClientId;
 use super::plan::{OpenSocket, Plan};
 
-/// How long a new binary may take to say whether it can serve the configuration.
+/// How long a new binary may take to say whether it can serve the configuration, and whether it can take over.
 pub(super) const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most generations of processes at a time, those that leave included.
 pub(super) const GENERATIONS: usize = 3;
@@ -75,11 +75,15 @@ pub(super) enum Step {
     Next,
     /// This process is being started.
     Starting(Pid),
+    /// This process of the new binary serves, and the binary rehearses what the supervisor does next.
+    Rehearsing(Pid, ProgramCheck),
 }
 
-/// A run of `check` by a new binary.
+/// A run of a new binary, to know whether it can do something.
 #[derive(Debug)]
 pub(super) struct ProgramCheck {
+    /// Its command.
+    pub(super) what: &'static str,
     pub(super) child: std::process::Child,
     pub(super) until: Instant,
     /// Its output, in a file: nobody waits for it.

@@ -1,9 +1,10 @@
 //! The steps of a [`Roll`].
 
 use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
@@ -13,6 +14,7 @@ use super::instance::{Instance, Slot};
 use super::plan::Plan;
 use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::state::STATE;
+use super::upgrade::REHEARSE;
 use crate::serve::notify;
 
 /// How much of a report is passed on, in octets.
@@ -23,14 +25,14 @@ impl Roll {
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.step {
             // Its end is told by a signal; this is the limit.
-            Step::Checking(check) => Some(check.until),
+            Step::Checking(check) | Step::Rehearsing(_, check) => Some(check.until),
             Step::Next | Step::Starting(_) => None,
         }
     }
 
     /// Ends a check that still runs.
     pub(super) fn end_check(mut self) {
-        if let Step::Checking(check) = &mut self.step {
+        if let Step::Checking(check) | Step::Rehearsing(_, check) = &mut self.step {
             let _ = check.child.kill();
             let _ = check.child.wait();
         }
@@ -54,25 +56,19 @@ impl Instance {
         if self.roll.is_none() {
             self.begin_wanted(now);
         }
-        if let Some(Roll { step: Step::Checking(check), .. }) = &mut self.roll {
-            match check.child.try_wait() {
-                Ok(None) if now < check.until => return,
-                Ok(Some(status)) if status.success() && check.has_said_ok() => {}
-                ended => {
-                    let why = match ended {
-                        Ok(Some(status)) if status.success() => {
-                            "its `check` did not say `ok`: is it the program of a site?".to_owned()
-                        }
-                        Ok(Some(status)) => format!("it cannot serve this configuration ({status})"),
-                        Ok(None) => format!("its `check` did not end within {CHECK_TIMEOUT:?}"),
-                        Err(error) => format!("its `check` could not be run: {error}"),
-                    };
-                    let report = check.report();
-                    return self.abort_roll(&format!("{}: {why}\n{report}", self.blueprint.program.display()));
-                }
+        if let Some(roll) = &mut self.roll
+            && let Step::Checking(check) | Step::Rehearsing(_, check) = &mut roll.step
+        {
+            match check.outcome(now) {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(why)) => return self.abort_roll(&format!("{}: {why}", self.blueprint.program.display())),
             }
-            if let Some(roll) = &mut self.roll {
-                roll.step = Step::Next;
+            if let Step::Rehearsing(new, _) = std::mem::replace(&mut roll.step, Step::Next) {
+                // The rest of the roll is the new supervisor's. It returns only if it fails.
+                let why = self.hand_over(new);
+                self.retire(new);
+                return self.abort_roll(&why);
             }
         }
         self.start_next();
@@ -133,25 +129,47 @@ impl Instance {
 
     /// Runs the new program's `check`.
     fn check(&self, plan: &Plan, now: Instant) -> Result<ProgramCheck, String> {
+        let version = STATE.to_string();
+        self.run_new("check", &["--takes-over", &version], Stdio::null(), plan, now)
+    }
+
+    /// Lets the new program do with a copy of the state what it will have to do with the state. When the supervisor is
+    /// the new program, nobody is there any more who could go on after an error.
+    fn rehearse(&self, new: Pid, now: Instant) -> Result<ProgramCheck, String> {
+        let program = self.blueprint.program.display();
+        let state = self.packed(new).map_err(|error| format!("{program} could not take over: {error}"))?;
+        let plan = self.roll.as_ref().map_or(&self.plan, |roll| &roll.plan);
+        self.run_new(REHEARSE, &[], OwnedFd::from(state).into(), plan, now)
+    }
+
+    fn run_new(
+        &self,
+        what: &'static str,
+        arguments: &[&str],
+        stdin: Stdio,
+        plan: &Plan,
+        now: Instant,
+    ) -> Result<ProgramCheck, String> {
         let program = &self.blueprint.program;
         if let Some(identity) = &plan.identity {
             identity.refuse_writable("the program", program).map_err(|error| error.to_string())?;
         }
-        let failed = |error| format!("{}: its `check` cannot be run: {error}", program.display());
+        let failed = |error| format!("{}: its `{what}` cannot be run: {error}", program.display());
         let output = tempfile::tempfile().map_err(failed)?;
         let both = (output.try_clone().map_err(failed)?, output.try_clone().map_err(failed)?);
         let mut command = Command::new(program);
         notify::hide_from(&mut command);
         let child = command
-            .args(["check", "--takes-over", &STATE.to_string()])
+            .arg(what)
+            .args(arguments)
             .args(&self.blueprint.arguments)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(both.0)
             .stderr(both.1)
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        Ok(ProgramCheck { child, until: now + CHECK_TIMEOUT, output })
+        Ok(ProgramCheck { what, child, until: now + CHECK_TIMEOUT, output })
     }
 
     /// Starts the next new process, or ends the roll.
@@ -181,27 +199,37 @@ impl Instance {
         let Some(roll) = &mut self.roll else { return };
         roll.step = Step::Next;
         if roll.is_of_new_program() {
-            // The rest of the roll is the new supervisor's. It returns only if it fails.
-            let why = self.hand_over(pid);
-            let until = Instant::now() + self.plan.leave_timeout;
-            self.leave(until, |child| child.pid == pid);
-            return self.abort_roll(&why);
+            return match self.rehearse(pid, Instant::now()) {
+                Ok(check) => {
+                    if let Some(roll) = &mut self.roll {
+                        roll.step = Step::Rehearsing(pid, check);
+                    }
+                }
+                Err(why) => {
+                    self.retire(pid);
+                    self.abort_roll(&why);
+                }
+            };
         }
         roll.replaced += 1;
-        self.slots[slot].start_at = None;
+        if let Some(slot) = self.slots.get_mut(slot) {
+            slot.start_at = None;
+        }
         let until = Instant::now() + self.plan.leave_timeout;
         self.leave(until, |child| child.slot == slot && child.pid != pid);
+    }
+
+    /// A process of a roll that failed leaves again.
+    fn retire(&mut self, pid: Pid) {
+        let until = Instant::now() + self.plan.leave_timeout;
+        self.leave(until, |child| child.pid == pid);
     }
 
     /// Every process is new: the plan holds, sockets that it does not want are closed, and slots that are too many.
     fn end_roll(&mut self) {
         let Some(roll) = self.roll.take() else { return };
-        let until = Instant::now() + self.plan.leave_timeout;
-        let count = roll.plan.processes;
-        self.leave(until, |child| child.slot >= count);
-        self.slots.truncate(count);
-        self.learnt.truncate(count);
         (self.plan, self.sockets) = (roll.plan, roll.sockets);
+        self.keep_slots();
         let took = roll.began.elapsed().as_secs_f64();
         let text = format!("{} done in {took:.2} s: {} new", roll.kind.word(), roll.replaced);
         tracing::info!("{text}");
@@ -220,12 +248,49 @@ impl Instance {
         tracing::error!("{text}");
         self.notices.rolled(&text);
         let waiting = std::mem::take(&mut roll.waiting);
+        if let Step::Rehearsing(new, _) = roll.step {
+            self.retire(new);
+        }
         roll.end_check();
+        self.keep_slots();
         self.tell(&waiting, false, &text);
+    }
+
+    /// There are as many slots as the plan has processes: what is above them leaves, and none stays empty.
+    fn keep_slots(&mut self) {
+        let count = self.plan.processes;
+        let until = Instant::now() + self.plan.leave_timeout;
+        self.leave(until, |child| child.slot >= count);
+        self.slots.resize_with(count, Slot::default);
+        self.learnt.truncate(count);
+        let now = Instant::now();
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            let is_there = self.children.iter().any(|child| child.slot == number && !child.is_asked_to_leave);
+            if !is_there && slot.start_at.is_none() {
+                slot.start_at = Some(slot.backoff.crashed(Duration::ZERO, now));
+            }
+        }
     }
 }
 
 impl ProgramCheck {
+    /// How it ended; `None` while it may run on. An error has what it printed.
+    fn outcome(&mut self, now: Instant) -> Option<Result<(), String>> {
+        let what = self.what;
+        let why = match self.child.try_wait() {
+            Ok(None) if now < self.until => return None,
+            Ok(Some(status)) if status.success() && self.has_said_ok() => return Some(Ok(())),
+            Ok(Some(status)) if status.success() => {
+                format!("its `{what}` did not say `ok`: is it the program of a site?")
+            }
+            Ok(Some(status)) if what == REHEARSE => format!("it cannot take over ({status})"),
+            Ok(Some(status)) => format!("it cannot serve this configuration ({status})"),
+            Ok(None) => format!("its `{what}` did not end within {CHECK_TIMEOUT:?}"),
+            Err(error) => format!("its `{what}` could not be run: {error}"),
+        };
+        Some(Err(format!("{why}\n{}", self.report())))
+    }
+
     /// The last word of a `check` that found nothing wrong. Other programs may end with 0, too.
     fn has_said_ok(&mut self) -> bool {
         self.report().lines().last().is_some_and(|line| line == "ok")

@@ -1,10 +1,10 @@
 //! What a supervisor hands over to the next program in its process.
 //!
-//! A version is a promise between two builds: fields are only added, with defaults. What may be long goes into a file
-//! in memory ([`Stow`]), because a socket's buffer has room for some 200 KiB.
+//! A version is a promise between two builds: fields are only added, with defaults. The state is a file in memory,
+//! because a socket's buffer has room for some 200 KiB, and goes over the socket as the first of the descriptors.
 
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Seek, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +17,20 @@ use crate::ipc::line::Unread;
 use crate::ipc::messages::LearntBefore;
 
 /// The version of [`State`]: a program takes over from one that speaks the same. `check --takes-over` asks for it.
-pub(crate) const STATE: u32 = 1;
+pub(crate) const STATE: u32 = 2;
 
-/// All that a supervisor knows. The descriptors come beside it in this order: the pid file, the control socket, the
-/// listening sockets, the lines to the processes, the lines to the clients.
+/// The message on the socket.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Handed {
+    pub(super) version: u32,
+    /// How many descriptors there are, in this order: the [`State`], the pid file, the control socket, the listening
+    /// sockets, of each process its line and what it records, the lines to the clients.
+    pub(super) descriptors: usize,
+}
+
+/// All that a supervisor knows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
-    pub(super) version: u32,
     pub(super) generation: u64,
     /// Seconds since 1970.
     pub(super) began: u64,
@@ -48,15 +55,6 @@ pub(super) struct State {
     /// Whether a service manager was told that the start is over.
     #[serde(default)]
     pub(super) is_ready: bool,
-    /// The connections to databases that the processes hold.
-    #[serde(default)]
-    pub(super) books: Books,
-    /// Whether the last descriptor is a [`Stow`], which has the `line` of each of `children`, too.
-    #[serde(default)]
-    pub(super) is_stowed: bool,
-    /// Whether one more descriptor is the file of the flight recorder.
-    #[serde(default)]
-    pub(super) is_recorded: bool,
     /// The levels of the log, and for how many milliseconds more.
     #[serde(default)]
     pub(super) levels: Option<(Option<String>, u64)>,
@@ -65,29 +63,26 @@ pub(super) struct State {
     pub(super) crashed_ms: Option<u64>,
     #[serde(default)]
     pub(super) announces: bool,
-}
-
-/// What may be long: it goes into a file in memory, because a socket's buffer has room for some 200 KiB.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Stow {
     pub(super) learnt: Vec<(usize, LearntBefore)>,
-    pub(super) lines: Vec<Unread>,
-    pub(super) lines_of_clients: Vec<Unread>,
     pub(super) totals: Totals,
     /// The configuration that the roll brings: what is in the file meanwhile may not be fit to be served.
     pub(super) conf: Option<ConfFile>,
+    /// The connections to databases that the processes hold.
+    pub(super) books: Books,
 }
 
-impl Stow {
+impl State {
     pub(super) fn write(&self) -> io::Result<File> {
         let mut file = File::from(rustix::fs::memfd_create("state", rustix::fs::MemfdFlags::CLOEXEC)?);
-        serde_json::to_writer(io::BufWriter::new(&file), self)?;
+        let mut writer = io::BufWriter::new(&file);
+        serde_json::to_writer(&mut writer, self)?;
+        writer.flush()?;
+        drop(writer);
         file.rewind()?;
         Ok(file)
     }
 
-    pub(super) fn read(file: &File) -> io::Result<Stow> {
+    pub(super) fn read(file: &File) -> io::Result<State> {
         Ok(serde_json::from_reader(io::BufReader::new(file))?)
     }
 }
@@ -102,9 +97,8 @@ pub(super) struct ChildOf {
     /// In how many milliseconds it is to be killed, if it leaves.
     pub(super) leaves_ms: Option<u64>,
     pub(super) line: Unread,
-    /// Its region of the flight recorder.
-    #[serde(default)]
-    pub(super) region: Option<usize>,
+    /// Whether the descriptor after its line is what it records.
+    pub(super) is_recorded: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,15 +130,42 @@ mod tests {
         let learnt = Learnt { members: Some("x".repeat(1 << 20)) };
         let (mut line, there) = UnixStream::pair().map(|(here, there)| (Line::from(here), there)).expect("a pair");
         line.queue(&learnt).expect("it is short enough");
-        let stow = Stow {
-            learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
-            lines: vec![line.unread()],
-            ..Stow::default()
+        let child = ChildOf {
+            pid: 7,
+            slot: 3,
+            generation: 1,
+            lived_ms: 9,
+            leaves_ms: None,
+            line: line.unread(),
+            is_recorded: false,
         };
-        let read = Stow::read(&stow.write().expect("there is room")).expect("it was written");
-        let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{read:?}") };
+        let state = State {
+            generation: 1,
+            began: 0,
+            sockets: Vec::new(),
+            children: vec![child],
+            slots: Vec::new(),
+            new: 7,
+            rest: Vec::new(),
+            clients: Vec::new(),
+            waiting: Vec::new(),
+            wanted: None,
+            rolled_ms: 0,
+            last_crash: None,
+            is_activated: false,
+            is_ready: true,
+            levels: None,
+            crashed_ms: None,
+            announces: false,
+            learnt: vec![(3, LearntBefore { age_ms: 7, learnt })],
+            totals: Totals::default(),
+            conf: None,
+            books: Books::default(),
+        };
+        let mut read = State::read(&state.write().expect("there is room")).expect("it was written");
+        let [(3, LearntBefore { age_ms: 7, learnt })] = &read.learnt[..] else { panic!("{:?}", read.learnt) };
         assert_eq!(learnt.members.as_ref().map(String::len), Some(1 << 20));
-        line.resume(read.lines.into_iter().next().expect("there is one"));
+        line.resume(read.children.remove(0).line);
         assert!(line.has_output());
         drop(there);
     }

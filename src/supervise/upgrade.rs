@@ -3,12 +3,15 @@
 //! The state goes to the new program as a message with descriptors, on a socket that is its standard input: the
 //! listening sockets, the locked pid file, the control socket, the lines to processes and to clients. Nothing
 //! is closed and opened again, so nothing is lost; signals stay blocked, so they wait for the new program.
+//!
+//! After the `exec` nobody is there any more who could go on if the new program fails. So it rehearses its part before,
+//! as a process of its own with a copy of all that.
 
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant, UNIX_EPOCH};
@@ -27,15 +30,16 @@ use super::notices::Notices;
 use super::plan::{OpenSocket, Plan};
 use super::roll::{Roll, RollKind, Step, WantedRoll};
 use super::signals::Signals;
-use super::state::{ChildOf, ClientOf, STATE, SlotOf, State, Stow};
+use super::state::{ChildOf, ClientOf, Handed, STATE, SlotOf, State};
 use crate::ipc::Line;
-use crate::ipc::line::Unread;
-use crate::ipc::recorder::Recorders;
+use crate::ipc::recorder::Recording;
 use crate::observe::log;
 use crate::serve::listen::Listener;
 
 /// The hidden command that takes an instance over.
 pub(crate) const ADOPT: &str = "adopt";
+/// The hidden command that tries whether `adopt` would succeed, with a copy of the state. It says `ok`.
+pub(crate) const REHEARSE: &str = "rehearse";
 
 /// Why a supervisor could not go on as another program.
 #[derive(Debug, thiserror::Error)]
@@ -66,28 +70,7 @@ impl Instance {
     }
 
     fn try_hand_over(&mut self, new: Pid) -> io::Result<Infallible> {
-        let (here, there) = UnixStream::pair()?;
-        // What does not fit into the socket's buffer would wait for a reader that does not exist yet.
-        here.set_nonblocking(true)?;
-        let mut line = Line::from(here);
-        {
-            let stow = Stow {
-                learnt: self.learnt.all(Instant::now()),
-                lines: self.children.iter().map(|child| child.line.unread()).collect(),
-                lines_of_clients: self.control.clients.iter().map(|client| client.line.unread()).collect(),
-                totals: self.totals.clone(),
-                conf: self.roll.as_ref().and_then(|roll| roll.plan.conf.clone()),
-            };
-            let stowed = stow.write();
-            if let Err(error) = &stowed {
-                tracing::warn!("what does not fit into a socket is not handed over: {error}");
-            }
-            let (state, handed) = self.state(new, stowed.as_ref().ok());
-            line.hand_over(&state, &handed).map_err(io::Error::other)?;
-        }
-        if line.has_output() {
-            return Err(io::Error::other("its state is too large for a socket's buffer"));
-        }
+        let there = self.packed(new)?;
         let word = |word: &std::ffi::OsStr| CString::new(word.as_bytes()).map_err(io::Error::other);
         let program = word(self.blueprint.program.as_os_str())?;
         let mut words = vec![program.clone(), CString::new(ADOPT)?];
@@ -105,21 +88,43 @@ impl Instance {
         Err(failed.map_or_else(Into::into, |never| match never {}))
     }
 
-    fn state<'a>(&'a self, new: Pid, stow: Option<&'a File>) -> (State, Vec<BorrowedFd<'a>>) {
+    /// A socket from which a new program can read the state.
+    pub(super) fn packed(&self, new: Pid) -> io::Result<UnixStream> {
+        let (here, there) = UnixStream::pair()?;
+        // What does not fit into the socket's buffer would wait for a reader that does not exist yet.
+        here.set_nonblocking(true)?;
+        let state = self.state(new).write()?;
+        let open = match &self.roll {
+            Some(roll) => &roll.sockets,
+            None => &self.sockets,
+        };
+        let mut handed = vec![state.as_fd(), self.pid_file.file.as_fd(), self.control.listener.as_fd()];
+        handed.extend(open.iter().map(|socket| socket.listener.as_fd()));
+        for child in &self.children {
+            handed.push(child.line.socket().as_fd());
+            handed.extend(child.recording.as_ref().map(Recording::file));
+        }
+        handed.extend(self.control.clients.iter().map(|client| client.line.socket().as_fd()));
+        let mut line = Line::from(here);
+        let message = Handed { version: STATE, descriptors: handed.len() };
+        line.hand_over_all(&message, &handed).map_err(io::Error::other)?;
+        if line.has_output() {
+            return Err(io::Error::other("its state is too large for a socket's buffer"));
+        }
+        Ok(there)
+    }
+
+    fn state(&self, new: Pid) -> State {
         let now = Instant::now();
         let (rest, waiting, sockets) = match &self.roll {
             Some(roll) => (roll.rest.iter().copied().collect(), roll.waiting.as_slice(), &roll.sockets),
             None => (Vec::new(), &[][..], &self.sockets),
         };
-        let mut handed = vec![self.pid_file.file.as_fd(), self.control.listener.as_fd()];
-        handed.extend(sockets.iter().map(|socket| socket.listener.as_fd()));
-        handed.extend(self.children.iter().map(|child| child.line.socket().as_fd()));
-        handed.extend(self.control.clients.iter().map(|client| client.line.socket().as_fd()));
         let clients = self.control.clients.iter().map(|client| ClientOf {
             id: client.id,
             has_asked: client.has_asked,
             is_answered: client.is_answered,
-            line: if stow.is_some() { Unread::default() } else { client.line.unread() },
+            line: client.line.unread(),
         });
         let children = self.children.iter().map(|child| ChildOf {
             pid: child.pid.as_raw(),
@@ -128,19 +133,19 @@ impl Instance {
             lived_ms: millis(child.lived(now)),
             leaves_ms: match child.state {
                 ChildState::Leaving { until } => Some(millis(until.saturating_duration_since(now))),
-                ChildState::Killed => Some(0),
-                ChildState::Starting { .. } | ChildState::Serving => None,
+                ChildState::Killed if child.is_asked_to_leave => Some(0),
+                // The end of one that was killed for a fault will be seen, and another takes its place.
+                ChildState::Killed | ChildState::Starting { .. } | ChildState::Serving => None,
             },
-            line: if stow.is_some() { Unread::default() } else { child.line.unread() },
-            region: child.region,
+            line: child.line.unread(),
+            is_recorded: child.recording.is_some(),
         });
         let slots = self.slots.iter().map(|slot| SlotOf {
             crashes: slot.backoff.crashes,
             restarts: slot.restarts,
             starts_ms: slot.start_at.map(|due| millis(due.saturating_duration_since(now))),
         });
-        let state = State {
-            version: STATE,
+        State {
             generation: self.generation,
             began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             sockets: sockets.iter().map(|socket| socket.address.clone()).collect(),
@@ -155,66 +160,55 @@ impl Instance {
             last_crash: self.last_crash.clone(),
             is_activated: self.is_activated(),
             is_ready: self.notices.is_ready,
-            books: self.bank.books(),
-            is_stowed: stow.is_some(),
-            is_recorded: self.recorders.is_some(),
-            crashed_ms: self.crashes.age(now).map(millis),
-            announces: self.crashes.announces,
             levels: self
                 .levels
                 .as_ref()
                 .map(|(levels, until)| (levels.clone(), millis(until.saturating_duration_since(now)))),
-        };
-        handed.extend(stow.map(AsFd::as_fd));
-        handed.extend(self.recorders.as_ref().map(Recorders::file));
-        (state, handed)
+            crashed_ms: self.crashes.age(now).map(millis),
+            announces: self.crashes.announces,
+            learnt: self.learnt.all(now),
+            totals: self.totals.clone(),
+            conf: self.roll.as_ref().and_then(|roll| roll.plan.conf.clone()),
+            books: self.bank.books(),
+        }
     }
 
-    /// Takes over the instance whose state is on the standard input.
-    pub(super) fn adopt(blueprint: Blueprint) -> Result<Instance, AdoptError> {
+    /// Takes over the instance whose state is on the standard input, or rehearses that.
+    pub(super) fn adopt(blueprint: Blueprint, is_rehearsal: bool) -> Result<Instance, AdoptError> {
         let signals = Signals::block()?;
         let mut line = Line::on_stdin()?;
-        let state: State = line.wait()?;
-        if state.version != STATE {
-            return Err(AdoptError::Version(state.version));
+        let handed: Handed = line.wait()?;
+        if handed.version != STATE {
+            return Err(AdoptError::Version(handed.version));
         }
+        line.wait_descriptors(handed.descriptors)?;
         rustix::stdio::dup2_stdin(File::open("/dev/null")?).map_err(io::Error::from)?;
         let mut next = || line.take_descriptors(1).pop().ok_or(AdoptError::Descriptors);
+        let state = State::read(&File::from(next()?))?;
         let (pid_file, listener) = (File::from(next()?), UnixListener::from(next()?));
         let mut control = Control::new(listener);
         let mut sockets = Vec::new();
         for address in state.sockets {
-            let make = if state.is_activated { OpenSocket::activated } else { OpenSocket::own };
-            sockets.push(make(address, Listener::from_fd(next()?)?));
+            let listener = Listener::from_fd(next()?)?;
+            sockets.push(match (state.is_activated, is_rehearsal) {
+                (true, _) => OpenSocket::activated(address, listener),
+                (false, true) => OpenSocket::lent(address, listener),
+                (false, false) => OpenSocket::own(address, listener),
+            });
         }
         let now = Instant::now();
-        let (mut children, mut regions) = (Vec::new(), Vec::new());
+        let mut children = Vec::new();
         for child in state.children {
-            regions.extend(child.region);
-            children.push(child.adopted(next()?, now));
+            let line = UnixStream::from(next()?);
+            let recording = child.is_recorded.then(&mut next).transpose()?;
+            children.push(child.adopted(line, recording.map(|file| Recording::resumed(file.into())), now));
         }
         for client in state.clients {
             let line = Line::resumed(UnixStream::from(next()?), client.line);
             control.adopt(client.id, line, client.has_asked, client.is_answered);
         }
         let leaving = children.iter().filter(|child| child.is_leaving()).map(|child| child.pid.as_raw()).collect();
-        let stow = if state.is_stowed { Stow::read(&File::from(next()?)) } else { Ok(Stow::default()) };
-        let Stow { learnt, lines, lines_of_clients, totals, conf } = stow.unwrap_or_else(|error| {
-            tracing::error!("what does not fit into a socket did not come over: {error}");
-            Stow::default()
-        });
-        let recorders = if state.is_recorded { Ok(Recorders::resumed(File::from(next()?))) } else { Recorders::new() };
-        let mut recorders = super::recorders(recorders);
-        if let Some(recorders) = &mut recorders {
-            regions.into_iter().for_each(|region| recorders.occupy(region));
-        }
-        for (child, unread) in children.iter_mut().zip(lines) {
-            child.line.resume(unread);
-        }
-        for (client, unread) in control.clients.iter_mut().zip(lines_of_clients) {
-            client.line.resume(unread);
-        }
-        let loaded = (blueprint.load)(conf.as_ref()).map_err(AdoptError::Plan)?;
+        let loaded = (blueprint.load)(state.conf.as_ref()).map_err(AdoptError::Plan)?;
         let plan = Plan::of(&loaded).map_err(|error| AdoptError::Plan(error.to_string()))?;
         let pid_file = plan.place.adopt_lock(pid_file);
         let slots = state.slots.iter().map(|slot| Slot {
@@ -233,7 +227,7 @@ impl Instance {
             waiting: state.waiting,
             began: now.checked_sub(Duration::from_millis(state.rolled_ms)).unwrap_or(now),
         };
-        let mut instance = Instance {
+        Ok(Instance {
             blueprint,
             plan,
             sockets,
@@ -251,39 +245,44 @@ impl Instance {
             last_crash: state.last_crash,
             notices: Notices::new(state.is_ready),
             bank: Bank::of_books(state.books, leaving),
-            learnt: LearntBySlot::adopted(learnt, now),
-            totals,
+            learnt: LearntBySlot::adopted(state.learnt, now),
+            totals: state.totals,
             crashes: Crashes::adopted(state.crashed_ms, state.announces, now),
             levels: state.levels.map(|(levels, ms)| (levels, now + Duration::from_millis(ms))),
-            recorders,
-        };
-        if let Some((levels, _)) = &instance.levels {
+        })
+    }
+
+    /// Goes on with the upgrade that this program is the end of.
+    pub(super) fn take_over(&mut self) {
+        if let Some((levels, _)) = &self.levels {
             log::set_levels(levels.as_deref());
         }
-        tracing::info!("{} has taken over", instance.blueprint.program.display());
-        let new = Pid::from_raw(state.new);
-        if let Some(slot) = instance.children.iter().find(|child| child.pid == new).map(|child| child.slot) {
-            instance.replaced(new, slot);
+        tracing::info!("{} has taken over", self.blueprint.program.display());
+        let Some(Roll { step: Step::Starting(new), .. }) = &self.roll else { return };
+        let new = *new;
+        if let Some(slot) = self.children.iter().find(|child| child.pid == new).map(|child| child.slot) {
+            self.replaced(new, slot);
         }
-        Ok(instance)
     }
 }
 
 impl ChildOf {
-    fn adopted(self, descriptor: OwnedFd, now: Instant) -> Child {
+    fn adopted(self, socket: UnixStream, recording: Option<Recording>, now: Instant) -> Child {
         Child {
             pid: Pid::from_raw(self.pid),
             slot: self.slot,
             generation: self.generation,
-            line: Line::resumed(UnixStream::from(descriptor), self.line),
+            line: Line::resumed(socket, self.line),
             state: match self.leaves_ms {
                 Some(wait) => ChildState::Leaving { until: now + Duration::from_millis(wait) },
                 None => ChildState::Serving,
             },
+            is_asked_to_leave: self.leaves_ms.is_some(),
+            silent_since: None,
             has_served: true,
             closes: self.leaves_ms.is_some(),
             started: now.checked_sub(Duration::from_millis(self.lived_ms)).unwrap_or(now),
-            region: self.region,
+            recording,
             failure: None,
         }
     }

@@ -261,7 +261,8 @@ fn a_process_without_a_supervisor_takes_them_too() {
     let site = Managed::start(scenario, json!({ "sockets": [{ "kind": "tcp" }] }));
     let port = site.port(0);
     assert_eq!(get(port, "/pid"), site.pid().to_string());
-    assert!(site.said().contains(&format!("serves http://127.0.0.1:{port}")), "{}", site.said());
+    let greeting = format!("serves http://127.0.0.1:{port}");
+    site.awaited("it greets", || site.said().contains(&greeting).then_some(()));
     site.signal("TERM");
     assert_eq!(site.exit(), 0);
     std::net::TcpStream::connect(("127.0.0.1", port)).expect("the socket is the manager's");

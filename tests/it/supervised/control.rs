@@ -45,7 +45,7 @@ fn request(command: &str) -> String {
 }
 
 /// What a process has of memory at most, in KiB.
-fn peak(pid: u32) -> usize {
+pub(super) fn peak(pid: u32) -> usize {
     let told = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let line = told.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("every process has a line");
     line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")

@@ -87,6 +87,41 @@ fn a_bad_binary_is_refused_and_everything_stays_as_it_was() {
 }
 
 #[test]
+fn a_binary_that_serves_and_cannot_take_over_is_refused() {
+    // As a process it is the program that it was, so it serves.
+    let only_serves = |original: &std::path::Path, rest: &str| {
+        let original = original.display();
+        format!("#!/bin/sh\ncase \"$1\" in check|process) exec {original} \"$@\";; esac\n{rest}\n")
+    };
+    let cases = [
+        ("echo forgotten; exit 9", "forgotten"),
+        ("kill -SEGV $$", "cannot take over (signal: 11"),
+        ("exit 0", "did not say `ok`"),
+        ("exec sleep 60", "did not end within 10s"),
+    ];
+    for (rest, wrong) in cases {
+        let (scenario, path, original) = movable();
+        let site = serving(scenario);
+        let (supervisor, before, busy) = (status(&site)["pid"].clone(), pid(&site), Busy::begin(&site));
+        replace(&path, |aside| script(aside, &only_serves(&original, rest)));
+        let report = refused(&site.command_of(&original, "upgrade", &["--wait"]));
+        assert!(report.contains(wrong) && report.contains("stays as it was"), "{report}");
+        busy.end();
+        let told = || -> Value {
+            serde_json::from_slice(&site.command_of(&original, "status", &["--json"]).stdout).unwrap_or_default()
+        };
+        eventually("what served before is alone again", || {
+            let told = told();
+            let [one] = &told["processes"].as_array()?[..] else { return None };
+            (told["pid"] == supervisor && one["pid"] == before && one["state"] == "serving").then_some(())
+        });
+        replace(&path, |aside| copy_program(&original, aside));
+        done(&site.command_of(&original, "upgrade", &["--wait"]));
+        next_pid(&site, before);
+    }
+}
+
+#[test]
 fn a_conf_that_is_broken_during_an_upgrade_does_not_count() {
     let (scenario, path, original) = movable();
     let site = serving(scenario.server("processes", "2"));

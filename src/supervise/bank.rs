@@ -19,8 +19,8 @@ use skitai_actors::db::may_give;
 use crate::ipc::messages::{ConnectionCount, ToProcess};
 
 /// How long the server may need to see that the connections of a process that has ended are gone. It looks every 300 ms
-/// while a statement runs (`actors::db::postgres::dial`), and at once otherwise.
-const SEEN_AFTER: Duration = Duration::from_millis(500);
+/// while a statement runs (`actors::db::postgres::dial`), and at once otherwise; a busy machine adds to that.
+const SEEN_AFTER: Duration = Duration::from_secs(1);
 
 /// The cluster and the member.
 type Key = (String, String);

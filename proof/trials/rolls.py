@@ -64,11 +64,11 @@ def rolled(report, options, site, processes):
     # Every fifth is an upgrade.
     words = ["reload", "reload", "upgrade"] if options.quick else \
         ["upgrade" if nth % 5 == 4 else "reload" for nth in range(RELOADS + UPGRADES)]
-    supervisor, served, most, took = site.child.pid, set(), 0, []
+    supervisor, generations, most, took = site.child.pid, [], 0, []
     with Visitors(site.port) as visitors:
         # Everybody has asked before the first.
         time.sleep(2)
-        served.update(site.serving())
+        generations.append(site.serving())
         begun = time.monotonic()
         for nth, word in enumerate(words, 1):
             told = getattr(site, word)()
@@ -78,7 +78,7 @@ def rolled(report, options, site, processes):
             took.append(told.took)
             if is_supervised:
                 most = max(most, len({one["generation"] for one in site.status()["processes"]}))
-            served.update(now := site.serving())
+            generations.append(now := site.serving())
             # In ten milliseconds a process might be replaced before anybody has asked it.
             site.until(lambda: answering(site.port) in now, "a new connection is answered by a new process")
             time.sleep(BETWEEN)
@@ -103,9 +103,10 @@ def rolled(report, options, site, processes):
     report.bound("streams of 20 s that came whole", sum(one.is_whole for one in streams), 10, at_least=True)
     report.bound("streams that did not", sum(not one.is_whole for one in streams), 0)
     if is_supervised:
+        served = {pid for pids in generations for pid in pids}
         outlived = sum(one.pid in served and one.pid not in last for one in streams)
         report.bound("streams of processes that left meanwhile", outlived, 10, at_least=True)
-        by_supervisor(report, site, supervisor, visitors.by_process(), served, most, processes, words)
+        by_supervisor(report, site, supervisor, visitors.by_process(), generations, most, processes, words)
 
 
 def answering(port):
@@ -117,11 +118,14 @@ def answering(port):
     return pid
 
 
-def by_supervisor(report, site, supervisor, answers, served, most, processes, words):
+def by_supervisor(report, site, supervisor, answers, generations, most, processes, words):
     """What the supervisor did for it."""
     said, upgrades = site.said(), words.count("upgrade")
+    served = {pid for pids in generations for pid in pids}
     report.bound("processes that served", len(served), processes * (len(words) + 1), at_least=True)
-    report.bound("good answers of the one that had fewest", min(answers[pid] for pid in served), SOME, at_least=True)
+    # Of two that accept, the kernel chooses one: of a process that lived for some milliseconds that may be none.
+    fewest = min(sum(answers[pid] for pid in pids) for pids in generations)
+    report.bound("good answers of the generation that had fewest", fewest, SOME, at_least=True)
     strangers = sum(answers.values()) - sum(answers[pid] for pid in served)
     report.bound("good answers of processes that were never seen to serve", strangers, 0)
     report.bound("generations at a time", most, GENERATIONS)

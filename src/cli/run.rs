@@ -235,10 +235,11 @@ fn serve(
                     relay.needs(&loaded);
                 }
                 let (closing, to) = (site.process.lifecycle.reached(Phase::Closing), relay.clone());
+                let leaving = budgets.clone();
                 actix_rt::spawn(async move {
                     closing.await;
                     to.say(&FromProcess::Closes);
-                    budgets.iter().for_each(|budgets| budgets.leave());
+                    leaving.iter().for_each(|budgets| budgets.leave());
                 });
                 Some(relay)
             }
@@ -257,7 +258,15 @@ fn serve(
             relay.say(&FromProcess::Ready);
             learnt::tell(&site, relay.clone());
             counted::tell(&site, relay.clone());
-            serving.at_last(counted::tell_last(site.clone(), relay.clone()));
+            let last = counted::tell_last(site.clone(), relay.clone());
+            let lifecycle = site.process.lifecycle.clone();
+            serving.at_last(async move {
+                last.await;
+                // Its successor waits for them, and what this process held at its end comes later still.
+                if let Some(budgets) = budgets.filter(|_| lifecycle.is_replaced()) {
+                    budgets.returned().await;
+                }
+            });
         }
         if let Some(notifier) = notifier {
             let server = &loaded.settings.server;

@@ -36,7 +36,7 @@ const TURNS: usize = 2;
 /// How long the threads have to let go of what is cut. One that a handler holds cannot.
 const LET_GO: Duration = Duration::from_secs(1);
 /// How long the last words may take.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// The most that are named of what was cut.
 const NAMED: usize = 20;
 

@@ -133,6 +133,17 @@ impl Budgets {
         self.changed.send_modify(|version| *version += 1);
     }
 
+    /// Waits until a process that leaves has given back everything: the server has closed its connections.
+    pub async fn returned(&self) {
+        let mut changed = self.changed.subscribe();
+        let holds = |state: &Arc<Mutex<State>>| lock(state).allowed > 0;
+        while lock(&self.members).values().any(holds) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Follows changes of limits.
     pub(super) fn follow(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
@@ -153,7 +164,7 @@ impl Budgets {
             change(&mut state);
             state.settle(self.is_leaving.load(Relaxed))
         };
-        if settled.is_changed {
+        if settled.is_changed || settled.returned > 0 {
             self.changed.send_modify(|version| *version += 1);
         }
         if settled.returned > 0 {

@@ -199,24 +199,14 @@ impl Dialer {
     /// Makes a connection and the task that moves its bytes. The task closes the connection when the returned sender is
     /// dropped.
     pub(super) async fn dial(&self, config: &Config) -> Result<(Client, oneshot::Sender<Never>), Error> {
-        let mut seat = self.seats.take().await;
+        let seat = self.seats.take().await;
         let began = Instant::now();
         let connected = match &self.tls {
-            None if self.is_local() => {
-                let connected = config.connect(NoTls).await;
-                seat.dialled();
-                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
-            }
-            None => {
-                let connected = config.connect(Plain).await;
-                seat.dialled();
-                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
-            }
+            None if self.is_local() => self.seated(config.connect(NoTls).await, seat),
+            None => self.seated(config.connect(Plain).await, seat),
             Some(tls) => {
                 let tls = tls.clone().expect("a checkout asks whether it is usable");
-                let connected = config.connect(tls).await;
-                seat.dialled();
-                connected.map(|(client, connection)| (client, self.driven(connection, seat)))
+                self.seated(config.connect(tls).await, seat)
             }
         };
         let connected = match connected {
@@ -248,6 +238,26 @@ impl Dialer {
         set.or_else(|error| if error.as_db_error().is_some() { Ok(()) } else { Err(error) })
     }
 
+    /// What became of a dial, and of its seat.
+    fn seated<S, T>(
+        &self,
+        connected: Result<(Client, Connection<S, T>), Error>,
+        mut seat: Seat,
+    ) -> Result<(Client, oneshot::Sender<Never>), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        seat.dialled();
+        match connected {
+            Ok((client, connection)) => Ok((client, self.driven(connection, seat))),
+            Err(error) => {
+                seat.leave();
+                Err(error)
+            }
+        }
+    }
+
     /// Spawns the task that moves a connection's bytes, on this thread: each thread is a runtime of its own.
     fn driven<S, T>(&self, connection: Connection<S, T>, seat: Seat) -> oneshot::Sender<Never>
     where
@@ -257,8 +267,6 @@ impl Dialer {
         let (open, closed) = oneshot::channel::<Never>();
         let (node, is_local) = (self.to_string(), self.is_local());
         tokio::spawn(tasks::named("PostgreSQL connections", async move {
-            // However this task ends.
-            let _seat = seat;
             let mut connection = pin!(connection);
             let ended = match select(connection.as_mut(), closed).await {
                 Either::Left((ended, _)) => ended,
@@ -272,6 +280,7 @@ impl Dialer {
                 // The end of a Unix socket is not seen here.
                 tokio::time::sleep(ENDS_WITHIN).await;
             }
+            seat.leave();
         }));
         open
     }

@@ -5,3 +5,4 @@ pub(crate) mod counts;
 pub(crate) mod log;
 pub(crate) mod log_files;
 pub(crate) mod panics;
+pub(crate) mod plain_file;

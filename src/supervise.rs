@@ -52,6 +52,7 @@ use std::time::{Instant, SystemTime};
 use nix::unistd::execv;
 
 use crate::config::Loaded;
+use crate::observe::plain_file::LogKind;
 use crate::serve::activation;
 use crate::serve::listen::Listener;
 use bank::Bank;
@@ -154,7 +155,7 @@ pub(crate) fn rehearse(blueprint: Blueprint) -> Result<(), AdoptError> {
 pub(crate) fn console_log(loaded: &Loaded) -> io::Result<File> {
     let plan = Plan::of(loaded).map_err(io::Error::other)?;
     plan.place.make_var(plan.identity.as_ref())?;
-    plan.open_log(&plan.place.log_path())
+    plan.open_log(&plan.place.log_path(), LogKind::Console)
 }
 
 fn refused(error: &impl Display, code: u8) -> ExitCode {

@@ -8,6 +8,7 @@ use skitai_actors::spec::Shard;
 use super::args::Which;
 use super::program::{Program, fail, print};
 use crate::config::{Declared, ListenAddress, ListenSettings, Loaded};
+use crate::observe::plain_file::{self, LogKind};
 use crate::serve::limits::DescriptorNeed;
 use crate::serve::{limits, mounting, owner};
 use crate::supervise::STATE;
@@ -33,6 +34,11 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     let server = &loaded.settings.server;
     if let Some(Err(error)) = server.listening.owner.as_ref().map(owner::ids) {
         return fail(&format!("error: `listen_owner`: {error}"));
+    }
+    if let Some(path) = &server.access_log
+        && let Err(error) = plain_file::check_appendable(path, LogKind::Lines)
+    {
+        return fail(&format!("error: `access_log`: {}: {error}", path.display()));
     }
     let of_all = server.threads * server.processes;
     print(&match server.processes {

@@ -11,6 +11,10 @@ use super::reading::find;
 use super::report::{Problem, Report};
 use super::source::ConfText;
 use super::{Loaded, ini, keys, parse_with, stamp};
+use crate::observe::plain_file;
+
+/// The longest configuration, in octets: it goes to each process in one message.
+const LONGEST: u64 = 4 << 20;
 
 /// The path and the text of a configuration. The processes of an instance are given the text that their supervisor has
 /// read: what is in the file meanwhile may not be fit to be served.
@@ -35,7 +39,7 @@ impl ConfFile {
     pub(super) fn read(path: &Path) -> Result<ConfFile, Report> {
         let name = path.display().to_string();
         let refused = |problem: Problem| Report::new(Arc::new(ConfText::new(&name, "", Vec::new())), vec![problem]);
-        let bytes = std::fs::read(path).map_err(|why| {
+        let bytes = plain_file::read_all(path, LONGEST).map_err(|why| {
             let message = format!("the conf cannot be read: {why}");
             refused(Problem::error(0..0, message).whole_file())
         })?;
@@ -50,7 +54,7 @@ impl ConfFile {
 
     /// The name of its instance, even if there are errors in it: that of the file, unless the key `name` is readable.
     pub(crate) fn instance_name(path: &Path) -> Option<String> {
-        let text = std::fs::read(path).unwrap_or_default();
+        let text = plain_file::read_all(path, LONGEST).unwrap_or_default();
         let document = ini::read(&String::from_utf8_lossy(&text), &mut Vec::new());
         let server = document.sections.iter().find(|section| section.name == "server");
         let named = find(server, &keys::NAME).map(|value| value.text.clone()).filter(|name| !name.is_empty());

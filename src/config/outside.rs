@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::observe::plain_file;
+
+/// The longest file with a secret, in octets.
+const LONGEST: u64 = 1 << 20;
+
 /// The texts of files, by their paths. A process gets those that its supervisor has read, because it may not be allowed
 /// to read them itself.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -36,7 +41,8 @@ impl<'e> Outside<'e> {
         if let Some(text) = self.files.borrow().0.get(path) {
             return Ok(text.clone());
         }
-        let text = std::fs::read_to_string(path)?;
+        let octets = plain_file::read_all(path, LONGEST)?;
+        let text = String::from_utf8(octets).map_err(|_| io::Error::other("it is not UTF-8"))?;
         self.files.borrow_mut().0.insert(path.to_owned(), text.clone());
         Ok(text)
     }

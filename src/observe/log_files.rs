@@ -1,11 +1,13 @@
 //! The files of logs: those that the supervisor has opened, because this process may not, and all others.
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+
+use super::plain_file::{self, LogKind};
 
 /// Opens log files for appending.
 #[derive(Debug, Default)]
@@ -21,6 +23,7 @@ impl LogFiles {
         if let Some(file) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(file.try_clone()?.into());
         }
-        OpenOptions::new().create(true).append(true).open(path)
+        // It is the user's own, so a link is.
+        plain_file::append(path, LogKind::Lines, 0o666, true)
     }
 }

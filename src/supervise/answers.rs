@@ -7,6 +7,7 @@ use super::child::ChildState;
 use super::instance::Instance;
 use crate::ipc::messages::{Descriptor, LogLevels, ToProcess};
 use crate::observe::log;
+use crate::observe::plain_file::LogKind;
 
 /// The longest time for which the log has other levels, in seconds: a day.
 const LONGEST_LASTING: u64 = 24 * 60 * 60;
@@ -19,7 +20,7 @@ impl Instance {
         let mut files = Vec::new();
         if self.blueprint.is_detached {
             let path = self.plan.place.log_path();
-            match self.plan.open_log(&path) {
+            match self.plan.open_log(&path, LogKind::Console) {
                 Ok(file) => {
                     let taken = rustix::stdio::dup2_stdout(&file).and_then(|()| rustix::stdio::dup2_stderr(&file));
                     problems.extend(taken.err().map(|error| format!("{}: {error}", path.display())));
@@ -30,7 +31,7 @@ impl Instance {
             }
         }
         for path in &self.plan.logs {
-            match self.plan.open_log(path) {
+            match self.plan.open_log(path, LogKind::Lines) {
                 Ok(file) => {
                     descriptors.push(Descriptor::Log(path.clone()));
                     files.push(file);

@@ -1,15 +1,15 @@
 //! What a configuration says to the supervisor, and the sockets and log files that follow from it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::identity::{Identity, IdentityError};
 use super::place::Place;
 use crate::config::{ConfFile, Loaded, ServerSettings};
+use crate::observe::plain_file::{self, LogKind};
 use crate::serve::listen::{self, Listener, SocketFiles};
 use crate::serve::listen_error::ListenError;
 
@@ -120,15 +120,11 @@ impl Plan {
     }
 
     /// Opens a log file for appending. Without a change of user a link is the operator's own.
-    pub(super) fn open_log(&self, path: &std::path::Path) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o640);
+    pub(super) fn open_log(&self, path: &Path, kind: LogKind) -> io::Result<File> {
+        let open = |follows| plain_file::append(path, kind, 0o640, follows);
         match &self.identity {
-            Some(identity) => {
-                options.custom_flags(nix::libc::O_NOFOLLOW);
-                identity.open_safely(path, || options.open(path))
-            }
-            None => options.open(path),
+            Some(identity) => identity.open_safely(path, || open(false)),
+            None => open(true),
         }
     }
 }

@@ -15,6 +15,7 @@ use super::totals::CountedSoFar;
 use crate::ipc::LineError;
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
 use crate::ipc::recorder::{Recorded, Recording};
+use crate::observe::plain_file::LogKind;
 
 impl Instance {
     /// Starts a process: of the roll under way, or of the plan that holds, after a crash.
@@ -32,7 +33,7 @@ impl Instance {
             recording.map_err(|error| tracing::error!("what process {pid} does cannot be recorded: {error}")).ok();
         let mut logs = Vec::new();
         for path in &plan.logs {
-            match plan.open_log(path) {
+            match plan.open_log(path, LogKind::Lines) {
                 Ok(file) => {
                     descriptors.push(Descriptor::Log(path.clone()));
                     logs.push(file);

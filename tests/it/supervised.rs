@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod liars;
 mod rights;
+mod strangers;
 mod upgrades;
 
 use std::process::Output;

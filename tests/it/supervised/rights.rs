@@ -3,7 +3,7 @@
 use super::{done, next_pid, pid, refused, serving, site};
 use crate::harness::{Scenario, eventually};
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
@@ -13,7 +13,7 @@ fn set_mode(path: &std::path::Path, mode: u32) {
 }
 
 /// The numbers of `nobody`, whom every machine has.
-fn nobody() -> (u32, u32) {
+pub(super) fn nobody() -> (u32, u32) {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
     let line = passwd.lines().find(|line| line.starts_with("nobody:")).expect("every machine has it");
     let mut parts = line.split(':').skip(2).map(|number| number.parse().expect("a number"));
@@ -21,7 +21,7 @@ fn nobody() -> (u32, u32) {
 }
 
 /// A site whose processes are `nobody`, in a folder that root has and all may read; `var` is nobody's.
-fn of_nobody() -> Scenario {
+pub(super) fn of_nobody() -> Scenario {
     let scenario = site()
         .server("user", "nobody")
         .server("access_log", "access.log")

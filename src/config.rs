@@ -44,6 +44,7 @@ pub(crate) use conf_file::ConfFile;
 pub use find::{NotFound, Places, find};
 pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
 pub use network::{Network, NetworkError};
+pub(crate) use outside::FileTexts;
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{
@@ -53,7 +54,7 @@ pub use settings::{
 pub(crate) use values::read_time;
 
 use ini::{Section, SectionKind};
-use outside::{FileTexts, Outside};
+use outside::Outside;
 use reading::Reading;
 use skitai_actors::spec::Drivers;
 use source::ConfText;
@@ -161,6 +162,11 @@ impl Loaded {
             files: FileTexts::default(),
             source,
         }
+    }
+
+    /// The files that it refers to, as they were read.
+    pub(crate) fn files(&self) -> &FileTexts {
+        &self.files
     }
 
     /// Resolves every route for a program with these apps, in the order of the conf.

@@ -80,6 +80,9 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
         Ok(plan) => plan,
         Err(error) => return refused(&error, UNFIT),
     };
+    if let Err(error) = plan.refuse_secrets(loaded) {
+        return refused(&error, UNFIT);
+    }
     let signals = match Signals::block() {
         Ok(signals) => signals,
         Err(error) => return refused(&format!("signals cannot be read: {error}"), 1),

@@ -18,6 +18,15 @@ const LONGEST: u64 = 1 << 20;
 #[serde(transparent)]
 pub(crate) struct FileTexts(BTreeMap<PathBuf, String>);
 
+impl FileTexts {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.0.iter().map(|(path, text)| (&**path, &**text))
+    }
+
+    /// The longest text of one file, in octets.
+    pub(crate) const LONGEST: u64 = LONGEST;
+}
+
 impl std::fmt::Debug for FileTexts {
     /// Their paths alone: there are secrets in them.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::geteuid;
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use crate::config::FileTexts;
+use crate::observe::plain_file;
 use crate::serve::owner::{self, UnknownOwner};
 
 /// The user and the group of the processes of an instance whose supervisor is root.
@@ -46,6 +48,12 @@ pub(crate) enum IdentityError {
          it: {writable} must belong to root and be writable by no one else"
     )]
     Writable { what: &'static str, path: PathBuf, user: String, writable: PathBuf },
+    #[error(
+        "the file {path} could be replaced by user {user}, as whom the processes run, and they would then be told what \
+         root reads there, which that user may not read ({why}): move it to a folder that belongs to root, or let {user} \
+         read it"
+    )]
+    Unreadable { path: PathBuf, user: String, why: String },
 }
 
 impl From<UnknownOwner> for IdentityError {
@@ -92,6 +100,18 @@ impl Identity {
                 Err(IdentityError::Writable { what, path: path.to_owned(), user: self.name.clone(), writable })
             }
         }
+    }
+
+    /// Refuses a file that root has read for the processes if the user may have put it there, such as by a link to a
+    /// file of root's, and may not read it itself.
+    pub(crate) fn refuse_unreadable(&self, path: &Path, text: &str) -> Result<(), IdentityError> {
+        let read = self.open_safely(path, || plain_file::read_all(path, FileTexts::LONGEST));
+        let why = match read {
+            Ok(octets) if octets == text.as_bytes() => return Ok(()),
+            Ok(_) => "it changes while it is read".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(IdentityError::Unreadable { path: path.to_owned(), user: self.name.clone(), why })
     }
 
     /// Opens or makes something at a path: with the user's rights if the user may write on the way to it, or may make a

@@ -100,6 +100,12 @@ impl Plan {
         })
     }
 
+    /// Refuses files of secrets by which the user of the processes could learn what root alone may read.
+    pub(super) fn refuse_secrets(&self, loaded: &Loaded) -> Result<(), IdentityError> {
+        let Some(identity) = &self.identity else { return Ok(()) };
+        loaded.files().iter().try_for_each(|(path, text)| identity.refuse_unreadable(path, text))
+    }
+
     /// The sockets that this plan wants: those of `open` that it keeps, and new ones. Those of a service manager stay,
     /// whatever the plan says.
     pub(super) fn sockets(&self, open: &[OpenSocket]) -> Result<Vec<OpenSocket>, PlanError> {

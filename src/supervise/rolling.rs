@@ -112,6 +112,7 @@ impl Instance {
     fn prepared(&self, kind: RollKind, waiting: Vec<ClientId>, now: Instant) -> Result<Roll, String> {
         let loaded = (self.blueprint.load)(None)?;
         let plan = Plan::of(&loaded).map_err(|error| error.to_string())?;
+        plan.refuse_secrets(&loaded).map_err(|error| error.to_string())?;
         if plan.name != self.plan.name {
             return Err(format!(
                 "`name` was {} and is now {}: the files of the instance have its name; use `restart`",

@@ -104,6 +104,30 @@ fn root_obeys_nothing_that_the_user_of_its_processes_may_write() {
 }
 
 #[test]
+fn root_reads_no_secret_for_the_user_to_which_the_user_leads_it() {
+    if !is_root() {
+        return assert!(site().server("user", "nobody").start_refused().1.contains("needs root"));
+    }
+    let scenario = of_nobody().server("securekey", "file:var/key").file("of-root", &"a-secret-of-root".repeat(4));
+    set_mode(&scenario.dir().join("of-root"), 0o600);
+    std::os::unix::fs::symlink("../of-root", scenario.dir().join("var/key")).unwrap();
+    let (status, log) = scenario.start_refused();
+    assert_eq!(status.code(), Some(78), "{log}");
+    assert!(log.contains("var/key could be replaced by user nobody") && !log.contains("a-secret-of-root"), "{log}");
+    // One that the user may read is the user's own affair.
+    let scenario = of_nobody().server("securekey", "file:var/key").file("var/key", &"a-secret-of-all".repeat(4));
+    set_mode(&scenario.dir().join("var/key"), 0o644);
+    let site = serving(scenario);
+    let before = pid(&site);
+    let key = site.dir().join("var/key");
+    std::fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink("../password", &key).unwrap();
+    let report = refused(&site.command("reload", &["--wait"]));
+    assert!(report.contains("var/key could be replaced by user nobody"), "{report}");
+    assert_eq!(pid(&site), before);
+}
+
+#[test]
 fn a_user_that_is_missing_is_told() {
     if !is_root() {
         return assert!(site().server("user", "no-such-user").start_refused().1.contains("no such user"));

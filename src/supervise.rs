@@ -13,8 +13,8 @@
 //! - [`place`]: pid file and control socket; [`control`]: who gives commands; [`signals`];
 //! - [`instance`]: the state and the loop; [`answers`]: what it answers at once;
 //! - [`learnt`]: what processes have learnt, for their successors; [`totals`]: what they have counted, for good;
-//! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`backoff`]: when one that crashed comes
-//!   back; [`crashes`]: which requests it is to be named with;
+//! - [`processes`]: they are started, speak and end; [`child`]: one of them; [`words`]: what they say, made harmless;
+//!   [`backoff`]: when one that crashed comes back; [`crashes`]: which requests it is to be named with;
 //! - [`bank`]: how many connections to databases each of them may hold;
 //! - [`roll`] and [`rolling`]: a reload or an upgrade, one process at a time;
 //! - [`notices`]: what the service manager is told;
@@ -40,6 +40,7 @@ mod signals;
 mod state;
 mod totals;
 mod upgrade;
+mod words;
 
 use std::ffi::CString;
 use std::fmt::Display;

@@ -1,18 +1,24 @@
 //! Commands to a running instance: `start`, `stop`, `restart`, `reload`, `upgrade`, `reopen`, `status`.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
+use rustix::net::sockopt::socket_peercred;
 use serde_json::Value;
 
 use super::args::{Tell, Which};
 use super::program::{Program, fail, print};
-use crate::config::read_time;
+use crate::config::{Loaded, ServerSettings, read_time};
 use crate::ipc::messages::{ControlAnswer, ControlRequest, InstanceCommand as Order, LogLevels, VERSION};
 use crate::ipc::{Line, LineError};
+use crate::observe::log::one_lines;
+use crate::observe::plain_file;
 use crate::serve::notify;
 use crate::supervise;
 use crate::supervise::place::Place;
@@ -31,28 +37,42 @@ enum Untold {
     NotRunning(String),
     #[error("{name} runs with process id {pid}, but takes no commands at {path}: {error}")]
     Silent { name: String, pid: String, path: String, error: std::io::Error },
+    #[error(
+        "{name} has not answered within {PATIENCE:?}: its supervisor, process id {pid}, is busy or stopped. Look at its \
+         log; `kill -CONT {pid}` lets a stopped one go on, and signals are heard where commands are not: `kill -TERM \
+         {pid}` ends it"
+    )]
+    Late { name: String, pid: String },
     #[error("{name} has not answered: {error}")]
     Line { name: String, error: LineError },
+    #[error(
+        "{name} is told nothing: who listens at {path} is user id {other}, and no supervisor that this user ({own}) can \
+         trust. If that user runs the instance, give the command as that user; if not, remove the socket: the \
+         instance, process id {pid}, hears signals all the same"
+    )]
+    Stranger { name: String, path: String, other: u32, own: u32, pid: String },
 }
 
 /// Where an instance has its files, and its name.
 struct RunningInstance {
     place: Place,
     name: String,
+    /// Whether the configuration is known to leave it to who starts the instance as whom its processes run.
+    is_of_any_user: bool,
 }
 
 /// Finds the instance of a configuration. A configuration with errors still leads to the instance that runs.
 fn target(program: &Program, which: &Which) -> Result<RunningInstance, String> {
     match program.load(which) {
-        Ok(loaded) => {
-            let name = loaded.settings.server.name;
-            Ok(RunningInstance { place: Place::new(&loaded.base.join("var"), &name), name })
-        }
+        Ok(loaded) => Ok(RunningInstance::of(&loaded)),
         Err(error) => {
             let report = error.to_string();
             program
                 .broken(which)
-                .map(|(base, name)| RunningInstance { place: Place::new(&base.join("var"), &name), name })
+                .map(|(base, name)| {
+                    let place = Place::new(&base.join("var"), &name);
+                    RunningInstance { place, name, is_of_any_user: false }
+                })
                 .ok_or(report)
         }
     }
@@ -90,7 +110,7 @@ pub(super) fn log(program: &Program, which: &Which, levels: &str, lasting: &str)
     };
     let levels = Some(levels).filter(|levels| *levels != "default").map(str::to_owned);
     let levels = LogLevels { levels, seconds: lasting.as_secs().max(1) };
-    let request = ControlRequest { version: VERSION, command: Order::Log, wait: true, levels: Some(levels) };
+    let request = ControlRequest { version: VERSION, command: Order::Log, wait: false, levels: Some(levels) };
     match target.say(&request) {
         Ok(ControlAnswer { is_done: true, text, .. }) => {
             print(&format!("{}: {text}", target.name));
@@ -107,7 +127,7 @@ pub(super) fn status(program: &Program, which: &Which, as_json: bool) -> ExitCod
         Ok(target) => target,
         Err(report) => return fail(&report),
     };
-    match target.ask(Order::Status, true) {
+    match target.ask(Order::Status, false) {
         Ok(answer) if !answer.is_done => return fail(&format!("error: {}: {}", target.name, answer.text)),
         Ok(answer) if as_json => print(&format!("{:#}", answer.status)),
         Ok(answer) => print(&described(&answer.status)),
@@ -128,7 +148,7 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
             "error: {name} is configured to run without a supervisor (`supervise = no`, or devel mode); use `run`"
         ));
     }
-    let target = RunningInstance { place: Place::new(&loaded.base.join("var"), &name), name };
+    let target = RunningInstance::of(&loaded);
     if let Some(pid) = target.place.running() {
         return fail(&format!("error: {} runs already, with process id {pid}", target.name));
     }
@@ -147,7 +167,7 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
             .args(which.arguments())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
+            .stderr(log.try_clone()?)
             .spawn()
     });
     let mut child = match spawned {
@@ -156,7 +176,7 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
     };
     target.wait_until_it_serves(|| {
         let status = child.try_wait().ok().flatten()?;
-        let said = match tail(&path, began) {
+        let said = match tail(&log, began) {
             said if said.trim().is_empty() => "nothing; if the disk is full, `run` says more".to_owned(),
             said => said,
         };
@@ -168,40 +188,71 @@ pub(super) fn start(program: &Program, which: &Which) -> ExitCode {
 }
 
 /// What was written to a log since it had this length, if not too long ago.
-fn tail(path: &Path, began: u64) -> String {
+fn tail(log: &File, began: u64) -> String {
     let read = || {
-        let mut file = File::open(path)?;
+        // The file that is open for writing, whatever has its path by now.
+        let mut file = plain_file::read(&PathBuf::from(format!("/proc/self/fd/{}", log.as_raw_fd())), true)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(began.max(length.saturating_sub(SHOWN))))?;
         let mut text = Vec::new();
         file.take(SHOWN).read_to_end(&mut text)?;
-        Ok::<_, std::io::Error>(String::from_utf8_lossy(&text).into_owned())
+        Ok::<_, std::io::Error>(one_lines(&String::from_utf8_lossy(&text)))
     };
     read().unwrap_or_else(|error| error.to_string())
 }
 
 impl RunningInstance {
+    fn of(loaded: &Loaded) -> RunningInstance {
+        let ServerSettings { name, user, .. } = &loaded.settings.server;
+        let place = Place::new(&loaded.base.join("var"), name);
+        RunningInstance { place, name: name.clone(), is_of_any_user: user.is_none() }
+    }
+
     fn ask(&self, order: Order, wait: bool) -> Result<ControlAnswer, Untold> {
         self.say(&ControlRequest { version: VERSION, command: order, wait, levels: None })
     }
 
     fn say(&self, request: &ControlRequest) -> Result<ControlAnswer, Untold> {
-        let socket = self.place.connect().map_err(|error| match self.place.running() {
+        let late = || Untold::Late { name: self.name.clone(), pid: self.pid() };
+        let socket = self.place.connect(PATIENCE).map_err(|error| match self.place.running() {
             None => Untold::NotRunning(self.name.clone()),
-            Some(pid) => Untold::Silent {
-                name: self.name.clone(),
-                pid,
-                path: self.place.socket_path().display().to_string(),
-                error,
-            },
+            Some(_) if is_late(&error) => late(),
+            Some(pid) => Untold::Silent { name: self.name.clone(), pid, path: self.path(), error },
         })?;
+        self.check_who_listens(&socket)?;
         let mut line = Line::from(socket);
-        let lost = |error| Untold::Line { name: self.name.clone(), error };
+        let lost = |error| match error {
+            LineError::Io(error) if is_late(&error) => late(),
+            error => Untold::Line { name: self.name.clone(), error },
+        };
         // What is waited for has limits of its own, which the supervisor keeps.
         line.set_patience(Some(PATIENCE).filter(|_| !request.wait)).map_err(|error| lost(error.into()))?;
         // One that has no place for us says so before it hears what we want, and closes the line.
         let said = line.say(request);
-        line.wait().map_err(|error| lost(said.err().unwrap_or(error)))
+        let answer: ControlAnswer = line.wait().map_err(|error| lost(said.err().unwrap_or(error)))?;
+        Ok(ControlAnswer { text: one_lines(&answer.text), ..answer })
+    }
+
+    /// The socket is in a folder that the user of the processes may write, so it may be anybody's. Told are root, who
+    /// could do everything anyway, the own user, and the owner of `var` where nothing says that the instance is root's.
+    fn check_who_listens(&self, socket: &UnixStream) -> Result<(), Untold> {
+        let lost = |error: std::io::Error| Untold::Line { name: self.name.clone(), error: error.into() };
+        let other = socket_peercred(socket).map_err(|error| lost(error.into()))?.uid.as_raw();
+        let own = geteuid().as_raw();
+        let is_owner = self.is_of_any_user && self.place.owner().is_ok_and(|owner| owner == other);
+        match other == 0 || other == own || is_owner {
+            true => Ok(()),
+            false => Err(Untold::Stranger { name: self.name.clone(), path: self.path(), other, own, pid: self.pid() }),
+        }
+    }
+
+    fn path(&self) -> String {
+        self.place.socket_path().display().to_string()
+    }
+
+    /// As far as it is known.
+    fn pid(&self) -> String {
+        self.place.running().unwrap_or_else(|| "unknown".to_owned())
     }
 
     /// Waits until every process serves, or `ended` says that it never will.
@@ -212,21 +263,35 @@ impl RunningInstance {
             if let Some(code) = ended() {
                 return code;
             }
-            if let Ok(answer) = self.ask(Order::Status, false) {
-                if answer.status["state"] == "serving" {
+            match self.ask(Order::Status, false) {
+                Ok(answer) if answer.status["state"] == "serving" => {
                     print(&described(&answer.status));
                     return ExitCode::SUCCESS;
                 }
-                let limit = answer.status["start_timeout"].as_f64().unwrap_or(60.0);
-                if began.elapsed().as_secs_f64() > limit + PATIENCE.as_secs_f64() {
-                    return fail(&format!("error: {} does not serve yet:\n{}", self.name, described(&answer.status)));
+                Ok(answer) => {
+                    let limit = answer.status["start_timeout"].as_f64().unwrap_or(60.0);
+                    if began.elapsed().as_secs_f64() > limit + PATIENCE.as_secs_f64() {
+                        let told = described(&answer.status);
+                        return fail(&format!("error: {} does not serve yet:\n{told}", self.name));
+                    }
                 }
-            } else if began.elapsed() > PATIENCE && self.place.running().is_none() {
-                return fail(&format!("error: {} has ended; see {}", self.name, self.place.log_path().display()));
+                Err(error @ (Untold::Late { .. } | Untold::Stranger { .. })) => {
+                    return fail(&format!("error: {error}"));
+                }
+                Err(_) if began.elapsed() > PATIENCE && self.place.running().is_none() => {
+                    return fail(&format!("error: {} has ended; see {}", self.name, self.place.log_path().display()));
+                }
+                // It opens its socket, or has closed it to start anew.
+                Err(_) => {}
             }
             std::thread::sleep(LOOK);
         }
     }
+}
+
+/// Whether a time was over.
+fn is_late(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// A status as lines for people.
@@ -262,7 +327,7 @@ fn described(status: &Value) -> String {
     if let Some(crash) = status["last_crash"].as_str() {
         lines.push(format!("  last crash: {crash}"));
     }
-    lines.join("\n")
+    one_lines(&lines.join("\n"))
 }
 
 /// A number of seconds, as people say it.

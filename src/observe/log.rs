@@ -109,6 +109,12 @@ pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escaped).collect())
 }
 
+/// Escapes a text of several lines, each by itself: for a report that is shown to a person, whose terminal must not be
+/// told to do anything by who wrote it.
+pub(crate) fn one_lines(text: &str) -> String {
+    text.lines().map(one_line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::words;
 use crate::ipc::recorder::Recorded;
-use crate::observe::log;
 
 /// Crashes that are so close belong together, and after so long without one there is quiet.
 const QUIET: Duration = Duration::from_secs(60);
@@ -58,7 +58,7 @@ impl Crashes {
 pub(super) fn told(recorded: &Recorded) -> String {
     let mut told = String::new();
     if !recorded.announced.is_empty() {
-        told = format!("; it ran {}", log::one_line(&recorded.announced.join(", ")));
+        told = format!("; it ran {}", words::line(&recorded.announced.join(", ")));
     }
     if !recorded.under_way.is_empty() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -72,9 +72,9 @@ pub(super) fn told(recorded: &Recorded) -> String {
 
 /// A line has when a request began, in milliseconds since 1970, a tab, and what it is.
 fn since(line: &str, now: Duration) -> String {
-    let Some((began, what)) = line.split_once('\t') else { return line.to_owned() };
+    let Some((began, what)) = line.split_once('\t') else { return words::line(line) };
     let began = Duration::from_millis(began.parse().unwrap_or_default());
-    format!("{what} for {:.1} s", now.saturating_sub(began).as_secs_f64())
+    format!("{} for {:.1} s", words::line(what), now.saturating_sub(began).as_secs_f64())
 }
 
 #[cfg(test)]
@@ -94,6 +94,13 @@ mod tests {
         assert!(!crashes.crashed(at(400)) && crashes.age(at(430)) == Some(Duration::from_secs(30)));
         let mut next = Crashes::adopted(Some(30_000), false, at(430));
         assert!(next.crashed(at(431)) && next.announces, "another program goes on with it");
+    }
+
+    #[test]
+    fn what_a_process_has_written_is_one_short_line() {
+        let long = ["1\tGET /\u{1b}[2J".to_owned(), "x".repeat(4000), format!("1\t{}", "y".repeat(4000))];
+        let text = told(&Recorded { announced: vec!["a\nb".to_owned(); 500], under_way: long.to_vec() });
+        assert!(!text.contains(char::is_control) && text.len() < 3000, "{} octets: {text}", text.len());
     }
 
     #[test]

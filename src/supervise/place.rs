@@ -4,11 +4,21 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::identity::Identity;
+use crate::observe::plain_file;
+
+/// The octets of a pid file that are read.
+const LONGEST_PID: u64 = 20;
+/// How many commands may wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// Where the files of an instance are.
 #[derive(Clone, Debug)]
@@ -69,16 +79,19 @@ impl Place {
                 .create(true)
                 .truncate(false)
                 .mode(0o644)
-                .custom_flags(nix::libc::O_NOFOLLOW)
+                .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
                 .open(&path)
         };
         let mut file = safely(identity, &path, open).map_err(failed)?;
+        let is = file.metadata().map_err(failed)?.file_type();
+        if !is.is_file() {
+            let error = io::Error::other(format!("it is {}", plain_file::word(is)));
+            return Err(PlaceError::Io { path, error, help: "remove it: the instance makes a file there" });
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = (&file).take(20).read_to_string(&mut pid);
-                return Err(PlaceError::Runs { name: self.name.clone(), pid: pid.trim().to_owned() });
+                return Err(PlaceError::Runs { name: self.name.clone(), pid: pid_in(&file) });
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
@@ -109,25 +122,39 @@ impl Place {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        safely(identity, &path, open).map_err(|error| PlaceError::Io {
+        let listener = safely(identity, &path, open).and_then(|listener| {
+            // Who connects is told who called this last: that must be root, not the user with whose rights the file was
+            // made.
+            rustix::net::listen(&listener, BACKLOG)?;
+            Ok(listener)
+        });
+        listener.map_err(|error| PlaceError::Io {
             path: path.clone(),
             error,
             help: "commands such as `reload` reach the instance by this socket",
         })
     }
 
-    /// Connects to the control socket.
-    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
-        self.by_short_path(|short| UnixStream::connect(short))
+    /// Connects to the control socket, within this time.
+    pub(crate) fn connect(&self, patience: Duration) -> io::Result<UnixStream> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        // Where the queue is full, a connect waits for as long as a write may.
+        socket.set_write_timeout(Some(patience))?;
+        self.by_short_path(|short| socket.connect(&SockAddr::unix(short)?))?;
+        Ok(socket.into())
+    }
+
+    /// The user to whom `var` belongs: where the configuration names no `user`, the one that the instance runs as.
+    pub(crate) fn owner(&self) -> io::Result<u32> {
+        Ok(self.var.symlink_metadata()?.uid())
     }
 
     /// The process id in the pid file, if an instance runs.
     pub(crate) fn running(&self) -> Option<String> {
-        let mut file = File::open(self.pid_path()).ok()?;
+        // As the instance opens it: it may be in a folder that others write.
+        let file = plain_file::read(&self.pid_path(), false).ok()?;
         let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-        let mut pid = String::new();
-        file.read_to_string(&mut pid).ok()?;
-        is_locked.then(|| pid.trim().to_owned())
+        is_locked.then(|| pid_in(&file))
     }
 
     /// Removes both files at an orderly end.
@@ -151,9 +178,19 @@ impl Place {
 
     /// Calls `with` with a path of the socket that fits into an address, which has room for 108 octets.
     fn by_short_path<T>(&self, with: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-        let folder = File::open(&self.var)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(&self.var, flags, Mode::empty())?;
         with(&PathBuf::from(format!("/proc/self/fd/{}/{}.sock", folder.as_raw_fd(), self.name)))
     }
+}
+
+/// The process id in a pid file: the digits that it begins with.
+fn pid_in(file: &File) -> String {
+    let mut octets = Vec::new();
+    let _ = file.take(LONGEST_PID).read_to_end(&mut octets);
+    let digits = octets.iter().take_while(|octet| octet.is_ascii_digit());
+    let digits: String = digits.map(|octet| char::from(*octet)).collect();
+    if digits.is_empty() { "unknown".to_owned() } else { digits }
 }
 
 fn safely<T>(identity: Option<&Identity>, path: &Path, open: impl FnOnce() -> io::Result<T>) -> io::Result<T> {

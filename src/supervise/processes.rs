@@ -12,6 +12,7 @@ use super::crashes;
 use super::instance::Instance;
 use super::roll::Step;
 use super::totals::CountedSoFar;
+use super::words;
 use crate::ipc::LineError;
 use crate::ipc::messages::{Descriptor, FromProcess, Hello, ProcessEntry, Question, ToProcess, VERSION, Wish};
 use crate::ipc::recorder::{Recorded, Recording};
@@ -102,14 +103,14 @@ impl Instance {
             // After a fault there are no words any more.
             while child.state != ChildState::Killed || child.failure.is_none() {
                 match child.line.next::<FromProcess>() {
-                    Ok(Some(message)) => said.push((child.pid, message)),
+                    Ok(Some(message)) => said.push((child.pid, words::harmless(message))),
                     Ok(None) => break,
                     Err(LineError::Ended) => {
                         child.silent_since.get_or_insert_with(Instant::now);
                         break;
                     }
                     Err(error) => {
-                        child.kill_for(format!("it says what cannot be read: {error}"));
+                        child.kill_for(format!("it says what cannot be read: {}", words::line(&error.to_string())));
                         break;
                     }
                 }

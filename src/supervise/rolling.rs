@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::roll::{CHECK_TIMEOUT, GENERATIONS, ProgramCheck, Roll, RollKind, Step, WantedRoll};
 use super::state::STATE;
 use super::upgrade::REHEARSE;
+use crate::observe::log::one_lines;
 use crate::serve::notify;
 
 /// How much of a report is passed on, in octets.
@@ -289,7 +290,7 @@ impl ProgramCheck {
             Ok(None) => format!("its `{what}` did not end within {CHECK_TIMEOUT:?}"),
             Err(error) => format!("its `{what}` could not be run: {error}"),
         };
-        Some(Err(format!("{why}\n{}", self.report())))
+        Some(Err(format!("{why}\n{}", one_lines(&self.report()))))
     }
 
     /// The last word of a `check` that found nothing wrong. Other programs may end with 0, too.

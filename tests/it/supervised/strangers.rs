@@ -1,12 +1,13 @@
 //! What others put where the supervisor looks: a FIFO for a log, a socket for its own, words that are codes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::rights::{is_root, of_nobody};
+use super::rights::{is_root, nobody, of_nobody};
 use super::{done, pid, refused, serving, site, status};
 use crate::harness::eventually;
+use crate::harness::managed::signal;
 
 /// A FIFO, at which an open waits for the other end.
 struct Fifo {
@@ -53,10 +54,133 @@ fn a_fifo_in_the_place_of_a_log_holds_up_nobody() {
 }
 
 #[test]
+fn a_fifo_in_the_place_of_the_files_of_an_instance_holds_up_nobody() {
+    let scenario = site().own_port();
+    let log = Fifo::at(&scenario.dir().join("var/test.log"));
+    let report = refused(&scenario.told("start"));
+    assert!(report.contains("var/test.log") && report.contains("a FIFO that nobody reads"), "{report}");
+    log.held_up_nobody();
+    std::fs::remove_file(&log.path).unwrap();
+    let pid_file = Fifo::at(&scenario.dir().join("var/test.pid"));
+    assert!(refused(&scenario.told("status")).contains("does not run"));
+    let report = refused(&scenario.told("start"));
+    assert!(report.contains("test.pid: it is a FIFO; remove it"), "{report}");
+    pid_file.held_up_nobody();
+    let scenario = scenario.server("securekey", "file:key");
+    let key = Fifo::at(&scenario.dir().join("key"));
+    let report = String::from_utf8(scenario.check().stderr).unwrap();
+    assert!(report.contains("key cannot be read: it is a FIFO, and a file was expected"), "{report}");
+    key.held_up_nobody();
+}
+
+#[test]
 fn what_is_in_the_way_of_a_log_is_told_by_check() {
     let scenario = site().server("access_log", "none/access.log");
     let said = String::from_utf8(scenario.check().stderr).unwrap();
     assert!(said.contains("`access_log`: ") && said.contains("there is no folder") && said.contains("none"), "{said}");
     std::fs::create_dir(scenario.dir().join("none")).unwrap();
     done(&scenario.check());
+}
+
+#[test]
+fn what_a_process_says_is_neither_a_line_of_the_log_nor_a_code_of_a_terminal() {
+    let site = serving(site());
+    let forged = "no licence\u{1b}[2J\r\n2026-01-01T00:00:00Z  INFO all is well\n";
+    std::fs::write(site.dir().join("startup.fails"), [forged, &"x\n".repeat(1 << 20)].concat()).unwrap();
+    let report = refused(&site.command("reload", &["--wait"]));
+    assert!(report.contains("no licence\\u{1b}[2J") && report.contains("all is well"), "{report:.1000}");
+    assert!(report.len() < 40_000 && report.contains("octets more"), "{} octets", report.len());
+    super::kill(pid(&site));
+    eventually("it is told", || site.log().contains("(2 in a row)").then_some(()));
+    let (told, log) = (done(&site.command("status", &[])), site.log());
+    assert!(told.contains("last crash: ") && told.contains("no licence"), "{told:.1000}");
+    for text in [&told, &log, &report] {
+        assert!(!text.contains('\u{1b}') && !text.contains('\r'), "{text:.2000}");
+        assert!(!text.lines().any(|line| line.starts_with("2026-01-01")), "{text:.2000}");
+    }
+}
+
+#[test]
+fn a_supervisor_that_does_not_answer_is_told_in_time() {
+    let site = serving(site());
+    signal("STOP", site.id().into());
+    let (began, stopped) = (Instant::now(), site.id());
+    // A test that fails does not hang.
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(30));
+        signal("CONT", stopped.into());
+    });
+    let report = refused(&site.command("status", &[]));
+    signal("CONT", site.id().into());
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    let kill = format!("kill -CONT {}", site.id());
+    assert!(report.contains("has not answered within 10s") && report.contains(&kill), "{report}");
+    assert_eq!(status(&site)["state"], "serving");
+}
+
+/// A program that listens on a socket as another user, and says to each client what it wants to hear.
+const LIAR: &str = r#"
+import json, os, socket, sys
+path, uid, gid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+os.setgroups([]); os.setgid(gid); os.setuid(uid)
+os.rename(path, path + ".aside")
+listener = socket.socket(socket.AF_UNIX); listener.bind(path); listener.listen()
+print("listens", flush=True)
+while True:
+    client, _ = listener.accept()
+    answer = json.dumps({"is_done": True, "text": "it has ended", "status": {"state": "serving"}}).encode()
+    try:
+        client.sendall(len(answer).to_bytes(4, "big") + answer)
+        client.recv(1000)
+    except OSError:
+        pass
+    client.close()
+"#;
+
+struct Liar(Child);
+
+impl Liar {
+    fn at(path: &Path) -> Liar {
+        let (uid, gid) = nobody();
+        let mut command = Command::new("python3");
+        command.args(["-c", LIAR]).arg(path).args([uid.to_string(), gid.to_string()]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("python3 is installed");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it is piped");
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        assert_eq!(line, "listens\n");
+        Liar(child)
+    }
+}
+
+impl Drop for Liar {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_socket_that_the_user_has_put_in_the_place_of_the_supervisors_is_told_nothing() {
+    if !is_root() {
+        // Nobody else can be here.
+        return assert!(done(&serving(site()).command("status", &[])).contains("serving"));
+    }
+    let site = serving(of_nobody());
+    done(&site.command("status", &[]));
+    let socket = site.dir().join("var/test.sock");
+    {
+        let _liar = Liar::at(&socket);
+        for command in ["stop", "status", "reload"] {
+            let report = refused(&site.command(command, &[]));
+            let other = format!("who listens at {} is user id {}", socket.display(), nobody().0);
+            let pid = format!("process id {}", site.id());
+            assert!(report.contains(&other) || report.contains("is user id"), "{report}");
+            assert!(report.contains(&pid) && report.contains("is told nothing"), "{report}");
+        }
+    }
+    std::fs::rename(socket.with_extension("sock.aside"), &socket).unwrap();
+    assert_eq!(status(&site)["state"], "serving");
+    done(&site.command("upgrade", &["--wait"]));
+    assert_eq!(status(&site)["state"], "serving", "the next supervisor has the same socket");
 }

@@ -3,8 +3,9 @@
 //! - [`mounting`]: makes mounts from a configuration's routes and the apps;
 //! - [`site`]: an open site with its clusters and databases ([`fleet`]); [`process`]: the state that all threads share;
 //! - [`keys`]: the secrets that a first start makes and stores;
-//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`activation`]: those that a service manager
-//!   has opened; [`notify`]: what it is told; [`limits`]: descriptors and permissions;
+//! - [`listen`]: the listening sockets, with [`owner`]s of their files; [`port_holder`]: who has the port;
+//!   [`activation`]: sockets that a service manager has opened; [`notify`]: what it is told; [`limits`]: descriptors
+//!   and permissions;
 //! - [`server`]: the threads; [`drain`]: the end of a process; [`signals`] and the [`relay`] of the supervisor: what
 //!   asks for it; [`underway`]: what is served at the moment;
 //! - [`learnt`]: what the next process goes on with; [`counted`]: what stays in the sums;
@@ -29,6 +30,7 @@ pub(crate) mod listen_error;
 pub(crate) mod mounting;
 pub(crate) mod notify;
 pub(crate) mod owner;
+pub(crate) mod port_holder;
 mod process;
 pub(crate) mod relay;
 pub(crate) mod server;

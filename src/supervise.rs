@@ -48,7 +48,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::unistd::execv;
 
@@ -63,7 +63,7 @@ use crashes::Crashes;
 use instance::{Instance, Over, Slot};
 use learnt::LearntBySlot;
 use notices::Notices;
-use plan::{OpenSocket, Plan};
+use plan::{OpenSocket, Plan, PlanError};
 use signals::Signals;
 use totals::Totals;
 
@@ -74,6 +74,9 @@ pub(crate) use upgrade::AdoptError;
 pub(crate) const RESTART: u8 = 3;
 /// The exit code for a configuration that cannot be served (`EX_CONFIG` of sysexits.h).
 pub(crate) const UNFIT: u8 = 78;
+
+/// How long the processes of an instance that was killed may take to close its sockets.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// Runs an instance with this configuration until it ends: on the sockets that a service manager gave, if it gave any.
 pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -> ExitCode {
@@ -95,7 +98,7 @@ pub(crate) fn run(blueprint: Blueprint, loaded: &Loaded, given: Vec<Listener>) -
     let addresses = activation::settings(&given).addresses;
     let given = addresses.iter().zip(given);
     let given: Vec<_> = given.map(|(address, listener)| OpenSocket::activated(address.to_string(), listener)).collect();
-    let sockets = match plan.sockets(&given) {
+    let sockets = match opened(&plan, &given, pid_file.was_left) {
         Ok(sockets) => sockets,
         Err(error) => {
             plan.place.leave(&pid_file);
@@ -160,6 +163,22 @@ pub(crate) fn console_log(loaded: &Loaded) -> io::Result<File> {
     let plan = Plan::of(loaded).map_err(io::Error::other)?;
     plan.place.make_var(plan.identity.as_ref())?;
     plan.open_log(&plan.place.log_path(), LogKind::Console)
+}
+
+/// The sockets of an instance. `was_left`: an earlier one was killed, whose processes close theirs within this time.
+fn opened(plan: &Plan, given: &[OpenSocket], was_left: bool) -> Result<Vec<OpenSocket>, PlanError> {
+    let until = Instant::now() + LET_GO;
+    loop {
+        match plan.sockets(given) {
+            Err(PlanError::Listen(error)) if was_left && error.is_in_use() && Instant::now() < until => pause(),
+            opened => return opened,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing runs yet that would be held up")]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
 }
 
 fn refused(error: &impl Display, code: u8) -> ExitCode {

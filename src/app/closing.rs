@@ -35,6 +35,8 @@ pub(crate) struct Lifecycle {
     phase: watch::Sender<Phase>,
     /// Another process serves in the place of this one.
     is_replaced: AtomicBool,
+    /// Its supervisor is gone.
+    is_orphaned: watch::Sender<bool>,
     /// What a handler asked for last.
     wish: watch::Sender<Option<Wish>>,
 }
@@ -44,6 +46,7 @@ impl Default for Lifecycle {
         Lifecycle {
             phase: watch::Sender::new(Phase::Starting),
             is_replaced: AtomicBool::new(false),
+            is_orphaned: watch::Sender::new(false),
             wish: watch::Sender::new(None),
         }
     }
@@ -70,6 +73,20 @@ impl Lifecycle {
 
     pub(crate) fn is_replaced(&self) -> bool {
         self.is_replaced.load(Relaxed)
+    }
+
+    /// Says that the supervisor of this process is gone.
+    pub(crate) fn orphan(&self) {
+        self.is_orphaned.send_replace(true);
+    }
+
+    /// Ready when the supervisor of this process is gone.
+    pub(crate) fn orphaned(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut is_orphaned = self.is_orphaned.subscribe();
+        async move {
+            // An error means that the process is gone, too.
+            let _ = is_orphaned.wait_for(|is_orphaned| *is_orphaned).await;
+        }
     }
 
     /// Passes on what a handler asks of the instance. False if nobody would do it: in a server that is a part of

@@ -30,6 +30,8 @@ use crate::ipc::recorder::Recorder;
 
 /// actix-server acknowledges a pause before its acceptor has done it.
 const ACCEPTED: Duration = Duration::from_millis(50);
+/// How long the threads of a process without a supervisor have to take up what was accepted for them.
+const ORPHANED: Duration = Duration::from_millis(200);
 /// A task that has used up its turn and one that waits for its next are woken in no certain order: after two turns each
 /// has had one.
 const TURNS: usize = 2;
@@ -53,6 +55,13 @@ impl Drain {
     /// The same where another process serves in its place: the site stays ready, and no `drain_delay` is needed.
     pub(crate) fn begin_replaced(&self) {
         self.0.replace();
+        self.0.advance(Phase::Unready);
+    }
+
+    /// The same where the supervisor is gone, also of a process that drains already: nobody accepts for this instance
+    /// any more, so its sockets are closed at once, and another one can listen where it did.
+    pub(crate) fn begin_orphaned(&self) {
+        self.0.orphan();
         self.0.advance(Phase::Unready);
     }
 
@@ -260,7 +269,10 @@ impl Course {
         lifecycle.reached(Phase::Unready).await;
         if !self.delay.is_zero() && !lifecycle.is_replaced() {
             tracing::info!("not ready any more; accepting for {:.1} s as before", self.delay.as_secs_f64());
-            sleep(self.delay).await;
+            tokio::select! {
+                () = sleep(self.delay) => {}
+                () = lifecycle.orphaned() => {}
+            }
         }
         let begun = Instant::now();
         // From the first moment on: whoever is answered meanwhile would rest on its connection until that is closed.
@@ -270,13 +282,28 @@ impl Course {
         sleep(ACCEPTED).await;
         lifecycle.advance(Phase::Closing);
         let (mut settled, threads) = (settled.subscribe(), threads.load(Relaxed));
+        // Without a supervisor no thread is waited for that a handler holds: another instance waits for the sockets.
+        let released = async || {
+            lifecycle.orphaned().await;
+            sleep(ORPHANED).await;
+        };
         let none_is_left = async {
-            let _ = settled.wait_for(|settled| *settled >= threads).await;
-            if !lifecycle.is_replaced() {
-                // Closes the listening sockets. The threads go on until they have no connection left. Of one that is
-                // replaced others have the sockets, and the threads stay for what is done at last.
-                drop(self.handle.stop(true));
+            let have_settled = async {
+                let _ = settled.wait_for(|settled| *settled >= threads).await;
+            };
+            let is_replaced = tokio::select! {
+                () = have_settled => lifecycle.is_replaced(),
+                () = released() => false,
+            };
+            if is_replaced {
+                // Others have the sockets, and the threads stay for what is done at last.
+                tokio::select! {
+                    () = open.none() => return,
+                    () = released() => {}
+                }
             }
+            // Closes the listening sockets. The threads go on until they have no connection left.
+            drop(self.handle.stop(true));
             open.none().await;
         };
         let mut drained = Drained::default();

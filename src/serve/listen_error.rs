@@ -5,17 +5,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::owner::UnknownOwner;
+use super::port_holder;
 use crate::config::{LONGEST_SOCKET_PATH, ListenSettings, SocketOwner};
 
 /// A site cannot listen on an address.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     #[error(
-        "port {port} of {} is in use: another program listens there, which `ss -ltnp` names; -p PORT picks \
-         another port",
+        "port {port} of {} is in use: {by}; -p PORT picks another port",
         place(*ip)
     )]
-    PortInUse { ip: Option<IpAddr>, port: u16 },
+    PortInUse { ip: Option<IpAddr>, port: u16, by: String },
     #[error(
         "port {port} of {} is for root: the ports below 1024 (sysctl net.ipv4.ip_unprivileged_port_start) need root or \
          the capability CAP_NET_BIND_SERVICE; -p PORT picks another port",
@@ -31,9 +31,18 @@ pub(crate) enum ListenError {
 }
 
 impl ListenError {
+    /// Whether somebody else listens there.
+    pub(crate) fn is_in_use(&self) -> bool {
+        matches!(self, ListenError::PortInUse { .. } | ListenError::Socket { error: SocketError::InUse, .. })
+    }
+
     pub(super) fn of_port(ip: Option<IpAddr>, port: u16, error: io::Error) -> ListenError {
         match (error.kind(), ip) {
-            (io::ErrorKind::AddrInUse, _) => ListenError::PortInUse { ip, port },
+            (io::ErrorKind::AddrInUse, _) => {
+                let unknown = || "another program listens there, which `ss -ltnp` names".to_owned();
+                let by = port_holder::told(port).map_or_else(unknown, |by| format!("there listens {by}"));
+                ListenError::PortInUse { ip, port, by }
+            }
             (io::ErrorKind::PermissionDenied, _) => ListenError::PortOfRoot { ip, port },
             (io::ErrorKind::AddrNotAvailable, Some(ip)) => ListenError::NoAddress { ip },
             _ => ListenError::Port { ip, port, error },

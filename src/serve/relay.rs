@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use skitai_actors::db::{BudgetKey, Budgets, Said};
 use skitai_actors::spec::Shard;
 use skitai_wire::Value;
@@ -82,6 +83,11 @@ impl Inheritance {
         line.set_patience(Some(PATIENCE)).map_err(failed)?;
         let hello: Hello = line.wait()?;
         let came = Instant::now();
+        // Until this process listens to its supervisor: its start may take a minute, in which it has the sockets.
+        let _ = set_parent_process_death_signal(Some(Signal::TERM));
+        if getppid().map(|parent| parent.as_raw_pid()) != i32::try_from(hello.supervisor).ok() {
+            return Err(LineError::Ended.into());
+        }
         if hello.levels.is_some() {
             log::set_levels(hello.levels.as_deref());
         }
@@ -131,6 +137,8 @@ impl Inheritance {
     /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.
     pub(crate) fn obey(self, drain: Drain, process: Arc<Process>) -> io::Result<Relay> {
         let (relay, mut orders) = self.listen()?;
+        // From now on the line says it.
+        let _ = set_parent_process_death_signal(None);
         let of_answers = relay.clone();
         actix_rt::spawn(async move {
             loop {
@@ -147,7 +155,7 @@ impl Inheritance {
                     }
                     None => {
                         tracing::warn!("the supervisor is gone: requests under way may finish, then this process ends");
-                        return drain.begin();
+                        return drain.begin_orphaned();
                     }
                 }
             }

@@ -17,9 +17,7 @@ use super::identity::Identity;
 use crate::ipc::Line;
 use crate::ipc::recorder::Recording;
 use crate::serve::notify;
-
-/// The hidden command that makes a program one process of an instance.
-pub(crate) const PROCESS: &str = "process";
+use crate::serve::port_holder::PROCESS;
 
 /// A process that has closed its line is about to end, and has this long for it.
 const LAST_STEPS: Duration = Duration::from_secs(2);

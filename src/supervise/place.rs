@@ -43,6 +43,8 @@ pub(crate) enum PlaceError {
 pub(super) struct PidFile {
     pub(super) file: File,
     path: PathBuf,
+    /// Whether another instance had left it, which was killed then.
+    pub(super) was_left: bool,
 }
 
 impl Place {
@@ -95,18 +97,19 @@ impl Place {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let was_left = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
         // On a full disk the lock still works, and the number is a courtesy.
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         if let Err(error) = written {
             tracing::warn!("{}: {error}; the instance runs, but the file does not have its process id", path.display());
         }
-        Ok(PidFile { file, path })
+        Ok(PidFile { file, path, was_left })
     }
 
     /// The pid file that an earlier program of this process has locked.
     pub(super) fn adopt_lock(&self, file: File) -> PidFile {
-        PidFile { file, path: self.pid_path() }
+        PidFile { file, path: self.pid_path(), was_left: false }
     }
 
     /// Opens the control socket. Needs the lock: a socket that is there belongs to nobody then.

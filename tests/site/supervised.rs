@@ -31,8 +31,19 @@ fn waits(ms: u64) -> u32 {
 
 /// As [`waits`], without a thread.
 #[route("/rests")]
-async fn rests(ms: u64) -> u32 {
+async fn rests(ms: u64, is_told: Option<u32>) -> u32 {
+    if is_told.is_some() {
+        println!("under way");
+    }
     sleep(Duration::from_millis(ms)).await;
+    std::process::id()
+}
+
+/// As [`waits`], on the event loop.
+#[route("/holds")]
+async fn holds(ms: u64) -> u32 {
+    println!("under way");
+    std::thread::sleep(Duration::from_millis(ms));
     std::process::id()
 }
 
@@ -73,7 +84,7 @@ fn asks(was: Was, what: String) -> Result<&'static str> {
 
 pub(crate) fn app() -> App {
     App::new("supervised")
-        .routes(routes![pid, user, waits, rests, lasts, exits, dies, asks])
+        .routes(routes![pid, user, waits, rests, holds, lasts, exits, dies, asks])
         .startup(|_| {
             if Path::new("startup.hangs").exists() {
                 std::thread::sleep(Duration::from_secs(60));

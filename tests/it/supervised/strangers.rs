@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::rights::{is_root, nobody, of_nobody};
 use super::{done, pid, refused, serving, site, status};
-use crate::harness::eventually;
 use crate::harness::managed::signal;
+use crate::harness::{bound, eventually};
 
 /// A FIFO, at which an open waits for the other end.
 struct Fifo {
@@ -183,4 +183,59 @@ fn a_socket_that_the_user_has_put_in_the_place_of_the_supervisors_is_told_nothin
     assert_eq!(status(&site)["state"], "serving");
     done(&site.command("upgrade", &["--wait"]));
     assert_eq!(status(&site)["state"], "serving", "the next supervisor has the same socket");
+}
+
+/// Whether somebody listens.
+fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+#[test]
+fn processes_without_a_supervisor_let_go_of_the_port_at_once() {
+    // One that serves, and would accept for long; one that leaves after a reload; one whose start takes long.
+    for what in ["serves", "leaves", "starts", "holds"] {
+        let delay = if what == "holds" { "0s" } else { "20s" };
+        let site = serving(site().server("drain_delay", delay));
+        let port = site.port();
+        let mut slow = site.begin(if what == "holds" { "/holds?ms=6000" } else { "/rests?ms=6000&is_told=1" });
+        eventually("it is under way", || site.log().contains("under way\n").then_some(()));
+        if what == "leaves" {
+            done(&site.command("reload", &["--wait"]));
+        }
+        if what == "starts" {
+            std::fs::write(site.dir().join("startup.waits"), "").unwrap();
+            site.signal("HUP");
+            eventually("it starts", || (status(&site)["processes"].as_array()?.len() == 2).then_some(()));
+        }
+        let scenario = site.kill_and_keep().server("drain_delay", "0s");
+        let began = Instant::now();
+        eventually("nobody listens", || (!listens(port)).then_some(()));
+        let limit = bound(Duration::from_secs(1), Duration::from_secs(4));
+        assert!(began.elapsed() < limit, "{what}: {:?}", began.elapsed());
+        let _ = std::fs::remove_file(scenario.dir().join("startup.waits"));
+        done(&scenario.told_with("start", &["-p", &port.to_string()]));
+        slow.read().expect_code(200);
+        done(&scenario.told_with("stop", &["-p", &port.to_string(), "--wait"]));
+    }
+}
+
+#[test]
+fn who_holds_the_port_is_named() {
+    let site = serving(site());
+    let (port, old) = (site.port(), pid(&site));
+    let port_of_it = port.to_string();
+    let report = refused(&self::site().told_with("start", &["-p", &port_of_it]));
+    let named = format!("process {old} (testsite) of the instance whose supervisor is process {}", site.id());
+    assert!(report.contains(&named), "{report}");
+    // It cannot let go. Where its parent ends, the kernel lets one go on that is stopped: so it is stopped again.
+    let stops = format!("for i in $(seq 50); do kill -STOP {old}; sleep 0.005; done");
+    let mut stops = Command::new("sh").args(["-c", &stops]).spawn().unwrap();
+    let scenario = site.kill_and_keep();
+    assert!(stops.wait().unwrap().success());
+    let report = refused(&scenario.told_with("start", &["-p", &port_of_it]));
+    signal("CONT", old);
+    let named = format!("process {old} (testsite) of an earlier instance, whose supervisor is gone");
+    assert!(report.contains(&named) && report.contains(&format!("kill -9 {old}")), "{report}");
+    done(&scenario.told_with("start", &["-p", &port.to_string()]));
+    done(&scenario.told_with("stop", &["-p", &port.to_string(), "--wait"]));
 }

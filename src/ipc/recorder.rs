@@ -12,12 +12,12 @@
 //! crash, each thread writes before it runs a handler which one that is, and deletes it afterwards ([`Announced`]): a
 //! system call each time, so this is on for as long as there are crashes.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{pread, pwrite};
@@ -88,13 +88,51 @@ fn text(octets: &[u8]) -> String {
 pub(crate) struct Recorder {
     file: OwnedFd,
     announces: AtomicBool,
-    threads: AtomicUsize,
-    loops: AtomicUsize,
+    threads: Mutex<Places>,
+    loops: Mutex<Places>,
+}
+
+/// The numbers of places that are taken. Threads end, those of the blocking pool after some seconds without work, and
+/// give theirs back.
+#[derive(Debug, Default)]
+struct Places {
+    free: Vec<usize>,
+    /// So many have ever been taken at a time.
+    count: usize,
+}
+
+impl Places {
+    fn take(places: &Mutex<Places>, most: usize) -> Option<usize> {
+        let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.free.is_empty() && places.count < most {
+            places.count += 1;
+            return Some(places.count - 1);
+        }
+        places.free.pop()
+    }
+
+    fn give_back(places: &Mutex<Places>, place: usize) {
+        places.lock().unwrap_or_else(PoisonError::into_inner).free.push(place);
+    }
+}
+
+/// The place of an OS thread's announcement.
+struct ThreadPlace {
+    recorder: Weak<Recorder>,
+    number: usize,
+}
+
+impl Drop for ThreadPlace {
+    fn drop(&mut self) {
+        if let Some(recorder) = self.recorder.upgrade() {
+            Places::give_back(&recorder.threads, self.number);
+        }
+    }
 }
 
 thread_local! {
-    /// The place of this OS thread's announcement.
-    static PLACE: Cell<Option<usize>> = const { Cell::new(None) };
+    /// That of this thread; given back at its end.
+    static PLACE: RefCell<Option<ThreadPlace>> = const { RefCell::new(None) };
 }
 
 impl Recorder {
@@ -114,9 +152,8 @@ impl Recorder {
 
     /// The record of one more event loop. Those above the number that there is room for write nothing.
     pub(crate) fn thread(self: &Arc<Self>) -> Option<ThreadRecord> {
-        let number = self.loops.fetch_add(1, Relaxed);
-        let at = ANNOUNCEMENT * THREADS + LIST * number;
-        (number < LOOPS).then(|| ThreadRecord { recorder: self.clone(), at, last: String::new() })
+        let number = Places::take(&self.loops, LOOPS)?;
+        Some(ThreadRecord { recorder: self.clone(), number, last: String::new() })
     }
 
     /// A record is read when the process has ended, or never: who cannot write it has nobody to tell.
@@ -124,13 +161,17 @@ impl Recorder {
         let _ = pwrite(&self.file, octets, at as u64);
     }
 
-    fn place(&self) -> Option<usize> {
-        PLACE.with(|place| {
-            if place.get().is_none() {
-                place.set(Some(self.threads.fetch_add(1, Relaxed)));
+    fn place(self: &Arc<Self>) -> Option<usize> {
+        let number = PLACE.with_borrow_mut(|place| {
+            let own = place.as_ref().filter(|place| std::ptr::eq(place.recorder.as_ptr(), Arc::as_ptr(self)));
+            if let Some(own) = own {
+                return Some(own.number);
             }
-            place.get().filter(|number| *number < THREADS).map(|number| ANNOUNCEMENT * number)
-        })
+            let number = Places::take(&self.threads, THREADS)?;
+            *place = Some(ThreadPlace { recorder: Arc::downgrade(self), number });
+            Some(number)
+        })?;
+        Some(ANNOUNCEMENT * number)
     }
 }
 
@@ -175,7 +216,7 @@ impl Drop for Announced<'_> {
 #[derive(Debug)]
 pub(crate) struct ThreadRecord {
     recorder: Arc<Recorder>,
-    at: usize,
+    number: usize,
     last: String,
 }
 
@@ -184,9 +225,20 @@ impl ThreadRecord {
     pub(crate) fn set(&mut self, lines: &[String]) {
         let text = cut(lines.join("\n"), LIST);
         if text != self.last {
-            self.recorder.write(text.as_bytes(), self.at);
+            self.recorder.write(text.as_bytes(), self.at());
             self.last = text;
         }
+    }
+
+    fn at(&self) -> usize {
+        ANNOUNCEMENT * THREADS + LIST * self.number
+    }
+}
+
+impl Drop for ThreadRecord {
+    fn drop(&mut self) {
+        self.recorder.write(b"\0", self.at());
+        Places::give_back(&self.recorder.loops, self.number);
     }
 }
 
@@ -217,6 +269,33 @@ mod tests {
         assert!(recording.read().announced.is_empty());
         recorder.set_announces(false);
         assert!(recorder.announcement(|| unreachable!("nobody asks")).is_none());
+    }
+
+    #[test]
+    fn threads_that_end_give_their_places_back() {
+        let recording = Recording::new().expect("a file in memory");
+        let recorder = of(&recording, true);
+        // The pool has some threads at a time, and others after each pause.
+        for _ in 0..THREADS / 4 + 2 {
+            let announces = || {
+                let recorder = recorder.clone();
+                std::thread::spawn(move || {
+                    let announcement = recorder.announcement(|| "GET /over".to_owned()).expect("it is on");
+                    announcement.begin().is_some()
+                })
+            };
+            let threads = [(); 4].map(|()| announces());
+            assert!(threads.map(|thread| thread.join().expect("it ends")).iter().all(|has_place| *has_place));
+        }
+        for _ in 0..2 * LOOPS {
+            recorder.thread().expect("there is a place").set(&["GET /over".to_owned()]);
+        }
+        let announcement = recorder.announcement(|| "GET /last".to_owned()).expect("it is on");
+        let _last = announcement.begin().expect("there is a place");
+        assert_eq!(
+            recording.read(),
+            Recorded { announced: vec!["GET /last".to_owned()], under_way: Vec::new() }
+        );
     }
 
     #[test]

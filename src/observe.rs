@@ -6,3 +6,4 @@ pub(crate) mod log;
 pub(crate) mod log_files;
 pub(crate) mod panics;
 pub(crate) mod plain_file;
+pub(crate) mod seldom;

@@ -12,6 +12,7 @@ use crate::app::coverage::Audience;
 use crate::app::request::client;
 use crate::connection::Refused;
 use crate::observe::log::one_line;
+use crate::observe::seldom::Seldom;
 
 /// The reply. Any client can cause it, so it is logged at a level that raises no alarms.
 pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpResponse {
@@ -25,14 +26,15 @@ pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpRespon
         log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
     }
     let from = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
-    if status < 500 {
-        tracing::info!(peer = from, method, uri = target, "{status} {}", one_line(why));
-    } else {
-        tracing::warn!(peer = from, method, uri = target, "{status} {}", one_line(why));
+    // The access log has each of them.
+    if let Some(tail) = TOLD.tail(Instant::now()) {
+        tracing::info!(peer = from, method, uri = target, "{status} {}{tail}", one_line(why));
     }
     reply
 }
 
+/// Some thousand in a second would fill the disk.
+static TOLD: Seldom = Seldom::new(20);
 /// The most octets of an invalid target that a log shows.
 const SHOWN: usize = 200;
 

@@ -13,6 +13,7 @@ use super::identity::Identity;
 use crate::ipc::Line;
 use crate::ipc::messages::{ControlAnswer, ControlRequest, VERSION};
 use crate::observe::log::one_line;
+use crate::observe::seldom::Seldom;
 
 /// The most clients at a time; further ones are told so.
 const CLIENTS: usize = 32;
@@ -56,7 +57,7 @@ impl Control {
     fn add(&mut self, socket: UnixStream) {
         let mut line = Line::from(socket).with_longest(LONGEST_REQUEST);
         if self.clients.len() >= CLIENTS {
-            tracing::warn!("a command is refused: {CLIENTS} wait already");
+            told(format_args!("a command is refused: {CLIENTS} wait already"));
             // It may have left: then nobody reads this.
             let _ = line.queue(&refusal(format!("{CLIENTS} commands wait already; signals are heard all the same")));
             let _ = line.flush();
@@ -75,7 +76,10 @@ impl Control {
                 uid == 0 || uid == geteuid().as_raw() || identity.is_some_and(|identity| identity.uid == uid)
             });
             if !may || socket.set_nonblocking(true).is_err() {
-                tracing::warn!(?uid, "a connection to the control socket is refused");
+                told(format_args!(
+                    "a connection to the control socket is refused: user id {}",
+                    uid.map_or(-1, i64::from)
+                ));
                 continue;
             }
             self.add(socket);
@@ -92,7 +96,7 @@ impl Control {
             }
             match client.line.next::<ControlRequest>() {
                 Ok(Some(request)) if client.has_asked => {
-                    tracing::warn!("a client of the control socket asks a second time: {:?}", request.command);
+                    told(format_args!("a client of the control socket asks a second time: {:?}", request.command));
                     false
                 }
                 Ok(Some(request)) => {
@@ -116,7 +120,7 @@ impl Control {
             }
         });
         for (client, why) in refused {
-            tracing::warn!("a command is refused: {}", one_line(&why));
+            told(format_args!("a command is refused: {}", one_line(&why)));
             self.answer(client, &refusal(why));
         }
         asked
@@ -137,6 +141,14 @@ impl Control {
     pub(super) fn due(&self) -> Option<Instant> {
         let late = self.clients.iter().filter(|client| !client.has_asked || client.is_answered);
         late.map(|client| client.since + PATIENCE).min()
+    }
+}
+
+/// Clients can cause it as often as they like.
+fn told(what: std::fmt::Arguments<'_>) {
+    static REFUSED: Seldom = Seldom::new(3);
+    if let Some(tail) = REFUSED.tail(Instant::now()) {
+        tracing::warn!("{what}{tail}");
     }
 }
 

@@ -310,3 +310,18 @@ fn a_body_that_does_not_come_behind_another_request_has_its_time_too() {
     conn.send("&b=2");
     assert_eq!(conn.read().expect_code(200).text(), "3");
 }
+
+#[test]
+fn clients_that_send_nonsense_again_and_again_do_not_fill_the_log() {
+    let site = TestServer::site().start();
+    for _ in 0..500 {
+        let mut conn = site.conn();
+        conn.send("GET / HTTP/7.0\r\nHost: x\r\n\r\n");
+        conn.read().expect_code(505);
+    }
+    let log = site.log();
+    let told = log.matches("is not spoken here").count();
+    // Twenty in five seconds; a slow machine takes some more of these.
+    assert!((20..=120).contains(&told), "{told}: {log:.2000}");
+    assert!(log.contains("more of the kind are counted only"), "{log:.2000}");
+}

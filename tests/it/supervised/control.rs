@@ -142,3 +142,16 @@ fn a_process_that_does_not_read_what_it_is_told_is_replaced() {
     assert_eq!(status(&site)["processes"][0]["pid"].as_u64(), Some(after));
     assert!(said(&site.command("status", &[])).contains("octets wait"));
 }
+
+#[test]
+fn clients_that_are_refused_again_and_again_do_not_fill_the_log() {
+    let site = serving(site());
+    for _ in 0..300 {
+        Client::of(&site).asks("no command").answer().expect("it is answered");
+    }
+    let log = site.log();
+    let told = log.matches("a command is refused").count();
+    // Three in five seconds; a slow machine takes some more of these.
+    assert!((1..=12).contains(&told), "{told}: {log:.2000}");
+    assert!(log.contains("more of the kind are counted only"), "{log:.2000}");
+}

@@ -292,10 +292,7 @@ mod tests {
         }
         let announcement = recorder.announcement(|| "GET /last".to_owned()).expect("it is on");
         let _last = announcement.begin().expect("there is a place");
-        assert_eq!(
-            recording.read(),
-            Recorded { announced: vec!["GET /last".to_owned()], under_way: Vec::new() }
-        );
+        assert_eq!(recording.read(), Recorded { announced: vec!["GET /last".to_owned()], under_way: Vec::new() });
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Drop for Seat {
                     later.leave();
                 }));
             }
-            // The share stays, too, or it would give all its seats back.
+            #[expect(clippy::disallowed_methods, reason = "with its share gone, all seats would be given back")]
             _ => std::mem::forget(self.seats.clone()),
         }
     }

@@ -6,8 +6,8 @@
 //! - [`keys`]: the one table of all keys with their defaults, limits and units;
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
-//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, and [`routes`]: the
-//!   sections;
+//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, [`routes`] and
+//!   `mounts`: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -28,6 +28,7 @@ pub mod keys;
 mod listening;
 mod mask;
 mod members;
+mod mounts;
 mod network;
 mod outside;
 mod reaching;
@@ -43,6 +44,7 @@ mod values;
 pub(crate) use conf_file::ConfFile;
 pub use find::{NotFound, Places, find};
 pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
+pub use mounts::{MountSettings, NetworkList};
 pub use network::{Network, NetworkError};
 pub(crate) use outside::FileTexts;
 pub use report::{Problem, Report, Severity};
@@ -125,6 +127,7 @@ fn parse_with(
         Some(section) => routes::routes(&mut reading, section, &declared, &clusters),
         None => Vec::new(),
     };
+    let mounts = mounts::mounts(&mut reading, &sections, &routes);
     let is_refused = reading.problems.iter().any(|problem| problem.severity == Severity::Error);
     if !is_refused && routes.is_empty() {
         let nothing = Problem::warning(0..0, "nothing is mounted: every path will be answered with 404").whole_file();
@@ -135,7 +138,7 @@ fn parse_with(
     if report.has_errors() {
         return Err(report);
     }
-    let settings = Settings { server, routes, clusters, certification };
+    let settings = Settings { server, routes, mounts, clusters, certification };
     Ok(Loaded {
         settings,
         warnings: report,
@@ -205,7 +208,8 @@ fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec
         if name.is_empty() {
             continue;
         }
-        if !name.starts_with('@') && !keys::SECTIONS.contains(&name) {
+        let is_known = name.starts_with('@') || mounts::path_of(name).is_some() || keys::SECTIONS.contains(&name);
+        if !is_known {
             reading.push(unknown_section(section));
             continue;
         }
@@ -216,7 +220,7 @@ fn known_sections<'s>(reading: &mut Reading<'_>, sections: &'s [Section]) -> Vec
             reading.push(Problem::error(span, format!("[{name}] is not of this kind")).label("wrong kind").help(help));
             continue;
         }
-        if let Some(first) = known.iter().find(|first| first.name == name) {
+        if let Some(first) = known.iter().find(|first| first.name == name || mounts::is_same(&first.name, name)) {
             let line = reading.line_of(first.name_span.start);
             let problem = Problem::error(span, format!("[{name}] is there twice"));
             reading.push(problem.label(format!("the first one is on line {line}")).help("make them one section"));
@@ -242,7 +246,9 @@ fn unknown_section(section: &Section) -> Problem {
         match spelling::nearest(name, keys::SECTIONS.iter().copied()) {
             Some("routes") => "did you mean `[routes:line]`?".to_owned(),
             Some(near) => format!("did you mean `[{near}]`?"),
-            None => "the sections are [server], [routes:line], [certification] and [@cluster]".to_owned(),
+            None => {
+                "the sections are [server], [routes:line], [mount /path], [certification] and [@cluster]".to_owned()
+            }
         }
     };
     problem.label("unknown section").help(help)

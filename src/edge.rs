@@ -1,6 +1,7 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a web request; [`thread`]: the state they use on the thread that serves it;
+//! - [`gate`]: what the configuration says of a mount, before anything of the site runs;
 //! - [`dispatch`]: finds the route, file or service of its path;
 //! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
 //!   [`upload`]: a multipart form, whose files go to the [`shelf`];
@@ -24,6 +25,7 @@ mod dispatch;
 pub(crate) mod error_log;
 mod error_page;
 pub(crate) mod files;
+pub(crate) mod gate;
 mod hooked;
 pub(crate) mod invoke;
 pub(crate) mod large;

@@ -51,6 +51,9 @@ pub(super) fn check(program: &Program, which: &Which, takes_over: Option<u32>) -
     for mount in &mounts {
         print(&format!("  {}", mount.describe()));
     }
+    for mount in &loaded.settings.mounts {
+        print(&format!("  {mount}"));
+    }
     for declared in &loaded.settings.clusters {
         match declared {
             Declared::Http(spec) => {

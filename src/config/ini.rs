@@ -11,8 +11,8 @@
 
 use std::ops::Range;
 
-use super::keys;
 use super::report::Problem;
+use super::{keys, mounts};
 
 /// A parsed conf.
 #[derive(Debug, Default)]
@@ -170,6 +170,8 @@ impl Reader<'_> {
         }
         let written = &self.text[inside..end];
         let (name, kind) = match written.rsplit_once(':') {
+            // A colon in the path of a mount is a part of it.
+            _ if mounts::path_of(written.trim()).is_some() => (written, None),
             Some((name, kind)) => (name, Some((kind, end - kind.len()..end))),
             None => (written, None),
         };
@@ -299,7 +301,7 @@ fn is_key(text: &str) -> bool {
 
 fn is_known_section(inside: &str) -> bool {
     let name = inside.split(':').next().unwrap_or_default().trim();
-    name.starts_with('@') || keys::SECTIONS.contains(&name)
+    name.starts_with('@') || mounts::path_of(name).is_some() || keys::SECTIONS.contains(&name)
 }
 
 /// A range without the blanks at its ends.

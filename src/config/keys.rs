@@ -224,6 +224,14 @@ pub(super) const CAFILE: Key = key("cafile", KeyKind::File, "", "certificates of
 pub(super) const PASSPHRASE: Key = key("passphrase", KeyKind::Secret, "", "opens the private key");
 pub(super) const PASS_PHRASE: Key = key("pass_phrase", KeyKind::Secret, "", "the other spelling of `passphrase`");
 
+pub(super) const ALLOW: Key = key(
+    "allow",
+    KeyKind::Networks,
+    "",
+    "the only clients that may come in: addresses, networks, and `unix` for those at Unix sockets; everybody if not given",
+);
+pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
+
 pub(super) const TYPE: Key =
     key("type", KeyKind::Type, "", "`http`, `postgresql` or `sqlite3`; read from the members if not given");
 pub(super) const MEMBERS: Key = key("members", KeyKind::Members, "", "the members, with commas between them");
@@ -363,6 +371,9 @@ pub const SERVER: &[Key] = &[
 /// The keys of `[certification]`.
 pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_PHRASE];
 
+/// The keys of `[mount /path]`.
+pub const MOUNT: &[Key] = &[ALLOW, DENY];
+
 /// The keys of `[@name]` with HTTP members.
 pub const HTTP_CLUSTER: &[Key] = &[
     TYPE,
@@ -411,6 +422,7 @@ pub const DB_CLUSTER: &[Key] = &[
 pub const TABLES: &[(&str, &[Key])] = &[
     ("[server]", SERVER),
     ("[certification]", CERTIFICATION),
+    ("[mount /path]", MOUNT),
     ("[@name] of HTTP members", HTTP_CLUSTER),
     ("[@name] of databases", DB_CLUSTER),
 ];
@@ -453,7 +465,8 @@ mod tests {
     const REFERENCE: &str = include_str!("../../docs/CONFIG.md");
 
     /// The heading in the reference for each of the [`TABLES`].
-    const HEADINGS: [&str; 4] = ["## `[server]`", "## `[certification]`", "### Of HTTP members", "### Of databases"];
+    const HEADINGS: [&str; 5] =
+        ["## `[server]`", "## `[certification]`", "## `[mount /path]`", "### Of HTTP members", "### Of databases"];
 
     /// The part of the reference from a heading that begins with `title` to the next heading of any level.
     fn part(title: &str) -> &'static str {

@@ -9,6 +9,7 @@ use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
 use super::listening::{ListenAddress, ListenSettings};
+use super::mounts::MountSettings;
 use super::network::Network;
 use super::{keys, values};
 
@@ -19,6 +20,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// `[routes:line]`, in the order of the file.
     pub routes: Vec<RouteLine>,
+    /// `[mount /path]`, in the order of the file.
+    pub mounts: Vec<MountSettings>,
     /// `[@name]`, in the order of the file.
     pub clusters: Vec<Declared>,
     /// `[certification]`.
@@ -256,6 +259,7 @@ impl Settings {
                 ..ServerSettings::default()
             },
             routes: folder.into_iter().chain(app).collect(),
+            mounts: Vec::new(),
             clusters: Vec::new(),
             certification: Certification::default(),
         }

@@ -127,7 +127,7 @@ fn the_sample_with_keys_of_ones_own() {
         .replace("admin-password", "env:PW");
     let loaded = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
-    let Settings { server, routes, clusters, certification } = loaded.settings;
+    let Settings { server, routes, clusters, certification, .. } = loaded.settings;
     assert_eq!((server.threads, server.processes, server.listening.tcp()), (4, 1, Some((None, 5000))));
     assert_eq!((server.name.as_str(), server.devel), ("site", false));
     assert_eq!(server.sessiontimeout, Duration::from_secs(1200));

@@ -22,7 +22,6 @@ use super::dispatch::{Dispatch, dispatch, nothing_at};
 use super::probes::Probe;
 use super::thread::ServingThread;
 use super::{arguments, body, error_log, files, invoke, respond, sessions};
-use crate::app::coverage::Audience;
 use crate::app::reply::sse::END_ID;
 use crate::app::routing::pattern::canonical;
 use crate::app::routing::router::MatchedRoute;
@@ -139,10 +138,6 @@ async fn refuse(thread: &ServingThread, builder: RequestBuilder, mut error: Erro
             let was = builder.ready(Face::Web, Session::default(), &NO_ROUTE, mount);
             respond::web(thread, &was, Answer::Failed(error)).await
         }
-        None => {
-            let request = builder.request();
-            let reader = Audience::of(request, thread.site.server.devel);
-            respond::mark(respond::error(&error, request.get_header("accept"), reader, None), &error)
-        }
+        None => respond::before_apps(&error, builder.request(), thread.site.server.devel),
     }
 }

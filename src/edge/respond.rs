@@ -15,7 +15,7 @@ use super::stream::StreamBody;
 use super::thread::ServingThread;
 use super::{error_page, files, partial, problem};
 use crate::app::coverage::Audience;
-use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Response, Streaming, Was};
+use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Request, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -237,6 +237,12 @@ pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, cover
     let mut reply = error_form(error, accept, reader, coverage);
     reply.headers_mut().append(header::VARY, HeaderValue::from_static("Accept"));
     reply
+}
+
+/// An error from before anything of the site runs: no app has a page for it.
+pub(crate) fn before_apps(error: &Error, request: &Request, devel: bool) -> HttpResponse {
+    let reader = Audience::of(request, devel);
+    mark(self::error(error, request.get_header("accept"), reader, None), error)
 }
 
 fn error_form(error: &Error, accept: Option<&str>, reader: Audience, coverage: Option<&Value>) -> HttpResponse {

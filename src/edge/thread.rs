@@ -7,6 +7,7 @@ use skitai_actors::kit::Party;
 
 use super::actix_fallback::ActixFallback;
 use super::files::Misses;
+use super::gate::Gates;
 use super::large::Bodies;
 use super::probes::Probes;
 use super::shelf::Shelf;
@@ -20,6 +21,7 @@ use crate::observe::counts::Counts;
 pub(crate) struct ServingThread {
     pub(crate) site: Arc<Site>,
     pub(crate) services: Arc<Services>,
+    pub(crate) gates: Arc<Gates>,
     pub(crate) bodies: Arc<Bodies>,
     /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,

@@ -12,7 +12,7 @@ use crate::app::routing::router::MatchedRoute;
 use crate::app::{Answer, Bind, Error, Face, RequestBuilder, Session, Was};
 use crate::edge::respond::Fixed;
 use crate::edge::thread::ServingThread;
-use crate::edge::{error_log, invoke, partial, respond, sessions};
+use crate::edge::{error_log, gate, invoke, partial, respond, sessions};
 
 /// Finds and runs a method. `shared` is the session of several calls of one request. The bytes are a complete document
 /// over XML-RPC, only the result over JSON-RPC.
@@ -28,7 +28,12 @@ pub(super) async fn run(
         thread.counts.rpc(true);
         return (None, Err(RpcFault::unknown(method)));
     };
-    let MatchedRoute { app, entry, .. } = found;
+    let MatchedRoute { app, entry, mount } = found;
+    let gate = gate::of_method(thread, builder.request(), mount);
+    if let Some(Err(error)) = gate.map(|gate| gate.admit(builder.request())) {
+        thread.counts.rpc(true);
+        return (None, Err(RpcFault::of(&error, Audience::default())));
+    }
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),

@@ -6,6 +6,7 @@ use std::mem::take;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
+use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri, header};
 
 use crate::app::request::client;
@@ -28,7 +29,29 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
         let request = builder.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
-    let mut response = match endpoint::protocol(&thread.site, builder.request()) {
+    let admitted = match thread.gates.at(builder.request()) {
+        Some(gate) => gate.admit(builder.request()),
+        None => Ok(()),
+    };
+    let mut response = match admitted {
+        Ok(()) => answered(thread, builder, payload, incoming).await,
+        Err(error) => respond::before_apps(&error, builder.request(), thread.site.server.devel),
+    };
+    account.status = response.status().as_u16();
+    account.bytes = respond::length(&response);
+    drop(account);
+    respond::restart_needed(&mut response, &thread.site.restart_needed);
+    response
+}
+
+/// The answer of the site.
+async fn answered(
+    thread: &ServingThread,
+    builder: RequestBuilder,
+    payload: Payload,
+    incoming: &mut Incoming,
+) -> HttpResponse {
+    match endpoint::protocol(&thread.site, builder.request()) {
         Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
         None => {
             // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
@@ -36,12 +59,7 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
                 && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
             pipeline::web(thread, builder, payload, incoming, is_rpc).await
         }
-    };
-    account.status = response.status().as_u16();
-    account.bytes = respond::length(&response);
-    drop(account);
-    respond::restart_needed(&mut response, &thread.site.restart_needed);
-    response
+    }
 }
 
 /// Answers a request to a site whose changed configuration has errors.

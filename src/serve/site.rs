@@ -25,6 +25,7 @@ use crate::app::site::Site;
 use crate::app::{App, Wasc};
 use crate::builtin::{admin, methods};
 use crate::config::{Declared, Introspection, Loaded, ServerSettings, Settings};
+use crate::edge::gate::Gates;
 use crate::edge::large::Bodies;
 use crate::edge::shelf::Shelf;
 use crate::edge::watchdog;
@@ -47,6 +48,8 @@ pub(crate) struct InstancePlace {
 /// An open site with its clusters and databases, in a process.
 pub(crate) struct OpenSite {
     pub(crate) site: Arc<Site>,
+    /// What the configuration says of its mounts.
+    pub(crate) gates: Arc<Gates>,
     pub(crate) clusters: Vec<Arc<Fleet>>,
     /// Each with the health of its members, which the threads share.
     pub(crate) databases: Vec<(Arc<DbSpec>, Arc<Health>)>,
@@ -87,7 +90,7 @@ impl OpenSite {
         before: &Predecessor,
         place: InstancePlace,
     ) -> Result<Arc<OpenSite>, NotOpened> {
-        let Settings { server, clusters: declared, .. } = loaded.settings.clone();
+        let Settings { server, mounts: of_mounts, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
         let mut mounts = mounts(loaded, &apps, templates)?;
         let wasc = Wasc::default();
@@ -160,7 +163,8 @@ impl OpenSite {
         });
         let router = Router::new(mounts, methods::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
-        Ok(Arc::new(OpenSite { site, clusters, databases, process }))
+        let gates = Arc::new(Gates::of(&of_mounts));
+        Ok(Arc::new(OpenSite { site, gates, clusters, databases, process }))
     }
 
     /// Waits until every actor has answered, or had the time to.
@@ -179,8 +183,9 @@ impl OpenSite {
             started(&loaded.settings.clusters, &self.clusters, &self.databases, &Predecessor::default());
         let router = Router::new(mounts, methods::is_own);
         let admin = self.site.admin.clone();
+        let gates = Arc::new(Gates::of(&loaded.settings.mounts));
         let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
-        Ok(Arc::new(OpenSite { site, clusters, databases, process: self.process.clone() }))
+        Ok(Arc::new(OpenSite { site, gates, clusters, databases, process: self.process.clone() }))
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn start(open: &OpenSite, number: usize, config: AppConfig) -> Rc<Ser
     Rc::new(ServingThread {
         site: open.site.clone(),
         services: actors::start(open, number),
+        gates: open.gates.clone(),
         bodies: process.bodies.clone(),
         shelf: process.shelf.clone(),
         misses: open.site.router.mounts().iter().map(|_| Misses::new(!server.devel)).collect(),

@@ -22,6 +22,7 @@
 //! - [`sessions`], [`forgery`]: sealed cookies, and tokens against what other sites have browsers send;
 //! - [`status`]: the status tree;
 //! - [`files`]: static files before apps; [`error_pages`]: what a client sees of an error, and its id in the log;
+//! - [`edge`]: what a conf says of mounts, names, limits and the user `admin`;
 //! - [`guarded`]: a hook that tests the path tests it for all three faces;
 //! - [`failing`]: nothing of a success stays on an error, and problems for who asks for them;
 //! - [`places`]: the log names the author's line;
@@ -71,6 +72,7 @@ mod demo;
 mod directions;
 mod documents;
 mod draining;
+mod edge;
 mod error_pages;
 mod faces;
 mod failing;

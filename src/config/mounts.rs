@@ -1,0 +1,137 @@
+//! `[mount /path]`: what holds for the requests to one mount, and to all that is below its path unless a longer
+//! section has the same key.
+//!
+//! A section is for a path that a line of `[routes:line]` has, or for one of the server's own pages: one that no
+//! request can match is a mistake, and an access list that guards nothing is a dangerous one.
+
+use std::fmt;
+
+use super::ini::Section;
+use super::keys;
+use super::network::Network;
+use super::reading::{Reading, find};
+use super::report::Problem;
+use super::settings::RouteLine;
+use super::spelling::nearest;
+
+/// The word before the path.
+const WORD: &str = "mount";
+/// The mounts that no line of a conf makes.
+const OWN: [&str; 2] = ["/status", "/status/methods"];
+
+/// What a conf says of one mount. A key that is not given is that of the next shorter section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MountSettings {
+    /// Its path, without a trailing slash; empty for `/`.
+    pub path: String,
+    /// The only clients that may come in.
+    pub allow: Option<NetworkList>,
+    /// Clients that may not.
+    pub deny: Option<NetworkList>,
+}
+
+/// Addresses and networks, and the word `unix`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkList {
+    /// The networks.
+    pub networks: Vec<Network>,
+    /// Whether clients at Unix sockets, which have no address, are meant, too.
+    pub unix: bool,
+}
+
+/// A line for `check`: the path, and what the section says.
+impl fmt::Display for MountSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[mount {}]", if self.path.is_empty() { "/" } else { &self.path })?;
+        for (key, list) in [(&keys::ALLOW, &self.allow), (&keys::DENY, &self.deny)] {
+            if let Some(list) = list {
+                write!(f, " {} = {list}", key.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for NetworkList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks = self.networks.iter().map(ToString::to_string);
+        let all: Vec<String> = networks.chain(self.unix.then(|| "unix".to_owned())).collect();
+        f.write_str(&all.join(", "))
+    }
+}
+
+/// The path in the name of a section, as written; `None` for a section of another kind.
+pub(super) fn path_of(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix(WORD)?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
+}
+
+/// Whether two names of sections are those of one mount: `/docs` and `/docs/` are.
+pub(super) fn is_same(one: &str, other: &str) -> bool {
+    match (path_of(one), path_of(other)) {
+        (Some(one), Some(other)) => bare(one) == bare(other),
+        _ => false,
+    }
+}
+
+fn bare(path: &str) -> &str {
+    path.trim_end_matches('/')
+}
+
+/// Reads the sections of mounts.
+pub(super) fn mounts(reading: &mut Reading<'_>, sections: &[&Section], routes: &[RouteLine]) -> Vec<MountSettings> {
+    let mut mounts = Vec::new();
+    for section in sections {
+        let Some(path) = path_of(&section.name) else { continue };
+        reading.check_keys(section, keys::MOUNT);
+        let mount = mount(reading, section, path);
+        if is_mounted(reading, section, path, routes) {
+            mounts.push(mount);
+        }
+    }
+    mounts
+}
+
+/// Whether there is such a mount; reports one that is not there.
+fn is_mounted(reading: &mut Reading<'_>, section: &Section, path: &str, routes: &[RouteLine]) -> bool {
+    let problem = |message: &str| Problem::error(section.name_span.clone(), message);
+    if path.is_empty() {
+        reading.push(problem("[mount] names no path").label("no path").help("write `[mount /path]`"));
+        return false;
+    }
+    if !path.starts_with('/') {
+        let help = format!("write `[mount /{path}]`");
+        reading.push(problem("the path of a mount starts with `/`").label("no path").help(help));
+        return false;
+    }
+    let known = || OWN.into_iter().chain(routes.iter().map(|route| route.path.as_str()));
+    if known().any(|known| bare(known) == bare(path)) {
+        return true;
+    }
+    let help = match nearest(path, known()) {
+        Some(near) => format!("did you mean `[mount {near}]`?"),
+        None => "it is for a path of [routes:line], /status or /status/methods".to_owned(),
+    };
+    reading.push(problem("nothing is mounted at this path").label("no route has it").help(help));
+    false
+}
+
+fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSettings {
+    MountSettings {
+        path: bare(path).to_owned(),
+        allow: networks(reading, section, &keys::ALLOW),
+        deny: networks(reading, section, &keys::DENY),
+    }
+}
+
+fn networks(reading: &mut Reading<'_>, section: &Section, key: &keys::Key) -> Option<NetworkList> {
+    let value = find(Some(section), key)?;
+    if value.text.is_empty() {
+        // An empty list could mean nobody, or that the key is not given.
+        let problem = Problem::error(value.span(), format!("`{}` has no value", key.name));
+        reading.push(problem.label("expected addresses and networks").help("remove the line, or name a network"));
+        return None;
+    }
+    let (read, unix) = reading.networks(Some(section), key);
+    Some(NetworkList { networks: read.into_iter().map(|(network, _)| network).collect(), unix })
+}

@@ -1,0 +1,17 @@
+//! What a conf says in `[mount /path]` and of names, limits and the user `admin`, seen by clients that know nothing of us.
+//!
+//! - [`access`]: who may come in, for pages and methods alike.
+
+mod access;
+
+use crate::harness::{Reply, TestServer};
+
+/// The message of an error in JSON.
+fn message(reply: &Reply) -> String {
+    reply.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A GET in the name of a client behind a proxy.
+fn get_for(site: &TestServer, path: &str, client: &str) -> Reply {
+    site.ask("GET", path, &[("X-Forwarded-For", client)], b"")
+}

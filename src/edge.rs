@@ -1,6 +1,7 @@
 //! The edge: one request, in the order that [`pipeline`] names.
 //!
 //! - [`pipeline`]: the steps of a web request; [`thread`]: the state they use on the thread that serves it;
+//! - [`names`]: whether a request is for this site at all;
 //! - [`gate`]: what the configuration says of a mount, before anything of the site runs;
 //! - [`dispatch`]: finds the route, file or service of its path;
 //! - [`body`]: reads the body, within its size and time limit, [`large`] ones within a limit for all of them together;
@@ -29,6 +30,7 @@ pub(crate) mod gate;
 mod hooked;
 pub(crate) mod invoke;
 pub(crate) mod large;
+pub(crate) mod names;
 pub(crate) mod partial;
 pub(crate) mod pipeline;
 pub(crate) mod probes;

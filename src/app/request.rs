@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod cookie;
 pub(crate) mod csrf;
 pub(crate) mod env;
+pub(crate) mod host;
 pub(crate) mod response;
 pub(crate) mod session;
 

@@ -255,6 +255,20 @@ impl Was {
         }
     }
 
+    /// The whole address of a route, with scheme and host: `https://example.org/company/555/Skitai%20Corp`, for what
+    /// leaves this site, such as mail and feeds. The host is the one that the client asked for, so give the
+    /// configuration its `server_names`: without them a client chooses what stands in the link.
+    ///
+    /// # Errors
+    /// As [`url_for`](Was::url_for).
+    #[track_caller]
+    pub fn full_url_for(&self, to: impl IntoRouteRef, arguments: impl serde::Serialize) -> super::Result<String> {
+        match self.url_for(to, arguments) {
+            Ok(path) => Ok(self.base_url() + &path),
+            Err(problem) => Err(problem),
+        }
+    }
+
     /// Finds an object that the app shared at start-up with [`Wasc::register`](super::Wasc::register), by name and
     /// type.
     ///

@@ -211,6 +211,13 @@ pub(super) const TRUSTED_PROXIES: Key = key(
     "",
     "proxies that are believed who their client is: addresses, networks, and `unix` for those at Unix sockets",
 );
+pub(super) const SERVER_NAMES: Key = key(
+    "server_names",
+    KeyKind::Text,
+    "",
+    "the names that are answered, such as `example.org, *.example.org`; any if not given, in devel mode `localhost` and \
+     addresses",
+);
 pub(super) const FORWARDED_HEADER: Key = key(
     "forwarded_header",
     KeyKind::Text,
@@ -357,6 +364,7 @@ pub const SERVER: &[Key] = &[
     MAX_BATCH_ANSWER,
     INTROSPECTION,
     ACCESS_LOG,
+    SERVER_NAMES,
     TRUSTED_PROXIES,
     FORWARDED_HEADER,
     SSL,
@@ -444,7 +452,7 @@ pub(super) fn takes_path(name: &str) -> bool {
                 | KeyKind::Networks
                 | KeyKind::Addresses
         );
-        key.name == name && (is_of_paths || name == CHECK.name)
+        key.name == name && (is_of_paths || [CHECK.name, SERVER_NAMES.name].contains(&name))
     };
     TABLES.iter().any(|(_, table)| table.iter().any(takes))
 }

@@ -9,6 +9,7 @@ use super::ini::{Section, Value};
 use super::keys;
 use super::keys::Key;
 use super::listening::listening;
+use super::names::server_names;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
@@ -72,6 +73,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
+        server_names: server_names(reading, section),
         trusted_proxies: trusted_proxies(reading, section),
     }
 }

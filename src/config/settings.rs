@@ -10,6 +10,7 @@ use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
 use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
+use super::names::ServerNames;
 use super::network::Network;
 use super::{keys, values};
 
@@ -97,6 +98,8 @@ pub struct ServerSettings {
     pub introspection: Introspection,
     /// File of the access log; `None` for no access log.
     pub access_log: Option<PathBuf>,
+    /// The names that are answered; any if there are none.
+    pub server_names: ServerNames,
     /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
 }
@@ -306,6 +309,7 @@ impl Default for ServerSettings {
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             access_log: None,
+            server_names: ServerNames::default(),
             trusted_proxies: TrustedProxies::default(),
         }
     }

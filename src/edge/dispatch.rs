@@ -23,6 +23,8 @@ pub(super) enum Dispatch<'s> {
     /// A handler, and the values of its placeholders.
     Handler(MatchedRoute<'s>, Vec<(String, Value)>),
     File(PathBuf),
+    /// A probe that nothing of the site stands before.
+    Probe(Probe),
     /// An immediate answer.
     Reply(HttpResponse),
     /// No route: a service of actix-web may know it.
@@ -75,7 +77,7 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
         break;
     }
     match (probe, &wrong) {
-        (Some(probe), None) if reads => return Ok(Dispatch::Reply(thread.probes.reply(probe))),
+        (Some(probe), None) if reads => return Ok(Dispatch::Probe(probe)),
         (Some(_), None) => wrong = Some(Probe::METHODS.to_vec()),
         _ => {}
     }
@@ -85,6 +87,12 @@ pub(super) fn dispatch<'t>(thread: &'t ServingThread, request: &Request, is_rpc:
         None if is_rpc => Ok(Dispatch::Reply(respond::options(&["OPTIONS", "POST"]))),
         None => Err(nothing_at(path)),
     }
+}
+
+/// Whether a request is for a probe, and not for something of the site in its place.
+pub(super) fn is_probe(thread: &ServingThread, request: &Request) -> bool {
+    Probe::at(&canonical(request.uri.path())).is_some()
+        && matches!(dispatch(thread, request, false), Ok(Dispatch::Probe(_)))
 }
 
 pub(super) fn nothing_at(path: &str) -> Error {

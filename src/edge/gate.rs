@@ -9,7 +9,7 @@
 
 mod access;
 
-use access::Access;
+use access::AccessLists;
 
 use super::thread::ServingThread;
 use crate::app::routing::pattern::canonical;
@@ -25,7 +25,7 @@ pub(crate) struct Gates(Vec<Gate>);
 pub(crate) struct Gate {
     /// Without a trailing slash; empty for `/`.
     path: String,
-    access: Access,
+    access: AccessLists,
 }
 
 impl Gates {
@@ -37,7 +37,7 @@ impl Gates {
         for mount in by_length {
             // Those so far are shorter, the longest of them last.
             let outer = gates.iter().rev().find(|outer| holds(&outer.path, &mount.path));
-            let access = Access::of(mount, outer.map(|outer| &outer.access));
+            let access = AccessLists::of(mount, outer.map(|outer| &outer.access));
             gates.push(Gate { path: mount.path.clone(), access });
         }
         gates.reverse();

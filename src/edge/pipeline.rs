@@ -120,6 +120,7 @@ async fn uncalled(
             }
         }
         Ok(Dispatch::File(file)) => files::send(thread, file, builder.request()).await,
+        Ok(Dispatch::Probe(probe)) => thread.probes.reply(probe),
         Ok(Dispatch::Reply(reply)) => reply,
         Ok(Dispatch::WrongMethod(allowed)) => {
             let error = respond::wrong_method(builder.request().method.as_str(), &allowed);

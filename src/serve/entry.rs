@@ -14,7 +14,7 @@ use crate::app::{Request, RequestBuilder};
 use crate::config::TrustedProxies;
 use crate::connection::{Incoming, Peer};
 use crate::edge::thread::ServingThread;
-use crate::edge::{pipeline, respond};
+use crate::edge::{names, pipeline, respond};
 use crate::rpc::endpoint;
 
 /// Serves one request.
@@ -29,10 +29,10 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
         let request = builder.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
-    let admitted = match thread.gates.at(builder.request()) {
+    let admitted = names::check(thread, builder.request()).and_then(|()| match thread.gates.at(builder.request()) {
         Some(gate) => gate.admit(builder.request()),
         None => Ok(()),
-    };
+    });
     let mut response = match admitted {
         Ok(()) => answered(thread, builder, payload, incoming).await,
         Err(error) => respond::before_apps(&error, builder.request(), thread.site.server.devel),

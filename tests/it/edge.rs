@@ -1,8 +1,11 @@
-//! What a conf says in `[mount /path]` and of names, limits and the user `admin`, seen by clients that know nothing of us.
+//! What a conf says in `[mount /path]` and of names, limits and the user `admin`, seen by clients that know nothing of
+//! us.
 //!
-//! - [`access`]: who may come in, for pages and methods alike.
+//! - [`access`]: who may come in, for pages and methods alike;
+//! - [`names`]: what a site answers to, and whole addresses.
 
 mod access;
+mod names;
 
 use crate::harness::{Reply, TestServer};
 

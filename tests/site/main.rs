@@ -7,6 +7,7 @@ mod chaos;
 mod connections;
 mod covered;
 mod draining;
+mod edge;
 mod failing;
 mod guarded;
 mod holding;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         .package(connections::package())
         .package(covered::package())
         .package(draining::package())
+        .package(edge::package())
         .package(rows::package())
         .package(spec::package())
         .package(validator::package())

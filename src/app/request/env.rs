@@ -45,7 +45,7 @@ impl RequestContext {
     /// | `CONTENT_TYPE`, `CONTENT_LENGTH` | as sent, if they were sent |
     /// | `REMOTE_ADDR` | the client's address, also behind [trusted proxies](crate::app::Request::get_remote_addr); empty for a client at a Unix socket |
     /// | `REMOTE_PORT` | the client's port, if it is known |
-    /// | `SERVER_NAME`, `SERVER_PORT` | the host of the request, else the address of this server; its port, or the one that the client asked for if this server has Unix sockets alone |
+    /// | `SERVER_NAME`, `SERVER_PORT` | the host of the request, else the first of `server_names`, else the address of this server; its port, or the one that the client asked for if this server has Unix sockets alone |
     /// | `SERVER_PROTOCOL`, `SERVER_SOFTWARE` | such as `HTTP/1.1` and `Skitai/0.1.0` |
     /// | `GATEWAY_INTERFACE` | `CGI/1.1`; over RPC `XMLRPC/2.0` or `JSONRPC/2.0` |
     /// | `wsgi.url_scheme`, `REQUEST_SCHEME` | `http` or `https`, [as the client asked](crate::app::Request::scheme) |
@@ -79,10 +79,11 @@ impl RequestContext {
                 tell("REMOTE_PORT", address.port().to_string());
             }
         }
-        let host = request.get_header("host").map(name_of).filter(|host| !host.is_empty());
+        let host = request.host_name();
         let listens = server.listening.tcp();
+        let named = || server.server_names.first().map(str::to_owned);
         let own = || listens.and_then(|(ip, _)| ip).map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
-        tell("SERVER_NAME", host.map_or_else(own, str::to_owned));
+        tell("SERVER_NAME", host.map(str::to_owned).or_else(named).unwrap_or_else(own));
         tell("SERVER_PORT", listens.map_or_else(|| port_asked(request).to_string(), |(_, port)| port.to_string()));
         tell("SERVER_PROTOCOL", format!("HTTP/{}", request.version()));
         tell("SERVER_SOFTWARE", concat!("Skitai/", env!("CARGO_PKG_VERSION")).to_owned());
@@ -116,15 +117,7 @@ impl RequestContext {
 
 /// The port that the client asked for: that of `Host`, else the scheme's.
 fn port_asked(request: &Request) -> u16 {
-    let host = request.get_header("host").unwrap_or("");
+    let host = request.host().unwrap_or("");
     let named = host.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     named.unwrap_or(if request.is_secure() { 443 } else { 80 })
-}
-
-/// The host of `host:port`.
-fn name_of(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }

@@ -18,8 +18,8 @@ const ERRORS: [(&str, i64, &str); 2] = [
 
 pub(crate) fn document(was: &Was, methods: &[Method]) -> Value {
     let server = &was.services().site.server;
-    let host = was.request.get_header("host").filter(|host| is_plain(host));
-    let url = host.map_or_else(|| "/rpc3".to_owned(), |host| format!("http://{host}/rpc3"));
+    let is_known = was.request.host().is_some_and(is_plain);
+    let url = if is_known { was.base_url() + "/rpc3" } else { "/rpc3".to_owned() };
     let document = json!({
         "openrpc": VERSION,
         "info": {

@@ -16,7 +16,7 @@ use crate::prelude::{Value, route};
 pub(crate) async fn page(was: Was) -> Result<Page> {
     access::check(&was)?;
     let methods: Vec<Json> = listing::all(&was).iter().map(shown).collect();
-    let base = format!("http://{}", was.request.get_header("host").unwrap_or("127.0.0.1"));
+    let base = was.base_url();
     Ok(Page::new("methods.html")
         .with("name", &was.services().site.server.name)
         .with("version", env!("CARGO_PKG_VERSION"))

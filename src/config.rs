@@ -21,6 +21,7 @@ use std::time::SystemTime;
 
 mod clusters;
 mod conf_file;
+mod connection_limits;
 mod find;
 mod health;
 mod ini;
@@ -32,6 +33,7 @@ mod mounts;
 mod names;
 mod network;
 mod outside;
+mod rates;
 mod reaching;
 mod reading;
 pub mod report;
@@ -43,12 +45,14 @@ pub(crate) mod spelling;
 mod values;
 
 pub(crate) use conf_file::ConfFile;
+pub use connection_limits::ConnectionLimits;
 pub use find::{NotFound, Places, find};
 pub use listening::{LONGEST_SOCKET_PATH, ListenAddress, ListenSettings, SocketOwner};
 pub use mounts::{MountSettings, NetworkList};
 pub use names::ServerNames;
 pub use network::{Network, NetworkError};
 pub(crate) use outside::FileTexts;
+pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};
 pub use settings::{

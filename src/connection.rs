@@ -50,6 +50,7 @@ use actix_http::{Payload, Request, Response};
 use driver::Driver;
 use intake::Queues;
 use list::Connections;
+use skitai_wire::http1::HeadBounds;
 pub(crate) use transport::Transport;
 
 /// The timeouts of a connection.
@@ -65,6 +66,14 @@ pub(crate) struct ConnectionTimeouts {
     pub(crate) send_timeout: Duration,
     /// While the server ends: how long a connection without a request is kept for one that may be on its way.
     pub(crate) drain_idle: Duration,
+}
+
+/// How much of a connection a client may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConnectionBounds {
+    pub(crate) head: HeadBounds,
+    /// Requests, the last of which closes the connection; `None` for any number.
+    pub(crate) requests: Option<u64>,
 }
 
 /// A request from a connection.
@@ -111,6 +120,9 @@ impl fmt::Display for Peer {
 pub(crate) trait Service {
     /// The current timeouts.
     fn settings(&self) -> ConnectionTimeouts;
+
+    /// The current bounds, asked for before each head.
+    fn bounds(&self) -> ConnectionBounds;
 
     /// Answers a request. Its extensions may contain a [`Tunnel`].
     fn call(&self, request: Incoming, peer: Option<Peer>) -> impl Future<Output = Outgoing>;

@@ -19,6 +19,7 @@ pub(crate) mod activation;
 mod actors;
 pub(crate) mod background;
 pub(crate) mod counted;
+mod crowd;
 pub(crate) mod drain;
 mod entry;
 mod fleet;

@@ -7,6 +7,7 @@ pub(crate) mod cookie;
 pub(crate) mod csrf;
 pub(crate) mod env;
 pub(crate) mod host;
+pub(crate) mod neighbours;
 pub(crate) mod response;
 pub(crate) mod session;
 

@@ -53,6 +53,8 @@ pub enum KeyKind {
     Secrets,
     /// Addresses and networks, separated by commas.
     Networks,
+    /// Numbers of requests in a time, separated by commas.
+    Rates,
     /// Addresses to listen on, separated by commas.
     Addresses,
     /// Permissions in octal, such as `0660`.
@@ -211,6 +213,21 @@ pub(super) const TRUSTED_PROXIES: Key = key(
     "",
     "proxies that are believed who their client is: addresses, networks, and `unix` for those at Unix sockets",
 );
+// 96 are what actix-http reads, the rest are what the reader of heads can.
+pub(super) const MAX_HEAD: Key = key("max_head", size(KIB, MIB), "128k", "largest head of a request");
+pub(super) const MAX_TARGET: Key =
+    key("max_target", size(64, 65_534), "65534", "longest target of a request: its path and query");
+pub(super) const MAX_HEADERS: Key = key("max_headers", count(4, 256), "96", "header lines of a request");
+pub(super) const MAX_REQUESTS: Key =
+    key("max_requests", count(0, 1_000_000_000), "0", "requests of one connection; 0 for any number");
+pub(super) const MAX_CONNECTIONS: Key =
+    key("max_connections", count(0, 10_000_000), "0", "connections of clients to each process; 0 for any number");
+pub(super) const MAX_CONNECTIONS_PER_ADDRESS: Key = key(
+    "max_connections_per_address",
+    count(0, 10_000_000),
+    "0",
+    "connections of one address, or /64 of IPv6, to the site; 0 for any number",
+);
 pub(super) const SERVER_NAMES: Key = key(
     "server_names",
     KeyKind::Text,
@@ -236,6 +253,14 @@ pub(super) const ALLOW: Key = key(
     KeyKind::Networks,
     "",
     "the only clients that may come in: addresses, networks, and `unix` for those at Unix sockets; everybody if not given",
+);
+pub(super) const MAX_IN_FLIGHT: Key =
+    key("max_in_flight", count(0, 1_000_000), "0", "requests under way at a time; 0 for any number");
+pub(super) const RATE: Key = key(
+    "rate",
+    KeyKind::Rates,
+    "",
+    "requests of one client, such as `100/m burst 20 by header:X-Api-Key`; any number if not given",
 );
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
@@ -364,6 +389,12 @@ pub const SERVER: &[Key] = &[
     MAX_BATCH_ANSWER,
     INTROSPECTION,
     ACCESS_LOG,
+    MAX_HEAD,
+    MAX_TARGET,
+    MAX_HEADERS,
+    MAX_REQUESTS,
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_ADDRESS,
     SERVER_NAMES,
     TRUSTED_PROXIES,
     FORWARDED_HEADER,
@@ -380,7 +411,7 @@ pub const SERVER: &[Key] = &[
 pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_PHRASE];
 
 /// The keys of `[mount /path]`.
-pub const MOUNT: &[Key] = &[ALLOW, DENY];
+pub const MOUNT: &[Key] = &[ALLOW, DENY, MAX_IN_FLIGHT, RATE];
 
 /// The keys of `[@name]` with HTTP members.
 pub const HTTP_CLUSTER: &[Key] = &[
@@ -451,6 +482,7 @@ pub(super) fn takes_path(name: &str) -> bool {
                 | KeyKind::Secrets
                 | KeyKind::Networks
                 | KeyKind::Addresses
+                | KeyKind::Rates
         );
         key.name == name && (is_of_paths || [CHECK.name, SERVER_NAMES.name].contains(&name))
     };

@@ -9,6 +9,7 @@ use std::fmt;
 use super::ini::Section;
 use super::keys;
 use super::network::Network;
+use super::rates::{Rate, rates};
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::RouteLine;
@@ -28,6 +29,10 @@ pub struct MountSettings {
     pub allow: Option<NetworkList>,
     /// Clients that may not.
     pub deny: Option<NetworkList>,
+    /// Requests under way at a time, on the whole site; 0 for any number.
+    pub max_in_flight: Option<usize>,
+    /// Requests of one client in a time.
+    pub rates: Option<Vec<Rate>>,
 }
 
 /// Addresses and networks, and the word `unix`.
@@ -47,6 +52,13 @@ impl fmt::Display for MountSettings {
             if let Some(list) = list {
                 write!(f, " {} = {list}", key.name)?;
             }
+        }
+        if let Some(most) = self.max_in_flight {
+            write!(f, " {} = {most}", keys::MAX_IN_FLIGHT.name)?;
+        }
+        if let Some(rates) = &self.rates {
+            let rates: Vec<String> = rates.iter().map(ToString::to_string).collect();
+            write!(f, " {} = {}", keys::RATE.name, rates.join(", "))?;
         }
         Ok(())
     }
@@ -121,6 +133,10 @@ fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSetti
         path: bare(path).to_owned(),
         allow: networks(reading, section, &keys::ALLOW),
         deny: networks(reading, section, &keys::DENY),
+        max_in_flight: reading
+            .maybe_number(Some(section), &keys::MAX_IN_FLIGHT)
+            .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        rates: rates(reading, section),
     }
 }
 

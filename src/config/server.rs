@@ -5,6 +5,7 @@ use std::ops::Range;
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::Secret;
 
+use super::connection_limits::connection_limits;
 use super::ini::{Section, Value};
 use super::keys;
 use super::keys::Key;
@@ -73,6 +74,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         max_batch_answer: reading.count(section, &keys::MAX_BATCH_ANSWER),
         introspection: introspection(reading, section),
         access_log: reading.file(section, &keys::ACCESS_LOG),
+        limits: connection_limits(reading, section),
         server_names: server_names(reading, section),
         trusted_proxies: trusted_proxies(reading, section),
     }

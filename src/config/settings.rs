@@ -8,6 +8,7 @@ use std::time::Duration;
 use skitai_actors::CoverageDetail;
 use skitai_actors::spec::{ClusterSpec, DbSpec, Secret};
 
+use super::connection_limits::ConnectionLimits;
 use super::listening::{ListenAddress, ListenSettings};
 use super::mounts::MountSettings;
 use super::names::ServerNames;
@@ -98,6 +99,8 @@ pub struct ServerSettings {
     pub introspection: Introspection,
     /// File of the access log; `None` for no access log.
     pub access_log: Option<PathBuf>,
+    /// Bounds of clients' connections.
+    pub limits: ConnectionLimits,
     /// The names that are answered; any if there are none.
     pub server_names: ServerNames,
     /// The proxies whose forwarding headers are trusted.
@@ -309,6 +312,7 @@ impl Default for ServerSettings {
             max_batch_answer: default_count(&keys::MAX_BATCH_ANSWER),
             introspection: Introspection::default(),
             access_log: None,
+            limits: ConnectionLimits::default(),
             server_names: ServerNames::default(),
             trusted_proxies: TrustedProxies::default(),
         }

@@ -57,6 +57,7 @@ pub(super) fn number(text: &str, kind: KeyKind) -> Result<u64, String> {
         | KeyKind::Secrets
         | KeyKind::Networks
         | KeyKind::Addresses
+        | KeyKind::Rates
         | KeyKind::Mode
         | KeyKind::File
         | KeyKind::Members

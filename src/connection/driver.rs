@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::intake::{HELD, Queues, Shared, is_resting, skip_empty_lines};
 use super::list::{Listed, Serves};
 use super::reply::{Cut, Frame, ReplyTo, Sending};
-use super::{Incoming, Outgoing, Peer, Refused, Service, Tunnel, reply};
+use super::{ConnectionBounds, Incoming, Outgoing, Peer, Refused, Service, Tunnel, reply};
 
 /// Octets that a client must take within `send_timeout`; else the connection is cut.
 const LEAST: u64 = 1024;
@@ -56,6 +56,9 @@ pub(super) struct Driver<S> {
     listed: Listed,
     service: S,
     clock: Clock,
+    bounds: ConnectionBounds,
+    /// Requests so far.
+    served: u64,
 }
 
 /// The result of waiting for a head.
@@ -67,7 +70,8 @@ enum Next {
 
 impl<S: Service> Driver<S> {
     pub(super) fn new(queues: Queues, peer: Option<Peer>, listed: Listed, service: S) -> Driver<S> {
-        Driver { queues: Rc::new(RefCell::new(queues)), peer, listed, service, clock: Clock::default() }
+        let (queues, bounds) = (Rc::new(RefCell::new(queues)), ConnectionBounds::default());
+        Driver { queues, peer, listed, service, clock: Clock::default(), bounds, served: 0 }
     }
 
     /// Sets the task of this connection, so that a body that is read in another task can wake it, and the server's end.
@@ -107,8 +111,9 @@ impl<S: Service> Driver<S> {
 
     /// Waits for the head of a request; `until` is the timeout of the first head of a connection.
     async fn head(&mut self, until: Option<Instant>) -> Next {
-        let Driver { queues, listed, service, clock, .. } = self;
-        let mut reader = RequestReader::default();
+        let Driver { queues, listed, service, clock, bounds, .. } = self;
+        *bounds = service.bounds();
+        let mut reader = RequestReader::within(bounds.head);
         let mut is_looked_at = false;
         // The instants at which an idle client, and one within a head, time out; and an idle one while the server ends.
         let (mut rests_until, mut head_until, mut parts_at) = (until, until, None);
@@ -158,6 +163,7 @@ impl<S: Service> Driver<S> {
             Ok(request) => request,
             Err(denied) => return Err(self.refuse(denied, &head).await),
         };
+        self.served += 1;
         self.listed.begins(&head);
         let response = self.answered(request).await.ok_or(End::Cut)?;
         let sent = self.send(response, reply_to, &head).await;
@@ -170,7 +176,7 @@ impl<S: Service> Driver<S> {
         let mut request = Request::with_payload(Payload::None);
         let parts = request.head_mut();
         let mut bad_field = None;
-        let read = read_request(head, |name, value| {
+        let read = read_request(head, self.bounds.head, |name, value| {
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_maybe_shared(head.slice_ref(value))) {
                 (Ok(name), Ok(value)) => parts.headers.append(name, value),
                 _ => bad_field = Some(name.to_owned()),
@@ -237,6 +243,7 @@ impl<S: Service> Driver<S> {
             return Err(Box::pin(self.refuse(Denied { status: 400, why }, head)).await);
         }
         let keeps = reply_to.is_kept
+            && self.bounds.requests.is_none_or(|most| self.served < most)
             && !reply::closes(response.head())
             // After a timeout the connection is not used for another request (RFC 9110, 15.5.9).
             && status != StatusCode::REQUEST_TIMEOUT

@@ -14,7 +14,7 @@ use actix_web::http::StatusCode;
 use futures_util::StreamExt as _;
 
 use super::list::Connections;
-use super::{ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service, Tunnel, drive};
+use super::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service, Tunnel, drive};
 
 /// A request as the service got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,10 @@ impl Service for Rc<Ear> {
             send_timeout: EVER,
             drain_idle: EVER,
         }
+    }
+
+    fn bounds(&self) -> ConnectionBounds {
+        ConnectionBounds::default()
     }
 
     async fn call(&self, mut request: Incoming, _: Option<Peer>) -> Outgoing {

@@ -1,6 +1,7 @@
 //! The gate of a mount: what a conf says in `[mount /path]`, applied to each request before anything of the site runs.
 //!
-//! - [`access`]: who may come in at all.
+//! - [`access`]: who may come in at all;
+//! - [`limits`]: how many requests, with [`pace`] (the arithmetic) and [`buckets`] (the memory) of rates.
 //!
 //! A request has one gate, that of the longest section whose path holds its own, whichever mount answers in the end: a
 //! file that falls through to a shorter mount is behind the same gate. What a section does not say, it takes from the
@@ -8,12 +9,20 @@
 //! passes the gate of its method's mount as well ([`of_method`]).
 
 mod access;
+mod buckets;
+mod limits;
+mod pace;
+
+use std::sync::Arc;
 
 use access::AccessLists;
+use actix_web::HttpResponse;
+use limits::{InFlight, RateLimit, RateTold, Underway};
 
 use super::thread::ServingThread;
+use super::{dispatch, respond, sessions};
 use crate::app::routing::pattern::canonical;
-use crate::app::{Error, Request};
+use crate::app::{Error, Request, RequestBuilder};
 use crate::config::MountSettings;
 
 /// The gates of a site, the longest path first.
@@ -26,11 +35,27 @@ pub(crate) struct Gate {
     /// Without a trailing slash; empty for `/`.
     path: String,
     access: AccessLists,
+    rates: Arc<[RateLimit]>,
+    in_flight: Option<Arc<InFlight>>,
+}
+
+/// What a request that was let in takes along, to the end of its reply.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    told: Option<RateTold>,
+    underway: Option<Underway>,
+}
+
+/// A request that was not let in.
+#[derive(Debug)]
+pub(crate) struct Barred {
+    pub(crate) error: Error,
+    told: Option<RateTold>,
 }
 
 impl Gates {
     /// The gates of a conf. What a longer section does not say, it has from the next shorter one.
-    pub(crate) fn of(mounts: &[MountSettings]) -> Gates {
+    pub(crate) fn of(mounts: &[MountSettings], processes: usize) -> Gates {
         let mut by_length: Vec<&MountSettings> = mounts.iter().collect();
         by_length.sort_by_key(|mount| mount.path.len());
         let mut gates: Vec<Gate> = Vec::new();
@@ -38,7 +63,17 @@ impl Gates {
             // Those so far are shorter, the longest of them last.
             let outer = gates.iter().rev().find(|outer| holds(&outer.path, &mount.path));
             let access = AccessLists::of(mount, outer.map(|outer| &outer.access));
-            gates.push(Gate { path: mount.path.clone(), access });
+            let rates = match (&mount.rates, outer) {
+                (Some(rates), _) => rates.iter().map(|rate| RateLimit::new(rate, processes)).collect(),
+                (None, Some(outer)) => outer.rates.clone(),
+                (None, None) => Arc::default(),
+            };
+            let in_flight = match mount.max_in_flight {
+                Some(0) => None,
+                Some(most) => Some(InFlight::new(most, processes)),
+                None => outer.and_then(|outer| outer.in_flight.clone()),
+            };
+            gates.push(Gate { path: mount.path.clone(), access, rates, in_flight });
         }
         gates.reverse();
         Gates(gates)
@@ -61,8 +96,64 @@ fn holds(mount: &str, path: &str) -> bool {
 
 impl Gate {
     /// Lets a request in, or says why not.
-    pub(crate) fn admit(&self, request: &Request) -> Result<(), Error> {
-        self.access.check(request)
+    pub(crate) async fn admit(&self, thread: &ServingThread, builder: &RequestBuilder) -> Result<Pass, Barred> {
+        let request = builder.request();
+        let bare = |error| Barred { error, told: None };
+        self.access.check(request).map_err(bare)?;
+        // What says that the server is too busy must not take a load balancer's question for a part of it.
+        if (self.rates.is_empty() && self.in_flight.is_none()) || dispatch::is_probe(thread, request) {
+            return Ok(Pass::default());
+        }
+        let told = self.count(thread, builder).await.map_err(bare)?;
+        if let Some(error) = told.as_ref().and_then(RateTold::refusal) {
+            return Err(Barred { error, told });
+        }
+        match self.in_flight.as_ref().map(InFlight::begin).transpose() {
+            Ok(underway) => Ok(Pass { told, underway }),
+            Err(error) => Err(Barred { error, told }),
+        }
+    }
+
+    /// Counts a request by all rates, and returns the one that leaves the least.
+    async fn count(&self, thread: &ServingThread, builder: &RequestBuilder) -> Result<Option<RateTold>, Error> {
+        let is_by_session = self.rates.iter().any(RateLimit::needs_session);
+        let session = match is_by_session {
+            true => Some(sessions::load(&thread.services, true, builder.cookie()).await?.0),
+            false => None,
+        };
+        let mut told = None;
+        for rate in &*self.rates {
+            let counted = rate.count(builder.request(), session.as_ref()).await;
+            told = counted.map(|counted| counted.tighter(told)).or(told);
+            if counted.is_some_and(|counted| counted.refusal().is_some()) {
+                return Ok(counted);
+            }
+        }
+        Ok(told)
+    }
+}
+
+impl Pass {
+    /// Writes what the client is told into its reply, to whose end the request is under way.
+    pub(crate) fn leave(self, mut reply: HttpResponse) -> HttpResponse {
+        if let Some(told) = self.told {
+            told.tell(&mut reply);
+        }
+        match self.underway {
+            Some(underway) => limits::until_sent(reply, underway),
+            None => reply,
+        }
+    }
+}
+
+impl Barred {
+    /// The reply, for which nothing of the site runs.
+    pub(crate) fn reply(&self, thread: &ServingThread, request: &Request) -> HttpResponse {
+        let mut reply = respond::before_apps(&self.error, request, thread.site.server.devel);
+        if let Some(told) = self.told {
+            told.tell(&mut reply);
+        }
+        reply
     }
 }
 

@@ -29,11 +29,17 @@ pub(super) async fn run(
         return (None, Err(RpcFault::unknown(method)));
     };
     let MatchedRoute { app, entry, mount } = found;
-    let gate = gate::of_method(thread, builder.request(), mount);
-    if let Some(Err(error)) = gate.map(|gate| gate.admit(builder.request())) {
-        thread.counts.rpc(true);
-        return (None, Err(RpcFault::of(&error, Audience::default())));
-    }
+    // Held while the method runs.
+    let _pass = match gate::of_method(thread, builder.request(), mount) {
+        None => None,
+        Some(gate) => match Box::pin(gate.admit(thread, &builder)).await {
+            Ok(pass) => Some(pass),
+            Err(barred) => {
+                thread.counts.rpc(true);
+                return (None, Err(RpcFault::of(&barred.error, Audience::default())));
+            }
+        },
+    };
     let (session, visit) = match shared {
         Some(session) if app.use_session => (session, None),
         Some(_) => (Session::default(), None),

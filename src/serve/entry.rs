@@ -13,6 +13,7 @@ use crate::app::request::client;
 use crate::app::{Request, RequestBuilder};
 use crate::config::TrustedProxies;
 use crate::connection::{Incoming, Peer};
+use crate::edge::gate::Gate;
 use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
 use crate::rpc::endpoint;
@@ -29,19 +30,30 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
         let request = builder.request();
         account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
     }
-    let admitted = names::check(thread, builder.request()).and_then(|()| match thread.gates.at(builder.request()) {
-        Some(gate) => gate.admit(builder.request()),
-        None => Ok(()),
-    });
-    let mut response = match admitted {
-        Ok(()) => answered(thread, builder, payload, incoming).await,
-        Err(error) => respond::before_apps(&error, builder.request(), thread.site.server.devel),
+    let mut response = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
+        (Err(error), _) => respond::before_apps(&error, builder.request(), thread.site.server.devel),
+        (Ok(()), None) => answered(thread, builder, payload, incoming).await,
+        (Ok(()), Some(gate)) => Box::pin(gated(thread, gate, builder, payload, incoming)).await,
     };
     account.status = response.status().as_u16();
     account.bytes = respond::length(&response);
     drop(account);
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     response
+}
+
+/// The answer of a mount that has a gate.
+async fn gated(
+    thread: &ServingThread,
+    gate: &Gate,
+    builder: RequestBuilder,
+    payload: Payload,
+    incoming: &mut Incoming,
+) -> HttpResponse {
+    match gate.admit(thread, &builder).await {
+        Ok(pass) => pass.leave(answered(thread, builder, payload, incoming).await),
+        Err(barred) => barred.reply(thread, builder.request()),
+    }
 }
 
 /// The answer of the site.

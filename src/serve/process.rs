@@ -14,6 +14,7 @@ use skitai_actors::kit::{ActorRef, tasks};
 use skitai_actors::session::Sealer;
 use skitai_actors::status::{Registry, StatusActor};
 
+use super::crowd::Crowd;
 use crate::app::blocking_pool::BlockingPool;
 use crate::app::closing::Lifecycle;
 use crate::app::{App, Wasc};
@@ -39,6 +40,8 @@ pub(crate) struct Process {
     /// The folder of uploaded files.
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) bodies: Arc<Bodies>,
+    /// The connections of clients, counted.
+    pub(super) crowd: Arc<Crowd>,
     /// One set per thread.
     pub(super) counts: Arc<[Arc<Counts>]>,
     /// What each thread polls, and who looks at that.

@@ -8,8 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use actix_server::{FromStream, Server, ServerServiceFactory};
 use actix_service::{fn_factory, fn_service};
+use futures_util::FutureExt as _;
+use futures_util::future::Either;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::crowd::{Crowded, turn_away};
 use super::drain::{Serving, Shared};
 use super::listen::Listener;
 use super::site::OpenSite;
@@ -81,7 +85,7 @@ pub(crate) fn start(
 }
 
 /// Makes what drives the connections of one socket, on each thread. All sockets of a thread share what `make` makes.
-fn connections<S: FromStream + Into<Transport> + Send + 'static>(
+fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     make: impl Fn() -> Rc<ThreadService> + Clone + Send + 'static,
     peer: fn(&S) -> Option<Peer>,
 ) -> impl ServerServiceFactory<S> {
@@ -98,14 +102,19 @@ fn connections<S: FromStream + Into<Transport> + Send + 'static>(
             });
             let service = fn_service(move |socket: S| {
                 let peer = peer(&socket);
+                let entered = match here.slot.enter(peer) {
+                    Ok(entered) => entered,
+                    Err(Crowded) => return Either::Left(turn_away(socket).map(Ok)),
+                };
                 let drive = connection::drive(socket, peer, here.connections.clone(), here.slot.clone());
                 let here = here.clone();
-                async move {
+                Either::Right(async move {
+                    let _entered = entered;
                     if let Err(panicked) = Catching(Box::pin(drive)).await {
                         here.slot.broken(peer, &panicked);
                     }
                     Ok::<_, ()>(())
-                }
+                })
             });
             async { Ok::<_, ()>(service) }
         })

@@ -90,6 +90,7 @@ impl OpenSite {
         before: &Predecessor,
         place: InstancePlace,
     ) -> Result<Arc<OpenSite>, NotOpened> {
+        let processes = loaded.settings.server.processes;
         let Settings { server, mounts: of_mounts, clusters: declared, .. } = loaded.settings.clone();
         let shelf = Shelf::open(server.uploads.folder.as_deref()).map_err(|error| Unfit(vec![error.to_string()]))?;
         let mut mounts = mounts(loaded, &apps, templates)?;
@@ -152,6 +153,7 @@ impl OpenSite {
             wasc,
             blocking: Arc::default(),
             shelf: Arc::new(shelf),
+            crowd: Arc::default(),
             bodies: Arc::new(Bodies::new(server.threads)),
             counts,
             apps,
@@ -163,7 +165,7 @@ impl OpenSite {
         });
         let router = Router::new(mounts, methods::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
-        let gates = Arc::new(Gates::of(&of_mounts));
+        let gates = Arc::new(Gates::of(&of_mounts, processes));
         Ok(Arc::new(OpenSite { site, gates, clusters, databases, process }))
     }
 
@@ -183,7 +185,8 @@ impl OpenSite {
             started(&loaded.settings.clusters, &self.clusters, &self.databases, &Predecessor::default());
         let router = Router::new(mounts, methods::is_own);
         let admin = self.site.admin.clone();
-        let gates = Arc::new(Gates::of(&loaded.settings.mounts));
+        let site_processes = loaded.settings.server.processes;
+        let gates = Arc::new(Gates::of(&loaded.settings.mounts, site_processes));
         let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
         Ok(Arc::new(OpenSite { site, gates, clusters, databases, process: self.process.clone() }))
     }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use actix_web::dev::AppConfig;
 
+use skitai_wire::http1::HeadBounds;
+
+use super::crowd::{Attendance, Crowded};
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
-use crate::connection::{ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service};
+use crate::connection::{ConnectionBounds, ConnectionTimeouts, Incoming, Outgoing, Peer, Refused, Service};
 use crate::edge::actix_fallback::ActixFallback;
 use crate::edge::files::Misses;
 use crate::edge::probes::Probes;
@@ -89,6 +92,12 @@ impl ThreadSlot {
         }
     }
 
+    /// Lets a connection in, unless there are too many.
+    pub(crate) fn enter(&self, peer: Option<Peer>) -> Result<Option<Attendance>, Crowded> {
+        let now = self.now.borrow();
+        now.open.process.crowd.enter(&now.thread.site.server, peer)
+    }
+
     /// Records a connection that ended by a panic that was caught nowhere else.
     pub(crate) fn broken(&self, peer: Option<Peer>, panicked: &Panicked) {
         self.thread().counts.panic();
@@ -108,6 +117,14 @@ impl Service for Rc<ThreadSlot> {
             body_timeout: server.body_timeout,
             send_timeout: server.send_timeout,
             drain_idle: server.drain_idle,
+        }
+    }
+
+    fn bounds(&self) -> ConnectionBounds {
+        let limits = self.now.borrow().thread.site.server.limits;
+        ConnectionBounds {
+            head: HeadBounds { head: limits.max_head, target: limits.max_target, fields: limits.max_headers },
+            requests: limits.max_requests,
         }
     }
 

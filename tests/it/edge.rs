@@ -2,9 +2,11 @@
 //! us.
 //!
 //! - [`access`]: who may come in, for pages and methods alike;
+//! - [`limits`]: heads, connections, requests under way, and rates;
 //! - [`names`]: what a site answers to, and whole addresses.
 
 mod access;
+mod limits;
 mod names;
 
 use crate::harness::{Reply, TestServer};

@@ -27,4 +27,7 @@ pub use asking::{UnsendableHead, write_field, write_length, write_request_line};
 pub use chunks::{ChunkReader, LAST_CHUNK, Piece, write_chunk};
 pub use framing::Framing;
 pub use refusal::Refusal;
-pub use request::{Denied, MAX_REQUEST_FIELDS, MAX_TARGET, RequestHead, RequestReader, escaped, read_request};
+pub use request::{
+    Denied, HeadBounds, MAX_REQUEST_FIELDS, MAX_TARGET, MOST_REQUEST_FIELDS, RequestHead, RequestReader, escaped,
+    read_request,
+};

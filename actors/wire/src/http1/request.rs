@@ -19,10 +19,29 @@ use super::framing::{Announced, Framing};
 use super::refusal::{Kind, Refusal, at, named};
 use crate::error::shown;
 
-/// Maximum number of header lines in a request, equal to actix-http's.
+/// Maximum number of header lines in a request that a caller may allow.
+pub const MOST_REQUEST_FIELDS: usize = 256;
+/// The usual maximum, equal to actix-http's.
 pub const MAX_REQUEST_FIELDS: usize = 96;
 /// Maximum length of a target in octets, which is that of `http::Uri`.
 pub const MAX_TARGET: usize = 65_534;
+
+/// How large the head of a request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadBounds {
+    /// In octets, with its first line and its end.
+    pub head: usize,
+    /// Octets of the target, at most [`MAX_TARGET`].
+    pub target: usize,
+    /// Header lines, at most [`MOST_REQUEST_FIELDS`].
+    pub fields: usize,
+}
+
+impl Default for HeadBounds {
+    fn default() -> HeadBounds {
+        HeadBounds { head: MAX_HEAD, target: MAX_TARGET, fields: MAX_REQUEST_FIELDS }
+    }
+}
 
 /// A generous maximum for the rest of the first line.
 const LONGEST_REST: usize = 256;
@@ -75,9 +94,15 @@ pub struct RequestReader {
     searched: usize,
     /// How many octets the last unsuccessful parse covered.
     parsed: usize,
+    bounds: HeadBounds,
 }
 
 impl RequestReader {
+    /// A reader that refuses larger heads.
+    pub fn within(bounds: HeadBounds) -> RequestReader {
+        RequestReader { bounds, ..RequestReader::default() }
+    }
+
     /// The offset of the body once the head is complete. Input that cannot become a valid head is refused earlier.
     /// `octets` is everything received so far of this request.
     pub fn end(&mut self, octets: &[u8]) -> Result<Option<usize>, Denied> {
@@ -92,22 +117,23 @@ impl RequestReader {
         });
         // With or without its end, so that a head is refused alike in however many pieces it arrives.
         let first = || memchr(b'\n', &octets[begin..]).unwrap_or(octets.len() - begin);
-        if octets.len() > MAX_TARGET && first() > MAX_TARGET + LONGEST_REST {
-            return Err(long_target());
+        let bounds = self.bounds;
+        if octets.len() > bounds.target && first() > bounds.target + LONGEST_REST {
+            return Err(long_target(bounds));
         }
-        if let Some(end) = ends.filter(|&end| end <= MAX_HEAD) {
+        if let Some(end) = ends.filter(|&end| end <= bounds.head) {
             return Ok(Some(end));
         }
         self.searched = octets.len();
-        if octets.len() > MAX_HEAD {
-            return Err(large_head());
+        if octets.len() > bounds.head {
+            return Err(large_head(bounds));
         }
         // Invalid input is detected early, and a head that arrives octet by octet costs at most three times its length.
         if octets.len() > begin && (self.parsed == 0 || octets.len() >= 2 * self.parsed) {
             self.parsed = octets.len();
             let octets = without_version(octets, begin);
             let escaped = escaped(octets);
-            parse(escaped.as_deref().unwrap_or(octets), |_| Ok(()))?;
+            parse(escaped.as_deref().unwrap_or(octets), bounds, |_| Ok(()))?;
         }
         Ok(None)
     }
@@ -152,12 +178,13 @@ fn needs_escape(octet: u8) -> bool {
 /// Reads a complete head. `field` is called with each header, in order, as sent.
 pub fn read_request<'o>(
     head: &'o [u8],
+    bounds: HeadBounds,
     mut field: impl FnMut(&'o str, &'o [u8]),
 ) -> Result<Option<RequestHead<'o>>, Denied> {
-    parse(head, |request| {
+    parse(head, bounds, |request| {
         let is_1_0 = request.version == Some(0);
         let (method, target) = (request.method.unwrap_or_default(), request.path.unwrap_or_default());
-        check_target(method, target)?;
+        check_target(method, target, bounds)?;
         let mut said = Said::default();
         for Header { name, value } in &*request.headers {
             said.take(name, value).map_err(|refusal| at(refusal, head, name))?;
@@ -269,9 +296,9 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Checks the form of the target (RFC 9112, 3.2).
-fn check_target(method: &str, target: &str) -> Result<(), Denied> {
-    if target.len() > MAX_TARGET {
-        return Err(long_target());
+fn check_target(method: &str, target: &str, bounds: HeadBounds) -> Result<(), Denied> {
+    if target.len() > bounds.target {
+        return Err(long_target(bounds));
     }
     let is_absolute = || {
         let (scheme, rest) = target.split_once("://").unwrap_or_default();
@@ -316,18 +343,22 @@ fn is_of_name(octet: u8) -> bool {
 }
 
 /// Parses a head with httparse and reads the result; `None` if the head is incomplete.
-fn parse<'o, T>(head: &'o [u8], read: impl FnOnce(&Request<'_, 'o>) -> Result<T, Denied>) -> Result<Option<T>, Denied> {
-    let mut room = [const { MaybeUninit::uninit() }; MAX_REQUEST_FIELDS];
+fn parse<'o, T>(
+    head: &'o [u8],
+    bounds: HeadBounds,
+    read: impl FnOnce(&Request<'_, 'o>) -> Result<T, Denied>,
+) -> Result<Option<T>, Denied> {
+    let mut room = [const { MaybeUninit::uninit() }; MOST_REQUEST_FIELDS];
     let mut request = Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, &mut room) {
+    match request.parse_with_uninit_headers(head, &mut room[..bounds.fields.min(MOST_REQUEST_FIELDS)]) {
         Ok(Status::Complete(_)) => read(&request).map(Some),
         Ok(Status::Partial) => Ok(None),
-        Err(error) => Err(denied(head, error)),
+        Err(error) => Err(denied(head, bounds, error)),
     }
 }
 
 #[cold]
-fn denied(head: &[u8], error: httparse::Error) -> Denied {
+fn denied(head: &[u8], bounds: HeadBounds, error: httparse::Error) -> Denied {
     let first = head.split(|&octet| octet == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut words = first.trim_ascii().splitn(3, |&octet| octet == b' ').skip(2);
     if let Some(version) = words.next().filter(|word| error == httparse::Error::Version && is_version(word)) {
@@ -335,7 +366,7 @@ fn denied(head: &[u8], error: httparse::Error) -> Denied {
         return Denied { status: 505, why: format!("line 1: {version:?} is not spoken here, HTTP/1.1 is") };
     }
     let begin = head.iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
-    named(&head[begin..], error, &REQUEST).into()
+    named(&head[begin..], error, &Kind { fields: bounds.fields, ..REQUEST }).into()
 }
 
 /// `HTTP/` and two digits, with a dot between them.
@@ -353,11 +384,11 @@ fn is_refused(head: &[u8]) -> bool {
 }
 
 #[cold]
-fn long_target() -> Denied {
-    Denied { status: 414, why: format!("the target is longer than the limit of {MAX_TARGET} bytes") }
+fn long_target(HeadBounds { target, .. }: HeadBounds) -> Denied {
+    Denied { status: 414, why: format!("the target is longer than the limit of {target} bytes") }
 }
 
 #[cold]
-fn large_head() -> Denied {
-    Denied { status: 431, why: format!("the head is larger than the limit of {MAX_HEAD} bytes") }
+fn large_head(HeadBounds { head, .. }: HeadBounds) -> Denied {
+    Denied { status: 431, why: format!("the head is larger than the limit of {head} bytes") }
 }

@@ -1,6 +1,6 @@
 //! The reader of requests as a connection uses it, over octets that come in pieces.
 
-use skitai_wire::http1::{ChunkReader, Denied, Framing, RequestReader, escaped, read_request};
+use skitai_wire::http1::{ChunkReader, Denied, Framing, HeadBounds, RequestReader, escaped, read_request};
 
 use super::slow_requests::Asked;
 
@@ -69,7 +69,7 @@ fn read(octets: &[u8], ends: &[usize], all: &mut Vec<Asked>) -> Result<(), Denie
 fn head(head: &[u8]) -> Result<(Stage, Option<Asked>), Denied> {
     let escaped = escaped(head);
     let mut fields = Vec::new();
-    let read = read_request(escaped.as_deref().unwrap_or(head), |name, value| {
+    let read = read_request(escaped.as_deref().unwrap_or(head), HeadBounds::default(), |name, value| {
         fields.push((name.to_ascii_lowercase(), value.to_vec()));
     })?;
     let read = read.expect("a head that has an end is whole");

@@ -1,0 +1,192 @@
+//! How many connections clients may have: all of them together in this process, and those of one address.
+//!
+//! Who comes beyond gets a 503 that any HTTP client can read, and the end of the connection. The answer is written at
+//! once, before anything was read, so a flood costs a write and no memory. A client that is still sending could lose it
+//! to a reset, so a few of these connections linger for a moment.
+//!
+//! Addresses are counted as peers are: a trusted proxy has the connections of all its clients, and who connects to a
+//! Unix socket has no address; neither is counted by address.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::app::request::neighbours::counted_as;
+use crate::config::ServerSettings;
+use crate::connection::Peer;
+
+/// The whole answer to a connection that is one too many.
+const REFUSAL: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 66\r\n\
+                       retry-after: 1\r\nconnection: close\r\n\r\n\
+                       {\"error\":{\"code\":503,\"message\":\"too many connections; try again\"}}";
+/// How long such a connection stays open for a client that is still sending.
+const LINGER: Duration = Duration::from_millis(500);
+/// How many of them a thread lets linger at a time. The others are closed at once.
+const LINGERING: usize = 32;
+/// The log has at most one line in this time.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// The connections of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd(Mutex<Present>);
+
+#[derive(Debug, Default)]
+struct Present {
+    all: usize,
+    of: HashMap<IpAddr, usize>,
+    refused: u64,
+    told: Option<Instant>,
+}
+
+/// One of the connections; its place is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Attendance {
+    crowd: Arc<Crowd>,
+    address: Option<IpAddr>,
+}
+
+/// There are too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crowded;
+
+impl Crowd {
+    /// Lets a connection in. `None` if nothing is limited, so that nothing is counted.
+    pub(crate) fn enter(
+        self: &Arc<Crowd>,
+        server: &ServerSettings,
+        peer: Option<Peer>,
+    ) -> Result<Option<Attendance>, Crowded> {
+        let limits = &server.limits;
+        if limits.max_connections.is_none() && limits.max_connections_per_address.is_none() {
+            return Ok(None);
+        }
+        let address = peer.and_then(Peer::address).map(|address| address.ip());
+        let address = address.filter(|address| !server.trusted_proxies.has(*address)).map(counted_as);
+        // A limit of the whole site: each process has its share.
+        let of_address = limits.max_connections_per_address.map(|most| most.div_ceil(server.processes.max(1)));
+        let mut present = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let from_there = address.and_then(|address| present.of.get(&address)).copied().unwrap_or(0);
+        let is_full = limits.max_connections.is_some_and(|most| present.all >= most);
+        if is_full || (address.is_some() && of_address.is_some_and(|most| from_there >= most)) {
+            present.refuse(if is_full { "max_connections" } else { "max_connections_per_address" }, address);
+            return Err(Crowded);
+        }
+        present.all += 1;
+        if let Some(address) = address {
+            *present.of.entry(address).or_default() += 1;
+        }
+        Ok(Some(Attendance { crowd: self.clone(), address }))
+    }
+}
+
+impl Present {
+    fn refuse(&mut self, limit: &str, address: Option<IpAddr>) {
+        self.refused += 1;
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now.duration_since(told) < TOLD_EVERY) {
+            return;
+        }
+        self.told = Some(now);
+        let from = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+        tracing::warn!(from, "`{limit}` is reached: {} connections were refused since the start", self.refused);
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut present = self.crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
+        present.all -= 1;
+        if let Some(address) = self.address
+            && let Some(count) = present.of.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                present.of.remove(&address);
+            }
+        }
+    }
+}
+
+/// Answers a connection that is one too many, and ends it.
+pub(crate) async fn turn_away(mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+    thread_local! {
+        static NOW: Cell<usize> = const { Cell::new(0) };
+    }
+    struct Turned;
+    impl Drop for Turned {
+        fn drop(&mut self) {
+            NOW.set(NOW.get() - 1);
+        }
+    }
+    NOW.set(NOW.get() + 1);
+    let _turned = Turned;
+    let _ = timeout(LINGER, async {
+        socket.write_all(REFUSAL.as_bytes()).await?;
+        socket.shutdown().await?;
+        if NOW.get() <= LINGERING {
+            let mut room = [0; 1024];
+            while socket.read(&mut room).await? > 0 {}
+        }
+        Ok::<_, std::io::Error>(())
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::config::{ConnectionLimits, TrustedProxies};
+
+    fn server(all: Option<usize>, of_address: Option<usize>, processes: usize) -> ServerSettings {
+        let limits =
+            ConnectionLimits { max_connections: all, max_connections_per_address: of_address, ..Default::default() };
+        let networks = vec!["10.0.0.0/8".parse().expect("a network")];
+        let trusted_proxies = TrustedProxies { networks, ..TrustedProxies::default() };
+        ServerSettings { limits, processes, trusted_proxies, ..ServerSettings::default() }
+    }
+
+    fn peer(address: &str) -> Option<Peer> {
+        Some(Peer::Address(SocketAddr::new(address.parse().expect("an address"), 1)))
+    }
+
+    #[test]
+    fn every_address_has_its_number_and_gives_it_back() {
+        let (crowd, server) = (Arc::new(Crowd::default()), server(None, Some(3), 2));
+        let enter = |address| crowd.enter(&server, peer(address)).map(|entered| entered.expect("it is counted"));
+        // Two of three in each of two processes.
+        let held = [enter("2001:db8::1"), enter("2001:db8::2")];
+        assert_eq!(enter("2001:db8::3").err(), Some(Crowded), "one /64 is one client");
+        assert!(enter("2001:db8:0:1::1").is_ok() && enter("::ffff:192.0.2.1").is_ok());
+        drop(held);
+        assert!(enter("2001:db8::3").is_ok());
+        let many: Vec<_> = (0..9).map(|_| enter("10.0.0.1")).collect();
+        assert!(many.iter().all(Result::is_ok), "a proxy is not counted by its address");
+        drop(many);
+        let unix: Vec<_> = (0..9).map(|_| crowd.enter(&server, Some(Peer::Unix))).collect();
+        assert!(unix.iter().all(Result::is_ok));
+        drop(unix);
+        assert!(crowd.0.lock().expect("whole").of.is_empty());
+    }
+
+    #[test]
+    fn a_process_has_its_number_whoever_it_is() {
+        let (crowd, server) = (Arc::new(Crowd::default()), server(Some(2), None, 4));
+        let held = [crowd.enter(&server, Some(Peer::Unix)), crowd.enter(&server, peer("10.0.0.1"))];
+        assert!(crowd.enter(&server, peer("10.0.0.2")).is_err() && crowd.enter(&server, None).is_err());
+        drop(held);
+        assert!(crowd.enter(&server, None).is_ok());
+    }
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let (head, body) = REFUSAL.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+    }
+}

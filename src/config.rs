@@ -6,8 +6,8 @@
 //! - [`keys`]: the one table of all keys with their defaults, limits and units;
 //! - `ini`: text → sections and entries with their byte ranges in the file;
 //! - `reading`: one section and its table → values; `values` parses each kind of value;
-//! - `server` with `listening` and `network`, `clusters` with `members`, `reaching` and `health`, [`routes`] and
-//!   `mounts`: the sections;
+//! - `server` with `listening`, `names`, `connection_limits` and `network`; `clusters` with `members`, `reaching` and
+//!   `health`; [`routes`]; `mounts` with `rates` and `origins`: the sections;
 //! - [`report`]: problems with line, column and caret; `source` and `mask` keep secrets out of them;
 //! - `spelling`: "did you mean"; `find`: from `-f NAME` to a file.
 //!
@@ -32,6 +32,7 @@ mod members;
 mod mounts;
 mod names;
 mod network;
+mod origins;
 mod outside;
 mod rates;
 mod reaching;
@@ -52,6 +53,7 @@ pub use mounts::{MountSettings, NetworkList};
 pub use names::ServerNames;
 pub use network::{Network, NetworkError};
 pub(crate) use outside::FileTexts;
+pub use origins::{BrowserRules, Cors, Origins};
 pub use rates::{Rate, RateKey};
 pub use report::{Problem, Report, Severity};
 pub use routes::{MountLine, MountTarget, TargetError};

@@ -3,6 +3,7 @@
 //! `was.map("mysearch/rpc2").filter(f).call("search", (keyword,))` hands the call to this thread's actor at once and
 //! returns a [`Task`] to wait on. Nothing here does I/O.
 
+mod along;
 pub(crate) mod arrivals;
 pub(crate) mod budget;
 pub(crate) mod caching;
@@ -13,16 +14,17 @@ pub(crate) mod tasks;
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use skitai_actors::cluster::{self, Call, Cluster, Fetch, Roster};
-use skitai_actors::http::{Decode, Method, Part, Request, next_id};
+use skitai_actors::http::{Method, Part, Request, next_id};
 use skitai_actors::kit::{ActorRef, OnArrival, Rule};
 use skitai_actors::spec::{Encoding, Spread};
 use skitai_actors::{Outcome, Reason};
 use skitai_wire::{jsonrpc, xmlrpc};
 
+use self::along::timed;
 use self::caching::{Caching, request_key};
 use self::protocol::Protocol;
 use self::task::Task;
@@ -374,23 +376,6 @@ impl Calls {
 
 fn path_or(path: Option<String>, default: &'static str) -> Cow<'static, str> {
     path.map_or(Cow::Borrowed(default), Cow::Owned)
-}
-
-/// Sends the member the time that is left for its answer. Set at dispatch, so that the time is current, and after the
-/// cache key was made, which must not contain it. A header that the caller has set takes precedence.
-///
-/// What the client prefers goes down the tiers: that it takes partial answers, and coverage in the body to JSON-RPC
-/// members, which have a place for it. The cache key needs neither: what is kept is whole.
-fn timed(request: Request, was: &Was, now: Instant) -> Request {
-    let request = Request { left: Some(was.remaining_ms(now)), ..request };
-    let has_place = matches!(request.decode, Decode::JsonRpc { .. });
-    let preferred = match (was.preferences().allow_partial, has_place && was.has_coverage_in_body()) {
-        (true, true) => "allow-partial, coverage=body",
-        (true, false) => "allow-partial",
-        (false, true) => "coverage=body",
-        (false, false) => return request,
-    };
-    if request.has_header("prefer") { request } else { request.header("prefer", preferred) }
 }
 
 /// The outcome of a call to a cluster that the configuration lacks.

@@ -20,6 +20,7 @@ use self::incomplete::Incomplete;
 use super::args::bind::Faults;
 use super::calls::results::AllFailed;
 use super::coverage::Audience;
+use super::request::id::RequestId;
 use super::routing::route::Route;
 
 /// The result of a handler.
@@ -65,6 +66,8 @@ pub struct Error {
     handler: Option<&'static Route>,
     /// The id of its line in the log; `None` until it is logged.
     id: Option<ErrorId>,
+    /// The id of the request, if the log has it.
+    request: Option<Box<RequestId>>,
 }
 
 /// Identifies one error in a page, a header or a fault, and in the log.
@@ -95,8 +98,8 @@ impl Error {
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let (code, message, place) = (code_of(status), message.into(), Location::caller());
         let (retry_after, internal, is_of_members, faults) = (None, None, false, None);
-        let (handler, id) = (None, None);
-        Error { status, code, message, retry_after, internal, is_of_members, faults, place, handler, id }
+        let (handler, id, request) = (None, None, None);
+        Error { status, code, message, retry_after, internal, is_of_members, faults, place, handler, id, request }
     }
 
     /// Arguments that do not fit.
@@ -159,6 +162,16 @@ impl Error {
     /// Sets the id under which the error was logged.
     pub(crate) fn set_id(&mut self, id: ErrorId) {
         self.id = Some(id);
+    }
+
+    /// Sets the id of the request.
+    pub(crate) fn set_request(&mut self, id: &RequestId) {
+        self.request = Some(Box::new(id.clone()));
+    }
+
+    /// The id of the request, by which the logs have it, if they do.
+    pub(crate) fn request(&self) -> Option<&str> {
+        self.request.as_deref().map(RequestId::as_str)
     }
 
     /// Seconds after which a retry may succeed.

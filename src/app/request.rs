@@ -7,6 +7,7 @@ pub(crate) mod cookie;
 pub(crate) mod csrf;
 pub(crate) mod env;
 pub(crate) mod host;
+pub(crate) mod id;
 pub(crate) mod neighbours;
 pub(crate) mod response;
 pub(crate) mod session;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use skitai_actors::kit::Party;
 
 use self::client::RequestClient;
+use self::id::RequestId;
 use crate::config::TrustedProxies;
 use crate::connection::Peer;
 
@@ -46,6 +48,8 @@ pub struct Request {
     pub(crate) route_path: OnceLock<Arc<str>>,
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
+    /// The id, once it is needed.
+    pub(crate) id: OnceLock<RequestId>,
 }
 
 /// The parts of a request's target, each with its leading delimiter.
@@ -68,6 +72,7 @@ impl Request {
             form_token: None,
             route_path: OnceLock::new(),
             party: Party::ALONE,
+            id: OnceLock::new(),
         }
     }
 

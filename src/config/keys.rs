@@ -47,6 +47,8 @@ pub enum KeyKind {
     Address,
     /// A word.
     Text,
+    /// A text that may have any mark in it.
+    Phrase,
     /// A secret: the text itself, `env:NAME` or `file:PATH`. Never shown.
     Secret,
     /// Several secrets, separated by commas.
@@ -262,6 +264,32 @@ pub(super) const RATE: Key = key(
     "",
     "requests of one client, such as `100/m burst 20 by header:X-Api-Key`; any number if not given",
 );
+pub(super) const CORS_ORIGINS: Key = key(
+    "cors_origins",
+    KeyKind::Phrase,
+    "",
+    "whose scripts may read the answers: `*` or origins such as `https://app.example, https://*.example.org`",
+);
+pub(super) const CORS_CREDENTIALS: Key =
+    key("cors_credentials", KeyKind::Flag, "no", "whether they may send cookies and logins; needs named origins");
+pub(super) const CORS_METHODS: Key = key(
+    "cors_methods",
+    KeyKind::Text,
+    "",
+    "methods that they may use; GET, HEAD, POST, PUT, PATCH, DELETE if not given",
+);
+pub(super) const CORS_HEADERS: Key =
+    key("cors_headers", KeyKind::Text, "", "headers that they may send; any if not given");
+pub(super) const CORS_EXPOSE: Key =
+    key("cors_expose", KeyKind::Text, "", "headers that they may read, beside the server's own");
+pub(super) const CORS_MAX_AGE: Key =
+    key("cors_max_age", time(0, DAY), "600", "how long a browser may keep what a preflight was told");
+pub(super) const SECURITY_HEADERS: Key =
+    key("security_headers", KeyKind::Flag, "no", "send the usual headers against sniffing, framing and leaking paths");
+pub(super) const CONTENT_SECURITY_POLICY: Key =
+    key("content_security_policy", KeyKind::Phrase, "", "sent with every answer that has none of its own");
+pub(super) const PERMISSIONS_POLICY: Key =
+    key("permissions_policy", KeyKind::Phrase, "", "sent with every answer that has none of its own");
 pub(super) const DENY: Key = key("deny", KeyKind::Networks, "", "clients that may not come in, written as in `allow`");
 
 pub(super) const TYPE: Key =
@@ -411,7 +439,21 @@ pub const SERVER: &[Key] = &[
 pub const CERTIFICATION: &[Key] = &[CERTFILE, KEYFILE, CAFILE, PASSPHRASE, PASS_PHRASE];
 
 /// The keys of `[mount /path]`.
-pub const MOUNT: &[Key] = &[ALLOW, DENY, MAX_IN_FLIGHT, RATE];
+pub const MOUNT: &[Key] = &[
+    ALLOW,
+    DENY,
+    MAX_IN_FLIGHT,
+    RATE,
+    CORS_ORIGINS,
+    CORS_CREDENTIALS,
+    CORS_METHODS,
+    CORS_HEADERS,
+    CORS_EXPOSE,
+    CORS_MAX_AGE,
+    SECURITY_HEADERS,
+    CONTENT_SECURITY_POLICY,
+    PERMISSIONS_POLICY,
+];
 
 /// The keys of `[@name]` with HTTP members.
 pub const HTTP_CLUSTER: &[Key] = &[
@@ -483,6 +525,7 @@ pub(super) fn takes_path(name: &str) -> bool {
                 | KeyKind::Networks
                 | KeyKind::Addresses
                 | KeyKind::Rates
+                | KeyKind::Phrase
         );
         key.name == name && (is_of_paths || [CHECK.name, SERVER_NAMES.name].contains(&name))
     };

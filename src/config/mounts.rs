@@ -9,6 +9,7 @@ use std::fmt;
 use super::ini::Section;
 use super::keys;
 use super::network::Network;
+use super::origins::{BrowserRules, Cors, browser_rules, cors};
 use super::rates::{Rate, rates};
 use super::reading::{Reading, find};
 use super::report::Problem;
@@ -33,6 +34,10 @@ pub struct MountSettings {
     pub max_in_flight: Option<usize>,
     /// Requests of one client in a time.
     pub rates: Option<Vec<Rate>>,
+    /// Whose scripts may read its answers.
+    pub cors: Option<Cors>,
+    /// Headers for browsers.
+    pub browsers: BrowserRules,
 }
 
 /// Addresses and networks, and the word `unix`.
@@ -59,6 +64,12 @@ impl fmt::Display for MountSettings {
         if let Some(rates) = &self.rates {
             let rates: Vec<String> = rates.iter().map(ToString::to_string).collect();
             write!(f, " {} = {}", keys::RATE.name, rates.join(", "))?;
+        }
+        if let Some(cors) = &self.cors {
+            write!(f, " {cors}")?;
+        }
+        if let Some(usual) = self.browsers.usual {
+            write!(f, " {} = {}", keys::SECURITY_HEADERS.name, if usual { "yes" } else { "no" })?;
         }
         Ok(())
     }
@@ -137,6 +148,8 @@ fn mount(reading: &mut Reading<'_>, section: &Section, path: &str) -> MountSetti
             .maybe_number(Some(section), &keys::MAX_IN_FLIGHT)
             .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
         rates: rates(reading, section),
+        cors: cors(reading, section),
+        browsers: browser_rules(reading, section),
     }
 }
 

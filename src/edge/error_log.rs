@@ -6,19 +6,24 @@ use crate::observe::log::one_line;
 /// Logs the error and gives it an id. The client's own mistakes are not logged: the client reads them.
 pub(crate) fn log(request: &Request, error: &mut Error) {
     if error.status() < 500 && error.cause().is_none() {
+        if let Some(known) = request.known_id() {
+            error.set_request(known);
+        }
         return;
     }
+    let request_id = request.id();
+    error.set_request(request.request_id());
     let (id, at) = (ErrorId::new(), error.at());
     let at = at.as_deref().map(tracing::field::display);
     error.set_id(id);
     let (method, uri) = (request.method(), request.uri());
     if let Some(cause) = error.cause().filter(|_| error.is_of_members()) {
-        tracing::warn!(%id, method, uri, at, "{} {}", error.status(), one_line(&cause.to_string()));
+        tracing::warn!(%id, request = request_id, method, uri, at, "{} {}", error.status(), one_line(&cause.to_string()));
     } else if let Some(cause) = error.cause() {
-        tracing::error!(%id, method, uri, at, "{}", one_line(&cause.to_string()));
+        tracing::error!(%id, request = request_id, method, uri, at, "{}", one_line(&cause.to_string()));
     } else {
         let shown = error.to_string();
-        tracing::warn!(%id, method, uri, at, "{} {}", error.status(), one_line(&shown));
+        tracing::warn!(%id, request = request_id, method, uri, at, "{} {}", error.status(), one_line(&shown));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gate of a mount: what a conf says in `[mount /path]`, applied to each request before anything of the site runs.
 //!
 //! - [`access`]: who may come in at all;
+//! - [`cors`]: scripts of other sites; [`dress`]: the headers that every answer gets;
 //! - [`limits`]: how many requests, with [`pace`] (the arithmetic) and [`buckets`] (the memory) of rates.
 //!
 //! A request has one gate, that of the longest section whose path holds its own, whichever mount answers in the end: a
@@ -10,6 +11,8 @@
 
 mod access;
 mod buckets;
+mod cors;
+mod dress;
 mod limits;
 mod pace;
 
@@ -17,13 +20,16 @@ use std::sync::Arc;
 
 use access::AccessLists;
 use actix_web::HttpResponse;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use cors::CorsRules;
+use dress::Dress;
 use limits::{InFlight, RateLimit, RateTold, Underway};
 
 use super::thread::ServingThread;
 use super::{dispatch, respond, sessions};
 use crate::app::routing::pattern::canonical;
 use crate::app::{Error, Request, RequestBuilder};
-use crate::config::MountSettings;
+use crate::config::{BrowserRules, MountSettings};
 
 /// The gates of a site, the longest path first.
 #[derive(Debug, Default)]
@@ -37,6 +43,10 @@ pub(crate) struct Gate {
     access: AccessLists,
     rates: Arc<[RateLimit]>,
     in_flight: Option<Arc<InFlight>>,
+    cors: Option<Arc<CorsRules>>,
+    browsers: BrowserRules,
+    /// The security headers.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What a request that was let in takes along, to the end of its reply.
@@ -54,8 +64,17 @@ pub(crate) struct Barred {
 }
 
 impl Gates {
-    /// The gates of a conf. What a longer section does not say, it has from the next shorter one.
-    pub(crate) fn of(mounts: &[MountSettings], processes: usize) -> Gates {
+    /// The gates of a conf. What a longer section does not say, it has from the next shorter one. The pages at `own`
+    /// paths are the server's, and are sent with the usual security headers.
+    pub(crate) fn of<'p>(mounts: &[MountSettings], own: impl Iterator<Item = &'p str>, processes: usize) -> Gates {
+        let mut mounts = mounts.to_vec();
+        for path in own {
+            let at = mounts.iter().position(|mount| mount.path == path).unwrap_or_else(|| {
+                mounts.push(MountSettings { path: path.to_owned(), ..MountSettings::default() });
+                mounts.len() - 1
+            });
+            mounts[at].browsers.usual.get_or_insert(true);
+        }
         let mut by_length: Vec<&MountSettings> = mounts.iter().collect();
         by_length.sort_by_key(|mount| mount.path.len());
         let mut gates: Vec<Gate> = Vec::new();
@@ -73,7 +92,26 @@ impl Gates {
                 Some(most) => Some(InFlight::new(most, processes)),
                 None => outer.and_then(|outer| outer.in_flight.clone()),
             };
-            gates.push(Gate { path: mount.path.clone(), access, rates, in_flight });
+            let cors = match &mount.cors {
+                Some(cors) => Some(Arc::new(CorsRules::of(cors))),
+                None => outer.and_then(|outer| outer.cors.clone()),
+            };
+            let outer = outer.map(|outer| &outer.browsers);
+            let browsers = BrowserRules {
+                usual: mount.browsers.usual.or_else(|| outer?.usual),
+                content_security_policy: mount
+                    .browsers
+                    .content_security_policy
+                    .clone()
+                    .or_else(|| outer?.content_security_policy.clone()),
+                permissions_policy: mount
+                    .browsers
+                    .permissions_policy
+                    .clone()
+                    .or_else(|| outer?.permissions_policy.clone()),
+            };
+            let (path, headers) = (mount.path.clone(), dress::headers_of(&browsers));
+            gates.push(Gate { path, access, rates, in_flight, cors, browsers, headers });
         }
         gates.reverse();
         Gates(gates)
@@ -95,6 +133,18 @@ fn holds(mount: &str, path: &str) -> bool {
 }
 
 impl Gate {
+    /// The answer to what a browser asks before it lets a script ask; `None` if this is something else.
+    pub(crate) fn preflight(&self, thread: &ServingThread, request: &Request) -> Option<HttpResponse> {
+        let answer = self.cors.as_ref()?.preflight(request)?;
+        let answer = self.access.check(request).and(answer);
+        Some(answer.unwrap_or_else(|error| respond::before_apps(&error, request, thread.site.server.devel)))
+    }
+
+    /// The headers for the answer to a request.
+    pub(crate) fn dress(&self, request: &Request) -> Dress<'_> {
+        Dress::of(&self.headers, self.cors.as_ref(), request)
+    }
+
     /// Lets a request in, or says why not.
     pub(crate) async fn admit(&self, thread: &ServingThread, builder: &RequestBuilder) -> Result<Pass, Barred> {
         let request = builder.request();

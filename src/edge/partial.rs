@@ -45,6 +45,7 @@ pub(crate) fn log(was: &Was) {
     if was.coverage.has_gap() && !was.coverage.is_failed() {
         was.services().counts.partial();
         tracing::warn!(
+            request = was.request.id(),
             uri = was.request.uri(),
             "partial answer: {}",
             one_line(&was.coverage().described(CoverageDetail::Names))

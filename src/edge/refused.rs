@@ -11,6 +11,7 @@ use crate::app::Error;
 use crate::app::coverage::Audience;
 use crate::app::request::client;
 use crate::connection::Refused;
+use crate::observe::access::AccessLine;
 use crate::observe::log::one_line;
 use crate::observe::seldom::Seldom;
 
@@ -23,7 +24,8 @@ pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpRespon
     let error = Error::new(status, why.as_str());
     let reply = respond::error(&error, None, Audience::default(), None);
     if let Some(log) = &thread.log {
-        log.line(peer, &method, &target, status, respond::length(&reply), Instant::now());
+        let (bytes, since) = (respond::length(&reply), Instant::now());
+        log.line(peer, &AccessLine { method: &method, uri: &target, status, bytes, since, id: None });
     }
     let from = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
     // The access log has each of them.

@@ -15,6 +15,7 @@ use super::stream::StreamBody;
 use super::thread::ServingThread;
 use super::{error_page, files, partial, problem};
 use crate::app::coverage::Audience;
+use crate::app::request::id::X_REQUEST_ID;
 use crate::app::{Answer, Content, Error, ErrorOverride, Failure, Parts, Request, Response, Streaming, Was};
 use crate::observe::log::one_line;
 
@@ -197,11 +198,19 @@ pub(crate) fn finish(was: &Was, mut reply: HttpResponse, fixed: Fixed) -> HttpRe
     for cookie in was.cookie.take() {
         append(&mut reply, "set-cookie", &cookie);
     }
+    with_id(&was.request, &mut reply);
     if matches!(reply.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         // A client would read a body after such a head as the beginning of the next reply.
         reply = reply.set_body(()).map_into_boxed_body();
     }
     reply
+}
+
+/// Adds the id of the request, if anything has needed it.
+pub(crate) fn with_id(request: &Request, reply: &mut HttpResponse) {
+    if let Some(id) = request.known_id() {
+        reply.headers_mut().insert(X_REQUEST_ID, id.to_header());
+    }
 }
 
 /// A final status. One below 200 is an interim reply, whose final reply would never come.
@@ -242,7 +251,9 @@ pub(crate) fn error(error: &Error, accept: Option<&str>, reader: Audience, cover
 /// An error from before anything of the site runs: no app has a page for it.
 pub(crate) fn before_apps(error: &Error, request: &Request, devel: bool) -> HttpResponse {
     let reader = Audience::of(request, devel);
-    mark(self::error(error, request.get_header("accept"), reader, None), error)
+    let mut reply = mark(self::error(error, request.get_header("accept"), reader, None), error);
+    with_id(request, &mut reply);
+    reply
 }
 
 fn error_form(error: &Error, accept: Option<&str>, reader: Audience, coverage: Option<&Value>) -> HttpResponse {

@@ -20,6 +20,18 @@ use super::log_files::LogFiles;
 const FULL: usize = 32 * 1024;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
+/// What a line says of a request, beside its client.
+pub(crate) struct AccessLine<'l> {
+    pub(crate) method: &'l str,
+    pub(crate) uri: &'l str,
+    pub(crate) status: u16,
+    /// Of the body; `None` for a stream.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) since: Instant,
+    /// `None` for what could not be read.
+    pub(crate) id: Option<&'l str>,
+}
+
 /// The access log of one thread.
 pub(crate) struct AccessLog {
     path: PathBuf,
@@ -50,18 +62,12 @@ impl AccessLog {
         Ok(log)
     }
 
-    /// Appends a line: `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21`. The fields are Unix time, client
+    /// Appends a line: `1790000000.123 127.0.0.1:40000 GET /hello 200 11 0.21 7f3a…`. The fields are Unix time, client
     /// (without a port if a proxy gave none; `unix:` at a Unix socket), method, target, status, bytes of the body (`-`
-    /// for a stream), and milliseconds.
-    pub(crate) fn line(
-        &self,
-        client: Option<impl fmt::Display>,
-        method: &str,
-        uri: &str,
-        status: u16,
-        bytes: Option<u64>,
-        since: Instant,
-    ) {
+    /// for a stream), milliseconds, and the id of the request
+    /// (`-` for what could not be read).
+    pub(crate) fn line(&self, client: Option<impl fmt::Display>, line: &AccessLine<'_>) {
+        let AccessLine { method, uri, status, bytes, since, id } = *line;
         let open = &mut *self.lock();
         let buffer = &mut open.buffer;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -76,7 +82,8 @@ impl AccessLog {
             Some(bytes) => write!(buffer, "{bytes}"),
             None => write!(buffer, "-"),
         };
-        let _ = writeln!(buffer, " {:.2}", since.elapsed().as_secs_f64() * 1000.0);
+        let time = since.elapsed().as_secs_f64() * 1000.0;
+        let _ = writeln!(buffer, " {time:.2} {}", id.unwrap_or("-"));
         if buffer.len() >= FULL {
             open.flush();
         }
@@ -134,9 +141,32 @@ mod tests {
         let path = folder.path().join("access.log");
         actix_rt::System::new().block_on(async {
             let log = AccessLog::open(&path, &LogFiles::default()).expect("opened");
-            log.line(Some("127.0.0.1:40000"), "GET", "/hello?a=b", 200, Some(11), Instant::now());
-            log.line(Some("unix:"), "GET", "/", 200, Some(0), Instant::now());
-            log.line(None::<&str>, "GET", "/stream", 499, None, Instant::now());
+            log.line(
+                Some("127.0.0.1:40000"),
+                &AccessLine {
+                    method: "GET",
+                    uri: "/hello?a=b",
+                    status: 200,
+                    bytes: Some(11),
+                    since: Instant::now(),
+                    id: None,
+                },
+            );
+            log.line(
+                Some("unix:"),
+                &AccessLine { method: "GET", uri: "/", status: 200, bytes: Some(0), since: Instant::now(), id: None },
+            );
+            log.line(
+                None::<&str>,
+                &AccessLine {
+                    method: "GET",
+                    uri: "/stream",
+                    status: 499,
+                    bytes: None,
+                    since: Instant::now(),
+                    id: None,
+                },
+            );
             log.flush();
             let text = std::fs::read_to_string(&path).expect("read");
             let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(' ').collect()).collect();
@@ -147,9 +177,22 @@ mod tests {
             // A file that was renamed keeps what belongs to it, and the next line begins a new one.
             let aside = folder.path().join("access.log.1");
             std::fs::rename(&path, &aside).expect("renamed");
-            log.line(None::<&str>, "GET", "/before", 200, None, Instant::now());
+            log.line(
+                None::<&str>,
+                &AccessLine {
+                    method: "GET",
+                    uri: "/before",
+                    status: 200,
+                    bytes: None,
+                    since: Instant::now(),
+                    id: None,
+                },
+            );
             log.reopen(&LogFiles::default()).expect("reopened");
-            log.line(None::<&str>, "GET", "/after", 200, None, Instant::now());
+            log.line(
+                None::<&str>,
+                &AccessLine { method: "GET", uri: "/after", status: 200, bytes: None, since: Instant::now(), id: None },
+            );
             log.flush();
             let read = |path| std::fs::read_to_string(path).expect("read").lines().count();
             assert_eq!((read(&aside), read(&path)), (4, 1));

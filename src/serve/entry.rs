@@ -10,12 +10,14 @@ use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri, header};
 
 use crate::app::request::client;
+use crate::app::request::id::{RequestId, X_REQUEST_ID};
 use crate::app::{Request, RequestBuilder};
 use crate::config::TrustedProxies;
 use crate::connection::{Incoming, Peer};
 use crate::edge::gate::Gate;
 use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
+use crate::observe::access::AccessLine;
 use crate::rpc::endpoint;
 
 /// Serves one request.
@@ -25,10 +27,16 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     let request = Request { party: thread.next_party(), peer, ..take_head(incoming, started) };
     let builder = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
+    let mut id = None;
     if thread.log.is_some() {
         // Kept for the log, because the head moves on with the request.
         let request = builder.request();
-        account.head = Some(Box::new((request.client_addr(), request.method.clone(), request.uri.clone())));
+        let (client, id_of) = (request.client_addr(), request.request_id().clone());
+        id = Some(id_of.clone());
+        account.head =
+            Some(Box::new(LoggedHead { client, method: request.method.clone(), uri: request.uri.clone(), id: id_of }));
+    } else if builder.request().given_id().is_some() {
+        id = Some(builder.request().request_id().clone());
     }
     let mut response = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
         (Err(error), _) => respond::before_apps(&error, builder.request(), thread.site.server.devel),
@@ -38,6 +46,10 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     account.status = response.status().as_u16();
     account.bytes = respond::length(&response);
     drop(account);
+    if let Some(id) = id {
+        // Files and probes are sent without a handle of the request.
+        response.headers_mut().insert(X_REQUEST_ID, id.to_header());
+    }
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     response
 }
@@ -50,10 +62,14 @@ async fn gated(
     payload: Payload,
     incoming: &mut Incoming,
 ) -> HttpResponse {
-    match gate.admit(thread, &builder).await {
+    if let Some(reply) = gate.preflight(thread, builder.request()) {
+        return reply;
+    }
+    let dress = gate.dress(builder.request());
+    dress.put_on(match gate.admit(thread, &builder).await {
         Ok(pass) => pass.leave(answered(thread, builder, payload, incoming).await),
         Err(barred) => barred.reply(thread, builder.request()),
-    }
+    })
 }
 
 /// The answer of the site.
@@ -90,18 +106,28 @@ const CLIENT_LEFT: u16 = 499;
 struct Account<'t> {
     thread: &'t ServingThread,
     started: Instant,
-    head: Option<Box<(Option<Peer>, Method, Uri)>>,
+    head: Option<Box<LoggedHead>>,
     status: u16,
     bytes: Option<u64>,
+}
+
+/// What the access log says of a request.
+struct LoggedHead {
+    client: Option<Peer>,
+    method: Method,
+    uri: Uri,
+    id: RequestId,
 }
 
 impl Drop for Account<'_> {
     fn drop(&mut self) {
         self.thread.counts.request(self.status);
         if let (Some(log), Some(head)) = (&self.thread.log, &self.head) {
-            let (client, method, uri) = &**head;
+            let LoggedHead { client, method, uri, id } = &**head;
             let target = uri.path_and_query().map_or("/", |target| target.as_str());
-            log.line(*client, method.as_str(), target, self.status, self.bytes, self.started);
+            let (bytes, since, id) = (self.bytes, self.started, Some(id.as_str()));
+            let line = AccessLine { method: method.as_str(), uri: target, status: self.status, bytes, since, id };
+            log.line(*client, &line);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum NotOpened {
     Unfit(#[from] Unfit),
     /// An app refused to start.
     #[error("app `{app}`: startup: {error}")]
-    Startup { app: String, error: crate::app::Error },
+    Startup { app: String, error: Box<crate::app::Error> },
 }
 
 /// Makes the mounts of the configuration.

@@ -124,7 +124,7 @@ impl OpenSite {
                 // Shuts down the apps that have started, and the one that failed half-way.
                 apps[..=index].iter().rev().for_each(|app| app.run_shutdown(&wasc));
                 wasc.clear();
-                return Err(NotOpened::Startup { app: app.name.clone(), error });
+                return Err(NotOpened::Startup { app: app.name.clone(), error: Box::new(error) });
             }
         }
         let status = {
@@ -165,7 +165,7 @@ impl OpenSite {
         });
         let router = Router::new(mounts, methods::is_own);
         let site = Arc::new(Site { server, router, admin, restart_needed: Vec::new() });
-        let gates = Arc::new(Gates::of(&of_mounts, processes));
+        let gates = Arc::new(Gates::of(&of_mounts, own_paths(&site.router), processes));
         Ok(Arc::new(OpenSite { site, gates, clusters, databases, process }))
     }
 
@@ -186,10 +186,15 @@ impl OpenSite {
         let router = Router::new(mounts, methods::is_own);
         let admin = self.site.admin.clone();
         let site_processes = loaded.settings.server.processes;
-        let gates = Arc::new(Gates::of(&loaded.settings.mounts, site_processes));
+        let gates = Arc::new(Gates::of(&loaded.settings.mounts, own_paths(&router), site_processes));
         let site = Arc::new(Site { server: loaded.settings.server, router, admin, restart_needed });
         Ok(Arc::new(OpenSite { site, gates, clusters, databases, process: self.process.clone() }))
     }
+}
+
+/// The paths of the server's own pages.
+fn own_paths(router: &Router) -> impl Iterator<Item = &str> {
+    router.mounts().iter().filter(|mount| mount.is_own).map(Mount::path)
 }
 
 /// A mount of the server's own pages.

@@ -2,10 +2,13 @@
 //! us.
 //!
 //! - [`access`]: who may come in, for pages and methods alike;
+//! - [`browsers`]: CORS and security headers; [`ids`]: `X-Request-Id`;
 //! - [`limits`]: heads, connections, requests under way, and rates;
 //! - [`names`]: what a site answers to, and whole addresses.
 
 mod access;
+mod browsers;
+mod ids;
 mod limits;
 mod names;
 

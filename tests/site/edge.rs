@@ -3,7 +3,20 @@
 use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
-    Package::new().routes(routes![whole])
+    Package::new().routes(routes![whole, identified, framed])
+}
+
+/// The id of the request.
+#[route("/identified")]
+async fn identified(was: Was) -> String {
+    was.request.id().to_owned()
+}
+
+/// Says by itself who may frame it.
+#[route("/framed")]
+async fn framed(was: Was) -> &'static str {
+    was.response.update("x-frame-options", "DENY");
+    "framed"
 }
 
 /// Whole addresses.

@@ -11,7 +11,7 @@ use crate::app::reply::{Answer, Reply};
 use crate::app::was::Was;
 
 /// The part of an error that a client may see. A template of the app has it as `{{ status }}`, `{{ reason }}`,
-/// `{{ message }}` and `{{ id }}`.
+/// `{{ message }}`, `{{ id }}` and `{{ request_id }}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The HTTP status.
@@ -22,13 +22,16 @@ pub struct Failure {
     pub message: String,
     /// The id of the line in the log, if the error was logged.
     pub id: Option<String>,
+    /// The id of the request, if the log has it: that of `X-Request-Id`.
+    pub request_id: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn of(error: &Error, reader: Audience) -> Failure {
         let status = error.status();
         let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
-        Failure { status, reason, message: error.shown_to(reader), id: error.id().map(|id| id.to_string()) }
+        let (id, request_id) = (error.id().map(|id| id.to_string()), error.request().map(str::to_owned));
+        Failure { status, reason, message: error.shown_to(reader), id, request_id }
     }
 }
 

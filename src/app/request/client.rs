@@ -74,7 +74,7 @@ fn is_of_proxies(name: &str) -> bool {
     name == FORWARDED || name.starts_with("x-forwarded") || name == "x-real-ip"
 }
 
-fn is_trusted(trusted: &TrustedProxies, peer: Peer) -> bool {
+pub(crate) fn is_trusted(trusted: &TrustedProxies, peer: Peer) -> bool {
     match peer {
         Peer::Address(address) => trusted.has(address.ip()),
         Peer::Unix => trusted.unix,

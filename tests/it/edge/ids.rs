@@ -1,0 +1,52 @@
+//! The id of a request: given by a trusted proxy or made, and the same in log, answer, error page and calls.
+
+use crate::harness::{Conduct, Member, TestServer, eventually, foreign};
+
+#[test]
+fn an_id_is_the_proxys_or_made() {
+    let site = TestServer::site().server("trusted_proxies", "127.0.0.1").start();
+    let ask = |id: &str| site.ask("GET", "/identified", &[("X-Request-Id", id)], b"").expect_code(200);
+    let given = ask("1-5759e988-bd862e3fe1be46a994272793");
+    assert_eq!(given.text(), "1-5759e988-bd862e3fe1be46a994272793");
+    assert_eq!(given.header_all("x-request-id"), ["1-5759e988-bd862e3fe1be46a994272793"]);
+    // One that could break a log is none.
+    for bad in ["a b", "\"quoted\"", &"x".repeat(129)] {
+        let made = ask(bad).text();
+        assert!(made.len() == 32 && made.bytes().all(|digit| digit.is_ascii_hexdigit()), "{made}");
+    }
+    // Every answer has what was given, of files and refusals too.
+    for path in ["/defaults?needed=1", "/nothing-here", "/ping", "/status"] {
+        let reply = site.ask("GET", path, &[("X-Request-Id", "given")], b"");
+        assert_eq!(reply.header("x-request-id"), "given", "{path}");
+    }
+    // A stranger's word is no id.
+    let site = TestServer::site().start();
+    let reply = site.ask("GET", "/identified", &[("X-Request-Id", "strange")], b"").expect_code(200);
+    assert_ne!(reply.text(), "strange");
+    assert_eq!(reply.header("x-request-id"), reply.text());
+    // What nobody needs is not made.
+    assert_eq!(site.get("/defaults?needed=1").header("x-request-id"), "");
+}
+
+#[test]
+fn logs_pages_and_members_have_the_same_id() {
+    let member = Member::start(Conduct::Fine("<string>one</string>"));
+    let site = TestServer::site()
+        .server("trusted_proxies", "127.0.0.1")
+        .server("access_log", "access.log")
+        .cluster("mysearch", &[&member])
+        .panics_expected()
+        .start();
+    let url = site.url("/panic");
+    let page = foreign::curl(&["-H", "X-Request-Id: given-7", "-H", "Accept: text/html", &url]);
+    assert!(page.contains("<code>given-7</code>"), "{page}");
+    eventually("the log has it", || site.log().contains("request=\"given-7\"").then_some(()));
+    let line = eventually("the access log has it", || {
+        let text = std::fs::read_to_string(site.dir().join("access.log")).unwrap_or_default();
+        text.lines().find(|line| line.ends_with(" given-7")).map(str::to_owned)
+    });
+    assert!(line.contains(" GET /panic 500 "), "{line}");
+    site.ask("GET", "/outcomes?cluster=mysearch", &[("X-Request-Id", "given-8")], b"").expect_code(200);
+    let heard = member.heads();
+    assert!(heard[0].contains("\r\nx-request-id: given-8\r\n"), "{heard:?}");
+}

@@ -10,6 +10,7 @@
 mod args;
 mod check;
 mod greeting;
+mod hash_password;
 mod instance;
 mod new;
 pub(crate) mod program;

@@ -1,6 +1,7 @@
 //! What the client sent: head, peer address and body.
 
 pub(crate) mod admin_login;
+pub(crate) mod admin_throttle;
 pub(crate) mod builder;
 pub(crate) mod client;
 pub(crate) mod cookie;
@@ -21,6 +22,7 @@ use actix_web::http::{Method, Uri, Version};
 use bytes::Bytes;
 use skitai_actors::kit::Party;
 
+use self::admin_login::AdminVerdict;
 use self::client::RequestClient;
 use self::id::RequestId;
 use crate::config::TrustedProxies;
@@ -48,6 +50,8 @@ pub struct Request {
     pub(crate) route_path: OnceLock<Arc<str>>,
     /// The key for fair shares: all calls made for this request, and for its copies, count as one party.
     pub(crate) party: Party,
+    /// What became of its login as `admin`, once it is asked for.
+    pub(crate) login: OnceLock<AdminVerdict>,
     /// The id, once it is needed.
     pub(crate) id: OnceLock<RequestId>,
 }
@@ -72,6 +76,7 @@ impl Request {
             form_token: None,
             route_path: OnceLock::new(),
             party: Party::ALONE,
+            login: OnceLock::new(),
             id: OnceLock::new(),
         }
     }

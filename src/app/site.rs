@@ -1,5 +1,7 @@
 //! A site as its requests see it: the server's configuration and the router.
 
+use std::sync::Arc;
+
 use super::request::admin_login::AdminLogin;
 use super::routing::router::Router;
 use crate::config::ServerSettings;
@@ -10,17 +12,7 @@ pub(crate) struct Site {
     pub(crate) server: ServerSettings,
     pub(crate) router: Router,
     /// The login of the user `admin`; `None` if there is no such user.
-    pub(crate) admin: Option<AdminLogin>,
+    pub(crate) admin: Option<Arc<AdminLogin>>,
     /// The configuration keys that have changed and take effect only after a restart.
     pub(crate) restart_needed: Vec<String>,
-}
-
-impl Site {
-    /// Whether an `Authorization` header is that of the admin.
-    pub(crate) fn is_admin(&self, authorization: Option<&str>) -> bool {
-        match (&self.admin, authorization) {
-            (Some(admin), Some(authorization)) => admin.admits(authorization),
-            _ => false,
-        }
-    }
 }

@@ -296,11 +296,6 @@ impl RequestContext {
         self.services.site.router.mounts()[self.mount].path()
     }
 
-    /// True if the request carries the login of the user `admin` (`admin_password`), as Basic authorization.
-    pub fn is_admin(&self) -> bool {
-        self.services.site.is_admin(self.request.get_header("authorization"))
-    }
-
     /// The request's body: see [`Request::body`].
     pub fn body(&self) -> &Bytes {
         self.request.body()

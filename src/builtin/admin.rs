@@ -1,6 +1,6 @@
 //! The status page: an app written on `app` alone, like any other, and mounted at `/status`.
 //!
-//! It requires the password of `admin` ([`Was::is_admin`]). The probes of that path are the edge's.
+//! It requires the password of `admin` (`require_admin`). The probes of that path are the edge's.
 
 use crate::prelude::*;
 
@@ -12,11 +12,6 @@ pub(crate) fn app() -> App {
 /// The server's status tree. `filter` picks one branch, such as `clusters` or `cluster:mysearch`.
 #[route("/", methods = ["GET", "HEAD"], name = "tree")]
 async fn tree(was: Was, filter: Option<String>) -> Result<Value> {
-    if !was.is_admin() {
-        if was.face() == Face::Web {
-            was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
-        }
-        return Err(Error::new(401, "the status page asks for the user `admin` and the admin_password"));
-    }
+    was.require_admin("the status page asks for the user `admin` and the admin_password")?;
     Ok(was.status(filter.as_deref()).await)
 }

@@ -49,6 +49,8 @@ pub(super) enum Command {
     Routes(Which),
     /// Writes a project of your own: app, template, static file, tests, configuration
     New(New),
+    /// Reads a password from standard input and prints a hash for `admin_password`
+    HashPassword,
     /// Calls a method of any XML-RPC or JSON-RPC server and prints the answer
     Rpc(Box<Rpc>),
 }

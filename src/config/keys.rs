@@ -138,6 +138,12 @@ pub(super) const PREVIOUS_SECUREKEYS: Key =
     key("previous_securekeys", KeyKind::Secrets, "", "former `securekey`s, whose sessions go on under the present one");
 pub(super) const ADMIN_PASSWORD: Key =
     key("admin_password", KeyKind::Secret, "", "password of `admin` on the status pages; at least 6 characters");
+pub(super) const ADMIN_CLEAR: Key = key(
+    "admin_clear",
+    KeyKind::Flag,
+    "no",
+    "whether the status pages answer other machines without TLS, which shows the password to whoever listens",
+);
 pub(super) const DEVEL: Key = key("devel", KeyKind::Flag, "no", "devel mode: reloads, shows errors, on loopback alone");
 pub(super) const MAX_BODY: Key = key("max_body", size(KIB, 1024 * MIB), "5m", "largest body of a request");
 pub(super) const MAX_BODIES: Key = key(
@@ -397,6 +403,7 @@ pub const SERVER: &[Key] = &[
     SECUREKEY,
     PREVIOUS_SECUREKEYS,
     ADMIN_PASSWORD,
+    ADMIN_CLEAR,
     MAX_BODY,
     MAX_BODIES,
     MAX_UPLOAD,

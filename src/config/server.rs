@@ -11,6 +11,7 @@ use super::keys;
 use super::keys::Key;
 use super::listening::listening;
 use super::names::server_names;
+use super::password_hash::PasswordHash;
 use super::reading::{Reading, find};
 use super::report::Problem;
 use super::settings::{
@@ -24,6 +25,8 @@ const SECUREKEY_MIN: usize = 16;
 const SECUREKEY_GOOD: usize = 32;
 /// The shortest password in characters, as in the Python server Skitai.
 const ADMIN_PASSWORD_MIN: usize = 6;
+/// A shorter one is warned of.
+const ADMIN_PASSWORD_GOOD: usize = 12;
 /// The key in the first README of Skitai, which is public.
 const SAMPLE_SECUREKEY: &str = "ASDF34x5=DFu$3FD45i&*YTnU+78";
 const SAMPLE_ADMIN_PASSWORD: &str = "admin-password";
@@ -56,6 +59,7 @@ pub(super) fn server(reading: &mut Reading<'_>, section: Option<&Section>, name:
         previous_securekeys: previous_securekeys(reading, section, securekey.as_ref()),
         securekey,
         admin_password: admin_password(reading, section),
+        admin_clear: reading.flag(section, &keys::ADMIN_CLEAR).0,
         devel,
         max_body,
         max_bodies: max_bodies(reading, section, max_body),
@@ -302,6 +306,20 @@ fn admin_password(reading: &mut Reading<'_>, section: Option<&Section>) -> Optio
         reading.push(
             Problem::error(span, format!("`admin_password` is shorter than {ADMIN_PASSWORD_MIN} characters"))
                 .label("can be guessed"),
+        );
+    } else if PasswordHash::is_meant(&secret.0) {
+        if let Err(expected) = PasswordHash::read(&secret.0) {
+            reading.push(
+                Problem::error(span, "`admin_password` begins as a hash does, and is none that is read here")
+                    .label(expected)
+                    .help("make one with the command `hash-password`"),
+            );
+        }
+    } else if secret.0.chars().count() < ADMIN_PASSWORD_GOOD {
+        reading.push(
+            Problem::warning(span, format!("`admin_password` is shorter than {ADMIN_PASSWORD_GOOD} characters"))
+                .label("may be guessed")
+                .help("choose a longer one; the command `hash-password` makes a hash that may stand in its place"),
         );
     }
     Some(secret)

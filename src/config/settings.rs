@@ -61,8 +61,10 @@ pub struct ServerSettings {
     pub securekey: Option<Secret>,
     /// Former `securekey`s. Sessions they sealed stay valid and are sealed again with the current key.
     pub previous_securekeys: Vec<Secret>,
-    /// Password of the user `admin` for the status pages.
+    /// Password of the user `admin` for the status pages, or its hash.
     pub admin_password: Option<Secret>,
+    /// Whether the status pages answer other machines without TLS.
+    pub admin_clear: bool,
     /// Devel mode.
     pub devel: bool,
     /// Largest body of a request, in bytes.
@@ -294,6 +296,7 @@ impl Default for ServerSettings {
             securekey: None,
             previous_securekeys: Vec::new(),
             admin_password: None,
+            admin_clear: false,
             devel: false,
             max_body: default_count(&keys::MAX_BODY),
             max_bodies: MAX_BODIES,

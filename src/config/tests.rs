@@ -124,7 +124,7 @@ fn every_conf_of_the_first_readme_is_read() {
 fn the_sample_with_keys_of_ones_own() {
     let text = include_str!("tests/seed/sample.conf")
         .replace("ASDF34x5=DFu$3FD45i&*YTnU+78", "ASDF34x5=DFu$3FD45i&*YTnU+79;#x=ABCD")
-        .replace("admin-password", "env:PW");
+        .replace("admin-password", "a-longer-one-of-mine");
     let loaded = parsed(&text).unwrap_or_else(|report| panic!("{report}"));
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     let Settings { server, routes, clusters, certification, .. } = loaded.settings;
@@ -134,7 +134,7 @@ fn the_sample_with_keys_of_ones_own() {
     assert_eq!(server.static_max_age, Duration::from_secs(300));
     assert_eq!(server.num_result_cache_max, 200);
     assert_eq!(server.securekey, Some(Secret("ASDF34x5=DFu$3FD45i&*YTnU+79;#x=ABCD".to_owned())));
-    assert_eq!(server.admin_password, Some(Secret("from-env".to_owned())));
+    assert_eq!(server.admin_password, Some(Secret("a-longer-one-of-mine".to_owned())));
     assert_eq!((clusters.len(), certification), (0, Certification::default()));
     let routes: Vec<_> = routes.into_iter().map(|route| (route.path, route.target)).collect();
     let name = |name: &str| ("/".to_owned(), RouteTarget::Name(name.to_owned()));

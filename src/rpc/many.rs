@@ -41,8 +41,11 @@ pub(super) struct BatchEntry {
 impl<'w> Many<'w> {
     /// Loads the shared state.
     pub(super) async fn of(thread: &'w ServingThread, builder: RequestBuilder) -> Result<Many<'w>, Error> {
-        // Before the request is copied for each of them: all have one.
+        // Before the request is copied for each of them: all have one id and one login.
         builder.request().request_id();
+        if let Some(admin) = &thread.site.admin {
+            admin.judge_once(builder.request());
+        }
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));
         let (session, visit) = sessions::load(&thread.services, use_session, builder.cookie()).await?;

@@ -79,6 +79,10 @@ async fn answered(
     payload: Payload,
     incoming: &mut Incoming,
 ) -> HttpResponse {
+    if let Some(admin) = thread.site.admin.as_ref().filter(|admin| admin.has_hash()) {
+        // Before it comes to a handler, who asks without a wait.
+        Box::pin(admin.prove(builder.request())).await;
+    }
     match endpoint::protocol(&thread.site, builder.request()) {
         Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
         None => {

@@ -98,7 +98,7 @@ impl OpenSite {
         let counts: Arc<[Arc<Counts>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let holds: Arc<[Arc<ThreadHold>]> = (0..server.threads).map(|_| Arc::default()).collect();
         let reporters = Registry::new();
-        let admin = keys.admin_password.as_ref().map(|password| AdminLogin::of(&password.0));
+        let admin = keys.admin_password.as_ref().map(|password| Arc::new(AdminLogin::of(password)));
         if admin.is_some() {
             if mounts.iter().any(|mount| mount.is_at(STATUS)) {
                 tracing::warn!(

@@ -2,11 +2,13 @@
 //! us.
 //!
 //! - [`access`]: who may come in, for pages and methods alike;
+//! - [`admin`]: the password of `admin`, guesses at it, and its hash;
 //! - [`browsers`]: CORS and security headers; [`ids`]: `X-Request-Id`;
 //! - [`limits`]: heads, connections, requests under way, and rates;
 //! - [`names`]: what a site answers to, and whole addresses.
 
 mod access;
+mod admin;
 mod browsers;
 mod ids;
 mod limits;

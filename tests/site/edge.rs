@@ -3,7 +3,7 @@
 use skitai::prelude::*;
 
 pub(crate) fn package() -> Package {
-    Package::new().routes(routes![whole, identified, framed])
+    Package::new().routes(routes![whole, identified, framed, admitted])
 }
 
 /// The id of the request.
@@ -17,6 +17,12 @@ async fn identified(was: Was) -> String {
 async fn framed(was: Was) -> &'static str {
     was.response.update("x-frame-options", "DENY");
     "framed"
+}
+
+/// Whether the client is `admin`.
+#[route("/admitted")]
+async fn admitted(was: Was) -> String {
+    was.is_admin().to_string()
 }
 
 /// Whole addresses.

@@ -1,14 +1,50 @@
-//! The login of the user `admin`.
+//! The login of the user `admin`: whether a request has its password, and for whom the admin pages are.
+//!
+//! A password is compared by its digest, in constant time. A hash is computed off the event loop, before the request
+//! comes to a handler ([`AdminLogin::prove`]), a few at a time; who has proven it once is known by the digest then.
+//! Both are behind the [throttle](super::admin_throttle). A request is judged once, however often it is asked.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
+use skitai_actors::spec::Secret;
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
-/// The digest with which the password of `admin` is compared in constant time: the time of a refusal reveals neither
-/// the password's length nor its beginning.
-#[derive(Clone)]
-pub(crate) struct AdminLogin(Vec<u8>);
+use super::Request;
+use super::admin_throttle::LoginThrottle;
+use super::neighbours::counted_as;
+use crate::app::was::{Face, RequestContext};
+use crate::app::{Error, Result};
+use crate::config::PasswordHash;
+
+/// Hashes that are computed at a time. Who comes beyond has to come again.
+const AT_ONCE: usize = 2;
+const AGAIN_IN: Duration = Duration::from_secs(1);
+const USER: &[u8] = b"admin:";
+
+/// The password of `admin`, and who has guessed at it.
+pub(crate) struct AdminLogin {
+    /// The digest of user and password; of a hash, once somebody has proven it.
+    known: OnceLock<Vec<u8>>,
+    hash: Option<PasswordHash>,
+    throttle: LoginThrottle,
+    computing: Semaphore,
+}
+
+/// What became of a request's login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminVerdict {
+    Admitted,
+    /// There is no login of `admin`, or it is wrong.
+    Refused,
+    /// Nothing was compared: too many were wrong before.
+    Wait(Duration),
+}
 
 impl std::fmt::Debug for AdminLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -17,18 +53,138 @@ impl std::fmt::Debug for AdminLogin {
 }
 
 impl AdminLogin {
-    pub(crate) fn of(password: &str) -> AdminLogin {
-        AdminLogin(digest(&SHA256, format!("admin:{password}").as_bytes()).as_ref().to_vec())
+    /// Of a password, or of the hash of one.
+    pub(crate) fn of(password: &Secret) -> AdminLogin {
+        let hash = PasswordHash::read(&password.0).ok();
+        let known = OnceLock::new();
+        if hash.is_none() {
+            let _ = known.set(digest_of(&[USER, password.0.as_bytes()].concat()));
+        }
+        AdminLogin { known, hash, throttle: LoginThrottle::default(), computing: Semaphore::new(AT_ONCE) }
     }
 
-    /// Whether an `Authorization` header is that of the admin.
-    pub(crate) fn admits(&self, authorization: &str) -> bool {
-        let given = authorization
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-            .and_then(|(_, credentials)| STANDARD.decode(credentials.trim()).ok());
-        // Compared even without credentials, so that every refusal takes the same time.
-        let given = digest(&SHA256, &given.unwrap_or_default());
-        given.as_ref().ct_eq(&self.0).into()
+    /// Whether its password is compared by a hash, which takes long.
+    pub(crate) fn has_hash(&self) -> bool {
+        self.hash.is_some()
+    }
+
+    /// Judges a request before it is copied for each of many calls: one guess is one.
+    pub(crate) fn judge_once(&self, request: &Request) {
+        if request.get_header("authorization").is_some() {
+            request.login.get_or_init(|| self.judge(request));
+        }
+    }
+
+    /// Judges a request.
+    fn judge(&self, request: &Request) -> AdminVerdict {
+        let Some(credentials) = credentials(request) else { return AdminVerdict::Refused };
+        let (address, now) = (address(request), Instant::now());
+        if let Some(wait) = self.throttle.wait(address, now) {
+            return AdminVerdict::Wait(wait);
+        }
+        if self.is_known(&credentials) {
+            self.throttle.succeed(address);
+            return AdminVerdict::Admitted;
+        }
+        self.refused(address, now)
+    }
+
+    fn is_known(&self, credentials: &[u8]) -> bool {
+        let given = digest_of(credentials);
+        self.known.get().is_some_and(|known| given.ct_eq(known).into())
+    }
+
+    fn refused(&self, address: IpAddr, now: Instant) -> AdminVerdict {
+        let (count, wait) = self.throttle.fail(address, now);
+        tracing::warn!(
+            from = %address,
+            "a wrong password for `admin`, the {count}. in a row; the next one is looked at in {} s",
+            wait.as_secs()
+        );
+        AdminVerdict::Refused
+    }
+
+    /// Computes the hash of what a request brings, and notes what came of it in the request.
+    pub(crate) async fn prove(&self, request: &Request) {
+        let (Some(hash), Some(given)) = (&self.hash, credentials(request)) else { return };
+        if self.is_known(&given) {
+            return;
+        }
+        let address = address(request);
+        if let Some(wait) = self.throttle.wait(address, Instant::now()) {
+            let _ = request.login.set(AdminVerdict::Wait(wait));
+            return;
+        }
+        let Ok(_permit) = self.computing.try_acquire() else {
+            let _ = request.login.set(AdminVerdict::Wait(AGAIN_IN));
+            return;
+        };
+        let (hash, password) = (hash.clone(), given[USER.len()..].to_vec());
+        let computed = tokio::task::spawn_blocking(move || hash.is_of(&password)).await;
+        let verdict = if computed.is_ok_and(|is_right| is_right) {
+            let _ = self.known.set(digest_of(&given));
+            self.throttle.succeed(address);
+            AdminVerdict::Admitted
+        } else {
+            self.refused(address, Instant::now())
+        };
+        let _ = request.login.set(verdict);
+    }
+}
+
+fn digest_of(octets: &[u8]) -> Vec<u8> {
+    digest(&SHA256, octets).as_ref().to_vec()
+}
+
+/// `admin:password` of an `Authorization`; `None` if it is nobody's or somebody else's.
+fn credentials(request: &Request) -> Option<Vec<u8>> {
+    let (scheme, encoded) = request.get_header("authorization")?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    STANDARD.decode(encoded.trim()).ok().filter(|decoded| decoded.starts_with(USER))
+}
+
+/// By which guesses are counted: all clients at Unix sockets are one.
+fn address(request: &Request) -> IpAddr {
+    request.get_remote_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), counted_as)
+}
+
+impl RequestContext {
+    /// True if the request carries the login of the user `admin` (`admin_password`), as Basic authorization. After some
+    /// wrong passwords from an address it is false for a time, whatever comes from there.
+    pub fn is_admin(&self) -> bool {
+        self.admin_verdict() == AdminVerdict::Admitted
+    }
+
+    fn admin_verdict(&self) -> AdminVerdict {
+        let judged = || self.services().site.admin.as_ref().map(|admin| admin.judge(&self.request));
+        *self.request.login.get_or_init(|| judged().unwrap_or(AdminVerdict::Refused))
+    }
+
+    /// Lets the user `admin` see a page of the server's own; `what` is said to everybody else. A password that would
+    /// come in clear text is not asked for, except on this machine or where the configuration says so.
+    pub(crate) fn require_admin(&self, what: &str) -> Result<()> {
+        let is_safe = self.request.is_secure() || self.request.is_local();
+        if !is_safe && !self.services().site.server.admin_clear {
+            return Err(Error::new(
+                403,
+                "the password of `admin` would come in clear text: come over TLS (a proxy that says so is one of \
+                 `trusted_proxies`) or from this machine, or write `admin_clear = yes`",
+            ));
+        }
+        match self.admin_verdict() {
+            AdminVerdict::Admitted => Ok(()),
+            AdminVerdict::Wait(wait) => {
+                let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+                Err(Error::new(429, "too many wrong passwords came from your address").retry_after(seconds))
+            }
+            AdminVerdict::Refused => {
+                if self.face() == Face::Web {
+                    self.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
+                }
+                Err(Error::new(401, what))
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The clients that may list the methods: all with `introspection = public` in the configuration, in devel mode those
 //! on this machine; otherwise only the user `admin`.
 
-use crate::app::{Error, Face, Result, Was, Wasc};
+use crate::app::{Result, Was, Wasc};
 use crate::config::{Introspection, ServerSettings};
 
 /// The name under which the server shares it.
@@ -32,11 +32,8 @@ impl Access {
 /// An error for a client that may not ask.
 pub(crate) fn check(was: &Was) -> Result<()> {
     let access = was.registered::<Access>(OBJECT)?;
-    if access.is_public || (access.is_devel && was.request.is_local()) || was.is_admin() {
+    if access.is_public || (access.is_devel && was.request.is_local()) {
         return Ok(());
     }
-    if was.face() == Face::Web {
-        was.response.update("www-authenticate", "Basic realm=\"status\", charset=\"UTF-8\"");
-    }
-    Err(Error::new(401, "the methods are listed for the user `admin` with the admin_password"))
+    was.require_admin("the methods are listed for the user `admin` with the admin_password")
 }

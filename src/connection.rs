@@ -121,7 +121,7 @@ pub(crate) trait Service {
     /// The current timeouts.
     fn settings(&self) -> ConnectionTimeouts;
 
-    /// The current bounds, asked for before each head.
+    /// The bounds, asked for when a connection begins.
     fn bounds(&self) -> ConnectionBounds;
 
     /// Answers a request. Its extensions may contain a [`Tunnel`].

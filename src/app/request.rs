@@ -53,7 +53,7 @@ pub struct Request {
     /// What became of its login as `admin`, once it is asked for.
     pub(crate) login: OnceLock<AdminVerdict>,
     /// The id, once it is needed.
-    pub(crate) id: OnceLock<RequestId>,
+    pub(crate) id: OnceLock<Box<RequestId>>,
 }
 
 /// The parts of a request's target, each with its leading delimiter.

@@ -70,7 +70,7 @@ enum Next {
 
 impl<S: Service> Driver<S> {
     pub(super) fn new(queues: Queues, peer: Option<Peer>, listed: Listed, service: S) -> Driver<S> {
-        let (queues, bounds) = (Rc::new(RefCell::new(queues)), ConnectionBounds::default());
+        let (queues, bounds) = (Rc::new(RefCell::new(queues)), service.bounds());
         Driver { queues, peer, listed, service, clock: Clock::default(), bounds, served: 0 }
     }
 
@@ -112,7 +112,6 @@ impl<S: Service> Driver<S> {
     /// Waits for the head of a request; `until` is the timeout of the first head of a connection.
     async fn head(&mut self, until: Option<Instant>) -> Next {
         let Driver { queues, listed, service, clock, bounds, .. } = self;
-        *bounds = service.bounds();
         let mut reader = RequestReader::within(bounds.head);
         let mut is_looked_at = false;
         // The instants at which an idle client, and one within a head, time out; and an idle one while the server ends.

@@ -31,9 +31,15 @@ use crate::app::routing::pattern::canonical;
 use crate::app::{Error, Request, RequestBuilder};
 use crate::config::{BrowserRules, MountSettings};
 
-/// The gates of a site, the longest path first.
+/// The gates of a site.
 #[derive(Debug, Default)]
-pub(crate) struct Gates(Vec<Gate>);
+pub(crate) struct Gates {
+    /// The longest path first.
+    gates: Vec<Gate>,
+    /// The octet behind the first slash that all their paths share, if they do: most requests to a site whose only
+    /// gates are those of the server's own pages need no more to pass.
+    initial: Option<u8>,
+}
 
 /// The gate of a mount.
 #[derive(Debug)]
@@ -54,6 +60,12 @@ pub(crate) struct Gate {
 pub(crate) struct Pass {
     told: Option<RateTold>,
     underway: Option<Underway>,
+}
+
+/// A request of the web that was let in, and the headers that its answer is to have.
+pub(crate) struct Admitted<'g> {
+    pass: Pass,
+    dress: Dress<'g>,
 }
 
 /// A request that was not let in.
@@ -114,16 +126,25 @@ impl Gates {
             gates.push(Gate { path, access, rates, in_flight, cors, browsers, headers });
         }
         gates.reverse();
-        Gates(gates)
+        let mut initials = gates.iter().map(|gate| gate.path.as_bytes().get(1).copied());
+        let first = initials.next().flatten();
+        let initial = first.filter(|first| initials.all(|initial| initial == Some(*first)));
+        Gates { gates, initial }
     }
 
     /// The gate of a request, by its path.
     pub(crate) fn at(&self, request: &Request) -> Option<&Gate> {
-        if self.0.is_empty() { None } else { self.holding(&canonical(request.uri.path())) }
+        let path = request.uri.path();
+        match (self.initial, path.as_bytes().get(1)) {
+            (None, _) if self.gates.is_empty() => None,
+            // An escape may stand for any octet.
+            (Some(initial), Some(&octet)) if octet != initial && octet != b'%' => None,
+            _ => self.holding(&canonical(path)),
+        }
     }
 
     fn holding(&self, path: &str) -> Option<&Gate> {
-        self.0.iter().find(|gate| holds(&gate.path, path))
+        self.gates.iter().find(|gate| holds(&gate.path, path))
     }
 }
 
@@ -133,16 +154,23 @@ fn holds(mount: &str, path: &str) -> bool {
 }
 
 impl Gate {
-    /// The answer to what a browser asks before it lets a script ask; `None` if this is something else.
-    pub(crate) fn preflight(&self, thread: &ServingThread, request: &Request) -> Option<HttpResponse> {
-        let answer = self.cors.as_ref()?.preflight(request)?;
-        let answer = self.access.check(request).and(answer);
-        Some(answer.unwrap_or_else(|error| respond::before_apps(&error, request, thread.site.server.devel)))
-    }
-
-    /// The headers for the answer to a request.
-    pub(crate) fn dress(&self, request: &Request) -> Dress<'_> {
-        Dress::of(&self.headers, self.cors.as_ref(), request)
+    /// Lets a request of the web in, or answers it: because it is refused, or because a browser only asks whether a
+    /// script may ask.
+    pub(crate) async fn let_in(
+        &self,
+        thread: &ServingThread,
+        builder: &RequestBuilder,
+    ) -> Result<Box<Admitted<'_>>, HttpResponse> {
+        let request = builder.request();
+        if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
+            let answer = self.access.check(request).and(answer);
+            return Err(answer.unwrap_or_else(|error| respond::before_apps(&error, request, thread.site.server.devel)));
+        }
+        let dress = Dress::of(&self.headers, self.cors.as_ref(), request);
+        match self.admit(thread, builder).await {
+            Ok(pass) => Ok(Box::new(Admitted { pass, dress })),
+            Err(barred) => Err(dress.put_on(barred.reply(thread, request))),
+        }
     }
 
     /// Lets a request in, or says why not.
@@ -183,22 +211,24 @@ impl Gate {
     }
 }
 
-impl Pass {
+impl Admitted<'_> {
     /// Writes what the client is told into its reply, to whose end the request is under way.
     pub(crate) fn leave(self, mut reply: HttpResponse) -> HttpResponse {
-        if let Some(told) = self.told {
+        let Admitted { pass: Pass { told, underway }, dress } = self;
+        if let Some(told) = told {
             told.tell(&mut reply);
         }
-        match self.underway {
+        let reply = match underway {
             Some(underway) => limits::until_sent(reply, underway),
             None => reply,
-        }
+        };
+        dress.put_on(reply)
     }
 }
 
 impl Barred {
     /// The reply, for which nothing of the site runs.
-    pub(crate) fn reply(&self, thread: &ServingThread, request: &Request) -> HttpResponse {
+    fn reply(&self, thread: &ServingThread, request: &Request) -> HttpResponse {
         let mut reply = respond::before_apps(&self.error, request, thread.site.server.devel);
         if let Some(told) = self.told {
             told.tell(&mut reply);
@@ -210,7 +240,7 @@ impl Barred {
 /// The gate of a method's mount, for a call that came to a path with another one.
 pub(crate) fn of_method<'t>(thread: &'t ServingThread, request: &Request, mount: usize) -> Option<&'t Gate> {
     let gates = &thread.gates;
-    if gates.0.is_empty() {
+    if gates.gates.is_empty() {
         return None;
     }
     let own = gates.holding(thread.site.router.mounts()[mount].path())?;

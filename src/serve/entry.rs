@@ -6,7 +6,6 @@ use std::mem::take;
 use std::time::Instant;
 
 use actix_web::HttpResponse;
-use actix_web::dev::Payload;
 use actix_web::http::{Method, Uri, header};
 
 use crate::app::request::client;
@@ -14,7 +13,6 @@ use crate::app::request::id::{RequestId, X_REQUEST_ID};
 use crate::app::{Request, RequestBuilder};
 use crate::config::TrustedProxies;
 use crate::connection::{Incoming, Peer};
-use crate::edge::gate::Gate;
 use crate::edge::thread::ServingThread;
 use crate::edge::{names, pipeline, respond};
 use crate::observe::access::AccessLine;
@@ -35,13 +33,35 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
         id = Some(id_of.clone());
         account.head =
             Some(Box::new(LoggedHead { client, method: request.method.clone(), uri: request.uri.clone(), id: id_of }));
-    } else if builder.request().given_id().is_some() {
+    } else if thread.services.proxies.is_some() && builder.request().given_id().is_some() {
         id = Some(builder.request().request_id().clone());
     }
-    let mut response = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
-        (Err(error), _) => respond::before_apps(&error, builder.request(), thread.site.server.devel),
-        (Ok(()), None) => answered(thread, builder, payload, incoming).await,
-        (Ok(()), Some(gate)) => Box::pin(gated(thread, gate, builder, payload, incoming)).await,
+    if let Some(admin) = thread.site.admin.as_ref().filter(|admin| admin.has_hash()) {
+        // Before it comes to a handler, who asks without a wait.
+        Box::pin(admin.prove(builder.request())).await;
+    }
+    let admitted = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
+        (Err(error), _) => Err(respond::before_apps(&error, builder.request(), thread.site.server.devel)),
+        (Ok(()), None) => Ok(None),
+        (Ok(()), Some(gate)) => Box::pin(gate.let_in(thread, &builder)).await.map(Some),
+    };
+    let mut response = match admitted {
+        Err(refusal) => refusal,
+        Ok(admitted) => {
+            let answer = match endpoint::protocol(&thread.site, builder.request()) {
+                Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
+                None => {
+                    // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
+                    let is_rpc = builder.request().method == Method::OPTIONS
+                        && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
+                    pipeline::web(thread, builder, payload, incoming, is_rpc).await
+                }
+            };
+            match admitted {
+                None => answer,
+                Some(admitted) => admitted.leave(answer),
+            }
+        }
     };
     account.status = response.status().as_u16();
     account.bytes = respond::length(&response);
@@ -52,46 +72,6 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     }
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     response
-}
-
-/// The answer of a mount that has a gate.
-async fn gated(
-    thread: &ServingThread,
-    gate: &Gate,
-    builder: RequestBuilder,
-    payload: Payload,
-    incoming: &mut Incoming,
-) -> HttpResponse {
-    if let Some(reply) = gate.preflight(thread, builder.request()) {
-        return reply;
-    }
-    let dress = gate.dress(builder.request());
-    dress.put_on(match gate.admit(thread, &builder).await {
-        Ok(pass) => pass.leave(answered(thread, builder, payload, incoming).await),
-        Err(barred) => barred.reply(thread, builder.request()),
-    })
-}
-
-/// The answer of the site.
-async fn answered(
-    thread: &ServingThread,
-    builder: RequestBuilder,
-    payload: Payload,
-    incoming: &mut Incoming,
-) -> HttpResponse {
-    if let Some(admin) = thread.site.admin.as_ref().filter(|admin| admin.has_hash()) {
-        // Before it comes to a handler, who asks without a wait.
-        Box::pin(admin.prove(builder.request())).await;
-    }
-    match endpoint::protocol(&thread.site, builder.request()) {
-        Some(protocol) => Box::pin(endpoint::serve(thread, protocol, builder, payload)).await,
-        None => {
-            // An RPC endpoint accepts POST alone and has no route, but OPTIONS must not answer 404 for it.
-            let is_rpc = builder.request().method == Method::OPTIONS
-                && endpoint::is_endpoint(&thread.site, builder.request().uri.path());
-            pipeline::web(thread, builder, payload, incoming, is_rpc).await
-        }
-    }
 }
 
 /// Answers a request to a site whose changed configuration has errors.

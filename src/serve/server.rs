@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use actix_server::{FromStream, Server, ServerServiceFactory};
 use actix_service::{fn_factory, fn_service};
-use futures_util::FutureExt as _;
-use futures_util::future::Either;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -103,18 +101,23 @@ fn connections<S: FromStream + Into<Transport> + AsyncRead + AsyncWrite + Unpin 
             let service = fn_service(move |socket: S| {
                 let peer = peer(&socket);
                 let entered = match here.slot.enter(peer) {
-                    Ok(entered) => entered,
-                    Err(Crowded) => return Either::Left(turn_away(socket).map(Ok)),
+                    Ok(entered) => {
+                        Ok((entered, connection::drive(socket, peer, here.connections.clone(), here.slot.clone())))
+                    }
+                    Err(Crowded) => Err(socket),
                 };
-                let drive = connection::drive(socket, peer, here.connections.clone(), here.slot.clone());
                 let here = here.clone();
-                Either::Right(async move {
-                    let _entered = entered;
-                    if let Err(panicked) = Catching(Box::pin(drive)).await {
-                        here.slot.broken(peer, &panicked);
+                async move {
+                    match entered {
+                        Ok((_entered, drive)) => {
+                            if let Err(panicked) = Catching(Box::pin(drive)).await {
+                                here.slot.broken(peer, &panicked);
+                            }
+                        }
+                        Err(socket) => Box::pin(turn_away(socket)).await,
                     }
                     Ok::<_, ()>(())
-                })
+                }
             });
             async { Ok::<_, ()>(service) }
         })

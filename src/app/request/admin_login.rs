@@ -24,7 +24,7 @@ use crate::config::PasswordHash;
 
 /// Hashes that are computed at a time. Who comes beyond has to come again.
 const AT_ONCE: usize = 2;
-const AGAIN_IN: Duration = Duration::from_secs(1);
+const AGAIN_IN: u32 = 1;
 const USER: &[u8] = b"admin:";
 
 /// The password of `admin`, and who has guessed at it.
@@ -42,8 +42,8 @@ pub(crate) enum AdminVerdict {
     Admitted,
     /// There is no login of `admin`, or it is wrong.
     Refused,
-    /// Nothing was compared: too many were wrong before.
-    Wait(Duration),
+    /// Nothing was compared, because too many were wrong before: so many seconds are left.
+    Wait(u32),
 }
 
 impl std::fmt::Debug for AdminLogin {
@@ -80,7 +80,7 @@ impl AdminLogin {
         let Some(credentials) = credentials(request) else { return AdminVerdict::Refused };
         let (address, now) = (address(request), Instant::now());
         if let Some(wait) = self.throttle.wait(address, now) {
-            return AdminVerdict::Wait(wait);
+            return AdminVerdict::Wait(seconds(wait));
         }
         if self.is_known(&credentials) {
             self.throttle.succeed(address);
@@ -112,7 +112,7 @@ impl AdminLogin {
         }
         let address = address(request);
         if let Some(wait) = self.throttle.wait(address, Instant::now()) {
-            let _ = request.login.set(AdminVerdict::Wait(wait));
+            let _ = request.login.set(AdminVerdict::Wait(seconds(wait)));
             return;
         }
         let Ok(_permit) = self.computing.try_acquire() else {
@@ -130,6 +130,11 @@ impl AdminLogin {
         };
         let _ = request.login.set(verdict);
     }
+}
+
+/// Whole seconds after which a wait is over.
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn digest_of(octets: &[u8]) -> Vec<u8> {
@@ -176,8 +181,7 @@ impl RequestContext {
         match self.admin_verdict() {
             AdminVerdict::Admitted => Ok(()),
             AdminVerdict::Wait(wait) => {
-                let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-                Err(Error::new(429, "too many wrong passwords came from your address").retry_after(seconds))
+                Err(Error::new(429, "too many wrong passwords came from your address").retry_after(wait))
             }
             AdminVerdict::Refused => {
                 if self.face() == Face::Web {

@@ -73,7 +73,7 @@ impl Request {
     }
 
     pub(crate) fn request_id(&self) -> &RequestId {
-        self.id.get_or_init(|| self.given_id().unwrap_or_else(RequestId::new))
+        self.id.get_or_init(|| Box::new(self.given_id().unwrap_or_else(RequestId::new)))
     }
 
     /// The id that a trusted proxy gave.
@@ -85,7 +85,7 @@ impl Request {
 
     /// The id, if anything has needed it.
     pub(crate) fn known_id(&self) -> Option<&RequestId> {
-        self.id.get()
+        self.id.get().map(|id| &**id)
     }
 }
 

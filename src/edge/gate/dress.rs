@@ -34,7 +34,7 @@ pub(super) fn headers_of(rules: &BrowserRules) -> Vec<(HeaderName, HeaderValue)>
 }
 
 /// What the answer to one request is to have.
-pub(crate) struct Dress<'g> {
+pub(super) struct Dress<'g> {
     headers: &'g [(HeaderName, HeaderValue)],
     cors: Option<(Arc<CorsRules>, Option<HeaderValue>)>,
 }
@@ -49,7 +49,7 @@ impl<'g> Dress<'g> {
     }
 
     /// Adds the headers. A security header that the app has set stays.
-    pub(crate) fn put_on(self, mut reply: HttpResponse) -> HttpResponse {
+    pub(super) fn put_on(self, mut reply: HttpResponse) -> HttpResponse {
         for (name, value) in self.headers {
             if !reply.headers().contains_key(name) {
                 reply.headers_mut().insert(name.clone(), value.clone());

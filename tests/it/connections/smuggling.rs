@@ -65,8 +65,8 @@ fn codes(bytes: &[u8]) -> Vec<u16> {
 }
 
 /// Sends one case's octets in pieces of this size and gives the codes that came back, and whether an end did.
-fn sent(site: &TestServer, bytes: &[u8], piece: usize) -> (Vec<u16>, End) {
-    let mut conn: Conn = site.conn();
+fn sent(port: u16, bytes: &[u8], piece: usize) -> (Vec<u16>, End) {
+    let mut conn = Conn::to(port);
     for piece in bytes.chunks(piece) {
         conn.send_reluctantly(piece);
     }
@@ -74,29 +74,55 @@ fn sent(site: &TestServer, bytes: &[u8], piece: usize) -> (Vec<u16>, End) {
     (codes(&bytes), end)
 }
 
+/// A case as it is sent: its octets and those of its legal twin, each with the name under which what they execute is
+/// noted.
+pub(super) struct Octets<'c> {
+    pub(super) name: &'c str,
+    pub(super) attack: (&'c str, Vec<u8>),
+    pub(super) twin: (&'c str, Vec<u8>),
+    /// What may be executed, in order: one of these.
+    pub(super) allowed: &'c [&'c str],
+}
+
+/// What was executed at the server of this port, whoever made it.
+fn executed(port: u16, case: &str) -> String {
+    let asked = format!("GET /notes/{case} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    let answer = Conn::to(port).send(asked).read().expect_code(200).json();
+    let notes = answer.as_array().expect("a list").iter().map(|what| what.as_str().expect("a text").to_owned());
+    notes.collect::<Vec<_>>().join(" ")
+}
+
 /// What is wrong with one case, sent in one of two ways.
 fn judged(site: &TestServer, case: &Case, number: usize, piece: usize) -> Result<(), String> {
-    let said = |what: &str| Err(format!("{} ({piece} octets at a time): {what}", case.name));
     let (attack, twin) = (format!("a{number}x{piece}"), format!("t{number}x{piece}"));
-    let (answers, end) = sent(site, &written(&case.attack, &attack), piece);
+    let (attack_octets, twin_octets) = (written(&case.attack, &attack), written(&case.twin, &twin));
+    let octets =
+        Octets { name: case.name, attack: (&attack, attack_octets), twin: (&twin, twin_octets), allowed: case.allowed };
+    judged_octets(site.port(), &octets, piece)
+}
+
+/// The same for octets, at the server of a port.
+pub(super) fn judged_octets(port: u16, case: &Octets<'_>, piece: usize) -> Result<(), String> {
+    let said = |what: &str| Err(format!("{} ({piece} octets at a time): {what}", case.name));
+    let (answers, end) = sent(port, &case.attack.1, piece);
     if end == End::Never {
         return said(&format!("answered {answers:?} and never ended"));
     }
-    let executed = notes(site, &attack).join(" ");
+    let done = executed(port, case.attack.0);
     let good = answers.iter().filter(|code| **code == 200).count();
-    if !case.allowed.contains(&executed.as_str()) {
-        return said(&format!("executed {executed:?}, answered {answers:?}"));
+    if !case.allowed.contains(&done.as_str()) {
+        return said(&format!("executed {done:?}, answered {answers:?}"));
     }
-    if good != executed.split_terminator(' ').count() {
-        return said(&format!("executed {executed:?} but answered {answers:?}"));
+    if good != done.split_terminator(' ').count() {
+        return said(&format!("executed {done:?} but answered {answers:?}"));
     }
-    if executed.is_empty() && !matches!(answers[..], [400..=599]) {
+    if done.is_empty() && !matches!(answers[..], [400..=599]) {
         return said(&format!("refused with {answers:?}"));
     }
-    let (answers, _) = sent(site, &written(&case.twin, &twin), piece);
-    let executed = notes(site, &twin).join(" ");
-    if executed != "first second" || answers != [200, 200] {
-        return said(&format!("its legal twin executed {executed:?}, answered {answers:?}"));
+    let (answers, _) = sent(port, &case.twin.1, piece);
+    let done = executed(port, case.twin.0);
+    if done != "first second" || answers != [200, 200] {
+        return said(&format!("its legal twin executed {done:?}, answered {answers:?}"));
     }
     Ok(())
 }

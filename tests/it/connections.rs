@@ -8,7 +8,8 @@
 //! - [`bodies`]: the memory of those that are still coming, and large ones;
 //! - [`upgrades`]: what nobody takes is ignored; [`old_clients`]: HTTP/1.0, and how a body without a length ends;
 //! - [`smuggling`]: requests hidden in others, each with its legal twin; [`framing`]: the same as a table of data;
-//!   [`beside_node`]: the same octets to a server that knows nothing of us; [`early`]: replies that come before the body;
+//! - [`beside_node`]: the same octets to a server that knows nothing of us; [`early`]: replies that come before the
+//!   body;
 //! - [`untrue`]: bodies that are not what their head says; [`healthy`]: what all others go on doing;
 //! - [`corners`]: where two of these meet; [`websockets`]: two foreign clients.
 

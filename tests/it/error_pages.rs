@@ -182,7 +182,11 @@ fn a_page_waits_for_its_calls_and_says_what_is_missing() {
 /// A page without what is another in each run.
 fn steady(reply: &Reply, site: &TestServer, members: &[&Member]) -> String {
     let mut text = reply.text();
-    for (what, by) in [(reply.header("x-error-id").to_owned(), "(the id)"), (format!(":{}", site.port()), ":(port)")] {
+    for (what, by) in [
+        (reply.header("x-error-id").to_owned(), "(the id)"),
+        (reply.header("x-request-id").to_owned(), "(the request)"),
+        (format!(":{}", site.port()), ":(port)"),
+    ] {
         text = if what.is_empty() { text } else { text.replace(&what, by) };
     }
     for (nth, member) in members.iter().enumerate() {

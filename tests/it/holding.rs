@@ -19,7 +19,7 @@ fn lines(site: &TestServer, word: &str) -> Vec<String> {
 fn held(site: &TestServer) -> Value {
     let login = basic("admin", crate::harness::server::ADMIN_PASSWORD);
     let mut conn = site.conn();
-    conn.send(format!("GET /status/ HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n\r\n"));
+    conn.send(format!("GET /status/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {login}\r\n\r\n"));
     conn.read().expect_code(200).json()
 }
 

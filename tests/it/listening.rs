@@ -311,7 +311,7 @@ fn what_devel_mode_shows_is_for_this_machine_alone() {
         site.ask("POST", "/rpc3", &[&[("Content-Type", "application/json")], headers].concat(), list).text()
     };
     assert!(listed(&[]).contains("system.listMethods"), "{}", listed(&[]));
-    assert!(listed(&[("X-Forwarded-For", "127.0.0.1")]).contains("-32401"));
+    assert!(listed(&[("X-Forwarded-For", "127.0.0.1")]).contains("-32403"));
     // And so is the report of a conf that was changed into nonsense.
     let conf = site.dir().join("test.conf");
     let text = fs::read_to_string(&conf).unwrap();

@@ -15,7 +15,7 @@ use crate::serve::server;
 use crate::serve::site::OpenSite;
 
 fn said(mut conn: impl Read + Write) -> String {
-    conn.write_all(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    conn.write_all(b"GET /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
     let mut said = String::new();
     conn.read_to_string(&mut said).expect("an answer");
     said

@@ -273,7 +273,7 @@ impl TestServer {
     /// A GET on a connection of its own, whose reply is still to be read.
     pub(crate) fn begin(&self, path: &str) -> Conn {
         let mut conn = self.conn();
-        conn.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         conn
     }
 

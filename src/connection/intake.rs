@@ -334,8 +334,8 @@ impl Drop for Queues {
 /// Skips empty lines before a head (RFC 9112, 2.2): some clients send one after a body.
 pub(super) fn skip_empty_lines(input: &mut BytesMut) {
     let mut lines = 0;
-    while let [b'\n', ..] | [b'\r', b'\n', ..] = input[lines..] {
-        lines += if input[lines] == b'\n' { 1 } else { 2 };
+    while let [b'\r', b'\n', ..] = input[lines..] {
+        lines += 2;
     }
     input.advance(lines);
     if input.is_empty() {

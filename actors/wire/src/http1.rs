@@ -9,7 +9,7 @@
 //! - `answer`: the head of an answer, after any interim (1xx) answers;
 //! - `framing`: how a body ends: by status, then by transfer coding, then by length;
 //! - `chunks`: a chunked body, read and written;
-//! - `request`: the head of a request, read strictly;
+//! - `request`: the head of a request, read strictly, with its `target`;
 //! - `asking`: the head of a request, written from checked parts;
 //! - `refusal`: the errors for octets that are not a valid message.
 
@@ -19,6 +19,7 @@ mod chunks;
 mod framing;
 mod refusal;
 mod request;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,6 @@ pub use chunks::{ChunkReader, LAST_CHUNK, Piece, write_chunk};
 pub use framing::Framing;
 pub use refusal::Refusal;
 pub use request::{
-    Denied, HeadBounds, MAX_REQUEST_FIELDS, MAX_TARGET, MOST_REQUEST_FIELDS, RequestHead, RequestReader, escaped,
-    read_request,
+    Denied, HeadBounds, MAX_REQUEST_FIELDS, MAX_TARGET, MOST_REQUEST_FIELDS, RequestHead, RequestReader, read_request,
 };
+pub use target::escaped;

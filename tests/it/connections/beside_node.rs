@@ -20,10 +20,7 @@ const AT_ONCE: usize = 64;
 
 /// What Node does not see and we execute, on purpose: its code, what that is, and whether it is in these octets, which
 /// are a first head and what follows it. Another Node may read more of it.
-const DIFFERENCES: [Difference; 7] = [
-    ("HPE_CR_EXPECTED", "a bare line feed behind a header", has_bare_feed),
-    ("HPE_INVALID_VERSION", "a bare line feed behind the first line", has_bare_feed),
-    ("HPE_INVALID_HEADER_TOKEN", "a bare line feed for the empty line", has_bare_feed),
+const DIFFERENCES: [Difference; 4] = [
     ("HPE_INVALID_CHUNK_SIZE", "blanks behind the size of a chunk", |_, rest| {
         let digits = rest.iter().take_while(|octet| octet.is_ascii_hexdigit()).count();
         digits > 0 && matches!(rest.get(digits), Some(b' ' | b'\t'))
@@ -43,14 +40,6 @@ const OFFERED: &str = "no code: nothing is read on";
 
 fn holds(octets: &[u8], wanted: &[u8]) -> bool {
     octets.windows(wanted.len()).any(|octets| octets == wanted)
-}
-
-/// In the first head or in the last one; not in the body between them.
-fn has_bare_feed(head: &[u8], rest: &[u8]) -> bool {
-    let second = rest.windows(11).rposition(|octets| octets == b"GET /heard/").unwrap_or(rest.len());
-    [head, &rest[second..]]
-        .iter()
-        .any(|head| head.starts_with(b"\n") || head.windows(2).any(|two| two[1] == b'\n' && two[0] != b'\r'))
 }
 
 /// True where this difference is in these octets.

@@ -3,8 +3,8 @@
 //! A server is stricter than a client. A proxy between the client and the server may read the same octets by other
 //! rules; if the two disagree, one's body is the other's next request (request smuggling). So everything that RFC 9112
 //! leaves to a server's choice is refused: two lengths, even equal ones, a length beside a coding, a coding other than
-//! `chunked`, a folded line, blanks before a colon. httparse splits the head into lines; this module decides what they
-//! mean.
+//! `chunked`, a folded line, a line that ends with LF alone, blanks before a colon. httparse splits the head into
+//! lines; this module decides what they mean.
 //!
 //! One fault is repaired instead of refused: octets in the target that should have been written as `%XX`. Browsers and
 //! scripts send them, and all readers understand them alike.
@@ -17,6 +17,7 @@ use memchr::{memchr, memchr_iter};
 use super::answer::MAX_HEAD;
 use super::framing::{Announced, Framing};
 use super::refusal::{Kind, Refusal, at, named};
+use super::target::{check_target, escaped, is_host, long_target};
 use crate::error::shown;
 
 /// Maximum number of header lines in a request that a caller may allow.
@@ -148,33 +149,6 @@ fn without_version(octets: &[u8], begin: usize) -> &[u8] {
     }
 }
 
-/// The head with every invalid octet of its target escaped; `None` if there is none.
-pub fn escaped(head: &[u8]) -> Option<Vec<u8>> {
-    let begin = head.iter().take_while(|&&octet| matches!(octet, b'\r' | b'\n')).count();
-    let line = begin + memchr(b'\n', &head[begin..]).unwrap_or(head.len() - begin);
-    let target = begin + memchr(b' ', &head[begin..line])?;
-    if !head[target..line].iter().any(|&octet| needs_escape(octet)) {
-        return None;
-    }
-    let mut whole = Vec::with_capacity(head.len() + 64);
-    whole.extend_from_slice(&head[..target]);
-    for &octet in &head[target..line] {
-        if needs_escape(octet) {
-            whole.extend_from_slice(format!("%{octet:02X}").as_bytes());
-        } else {
-            whole.push(octet);
-        }
-    }
-    whole.extend_from_slice(&head[line..]);
-    Some(whole)
-}
-
-/// Octets that are not allowed in a target and have no meaning that escaping could change (RFC 3986, appendix C and
-/// 2.2).
-fn needs_escape(octet: u8) -> bool {
-    octet >= 0x80 || matches!(octet, b'"' | b'<' | b'>' | b'`')
-}
-
 /// Reads a complete head. `field` is called with each header, in order, as sent.
 pub fn read_request<'o>(
     head: &'o [u8],
@@ -295,66 +269,36 @@ fn words(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Checks the form of the target (RFC 9112, 3.2).
-fn check_target(method: &str, target: &str, bounds: HeadBounds) -> Result<(), Denied> {
-    if target.len() > bounds.target {
-        return Err(long_target(bounds));
-    }
-    let is_absolute = || {
-        let (scheme, rest) = target.split_once("://").unwrap_or_default();
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
-            && is_host(&rest.as_bytes()[..end])
-    };
-    let is_good = match method {
-        "CONNECT" => is_host(target.as_bytes()),
-        "OPTIONS" if target == "*" => true,
-        _ => target.starts_with('/') || is_absolute(),
-    };
-    if is_good {
-        return Ok(());
-    }
-    let why = format!("line 1: the target {:?} is neither a path, which begins with /, nor a URL", shown(target));
-    Err(Denied { status: 400, why })
-}
-
-/// A name or an address, with or without a port (RFC 3986, 3.2.2). No user part: readers disagree on the host of such a
-/// value.
-fn is_host(value: &[u8]) -> bool {
-    let (name, port) = match value {
-        [b'[', rest @ ..] => match memchr(b']', rest) {
-            Some(end) if end > 0 && rest[..end].iter().all(|&octet| is_of_name(octet) || octet == b':') => {
-                (&value[..1], &rest[end + 1..])
-            }
-            _ => return false,
-        },
-        _ => value.split_at(memchr(b':', value).unwrap_or(value.len())),
-    };
-    let is_port = match port {
-        [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    !name.is_empty() && is_port && (name == b"[" || name.iter().copied().all(is_of_name))
-}
-
-fn is_of_name(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet)
-}
-
 /// Parses a head with httparse and reads the result; `None` if the head is incomplete.
 fn parse<'o, T>(
     head: &'o [u8],
     bounds: HeadBounds,
     read: impl FnOnce(&Request<'_, 'o>) -> Result<T, Denied>,
 ) -> Result<Option<T>, Denied> {
+    let lone = memchr_iter(b'\n', head).find(|&at| at == 0 || head[at - 1] != b'\r');
+    // In the order in which they stand, so that a head is refused alike in however many pieces it arrives.
+    if let Some(at) = lone.filter(|&at| head[..at].iter().all(|octet| matches!(octet, b'\r' | b'\n'))) {
+        return Err(lone_feed(head, at));
+    }
     let mut room = [const { MaybeUninit::uninit() }; MOST_REQUEST_FIELDS];
     let mut request = Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, &mut room[..bounds.fields.min(MOST_REQUEST_FIELDS)]) {
-        Ok(Status::Complete(_)) => read(&request).map(Some),
-        Ok(Status::Partial) => Ok(None),
-        Err(error) => Err(denied(head, bounds, error)),
+    let parsed = request.parse_with_uninit_headers(head, &mut room[..bounds.fields.min(MOST_REQUEST_FIELDS)]);
+    let parsed = parsed.map_err(|error| denied(head, bounds, error))?;
+    if let Some(at) = lone {
+        return Err(lone_feed(head, at));
     }
+    match parsed {
+        Status::Complete(_) => read(&request).map(Some),
+        Status::Partial => Ok(None),
+    }
+}
+
+/// A line that ends with LF alone: httparse reads it, as RFC 9112, 2.2 allows. Others take that LF for a blank, as RFC
+/// 9110, 5.5 allows, and then what stands behind it is no line of its own to them.
+#[cold]
+fn lone_feed(head: &[u8], at: usize) -> Denied {
+    let line = 1 + memchr_iter(b'\n', &head[..at]).count();
+    Denied { status: 400, why: format!("line {line} ends with a line feed alone, where CR LF ends a line") }
 }
 
 #[cold]
@@ -381,11 +325,6 @@ const REQUEST: Kind =
 fn is_refused(head: &[u8]) -> bool {
     let mut room = [httparse::EMPTY_HEADER; 1];
     Request::new(&mut room).parse(head).is_err()
-}
-
-#[cold]
-fn long_target(HeadBounds { target, .. }: HeadBounds) -> Denied {
-    Denied { status: 414, why: format!("the target is longer than the limit of {target} bytes") }
 }
 
 #[cold]

@@ -137,7 +137,7 @@ fn a_coding_is_chunked_and_alone() {
             coding("a blank before the name", &both(" Transfer-Encoding: chunked"), ENDS_AT_ONCE, REFUSED),
             coding("on a folded line", &both("Transfer-Encoding:¶ chunked"), ENDS_AT_ONCE, REFUSED),
             coding("behind a lone CR", &both("X: 1\rTransfer-Encoding: chunked"), ENDS_AT_ONCE, REFUSED),
-            coding("behind a lone LF", &both("X: 1\nTransfer-Encoding: chunked"), ENDS_AT_ONCE, CLOSED),
+            coding("behind a lone LF", &both("X: 1\nTransfer-Encoding: chunked"), ENDS_AT_ONCE, REFUSED),
             coding("in two words", "Transfer-Encoding: chun ked", GOES_ON, REFUSED),
             coding("in any case", "TRANSFER-encoding: \t ChUnKeD \t", GOES_ON, BODY),
             length("another name, with an underscore", "Content-Length: <n>¶Transfer_Encoding: chunked", BODY),

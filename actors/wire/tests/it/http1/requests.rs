@@ -1,7 +1,7 @@
 //! Requests of HTTP/1 in all their forms: read in one piece and in any, and beside a slow reader.
 
 use proptest::prelude::*;
-use skitai_wire::http1::{MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET, RequestReader};
+use skitai_wire::http1::{HeadBounds, MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET, RequestReader, read_request};
 
 use super::lines::{WHOLE, octets};
 use super::quick_requests::quick;
@@ -46,10 +46,11 @@ fn the_slow_reader_understands_what_it_should() {
     assert_eq!(read(&[WHOLE[1], "hello", WHOLE[0], "GET"].concat()), both);
     assert_eq!(read(&[WHOLE[2], "2;x\r\nhe\r\n03\r\nllo\r\n0\r\nx:\r\n\r\n", WHOLE[0]].concat()), both);
     assert_eq!(read(&[WHOLE[2], "5\r\nhello\r\n0\r\nx\r\n\r\n", WHOLE[0]].concat()), []);
-    assert_eq!(read("GET /\u{e9} HTTP/1.0\n\n"), [asked("GET", "/%C3%A9", "")]);
+    assert_eq!(read("GET /\u{e9} HTTP/1.0\r\n\r\n"), [asked("GET", "/%C3%A9", "")]);
     assert_eq!(read(&[WHOLE[1], "hell"].concat()), []);
     assert_eq!(read(&[WHOLE[2], "5\nhello\n0\n\n"].concat()), []);
     assert_eq!(read("GET / HTTP/1.1\r\n\r\n"), []);
+    assert_eq!(read(&WHOLE[0].replacen('\r', "", 1)), []);
 }
 
 /// The status that refuses these octets, in one piece and in many.
@@ -94,6 +95,24 @@ fn a_head_is_as_large_as_its_limits_and_no_larger() {
 fn a_long_method_is_no_way_past_the_limit() {
     let long = format!("{} / HTTP/1.1\r\nHost: h\r\n\r\n", "G".repeat(MAX_TARGET + 300));
     assert_eq!(refused(&long), Some(414));
+}
+
+/// Some readers take a lone LF for a blank: what stands behind it is a line to one and a value to the other.
+#[test]
+fn a_line_ends_with_cr_and_lf_and_nothing_less() {
+    for (octets, line) in [
+        ("GET / HTTP/1.1\nHost: h\r\n\r\n", 1),
+        ("GET / HTTP/1.1\r\nHost: h\n\r\n", 2),
+        ("GET / HTTP/1.1\r\nHost: h\r\nX: 1\nContent-Length: 5\r\n\r\nhello", 3),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\n", 3),
+        ("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", 1),
+        ("GET / HTTP/1.1\nHost: h\n\n", 1),
+    ] {
+        assert_eq!(refused(octets), Some(400), "{octets:?}");
+        let why = read_request(octets.as_bytes(), HeadBounds::default(), |_, _| {}).unwrap_err().why;
+        assert!(why.starts_with(&format!("line {line} ends")), "{octets:?}: {why}");
+        assert_eq!(quick(octets.as_bytes(), &(0..octets.len()).collect::<Vec<_>>()), (Vec::new(), Some(400)));
+    }
 }
 
 /// A version is recognised by its whole word, in whatever pieces it comes.

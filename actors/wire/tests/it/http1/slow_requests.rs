@@ -2,12 +2,11 @@
 //! against. The two understand the same requests, no more and no fewer, so each choice that the RFC leaves to a server
 //! is written down here once more:
 //!
-//! - read: a bare line feed as a line's end, in heads alone; empty lines before a head; octets in a target that should
-//!   have been escaped, as if they were; blanks after a chunk's size; any content of extensions and of the values
-//!   of trailers;
-//! - refused: all that is in doubt: two hosts, an empty one; two lengths, or a length beside a coding; codings other
-//!   than one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much (not here: of extensions and
-//!   trailers).
+//! - read: empty lines before a head; octets in a target that should have been escaped, as if they were; blanks after
+//!   a chunk's size; any content of extensions and of the values of trailers;
+//! - refused: all that is in doubt: a bare line feed as a line's end; two hosts, an empty one; two lengths, or a length
+//!   beside a coding; codings other than one `chunked`; folded lines; a POST of HTTP/1.0 without a length; too much
+//!   (not here: of extensions and trailers).
 
 use skitai_wire::http1::{MAX_HEAD, MAX_REQUEST_FIELDS, MAX_TARGET};
 
@@ -35,7 +34,7 @@ pub(crate) fn slow(octets: &[u8]) -> Vec<Asked> {
 
 fn request(rest: &mut &[u8]) -> Option<Asked> {
     let before = rest.len();
-    while let Some(line) = rest.strip_prefix(b"\r\n").or(rest.strip_prefix(b"\n")) {
+    while let Some(line) = rest.strip_prefix(b"\r\n") {
         *rest = line;
     }
     let first = line(rest)?;
@@ -187,12 +186,11 @@ fn token(octets: &[u8]) -> Option<String> {
     (!octets.is_empty() && octets.iter().all(is_token)).then(|| String::from_utf8_lossy(octets).into_owned())
 }
 
-/// A line without its end, which is CR LF or LF.
+/// A line of a head without its end, which is CR LF.
 fn line<'o>(rest: &mut &'o [u8]) -> Option<&'o [u8]> {
     let end = rest.iter().position(|&octet| octet == b'\n')?;
-    let line = &rest[..end];
+    let line = rest[..end].strip_suffix(b"\r")?;
     *rest = &rest[end + 1..];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
     (!line.contains(&b'\r')).then_some(line)
 }
 

@@ -30,6 +30,7 @@ use super::{dispatch, respond, sessions};
 use crate::app::routing::pattern::canonical;
 use crate::app::{Error, Request, RequestBuilder};
 use crate::config::{BrowserRules, MountSettings};
+use crate::observe::counts::TurnedAway;
 
 /// The gates of a site.
 #[derive(Debug, Default)]
@@ -163,7 +164,7 @@ impl Gate {
     ) -> Result<Box<Admitted<'_>>, HttpResponse> {
         let request = builder.request();
         if let Some(answer) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
-            let answer = self.access.check(request).and(answer);
+            let answer = self.listed(thread, request).and(answer);
             return Err(answer.unwrap_or_else(|error| respond::before_apps(&error, request, thread.site.server.devel)));
         }
         let dress = Dress::of(&self.headers, self.cors.as_ref(), request);
@@ -177,19 +178,28 @@ impl Gate {
     pub(crate) async fn admit(&self, thread: &ServingThread, builder: &RequestBuilder) -> Result<Pass, Barred> {
         let request = builder.request();
         let bare = |error| Barred { error, told: None };
-        self.access.check(request).map_err(bare)?;
+        self.listed(thread, request).map_err(bare)?;
         // What says that the server is too busy must not take a load balancer's question for a part of it.
         if (self.rates.is_empty() && self.in_flight.is_none()) || dispatch::is_probe(thread, request) {
             return Ok(Pass::default());
         }
         let told = self.count(thread, builder).await.map_err(bare)?;
         if let Some(error) = told.as_ref().and_then(RateTold::refusal) {
+            thread.counts.turned_away(TurnedAway::Rate);
             return Err(Barred { error, told });
         }
         match self.in_flight.as_ref().map(InFlight::begin).transpose() {
             Ok(underway) => Ok(Pass { told, underway }),
-            Err(error) => Err(Barred { error, told }),
+            Err(error) => {
+                thread.counts.turned_away(TurnedAway::UnderWay);
+                Err(Barred { error, told })
+            }
         }
+    }
+
+    /// Whether the client may come in at all.
+    fn listed(&self, thread: &ServingThread, request: &Request) -> Result<(), Error> {
+        self.access.check(request).inspect_err(|_| thread.counts.turned_away(TurnedAway::Access))
     }
 
     /// Counts a request by all rates, and returns the one that leaves the least.

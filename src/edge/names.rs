@@ -8,6 +8,7 @@ use super::dispatch;
 use super::thread::ServingThread;
 use crate::app::request::host::is_of_this_machine;
 use crate::app::{Error, Request, shortened};
+use crate::observe::counts::TurnedAway;
 
 /// Refuses a request for another name with 421.
 #[inline]
@@ -30,6 +31,7 @@ fn judged(thread: &ServingThread, request: &Request) -> Result<(), Error> {
     if is_own || dispatch::is_probe(thread, request) {
         return Ok(());
     }
+    thread.counts.turned_away(TurnedAway::Name);
     let name = name.map_or_else(|| "a request without a name".to_owned(), |name| format!("`{}`", shortened(name)));
     let why = match server.devel {
         true => {

@@ -10,8 +10,10 @@ use super::thread::ServingThread;
 use crate::app::Error;
 use crate::app::coverage::Audience;
 use crate::app::request::client;
+use crate::app::request::id::{RequestId, X_REQUEST_ID};
 use crate::connection::Refused;
 use crate::observe::access::AccessLine;
+use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
 use crate::observe::seldom::Seldom;
 
@@ -19,19 +21,22 @@ use crate::observe::seldom::Seldom;
 pub(crate) fn reply(thread: &ServingThread, refused: &Refused<'_>) -> HttpResponse {
     let Refused { status, ref why, peer, head } = *refused;
     thread.counts.request(status);
+    thread.counts.turned_away(TurnedAway::Head);
     let peer = peer.map(client::canonical);
     let (method, target) = words(head, SHOWN);
     let error = Error::new(status, why.as_str());
-    let reply = respond::error(&error, None, Audience::default(), None);
+    let mut reply = respond::error(&error, None, Audience::default(), None);
+    let id = RequestId::new();
     if let Some(log) = &thread.log {
-        let (bytes, since) = (respond::length(&reply), Instant::now());
-        log.line(peer, &AccessLine { method: &method, uri: &target, status, bytes, since, id: None });
+        let (bytes, since, id) = (respond::length(&reply), Instant::now(), Some(id.as_str()));
+        log.line(peer, &AccessLine { method: &method, uri: &target, status, bytes, since, id });
     }
     let from = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
     // The access log has each of them.
     if let Some(tail) = TOLD.tail(Instant::now()) {
-        tracing::info!(peer = from, method, uri = target, "{status} {}{tail}", one_line(why));
+        tracing::info!(request = %id, peer = from, method, uri = target, "{status} {}{tail}", one_line(why));
     }
+    reply.headers_mut().insert(X_REQUEST_ID, id.to_header());
     reply
 }
 

@@ -7,6 +7,30 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use skitai_wire::Value;
 
+/// Why a client was refused before anything of the site ran for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TurnedAway {
+    /// `max_connections`.
+    Full,
+    /// `max_connections_per_address`.
+    OfAddress,
+    /// What came is no request, too large a one, or came too slowly.
+    Head,
+    /// `server_names`.
+    Name,
+    /// `allow` and `deny`.
+    Access,
+    /// `rate`.
+    Rate,
+    /// `max_in_flight`.
+    UnderWay,
+    /// A wrong password of `admin`, or one that came before its time.
+    Login,
+}
+
+/// Their names in the status, in the order of [`TurnedAway`]. A name must mean to `status::merge` that it is added up.
+const TURNED_AWAY: [&str; 8] = ["full", "of_address", "head", "name", "access", "rate", "under_way", "login"];
+
 /// Requests by their result. Aligned to two cache lines, because processors fetch them in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -19,6 +43,8 @@ pub(crate) struct Counts {
     panics: AtomicU64,
     /// Finished answers from which members were missing.
     partial: AtomicU64,
+    /// By [`TurnedAway`].
+    turned_away: [AtomicU64; TURNED_AWAY.len()],
 }
 
 impl Counts {
@@ -42,6 +68,11 @@ impl Counts {
         self.partial.fetch_add(1, Relaxed);
     }
 
+    /// A connection, a request or a call was refused before anything of the site ran for it.
+    pub(crate) fn turned_away(&self, why: TurnedAway) {
+        self.turned_away[why as usize].fetch_add(1, Relaxed);
+    }
+
     /// The sums of all threads.
     pub(crate) fn tree(threads: &[Arc<Counts>]) -> Value {
         let sum = |counter: &dyn Fn(&Counts) -> &AtomicU64| {
@@ -57,6 +88,9 @@ impl Counts {
             ("panics", sum(&|counts| &counts.panics)),
             ("partial", sum(&|counts| &counts.partial)),
         ]);
+        let turned_away =
+            TURNED_AWAY.iter().enumerate().map(|(why, name)| (*name, sum(&|counts| &counts.turned_away[why])));
+        pairs.push(("refused", Value::from_pairs(turned_away)));
         Value::from_pairs(pairs)
     }
 }

@@ -44,7 +44,7 @@ impl<'w> Many<'w> {
         // Before the request is copied for each of them: all have one id and one login.
         builder.request().request_id();
         if let Some(admin) = &thread.site.admin {
-            admin.judge_once(builder.request());
+            admin.judge_once(builder.request(), &thread.counts);
         }
         let use_session =
             thread.site.router.mounts().iter().any(|mount| mount.app.as_ref().is_some_and(|app| app.use_session));

@@ -54,13 +54,20 @@ pub(crate) struct Attendance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crowded;
 
+/// Which limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CrowdLimit {
+    All,
+    OfAddress,
+}
+
 impl Crowd {
     /// Lets a connection in. `None` if nothing is limited, so that nothing is counted.
     pub(crate) fn enter(
         self: &Arc<Crowd>,
         server: &ServerSettings,
         peer: Option<Peer>,
-    ) -> Result<Option<Attendance>, Crowded> {
+    ) -> Result<Option<Attendance>, CrowdLimit> {
         let limits = &server.limits;
         if limits.max_connections.is_none() && limits.max_connections_per_address.is_none() {
             return Ok(None);
@@ -73,8 +80,9 @@ impl Crowd {
         let from_there = address.and_then(|address| present.of.get(&address)).copied().unwrap_or(0);
         let is_full = limits.max_connections.is_some_and(|most| present.all >= most);
         if is_full || (address.is_some() && of_address.is_some_and(|most| from_there >= most)) {
-            present.refuse(if is_full { "max_connections" } else { "max_connections_per_address" }, address);
-            return Err(Crowded);
+            let limit = if is_full { CrowdLimit::All } else { CrowdLimit::OfAddress };
+            present.refuse(limit, address);
+            return Err(limit);
         }
         present.all += 1;
         if let Some(address) = address {
@@ -85,13 +93,14 @@ impl Crowd {
 }
 
 impl Present {
-    fn refuse(&mut self, limit: &str, address: Option<IpAddr>) {
+    fn refuse(&mut self, limit: CrowdLimit, address: Option<IpAddr>) {
         self.refused += 1;
         let now = Instant::now();
         if self.told.is_some_and(|told| now.duration_since(told) < TOLD_EVERY) {
             return;
         }
         self.told = Some(now);
+        let limit = if limit == CrowdLimit::All { "max_connections" } else { "max_connections_per_address" };
         let from = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
         tracing::warn!(from, "`{limit}` is reached: {} connections were refused since the start", self.refused);
     }
@@ -162,7 +171,7 @@ mod tests {
         let enter = |address| crowd.enter(&server, peer(address)).map(|entered| entered.expect("it is counted"));
         // Two of three in each of two processes.
         let held = [enter("2001:db8::1"), enter("2001:db8::2")];
-        assert_eq!(enter("2001:db8::3").err(), Some(Crowded), "one /64 is one client");
+        assert_eq!(enter("2001:db8::3").err(), Some(CrowdLimit::OfAddress), "one /64 is one client");
         assert!(enter("2001:db8:0:1::1").is_ok() && enter("::ffff:192.0.2.1").is_ok());
         drop(held);
         assert!(enter("2001:db8::3").is_ok());
@@ -179,7 +188,8 @@ mod tests {
     fn a_process_has_its_number_whoever_it_is() {
         let (crowd, server) = (Arc::new(Crowd::default()), server(Some(2), None, 4));
         let held = [crowd.enter(&server, Some(Peer::Unix)), crowd.enter(&server, peer("10.0.0.1"))];
-        assert!(crowd.enter(&server, peer("10.0.0.2")).is_err() && crowd.enter(&server, None).is_err());
+        assert_eq!(crowd.enter(&server, peer("10.0.0.2")).err(), Some(CrowdLimit::All));
+        assert!(crowd.enter(&server, None).is_err());
         drop(held);
         assert!(crowd.enter(&server, None).is_ok());
     }

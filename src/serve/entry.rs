@@ -25,20 +25,16 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     let request = Request { party: thread.next_party(), peer, ..take_head(incoming, started) };
     let builder = RequestBuilder::new(request, thread.services.clone());
     let mut account = Account { thread, started, head: None, status: CLIENT_LEFT, bytes: Some(0) };
-    let mut id = None;
+    let id = builder.request().request_id().clone();
     if thread.log.is_some() {
         // Kept for the log, because the head moves on with the request.
-        let request = builder.request();
-        let (client, id_of) = (request.client_addr(), request.request_id().clone());
-        id = Some(id_of.clone());
-        account.head =
-            Some(Box::new(LoggedHead { client, method: request.method.clone(), uri: request.uri.clone(), id: id_of }));
-    } else if thread.services.proxies.is_some() && builder.request().given_id().is_some() {
-        id = Some(builder.request().request_id().clone());
+        let (request, id) = (builder.request(), id.clone());
+        let (client, method, uri) = (request.client_addr(), request.method.clone(), request.uri.clone());
+        account.head = Some(Box::new(LoggedHead { client, method, uri, id }));
     }
     if let Some(admin) = thread.site.admin.as_ref().filter(|admin| admin.has_hash()) {
         // Before it comes to a handler, who asks without a wait.
-        Box::pin(admin.prove(builder.request())).await;
+        Box::pin(admin.prove(builder.request(), &thread.counts)).await;
     }
     let admitted = match (names::check(thread, builder.request()), thread.gates.at(builder.request())) {
         (Err(error), _) => Err(respond::before_apps(&error, builder.request(), thread.site.server.devel)),
@@ -66,10 +62,7 @@ pub(crate) async fn serve(thread: &ServingThread, incoming: &mut Incoming, peer:
     account.status = response.status().as_u16();
     account.bytes = respond::length(&response);
     drop(account);
-    if let Some(id) = id {
-        // Files and probes are sent without a handle of the request.
-        response.headers_mut().insert(X_REQUEST_ID, id.to_header());
-    }
+    response.headers_mut().insert(X_REQUEST_ID, id.to_header());
     respond::restart_needed(&mut response, &thread.site.restart_needed);
     response
 }
@@ -79,7 +72,9 @@ pub(crate) fn unfit(why: &str, incoming: &Incoming, peer: Option<Peer>, trusted:
     let headers = &incoming.head().headers;
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let is_local = peer.is_some_and(|peer| client::client(peer, headers, trusted).is_here);
-    respond::unfit(why, accept, is_local)
+    let mut reply = respond::unfit(why, accept, is_local);
+    reply.headers_mut().insert(X_REQUEST_ID, RequestId::new().to_header());
+    reply
 }
 
 /// For the log and the counters alone: the client disconnected before the answer (nginx uses the same number).

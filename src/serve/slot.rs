@@ -9,7 +9,7 @@ use actix_web::dev::AppConfig;
 
 use skitai_wire::http1::HeadBounds;
 
-use super::crowd::{Attendance, Crowded};
+use super::crowd::{Attendance, CrowdLimit, Crowded};
 use super::site::OpenSite;
 use super::watch::Watch;
 use super::{actors, entry};
@@ -19,6 +19,7 @@ use crate::edge::files::Misses;
 use crate::edge::probes::Probes;
 use crate::edge::refused;
 use crate::edge::thread::ServingThread;
+use crate::observe::counts::TurnedAway;
 use crate::observe::log::one_line;
 use crate::observe::panics::Panicked;
 
@@ -95,7 +96,13 @@ impl ThreadSlot {
     /// Lets a connection in, unless there are too many.
     pub(crate) fn enter(&self, peer: Option<Peer>) -> Result<Option<Attendance>, Crowded> {
         let now = self.now.borrow();
-        now.open.process.crowd.enter(&now.thread.site.server, peer)
+        now.open.process.crowd.enter(&now.thread.site.server, peer).map_err(|limit| {
+            now.thread.counts.turned_away(match limit {
+                CrowdLimit::All => TurnedAway::Full,
+                CrowdLimit::OfAddress => TurnedAway::OfAddress,
+            });
+            Crowded
+        })
     }
 
     /// Records a connection that ended by a panic that was caught nowhere else.

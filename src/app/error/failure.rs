@@ -22,7 +22,7 @@ pub struct Failure {
     pub message: String,
     /// The id of the line in the log, if the error was logged.
     pub id: Option<String>,
-    /// The id of the request, if the log has it: that of `X-Request-Id`.
+    /// The id of the request: that of `X-Request-Id`.
     pub request_id: Option<String>,
 }
 

@@ -21,6 +21,7 @@ use super::neighbours::counted_as;
 use crate::app::was::{Face, RequestContext};
 use crate::app::{Error, Result};
 use crate::config::PasswordHash;
+use crate::observe::counts::{Counts, TurnedAway};
 
 /// Hashes that are computed at a time. Who comes beyond has to come again.
 const AT_ONCE: usize = 2;
@@ -69,23 +70,25 @@ impl AdminLogin {
     }
 
     /// Judges a request before it is copied for each of many calls: one guess is one.
-    pub(crate) fn judge_once(&self, request: &Request) {
+    pub(crate) fn judge_once(&self, request: &Request, counts: &Counts) {
         if request.get_header("authorization").is_some() {
-            request.login.get_or_init(|| self.judge(request));
+            request.login.get_or_init(|| self.judge(request, counts));
         }
     }
 
     /// Judges a request.
-    fn judge(&self, request: &Request) -> AdminVerdict {
+    fn judge(&self, request: &Request, counts: &Counts) -> AdminVerdict {
         let Some(credentials) = credentials(request) else { return AdminVerdict::Refused };
         let (address, now) = (address(request), Instant::now());
         if let Some(wait) = self.throttle.wait(address, now) {
+            counts.turned_away(TurnedAway::Login);
             return AdminVerdict::Wait(seconds(wait));
         }
         if self.is_known(&credentials) {
             self.throttle.succeed(address);
             return AdminVerdict::Admitted;
         }
+        counts.turned_away(TurnedAway::Login);
         self.refused(address, now)
     }
 
@@ -105,30 +108,33 @@ impl AdminLogin {
     }
 
     /// Computes the hash of what a request brings, and notes what came of it in the request.
-    pub(crate) async fn prove(&self, request: &Request) {
+    pub(crate) async fn prove(&self, request: &Request, counts: &Counts) {
         let (Some(hash), Some(given)) = (&self.hash, credentials(request)) else { return };
         if self.is_known(&given) {
             return;
         }
+        let verdict = self.computed(hash, &given, request).await;
+        if verdict != AdminVerdict::Admitted {
+            counts.turned_away(TurnedAway::Login);
+        }
+        let _ = request.login.set(verdict);
+    }
+
+    async fn computed(&self, hash: &PasswordHash, given: &[u8], request: &Request) -> AdminVerdict {
         let address = address(request);
         if let Some(wait) = self.throttle.wait(address, Instant::now()) {
-            let _ = request.login.set(AdminVerdict::Wait(seconds(wait)));
-            return;
+            return AdminVerdict::Wait(seconds(wait));
         }
-        let Ok(_permit) = self.computing.try_acquire() else {
-            let _ = request.login.set(AdminVerdict::Wait(AGAIN_IN));
-            return;
-        };
+        let Ok(_permit) = self.computing.try_acquire() else { return AdminVerdict::Wait(AGAIN_IN) };
         let (hash, password) = (hash.clone(), given[USER.len()..].to_vec());
         let computed = tokio::task::spawn_blocking(move || hash.is_of(&password)).await;
-        let verdict = if computed.is_ok_and(|is_right| is_right) {
-            let _ = self.known.set(digest_of(&given));
+        if computed.is_ok_and(|is_right| is_right) {
+            let _ = self.known.set(digest_of(given));
             self.throttle.succeed(address);
             AdminVerdict::Admitted
         } else {
             self.refused(address, Instant::now())
-        };
-        let _ = request.login.set(verdict);
+        }
     }
 }
 
@@ -163,7 +169,8 @@ impl RequestContext {
     }
 
     fn admin_verdict(&self) -> AdminVerdict {
-        let judged = || self.services().site.admin.as_ref().map(|admin| admin.judge(&self.request));
+        let services = self.services();
+        let judged = || services.site.admin.as_ref().map(|admin| admin.judge(&self.request, &services.counts));
         *self.request.login.get_or_init(|| judged().unwrap_or(AdminVerdict::Refused))
     }
 

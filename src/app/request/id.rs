@@ -1,8 +1,7 @@
 //! The id of a request, by which its lines in the logs of all servers that took part in it are found: `X-Request-Id`.
 //!
-//! A trusted proxy gives it. Where none does it is made, when it is needed for the first time: by a line of a log, a
-//! call to a member, or the handler. Whatever has it, the answer has it too; a page that nobody logs and that asks
-//! nobody needs none.
+//! A trusted proxy gives it. Where none does it is made. Every answer has it, whatever it is: what a client reports is
+//! found by it in the logs of this server, of its members, and of the proxies before it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,6 +15,7 @@ use super::{Request, client};
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken over, in octets.
 const LONGEST: usize = 128;
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// An id that is safe in a header and in a line of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,19 @@ impl RequestId {
     }
 
     /// Makes an id of 32 hexadecimal digits. They are distinct, and no secret.
-    fn new() -> RequestId {
+    pub(crate) fn new() -> RequestId {
         thread_local! {
             static SEED: Cell<u128> = Cell::new(seed());
         }
         let next = SEED.get().wrapping_add(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         SEED.set(next);
         let mixed = (next ^ (next >> 67)).wrapping_mul(0xda94_2042_e4dd_58b5_2545_f491_4f6c_dd1d);
-        let text = format!("{:032x}", mixed ^ (mixed >> 61));
-        RequestId(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0")))
+        let octets = (mixed ^ (mixed >> 61)).to_be_bytes();
+        let mut digits = [0; 32];
+        for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
+            pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
+        }
+        RequestId(HeaderValue::from_bytes(&digits).unwrap_or(HeaderValue::from_static("0")))
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -86,6 +86,20 @@ fn a_password_in_clear_text_is_for_this_machine_alone() {
     ask(&site, "/status/", &[("X-Forwarded-For", "203.0.113.9")]).expect_code(200);
 }
 
+#[test]
+fn a_unix_socket_is_of_this_machine() {
+    let site = TestServer::site().server("listen", "unix:a.sock").start();
+    let (socket, login) = (site.dir().join("a.sock"), format!("admin:{ADMIN_PASSWORD}"));
+    let ask = |more: &[&str]| {
+        let told = ["-o", "/dev/null", "-w", "%{http_code}", "-u", &login];
+        let whole = ["--unix-socket", socket.to_str().unwrap(), "http://x/status/"];
+        foreign::curl(&[more, &told, &whole].concat())
+    };
+    assert_eq!(ask(&[]), "200");
+    // A proxy at it that nobody trusts has clients of its own.
+    assert_eq!(ask(&["-H", "X-Forwarded-For: 203.0.113.9"]), "403");
+}
+
 /// A hash of `correct horse battery`, by Python's hashlib; few rounds, because this program is not optimised.
 fn hash() -> String {
     foreign::python("hash_password.py", &["correct horse battery", "20000"]).trim().to_owned()

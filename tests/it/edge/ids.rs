@@ -1,6 +1,10 @@
 //! The id of a request: given by a trusted proxy or made, and the same in log, answer, error page and calls.
 
-use crate::harness::{Conduct, Member, TestServer, eventually, foreign};
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::harness::{Conduct, Member, Reply, TestServer, call, eventually, foreign};
 
 #[test]
 fn an_id_is_the_proxys_or_made() {
@@ -24,8 +28,36 @@ fn an_id_is_the_proxys_or_made() {
     let reply = site.ask("GET", "/identified", &[("X-Request-Id", "strange")], b"").expect_code(200);
     assert_ne!(reply.text(), "strange");
     assert_eq!(reply.header("x-request-id"), reply.text());
-    // What nobody needs is not made.
-    assert_eq!(site.get("/defaults?needed=1").header("x-request-id"), "");
+}
+
+#[test]
+fn every_answer_has_an_id_of_its_own() {
+    let site = TestServer::site().server("server_names", "x").start();
+    let mut seen = BTreeSet::new();
+    let mut has_one = |reply: &Reply, what: &str| {
+        let id = reply.header("x-request-id").to_owned();
+        assert!(id.len() == 32 && seen.insert(id.clone()), "{what}: {id:?}");
+        id
+    };
+    let named = |head: &str| site.conn().send(format!("{head} HTTP/1.1\r\nHost: x\r\n\r\n")).read();
+    for (target, code) in [("/defaults?needed=1", 200), ("/defaults", 400), ("/nothing-here", 404), ("/ping", 200)] {
+        has_one(&named(&format!("GET {target}")).expect_code(code), target);
+    }
+    has_one(&site.conn().send("GET / HTTP/1.1\r\nHost: other\r\n\r\n").read().expect_code(421), "another name");
+    // Answers of RPC are 200, whatever they say.
+    for (kind, path, body) in [
+        ("application/json", "/rpc3", call::json("no.such", &json!([]))),
+        ("application/json", "/rpc3", "{".to_owned()),
+        ("application/json-rpc", "/", r#"[{"jsonrpc":"2.0","method":"no.such","id":1}]"#.to_owned()),
+        ("application/json-rpc", "/", r#"{"jsonrpc":"2.0","method":"no.such"}"#.to_owned()),
+        ("text/xml", "/RPC2", call::xml("no.such", &[])),
+        ("text/xml", "/RPC2", "<nothing".to_owned()),
+    ] {
+        has_one(&site.ask("POST", path, &[("Content-Type", kind)], body.as_bytes()), &body);
+    }
+    // What is no request, too: the log has it by that id.
+    let id = has_one(&site.conn().send("GET / HTTP/1.1\nHost: x\r\n\r\n").read().expect_code(400), "a lone LF");
+    eventually("the log has it", || site.log().contains(&format!("request={id}")).then_some(()));
 }
 
 #[test]

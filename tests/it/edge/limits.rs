@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::{get_for, message};
 use crate::harness::raw::request;
+use crate::harness::server::ADMIN_PASSWORD;
 use crate::harness::{Conn, Reply, TestServer, call, eventually, foreign};
+use crate::status::basic;
 
 const FINE: &str = "/defaults?needed=1";
 
@@ -185,6 +187,68 @@ fn clients_are_told_apart_by_header_and_by_session() {
     assert_eq!([ask(&ben), ask(&ben)], [200, 200]);
     // A cookie that nobody sealed is nobody's: the address of both sign-ins.
     assert_eq!([ask("SESSION=forged"), ask("SESSION=forged")], [200, 429]);
+}
+
+#[test]
+fn who_has_no_address_is_told_apart_by_nothing_but_names() {
+    let site = TestServer::site()
+        .server("listen", "unix:a.sock")
+        .server("max_connections_per_address", "1")
+        .section("[mount /]\nrate = 2/h, 2/h by header:X-Api-Key")
+        .start();
+    let socket = site.dir().join("a.sock");
+    let ask = |more: &[&str]| {
+        let mut arguments = vec!["--unix-socket", socket.to_str().unwrap(), "-o", "/dev/null", "-w", "%{http_code}"];
+        arguments.extend(more);
+        foreign::curl(&[&arguments[..], &["http://x/defaults?needed=1"]].concat())
+    };
+    assert_eq!([0; 5].map(|_| ask(&[])), ["200"; 5], "one address for all of them would be one bucket for all");
+    assert_eq!([0; 3].map(|_| ask(&["-H", "X-Api-Key: a"])), ["200", "200", "429"]);
+}
+
+#[test]
+fn what_is_refused_is_counted_by_its_reason() {
+    let site = TestServer::site()
+        .server("trusted_proxies", "127.0.0.1")
+        .server("server_names", "x")
+        .server("max_connections", "5")
+        .route("/guarded = behind")
+        .section("[mount /guarded]\nrate = 1/h\ndeny = 203.0.113.66")
+        .start();
+    let fine = format!("GET {FINE} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut conn = eventually("there is room", || {
+        let mut conn = site.conn();
+        (conn.send_reluctantly(fine.as_bytes()).try_read(true)?.code == 200).then_some(conn)
+    });
+    let mut ask = |path: &str, host: &str, more: &str| {
+        conn.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n")).read()
+    };
+    let login = |client: &str, password: &str| {
+        format!(
+            "X-Forwarded-For: {client}\r\nX-Forwarded-Proto: https\r\nAuthorization: {}\r\n",
+            basic("admin", password)
+        )
+    };
+    let refused = |tree: &serde_json::Value| tree["requests"]["refused"].clone();
+    let own = login("203.0.113.1", ADMIN_PASSWORD);
+    let before = refused(&ask("/status/", "x", &own).expect_code(200).json());
+    ask(FINE, "other", "").expect_code(421);
+    ask("/guarded/told", "x", "X-Forwarded-For: 203.0.113.66\r\n").expect_code(403);
+    let of_one = [0; 3].map(|_| ask("/guarded/told", "x", "X-Forwarded-For: 203.0.113.7\r\n").code);
+    assert_eq!(of_one, [200, 429, 429]);
+    // The fifth is not looked at, and counts.
+    let guesses = [0; 5].map(|_| ask("/status/", "x", &login("203.0.113.2", "a-guess-at-it")).code);
+    assert_eq!(guesses, [401, 401, 401, 401, 429]);
+    site.conn().send("GET / HTTP/1.1\nHost: x\r\n\r\n").read().expect_code(400);
+    let held: Vec<Conn> = (0..20).map(|_| site.conn()).collect();
+    let counted = eventually("those beyond the limit are refused", || {
+        let now = refused(&ask("/status/", "x", &own).expect_code(200).json());
+        (now["full"].as_u64()? >= before["full"].as_u64()? + 16).then_some(now)
+    });
+    drop(held);
+    let grown = |reason: &str| counted[reason].as_u64().unwrap() - before[reason].as_u64().unwrap();
+    let grown = ["name", "access", "rate", "login", "head", "under_way", "of_address"].map(grown);
+    assert_eq!(grown, [1, 1, 2, 5, 1, 0, 0], "{counted}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod crowd;
 pub(crate) mod drain;
 mod entry;
 mod fleet;
+pub(crate) mod guesses;
 pub(crate) mod keys;
 pub(crate) mod learnt;
 pub(crate) mod limits;

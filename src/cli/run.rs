@@ -230,7 +230,7 @@ fn serve(
         let relay = match inheritance {
             Some(inheritance) => {
                 signals::obey_supervised(serving.drain()).map_err(not_started)?;
-                let relay = inheritance.obey(serving.drain(), site.process.clone()).map_err(not_started)?;
+                let relay = inheritance.obey(serving.drain(), &site).map_err(not_started)?;
                 if budgets.is_some() {
                     relay.needs(&loaded);
                 }

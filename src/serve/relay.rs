@@ -16,10 +16,11 @@ use skitai_wire::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::drain::Drain;
+use super::guesses::{self, GUESSES};
 use super::learnt::Predecessor;
 use super::listen::Listener;
-use super::process::Process;
 use super::siblings::{self, Returned, ThroughSupervisor};
+use super::site::OpenSite;
 use crate::config::{Declared, Loaded, ServerSettings};
 use crate::ipc::messages::{ConnectionCount, Descriptor, FromProcess, Hello, Question, ToProcess, VERSION};
 use crate::ipc::recorder::Recorder;
@@ -135,7 +136,11 @@ impl Inheritance {
     }
 
     /// Obeys the supervisor from now on. If it is gone, nobody would replace this process or end it: it drains.
-    pub(crate) fn obey(self, drain: Drain, process: Arc<Process>) -> io::Result<Relay> {
+    pub(crate) fn obey(self, drain: Drain, site: &OpenSite) -> io::Result<Relay> {
+        let (process, admin) = (site.process.clone(), site.site.admin.clone());
+        if let Some(admin) = &admin {
+            guesses::tell(admin, self.siblings());
+        }
         let (relay, mut orders) = self.listen()?;
         // From now on the line says it.
         let _ = set_parent_process_death_signal(None);
@@ -149,6 +154,9 @@ impl Inheritance {
                     }
                     Some(Order::End) => drain.at_once(),
                     Some(Order::Reopen(handed)) => process.reopen_logs(handed),
+                    Some(Order::Question(question)) if question.topic == GUESSES => {
+                        admin.iter().for_each(|admin| guesses::heard(&question, admin));
+                    }
                     Some(Order::Question(question)) => {
                         let answer = siblings::answer(question, process.status.clone(), of_answers.clone());
                         drop(actix_rt::spawn(answer));

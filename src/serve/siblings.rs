@@ -104,6 +104,14 @@ pub(crate) struct ThroughSupervisor {
     pub(super) open: Arc<OpenQuestions>,
 }
 
+impl ThroughSupervisor {
+    /// Tells all others something that nobody answers. What the socket's buffer has no room for waits.
+    pub(super) fn tell(&self, topic: &str, body: String) {
+        let number = self.open.next.fetch_add(1, Relaxed);
+        self.relay.say(&FromProcess::Question(Question { by: 0, number, topic: topic.to_owned(), body }));
+    }
+}
+
 impl Siblings for ThroughSupervisor {
     fn ask(&self, filter: Option<String>, within: Duration) -> BoxFuture<'static, FromSiblings> {
         let (relay, mut question) = (self.relay.clone(), OpenQuestion::new(&self.open));

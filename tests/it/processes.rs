@@ -1,7 +1,7 @@
 //! Several processes: they share a site's sockets and its limits, are replaced one at a time, and what they count is
 //! one sum, whoever of them is asked and whatever became of the others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::managed::signal;
-use crate::harness::{Conduct, Member, Scenario, TestServer, eventually};
+use crate::harness::{Conduct, Conn, Member, Scenario, TestServer, eventually};
 use crate::status::tree;
 
 fn supervised(scenario: Scenario, processes: usize) -> Scenario {
@@ -251,6 +251,48 @@ fn limits_of_the_site_are_shared_out() {
     });
     assert!(asking.end() > 20);
     assert!((1..=4).contains(&member.connections()), "{}", member.connections());
+}
+
+/// A connection to each of two processes.
+fn connections(site: &TestServer) -> [Conn; 2] {
+    let mut of = BTreeMap::new();
+    eventually("both have a connection", || {
+        let mut conn = site.conn();
+        let pid = conn.send("GET /pid HTTP/1.1\r\nHost: x\r\n\r\n").read().expect_code(200).text();
+        of.insert(pid, conn);
+        (of.len() == 2).then_some(())
+    });
+    let mut all = of.into_values();
+    [(); 2].map(|()| all.next().unwrap())
+}
+
+#[test]
+fn who_guesses_at_one_process_waits_at_the_others() {
+    let site = serving(TestServer::site_of(&["/ = supervised"]), 2);
+    let [mut one, mut other] = connections(&site);
+    let login = crate::status::basic("admin", "a-guess-at-it");
+    let guess = |conn: &mut Conn| {
+        conn.send(format!("GET /status/ HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n\r\n")).read().code
+    };
+    assert_eq!([0; 5].map(|_| guess(&mut one)), [401, 401, 401, 401, 429]);
+    // By itself the other process would look at three more without a wait.
+    let codes = [0, 300, 600].map(|pause| {
+        std::thread::sleep(Duration::from_millis(pause));
+        guess(&mut other)
+    });
+    assert!(codes.contains(&429), "{codes:?}");
+}
+
+#[test]
+fn what_all_have_refused_is_one_sum() {
+    let site = serving(TestServer::site_of(&["/ = supervised"]), 2);
+    for mut conn in connections(&site) {
+        conn.send("GET /pid HTTP/1.1\nHost: x\r\n\r\n").read().expect_code(400);
+    }
+    assert_eq!(number(&tree(&site), &["requests", "refused", "head"]), 2);
+    command(&site, "reload", &["--wait"]);
+    all_serve(&site, 2);
+    assert_eq!(number(&tree(&site), &["requests", "refused", "head"]), 2, "of those that have ended");
 }
 
 #[test]

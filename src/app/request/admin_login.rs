@@ -14,9 +14,10 @@ use ring::digest::{SHA256, digest};
 use skitai_actors::spec::Secret;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
 
 use super::Request;
-use super::admin_throttle::LoginThrottle;
+use super::admin_throttle::{GuessNews, LoginThrottle};
 use super::neighbours::counted_as;
 use crate::app::was::{Face, RequestContext};
 use crate::app::{Error, Result};
@@ -62,6 +63,16 @@ impl AdminLogin {
             let _ = known.set(digest_of(&[USER, password.0.as_bytes()].concat()));
         }
         AdminLogin { known, hash, throttle: LoginThrottle::default(), computing: Semaphore::new(AT_ONCE) }
+    }
+
+    /// From now on wrong passwords are told, for the other processes.
+    pub(crate) fn tell_by(&self, news: Sender<(IpAddr, GuessNews)>) {
+        self.throttle.tell_by(news);
+    }
+
+    /// Another process tells of one.
+    pub(crate) fn heard(&self, address: IpAddr, news: GuessNews, now: Instant) {
+        self.throttle.heard(address, news, now);
     }
 
     /// Whether its password is compared by a hash, which takes long.

@@ -77,8 +77,8 @@ class Seen(NamedTuple):
 class Healthy(Helper):
     """The answers are looked at when it has ended."""
 
-    def __init__(self, port, path, body, rate=200, connections=8):
-        super().__init__("healthy.py", port, rate, connections, path, body)
+    def __init__(self, port, path, body, rate=200, connections=8, connects_anew=False):
+        super().__init__("healthy.py", port, rate, connections, path, body, *(["anew"] if connects_anew else []))
         self.rate = rate
         self.line()
 

@@ -1,7 +1,7 @@
 """A client that does nothing wrong, in a process of its own: what it has to wait while others misbehave.
 
-`healthy.py PORT RATE CONNECTIONS PATH BODY` asks for the path so often a second, over so many kept connections, until its
-stdin ends. A request does not wait for the answers of those before it, and its time runs whether a connection is free or
+`healthy.py PORT RATE CONNECTIONS PATH BODY [anew]` asks for the path so often a second, over so many kept connections, or
+(`anew`) over a connection for each, until its stdin ends. A request does not wait for the answers of those before it, and its time runs whether a connection is free or
 not: what a stall of the server holds up is in the figures. What the machine held up before the request could be made is
 not, it is told apart. At the end it prints, in JSON, when each began (as the clock of the machine has it), how many
 milliseconds it took, whether the answer was 200 with just that body, and the longest that the machine held up one.
@@ -28,6 +28,8 @@ async def work(port, path, body, queue):
         try:
             code, text, _ = await asyncio.wait_for(connection.ask(path), PATIENCE)
             is_right = code == 200 and text == body
+            if connects_anew:
+                connection.close()
         except (OSError, EOFError, ValueError, asyncio.TimeoutError):
             is_right = False
             connection.close()
@@ -62,5 +64,6 @@ async def main(port, rate, connections, path, body):
     print(json.dumps({"asked": asked, "held_up": held_up * 1000}), flush=True)
 
 
-port, rate, connections, path, body = sys.argv[1:]
+port, rate, connections, path, body = sys.argv[1:6]
+connects_anew = sys.argv[6:] == ["anew"]
 asyncio.run(main(int(port), float(rate), int(connections), path, body))
